@@ -1,0 +1,150 @@
+package catalog
+
+import "time"
+
+// Type is a catalog type in the platform's own spelling, such as RETAIL
+// (Pinterest) or PRODUCT_ITEM (Meta).
+type Type string
+
+// Lane is one catalog type of one catalog of one account: the widest set of
+// items that may ever share a request, and the narrowest that is sure to hold
+// every mutation of an item that is not localized.
+type Lane struct {
+	Account string
+	Catalog string
+	Type    Type
+}
+
+// Localization narrows an item to one language or country (Meta's
+// localized_items_batch). The zero value is the item itself.
+type Localization struct {
+	Type  string // LANGUAGE, COUNTRY or LANGUAGE_AND_COUNTRY, upper case
+	Value string // such as pl_PL, GB or en_XX|US
+}
+
+// IsZero reports whether the item is not localized.
+func (l Localization) IsZero() bool { return l == Localization{} }
+
+// ItemKey names an item: what order is kept for.
+type ItemKey struct {
+	Lane         Lane
+	ItemID       string // as in the message; parts of a composite key joined by "/"
+	Localization Localization
+}
+
+// Position is a place in the stream. Generation counts how often the stream's
+// store was found to have been put back to an older copy; within a generation
+// sequences only grow.
+type Position struct {
+	Generation int64
+	Sequence   uint64
+}
+
+// Compare orders positions: by generation, then by sequence.
+func (p Position) Compare(other Position) int {
+	switch {
+	case p.Generation != other.Generation:
+		if p.Generation < other.Generation {
+			return -1
+		}
+		return 1
+	case p.Sequence < other.Sequence:
+		return -1
+	case p.Sequence > other.Sequence:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// Header is one header of a stream message, name as it came.
+type Header struct {
+	Name  string
+	Value string
+}
+
+// Message is a stream message as it was received, kept so that a batch can be
+// rebuilt and a dead letter replayed byte for byte.
+type Message struct {
+	Subject string   // the producer's subject, catalog.mutations.<account>.<catalog>.<type>
+	Headers []Header // in no particular order
+	Data    []byte
+}
+
+// Mutation is one change of one item, decoded and checked. It is immutable after
+// intake except for the delivery fields at the end, which one owner writes.
+type Mutation struct {
+	ID           string
+	Lane         Lane
+	ItemID       string
+	Localization Localization
+	Operation    Operation
+
+	// Attributes is the raw JSON object of the message, a subslice of
+	// Message.Data; nil when the message has none.
+	Attributes []byte
+	// HasNull reports that a top-level attribute is null.
+	HasNull bool
+
+	// Version is the producer's own counter; meaningful when HasVersion.
+	Version    int64
+	HasVersion bool
+
+	OccurredAt  time.Time // zero when the producer gave none
+	PublishedAt time.Time // the stream's timestamp of the message
+	ReceivedAt  time.Time // when a worker read it
+
+	Position Position
+	Message  Message
+
+	// TraceParent and TraceState are the producer's W3C trace context, "" if none.
+	TraceParent string
+	TraceState  string
+
+	// Attempts counts the records with this mutation as newest constituent that
+	// ended retryable or unknown.
+	Attempts int
+	// Step is how many records of this mutation have already succeeded, for a
+	// mutation that its endpoint must split (see Endpoint.Split).
+	Step int
+	// Apart keeps the mutation from merging with its neighbours: it was part of
+	// a merged record that the platform refused.
+	Apart bool
+	// NotBefore is the earliest time to send it; zero means at once.
+	NotBefore time.Time
+	// Stored reports that a waiting row in Postgres holds the mutation, so that a
+	// record transaction has to remove it.
+	Stored bool
+	// RecordedOn is the day (UTC midnight) whose partition holds the mutation's
+	// row; zero until it has one. It prunes later updates of the row.
+	RecordedOn time.Time
+}
+
+// Key names the mutation's item.
+func (m *Mutation) Key() ItemKey {
+	return ItemKey{Lane: m.Lane, ItemID: m.ItemID, Localization: m.Localization}
+}
+
+// Change is the effect of a mutation or of several merged ones: what a record
+// says about its item.
+type Change struct {
+	Operation  Operation
+	Attributes []byte // raw JSON object, or nil
+	HasNull    bool   // a top-level attribute is null
+}
+
+// Change returns the mutation's own effect.
+func (m *Mutation) Change() Change {
+	return Change{Operation: m.Operation, Attributes: m.Attributes, HasNull: m.HasNull}
+}
+
+// Record is what a batch says about one item.
+type Record struct {
+	Key    ItemKey
+	Change Change
+	// Constituents are the mutations merged into Change, oldest first; never empty.
+	Constituents []*Mutation
+}
+
+// Newest is the constituent whose attempts and id stand for the record.
+func (r *Record) Newest() *Mutation { return r.Constituents[len(r.Constituents)-1] }

@@ -1,0 +1,45 @@
+package catalog
+
+// Reason is a stable code that says why a mutation will not be sent (again).
+// It is part of the contract: it stands in dead_letters.
+type Reason string
+
+// Reasons for refusing a message before anything is sent.
+const (
+	InvalidJSON          Reason = "invalid_json"
+	MissingField         Reason = "missing_field"
+	WrongType            Reason = "wrong_type"
+	InvalidValue         Reason = "invalid_value"
+	UnknownOperation     Reason = "unknown_operation"
+	UnsupportedOperation Reason = "unsupported_operation"
+	BadSubject           Reason = "bad_subject"
+	UnknownAccount       Reason = "unknown_account"
+	UnknownCatalog       Reason = "unknown_catalog"
+	UnknownType          Reason = "unknown_catalog_type"
+	BadKey               Reason = "bad_key"
+	KeyMismatch          Reason = "key_mismatch"
+	NotClearable         Reason = "not_clearable"
+	NotUpdatable         Reason = "not_updatable"
+	MessageTooLarge      Reason = "message_too_large"
+	RecordTooLarge       Reason = "record_too_large"
+	InternalError        Reason = "internal_error"
+)
+
+// Reasons for giving up on a mutation after it was sent.
+const (
+	Refused           Reason = "refused"            // the platform refused the item for good
+	AttemptsExhausted Reason = "attempts_exhausted" // retryable each time, attempts used up
+	Unconfirmed       Reason = "unconfirmed"        // the platform never said
+)
+
+// Problem is one rule that a message breaks. It is the error of bad input: it
+// names the field and the rule and says what to do.
+type Problem struct {
+	Reason Reason
+	Field  string // the message field or attribute, "" when the whole message
+	Text   string // a sentence for people; never holds a secret
+}
+
+func (p *Problem) Error() string {
+	return string(p.Reason) + ": " + p.Text
+}

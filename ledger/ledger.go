@@ -1,0 +1,272 @@
+// Package ledger is the vocabulary of what is written down about every mutation:
+// the fenced transaction, the handles, and what a new owner finds. The delivery
+// engine writes through a Store; persistence implements it on Postgres.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// ErrLeaseLost is returned by every fenced call once the partition has another
+// owner. Nothing of the call was written, and nothing may be sent any more.
+var ErrLeaseLost = errors.New("the lease of the partition is lost")
+
+// Lease is one acquisition of a partition by a worker.
+type Lease struct {
+	Partition int
+	// Token is fresh and random for each acquisition: a number alone would repeat
+	// after a failover that lost its tail.
+	Token uuid.UUID
+}
+
+// Anchor is the stream message that a position stands on. Comparing it with the
+// stream finds a store that was put back to an older copy.
+type Anchor struct {
+	Position  catalog.Position
+	Time      time.Time // the stream's timestamp of the message
+	MessageID string    // its Nats-Msg-Id, "" if it has none
+}
+
+// Range is a closed interval of stream sequences, of one partition and
+// generation, all of whose messages of that partition are recorded.
+type Range struct {
+	First uint64
+	Last  uint64
+}
+
+// Transaction is everything one fenced commit writes. Empty sections write
+// nothing. The store applies the sections in the order of the fields, then sends
+// the fence and COMMIT in one flight.
+//
+// A store call that fails with another error than ErrLeaseLost may be repeated
+// with the same Transaction: the store finds out by ID whether it was committed.
+type Transaction struct {
+	ID        uuid.UUID
+	Partition int
+
+	// Batches are written, each with its payload and the mutation rows of its
+	// constituents; constituents with Stored set have a row and a waiting row
+	// already: the one is updated, the other removed.
+	Batches []Batch
+	// Waiting gets a waiting row for each mutation (and a mutation row, unless
+	// Stored is set).
+	Waiting []*catalog.Mutation
+	// Refused become invalid (never sent): a mutation row (or its update) and a
+	// dead letter each.
+	Refused []Refusal
+	// Overtaken are recorded as superseded without being sent: the producer's
+	// version said that newer state is known.
+	Overtaken []Overtaken
+	// Versions are the newest producer versions seen.
+	Versions []ItemVersion
+
+	// Intents are further POSTs of batches about to start.
+	Intents []Intent
+	// Outcomes end batches.
+	Outcomes []BatchOutcome
+
+	// Recorded names the stream sequences whose rows this transaction writes. Kept
+	// as rows only as far as they lie above Anchor.
+	Recorded []Range
+	// Anchor moves the partition's position; nil leaves it. Everything of the
+	// partition up to it is recorded once this transaction is.
+	Anchor *Anchor
+}
+
+// Batch is a batch about to be sent for the first time.
+type Batch struct {
+	ID        uuid.UUID // version 7: ordered by creation
+	Lane      catalog.Lane
+	Group     string // what else the request fixes, see Endpoint.Group
+	Records   []catalog.Record
+	CreatedAt time.Time
+}
+
+// Refusal is a message that will never be sent. Mutation holds what could be
+// decoded of it; its Message is always whole.
+type Refusal struct {
+	Mutation *catalog.Mutation
+	Problem  catalog.Problem
+}
+
+// Overtaken is a mutation with an older version than the newest seen.
+type Overtaken struct {
+	Mutation     *catalog.Mutation
+	SupersededBy string // mutation id
+}
+
+// ItemVersion is the newest producer version of an item.
+type ItemVersion struct {
+	Key        catalog.ItemKey
+	Version    int64
+	MutationID string
+}
+
+// Intent says that POST number Attempt of a batch is about to start. The first
+// one is implied by the batch row.
+type Intent struct {
+	BatchID uuid.UUID
+	Attempt int // from 2
+	At      time.Time
+	// Reason says why the batch is sent again, for people; no secrets.
+	Reason string
+}
+
+// AttemptResult is how one POST ended. An attempt without a result (crash,
+// take-over) is ambiguous.
+type AttemptResult uint8
+
+// The ways a POST can end.
+const (
+	// Accepted: the platform answered with handles.
+	Accepted AttemptResult = iota + 1
+	// Ambiguous: no usable answer; the platform may have taken it.
+	Ambiguous
+	// NotTaken: certainly not processed (refused connection, 429, 4xx).
+	NotTaken
+)
+
+// Attempt is one POST of a batch.
+type Attempt struct {
+	BatchID uuid.UUID
+	Number  int // from 1
+	Result  AttemptResult
+	Handles []string // of an accepted one; what the platform called it
+	At      time.Time
+	Error   string    // for people; no secrets
+	NextAt  time.Time // when the batch is tried again; zero if it is not
+}
+
+// BatchState is the state of a finished batch. While it is not finished, its
+// state follows from its attempts.
+type BatchState string
+
+// The states a batch ends in.
+const (
+	BatchCompleted BatchState = "completed" // every record has an outcome from the platform
+	BatchRefused   BatchState = "refused"   // refused as a whole; its records were sent otherwise or failed
+	BatchAbandoned BatchState = "abandoned" // nothing was learnt of some records; they were sent again or given up
+)
+
+// BatchOutcome ends a batch. Records that are not listed succeeded.
+type BatchOutcome struct {
+	BatchID    uuid.UUID
+	Lane       catalog.Lane
+	CreatedAt  time.Time
+	State      BatchState
+	FinishedAt time.Time
+	Succeeded  int // records
+	Failed     int
+	Warned     int
+	Error      string // the batch's own error, for people
+
+	// Exceptions are the records with another outcome than plain success.
+	Exceptions []RecordOutcome
+	// ResetVersions are the items whose version counter a succeeded DELETE ends.
+	ResetVersions []ItemVersion
+}
+
+// RecordResult is what became of a record or one of its constituents.
+type RecordResult uint8
+
+// The results of a record.
+const (
+	Succeeded   RecordResult = iota + 1
+	Failed                   // refused for good, or attempts used up: dead letter
+	Unconfirmed              // the platform never said, attempts used up: dead letter
+	Returned                 // back to waiting; Constituents say with what
+)
+
+// RecordOutcome is the end of one record in one batch.
+type RecordOutcome struct {
+	Index    int // of the record in the batch
+	Result   RecordResult
+	Errors   []Issue
+	Warnings []Issue
+	// Constituents are all the record's mutations, oldest first, as they are from
+	// now on. With Returned they go back to waiting rows with their Attempts, Step,
+	// Apart and NotBefore; with Failed and Unconfirmed they become dead letters.
+	Constituents []*catalog.Mutation
+	// Settled are constituents of a Returned record that are nevertheless done:
+	// they succeeded with this batch (the last part of a split that concerns them).
+	Settled []*catalog.Mutation
+	Reason  catalog.Reason // of the dead letters
+}
+
+// Issue is one error or warning the platform said of an item.
+type Issue struct {
+	Code      string `json:"code,omitempty"`
+	Attribute string `json:"attribute,omitempty"`
+	Message   string `json:"message,omitempty"`
+}
+
+// OpenBatch is a batch that a new owner must bring to its end.
+type OpenBatch struct {
+	Batch
+	Attempts []Attempt // in order; one without Result is ambiguous
+}
+
+// Resumption is all a new owner needs before it reads the stream.
+type Resumption struct {
+	Anchor   Anchor // zero Position.Sequence: from the beginning
+	Recorded []Range
+	Open     []OpenBatch
+	// WaitingLanes have waiting rows.
+	WaitingLanes []catalog.Lane
+	Accounts     map[string]AccountState
+}
+
+// AccountState is what is kept about an account between owners.
+type AccountState struct {
+	Account   string
+	State     string // active, paused, throttled
+	Reason    string // for people
+	ByHand    bool   // paused by an operator: only an operator resumes it
+	ResumesAt time.Time
+}
+
+// ScopeState is what is known of a quota scope.
+type ScopeState struct {
+	Scope        string
+	BlockedUntil time.Time
+	Quota        []byte // JSON as last told, for the account_status view
+	UpdatedAt    time.Time
+}
+
+// Page is a piece of a lane's waiting rows, oldest first.
+type Page struct {
+	Mutations []*catalog.Mutation
+	More      bool
+}
+
+// Store keeps the ledger. Fenced calls return ErrLeaseLost once the partition
+// has another owner. All calls may be made from several goroutines; the engine
+// makes the fenced ones of one partition one at a time, in order.
+type Store interface {
+	// Resume reads what the partition's new owner needs.
+	Resume(ctx context.Context, lease Lease) (*Resumption, error)
+	// Commit writes a transaction, fence last.
+	Commit(ctx context.Context, lease Lease, tx *Transaction) error
+	// Waiting reads up to limit waiting rows of a lane, oldest first, above after.
+	Waiting(ctx context.Context, lane catalog.Lane, after catalog.Position, limit int) (Page, error)
+	// NewestVersions reads the known versions of the items; unknown ones are absent.
+	NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map[catalog.ItemKey]ItemVersion, error)
+	// AppendAttempts records how POSTs ended. Unfenced: knowing a handle can do no
+	// harm. Repeating it is harmless.
+	AppendAttempts(ctx context.Context, attempts []Attempt) error
+	// Scopes reads the scopes named; unknown ones are absent.
+	Scopes(ctx context.Context, scopes []string) ([]ScopeState, error)
+	// SaveScopes writes what was learnt; a later BlockedUntil wins.
+	SaveScopes(ctx context.Context, scopes []ScopeState) error
+	// SaveAccount writes an account's state; a pause by hand is left alone. It
+	// returns the state that stands afterwards.
+	SaveAccount(ctx context.Context, state AccountState) (AccountState, error)
+	// Accounts reads the states of the accounts named; absent means active.
+	Accounts(ctx context.Context, accounts []string) (map[string]AccountState, error)
+}

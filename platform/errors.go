@@ -1,0 +1,82 @@
+package platform
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// FailureScope says whom a failure concerns, and so what happens next. Only
+// ScopeItem uses up an item's attempts.
+type FailureScope uint8
+
+// The four scopes of failure, and the caller's own end.
+const (
+	ScopePlatform FailureScope = iota // 5xx, time-outs, connection: back off, breaker
+	ScopeItem                         // the named records are bad
+	ScopeBatch                        // refused as a whole
+	ScopeAccount                      // token or permission: pause the account
+	ScopeQuota                        // a limit is reached: block the quota scope
+	ScopeCaller                       // the call was never made: cancelled, lease lost
+)
+
+func (s FailureScope) String() string {
+	return [...]string{"platform", "item", "batch", "account", "quota", "caller"}[s]
+}
+
+// Error is a failed call. It never holds a secret: messages are redacted and
+// bounded before they get here.
+type Error struct {
+	Scope FailureScope
+	// Ambiguous reports that the platform may have taken the request all the same.
+	Ambiguous bool
+	// TooLarge reports that the request as a whole was too big: halve it.
+	TooLarge bool
+	// Named, with ScopeBatch, are the records that the platform named as the cause,
+	// by index, with what it said; the others are innocent.
+	Named map[int]Verdict
+	// RetryAfter is the platform's own wish; 0 when it said none.
+	RetryAfter time.Duration
+	// Quotas are what the answer told, also for a refused call.
+	Quotas []Quota
+
+	Operation  string // such as "POST items_batch"
+	HTTPStatus int    // 0 when there was no answer
+	Code       int    // the platform's own, 0 when none
+	Subcode    int
+	Message    string
+	Err        error // the cause, may be nil
+}
+
+func (e *Error) Error() string {
+	text := e.Operation + ": "
+	if e.HTTPStatus != 0 {
+		text += fmt.Sprintf("HTTP %d", e.HTTPStatus)
+		if e.Code != 0 {
+			text += fmt.Sprintf(", code %d", e.Code)
+		}
+		if e.Subcode != 0 {
+			text += fmt.Sprintf(", subcode %d", e.Subcode)
+		}
+		if e.Message != "" {
+			text += ": "
+		}
+	}
+	text += e.Message
+	if e.Ambiguous {
+		text += " (may have been taken)"
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Issue is the error as it stands in the errors column of a record.
+func (e *Error) Issue() ledger.Issue {
+	issue := ledger.Issue{Message: e.Message}
+	if e.Code != 0 {
+		issue.Code = fmt.Sprint(e.Code)
+	}
+	return issue
+}

@@ -1,0 +1,156 @@
+// Package platform is the seam between Courier and an ad platform: what an
+// endpoint must be able to do, and the kinds of outcome and error it may answer.
+package platform
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Endpoint is the way out for one catalog type of one catalog: which changes it
+// can carry, how they become a request, and what the platform's answers mean.
+// The pure methods are safe for concurrent use and never block.
+type Endpoint interface {
+	// Validate checks one decoded mutation before any merging: operation, key,
+	// what cannot be cleared or updated. It must not keep m.
+	Validate(m *catalog.Mutation) *catalog.Problem
+	// Rules says how this platform reads two changes of one item.
+	Rules() catalog.Rules
+	// Group names what else than the lane a request fixes, "" if nothing: two
+	// operations share a request only if their groups are equal.
+	Group(op catalog.Operation) string
+	// Limits are the platform's hard caps for one request.
+	Limits() Limits
+	// Split cuts a change that one record cannot carry into the first record and
+	// the rest, to be sent in order; rest is nil when the change fits one record.
+	// Splitting the rest again gives (rest, nil).
+	Split(change catalog.Change) (first catalog.Change, rest *catalog.Change)
+	// RecordSize is an upper bound of the bytes the record adds to a body.
+	RecordSize(key catalog.ItemKey, change catalog.Change) int
+	// Overhead is an upper bound of the bytes of a body without records.
+	Overhead() int
+	// Encode appends the request body for the records. Bodies of different
+	// variants mean the same and differ in bytes, so that a platform that skips
+	// recent duplicates reads them; variant 0 is the ordinary one.
+	Encode(dst []byte, group string, records []catalog.Record, variant int) ([]byte, error)
+	// Submit makes one POST with a body made by Encode. A nil error means that the
+	// platform took the batch. Errors are *Error.
+	Submit(ctx context.Context, body []byte, group string, records []catalog.Record) (Submission, error)
+	// Poll asks once what became of one handle. Errors are *Error and say nothing
+	// about the batch.
+	Poll(ctx context.Context, handle string, group string, records []catalog.Record) (Report, error)
+	// SubmitScopes and PollScopes name the quota scopes a call draws on, most
+	// specific first. Equal names are equal quotas, across accounts and workers.
+	// A name never holds a secret.
+	SubmitScopes() []string
+	PollScopes() []string
+}
+
+// Limits are hard caps of one request.
+type Limits struct {
+	MaxItems int // records
+	MaxBytes int // of the encoded body
+}
+
+// Account is one connection to a platform.
+type Account interface {
+	// Endpoint finds the way out for a catalog type; the problem says why there
+	// is none (unknown_catalog, unknown_catalog_type).
+	Endpoint(catalogName string, catalogType catalog.Type) (Endpoint, *catalog.Problem)
+	// Catalogs names what the account's catalogs write to on the platform, so that
+	// two that name the same can be refused: catalog name to platform identity.
+	Catalogs() map[string]string
+}
+
+// Settings are what every platform needs to make an Account.
+type Settings struct {
+	Name string
+	// BaseURL is up to and with the version, such as https://api.pinterest.com/v5.
+	BaseURL string
+	// Token gives the current access token; it is called for each request.
+	Token func(ctx context.Context) (string, error)
+	// HTTP makes the calls; its transport guards every write by the lease. Nil is
+	// fine for an account that only validates and encodes.
+	HTTP *http.Client
+	// AdAccountID is Pinterest's optional ad_account_id.
+	AdAccountID string
+	Catalogs    map[string]CatalogSettings
+}
+
+// CatalogSettings say which catalog of the platform a catalog name means.
+type CatalogSettings struct {
+	Country   string // Pinterest
+	Language  string // Pinterest
+	CatalogID string
+	Body      string // Pinterest: "" for the vertical body
+	Endpoint  string // Meta: "" or items_batch
+}
+
+// Outcome is what the platform said of one record.
+type Outcome uint8
+
+// The outcomes. Unknown is the zero value on purpose: what nobody said is unknown.
+const (
+	Unknown   Outcome = iota
+	Succeeded         // the platform confirmed this very item
+	Failed            // refused for good
+	Retryable         // refused, but may work later
+	Skipped           // not processed because it looked like a recent duplicate: send again with changed bytes
+)
+
+// Verdict is the outcome of one record with what the platform said about it.
+type Verdict struct {
+	Outcome  Outcome
+	Errors   []ledger.Issue
+	Warnings []ledger.Issue
+}
+
+// Submission is the answer to a POST that was taken.
+type Submission struct {
+	Handles []string // never empty
+	// Verdicts, when not nil, has one entry per record: what the answer to the POST
+	// already says of them (Unknown where it says nothing).
+	Verdicts []Verdict
+	Quotas   []Quota
+}
+
+// Progress is how far a handle is.
+type Progress uint8
+
+// The states of a handle.
+const (
+	Pending  Progress = iota // not finished, or not known yet
+	Finished                 // Verdicts are final
+	NotFound                 // the platform says it does not know the handle
+)
+
+// Report is the answer to one poll.
+type Report struct {
+	Progress Progress
+	// Verdicts, when Finished, has one entry per record.
+	Verdicts []Verdict
+	// Incomplete reports that some Unknown verdicts come from a sample too short to
+	// tell, so that sending the records again in halves would tell more.
+	Incomplete bool
+	// Error is what the platform said of the batch as a whole, for people.
+	Error  string
+	Quotas []Quota
+}
+
+// Quota is what an answer told about a scope.
+type Quota struct {
+	Scope string
+	// Limit and Remaining are calls within Window; -1 when not told.
+	Limit     int
+	Remaining int
+	Window    time.Duration // 0 when not told
+	Reset     time.Duration // until Remaining is Limit again; 0 when not told
+	// UsedPercent of the quota, 0 to 100 and above; -1 when not told.
+	UsedPercent float64
+	// Block is how long to make no call at all; 0 when free.
+	Block time.Duration
+}
