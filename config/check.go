@@ -1,0 +1,200 @@
+package config
+
+import (
+	"strings"
+)
+
+func (l *loader) checkInfrastructure() {
+	for _, address := range strings.Split(l.config.NATS.URL.Reveal(), ",") {
+		if !hasScheme(strings.TrimSpace(address), "nats", "tls", "ws", "wss") {
+			l.reportAt("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port")
+			break
+		}
+	}
+	if url := l.config.Database.URL; !url.IsZero() && !hasScheme(url.Reveal(), "postgres", "postgresql") {
+		l.reportAt("database.url", "is not a Postgres address: postgres://user:password@host:5432/name")
+	}
+	if tls := l.config.NATS.TLS; (tls.CertFile == "") != (tls.KeyFile == "") {
+		l.reportAt("nats.tls", "cert_file and key_file are only of use together")
+	}
+}
+
+func hasScheme(address string, schemes ...string) bool {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found || rest == "" {
+		return false
+	}
+	for _, allowed := range schemes {
+		if scheme == allowed {
+			return true
+		}
+	}
+	return false
+}
+
+// finishAccounts puts the accounts that were read into the configuration.
+func (l *loader) finishAccounts() {
+	for _, account := range l.accounts {
+		account.Catalogs = map[string]Catalog{}
+		for key, entry := range l.catalogs {
+			if name, mine := strings.CutPrefix(key, account.Name+"."); mine {
+				if account.Platform == Meta && entry.Endpoint == "" {
+					entry.Endpoint = "items_batch"
+				}
+				account.Catalogs[name] = *entry
+			}
+		}
+		l.config.Accounts[account.Name] = *account
+	}
+}
+
+func (l *loader) checkAccounts() {
+	for _, name := range l.config.AccountNames() {
+		account := l.config.Accounts[name]
+		at := "accounts." + name
+		if account.Platform == "" {
+			if _, said := l.lines[at+".platform"]; !said {
+				l.reportAt(at, "platform is missing: one of pinterest, meta")
+			}
+			continue
+		}
+		l.checkCredentials(at, account)
+		l.checkDelivery(at, account)
+		if len(account.Catalogs) == 0 {
+			l.reportAt(at, "catalogs is missing: an account needs at least one catalog")
+		}
+		for _, catalogName := range sortedKeys(account.Catalogs) {
+			l.checkCatalog(at+".catalogs."+catalogName, account, account.Catalogs[catalogName])
+		}
+	}
+	l.checkSharedBaseURL()
+	l.checkDistinct()
+}
+
+func (l *loader) checkCredentials(at string, a Account) {
+	refresh := a.ClientID != "" || !a.ClientSecret.IsZero() || !a.RefreshToken.IsZero()
+	for _, key := range []string{"access_token", "client_secret", "refresh_token"} {
+		if l.lines[at+"."+key] != 0 && l.lines[at+"."+key+"_file"] != 0 {
+			l.reportAt(at+"."+key, "give either %s or %s_file", key, key)
+		}
+	}
+	switch {
+	case refresh && a.Platform == Meta:
+		l.reportAt(at, "client_id, client_secret and refresh_token are for Pinterest; a Meta account has an access_token")
+	case refresh && l.said(at, "access_token"):
+		l.reportAt(at, "give either access_token, or client_id, client_secret and refresh_token")
+	case refresh && (a.ClientID == "" || a.ClientSecret.IsZero() || a.RefreshToken.IsZero()):
+		if !l.said(at, "client_secret") || !l.said(at, "refresh_token") || a.ClientID == "" {
+			l.reportAt(at, "client_id, client_secret and refresh_token are only of use together")
+		}
+	case !refresh && !l.said(at, "access_token"):
+		l.reportAt(at, "access_token is missing; access_token: ${VARIABLE} takes it from the environment")
+	}
+	if a.AdAccountID != "" && a.Platform != Pinterest {
+		l.reportAt(at+".ad_account_id", "is for Pinterest accounts only")
+	}
+}
+
+// said reports that the file has the key or its file, whatever came of it.
+func (l *loader) said(at, key string) bool {
+	return l.lines[at+"."+key] != 0 || l.lines[at+"."+key+"_file"] != 0
+}
+
+func (l *loader) checkDelivery(at string, a Account) {
+	if a.Poll.Min > a.Poll.Max {
+		l.reportAt(at+".poll", "min (%s) must not be longer than max (%s)", shortDuration(a.Poll.Min), shortDuration(a.Poll.Max))
+	}
+	if a.Poll.GiveUp < a.Poll.Min {
+		l.reportAt(at+".poll", "give_up (%s) must not be shorter than min (%s)", shortDuration(a.Poll.GiveUp), shortDuration(a.Poll.Min))
+	}
+	if a.Retry.Min > a.Retry.Max {
+		l.reportAt(at+".retry", "min (%s) must not be longer than max (%s)", shortDuration(a.Retry.Min), shortDuration(a.Retry.Max))
+	}
+}
+
+func (l *loader) checkCatalog(at string, a Account, c Catalog) {
+	if a.Platform == Meta {
+		if c.CatalogID == "" && l.lines[at+".catalog_id"] == 0 {
+			l.reportAt(at, "catalog_id is missing: the digits that Commerce Manager shows")
+		}
+		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body")
+		return
+	}
+	for _, key := range []string{"country", "language"} {
+		if l.lines[at+"."+key] == 0 {
+			l.reportAt(at, "%s is missing: Pinterest keeps items by country and language", key)
+		}
+	}
+	l.forbid(at, "is for Meta catalogs only", "endpoint")
+	if c.Body == "legacy" && c.CatalogID != "" {
+		l.reportAt(at+".catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
+	}
+}
+
+func (l *loader) forbid(at, why string, keys ...string) {
+	for _, key := range keys {
+		if l.lines[at+"."+key] != 0 {
+			l.reportAt(at+"."+key, "%s", why)
+		}
+	}
+}
+
+// checkSharedBaseURL refuses one address for accounts of both platforms.
+func (l *loader) checkSharedBaseURL() {
+	if l.lines["defaults.base_url"] == 0 {
+		return
+	}
+	users := map[Platform]string{}
+	for _, name := range l.config.AccountNames() {
+		if l.lines["accounts."+name+".base_url"] == 0 {
+			users[l.config.Accounts[name].Platform] = name
+		}
+	}
+	if users[Pinterest] != "" && users[Meta] != "" {
+		l.reportAt("defaults.base_url", "would hold for accounts of both platforms (%s, %s); give them their own base_url",
+			users[Pinterest], users[Meta])
+	}
+}
+
+// target is where a catalog's changes end up on the platform.
+type target struct {
+	platform  Platform
+	baseURL   string
+	owner     string // when nothing else names the catalog; holds a secret
+	country   string
+	language  string
+	catalogID string
+	localized bool
+}
+
+func targetOf(a Account, c Catalog) target {
+	t := target{
+		platform: a.Platform, baseURL: strings.TrimRight(a.BaseURL, "/"), country: c.Country, language: c.Language,
+		catalogID: c.CatalogID, localized: c.Endpoint == "localized_items_batch",
+	}
+	if t.catalogID == "" {
+		t.owner = a.AdAccountID + " " + a.AccessToken.Reveal() + a.RefreshToken.Reveal()
+	}
+	return t
+}
+
+// checkDistinct refuses two names for one catalog: order is kept by name, so
+// changes through two names could pass each other.
+func (l *loader) checkDistinct() {
+	first := map[target]string{}
+	for _, accountName := range l.config.AccountNames() {
+		account := l.config.Accounts[accountName]
+		for _, catalogName := range sortedKeys(account.Catalogs) {
+			if account.Platform == Meta && account.Catalogs[catalogName].CatalogID == "" {
+				continue // already reported
+			}
+			at := "accounts." + accountName + ".catalogs." + catalogName
+			where := targetOf(account, account.Catalogs[catalogName])
+			if other, taken := first[where]; taken {
+				l.reportAt(at, "names the same platform catalog as %s; one catalog has one name, or the order of its changes is lost", other)
+				continue
+			}
+			first[where] = at
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package config
+
+import (
+	"slices"
+	"time"
+)
+
+// Config is everything a worker is told. After Load every field has its
+// effective value: what the file leaves out has its default.
+type Config struct {
+	NATS     NATS
+	Database Database
+	HTTP     HTTP
+	Worker   Worker
+	// Accounts by the name that stands in the subject.
+	Accounts map[string]Account
+}
+
+// NATS is the connection to the stream and the stream's own settings.
+type NATS struct {
+	// URL is one server or several, separated by commas. It may hold a password.
+	URL       Secret
+	CredsFile string
+	Token     Secret
+	TLS       TLS
+	Stream    Stream
+	// Partitions is how many parts the stream is cut into. It is fixed by the first
+	// start against a database and can never change.
+	Partitions int
+}
+
+// TLS names the files of a TLS connection; all empty means the system's roots
+// and no client certificate.
+type TLS struct {
+	CAFile   string
+	CertFile string
+	KeyFile  string
+}
+
+// Stream is the JetStream stream that holds the mutations.
+type Stream struct {
+	Name string
+	// MaxBytes is the size at which the stream refuses new messages.
+	MaxBytes int64
+	// Replicas of the stream in a cluster of NATS servers.
+	Replicas int
+	// ReplayWindow is how long recorded messages are kept in the stream.
+	ReplayWindow time.Duration
+}
+
+// Database is the connection to Postgres.
+type Database struct {
+	URL      Secret
+	MaxConns int
+}
+
+// HTTP is the worker's own listener: health and metrics. It has no log-in: keep
+// it away from the outside.
+type HTTP struct {
+	Listen string
+}
+
+// Worker is how a worker process behaves.
+type Worker struct {
+	// LeaseTTL is how long a silent worker keeps its partitions.
+	LeaseTTL time.Duration
+	// RecordWithin is how long a received mutation may stay without a row.
+	RecordWithin time.Duration
+	// MemoryLimit is how many bytes of waiting mutations one worker holds before it
+	// moves some to Postgres.
+	MemoryLimit int64
+	// UnknownAccountGrace is how long mutations of an account that the config does
+	// not know wait before they are invalid.
+	UnknownAccountGrace time.Duration
+	// DrainTimeout is how long a stopping worker settles what is under way.
+	DrainTimeout time.Duration
+	// Retention is how long rows of finished mutations are kept.
+	Retention time.Duration
+}
+
+// Platform is the name of an ad platform.
+type Platform string
+
+// The platforms.
+const (
+	Pinterest Platform = "pinterest"
+	Meta      Platform = "meta"
+)
+
+// Account is one connection to a platform: credentials and settings.
+type Account struct {
+	Name     string
+	Platform Platform
+	// AccessToken, or else the three below, from which access tokens are made.
+	AccessToken  Secret
+	ClientID     string
+	ClientSecret Secret
+	RefreshToken Secret
+	AdAccountID  string // Pinterest, optional
+	Catalogs     map[string]Catalog
+
+	Delivery
+}
+
+// Delivery is what both an account and the defaults section can set.
+type Delivery struct {
+	// BaseURL is the platform's address up to and with the version.
+	BaseURL string
+	Batch   Batch
+	Poll    Poll
+	Retry   Retry
+	// Settle is how long newer changes of an item are held after a POST whose end
+	// is not known; 0 means that it follows from how slow the platform has been.
+	Settle time.Duration
+	// Concurrency is the most requests of the account under way at once.
+	Concurrency int
+}
+
+// Batch says when a batch is full or old enough.
+type Batch struct {
+	MaxItems int
+	MaxBytes int
+	MaxAge   time.Duration
+}
+
+// Poll says how a handle is followed.
+type Poll struct {
+	Min    time.Duration
+	Max    time.Duration
+	GiveUp time.Duration
+}
+
+// Retry says how often and when a mutation is sent again.
+type Retry struct {
+	MaxAttempts int
+	Min         time.Duration
+	Max         time.Duration
+}
+
+// Catalog is one place to write to inside an account.
+type Catalog struct {
+	Name      string
+	Country   string // Pinterest
+	Language  string // Pinterest
+	CatalogID string // required for Meta
+	Body      string // Pinterest: "" or legacy
+	Endpoint  string // Meta: items_batch, batch or localized_items_batch
+}
+
+// AccountNames lists the accounts in alphabetical order.
+func (c *Config) AccountNames() []string {
+	return sortedKeys(c.Accounts)
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,218 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// decoder walks the YAML tree beside the declared settings and collects problems.
+type decoder struct {
+	file     string
+	lookup   func(string) (string, bool)
+	problems Problems
+	// note is added to what is reported while the defaults are read for a platform.
+	note string
+	// lines remembers where each key stands, for the checks that come later.
+	lines map[string]int
+}
+
+func (d *decoder) report(line int, key, format string, args ...any) {
+	problem := Problem{Source: d.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...) + d.note}
+	// The defaults section is read once more for each account: say it once.
+	said := d.note != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == line && p.Key == key })
+	if !said {
+		d.problems = append(d.problems, problem)
+	}
+}
+
+// reportAt reports at the line of a key that was read, or of the nearest section
+// around it.
+func (d *decoder) reportAt(key, format string, args ...any) {
+	line, at := 0, key
+	for line == 0 && at != "" {
+		line = d.lines[at]
+		at, _ = parentKey(at)
+	}
+	d.report(line, key, format, args...)
+}
+
+func parentKey(key string) (parent string, found bool) {
+	i := strings.LastIndexByte(key, '.')
+	if i < 0 {
+		return "", false
+	}
+	return key[:i], true
+}
+
+func joinKey(parent, key string) string {
+	if parent == "" {
+		return key
+	}
+	return parent + "." + key
+}
+
+// section reads a mapping whose keys are declared.
+func (d *decoder) section(node *yaml.Node, at string, settings []setting) {
+	values := d.mapping(node, at)
+	for _, s := range settings {
+		value, found := values.take(s.key)
+		if !found {
+			continue
+		}
+		d.setting(value.node, joinKey(at, s.key), value.line, s)
+	}
+	for _, value := range values {
+		d.report(value.line, joinKey(at, value.key), "is not a known key; known here: %s", keyNames(settings))
+	}
+}
+
+func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
+	d.lines[at] = line
+	switch {
+	case s.ignored:
+	case s.within != nil:
+		d.section(node, at, s.within)
+	case s.entry != nil:
+		d.entries(node, at, s)
+	default:
+		value, ok := d.scalar(node, at)
+		if !ok {
+			return
+		}
+		if err := s.assign(value); err != nil {
+			d.report(line, at, "%s", err)
+		}
+	}
+}
+
+// entries reads a mapping whose keys the user chose.
+func (d *decoder) entries(node *yaml.Node, at string, s setting) {
+	for _, value := range d.mapping(node, at) {
+		key := joinKey(at, value.key)
+		d.lines[key] = value.line
+		settings, err := s.entry(value.key)
+		if err != nil {
+			d.report(value.line, key, "%s", err)
+			continue
+		}
+		d.section(value.node, key, settings)
+	}
+}
+
+type member struct {
+	key  string
+	line int
+	node *yaml.Node
+}
+
+type members []member
+
+func (ms *members) take(key string) (member, bool) {
+	i := slices.IndexFunc(*ms, func(m member) bool { return m.key == key })
+	if i < 0 {
+		return member{}, false
+	}
+	found := (*ms)[i]
+	*ms = slices.Delete(*ms, i, i+1)
+	return found, true
+}
+
+// mapping lists a mapping's members in the order of the file, each key once.
+func (d *decoder) mapping(node *yaml.Node, at string) members {
+	node = resolve(node)
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
+		return nil // a section with everything commented out
+	}
+	if node.Kind != yaml.MappingNode {
+		d.report(node.Line, at, "must be a section of its own: keys and values, indented below it")
+		return nil
+	}
+	found := make(members, 0, len(node.Content)/2)
+	first := make(map[string]int, len(node.Content)/2)
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		if before, twice := first[key.Value]; twice {
+			d.report(key.Line, joinKey(at, key.Value), "stands here twice, first in line %d; keep one", before)
+			continue
+		}
+		first[key.Value] = key.Line
+		found = append(found, member{key: key.Value, line: key.Line, node: node.Content[i+1]})
+	}
+	return found
+}
+
+// scalar reads a single value and puts in the environment variables it names.
+func (d *decoder) scalar(node *yaml.Node, at string) (string, bool) {
+	node = resolve(node)
+	if node.Kind != yaml.ScalarNode {
+		d.report(node.Line, at, "must be a single value")
+		return "", false
+	}
+	if node.Tag == "!!null" && node.Style == 0 {
+		d.report(node.Line, at, "has no value; give one or remove the key")
+		return "", false
+	}
+	value, missing := expand(node.Value, d.lookup)
+	for _, name := range missing {
+		d.report(node.Line, at, "%s", name)
+	}
+	return value, len(missing) == 0
+}
+
+func resolve(node *yaml.Node) *yaml.Node {
+	// An alias cannot point at an alias; one step is enough.
+	if node.Kind == yaml.AliasNode && node.Alias != nil {
+		return node.Alias
+	}
+	return node
+}
+
+// expand puts in ${NAME} from the environment; $${ stands for a plain ${. The
+// problems name what could not be put in.
+func expand(text string, lookup func(string) (string, bool)) (expanded string, problems []string) {
+	var out strings.Builder
+	for {
+		start := strings.Index(text, "${")
+		if start < 0 {
+			out.WriteString(text)
+			return out.String(), problems
+		}
+		if start > 0 && text[start-1] == '$' {
+			out.WriteString(text[:start-1] + "${")
+			text = text[start+2:]
+			continue
+		}
+		out.WriteString(text[:start])
+		name, rest, closed := strings.Cut(text[start+2:], "}")
+		if !closed || !isVariableName(name) {
+			return "", append(problems, "has a ${ that is not ${NAME}; write $${ for the two characters themselves")
+		}
+		value, found := lookup(name)
+		if !found || value == "" {
+			problems = append(problems, "the environment variable "+name+" is not set")
+		}
+		out.WriteString(value)
+		text = rest
+	}
+}
+
+func isVariableName(name string) bool {
+	for i, r := range name {
+		letter := r == '_' || (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z')
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func keyNames(settings []setting) string {
+	names := make([]string, len(settings))
+	for i, s := range settings {
+		names[i] = s.key
+	}
+	return strings.Join(names, ", ")
+}

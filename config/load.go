@@ -1,0 +1,250 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxFile bounds the configuration and every file of a secret.
+const maxFile = 4 << 20
+
+// Options say where settings come from besides the file.
+type Options struct {
+	// Lookup reads an environment variable; os.LookupEnv in a program.
+	Lookup func(name string) (string, bool)
+	// Flags are values given on the command line, by key, such as "nats.url". They
+	// win over everything.
+	Flags map[string]string
+	// WithoutAccounts leaves accounts and defaults unread, for commands that only
+	// talk to the stream and the database: those must work where the platforms'
+	// tokens are not at hand.
+	WithoutAccounts bool
+}
+
+// Load reads the file and returns the effective configuration. An empty path
+// means no file. The error is Problems when the content is wrong: all of it at
+// once.
+func Load(path string, options Options) (*Config, error) {
+	if options.Lookup == nil {
+		options.Lookup = func(string) (string, bool) { return "", false }
+	}
+	root, err := readTree(path)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{
+		decoder:  decoder{file: path, lookup: options.Lookup, lines: map[string]int{}},
+		options:  options,
+		config:   infrastructureDefaults(),
+		catalogs: map[string]*Catalog{},
+	}
+	l.load(root)
+	if len(l.problems) > 0 {
+		return nil, l.problems.sorted()
+	}
+	return l.config, nil
+}
+
+type loader struct {
+	decoder
+	options  Options
+	config   *Config
+	defaults *yaml.Node          // the defaults section, nil when there is none
+	accounts []*Account          // as they are being read
+	catalogs map[string]*Catalog // account.catalog
+}
+
+func (l *loader) load(root *yaml.Node) {
+	infrastructure := l.settings()
+	known := append([]setting{}, infrastructure...)
+	known = append(known, l.accountsSettings()...)
+	l.defaults = topLevel(root, "defaults")
+	if root != nil {
+		l.section(root, "", known)
+	}
+	l.environment(infrastructure, "")
+	l.flags(infrastructure)
+	l.checkInfrastructure()
+	if l.options.WithoutAccounts {
+		return
+	}
+	l.finishAccounts()
+	l.checkAccounts()
+}
+
+// accountsSettings declares the two sections about accounts, defaults first.
+func (l *loader) accountsSettings() []setting {
+	if l.options.WithoutAccounts {
+		return []setting{{key: "defaults", ignored: true}, {key: "accounts", ignored: true}}
+	}
+	return []setting{
+		section("defaults", "For all accounts.", deliverySettings(&Delivery{}, capsOf(""))...),
+		{key: "accounts", about: "The accounts, by the name that stands in the subject.", entry: l.accountEntry},
+	}
+}
+
+func (l *loader) accountEntry(name string) ([]setting, error) {
+	if !token.MatchString(name) {
+		return nil, errName
+	}
+	account := &Account{Name: name}
+	l.accounts = append(l.accounts, account)
+	return l.accountSettings(account), nil
+}
+
+// topLevel finds one key of the top level, without a word about what is wrong.
+func topLevel(root *yaml.Node, key string) *yaml.Node {
+	if root == nil {
+		return nil
+	}
+	node := resolve(root)
+	for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			return node.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// applyDefaults gives an account the platform's defaults with the file's laid
+// over. Limits of the platform hold for both.
+func (l *loader) applyDefaults(a *Account) {
+	a.Delivery = deliveryDefaults(a.Platform)
+	if l.defaults == nil {
+		return
+	}
+	l.note = " (as " + string(a.Platform) + " accounts use it)"
+	l.section(l.defaults, "defaults", deliverySettings(&a.Delivery, capsOf(a.Platform)))
+	l.note = ""
+}
+
+// environment reads COURIER_<KEY> and the well-known names for every value
+// outside of the accounts.
+func (l *loader) environment(settings []setting, at string) {
+	for _, s := range settings {
+		key := joinKey(at, s.key)
+		if s.within != nil {
+			l.environment(s.within, key)
+			continue
+		}
+		for _, name := range variableNames(s, key) {
+			value, found := l.lookup(name)
+			if !found || value == "" {
+				continue
+			}
+			if err := s.assign(value); err != nil {
+				l.problems = append(l.problems, Problem{Source: "environment", Key: name, Text: err.Error()})
+			}
+		}
+	}
+}
+
+// variableNames lists a setting's variables, the one that wins last.
+func variableNames(s setting, key string) []string {
+	own := "COURIER_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+	if s.env != "" {
+		return []string{s.env, own}
+	}
+	return []string{own}
+}
+
+func (l *loader) flags(settings []setting) {
+	for _, key := range sortedKeys(l.options.Flags) {
+		s, found := findSetting(settings, key)
+		if !found {
+			l.problems = append(l.problems, Problem{Source: "command line", Key: key, Text: "is not a known setting"})
+			continue
+		}
+		if err := s.assign(l.options.Flags[key]); err != nil {
+			l.problems = append(l.problems, Problem{Source: "command line", Key: key, Text: err.Error()})
+		}
+	}
+}
+
+func findSetting(settings []setting, key string) (setting, bool) {
+	first, rest, nested := strings.Cut(key, ".")
+	for _, s := range settings {
+		if s.key != first {
+			continue
+		}
+		if nested {
+			return findSetting(s.within, rest)
+		}
+		return s, s.assign != nil
+	}
+	return setting{}, false
+}
+
+// readFile reads the file of a secret.
+func (l *loader) readFile(path string) (string, error) {
+	content, err := readBounded(path)
+	if err != nil {
+		return "", fmt.Errorf("the file cannot be read: %w", err)
+	}
+	return string(content), nil
+}
+
+func readBounded(path string) (content []byte, err error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	content, err = io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %s", path, shortSize(maxFile))
+	}
+	return content, nil
+}
+
+// readTree parses the file; nil when there is none or it is empty.
+func readTree(path string) (*yaml.Node, error) {
+	if path == "" {
+		return nil, nil
+	}
+	content, err := readBounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	documents := yaml.NewDecoder(bytes.NewReader(content))
+	var root yaml.Node
+	switch err := documents.Decode(&root); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, Problems{syntaxProblem(path, err)}
+	}
+	var second yaml.Node
+	if err := documents.Decode(&second); !errors.Is(err, io.EOF) {
+		if err != nil {
+			return nil, Problems{syntaxProblem(path, err)}
+		}
+		return nil, Problems{{Source: path, Line: second.Line, Text: "a second YAML document begins here; one file is one document"}}
+	}
+	if root.Kind == yaml.DocumentNode && len(root.Content) == 1 {
+		return root.Content[0], nil
+	}
+	return nil, nil
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): `)
+
+func syntaxProblem(path string, err error) Problem {
+	problem := Problem{Source: path, Text: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	if at := yamlLine.FindStringSubmatch(err.Error()); at != nil {
+		problem.Line, _ = strconv.Atoi(at[1])
+		problem.Text = strings.Replace(problem.Text, at[0], "", 1)
+	}
+	return problem
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"errors"
+	"regexp"
+	"time"
+)
+
+var (
+	// token is what may stand between two dots of a subject.
+	token        = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+	digits       = regexp.MustCompile(`^[0-9]{1,32}$`)
+	countryCode  = regexp.MustCompile(`^[A-Z]{2}$`)
+	languageCode = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,4})?$`)
+	streamName   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	webAddress   = regexp.MustCompile(`^https?://[^\s?#@]+$`)
+	listener     = regexp.MustCompile(`^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]*):[0-9]{1,5}$`)
+)
+
+// settings declares every key outside of accounts and defaults.
+func (l *loader) settings() []setting {
+	c := l.config
+	return []setting{
+		section("nats", "The stream that producers publish to.", l.natsSettings()...),
+		section("database", "Where it is written what became of each mutation.",
+			append(l.secret("url", "A Postgres address, such as `postgres://user:password@host:5432/name`.", &c.Database.URL, "DATABASE_URL"),
+				integer("max_conns", "The most connections of one worker.", &c.Database.MaxConns, 4, 500))...),
+		section("http", "The worker's own listener, for probes and metrics. It has no log-in.",
+			text("listen", "Where it listens.", "host:port, or :port for all interfaces", &c.HTTP.Listen, listener.MatchString)),
+		section("worker", "How a worker process behaves.", l.workerSettings()...),
+	}
+}
+
+func (l *loader) natsSettings() []setting {
+	n := &l.config.NATS
+	list := l.secret("url", "One server or several, separated by commas.", &n.URL, "NATS_URL")
+	list = append(list, text("creds_file", "A NATS credentials file.", "the path of a file", &n.CredsFile, nil))
+	list = append(list, l.secret("token", "A NATS token.", &n.Token, "")...)
+	return append(list,
+		section("tls", "Files of a TLS connection.",
+			text("ca_file", "The authorities to trust instead of the system's.", "the path of a file", &n.TLS.CAFile, nil),
+			text("cert_file", "The client's certificate.", "the path of a file", &n.TLS.CertFile, nil),
+			text("key_file", "The key of the client's certificate.", "the path of a file", &n.TLS.KeyFile, nil)),
+		section("stream", "The JetStream stream.",
+			text("name", "Its name.", "letters, digits, _ and -, at most 64", &n.Stream.Name, streamName.MatchString),
+			size("max_bytes", "At this size it refuses new messages.", &n.Stream.MaxBytes, 1<<20, 1<<50),
+			integer("replicas", "How many servers of a cluster keep it.", &n.Stream.Replicas, 1, 5),
+			duration("replay_window", "How long recorded messages stay in it.", &n.Stream.ReplayWindow, time.Minute, 90*24*time.Hour)),
+		integer("partitions", "How many parts the stream is cut into. The first start against a database fixes it for ever.", &n.Partitions, 1, 1024))
+}
+
+func (l *loader) workerSettings() []setting {
+	w := &l.config.Worker
+	return []setting{
+		duration("lease_ttl", "How long a silent worker keeps its partitions.", &w.LeaseTTL, time.Second, 5*time.Minute),
+		duration("record_within", "How long a received mutation may be without a row.", &w.RecordWithin, 10*time.Millisecond, 10*time.Second),
+		size("memory_limit", "Waiting mutations held in memory; more are kept in Postgres.", &w.MemoryLimit, 1<<20, 1<<40),
+		duration("unknown_account_grace", "How long mutations of an unknown account wait before they are invalid.", &w.UnknownAccountGrace, 0, 24*time.Hour),
+		duration("drain_timeout", "How long a stopping worker settles what is under way.", &w.DrainTimeout, 0, 10*time.Minute),
+		duration("retention", "How long rows of finished mutations are kept.", &w.Retention, 24*time.Hour, 10*365*24*time.Hour),
+	}
+}
+
+// secret declares a secret and its file, the first with a variable of its own.
+func (l *loader) secret(key, about string, into *Secret, env string) []setting {
+	pair := secret(key, about, into, l.readFile)
+	pair[0].env = env
+	return pair
+}
+
+// accountSettings declares the keys of one account. The platform comes first: the
+// defaults of the rest depend on it.
+func (l *loader) accountSettings(a *Account) []setting {
+	platform := choice("platform", "Which platform it is.", &a.Platform, Pinterest, Meta)
+	assign := platform.assign
+	platform.assign = func(value string) error {
+		if err := assign(value); err != nil {
+			return err
+		}
+		l.applyDefaults(a)
+		return nil
+	}
+	list := []setting{platform}
+	list = append(list, l.secret("access_token", "The access token.", &a.AccessToken, "")...)
+	list = append(list, text("client_id", "The app's id, with client_secret and refresh_token instead of an access token.", "text", &a.ClientID, nil))
+	list = append(list, l.secret("client_secret", "The app's secret.", &a.ClientSecret, "")...)
+	list = append(list, l.secret("refresh_token", "The refresh token.", &a.RefreshToken, "")...)
+	list = append(list, text("ad_account_id", "Pinterest: act for the owner of this ad account.", "digits", &a.AdAccountID, digits.MatchString))
+	list = append(list, setting{
+		key: "catalogs", about: "The account's catalogs, by the name that stands in the subject.",
+		entry: func(name string) ([]setting, error) { return l.catalogEntry(a, name) },
+	})
+	return append(list, deliverySettings(&a.Delivery, capsOf(a.Platform))...)
+}
+
+func (l *loader) catalogEntry(a *Account, name string) ([]setting, error) {
+	if !token.MatchString(name) {
+		return nil, errName
+	}
+	entry := &Catalog{Name: name}
+	l.catalogs[a.Name+"."+name] = entry
+	return catalogSettings(entry), nil
+}
+
+var errName = errors.New("is not allowed as a name: letters, digits, _ and -, at most 128")
+
+func catalogSettings(c *Catalog) []setting {
+	return []setting{
+		text("country", "Pinterest: the country.", "two capital letters, such as US", &c.Country, countryCode.MatchString),
+		text("language", "Pinterest: the language.", "a language such as en-US or EN", &c.Language, languageCode.MatchString),
+		text("catalog_id", "The platform's id of the catalog. Pinterest takes the oldest of the type when it is left out.", "digits", &c.CatalogID, digits.MatchString),
+		choice("body", "Pinterest: `legacy` for the retail-only request body.", &c.Body, "legacy"),
+		choice("endpoint", "Meta: which endpoint takes the changes.", &c.Endpoint, "items_batch", "batch", "localized_items_batch"),
+	}
+}
+
+// deliverySettings declares what an account and the defaults section share.
+func deliverySettings(d *Delivery, most caps) []setting {
+	return []setting{
+		text("base_url", "The platform's address, up to and with the version.", "an http or https address without ?, # and @", &d.BaseURL, webAddress.MatchString),
+		section("batch", "When a batch is full or old enough.",
+			integer("max_items", "Records in one request.", &d.Batch.MaxItems, 1, most.items),
+			size("max_bytes", "Bytes of one request.", &d.Batch.MaxBytes, 1<<10, most.bytes),
+			duration("max_age", "How long a change may wait for others to share its request.", &d.Batch.MaxAge, 0, time.Hour)),
+		section("poll", "How a handle is followed.",
+			duration("min", "The first pause between two looks.", &d.Poll.Min, 10*time.Millisecond, time.Hour),
+			duration("max", "The longest pause.", &d.Poll.Max, 10*time.Millisecond, time.Hour),
+			duration("give_up", "When the batch counts as never answered.", &d.Poll.GiveUp, time.Second, 7*24*time.Hour)),
+		section("retry", "How often and when a change is sent again.",
+			integer("max_attempts", "Sends of one change, the first included.", &d.Retry.MaxAttempts, 1, 100),
+			duration("min", "The first pause.", &d.Retry.Min, 10*time.Millisecond, time.Hour),
+			duration("max", "The longest pause.", &d.Retry.Max, 10*time.Millisecond, 24*time.Hour)),
+		autoDuration("settle", "How long newer changes of an item are held after a request whose end is not known. "+
+			"auto: three times the slowest recent batch, 2m to 30m.", &d.Settle, 24*time.Hour),
+		integer("concurrency", "The most requests of the account at once.", &d.Concurrency, 1, 256),
+	}
+}
