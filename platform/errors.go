@@ -38,6 +38,8 @@ type Error struct {
 	Named map[int]Verdict
 	// RetryAfter is the platform's own wish; 0 when it said none.
 	RetryAfter time.Duration
+	// BlockedScope, with ScopeQuota, names the quota scope whose limit is reached.
+	BlockedScope string
 	// Quotas are what the answer told, also for a refused call.
 	Quotas []Quota
 

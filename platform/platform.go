@@ -76,6 +76,12 @@ type Settings struct {
 	// HTTP makes the calls; its transport guards every write by the lease. Nil is
 	// fine for an account that only validates and encodes.
 	HTTP *http.Client
+	// Credentials names the credentials without revealing them (CredentialsHash):
+	// accounts with equal ones share quotas. "" means that no other account has them.
+	Credentials string
+	// Timeout bounds one call, from the first byte out to the last byte in. Zero
+	// means 60 s.
+	Timeout time.Duration
 	// AdAccountID is Pinterest's optional ad_account_id.
 	AdAccountID string
 	Catalogs    map[string]CatalogSettings
@@ -113,7 +119,8 @@ type Verdict struct {
 type Submission struct {
 	Handles []string // never empty
 	// Verdicts, when not nil, has one entry per record: what the answer to the POST
-	// already says of them (Unknown where it says nothing).
+	// already says of them (Unknown where it says nothing). They stand: a later
+	// report that does not name the record does not overrule them.
 	Verdicts []Verdict
 	Quotas   []Quota
 }
@@ -137,11 +144,14 @@ type Report struct {
 	// tell, so that sending the records again in halves would tell more.
 	Incomplete bool
 	// Error is what the platform said of the batch as a whole, for people.
-	Error  string
+	Error string
+	// Note is worth a log line: an answer that was understood only in part.
+	Note   string
 	Quotas []Quota
 }
 
-// Quota is what an answer told about a scope.
+// Quota is what an answer told about a scope. Several of one scope are several
+// limits on the same calls; the one that binds now comes last.
 type Quota struct {
 	Scope string
 	// Limit and Remaining are calls within Window; -1 when not told.

@@ -1,0 +1,149 @@
+// Package rest makes one bounded HTTP call to a platform: one timeout, one answer
+// of limited size, and an error that says whether the request may have been taken.
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+const (
+	defaultTimeout = time.Minute
+	// maxAnswer is far above the largest honest answer: 5000 items with an error
+	// of a few hundred bytes each.
+	maxAnswer = 16 << 20
+	// maxDrain is how much of an answer beyond its limit is read to keep the
+	// connection usable; more is cheaper to cut off.
+	maxDrain = 64 << 10
+)
+
+// Client makes calls with one account's credentials. Safe for concurrent use.
+type Client struct {
+	http    *http.Client
+	token   func(ctx context.Context) (string, error)
+	timeout time.Duration
+}
+
+// New makes a client from an account's settings. It follows no redirects: a POST
+// that moves to another address may carry the token to a stranger.
+func New(settings platform.Settings) *Client {
+	own := http.Client{}
+	if settings.HTTP != nil {
+		own = *settings.HTTP
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	timeout := settings.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	return &Client{http: &own, token: settings.Token, timeout: timeout}
+}
+
+// Call is one request.
+type Call struct {
+	Operation string // for people, such as "POST items_batch"
+	Method    string
+	URL       string // never with a secret
+	Body      []byte // JSON; nil for none
+}
+
+// Answer is a whole answer of any HTTP status.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Do makes the call. The error, when not nil, means that there is no whole answer;
+// it is then ambiguous unless none of the request's bytes went out. Whether the
+// answer is a good one is the caller's to judge.
+func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, tokenFailure(ctx, call, err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	watch := &watch{}
+	request, err := newRequest(watch.attach(bounded), call, token)
+	if err != nil {
+		return nil, &platform.Error{
+			Scope: platform.ScopeCaller, Operation: call.Operation,
+			Message: "the request cannot be built", Err: hideURL(err),
+		}
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, callFailure(ctx, call, token, hideURL(err), watch.mayHaveWritten(err))
+	}
+	defer closeBody(response.Body)
+	body, err := readAll(response)
+	if err != nil {
+		failure := callFailure(ctx, call, token, err, true)
+		failure.HTTPStatus = response.StatusCode
+		return nil, failure
+	}
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+}
+
+func newRequest(ctx context.Context, call Call, token string) (*http.Request, error) {
+	var body io.Reader
+	if call.Body != nil {
+		body = bytes.NewReader(call.Body)
+	}
+	request, err := http.NewRequestWithContext(ctx, call.Method, call.URL, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Accept", "application/json")
+	if call.Body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, nil
+}
+
+// errTooLong is the error of an answer above maxAnswer.
+var errTooLong = errors.New("the answer is longer than 16 MiB")
+
+func readAll(response *http.Response) ([]byte, error) {
+	if response.ContentLength > maxAnswer {
+		return nil, errTooLong
+	}
+	var buffer bytes.Buffer
+	if response.ContentLength > 0 {
+		buffer.Grow(int(response.ContentLength) + bytes.MinRead)
+	}
+	_, err := buffer.ReadFrom(http.MaxBytesReader(nil, response.Body, maxAnswer))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return nil, errTooLong
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the answer breaks off: %w", err)
+	}
+	return buffer.Bytes(), nil
+}
+
+// closeBody reads a little more so that the connection can be used again. Nothing
+// hangs on its errors: the answer is complete or refused by now.
+func closeBody(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain)
+	_ = body.Close()
+}
+
+// hideURL drops the URL that net/http puts into its errors: it is long and says
+// nothing that the operation does not.
+func hideURL(err error) error {
+	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+		return outer.Err
+	}
+	return err
+}
