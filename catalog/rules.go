@@ -10,6 +10,13 @@ type Rules struct {
 type Semantics uint8
 
 // The platforms' readings.
+//
+// What null means follows from them. In an UPDATE it clears the attribute, on
+// either platform. A Pinterest UPSERT replaces the whole item, so that a null in
+// it and an attribute left out are the same. A Meta UPSERT is laid over what is
+// there: its null clears, as in an UPDATE. In a CREATE a null has nothing to
+// clear; nobody documents what it does where the item exists and CREATE is laid
+// over it, so that merging keeps a CREATE's own nulls and never adds one.
 const (
 	NoMerging          Semantics = iota
 	PinterestSemantics           // UPSERT replaces the whole item
@@ -19,7 +26,71 @@ const (
 // Merge makes one change out of two of the same item that follow each other. ok
 // is false where both must be sent in order, the second after the first is
 // final. Merge is associative where it merges, and the merged change leaves any
-// item in the state the two would have left it in.
+// item in the state the two would have left it in. When the platform refuses a
+// merged change, its parts must be sent one by one: the later ones may be fine.
+//
+// Nothing merges into a CREATE that follows something: whether a CREATE of an
+// existing item replaces it, is laid over it or is refused is not documented.
+// Attributes must be valid JSON objects. The merged change may share memory with
+// the newer one.
 func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
-	panic("to be written by the catalog helper")
+	if r.Semantics == NoMerging {
+		return Change{}, false
+	}
+	switch newer.Operation {
+	case Delete:
+		return newer, known(older.Operation)
+	case Upsert:
+		if r.Semantics == PinterestSemantics {
+			return newer, known(older.Operation) && older.Operation != Delete
+		}
+		return mergeMetaUpsert(older, newer)
+	case Update:
+		return r.mergeUpdate(older, newer)
+	case DeleteDiscontinued:
+		return newer, older.Operation == DeleteDiscontinued
+	default:
+		return Change{}, false
+	}
+}
+
+func known(op Operation) bool { return op >= Create && op <= DeleteDiscontinued }
+
+// mergeMetaUpsert refuses an older UPDATE: where the item does not exist, the
+// UPDATE is refused and the UPSERT creates the item without the UPDATE's
+// attributes.
+func mergeMetaUpsert(older, newer Change) (Change, bool) {
+	switch older.Operation {
+	case Create:
+		return mergeIntoCreate(older, newer)
+	case Upsert:
+		return layOver(older, newer, keepNulls)
+	default:
+		return Change{}, false
+	}
+}
+
+func (r Rules) mergeUpdate(older, newer Change) (Change, bool) {
+	switch older.Operation {
+	case Create:
+		return mergeIntoCreate(older, newer)
+	case Upsert:
+		if r.Semantics == PinterestSemantics {
+			return layOver(older, newer, removeNulls)
+		}
+		return layOver(older, newer, keepNulls)
+	case Update:
+		return layOver(older, newer, keepNulls)
+	default:
+		return Change{}, false
+	}
+}
+
+// mergeIntoCreate refuses a newer null: if the item exists and CREATE is laid
+// over it, the null clears what was there before, and a CREATE cannot say that.
+func mergeIntoCreate(older, newer Change) (Change, bool) {
+	if newer.HasNull {
+		return Change{}, false
+	}
+	return layOver(older, newer, keepNulls)
 }
