@@ -86,7 +86,7 @@ func StartPostgres(ctx context.Context, options PostgresOptions) (*Postgres, err
 	}
 	server := &Postgres{folder: home}
 	if err := server.start(ctx, cluster{binaries: binaries, id: id, folder: home, options: options}); err != nil {
-		return nil, errors.Join(err, server.Stop())
+		return nil, errors.Join(err, server.Stop()) //nolint:contextcheck // cleaning up must not end with ctx
 	}
 	return server, nil
 }

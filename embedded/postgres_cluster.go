@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,11 +80,10 @@ func (c cluster) arguments() []string {
 		settings["synchronous_commit"] = "off"
 		settings["full_page_writes"] = "off"
 	}
-	for name, value := range c.options.Parameters {
-		settings[name] = value
-	}
-	arguments := []string{"-D", c.data()}
-	for _, name := range sortedKeys(settings) {
+	maps.Copy(settings, c.options.Parameters)
+	arguments := make([]string, 0, 2+2*len(settings))
+	arguments = append(arguments, "-D", c.data())
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		arguments = append(arguments, "-c", name+"="+settings[name])
 	}
 	return arguments
@@ -105,13 +105,4 @@ func tail(output []byte) string {
 		output = output[len(output)-limit:]
 	}
 	return string(output)
-}
-
-func sortedKeys(settings map[string]string) []string {
-	names := make([]string, 0, len(settings))
-	for name := range settings {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

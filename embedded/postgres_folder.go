@@ -114,7 +114,7 @@ func sweepFolders(parent string) {
 		if err != nil || time.Since(info.ModTime()) < sweepAge || existingFile(path, "data", "postmaster.pid") {
 			continue
 		}
-		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0)
+		lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR, 0) //nolint:gosec // a name that Glob found
 		if err != nil {
 			continue
 		}

@@ -63,7 +63,7 @@ func TestPostgresAnswersAndForgets(t *testing.T) {
 
 func TestPostgresKeepsItsFolder(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "courier-keep-*")
+	dir, err := os.MkdirTemp("", "courier-keep-*") //nolint:usetesting // its folder is closed to other users
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	options := PostgresOptions{Dir: dir, Durable: true, NoDownload: true}
@@ -105,7 +105,7 @@ func TestUnreachableFolderIsNamed(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root starts Postgres as another user")
 	}
-	closed, err := os.MkdirTemp("", "courier-closed-*")
+	closed, err := os.MkdirTemp("", "courier-closed-*") //nolint:usetesting // its parents must be open
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(closed) })
 	_, err = StartPostgres(t.Context(), PostgresOptions{Dir: filepath.Join(closed, "cluster"), NoDownload: true})
