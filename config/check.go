@@ -1,11 +1,12 @@
 package config
 
 import (
+	"slices"
 	"strings"
 )
 
 func (l *loader) checkInfrastructure() {
-	for _, address := range strings.Split(l.config.NATS.URL.Reveal(), ",") {
+	for _, address := range strings.SplitSeq(l.config.NATS.URL.Reveal(), ",") {
 		if !hasScheme(strings.TrimSpace(address), "nats", "tls", "ws", "wss") {
 			l.reportAt("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port")
 			break
@@ -21,15 +22,7 @@ func (l *loader) checkInfrastructure() {
 
 func hasScheme(address string, schemes ...string) bool {
 	scheme, rest, found := strings.Cut(address, "://")
-	if !found || rest == "" {
-		return false
-	}
-	for _, allowed := range schemes {
-		if scheme == allowed {
-			return true
-		}
-	}
-	return false
+	return found && rest != "" && slices.Contains(schemes, scheme)
 }
 
 // finishAccounts puts the accounts that were read into the configuration.

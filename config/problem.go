@@ -7,7 +7,7 @@ import (
 )
 
 // Problem is one thing wrong with the configuration.
-type Problem struct {
+type Problem struct { //nolint:errname // it is one of Problems, and called so in the documentation
 	// Source is the file, the environment variable or the flag that said it.
 	Source string
 	Line   int    // in the file, from 1; 0 when it has none
@@ -31,7 +31,7 @@ func (p Problem) Error() string {
 
 // Problems are all things found wrong at once, in the order of the file. Load
 // returns it as its error.
-type Problems []Problem
+type Problems []Problem //nolint:errname // the plural of Problem
 
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))

@@ -31,12 +31,6 @@ func section(key, about string, within ...setting) setting {
 	return setting{key: key, about: about, within: within}
 }
 
-// fromEnv adds a variable that is known outside of Courier.
-func (s setting) fromEnv(name string) setting {
-	s.env = name
-	return s
-}
-
 func text(key, about, allowed string, into *string, accept func(string) bool) setting {
 	return setting{
 		key: key, about: about, allowed: allowed,
@@ -173,8 +167,16 @@ var sizeUnits = []struct {
 	name  string
 	bytes int64
 }{
-	{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"kB", 1e3}, {"TiB", 1 << 40}, {"B", 1},
+	{"GiB", 1 << 30},
+	{"MiB", 1 << 20},
+	{"KiB", 1 << 10},
+	{"TB", 1e12},
+	{"GB", 1e9},
+	{"MB", 1e6},
+	{"KB", 1e3},
+	{"kB", 1e3},
+	{"TiB", 1 << 40},
+	{"B", 1},
 }
 
 func parseSize(value string) (int64, error) {

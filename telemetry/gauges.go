@@ -1,0 +1,163 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Snapshot is the state of a worker at one moment, read when metrics are
+// collected.
+type Snapshot struct {
+	Partitions []PartitionState // those the worker owns
+	Accounts   []AccountState
+	Quotas     []QuotaState
+	OpenGroups int
+	// WaitingItems and WaitingBytes are held in memory.
+	WaitingItems int
+	WaitingBytes int64
+}
+
+// PartitionState is where a partition stands.
+type PartitionState struct {
+	Partition int
+	Lag       uint64 // messages of the stream not read yet
+	Position  uint64 // the sequence up to which all is recorded
+}
+
+// AccountState is how an account's delivery stands.
+type AccountState struct {
+	Account   string
+	Platform  string
+	Paused    bool
+	Breaker   string // closed, half_open or open
+	InFlight  int    // batches that are not final
+	Waiting   int    // mutations
+	Ambiguous int    // batches with a POST whose end is not known
+	// OldestHandle is the age of the oldest handle not final; 0 when there is none.
+	OldestHandle time.Duration
+	// OldestWaiting is the age of the oldest mutation not sent.
+	OldestWaiting time.Duration
+}
+
+// QuotaState is what is known of a quota scope.
+type QuotaState struct {
+	Scope       string
+	UsedPercent float64 // -1 when not told
+	Remaining   int     // calls; -1 when not told
+	Blocked     time.Duration
+}
+
+type gauges struct {
+	meter         metric.Meter
+	lag           metric.Float64ObservableGauge
+	position      metric.Float64ObservableGauge
+	leases        metric.Float64ObservableGauge
+	groups        metric.Float64ObservableGauge
+	items         metric.Float64ObservableGauge
+	bytes         metric.Float64ObservableGauge
+	paused        metric.Float64ObservableGauge
+	breaker       metric.Float64ObservableGauge
+	inFlight      metric.Float64ObservableGauge
+	waiting       metric.Float64ObservableGauge
+	ambiguous     metric.Float64ObservableGauge
+	oldestHandle  metric.Float64ObservableGauge
+	oldestWaiting metric.Float64ObservableGauge
+	quotaUsed     metric.Float64ObservableGauge
+	quotaLeft     metric.Float64ObservableGauge
+	quotaBlocked  metric.Float64ObservableGauge
+}
+
+func (g *gauges) declare(d *declaration) {
+	g.meter = d.meter
+	g.lag = d.gauge("courier.partition.lag", "{message}", "Messages of a partition not read yet.")
+	g.position = d.gauge("courier.partition.position", "{message}", "Stream sequence up to which all of a partition is recorded.")
+	g.leases = d.gauge("courier.leases.held", "{lease}", "Partitions that this worker owns.")
+	g.groups = d.gauge("courier.groups.open", "{group}", "Groups with something waiting.")
+	g.items = d.gauge("courier.items.waiting", "{item}", "Items that wait in memory.")
+	g.bytes = d.gauge("courier.waiting.size", "By", "Memory taken by what waits.")
+	g.paused = d.gauge("courier.account.paused", "1", "1 while the account is paused.")
+	g.breaker = d.gauge("courier.account.breaker", "1", "The account's breaker: 0 closed, 0.5 half open, 1 open.")
+	g.inFlight = d.gauge("courier.account.batches_in_flight", "{batch}", "Batches that are not final.")
+	g.waiting = d.gauge("courier.account.waiting", "{mutation}", "Mutations not sent yet.")
+	g.ambiguous = d.gauge("courier.account.batches_ambiguous", "{batch}", "Batches with a POST whose end is not known.")
+	g.oldestHandle = d.gauge("courier.account.oldest_handle", "s", "Age of the oldest handle that is not final.")
+	g.oldestWaiting = d.gauge("courier.account.oldest_waiting", "s", "Age of the oldest mutation not sent.")
+	g.quotaUsed = d.gauge("courier.quota.used", "%", "How much of the quota is used, as the platform last told.")
+	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform last told.")
+	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.")
+}
+
+func (g *gauges) all() []metric.Observable {
+	return []metric.Observable{
+		g.lag, g.position, g.leases, g.groups, g.items, g.bytes, g.paused, g.breaker, g.inFlight, g.waiting,
+		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked,
+	}
+}
+
+// Observe has read called at each collection, from another goroutine: it must be
+// safe for that and quick. The caller stops it before what read looks at ends.
+func (i *Instruments) Observe(read func() Snapshot) (stop func() error, err error) {
+	if i == nil {
+		return func() error { return nil }, nil
+	}
+	registration, err := i.gauges.meter.RegisterCallback(func(_ context.Context, observer metric.Observer) error {
+		i.gauges.observe(observer, read())
+		return nil
+	}, i.gauges.all()...)
+	if err != nil {
+		return nil, err
+	}
+	return registration.Unregister, nil
+}
+
+func (g *gauges) observe(observer metric.Observer, s Snapshot) {
+	observer.ObserveFloat64(g.leases, float64(len(s.Partitions)))
+	observer.ObserveFloat64(g.groups, float64(s.OpenGroups))
+	observer.ObserveFloat64(g.items, float64(s.WaitingItems))
+	observer.ObserveFloat64(g.bytes, float64(s.WaitingBytes))
+	for _, p := range s.Partitions {
+		at := metric.WithAttributes(PartitionKey.Int(p.Partition))
+		observer.ObserveFloat64(g.lag, float64(p.Lag), at)
+		observer.ObserveFloat64(g.position, float64(p.Position), at)
+	}
+	for _, a := range s.Accounts {
+		at := metric.WithAttributes(AccountKey.String(a.Account), PlatformKey.String(a.Platform))
+		observer.ObserveFloat64(g.paused, oneIf(a.Paused), at)
+		observer.ObserveFloat64(g.breaker, breakerLevel(a.Breaker), at)
+		observer.ObserveFloat64(g.inFlight, float64(a.InFlight), at)
+		observer.ObserveFloat64(g.waiting, float64(a.Waiting), at)
+		observer.ObserveFloat64(g.ambiguous, float64(a.Ambiguous), at)
+		observer.ObserveFloat64(g.oldestHandle, a.OldestHandle.Seconds(), at)
+		observer.ObserveFloat64(g.oldestWaiting, a.OldestWaiting.Seconds(), at)
+	}
+	for _, q := range s.Quotas {
+		at := metric.WithAttributes(ScopeKey.String(q.Scope))
+		observer.ObserveFloat64(g.quotaBlocked, q.Blocked.Seconds(), at)
+		if q.UsedPercent >= 0 {
+			observer.ObserveFloat64(g.quotaUsed, q.UsedPercent, at)
+		}
+		if q.Remaining >= 0 {
+			observer.ObserveFloat64(g.quotaLeft, float64(q.Remaining), at)
+		}
+	}
+}
+
+func oneIf(condition bool) float64 {
+	if condition {
+		return 1
+	}
+	return 0
+}
+
+func breakerLevel(state string) float64 {
+	switch state {
+	case "open":
+		return 1
+	case "half_open", "half-open":
+		return 0.5
+	default:
+		return 0
+	}
+}

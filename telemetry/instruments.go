@@ -1,0 +1,241 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// The attributes of measurements. Each takes few values: an account, a platform
+// or a scope comes from the configuration, the others from closed sets. An item,
+// a mutation or a handle never becomes one.
+const (
+	AccountKey   = attribute.Key("courier.account")
+	PlatformKey  = attribute.Key("courier.platform")
+	TypeKey      = attribute.Key("courier.catalog_type")
+	PartitionKey = attribute.Key("courier.partition")
+	ScopeKey     = attribute.Key("courier.quota.scope")
+	ReasonKey    = attribute.Key("courier.reason")
+	ResultKey    = attribute.Key("courier.result")
+	StateKey     = attribute.Key("courier.state")
+)
+
+// Where says which way out a measurement is about.
+type Where struct {
+	Account  string
+	Platform string // pinterest or meta
+	Type     catalog.Type
+}
+
+func (w Where) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(append(more,
+		AccountKey.String(w.Account), PlatformKey.String(w.Platform), TypeKey.String(string(w.Type)))...))
+}
+
+// Instruments are all measurements of a worker. Its methods are called per batch,
+// not per item. A nil *Instruments measures nothing.
+type Instruments struct {
+	received       metric.Int64Counter
+	recorded       metric.Int64Counter
+	recordDuration metric.Float64Histogram
+	batchItems     metric.Int64Histogram
+	batchBytes     metric.Int64Histogram
+	batchMutations metric.Int64Counter
+	posts          metric.Int64Counter
+	postDuration   metric.Float64Histogram
+	polls          metric.Int64Counter
+	pollDuration   metric.Float64Histogram
+	batchDuration  metric.Float64Histogram
+	outcomes       metric.Int64Counter
+	finalLatency   metric.Float64Histogram
+	retries        metric.Int64Counter
+	deadLetters    metric.Int64Counter
+	leaseChanges   metric.Int64Counter
+	readerResets   metric.Int64Counter
+	gauges         gauges
+}
+
+var (
+	// short suits calls and transactions.
+	short = metric.WithExplicitBucketBoundaries(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+	// long suits what takes as long as a platform does.
+	long = metric.WithExplicitBucketBoundaries(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400)
+)
+
+// NewInstruments declares the measurements: names, units, descriptions.
+func NewInstruments(meter metric.Meter) (*Instruments, error) {
+	d := declaration{meter: meter}
+	i := &Instruments{
+		received:       d.counter("courier.mutations.received", "{mutation}", "Mutations read from the stream."),
+		recorded:       d.counter("courier.mutations.recorded", "{mutation}", "Mutations whose row is committed."),
+		recordDuration: d.seconds("courier.record.duration", "Time of one fenced transaction.", short),
+		batchItems:     d.histogram("courier.batch.items", "{item}", "Records in a batch when it was cut.", 1, 2, 5, 10, 25, 50, 100, 250, 500, 900, 1000, 2000, 2900, 3000, 4000, 5000),
+		batchBytes:     d.histogram("courier.batch.size", "By", "Bytes of a batch's body.", 1e3, 1e4, 5e4, 1e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 2.8e7),
+		batchMutations: d.counter("courier.batch.mutations", "{mutation}", "Mutations carried by batches, merged ones included."),
+		posts:          d.counter("courier.posts", "{request}", "POSTs by result: accepted, ambiguous or not_taken."),
+		postDuration:   d.seconds("courier.post.duration", "Time of one POST.", short),
+		polls:          d.counter("courier.polls", "{request}", "Looks at a handle by result: pending, finished, not_found or error."),
+		pollDuration:   d.seconds("courier.poll.duration", "Time of one look at a handle.", short),
+		batchDuration:  d.seconds("courier.batch.duration", "Time from a batch's first POST to its end.", long),
+		outcomes:       d.counter("courier.outcomes", "{record}", "Records by what became of them: succeeded, failed, unconfirmed or returned."),
+		finalLatency:   d.seconds("courier.mutation.latency", "Time from publishing to the final status.", long),
+		retries:        d.counter("courier.retries", "{record}", "Records sent again, by reason."),
+		deadLetters:    d.counter("courier.dead_letters", "{mutation}", "Mutations that will not be sent again by themselves, by reason."),
+		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions acquired, released or lost."),
+		readerResets:   d.counter("courier.reader.resets", "{reset}", "Stream readers made anew, by reason."),
+	}
+	i.gauges.declare(&d)
+	return i, d.err
+}
+
+// Received counts mutations read from the stream.
+func (i *Instruments) Received(ctx context.Context, partition, mutations int) {
+	if i == nil {
+		return
+	}
+	i.received.Add(ctx, int64(mutations), metric.WithAttributes(PartitionKey.Int(partition)))
+}
+
+// Recorded measures one fenced transaction and counts the mutations in it.
+func (i *Instruments) Recorded(ctx context.Context, mutations int, took time.Duration) {
+	if i == nil {
+		return
+	}
+	i.recorded.Add(ctx, int64(mutations))
+	i.recordDuration.Record(ctx, took.Seconds())
+}
+
+// Cut measures a batch when it is cut; reason is count, bytes, age or drain.
+func (i *Instruments) Cut(ctx context.Context, where Where, reason string, records, mutations, bytes int) {
+	if i == nil {
+		return
+	}
+	option := where.attributes(ReasonKey.String(reason))
+	i.batchItems.Record(ctx, int64(records), option)
+	i.batchBytes.Record(ctx, int64(bytes), option)
+	i.batchMutations.Add(ctx, int64(mutations), option)
+}
+
+// Posted measures one POST; result is accepted, ambiguous or not_taken.
+func (i *Instruments) Posted(ctx context.Context, where Where, result string, took time.Duration) {
+	if i == nil {
+		return
+	}
+	option := where.attributes(ResultKey.String(result))
+	i.posts.Add(ctx, 1, option)
+	i.postDuration.Record(ctx, took.Seconds(), option)
+}
+
+// Polled measures one look at a handle; result is pending, finished, not_found or
+// error.
+func (i *Instruments) Polled(ctx context.Context, where Where, result string, took time.Duration) {
+	if i == nil {
+		return
+	}
+	option := where.attributes(ResultKey.String(result))
+	i.polls.Add(ctx, 1, option)
+	i.pollDuration.Record(ctx, took.Seconds(), option)
+}
+
+// Finished is what became of the records of one batch.
+type Finished struct {
+	Took        time.Duration // since the first POST
+	Succeeded   int
+	Failed      int
+	Unconfirmed int
+	Returned    int
+	// PublishedAt are the times at which the mutations that are final now were
+	// published; At is now.
+	PublishedAt []time.Time
+	At          time.Time
+}
+
+// Ended measures a batch that is final.
+func (i *Instruments) Ended(ctx context.Context, where Where, f Finished) {
+	if i == nil {
+		return
+	}
+	plain := where.attributes()
+	i.batchDuration.Record(ctx, f.Took.Seconds(), plain)
+	for _, published := range f.PublishedAt {
+		i.finalLatency.Record(ctx, f.At.Sub(published).Seconds(), plain)
+	}
+	for _, outcome := range [...]struct {
+		result  string
+		records int
+	}{{"succeeded", f.Succeeded}, {"failed", f.Failed}, {"unconfirmed", f.Unconfirmed}, {"returned", f.Returned}} {
+		if outcome.records > 0 {
+			i.outcomes.Add(ctx, int64(outcome.records), where.attributes(ResultKey.String(outcome.result)))
+		}
+	}
+}
+
+// Retried counts records that are sent again; the reason is from a closed set,
+// such as quota, platform, ambiguous, unknown, parts or halves.
+func (i *Instruments) Retried(ctx context.Context, where Where, reason string, records int) {
+	if i == nil {
+		return
+	}
+	i.retries.Add(ctx, int64(records), where.attributes(ReasonKey.String(reason)))
+}
+
+// DeadLettered counts mutations that became dead letters.
+func (i *Instruments) DeadLettered(ctx context.Context, account string, reason catalog.Reason, mutations int) {
+	if i == nil {
+		return
+	}
+	i.deadLetters.Add(ctx, int64(mutations), metric.WithAttributes(AccountKey.String(account), ReasonKey.String(string(reason))))
+}
+
+// LeaseChanged counts a lease; change is acquired, released or lost.
+func (i *Instruments) LeaseChanged(ctx context.Context, change string) {
+	if i == nil {
+		return
+	}
+	i.leaseChanges.Add(ctx, 1, metric.WithAttributes(StateKey.String(change)))
+}
+
+// ReaderReset counts a stream reader made anew; reason is from a closed set, such
+// as gap, reconnect, watchdog or rewound.
+func (i *Instruments) ReaderReset(ctx context.Context, reason string) {
+	if i == nil {
+		return
+	}
+	i.readerResets.Add(ctx, 1, metric.WithAttributes(ReasonKey.String(reason)))
+}
+
+// declaration gathers the errors of declaring many instruments.
+type declaration struct {
+	meter metric.Meter
+	err   error
+}
+
+func (d *declaration) counter(name, unit, description string) metric.Int64Counter {
+	counter, err := d.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	d.err = errors.Join(d.err, err)
+	return counter
+}
+
+func (d *declaration) histogram(name, unit, description string, bounds ...float64) metric.Int64Histogram {
+	histogram, err := d.meter.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description),
+		metric.WithExplicitBucketBoundaries(bounds...))
+	d.err = errors.Join(d.err, err)
+	return histogram
+}
+
+func (d *declaration) seconds(name, description string, bounds metric.HistogramOption) metric.Float64Histogram {
+	histogram, err := d.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), bounds)
+	d.err = errors.Join(d.err, err)
+	return histogram
+}
+
+func (d *declaration) gauge(name, unit, description string) metric.Float64ObservableGauge {
+	gauge, err := d.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+	d.err = errors.Join(d.err, err)
+	return gauge
+}

@@ -1,0 +1,182 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Health is what the probes answer.
+//
+//   - /livez: the process works; it never looks at other systems.
+//   - /startupz: the start is over.
+//   - /readyz: the start is over, nothing is draining, and every check passes.
+type Health struct {
+	started  atomic.Bool
+	draining atomic.Bool
+	mu       sync.Mutex
+	checks   map[string]func(context.Context) error
+	beats    map[string]*heartbeat
+}
+
+type heartbeat struct {
+	last  atomic.Int64
+	limit time.Duration
+}
+
+// AddCheck adds a condition of readiness, such as a ping of the database. Its
+// error is shown: it must hold no secret.
+func (h *Health) AddCheck(name string, check func(context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.checks == nil {
+		h.checks = map[string]func(context.Context) error{}
+	}
+	h.checks[name] = check
+}
+
+// AddHeartbeat adds a condition of liveness: the returned function must be
+// called at least once in each limit.
+func (h *Health) AddHeartbeat(name string, limit time.Duration) (beat func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.beats == nil {
+		h.beats = map[string]*heartbeat{}
+	}
+	state := &heartbeat{limit: limit}
+	state.last.Store(time.Now().UnixNano())
+	h.beats[name] = state
+	return func() { state.last.Store(time.Now().UnixNano()) }
+}
+
+// Started says that the start is over.
+func (h *Health) Started() { h.started.Store(true) }
+
+// Draining says that the process is about to end.
+func (h *Health) Draining() { h.draining.Store(true) }
+
+// checkTimeout bounds one look at all checks.
+const checkTimeout = 2 * time.Second
+
+func (h *Health) live() map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	failures := map[string]string{}
+	for name, beat := range h.beats {
+		if silent := time.Since(time.Unix(0, beat.last.Load())); silent > beat.limit {
+			failures[name] = "silent for " + silent.Round(time.Second).String()
+		}
+	}
+	return failures
+}
+
+func (h *Health) startup() map[string]string {
+	if !h.started.Load() {
+		return map[string]string{"start": "not over"}
+	}
+	return nil
+}
+
+func (h *Health) ready(ctx context.Context) map[string]string {
+	failures := h.startup()
+	if failures == nil {
+		failures = map[string]string{}
+	}
+	if h.draining.Load() {
+		failures["drain"] = "the worker is stopping"
+	}
+	h.mu.Lock()
+	checks := maps.Clone(h.checks)
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	for name, check := range checks {
+		if err := check(ctx); err != nil {
+			failures[name] = err.Error()
+		}
+	}
+	return failures
+}
+
+// Handler answers /livez, /readyz, /startupz and /metrics.
+func (t *Telemetry) Handler(health *Health) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, health.live()) })
+	mux.HandleFunc("GET /startupz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health.startup()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, health.ready(r.Context())) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{
+		EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
+	}))
+	return mux
+}
+
+// probe is the body of an answer to a probe.
+type probe struct {
+	Status   string            `json:"status"`
+	Failures map[string]string `json:"failures,omitempty"`
+}
+
+// answer writes {"status":"ok"} or 503 and what is wrong.
+func answer(w http.ResponseWriter, failures map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	body := probe{Status: "ok"}
+	if len(failures) > 0 {
+		body = probe{Status: "failing", Failures: failures}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(body) // the prober has gone: nobody to tell
+}
+
+// Server is the worker's own HTTP listener.
+type Server struct {
+	server   *http.Server
+	listener net.Listener
+	done     chan error
+}
+
+// Serve listens at once and answers until Close.
+func Serve(ctx context.Context, address string, handler http.Handler, logger *slog.Logger) (*Server, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for probes and metrics: %w", err)
+	}
+	s := &Server{
+		listener: listener,
+		done:     make(chan error, 1),
+		server: &http.Server{
+			Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+			WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+			ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		},
+	}
+	go func() { s.done <- s.server.Serve(listener) }()
+	return s, nil
+}
+
+// Address is where the server listens, with the port that was chosen.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Close ends the server and waits for it; requests under way have until the
+// context ends.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.server.Close())
+	}
+	if serveErr := <-s.done; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return err
+}
