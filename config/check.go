@@ -6,7 +6,7 @@ import (
 )
 
 func (l *loader) checkInfrastructure() {
-	for _, address := range strings.SplitSeq(l.config.NATS.URL.Reveal(), ",") {
+	for address := range strings.SplitSeq(l.config.NATS.URL.Reveal(), ",") {
 		if !hasScheme(strings.TrimSpace(address), "nats", "tls", "ws", "wss") {
 			l.reportAt("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port")
 			break
