@@ -105,7 +105,10 @@ func autoDuration(key, about string, into *time.Duration, most time.Duration) se
 			*into = 0
 			return nil
 		}
-		return inner(value)
+		if inner(value) != nil {
+			return fmt.Errorf("%q is not allowed: %s", clip(value), plain.allowed)
+		}
+		return nil
 	}
 	plain.show = func() string {
 		if *into == 0 {

@@ -135,7 +135,9 @@ func answer(w http.ResponseWriter, failures map[string]string) {
 		body = probe{Status: "failing", Failures: failures}
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(body) // the prober has gone: nobody to tell
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		return // the prober has gone: nobody to tell
+	}
 }
 
 // Server is the worker's own HTTP listener.
