@@ -1,6 +1,8 @@
 package batcher
 
 import (
+	"cmp"
+	"strconv"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -12,128 +14,276 @@ type Config struct {
 	// MaxConstituents is how many mutations may merge into one record. Defaults to
 	// 1000.
 	MaxConstituents int
-	// MaxPayload is how many bytes of messages the constituents of one batch may
-	// have together: they are stored as one value. A single record may exceed it
-	// by its last constituent. Defaults to 32 MiB.
+	// MaxPayload is how many bytes the messages of one batch may have together, as
+	// they are stored as one value. A batch exceeds it only if a single message
+	// does. Defaults to 32 MiB.
 	MaxPayload int
 }
 
-// Batcher holds what waits to be sent. One goroutine owns it.
-type Batcher struct{}
+func (c Config) withDefaults() Config {
+	const (
+		defaultMaxConstituents = 1000
+		defaultMaxPayload      = 32 << 20
+	)
+	c.MaxConstituents = cmp.Or(c.MaxConstituents, defaultMaxConstituents)
+	c.MaxPayload = cmp.Or(c.MaxPayload, defaultMaxPayload)
+	return c
+}
+
+// Batcher holds what waits to be sent. One goroutine owns it. Times passed to its
+// methods must not go back by much: a time that does only delays what is due.
+type Batcher struct {
+	config Config
+
+	lanes  map[catalog.Lane]*lane
+	order  []*lane // as they were added
+	scopes map[string]*scope
+	turns  []*scope // as they were added
+
+	deadlines timeHeap[*group] // groups that are not due yet
+	delayed   timeHeap[*item]  // items whose head has a NotBefore to come
+	unstored  unstoredList
+
+	groups, items, inFlight int
+	waiting, bytes          int
+}
 
 // New makes an empty Batcher.
-func New(config Config) *Batcher { panic("not yet") }
+func New(config Config) *Batcher {
+	return &Batcher{
+		config: config.withDefaults(),
+		lanes:  make(map[catalog.Lane]*lane),
+		scopes: make(map[string]*scope),
+	}
+}
 
 // AddLane makes a lane known; a second one with the same key is ignored.
-func (b *Batcher) AddLane(lane Lane) { panic("not yet") }
+func (b *Batcher) AddLane(added Lane) {
+	if b.HasLane(added.Key) {
+		return
+	}
+	s := b.scopes[added.Scope]
+	if s == nil {
+		s = &scope{name: added.Scope}
+		b.scopes[added.Scope] = s
+		b.turns = append(b.turns, s)
+	}
+	l := &lane{
+		Lane:      added.withDefaults(),
+		scope:     s,
+		plain:     make(map[string]*item),
+		localized: make(map[localizedName]*item),
+		groups:    make(map[string]*group),
+		blocked:   make(map[string][]*item),
+	}
+	b.lanes[added.Key] = l
+	b.order = append(b.order, l)
+}
 
 // HasLane reports whether the lane is known.
-func (b *Batcher) HasLane(key catalog.Lane) bool { panic("not yet") }
+func (b *Batcher) HasLane(key catalog.Lane) bool {
+	_, ok := b.lanes[key]
+	return ok
+}
 
 // SetPaused takes the lane's groups out of their scope's turns, or gives them
 // back. What waits goes on merging.
-func (b *Batcher) SetPaused(key catalog.Lane, paused bool) { panic("not yet") }
+func (b *Batcher) SetPaused(key catalog.Lane, paused bool, now time.Time) {
+	l := b.lanes[key]
+	if l == nil || l.paused == paused {
+		return
+	}
+	l.paused = paused
+	for _, g := range l.groups {
+		b.settleGroup(g, nanos(now))
+	}
+}
 
 // Add takes one mutation. The problem is record_too_large when no request could
 // carry it; then it was not taken. The mutation's lane must be known.
-func (b *Batcher) Add(m *catalog.Mutation, now time.Time) *catalog.Problem { panic("not yet") }
+func (b *Batcher) Add(m *catalog.Mutation, now time.Time) *catalog.Problem {
+	l := b.lanes[m.Lane]
+	if l == nil {
+		return &catalog.Problem{Reason: catalog.InternalError, Text: "the catalog of the mutation was not made known to the batcher"}
+	}
+	added := l.single(m)
+	if !l.fits(added.size) {
+		return l.tooLarge(added.size)
+	}
+	if l.spilled {
+		l.buffer = append(l.buffer, m)
+		b.charge(l, 1, added.cost())
+		return nil
+	}
+	b.insert(l, m, added, nanos(now))
+	return nil
+}
 
-// Cut takes the next due batch of the scope, groups in turn; false when none is
-// due. Its items are in flight until each is released.
-func (b *Batcher) Cut(scope string, now time.Time) (*Batch, bool) { panic("not yet") }
+func (l *lane) tooLarge(size int) *catalog.Problem {
+	return &catalog.Problem{
+		Reason: catalog.RecordTooLarge,
+		Text: "the item takes " + strconv.Itoa(l.Overhead+size) + " bytes in a request of its own; the limit is " +
+			strconv.Itoa(l.MaxBytes) + " bytes: send fewer or shorter attributes",
+	}
+}
 
-// Due lists the scopes that have a due group.
-func (b *Batcher) Due(now time.Time) []string { panic("not yet") }
+// insert puts a mutation behind all that waits for its item.
+func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry, now int64) {
+	it := l.find(m.ItemID, m.Localization)
+	if it == nil {
+		it = l.create(m.ItemID, m.Localization)
+		b.items++
+	}
+	if !m.Stored {
+		b.unstored.note(it, m)
+	}
+	if !it.waiting() {
+		it.head = added
+		b.charge(l, 1, added.cost())
+		b.settleItem(it, now)
+		return
+	}
+	tail := it.tail()
+	merged, ok := b.merge(l, it, tail, &added)
+	if !ok {
+		it.append(added)
+		b.charge(l, 1, added.cost())
+		return
+	}
+	b.charge(l, 1, merged.cost()-tail.cost())
+	if tail != &it.head {
+		*tail = merged
+		return
+	}
+	b.replaceHead(it, merged, now)
+}
 
-// NextDue is when the next group that is not due becomes so by age, or the next
-// delayed item may be sent; false when nothing waits for a time.
-func (b *Batcher) NextDue() (time.Time, bool) { panic("not yet") }
+// replaceHead changes the head of an item that has one waiting. Where the item
+// keeps its group, which is nearly always, only the group's sums change.
+func (b *Batcher) replaceHead(it *item, head entry, now int64) {
+	g := it.group
+	if it.place == queued && head.notBefore <= now && it.lane.Group(head.change.Operation) == g.name {
+		g.bytes += head.size - it.head.size
+		g.payload += head.payload - it.head.payload
+		it.head = head
+		b.settleGroup(g, now)
+		return
+	}
+	if it.place == behind {
+		it.head = head
+		return
+	}
+	b.lift(it, now)
+	it.head = head
+	b.settleItem(it, now)
+}
+
+// merge makes one entry of two that follow each other, unless the platform's
+// rules or a limit are against it.
+func (b *Batcher) merge(l *lane, it *item, older, newer *entry) (entry, bool) {
+	if older.apart() || newer.apart() ||
+		len(older.constituents)+len(newer.constituents) > b.config.MaxConstituents ||
+		older.payload+newer.payload > b.config.MaxPayload {
+		return entry{}, false
+	}
+	change, ok := l.Rules.Merge(older.change, newer.change)
+	if !ok || l.OneRecord != nil && !l.OneRecord(change) {
+		return entry{}, false
+	}
+	size := l.Size(it.key(), change)
+	if !l.fits(size) {
+		return entry{}, false
+	}
+	return entry{
+		change:       change,
+		constituents: append(older.constituents, newer.constituents...),
+		size:         size,
+		payload:      older.payload + newer.payload,
+		notBefore:    max(older.notBefore, newer.notBefore),
+	}, true
+}
 
 // Release ends the item's flight. The mutations returned, oldest first, go back to
 // the head of the item, merging with newer ones that wait; their NotBefore delays
-// the whole item.
+// the whole item. Releasing what is not in flight does nothing.
 func (b *Batcher) Release(key catalog.ItemKey, returned []*catalog.Mutation, now time.Time) {
-	panic("not yet")
+	l := b.lanes[key.Lane]
+	if l == nil {
+		return
+	}
+	it := l.find(key.ItemID, key.Localization)
+	if it == nil || it.flying == nil {
+		return
+	}
+	b.lift(it, nanos(now))
+	it.flying = nil
+	b.inFlight--
+	if len(returned) > 0 {
+		b.putBack(it, returned)
+	}
+	b.settleItem(it, nanos(now))
 }
 
-// Hold marks the records' items as in flight, as a new owner finds them.
-func (b *Batcher) Hold(records []catalog.Record) { panic("not yet") }
-
-// TakeUnstored finds mutations that wait without a waiting row, of items that have
-// had one since before receivedBefore, at most limit, oldest first, and sets
-// Stored: the caller writes their rows next. It includes newer ones of the same
-// items, those behind an item in flight, and the arrivals of spilled lanes.
-func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.Mutation {
-	panic("not yet")
+// putBack lays the entries that waited behind the returned ones.
+func (b *Batcher) putBack(it *item, returned []*catalog.Mutation) {
+	l := it.lane
+	newer := it.takeAll()
+	for i := range newer {
+		b.charge(l, -len(newer[i].constituents), -newer[i].cost())
+	}
+	for _, m := range returned {
+		b.fold(it, l.single(m))
+	}
+	for i := range newer {
+		b.fold(it, newer[i])
+	}
+	b.charge(l, it.count(), it.cost())
+	for i := len(returned) - 1; i >= 0; i-- {
+		if !returned[i].Stored {
+			b.unstored.noteReturned(it, returned[i])
+		}
+	}
 }
 
-// Spill forgets all that waits in the lane, because its waiting rows have it or
-// will: it returns what has none yet, oldest first, now marked Stored, to be
-// written before anything is loaded. Until the rows are loaded, arrivals are only
-// buffered. What is in flight stays so. Spilling a spilled lane starts loading
-// anew.
-func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation { panic("not yet") }
-
-// SpilledAtStart marks a lane whose waiting rows a new owner found as spilled.
-func (b *Batcher) SpilledAtStart(key catalog.Lane) { panic("not yet") }
-
-// Spilled reports whether the lane has waiting rows that are not in memory.
-func (b *Batcher) Spilled(key catalog.Lane) bool { panic("not yet") }
-
-// SpilledLanes lists the spilled lanes, in the order they were added.
-func (b *Batcher) SpilledLanes() []catalog.Lane { panic("not yet") }
-
-// LoadCursor is the position after which the next page of a spilled lane starts.
-func (b *Batcher) LoadCursor(key catalog.Lane) catalog.Position { panic("not yet") }
-
-// Load takes a page of the lane's waiting rows, oldest first, that was read above
-// after. A page that was asked for before the lane was spilled again does not
-// start at the cursor and is ignored. Rows that are in memory already are skipped.
-// With the last page (more is false) the buffered arrivals follow and the lane is
-// no longer spilled. It returns the mutations that no request can carry any more
-// (caps may have shrunk since they were stored); they were not taken.
-func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog.Mutation, more bool, now time.Time) (tooLarge []*catalog.Mutation) {
-	panic("not yet")
+// fold adds an entry behind all that waits, merged with the last one if possible.
+func (b *Batcher) fold(it *item, added entry) {
+	if it.waiting() {
+		tail := it.tail()
+		if merged, ok := b.merge(it.lane, it, tail, &added); ok {
+			*tail = merged
+			return
+		}
+	}
+	it.append(added)
 }
 
-// Stored tells that the waiting rows of the mutations are committed: buffered
-// arrivals of spilled lanes among them can be forgotten, as loading will find them.
-func (b *Batcher) Stored(ms []*catalog.Mutation) { panic("not yet") }
-
-// Drop forgets mutations of a lane without a way out that were received before the
-// time, at most limit, and returns them. Buffered arrivals of a spilled lane have
-// to be loaded first.
-func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int) []*catalog.Mutation {
-	panic("not yet")
+// Hold marks the records' items as in flight, as a new owner finds them. Their
+// lanes must be known.
+func (b *Batcher) Hold(records []catalog.Record, now time.Time) {
+	for i := range records {
+		record := &records[i]
+		l := b.lanes[record.Key.Lane]
+		if l == nil {
+			continue
+		}
+		it := l.find(record.Key.ItemID, record.Key.Localization)
+		if it == nil {
+			it = l.create(record.Key.ItemID, record.Key.Localization)
+			b.items++
+		}
+		b.lift(it, nanos(now))
+		if it.flying == nil {
+			b.inFlight++
+		}
+		it.flying = record.Constituents
+		b.settleItem(it, nanos(now))
+	}
 }
 
-// Bytes is an estimate of the memory that waiting mutations take. What is in
-// flight is not counted.
-func (b *Batcher) Bytes() int { panic("not yet") }
-
-// Stats counts what a Batcher holds.
-type Stats struct {
-	Groups   int // open groups
-	Items    int // known items: waiting, in flight or both
-	InFlight int // items in flight
-	Waiting  int // mutations, buffered ones included
-	Bytes    int
+// charge counts waiting mutations and their memory.
+func (b *Batcher) charge(l *lane, mutations, bytes int) {
+	l.waiting += mutations
+	l.bytes += bytes
+	b.waiting += mutations
+	b.bytes += bytes
 }
-
-// Stats counts what the Batcher holds. It is cheap.
-func (b *Batcher) Stats() Stats { panic("not yet") }
-
-// LaneStats counts what waits in one lane.
-type LaneStats struct {
-	Lane    catalog.Lane
-	Waiting int // mutations in memory, buffered ones included
-	Bytes   int
-	Spilled bool
-	// Oldest is when the oldest waiting mutation in memory was received; zero when
-	// nothing waits.
-	Oldest time.Time
-}
-
-// LaneStats counts what waits in the lanes, in the order they were added. It looks
-// at each group and at each item that is not in one.
-func (b *Batcher) LaneStats() []LaneStats { panic("not yet") }

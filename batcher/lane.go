@@ -1,6 +1,7 @@
 package batcher
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -24,14 +25,19 @@ type Lane struct {
 	// Change is a mutation's effective change (the rest of a split one); nil means
 	// the mutation's own.
 	Change func(*catalog.Mutation) catalog.Change
+	// OneRecord reports whether one record can carry the change. Mutations do not
+	// merge into a change that would have to be split; nil means that every change
+	// fits one record.
+	OneRecord func(catalog.Change) bool
 	// Size is an upper bound of the bytes a record adds to a body; nil counts the
-	// attributes and the item id.
+	// item id and the attributes.
 	Size func(catalog.ItemKey, catalog.Change) int
 	// Overhead is an upper bound of the bytes of a body without records.
 	Overhead int
 
-	// MaxItems and MaxBytes are hard caps of one request. MaxItems 0 makes a lane
-	// without a way out: it keeps what it is given, is never due, and has no cap.
+	// MaxItems and MaxBytes are hard caps of one request; MaxBytes 0 means none.
+	// MaxItems 0 makes a lane without a way out: it keeps what it is given and is
+	// never due.
 	MaxItems int
 	MaxBytes int
 	// FullItems and FullBytes are how much makes a group due before its age does.
@@ -40,4 +46,117 @@ type Lane struct {
 	FullBytes int
 	// MaxAge is how long the oldest mutation of a group may wait for company.
 	MaxAge time.Duration
+}
+
+func (l Lane) withDefaults() Lane {
+	if l.BaseLane == (catalog.Lane{}) {
+		l.BaseLane = l.Key
+	}
+	if l.Group == nil {
+		l.Group = func(catalog.Operation) string { return "" }
+	}
+	if l.Change == nil {
+		l.Change = (*catalog.Mutation).Change
+	}
+	if l.Size == nil {
+		l.Size = func(key catalog.ItemKey, change catalog.Change) int {
+			return len(key.ItemID) + len(change.Attributes)
+		}
+	}
+	l.FullItems = min(cmp.Or(l.FullItems, l.MaxItems), l.MaxItems)
+	l.FullBytes = cmp.Or(l.FullBytes, l.MaxBytes)
+	if l.MaxBytes > 0 {
+		l.FullBytes = min(l.FullBytes, l.MaxBytes)
+	}
+	return l
+}
+
+// lane is the state of a Lane.
+type lane struct {
+	Lane
+	scope  *scope
+	paused bool
+
+	// plain has the items that are not localized, which are nearly all: a map of
+	// strings is half the size of a map of item keys.
+	plain     map[string]*item
+	localized map[localizedName]*item
+	groups    map[string]*group
+	// aside are the items with waiting work that are in no group.
+	aside itemList
+	// blocked are localized items, of any lane, that wait for a base item of this
+	// one, by item id.
+	blocked map[string][]*item
+
+	// While spilled, cursor is how far waiting rows are loaded, and buffer has the
+	// arrivals since, oldest first; the first bufferTaken of them have been given
+	// out to be stored.
+	spilled     bool
+	cursor      catalog.Position
+	buffer      []*catalog.Mutation
+	bufferTaken int
+
+	waiting int // mutations
+	bytes   int
+}
+
+type localizedName struct {
+	id           string
+	localization catalog.Localization
+}
+
+func (l *lane) find(id string, localization catalog.Localization) *item {
+	if localization.IsZero() {
+		return l.plain[id]
+	}
+	return l.localized[localizedName{id, localization}]
+}
+
+func (l *lane) create(id string, localization catalog.Localization) *item {
+	it := &item{lane: l, id: id, index: noSlot}
+	if localization.IsZero() {
+		l.plain[id] = it
+		return it
+	}
+	it.localization = &localization
+	l.localized[localizedName{id, localization}] = it
+	return it
+}
+
+func (l *lane) forget(it *item) {
+	if it.localization == nil {
+		delete(l.plain, it.id)
+		return
+	}
+	delete(l.localized, localizedName{it.id, *it.localization})
+}
+
+// items calls visit for every item; visit may forget items.
+func (l *lane) items(visit func(*item)) {
+	for _, it := range l.plain {
+		visit(it)
+	}
+	for _, it := range l.localized {
+		visit(it)
+	}
+}
+
+// stopped reports whether nothing of the lane may be cut.
+func (l *lane) stopped() bool { return l.paused || l.MaxItems == 0 }
+
+// fits reports whether a body with only this record keeps the cap.
+func (l *lane) fits(size int) bool {
+	return l.MaxBytes <= 0 || l.Overhead+size <= l.MaxBytes
+}
+
+// single is the entry of one mutation.
+func (l *lane) single(m *catalog.Mutation) entry {
+	change := l.Change(m)
+	return entry{
+		change:       change,
+		constituents: []*catalog.Mutation{m},
+		size:         l.Size(m.Key(), change),
+		payload:      len(m.Message.Data),
+		notBefore:    nanos(m.NotBefore),
+	}
 }

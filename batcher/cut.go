@@ -1,0 +1,115 @@
+package batcher
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// Due lists the scopes that have a due group, in the order they were made known.
+func (b *Batcher) Due(now time.Time) []string {
+	b.advance(nanos(now))
+	var due []string
+	for _, s := range b.turns {
+		if s.turns.Len() > 0 {
+			due = append(due, s.name)
+		}
+	}
+	return due
+}
+
+// NextDue is when the next group that is not due becomes so by age, or the next
+// delayed item may be sent; false when nothing waits for a time.
+func (b *Batcher) NextDue() (time.Time, bool) {
+	var next int64
+	found := false
+	if b.deadlines.len() > 0 {
+		_, next = b.deadlines.min()
+		found = true
+	}
+	if b.delayed.len() > 0 {
+		if _, at := b.delayed.min(); !found || at < next {
+			next = at
+		}
+		found = true
+	}
+	return time.Unix(0, next), found
+}
+
+// Cut takes the next due batch of the scope, groups in turn; false when none is
+// due. Its items are in flight until each is released.
+func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
+	at := nanos(now)
+	b.advance(at)
+	s := b.scopes[scopeName]
+	if s == nil {
+		return nil, false
+	}
+	// A group that yields nothing held only items that wait for their base item; it
+	// is empty now and has no turn any more.
+	for s.turns.Len() > 0 {
+		g, ok := s.turns.Front().Value.(*group)
+		if !ok {
+			return nil, false
+		}
+		batch := b.cutGroup(g, at)
+		if g.turn != nil {
+			s.turns.MoveToBack(g.turn)
+		}
+		b.settleGroup(g, at)
+		if batch != nil {
+			return batch, true
+		}
+	}
+	return nil, false
+}
+
+func (b *Batcher) cutGroup(g *group, now int64) *Batch {
+	l := g.lane
+	batch := &Batch{
+		Lane:   l.Key,
+		Group:  g.name,
+		Bytes:  l.Overhead,
+		Reason: cmp.Or(g.full(b.config.MaxPayload), FlushAge),
+	}
+	payload := 0
+	for len(batch.Records) < l.MaxItems {
+		it := g.front()
+		if it == nil {
+			break
+		}
+		if b.baseBusy(it) {
+			g.remove(it)
+			b.block(it)
+			continue
+		}
+		if len(batch.Records) > 0 && (l.MaxBytes > 0 && batch.Bytes+it.head.size > l.MaxBytes ||
+			payload+it.head.payload > b.config.MaxPayload) {
+			break
+		}
+		if batch.Records == nil {
+			batch.Records = make([]catalog.Record, 0, min(g.count, l.MaxItems))
+		}
+		batch.Bytes += it.head.size
+		payload += it.head.payload
+		g.remove(it)
+		it.place = nowhere
+		batch.Records = append(batch.Records, b.launch(it, now))
+	}
+	if len(batch.Records) == 0 {
+		return nil
+	}
+	return batch
+}
+
+// launch takes the head of an item that stands nowhere into flight.
+func (b *Batcher) launch(it *item, now int64) catalog.Record {
+	head := it.pop()
+	b.charge(it.lane, -len(head.constituents), -head.cost())
+	b.unstored.left(it, head.constituents)
+	it.flying = head.constituents
+	b.inFlight++
+	b.settleItem(it, now)
+	return catalog.Record{Key: it.key(), Change: head.change, Constituents: head.constituents}
+}

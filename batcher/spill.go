@@ -1,0 +1,186 @@
+package batcher
+
+import (
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// Spill forgets all that waits in the lane, because waiting rows have it or will:
+// it returns what has none yet, oldest first, now marked Stored, to be written
+// before anything is loaded. Until the rows are loaded, arrivals are only
+// buffered. What is in flight stays so. Spilling a spilled lane starts loading
+// anew.
+func (b *Batcher) Spill(key catalog.Lane, now time.Time) []*catalog.Mutation {
+	l := b.lanes[key]
+	if l == nil {
+		return nil
+	}
+	l.spilled = true
+	l.cursor = catalog.Position{}
+	var unstored []*catalog.Mutation
+	at := nanos(now)
+	l.items(func(it *item) {
+		if !it.waiting() {
+			return
+		}
+		b.lift(it, at)
+		if it.unstored > 0 {
+			unstored = it.appendUnstored(unstored, int(it.unstored))
+			b.unstored.remove(it)
+		}
+		b.charge(l, -it.count(), -it.cost())
+		it.takeAll()
+		b.settleItem(it, at)
+	})
+	return markStored(unstored)
+}
+
+// SpilledAtStart marks a lane whose waiting rows a new owner found as spilled.
+func (b *Batcher) SpilledAtStart(key catalog.Lane) {
+	if l := b.lanes[key]; l != nil {
+		l.spilled = true
+	}
+}
+
+// Spilled reports whether the lane has waiting rows that are not in memory.
+func (b *Batcher) Spilled(key catalog.Lane) bool {
+	l := b.lanes[key]
+	return l != nil && l.spilled
+}
+
+// SpilledLanes lists the spilled lanes, in the order they were made known.
+func (b *Batcher) SpilledLanes() []catalog.Lane {
+	var spilled []catalog.Lane
+	for _, l := range b.order {
+		if l.spilled {
+			spilled = append(spilled, l.Key)
+		}
+	}
+	return spilled
+}
+
+// LoadCursor is the position after which the next page of a spilled lane starts.
+func (b *Batcher) LoadCursor(key catalog.Lane) catalog.Position {
+	if l := b.lanes[key]; l != nil {
+		return l.cursor
+	}
+	return catalog.Position{}
+}
+
+// Load takes a page of the lane's waiting rows, oldest first, that was read above
+// after. A page that was asked for before the lane was spilled again does not
+// start at the cursor and is ignored. Rows that are in memory already are skipped.
+// With the last page (more is false) the buffered arrivals follow and the lane is
+// no longer spilled. It returns the mutations that no request can carry any more
+// (caps may have shrunk since they were stored); they were not taken.
+//
+// Rows written by earlier transactions must be in the page, and their Stored must
+// have been called: order rests on it.
+func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog.Mutation, more bool, now time.Time) (tooLarge []*catalog.Mutation) {
+	l := b.lanes[key]
+	if l == nil || !l.spilled || after != l.cursor {
+		return nil
+	}
+	at := nanos(now)
+	for _, m := range page {
+		if l.cursor.Compare(m.Position) < 0 {
+			l.cursor = m.Position
+		}
+		if it := l.find(m.ItemID, m.Localization); it != nil && it.knows(m.Position) {
+			continue
+		}
+		m.Stored = true
+		loaded := l.single(m)
+		if !l.fits(loaded.size) {
+			tooLarge = append(tooLarge, m)
+			continue
+		}
+		b.insert(l, m, loaded, at)
+	}
+	b.forgetBuffered(l, l.cursor)
+	if !more {
+		b.unspill(l, at)
+	}
+	b.wakeAll(l, at)
+	return tooLarge
+}
+
+// unspill lets the buffered arrivals follow what was loaded.
+func (b *Batcher) unspill(l *lane, now int64) {
+	l.spilled = false
+	l.cursor = catalog.Position{}
+	buffer := l.buffer
+	l.buffer, l.bufferTaken = nil, 0
+	for _, m := range buffer {
+		added := l.single(m)
+		b.charge(l, -1, -added.cost())
+		b.insert(l, m, added, now)
+	}
+}
+
+// Stored tells that the waiting rows of the mutations are committed: buffered
+// arrivals of spilled lanes among them can be forgotten, as loading will find them.
+func (b *Batcher) Stored(ms []*catalog.Mutation) {
+	for len(ms) > 0 {
+		l := b.lanes[ms[0].Lane]
+		newest := ms[0].Position
+		same := 1
+		for same < len(ms) && ms[same].Lane == ms[0].Lane {
+			if newest.Compare(ms[same].Position) < 0 {
+				newest = ms[same].Position
+			}
+			same++
+		}
+		if l != nil && l.spilled {
+			b.forgetBuffered(l, newest)
+		}
+		ms = ms[same:]
+	}
+}
+
+// forgetBuffered forgets buffered arrivals that were given out to be stored, up to
+// the position. They are given out in order, so that one that is committed means
+// that all before it are.
+func (b *Batcher) forgetBuffered(l *lane, upTo catalog.Position) {
+	gone := 0
+	for gone < l.bufferTaken && l.buffer[gone].Position.Compare(upTo) <= 0 {
+		b.charge(l, -1, -(len(l.buffer[gone].Message.Data) + mutationCost))
+		l.buffer[gone] = nil
+		gone++
+	}
+	l.bufferTaken -= gone
+	l.buffer = l.buffer[gone:]
+	if len(l.buffer) == 0 {
+		l.buffer = nil
+	}
+}
+
+// Drop forgets mutations of a lane without a way out, of items whose oldest one was
+// received before the time, and returns them; it stops once it has limit. Buffered
+// arrivals of a spilled lane have to be loaded first.
+func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int, now time.Time) []*catalog.Mutation {
+	l := b.lanes[key]
+	if l == nil {
+		return nil
+	}
+	before, at := nanos(receivedBefore), nanos(now)
+	var dropped []*catalog.Mutation
+	for _, g := range l.groups {
+		for len(dropped) < limit {
+			it := g.front()
+			if it == nil || it.oldest() >= before {
+				break
+			}
+			b.lift(it, at)
+			for it.waiting() && it.oldest() < before {
+				head := it.pop()
+				b.charge(l, -len(head.constituents), -head.cost())
+				b.unstored.left(it, head.constituents)
+				dropped = append(dropped, head.constituents...)
+			}
+			b.settleItem(it, at)
+		}
+	}
+	return dropped
+}

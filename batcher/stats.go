@@ -1,0 +1,67 @@
+package batcher
+
+import (
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// Bytes is an estimate of the memory that waiting mutations take. What is in
+// flight is not counted.
+func (b *Batcher) Bytes() int { return b.bytes }
+
+// Stats counts what a Batcher holds.
+type Stats struct {
+	Groups   int // open groups
+	Items    int // known items: waiting, in flight or both
+	InFlight int // items in flight
+	Waiting  int // mutations, buffered ones included
+	Bytes    int // see Batcher.Bytes
+}
+
+// Stats counts what the Batcher holds. It is cheap.
+func (b *Batcher) Stats() Stats {
+	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Bytes: b.bytes}
+}
+
+// LaneStats counts what waits in one lane.
+type LaneStats struct {
+	Lane    catalog.Lane
+	Waiting int // mutations in memory, buffered ones included
+	Bytes   int // see Batcher.Bytes
+	Spilled bool
+	// Oldest is when the oldest waiting mutation in memory was received; zero when
+	// none waits.
+	Oldest time.Time
+}
+
+// LaneStats counts what waits in the lanes, in the order they were made known. It
+// looks at each group and at each item that is in none.
+func (b *Batcher) LaneStats() []LaneStats {
+	stats := make([]LaneStats, 0, len(b.order))
+	for _, l := range b.order {
+		stats = append(stats, LaneStats{
+			Lane: l.Key, Waiting: l.waiting, Bytes: l.bytes, Spilled: l.spilled, Oldest: l.oldest(),
+		})
+	}
+	return stats
+}
+
+func (l *lane) oldest() time.Time {
+	var oldest time.Time
+	older := func(m *catalog.Mutation) {
+		if oldest.IsZero() || m.ReceivedAt.Before(oldest) {
+			oldest = m.ReceivedAt
+		}
+	}
+	for _, g := range l.groups {
+		older(g.front().head.constituents[0])
+	}
+	for it := l.aside.first; it != nil; it = it.next {
+		older(it.head.constituents[0])
+	}
+	if len(l.buffer) > 0 {
+		older(l.buffer[0])
+	}
+	return oldest
+}
