@@ -143,6 +143,8 @@ type Report struct {
 	// Incomplete reports that some Unknown verdicts come from a sample too short to
 	// tell, so that sending the records again in halves would tell more.
 	Incomplete bool
+	// CompletedAt is the platform's own time of finishing; zero when not told.
+	CompletedAt time.Time
 	// Error is what the platform said of the batch as a whole, for people.
 	Error string
 	// Note is worth a log line: an answer that was understood only in part.

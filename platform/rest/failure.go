@@ -25,7 +25,7 @@ func tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
 // callFailure is the error of a call without a whole answer.
 func callFailure(ctx context.Context, call Call, token string, err error, written bool) *platform.Error {
 	failure := &platform.Error{
-		Scope: platform.ScopePlatform, Ambiguous: written, Operation: call.Operation,
+		Scope: platform.ScopePlatform, Ambiguous: written && call.changes(), Operation: call.Operation,
 		Message: Redact(err.Error(), token), Err: &redactedError{cause: err, token: token},
 	}
 	switch {

@@ -18,15 +18,15 @@ var tokenShapes = regexp.MustCompile(
 // bad UTF-8 and control characters removed, length bounded. The given secrets are
 // replaced wherever they stand, whatever their form.
 func Redact(text string, secrets ...string) string {
-	// Bounded before the search as well, so that megabytes cost nothing; the margin
-	// keeps a secret across the cut recognisable.
-	if len(text) > 4*maxMessage {
-		text = text[:4*maxMessage]
-	}
 	for _, secret := range secrets {
 		if len(secret) >= 4 { // shorter ones would tear words apart and protect nothing
 			text = strings.ReplaceAll(text, secret, "[redacted]")
 		}
+	}
+	// Bounded before the slow search as well, so that megabytes cost little; the
+	// margin keeps a secret across the final cut recognisable.
+	if len(text) > 4*maxMessage {
+		text = text[:4*maxMessage]
 	}
 	text = tokenShapes.ReplaceAllString(text, "[redacted]")
 	text = strings.Map(printable, strings.ToValidUTF8(text, "\uFFFD"))

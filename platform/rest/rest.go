@@ -55,15 +55,23 @@ type Call struct {
 	Body      []byte // JSON; nil for none
 }
 
+// changes reports whether the call may change something on the platform.
+func (c Call) changes() bool { return c.Method != http.MethodGet }
+
 // Answer is a whole answer of any HTTP status.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+
+	token string
 }
 
+// Redact makes words of the answer fit to be logged and stored.
+func (a *Answer) Redact(text string) string { return Redact(text, a.token) }
+
 // Do makes the call. The error, when not nil, means that there is no whole answer;
-// it is then ambiguous unless none of the request's bytes went out. Whether the
+// that of a POST is then ambiguous, unless none of the request's bytes went out. Whether the
 // answer is a good one is the caller's to judge.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	token, err := c.token(ctx)
@@ -91,7 +99,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 		failure.HTTPStatus = response.StatusCode
 		return nil, failure
 	}
-	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, token: token}, nil
 }
 
 func newRequest(ctx context.Context, call Call, token string) (*http.Request, error) {

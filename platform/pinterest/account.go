@@ -1,0 +1,151 @@
+// Package pinterest writes to Pinterest catalogs through the catalogs items batch
+// of API v5.
+package pinterest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
+)
+
+// DefaultBaseURL is the production API.
+const DefaultBaseURL = "https://api.pinterest.com/v5"
+
+// maxIDDigits is ad_account_id's maxLength in the OpenAPI file.
+const maxIDDigits = 18
+
+var digits = regexp.MustCompile(`^[0-9]+$`)
+
+type account struct {
+	name     string
+	catalogs map[string]platform.CatalogSettings
+	types    map[catalog.Type]*catalogType
+	client   *client
+	owner    string // names whose quotas and default catalogs these are
+}
+
+// New makes the connection of one account. The error lists every setting that
+// breaks a rule, with its name and the rule. New makes no call.
+func New(settings platform.Settings) (platform.Account, error) {
+	if settings.BaseURL == "" {
+		settings.BaseURL = DefaultBaseURL
+	}
+	settings.BaseURL = strings.TrimRight(settings.BaseURL, "/")
+	if err := check(settings); err != nil {
+		return nil, err
+	}
+	owner := settings.Credentials
+	if owner == "" {
+		owner = platform.CredentialsHash("account", settings.Name)
+	}
+	// Hashed together: the same credentials have other quotas at another address.
+	owner = platform.CredentialsHash(settings.BaseURL, owner)
+	return &account{
+		name:     settings.Name,
+		catalogs: settings.Catalogs,
+		types:    catalogTypes(),
+		client: &client{
+			rest: rest.New(settings), base: settings.BaseURL, adAccount: settings.AdAccountID,
+			writeScope: "pinterest/" + owner + "/catalogs_write", readScope: "pinterest/" + owner + "/catalogs_read",
+		},
+		owner: owner,
+	}, nil
+}
+
+// check finds everything wrong with the settings.
+func check(settings platform.Settings) error {
+	var wrong []error
+	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
+	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
+		(base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
+		complain("base_url", "must be an http or https address up to and with the version, such as "+DefaultBaseURL)
+	}
+	if settings.Token == nil {
+		complain("access_token", "is required, or client_id, client_secret and refresh_token")
+	}
+	if id := settings.AdAccountID; id != "" && (!digits.MatchString(id) || len(id) > maxIDDigits) {
+		complain("ad_account_id", "must be 1 to 18 digits")
+	}
+	for _, name := range sortedNames(settings.Catalogs) {
+		checkCatalog(settings.Catalogs[name], func(field, rule string) {
+			complain("catalogs."+name+"."+field, rule)
+		})
+	}
+	return errors.Join(wrong...)
+}
+
+func checkCatalog(c platform.CatalogSettings, complain func(field, rule string)) {
+	if !ValidCountry(c.Country) {
+		complain("country", "must be a country of Pinterest's list, two upper-case letters such as US")
+	}
+	if !ValidLanguage(c.Language) {
+		complain("language", "must be a locale of Pinterest's list such as en-US (recommended), or a language such as EN")
+	}
+	if c.CatalogID != "" && !digits.MatchString(c.CatalogID) {
+		complain("catalog_id", "must be digits only")
+	}
+	if c.Body != "" && c.Body != "vertical" {
+		complain("body", "must be vertical or left out")
+	}
+	if c.Endpoint != "" {
+		complain("endpoint", "is a setting of Meta catalogs")
+	}
+}
+
+func sortedNames(catalogs map[string]platform.CatalogSettings) []string {
+	names := make([]string, 0, len(catalogs))
+	for name := range catalogs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Endpoint implements platform.Account.
+func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platform.Endpoint, *catalog.Problem) {
+	settings, ok := a.catalogs[catalogName]
+	if !ok {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownCatalog, Field: "subject",
+			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(sortedNames(a.catalogs), ", ")),
+		}
+	}
+	row, ok := a.types[catalogType]
+	if !ok {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownType, Field: "subject",
+			Text: fmt.Sprintf("Pinterest catalogs take no catalog type %.128q; they take: %s", string(catalogType), a.typeNames()),
+		}
+	}
+	return &endpoint{row: row, head: head(row, settings), client: a.client}, nil
+}
+
+func (a *account) typeNames() string {
+	names := make([]string, 0, len(a.types))
+	for name := range a.types {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// Catalogs implements platform.Account. Without a catalog_id Pinterest writes to
+// the owner's oldest catalog.
+func (a *account) Catalogs() map[string]string {
+	identities := make(map[string]string, len(a.catalogs))
+	for name, c := range a.catalogs {
+		identity := c.Country + "/" + c.Language + "/" + c.CatalogID
+		if c.CatalogID == "" {
+			identity += "oldest of " + a.owner + "/" + a.client.adAccount
+		}
+		identities[name] = identity
+	}
+	return identities
+}

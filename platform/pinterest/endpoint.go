@@ -1,0 +1,58 @@
+package pinterest
+
+import (
+	"context"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+const (
+	// maxItems is maxItems of the vertical body in the OpenAPI file.
+	maxItems = 1000
+	// maxBytes is our own: Pinterest documents no limit of a body.
+	maxBytes = 10 << 20
+)
+
+// endpoint carries one catalog type to one catalog with the vertical body.
+type endpoint struct {
+	row    *catalogType
+	head   string // the body up to and with the bracket that opens the items
+	client *client
+}
+
+// Rules implements platform.Endpoint.
+func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: catalog.PinterestSemantics} }
+
+// Group implements platform.Endpoint. The operation stands in each item, so that
+// all operations may share a request.
+func (e *endpoint) Group(catalog.Operation) string { return "" }
+
+// Limits implements platform.Endpoint.
+func (e *endpoint) Limits() platform.Limits {
+	return platform.Limits{MaxItems: maxItems, MaxBytes: maxBytes}
+}
+
+// SubmitScopes implements platform.Endpoint.
+func (e *endpoint) SubmitScopes() []string { return []string{e.client.writeScope} }
+
+// PollScopes implements platform.Endpoint.
+func (e *endpoint) PollScopes() []string { return []string{e.client.readScope} }
+
+// Submit implements platform.Endpoint.
+func (e *endpoint) Submit(ctx context.Context, body []byte, _ string, records []catalog.Record) (platform.Submission, error) {
+	submission, failure := e.client.submit(ctx, body, records)
+	if failure != nil {
+		return platform.Submission{}, failure
+	}
+	return submission, nil
+}
+
+// Poll implements platform.Endpoint.
+func (e *endpoint) Poll(ctx context.Context, handle string, _ string, records []catalog.Record) (platform.Report, error) {
+	report, failure := e.client.poll(ctx, handle, e.row.idField, records)
+	if failure != nil {
+		return platform.Report{}, failure
+	}
+	return report, nil
+}

@@ -1,0 +1,65 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// Rule is one line of a platform's table of failures. Zero fields match anything.
+type Rule struct {
+	// Status is the HTTP status, or the lowest of a range up to StatusTo.
+	Status, StatusTo int
+	// Code is the platform's own code, or the lowest of a range up to CodeTo.
+	Code, CodeTo int
+	Subcode      int
+
+	Scope     platform.FailureScope
+	Ambiguous bool // a POST may have been taken all the same
+	TooLarge  bool
+	Source    string // where the rule comes from
+}
+
+func (r Rule) matches(status, code, subcode int) bool {
+	return within(status, r.Status, r.StatusTo) && within(code, r.Code, r.CodeTo) && within(subcode, r.Subcode, 0)
+}
+
+func within(value, low, high int) bool {
+	return low == 0 || value == low || (high != 0 && value >= low && value <= high)
+}
+
+// Said is what a refusing answer says about itself.
+type Said struct {
+	Code, Subcode int
+	Message       string // as it came
+}
+
+// Refusal makes the error of an answer that is not a good one, by the first rule
+// that matches; a table ends with a rule for everything else.
+func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
+	failure := &platform.Error{
+		Operation: call.Operation, HTTPStatus: a.Status, Code: said.Code, Subcode: said.Subcode,
+		Message: a.Redact(said.Message),
+	}
+	if failure.Message == "" {
+		failure.Message = http.StatusText(a.Status)
+	}
+	for _, rule := range rules {
+		if rule.matches(a.Status, said.Code, said.Subcode) {
+			failure.Scope = rule.Scope
+			failure.Ambiguous = rule.Ambiguous && call.changes()
+			failure.TooLarge = rule.TooLarge
+			break
+		}
+	}
+	return failure
+}
+
+// Unreadable is the error of a good status with an answer that makes no sense:
+// nobody knows what it was meant to say.
+func (a *Answer) Unreadable(call Call, why string) *platform.Error {
+	return &platform.Error{
+		Scope: platform.ScopePlatform, Ambiguous: call.changes(), Operation: call.Operation,
+		HTTPStatus: a.Status, Message: a.Redact(why),
+	}
+}
