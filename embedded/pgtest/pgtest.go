@@ -46,9 +46,9 @@ var server = struct {
 
 // Database makes an empty database, drops it when the test ends, and returns its
 // URL.
-func Database(t testing.TB) string {
-	t.Helper()
-	return create(t, "template0", false)
+func Database(tb testing.TB) string {
+	tb.Helper()
+	return create(tb, "template0", false)
 }
 
 // A Template is a migrated database that others are cloned from. It is safe for
@@ -68,13 +68,13 @@ func NewTemplate(migrate func(ctx context.Context, url string) error) *Template 
 
 // Database clones the template, which the first call makes, drops the clone when
 // the test ends, and returns its URL.
-func (p *Template) Database(t testing.TB) string {
-	t.Helper()
+func (p *Template) Database(tb testing.TB) string {
+	tb.Helper()
 	p.once.Do(p.prepare)
 	if p.err != nil {
-		t.Fatalf("preparing the template database: %v", p.err)
+		tb.Fatalf("preparing the template database: %v", p.err)
 	}
-	return create(t, p.name, true)
+	return create(tb, p.name, true)
 }
 
 func (p *Template) prepare() {
@@ -96,13 +96,13 @@ func (p *Template) prepare() {
 }
 
 // create makes a database for one test.
-func create(t testing.TB, template string, clone bool) string {
-	t.Helper()
+func create(tb testing.TB, template string, clone bool) string {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	base, err := serverURL(ctx)
 	if err != nil {
-		t.Fatalf("starting Postgres for tests: %v", err)
+		tb.Fatalf("starting Postgres for tests: %v", err)
 	}
 	name := newName("test")
 	statement := "CREATE DATABASE " + name + " TEMPLATE " + template
@@ -112,13 +112,13 @@ func create(t testing.TB, template string, clone bool) string {
 		statement += " ENCODING 'UTF8'"
 	}
 	if err := execute(ctx, base, statement); err != nil {
-		t.Fatalf("making a database: %v", err)
+		tb.Fatalf("making a database: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		if err := execute(ctx, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			t.Errorf("dropping the test's database: %v", err)
+			tb.Errorf("dropping the test's database: %v", err)
 		}
 	})
 	return withDatabase(base, name)
