@@ -218,8 +218,10 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"legacy with id", pinterestCatalog("{country: US, language: EN, body: legacy, catalog_id: '1'}"), "cannot be chosen with body: legacy"},
 		{"catalog name", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {'c d': {catalog_id: '1'}}}\n", "is not allowed as a name"},
 
-		{"defaults for one platform", "defaults: {batch: {max_items: 5000}}\n" + pinterestCatalog("{country: US, language: EN}"),
-			":1: defaults.batch.max_items: \"5000\" is not allowed: a whole number from 1 to 1000 (as pinterest accounts use it)"},
+		{
+			"defaults for one platform", "defaults: {batch: {max_items: 5000}}\n" + pinterestCatalog("{country: US, language: EN}"),
+			":1: defaults.batch.max_items: \"5000\" is not allowed: a whole number from 1 to 1000 (as pinterest accounts use it)",
+		},
 		{"defaults unknown", "defaults: {access_token: x}\n", "defaults.access_token: is not a known key"},
 	}
 	for _, test := range cases {
@@ -301,7 +303,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	require.NoError(t, err)
 	var logged strings.Builder
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "config", c, "token", c.Accounts["acme-meta"].AccessToken)
-	asJSON, err := json.Marshal(c)
+	asJSON, err := json.Marshal(c) //nolint:musttag // nobody marshals it; if somebody did, nothing may show
 	require.NoError(t, err)
 	asYAML, err := yaml.Marshal(c)
 	require.NoError(t, err)
