@@ -51,11 +51,11 @@ type Transaction struct {
 	Partition int
 
 	// Batches are written, each with its payload and the mutation rows of its
-	// constituents; constituents with Stored set have a row and a waiting row
-	// already: the one is updated, the other removed.
+	// constituents; those with RecordedOn set have a row already, which is updated;
+	// those with Stored set have a waiting row, which is removed.
 	Batches []Batch
 	// Waiting gets a waiting row for each mutation (and a mutation row, unless
-	// Stored is set).
+	// RecordedOn is set). None of them is in Batches of the same transaction.
 	Waiting []*catalog.Mutation
 	// Refused become invalid (never sent): a mutation row (or its update) and a
 	// dead letter each.
@@ -141,6 +141,10 @@ type Attempt struct {
 	At      time.Time
 	Error   string    // for people; no secrets
 	NextAt  time.Time // when the batch is tried again; zero if it is not
+	// Notes is what the answer to the POST already said of single records. It is
+	// opaque to the store; without it a new owner would take a record that the
+	// platform dropped at the door for one that succeeded.
+	Notes []byte
 }
 
 // BatchState is the state of a finished batch. While it is not finished, its

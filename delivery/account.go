@@ -1,0 +1,81 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// Account is one configured account as the engine uses it.
+type Account struct {
+	Name     string
+	Platform string
+	Client   platform.Account
+	Policy   Policy
+}
+
+// Policy is how an account is served. Every field must be set, except Settle.
+type Policy struct {
+	// MaxItems and MaxBytes lower the platform's caps for one request; 0 keeps them.
+	MaxItems int
+	MaxBytes int
+	// MaxAge is how long the oldest mutation of a group waits for company.
+	MaxAge time.Duration
+	// PollMin and PollMax bound the growing interval between polls of a handle.
+	PollMin time.Duration
+	PollMax time.Duration
+	// PollGiveUp is how long a handle is followed before its items go again.
+	PollGiveUp time.Duration
+	// MaxAttempts is how many records may carry a mutation before it is given up.
+	MaxAttempts int
+	// RetryMin and RetryMax bound the delay before the next attempt.
+	RetryMin time.Duration
+	RetryMax time.Duration
+	// Settle is how long after an ambiguous POST its items' newer changes are held.
+	// 0 means three times the slowest recent batch, 2 to 30 minutes.
+	Settle time.Duration
+	// Concurrency is the most POSTs at a time; the engine starts lower and adapts.
+	Concurrency int
+}
+
+// accounts finds the accounts of one engine and the endpoints behind their lanes.
+// It is used by the intake goroutine and the engine's own, so it guards itself.
+type laneInfo struct {
+	account  *Account
+	endpoint platform.Endpoint
+	problem  *catalog.Problem // why there is no endpoint
+	// configured is false when a newer configuration may know the lane: unknown
+	// accounts and catalogs get a grace time, an unknown type does not.
+	configured bool
+}
+
+func (e *Engine) resolve(lane catalog.Lane) laneInfo {
+	e.lanesMu.Lock()
+	defer e.lanesMu.Unlock()
+	if info, ok := e.resolved[lane]; ok {
+		return info
+	}
+	info := e.lookUp(lane)
+	// Unknown lanes are not cached: producers choose their names, so a cache of
+	// them would grow without bound.
+	if info.endpoint != nil {
+		e.resolved[lane] = info
+	}
+	return info
+}
+
+func (e *Engine) lookUp(lane catalog.Lane) laneInfo {
+	account, ok := e.cfg.Accounts(lane.Account)
+	if !ok {
+		return laneInfo{problem: &catalog.Problem{
+			Reason: catalog.UnknownAccount, Field: "subject",
+			Text: "account \"" + lane.Account + "\" is not in the configuration of the workers",
+		}}
+	}
+	endpoint, problem := account.Client.Endpoint(lane.Catalog, lane.Type)
+	if problem != nil {
+		return laneInfo{account: account, problem: problem, configured: problem.Reason != catalog.UnknownCatalog}
+	}
+	return laneInfo{account: account, endpoint: endpoint, configured: true}
+}

@@ -1,0 +1,309 @@
+package delivery
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// conclusion collects the end of a batch while its records are gone through.
+type conclusion struct {
+	now     time.Time
+	outcome ledger.BatchOutcome
+	// halves are the records that go again in two smaller batches at once, because
+	// nothing was learnt of them that would tell them apart.
+	halves []catalog.Record
+	// returned are the mutations that go back to waiting, by record index.
+	returned  map[int][]*catalog.Mutation
+	counts    map[string]int
+	latencies []time.Duration
+}
+
+// conclude writes the outcome of a batch of which all is known that will be.
+func (e *Engine) conclude(f *flight, now time.Time) {
+	f.phase = phaseConcluding
+	c := &conclusion{
+		now: now, returned: map[int][]*catalog.Mutation{}, counts: map[string]int{},
+		outcome: ledger.BatchOutcome{
+			BatchID: f.batch.ID, Lane: f.batch.Lane, CreatedAt: f.batch.CreatedAt, FinishedAt: now,
+			State: ledger.BatchCompleted,
+		},
+	}
+	verdicts, incomplete := f.verdicts()
+	for i := range f.batch.Records {
+		e.judge(f, i, verdicts[i], incomplete, c)
+	}
+	c.nameState(f)
+	flights := e.halve(f, c)
+	e.next.tx.Outcomes = append(e.next.tx.Outcomes, c.outcome)
+	e.next.mutations += len(c.outcome.Exceptions)
+	e.next.done = append(e.next.done, func() { e.concluded(f, c, flights) })
+}
+
+// judge decides what becomes of one record.
+func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c *conclusion) {
+	record := &f.batch.Records[i]
+	switch {
+	case v.Outcome == platform.Succeeded:
+		e.succeeded(f, i, v, c)
+	case f.refusal != nil && v.Outcome == platform.Unknown:
+		e.judgeRefused(f, i, c)
+	case f.abandon != "":
+		c.giveBack(i, record.Constituents, nil)
+	case v.Outcome == platform.Failed:
+		e.failed(f, i, v, catalog.Refused, c)
+	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1 && !exhausted(f, record):
+		record.Newest().Attempts++
+		c.halves = append(c.halves, *record)
+	default:
+		e.again(f, i, v, c)
+	}
+}
+
+// judgeRefused decides about a record of a batch that was refused as a whole.
+func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
+	record := &f.batch.Records[i]
+	if named, ok := f.refusal.Named[i]; ok {
+		if named.Outcome == platform.Failed {
+			e.failed(f, i, named, catalog.Refused, c)
+		} else {
+			e.again(f, i, named, c)
+		}
+		return
+	}
+	switch {
+	case len(f.refusal.Named) > 0:
+		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
+	case len(f.batch.Records) > 1:
+		c.halves = append(c.halves, *record)
+	default:
+		reason := catalog.Refused
+		if f.refusal.TooLarge {
+			reason = catalog.RecordTooLarge
+		}
+		e.failed(f, i, platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}, reason, c)
+	}
+}
+
+// succeeded ends a record that the platform confirmed. The rest of a split one
+// goes back to waiting.
+func (e *Engine) succeeded(f *flight, i int, v platform.Verdict, c *conclusion) {
+	record := &f.batch.Records[i]
+	if pending, settled := e.rest(f, i); len(pending) > 0 {
+		for _, m := range pending {
+			m.Step++
+		}
+		c.returned[i] = pending
+		c.except(ledger.RecordOutcome{
+			Index: i, Result: ledger.Returned, Warnings: v.Warnings, Constituents: pending, Settled: settled,
+		})
+		c.counts["split"]++
+		return
+	}
+	c.outcome.Succeeded++
+	c.counts["succeeded"]++
+	c.finished(record)
+	if len(v.Warnings) > 0 {
+		c.outcome.Warned++
+		c.except(ledger.RecordOutcome{
+			Index: i, Result: ledger.Succeeded, Warnings: v.Warnings, Constituents: record.Constituents,
+		})
+	}
+	if newest := record.Newest(); record.Change.Operation == catalog.Delete && newest.HasVersion {
+		c.outcome.ResetVersions = append(c.outcome.ResetVersions, ledger.ItemVersion{
+			Key: record.Key, Version: newest.Version, MutationID: newest.ID,
+		})
+	}
+}
+
+// rest finds the constituents that still have something to say after the first
+// record of a split change, and those that do not.
+func (e *Engine) rest(f *flight, i int) (pending, settled []*catalog.Mutation) {
+	left, ok := f.rests[i]
+	if !ok {
+		return nil, nil
+	}
+	for _, m := range f.batch.Records[i].Constituents {
+		_, whole := f.lane.rest(m)
+		if !whole || sharesMember(m.Attributes, left.Attributes) {
+			pending = append(pending, m)
+		} else {
+			settled = append(settled, m)
+		}
+	}
+	return pending, settled
+}
+
+// sharesMember reports whether two JSON objects have a top-level member in common.
+func sharesMember(a, b []byte) (shares bool) {
+	gjson.ParseBytes(a).ForEach(func(name, _ gjson.Result) bool {
+		gjson.ParseBytes(b).ForEach(func(other, _ gjson.Result) bool {
+			shares = other.String() == name.String()
+			return !shares
+		})
+		return !shares
+	})
+	return shares
+}
+
+// failed ends a record that was refused for good. A merged one goes again as its
+// parts, in order, so that bad input takes no good input with it.
+func (e *Engine) failed(f *flight, i int, v platform.Verdict, reason catalog.Reason, c *conclusion) {
+	record := &f.batch.Records[i]
+	c.outcome.Failed++
+	if len(record.Constituents) > 1 {
+		for _, m := range record.Constituents {
+			m.Apart, m.Attempts = true, 0
+		}
+		c.giveBack(i, record.Constituents, &v)
+		c.counts["parted"]++
+		return
+	}
+	c.except(ledger.RecordOutcome{
+		Index: i, Result: ledger.Failed, Errors: v.Errors, Warnings: v.Warnings,
+		Constituents: record.Constituents, Reason: reason,
+	})
+	c.counts["failed"]++
+	c.finished(record)
+}
+
+// again sends a record once more after a while, unless its attempts are used up.
+func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
+	record := &f.batch.Records[i]
+	newest := record.Newest()
+	newest.Attempts++
+	if newest.Attempts < f.lane.policy().MaxAttempts {
+		notBefore := c.now.Add(retryDelay(newest.Attempts, f.lane.policy()))
+		for _, m := range record.Constituents {
+			m.NotBefore = notBefore
+		}
+		c.giveBack(i, record.Constituents, &v)
+		c.counts["retryable"]++
+		return
+	}
+	if v.Outcome == platform.Retryable {
+		e.failed(f, i, v, catalog.AttemptsExhausted, c)
+		return
+	}
+	c.except(ledger.RecordOutcome{
+		Index: i, Result: ledger.Unconfirmed, Errors: v.Errors, Warnings: v.Warnings,
+		Constituents: record.Constituents, Reason: catalog.Unconfirmed,
+	})
+	c.counts["unconfirmed"]++
+	c.finished(record)
+}
+
+func exhausted(f *flight, record *catalog.Record) bool {
+	return record.Newest().Attempts+1 >= f.lane.policy().MaxAttempts
+}
+
+// retryDelay is how long a mutation waits before attempt number attempts+1: it
+// doubles from RetryMin to RetryMax, less up to a quarter of jitter. It is a pure
+// function of the attempt because the schedule lives in Postgres.
+func retryDelay(attempts int, policy *Policy) time.Duration {
+	delay := policy.RetryMax
+	if shift := attempts - 1; shift < 30 {
+		delay = min(policy.RetryMin<<shift, policy.RetryMax)
+	}
+	return delay - time.Duration(rand.Int64N(int64(delay/4)+1)) //nolint:gosec // spreads load, guards nothing
+}
+
+// giveBack returns the record's mutations to waiting.
+func (c *conclusion) giveBack(i int, ms []*catalog.Mutation, v *platform.Verdict) {
+	c.returned[i] = ms
+	outcome := ledger.RecordOutcome{Index: i, Result: ledger.Returned, Constituents: ms}
+	if v != nil {
+		outcome.Errors, outcome.Warnings = v.Errors, v.Warnings
+	}
+	c.except(outcome)
+}
+
+func (c *conclusion) except(o ledger.RecordOutcome) {
+	c.outcome.Exceptions = append(c.outcome.Exceptions, o)
+}
+
+// finished notes how long the record's mutations took from publish to final.
+func (c *conclusion) finished(record *catalog.Record) {
+	for _, m := range record.Constituents {
+		c.latencies = append(c.latencies, c.now.Sub(m.PublishedAt))
+	}
+}
+
+func (c *conclusion) nameState(f *flight) {
+	for _, h := range f.handles {
+		if h.message != "" {
+			c.outcome.Error = h.message
+			if h.verdicts == nil {
+				c.outcome.State = ledger.BatchAbandoned
+			}
+		}
+	}
+	switch {
+	case f.refusal != nil:
+		c.outcome.State, c.outcome.Error = ledger.BatchRefused, f.refusal.Error()
+	case f.abandon != "":
+		c.outcome.State, c.outcome.Error = ledger.BatchAbandoned, f.abandon
+	}
+}
+
+// halve makes two batches of the records that go again in smaller company. Their
+// items stay in flight from one batch to the next.
+func (e *Engine) halve(f *flight, c *conclusion) []*flight {
+	if len(c.halves) == 0 {
+		return nil
+	}
+	middle := (len(c.halves) + 1) / 2
+	var made []*flight
+	for _, records := range [][]catalog.Record{c.halves[:middle], c.halves[middle:]} {
+		if len(records) == 0 {
+			continue
+		}
+		half := e.newFlight(uuid.Must(uuid.NewV7()), f.lane, f.batch.Group, records, c.now)
+		half.phase = phaseRecording
+		half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
+		e.next.tx.Batches = append(e.next.tx.Batches, half.batch)
+		made = append(made, half)
+	}
+	c.counts["halved"] += len(c.halves)
+	return made
+}
+
+// concluded changes memory once the outcome is committed.
+func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
+	now := time.Now()
+	moved := map[catalog.ItemKey]struct{}{}
+	for i := range c.halves {
+		moved[c.halves[i].Key] = struct{}{}
+	}
+	for i := range f.batch.Records {
+		key := f.batch.Records[i].Key
+		if _, ok := moved[key]; ok {
+			continue
+		}
+		returned := c.returned[i]
+		for _, m := range returned {
+			m.Stored = true
+		}
+		e.batcher.Release(key, returned, now)
+	}
+	for _, reset := range c.outcome.ResetVersions {
+		if have, ok := e.version[reset.Key]; ok && have.version <= reset.Version {
+			delete(e.version, reset.Key)
+		}
+	}
+	for _, half := range halves {
+		e.open(e.callsCtx, half)
+		half.recorded, half.phase = true, phaseReady
+		e.step(half, now)
+	}
+	endBatchSpan(f, c)
+	e.close(f)
+	e.updateBudget()
+	e.cfg.Observer.Concluded(f.batch.Lane, c.counts, c.latencies)
+}

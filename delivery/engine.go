@@ -1,0 +1,352 @@
+package delivery
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/catalog-courier/catalog-courier/batcher"
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Config is what an Engine works with. All fields are required unless said.
+type Config struct {
+	Lease  ledger.Lease
+	Store  ledger.Store
+	Source Source
+	// Accounts finds an account by name. Its client's transport must be guarded by
+	// this lease (GuardedTransport).
+	Accounts func(name string) (*Account, bool)
+	Scopes   *Scopes
+	Budget   *Budget
+	Observer Observer // Silent{} for none
+	Tracer   trace.Tracer
+	Logger   *slog.Logger
+
+	// RecordWithin is how long a message may be in memory alone before it gets a
+	// row that people can see (the contract says 10 s; leave room).
+	RecordWithin time.Duration
+	// UnknownAccountGrace is how long mutations of unknown accounts and catalogs
+	// wait before they are invalid: workers may be between two configurations.
+	UnknownAccountGrace time.Duration
+	// DrainTimeout bounds how long Run goes on after drain for POSTs under way.
+	DrainTimeout time.Duration
+}
+
+// Engine works one partition for as long as its lease holds. Run's goroutine owns
+// every field below; other goroutines hand it functions through events.
+type Engine struct {
+	cfg Config
+	log *slog.Logger
+
+	batcher *batcher.Batcher
+	tracker *tracker
+	lanes   map[catalog.Lane]*lane
+	senders map[string]*sender // by batcher scope
+	account map[string]*accountState
+	strays  map[catalog.Lane]*stray
+	version map[catalog.ItemKey]knownVersion
+
+	flights map[uuid.UUID]*flight
+	timed   flightHeap
+	starved map[*flight]struct{} // wait for a slot
+
+	next      *job
+	recording bool
+
+	events   chan func()
+	wake     chan struct{}
+	arrivals chan admission
+	calls    sync.WaitGroup
+	callsCtx context.Context //nolint:containedctx // the life of the engine's own goroutines, set once by Run
+
+	lanesMu  sync.Mutex
+	resolved map[catalog.Lane]laneInfo
+
+	draining  bool
+	failure   error
+	lastIdle  time.Time
+	idling    bool
+	lastTake  time.Time
+	lastGauge time.Time
+	lastLook  time.Time // at the accounts' states
+	looking   bool
+	ownBytes  int64 // this engine's share of the budget's waiting bytes
+	slowest   time.Duration
+}
+
+// New makes an engine that goes on where resumption says.
+func New(cfg Config, resumption *ledger.Resumption) *Engine {
+	e := &Engine{
+		cfg:      cfg,
+		log:      cfg.Logger.With(slog.Int("partition", cfg.Lease.Partition)),
+		batcher:  batcher.New(batcher.Config{}),
+		tracker:  newTracker(resumption.Anchor),
+		lanes:    map[catalog.Lane]*lane{},
+		senders:  map[string]*sender{},
+		account:  map[string]*accountState{},
+		strays:   map[catalog.Lane]*stray{},
+		version:  map[catalog.ItemKey]knownVersion{},
+		flights:  map[uuid.UUID]*flight{},
+		starved:  map[*flight]struct{}{},
+		next:     &job{},
+		events:   make(chan func(), 64),
+		wake:     make(chan struct{}, 1),
+		arrivals: make(chan admission, 2),
+		resolved: map[catalog.Lane]laneInfo{},
+	}
+	e.resume(resumption)
+	return e
+}
+
+// Run works until drain is closed and what was under way is settled (nil), the
+// lease is lost (ledger.ErrLeaseLost), ctx ends (its error), or the source fails.
+// Every goroutine it started has ended when it returns.
+func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	e.callsCtx = ctx
+	defer func() {
+		cancel()
+		e.calls.Wait()
+		e.releaseAll()
+	}()
+	readCtx, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	e.goDo(func(context.Context) { e.intake(readCtx) })
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var deadline <-chan time.Time
+	for {
+		arrivals := e.arrivals
+		if !e.admits() {
+			arrivals = nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-drain:
+			drain = nil
+			e.draining = true
+			stopReading()
+			limit := time.NewTimer(e.cfg.DrainTimeout)
+			defer limit.Stop()
+			deadline = limit.C
+		case <-deadline:
+			e.log.WarnContext(ctx, "the drain time is over with requests still under way; a new owner finds out about them",
+				slog.Int("open_batches", len(e.flights)))
+			return nil
+		case admission := <-arrivals:
+			e.admit(admission)
+		case event := <-e.events:
+			event()
+		case <-e.wake:
+			e.retryStarved()
+		case <-timer.C:
+		}
+		e.runEvents()
+		if e.failure != nil {
+			return e.failure
+		}
+		e.advance(ctx, timer)
+		if e.draining && e.settled() {
+			return nil
+		}
+	}
+}
+
+// runEvents takes what else has been reported, so that one pass of advance serves
+// all of it.
+func (e *Engine) runEvents() {
+	for range cap(e.events) {
+		select {
+		case event := <-e.events:
+			event()
+		default:
+			return
+		}
+	}
+}
+
+// advance does everything that is due and sets the timer for the next.
+func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
+	now := time.Now()
+	e.recordOld(now)
+	e.spill(now)
+	e.loadSpilled()
+	e.expireStrays(now)
+	e.cut(ctx, now)
+	e.stepDue(now)
+	e.followIdle(now)
+	e.watchAccounts(now)
+	e.handOver()
+	e.gauges(now)
+	timer.Reset(max(time.Until(e.nextWake(now)), 0))
+}
+
+// nextWake is when advance has something to do at the latest. Nothing that waits
+// for a report needs a time: reports wake the loop.
+func (e *Engine) nextWake(now time.Time) time.Time {
+	next := now.Add(idleWake)
+	if e.tracker.unrecorded() > 0 {
+		next = earlier(next, now.Add(takeInterval))
+	}
+	if len(e.timed) > 0 {
+		next = earlier(next, e.timed[0].wakeAt)
+	}
+	if due, ok := e.batcher.NextDue(); ok && due.After(now) {
+		next = earlier(next, due)
+	}
+	for _, s := range e.senders {
+		if s.again.After(now) {
+			next = earlier(next, s.again)
+		}
+	}
+	return next
+}
+
+const (
+	// idleWake is how often an engine looks round without any reason.
+	idleWake = time.Second
+	// takeInterval is how often messages that were alone in memory for RecordWithin
+	// are looked for.
+	takeInterval = 200 * time.Millisecond
+	// idleFollow is how often an idle partition's position follows the stream.
+	idleFollow = 10 * time.Second
+	// gaugeInterval is how often the observer is given the gauges.
+	gaugeInterval = time.Second
+	// accountWatch is how often account states are read for pauses by hand.
+	accountWatch = 5 * time.Second
+)
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// settled reports that nothing is under way that a drain waits for: a POST or a
+// transaction. Handles are followed by the next owner.
+func (e *Engine) settled() bool {
+	if e.recording || !e.next.empty() {
+		return false
+	}
+	for _, f := range e.flights {
+		if f.phase == phaseRecording || f.phase == phaseSending || f.phase == phaseConcluding {
+			return false
+		}
+	}
+	return true
+}
+
+// releaseAll gives back what an engine shares with others.
+func (e *Engine) releaseAll() {
+	e.cfg.Budget.waiting.Add(-e.ownBytes)
+	e.ownBytes = 0
+	for _, f := range e.flights {
+		e.cfg.Budget.open.Add(-int64(f.bytes))
+		if f.slot != nil {
+			f.slot.Release(errNotMade, nil)
+		}
+		if f.span != nil {
+			f.span.End()
+		}
+	}
+}
+
+// goDo runs a call beside the engine; Run waits for it.
+func (e *Engine) goDo(call func(ctx context.Context)) {
+	ctx := e.callsCtx
+	e.calls.Go(func() {
+		defer func() {
+			if r := recover(); r != nil {
+				e.log.ErrorContext(ctx, "a call of the delivery engine panicked; the partition is given up and resumed",
+					slog.String("panic", fmt.Sprint(r)))
+				e.report(ctx, func() { e.fail(fmt.Errorf("%w: %v", errPanic, r)) })
+			}
+		}()
+		call(ctx)
+	})
+}
+
+var errPanic = errors.New("panic in a delivery call")
+
+// report hands the engine a function to run on its own goroutine.
+func (e *Engine) report(ctx context.Context, event func()) {
+	select {
+	case e.events <- event:
+	case <-ctx.Done():
+	}
+}
+
+// fail ends Run with err.
+func (e *Engine) fail(err error) {
+	if e.failure == nil && err != nil {
+		e.failure = err
+	}
+}
+
+// schedule puts the flight into the heap for at.
+func (e *Engine) schedule(f *flight, at time.Time) {
+	f.wakeAt = at
+	if f.heapIndex >= 0 {
+		heap.Fix(&e.timed, f.heapIndex)
+		return
+	}
+	heap.Push(&e.timed, f)
+}
+
+func (e *Engine) unschedule(f *flight) {
+	if f.heapIndex >= 0 {
+		heap.Remove(&e.timed, f.heapIndex)
+	}
+	delete(e.starved, f)
+}
+
+// stepDue steps the flights whose time has come.
+func (e *Engine) stepDue(now time.Time) {
+	for len(e.timed) > 0 && !e.timed[0].wakeAt.After(now) {
+		f := e.timed[0]
+		heap.Pop(&e.timed)
+		e.step(f, now)
+	}
+}
+
+// retryStarved steps the flights that found no slot.
+func (e *Engine) retryStarved() {
+	if len(e.starved) == 0 {
+		return
+	}
+	again := e.starved
+	e.starved = map[*flight]struct{}{}
+	now := time.Now()
+	for f := range again {
+		e.step(f, now)
+	}
+}
+
+func (e *Engine) gauges(now time.Time) {
+	if now.Sub(e.lastGauge) < gaugeInterval {
+		return
+	}
+	e.lastGauge = now
+	stats := e.batcher.Stats()
+	g := Gauges{
+		Groups: stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
+		OpenBatches: len(e.flights), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
+	}
+	for _, f := range e.flights {
+		g.OpenSize += f.bytes
+	}
+	e.cfg.Observer.Gauges(e.cfg.Lease.Partition, g)
+	e.cfg.Observer.Received(e.cfg.Lease.Partition, 0, e.cfg.Source.Pending())
+}

@@ -1,0 +1,206 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// phase is where a flight is on its way.
+type phase uint8
+
+const (
+	phaseRecording  phase = iota // its record (or intent) transaction is under way
+	phaseReady                   // to be sent at sendAt
+	phaseSending                 // a POST is under way
+	phaseFollowing               // its handles are polled
+	phaseSettling                // all is known; newer changes are held until holdUntil
+	phaseConcluding              // its outcome transaction is under way
+)
+
+// flight is an open batch: recorded and not final. Its items take no part in any
+// other batch until it is.
+type flight struct {
+	batch    ledger.Batch
+	lane     *lane
+	phase    phase
+	slot     *Slot // held from the cut to the end of the first POST
+	bytes    int   // of its messages, for the budget
+	span     trace.Span
+	recorded bool // its batch row is committed
+
+	// rests are what records of split changes leave for later, by record index.
+	rests map[int]catalog.Change
+
+	attempt  int // number of the current or last POST
+	posts    []post
+	handles  []*handle
+	refusal  *platform.Error // the platform refused the batch as a whole
+	abandon  string          // why its items go back to waiting without any verdict
+	sendAt   time.Time
+	resend   *backoff.ExponentialBackOff
+	lastPost time.Time // when the last POST began
+
+	// holdUntil is the end of the settle time: an earlier copy of the batch may
+	// still be applied until then.
+	holdUntil time.Time
+
+	wakeAt    time.Time // in the engine's heap; zero: not in it
+	heapIndex int
+}
+
+// post is one POST of the flight that was taken.
+type post struct {
+	number int
+	notes  []platform.Verdict // what the answer already said; nil: nothing
+}
+
+// handle is one name under which the platform works on the batch.
+type handle struct {
+	name       string
+	attempt    int
+	since      time.Time // when it was given
+	nextPoll   time.Time
+	delay      time.Duration
+	polling    bool
+	notFound   int // times in a row
+	final      bool
+	verdicts   []platform.Verdict // nil when the handle led nowhere
+	incomplete bool
+	message    string
+}
+
+func (e *Engine) newFlight(id uuid.UUID, l *lane, group string, records []catalog.Record, now time.Time) *flight {
+	f := &flight{
+		batch:     ledger.Batch{ID: id, Lane: l.key, Group: group, Records: records, CreatedAt: now},
+		lane:      l,
+		attempt:   1,
+		heapIndex: -1,
+		rests:     map[int]catalog.Change{},
+		resend: backoff.NewExponentialBackOff(
+			backoff.WithInitialInterval(l.policy().RetryMin),
+			backoff.WithMaxInterval(l.policy().RetryMax),
+			backoff.WithMaxElapsedTime(0), // the platform's trouble is nobody's fault: never give up
+		),
+	}
+	for i := range records {
+		for _, m := range records[i].Constituents {
+			f.bytes += len(m.Message.Data) + perMutationBytes
+		}
+	}
+	return f
+}
+
+// perMutationBytes is the allowance for what hangs on a message in memory.
+const perMutationBytes = 512
+
+// allFinal reports that every known handle has come to its end.
+func (f *flight) allFinal() bool {
+	for _, h := range f.handles {
+		if !h.final {
+			return false
+		}
+	}
+	return true
+}
+
+// verdicts puts together what is known of each record: within one POST the worst
+// answer counts, because its handles may share the batch out between them; of
+// several POSTs the best counts, because each carried the same content.
+func (f *flight) verdicts() (verdicts []platform.Verdict, incomplete bool) {
+	verdicts = make([]platform.Verdict, len(f.batch.Records))
+	for _, p := range f.posts {
+		worst, known, cut := f.worstOf(p)
+		incomplete = incomplete || cut
+		for i := range verdicts {
+			if !known {
+				continue
+			}
+			if standing(worst[i].Outcome) > standing(verdicts[i].Outcome) {
+				verdicts[i] = worst[i]
+			}
+		}
+	}
+	return verdicts, incomplete
+}
+
+func (f *flight) worstOf(p post) (worst []platform.Verdict, known, incomplete bool) {
+	worst = make([]platform.Verdict, len(f.batch.Records))
+	said := make([]bool, len(worst))
+	take := func(i int, v platform.Verdict) {
+		if !said[i] || gravity(v.Outcome) > gravity(worst[i].Outcome) {
+			warnings := append(worst[i].Warnings, v.Warnings...)
+			worst[i], said[i] = v, true
+			worst[i].Warnings = warnings
+		}
+	}
+	for _, h := range f.handles {
+		if h.attempt != p.number {
+			continue
+		}
+		known = true
+		incomplete = incomplete || h.incomplete
+		for i := range worst {
+			if h.verdicts == nil {
+				take(i, platform.Verdict{}) // the handle led nowhere
+				continue
+			}
+			take(i, h.verdicts[i])
+		}
+	}
+	for i, note := range p.notes {
+		switch {
+		case note.Outcome != platform.Unknown:
+			take(i, note)
+		case len(note.Warnings) > 0:
+			worst[i].Warnings = append(worst[i].Warnings, note.Warnings...)
+		}
+	}
+	return worst, known, incomplete
+}
+
+// gravity orders outcomes within one POST.
+func gravity(o platform.Outcome) int {
+	return [...]int{platform.Succeeded: 1, platform.Unknown: 2, platform.Retryable: 3, platform.Skipped: 4, platform.Failed: 5}[o]
+}
+
+// standing orders outcomes between POSTs of the same content.
+func standing(o platform.Outcome) int {
+	return [...]int{platform.Unknown: 0, platform.Skipped: 1, platform.Retryable: 2, platform.Failed: 3, platform.Succeeded: 4}[o]
+}
+
+// taken reports that some POST of the flight was, or may have been, taken.
+func (f *flight) taken() bool { return len(f.posts) > 0 || !f.holdUntil.IsZero() }
+
+// flightHeap orders flights by wakeAt.
+type flightHeap []*flight
+
+func (h flightHeap) Len() int           { return len(h) }
+func (h flightHeap) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }
+func (h flightHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapIndex, h[j].heapIndex = i, j
+}
+
+// Push is for container/heap.
+func (h *flightHeap) Push(x any) {
+	f := x.(*flight) //nolint:forcetypeassert // only flights are pushed
+	f.heapIndex = len(*h)
+	*h = append(*h, f)
+}
+
+// Pop is for container/heap.
+func (h *flightHeap) Pop() any {
+	old := *h
+	f := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	f.heapIndex = -1
+	return f
+}

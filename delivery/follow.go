@@ -1,0 +1,173 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// pollTimeout bounds one poll.
+const pollTimeout = time.Minute
+
+// follow begins to poll the handles of a POST that was taken.
+func (e *Engine) follow(f *flight, attempt int, names []string, now time.Time) {
+	for _, name := range names {
+		delay := f.lane.policy().PollMin
+		f.handles = append(f.handles, &handle{
+			name: name, attempt: attempt, since: now, delay: delay, nextPoll: now.Add(delay),
+		})
+	}
+	f.phase = phaseFollowing
+	e.pollDue(f, now)
+}
+
+// pollDue polls the handles whose time has come and schedules the rest.
+func (e *Engine) pollDue(f *flight, now time.Time) {
+	if e.draining {
+		return // the next owner follows
+	}
+	if f.allFinal() {
+		e.endFollowing(f, now)
+		return
+	}
+	var next time.Time
+	for _, h := range f.handles {
+		if h.final || h.polling {
+			continue
+		}
+		if !h.nextPoll.After(now) && !e.poll(f, h, now) {
+			if _, waits := e.starved[f]; waits {
+				continue
+			}
+		}
+		if !h.polling && (next.IsZero() || h.nextPoll.Before(next)) {
+			next = h.nextPoll
+		}
+	}
+	if !next.IsZero() {
+		e.schedule(f, next)
+	}
+}
+
+// poll asks about one handle if the quota allows it now; otherwise it moves the
+// handle's next poll or leaves the flight to be woken.
+func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
+	account := f.lane.sender.account
+	if !account.mayCall(now) {
+		h.nextPoll = later(account.state.ResumesAt, now.Add(accountWatch))
+		return false
+	}
+	slot, again := e.cfg.Scopes.Acquire(f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
+	if slot == nil {
+		if again.IsZero() {
+			e.starved[f] = struct{}{}
+			return false
+		}
+		h.nextPoll = again
+		return false
+	}
+	h.polling = true
+	account.began()
+	group, records := f.batch.Group, f.batch.Records
+	e.goDo(func(ctx context.Context) {
+		began := time.Now()
+		call, cancel := context.WithTimeout(ctx, pollTimeout)
+		defer cancel()
+		call, span := e.startCall(call, f, "poll")
+		report, err := f.lane.endpoint.Poll(call, h.name, group, records)
+		perr := asPlatformError(err)
+		endCall(span, perr)
+		took := time.Since(began)
+		e.report(ctx, func() { e.polled(f, h, slot, report, perr, took) })
+	})
+	return true
+}
+
+// pollConcurrency caps polls at a time in one scope.
+const pollConcurrency = 8
+
+// polled goes on after a poll.
+func (e *Engine) polled(f *flight, h *handle, slot *Slot, report platform.Report, perr *platform.Error, took time.Duration) {
+	now := time.Now()
+	quotas := report.Quotas
+	if perr != nil {
+		quotas = perr.Quotas
+	}
+	slot.Release(perr, quotas)
+	h.polling = false
+	e.heard(f.lane.sender.account, perr)
+	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
+	policy := f.lane.policy()
+	h.delay = min(h.delay*3/2, policy.PollMax)
+	h.nextPoll = now.Add(jitter(h.delay))
+	switch {
+	case perr != nil:
+		// A failed poll postpones the verdict and says nothing about the batch.
+		if perr.Scope != platform.ScopeCaller {
+			e.log.DebugContext(e.callsCtx, "a poll failed", slog.String("batch_id", f.batch.ID.String()), slog.Any("error", perr))
+		}
+		if perr.RetryAfter > 0 {
+			h.nextPoll = now.Add(perr.RetryAfter)
+		}
+	case report.Progress == platform.Finished:
+		h.final, h.verdicts, h.incomplete, h.message = true, report.Verdicts, report.Incomplete, report.Error
+		e.slowest = max(e.slowest*99/100, now.Sub(h.since))
+	case report.Progress == platform.NotFound:
+		e.missed(f, h, now)
+	default:
+		h.notFound = 0
+	}
+	if !h.final && now.Sub(h.since) > policy.PollGiveUp {
+		e.log.WarnContext(e.callsCtx, "a handle is given up: the platform did not finish it in time; its items are sent again",
+			slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
+		h.final, h.message = true, "the platform did not finish the batch in time"
+	}
+	e.pollDue(f, now)
+}
+
+// missed counts a definite not-found. Twice in a row ends the handle; what it
+// stood for may still be applied, so newer changes wait for settle.
+func (e *Engine) missed(f *flight, h *handle, now time.Time) {
+	h.notFound++
+	if h.notFound < 2 {
+		return
+	}
+	h.final, h.message = true, "the platform does not know its own handle any more"
+	f.holdUntil = later(f.holdUntil, now.Add(e.settle(f)))
+	e.log.WarnContext(e.callsCtx, "the platform does not know a handle it gave; the batch's items are sent again",
+		slog.String("batch_id", f.batch.ID.String()), slog.String("handle", h.name))
+}
+
+// endFollowing goes on once every known handle is final: at once, or when an
+// ambiguous copy can no longer be applied.
+func (e *Engine) endFollowing(f *flight, now time.Time) {
+	if !f.allFinal() {
+		f.phase = phaseFollowing
+		e.pollDue(f, now)
+		return
+	}
+	f.phase = phaseSettling
+	e.step(f, now)
+}
+
+// jitter spreads polls by a tenth, so that batches cut together are not asked
+// about together for ever.
+func jitter(d time.Duration) time.Duration {
+	return d - d/20 + time.Duration(rand.Int64N(int64(d/10)+1)) //nolint:gosec // spreads load, guards nothing
+}
+
+func pollLabel(report platform.Report, perr *platform.Error) string {
+	switch {
+	case perr != nil:
+		return perr.Scope.String()
+	case report.Progress == platform.Finished:
+		return "finished"
+	case report.Progress == platform.NotFound:
+		return "not_found"
+	default:
+		return "pending"
+	}
+}

@@ -1,0 +1,56 @@
+package delivery
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// GuardedTransport makes an HTTP transport whose connections check the lease
+// before each write to the socket: after deadline() nothing more leaves this
+// process. A context deadline is not enough: a process that was frozen in the
+// middle of a request goes on writing before it looks at its context.
+//
+// deadline must be cheap and safe for concurrent use; a zero time refuses
+// everything.
+func GuardedTransport(deadline func() time.Time) *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &guardedConn{Conn: conn, deadline: deadline}, nil
+		},
+		MaxIdleConns:          64,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       60 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		WriteBufferSize:       64 << 10,
+		ReadBufferSize:        32 << 10,
+	}
+}
+
+type guardedConn struct {
+	net.Conn
+	deadline func() time.Time
+}
+
+// Write refuses once the lease's local deadline has passed. It also sets the
+// socket's write deadline, so that a write that blocks ends by then.
+func (c *guardedConn) Write(p []byte) (int, error) {
+	until := c.deadline()
+	if !time.Now().Before(until) {
+		return 0, platform.ErrWriteRefused
+	}
+	if err := c.SetWriteDeadline(until); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}

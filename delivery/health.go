@@ -1,0 +1,114 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// The states of an account, as they stand in account_status.
+const (
+	accountActive = "active"
+	accountPaused = "paused"
+)
+
+const (
+	// firstPause is how long an account rests after its token or permission was
+	// refused, before one call tries again; it doubles up to longestPause.
+	firstPause   = 15 * time.Second
+	longestPause = 15 * time.Minute
+)
+
+// heard learns from a finished call whether the account works. An answer of any
+// other kind than a refusal of the account ends a pause; a call that was never
+// made, or got no answer, says nothing.
+func (e *Engine) heard(a *accountState, perr *platform.Error) {
+	a.probing = false
+	switch {
+	case perr != nil && perr.Scope == platform.ScopeAccount:
+		e.pause(a, perr)
+	case perr != nil && (perr.Scope == platform.ScopeCaller || perr.Scope == platform.ScopePlatform || perr.Scope == platform.ScopeQuota):
+	case a.paused:
+		a.paused, a.backoff = false, 0
+		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive}
+		e.next.accounts = append(e.next.accounts, a.state)
+		e.cfg.Observer.Paused(a.account.Name, "", false)
+		e.log.InfoContext(e.callsCtx, "the account works again", slog.String("account", a.account.Name))
+	}
+}
+
+// pause stops all calls of the account but one from time to time. It alerts once
+// per pause, however many calls were under way.
+func (e *Engine) pause(a *accountState, perr *platform.Error) {
+	now := time.Now()
+	if a.paused && a.state.ResumesAt.After(now) {
+		return // another call of the same trouble
+	}
+	if !a.paused {
+		e.cfg.Observer.Paused(a.account.Name, "refused", true)
+		e.log.ErrorContext(e.callsCtx, "the platform refuses the account: it is paused and tried again by itself; nothing is lost meanwhile",
+			slog.String("account", a.account.Name), slog.Any("error", perr))
+	}
+	a.backoff = min(max(2*a.backoff, firstPause), longestPause)
+	a.paused = true
+	a.state = ledger.AccountState{
+		Account: a.account.Name, State: accountPaused, Reason: perr.Error(), ResumesAt: now.Add(a.backoff),
+	}
+	e.next.accounts = append(e.next.accounts, a.state)
+}
+
+// watchAccounts reads the accounts' saved states: what an earlier owner learnt,
+// and pauses by hand.
+func (e *Engine) watchAccounts(now time.Time) {
+	if e.looking || len(e.account) == 0 || now.Sub(e.lastLook) < accountWatch {
+		return
+	}
+	e.looking, e.lastLook = true, now
+	names := make([]string, 0, len(e.account))
+	for name := range e.account {
+		names = append(names, name)
+	}
+	e.goDo(func(ctx context.Context) {
+		var states map[string]ledger.AccountState
+		err := e.persistently(ctx, "read account states", func(ctx context.Context) (err error) {
+			states, err = e.cfg.Store.Accounts(ctx, names)
+			return err
+		})
+		e.report(ctx, func() {
+			e.looking = false
+			if err != nil {
+				return
+			}
+			for _, name := range names {
+				e.learnAccount(e.account[name], states[name])
+			}
+		})
+	})
+}
+
+func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
+	first := !a.loaded
+	a.loaded = true
+	if saved.ByHand != a.state.ByHand {
+		a.state.ByHand = saved.ByHand
+		e.cfg.Observer.Paused(a.account.Name, "by hand", saved.ByHand)
+	}
+	if first && saved.State == accountPaused && !saved.ByHand {
+		a.paused, a.state = true, saved
+		a.backoff = firstPause
+	}
+	if first {
+		e.wakeUp()
+	}
+}
+
+// wakeUp makes the engine look for work again.
+func (e *Engine) wakeUp() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,260 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// admission is a chunk of arrivals, checked beside the engine.
+type admission struct {
+	arrivals []catalog.Arrival
+	// versions are the newest known to the store of the items in the chunk that
+	// carry one.
+	versions map[catalog.ItemKey]ledger.ItemVersion
+}
+
+// intake reads the source and checks each arrival against its endpoint, until
+// ctx ends.
+func (e *Engine) intake(ctx context.Context) {
+	for {
+		arrivals, err := e.cfg.Source.Next(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				e.report(e.callsCtx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
+			}
+			return
+		}
+		checked := admission{arrivals: arrivals}
+		for i := range arrivals {
+			if arrivals[i].Problem == nil {
+				arrivals[i].Problem = e.check(ctx, arrivals[i].Mutation)
+			}
+		}
+		if checked.versions, err = e.lookUpVersions(ctx, arrivals); err != nil {
+			return // ctx ended; the messages are read again by the next owner
+		}
+		select {
+		case e.arrivals <- checked:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// check validates a decoded mutation. A panic is that message's problem alone.
+func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catalog.Problem) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.ErrorContext(ctx, "checking a mutation panicked; it becomes a dead letter",
+				slog.String("mutation_id", m.ID), slog.String("panic", fmt.Sprint(r)))
+			problem = &catalog.Problem{Reason: catalog.InternalError, Text: "Courier could not check this message; please report it"}
+		}
+	}()
+	info := e.resolve(m.Lane)
+	switch {
+	case info.endpoint != nil:
+		return info.endpoint.Validate(m)
+	case info.configured:
+		return info.problem
+	default:
+		return nil // a stray: it waits for a newer configuration
+	}
+}
+
+func (e *Engine) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival) (map[catalog.ItemKey]ledger.ItemVersion, error) {
+	var keys []catalog.ItemKey
+	for i := range arrivals {
+		if m := arrivals[i].Mutation; arrivals[i].Problem == nil && m.HasVersion {
+			keys = append(keys, m.Key())
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	var known map[catalog.ItemKey]ledger.ItemVersion
+	err := e.persistently(ctx, "read versions", func(ctx context.Context) (err error) {
+		known, err = e.cfg.Store.NewestVersions(ctx, keys)
+		return err
+	})
+	return known, err
+}
+
+// admits reports whether the engine may take in more messages.
+func (e *Engine) admits() bool {
+	return !e.draining && e.next.mutations < jobMutations && !e.cfg.Budget.intakeFull()
+}
+
+// admit takes a chunk of arrivals in.
+func (e *Engine) admit(a admission) {
+	now := time.Now()
+	e.learnVersions(a.versions)
+	for _, arrival := range a.arrivals {
+		m := arrival.Mutation
+		e.tracker.saw(m)
+		switch {
+		case arrival.Problem != nil:
+			e.refuse(m, arrival.Problem)
+		case m.HasVersion && e.overtaken(m):
+		default:
+			e.add(m, now)
+		}
+	}
+	e.tellIntake(len(a.arrivals))
+}
+
+// tellIntake tells the observer and the budget about the chunk.
+func (e *Engine) tellIntake(messages int) {
+	e.cfg.Observer.Received(e.cfg.Lease.Partition, messages, e.cfg.Source.Pending())
+	e.updateBudget()
+}
+
+// updateBudget brings this engine's share of the budget up to date.
+func (e *Engine) updateBudget() {
+	bytes := int64(e.batcher.Bytes())
+	e.cfg.Budget.waiting.Add(bytes - e.ownBytes)
+	e.ownBytes = bytes
+}
+
+func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
+	e.next.tx.Refused = append(e.next.tx.Refused, ledger.Refusal{Mutation: m, Problem: *problem})
+	e.next.note(m)
+	e.cfg.Observer.Refused(m.Lane, problem.Reason, 1)
+}
+
+// add puts a valid mutation where it waits.
+func (e *Engine) add(m *catalog.Mutation, now time.Time) {
+	lane := e.laneOf(m.Lane)
+	if lane == nil {
+		e.addStray(m, now)
+		return
+	}
+	if problem := e.batcher.Add(m, now); problem != nil {
+		e.refuse(m, problem)
+	}
+}
+
+// knownVersion is the newest version of an item that was seen here.
+type knownVersion struct {
+	version    int64
+	mutationID string
+	seen       time.Time
+}
+
+// versionsKept bounds the versions held in memory; versionsAge is how long one is
+// surely in the store.
+const (
+	versionsKept = 100_000
+	versionsAge  = time.Minute
+)
+
+func (e *Engine) learnVersions(known map[catalog.ItemKey]ledger.ItemVersion) {
+	now := time.Now()
+	for key, v := range known {
+		if have, ok := e.version[key]; !ok || v.Version > have.version {
+			e.version[key] = knownVersion{version: v.Version, mutationID: v.MutationID, seen: now}
+		}
+	}
+	if len(e.version) <= versionsKept {
+		return
+	}
+	for key, v := range e.version {
+		if now.Sub(v.seen) > versionsAge {
+			delete(e.version, key)
+		}
+	}
+}
+
+// overtaken records a mutation with an older version than the newest seen as
+// superseded; otherwise its version becomes the newest.
+func (e *Engine) overtaken(m *catalog.Mutation) bool {
+	key := m.Key()
+	have, ok := e.version[key]
+	if ok && m.Version < have.version {
+		e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: have.mutationID})
+		e.next.note(m)
+		return true
+	}
+	e.version[key] = knownVersion{version: m.Version, mutationID: m.ID, seen: time.Now()}
+	e.next.tx.Versions = append(e.next.tx.Versions, ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID})
+	return false
+}
+
+// followIdle moves the position of an idle partition along with the stream, so
+// that trimming does not wait for it.
+func (e *Engine) followIdle(now time.Time) {
+	if e.idling || e.draining || e.tracker.unrecorded() > 0 || now.Sub(e.lastIdle) < idleFollow {
+		return
+	}
+	e.lastIdle, e.idling = now, true
+	e.goDo(func(ctx context.Context) {
+		call, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		anchor, idle, err := e.cfg.Source.Idle(call)
+		e.report(ctx, func() {
+			e.idling = false
+			switch {
+			case errors.Is(err, context.Canceled):
+			case err != nil:
+				e.log.DebugContext(ctx, "the stream did not say whether the partition is idle", slog.Any("error", err))
+			case idle && len(e.arrivals) == 0 && e.tracker.follow(anchor):
+				e.next.tx.Anchor = &anchor
+			}
+		})
+	})
+}
+
+// stray is a lane that the configuration does not know.
+type stray struct {
+	since   time.Time
+	problem catalog.Problem
+	loading bool
+}
+
+func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
+	if _, ok := e.strays[m.Lane]; !ok {
+		e.strays[m.Lane] = &stray{since: now}
+		e.log.WarnContext(e.callsCtx, "mutations arrive for an account or catalog that is not configured; they wait for a newer configuration",
+			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace))
+	}
+	e.store(m)
+}
+
+// store writes a waiting row for the mutation in the next transaction.
+func (e *Engine) store(ms ...*catalog.Mutation) {
+	for _, m := range ms {
+		m.Stored = true
+	}
+	e.next.tx.Waiting = append(e.next.tx.Waiting, ms...)
+	e.next.note(ms...)
+}
+
+// expireStrays makes the mutations of lanes that stayed unknown invalid, a page
+// at a time.
+func (e *Engine) expireStrays(now time.Time) {
+	for lane, s := range e.strays {
+		if s.loading || now.Sub(s.since) < e.cfg.UnknownAccountGrace {
+			continue
+		}
+		info := e.resolve(lane)
+		if info.endpoint != nil {
+			continue // cannot happen while the configuration stands still
+		}
+		s.loading, s.problem = true, *info.problem
+		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(page ledger.Page) {
+			s.loading = false
+			for _, m := range page.Mutations {
+				m.Stored = true
+				e.refuse(m, &s.problem)
+			}
+			if !page.More && len(page.Mutations) == 0 {
+				delete(e.strays, lane)
+			}
+		}})
+	}
+}

@@ -1,0 +1,343 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/batcher"
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// lane is a catalog type of a catalog with its way out.
+type lane struct {
+	key      catalog.Lane
+	account  *Account
+	endpoint platform.Endpoint
+	sender   *sender
+	limits   platform.Limits
+	loading  bool // a page of its spilled rows is being read
+}
+
+func (l *lane) policy() *Policy { return &l.account.Policy }
+
+// effective is what a mutation still has to say: the rest, where earlier records
+// have said the first part.
+func (l *lane) effective(m *catalog.Mutation) catalog.Change {
+	change := m.Change()
+	if m.Step == 0 {
+		return change
+	}
+	rest, _ := l.rest(m)
+	return rest
+}
+
+// rest is what is left of a mutation after the first record of a split change it
+// is part of. whole reports that the endpoint would not cut the mutation itself:
+// it belongs to one side entirely.
+func (l *lane) rest(m *catalog.Mutation) (rest catalog.Change, whole bool) {
+	change := m.Change()
+	change.HasNull = true // cut it where a change with a null is cut
+	if _, cut := l.endpoint.Split(change); cut != nil {
+		return *cut, false
+	}
+	return m.Change(), true
+}
+
+// sender is the lanes of one account that draw on the same quota scopes: they
+// take turns.
+type sender struct {
+	key     string
+	scopes  []string
+	account *accountState
+	again   time.Time // when to ask for a slot again; zero: now or when woken
+}
+
+// accountState is what the engine knows of an account's health.
+type accountState struct {
+	account *Account
+	open    int // batches
+	state   ledger.AccountState
+	paused  bool
+	backoff time.Duration
+	probing bool // one call finds out whether the account works again
+	loaded  bool // its saved state was read
+}
+
+// mayCall reports whether a call for the account may be made now; a call for a
+// paused account is its probe.
+func (a *accountState) mayCall(now time.Time) bool {
+	switch {
+	case !a.loaded || a.state.ByHand:
+		return false
+	case !a.paused:
+		return true
+	default:
+		return !a.probing && !a.state.ResumesAt.After(now)
+	}
+}
+
+// began notes that a call is being made.
+func (a *accountState) began() { a.probing = a.paused }
+
+// laneOf finds the lane, making it on first use; nil for a stray.
+func (e *Engine) laneOf(key catalog.Lane) *lane {
+	if l, ok := e.lanes[key]; ok {
+		return l
+	}
+	info := e.resolve(key)
+	if info.endpoint == nil {
+		return nil
+	}
+	limits := info.endpoint.Limits()
+	policy := &info.account.Policy
+	if policy.MaxItems > 0 {
+		limits.MaxItems = min(limits.MaxItems, policy.MaxItems)
+	}
+	if policy.MaxBytes > 0 {
+		limits.MaxBytes = min(limits.MaxBytes, policy.MaxBytes)
+	}
+	l := &lane{key: key, account: info.account, endpoint: info.endpoint, limits: limits}
+	l.sender = e.senderOf(info)
+	e.lanes[key] = l
+	e.batcher.AddLane(batcher.Lane{
+		Key: key, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
+		Change: l.effective, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
+		MaxItems: limits.MaxItems, MaxBytes: limits.MaxBytes, MaxAge: policy.MaxAge,
+	})
+	return l
+}
+
+func (e *Engine) senderOf(info laneInfo) *sender {
+	scopes := info.endpoint.SubmitScopes()
+	key := info.account.Name + " " + strings.Join(scopes, " ")
+	if s, ok := e.senders[key]; ok {
+		return s
+	}
+	state, ok := e.account[info.account.Name]
+	if !ok {
+		state = &accountState{account: info.account}
+		state.state = ledger.AccountState{Account: info.account.Name, State: accountActive}
+		e.account[info.account.Name] = state
+		e.lastLook = time.Time{} // read its saved state before the first call
+	}
+	s := &sender{key: key, scopes: scopes, account: state}
+	e.senders[key] = s
+	return s
+}
+
+// cut makes batches while there are due groups, free slots and room.
+func (e *Engine) cut(ctx context.Context, now time.Time) {
+	if e.draining {
+		return
+	}
+	for _, key := range e.batcher.Due(now) {
+		s := e.senders[key]
+		for e.mayCut(s, now) {
+			if !e.cutOne(ctx, s, now) {
+				break
+			}
+		}
+	}
+	e.updateBudget()
+}
+
+func (e *Engine) mayCut(s *sender, now time.Time) bool {
+	return s.account.mayCall(now) && !s.again.After(now) && e.next.mutations < jobMutations &&
+		!e.cfg.Budget.openFull() && s.account.open < e.maxOpen(s)
+}
+
+// maxOpen bounds the account's open batches by what its read quota can follow:
+// each is polled about once per PollMax at the longest.
+func (e *Engine) maxOpen(s *sender) int {
+	policy := &s.account.account.Policy
+	most := openPerSlot * policy.Concurrency
+	for _, l := range e.lanes {
+		if l.sender != s {
+			continue
+		}
+		if rate := e.cfg.Scopes.CallsPerMinute(l.endpoint.PollScopes()); rate > 0 {
+			most = min(most, max(int(rate*policy.PollMax.Minutes()), 1))
+		}
+	}
+	return most
+}
+
+// openPerSlot bounds open batches where no read quota is known.
+const openPerSlot = 16
+
+// cutOne takes a slot and a batch to go with it.
+func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
+	slot, again := e.cfg.Scopes.Acquire(s.scopes, s.account.account.Policy.Concurrency, e.wake)
+	if slot == nil {
+		s.again = again
+		return false
+	}
+	batch, ok := e.batcher.Cut(s.key, now)
+	if !ok {
+		slot.Release(errNotMade, nil)
+		return false
+	}
+	l := e.lanes[batch.Lane]
+	f := e.newFlight(uuid.Must(uuid.NewV7()), l, batch.Group, batch.Records, now)
+	f.slot = slot
+	s.account.began()
+	e.split(f)
+	mutations := e.record(ctx, f)
+	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, l.limits.MaxItems, batch.Reason)
+	return true
+}
+
+// split cuts down the records that say more than one record can carry; what is
+// left of them goes when this much has succeeded.
+func (e *Engine) split(f *flight) {
+	for i := range f.batch.Records {
+		record := &f.batch.Records[i]
+		if !record.Change.HasNull {
+			continue
+		}
+		if first, rest := f.lane.endpoint.Split(record.Change); rest != nil {
+			record.Change = first
+			f.rests[i] = *rest
+		}
+	}
+}
+
+// record puts the flight's batch into the next transaction; after the commit it
+// is sent.
+func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
+	e.open(ctx, f)
+	f.phase = phaseRecording
+	before := e.next.mutations
+	for i := range f.batch.Records {
+		e.next.note(f.batch.Records[i].Constituents...)
+	}
+	e.next.tx.Batches = append(e.next.tx.Batches, f.batch)
+	e.next.done = append(e.next.done, func() {
+		f.recorded = true
+		e.forEachConstituent(f, func(m *catalog.Mutation) { m.Stored = false })
+		f.phase = phaseReady
+		e.step(f, time.Now())
+	})
+	return e.next.mutations - before
+}
+
+// open counts the flight in.
+func (e *Engine) open(ctx context.Context, f *flight) {
+	e.flights[f.batch.ID] = f
+	f.lane.sender.account.open++
+	e.cfg.Budget.open.Add(int64(f.bytes))
+	e.startSpan(ctx, f)
+}
+
+// close counts the flight out, after its outcome is committed.
+func (e *Engine) close(f *flight) {
+	e.unschedule(f)
+	delete(e.flights, f.batch.ID)
+	f.lane.sender.account.open--
+	e.cfg.Budget.open.Add(-int64(f.bytes))
+	if f.span != nil {
+		f.span.End()
+	}
+}
+
+func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
+	for i := range f.batch.Records {
+		for _, m := range f.batch.Records[i].Constituents {
+			visit(m)
+		}
+	}
+}
+
+// recordOld writes rows for what was in memory alone for too long.
+func (e *Engine) recordOld(now time.Time) {
+	if now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
+		return
+	}
+	e.lastTake = now
+	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), jobMutations); len(old) > 0 {
+		e.writeWaiting(old)
+	}
+}
+
+func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
+	e.next.tx.Waiting = append(e.next.tx.Waiting, ms...)
+	e.next.note(ms...)
+	e.next.done = append(e.next.done, func() {
+		e.batcher.Stored(ms)
+		e.updateBudget()
+	})
+}
+
+// spill forgets the largest lane's waiting mutations when memory is short; they
+// are read back, oldest first, when there is room and a use for them.
+func (e *Engine) spill(now time.Time) {
+	if !e.cfg.Budget.waitingFull() || e.next.mutations >= jobMutations {
+		return
+	}
+	key, ok := e.largestLane()
+	if !ok {
+		// All is in spilled lanes' buffers: write them out now.
+		if ms := e.batcher.TakeUnstored(now, jobMutations); len(ms) > 0 {
+			e.writeWaiting(ms)
+		}
+		return
+	}
+	unstored := e.batcher.Spill(key)
+	e.log.DebugContext(e.callsCtx, "memory is short: waiting mutations go to the database",
+		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
+	e.writeWaiting(unstored)
+	e.updateBudget()
+}
+
+// largestLane is the lane with the most bytes in memory that is not spilled yet.
+func (e *Engine) largestLane() (key catalog.Lane, ok bool) {
+	largest := 0
+	for _, stats := range e.batcher.LaneStats() {
+		if !stats.Spilled && stats.Bytes > largest {
+			key, largest, ok = stats.Lane, stats.Bytes, true
+		}
+	}
+	return key, ok
+}
+
+// pageSize is how many waiting rows are read at a time.
+const pageSize = 5000
+
+// loadSpilled reads back lanes that have little left in memory.
+func (e *Engine) loadSpilled() {
+	if e.draining || e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
+		return
+	}
+	for _, stats := range e.batcher.LaneStats() {
+		l := e.lanes[stats.Lane]
+		if !stats.Spilled || l == nil || l.loading || stats.Waiting >= 2*l.limits.MaxItems {
+			continue
+		}
+		l.loading = true
+		after := e.batcher.LoadCursor(l.key)
+		e.next.loads = append(e.next.loads, &load{
+			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems),
+			then: func(page ledger.Page) { e.loaded(l, after, page) },
+		})
+	}
+}
+
+func (e *Engine) loaded(l *lane, after catalog.Position, page ledger.Page) {
+	l.loading = false
+	for _, m := range page.Mutations {
+		m.Stored = true
+	}
+	for _, m := range e.batcher.Load(l.key, after, page.Mutations, page.More, time.Now()) {
+		e.refuse(m, &catalog.Problem{
+			Reason: catalog.RecordTooLarge, Field: "attributes",
+			Text: "the item alone is larger than one request may be",
+		})
+	}
+	e.updateBudget()
+}

@@ -1,0 +1,137 @@
+package delivery
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// tracker knows which sequences of the partition were read and which of them
+// are recorded, and so how far the position may move. Transactions of a
+// partition commit in order, so what an earlier one records counts for every
+// later one.
+type tracker struct {
+	generation int64
+	anchor     ledger.Anchor
+	// read holds what was read above the anchor, in stream order. The first
+	// element is never recorded.
+	read []readMessage
+	// head is the index of the first live element, so that popping is cheap.
+	head int
+}
+
+type readMessage struct {
+	mutation *catalog.Mutation // for the anchor: time and message id
+	sequence uint64
+	recorded bool
+}
+
+func newTracker(anchor ledger.Anchor) *tracker {
+	return &tracker{generation: anchor.Position.Generation, anchor: anchor}
+}
+
+// saw notes a message that was read.
+func (t *tracker) saw(m *catalog.Mutation) {
+	t.read = append(t.read, readMessage{mutation: m, sequence: m.Position.Sequence})
+}
+
+// unrecorded counts what was read and is not known to be recorded, or lies
+// behind something that is not.
+func (t *tracker) unrecorded() int { return len(t.read) - t.head }
+
+// record marks the positions as recorded by the next transaction and returns
+// what that transaction has to say: the ranges above the new anchor, and the
+// anchor if it moved. Positions of other generations, or already behind the
+// anchor, are left out: their rows exist.
+func (t *tracker) record(positions []catalog.Position) (ranges []ledger.Range, moved *ledger.Anchor) {
+	live := t.read[t.head:]
+	marked := make([]int, 0, len(positions))
+	for _, position := range positions {
+		if position.Generation != t.generation {
+			continue
+		}
+		i, found := slices.BinarySearchFunc(live, position.Sequence, func(r readMessage, sequence uint64) int {
+			switch {
+			case r.sequence < sequence:
+				return -1
+			case r.sequence > sequence:
+				return 1
+			default:
+				return 0
+			}
+		})
+		if found && !live[i].recorded {
+			live[i].recorded = true
+			marked = append(marked, i)
+		}
+	}
+	popped := 0
+	for popped < len(live) && live[popped].recorded {
+		popped++
+	}
+	if popped > 0 {
+		t.anchor = anchorOf(live[popped-1].mutation)
+		moved = &t.anchor
+	}
+	ranges = rangesAbove(live, marked, popped)
+	t.pop(popped)
+	if moved != nil {
+		anchor := *moved
+		moved = &anchor
+	}
+	return ranges, moved
+}
+
+// rangesAbove joins marked elements from index from on into ranges without a gap
+// in what was read.
+func rangesAbove(live []readMessage, marked []int, from int) []ledger.Range {
+	slices.Sort(marked)
+	var ranges []ledger.Range
+	last := -2
+	for _, i := range marked {
+		if i < from {
+			continue
+		}
+		if i == last+1 {
+			ranges[len(ranges)-1].Last = live[i].sequence
+		} else {
+			ranges = append(ranges, ledger.Range{First: live[i].sequence, Last: live[i].sequence})
+		}
+		last = i
+	}
+	return ranges
+}
+
+// follow moves the anchor of an idle partition to the stream's end. It reports
+// whether it moved.
+func (t *tracker) follow(anchor ledger.Anchor) bool {
+	if t.unrecorded() > 0 || anchor.Position.Compare(t.anchor.Position) <= 0 {
+		return false
+	}
+	t.anchor = anchor
+	return true
+}
+
+func (t *tracker) pop(n int) {
+	clear(t.read[t.head : t.head+n]) // let the messages go
+	t.head += n
+	if t.head == len(t.read) {
+		t.read, t.head = t.read[:0], 0
+	} else if t.head > 4096 && t.head > len(t.read)/2 {
+		kept := copy(t.read, t.read[t.head:])
+		clear(t.read[kept:])
+		t.read, t.head = t.read[:kept], 0
+	}
+}
+
+func anchorOf(m *catalog.Mutation) ledger.Anchor {
+	anchor := ledger.Anchor{Position: m.Position, Time: m.PublishedAt}
+	for _, header := range m.Message.Headers {
+		if strings.EqualFold(header.Name, "Nats-Msg-Id") {
+			anchor.MessageID = header.Value
+		}
+	}
+	return anchor
+}

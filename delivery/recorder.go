@@ -1,0 +1,173 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// job is what the recorder does in one go: one fenced transaction, then reads
+// that must see it. While one job runs the engine collects the next, so under
+// load transactions grow instead of queueing up.
+type job struct {
+	tx        ledger.Transaction
+	positions []catalog.Position // recorded by tx
+	mutations int                // in tx, to bound it
+	done      []func()           // run by the engine after the commit
+	loads     []*load
+	accounts  []ledger.AccountState
+}
+
+// load reads a page of a spilled lane.
+type load struct {
+	lane  catalog.Lane
+	after catalog.Position
+	limit int
+	page  ledger.Page
+	then  func(ledger.Page)
+}
+
+// jobMutations bounds a transaction; beyond it the engine stops cutting and
+// reading until the recorder has caught up.
+const jobMutations = 20_000
+
+func (j *job) empty() bool {
+	return j.tx.Anchor == nil && len(j.done) == 0 && len(j.loads) == 0 && len(j.accounts) == 0 &&
+		len(j.positions) == 0 && len(j.tx.Versions) == 0
+}
+
+// needsCommit tells a job that writes from one that only reads.
+func (j *job) needsCommit() bool {
+	tx := &j.tx
+	return len(tx.Batches)+len(tx.Waiting)+len(tx.Refused)+len(tx.Overtaken)+len(tx.Versions)+
+		len(tx.Intents)+len(tx.Outcomes)+len(tx.Recorded) > 0 || tx.Anchor != nil
+}
+
+// note adds the mutations' positions to what the job records.
+func (j *job) note(ms ...*catalog.Mutation) {
+	for _, m := range ms {
+		j.positions = append(j.positions, m.Position)
+	}
+	j.mutations += len(ms)
+}
+
+// dropSentFromWaiting leaves out of Waiting what the same job puts into a batch.
+func (j *job) dropSentFromWaiting() {
+	if len(j.tx.Waiting) == 0 || len(j.tx.Batches) == 0 {
+		return
+	}
+	sent := map[*catalog.Mutation]struct{}{}
+	for b := range j.tx.Batches {
+		for r := range j.tx.Batches[b].Records {
+			for _, m := range j.tx.Batches[b].Records[r].Constituents {
+				sent[m] = struct{}{}
+			}
+		}
+	}
+	j.tx.Waiting = slices.DeleteFunc(j.tx.Waiting, func(m *catalog.Mutation) bool {
+		_, both := sent[m]
+		if both {
+			m.Stored = false // it never got its waiting row
+		}
+		return both
+	})
+}
+
+// handOver gives the collected job to the recorder when it is free.
+func (e *Engine) handOver() {
+	if e.recording || e.next.empty() {
+		return
+	}
+	current := e.next
+	e.next = &job{}
+	current.dropSentFromWaiting()
+	current.tx.ID = uuid.New()
+	current.tx.Partition = e.cfg.Lease.Partition
+	ranges, anchor := e.tracker.record(current.positions)
+	current.tx.Recorded = ranges
+	if anchor != nil {
+		current.tx.Anchor = anchor
+	}
+	e.recording = true
+	e.goDo(func(ctx context.Context) { e.runJob(ctx, current) })
+}
+
+// runJob runs on its own goroutine; at most one does at a time.
+func (e *Engine) runJob(ctx context.Context, j *job) {
+	if j.needsCommit() {
+		if err := e.commit(ctx, &j.tx); err != nil {
+			e.report(ctx, func() { e.fail(err) })
+			return
+		}
+	}
+	for _, state := range j.accounts {
+		e.persistently(ctx, "save account state", func(ctx context.Context) error {
+			_, err := e.cfg.Store.SaveAccount(ctx, state)
+			return err
+		})
+	}
+	for _, l := range j.loads {
+		err := e.persistently(ctx, "read waiting mutations", func(ctx context.Context) error {
+			page, err := e.cfg.Store.Waiting(ctx, l.lane, l.after, l.limit)
+			l.page = page
+			return err
+		})
+		if err != nil {
+			e.report(ctx, func() { e.fail(err) })
+			return
+		}
+	}
+	e.report(ctx, func() {
+		e.recording = false
+		for _, done := range j.done {
+			done()
+		}
+		for _, l := range j.loads {
+			l.then(l.page)
+		}
+	})
+}
+
+func (e *Engine) commit(ctx context.Context, tx *ledger.Transaction) error {
+	return e.persistently(ctx, "commit", func(ctx context.Context) error {
+		began := time.Now()
+		err := e.cfg.Store.Commit(ctx, e.cfg.Lease, tx)
+		e.cfg.Observer.Committed(e.cfg.Lease.Partition, time.Since(began), err)
+		return err
+	})
+}
+
+// storeTimeout bounds one call to the store.
+const storeTimeout = 30 * time.Second
+
+// persistently repeats a call to the store until it works, the lease is lost or
+// ctx ends: without the store there is nothing else to do. Repeating is safe, see
+// ledger.Store.
+func (e *Engine) persistently(ctx context.Context, what string, call func(context.Context) error) error {
+	policy := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(5*time.Second),
+		backoff.WithMaxElapsedTime(0), // until ctx ends: the lease bounds it
+	)
+	operation := func() error {
+		call1, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		err := call(call1)
+		if errors.Is(err, ledger.ErrLeaseLost) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	return backoff.RetryNotify(operation, backoff.WithContext(policy, ctx), func(err error, wait time.Duration) {
+		e.log.WarnContext(ctx, "the database call failed, trying again",
+			slog.String("call", what), slog.Duration("wait", wait), slog.Any("error", err))
+	})
+}

@@ -1,0 +1,115 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// resume takes over what the last owner left: open batches, spilled lanes and the
+// states of accounts.
+func (e *Engine) resume(r *ledger.Resumption) {
+	now := time.Now()
+	for i := range r.Open {
+		e.resumeBatch(&r.Open[i], now)
+	}
+	for _, key := range r.WaitingLanes {
+		if e.laneOf(key) == nil {
+			e.strays[key] = &stray{since: now}
+			continue
+		}
+		e.batcher.SpilledAtStart(key)
+	}
+	for name, saved := range r.Accounts {
+		if a := e.account[name]; a != nil {
+			e.learnAccount(a, saved)
+		}
+	}
+}
+
+// resumeBatch takes over an open batch: it follows every known handle, and treats
+// each POST without a known end as ambiguous from now on.
+func (e *Engine) resumeBatch(open *ledger.OpenBatch, now time.Time) {
+	l := e.laneOf(open.Lane)
+	if l == nil {
+		// Its account was taken out of the configuration. The batch stays open until
+		// a worker knows the account again.
+		e.log.Warn("an open batch belongs to an account or catalog that is not configured; it waits", //nolint:sloglint // before Run there is no context
+			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account))
+		return
+	}
+	f := e.newFlight(open.ID, l, open.Group, open.Records, open.CreatedAt)
+	f.recorded = true
+	e.rebuild(f)
+	e.split(f)
+	e.batcher.Hold(f.batch.Records)
+	e.open(context.Background(), f)
+	e.resumeAttempts(f, open.Attempts, now)
+	e.schedule(f, now)
+}
+
+// rebuild merges the constituents of each record again.
+func (e *Engine) rebuild(f *flight) {
+	rules := f.lane.endpoint.Rules()
+	for i := range f.batch.Records {
+		record := &f.batch.Records[i]
+		record.Change = f.lane.effective(record.Constituents[0])
+		for _, m := range record.Constituents[1:] {
+			merged, ok := rules.Merge(record.Change, f.lane.effective(m))
+			if !ok {
+				// Only a change of the merge rules between two versions gets here: the
+				// newest alone would lose the older, so the record is left as it is and
+				// the platform's refusal, if any, brings out the parts.
+				e.log.Error("a recorded merge cannot be repeated by this version", //nolint:sloglint // before Run there is no context
+					slog.String("batch_id", f.batch.ID.String()), slog.String("mutation_id", m.ID))
+				continue
+			}
+			record.Change = merged
+		}
+	}
+}
+
+func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.Time) {
+	ambiguous := func(at time.Time) { f.holdUntil = later(f.holdUntil, at.Add(e.settle(f))) }
+	f.phase, f.attempt = phaseReady, 1
+	resend := true // the last POST was not taken as far as is known
+	for _, a := range attempts {
+		f.attempt = a.Number
+		resend = true
+		switch a.Result {
+		case ledger.Accepted:
+			notes, err := decodeNotes(a.Notes, len(f.batch.Records))
+			if err != nil {
+				e.log.Error("the notes of a POST cannot be read", slog.Any("error", err)) //nolint:sloglint // before Run there is no context
+			}
+			f.posts = append(f.posts, post{number: a.Number, notes: notes})
+			for _, name := range a.Handles {
+				f.handles = append(f.handles, &handle{
+					name: name, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
+				})
+			}
+			resend = false
+		case ledger.Ambiguous:
+			ambiguous(a.At)
+		case ledger.NotTaken:
+		default: // no known end: it may be on its way still
+			ambiguous(now)
+		}
+	}
+	if len(attempts) == 0 {
+		ambiguous(now)
+	}
+	if len(f.handles) > 0 {
+		// Something was accepted: that is followed first, whatever came after.
+		f.phase = phaseFollowing
+		resend = false
+	}
+	if resend {
+		f.attempt++
+		if len(attempts) > 0 {
+			f.sendAt = attempts[len(attempts)-1].NextAt
+		}
+	}
+}

@@ -1,0 +1,443 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// Scopes are the quota scopes of one worker process: whose limits calls draw on,
+// shared by all its engines. What is learnt of a scope is saved, and read again
+// every few seconds, so that workers that share a scope, and a new owner, do not
+// call into a block that another was told of.
+type Scopes struct {
+	store  ledger.Store
+	logger *slog.Logger
+	kick   chan struct{}
+
+	mu     sync.Mutex
+	scopes map[string]*scope
+}
+
+// scope is what is known of one quota scope. Scopes.mu guards it.
+type scope struct {
+	name string
+	// loaded is false until the saved state was read: a call before that could
+	// go into a block.
+	loaded       bool
+	blockedUntil time.Time
+	quota        platform.Quota
+	told         time.Time // when quota was learnt; zero: never
+	dirty        bool
+
+	limit   float64 // calls at a time, adapted
+	inUse   int
+	nextAt  time.Time // pace: not before
+	halveAt time.Time // pace of bisecting
+
+	breaker     *gobreaker.TwoStepCircuitBreaker[struct{}]
+	openedUntil time.Time
+
+	waiters map[chan<- struct{}]struct{}
+}
+
+const (
+	// initialConcurrency is how many calls at a time a scope starts with. It grows
+	// by one per round of successes and halves on trouble.
+	initialConcurrency = 2
+	// breakerTimeout is how long a scope rests after a row of platform failures
+	// before one call tries again.
+	breakerTimeout = 5 * time.Second
+	// breakerFailures in a row open the breaker.
+	breakerFailures = 5
+	// scopeSync is how often scopes are saved and read.
+	scopeSync = 3 * time.Second
+	// paceBelow is the share of a quota below which calls are spread over the rest
+	// of the window instead of running into the wall.
+	paceBelow = 0.2
+)
+
+// NewScopes makes the scopes of a worker. Run must be running while engines use them.
+func NewScopes(store ledger.Store, logger *slog.Logger) *Scopes {
+	return &Scopes{store: store, logger: logger, kick: make(chan struct{}, 1), scopes: map[string]*scope{}}
+}
+
+// Run saves and reads the scopes until ctx ends, and saves once more then.
+func (s *Scopes) Run(ctx context.Context) {
+	ticker := time.NewTicker(scopeSync)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			s.sync(last)
+			cancel()
+			return
+		case <-ticker.C:
+		case <-s.kick:
+		}
+		call, cancel := context.WithTimeout(ctx, 10*time.Second)
+		s.sync(call)
+		cancel()
+	}
+}
+
+func (s *Scopes) sync(ctx context.Context) {
+	save, names := s.collect()
+	if len(save) > 0 {
+		if err := s.store.SaveScopes(ctx, save); err != nil {
+			s.logger.WarnContext(ctx, "quota scopes could not be saved, trying again", slog.Any("error", err))
+			s.markDirty(save)
+			return
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	states, err := s.store.Scopes(ctx, names)
+	if err != nil {
+		s.logger.WarnContext(ctx, "quota scopes could not be read, trying again", slog.Any("error", err))
+		return
+	}
+	s.learn(names, states)
+}
+
+func (s *Scopes) collect() (save []ledger.ScopeState, names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, scope := range s.scopes {
+		names = append(names, name)
+		if !scope.dirty {
+			continue
+		}
+		scope.dirty = false
+		save = append(save, ledger.ScopeState{
+			Scope: name, BlockedUntil: scope.blockedUntil, Quota: scope.quotaJSON(), UpdatedAt: time.Now(),
+		})
+	}
+	return save, names
+}
+
+func (s *Scopes) markDirty(states []ledger.ScopeState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range states {
+		s.scopes[state.Scope].dirty = true
+	}
+}
+
+func (s *Scopes) learn(names []string, states []ledger.ScopeState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range states {
+		if scope := s.scopes[state.Scope]; scope != nil && state.BlockedUntil.After(scope.blockedUntil) {
+			scope.blockedUntil = state.BlockedUntil
+		}
+	}
+	for _, name := range names {
+		if scope := s.scopes[name]; !scope.loaded {
+			scope.loaded = true
+			scope.wake()
+		}
+	}
+}
+
+// get finds or makes a scope. s.mu must be held.
+func (s *Scopes) get(name string) *scope {
+	found := s.scopes[name]
+	if found != nil {
+		return found
+	}
+	made := &scope{name: name, limit: initialConcurrency, waiters: map[chan<- struct{}]struct{}{}}
+	made.quota = platform.Quota{Limit: -1, Remaining: -1, UsedPercent: -1}
+	made.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Name:        name,
+		Timeout:     breakerTimeout,
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNotMade) },
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			// Called with s.mu held: the breaker is only used under it.
+			if to == gobreaker.StateOpen {
+				made.openedUntil = time.Now().Add(breakerTimeout)
+			}
+		},
+	})
+	s.scopes[name] = made
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+	return made
+}
+
+// Slot is the right to make one call. Exactly one of its Release calls must follow.
+type Slot struct {
+	scopes *Scopes
+	names  []string
+	done   []func(error)
+}
+
+// Acquire takes a slot in all the named scopes at once, or none. When there is
+// none, again says when to ask; a zero again means that wake is sent to once a
+// slot was given back. maxConcurrency caps the adapted limit.
+func (s *Scopes) Acquire(names []string, maxConcurrency int, wake chan<- struct{}) (slot *Slot, again time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var wait time.Time
+	for _, name := range names {
+		scope := s.get(name)
+		free, at := scope.free(now, maxConcurrency)
+		if free {
+			continue
+		}
+		if at.IsZero() {
+			scope.waiters[wake] = struct{}{}
+			return nil, time.Time{}
+		}
+		if at.After(wait) {
+			wait = at
+		}
+	}
+	if !wait.IsZero() {
+		return nil, wait
+	}
+	slot = &Slot{scopes: s, names: names}
+	for _, name := range names {
+		scope := s.scopes[name]
+		done, err := scope.breaker.Allow()
+		if err != nil {
+			slot.abandon()
+			return nil, now.Add(breakerTimeout / 10)
+		}
+		slot.done = append(slot.done, done)
+		scope.inUse++
+		scope.pace(now)
+	}
+	return slot, time.Time{}
+}
+
+// free reports whether a call may be made now, and if not when to look again
+// (zero: when a slot is given back).
+func (c *scope) free(now time.Time, maxConcurrency int) (bool, time.Time) {
+	switch {
+	case !c.loaded:
+		return false, time.Time{}
+	case c.blockedUntil.After(now):
+		return false, c.blockedUntil
+	case c.nextAt.After(now):
+		return false, c.nextAt
+	case c.breaker.State() == gobreaker.StateOpen:
+		return false, later(c.openedUntil, now.Add(breakerTimeout/10))
+	case c.breaker.State() == gobreaker.StateHalfOpen && c.inUse > 0:
+		return false, time.Time{}
+	case c.inUse >= int(math.Min(c.limit, float64(maxConcurrency))):
+		return false, time.Time{}
+	default:
+		return true, time.Time{}
+	}
+}
+
+// pace spreads the calls that are left over what is left of the window once the
+// quota runs short.
+func (c *scope) pace(now time.Time) {
+	quota := c.quota
+	switch {
+	case c.told.IsZero():
+	case quota.Remaining >= 0 && quota.Limit > 0 && quota.Reset > 0:
+		left := quota.Reset - now.Sub(c.told)
+		if left > 0 && float64(quota.Remaining) < paceBelow*float64(quota.Limit) {
+			c.nextAt = now.Add(left / time.Duration(quota.Remaining+1))
+		}
+	case quota.UsedPercent >= 100*(1-paceBelow) && quota.Window > 0:
+		// A percentage of a rolling window: the closer to the wall, the slower.
+		room := math.Max(100-quota.UsedPercent, 1) / 100
+		c.nextAt = now.Add(time.Duration(float64(quota.Window) / 200 / room * (1 - paceBelow)))
+	}
+	if c.quota.Remaining > 0 {
+		c.quota.Remaining--
+	}
+}
+
+// Release gives the slot back after a call and learns from how it ended; err is
+// nil or what the call returned. A call that was never made (ScopeCaller) counts
+// for nothing.
+func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
+	s.scopes.mu.Lock()
+	defer s.scopes.mu.Unlock()
+	now := time.Now()
+	for i, name := range s.names {
+		scope := s.scopes.scopes[name]
+		scope.inUse--
+		scope.adapt(err)
+		// The breaker is about the platform being there at all: a refusal or a used
+		// up quota is an answer like any other.
+		switch {
+		case err == nil:
+			s.done[i](nil)
+		case err.Scope == platform.ScopePlatform:
+			s.done[i](err)
+		case err.Scope == platform.ScopeCaller:
+			s.done[i](errNotMade)
+		default:
+			s.done[i](nil)
+		}
+		if err != nil && err.Scope == platform.ScopePlatform && err.RetryAfter > 0 {
+			scope.block(now.Add(err.RetryAfter))
+		}
+	}
+	for _, quota := range quotas {
+		s.scopes.get(quota.Scope).learn(quota, now)
+	}
+	if err != nil && err.Scope == platform.ScopeQuota && !anyBlock(quotas) {
+		// The platform said no and not for how long.
+		s.scopes.scopes[s.names[0]].block(now.Add(max(err.RetryAfter, defaultBlock)))
+	}
+	for _, name := range s.names {
+		s.scopes.scopes[name].wake()
+	}
+}
+
+// defaultBlock is how long a scope rests after a refusal for quota that named no
+// time.
+const defaultBlock = 5 * time.Second
+
+func anyBlock(quotas []platform.Quota) bool {
+	for _, quota := range quotas {
+		if quota.Block > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// abandon gives back what Acquire took before it failed.
+func (s *Slot) abandon() {
+	for i := range s.done {
+		s.scopes.scopes[s.names[i]].inUse--
+		s.done[i](errNotMade)
+	}
+}
+
+// adapt is additive increase, multiplicative decrease.
+func (c *scope) adapt(err *platform.Error) {
+	switch {
+	case err == nil:
+		c.limit = math.Min(c.limit+1/c.limit, 1024)
+	case err.Scope == platform.ScopePlatform || err.Scope == platform.ScopeQuota:
+		c.limit = math.Max(c.limit/2, 1)
+	}
+}
+
+func (c *scope) learn(quota platform.Quota, now time.Time) {
+	c.quota, c.told, c.dirty = quota, now, true
+	if quota.Block > 0 {
+		c.block(now.Add(quota.Block))
+	}
+	if quota.Remaining == 0 && quota.Reset > 0 {
+		c.block(now.Add(quota.Reset))
+	}
+}
+
+func (c *scope) block(until time.Time) {
+	if until.After(c.blockedUntil) {
+		c.blockedUntil, c.dirty = until, true
+	}
+}
+
+// wake tells everybody who found no slot to ask again.
+func (c *scope) wake() {
+	for waiter := range c.waiters {
+		select {
+		case waiter <- struct{}{}:
+		default: // it has a wake-up waiting already
+		}
+		delete(c.waiters, waiter)
+	}
+}
+
+// BlockedUntil is the latest end of a block among the scopes; zero when free.
+func (s *Scopes) BlockedUntil(names []string) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var until time.Time
+	for _, name := range names {
+		if scope := s.scopes[name]; scope != nil {
+			until = later(until, scope.blockedUntil)
+		}
+	}
+	return until
+}
+
+// CallsPerMinute is how many calls the scopes are known to allow; 0 when nothing
+// was told.
+func (s *Scopes) CallsPerMinute(names []string) float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lowest float64
+	for _, name := range names {
+		scope := s.scopes[name]
+		if scope == nil || scope.quota.Limit <= 0 || scope.quota.Window <= 0 {
+			continue
+		}
+		rate := float64(scope.quota.Limit) / scope.quota.Window.Minutes()
+		if lowest == 0 || rate < lowest {
+			lowest = rate
+		}
+	}
+	return lowest
+}
+
+// bisectShare of a quota may go into finding the bad record of a refused batch.
+const bisectShare = 0.1
+
+// ReserveBisect says when the next POST that bisects a refused batch may be made.
+func (s *Scopes) ReserveBisect(names []string) time.Time {
+	spacing := time.Duration(0)
+	if rate := s.CallsPerMinute(names); rate > 0 {
+		spacing = time.Duration(float64(time.Minute) / (rate * bisectShare))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	scope := s.get(names[0])
+	at := later(time.Now(), scope.halveAt)
+	scope.halveAt = at.Add(spacing)
+	return at
+}
+
+func (c *scope) quotaJSON() []byte {
+	told := map[string]any{"told_at": c.told.UTC().Format(time.RFC3339)}
+	if c.quota.Limit >= 0 {
+		told["limit"] = c.quota.Limit
+	}
+	if c.quota.Remaining >= 0 {
+		told["remaining"] = c.quota.Remaining
+	}
+	if c.quota.Window > 0 {
+		told["window_seconds"] = c.quota.Window.Seconds()
+	}
+	if c.quota.UsedPercent >= 0 {
+		told["used_percent"] = c.quota.UsedPercent
+	}
+	encoded, err := json.Marshal(told)
+	if err != nil {
+		return nil // a map of numbers and strings always encodes
+	}
+	return encoded
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

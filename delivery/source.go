@@ -1,0 +1,79 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/batcher"
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Source reads one partition of the stream from its position on.
+type Source interface {
+	// Next blocks until there is at least one arrival. Arrivals come in stream
+	// order, each exactly once.
+	Next(ctx context.Context) ([]catalog.Arrival, error)
+	// Idle reports the anchor of the stream's last message when nothing of the
+	// partition up to it is left to read: everything was returned by Next.
+	Idle(ctx context.Context) (ledger.Anchor, bool, error)
+	// Pending is how many messages of the partition are still to be read.
+	Pending() uint64
+}
+
+// Observer is told what happens, batch by batch. Its methods are called from the
+// engine's goroutine and must not block.
+type Observer interface {
+	Received(partition, messages int, pending uint64)
+	Refused(lane catalog.Lane, reason catalog.Reason, mutations int)
+	BatchCut(lane catalog.Lane, records, mutations, bytes, maxItems int, reason batcher.FlushReason)
+	Submitted(lane catalog.Lane, result string, took time.Duration)
+	Polled(lane catalog.Lane, result string, took time.Duration)
+	// Concluded gives the records by outcome and the time from publish to final of
+	// each mutation that became final.
+	Concluded(lane catalog.Lane, outcomes map[string]int, latencies []time.Duration)
+	Committed(partition int, took time.Duration, err error)
+	Gauges(partition int, g Gauges)
+	Paused(account, reason string, paused bool)
+}
+
+// Gauges is an engine's state at one moment.
+type Gauges struct {
+	Groups      int
+	Waiting     int // mutations in memory, waiting
+	WaitingSize int // their bytes
+	OpenBatches int
+	OpenSize    int // bytes of open batches
+	Spilled     int // lanes
+	Unrecorded  int // messages read and not yet recorded
+}
+
+// Silent is an Observer that tells nobody.
+type Silent struct{}
+
+// Received does nothing.
+func (Silent) Received(int, int, uint64) {}
+
+// Refused does nothing.
+func (Silent) Refused(catalog.Lane, catalog.Reason, int) {}
+
+// BatchCut does nothing.
+func (Silent) BatchCut(catalog.Lane, int, int, int, int, batcher.FlushReason) {}
+
+// Submitted does nothing.
+func (Silent) Submitted(catalog.Lane, string, time.Duration) {}
+
+// Polled does nothing.
+func (Silent) Polled(catalog.Lane, string, time.Duration) {}
+
+// Concluded does nothing.
+func (Silent) Concluded(catalog.Lane, map[string]int, []time.Duration) {}
+
+// Committed does nothing.
+func (Silent) Committed(int, time.Duration, error) {}
+
+// Gauges does nothing.
+func (Silent) Gauges(int, Gauges) {}
+
+// Paused does nothing.
+func (Silent) Paused(string, string, bool) {}

@@ -1,0 +1,309 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// errNotMade stands for a call that was never made.
+var errNotMade = &platform.Error{Scope: platform.ScopeCaller, Message: "the call was not made"}
+
+// submitTimeout bounds one POST, its answer included. Large bodies over slow lines
+// need their time; the lease's deadline ends writing earlier if it must.
+const submitTimeout = 2 * time.Minute
+
+// step moves a flight on as far as it can go now.
+func (e *Engine) step(f *flight, now time.Time) {
+	switch f.phase {
+	case phaseReady:
+		e.trySend(f, now)
+	case phaseFollowing:
+		e.pollDue(f, now)
+	case phaseSettling:
+		if now.Before(f.holdUntil) {
+			e.schedule(f, f.holdUntil)
+			return
+		}
+		e.conclude(f, now)
+	case phaseRecording, phaseSending, phaseConcluding:
+		// A report moves it on.
+	}
+}
+
+// trySend sends the flight if it may be sent now.
+func (e *Engine) trySend(f *flight, now time.Time) {
+	if f.slot != nil { // the first POST: its slot was taken with the cut
+		e.post(f)
+		return
+	}
+	if e.draining {
+		return
+	}
+	if now.Before(f.sendAt) {
+		e.schedule(f, f.sendAt)
+		return
+	}
+	if !f.taken() && f.attempt > 1 && e.hasNewer(f) {
+		// No copy of it can have arrived and newer changes wait: sending it as it is
+		// would only spend a call on what is stale.
+		f.abandon = "newer changes of its items wait"
+		e.conclude(f, now)
+		return
+	}
+	account := f.lane.sender.account
+	if !account.mayCall(now) {
+		e.schedule(f, later(account.state.ResumesAt, now.Add(accountWatch)))
+		return
+	}
+	slot, again := e.cfg.Scopes.Acquire(f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
+	if slot == nil {
+		if again.IsZero() {
+			e.starved[f] = struct{}{}
+			return
+		}
+		e.schedule(f, again)
+		return
+	}
+	f.slot = slot
+	account.began()
+	if f.attempt == 1 {
+		e.post(f) // the batch row implies the first POST
+		return
+	}
+	f.phase = phaseRecording
+	e.next.tx.Intents = append(e.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
+	e.next.done = append(e.next.done, func() {
+		f.phase = phaseReady
+		e.post(f)
+	})
+}
+
+// hasNewer reports whether newer changes of the flight's items wait.
+func (e *Engine) hasNewer(f *flight) bool {
+	if e.batcher.Spilled(f.lane.key) {
+		return true
+	}
+	for i := range f.batch.Records {
+		if e.batcher.Waits(f.batch.Records[i].Key) {
+			return true
+		}
+	}
+	return false
+}
+
+// post makes the POST beside the engine, and has its result recorded before the
+// engine hears of it.
+func (e *Engine) post(f *flight) {
+	f.phase = phaseSending
+	f.lastPost = time.Now()
+	number, records, group := f.attempt, f.batch.Records, f.batch.Group
+	variant := variantOf(f)
+	hadAmbiguity := f.taken()
+	e.goDo(func(ctx context.Context) {
+		began := time.Now()
+		submission, perr := e.submit(ctx, f, group, records, variant)
+		took := time.Since(began)
+		attempt := attemptOf(f, number, submission, perr)
+		if attempt.Result == ledger.NotTaken && !hadAmbiguity {
+			attempt.NextAt = time.Now().Add(max(perr.RetryAfter, f.lane.policy().RetryMin))
+		}
+		if perr == nil || perr.Scope != platform.ScopeCaller {
+			if err := e.persistently(ctx, "record how a POST ended", func(ctx context.Context) error {
+				return e.cfg.Store.AppendAttempts(ctx, []ledger.Attempt{attempt})
+			}); err != nil {
+				e.report(ctx, func() { e.fail(err) })
+				return
+			}
+		}
+		e.report(ctx, func() { e.posted(f, submission, perr, took) })
+	})
+}
+
+// submit encodes and sends. A panic while a body is put together is the batch's
+// problem: bisecting finds the record that causes it.
+func (e *Engine) submit(ctx context.Context, f *flight, group string, records []catalog.Record, variant int) (submission platform.Submission, perr *platform.Error) {
+	body, perr := e.encode(ctx, f, group, records, variant)
+	if perr != nil {
+		return platform.Submission{}, perr
+	}
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
+	ctx, span := e.startCall(ctx, f, "submit")
+	submission, err := f.lane.endpoint.Submit(ctx, body, group, records)
+	perr = asPlatformError(err)
+	endCall(span, perr)
+	if perr == nil && len(submission.Handles) == 0 {
+		perr = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Operation: "POST", Message: "the platform took the batch and named no handle"}
+	}
+	return submission, perr
+}
+
+func (e *Engine) encode(ctx context.Context, f *flight, group string, records []catalog.Record, variant int) (body []byte, perr *platform.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.ErrorContext(ctx, "putting a body together panicked; the batch is bisected to find the record",
+				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
+			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it"}
+		}
+	}()
+	body, err := f.lane.endpoint.Encode(nil, group, records, variant)
+	if err != nil {
+		return nil, &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: err.Error(), Err: err}
+	}
+	if len(body) > f.lane.endpoint.Limits().MaxBytes {
+		return nil, &platform.Error{Scope: platform.ScopeBatch, TooLarge: true, Operation: "encode", Message: "the body is larger than the platform's cap"}
+	}
+	return body, nil
+}
+
+// asPlatformError makes sure that an error has a kind: one without is taken for
+// an ambiguous failure of the platform, the safest guess.
+func asPlatformError(err error) *platform.Error {
+	if err == nil {
+		return nil
+	}
+	if perr, ok := errors.AsType[*platform.Error](err); ok {
+		return perr
+	}
+	return &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Message: err.Error(), Err: err}
+}
+
+// variantOf is how often the batch's content was skipped as a duplicate or tried:
+// each time the bytes change.
+func variantOf(f *flight) int {
+	variant := f.attempt - 1
+	for i := range f.batch.Records {
+		variant = max(variant, f.batch.Records[i].Newest().Attempts)
+	}
+	return variant
+}
+
+func attemptOf(f *flight, number int, submission platform.Submission, perr *platform.Error) ledger.Attempt {
+	attempt := ledger.Attempt{BatchID: f.batch.ID, Number: number, At: time.Now()}
+	switch {
+	case perr == nil:
+		attempt.Result, attempt.Handles = ledger.Accepted, submission.Handles
+		attempt.Notes = encodeNotes(submission.Verdicts)
+	case perr.Ambiguous:
+		attempt.Result, attempt.Error = ledger.Ambiguous, perr.Error()
+	default:
+		attempt.Result, attempt.Error = ledger.NotTaken, perr.Error()
+	}
+	return attempt
+}
+
+// note is one record's verdict in Attempt.Notes.
+type note struct {
+	Index    int              `json:"i"`
+	Outcome  platform.Outcome `json:"o"`
+	Errors   []ledger.Issue   `json:"e,omitempty"`
+	Warnings []ledger.Issue   `json:"w,omitempty"`
+}
+
+func encodeNotes(verdicts []platform.Verdict) []byte {
+	var notes []note
+	for i, v := range verdicts {
+		if v.Outcome != platform.Unknown || len(v.Warnings) > 0 {
+			notes = append(notes, note{Index: i, Outcome: v.Outcome, Errors: v.Errors, Warnings: v.Warnings})
+		}
+	}
+	if notes == nil {
+		return nil
+	}
+	encoded, err := json.Marshal(notes)
+	if err != nil {
+		return nil // numbers and strings always encode
+	}
+	return encoded
+}
+
+func decodeNotes(encoded []byte, records int) ([]platform.Verdict, error) {
+	if len(encoded) == 0 {
+		return nil, nil
+	}
+	var notes []note
+	if err := json.Unmarshal(encoded, &notes); err != nil {
+		return nil, fmt.Errorf("decode what an answer said of single records: %w", err)
+	}
+	verdicts := make([]platform.Verdict, records)
+	for _, n := range notes {
+		if n.Index >= 0 && n.Index < records {
+			verdicts[n.Index] = platform.Verdict{Outcome: n.Outcome, Errors: n.Errors, Warnings: n.Warnings}
+		}
+	}
+	return verdicts, nil
+}
+
+// posted goes on after a POST whose result is recorded.
+func (e *Engine) posted(f *flight, submission platform.Submission, perr *platform.Error, took time.Duration) {
+	now := time.Now()
+	quotas := submission.Quotas
+	if perr != nil {
+		quotas = perr.Quotas
+	}
+	f.slot.Release(perr, quotas)
+	f.slot = nil
+	e.heard(f.lane.sender.account, perr)
+	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)
+	if perr == nil {
+		f.resend.Reset()
+		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts})
+		e.follow(f, f.attempt, submission.Handles, now)
+		return
+	}
+	if perr.Scope != platform.ScopeCaller {
+		e.log.InfoContext(e.callsCtx, "a POST failed", slog.String("batch_id", f.batch.ID.String()),
+			slog.String("account", f.batch.Lane.Account), slog.Int("attempt", f.attempt),
+			slog.String("scope", perr.Scope.String()), slog.Any("error", perr))
+	}
+	e.failedPost(f, perr, now)
+}
+
+// failedPost decides what becomes of a batch whose POST failed.
+func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
+	f.phase = phaseReady
+	if perr.Ambiguous {
+		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f)))
+	}
+	switch perr.Scope {
+	case platform.ScopeBatch, platform.ScopeItem:
+		f.refusal = perr
+		e.endFollowing(f, now)
+	case platform.ScopeCaller:
+		if perr.Ambiguous {
+			f.attempt++
+		}
+		e.schedule(f, now.Add(f.lane.policy().RetryMin))
+	default:
+		f.attempt++
+		f.sendAt = now.Add(max(perr.RetryAfter, f.resend.NextBackOff()))
+		e.schedule(f, f.sendAt)
+	}
+}
+
+// settle is how long an ambiguous copy of a batch may still be applied.
+func (e *Engine) settle(f *flight) time.Duration {
+	if fixed := f.lane.policy().Settle; fixed > 0 {
+		return fixed
+	}
+	return min(max(3*e.slowest, 2*time.Minute), 30*time.Minute)
+}
+
+func resultLabel(perr *platform.Error) string {
+	switch {
+	case perr == nil:
+		return "accepted"
+	case perr.Ambiguous:
+		return "ambiguous"
+	default:
+		return perr.Scope.String()
+	}
+}

@@ -1,0 +1,78 @@
+package delivery
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// startSpan begins the span of a batch, from its cut to its end. A batch is
+// nobody's child: it links to each mutation's own trace.
+func (e *Engine) startSpan(ctx context.Context, f *flight) {
+	lane := f.batch.Lane
+	_, f.span = e.cfg.Tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch",
+		trace.WithSpanKind(trace.SpanKindConsumer),
+		trace.WithLinks(e.links(f)...),
+		trace.WithAttributes(
+			attribute.String("courier.platform", f.lane.account.Platform),
+			attribute.String("courier.account", lane.Account),
+			attribute.String("courier.catalog", lane.Catalog),
+			attribute.String("courier.catalog_type", string(lane.Type)),
+			attribute.String("courier.batch.id", f.batch.ID.String()),
+			attribute.Int("messaging.batch.message_count", len(f.batch.Records)),
+		))
+}
+
+// links are the producers' spans of the batch's mutations, where they sent one.
+func (e *Engine) links(f *flight) []trace.Link {
+	var links []trace.Link
+	e.forEachConstituent(f, func(m *catalog.Mutation) {
+		if m.TraceParent == "" {
+			return
+		}
+		carrier := propagation.MapCarrier{"traceparent": m.TraceParent, "tracestate": m.TraceState}
+		producer := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
+		if producer.IsValid() {
+			links = append(links, trace.Link{SpanContext: producer})
+		}
+	})
+	return links
+}
+
+// startCall begins the span of one call to the platform, a child of the batch's.
+func (e *Engine) startCall(ctx context.Context, f *flight, operation string) (context.Context, trace.Span) {
+	if f.span != nil {
+		ctx = trace.ContextWithSpan(ctx, f.span)
+	}
+	return e.cfg.Tracer.Start(ctx, operation+" catalog batch", trace.WithSpanKind(trace.SpanKindClient), //nolint:spancheck // endCall ends it
+		trace.WithAttributes(attribute.Int("http.request.resend_count", f.attempt-1)))
+}
+
+func endCall(span trace.Span, perr *platform.Error) {
+	if perr != nil {
+		span.RecordError(perr)
+		span.SetStatus(codes.Error, perr.Scope.String())
+		span.SetAttributes(attribute.String("error.type", perr.Scope.String()))
+	}
+	span.End()
+}
+
+// endBatchSpan says on the batch's span what became of its records.
+func endBatchSpan(f *flight, c *conclusion) {
+	if f.span == nil {
+		return
+	}
+	for outcome, n := range c.counts {
+		f.span.SetAttributes(attribute.Int("courier.records."+outcome, n))
+	}
+	f.span.SetAttributes(attribute.String("courier.batch.state", string(c.outcome.State)))
+	if c.outcome.Failed > 0 {
+		f.span.SetStatus(codes.Error, "records failed")
+	}
+}
