@@ -30,10 +30,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Batcher holds what waits to be sent. One goroutine owns it. Times passed to its
-// methods must not go back by much: a time that does only delays what is due.
+// Batcher holds what waits to be sent. One goroutine owns it. It has no clock: it
+// goes by the time it was last told.
 type Batcher struct {
 	config Config
+	now    int64 // as last told, in nanoseconds
 
 	lanes  map[catalog.Lane]*lane
 	order  []*lane // as they were added
@@ -88,14 +89,14 @@ func (b *Batcher) HasLane(key catalog.Lane) bool {
 
 // SetPaused takes the lane's groups out of their scope's turns, or gives them
 // back. What waits goes on merging.
-func (b *Batcher) SetPaused(key catalog.Lane, paused bool, now time.Time) {
+func (b *Batcher) SetPaused(key catalog.Lane, paused bool) {
 	l := b.lanes[key]
 	if l == nil || l.paused == paused {
 		return
 	}
 	l.paused = paused
 	for _, g := range l.groups {
-		b.settleGroup(g, nanos(now))
+		b.settleGroup(g)
 	}
 }
 
@@ -106,6 +107,7 @@ func (b *Batcher) Add(m *catalog.Mutation, now time.Time) *catalog.Problem {
 	if l == nil {
 		return &catalog.Problem{Reason: catalog.InternalError, Text: "the catalog of the mutation was not made known to the batcher"}
 	}
+	b.now = nanos(now)
 	added := l.single(m)
 	if !l.fits(added.size) {
 		return l.tooLarge(added.size)
@@ -115,7 +117,7 @@ func (b *Batcher) Add(m *catalog.Mutation, now time.Time) *catalog.Problem {
 		b.charge(l, 1, added.cost())
 		return nil
 	}
-	b.insert(l, m, added, nanos(now))
+	b.insert(l, m, added)
 	return nil
 }
 
@@ -128,7 +130,7 @@ func (l *lane) tooLarge(size int) *catalog.Problem {
 }
 
 // insert puts a mutation behind all that waits for its item.
-func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry, now int64) {
+func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry) {
 	it := l.find(m.ItemID, m.Localization)
 	if it == nil {
 		it = l.create(m.ItemID, m.Localization)
@@ -140,7 +142,7 @@ func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry, now int64) {
 	if !it.waiting() {
 		it.head = added
 		b.charge(l, 1, added.cost())
-		b.settleItem(it, now)
+		b.settleItem(it)
 		return
 	}
 	tail := it.tail()
@@ -155,27 +157,27 @@ func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry, now int64) {
 		*tail = merged
 		return
 	}
-	b.replaceHead(it, merged, now)
+	b.replaceHead(it, merged)
 }
 
 // replaceHead changes the head of an item that has one waiting. Where the item
 // keeps its group, which is nearly always, only the group's sums change.
-func (b *Batcher) replaceHead(it *item, head entry, now int64) {
+func (b *Batcher) replaceHead(it *item, head entry) {
 	g := it.group
-	if it.place == queued && head.notBefore <= now && it.lane.Group(head.change.Operation) == g.name {
+	if it.place == queued && head.notBefore <= b.now && it.lane.Group(head.change.Operation) == g.name {
 		g.bytes += head.size - it.head.size
 		g.payload += head.payload - it.head.payload
 		it.head = head
-		b.settleGroup(g, now)
+		b.settleGroup(g)
 		return
 	}
 	if it.place == behind {
 		it.head = head
 		return
 	}
-	b.lift(it, now)
+	b.lift(it)
 	it.head = head
-	b.settleItem(it, now)
+	b.settleItem(it)
 }
 
 // merge makes one entry of two that follow each other, unless the platform's
@@ -215,13 +217,14 @@ func (b *Batcher) Release(key catalog.ItemKey, returned []*catalog.Mutation, now
 	if it == nil || it.flying == nil {
 		return
 	}
-	b.lift(it, nanos(now))
+	b.now = nanos(now)
+	b.lift(it)
 	it.flying = nil
 	b.inFlight--
 	if len(returned) > 0 {
 		b.putBack(it, returned)
 	}
-	b.settleItem(it, nanos(now))
+	b.settleItem(it)
 }
 
 // putBack lays the entries that waited behind the returned ones.
@@ -259,7 +262,7 @@ func (b *Batcher) fold(it *item, added entry) {
 
 // Hold marks the records' items as in flight, as a new owner finds them. Their
 // lanes must be known.
-func (b *Batcher) Hold(records []catalog.Record, now time.Time) {
+func (b *Batcher) Hold(records []catalog.Record) {
 	for i := range records {
 		record := &records[i]
 		l := b.lanes[record.Key.Lane]
@@ -271,12 +274,12 @@ func (b *Batcher) Hold(records []catalog.Record, now time.Time) {
 			it = l.create(record.Key.ItemID, record.Key.Localization)
 			b.items++
 		}
-		b.lift(it, nanos(now))
+		b.lift(it)
 		if it.flying == nil {
 			b.inFlight++
 		}
 		it.flying = record.Constituents
-		b.settleItem(it, nanos(now))
+		b.settleItem(it)
 	}
 }
 

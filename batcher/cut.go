@@ -9,7 +9,8 @@ import (
 
 // Due lists the scopes that have a due group, in the order they were made known.
 func (b *Batcher) Due(now time.Time) []string {
-	b.advance(nanos(now))
+	b.now = nanos(now)
+	b.advance()
 	var due []string
 	for _, s := range b.turns {
 		if s.turns.Len() > 0 {
@@ -40,8 +41,8 @@ func (b *Batcher) NextDue() (time.Time, bool) {
 // Cut takes the next due batch of the scope, groups in turn; false when none is
 // due. Its items are in flight until each is released.
 func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
-	at := nanos(now)
-	b.advance(at)
+	b.now = nanos(now)
+	b.advance()
 	s := b.scopes[scopeName]
 	if s == nil {
 		return nil, false
@@ -53,11 +54,11 @@ func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
 		if !ok {
 			return nil, false
 		}
-		batch := b.cutGroup(g, at)
+		batch := b.cutGroup(g)
 		if g.turn != nil {
 			s.turns.MoveToBack(g.turn)
 		}
-		b.settleGroup(g, at)
+		b.settleGroup(g)
 		if batch != nil {
 			return batch, true
 		}
@@ -65,7 +66,7 @@ func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
 	return nil, false
 }
 
-func (b *Batcher) cutGroup(g *group, now int64) *Batch {
+func (b *Batcher) cutGroup(g *group) *Batch {
 	l := g.lane
 	batch := &Batch{
 		Lane:   l.Key,
@@ -95,7 +96,7 @@ func (b *Batcher) cutGroup(g *group, now int64) *Batch {
 		payload += it.head.payload
 		g.remove(it)
 		it.place = nowhere
-		batch.Records = append(batch.Records, b.launch(it, now))
+		batch.Records = append(batch.Records, b.launch(it))
 	}
 	if len(batch.Records) == 0 {
 		return nil
@@ -104,12 +105,12 @@ func (b *Batcher) cutGroup(g *group, now int64) *Batch {
 }
 
 // launch takes the head of an item that stands nowhere into flight.
-func (b *Batcher) launch(it *item, now int64) catalog.Record {
+func (b *Batcher) launch(it *item) catalog.Record {
 	head := it.pop()
 	b.charge(it.lane, -len(head.constituents), -head.cost())
 	b.unstored.left(it, head.constituents)
 	it.flying = head.constituents
 	b.inFlight++
-	b.settleItem(it, now)
+	b.settleItem(it)
 	return catalog.Record{Key: it.key(), Change: head.change, Constituents: head.constituents}
 }

@@ -2,7 +2,6 @@ package batcher
 
 import (
 	"container/list"
-
 )
 
 // group is a queue of items whose heads may share a request.
@@ -113,4 +112,3 @@ func (l *itemList) remove(it *item) {
 	}
 	it.prev, it.next = nil, nil
 }
-

@@ -2,21 +2,21 @@ package batcher
 
 // settleItem puts an item that stands nowhere where its work belongs, and forgets
 // it when it has none.
-func (b *Batcher) settleItem(it *item, now int64) {
+func (b *Batcher) settleItem(it *item) {
 	switch {
 	case !it.waiting():
 		if it.flying == nil {
-			b.forget(it, now)
+			b.forget(it)
 		}
 	case it.flying != nil:
 		b.setAside(it, behind)
-	case it.head.notBefore > now:
+	case it.head.notBefore > b.now:
 		b.setAside(it, delayed)
 		b.delayed.set(it, it.head.notBefore)
 	case b.baseBusy(it):
 		b.block(it)
 	default:
-		b.enqueue(it, now)
+		b.enqueue(it)
 	}
 }
 
@@ -25,7 +25,7 @@ func (b *Batcher) setAside(it *item, where place) {
 	it.lane.aside.pushBack(it)
 }
 
-func (b *Batcher) enqueue(it *item, now int64) {
+func (b *Batcher) enqueue(it *item) {
 	l := it.lane
 	name := l.Group(it.head.change.Operation)
 	g := l.groups[name]
@@ -36,18 +36,18 @@ func (b *Batcher) enqueue(it *item, now int64) {
 	}
 	it.place = queued
 	g.push(it)
-	b.settleGroup(g, now)
+	b.settleGroup(g)
 }
 
 // lift takes an item from where it stands, so that its work can change.
-func (b *Batcher) lift(it *item, now int64) {
+func (b *Batcher) lift(it *item) {
 	switch it.place {
 	case nowhere:
 		return
 	case queued:
 		g := it.group
 		g.remove(it)
-		b.settleGroup(g, now)
+		b.settleGroup(g)
 	case behind:
 		it.lane.aside.remove(it)
 	case delayed:
@@ -63,7 +63,7 @@ func (b *Batcher) lift(it *item, now int64) {
 // settleGroup puts a group where its content belongs: among its scope's turns
 // when it is due, else in the heap of deadlines; forgotten when it is empty. A
 // group that is due keeps its turn.
-func (b *Batcher) settleGroup(g *group, now int64) {
+func (b *Batcher) settleGroup(g *group) {
 	if g.count == 0 || g.lane.stopped() {
 		b.deadlines.remove(g)
 		b.endTurn(g)
@@ -73,7 +73,7 @@ func (b *Batcher) settleGroup(g *group, now int64) {
 		}
 		return
 	}
-	if g.full(b.config.MaxPayload) != 0 || g.deadline() <= now {
+	if g.full(b.config.MaxPayload) != 0 || g.deadline() <= b.now {
 		b.deadlines.remove(g)
 		if g.turn == nil {
 			g.turn = g.lane.scope.turns.PushBack(g)
@@ -92,30 +92,30 @@ func (b *Batcher) endTurn(g *group) {
 }
 
 // advance moves what has become due or free to go since the last call.
-func (b *Batcher) advance(now int64) {
+func (b *Batcher) advance() {
 	for b.delayed.len() > 0 {
 		it, at := b.delayed.min()
-		if at > now {
+		if at > b.now {
 			break
 		}
-		b.lift(it, now)
-		b.settleItem(it, now)
+		b.lift(it)
+		b.settleItem(it)
 	}
 	for b.deadlines.len() > 0 {
 		g, at := b.deadlines.min()
-		if at > now {
+		if at > b.now {
 			break
 		}
-		b.settleGroup(g, now)
+		b.settleGroup(g)
 	}
 }
 
 // forget ends an item without work. Those that waited for it may go.
-func (b *Batcher) forget(it *item, now int64) {
+func (b *Batcher) forget(it *item) {
 	it.lane.forget(it)
 	b.items--
 	if it.localization == nil && len(it.lane.blocked) > 0 {
-		b.wake(it.lane, it.id, now)
+		b.wake(it.lane, it.id)
 	}
 }
 
@@ -161,18 +161,18 @@ func (b *Batcher) unblock(it *item) {
 }
 
 // wake looks again at the items that wait for a base item.
-func (b *Batcher) wake(base *lane, id string, now int64) {
+func (b *Batcher) wake(base *lane, id string) {
 	waiters := base.blocked[id]
 	delete(base.blocked, id)
 	for _, it := range waiters {
 		it.lane.aside.remove(it)
 		it.place = nowhere
-		b.settleItem(it, now)
+		b.settleItem(it)
 	}
 }
 
 // wakeAll looks again at all items that wait for a base item of the lane.
-func (b *Batcher) wakeAll(base *lane, now int64) {
+func (b *Batcher) wakeAll(base *lane) {
 	waiting := base.blocked
 	if len(waiting) == 0 {
 		return
@@ -182,7 +182,7 @@ func (b *Batcher) wakeAll(base *lane, now int64) {
 		for _, it := range waiters {
 			it.lane.aside.remove(it)
 			it.place = nowhere
-			b.settleItem(it, now)
+			b.settleItem(it)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // before anything is loaded. Until the rows are loaded, arrivals are only
 // buffered. What is in flight stays so. Spilling a spilled lane starts loading
 // anew.
-func (b *Batcher) Spill(key catalog.Lane, now time.Time) []*catalog.Mutation {
+func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation {
 	l := b.lanes[key]
 	if l == nil {
 		return nil
@@ -19,19 +19,18 @@ func (b *Batcher) Spill(key catalog.Lane, now time.Time) []*catalog.Mutation {
 	l.spilled = true
 	l.cursor = catalog.Position{}
 	var unstored []*catalog.Mutation
-	at := nanos(now)
 	l.items(func(it *item) {
 		if !it.waiting() {
 			return
 		}
-		b.lift(it, at)
+		b.lift(it)
 		if it.unstored > 0 {
 			unstored = it.appendUnstored(unstored, int(it.unstored))
 			b.unstored.remove(it)
 		}
 		b.charge(l, -it.count(), -it.cost())
 		it.takeAll()
-		b.settleItem(it, at)
+		b.settleItem(it)
 	})
 	return markStored(unstored)
 }
@@ -82,7 +81,7 @@ func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog
 	if l == nil || !l.spilled || after != l.cursor {
 		return nil
 	}
-	at := nanos(now)
+	b.now = nanos(now)
 	for _, m := range page {
 		if l.cursor.Compare(m.Position) < 0 {
 			l.cursor = m.Position
@@ -96,18 +95,18 @@ func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog
 			tooLarge = append(tooLarge, m)
 			continue
 		}
-		b.insert(l, m, loaded, at)
+		b.insert(l, m, loaded)
 	}
 	b.forgetBuffered(l, l.cursor)
 	if !more {
-		b.unspill(l, at)
+		b.unspill(l)
 	}
-	b.wakeAll(l, at)
+	b.wakeAll(l)
 	return tooLarge
 }
 
 // unspill lets the buffered arrivals follow what was loaded.
-func (b *Batcher) unspill(l *lane, now int64) {
+func (b *Batcher) unspill(l *lane) {
 	l.spilled = false
 	l.cursor = catalog.Position{}
 	buffer := l.buffer
@@ -115,7 +114,7 @@ func (b *Batcher) unspill(l *lane, now int64) {
 	for _, m := range buffer {
 		added := l.single(m)
 		b.charge(l, -1, -added.cost())
-		b.insert(l, m, added, now)
+		b.insert(l, m, added)
 	}
 }
 
@@ -159,12 +158,12 @@ func (b *Batcher) forgetBuffered(l *lane, upTo catalog.Position) {
 // Drop forgets mutations of a lane without a way out, of items whose oldest one was
 // received before the time, and returns them; it stops once it has limit. Buffered
 // arrivals of a spilled lane have to be loaded first.
-func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int, now time.Time) []*catalog.Mutation {
+func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int) []*catalog.Mutation {
 	l := b.lanes[key]
 	if l == nil {
 		return nil
 	}
-	before, at := nanos(receivedBefore), nanos(now)
+	before := nanos(receivedBefore)
 	var dropped []*catalog.Mutation
 	for _, g := range l.groups {
 		for len(dropped) < limit {
@@ -172,14 +171,14 @@ func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int, no
 			if it == nil || it.oldest() >= before {
 				break
 			}
-			b.lift(it, at)
+			b.lift(it)
 			for it.waiting() && it.oldest() < before {
 				head := it.pop()
 				b.charge(l, -len(head.constituents), -head.cost())
 				b.unstored.left(it, head.constituents)
 				dropped = append(dropped, head.constituents...)
 			}
-			b.settleItem(it, at)
+			b.settleItem(it)
 		}
 	}
 	return dropped
