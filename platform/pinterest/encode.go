@@ -92,7 +92,7 @@ func (e *endpoint) appendMasked(dst []byte, record *catalog.Record) ([]byte, err
 			return false
 		}
 		if m.Kind != wire.Null {
-			dst = wire.AppendMember(dst, m.Name, m.Raw)
+			dst = wire.AppendMember(dst, m, m.Raw)
 		}
 		return true
 	})
@@ -109,7 +109,7 @@ func (e *endpoint) appendMasked(dst []byte, record *catalog.Record) ([]byte, err
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = wire.AppendString(dst, m.Name)
+		dst = append(dst, m.Head...)
 		return true
 	})
 	return append(dst, "]}"...), nil
@@ -127,9 +127,9 @@ func (e *endpoint) Split(change catalog.Change) (first catalog.Change, rest *cat
 		switch {
 		case e.row.repeatsKey(m.Name): // the record names the item anyway
 		case e.row.canMask(m.Name):
-			masked = wire.AppendMember(masked, m.Name, m.Raw)
+			masked = wire.AppendMember(masked, m, m.Raw)
 		default:
-			others = wire.AppendMember(others, m.Name, m.Raw)
+			others = wire.AppendMember(others, m, m.Raw)
 		}
 		return true
 	})

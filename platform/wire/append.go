@@ -50,13 +50,13 @@ func StringSize(text string) int {
 	return 2 + len(text)
 }
 
-// AppendMember appends "name":raw, after a comma unless it is an object's first.
-func AppendMember(dst []byte, name, raw string) []byte {
+// AppendMember appends a member with another value, after a comma unless it is an
+// object's first. The name stays as it was written.
+func AppendMember(dst []byte, m Member, raw string) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
-	dst = AppendString(dst, name)
-	return append(append(dst, ':'), raw...)
+	return append(append(append(dst, m.Head...), ':'), raw...)
 }
 
 // Inside is an object's text between its braces, without white space at the

@@ -24,6 +24,7 @@ const (
 // object's memory: whoever keeps one must clone it.
 type Member struct {
 	Name string // unescaped
+	Head string // the name as it stands, with its quotes
 	Kind Kind
 	Raw  string // the value as it stands
 	Text string // the unescaped value of a String
@@ -38,7 +39,7 @@ func Members(object []byte, visit func(Member) bool) {
 	//nolint:gosec // read-only view: gjson keeps substrings, and nobody writes to attributes
 	text := unsafe.String(unsafe.SliceData(object), len(object))
 	gjson.Parse(text).ForEach(func(name, value gjson.Result) bool {
-		return visit(Member{Name: name.Str, Kind: kindOf(value), Raw: value.Raw, Text: value.Str})
+		return visit(Member{Name: name.Str, Head: name.Raw, Kind: kindOf(value), Raw: value.Raw, Text: value.Str})
 	})
 }
 

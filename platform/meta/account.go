@@ -1,0 +1,141 @@
+// Package meta writes to Meta catalogs through the Catalog Batch API.
+package meta
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
+)
+
+// DefaultBaseURL is the Graph API in the version that the sources of this package
+// describe.
+const DefaultBaseURL = "https://graph.facebook.com/v25.0"
+
+var digits = regexp.MustCompile(`^[0-9]{1,32}$`)
+
+type account struct {
+	name     string
+	catalogs map[string]platform.CatalogSettings
+	types    map[catalog.Type]*catalogType
+	rest     *rest.Client
+	base     string
+	appScope string
+}
+
+// New makes the connection of one account. The error lists every setting that
+// breaks a rule, with its name and the rule. New makes no call.
+func New(settings platform.Settings) (platform.Account, error) {
+	if settings.BaseURL == "" {
+		settings.BaseURL = DefaultBaseURL
+	}
+	settings.BaseURL = strings.TrimRight(settings.BaseURL, "/")
+	if err := check(settings); err != nil {
+		return nil, err
+	}
+	app := settings.Credentials
+	if app == "" {
+		app = platform.CredentialsHash("account", settings.Name)
+	}
+	return &account{
+		name: settings.Name, catalogs: settings.Catalogs, types: catalogTypes(),
+		rest: rest.New(settings), base: settings.BaseURL,
+		appScope: "meta/app/" + platform.CredentialsHash(settings.BaseURL, app),
+	}, nil
+}
+
+// check finds everything wrong with the settings.
+func check(settings platform.Settings) error {
+	var wrong []error
+	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
+	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
+		(base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
+		complain("base_url", "must be an http or https address up to and with the version, such as "+DefaultBaseURL)
+	}
+	if settings.Token == nil {
+		complain("access_token", "is required")
+	}
+	if settings.AdAccountID != "" {
+		complain("ad_account_id", "is a setting of Pinterest accounts")
+	}
+	for _, name := range sortedNames(settings.Catalogs) {
+		checkCatalog(settings.Catalogs[name], func(field, rule string) {
+			complain("catalogs."+name+"."+field, rule)
+		})
+	}
+	return errors.Join(wrong...)
+}
+
+func checkCatalog(c platform.CatalogSettings, complain func(field, rule string)) {
+	if !digits.MatchString(c.CatalogID) {
+		complain("catalog_id", "is required and must be digits only")
+	}
+	if c.Endpoint != "" && c.Endpoint != "items_batch" {
+		complain("endpoint", "must be items_batch or left out")
+	}
+	if c.Country != "" {
+		complain("country", "is a setting of Pinterest catalogs")
+	}
+	if c.Language != "" {
+		complain("language", "is a setting of Pinterest catalogs")
+	}
+	if c.Body != "" {
+		complain("body", "is a setting of Pinterest catalogs")
+	}
+}
+
+func sortedNames(catalogs map[string]platform.CatalogSettings) []string {
+	names := make([]string, 0, len(catalogs))
+	for name := range catalogs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Endpoint implements platform.Account.
+func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platform.Endpoint, *catalog.Problem) {
+	settings, ok := a.catalogs[catalogName]
+	if !ok {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownCatalog, Field: "subject",
+			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(sortedNames(a.catalogs), ", ")),
+		}
+	}
+	row, ok := a.types[catalogType]
+	if !ok {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownType, Field: "subject",
+			Text: fmt.Sprintf("Meta's items_batch takes no item type %.128q; it takes: %s", string(catalogType), a.typeNames()),
+		}
+	}
+	prefix := "meta/catalog/" + settings.CatalogID
+	return &endpoint{
+		row: row, rest: a.rest, address: a.base + "/" + settings.CatalogID,
+		scopes: scopes{batch: prefix + "/batch", management: prefix + "/management", app: a.appScope},
+	}, nil
+}
+
+func (a *account) typeNames() string {
+	names := make([]string, 0, len(a.types))
+	for name := range a.types {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// Catalogs implements platform.Account.
+func (a *account) Catalogs() map[string]string {
+	identities := make(map[string]string, len(a.catalogs))
+	for name, c := range a.catalogs {
+		identities[name] = c.CatalogID
+	}
+	return identities
+}
