@@ -1,0 +1,177 @@
+-- +goose Up
+
+CREATE VIEW courier.mutation_status AS
+SELECT m.mutation_id,
+    l.account, l.catalog, l.catalog_type,
+    m.item_id,
+    courier.operation_name(m.operation) AS operation,
+    CASE
+        WHEN m.state = 1 THEN 'waiting'
+        WHEN m.state = 2 THEN 'invalid'
+        WHEN m.state = 3 OR m.superseded_by IS NOT NULL THEN 'superseded'
+        WHEN m.state = 4 THEN 'succeeded'
+        WHEN b.finished_at IS NULL THEN 'submitted'
+        WHEN o.result IS NULL OR o.result = 1 THEN 'succeeded'
+        WHEN o.result = 2 THEN 'failed'
+        WHEN o.result = 3 THEN 'unconfirmed'
+        ELSE 'waiting'
+    END AS status,
+    m.superseded_by,
+    m.batch_id,
+    a.handle,
+    -- Attempts spent in earlier batches, and the POSTs of this one.
+    m.attempts + CASE WHEN m.state IN (0, 4) AND b.id IS NOT NULL THEN coalesce(a.attempts, 1) ELSE 0 END AS attempts,
+    CASE WHEN m.state = 2 THEN d.errors WHEN m.state = 4 THEN NULL ELSE o.errors END AS errors,
+    CASE WHEN m.state = 2 THEN NULL ELSE o.warnings END AS warnings,
+    courier.from_ns(m.published_ns) AS published_at,
+    m.received_at,
+    a.submitted_at,
+    CASE
+        WHEN m.state = 1 THEN NULL
+        WHEN m.state = 2 THEN coalesce(d.failed_at, m.received_at)
+        WHEN m.state = 3 THEN m.received_at
+        ELSE b.finished_at
+    END AS finished_at,
+    m.localization,
+    m.generation AS stream_generation,
+    m.sequence AS stream_sequence
+FROM courier.mutation m
+JOIN courier.lane l ON l.id = m.lane
+LEFT JOIN courier.batch b ON b.id = m.batch_id
+LEFT JOIN courier.record_outcome o ON o.batch_id = m.batch_id AND o.record = m.record
+LEFT JOIN LATERAL (
+    SELECT greatest(max(t.number), 1) AS attempts,
+        (array_agg(t.handles[1] ORDER BY t.number DESC) FILTER (WHERE t.result = 1))[1] AS handle,
+        coalesce(min(t.at) FILTER (WHERE t.result = 1), min(t.at)) AS submitted_at
+    FROM courier.attempt t WHERE t.batch_id = m.batch_id
+) a ON m.batch_id IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('code', x.reason, 'attribute', x.field, 'message', x.text))) AS errors,
+        x.failed_at
+    FROM courier.dead_letter x
+    WHERE x.sequence = m.sequence AND x.generation = m.generation
+    ORDER BY x.id DESC LIMIT 1
+) d ON m.state = 2;
+
+-- One row per item, its newest mutation, and what last came of it. Conditions on
+-- the item's key reach the index; the view without any reads everything.
+CREATE VIEW courier.item_status AS
+SELECT n.account, n.catalog, n.catalog_type, n.item_id, n.localization,
+    n.status, n.operation, n.mutation_id, n.batch_id,
+    s.operation AS last_succeeded_operation,
+    s.finished_at AS last_succeeded_at,
+    e.errors AS last_error,
+    n.published_at, n.received_at, n.finished_at
+FROM (
+    SELECT DISTINCT ON (m.account, m.catalog, m.catalog_type, m.item_id, m.localization) m.*
+    FROM courier.mutation_status m
+    ORDER BY m.account, m.catalog, m.catalog_type, m.item_id, m.localization, m.stream_generation DESC, m.stream_sequence DESC
+) n
+LEFT JOIN LATERAL (
+    SELECT m.operation, m.finished_at
+    FROM courier.mutation_status m
+    WHERE m.item_id = n.item_id AND m.account = n.account AND m.catalog = n.catalog AND m.catalog_type = n.catalog_type
+        AND m.localization IS NOT DISTINCT FROM n.localization AND m.status = 'succeeded'
+    ORDER BY m.stream_generation DESC, m.stream_sequence DESC LIMIT 1
+) s ON true
+LEFT JOIN LATERAL (
+    SELECT m.errors
+    FROM courier.mutation_status m
+    WHERE m.item_id = n.item_id AND m.account = n.account AND m.catalog = n.catalog AND m.catalog_type = n.catalog_type
+        AND m.localization IS NOT DISTINCT FROM n.localization AND m.errors IS NOT NULL
+    ORDER BY m.stream_generation DESC, m.stream_sequence DESC LIMIT 1
+) e ON true;
+
+CREATE VIEW courier.batch_status AS
+SELECT b.id AS batch_id,
+    l.account, l.catalog, l.catalog_type,
+    CASE
+        WHEN b.finished_at IS NOT NULL THEN b.state
+        WHEN a.last_result IS NULL THEN 'sending'
+        WHEN a.last_result = 1 THEN 'submitted'
+        WHEN a.last_result = 2 THEN 'ambiguous'
+        ELSE 'retrying'
+    END AS state,
+    b.records AS item_count,
+    CASE WHEN b.finished_at IS NOT NULL THEN b.succeeded END AS succeeded,
+    CASE WHEN b.finished_at IS NOT NULL THEN b.failed END AS failed,
+    CASE WHEN b.finished_at IS NOT NULL THEN b.warned END AS warned,
+    coalesce(a.handles, '{}') AS handles,
+    coalesce(a.attempts, 1) AS attempts,
+    CASE WHEN b.finished_at IS NULL THEN a.next_at END AS next_attempt_at,
+    coalesce(b.error, a.last_error) AS last_error,
+    b.created_at,
+    a.submitted_at,
+    b.finished_at,
+    b.mutations AS mutation_count,
+    b.request_group
+FROM courier.batch b
+JOIN courier.lane l ON l.id = b.lane
+LEFT JOIN LATERAL (
+    SELECT greatest(max(t.number), 1) AS attempts,
+        (array_agg(t.result ORDER BY t.number DESC))[1] AS last_result,
+        (array_agg(t.next_at ORDER BY t.number DESC))[1] AS next_at,
+        (array_agg(t.error ORDER BY t.number DESC) FILTER (WHERE t.error IS NOT NULL))[1] AS last_error,
+        coalesce(min(t.at) FILTER (WHERE t.result = 1), min(t.at)) AS submitted_at,
+        (SELECT array_agg(h ORDER BY x.number, o) FROM courier.attempt x, unnest(x.handles) WITH ORDINALITY u(h, o)
+         WHERE x.batch_id = b.id) AS handles
+    FROM courier.attempt t WHERE t.batch_id = b.id
+) a ON true;
+
+CREATE VIEW courier.account_status AS
+SELECT a.name AS account,
+    a.platform,
+    CASE
+        WHEN a.state = 'active' AND q.blocked_until > now() THEN 'throttled'
+        WHEN a.state <> 'active' AND NOT a.by_hand AND a.resumes_at <= now() THEN 'active'
+        ELSE a.state
+    END AS state,
+    CASE
+        WHEN a.state <> 'active' THEN nullif(a.reason, '')
+        WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope
+    END AS reason,
+    CASE
+        WHEN a.by_hand THEN NULL
+        WHEN a.state <> 'active' THEN a.resumes_at
+        WHEN q.blocked_until > now() THEN q.blocked_until
+    END AS resumes_at,
+    q.quota,
+    coalesce(w.items, 0) AS waiting_items,
+    w.oldest AS oldest_waiting_at,
+    a.by_hand AS paused_by_hand,
+    a.updated_at
+FROM courier.account a
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(s.scope, s.quota) FILTER (WHERE s.quota IS NOT NULL) AS quota,
+        max(s.blocked_until) AS blocked_until,
+        (array_agg(s.scope ORDER BY s.blocked_until DESC NULLS LAST))[1] AS blocked_scope
+    FROM courier.quota_scope s WHERE s.scope = ANY (a.scopes)
+) q ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS items, min(w.received_at) AS oldest
+    FROM courier.lane l JOIN courier.waiting w ON w.lane = l.id
+    WHERE l.account = a.name
+) w ON true;
+
+CREATE VIEW courier.dead_letters AS
+SELECT d.id,
+    d.subject,
+    courier.readable_headers(d.headers) AS headers,
+    courier.readable(d.body) AS body,
+    d.reason AS reason_code,
+    d.text AS reason_text,
+    d.failed_at,
+    d.replayed_at,
+    d.mutation_id,
+    l.account, l.catalog, l.catalog_type,
+    d.item_id,
+    d.localization,
+    courier.operation_name(d.operation) AS operation,
+    d.batch_id,
+    d.generation AS stream_generation,
+    d.sequence AS stream_sequence
+FROM courier.dead_letter d
+JOIN courier.lane l ON l.id = d.lane;
+
+-- +goose Down
+DROP VIEW courier.dead_letters, courier.account_status, courier.batch_status, courier.item_status, courier.mutation_status;

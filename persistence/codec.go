@@ -1,0 +1,179 @@
+package persistence
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// maxPayload bounds what a payload may become when it is unpacked. A batch is far
+// below: a platform's cap is some 30 MB.
+const maxPayload = 1 << 30
+
+// codec packs and unpacks payloads. It is safe for concurrent use.
+type codec struct {
+	pack   *zstd.Encoder
+	unpack *zstd.Decoder
+}
+
+func newCodec() (codec, error) {
+	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
+	if err != nil {
+		return codec{}, fmt.Errorf("preparing compression: %w", err)
+	}
+	unpack, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxPayload))
+	if err != nil {
+		return codec{}, fmt.Errorf("preparing decompression: %w", err)
+	}
+	return codec{pack: pack, unpack: unpack}, nil
+}
+
+func (c codec) close() {
+	c.unpack.Close()
+	_ = c.pack.Close() // nothing was streamed, so nothing can fail
+}
+
+func (c codec) packRecords(records []catalog.Record) []byte {
+	raw := ledger.EncodeRecords(make([]byte, 0, payloadSize(records)), records)
+	return c.pack.EncodeAll(raw, make([]byte, 0, len(raw)/4))
+}
+
+func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
+	raw, err := c.unpack.DecodeAll(payload, nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking a batch: %w", err)
+	}
+	records, err := ledger.DecodeRecords(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, record := range records {
+		for _, m := range record.Constituents {
+			m.Stored = false
+			m.RecordedOn = recordedOn(m)
+		}
+	}
+	return records, nil
+}
+
+func (c codec) packMutation(m *catalog.Mutation) []byte {
+	raw := ledger.EncodeMutation(make([]byte, 0, mutationSize(m)), m)
+	return c.pack.EncodeAll(raw, make([]byte, 0, len(raw)))
+}
+
+func (c codec) unpackMutation(payload []byte) (*catalog.Mutation, error) {
+	raw, err := c.unpack.DecodeAll(payload, nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking a waiting mutation: %w", err)
+	}
+	m, err := ledger.DecodeMutation(raw)
+	if err != nil {
+		return nil, err
+	}
+	m.Stored = true
+	m.RecordedOn = recordedOn(m)
+	return m, nil
+}
+
+func payloadSize(records []catalog.Record) int {
+	size := 16
+	for i := range records {
+		for _, m := range records[i].Constituents {
+			size += mutationSize(m)
+		}
+	}
+	return size
+}
+
+func mutationSize(m *catalog.Mutation) int {
+	size := 160 + len(m.ID) + len(m.ItemID) + len(m.Message.Data)
+	for _, header := range m.Message.Headers {
+		size += len(header.Name) + len(header.Value) + 4
+	}
+	return size
+}
+
+// recordedOn is the day whose partition holds, or will hold, the mutation's row.
+// For a new row it depends on nothing but the mutation, so that a transaction
+// that is repeated names the same day.
+func recordedOn(m *catalog.Mutation) time.Time {
+	if !m.RecordedOn.IsZero() {
+		return m.RecordedOn
+	}
+	return day(m.ReceivedAt)
+}
+
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// clean makes text that Postgres takes: valid UTF-8 without NUL. What a producer
+// sends in a message that is refused may be anything.
+func clean(text string) string {
+	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// cleanOrNull is clean with nil for the empty text.
+func cleanOrNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return new(clean(text))
+}
+
+// timeOrNull is nil for the zero time.
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// localizationText is the column's form of a localization: TYPE/value.
+func localizationText(l catalog.Localization) string {
+	if l.IsZero() {
+		return ""
+	}
+	return clean(l.Type + "/" + l.Value)
+}
+
+func localizationOf(text string) catalog.Localization {
+	if text == "" {
+		return catalog.Localization{}
+	}
+	kind, value, _ := strings.Cut(text, "/")
+	return catalog.Localization{Type: kind, Value: value}
+}
+
+func anchor(generation, sequence, messageNs int64, messageID string) ledger.Anchor {
+	a := ledger.Anchor{
+		Position:  catalog.Position{Generation: generation, Sequence: uint64(sequence)}, //nolint:gosec // written from one
+		MessageID: messageID,
+	}
+	if messageNs != 0 {
+		a.Time = time.Unix(0, messageNs).UTC()
+	}
+	return a
+}
+
+// nanoseconds is the exact form of a stream timestamp; 0 for the zero time.
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}

@@ -1,0 +1,226 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// The fence's own error codes, see courier.fence.
+const (
+	codeOtherOwner       = "CC001"
+	codeAlreadyCommitted = "CC002"
+	codeOtherTransaction = "CC003"
+)
+
+// chain is the sequence of committed transactions of one lease. Each names its
+// predecessor, so that a copy of a transaction that a broken connection delivers
+// late can never be applied a second time.
+type chain struct {
+	turn  chan struct{} // holds one token; taken by the commit under way
+	token uuid.UUID
+	last  uuid.UUID
+	// doubt says that a commit ended without an answer, so that last must be read
+	// before anything else happens.
+	doubt bool
+}
+
+// chainOf finds the lease's chain. A fresh lease starts with its token.
+func (s *Store) chainOf(lease ledger.Lease) *chain {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chains[lease.Partition]
+	if c == nil || c.token != lease.Token {
+		// In doubt: another store of this process may have committed for the lease.
+		c = &chain{turn: make(chan struct{}, 1), token: lease.Token, doubt: true}
+		s.chains[lease.Partition] = c
+	}
+	return c
+}
+
+// Commit writes a transaction, fence last: see ledger.Store. It costs two round
+// trips, or one when few mutation rows are new. On success it sets RecordedOn of
+// the mutations whose rows it made.
+func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	if tx.ID == uuid.Nil || tx.Partition != lease.Partition {
+		return fmt.Errorf("a transaction needs an id and the lease's partition, not %s of %d", tx.ID, tx.Partition)
+	}
+	c := s.chainOf(lease)
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the commit before: %w", ctx.Err())
+	}
+	if c.doubt {
+		committed, err := s.lookUp(ctx, c, lease, tx.ID)
+		if err != nil || committed {
+			return s.finish(c, tx, err)
+		}
+	}
+	p, err := s.plan(ctx, tx)
+	if err != nil {
+		return err
+	}
+	err = s.finish(c, tx, s.write(ctx, lease, c.last, tx, p))
+	if err == nil && p.missing > 0 {
+		s.logger.ErrorContext(ctx, "rows to be updated were not there", "partition", lease.Partition,
+			"transaction", tx.ID, "rows", p.missing)
+	}
+	return err
+}
+
+// lookUp reads what was committed last. A copy of the doubtful transaction may
+// still be on its way; whichever comes second fails at the fence.
+func (s *Store) lookUp(ctx context.Context, c *chain, lease ledger.Lease, id uuid.UUID) (committed bool, err error) {
+	row, err := s.query.LeaseRow(ctx, int32(lease.Partition)) //nolint:gosec // at most maxPartitions
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, fmt.Errorf("partition %d: %w", lease.Partition, ledger.ErrLeaseLost)
+	case err != nil:
+		return false, fmt.Errorf("looking up the last transaction: %w", err)
+	case row.LastTransaction != nil && *row.LastTransaction == id:
+		return true, nil
+	case row.Token == nil || *row.Token != lease.Token:
+		return false, fmt.Errorf("partition %d: %w", lease.Partition, ledger.ErrLeaseLost)
+	}
+	c.last, c.doubt = *row.LastTransaction, false
+	return false, nil
+}
+
+// finish moves the chain on and gives the error its kind.
+func (s *Store) finish(c *chain, tx *ledger.Transaction, err error) error {
+	problem, answered := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case err == nil, answered && problem.Code == codeAlreadyCommitted:
+		c.last, c.doubt = tx.ID, false
+		settle(tx)
+		return nil
+	case errors.Is(err, ledger.ErrLeaseLost):
+		return err
+	case answered && problem.Code == codeOtherOwner:
+		return fmt.Errorf("partition %d: %w", tx.Partition, ledger.ErrLeaseLost)
+	}
+	// A plain server error is an answer: nothing was written. Everything else, the
+	// end of the connection above all, is none.
+	c.doubt = !answered || problem.Severity != "ERROR" || problem.Code == codeOtherTransaction
+	return fmt.Errorf("committing transaction %s: %w", tx.ID, err)
+}
+
+// settle notes on the mutations where their new rows are.
+func settle(tx *ledger.Transaction) {
+	note := func(m *catalog.Mutation) { m.RecordedOn = recordedOn(m) }
+	for i := range tx.Batches {
+		for j := range tx.Batches[i].Records {
+			for _, m := range tx.Batches[i].Records[j].Constituents {
+				note(m)
+			}
+		}
+	}
+	for _, m := range tx.Waiting {
+		note(m)
+	}
+	for i := range tx.Refused {
+		note(tx.Refused[i].Mutation)
+	}
+	for i := range tx.Overtaken {
+		note(tx.Overtaken[i].Mutation)
+	}
+}
+
+// copyFrom is the number of new rows from which a COPY, which costs a round trip
+// of its own, beats an INSERT in the last flight.
+const copyFrom = 100
+
+// write sends the plan: the new rows first, then everything that takes locks
+// together with the fence and COMMIT. So a worker that stops in the middle holds
+// nothing that its successor needs.
+func (s *Store) write(ctx context.Context, lease ledger.Lease, previous uuid.UUID, tx *ledger.Transaction, p *plan) error {
+	connection, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("waiting for a connection: %w", err)
+	}
+	defer connection.Release() // closes it if a transaction is still open
+	last := &pgx.Batch{}
+	copying := len(p.fresh) >= copyFrom
+	if copying {
+		if err := copyRows(ctx, connection, p.fresh); err != nil {
+			return err
+		}
+	} else {
+		p.queueFresh(last)
+	}
+	p.queue(last)
+	queueFence(last, lease, previous, tx)
+	if copying {
+		last.Queue("commit")
+	}
+	// Without an explicit BEGIN one flight is one transaction.
+	return connection.SendBatch(ctx, last).Close()
+}
+
+// copyRows opens the transaction and copies the rows, in one round trip.
+func copyRows(ctx context.Context, connection *pgxpool.Conn, rows []row) error {
+	reader := &rowReader{rows: rows}
+	_, err := connection.Conn().PgConn().CopyFrom(ctx, reader, "begin; copy courier.mutation ("+rowColumns+") from stdin (format binary)")
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("copying %d mutation rows: %w", len(rows), err)
+	}
+	return err
+}
+
+func queueFence(b *pgx.Batch, lease ledger.Lease, previous uuid.UUID, tx *ledger.Transaction) {
+	var generation, sequence, messageNs *int64
+	var messageID *string
+	if a := tx.Anchor; a != nil {
+		generation, sequence = new(a.Position.Generation), new(int64(a.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+		messageNs, messageID = new(nanoseconds(a.Time)), new(clean(a.MessageID))
+	}
+	b.Queue("select courier.fence($1, $2, $3, $4, $5, $6, $7, $8)",
+		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID)
+}
+
+// Rewind puts a partition back to an anchor that still matches a stream whose
+// store was put back to an older copy, in a new generation. recorded, clipped to
+// what lies above the anchor, is what need not be read again. It returns the new
+// generation.
+func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor, recorded []ledger.Range) (generation int64, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	c := s.chainOf(lease)
+	generation, err = s.query.NextGeneration(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("drawing a generation: %w", err)
+	}
+	to.Position.Generation = generation
+	id := uuid.New()
+	fence := &ledger.Transaction{ID: id, Partition: lease.Partition, Anchor: &to}
+	if _, err := s.lookUp(ctx, c, lease, id); err != nil {
+		return 0, err
+	}
+	b := &pgx.Batch{}
+	b.Queue(`insert into courier.rewind (partition, generation, from_generation, sequence)
+		select $1, $2, l.generation, $3 from courier.lease l where l.partition = $1`, lease.Partition, generation, int64(to.Position.Sequence)) //nolint:gosec // fits
+	b.Queue("delete from courier.recorded where partition = $1", lease.Partition)
+	if above := above(recorded, to.Position.Sequence); len(above) > 0 {
+		queueRecorded(b, lease.Partition, &generation, above)
+	}
+	queueFence(b, lease, c.last, fence)
+	err = s.pool.SendBatch(ctx, b).Close()
+	return generation, s.finish(c, fence, err)
+}
+
+// now is the wall clock for what people read.
+func now() time.Time { return time.Now().UTC() }

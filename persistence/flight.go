@@ -1,0 +1,301 @@
+package persistence
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// queue adds everything but the new mutation rows to the last flight, in the
+// order of the transaction's fields.
+func (p *plan) queue(b *pgx.Batch) {
+	p.queueBatches(b)
+	p.queueRemoved(b)
+	p.queueChanged(b)
+	p.queueWaiting(b)
+	p.queueLetters(b)
+	p.queueVersions(b, p.tx.Versions)
+	p.queueIntents(b)
+	p.queueOutcomes(b)
+	if above := p.recordedAbove(); len(above) > 0 {
+		var generation *int64
+		if p.tx.Anchor != nil {
+			generation = &p.tx.Anchor.Position.Generation
+		}
+		queueRecorded(b, p.tx.Partition, generation, above)
+	}
+	if a := p.tx.Anchor; a != nil {
+		b.Queue("delete from courier.recorded where partition = $1 and last <= $2 and generation <= $3",
+			p.tx.Partition, int64(a.Position.Sequence), a.Position.Generation) //nolint:gosec // a stream's sequence fits
+	}
+}
+
+func (p *plan) queueBatches(b *pgx.Batch) {
+	for i := range p.tx.Batches {
+		batch := &p.tx.Batches[i]
+		mutations := 0
+		for j := range batch.Records {
+			mutations += len(batch.Records[j].Constituents)
+		}
+		b.Queue(`insert into courier.batch (id, created_at, partition, lane, records, mutations, request_group, payload)
+			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			batch.ID, batch.CreatedAt, p.tx.Partition, p.lanes[batch.Lane], len(batch.Records), mutations, batch.Group, p.payload[i])
+	}
+}
+
+// queueRemoved deletes the waiting rows that are used up. One statement for each
+// lane, so that it is always an index scan.
+func (p *plan) queueRemoved(b *pgx.Batch) {
+	for place, sequences := range p.removed {
+		b.Queue("delete from courier.waiting where lane = $1 and generation = $2 and sequence = any ($3)",
+			place.lane, place.generation, sequences)
+	}
+}
+
+// queueChanged updates rows that exist. One statement for each day, so that it
+// touches one partition.
+func (p *plan) queueChanged(b *pgx.Batch) {
+	for place, rows := range p.changed {
+		c := newColumns(len(rows))
+		for i := range rows {
+			c.add(&rows[i])
+		}
+		b.Queue(`update courier.mutation m set state = u.state, attempts = u.attempts, batch_id = u.batch_id, record = u.record,
+				superseded_by = u.superseded_by
+			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[])
+				u(sequence, state, attempts, batch_id, record, superseded_by)
+			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.sequence = any ($3)`,
+			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy).Exec(p.expect(len(rows)))
+	}
+}
+
+// columns are rows turned into arrays.
+type columns struct {
+	sequences    []int64
+	states       []int16
+	attempts     []int16
+	batches      []*uuid.UUID
+	records      []*int32
+	supersededBy []*string
+}
+
+func newColumns(n int) *columns {
+	return &columns{
+		sequences: make([]int64, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
+		batches: make([]*uuid.UUID, 0, n), records: make([]*int32, 0, n), supersededBy: make([]*string, 0, n),
+	}
+}
+
+func (c *columns) add(r *row) {
+	c.sequences = append(c.sequences, int64(r.mutation.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+	c.states = append(c.states, r.state)
+	c.attempts = append(c.attempts, r.attempts())
+	c.supersededBy = append(c.supersededBy, cleanOrNull(r.supersededBy))
+	if r.batch == uuid.Nil {
+		c.batches, c.records = append(c.batches, nil), append(c.records, nil)
+	} else {
+		c.batches, c.records = append(c.batches, &r.batch), append(c.records, &r.record)
+	}
+}
+
+func (p *plan) queueWaiting(b *pgx.Batch) {
+	n := len(p.waiting)
+	if n == 0 {
+		return
+	}
+	lanes, generations, sequences := make([]int32, n), make([]int64, n), make([]int64, n)
+	received, payloads := make([]time.Time, n), make([][]byte, n)
+	for i, w := range p.waiting {
+		lanes[i], payloads[i] = w.lane, w.payload
+		generations[i] = w.mutation.Position.Generation
+		sequences[i] = int64(w.mutation.Position.Sequence) //nolint:gosec // a stream's sequence fits
+		received[i] = w.mutation.ReceivedAt
+	}
+	b.Queue(`insert into courier.waiting (lane, generation, sequence, received_at, payload)
+		select * from unnest($1::int[], $2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[])`,
+		lanes, generations, sequences, received, payloads)
+}
+
+func (p *plan) queueLetters(b *pgx.Batch) {
+	for i := range p.letters {
+		l := &p.letters[i]
+		m := l.mutation
+		var batch *uuid.UUID
+		if l.batch != uuid.Nil {
+			batch = &l.batch
+		}
+		headers := make([][]byte, 0, 2*len(m.Message.Headers))
+		for _, header := range m.Message.Headers {
+			headers = append(headers, []byte(header.Name), []byte(header.Value))
+		}
+		body := m.Message.Data
+		if body == nil {
+			body = []byte{}
+		}
+		b.Queue(`insert into courier.dead_letter (sequence, failed_at, batch_id, lane, generation, operation, mutation_id, item_id,
+				localization, subject, reason, field, text, headers, body)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+			int64(m.Position.Sequence), l.failedAt, batch, l.lane, m.Position.Generation, int16(m.Operation), clean(m.ID), //nolint:gosec // fits
+			clean(m.ItemID), cleanOrNull(localizationText(m.Localization)), clean(m.Message.Subject), string(l.reason),
+			cleanOrNull(l.field), clean(l.text), headers, body)
+	}
+}
+
+// queueVersions keeps the newest version of each item.
+func (p *plan) queueVersions(b *pgx.Batch, versions []ledger.ItemVersion) {
+	if len(versions) == 0 {
+		return
+	}
+	newest := make(map[catalog.ItemKey]ledger.ItemVersion, len(versions))
+	for _, version := range versions {
+		if known, ok := newest[version.Key]; !ok || version.Version > known.Version {
+			newest[version.Key] = version
+		}
+	}
+	c := p.versionColumns(newest)
+	b.Queue(`insert into courier.item_version as v (lane, item_id, localization, version, mutation_id)
+		select * from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+		on conflict (lane, item_id, localization) do update set version = excluded.version, mutation_id = excluded.mutation_id,
+			updated_at = now()
+		where excluded.version > v.version`, c.lanes, c.items, c.localizations, c.versions, c.mutations)
+}
+
+type versionColumns struct {
+	lanes         []int32
+	items         []string
+	localizations []string
+	versions      []int64
+	mutations     []string
+}
+
+func (p *plan) versionColumns(versions map[catalog.ItemKey]ledger.ItemVersion) versionColumns {
+	var c versionColumns
+	for key, version := range versions {
+		c.lanes = append(c.lanes, p.lanes[key.Lane])
+		c.items = append(c.items, clean(key.ItemID))
+		c.localizations = append(c.localizations, localizationText(key.Localization))
+		c.versions = append(c.versions, version.Version)
+		c.mutations = append(c.mutations, clean(version.MutationID))
+	}
+	return c
+}
+
+func (p *plan) queueIntents(b *pgx.Batch) {
+	for _, intent := range p.tx.Intents {
+		b.Queue(`insert into courier.attempt (batch_id, number, at, reason) values ($1, $2, $3, $4)
+			on conflict (batch_id, number) do nothing`, intent.BatchID, intent.Attempt, intent.At, cleanOrNull(intent.Reason))
+	}
+}
+
+func (p *plan) queueOutcomes(b *pgx.Batch) {
+	for i := range p.tx.Outcomes {
+		outcome := &p.tx.Outcomes[i]
+		b.Queue(`update courier.batch set state = $2, finished_at = $3, succeeded = $4, failed = $5, warned = $6, error = $7
+			where id = $1`, outcome.BatchID, string(outcome.State), outcome.FinishedAt, outcome.Succeeded, outcome.Failed,
+			outcome.Warned, cleanOrNull(outcome.Error)).Exec(p.expect(1))
+		queueExceptions(b, outcome)
+		p.queueResets(b, outcome.ResetVersions)
+	}
+}
+
+func queueExceptions(b *pgx.Batch, outcome *ledger.BatchOutcome) {
+	n := len(outcome.Exceptions)
+	if n == 0 {
+		return
+	}
+	records, results := make([]int32, n), make([]int16, n)
+	issues, warnings := make([]*string, n), make([]*string, n)
+	for i := range outcome.Exceptions {
+		exception := &outcome.Exceptions[i]
+		records[i], results[i] = int32(exception.Index), int16(exception.Result) //nolint:gosec // at most the platform's cap
+		issues[i], warnings[i] = issuesJSON(exception.Errors), issuesJSON(exception.Warnings)
+	}
+	b.Queue(`insert into courier.record_outcome (batch_id, record, result, errors, warnings)
+		select $1, u.record, u.result, u.errors::jsonb, u.warnings::jsonb
+		from unnest($2::int[], $3::smallint[], $4::text[], $5::text[]) u(record, result, errors, warnings)`,
+		outcome.BatchID, records, results, issues, warnings)
+}
+
+// queueResets ends the version counters of items that a DELETE removed; a newer
+// version seen meanwhile stays.
+func (p *plan) queueResets(b *pgx.Batch, versions []ledger.ItemVersion) {
+	if len(versions) == 0 {
+		return
+	}
+	ended := make(map[catalog.ItemKey]ledger.ItemVersion, len(versions))
+	for _, version := range versions {
+		ended[version.Key] = version
+	}
+	c := p.versionColumns(ended)
+	b.Queue(`delete from courier.item_version v
+		using unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) u(lane, item_id, localization, version)
+		where v.lane = u.lane and v.item_id = u.item_id and v.localization = u.localization and v.version <= u.version`,
+		c.lanes, c.items, c.localizations, c.versions)
+}
+
+// recordedAbove are the ranges that the transaction's own anchor leaves open.
+func (p *plan) recordedAbove() []ledger.Range {
+	if p.tx.Anchor == nil {
+		return p.tx.Recorded
+	}
+	return above(p.tx.Recorded, p.tx.Anchor.Position.Sequence)
+}
+
+// above clips ranges to what lies above a sequence.
+func above(ranges []ledger.Range, sequence uint64) []ledger.Range {
+	var clipped []ledger.Range
+	for _, r := range ranges {
+		if r.Last <= sequence {
+			continue
+		}
+		r.First = max(r.First, sequence+1)
+		clipped = append(clipped, r)
+	}
+	return clipped
+}
+
+// queueRecorded writes ranges as one row; without a generation it is the
+// partition's current one.
+func queueRecorded(b *pgx.Batch, partition int, generation *int64, ranges []ledger.Range) {
+	first, last := make([]int64, len(ranges)), make([]int64, len(ranges))
+	var highest int64
+	for i, r := range ranges {
+		first[i], last[i] = int64(r.First), int64(r.Last) //nolint:gosec // a stream's sequence fits
+		highest = max(highest, last[i])
+	}
+	b.Queue(`insert into courier.recorded (partition, generation, last, first_each, last_each)
+		select l.partition, coalesce($2, l.generation), $3, $4, $5 from courier.lease l where l.partition = $1`,
+		partition, generation, highest, first, last)
+}
+
+// issuesJSON is the errors or warnings column; nil for none.
+func issuesJSON(issues []ledger.Issue) *string {
+	if len(issues) == 0 {
+		return nil
+	}
+	cleaned := make([]ledger.Issue, len(issues))
+	for i, issue := range issues {
+		cleaned[i] = ledger.Issue{Code: clean(issue.Code), Attribute: clean(issue.Attribute), Message: clean(issue.Message)}
+	}
+	encoded, err := json.Marshal(cleaned)
+	if err != nil {
+		return nil // strings always encode
+	}
+	return new(strings.TrimSpace(string(encoded)))
+}
+
+// expect counts rows that a statement should have changed and did not. It can
+// only tell afterwards: COMMIT travels with the statement.
+func (p *plan) expect(rows int) func(pgconn.CommandTag) error {
+	return func(tag pgconn.CommandTag) error {
+		p.missing += max(0, rows-int(tag.RowsAffected()))
+		return nil
+	}
+}

@@ -1,0 +1,319 @@
+package persistence
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// plan is a transaction as rows, with everything looked up that is not fenced.
+type plan struct {
+	tx      *ledger.Transaction
+	lanes   map[catalog.Lane]int32
+	payload [][]byte // of tx.Batches
+
+	fresh   []row // to be written for the first time
+	changed map[rowPlace][]row
+	removed map[waitingPlace][]int64 // sequences of waiting rows
+	waiting []waitingRow
+	letters []letter
+
+	missing int // rows that were not where they should be
+}
+
+// rowPlace says in which partition existing rows are.
+type rowPlace struct {
+	day        time.Time
+	generation int64
+}
+
+type waitingPlace struct {
+	lane       int32
+	generation int64
+}
+
+type waitingRow struct {
+	lane     int32
+	mutation *catalog.Mutation
+	payload  []byte
+}
+
+// letter is a dead letter as it shall be.
+type letter struct {
+	mutation *catalog.Mutation
+	lane     int32
+	batch    uuid.UUID
+	failedAt time.Time
+	reason   catalog.Reason
+	field    string
+	text     string
+}
+
+// plan looks up lanes and days, and packs payloads, before any connection is held.
+func (s *Store) plan(ctx context.Context, tx *ledger.Transaction) (*plan, error) {
+	p := &plan{
+		tx:      tx,
+		lanes:   make(map[catalog.Lane]int32),
+		changed: make(map[rowPlace][]row),
+		removed: make(map[waitingPlace][]int64),
+	}
+	if err := s.findLanes(ctx, p); err != nil {
+		return nil, err
+	}
+	for i := range tx.Batches {
+		p.addBatch(&tx.Batches[i])
+		p.payload = append(p.payload, s.codec.packRecords(tx.Batches[i].Records))
+	}
+	for _, m := range tx.Waiting {
+		p.place(row{mutation: m, state: stateWaiting})
+		if !m.RecordedOn.IsZero() {
+			p.removeWaiting(m)
+		}
+		p.addWaiting(s, m)
+	}
+	for i := range tx.Refused {
+		p.addRefusal(&tx.Refused[i])
+	}
+	for _, o := range tx.Overtaken {
+		p.place(row{mutation: o.Mutation, state: stateOvertaken, supersededBy: o.SupersededBy})
+		p.removeStored(o.Mutation)
+	}
+	for i := range tx.Outcomes {
+		p.addOutcome(s, &tx.Outcomes[i])
+	}
+	return p, s.ensureDays(ctx, p)
+}
+
+// findLanes looks up all lanes of the transaction; nearly always from memory.
+func (s *Store) findLanes(ctx context.Context, p *plan) error {
+	find := func(lane catalog.Lane) error {
+		if _, ok := p.lanes[lane]; ok {
+			return nil
+		}
+		id, err := s.laneID(ctx, p.tx.Partition, lane)
+		p.lanes[lane] = id
+		return err
+	}
+	for lane := range lanesOf(p.tx) {
+		if err := find(lane); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lanesOf yields every lane of a transaction, repeatedly.
+func lanesOf(tx *ledger.Transaction) func(yield func(catalog.Lane) bool) {
+	return func(yield func(catalog.Lane) bool) {
+		for m := range mutationsOf(tx) {
+			if !yield(m.Lane) {
+				return
+			}
+		}
+		for i := range tx.Batches {
+			if !yield(tx.Batches[i].Lane) {
+				return
+			}
+		}
+		for i := range tx.Versions {
+			if !yield(tx.Versions[i].Key.Lane) {
+				return
+			}
+		}
+		for i := range tx.Outcomes {
+			for _, version := range tx.Outcomes[i].ResetVersions {
+				if !yield(version.Key.Lane) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// mutationsOf yields every mutation of a transaction whose row it writes.
+func mutationsOf(tx *ledger.Transaction) func(yield func(*catalog.Mutation) bool) {
+	return func(yield func(*catalog.Mutation) bool) {
+		all := func(ms []*catalog.Mutation) bool {
+			for _, m := range ms {
+				if !yield(m) {
+					return false
+				}
+			}
+			return true
+		}
+		for i := range tx.Batches {
+			for j := range tx.Batches[i].Records {
+				if !all(tx.Batches[i].Records[j].Constituents) {
+					return
+				}
+			}
+		}
+		if !all(tx.Waiting) {
+			return
+		}
+		for i := range tx.Refused {
+			if !yield(tx.Refused[i].Mutation) {
+				return
+			}
+		}
+		for i := range tx.Overtaken {
+			if !yield(tx.Overtaken[i].Mutation) {
+				return
+			}
+		}
+		for i := range tx.Outcomes {
+			for j := range tx.Outcomes[i].Exceptions {
+				exception := &tx.Outcomes[i].Exceptions[j]
+				if !all(exception.Constituents) || !all(exception.Settled) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Store) ensureDays(ctx context.Context, p *plan) error {
+	for i := range p.tx.Batches {
+		on, err := batchDay(p.tx.Batches[i].ID)
+		if err != nil {
+			return err
+		}
+		if err := s.ensureDay(ctx, on); err != nil {
+			return err
+		}
+	}
+	var last time.Time
+	for i := range p.fresh {
+		m := p.fresh[i].mutation
+		if m.ReceivedAt.IsZero() {
+			return fmt.Errorf("mutation %q at %d has no time of receipt", m.ID, m.Position.Sequence)
+		}
+		on := recordedOn(m)
+		if on.Equal(last) {
+			continue
+		}
+		if err := s.ensureDay(ctx, on); err != nil {
+			return err
+		}
+		last = on
+	}
+	return nil
+}
+
+// place puts a row among the new or the changed ones.
+func (p *plan) place(r row) {
+	m := r.mutation
+	r.lane = p.lanes[m.Lane]
+	if m.RecordedOn.IsZero() {
+		p.fresh = append(p.fresh, r)
+		return
+	}
+	place := rowPlace{day: m.RecordedOn, generation: m.Position.Generation}
+	p.changed[place] = append(p.changed[place], r)
+}
+
+func (p *plan) removeStored(m *catalog.Mutation) {
+	if m.Stored && !m.RecordedOn.IsZero() {
+		p.removeWaiting(m)
+	}
+}
+
+func (p *plan) removeWaiting(m *catalog.Mutation) {
+	place := waitingPlace{lane: p.lanes[m.Lane], generation: m.Position.Generation}
+	p.removed[place] = append(p.removed[place], int64(m.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+}
+
+func (p *plan) addWaiting(s *Store, m *catalog.Mutation) {
+	p.waiting = append(p.waiting, waitingRow{lane: p.lanes[m.Lane], mutation: m, payload: s.codec.packMutation(m)})
+}
+
+func (p *plan) addBatch(b *ledger.Batch) {
+	if p.fresh == nil {
+		p.fresh = make([]row, 0, len(b.Records))
+	}
+	for i := range b.Records {
+		record := &b.Records[i]
+		newest := record.Newest()
+		for _, m := range record.Constituents {
+			r := row{mutation: m, batch: b.ID, record: int32(i)} //nolint:gosec // at most the platform's cap
+			if m != newest {
+				r.supersededBy = newest.ID
+			}
+			p.place(r)
+			p.removeStored(m)
+		}
+	}
+}
+
+func (p *plan) addRefusal(refusal *ledger.Refusal) {
+	m := refusal.Mutation
+	p.place(row{mutation: m, state: stateInvalid})
+	p.removeStored(m)
+	p.letters = append(p.letters, letter{
+		mutation: m, lane: p.lanes[m.Lane], failedAt: now(),
+		reason: refusal.Problem.Reason, field: refusal.Problem.Field, text: refusal.Problem.Text,
+	})
+}
+
+func (p *plan) addOutcome(s *Store, outcome *ledger.BatchOutcome) {
+	for i := range outcome.Exceptions {
+		exception := &outcome.Exceptions[i]
+		switch exception.Result {
+		case ledger.Returned:
+			p.addReturned(s, outcome, exception)
+		case ledger.Failed, ledger.Unconfirmed:
+			for _, m := range exception.Constituents {
+				p.letters = append(p.letters, letter{
+					mutation: m, lane: p.lanes[m.Lane], batch: outcome.BatchID, failedAt: outcome.FinishedAt,
+					reason: exception.Reason, text: explain(exception),
+				})
+			}
+		case ledger.Succeeded: // with warnings: the mutation rows say enough
+		}
+	}
+}
+
+// addReturned puts a record's mutations back to waiting, each with a row of its
+// own, apart from those that are done. That they were merged is over.
+func (p *plan) addReturned(s *Store, outcome *ledger.BatchOutcome, exception *ledger.RecordOutcome) {
+	settled := make(map[catalog.Position]bool, len(exception.Settled))
+	base := row{batch: outcome.BatchID, record: int32(exception.Index)} //nolint:gosec // at most the platform's cap
+	for _, m := range exception.Settled {
+		settled[m.Position] = true
+		r := base
+		r.mutation, r.state = m, stateSettled
+		p.place(r)
+	}
+	for _, m := range exception.Constituents {
+		if settled[m.Position] {
+			continue
+		}
+		r := base
+		r.mutation, r.state = m, stateWaiting
+		p.place(r)
+		p.addWaiting(s, m)
+	}
+}
+
+// explain is the sentence of a dead letter: what the platform said, or what its
+// silence means.
+func explain(exception *ledger.RecordOutcome) string {
+	for _, issue := range exception.Errors {
+		if issue.Message == "" {
+			continue
+		}
+		if issue.Attribute != "" {
+			return "the platform said of " + issue.Attribute + ": " + issue.Message
+		}
+		return "the platform said: " + issue.Message
+	}
+	if exception.Result == ledger.Unconfirmed {
+		return "the platform never said what became of the item, and all attempts are used up"
+	}
+	return "the platform refused the item without saying why"
+}

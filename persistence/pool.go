@@ -1,0 +1,65 @@
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// PoolConfig says how to connect.
+type PoolConfig struct {
+	// URL is a connection string, as libpq takes it. It may hold a password and is
+	// never logged. The connections must be direct or pooled by session: the
+	// settings below and prepared statements belong to a session.
+	URL string
+	// MaxConns bounds the connections. Defaults to 10.
+	MaxConns int
+	// ApplicationName is shown in pg_stat_activity. Defaults to catalog-courier.
+	ApplicationName string
+	// StatementTimeout bounds every statement on the server, also one whose client
+	// has stopped in the middle of it. Defaults to 60 s.
+	StatementTimeout time.Duration
+	// Tracer, when not nil, sees every call.
+	Tracer pgx.QueryTracer
+}
+
+// Open prepares a pool without connecting. Errors never hold the URL's password.
+func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
+	parsed, err := pgxpool.ParseConfig(config.URL)
+	if err != nil {
+		return nil, fmt.Errorf("reading the database URL: %w", err)
+	}
+	parsed.MaxConns = int32(min(cmp.Or(config.MaxConns, 10), 1000)) //nolint:gosec // bounded
+	parsed.MaxConnIdleTime = 5 * time.Minute
+	parsed.ConnConfig.ConnectTimeout = 10 * time.Second
+	parsed.ConnConfig.Tracer = config.Tracer
+	timeout := cmp.Or(config.StatementTimeout, time.Minute)
+	for name, value := range map[string]string{
+		"application_name":                    cmp.Or(config.ApplicationName, "catalog-courier"),
+		"statement_timeout":                   milliseconds(timeout),
+		"idle_in_transaction_session_timeout": milliseconds(timeout),
+		"default_transaction_isolation":       "read committed",
+		"timezone":                            "UTC",
+		// Look-ups through the views are short; compiling them costs more than it saves.
+		"jit": "off",
+	} {
+		parsed.ConnConfig.RuntimeParams[name] = value
+	}
+	parsed.AfterConnect = requireDurableCommits
+	return pgxpool.NewWithConfig(ctx, parsed)
+}
+
+// requireDurableCommits turns synchronous_commit on where the server's default is
+// weaker, and leaves a stronger one (remote_apply) alone.
+func requireDurableCommits(ctx context.Context, connection *pgx.Conn) error {
+	_, err := connection.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+		WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')`)
+	return err
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

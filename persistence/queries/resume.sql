@@ -1,0 +1,48 @@
+-- name: LeaseRow :one
+SELECT token, last_transaction, generation, sequence, message_ns, message_id FROM courier.lease WHERE partition = $1;
+
+-- name: RecordedRanges :many
+SELECT first_each, last_each FROM courier.recorded WHERE partition = $1 AND generation = $2;
+
+-- name: OpenBatches :many
+SELECT b.id, b.lane, b.request_group, b.created_at, b.payload, l.account, l.catalog, l.catalog_type
+FROM courier.batch b JOIN courier.lane l ON l.id = b.lane
+WHERE b.partition = $1 AND b.finished_at IS NULL
+ORDER BY b.id;
+
+-- name: AttemptsOf :many
+SELECT batch_id, number, result, at, next_at, handles, error, notes
+FROM courier.attempt WHERE batch_id = ANY (sqlc.arg(batches)::uuid[])
+ORDER BY batch_id, number;
+
+-- name: WaitingLanes :many
+SELECT l.account, l.catalog, l.catalog_type FROM courier.lane l
+WHERE l.partition = $1 AND EXISTS (SELECT FROM courier.waiting w WHERE w.lane = l.id);
+
+-- name: AccountsOf :many
+-- The accounts that have lanes in the partition.
+SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at FROM courier.account a
+WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1);
+
+-- name: WaitingPage :many
+SELECT payload FROM courier.waiting
+WHERE lane = $1 AND (generation, sequence) > (sqlc.arg(generation)::int, sqlc.arg(sequence)::bigint)
+ORDER BY generation, sequence LIMIT sqlc.arg(lim);
+
+-- name: NewestVersions :many
+SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id
+FROM courier.item_version v
+JOIN (SELECT unnest(sqlc.arg(lanes)::int[]) AS lane, unnest(sqlc.arg(items)::text[]) AS item_id,
+    unnest(sqlc.arg(localizations)::text[]) AS localization) k ON v.lane = k.lane AND v.item_id = k.item_id AND v.localization = k.localization;
+
+-- name: NewestMutationAtOrBefore :one
+SELECT m.sequence, m.published_ns, coalesce(m.message_id, m.mutation_id)::text AS message_id
+FROM courier.mutation m JOIN courier.lane l ON l.id = m.lane
+WHERE l.partition = $1 AND m.generation = sqlc.arg(generation)::int AND m.sequence <= sqlc.arg(sequence)
+ORDER BY m.sequence DESC LIMIT 1;
+
+-- name: RewindOf :one
+SELECT from_generation, sequence FROM courier.rewind WHERE partition = $1 AND generation = $2;
+
+-- name: NextGeneration :one
+UPDATE courier.stream SET generation = generation + 1 RETURNING generation;

@@ -1,0 +1,260 @@
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
+)
+
+// Resume reads what the partition's new owner needs, in one snapshot. The bodies
+// of all open batches are unpacked: batches in flight are bounded by what the
+// read quota can follow.
+func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumption, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	var resumption *ledger.Resumption
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) (err error) {
+		resumption, err = s.resume(ctx, s.query.WithTx(tx), lease)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("resuming partition %d: %w", lease.Partition, err)
+	}
+	return resumption, nil
+}
+
+func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease) (*ledger.Resumption, error) {
+	partition := int32(lease.Partition) //nolint:gosec // at most maxPartitions
+	row, err := q.LeaseRow(ctx, partition)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && (row.Token == nil || *row.Token != lease.Token) {
+		return nil, ledger.ErrLeaseLost
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := &ledger.Resumption{
+		Anchor:   anchor(row.Generation, row.Sequence, row.MessageNs, row.MessageID),
+		Accounts: make(map[string]ledger.AccountState),
+	}
+	ranges, err := q.RecordedRanges(ctx, query.RecordedRangesParams{Partition: partition, Generation: row.Generation})
+	if err != nil {
+		return nil, err
+	}
+	r.Recorded = mergeRanges(ranges, r.Anchor.Position.Sequence)
+	if r.Open, err = s.openBatches(ctx, q, partition); err != nil {
+		return nil, err
+	}
+	lanes, err := q.WaitingLanes(ctx, partition)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lanes {
+		r.WaitingLanes = append(r.WaitingLanes, catalog.Lane{Account: l.Account, Catalog: l.Catalog, Type: catalog.Type(l.CatalogType)})
+	}
+	accounts, err := q.AccountsOf(ctx, partition)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range accounts {
+		r.Accounts[a.Name] = accountState(a.Name, a.State, a.Reason, a.ByHand, a.ResumesAt)
+	}
+	return r, nil
+}
+
+func (s *Store) openBatches(ctx context.Context, q *query.Queries, partition int32) ([]ledger.OpenBatch, error) {
+	rows, err := q.OpenBatches(ctx, partition)
+	if err != nil {
+		return nil, err
+	}
+	open := make([]ledger.OpenBatch, len(rows))
+	ids := make([]uuid.UUID, len(rows))
+	at := make(map[uuid.UUID]int, len(rows))
+	for i, row := range rows {
+		records, err := s.codec.unpackRecords(row.Payload)
+		if err != nil {
+			return nil, fmt.Errorf("batch %s: %w", row.ID, err)
+		}
+		ids[i], at[row.ID] = row.ID, i
+		open[i].Batch = ledger.Batch{
+			ID:    row.ID,
+			Lane:  catalog.Lane{Account: row.Account, Catalog: row.Catalog, Type: catalog.Type(row.CatalogType)},
+			Group: row.RequestGroup, Records: records, CreatedAt: row.CreatedAt,
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	attempts, err := q.AttemptsOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range attempts {
+		batch := &open[at[a.BatchID]]
+		batch.Attempts = append(batch.Attempts, attempt(a))
+	}
+	for i := range open {
+		open[i].Attempts = withFirst(open[i].Attempts, &open[i].Batch)
+	}
+	return open, nil
+}
+
+func attempt(a query.AttemptsOfRow) ledger.Attempt {
+	out := ledger.Attempt{
+		BatchID: a.BatchID, Number: int(a.Number), At: a.At, NextAt: timeOf(a.NextAt), Notes: a.Notes,
+	}
+	if len(a.Handles) > 0 {
+		out.Handles = a.Handles
+	}
+	if a.Result != nil {
+		out.Result = ledger.AttemptResult(*a.Result) //nolint:gosec // written from one
+	}
+	if a.Error != nil {
+		out.Error = *a.Error
+	}
+	return out
+}
+
+// withFirst adds the first attempt, which the batch row implies, where no answer
+// to it is known.
+func withFirst(attempts []ledger.Attempt, batch *ledger.Batch) []ledger.Attempt {
+	if len(attempts) > 0 && attempts[0].Number == 1 {
+		return attempts
+	}
+	return slices.Insert(attempts, 0, ledger.Attempt{BatchID: batch.ID, Number: 1, At: batch.CreatedAt})
+}
+
+// mergeRanges joins the rows' ranges into few, in order, above the position.
+func mergeRanges(rows []query.RecordedRangesRow, position uint64) []ledger.Range {
+	var all []ledger.Range
+	for _, row := range rows {
+		for i := range min(len(row.FirstEach), len(row.LastEach)) {
+			all = append(all, ledger.Range{First: uint64(row.FirstEach[i]), Last: uint64(row.LastEach[i])}) //nolint:gosec // written from one
+		}
+	}
+	all = above(all, position)
+	slices.SortFunc(all, func(a, b ledger.Range) int { return cmp.Compare(a.First, b.First) })
+	merged := all[:0]
+	for _, r := range all {
+		if n := len(merged); n > 0 && r.First <= merged[n-1].Last+1 {
+			merged[n-1].Last = max(merged[n-1].Last, r.Last)
+			continue
+		}
+		merged = append(merged, r)
+	}
+	return merged
+}
+
+// Waiting reads a page of a lane's waiting rows: see ledger.Store.
+func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Position, limit int) (ledger.Page, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	id, err := s.knownLaneID(ctx, lane)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ledger.Page{}, nil
+	}
+	if err != nil {
+		return ledger.Page{}, err
+	}
+	limit = min(max(limit, 1), maxPage)
+	payloads, err := s.query.WaitingPage(ctx, query.WaitingPageParams{
+		Lane:       id,
+		Generation: int32(after.Generation), //nolint:gosec // counts rewinds
+		Sequence:   int64(after.Sequence),   //nolint:gosec // a stream's sequence fits
+		Lim:        int32(limit) + 1,        //nolint:gosec // at most maxPage
+	})
+	if err != nil {
+		return ledger.Page{}, fmt.Errorf("reading waiting rows: %w", err)
+	}
+	page := ledger.Page{More: len(payloads) > limit}
+	for _, payload := range payloads[:min(limit, len(payloads))] {
+		m, err := s.codec.unpackMutation(payload)
+		if err != nil {
+			return ledger.Page{}, err
+		}
+		page.Mutations = append(page.Mutations, m)
+	}
+	return page, nil
+}
+
+// maxPage bounds a page of rows.
+const maxPage = 100_000
+
+// NewestVersions reads the known versions of items: see ledger.Store.
+func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map[catalog.ItemKey]ledger.ItemVersion, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	type place struct {
+		lane               int32
+		item, localization string
+	}
+	var params query.NewestVersionsParams
+	wanted := make(map[place]catalog.ItemKey, len(keys))
+	for _, key := range keys {
+		id, err := s.knownLaneID(ctx, key.Lane)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		at := place{lane: id, item: clean(key.ItemID), localization: localizationText(key.Localization)}
+		wanted[at] = key
+		params.Lanes = append(params.Lanes, at.lane)
+		params.Items = append(params.Items, at.item)
+		params.Localizations = append(params.Localizations, at.localization)
+	}
+	versions := make(map[catalog.ItemKey]ledger.ItemVersion, len(wanted))
+	if len(wanted) == 0 {
+		return versions, nil
+	}
+	rows, err := s.query.NewestVersions(ctx, params)
+	if err != nil {
+		return nil, fmt.Errorf("reading versions: %w", err)
+	}
+	for _, row := range rows {
+		key := wanted[place{lane: row.Lane, item: row.ItemID, localization: row.Localization}]
+		versions[key] = ledger.ItemVersion{Key: key, Version: row.Version, MutationID: row.MutationID}
+	}
+	return versions, nil
+}
+
+// RecordedAtOrBefore finds the newest recorded message of a partition at or
+// before a sequence, as it was when it was recorded, so that the stream can be
+// searched for where it still is the one that was read. ok is false when nothing
+// is recorded there any more.
+func (s *Store) RecordedAtOrBefore(ctx context.Context, partition int, generation int64, sequence uint64) (_ ledger.Anchor, ok bool, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	of := int32(partition) //nolint:gosec // at most maxPartitions
+	// Every step goes back one generation.
+	for range generation + 1 {
+		row, err := s.query.NewestMutationAtOrBefore(ctx, query.NewestMutationAtOrBeforeParams{
+			Partition: of, Generation: int32(generation), Sequence: int64(sequence), //nolint:gosec // see above
+		})
+		if err == nil {
+			return anchor(generation, row.Sequence, row.PublishedNs, row.MessageID), true, nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return ledger.Anchor{}, false, fmt.Errorf("searching the recorded messages: %w", err)
+		}
+		before, err := s.query.RewindOf(ctx, query.RewindOfParams{Partition: of, Generation: generation})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ledger.Anchor{}, false, nil
+		}
+		if err != nil {
+			return ledger.Anchor{}, false, fmt.Errorf("searching the generations: %w", err)
+		}
+		generation, sequence = before.FromGeneration, min(sequence, uint64(before.Sequence)) //nolint:gosec // written from one
+	}
+	return ledger.Anchor{}, false, nil
+}

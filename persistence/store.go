@@ -1,0 +1,113 @@
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
+)
+
+// ErrPartitions is returned when the number of partitions is not the recorded one.
+var ErrPartitions = errors.New("the number of partitions was fixed at the first start")
+
+// Config is what a Store needs.
+type Config struct {
+	// Timeout bounds each call, the wait for a connection included. Defaults to
+	// 60 s.
+	Timeout time.Duration
+	// Logger gets what is odd but no error.
+	Logger *slog.Logger
+}
+
+// Store is the ledger on Postgres. It is safe for concurrent use; the fenced
+// calls of one partition come one at a time.
+type Store struct {
+	pool    *pgxpool.Pool
+	query   *query.Queries
+	timeout time.Duration
+	logger  *slog.Logger
+
+	lanes  laneCache
+	days   dayCache
+	codec  codec
+	mu     sync.Mutex
+	chains map[int]*chain // by partition
+}
+
+var _ ledger.Store = (*Store)(nil)
+
+// NewStore makes a store on a migrated database. The pool stays the caller's.
+func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
+	codec, err := newCodec()
+	if err != nil {
+		return nil, err
+	}
+	logger := config.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Store{
+		pool:    pool,
+		query:   query.New(pool),
+		timeout: cmp.Or(config.Timeout, time.Minute),
+		logger:  logger,
+		codec:   codec,
+		chains:  make(map[int]*chain),
+	}, nil
+}
+
+// Close frees what the store holds; the pool stays open.
+func (s *Store) Close() { s.codec.close() }
+
+func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.timeout)
+}
+
+// EnsurePartitions records the number of partitions at the first start and makes
+// their rows. Later another number is ErrPartitions: one account would have two
+// owners.
+func (s *Store) EnsurePartitions(ctx context.Context, partitions int) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	if partitions < 1 || partitions > maxPartitions {
+		return fmt.Errorf("%w: %d is not between 1 and %d", ErrPartitions, partitions, maxPartitions)
+	}
+	recorded, err := s.query.FixPartitions(ctx, int32(partitions))
+	if err != nil {
+		return fmt.Errorf("recording the number of partitions: %w", err)
+	}
+	if int(recorded) != partitions {
+		return fmt.Errorf("%w: it is %d, %d was asked for", ErrPartitions, recorded, partitions)
+	}
+	if err := s.query.AddLeases(ctx, recorded); err != nil {
+		return fmt.Errorf("making the lease rows: %w", err)
+	}
+	return nil
+}
+
+// maxPartitions bounds the partition count; a stream has 64 by default.
+const maxPartitions = 65536
+
+// Positions reads the position of every partition, for the trimmer and for
+// metrics. The index is the partition.
+func (s *Store) Positions(ctx context.Context) ([]ledger.Anchor, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	rows, err := s.query.Positions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the positions: %w", err)
+	}
+	anchors := make([]ledger.Anchor, len(rows))
+	for i, row := range rows {
+		anchors[i] = anchor(row.Generation, row.Sequence, row.MessageNs, row.MessageID)
+	}
+	return anchors, nil
+}
