@@ -39,19 +39,27 @@ func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
 	}
 	switch newer.Operation {
 	case Delete:
-		return newer, known(older.Operation)
+		return replaceBy(newer, known(older.Operation))
 	case Upsert:
 		if r.Semantics == PinterestSemantics {
-			return newer, known(older.Operation) && older.Operation != Delete
+			return replaceBy(newer, known(older.Operation) && older.Operation != Delete)
 		}
 		return mergeMetaUpsert(older, newer)
 	case Update:
 		return r.mergeUpdate(older, newer)
 	case DeleteDiscontinued:
-		return newer, older.Operation == DeleteDiscontinued
+		return replaceBy(newer, older.Operation == DeleteDiscontinued)
 	default:
 		return Change{}, false
 	}
+}
+
+// replaceBy is the newer change alone, where it may stand for both.
+func replaceBy(newer Change, ok bool) (Change, bool) {
+	if !ok {
+		return Change{}, false
+	}
+	return newer, true
 }
 
 func known(op Operation) bool { return op >= Create && op <= DeleteDiscontinued }
