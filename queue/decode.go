@@ -1,0 +1,284 @@
+package queue
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// Decode turns a stream message into a mutation. It is pure and never panics: a
+// message that breaks a rule of the contract gives an arrival with a Problem, and
+// a Mutation that holds what could be read of it.
+//
+// The body is the contract's object, or that object as a CloudEvents 1.0 event:
+// in structured mode (content type application/cloudevents+json, or a member
+// "specversion") or in binary mode (headers ce-…). A member that is null counts
+// as absent. Members that the contract does not name are ignored. A name that
+// stands twice in the object, or twice at the top of the attributes, is refused:
+// readers differ on which of the two counts.
+func Decode(delivery Delivery) catalog.Arrival {
+	var decoder Decoder
+	return decoder.Decode(delivery)
+}
+
+// Decoder decodes many messages faster than Decode does, because it remembers
+// the subjects it has seen. It is not safe for concurrent use.
+type Decoder struct {
+	subjects map[string]parsedSubject
+}
+
+type parsedSubject struct {
+	lane     catalog.Lane
+	producer string
+	problem  *catalog.Problem
+}
+
+// Decode is the function Decode.
+func (d *Decoder) Decode(delivery Delivery) (arrival catalog.Arrival) {
+	reading := reading{mutation: &catalog.Mutation{
+		PublishedAt: delivery.Time,
+		ReceivedAt:  delivery.ReceivedAt,
+		Position:    delivery.Position,
+		Message:     catalog.Message{Data: delivery.Data},
+	}}
+	defer func() {
+		if cause := recover(); cause != nil {
+			reading.problem = &catalog.Problem{Reason: catalog.InternalError, Text: "decoding the message failed: " + quoteShort(fmt.Sprint(cause))}
+			reading.identify()
+		}
+		arrival = catalog.Arrival{Mutation: reading.mutation, Problem: reading.problem}
+	}()
+	subject := d.subject(delivery.Subject)
+	reading.mutation.Lane = subject.lane
+	reading.mutation.Message.Subject = subject.producer
+	reading.report(subject.problem)
+	reading.readHeaders(delivery.Headers)
+	reading.readBody(delivery.Data)
+	reading.identify()
+	return arrival
+}
+
+// subject parses a subject, once for each that is remembered.
+func (d *Decoder) subject(subject string) parsedSubject {
+	const remembered = 4096
+	if known, ok := d.subjects[subject]; ok {
+		return known
+	}
+	lane, problem := parseSubject(subject)
+	parsed := parsedSubject{lane: lane, producer: producerSubject(subject), problem: problem}
+	if d.subjects == nil || len(d.subjects) >= remembered {
+		d.subjects = make(map[string]parsedSubject)
+	}
+	d.subjects[subject] = parsed
+	return parsed
+}
+
+// reading is the state of decoding one message.
+type reading struct {
+	mutation *catalog.Mutation
+	problem  *catalog.Problem // the first one found
+
+	headers headers
+	bodyID  string // from the body or the event
+}
+
+// report keeps the first problem; it is the one the producer is told of.
+func (r *reading) report(problem *catalog.Problem) {
+	if r.problem == nil {
+		r.problem = problem
+	}
+}
+
+// identify settles the mutation's id: the body's (or the event's), else the
+// message's, else its place in the stream.
+func (r *reading) identify() {
+	if r.mutation.ID = r.bodyID; r.mutation.ID != "" {
+		return
+	}
+	if id := r.headers.messageID; id != "" {
+		problem := checkID("Nats-Msg-Id", id)
+		if problem == nil {
+			r.mutation.ID = id
+			return
+		}
+		r.report(problem)
+	}
+	p := r.mutation.Position
+	r.mutation.ID = strconv.FormatInt(p.Generation, 10) + "-" + strconv.FormatUint(p.Sequence, 10)
+}
+
+// readBody checks the body as a whole, then reads its members.
+func (r *reading) readBody(data []byte) {
+	text, problem := checkBody(data)
+	if problem != nil {
+		r.report(problem)
+		return
+	}
+	members, problem := membersOf(text, "the body")
+	if problem != nil {
+		r.report(problem)
+		return
+	}
+	event, isEvent := r.event(members)
+	if !isEvent {
+		r.readEnvelope(members, "")
+		return
+	}
+	r.readEvent(event, members)
+}
+
+// checkBody makes sure that the body is one JSON object that is safe to walk.
+func checkBody(data []byte) (string, *catalog.Problem) {
+	if len(data) > MaxBody {
+		return "", tooLarge(len(data))
+	}
+	if !utf8.Valid(data) {
+		return "", &catalog.Problem{Reason: catalog.InvalidJSON, Text: "the body is not valid UTF-8"}
+	}
+	// The strings found below share the memory of data, which is never written to
+	// after the message was received.
+	text := unsafe.String(unsafe.SliceData(data), len(data)) //nolint:gosec // see above
+	if tooDeep(text) {
+		return "", &catalog.Problem{
+			Reason: catalog.InvalidJSON,
+			Text:   "the body has objects or arrays nested deeper than " + strconv.Itoa(MaxDepth),
+		}
+	}
+	if !gjson.Valid(text) {
+		return "", &catalog.Problem{Reason: catalog.InvalidJSON, Text: "the body is not valid JSON"}
+	}
+	return text, nil
+}
+
+// tooDeep protects the recursive validation: a megabyte of "[" would need
+// hundreds of megabytes of stack.
+func tooDeep(text string) bool {
+	if strings.Count(text, "{")+strings.Count(text, "[") <= MaxDepth {
+		return false
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// readEnvelope reads the contract's members. eventID, if not empty, is the id of
+// the event around the object and counts instead of the object's own.
+func (r *reading) readEnvelope(members members, eventID string) {
+	m := r.mutation
+	r.bodyID = eventID
+	if raw := members[memberID]; eventID == "" && present(raw) {
+		r.bodyID = r.text("id", raw, MaxID)
+	}
+	m.ItemID = r.required("item_id", members[memberItemID], MaxItemID)
+	r.readOperation(members[memberOperation])
+	r.readAttributes(members[memberAttributes])
+	r.readVersion(members[memberVersion])
+	r.readLocalization(members[memberLocalization])
+	if raw := members[memberOccurredAt]; present(raw) {
+		m.OccurredAt = r.time("occurred_at", raw)
+	}
+}
+
+func (r *reading) readOperation(raw string) {
+	name := r.required("operation", raw, MaxTokenLength)
+	if name == "" {
+		return
+	}
+	operation, ok := catalog.ParseOperation(name)
+	if !ok {
+		r.report(&catalog.Problem{
+			Reason: catalog.UnknownOperation, Field: "operation",
+			Text: "operation " + quoteShort(name) + " must be one of " + operationNames(),
+		})
+		return
+	}
+	r.mutation.Operation = operation
+}
+
+func operationNames() string {
+	operations := catalog.Operations()
+	names := make([]string, len(operations))
+	for i, operation := range operations {
+		names[i] = operation.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *reading) readAttributes(raw string) {
+	if !present(raw) {
+		if r.mutation.Operation.NeedsAttributes() {
+			r.report(missing("attributes", "attributes are required for "+r.mutation.Operation.String()))
+		}
+		return
+	}
+	if raw[0] != '{' {
+		r.report(wrongType("attributes", "a JSON object", raw))
+		return
+	}
+	hasNull, problem := checkAttributes(raw)
+	if problem != nil {
+		r.report(problem)
+		return
+	}
+	r.mutation.HasNull = hasNull
+	r.mutation.Attributes = unsafe.Slice(unsafe.StringData(raw), len(raw)) //nolint:gosec // a part of Message.Data again
+}
+
+func (r *reading) readVersion(raw string) {
+	if !present(raw) {
+		return
+	}
+	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
+		r.report(wrongType("version", "an integer", raw))
+		return
+	}
+	version, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil {
+		r.report(invalid("version", "version "+quoteShort(raw)+" must be an integer of at most 64 bits, without fraction or exponent"))
+		return
+	}
+	r.mutation.Version, r.mutation.HasVersion = version, true
+}
+
+func (r *reading) readLocalization(raw string) {
+	if !present(raw) {
+		return
+	}
+	if raw[0] != '{' {
+		r.report(wrongType("localization", "a JSON object", raw))
+		return
+	}
+	kind := r.required("localization.type", gjson.Get(raw, "type").Raw, MaxLocalizationValue)
+	value := r.required("localization.value", gjson.Get(raw, "value").Raw, MaxLocalizationValue)
+	switch kind {
+	case "LANGUAGE", "COUNTRY", "LANGUAGE_AND_COUNTRY":
+	case "":
+		return
+	default:
+		r.report(invalid("localization.type", "localization.type "+quoteShort(kind)+" must be LANGUAGE, COUNTRY or LANGUAGE_AND_COUNTRY"))
+		return
+	}
+	if value != "" {
+		r.mutation.Localization = catalog.Localization{Type: kind, Value: value}
+	}
+}

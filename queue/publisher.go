@@ -1,0 +1,239 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/tidwall/gjson"
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// MaxBatch is the most messages one atomic batch may have; the server's limit.
+const MaxBatch = 1000
+
+// Publication is a message to publish.
+type Publication struct {
+	// Subject is catalog.mutations.<account>.<catalog>.<catalog_type>.
+	Subject string
+	// ID becomes the Nats-Msg-Id header: a repeat within the stream's duplicate
+	// window is dropped. Defaults to the "id" of the body, else to a new UUID
+	// version 7.
+	ID string
+	// Headers are sent as they are, besides Nats-Msg-Id and the trace context.
+	Headers []catalog.Header
+	// Data is the body, at most MaxBody bytes.
+	Data []byte
+}
+
+// Outcome is what became of one publication.
+type Outcome uint8
+
+// The outcomes of publishing.
+const (
+	// Refused: not stored, or not known to be; Result.Err says why.
+	Refused Outcome = iota
+	// Stored: the stream acknowledged it.
+	Stored
+	// Duplicate: the stream has a message with this id already.
+	Duplicate
+)
+
+// Result is the outcome of one publication.
+type Result struct {
+	Outcome  Outcome
+	Sequence uint64 // of the stream; 0 when Refused
+	Err      error  // of a refused one; a *catalog.Problem when the input is to blame
+}
+
+// Summary counts results.
+type Summary struct {
+	Stored     int
+	Duplicates int
+	Refused    int
+}
+
+// Summarize counts results by outcome.
+func Summarize(results []Result) Summary {
+	var s Summary
+	for _, result := range results {
+		switch result.Outcome {
+		case Stored:
+			s.Stored++
+		case Duplicate:
+			s.Duplicates++
+		case Refused:
+			s.Refused++
+		}
+	}
+	return s
+}
+
+// PublisherOptions say how to publish. The zero value is the default.
+type PublisherOptions struct {
+	// Timeout bounds one attempt at a batch. Defaults to 10 s.
+	Timeout time.Duration
+	// Attempts is how often a batch is tried when the server does not answer or is
+	// busy. Repeating is safe: each message has its id. Defaults to 5.
+	Attempts int
+	// Propagator writes the trace context of Publish into the headers. Defaults to
+	// the W3C one.
+	Propagator propagation.TextMapPropagator
+}
+
+// Publisher publishes mutations in the order given. It is safe for concurrent
+// use; order is kept within one call of Publish.
+type Publisher struct {
+	js        jetstream.JetStream
+	options   PublisherOptions
+	noBatches atomic.Bool // the server cannot do atomic batches
+}
+
+// ErrStreamFull says that the stream is at its size limit and refuses messages
+// until what is recorded has been trimmed.
+var ErrStreamFull = errors.New("the stream is full")
+
+// NewPublisher makes a publisher on a JetStream client.
+func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
+	const (
+		defaultTimeout  = 10 * time.Second
+		defaultAttempts = 5
+	)
+	if options.Timeout <= 0 {
+		options.Timeout = defaultTimeout
+	}
+	if options.Attempts <= 0 {
+		options.Attempts = defaultAttempts
+	}
+	if options.Propagator == nil {
+		options.Propagator = propagation.TraceContext{}
+	}
+	return &Publisher{js: js, options: options}
+}
+
+// PublishMutations publishes mutations, in order. It publishes nothing when one
+// of them breaks the contract; the error then wraps its *catalog.Problem.
+func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation) ([]Result, error) {
+	publications := make([]Publication, len(mutations))
+	for i, mutation := range mutations {
+		publication, err := mutation.Publication()
+		if err != nil {
+			return nil, fmt.Errorf("mutation %d, item %s: %w", i, quoteShort(mutation.ItemID), err)
+		}
+		publications[i] = publication
+	}
+	return p.Publish(ctx, publications)
+}
+
+// Publish publishes in order and waits for the stream's acknowledgements. There
+// is one result for each publication, in the same order. What breaks the rules
+// for subject and size is refused alone. The error is that of the first call that
+// failed; then it and everything after it is refused, though the message whose
+// call failed may have been stored.
+func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]Result, error) {
+	results := make([]Result, len(publications))
+	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
+	trace := p.traceHeaders(ctx)
+	for i, publication := range publications {
+		if problem := checkPublication(publication); problem != nil {
+			results[i].Err = problem
+		} else {
+			id, err := publication.identify()
+			if err != nil {
+				return refuseRest(results, i, err)
+			}
+			publication.ID = id
+			batch = append(batch, outgoing{Publication: publication, trace: trace, result: &results[i]})
+		}
+		if len(batch) == MaxBatch || i == len(publications)-1 {
+			if err := p.publishBatch(ctx, batch); err != nil {
+				return refuseRest(results, i+1, err)
+			}
+			batch = batch[:0]
+		}
+	}
+	return results, nil
+}
+
+// outgoing is a publication on its way, with the place for its result.
+type outgoing struct {
+	Publication
+	trace  []catalog.Header
+	result *Result
+}
+
+// message makes a fresh message each time: the batch library writes into headers.
+func (o outgoing) message() *nats.Msg {
+	header := make(nats.Header, 2+len(o.Headers)+len(o.trace))
+	for _, h := range o.Headers {
+		header[h.Name] = append(header[h.Name], h.Value)
+	}
+	for _, h := range o.trace {
+		if header[h.Name] == nil {
+			header[h.Name] = []string{h.Value}
+		}
+	}
+	header[jetstream.MsgIDHeader] = []string{o.ID}
+	return &nats.Msg{Subject: o.Subject, Header: header, Data: o.Data}
+}
+
+func (o outgoing) stored(sequence uint64, duplicate bool) {
+	*o.result = Result{Outcome: Stored, Sequence: sequence}
+	if duplicate {
+		o.result.Outcome = Duplicate
+	}
+}
+
+func refuseRest(results []Result, from int, err error) ([]Result, error) {
+	for i := range results {
+		if results[i].Outcome == Refused && results[i].Err == nil {
+			results[i].Err = err
+		}
+	}
+	return results, fmt.Errorf("publishing stopped before message %d: %w", from, err)
+}
+
+func checkPublication(publication Publication) *catalog.Problem {
+	if _, problem := parseSubject(publication.Subject); problem != nil {
+		return problem
+	}
+	if len(publication.Data) > MaxBody {
+		return tooLarge(len(publication.Data))
+	}
+	return checkID("id", publication.ID)
+}
+
+// identify finds the id to publish under.
+func (p Publication) identify() (string, error) {
+	if p.ID != "" {
+		return p.ID, nil
+	}
+	if id := gjson.GetBytes(p.Data, "id"); id.Type == gjson.String && id.Str != "" && checkID("id", id.Str) == nil {
+		return id.Str, nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("making a message id: %w", err)
+	}
+	return id.String(), nil
+}
+
+// traceHeaders is the trace context of ctx as headers. Their names are lower
+// case as W3C writes them: HeaderCarrier would make "Traceparent" of them, which
+// other NATS clients, for whom names are case-sensitive, do not find.
+func (p *Publisher) traceHeaders(ctx context.Context) []catalog.Header {
+	carrier := propagation.MapCarrier{}
+	p.options.Propagator.Inject(ctx, carrier)
+	headers := make([]catalog.Header, 0, len(carrier))
+	for name, value := range carrier {
+		headers = append(headers, catalog.Header{Name: name, Value: value})
+	}
+	return headers
+}
