@@ -1,0 +1,45 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// ErrNotApplied is wrapped by the error of a mutation that the platform refuses.
+var ErrNotApplied = errors.New("the platform refuses the mutation")
+
+// Apply changes the state by one mutation at once, as the platform means it: no
+// encoding, no merging. It tells what the state must be in the end.
+func (c *core) Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked := change{id: m.ItemID, operation: m.Operation, attributes: string(m.Attributes)}
+	if m.Operation != catalog.Delete && m.HasNull {
+		asked.attributes, asked.mask = withoutNulls(asked.attributes)
+	}
+	if asked.attributes == "" {
+		asked.attributes = "{}"
+	}
+	if wrong := c.tableOf(tableKey{catalogKey, itemType}).apply(&asked); len(wrong) > 0 {
+		return fmt.Errorf("%w: %s of %q: %s", ErrNotApplied, m.Operation, m.ItemID, wrong[0].message)
+	}
+	return nil
+}
+
+// withoutNulls takes the null members out of an object and names them.
+func withoutNulls(attributes string) (rest string, nulls []string) {
+	kept := []byte{'{'}
+	gjson.Parse(attributes).ForEach(func(name, value gjson.Result) bool {
+		if value.Type == gjson.Null {
+			nulls = append(nulls, name.Str)
+		} else {
+			kept = appendRaw(kept, name.Raw, value.Raw)
+		}
+		return true
+	})
+	return string(append(kept, '}')), nulls
+}

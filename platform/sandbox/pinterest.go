@@ -1,0 +1,303 @@
+package sandbox
+
+import (
+	"encoding/hex"
+	"hash/maphash"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/wire"
+)
+
+// Pinterest simulates the catalogs items batch of Pinterest's API v5. It answers
+// under any base path, such as /v5.
+type Pinterest struct{ *core }
+
+// NewPinterest makes an empty Pinterest. Close it when done.
+func NewPinterest(options Options) *Pinterest {
+	return &Pinterest{newCore(options, func(itemType catalog.Type) meaning {
+		return pinterestMeaning(options, itemType)
+	})}
+}
+
+// PinterestCatalog names a catalog for Items and Apply. catalogID may be "".
+func PinterestCatalog(country, language, catalogID string) string {
+	return country + "/" + language + "/" + catalogID
+}
+
+// pinterestIDs are the id fields of the catalog types.
+var pinterestIDs = map[catalog.Type]string{
+	"RETAIL": "item_id", "HOTEL": "hotel_id", "CREATIVE_ASSETS": "creative_assets_id",
+}
+
+// pinterestRequired are the attributes without which an item is not published.
+// Source: OpenAPI 5.23.0, CatalogsFeedValidationErrors.
+var pinterestRequired = map[catalog.Type][]string{
+	"RETAIL": {"title", "description", "link", "image_link", "availability", "price"},
+}
+
+func pinterestMeaning(options Options, itemType catalog.Type) meaning {
+	rules := meaning{
+		upsertReplaces: true, existing: options.Existing,
+		missing: func(_, attribute string) issue {
+			return issue{attribute: attribute, code: codeMissing, message: strings.ToUpper(attribute[:1]) + attribute[1:] + " is missing from product metadata."}
+		},
+		absent:  func(string) issue { return issue{code: codeNoItem, message: "The item does not exist."} },
+		taken:   func(string) issue { return issue{code: codeExists, message: "The item exists already."} },
+		emptied: func(string) bool { return false },
+		keys:    []string{"item_id", "id"},
+	}
+	if !options.SkipValidation && !options.AllowIncomplete {
+		rules.required = pinterestRequired[itemType]
+	}
+	return rules
+}
+
+// Item error codes. Only 106 is documented; the others are this sandbox's own.
+const (
+	codeMissing = 106
+	codeNoItem  = 190
+	codeExists  = 191
+	codeInvalid = 192
+)
+
+// ServeHTTP implements http.Handler.
+func (p *Pinterest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	const batchPath = "/catalogs/items/batch"
+	_, rest, found := strings.Cut(r.URL.Path, batchPath)
+	handle := strings.TrimPrefix(rest, "/")
+	switch {
+	case r.Method == http.MethodGet && r.URL.Path == "/":
+		send(w, answer{status: http.StatusOK, body: p.state()})
+	case found && rest == "" && r.Method == http.MethodPost:
+		p.serve(w, r, pinterestFace{p.core}, &exchange{call: Submit})
+	case found && handle != "" && r.Method == http.MethodGet:
+		p.serve(w, r, pinterestFace{p.core}, &exchange{call: Poll, handle: handle})
+	case found:
+		send(w, pinterestError(http.StatusMethodNotAllowed, 5, "Method not allowed."))
+	default:
+		send(w, pinterestError(http.StatusNotFound, 0, "No such endpoint."))
+	}
+}
+
+// pinterestFace answers as Pinterest does.
+type pinterestFace struct{ *core }
+
+func pinterestError(status, code int, message string) answer {
+	text := strconv.AppendInt([]byte(`{"code":`), int64(code), 10)
+	text = wire.AppendString(append(text, `,"message":`...), message)
+	return answer{status: status, body: append(text, '}')}
+}
+
+func (f pinterestFace) unauthorized() answer {
+	return pinterestError(http.StatusUnauthorized, 2, "Authentication failed.")
+}
+
+const rateLimitText = "This request exceeded a rate limit. This can happen if the client exceeds one of the published " +
+	"rate limits or if multiple write operations are applied to an object within a short time window."
+
+func (f pinterestFace) limited(call CallKind, used usage) answer {
+	said := pinterestError(http.StatusTooManyRequests, 8, rateLimitText)
+	said.header = make(map[string]string)
+	f.told(said.header, call, used)
+	said.header["x-envoy-ratelimited"] = "true"
+	return said
+}
+
+// told writes "x-ratelimit-limit: 100, 100;w=1" and its fellows.
+func (f pinterestFace) told(header map[string]string, _ CallKind, used usage) {
+	if used.limit.Calls == 0 || header["x-ratelimit-limit"] != "" {
+		return
+	}
+	calls := strconv.Itoa(used.limit.Calls)
+	header["x-ratelimit-limit"] = calls + ", " + calls + ";w=" + seconds(used.limit.Window)
+	header["x-ratelimit-remaining"] = strconv.Itoa(max(used.remaining, 0))
+	header["x-ratelimit-reset"] = seconds(used.reset)
+}
+
+func (f pinterestFace) refusal(call CallKind, fault Fault, credentials string) (answer, bool) {
+	switch fault.Kind {
+	case RateLimited, AppRateLimited:
+		window := max(fault.Duration, time.Second)
+		return f.limited(call, usage{limit: RateLimit{Calls: 100, Window: window}, remaining: -1, reset: window}), true
+	case RateLimitedSilent:
+		return pinterestError(http.StatusTooManyRequests, 8, rateLimitText), true
+	case SpamBlocked:
+		return pinterestError(http.StatusTooManyRequests, 9, "Your account was blocked for spam."), true
+	case ServerError:
+		return pinterestError(http.StatusServiceUnavailable, 0, "Something went wrong on our end."), true
+	case TokenRevoked:
+		return f.unauthorized(), true
+	case Forbidden:
+		return pinterestError(http.StatusForbidden, 2625, "Sorry, you cannot perform this action as your account has been disapproved."), true
+	case EchoToken:
+		return pinterestError(http.StatusBadRequest, 1, "Invalid request with Authorization: "+credentials), true
+	case HTMLError:
+		return answer{status: http.StatusBadGateway, body: []byte(page), header: map[string]string{"Content-Type": "text/html"}}, true
+	case RefuseBatch:
+		return pinterestError(http.StatusBadRequest, 1, "Invalid request: the batch is not valid"), true
+	case TooLarge:
+		return pinterestError(http.StatusRequestEntityTooLarge, 0, "Request entity too large"), true
+	case LostHandle:
+		return noSuchBatch(), true
+	default:
+		return answer{}, false
+	}
+}
+
+func noSuchBatch() answer {
+	return pinterestError(http.StatusNotFound, 4331, "Sorry! We could not find your batch ID.")
+}
+
+func (f pinterestFace) work(request *exchange, fault Fault) answer {
+	if request.call == Poll {
+		return f.poll(request.handle, fault.Kind)
+	}
+	return f.submit(request.body, fault.Kind)
+}
+
+func (f pinterestFace) submit(body []byte, fault FaultKind) answer {
+	accepted, wrong := f.readPinterest(body)
+	if wrong != "" {
+		return pinterestError(http.StatusBadRequest, 1, "Invalid request: "+wrong)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	accepted.skipped = f.repeats(body)
+	accepted.handle = f.newHandle()
+	f.accept(accepted, len(body), fault)
+	return answer{status: http.StatusOK, body: f.appendBatch(nil, accepted, fault)}
+}
+
+// repeats reports whether the body was seen within SkipRepeats.
+func (c *core) repeats(body []byte) bool {
+	if c.options.SkipRepeats <= 0 {
+		return false
+	}
+	now := time.Now()
+	digest := maphash.Bytes(c.hash.seed, body)
+	before, seen := c.recent[digest]
+	c.recent[digest] = now
+	for old, when := range c.recent {
+		if now.Sub(when) > c.options.SkipRepeats {
+			delete(c.recent, old)
+		}
+	}
+	return seen && now.Sub(before) <= c.options.SkipRepeats
+}
+
+// newHandle is a batch id in Pinterest's documented form.
+func (c *core) newHandle() string {
+	var random [16]byte
+	for i := range random {
+		random[i] = byte(c.random.Uint32())
+	}
+	return "595953100599279259-" + hex.EncodeToString(random[:])
+}
+
+func (f pinterestFace) poll(handle string, fault FaultKind) answer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found := f.batches[handle]
+	if found == nil {
+		return noSuchBatch()
+	}
+	return answer{status: http.StatusOK, body: f.appendBatch(nil, found, fault)}
+}
+
+// timeForm is how Pinterest writes times: UTC without saying so.
+const timeForm = "2006-01-02T15:04:05"
+
+// appendBatch writes CatalogsItemsBatch. The caller holds the lock.
+func (f pinterestFace) appendBatch(dst []byte, b *batch, fault FaultKind) []byte {
+	status := "PROCESSING"
+	switch {
+	case fault == UnknownStatus:
+		status = "QUEUED_FOR_REVIEW"
+	case b.done && b.failed:
+		status = "FAILED"
+	case b.done:
+		status = "COMPLETED"
+	}
+	handle := b.handle
+	if fault == OtherBatch {
+		handle = "595953100599279259-00000000000000000000000000000000"
+	}
+	dst = wire.AppendString(append(dst, `{"catalog_type":`...), string(b.key.itemType))
+	dst = wire.AppendString(append(dst, `,"batch_id":`...), handle)
+	dst = append(dst, `,"created_time":`...)
+	if b.skipped {
+		dst = append(dst, `null`...)
+	} else {
+		dst = wire.AppendString(dst, b.created.UTC().Format(timeForm))
+	}
+	dst = append(dst, `,"completed_time":`...)
+	if b.done {
+		dst = wire.AppendString(dst, b.finished.UTC().Format(timeForm))
+	} else {
+		dst = append(dst, `null`...)
+	}
+	dst = wire.AppendString(append(dst, `,"status":`...), status)
+	dst = append(dst, `,"items":[`...)
+	if b.done {
+		dst = f.appendResults(dst, b, fault)
+	}
+	return append(dst, "]}"...)
+}
+
+func (f pinterestFace) appendResults(dst []byte, b *batch, fault FaultKind) []byte {
+	if fault == OmitAll {
+		return dst
+	}
+	for i := range b.results {
+		done := &b.results[i]
+		if done.omitted || (fault == OmitFirst && i == 0) {
+			continue
+		}
+		times := 1
+		if fault == DuplicateIDs && i == 0 {
+			times = 2
+		}
+		for range times {
+			dst = f.appendResult(dst, b, done, fault)
+		}
+	}
+	return dst
+}
+
+func (f pinterestFace) appendResult(dst []byte, b *batch, done *result, fault FaultKind) []byte {
+	if dst[len(dst)-1] != '[' {
+		dst = append(dst, ',')
+	}
+	id, status := done.id, "SUCCESS"
+	if fault == WrongIDs {
+		id = "other-" + id
+	}
+	if len(done.errors) > 0 || b.failed {
+		status = "FAILURE"
+	}
+	dst = append(append(append(dst, `{"`...), pinterestIDs[b.key.itemType]...), `":`...)
+	dst = wire.AppendString(dst, id)
+	dst = append(append(append(dst, `,"status":"`...), status...), `","errors":`...)
+	dst = appendEvents(dst, done.errors)
+	dst = appendEvents(append(dst, `,"warnings":`...), done.warnings)
+	return append(dst, '}')
+}
+
+// appendEvents writes a list of ItemValidationEvent.
+func appendEvents(dst []byte, issues []issue) []byte {
+	dst = append(dst, '[')
+	for i, event := range issues {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = wire.AppendString(append(dst, `{"attribute":`...), event.attribute)
+		dst = strconv.AppendInt(append(dst, `,"code":`...), int64(event.code), 10)
+		dst = wire.AppendString(append(dst, `,"message":`...), event.message)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
