@@ -144,15 +144,14 @@ func (i *Instruments) Polled(ctx context.Context, where Where, result string, to
 
 // Finished is what became of the records of one batch.
 type Finished struct {
-	Took        time.Duration // since the first POST
+	Took        time.Duration // since the first POST; 0 when not known
 	Succeeded   int
 	Failed      int
 	Unconfirmed int
 	Returned    int
-	// PublishedAt are the times at which the mutations that are final now were
-	// published; At is now.
-	PublishedAt []time.Time
-	At          time.Time
+	// Latencies are, for the mutations that are final now, the times since they were
+	// published.
+	Latencies []time.Duration
 }
 
 // Ended measures a batch that is final.
@@ -161,9 +160,11 @@ func (i *Instruments) Ended(ctx context.Context, where Where, f Finished) {
 		return
 	}
 	plain := where.attributes()
-	i.batchDuration.Record(ctx, f.Took.Seconds(), plain)
-	for _, published := range f.PublishedAt {
-		i.finalLatency.Record(ctx, f.At.Sub(published).Seconds(), plain)
+	if f.Took > 0 {
+		i.batchDuration.Record(ctx, f.Took.Seconds(), plain)
+	}
+	for _, latency := range f.Latencies {
+		i.finalLatency.Record(ctx, latency.Seconds(), plain)
 	}
 	for _, outcome := range [...]struct {
 		result  string

@@ -24,6 +24,12 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
+// MaxLinks is how many links a span keeps: as many as the largest batch has
+// records, and some that were merged. The SDK's own limit is 128.
+const MaxLinks = 8192
+
+const scopeName = "github.com/catalog-courier/catalog-courier"
+
 // Options say what to set up. Exporters follow the standard variables:
 // OTEL_TRACES_EXPORTER (none, otlp, console; default none),
 // OTEL_METRICS_EXPORTER (none, otlp; Prometheus is always served) and all
@@ -47,11 +53,11 @@ type Options struct {
 // nothing.
 type Telemetry struct {
 	Logger      *slog.Logger
-	Tracing     *Tracing
 	Instruments *Instruments
-	// Tracers and Meters are for libraries that trace and measure themselves.
+	// Tracers makes spans; it records none where no exporter is asked for.
 	Tracers trace.TracerProvider
-	Meters  metric.MeterProvider
+	// Meters is for libraries that measure themselves.
+	Meters metric.MeterProvider
 	// Registry holds what /metrics serves.
 	Registry *prometheus.Registry
 
@@ -108,7 +114,6 @@ func (t *Telemetry) startTraces(ctx context.Context, options Options, about *res
 		t.Tracers = provider
 		t.closers = append(t.closers, provider.Shutdown)
 	}
-	t.Tracing = NewTracing(t.Tracers)
 	return nil
 }
 

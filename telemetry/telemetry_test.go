@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -22,8 +24,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const traceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 func start(t *testing.T, options telemetry.Options) *telemetry.Telemetry {
 	t.Helper()
@@ -45,59 +45,23 @@ func variables(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-func TestBatchSpanLinksToWhereEachMutationWasPublished(t *testing.T) {
-	t.Parallel()
-	spans := tracetest.NewInMemoryExporter()
-	tel := start(t, telemetry.Options{SpanExporter: spans})
-	where := telemetry.Where{Account: "acme", Platform: "meta", Type: "FLIGHT"}
-	traced := &catalog.Mutation{ID: "m1", TraceParent: traceParent, TraceState: "a=b"}
-	untraced := &catalog.Mutation{ID: "m2"}
-	broken := &catalog.Mutation{ID: "m3", TraceParent: "00-zz"}
-	records := []catalog.Record{{Constituents: []*catalog.Mutation{traced, untraced}}, {Constituents: []*catalog.Mutation{broken}}}
-
-	ctx, receive := tel.Tracing.Receive(t.Context(), 7, []catalog.Arrival{{Mutation: traced}, {Mutation: untraced}})
-	receive.End(nil)
-	ctx, batch := tel.Tracing.Process(ctx, "batch-1", where, records)
-	_, post := tel.Tracing.Post(ctx, where, 2)
-	post.End(errors.New("HTTP 503"))
-	_, poll := tel.Tracing.Poll(ctx, where, "handle-1")
-	poll.End(nil)
-	batch.End(nil)
-
-	ended := map[string]tracetest.SpanStub{}
-	for _, span := range spans.GetSpans() {
-		ended[span.Name] = span
-	}
-	require.Len(t, ended, 4)
-	for _, name := range []string{"receive catalog.mutations", "process catalog.mutations"} {
-		links := ended[name].Links
-		require.Len(t, links, 1, name)
-		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", links[0].SpanContext.TraceID().String())
-		require.Equal(t, "a=b", links[0].SpanContext.TraceState().String())
-	}
-	process := ended["process catalog.mutations"]
-	require.Equal(t, process.SpanContext.SpanID(), ended["post meta"].Parent.SpanID())
-	require.Equal(t, process.SpanContext.SpanID(), ended["poll meta"].Parent.SpanID())
-	require.Equal(t, "HTTP 503", ended["post meta"].Status.Description)
-}
-
 func TestSpanOfTheLargestBatchKeepsAllItsLinks(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewInMemoryExporter()
 	tel := start(t, telemetry.Options{SpanExporter: spans})
-	records := make([]catalog.Record, 5000)
-	for i := range records {
-		records[i] = catalog.Record{Constituents: []*catalog.Mutation{{TraceParent: traceParent}}}
+	links := make([]trace.Link, 5000)
+	for i := range links {
+		links[i] = trace.Link{SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}})}
 	}
-	_, span := tel.Tracing.Process(t.Context(), "b", telemetry.Where{}, records)
-	span.End(nil)
+	_, span := tel.Tracers.Tracer("test").Start(t.Context(), "batch", trace.WithLinks(links...))
+	span.End()
 	require.Len(t, spans.GetSpans()[0].Links, 5000)
+	require.Zero(t, spans.GetSpans()[0].DroppedLinks)
 }
 
 func TestNilTellsNothing(t *testing.T) {
 	t.Parallel()
 	var instruments *telemetry.Instruments
-	var tracing *telemetry.Tracing
 	ctx := t.Context()
 	instruments.Received(ctx, 1, 1)
 	instruments.Recorded(ctx, 1, time.Second)
@@ -112,11 +76,6 @@ func TestNilTellsNothing(t *testing.T) {
 	stop, err := instruments.Observe(func() telemetry.Snapshot { return telemetry.Snapshot{} })
 	require.NoError(t, err)
 	require.NoError(t, stop())
-	_, span := tracing.Process(ctx, "b", telemetry.Where{}, nil)
-	span.End(nil)
-	_, span = tracing.Post(ctx, telemetry.Where{}, 1)
-	span.End(nil)
-	require.False(t, span.Context().IsValid())
 	var none *telemetry.Telemetry
 	require.NoError(t, none.Shutdown(ctx))
 }
@@ -131,7 +90,7 @@ func TestEveryMeasurementReachesPrometheus(t *testing.T) {
 	i.Cut(ctx, where, "age", 10, 12, 4000)
 	i.Posted(ctx, where, "ambiguous", time.Second)
 	i.Polled(ctx, where, "finished", time.Second)
-	i.Ended(ctx, where, telemetry.Finished{Took: time.Minute, Succeeded: 9, Failed: 1, At: time.Unix(100, 0), PublishedAt: []time.Time{time.Unix(98, 0)}})
+	i.Ended(ctx, where, telemetry.Finished{Took: time.Minute, Succeeded: 9, Failed: 1, Latencies: []time.Duration{2 * time.Second}})
 	i.Retried(ctx, where, "quota", 1)
 	i.DeadLettered(ctx, "acme", catalog.Refused, 1)
 	i.LeaseChanged(ctx, "acquired")
@@ -225,13 +184,13 @@ func TestLogLinesCarryTheTrace(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	tel := start(t, telemetry.Options{LogOutput: &out, SpanExporter: tracetest.NewInMemoryExporter()})
-	ctx, span := tel.Tracing.Post(t.Context(), telemetry.Where{Platform: "meta"}, 1)
+	ctx, span := tel.Tracers.Tracer("test").Start(t.Context(), "post")
 	tel.Logger.With("a", 1).InfoContext(ctx, "sent")
-	span.End(nil)
+	span.End()
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
-	require.Equal(t, span.Context().TraceID().String(), line["trace_id"])
-	require.Equal(t, span.Context().SpanID().String(), line["span_id"])
+	require.Equal(t, span.SpanContext().TraceID().String(), line["trace_id"])
+	require.Equal(t, span.SpanContext().SpanID().String(), line["span_id"])
 
 	out.Reset()
 	telemetry.NewLogger(&out, "text", slog.LevelWarn).Info("quiet")
@@ -243,14 +202,17 @@ func TestExportersFollowTheStandardVariables(t *testing.T) {
 	var out bytes.Buffer
 	console, err := telemetry.Start(t.Context(), telemetry.Options{LogOutput: &out, Lookup: variables("OTEL_TRACES_EXPORTER", "console")})
 	require.NoError(t, err)
-	_, span := console.Tracing.Post(t.Context(), telemetry.Where{Platform: "meta"}, 1)
-	span.End(errors.New("no"))
+	_, span := console.Tracers.Tracer("test").Start(t.Context(), "post")
+	span.SetStatus(codes.Error, "no")
+	span.End()
 	require.NoError(t, console.Shutdown(t.Context()))
-	require.Contains(t, out.String(), `"span":"post meta"`)
+	require.Contains(t, out.String(), `"span":"post"`)
 	require.Contains(t, out.String(), `"error":"no"`)
 
 	silent := start(t, telemetry.Options{Lookup: variables("OTEL_TRACES_EXPORTER", "console", "OTEL_SDK_DISABLED", "true")})
-	require.Nil(t, silent.Tracing)
+	_, span = silent.Tracers.Tracer("test").Start(t.Context(), "post")
+	require.False(t, span.IsRecording())
+	span.End()
 
 	for _, variable := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"} {
 		_, err := telemetry.Start(t.Context(), telemetry.Options{Lookup: variables(variable, "zipkin")})
@@ -269,8 +231,8 @@ func TestOTLPReachesACollector(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	tel, err := telemetry.Start(t.Context(), telemetry.Options{Lookup: variables("OTEL_TRACES_EXPORTER", "otlp", "OTEL_METRICS_EXPORTER", "otlp")})
 	require.NoError(t, err)
-	_, span := tel.Tracing.Post(t.Context(), telemetry.Where{}, 1)
-	span.End(nil)
+	_, span := tel.Tracers.Tracer("test").Start(t.Context(), "post")
+	span.End()
 	tel.Instruments.Received(t.Context(), 1, 1)
 	require.NoError(t, tel.Shutdown(t.Context()))
 	http.DefaultClient.CloseIdleConnections()
@@ -280,19 +242,4 @@ func TestOTLPReachesACollector(t *testing.T) {
 		seen[path] = true
 	}
 	require.Equal(t, map[string]bool{"/v1/traces": true, "/v1/metrics": true}, seen)
-}
-
-func BenchmarkProcessSpanOf1000(b *testing.B) {
-	tel, err := telemetry.Start(b.Context(), telemetry.Options{SpanExporter: tracetest.NewNoopExporter()})
-	require.NoError(b, err)
-	defer func() { _ = tel.Shutdown(context.Background()) }()
-	records := make([]catalog.Record, 1000)
-	for i := range records {
-		records[i] = catalog.Record{Constituents: []*catalog.Mutation{{ID: "m", TraceParent: traceParent}}}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		_, span := tel.Tracing.Process(b.Context(), "b", telemetry.Where{}, records)
-		span.End(nil)
-	}
 }
