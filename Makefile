@@ -1,0 +1,86 @@
+# Everything a developer runs. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+BIN     ?= bin
+DATA    ?= ../shared/data
+FUZZ    ?= 20s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Tools: from the PATH, else from go install into this folder.
+TOOLS         ?= $(shell $(GO) env GOPATH)/bin
+GOLANGCI_LINT ?= $(TOOLS)/golangci-lint
+SQLC          ?= $(TOOLS)/sqlc
+GOLANGCI_LINT_VERSION := v2.15.0
+SQLC_VERSION          := v1.31.1
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+.PHONY: build
+build: ## build worker and enqueue into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/worker ./cmd/enqueue
+	$(GO) build ./...
+
+.PHONY: test
+test: ## run all tests: real NATS and Postgres, started by the tests themselves
+	$(GO) test -shuffle=on -timeout 10m ./...
+
+.PHONY: race
+race: ## run all tests with the race detector, the long ones shortened
+	$(GO) test -race -short -shuffle=on -timeout 15m ./...
+
+.PHONY: lint
+lint: ## check formatting, vet and the linters of .golangci.yml
+	$(GOLANGCI_LINT) config verify
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: generate
+generate: ## write generated code, examples and reference tables anew
+	cd persistence && $(SQLC) generate
+	$(GO) run ./examples/generate
+	$(GO) test ./config -run TestReference -update
+
+.PHONY: generated
+generated: ## check that generated files are what their sources say
+	cd persistence && $(SQLC) diff
+	$(GO) run ./examples/generate -check
+	$(GO) test ./config -run TestReference
+
+.PHONY: demo
+demo: build ## start everything, publish examples/, wait for the end, compare
+	$(BIN)/worker demo
+
+.PHONY: real
+real: build ## run real data through, such as make real DATA=../shared/data
+	$(GO) -C bench run ./real -data $(abspath $(DATA))
+
+.PHONY: bench
+bench: ## measure mutations a second end to end, beside what its parts can do
+	$(GO) -C bench run .
+
+.PHONY: fuzz
+fuzz: ## run each fuzz test for FUZZ (20s)
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ) $$package; \
+		done; \
+	done
+
+.PHONY: tools
+tools: ## install the linter and sqlc where they are missing
+	@test -x $(GOLANGCI_LINT) || $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@test -x $(SQLC) || $(GO) install github.com/sqlc-dev/sqlc/cmd/sqlc@$(SQLC_VERSION)
+
+.PHONY: ci
+ci: ## everything that must pass before a change is merged
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)
