@@ -16,17 +16,16 @@ $$;
 CREATE FUNCTION courier.ensure_day(day date) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    suffix text := to_char(day, 'YYYYMMDD');
-    parent text;
+    suffix  text := to_char(day, 'YYYYMMDD');
+    parents text[] := ARRAY['mutation', 'batch', 'attempt', 'record_outcome'];
+    parent  text;
 BEGIN
-    IF to_regclass('courier.record_outcome_' || suffix) IS NOT NULL THEN
+    IF (SELECT bool_and(to_regclass('courier.' || p || '_' || suffix) IS NOT NULL) FROM unnest(parents) p) THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('courier.ensure_day'));
-    IF to_regclass('courier.record_outcome_' || suffix) IS NOT NULL THEN
-        RETURN;
-    END IF;
-    FOREACH parent IN ARRAY ARRAY['mutation', 'batch', 'attempt', 'record_outcome'] LOOP
+    FOREACH parent IN ARRAY parents LOOP
+        CONTINUE WHEN to_regclass('courier.' || parent || '_' || suffix) IS NOT NULL;
         EXECUTE format('CREATE TABLE courier.%I (LIKE courier.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
             parent || '_' || suffix, parent);
         IF parent = 'mutation' THEN

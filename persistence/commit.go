@@ -23,6 +23,9 @@ const (
 	codeOtherTransaction = "CC003"
 )
 
+// codeNoPartition is Postgres's check_violation, for a row that fits no partition.
+const codeNoPartition = "23514"
+
 // chain is the sequence of committed transactions of one lease. Each names its
 // predecessor, so that a copy of a transaction that a broken connection delivers
 // late can never be applied a second time.
@@ -115,6 +118,9 @@ func (s *Store) finish(c *chain, tx *ledger.Transaction, err error) error {
 	}
 	// A plain server error is an answer: nothing was written. Everything else, the
 	// end of the connection above all, is none.
+	if answered && problem.Code == codeNoPartition {
+		s.days.forget() // another process dropped a day; the next try makes it again
+	}
 	c.doubt = !answered || problem.Severity != "ERROR" || problem.Code == codeOtherTransaction
 	return fmt.Errorf("committing transaction %s: %w", tx.ID, err)
 }

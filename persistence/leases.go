@@ -13,12 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
-
-var _ = catalog.Lane{}
 
 // LeasesConfig says how a worker shares the partitions with others. All workers
 // should have the same times.
@@ -68,9 +65,8 @@ type Leases struct {
 	held     map[int]*Holding // until Release, lost ones too
 	released chan struct{}    // nudges Run after a release
 
-	seen  map[uuid.UUID]sighting // of other workers; Run's own
-	free  map[int]time.Time      // since when partitions were seen free; Run's own
-	taken time.Time              // end of the last successful heartbeat; Run's own
+	seen map[uuid.UUID]sighting // of all workers; Run's own
+	free map[int]time.Time      // since when partitions were seen free; Run's own
 }
 
 // sighting is when a worker's counter was last seen to move, by this worker's
@@ -250,10 +246,6 @@ func (l *Leases) confirm(v *view, start time.Time) {
 			h.lose()
 			continue
 		}
-		if !time.Now().Before(h.Deadline()) {
-			h.lose() // too late: it may have been written off already
-			continue
-		}
 		h.extend(deadline)
 		if row.WantedBy != nil {
 			h.askBack()
@@ -280,8 +272,8 @@ func (l *Leases) act(ctx context.Context, v *view, start time.Time) error {
 	d := spread(l.me, joining, partitions)
 	var errs []error
 	for _, row := range v.leases {
-		if is(row.Owner, l.me) && !l.holds(int(row.Partition)) {
-			errs = append(errs, l.take(ctx, row, counters, start))
+		if is(row.Owner, l.me) {
+			errs = append(errs, l.tidy(ctx, row, counters, start))
 		}
 	}
 	for _, partition := range d.take {
@@ -296,6 +288,25 @@ func (l *Leases) act(ctx context.Context, v *view, start time.Time) error {
 	}
 	errs = append(errs, l.forget(ctx, v, live))
 	return errors.Join(errs...)
+}
+
+// tidy looks at a partition that is this worker's by its row. Without a holding
+// it was handed over, or taken without an answer: take it. With one that was lost
+// for want of heartbeats the row is freed, so that another need not wait for the
+// release.
+func (l *Leases) tidy(ctx context.Context, row query.LeasesRow, counters map[uuid.UUID]int64, start time.Time) error {
+	l.mu.Lock()
+	h := l.held[int(row.Partition)]
+	l.mu.Unlock()
+	switch {
+	case h == nil:
+		return l.take(ctx, row, counters, start)
+	case h.isLost() && is(row.Token, h.Lease.Token):
+		_, err := l.query.FreeOwnLease(ctx, query.FreeOwnLeaseParams{Partition: row.Partition, Me: l.me, Token: h.Lease.Token})
+		return err
+	default:
+		return nil
+	}
 }
 
 func (l *Leases) holds(partition int) bool {
