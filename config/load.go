@@ -33,15 +33,27 @@ type Options struct {
 // means no file. The error is Problems when the content is wrong: all of it at
 // once.
 func Load(path string, options Options) (*Config, error) {
+	if path == "" {
+		return Parse("", nil, options)
+	}
+	content, err := readBounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, content, options)
+}
+
+// Parse is Load for a file that was read already; name is what problems call it.
+func Parse(name string, content []byte, options Options) (*Config, error) {
 	if options.Lookup == nil {
 		options.Lookup = func(string) (string, bool) { return "", false }
 	}
-	root, err := readTree(path)
+	root, err := readTree(name, content)
 	if err != nil {
 		return nil, err
 	}
 	l := &loader{
-		decoder:  decoder{file: path, lookup: options.Lookup, lines: map[string]int{}},
+		decoder:  decoder{file: name, lookup: options.Lookup, lines: map[string]int{}},
 		options:  options,
 		config:   infrastructureDefaults(),
 		catalogs: map[string]*Catalog{},
@@ -208,15 +220,8 @@ func readBounded(path string) (content []byte, err error) {
 	return content, nil
 }
 
-// readTree parses the file; nil when there is none or it is empty.
-func readTree(path string) (*yaml.Node, error) {
-	if path == "" {
-		return nil, nil
-	}
-	content, err := readBounded(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
+// readTree parses the file; nil when it is empty.
+func readTree(path string, content []byte) (*yaml.Node, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(content))
 	var root yaml.Node
 	switch err := documents.Decode(&root); {

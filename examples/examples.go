@@ -1,0 +1,18 @@
+// Package examples holds the demonstration's configuration and mutations, so that
+// worker dev and worker demo need no files.
+package examples
+
+import (
+	_ "embed" // for the files
+)
+
+// Config is the configuration for the simulated platforms.
+//
+//go:embed courier.yaml
+var Config []byte
+
+// Mutations are more than two hundred mutations, one JSON object per line, as
+// enqueue takes them. They are made by examples/generate.
+//
+//go:embed mutations.jsonl
+var Mutations []byte
