@@ -1,0 +1,77 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+// Connect connects to NATS as the settings say. The connection comes back by
+// itself for as long as it is not closed.
+func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*nats.Conn, error) {
+	options := []nats.Option{
+		nats.Name("catalog-courier"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500 * time.Millisecond),
+		nats.Timeout(5 * time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				logger.Warn("NATS is disconnected, trying again", slog.Any("error", err)) //nolint:sloglint // the callback has no context
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			logger.Info("NATS is connected again") //nolint:sloglint // the callback has no context
+		}),
+	}
+	if settings.CredsFile != "" {
+		options = append(options, nats.UserCredentials(settings.CredsFile))
+	}
+	if !settings.Token.IsZero() {
+		options = append(options, nats.Token(settings.Token.Reveal()))
+	}
+	if settings.TLS.CAFile != "" {
+		options = append(options, nats.RootCAs(settings.TLS.CAFile))
+	}
+	if settings.TLS.CertFile != "" {
+		options = append(options, nats.ClientCert(settings.TLS.CertFile, settings.TLS.KeyFile))
+	}
+	return nats.Connect(settings.URL.Reveal(), append(options, more...)...)
+}
+
+// StreamConfig is the stream that the settings describe.
+func StreamConfig(settings config.NATS) queue.StreamConfig {
+	return queue.StreamConfig{
+		Name: settings.Stream.Name, Partitions: settings.Partitions,
+		MaxBytes: settings.Stream.MaxBytes, Replicas: settings.Stream.Replicas,
+	}
+}
+
+// retryWithNotice repeats call with growing pauses until it works, ctx ends or the
+// error is permanent; notice hears of each failure.
+func retryWithNotice(ctx context.Context, call func(context.Context) error, notice backoff.Notify) error {
+	policy := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(200*time.Millisecond),
+		backoff.WithMaxInterval(10*time.Second),
+		backoff.WithMaxElapsedTime(0), // a worker waits for what it needs as long as it takes
+	)
+	return backoff.RetryNotify(func() error {
+		limited, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		return call(limited)
+	}, backoff.WithContext(policy, ctx), notice)
+}
+
+// permanentIf marks err as one that waiting does not cure if it is of that kind.
+func permanentIf(err, kind error) error {
+	if errors.Is(err, kind) {
+		return backoff.Permanent(err)
+	}
+	return err
+}

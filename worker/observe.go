@@ -1,0 +1,153 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/batcher"
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+)
+
+// observer turns what the engines tell into measurements.
+type observer struct {
+	ctx         context.Context //nolint:containedctx // the worker's life; measurements take a context and need nothing of it
+	config      *config.Config
+	instruments *telemetry.Instruments
+
+	mu         sync.Mutex
+	partitions map[int]partitionGauges
+	paused     map[string]string // account: why
+}
+
+type partitionGauges struct {
+	delivery.Gauges
+	pending uint64
+}
+
+var _ delivery.Observer = (*observer)(nil)
+
+func newObserver(ctx context.Context, c *config.Config, instruments *telemetry.Instruments) *observer {
+	return &observer{
+		ctx: ctx, config: c, instruments: instruments,
+		partitions: map[int]partitionGauges{}, paused: map[string]string{},
+	}
+}
+
+func (o *observer) where(lane catalog.Lane) telemetry.Where {
+	return telemetry.Where{
+		Account: lane.Account, Platform: string(o.config.Accounts[lane.Account].Platform), Type: lane.Type,
+	}
+}
+
+// Received counts messages read.
+func (o *observer) Received(partition, messages int, pending uint64) {
+	if messages > 0 {
+		o.instruments.Received(o.ctx, partition, messages)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	gauges := o.partitions[partition]
+	gauges.pending = pending
+	o.partitions[partition] = gauges
+}
+
+// Refused counts dead letters that were never sent.
+func (o *observer) Refused(lane catalog.Lane, reason catalog.Reason, mutations int) {
+	account := lane.Account
+	if _, known := o.config.Accounts[account]; !known {
+		account = "" // producers choose these names: they must not become labels
+	}
+	o.instruments.DeadLettered(o.ctx, account, reason, mutations)
+}
+
+// BatchCut measures a batch.
+func (o *observer) BatchCut(lane catalog.Lane, records, mutations, bytes, _ int, reason batcher.FlushReason) {
+	o.instruments.Cut(o.ctx, o.where(lane), reason.String(), records, mutations, bytes)
+}
+
+// Submitted measures a POST.
+func (o *observer) Submitted(lane catalog.Lane, result string, took time.Duration) {
+	o.instruments.Posted(o.ctx, o.where(lane), result, took)
+}
+
+// Polled measures a poll.
+func (o *observer) Polled(lane catalog.Lane, result string, took time.Duration) {
+	o.instruments.Polled(o.ctx, o.where(lane), result, took)
+}
+
+// Concluded measures the end of a batch.
+func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, latencies []time.Duration) {
+	where := o.where(lane)
+	o.instruments.Ended(o.ctx, where, telemetry.Finished{
+		Succeeded: outcomes["succeeded"], Failed: outcomes["failed"], Unconfirmed: outcomes["unconfirmed"],
+		Returned: outcomes["split"] + outcomes["parted"] + outcomes["retryable"], Latencies: latencies,
+	})
+	for _, reason := range []string{"split", "parted", "retryable", "halved"} {
+		if n := outcomes[reason]; n > 0 {
+			o.instruments.Retried(o.ctx, where, reason, n)
+		}
+	}
+	if n := outcomes["failed"]; n > 0 {
+		o.instruments.DeadLettered(o.ctx, lane.Account, catalog.Refused, n)
+	}
+	if n := outcomes["unconfirmed"]; n > 0 {
+		o.instruments.DeadLettered(o.ctx, lane.Account, catalog.Unconfirmed, n)
+	}
+}
+
+// Committed measures a fenced transaction.
+func (o *observer) Committed(_ int, took time.Duration, err error) {
+	if err == nil {
+		o.instruments.Recorded(o.ctx, 0, took)
+	}
+}
+
+// Gauges keeps an engine's state for the next collection.
+func (o *observer) Gauges(partition int, g delivery.Gauges) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	gauges := o.partitions[partition]
+	gauges.Gauges = g
+	o.partitions[partition] = gauges
+}
+
+// Paused keeps which accounts are paused.
+func (o *observer) Paused(account, reason string, paused bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if paused {
+		o.paused[account] = reason
+	} else {
+		delete(o.paused, account)
+	}
+}
+
+// released forgets a partition that is no longer owned.
+func (o *observer) released(partition int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.partitions, partition)
+}
+
+// snapshot is what the gauges show.
+func (o *observer) snapshot() telemetry.Snapshot {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var s telemetry.Snapshot
+	for partition, g := range o.partitions {
+		s.Partitions = append(s.Partitions, telemetry.PartitionState{Partition: partition, Lag: g.pending})
+		s.OpenGroups += g.Groups
+		s.WaitingItems += g.Waiting
+		s.WaitingBytes += int64(g.WaitingSize)
+	}
+	for account := range o.paused {
+		s.Accounts = append(s.Accounts, telemetry.AccountState{
+			Account: account, Platform: string(o.config.Accounts[account].Platform), Paused: true,
+		})
+	}
+	return s
+}

@@ -1,0 +1,143 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+// work works one partition until its lease is lost or asked back. What goes wrong with the partition alone, such as a stream that was put
+// back, makes it resume from what is recorded.
+func (w *worker) work(ctx context.Context, holding *persistence.Holding) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	log := w.log.With(slog.Int("partition", holding.Lease.Partition))
+	watched := make(chan struct{})
+	go func() { // ends when work returns: ctx is cancelled then, and work waits for it
+		defer close(watched)
+		select {
+		case <-holding.Lost():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() {
+		cancel()
+		<-watched
+		w.observer.released(holding.Lease.Partition)
+		w.release(ctx, holding)
+	}()
+
+	if holding.Lease.Partition == upkeepPartition {
+		upkeep := make(chan struct{})
+		go func() { // ends with ctx; the deferred call waits for it
+			defer close(upkeep)
+			w.keepUp(ctx)
+		}()
+		defer func() {
+			cancel()
+			<-upkeep
+		}()
+	}
+	pause := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
+		backoff.WithMaxElapsedTime(0), // bounded by the lease
+	)
+	for {
+		began := time.Now()
+		err := w.workOnce(ctx, holding)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return
+		case errors.Is(err, ledger.ErrLeaseLost):
+			log.WarnContext(ctx, "the partition has another owner")
+			holding.Forfeit()
+			return
+		case time.Since(began) > time.Minute:
+			pause.Reset()
+		}
+		wait := pause.NextBackOff()
+		log.ErrorContext(ctx, "the partition stopped and is resumed from what is recorded",
+			slog.Duration("wait", wait), slog.Any("error", err))
+		select {
+		case <-time.After(wait):
+		case <-holding.HandOver():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// releaseTimeout bounds the hand-over of one partition.
+const releaseTimeout = 5 * time.Second
+
+func (w *worker) release(ctx context.Context, holding *persistence.Holding) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := holding.Release(ctx); err != nil && !errors.Is(err, ledger.ErrLeaseLost) {
+		w.log.WarnContext(ctx, "a partition could not be handed over; it is taken over when the lease expires",
+			slog.Int("partition", holding.Lease.Partition), slog.Any("error", err))
+	}
+}
+
+// workOnce resumes the partition and delivers until drain, the end of the lease,
+// or trouble.
+func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) error {
+	resumption, reader, err := w.open(ctx, holding)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	transport := delivery.GuardedTransport(func() time.Time {
+		if !holding.MayWrite() {
+			return time.Time{}
+		}
+		return holding.Deadline()
+	})
+	defer transport.CloseIdleConnections()
+	accounts := &accounts{
+		config: w.config, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
+	}
+	engine := delivery.New(delivery.Config{
+		Lease: holding.Lease, Store: w.store, Source: reader, Accounts: accounts.find,
+		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
+		RecordWithin:        w.config.Worker.RecordWithin,
+		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
+		DrainTimeout:        w.config.Worker.DrainTimeout,
+	}, resumption)
+	return engine.Run(ctx, holding.HandOver())
+}
+
+// open reads what the last owner recorded and opens the stream behind it. A
+// stream that was put back to an older copy begins a new generation.
+func (w *worker) open(ctx context.Context, holding *persistence.Holding) (*ledger.Resumption, *queue.Reader, error) {
+	resumption, err := w.store.Resume(ctx, holding.Lease)
+	if err != nil {
+		return nil, nil, fmt.Errorf("resume: %w", err)
+	}
+	reader, err := w.read(ctx, holding.Lease, resumption)
+	if !errors.Is(err, queue.ErrRewound) {
+		return resumption, reader, err
+	}
+	w.log.ErrorContext(ctx, "the stream was put back to an older copy: a new generation begins after the newest recorded message that it still has",
+		slog.Int("partition", holding.Lease.Partition), slog.Uint64("position", resumption.Anchor.Position.Sequence))
+	if err := w.rewind(ctx, holding.Lease, resumption); err != nil {
+		return nil, nil, err
+	}
+	if resumption, err = w.store.Resume(ctx, holding.Lease); err != nil {
+		return nil, nil, fmt.Errorf("resume: %w", err)
+	}
+	reader, err = w.read(ctx, holding.Lease, resumption)
+	return resumption, reader, err
+}

@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (*queue.Reader, error) {
+	reader, err := queue.OpenReader(ctx, w.stream, queue.ReaderConfig{
+		Partition: lease.Partition, LeaseToken: lease.Token, From: r.Anchor, Skip: r.Recorded, Logger: w.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the reader: %w", err)
+	}
+	return reader, nil
+}
+
+// rewind moves the partition back to the newest recorded message that the stream
+// still has, in a new generation. What is recorded up to there stays recorded.
+func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) error {
+	newest := r.Anchor.Position.Sequence
+	for _, recorded := range r.Recorded {
+		newest = max(newest, recorded.Last)
+	}
+	generation := r.Anchor.Position.Generation
+	anchor, err := w.stream.FindAnchor(ctx, newest, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		return w.store.RecordedAtOrBefore(ctx, lease.Partition, generation, sequence)
+	})
+	if err != nil {
+		return fmt.Errorf("search the newest recorded message that the stream still has: %w", err)
+	}
+	// Everything above the old position and up to the anchor that was not recorded
+	// must still be read: the position goes back to the older of the two.
+	to, recorded := anchor, clip(r.Recorded, anchor.Position.Sequence)
+	if r.Anchor.Position.Sequence < anchor.Position.Sequence {
+		to = r.Anchor
+	}
+	_, err = w.store.Rewind(ctx, lease, to, recorded)
+	return err
+}
+
+// clip leaves of the ranges what lies at or below last.
+func clip(ranges []ledger.Range, last uint64) []ledger.Range {
+	var clipped []ledger.Range
+	for _, r := range ranges {
+		if r.First <= last {
+			clipped = append(clipped, ledger.Range{First: r.First, Last: min(r.Last, last)})
+		}
+	}
+	return clipped
+}

@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+)
+
+// Options are what a worker runs with.
+type Options struct {
+	// Config, as config.Load returns it. Required.
+	Config *config.Config
+	// Telemetry takes logs, spans and measurements; nil takes none.
+	Telemetry *telemetry.Telemetry
+	// Health, when not nil, learns when the worker is ready and when it drains.
+	Health *telemetry.Health
+	// Name is shown to people in the worker table; it need not be unique.
+	Name string
+	// NATSOptions are added to the connection, such as nats.InProcessServer.
+	NATSOptions []nats.Option
+}
+
+// worker is one running worker.
+type worker struct {
+	config   *config.Config
+	log      *slog.Logger
+	tracer   trace.Tracer
+	observer *observer
+	stream   *queue.Stream
+	pool     *pgxpool.Pool
+	store    *persistence.Store
+	leases   *persistence.Leases
+	scopes   *delivery.Scopes
+	budget   *delivery.Budget
+	health   *telemetry.Health
+}
+
+// Run works until ctx ends: then it stops reading, settles what is under way
+// within Worker.DrainTimeout, hands its partitions over and returns nil. Until
+// NATS and Postgres can be reached it waits, saying so. It returns an error when
+// it cannot work at all: settings that no account can be made of, a stream that
+// breaks the rules, another number of partitions than the recorded one.
+func Run(ctx context.Context, options Options) error {
+	if err := CheckAccounts(options.Config); err != nil {
+		return err
+	}
+	w := &worker{config: options.Config, log: slog.New(slog.DiscardHandler), health: options.Health}
+	w.tracer = noop.NewTracerProvider().Tracer("")
+	var instruments *telemetry.Instruments
+	if t := options.Telemetry; t != nil {
+		w.log, instruments = t.Logger, t.Instruments
+		w.tracer = t.Tracers.Tracer("github.com/catalog-courier/catalog-courier/delivery")
+	}
+	w.observer = newObserver(context.WithoutCancel(ctx), options.Config, instruments)
+	stopObserving, err := instruments.Observe(w.observer.snapshot)
+	if err != nil {
+		return fmt.Errorf("register gauges: %w", err)
+	}
+	defer func() { _ = stopObserving() }()
+
+	closeDatabase, err := w.openDatabase(ctx, options)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer closeDatabase()
+	closeStream, err := w.openStream(ctx, options)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer closeStream()
+	return w.run(ctx, options.Name)
+}
+
+// stopped turns the end of ctx during start-up into a clean stop.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// run works the partitions until ctx ends and everything has been handed over.
+func (w *worker) run(ctx context.Context, name string) error {
+	// What the engines stand on outlives ctx by the drain.
+	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	w.scopes = delivery.NewScopes(w.store, w.log)
+	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
+	w.leases = persistence.NewLeases(w.pool, persistence.LeasesConfig{
+		Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
+		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Logger: w.log,
+	})
+
+	var services, partitions sync.WaitGroup
+	defer services.Wait()
+	defer stop()
+	services.Go(func() { w.scopes.Run(base) })
+	leasesEnded := make(chan error, 1)
+	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
+
+	if w.health != nil {
+		w.health.Started()
+	}
+	w.log.InfoContext(ctx, "worker started", slog.String("name", name),
+		slog.Int("partitions", w.config.NATS.Partitions), slog.Int("accounts", len(w.config.Accounts)))
+	stopping := ctx.Done()
+	for {
+		select {
+		case holding := <-w.leases.Acquired():
+			partitions.Go(func() { w.work(base, holding) })
+		case <-stopping:
+			stopping = nil
+			w.log.InfoContext(ctx, "worker stops: it settles what is under way and hands its partitions over")
+			if w.health != nil {
+				w.health.Draining()
+			}
+		case err := <-leasesEnded:
+			// Every holding is released, or lost because it took too long.
+			partitions.Wait()
+			w.log.InfoContext(ctx, "worker stopped")
+			return err
+		}
+	}
+}
+
+// waitFor repeats connect until it works, ctx ends, or it fails for good.
+func (w *worker) waitFor(ctx context.Context, what string, connect func(context.Context) error) error {
+	return retryWithNotice(ctx, connect, func(err error, wait time.Duration) {
+		w.log.WarnContext(ctx, what+" cannot be used yet, trying again", //nolint:sloglint // one of two fixed texts
+			slog.Duration("wait", wait), slog.Any("error", err))
+	})
+}
+
+func (w *worker) openDatabase(ctx context.Context, options Options) (closeDatabase func(), err error) {
+	pool, err := persistence.Open(ctx, persistence.PoolConfig{
+		URL: options.Config.Database.URL.Reveal(), MaxConns: options.Config.Database.MaxConns,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.pool = pool
+	if w.store, err = persistence.NewStore(pool, persistence.Config{Logger: w.log}); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	closeDatabase = func() {
+		w.store.Close()
+		pool.Close()
+	}
+	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
+		if _, err := persistence.CheckSchema(ctx, options.Config.Database.URL.Reveal()); err != nil {
+			return err
+		}
+		if err := w.store.EnsurePartitions(ctx, options.Config.NATS.Partitions); err != nil {
+			return permanentIf(err, persistence.ErrPartitions)
+		}
+		return w.store.RegisterAccounts(ctx, registrations(options.Config))
+	})
+	if err != nil {
+		closeDatabase()
+		return nil, err
+	}
+	return closeDatabase, nil
+}
+
+func registrations(c *config.Config) []persistence.Account {
+	var accounts []persistence.Account
+	for _, name := range c.AccountNames() {
+		accounts = append(accounts, persistence.Account{Name: name, Platform: string(c.Accounts[name].Platform)})
+	}
+	return accounts
+}
+
+func (w *worker) openStream(ctx context.Context, options Options) (closeStream func(), err error) {
+	var conn *nats.Conn
+	err = w.waitFor(ctx, "NATS", func(ctx context.Context) error {
+		if conn == nil {
+			if conn, err = Connect(options.Config.NATS, w.log, options.NATSOptions...); err != nil {
+				return err
+			}
+		}
+		js, err := jetstream.New(conn)
+		if err != nil {
+			return err
+		}
+		w.stream, err = queue.Ensure(ctx, js, StreamConfig(options.Config.NATS))
+		return permanentIf(err, queue.ErrStreamMismatch)
+	})
+	if err != nil {
+		if conn != nil {
+			conn.Close()
+		}
+		return nil, err
+	}
+	return conn.Close, nil
+}
