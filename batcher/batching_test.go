@@ -247,7 +247,9 @@ func TestRefusedRecordGoesAgainAsItsParts(t *testing.T) {
 func TestMergedChangeFitsOneRecord(t *testing.T) {
 	t.Parallel()
 	lane := testLane(products, 1)
-	lane.OneRecord = func(change catalog.Change) bool { return !change.HasNull || !strings.Contains(string(change.Attributes), "unmaskable") }
+	lane.OneRecord = func(change catalog.Change) bool {
+		return !change.HasNull || !strings.Contains(string(change.Attributes), "unmaskable")
+	}
 	b := newBatcher(lane)
 	var p producer
 	add(t, b, start,

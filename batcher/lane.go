@@ -141,6 +141,13 @@ func (l *lane) items(visit func(*item)) {
 	}
 }
 
+// mayHold reports whether mutations older than the position may wait that are not
+// known by item.
+func (l *lane) mayHold(position catalog.Position) bool {
+	return l.spilled && (l.cursor.Compare(position) < 0 ||
+		len(l.buffer) > 0 && l.buffer[0].Position.Compare(position) < 0)
+}
+
 // stopped reports whether nothing of the lane may be cut.
 func (l *lane) stopped() bool { return l.paused || l.MaxItems == 0 }
 

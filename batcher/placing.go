@@ -129,7 +129,7 @@ func (b *Batcher) baseBusy(it *item) bool {
 	if base == nil {
 		return false
 	}
-	if base.spilled && base.cursor.Compare(it.head.constituents[0].Position) < 0 {
+	if base.mayHold(it.head.constituents[0].Position) {
 		return true
 	}
 	_, busy := base.plain[it.id]

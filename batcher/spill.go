@@ -68,8 +68,8 @@ func (b *Batcher) LoadCursor(key catalog.Lane) catalog.Position {
 }
 
 // Load takes a page of the lane's waiting rows, oldest first, that was read above
-// after. A page that was asked for before the lane was spilled again does not
-// start at the cursor and is ignored. Rows that are in memory already are skipped.
+// after. A page that does not start at the cursor is ignored: the lane was spilled
+// again since it was asked for, or older rows came to light. Rows that are in memory already are skipped.
 // With the last page (more is false) the buffered arrivals follow and the lane is
 // no longer spilled. It returns the mutations that no request can carry any more
 // (caps may have shrunk since they were stored); they were not taken.
@@ -97,7 +97,6 @@ func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog
 		}
 		b.insert(l, m, loaded)
 	}
-	b.forgetBuffered(l, l.cursor)
 	if !more {
 		b.unspill(l)
 	}
@@ -112,6 +111,10 @@ func (b *Batcher) unspill(l *lane) {
 	buffer := l.buffer
 	l.buffer, l.bufferTaken = nil, 0
 	for _, m := range buffer {
+		if it := l.find(m.ItemID, m.Localization); it != nil && it.knows(m.Position) {
+			b.charge(l, -1, -(len(m.Message.Data) + mutationCost))
+			continue
+		}
 		added := l.single(m)
 		b.charge(l, -1, -added.cost())
 		b.insert(l, m, added)
@@ -140,11 +143,17 @@ func (b *Batcher) Stored(ms []*catalog.Mutation) {
 
 // forgetBuffered forgets buffered arrivals that were given out to be stored, up to
 // the position. They are given out in order, so that one that is committed means
-// that all before it are.
+// that all before it are. After a take-over an arrival may be older than rows that
+// are loaded already (its predecessor had not come to record it): loading goes
+// back for it.
 func (b *Batcher) forgetBuffered(l *lane, upTo catalog.Position) {
 	gone := 0
 	for gone < l.bufferTaken && l.buffer[gone].Position.Compare(upTo) <= 0 {
-		b.charge(l, -1, -(len(l.buffer[gone].Message.Data) + mutationCost))
+		m := l.buffer[gone]
+		if m.Position.Compare(l.cursor) <= 0 {
+			l.cursor = catalog.Position{Generation: m.Position.Generation, Sequence: m.Position.Sequence - 1}
+		}
+		b.charge(l, -1, -(len(m.Message.Data) + mutationCost))
 		l.buffer[gone] = nil
 		gone++
 	}

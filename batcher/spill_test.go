@@ -183,8 +183,8 @@ func TestTakeUnstored(t *testing.T) {
 
 	require.Empty(t, b.TakeUnstored(at(1), 10), "what is in flight is no business of it")
 	require.Equal(t, []uint64{2}, positions(b.TakeUnstored(at(9), 1)))
-	require.Equal(t, []uint64{3}, positions(b.TakeUnstored(at(3), 10)), "the rest of the first item is newer")
-	require.Equal(t, []uint64{4, 5}, positions(b.TakeUnstored(at(9), 10)))
+	require.Equal(t, []uint64{3, 5}, positions(b.TakeUnstored(at(3), 10)), "the rest of the first item goes along")
+	require.Equal(t, []uint64{4}, positions(b.TakeUnstored(at(9), 10)))
 	require.Empty(t, b.TakeUnstored(at(9), 10))
 
 	add(t, b, at(5), p.update(products, "x", at(5))) // 6

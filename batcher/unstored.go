@@ -93,10 +93,9 @@ func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.M
 	before := nanos(receivedBefore)
 	for it := b.unstored.first; it != nil && it.unstoredSince < before && len(taken) < limit; it = b.unstored.first {
 		taken = it.appendUnstored(taken, limit-len(taken))
-		if it.unstored > 0 {
-			break // the limit is reached
+		if it.unstored == 0 {
+			b.unstored.remove(it)
 		}
-		b.unstored.remove(it)
 	}
 	return markStored(taken)
 }
@@ -129,8 +128,7 @@ func (it *item) appendUnstored(taken []*catalog.Mutation, limit int) []*catalog.
 	}
 	slices.Reverse(taken[start:])
 	if len(taken)-start > limit {
-		it.unstoredSince = nanos(taken[start+limit].ReceivedAt)
-		taken = taken[:start+limit]
+		taken = taken[:start+limit] // the item keeps its place: the rest goes first next time
 	}
 	it.unstored -= int32(len(taken) - start) //nolint:gosec // G115: at most it.unstored
 	return taken
