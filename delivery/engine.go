@@ -73,8 +73,6 @@ type Engine struct {
 
 	draining  bool
 	failure   error
-	lastIdle  time.Time
-	idling    bool
 	lastTake  time.Time
 	lastGauge time.Time
 	lastLook  time.Time // at the accounts' states
@@ -185,7 +183,6 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	e.expireStrays(now)
 	e.cut(ctx, now)
 	e.stepDue(now)
-	e.followIdle(now)
 	e.watchAccounts(now)
 	e.handOver()
 	e.gauges(now)
@@ -219,7 +216,8 @@ const (
 	// takeInterval is how often messages that were alone in memory for RecordWithin
 	// are looked for.
 	takeInterval = 200 * time.Millisecond
-	// idleFollow is how often an idle partition's position follows the stream.
+	// idleFollow is how long a partition must be idle for its position to follow
+	// the stream.
 	idleFollow = 10 * time.Second
 	// gaugeInterval is how often the observer is given the gauges.
 	gaugeInterval = time.Second
@@ -348,5 +346,4 @@ func (e *Engine) gauges(now time.Time) {
 		g.OpenSize += f.bytes
 	}
 	e.cfg.Observer.Gauges(e.cfg.Lease.Partition, g)
-	e.cfg.Observer.Received(e.cfg.Lease.Partition, 0, e.cfg.Source.Pending())
 }

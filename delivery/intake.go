@@ -17,34 +17,89 @@ type admission struct {
 	// versions are the newest known to the store of the items in the chunk that
 	// carry one.
 	versions map[catalog.ItemKey]ledger.ItemVersion
+	// idle, when not nil, is the stream's end, found when nothing of the partition
+	// was left to read. It comes behind everything that was read before.
+	idle *ledger.Anchor
+	// pending is the partition's lag when it was last asked for.
+	pending uint64
 }
 
 // intake reads the source and checks each arrival against its endpoint, until
 // ctx ends.
 func (e *Engine) intake(ctx context.Context) {
+	var pending uint64
+	var asked time.Time
 	for {
-		arrivals, err := e.cfg.Source.Next(ctx)
+		next, err := e.nextAdmission(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.report(e.callsCtx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
 			}
-			return
+			return // the messages are read again by the next owner
 		}
-		checked := admission{arrivals: arrivals}
-		for i := range arrivals {
-			if arrivals[i].Problem == nil {
-				arrivals[i].Problem = e.check(ctx, arrivals[i].Mutation)
+		if now := time.Now(); now.Sub(asked) > lagInterval {
+			if lag, err := e.lag(ctx); err == nil {
+				pending, asked = lag, now
 			}
 		}
-		if checked.versions, err = e.lookUpVersions(ctx, arrivals); err != nil {
-			return // ctx ended; the messages are read again by the next owner
-		}
+		next.pending = pending
 		select {
-		case e.arrivals <- checked:
+		case e.arrivals <- next:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// nextAdmission waits for arrivals, or finds the stream's end when none came for
+// a while.
+func (e *Engine) nextAdmission(ctx context.Context) (admission, error) {
+	var next admission
+	waiting, cancel := context.WithTimeout(ctx, idleFollow)
+	arrivals, err := e.cfg.Source.Next(waiting)
+	cancel()
+	switch {
+	case err == nil:
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+		next.idle = e.findIdle(ctx)
+		return next, nil
+	default:
+		return next, err
+	}
+	next.arrivals = arrivals
+	for i := range arrivals {
+		if arrivals[i].Problem == nil {
+			arrivals[i].Problem = e.check(ctx, arrivals[i].Mutation)
+		}
+	}
+	next.versions, err = e.lookUpVersions(ctx, arrivals)
+	return next, err
+}
+
+// findIdle asks the source whether everything up to the stream's end was read.
+// It is asked by the reading goroutine, between two reads: asked beside it, a
+// chunk that was read and not admitted yet would be overlooked and lost.
+func (e *Engine) findIdle(ctx context.Context) *ledger.Anchor {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	anchor, idle, err := e.cfg.Source.Idle(ctx)
+	if err != nil {
+		e.log.DebugContext(ctx, "the stream did not say whether the partition is idle", slog.Any("error", err))
+		return nil
+	}
+	if !idle {
+		return nil
+	}
+	return &anchor
+}
+
+// lagInterval is how often the source is asked for its lag.
+const lagInterval = 5 * time.Second
+
+func (e *Engine) lag(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, lagInterval)
+	defer cancel()
+	return e.cfg.Source.Pending(ctx)
 }
 
 // check validates a decoded mutation. A panic is that message's problem alone.
@@ -105,12 +160,10 @@ func (e *Engine) admit(a admission) {
 			e.add(m, now)
 		}
 	}
-	e.tellIntake(len(a.arrivals))
-}
-
-// tellIntake tells the observer and the budget about the chunk.
-func (e *Engine) tellIntake(messages int) {
-	e.cfg.Observer.Received(e.cfg.Lease.Partition, messages, e.cfg.Source.Pending())
+	if a.idle != nil && !e.draining && e.tracker.follow(*a.idle) {
+		e.next.tx.Anchor = a.idle
+	}
+	e.cfg.Observer.Received(e.cfg.Lease.Partition, len(a.arrivals), a.pending)
 	e.updateBudget()
 }
 
@@ -183,30 +236,6 @@ func (e *Engine) overtaken(m *catalog.Mutation) bool {
 	e.version[key] = knownVersion{version: m.Version, mutationID: m.ID, seen: time.Now()}
 	e.next.tx.Versions = append(e.next.tx.Versions, ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID})
 	return false
-}
-
-// followIdle moves the position of an idle partition along with the stream, so
-// that trimming does not wait for it.
-func (e *Engine) followIdle(now time.Time) {
-	if e.idling || e.draining || e.tracker.unrecorded() > 0 || now.Sub(e.lastIdle) < idleFollow {
-		return
-	}
-	e.lastIdle, e.idling = now, true
-	e.goDo(func(ctx context.Context) {
-		call, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
-		anchor, idle, err := e.cfg.Source.Idle(call)
-		e.report(ctx, func() {
-			e.idling = false
-			switch {
-			case errors.Is(err, context.Canceled):
-			case err != nil:
-				e.log.DebugContext(ctx, "the stream did not say whether the partition is idle", slog.Any("error", err))
-			case idle && len(e.arrivals) == 0 && e.tracker.follow(anchor):
-				e.next.tx.Anchor = &anchor
-			}
-		})
-	})
 }
 
 // stray is a lane that the configuration does not know.

@@ -15,10 +15,11 @@ type Source interface {
 	// order, each exactly once.
 	Next(ctx context.Context) ([]catalog.Arrival, error)
 	// Idle reports the anchor of the stream's last message when nothing of the
-	// partition up to it is left to read: everything was returned by Next.
+	// partition up to it is left to read: everything was returned by Next. It is
+	// called between two calls of Next.
 	Idle(ctx context.Context) (ledger.Anchor, bool, error)
 	// Pending is how many messages of the partition are still to be read.
-	Pending() uint64
+	Pending(ctx context.Context) (uint64, error)
 }
 
 // Observer is told what happens, batch by batch. Its methods are called from the
