@@ -34,7 +34,11 @@ func (e *endpoint) submit(ctx context.Context, body []byte, records []catalog.Re
 	if len(accepted.handles) == 0 {
 		return platform.Submission{}, notIngested(call, answer, found, len(records), told)
 	}
-	submission := platform.Submission{Handles: accepted.handles, Quotas: told}
+	submission := platform.Submission{Quotas: told}
+	refused := found.refusals(len(records))
+	for _, handle := range accepted.handles {
+		submission.Handles = append(submission.Handles, refused.mark(handle))
+	}
 	if len(found.named) > 0 {
 		submission.Verdicts = make([]platform.Verdict, len(records))
 		for i, verdict := range found.named {
@@ -108,6 +112,21 @@ func decodeAccepted(body []byte) (decoded accepted, why string) {
 type validation struct {
 	named      map[int]*platform.Verdict // Failed, or Unknown with warnings
 	firstError string
+	unnamed    bool // an error is about a record that is not to be recognised
+}
+
+// refusals are the records that were not taken.
+func (v validation) refusals(records int) refusals {
+	refused := refusals{unnamed: v.unnamed}
+	for i, verdict := range v.named {
+		if verdict.Outcome == platform.Failed {
+			refused.indexes = append(refused.indexes, i)
+		}
+	}
+	if refused.unnamed && records == 1 {
+		return refusals{indexes: []int{0}}
+	}
+	return refused
 }
 
 // validation reads the rows of validation_status: only those with a problem are
@@ -128,7 +147,11 @@ func (e *endpoint) validation(rows gjson.Result, records []catalog.Record, redac
 			id = row.Get("id")
 		}
 		i, ok := index.find(id)
-		if !ok || len(wrong)+len(warned) == 0 {
+		if !ok {
+			found.unnamed = found.unnamed || len(wrong) > 0
+			return true
+		}
+		if len(wrong)+len(warned) == 0 {
 			return true
 		}
 		verdict := verdictOf(found.named, i)

@@ -1,0 +1,212 @@
+// Package platformtest is the one conformance suite that every platform client
+// passes, through real HTTP against a simulated platform with state.
+package platformtest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+)
+
+// Suite says what the suite must know of one catalog type of one platform.
+type Suite struct {
+	Type catalog.Type
+	// New makes the client, Sandbox the platform that it talks to.
+	New     func(platform.Settings) (platform.Account, error)
+	Sandbox func(sandbox.Options) Sandbox
+	// Catalog are the settings of the catalog, CatalogKey its name in the sandbox.
+	Catalog    platform.CatalogSettings
+	CatalogKey string
+
+	// ItemID makes distinct item ids. Complete are the attributes of a whole item,
+	// without its key.
+	ItemID   func(i int) string
+	Complete string
+	// Update is a change that UPDATE can carry; Bad a complete item that the platform
+	// takes and then refuses.
+	Update string
+	Bad    string
+	// Clearable is an optional attribute with a value; Unclearable one that UPDATE
+	// cannot clear; NotUpdatable one with a value that UPDATE cannot carry ("" none).
+	Clearable    string
+	ClearValue   string
+	Unclearable  string
+	NotUpdatable string
+	// Beside is an attribute with a value that cannot travel in the same record as a
+	// null ("" when all can).
+	Beside string
+	// Key is an attribute that repeats (a part of) the key, with the value that item 0
+	// has.
+	Key      string
+	KeyValue string
+	// NamesItems reports that the platform's answer names every item, also those that
+	// succeeded.
+	NamesItems bool
+}
+
+// Sandbox is a simulated platform.
+type Sandbox interface {
+	http.Handler
+	InjectNext(call sandbox.CallKind, fault sandbox.Fault)
+	RevokeTokens(revoked bool)
+	Items(catalogKey string, itemType catalog.Type) map[string]string
+	Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error
+	Counters() sandbox.Counters
+	Settle()
+	Close()
+}
+
+// canary is an access token that must never be seen outside the request header.
+const canary = "canary-Zk7pQ4-secret-0123456789"
+
+// Run runs the whole suite.
+func Run(t *testing.T, suite Suite) {
+	t.Helper()
+	t.Run("operations", suite.operations)
+	t.Run("delete then recreate", suite.deleteThenRecreate)
+	t.Run("clearing", suite.clearing)
+	t.Run("splitting", suite.splitting)
+	t.Run("keys", suite.keys)
+	t.Run("validation", suite.validation)
+	t.Run("verdicts", suite.verdicts)
+	t.Run("lying answers", suite.lyingAnswers)
+	t.Run("batch failures", suite.batchFailures)
+	t.Run("failure scopes", suite.failureScopes)
+	t.Run("ambiguity", suite.ambiguity)
+	t.Run("quotas", suite.quotas)
+	t.Run("encoding", suite.encoding)
+	t.Run("unknown places", suite.unknownPlaces)
+}
+
+// bench is one client connected to one simulated platform.
+type bench struct {
+	suite    Suite
+	sandbox  Sandbox
+	account  platform.Account
+	endpoint platform.Endpoint
+}
+
+func (s Suite) open(t *testing.T, options sandbox.Options) *bench {
+	t.Helper()
+	options.Tokens = append(options.Tokens, canary)
+	// Far away: batches are applied when a test settles them.
+	options.Delay = max(options.Delay, time.Hour)
+	simulated := s.Sandbox(options)
+	server := httptest.NewServer(simulated)
+	t.Cleanup(func() {
+		simulated.Close()
+		server.Close()
+	})
+	account, err := s.New(s.settings(server.URL+"/v5", server.Client()))
+	require.NoError(t, err)
+	endpoint, problem := account.Endpoint("main", s.Type)
+	require.Nil(t, problem)
+	return &bench{suite: s, sandbox: simulated, account: account, endpoint: endpoint}
+}
+
+func (s Suite) settings(address string, client *http.Client) platform.Settings {
+	return platform.Settings{
+		Name: "acme", BaseURL: address, HTTP: client, Timeout: 5 * time.Second,
+		Token:    func(context.Context) (string, error) { return canary, nil },
+		Catalogs: map[string]platform.CatalogSettings{"main": s.Catalog},
+	}
+}
+
+// lane is where the suite's items live.
+func (s Suite) lane() catalog.Lane {
+	return catalog.Lane{Account: "acme", Catalog: "main", Type: s.Type}
+}
+
+// record is one change of item i.
+func (s Suite) record(i int, operation catalog.Operation, attributes string) catalog.Record {
+	return s.recordOf(s.mutation(i, operation, attributes))
+}
+
+func (s Suite) recordOf(m *catalog.Mutation) catalog.Record {
+	return catalog.Record{Key: m.Key(), Change: m.Change(), Constituents: []*catalog.Mutation{m}}
+}
+
+func (s Suite) mutation(i int, operation catalog.Operation, attributes string) *catalog.Mutation {
+	m := &catalog.Mutation{ID: "m", Lane: s.lane(), ItemID: s.ItemID(i), Operation: operation}
+	if attributes != "" {
+		m.Attributes = []byte(attributes)
+		m.HasNull = hasNull(attributes)
+	}
+	return m
+}
+
+// submit encodes and posts the records, which must share a group.
+func (b *bench) submit(t *testing.T, records ...catalog.Record) (platform.Submission, error) {
+	t.Helper()
+	group := b.endpoint.Group(records[0].Change.Operation)
+	body, err := b.endpoint.Encode(nil, group, records, 0)
+	require.NoError(t, err)
+	b.checkSize(t, body, records)
+	return b.endpoint.Submit(t.Context(), body, group, records)
+}
+
+// checkSize holds a body to what the endpoint promised of its size.
+func (b *bench) checkSize(t *testing.T, body []byte, records []catalog.Record) {
+	t.Helper()
+	bound := b.endpoint.Overhead()
+	for _, record := range records {
+		bound += b.endpoint.RecordSize(record.Key, record.Change)
+	}
+	require.LessOrEqual(t, len(body), bound)
+}
+
+// deliver posts the records, lets the platform work and reads the report.
+func (b *bench) deliver(t *testing.T, records ...catalog.Record) platform.Report {
+	t.Helper()
+	submission, err := b.submit(t, records...)
+	require.NoError(t, err)
+	require.NotEmpty(t, submission.Handles)
+	report, err := b.poll(t, submission.Handles[0], records)
+	require.NoError(t, err)
+	require.Equal(t, platform.Pending, report.Progress)
+	b.sandbox.Settle()
+	report, err = b.poll(t, submission.Handles[0], records)
+	require.NoError(t, err)
+	require.Equal(t, platform.Finished, report.Progress)
+	require.Len(t, report.Verdicts, len(records))
+	return report
+}
+
+func (b *bench) poll(t *testing.T, handle string, records []catalog.Record) (platform.Report, error) {
+	t.Helper()
+	group := b.endpoint.Group(records[0].Change.Operation)
+	return b.endpoint.Poll(t.Context(), handle, group, records)
+}
+
+// succeed delivers the records and wants all of them to succeed.
+func (b *bench) succeed(t *testing.T, records ...catalog.Record) {
+	t.Helper()
+	for i, verdict := range b.deliver(t, records...).Verdicts {
+		require.Equal(t, platform.Succeeded, verdict.Outcome, "record %d: %v", i, verdict.Errors)
+		require.Empty(t, verdict.Errors)
+	}
+}
+
+// items is the platform's state.
+func (b *bench) items() map[string]string {
+	return b.sandbox.Items(b.suite.CatalogKey, b.suite.Type)
+}
+
+// expect is the state after applying mutations one at a time to a fresh platform.
+func (b *bench) expect(t *testing.T, mutations ...*catalog.Mutation) map[string]string {
+	t.Helper()
+	fresh := b.suite.Sandbox(sandbox.Options{})
+	t.Cleanup(fresh.Close)
+	for _, m := range mutations {
+		require.NoError(t, fresh.Apply(b.suite.CatalogKey, b.suite.Type, m))
+	}
+	return fresh.Items(b.suite.CatalogKey, b.suite.Type)
+}
