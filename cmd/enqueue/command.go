@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/worker"
+)
+
+// publisher is the part of queue.Publisher that is used.
+type publisher interface {
+	Publish(ctx context.Context, publications []queue.Publication) ([]queue.Result, error)
+}
+
+// connector opens the publisher; tests bring their own.
+type connector func(ctx context.Context, settings config.NATS) (p publisher, closeAll func(), err error)
+
+func connect(ctx context.Context, settings config.NATS) (publisher, func(), error) {
+	conn, err := worker.Connect(settings, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", settings.URL.Address(), err)
+	}
+	js, err := jetstream.New(conn)
+	if err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
+	}
+	if _, err := js.Stream(ctx, settings.Stream.Name); err != nil {
+		conn.Close()
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, nil, fmt.Errorf("there is no stream %s yet: the first worker run (or worker dev) makes it", settings.Stream.Name)
+		}
+		return nil, nil, fmt.Errorf("looking for stream %s: %w", settings.Stream.Name, err)
+	}
+	return queue.NewPublisher(js, queue.PublisherOptions{}), conn.Close, nil
+}
+
+const longHelp = `Publishes catalog mutations to the stream, one JSON object per line, from files
+or from standard input.
+
+A line is a message: {"item_id":"SKU-1","operation":"UPSERT","attributes":{…}}.
+It may say "account", "catalog" and "type" itself; the flags are for lines that
+do not. A line with an "id" may be published again: within two minutes the
+stream drops the repeat, later it is a second mutation.
+
+A line that breaks the contract of the message is refused and named in the
+summary; it never holds up the others. The exit code is 1 when a line was
+refused or publishing failed, 2 when the command was called wrongly.`
+
+type arguments struct {
+	configPath string
+	natsURL    string
+	lane       catalog.Lane
+	laneType   string
+	output     string
+	quiet      bool
+}
+
+func newCommand(streams cli.Streams, open connector) *cobra.Command {
+	var given arguments
+	command := &cobra.Command{
+		Use:     "enqueue [file ...]",
+		Short:   "publish catalog mutations, one JSON object per line",
+		Long:    longHelp,
+		Version: version,
+		Example: `  enqueue mutations.jsonl
+  zcat items.jsonl.gz | enqueue --account acme-meta --catalog products --type PRODUCT_ITEM
+  enqueue --output json mutations.jsonl | jq .refused`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, files []string) error {
+			return run(c.Context(), streams, open, given, files)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&given.lane.Account, "account", "", "account of lines that do not say")
+	flags.StringVar(&given.lane.Catalog, "catalog", "", "catalog of lines that do not say")
+	flags.StringVar(&given.laneType, "type", "", "catalog type of lines that do not say, such as RETAIL")
+	flags.StringVar(&given.configPath, "config", "", "configuration file, for the settings of NATS")
+	flags.StringVar(&given.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
+	flags.StringVar(&given.output, "output", "table", "how to print the summary: table or json")
+	flags.BoolVar(&given.quiet, "quiet", false, "show no progress")
+	return command
+}
+
+func run(ctx context.Context, streams cli.Streams, open connector, given arguments, files []string) error {
+	output, err := cli.ParseOutput(given.output)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 && cli.TerminalReader(streams.In) {
+		return cli.UsageErrorf("name a file, or pipe lines into standard input")
+	}
+	given.lane.Type = catalog.Type(given.laneType)
+	settings, err := loadNATS(streams, given)
+	if err != nil {
+		return err
+	}
+	target, closeAll, err := open(ctx, settings)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+
+	report := &summary{}
+	shown := startProgress(streams, given.quiet || output.JSON(), totalSize(files))
+	feed := &feeder{publisher: target, report: report, shown: shown}
+	err = publishAll(ctx, streams, feed, given.lane, files)
+	shown.stop()
+	if printErr := report.print(streams, output); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	switch {
+	case err != nil:
+		return err
+	case report.Refused > 0:
+		return cli.ErrReported()
+	default:
+		return nil
+	}
+}
+
+func loadNATS(streams cli.Streams, given arguments) (config.NATS, error) {
+	options := config.Options{Lookup: streams.Lookup, WithoutAccounts: true}
+	if given.natsURL != "" {
+		options.Flags = map[string]string{"nats.url": given.natsURL}
+	}
+	loaded, err := config.Load(given.configPath, options)
+	if err != nil {
+		return config.NATS{}, err
+	}
+	return loaded.NATS, nil
+}
+
+func publishAll(ctx context.Context, streams cli.Streams, feed *feeder, lane catalog.Lane, files []string) error {
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	for _, name := range files {
+		if err := publishFile(ctx, streams, feed, lane, name); err != nil {
+			return err
+		}
+	}
+	return feed.flush(ctx)
+}
+
+func publishFile(ctx context.Context, streams cli.Streams, feed *feeder, lane catalog.Lane, name string) (err error) {
+	if name == "-" {
+		return feed.consume(ctx, newLineReader("standard input", streams.In, lane))
+	}
+	file, err := os.Open(name) //nolint:gosec // the user names the file
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return feed.consume(ctx, newLineReader(name, file, lane))
+}
+
+// totalSize is how many bytes there are to read; 0 when nobody can tell.
+func totalSize(files []string) int64 {
+	var total int64
+	for _, name := range files {
+		about, err := os.Stat(name)
+		if err != nil || !about.Mode().IsRegular() {
+			return 0
+		}
+		total += about.Size()
+	}
+	return total
+}

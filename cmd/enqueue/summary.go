@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+)
+
+// maxRefusals bounds how many refused lines are named; all are counted.
+const maxRefusals = 1000
+
+// summary is what became of the lines.
+type summary struct {
+	Published int       `json:"published"`
+	Duplicate int       `json:"duplicate"`
+	Refused   int       `json:"refused"`
+	Unknown   int       `json:"unknown,omitempty"` // sent without an answer
+	Refusals  []refusal `json:"refusals"`          // the first 1000
+}
+
+type refusal struct {
+	Source string `json:"source"`
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+}
+
+func (s *summary) refuse(at place, reason string) {
+	s.Refused++
+	if len(s.Refusals) < maxRefusals {
+		s.Refusals = append(s.Refusals, refusal{Source: at.source, Line: at.number, Reason: reason})
+	}
+}
+
+func (s *summary) print(streams cli.Streams, output cli.Output) error {
+	if output.JSON() {
+		if s.Refusals == nil {
+			s.Refusals = []refusal{}
+		}
+		return cli.PrintJSON(streams.Out, s)
+	}
+	for _, r := range s.Refusals {
+		if _, err := fmt.Fprintf(streams.Err, "%s:%d: refused: %s\n", r.Source, r.Line, r.Reason); err != nil {
+			return err
+		}
+	}
+	if s.Refused > len(s.Refusals) {
+		if _, err := fmt.Fprintf(streams.Err, "and %d more refused lines\n", s.Refused-len(s.Refusals)); err != nil {
+			return err
+		}
+	}
+	rows := [][]any{{"published", s.Published}, {"duplicate", s.Duplicate}, {"refused", s.Refused}}
+	if s.Unknown > 0 {
+		rows = append(rows, []any{"not known", s.Unknown})
+	}
+	cli.Table(streams.Out, []string{"lines", "count"}, rows)
+	return nil
+}

@@ -1,0 +1,133 @@
+// Package cli is what the commands share: the streams they talk to, their exit
+// codes and their tables.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	Done   = 0
+	Failed = 1
+	Usage  = 2
+)
+
+// Streams are what a command reads and writes, so that tests can stand in.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+	// Lookup reads an environment variable.
+	Lookup func(name string) (string, bool)
+}
+
+// Standard are the process's own streams.
+func Standard() Streams {
+	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv}
+}
+
+// Terminal reports whether people watch the writer: progress is shown to them
+// only.
+func Terminal(w io.Writer) bool {
+	file, isFile := w.(*os.File)
+	return isFile && isatty.IsTerminal(file.Fd())
+}
+
+// TerminalReader reports whether people type into the reader.
+func TerminalReader(r io.Reader) bool {
+	file, isFile := r.(*os.File)
+	return isFile && isatty.IsTerminal(file.Fd())
+}
+
+// Colour reports whether colours are welcome (https://no-color.org).
+func (s Streams) Colour() bool {
+	if value, found := s.Lookup("NO_COLOR"); found && value != "" {
+		return false
+	}
+	return Terminal(s.Out)
+}
+
+// usageError is a wrong way of calling a command: exit code 2.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// UsageErrorf says that the command was called wrongly.
+func UsageErrorf(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// errSilent fails a command that has already said what is wrong.
+var errSilent = errors.New("failed")
+
+// ErrReported makes a command exit with 1 without another word.
+func ErrReported() error { return errSilent }
+
+// Run executes the command and returns its exit code. The first SIGINT or SIGTERM
+// cancels the command's context; the second ends the process at once.
+func Run(root *cobra.Command, streams Streams, args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from now on a signal has its usual effect
+	return Execute(ctx, root, streams, args)
+}
+
+// Execute runs the command under a context of the caller's.
+func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []string) int {
+	prepare(root)
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	called, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return Done
+	case errors.Is(err, errSilent):
+		return Failed
+	}
+	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		_, _ = fmt.Fprintf(streams.Err, "Run %q for help.\n", called.CommandPath()+" --help")
+		return Usage
+	}
+	return Failed
+}
+
+// prepare makes every way of calling a command wrongly a usage error.
+func prepare(command *cobra.Command) {
+	command.SilenceErrors = true
+	command.SilenceUsage = true
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	accept := command.Args
+	if accept == nil {
+		accept = cobra.NoArgs
+	}
+	command.Args = func(c *cobra.Command, args []string) error {
+		if err := accept(c, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+	if !command.Runnable() {
+		command.RunE = func(c *cobra.Command, _ []string) error {
+			_ = c.Help()
+			return UsageErrorf("say which command")
+		}
+	}
+	for _, child := range command.Commands() {
+		prepare(child)
+	}
+}

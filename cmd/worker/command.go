@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+// defaultConfig is read when no --config is given and the file is there.
+const defaultConfig = "courier.yaml"
+
+// app is what the commands share.
+type app struct {
+	streams cli.Streams
+	given   arguments
+}
+
+// arguments are the flags that every command has.
+type arguments struct {
+	configPath string
+	database   string
+	nats       string
+	logFormat  string
+	logLevel   string
+}
+
+func newCommand(streams cli.Streams) *cobra.Command {
+	a := &app{streams: streams}
+	root := &cobra.Command{
+		Use:   "worker",
+		Short: "deliver catalog mutations to ad platforms and keep what became of each",
+		Long: `Reads catalog mutations from NATS JetStream, delivers them in batches to the
+catalog APIs of Pinterest and Meta, follows every batch to its end, and keeps in
+Postgres what became of every single mutation.
+
+Start with "worker dev": it needs nothing else.`,
+		Version: version,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.given.configPath, "config", "", "configuration file (default courier.yaml, where there is one)")
+	flags.StringVar(&a.given.database, "database", "", "address of Postgres (default $DATABASE_URL); better kept out of the command line")
+	flags.StringVar(&a.given.nats, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
+	flags.StringVar(&a.given.logFormat, "log-format", "", "json or text (default text on a terminal)")
+	flags.StringVar(&a.given.logLevel, "log-level", "info", "debug, info, warn or error")
+	root.AddCommand(
+		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
+		a.deadLettersCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+	)
+	return root
+}
+
+// load reads the whole configuration, accounts included.
+func (a *app) load() (*config.Config, error) { return a.read(false) }
+
+// loadInfrastructure reads what is needed to talk to NATS and Postgres. It works
+// without a file and without the platforms' tokens.
+func (a *app) loadInfrastructure() (*config.Config, error) { return a.read(true) }
+
+func (a *app) read(withoutAccounts bool) (*config.Config, error) {
+	path := a.given.configPath
+	if path == "" {
+		if _, err := os.Stat(defaultConfig); err == nil {
+			path = defaultConfig
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	if path == "" && !withoutAccounts {
+		return nil, cli.UsageErrorf("there is no %s here: name the configuration with --config", defaultConfig)
+	}
+	flags := map[string]string{}
+	if a.given.database != "" {
+		flags["database.url"] = a.given.database
+	}
+	if a.given.nats != "" {
+		flags["nats.url"] = a.given.nats
+	}
+	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts})
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return nil, fmt.Errorf("the configuration has %d problems:\n%w", len(problems), err)
+	}
+	return loaded, err
+}
+
+var errNoDatabase = errors.New("no database is named: set DATABASE_URL, or database.url in the configuration")
+
+// openStore opens the ledger of a database whose schema is up to date.
+func (a *app) openStore(c *cobra.Command) (*database, error) {
+	settings, err := a.loadInfrastructure()
+	if err != nil {
+		return nil, err
+	}
+	if settings.Database.URL.IsZero() {
+		return nil, errNoDatabase
+	}
+	if _, err := persistence.CheckSchema(c.Context(), settings.Database.URL.Reveal()); err != nil {
+		return nil, fmt.Errorf("the database at %s: %w", settings.Database.URL.Address(), err)
+	}
+	return openDatabase(c.Context(), settings)
+}
+
+func (a *app) logOptions() (format string, level slog.Level, err error) {
+	if err := level.UnmarshalText([]byte(a.given.logLevel)); err != nil {
+		return "", 0, cli.UsageErrorf("--log-level %q is not allowed: debug, info, warn or error", a.given.logLevel)
+	}
+	switch a.given.logFormat {
+	case "json", "text":
+		return a.given.logFormat, level, nil
+	case "":
+		if cli.Terminal(a.streams.Err) {
+			return "text", level, nil
+		}
+		return "json", level, nil
+	default:
+		return "", 0, cli.UsageErrorf("--log-format %q is not allowed: json or text", a.given.logFormat)
+	}
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+// database is an open ledger.
+type database struct {
+	*persistence.Store
+	pool *pgxpool.Pool
+}
+
+func openDatabase(ctx context.Context, settings *config.Config) (*database, error) {
+	pool, err := persistence.Open(ctx, persistence.PoolConfig{
+		URL: settings.Database.URL.Reveal(), MaxConns: 4, ApplicationName: "catalog-courier command",
+	})
+	if err != nil {
+		return nil, err
+	}
+	store, err := persistence.NewStore(pool, persistence.Config{})
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &database{Store: store, pool: pool}, nil
+}
+
+func (d *database) close() {
+	d.Close()
+	d.pool.Close()
+}

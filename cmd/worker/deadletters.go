@@ -1,0 +1,157 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+func (a *app) deadLettersCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "dead-letters",
+		Short: "list and replay mutations that will not be sent again by themselves",
+	}
+	group.AddCommand(a.listCommand(), a.replayCommand())
+	return group
+}
+
+// chosen are the flags that choose dead letters.
+type chosen struct {
+	account, catalog, itemType, reason, mutation string
+	replayed                                     bool
+}
+
+func (s *chosen) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.account, "account", "", "only of this account")
+	flags.StringVar(&s.catalog, "catalog", "", "only of this catalog")
+	flags.StringVar(&s.itemType, "type", "", "only of this catalog type")
+	flags.StringVar(&s.reason, "reason", "", "only with this reason code, such as refused or not_clearable")
+	flags.StringVar(&s.mutation, "mutation", "", "only of the mutation with this id")
+	flags.BoolVar(&s.replayed, "replayed", false, "those too that were replayed before")
+}
+
+func (s *chosen) filter(ids []int64) persistence.DeadLetterFilter {
+	return persistence.DeadLetterFilter{
+		IDs: ids, Account: s.account, Catalog: s.catalog, Type: catalog.Type(s.itemType), Reason: catalog.Reason(s.reason),
+		MutationID: s.mutation, WithReplayed: s.replayed,
+	}
+}
+
+// empty reports that nothing narrows the choice.
+func (s *chosen) empty() bool {
+	return *s == chosen{replayed: s.replayed}
+}
+
+func (a *app) listCommand() *cobra.Command {
+	var choice chosen
+	var output string
+	var limit int
+	command := &cobra.Command{
+		Use:   "list",
+		Short: "list dead letters, oldest first",
+		RunE: func(c *cobra.Command, _ []string) error {
+			format, err := cli.ParseOutput(output)
+			if err != nil {
+				return err
+			}
+			db, err := a.openStore(c)
+			if err != nil {
+				return err
+			}
+			defer db.close()
+			filter := choice.filter(nil)
+			filter.Limit = limit
+			letters, err := db.DeadLetters(c.Context(), filter)
+			if err != nil {
+				return err
+			}
+			return printLetters(a.streams, format, letters)
+		},
+	}
+	choice.flags(command.Flags())
+	command.Flags().IntVar(&limit, "limit", 100, "how many")
+	command.Flags().StringVar(&output, "output", "table", "table or json; json has the whole message")
+	return command
+}
+
+// letter is a dead letter for machines.
+type letter struct {
+	ID         int64            `json:"id"`
+	MutationID string           `json:"mutation_id"`
+	Account    string           `json:"account"`
+	Catalog    string           `json:"catalog"`
+	Type       catalog.Type     `json:"catalog_type"`
+	ItemID     string           `json:"item_id"`
+	Operation  string           `json:"operation"`
+	Reason     catalog.Reason   `json:"reason_code"`
+	Text       string           `json:"reason_text"`
+	FailedAt   time.Time        `json:"failed_at"`
+	ReplayedAt *time.Time       `json:"replayed_at"`
+	Subject    string           `json:"subject"`
+	Headers    []catalog.Header `json:"headers"`
+	// Body is the message's own JSON, or its text where it is none.
+	Body any `json:"body"`
+}
+
+func printLetters(streams cli.Streams, format cli.Output, letters []persistence.DeadLetter) error {
+	if format.JSON() {
+		list := make([]letter, len(letters))
+		for i := range letters {
+			list[i] = machineLetter(&letters[i])
+		}
+		return cli.PrintJSON(streams.Out, list)
+	}
+	rows := make([][]any, len(letters))
+	for i, l := range letters {
+		rows[i] = []any{
+			l.ID, l.FailedAt.Local().Format(time.DateTime), l.Lane.Account + "/" + l.Lane.Catalog + "/" + string(l.Lane.Type),
+			l.ItemID, l.Operation, l.Reason, l.Text,
+		}
+	}
+	cli.Table(streams.Out, []string{"id", "failed at", "catalog", "item", "operation", "reason", "why"}, rows)
+	return nil
+}
+
+func machineLetter(l *persistence.DeadLetter) letter {
+	shown := letter{
+		ID: l.ID, MutationID: l.MutationID, Account: l.Lane.Account, Catalog: l.Lane.Catalog, Type: l.Lane.Type, ItemID: l.ItemID,
+		Operation: l.Operation.String(), Reason: l.Reason, Text: l.Text, FailedAt: l.FailedAt, Subject: l.Message.Subject,
+		Headers: l.Message.Headers, Body: string(l.Message.Data),
+	}
+	if json.Valid(l.Message.Data) {
+		shown.Body = json.RawMessage(l.Message.Data)
+	}
+	if !l.ReplayedAt.IsZero() {
+		shown.ReplayedAt = &l.ReplayedAt
+	}
+	return shown
+}
+
+func parseIDs(args []string) ([]int64, error) {
+	ids := make([]int64, len(args))
+	for i, arg := range args {
+		id, err := strconv.ParseInt(arg, 10, 64)
+		if err != nil {
+			return nil, cli.UsageErrorf("%q is not the id of a dead letter; dead-letters list shows them", arg)
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+func joinIDs(letters []persistence.DeadLetter) string {
+	var text strings.Builder
+	for _, l := range letters {
+		_, _ = fmt.Fprintf(&text, " %d", l.ID)
+	}
+	return text.String()
+}

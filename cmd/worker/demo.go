@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/demo"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	var timeout time.Duration
+	command := &cobra.Command{
+		Use:   "demo",
+		Short: "publish examples/ to everything started in this process, and compare",
+		Long: `Starts NATS, Postgres, simulated platforms and a worker, publishes the example
+mutations, waits until all are final, and compares what the platforms hold with
+what applying the mutations one at a time gives. Exits with 1 when they differ.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, fmt.Errorf("the demonstration took longer than %s", timeout))
+			defer cancel()
+			return a.demo(ctx)
+		},
+	}
+	command.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long it may take")
+	return command
+}
+
+func (a *app) demo(ctx context.Context) error {
+	format, level, err := a.logOptions()
+	if err != nil {
+		return err
+	}
+	databaseURL, err := a.databaseURL()
+	if err != nil {
+		return err
+	}
+	result, err := demo.Run(ctx, demo.Options{
+		DatabaseURL: databaseURL, Progress: a.streams.Err,
+		Logger: telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelError)),
+	})
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = errors.Join(cause, err)
+		}
+		return err
+	}
+	return printDemo(a.streams, result)
+}
+
+func printDemo(streams cli.Streams, result *demo.Result) error {
+	rows := make([][]any, len(result.Statuses))
+	for i, s := range result.Statuses {
+		rows[i] = []any{s.Catalog, s.Status, s.Mutations}
+	}
+	cli.Table(streams.Out, []string{"catalog", "status", "mutations"}, rows)
+	_, _ = fmt.Fprintln(streams.Out)
+	rows = make([][]any, len(result.Batches))
+	for i, b := range result.Batches {
+		rows[i] = []any{b.Catalog, b.State, b.Items, b.Mutations, b.Succeeded, b.Failed, b.Attempts, b.Handle}
+	}
+	cli.Table(streams.Out, []string{"batch of", "state", "items", "mutations", "succeeded", "failed", "attempts", "handle"}, rows)
+	_, _ = fmt.Fprintln(streams.Out)
+	rows = make([][]any, len(result.DeadLetters))
+	for i, d := range result.DeadLetters {
+		rows[i] = []any{d.Item, d.Status, d.Reason, d.Why}
+	}
+	cli.Table(streams.Out, []string{"not sent again", "status", "reason", "why"}, rows)
+	_, err := fmt.Fprintf(streams.Out, `
+%d mutations published, all final after %s; %d POSTs, %d items on the platforms.
+`, result.Published, result.Took.Round(10*time.Millisecond), result.Posts, result.Items)
+	if err != nil {
+		return err
+	}
+	if len(result.Differences) > 0 {
+		for _, difference := range result.Differences {
+			_, _ = fmt.Fprintln(streams.Out, "DIFFERS: "+difference)
+		}
+		return fmt.Errorf("what the platforms hold differs from what was published in %d places", len(result.Differences))
+	}
+	_, err = fmt.Fprint(streams.Out, `The platforms hold exactly what applying the mutations one at a time gives.
+
+Where to look next:
+  bin/worker dev                           everything of this, running until you stop it
+  bin/enqueue examples/mutations.jsonl     publish to it from another terminal
+  README.md                                ask in SQL what became of a mutation
+`)
+	return err
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/examples"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+)
+
+func (a *app) devCommand() *cobra.Command {
+	var dir, listen string
+	var port int
+	command := &cobra.Command{
+		Use:   "dev",
+		Short: "start everything on this machine and work: needs nothing else",
+		Long: `Starts a NATS server inside this process, a private Postgres (or the one that
+DATABASE_URL names), a simulated Pinterest and a simulated Meta, and works until
+a signal comes. Without --config it uses two demonstration accounts.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.dev(c.Context(), dir, listen, port)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&dir, "dir", "", "where to keep streams and tables (default a temporary folder)")
+	flags.StringVar(&listen, "sandbox-listen", "127.0.0.1:0", "where the simulated platforms listen")
+	flags.IntVar(&port, "nats-port", 4222, "port of NATS on 127.0.0.1; -1 takes a free one")
+	return command
+}
+
+func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error) {
+	databaseURL, err := a.databaseURL()
+	if err != nil {
+		return err
+	}
+	format, level, err := a.logOptions()
+	if err != nil {
+		return err
+	}
+	behaviour := sandbox.Options{Delay: 200 * time.Millisecond, Jitter: 200 * time.Millisecond}
+	environment, err := local.Start(ctx, local.Options{
+		Dir: dir, DatabaseURL: databaseURL, NATSPort: port,
+		Simulated: simulated.Options{Address: listen, Pinterest: behaviour, Meta: behaviour},
+		Logger:    telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelWarn)),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, environment.Close()) }()
+	settings, err := a.localConfig(environment)
+	if err != nil {
+		return err
+	}
+	if err := a.explain(environment, settings); err != nil {
+		return err
+	}
+	return a.work(ctx, settings, "dev")
+}
+
+// databaseURL is the one that flag or environment name; "" when none does.
+func (a *app) databaseURL() (string, error) {
+	settings, err := a.loadInfrastructure()
+	if err != nil {
+		return "", err
+	}
+	return settings.Database.URL.Reveal(), nil
+}
+
+// localConfig reads the given configuration, or the demonstration's, and points
+// it at what runs in this process.
+func (a *app) localConfig(environment *local.Environment) (*config.Config, error) {
+	options := config.Options{Lookup: a.streams.Lookup, Flags: environment.Overrides()}
+	var settings *config.Config
+	var err error
+	if a.given.configPath != "" {
+		settings, err = config.Load(a.given.configPath, options)
+	} else {
+		settings, err = config.Parse("examples/courier.yaml", examples.Config, options)
+	}
+	if err != nil {
+		return nil, err
+	}
+	environment.Use(settings)
+	return settings, nil
+}
+
+func (a *app) explain(environment *local.Environment, settings *config.Config) error {
+	_, err := fmt.Fprintf(a.streams.Out, `NATS       %[1]s
+Postgres   %[2]s
+Pinterest  %[3]s/  (simulated; lists its items)
+Meta       %[4]s/  (simulated; lists its items)
+metrics    http://%[5]s/metrics
+
+Publish:   enqueue --nats %[1]s examples/mutations.jsonl
+Ask:       psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
+`, environment.NATS.URL(), environment.DatabaseURL, environment.Platforms.PinterestURL(), environment.Platforms.MetaURL(), settings.HTTP.Listen)
+	return err
+}

@@ -1,0 +1,181 @@
+// Package demo publishes the example mutations to everything started in one
+// process, waits for the end and compares the platforms with what was published.
+package demo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/examples"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+	"github.com/catalog-courier/catalog-courier/worker"
+)
+
+// Options say where.
+type Options struct {
+	// DatabaseURL, when not empty, is used instead of a private Postgres.
+	DatabaseURL string
+	Progress    io.Writer // for people
+	Logger      *slog.Logger
+}
+
+// Result is how it ended.
+type Result struct {
+	Published   int
+	Took        time.Duration
+	Posts       int
+	Items       int
+	Statuses    []Status
+	Batches     []Batch
+	DeadLetters []DeadLetter
+	// Differences between what the platforms hold and what they should; none is
+	// what it is all about.
+	Differences []string
+}
+
+// trouble is how the simulated platforms misbehave; the examples have items made
+// for it.
+func trouble() simulated.Options {
+	delay := sandbox.Options{Seed: 1, Delay: 100 * time.Millisecond, Jitter: 100 * time.Millisecond}
+	pinterest, meta := delay, delay
+	pinterest.Rules = []sandbox.ItemRule{{Contains: "FORGOTTEN", Action: sandbox.OmitItem, Times: 1}}
+	meta.Rules = []sandbox.ItemRule{{Contains: "FORBIDDEN", Action: sandbox.RefuseItem, Message: "this product is not allowed in catalogs"}}
+	return simulated.Options{Address: "127.0.0.1:0", Pinterest: pinterest, Meta: meta}
+}
+
+// Run does it all. The error says what kept it from an end; differences are in
+// the result.
+func Run(ctx context.Context, options Options) (result *Result, err error) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(options.Progress, format+"\n", args...) }
+	say("starting NATS, Postgres and simulated platforms")
+	environment, err := local.Start(ctx, local.Options{
+		DatabaseURL: options.DatabaseURL, NATSPort: -1, Simulated: trouble(), Logger: options.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, environment.Close()) }()
+	// One POST fails as a whole before it is looked at, and is sent again.
+	environment.Platforms.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
+
+	settings, err := config.Parse("examples/courier.yaml", examples.Config, config.Options{Flags: environment.Overrides()})
+	if err != nil {
+		return nil, err
+	}
+	environment.Use(settings)
+	stop := startWorker(ctx, settings, options.Logger)
+	defer func() { err = errors.Join(err, stop()) }()
+
+	started := time.Now()
+	mutations, err := publish(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	say("published %d mutations", len(mutations))
+	asked, err := connect(ctx, environment.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	defer asked.Close()
+	if err := asked.waitForEnd(ctx, len(mutations), say); err != nil {
+		return nil, err
+	}
+	result = &Result{Published: len(mutations), Took: time.Since(started)}
+	if err := asked.fill(ctx, result); err != nil {
+		return nil, err
+	}
+	applied, err := asked.applied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	compare(result, environment.Platforms, settings, mutations, applied)
+	return result, nil
+}
+
+// startWorker runs a worker until stop is called.
+func startWorker(ctx context.Context, settings *config.Config, logger *slog.Logger) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	var failure error
+	running.Go(func() {
+		failure = worker.Run(ctx, worker.Options{Config: settings, Name: "demo", Telemetry: &telemetry.Telemetry{Logger: logger}})
+	})
+	return func() error {
+		cancel()
+		running.Wait()
+		return failure
+	}
+}
+
+// publish publishes the examples and returns them decoded, in order.
+func publish(ctx context.Context, settings *config.Config) ([]*catalog.Mutation, error) {
+	publications, mutations, err := read(examples.Mutations)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := worker.Connect(settings.NATS, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := queue.Ensure(ctx, js, worker.StreamConfig(settings.NATS)); err != nil {
+		return nil, err
+	}
+	results, err := queue.NewPublisher(js, queue.PublisherOptions{}).Publish(ctx, publications)
+	if err != nil {
+		return nil, err
+	}
+	if s := queue.Summarize(results); s.Stored != len(publications) {
+		return nil, fmt.Errorf("only %d of %d mutations were stored", s.Stored, len(publications))
+	}
+	return mutations, nil
+}
+
+func read(lines []byte) ([]queue.Publication, []*catalog.Mutation, error) {
+	var publications []queue.Publication
+	var mutations []*catalog.Mutation
+	scanner := bufio.NewScanner(bytes.NewReader(lines))
+	for scanner.Scan() {
+		var where struct {
+			Account string       `json:"account"`
+			Catalog string       `json:"catalog"`
+			Type    catalog.Type `json:"type"`
+			ID      string       `json:"id"`
+		}
+		text := bytes.Clone(scanner.Bytes())
+		if err := json.Unmarshal(text, &where); err != nil {
+			return nil, nil, fmt.Errorf("reading the examples: %w", err)
+		}
+		subject, problem := queue.Subject(catalog.Lane{Account: where.Account, Catalog: where.Catalog, Type: where.Type})
+		if problem != nil {
+			return nil, nil, problem
+		}
+		arrival := queue.Decode(queue.Delivery{Subject: subject, Data: text})
+		if arrival.Problem != nil {
+			return nil, nil, arrival.Problem
+		}
+		publications = append(publications, queue.Publication{Subject: subject, ID: where.ID, Data: text})
+		mutations = append(mutations, arrival.Mutation)
+	}
+	return publications, mutations, scanner.Err()
+}

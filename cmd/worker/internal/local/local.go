@@ -1,0 +1,128 @@
+// Package local starts everything that a worker needs inside this process: a
+// NATS server, a private Postgres and simulated platforms.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/embedded"
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+// Options say what to start.
+type Options struct {
+	// Dir keeps streams and tables between runs. Empty is a temporary folder that
+	// Close removes.
+	Dir string
+	// DatabaseURL, when not empty, is used instead of a private Postgres.
+	DatabaseURL string
+	// NATSPort on 127.0.0.1; -1 takes a free one.
+	NATSPort int
+	// Simulated are the platforms.
+	Simulated simulated.Options
+	Logger    *slog.Logger
+}
+
+// Environment is everything, running.
+type Environment struct {
+	NATS        *embedded.NATS
+	Postgres    *embedded.Postgres
+	Platforms   *simulated.Platforms
+	DatabaseURL string
+
+	closers []func() error
+}
+
+// Start starts everything and brings the schema up to date. The error of a part
+// that cannot start ends the others.
+func Start(ctx context.Context, options Options) (*Environment, error) {
+	e := &Environment{}
+	if err := e.start(ctx, options); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (e *Environment) start(ctx context.Context, options Options) error {
+	dir, err := e.folder(options.Dir)
+	if err != nil {
+		return err
+	}
+	if e.NATS, err = embedded.StartNATS(embedded.NATSOptions{
+		StoreDir: filepath.Join(dir, "nats"), SyncAlways: true, Port: options.NATSPort, Logger: options.Logger,
+	}); err != nil {
+		return err
+	}
+	e.closeLater(func() error { e.NATS.Shutdown(); return nil })
+
+	postgres := embedded.PostgresOptions{URL: options.DatabaseURL, Durable: true}
+	if options.Dir != "" {
+		postgres.Dir = filepath.Join(dir, "postgres")
+	}
+	if e.Postgres, err = embedded.StartPostgres(ctx, postgres); err != nil {
+		return err
+	}
+	e.closeLater(e.Postgres.Stop)
+	e.DatabaseURL = e.Postgres.URL()
+	if _, err := persistence.Migrate(ctx, e.DatabaseURL); err != nil {
+		return err
+	}
+
+	if e.Platforms, err = simulated.Start(ctx, options.Simulated); err != nil {
+		return err
+	}
+	e.closeLater(e.Platforms.Close)
+	return nil
+}
+
+func (e *Environment) folder(dir string) (string, error) {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // Postgres, run as another user, must reach its own folder in it
+			return "", fmt.Errorf("making the folder for streams and tables: %w", err)
+		}
+		return filepath.Abs(dir)
+	}
+	temporary, err := os.MkdirTemp("", "courier-")
+	if err != nil {
+		return "", fmt.Errorf("making a temporary folder: %w", err)
+	}
+	e.closeLater(func() error { return os.RemoveAll(temporary) })
+	return temporary, nil
+}
+
+func (e *Environment) closeLater(closer func() error) { e.closers = append(e.closers, closer) }
+
+// Overrides are the flags that make a configuration use what was started.
+func (e *Environment) Overrides() map[string]string {
+	return map[string]string{"nats.url": e.NATS.URL(), "database.url": e.DatabaseURL}
+}
+
+// Use points the accounts of a configuration at the simulated platforms.
+func (e *Environment) Use(c *config.Config) {
+	for name, account := range c.Accounts {
+		switch account.Platform {
+		case config.Pinterest:
+			account.BaseURL = e.Platforms.PinterestURL()
+		case config.Meta:
+			account.BaseURL = e.Platforms.MetaURL()
+		}
+		c.Accounts[name] = account
+	}
+}
+
+// Close ends everything, the last started first, and waits for it.
+func (e *Environment) Close() error {
+	var failures error
+	for i := len(e.closers) - 1; i >= 0; i-- {
+		failures = errors.Join(failures, e.closers[i]())
+	}
+	e.closers = nil
+	return failures
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+func (a *app) migrateCommand() *cobra.Command {
+	var wait time.Duration
+	command := &cobra.Command{
+		Use:   "migrate",
+		Short: "bring the database schema up to date",
+		Long: `Brings the schema up to date. Safe to run from many places at once: one
+applies, the others wait and find it done. Needs no accounts.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			settings, err := a.loadInfrastructure()
+			if err != nil {
+				return err
+			}
+			if settings.Database.URL.IsZero() {
+				return errNoDatabase
+			}
+			version, err := a.migrate(c.Context(), settings.Database.URL.Reveal(), wait)
+			if err != nil {
+				return fmt.Errorf("the database at %s: %w", settings.Database.URL.Address(), err)
+			}
+			_, err = fmt.Fprintf(a.streams.Out, "the schema is at version %d\n", version)
+			return err
+		},
+	}
+	command.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a database that cannot be reached yet")
+	return command
+}
+
+// migrate tries again for as long as wait while nothing answers.
+func (a *app) migrate(ctx context.Context, url string, wait time.Duration) (version int64, err error) {
+	if wait <= 0 {
+		return persistence.Migrate(ctx, url)
+	}
+	policy := backoff.NewExponentialBackOff(backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(wait))
+	err = backoff.RetryNotify(func() error {
+		var failure error
+		version, failure = persistence.Migrate(ctx, url)
+		if failure != nil && !unreachable(failure) {
+			return backoff.Permanent(failure)
+		}
+		return failure
+	}, backoff.WithContext(policy, ctx), func(_ error, pause time.Duration) {
+		_, _ = fmt.Fprintf(a.streams.Err, "the database does not answer yet, next try in %s\n", pause.Round(100*time.Millisecond))
+	})
+	return version, err
+}
+
+func unreachable(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network
+}

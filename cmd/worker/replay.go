@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/worker"
+)
+
+// replayPage is how many dead letters are read, published and marked at once.
+const replayPage = queue.MaxBatch
+
+func (a *app) replayCommand() *cobra.Command {
+	var choice chosen
+	var all, force bool
+	command := &cobra.Command{
+		Use:   "replay [ID ...]",
+		Short: "publish dead letters again",
+		Long: `Publishes the messages of dead letters again, oldest first, with the same id in
+the body. A dead letter whose item has newer changes is skipped and listed, as
+it would bring an old state back; --force replays it all the same.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			ids, err := parseIDs(args)
+			if err != nil {
+				return err
+			}
+			if len(ids) == 0 && choice.empty() && !all {
+				return cli.UsageErrorf("say which: ids, a filter such as --reason, or --all")
+			}
+			return a.replay(c, choice.filter(ids), force)
+		},
+	}
+	choice.flags(command.Flags())
+	command.Flags().BoolVar(&all, "all", false, "all that were not replayed before")
+	command.Flags().BoolVar(&force, "force", false, "also where the item has newer changes")
+	return command
+}
+
+func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, force bool) error {
+	settings, err := a.loadInfrastructure()
+	if err != nil {
+		return err
+	}
+	db, err := a.openStore(c)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	conn, err := worker.Connect(settings.NATS, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return fmt.Errorf("connecting to NATS at %s: %w", settings.NATS.URL.Address(), err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{}), force: force}
+	err = r.all(c.Context(), filter)
+	if _, printErr := fmt.Fprintf(a.streams.Out, "replayed %d\n", r.replayed); printErr != nil {
+		return errors.Join(err, printErr)
+	}
+	if len(r.skipped) > 0 {
+		_, printErr := fmt.Fprintf(a.streams.Out, "skipped %d whose items have newer changes (--force replays them):%s\n", len(r.skipped), joinIDs(r.skipped))
+		err = errors.Join(err, printErr)
+	}
+	return err
+}
+
+// replayer publishes dead letters again.
+type replayer struct {
+	db        *database
+	publisher *queue.Publisher
+	force     bool
+
+	replayed int64
+	skipped  []persistence.DeadLetter
+}
+
+func (r *replayer) all(ctx context.Context, filter persistence.DeadLetterFilter) error {
+	filter.Limit = replayPage
+	for { // ends with the list: the cursor only moves forward
+		letters, err := r.db.DeadLetters(ctx, filter)
+		if err != nil {
+			return err
+		}
+		if err := r.page(ctx, letters); err != nil {
+			return err
+		}
+		if len(letters) < replayPage {
+			return nil
+		}
+		filter.After = letters[len(letters)-1].ID
+	}
+}
+
+func (r *replayer) page(ctx context.Context, letters []persistence.DeadLetter) error {
+	ids := make([]int64, len(letters))
+	for i := range letters {
+		ids[i] = letters[i].ID
+	}
+	newer := map[int64]bool{}
+	if !r.force && len(ids) > 0 {
+		var err error
+		if newer, err = r.db.NewerChanges(ctx, ids); err != nil {
+			return err
+		}
+	}
+	var sent []int64
+	var publications []queue.Publication
+	for i := range letters {
+		if newer[letters[i].ID] {
+			r.skipped = append(r.skipped, letters[i])
+			continue
+		}
+		publication, err := republication(&letters[i])
+		if err != nil {
+			return err
+		}
+		sent, publications = append(sent, letters[i].ID), append(publications, publication)
+	}
+	return r.publish(ctx, sent, publications)
+}
+
+// publish marks what was stored, also when publishing stops halfway.
+func (r *replayer) publish(ctx context.Context, ids []int64, publications []queue.Publication) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	results, err := r.publisher.Publish(ctx, publications)
+	var stored []int64
+	for i, result := range results {
+		if result.Outcome == queue.Stored {
+			stored = append(stored, ids[i])
+		} else if err == nil && result.Err != nil {
+			err = fmt.Errorf("dead letter %d cannot be published: %w", ids[i], result.Err)
+		}
+	}
+	if len(stored) == 0 {
+		return err
+	}
+	marked, markErr := r.db.MarkReplayed(context.WithoutCancel(ctx), stored, time.Now())
+	r.replayed += marked
+	return errors.Join(err, markErr)
+}
+
+// republication is the dead letter's message under a new Nats-Msg-Id: the stream
+// would take the old one for a repeat. The mutation keeps its id, in the body.
+func republication(l *persistence.DeadLetter) (queue.Publication, error) {
+	fresh, err := uuid.NewV7()
+	if err != nil {
+		return queue.Publication{}, fmt.Errorf("making a message id: %w", err)
+	}
+	p := queue.Publication{Subject: l.Message.Subject, ID: fresh.String(), Data: l.Message.Data}
+	event := gjson.GetBytes(p.Data, "specversion").Exists()
+	for _, header := range l.Message.Headers {
+		// The server's own headers belong to the first message.
+		if strings.HasPrefix(strings.ToLower(header.Name), "nats-") {
+			continue
+		}
+		event = event || strings.EqualFold(header.Name, "ce-id")
+		p.Headers = append(p.Headers, catalog.Header{Name: header.Name, Value: header.Value})
+	}
+	if event || l.MutationID == "" || !gjson.ValidBytes(p.Data) || !gjson.ParseBytes(p.Data).IsObject() || gjson.GetBytes(p.Data, "id").Exists() {
+		return p, nil // the id is in the event, in the body, or cannot be put anywhere
+	}
+	if p.Data, err = sjson.SetBytes(append([]byte(nil), p.Data...), "id", l.MutationID); err != nil {
+		return queue.Publication{}, fmt.Errorf("putting the id into dead letter %d: %w", l.ID, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+	"github.com/catalog-courier/catalog-courier/worker"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var name string
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "work until a signal comes",
+		Long: `Works until SIGINT or SIGTERM, then stops reading, settles what is under way,
+hands its partitions over and exits with 0. Until NATS and Postgres can be
+reached it waits, and says so. Run as many as you like: they share the work.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			settings, err := a.load()
+			if err != nil {
+				return err
+			}
+			if settings.Database.URL.IsZero() {
+				return errNoDatabase
+			}
+			return a.work(c.Context(), settings, name)
+		},
+	}
+	command.Flags().StringVar(&name, "name", hostName(), "what people call this worker")
+	return command
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "worker"
+	}
+	return name
+}
+
+// work runs a worker with its telemetry and its listener until ctx ends.
+func (a *app) work(ctx context.Context, settings *config.Config, name string) (err error) {
+	format, level, err := a.logOptions()
+	if err != nil {
+		return err
+	}
+	tel, err := telemetry.Start(ctx, telemetry.Options{
+		Service: "catalog-courier-worker", Version: version, Lookup: a.streams.Lookup,
+		LogOutput: a.streams.Err, LogFormat: format, LogLevel: level,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := tel.Shutdown(ctx); closeErr != nil {
+			tel.Logger.WarnContext(ctx, "the last traces or metrics could not be sent", slog.Any("error", closeErr))
+		}
+	}()
+	// The exporters report through this global alone; without it they would write
+	// to the standard logger.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		tel.Logger.WarnContext(ctx, "OpenTelemetry has trouble", slog.Any("error", err))
+	}))
+
+	health := &telemetry.Health{}
+	server, err := telemetry.Serve(ctx, settings.HTTP.Listen, tel.Handler(health), tel.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
+	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
+	return worker.Run(ctx, worker.Options{Config: settings, Telemetry: tel, Health: health, Name: name})
+}
+
+func closeServer(ctx context.Context, server *telemetry.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return server.Close(ctx)
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+)
+
+func (a *app) sandboxCommand() *cobra.Command {
+	var address string
+	var delay, jitter time.Duration
+	command := &cobra.Command{
+		Use:   "sandbox",
+		Short: "serve the simulated platforms until a signal comes",
+		Long: `Serves a simulated Pinterest (/pinterest/v5) and a simulated Meta (/meta/v25.0)
+that keep real state. Point an account's base_url at them. They take any token;
+what they hold is lost when they end.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			behaviour := sandbox.Options{Delay: delay, Jitter: jitter}
+			platforms, err := simulated.Start(c.Context(), simulated.Options{Address: address, Pinterest: behaviour, Meta: behaviour})
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(a.streams.Out, "Pinterest: %s\nMeta:      %s\n", platforms.PinterestURL(), platforms.MetaURL()); err != nil {
+				return err
+			}
+			<-c.Context().Done()
+			return platforms.Close()
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&address, "listen", "127.0.0.1:8090", "where to listen")
+	flags.DurationVar(&delay, "delay", time.Second, "how long an accepted batch waits before it is applied")
+	flags.DurationVar(&jitter, "jitter", time.Second, "the most that is added to the delay at random")
+	return command
+}

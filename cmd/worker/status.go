@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+)
+
+// accountRow is a row of the view account_status.
+type accountRow struct {
+	Account       string     `json:"account"`
+	Platform      string     `json:"platform"`
+	State         string     `json:"state"`
+	Reason        *string    `json:"reason"`
+	ResumesAt     *time.Time `json:"resumes_at"`
+	Waiting       int64      `json:"waiting_items"`
+	OldestWaiting *time.Time `json:"oldest_waiting_at"`
+}
+
+// batchRow is a row of the view batch_status.
+type batchRow struct {
+	BatchID   string    `json:"batch_id"`
+	Account   string    `json:"account"`
+	Catalog   string    `json:"catalog"`
+	Type      string    `json:"catalog_type"`
+	State     string    `json:"state"`
+	Items     int64     `json:"item_count"`
+	Succeeded *int64    `json:"succeeded"`
+	Failed    *int64    `json:"failed"`
+	Attempts  int64     `json:"attempts"`
+	Handles   []string  `json:"handles"`
+	LastError *string   `json:"last_error"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var output, account string
+	var limit int
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "print accounts and the newest batches",
+		RunE: func(c *cobra.Command, _ []string) error {
+			format, err := cli.ParseOutput(output)
+			if err != nil {
+				return err
+			}
+			if limit < 1 || limit > 10_000 {
+				return cli.UsageErrorf("--batches %d is not allowed: 1 to 10000", limit)
+			}
+			db, err := a.openStore(c)
+			if err != nil {
+				return err
+			}
+			defer db.close()
+			accounts, err := db.accountStatus(c.Context(), account)
+			if err != nil {
+				return err
+			}
+			batches, err := db.batchStatus(c.Context(), account, limit)
+			if err != nil {
+				return err
+			}
+			return printStatus(a.streams, format, accounts, batches)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&account, "account", "", "only this account")
+	flags.IntVar(&limit, "batches", 20, "how many batches")
+	flags.StringVar(&output, "output", "table", "table or json")
+	return command
+}
+
+func (d *database) accountStatus(ctx context.Context, account string) ([]accountRow, error) {
+	rows, err := d.pool.Query(ctx, `SELECT account, platform, state, reason, resumes_at, waiting_items, oldest_waiting_at
+		FROM courier.account_status WHERE $1 = '' OR account = $1 ORDER BY account`, account)
+	if err != nil {
+		return nil, fmt.Errorf("asking for accounts: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[accountRow])
+	if err != nil {
+		return nil, fmt.Errorf("asking for accounts: %w", err)
+	}
+	return found, nil
+}
+
+func (d *database) batchStatus(ctx context.Context, account string, limit int) ([]batchRow, error) {
+	rows, err := d.pool.Query(ctx, `SELECT batch_id::text, account, catalog, catalog_type, state, item_count, succeeded, failed,
+			attempts, handles, last_error, created_at
+		FROM courier.batch_status WHERE $1 = '' OR account = $1 ORDER BY created_at DESC LIMIT $2`, account, limit)
+	if err != nil {
+		return nil, fmt.Errorf("asking for batches: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[batchRow])
+	if err != nil {
+		return nil, fmt.Errorf("asking for batches: %w", err)
+	}
+	return found, nil
+}
+
+func printStatus(streams cli.Streams, format cli.Output, accounts []accountRow, batches []batchRow) error {
+	if format.JSON() {
+		return cli.PrintJSON(streams.Out, map[string]any{"accounts": accounts, "batches": batches})
+	}
+	rows := make([][]any, len(accounts))
+	for i, r := range accounts {
+		rows[i] = []any{r.Account, r.Platform, r.State, text(r.Reason), moment(r.ResumesAt), r.Waiting, moment(r.OldestWaiting)}
+	}
+	cli.Table(streams.Out, []string{"account", "platform", "state", "reason", "resumes at", "waiting", "oldest waiting"}, rows)
+	if _, err := fmt.Fprintln(streams.Out); err != nil {
+		return err
+	}
+	printBatches(streams, batches)
+	return nil
+}
+
+func printBatches(streams cli.Streams, batches []batchRow) {
+	rows := make([][]any, len(batches))
+	for i, r := range batches {
+		rows[i] = []any{
+			r.BatchID, r.Account + "/" + r.Catalog + "/" + r.Type, r.State, r.Items, number(r.Succeeded), number(r.Failed),
+			r.Attempts, strings.Join(r.Handles, " "), text(r.LastError),
+		}
+	}
+	cli.Table(streams.Out, []string{"batch", "catalog", "state", "items", "succeeded", "failed", "attempts", "handles", "last error"}, rows)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	const limit = 80
+	if runes := []rune(*s); len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return *s
+}
+
+func number(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprint(*n)
+}
+
+func moment(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.Local().Format(time.DateTime)
+}
