@@ -2,6 +2,7 @@ package batcher
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -121,10 +122,10 @@ func (b *Batcher) Add(m *catalog.Mutation, now time.Time) *catalog.Problem {
 	return nil
 }
 
-func (l *lane) tooLarge(size int) *catalog.Problem {
+func (l *lane) tooLarge(size int32) *catalog.Problem {
 	return &catalog.Problem{
 		Reason: catalog.RecordTooLarge,
-		Text: "the item takes " + strconv.Itoa(l.Overhead+size) + " bytes in a request of its own; the limit is " +
+		Text: "the item takes " + strconv.Itoa(l.Overhead+int(size)) + " bytes in a request of its own; the limit is " +
 			strconv.Itoa(l.MaxBytes) + " bytes: send fewer or shorter attributes",
 	}
 }
@@ -165,8 +166,8 @@ func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry) {
 func (b *Batcher) replaceHead(it *item, head entry) {
 	g := it.group
 	if it.place == queued && head.notBefore <= b.now && it.lane.Group(head.change.Operation) == g.name {
-		g.bytes += head.size - it.head.size
-		g.payload += head.payload - it.head.payload
+		g.bytes += int(head.size - it.head.size)
+		g.payload += int(head.payload - it.head.payload)
 		it.head = head
 		b.settleGroup(g)
 		return
@@ -185,14 +186,14 @@ func (b *Batcher) replaceHead(it *item, head entry) {
 func (b *Batcher) merge(l *lane, it *item, older, newer *entry) (entry, bool) {
 	if older.apart() || newer.apart() ||
 		len(older.constituents)+len(newer.constituents) > b.config.MaxConstituents ||
-		older.payload+newer.payload > b.config.MaxPayload {
+		int(older.payload+newer.payload) > b.config.MaxPayload {
 		return entry{}, false
 	}
 	change, ok := l.Rules.Merge(older.change, newer.change)
 	if !ok || l.OneRecord != nil && !l.OneRecord(change) {
 		return entry{}, false
 	}
-	size := l.Size(it.key(), change)
+	size := l.size(it.key(), change)
 	if !l.fits(size) {
 		return entry{}, false
 	}
@@ -241,9 +242,9 @@ func (b *Batcher) putBack(it *item, returned []*catalog.Mutation) {
 		b.fold(it, newer[i])
 	}
 	b.charge(l, it.count(), it.cost())
-	for i := len(returned) - 1; i >= 0; i-- {
-		if !returned[i].Stored {
-			b.unstored.noteReturned(it, returned[i])
+	for _, m := range slices.Backward(returned) {
+		if !m.Stored {
+			b.unstored.noteReturned(it, m)
 		}
 	}
 }

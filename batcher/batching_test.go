@@ -2,6 +2,7 @@ package batcher_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestFloodDoesNotStarveAnotherGroupOfTheScope(t *testing.T) {
 	for i := range 25 {
 		add(t, b, start, p.update(flights, fmt.Sprint("flight", i), start))
 	}
-	var turns []string
+	turns := make([]string, 0, 8)
 	now := start.Add(2 * time.Second)
 	for range 8 {
 		turns = append(turns, cut(t, b, now).Lane.Catalog)
@@ -42,7 +43,7 @@ func TestGroupsOfOneLaneTakeTurns(t *testing.T) {
 		add(t, b, start, p.update(products, fmt.Sprint("u", i), start))
 	}
 	add(t, b, start, p.remove(products, "d", start), p.remove(products, "e", start))
-	var turns []string
+	turns := make([]string, 0, 4)
 	for range 4 {
 		turns = append(turns, cut(t, b, start).Group)
 	}
@@ -160,7 +161,7 @@ func TestBatchGathersABoundedPayload(t *testing.T) {
 	b.AddLane(testLane(products, 100))
 	var p producer
 	for i := range 5 {
-		add(t, b, start, p.mutation(products, fmt.Sprint(i), catalog.Update, `{"a":"`+strings.Repeat("x", 32)+`"}`, start)) // 40 bytes
+		add(t, b, start, p.mutation(products, strconv.Itoa(i), catalog.Update, `{"a":"`+strings.Repeat("x", 32)+`"}`, start)) // 40 bytes
 	}
 	batch := cut(t, b, start)
 	require.Len(t, batch.Records, 2)

@@ -85,15 +85,15 @@ func (b *Batcher) cutGroup(g *group) *Batch {
 			b.block(it)
 			continue
 		}
-		if len(batch.Records) > 0 && (l.MaxBytes > 0 && batch.Bytes+it.head.size > l.MaxBytes ||
-			payload+it.head.payload > b.config.MaxPayload) {
+		if len(batch.Records) > 0 && (l.MaxBytes > 0 && batch.Bytes+int(it.head.size) > l.MaxBytes ||
+			payload+int(it.head.payload) > b.config.MaxPayload) {
 			break
 		}
 		if batch.Records == nil {
 			batch.Records = make([]catalog.Record, 0, min(g.count, l.MaxItems))
 		}
-		batch.Bytes += it.head.size
-		payload += it.head.payload
+		batch.Bytes += int(it.head.size)
+		payload += int(it.head.payload)
 		g.remove(it)
 		it.place = nowhere
 		batch.Records = append(batch.Records, b.launch(it))

@@ -34,8 +34,8 @@ func (g *group) push(it *item) {
 		g.line.pushBack(it)
 	}
 	g.count++
-	g.bytes += it.head.size
-	g.payload += it.head.payload
+	g.bytes += int(it.head.size)
+	g.payload += int(it.head.payload)
 }
 
 func (g *group) remove(it *item) {
@@ -46,8 +46,8 @@ func (g *group) remove(it *item) {
 		g.line.remove(it)
 	}
 	g.count--
-	g.bytes -= it.head.size
-	g.payload -= it.head.payload
+	g.bytes -= int(it.head.size)
+	g.payload -= int(it.head.payload)
 }
 
 // front is the item with the oldest mutation, nil when the group is empty.

@@ -121,8 +121,8 @@ func holds(mutations []*catalog.Mutation, position catalog.Position) bool {
 type entry struct {
 	change       catalog.Change
 	constituents []*catalog.Mutation // oldest first
-	size         int                 // upper bound of its bytes in a body
-	payload      int                 // bytes of the constituents' messages
+	size         int32               // upper bound of its bytes in a body
+	payload      int32               // bytes of the constituents' messages
 	notBefore    int64
 }
 
@@ -132,7 +132,7 @@ const mutationCost = 800
 
 // cost is about what the entry takes in memory.
 func (e *entry) cost() int {
-	cost := e.payload + len(e.constituents)*mutationCost
+	cost := int(e.payload) + len(e.constituents)*mutationCost
 	if len(e.constituents) > 1 {
 		cost += len(e.change.Attributes) // a merged change has its own
 	}

@@ -2,6 +2,7 @@ package batcher
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -118,7 +119,8 @@ func (l *lane) create(id string, localization catalog.Localization) *item {
 		l.plain[id] = it
 		return it
 	}
-	it.localization = &localization
+	own := localization // a copy, so that plain items do not pay for it
+	it.localization = &own
 	l.localized[localizedName{id, localization}] = it
 	return it
 }
@@ -152,8 +154,14 @@ func (l *lane) mayHold(position catalog.Position) bool {
 func (l *lane) stopped() bool { return l.paused || l.MaxItems == 0 }
 
 // fits reports whether a body with only this record keeps the cap.
-func (l *lane) fits(size int) bool {
-	return l.MaxBytes <= 0 || l.Overhead+size <= l.MaxBytes
+func (l *lane) fits(size int32) bool {
+	return l.MaxBytes <= 0 || l.Overhead+int(size) <= l.MaxBytes
+}
+
+// size is Size, kept small: a message is at most 1 MiB, and a record that Size
+// says takes more than 2 GiB fits no request either way.
+func (l *lane) size(key catalog.ItemKey, change catalog.Change) int32 {
+	return int32(min(l.Size(key, change), math.MaxInt32)) //nolint:gosec // G115: bounded
 }
 
 // single is the entry of one mutation.
@@ -162,8 +170,8 @@ func (l *lane) single(m *catalog.Mutation) entry {
 	return entry{
 		change:       change,
 		constituents: []*catalog.Mutation{m},
-		size:         l.Size(m.Key(), change),
-		payload:      len(m.Message.Data),
+		size:         l.size(m.Key(), change),
+		payload:      int32(len(m.Message.Data)), //nolint:gosec // G115: a message is at most 1 MiB
 		notBefore:    nanos(m.NotBefore),
 	}
 }

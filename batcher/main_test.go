@@ -101,7 +101,7 @@ func release(b *batcher.Batcher, batch *batcher.Batch, now time.Time) {
 
 // ids are the item ids of a batch, in its order.
 func ids(batch *batcher.Batch) []string {
-	var ids []string
+	ids := make([]string, 0, len(batch.Records))
 	for i := range batch.Records {
 		ids = append(ids, batch.Records[i].Key.ItemID)
 	}
@@ -109,7 +109,7 @@ func ids(batch *batcher.Batch) []string {
 }
 
 func positions(ms []*catalog.Mutation) []uint64 {
-	var positions []uint64
+	positions := make([]uint64, 0, len(ms))
 	for _, m := range ms {
 		positions = append(positions, m.Position.Sequence)
 	}
@@ -118,7 +118,7 @@ func positions(ms []*catalog.Mutation) []uint64 {
 
 // constituents are the positions that each record of a batch carries.
 func constituents(batch *batcher.Batch) [][]uint64 {
-	var all [][]uint64
+	all := make([][]uint64, 0, len(batch.Records))
 	for i := range batch.Records {
 		all = append(all, positions(batch.Records[i].Constituents))
 	}

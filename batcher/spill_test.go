@@ -46,7 +46,7 @@ func TestSpillAndReadBackInOrder(t *testing.T) {
 	b := newBatcher(testLane(products, 1000))
 	b.AddLane(testLane(flights, 10))
 	var p producer
-	var rows []*catalog.Mutation // what Postgres holds
+	rows := make([]*catalog.Mutation, 0, 200) // what Postgres holds
 	for i := range 90 {
 		add(t, b, start, p.update(products, fmt.Sprint("item", i%30), start))
 	}

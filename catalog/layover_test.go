@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -41,9 +42,7 @@ func FuzzMerge(f *testing.F) {
 		}
 		require.True(t, json.Valid(merged.Attributes), "%s", merged.Attributes)
 		hasNull := false
-		for name, value := range over {
-			want[name] = value
-		}
+		maps.Copy(want, over)
 		for _, value := range want {
 			hasNull = hasNull || value == nil
 		}
@@ -67,7 +66,7 @@ func BenchmarkMerge(b *testing.B) {
 }
 
 func typicalAttributes(value string, count int) []byte {
-	var members []string
+	members := make([]string, 0, count)
 	for i := range count {
 		members = append(members, fmt.Sprintf(`"attribute_%d":"%s value %d"`, i, value, i*1000))
 	}

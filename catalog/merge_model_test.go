@@ -14,7 +14,8 @@ import (
 // smallChanges are all operations with all attribute sets over two names, absent,
 // null or with a value.
 func smallChanges() []catalog.Change {
-	changes := []catalog.Change{remove, discontinue}
+	changes := make([]catalog.Change, 0, 38)
+	changes = append(changes, remove, discontinue)
 	for _, op := range []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update} {
 		for _, a := range []string{"", "null", "1", "2"} {
 			for _, b := range []string{"", "null", "1"} {
@@ -28,7 +29,8 @@ func smallChanges() []catalog.Change {
 // objectChanges vary one attribute whose value is an object.
 func objectChanges() []catalog.Change {
 	values := []string{"", "null", "1", `{"x":1}`, `{"x":2}`, `{"y":1}`}
-	changes := []catalog.Change{remove, discontinue}
+	changes := make([]catalog.Change, 0, 2+3*len(values))
+	changes = append(changes, remove, discontinue)
 	for _, op := range []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update} {
 		for _, a := range values {
 			changes = append(changes, change(op, smallObject(a, "")))

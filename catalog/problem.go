@@ -34,7 +34,7 @@ const (
 
 // Problem is one rule that a message breaks. It is the error of bad input: it
 // names the field and the rule and says what to do.
-type Problem struct {
+type Problem struct { //nolint:errname // the domain says problem: most are kept, few are returned as errors
 	Reason Reason
 	Field  string // the message field or attribute, "" when the whole message
 	Text   string // a sentence for people; never holds a secret
