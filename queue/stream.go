@@ -19,6 +19,11 @@ const (
 	DefaultDuplicates = 2 * time.Minute
 )
 
+// maxStoredMessage leaves room for headers beside the longest body. What is
+// larger is refused when it is published, so that no reader meets a message it
+// has no room for.
+const maxStoredMessage = MaxBody + 64<<10
+
 // The oldest server that flushes atomic batches safely with sync_interval:
 // always, which the shipped configuration relies on.
 const minServerMajor, minServerMinor = 2, 15
@@ -85,7 +90,7 @@ func (c StreamConfig) wanted() jetstream.StreamConfig {
 		MaxBytes:           c.MaxBytes,
 		MaxMsgs:            -1,
 		MaxMsgsPerSubject:  -1,
-		MaxMsgSize:         -1,
+		MaxMsgSize:         maxStoredMessage,
 		MaxConsumers:       -1,
 		Duplicates:         c.Duplicates,
 		Replicas:           c.Replicas,

@@ -1,0 +1,198 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Reasons to make a consumer anew.
+var (
+	errGap          = errors.New("a message was lost on the way, or the consumer was reset")
+	errSilent       = errors.New("the server stopped its heartbeats")
+	errStalled      = errors.New("messages are waiting and none is delivered")
+	errConnection   = errors.New("the connection was lost")
+	errConsumerGone = errors.New("the consumer is gone")
+)
+
+// loop is the reading through one session.
+type loop struct {
+	reader  *Reader
+	session *session
+	decoder Decoder
+
+	chunk []catalog.Arrival
+	bytes int // of the chunk's bodies
+
+	lastHeard     time.Time // of anything from the server
+	lastDelivered time.Time
+	lastProbed    time.Time
+	suspected     bool // the last probe found messages waiting
+}
+
+// read takes messages from the session, decodes them and offers them to Next,
+// until the session is no good any more. What was decoded by then is still
+// offered: it was read in order and is not read again.
+func (r *Reader) read(ctx context.Context, s *session) error {
+	now := time.Now()
+	l := &loop{reader: r, session: s, lastHeard: now, lastDelivered: now, lastProbed: now}
+	cause := l.run(ctx)
+	if len(l.chunk) > 0 {
+		select {
+		case r.chunks <- l.chunk:
+		case <-ctx.Done():
+		}
+	}
+	return cause
+}
+
+func (l *loop) run(ctx context.Context) error {
+	ticker := time.NewTicker(l.reader.config.heartbeat)
+	defer ticker.Stop()
+	for {
+		if err := l.session.request(); err != nil {
+			return err
+		}
+		var out chan<- []catalog.Arrival
+		if len(l.chunk) > 0 {
+			out = l.reader.chunks
+		}
+		var in <-chan *nats.Msg
+		if l.room() {
+			in = l.session.messages
+		}
+		select {
+		case message := <-in:
+			if err := l.takeAll(message); err != nil {
+				return err
+			}
+		case out <- l.chunk:
+			l.chunk, l.bytes = nil, 0
+			// While the chunk was full nothing was heard, by choice.
+			l.lastHeard = time.Now()
+		case <-l.session.broken:
+			return errConnection
+		case <-ticker.C:
+			if err := l.check(ctx); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (l *loop) room() bool {
+	return len(l.chunk) < l.reader.config.ChunkMessages && l.bytes < chunkBytes
+}
+
+// takeAll takes a message and what has arrived behind it, so that chunks grow
+// under load.
+func (l *loop) takeAll(message *nats.Msg) error {
+	l.lastHeard = time.Now()
+	for {
+		if err := l.take(message, l.lastHeard); err != nil {
+			return err
+		}
+		if !l.room() {
+			return nil
+		}
+		select {
+		case message = <-l.session.messages:
+		default:
+			return nil
+		}
+	}
+}
+
+// take decodes one message, or notes what the server said instead.
+func (l *loop) take(message *nats.Msg, now time.Time) error {
+	place, ok := parseReply(message.Reply)
+	if !ok {
+		return l.session.status(message)
+	}
+	if err := l.session.count(place); err != nil {
+		return err
+	}
+	l.lastDelivered, l.suspected = now, false
+	r := l.reader
+	anchor := ledger.Anchor{
+		Position:  catalog.Position{Generation: r.config.From.Position.Generation, Sequence: place.sequence},
+		Time:      place.time,
+		MessageID: messageID(message.Header),
+	}
+	skipped := r.skips(place.sequence)
+	if !r.receive(anchor, !skipped) {
+		return errGap
+	}
+	if skipped {
+		return nil
+	}
+	if l.chunk == nil {
+		l.chunk = make([]catalog.Arrival, 0, min(r.config.ChunkMessages, 1+len(l.session.messages)))
+	}
+	l.chunk = append(l.chunk, l.decoder.Decode(Delivery{
+		Subject: message.Subject, Headers: message.Header, Data: message.Data,
+		Time: place.time, Position: anchor.Position, ReceivedAt: now,
+	}))
+	l.bytes += len(message.Data)
+	return nil
+}
+
+// receive moves the last message received on. It refuses to go back.
+func (r *Reader) receive(anchor ledger.Anchor, kept bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if anchor.Position.Sequence <= r.last.Position.Sequence {
+		return false
+	}
+	r.last = anchor
+	if kept {
+		r.waiting++
+	}
+	return true
+}
+
+// skips reports whether a sequence is recorded already. Sequences only grow, so
+// ranges that lie behind are let go. It is called by the loop alone.
+func (r *Reader) skips(sequence uint64) bool {
+	for len(r.config.Skip) > 0 && r.config.Skip[0].Last < sequence {
+		r.config.Skip = r.config.Skip[1:]
+	}
+	return len(r.config.Skip) > 0 && r.config.Skip[0].First <= sequence
+}
+
+// check looks, at each heartbeat, for a server that went silent and a consumer
+// that stopped delivering.
+func (l *loop) check(ctx context.Context) error {
+	now := time.Now()
+	config := l.reader.config
+	if !l.room() || len(l.session.messages) > 0 {
+		l.lastHeard = now // it is we who do not listen
+		return nil
+	}
+	const missed = 3
+	if now.Sub(l.lastHeard) > missed*config.heartbeat {
+		return errSilent
+	}
+	if now.Sub(l.lastDelivered) < config.StallTimeout || now.Sub(l.lastProbed) < config.StallTimeout && !l.suspected {
+		return nil
+	}
+	l.lastProbed = now
+	info, err := l.session.info(ctx)
+	if err != nil {
+		return err
+	}
+	overdue := info.NumPending > 0 || info.Delivered.Consumer > l.session.delivered
+	if overdue && l.suspected {
+		return errStalled
+	}
+	// A message may have come in just now: only the second look in a row counts.
+	l.suspected = overdue
+	return nil
+}
