@@ -1,0 +1,401 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+func TestReaderStartsAfterThePosition(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	b.publish(t, "acme", 0, 10)
+	all := take(t, b.open(t, "acme", nil), 0, 10)
+	from := AnchorOf(all[3].Mutation)
+	require.NotEmpty(t, from.MessageID)
+	reader := b.open(t, "acme", func(c *ReaderConfig) { c.From = from })
+	take(t, reader, 4, 6)
+	nothingLeft(t, reader)
+
+	at := anchorOfLast(all)
+	end := b.open(t, "acme", func(c *ReaderConfig) { c.From = at })
+	b.publish(t, "acme", 10, 1)
+	take(t, end, 10, 1)
+}
+
+func TestReaderReadsItsPartitionAlone(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	require.NotEqual(t, PartitionOf("acme", DefaultPartitions), PartitionOf("other", DefaultPartitions))
+	b.publish(t, "acme", 0, 5)
+	b.publish(t, "other", 100, 5)
+	b.publish(t, "acme", 5, 5)
+	take(t, b.open(t, "acme", nil), 0, 10)
+	take(t, b.open(t, "other", nil), 100, 5)
+}
+
+func TestReaderSkipsWhatIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	b.publish(t, "acme", 0, 30)
+	reader := b.open(t, "acme", func(c *ReaderConfig) {
+		// Items are numbered from 0 and sequences from 1. The ranges come unsorted and
+		// overlap.
+		c.Skip = []ledger.Range{{First: 21, Last: 30}, {First: 1, Last: 5}, {First: 3, Last: 10}}
+	})
+	take(t, reader, 10, 10)
+	nothingLeft(t, reader)
+	b.publish(t, "acme", 30, 1)
+	take(t, reader, 30, 1)
+}
+
+func TestReaderRefusesAnotherPartition(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{Partitions: 4})
+	for _, partition := range []int{-1, 4} {
+		_, err := OpenReader(t.Context(), b.stream, ReaderConfig{Partition: partition})
+		require.Error(t, err)
+	}
+}
+
+func TestPrefetchIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	b.publish(t, "acme", 0, 500)
+	reader := b.open(t, "acme", func(c *ReaderConfig) { c.PrefetchMessages, c.ChunkMessages = 20, 10 })
+	// Nobody calls Next: the reader holds one chunk and what it asked for ahead.
+	require.Eventually(t, func() bool {
+		reader.mu.Lock()
+		defer reader.mu.Unlock()
+		return reader.waiting == 10 && len(reader.session.messages) > 0
+	}, patience, time.Millisecond)
+	// Several heartbeats pass; a reader that is not listened to stays as it is.
+	deadline := time.NewTimer(10 * reader.config.heartbeat)
+	defer deadline.Stop()
+	<-deadline.C
+	require.LessOrEqual(t, len(reader.session.messages), 20+statusRoom/2)
+	info, err := reader.session.info(t.Context())
+	require.NoError(t, err)
+	require.LessOrEqual(t, info.Delivered.Consumer, uint64(30))
+	take(t, reader, 0, 500)
+	require.Zero(t, reader.Restarts())
+}
+
+func TestNextEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := reader.Next(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	reader.Close()
+	_, err = reader.Next(t.Context())
+	require.ErrorIs(t, err, ErrClosed)
+}
+
+func TestCloseRemovesTheConsumer(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	reader.Close()
+	reader.Close()
+	info, err := b.stream.handle.Info(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, info.State.Consumers)
+}
+
+func TestRestartsOfTheServerLoseAndRepeatNothing(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", func(c *ReaderConfig) { c.PrefetchMessages, c.ChunkMessages = 50, 20 })
+	const rounds, perRound = 4, 400
+	for round := range rounds {
+		b.publish(t, "acme", round*perRound, perRound)
+		// Read a part, so that the restart finds the reader in the middle.
+		var first []catalog.Arrival
+		for len(first) < perRound/2 {
+			chunk, err := reader.Next(t.Context())
+			require.NoError(t, err)
+			first = append(first, chunk...)
+		}
+		for i, arrival := range first {
+			require.Equal(t, fmt.Sprint(round*perRound+i), arrival.Mutation.ItemID)
+		}
+		b.server.Restart(t)
+		take(t, reader, round*perRound+len(first), perRound-len(first))
+	}
+	require.NotZero(t, reader.Restarts())
+	require.Eventually(t, func() bool { _, err := reader.Pending(t.Context()); return err == nil }, patience, time.Millisecond)
+	nothingLeft(t, reader)
+}
+
+func TestAGapIsReadAgain(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	b.publish(t, "acme", 0, 5)
+	take(t, reader, 0, 5)
+	// Somebody else takes messages from the same consumer: to the reader they are
+	// lost on the way.
+	inbox := b.js.Conn().NewInbox()
+	stolen := make(chan *nats.Msg, 100)
+	subscription, err := b.js.Conn().ChanSubscribe(inbox, stolen)
+	require.NoError(t, err)
+	defer func() { _ = subscription.Unsubscribe() }()
+	reader.mu.Lock()
+	target := reader.session.target
+	reader.mu.Unlock()
+	for range 20 {
+		require.NoError(t, b.js.Conn().PublishRequest(target, inbox, []byte(`{"batch":3,"expires":5000000000}`)))
+	}
+	require.NoError(t, b.js.Conn().Flush())
+	// The reader's own two requests are first in turn; after them it is the thief's.
+	b.publish(t, "acme", 5, 10000)
+	take(t, reader, 5, 10000)
+	require.NotEmpty(t, stolen)
+	require.NotZero(t, reader.Restarts())
+}
+
+func TestARemovedConsumerIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	for round := range 3 {
+		b.publish(t, "acme", 10*round, 10)
+		take(t, reader, 10*round, 10)
+		reader.mu.Lock()
+		name := reader.session.name
+		reader.mu.Unlock()
+		require.NoError(t, b.js.DeleteConsumer(t.Context(), DefaultStreamName, name))
+		require.Eventually(t, func() bool { return reader.Restarts() == uint64(round+1) }, patience, time.Millisecond)
+	}
+}
+
+func TestAStalledConsumerIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", func(c *ReaderConfig) { c.StallTimeout = 100 * time.Millisecond; c.heartbeat = 50 * time.Millisecond })
+	reader.mu.Lock()
+	name := reader.session.name
+	reader.mu.Unlock()
+	// A paused consumer goes on sending heartbeats and delivers nothing.
+	_, err := b.js.PauseConsumer(t.Context(), DefaultStreamName, name, time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	b.publish(t, "acme", 0, 10)
+	take(t, reader, 0, 10)
+	require.NotZero(t, reader.Restarts())
+}
+
+func TestBadMessagesArriveWithTheirProblem(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	// The server lets all of these through.
+	for subject, body := range map[string]string{
+		"catalog.mutations.acme.u$s.RETAIL": testBody,
+		"catalog.mutations.acme.us.RÉTAIL":  testBody,
+		testSubject:                         "not JSON",
+	} {
+		_, err := b.js.Publish(t.Context(), subject, []byte(body))
+		require.NoError(t, err)
+	}
+	reader := b.open(t, "acme", nil)
+	seen := 0
+	for seen < 3 {
+		chunk, err := reader.Next(t.Context())
+		require.NoError(t, err)
+		for _, arrival := range chunk {
+			require.NotNil(t, arrival.Problem)
+			seen++
+		}
+	}
+}
+
+func TestAStorePutBackIsNoticed(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	b.publish(t, "acme", 0, 10)
+	kept := take(t, reader, 0, 10)
+	b.server.Stop()
+	putBack := b.server.Copy(t)
+	b.server.Run(t)
+	b.publishWhenConnected(t, 10, 10)
+	lost := take(t, reader, 10, 10)
+
+	b.server.Stop()
+	putBack()
+	b.server.Run(t)
+	// The other timeline is as long as the one that was read.
+	b.publishWhenConnected(t, 50, 20)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := reader.Next(ctx)
+	require.ErrorIs(t, err, ErrRewound)
+	_, err = OpenReader(t.Context(), b.stream, ReaderConfig{Partition: reader.config.Partition, From: anchorOfLast(lost)})
+	require.ErrorIs(t, err, ErrRewound)
+
+	recorded := append(append([]catalog.Arrival{}, kept...), lost...)
+	calls := 0
+	newest, ok, err := FindAnchor(t.Context(), b.stream, func(_ context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		calls++
+		for i := len(recorded) - 1; i >= 0; i-- {
+			// Postgres keeps microseconds.
+			anchor := AnchorOf(recorded[i].Mutation)
+			anchor.Time = anchor.Time.Truncate(time.Microsecond)
+			if anchor.Position.Sequence <= sequence && i%2 == 0 {
+				return anchor, true, nil
+			}
+		}
+		return ledger.Anchor{}, false, nil
+	})
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, uint64(9), newest.Position.Sequence, "every other one was recorded")
+	require.LessOrEqual(t, calls, 7)
+
+	newest.Position.Generation = 1
+	again := b.open(t, "acme", func(c *ReaderConfig) { c.From = newest })
+	arrivals := take(t, again, 9, 1)
+	require.Equal(t, int64(1), arrivals[0].Mutation.Position.Generation)
+	take(t, again, 50, 20)
+}
+
+// publishWhenConnected publishes after a restart.
+func (b *broker) publishWhenConnected(tb testing.TB, first, count int) {
+	tb.Helper()
+	require.Eventually(tb, b.js.Conn().IsConnected, patience, time.Millisecond)
+	b.publish(tb, "acme", first, count)
+}
+
+func TestFindAnchorWithoutAMatch(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	b.publish(t, "acme", 0, 10)
+	_, ok, err := FindAnchor(t.Context(), b.stream, func(_ context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		return ledger.Anchor{Position: catalog.Position{Sequence: sequence}, MessageID: "other"}, true, nil
+	})
+	require.NoError(t, err)
+	require.False(t, ok)
+}
+
+func TestAnchors(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	b.publish(t, "acme", 0, 3)
+	arrivals := take(t, b.open(t, "acme", nil), 0, 3)
+	anchor := AnchorOf(arrivals[1].Mutation)
+	require.NoError(t, b.stream.Verify(t.Context(), anchor))
+	require.NoError(t, b.stream.Verify(t.Context(), ledger.Anchor{}), "the beginning always matches")
+	for _, other := range []ledger.Anchor{
+		{Position: anchor.Position, Time: anchor.Time.Add(time.Millisecond), MessageID: anchor.MessageID},
+		{Position: anchor.Position, Time: anchor.Time, MessageID: "other"},
+		{Position: catalog.Position{Sequence: 99}, Time: anchor.Time, MessageID: anchor.MessageID},
+	} {
+		require.ErrorIs(t, b.stream.Verify(t.Context(), other), ErrRewound)
+	}
+	require.NoError(t, b.stream.handle.Purge(t.Context()))
+	require.ErrorIs(t, b.stream.Verify(t.Context(), anchor), ErrRewound, "purged by hand")
+}
+
+func TestAnIdlePartitionFollowsTheStream(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	_, ok, err := reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok, "the stream is empty")
+
+	results := b.publish(t, "other", 0, 5)
+	anchor, ok, err := reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, results[4].Sequence, anchor.Position.Sequence)
+	require.NoError(t, b.stream.Verify(t.Context(), anchor))
+	_, ok, err = reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok, "nothing new")
+
+	b.publish(t, "acme", 0, 1)
+	b.publish(t, "other", 5, 1)
+	_, ok, err = reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok, "a message of the partition was not returned yet")
+	take(t, reader, 0, 1)
+	anchor, ok, err = reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.True(t, ok)
+
+	// After the trimmer removed the last message read, the anchor stands in for it.
+	require.NoError(t, b.stream.handle.Purge(t.Context(), purgeBefore(anchor.Position.Sequence)))
+	b.server.Restart(t)
+	b.publishWhenConnected(t, 1, 1)
+	take(t, reader, 1, 1)
+}
+
+func TestIdleNeverPassesAMessage(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	reader := b.open(t, "acme", nil)
+	const count = 300
+	var publishers sync.WaitGroup
+	for _, account := range []string{"acme", "other"} {
+		publishers.Go(func() {
+			publisher := NewPublisher(b.js, PublisherOptions{})
+			for i := range count {
+				mutation := Mutation{Account: account, Catalog: "us", Type: "RETAIL", ItemID: fmt.Sprint(i), Operation: catalog.Delete}
+				if _, err := publisher.PublishMutations(context.Background(), mutation); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var passed uint64
+	for read := 0; read < count; {
+		brief, stop := context.WithTimeout(ctx, time.Millisecond)
+		chunk, _ := reader.Next(brief)
+		stop()
+		require.NoError(t, ctx.Err())
+		for _, arrival := range chunk {
+			require.Equal(t, fmt.Sprint(read), arrival.Mutation.ItemID)
+			require.Greater(t, arrival.Mutation.Position.Sequence, passed, "the position had passed this message")
+			read++
+		}
+		anchor, ok, err := reader.Idle(ctx)
+		require.NoError(t, err)
+		if ok {
+			passed = anchor.Position.Sequence
+		}
+	}
+	publishers.Wait()
+	require.NotZero(t, passed)
+}
+
+func TestReplySubjects(t *testing.T) {
+	t.Parallel()
+	want := place{sequence: 7, consumerSequence: 3, time: time.Unix(0, 1700000000000000001)}
+	for _, reply := range []string{
+		"$JS.ACK.S.c.1.7.3.1700000000000000001.0",
+		"$JS.ACK.domain.hash.S.c.1.7.3.1700000000000000001.0",
+		"$JS.ACK._.hash.S.c.1.7.3.1700000000000000001.0.random",
+	} {
+		got, ok := parseReply(reply)
+		require.True(t, ok, reply)
+		require.Equal(t, want, got)
+	}
+	for _, reply := range []string{"", "_INBOX.1", "$JS.ACK.S.c.1.7.3", "$JS.ACK.S.c.1.x.3.1.0", "$JS.ACK.S.c.1.7.3.99999999999999999999.0"} {
+		_, ok := parseReply(reply)
+		require.False(t, ok, reply)
+	}
+}
