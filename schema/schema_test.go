@@ -12,6 +12,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+	"pgregory.net/rapid"
+
+	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 func compile(t *testing.T) *jsonschema.Schema {
@@ -43,6 +46,54 @@ func parse(t *testing.T, text []byte) any {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	require.NoError(t, err)
 	return value
+}
+
+// drawn gives a member's value, often a wrong one; nil leaves the member out.
+func drawn(t *rapid.T, member string, good ...any) any {
+	wrong := []any{nil, "", 7, -1, true, []any{}, map[string]any{}, json.RawMessage("null"), "text", "\x00", strings.Repeat("x", 600)}
+	if rapid.IntRange(0, 3).Draw(t, member+" is good") > 0 {
+		return rapid.SampledFrom(good).Draw(t, member)
+	}
+	return rapid.SampledFrom(wrong).Draw(t, member)
+}
+
+// TestSchemaAndDecoderAgree draws messages and asks both.
+func TestSchemaAndDecoderAgree(t *testing.T) {
+	t.Parallel()
+	schema := compile(t)
+	rapid.Check(t, func(t *rapid.T) {
+		body := map[string]any{}
+		for member, good := range map[string][]any{
+			"id":          {nil, "m-1"},
+			"item_id":     {"SKU-1", "BOS/JFK", "é", strings.Repeat("x", 512)},
+			"operation":   {"CREATE", "UPSERT", "UPDATE", "DELETE", "DELETE_DISCONTINUED"},
+			"attributes":  {map[string]any{"title": "t", "sale_price": json.RawMessage("null")}, map[string]any{}},
+			"version":     {nil, 1, -5, json.RawMessage("9223372036854775807"), json.RawMessage("9223372036854775808")},
+			"occurred_at": {nil, "2026-11-22T10:00:00Z", "2026-11-22T10:00:00.25+01:00", "yesterday", "2026-13-01T00:00:00Z"},
+			"localization": {
+				nil,
+				map[string]any{"type": "LANGUAGE", "value": "pl_PL"},
+				map[string]any{"type": "LANGUAGE"},
+				map[string]any{"type": "language", "value": "pl_PL"},
+				map[string]any{"type": "COUNTRY", "value": ""},
+			},
+			"unknown": {nil, 1},
+		} {
+			if value := drawn(t, member, good...); value != nil {
+				body[member] = value
+			}
+		}
+		text, err := json.Marshal(body)
+		require.NoError(t, err)
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		require.NoError(t, err)
+		arrival := queue.Decode(queue.Delivery{Subject: "catalog.mutations.a.c.RETAIL", Data: text})
+		if invalid := schema.Validate(value); invalid != nil {
+			require.NotNil(t, arrival.Problem, "only the schema refuses %s: %s", text, invalid)
+		} else {
+			require.Nil(t, arrival.Problem, "only the decoder refuses %s", text)
+		}
+	})
 }
 
 func TestAsyncAPIReferencesLeadSomewhere(t *testing.T) {
