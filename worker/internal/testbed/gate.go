@@ -1,0 +1,96 @@
+package testbed
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Gate stands before a simulated platform. It knows which worker calls, and a
+// test may step in between the platform's answer and its way back.
+type Gate struct {
+	platform http.Handler
+	server   *httptest.Server
+
+	mu            sync.Mutex
+	answered      func(Answered) (deliver bool)
+	patience      time.Duration
+	calls         map[string]int // by worker
+	authorization map[string]bool
+}
+
+// Answered is a POST that the platform has answered; the worker has not heard yet.
+type Answered struct {
+	Worker string
+	Status int
+	Body   []byte
+}
+
+func newGate(tb testing.TB, platform http.Handler) *Gate {
+	tb.Helper()
+	g := &Gate{platform: platform, calls: map[string]int{}}
+	g.server = httptest.NewServer(g)
+	tb.Cleanup(func() {
+		g.server.CloseClientConnections()
+		g.server.Close()
+	})
+	return g
+}
+
+// URL is where the worker of that name finds the platform.
+func (g *Gate) URL(worker string) string { return g.server.URL + "/from-" + worker }
+
+// OnAnswer has every POST's answer shown to look before it is delivered. When
+// look returns false the connection breaks instead.
+func (g *Gate) OnAnswer(look func(Answered) (deliver bool)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answered = look
+}
+
+// LosePatience breaks the connection of a call that has had no answer for that
+// long, as proxies do; what was accepted is applied all the same. 0 waits for ever.
+func (g *Gate) LosePatience(after time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.patience = after
+}
+
+// Calls counts the requests of a worker.
+func (g *Gate) Calls(worker string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls[worker]
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	worker, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/from-"), "/")
+	r.URL.Path, r.URL.RawPath = "/"+path, ""
+	g.mu.Lock()
+	g.calls[worker]++
+	look, patience := g.answered, g.patience
+	g.mu.Unlock()
+	if patience > 0 {
+		var cancel func()
+		r, cancel = impatient(r, patience)
+		defer cancel()
+	}
+	if look == nil || r.Method != http.MethodPost {
+		g.platform.ServeHTTP(w, r)
+		return
+	}
+	kept := httptest.NewRecorder()
+	g.platform.ServeHTTP(kept, r)
+	if !look(Answered{Worker: worker, Status: kept.Code, Body: kept.Body.Bytes()}) {
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range kept.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(kept.Code)
+	_, _ = w.Write(kept.Body.Bytes()) // the caller may be gone
+}
