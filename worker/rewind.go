@@ -26,8 +26,8 @@ func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resum
 		newest = max(newest, recorded.Last)
 	}
 	generation := r.Anchor.Position.Generation
-	anchor, err := w.stream.FindAnchor(ctx, newest, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
-		return w.store.RecordedAtOrBefore(ctx, lease.Partition, generation, sequence)
+	anchor, _, err := queue.FindAnchor(ctx, w.stream, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		return w.store.RecordedAtOrBefore(ctx, lease.Partition, generation, min(sequence, newest))
 	})
 	if err != nil {
 		return fmt.Errorf("search the newest recorded message that the stream still has: %w", err)

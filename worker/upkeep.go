@@ -44,7 +44,7 @@ func (w *worker) trim(ctx context.Context) {
 	defer cancel()
 	positions, err := w.store.Positions(ctx)
 	if err == nil {
-		_, err = queue.Trim(ctx, w.stream, queue.TrimConfig{Positions: positions, Window: w.config.NATS.Stream.ReplayWindow})
+		_, err = queue.Trim(ctx, w.stream, positions, w.config.NATS.Stream.ReplayWindow, time.Now())
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "the stream could not be trimmed; it is tried again", slog.Any("error", err))
@@ -54,7 +54,7 @@ func (w *worker) trim(ctx context.Context) {
 func (w *worker) retain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
-	if _, err := w.store.Retain(ctx, persistence.RetentionPolicy{Mutations: w.config.Worker.Retention}, time.Now()); err != nil && ctx.Err() == nil {
+	if _, err := w.store.Retain(ctx, persistence.RetentionPolicy{Keep: w.config.Worker.Retention}); err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "old rows could not be retired; it is tried again", slog.Any("error", err))
 	}
 }

@@ -63,8 +63,13 @@ func Run(ctx context.Context, options Options) error {
 	w.tracer = noop.NewTracerProvider().Tracer("")
 	var instruments *telemetry.Instruments
 	if t := options.Telemetry; t != nil {
-		w.log, instruments = t.Logger, t.Instruments
-		w.tracer = t.Tracers.Tracer("github.com/catalog-courier/catalog-courier/delivery")
+		instruments = t.Instruments
+		if t.Logger != nil {
+			w.log = t.Logger
+		}
+		if t.Tracers != nil {
+			w.tracer = t.Tracers.Tracer("github.com/catalog-courier/catalog-courier/delivery")
+		}
 	}
 	w.observer = newObserver(context.WithoutCancel(ctx), options.Config, instruments)
 	stopObserving, err := instruments.Observe(w.observer.snapshot)
