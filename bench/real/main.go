@@ -1,0 +1,184 @@
+// Command real runs real data through the whole service: the dated route tables of
+// OpenFlights as changes of flights, and goodbooks-10k as products of both
+// platforms. Broker, Postgres and workers are real; the platforms are simulated,
+// with limits scaled down in time so that they are what bounds the run.
+//
+// It ends with an error unless every mutation became final, the platforms hold
+// what applying the mutations one by one gives, and batches were well filled.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+//go:embed courier.yaml
+var configuration string
+
+// The names in courier.yaml.
+const (
+	metaAccount      = "books-and-flights"
+	flightCatalog    = "flights"
+	productCatalog   = "products"
+	pinterestAccount = "bookshop"
+	bookCatalog      = "books"
+)
+
+type options struct {
+	data    string
+	over    time.Duration // how long publishing takes
+	window  time.Duration
+	meta    int // POSTs in a window for each of Meta's catalogs
+	retail  int // POSTs in a window for Pinterest
+	fill    float64
+	timeout time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.data, "data", "../shared/data", "the folder with flights-openflights and retail-books-10k")
+	flag.DurationVar(&o.over, "over", 30*time.Second, "spread publishing over this time")
+	flag.DurationVar(&o.window, "window", 10*time.Second, "the window of the platforms' limits")
+	flag.IntVar(&o.meta, "meta-posts", 5, "POSTs that Meta takes in a window for one catalog")
+	flag.IntVar(&o.retail, "pinterest-posts", 4, "POSTs that Pinterest takes in a window")
+	flag.Float64Var(&o.fill, "fill", 0.8, "the least mean fill of a batch, as a share of the cap")
+	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "give up after this time")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "real:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	streams, err := readStreams(o.data)
+	if err != nil {
+		return err
+	}
+	service, err := rig.Start(ctx, rig.Options{
+		Config: configuration, Log: os.Stderr,
+		Meta:      platformOptions(o, o.meta),
+		Pinterest: platformOptions(o, o.retail),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, service.Close()) }()
+	workers, err := startWorkers(ctx, service)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := publish(ctx, service.Publisher(), streams, o.over); err != nil {
+		return errors.Join(err, workers.stop())
+	}
+	fmt.Printf("%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
+	err = awaitFinal(ctx, service, count(streams), workers)
+	took := time.Since(began)
+	if err := errors.Join(err, workers.stop()); err != nil {
+		return err
+	}
+	return report(ctx, service, streams, took, o.fill)
+}
+
+// platformOptions make a platform slow and its limits narrow.
+func platformOptions(o options, posts int) sandbox.Options {
+	return sandbox.Options{
+		Seed: 1, Delay: 500 * time.Millisecond, Jitter: time.Second,
+		Writes: sandbox.RateLimit{Calls: posts, Window: o.window},
+	}
+}
+
+// readStreams makes the three streams of the data.
+func readStreams(folder string) ([]*stream, error) {
+	flights, err := flightMutations(filepath.Join(folder, "flights-openflights"))
+	if err != nil {
+		return nil, err
+	}
+	books := filepath.Join(folder, "retail-books-10k")
+	retailBooks, err := bookMutations(books, retail)
+	if err != nil {
+		return nil, err
+	}
+	products, err := bookMutations(books, product)
+	if err != nil {
+		return nil, err
+	}
+	var streams []*stream
+	for _, mutations := range [][]queue.Mutation{flights, retailBooks, products} {
+		s, err := newStream(mutations)
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, s)
+	}
+	return streams, nil
+}
+
+// workers are the two workers of a run.
+type workers []*rig.Worker
+
+func startWorkers(ctx context.Context, service *rig.Rig) (workers, error) {
+	var started workers
+	for _, name := range []string{"worker-1", "worker-2"} {
+		w, err := service.StartWorker(ctx, name)
+		if err != nil {
+			return nil, errors.Join(err, started.stop())
+		}
+		started = append(started, w)
+	}
+	return started, nil
+}
+
+func (w workers) stop() error {
+	var err error
+	for _, one := range w {
+		err = errors.Join(err, one.Stop())
+	}
+	return err
+}
+
+// awaitFinal waits until every mutation has a row with a final status.
+func awaitFinal(ctx context.Context, service *rig.Rig, mutations int, running workers) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		statuses, err := service.Statuses(ctx)
+		if err != nil {
+			return err
+		}
+		rows, open := 0, statuses["waiting"]+statuses["submitted"]
+		for _, n := range statuses {
+			rows += n
+		}
+		if rows >= mutations && open == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %v of %d mutations: %w", rig.ErrNotFinal, statuses, mutations, ctx.Err())
+		case <-running[0].Ended():
+			return rig.ErrWorkerEnded
+		case <-running[1].Ended():
+			return rig.ErrWorkerEnded
+		case <-ticker.C:
+		}
+	}
+}

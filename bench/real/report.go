@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// sent is what batch_status says of a lane.
+type sent struct {
+	batches   int
+	posts     int // attempts, those the platform turned away included
+	records   int // of the batches that the platform took
+	taken     int // batches that the platform took
+	succeeded int
+}
+
+// batchesOf reads what was sent for a lane.
+func batchesOf(ctx context.Context, service *rig.Rig, lane catalog.Lane) (s sent, err error) {
+	err = service.Database.QueryRow(ctx, `
+		SELECT count(*), coalesce(sum(attempts), 0),
+			coalesce(sum(item_count) FILTER (WHERE cardinality(handles) > 0), 0),
+			count(*) FILTER (WHERE cardinality(handles) > 0),
+			coalesce(sum(succeeded), 0)
+		FROM courier.batch_status WHERE account = $1 AND catalog = $2 AND catalog_type = $3`,
+		lane.Account, lane.Catalog, lane.Type).Scan(&s.batches, &s.posts, &s.records, &s.taken, &s.succeeded)
+	return s, err
+}
+
+func (s sent) fill(maxItems int) float64 {
+	return float64(s.records) / float64(max(s.taken, 1)*maxItems)
+}
+
+var errFill = errors.New("batches are not well filled")
+
+// report prints what happened and checks that it is what should have.
+func report(ctx context.Context, service *rig.Rig, streams []*stream, took time.Duration, leastFill float64) error {
+	rows, err := readRowsByID(ctx, service)
+	if err != nil {
+		return err
+	}
+	problems := []error{checkRows(streams, rows)}
+	succeeded := map[string]int{}
+	var capacity, records float64
+	lanes := newTable("account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
+	for _, s := range streams {
+		problems = append(problems, checkState(placeOf(service, s.lane), s, rows))
+		done, err := batchesOf(ctx, service, s.lane)
+		if err != nil {
+			return err
+		}
+		maxItems := service.Config.Accounts[s.lane.Account].Batch.MaxItems
+		succeeded[s.lane.Account] += done.succeeded
+		capacity += float64(done.taken * maxItems)
+		records += float64(done.records)
+		statuses := map[string]int{}
+		for _, m := range s.mutations {
+			statuses[rows[m.ID].status]++
+		}
+		good, superseded := statuses["succeeded"], statuses["superseded"]
+		lanes.AppendRow(table.Row{
+			s.lane.Account, s.lane.Type, len(s.mutations), done.records, done.posts, done.taken,
+			fmt.Sprintf("%.1f%% of %d", 100*done.fill(maxItems), maxItems), good, superseded, len(s.mutations) - good - superseded,
+		})
+	}
+	lanes.Render()
+	for name, p := range map[string]state{metaAccount: service.Meta, pinterestAccount: service.Pinterest} {
+		counters := p.Counters()
+		fmt.Printf("%s: %d POSTs, %d of calls turned away for the quota, %d polls\n", name, counters.Posts, counters.Limited, counters.Polls)
+		problems = append(problems, checkPlatform(name, counters, service.Config.Accounts[name].Batch.MaxItems, succeeded[name]))
+	}
+	fill := records / max(capacity, 1)
+	fmt.Printf("%d mutations in %.1f s, %.0f mutations/s; mean fill of a batch %.1f%% of the cap\n",
+		count(streams), took.Seconds(), float64(count(streams))/took.Seconds(), 100*fill)
+	if fill < leastFill {
+		problems = append(problems, fmt.Errorf("%w: %.1f%%, at least %.0f%% wanted", errFill, 100*fill, 100*leastFill))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	fmt.Println("every mutation is final, and the platforms hold what the mutations say")
+	return nil
+}
+
+func newTable(header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(os.Stdout)
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	t.AppendHeader(table.Row(header))
+	return t
+}

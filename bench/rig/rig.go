@@ -1,0 +1,242 @@
+// Package rig starts everything a mutation meets on its way: a broker on disk, a
+// durable Postgres, the simulated platforms, and workers. All but Postgres run in
+// this process, so that one profile shows where the time goes.
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/embedded"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/telemetry"
+	"github.com/catalog-courier/catalog-courier/worker"
+)
+
+// Options say what to start.
+type Options struct {
+	// Config is the text of a courier.yaml. ${NATS_URL}, ${DATABASE_URL},
+	// ${PINTEREST_URL}, ${META_URL} and ${TOKEN} stand for what the rig starts.
+	Config string
+	// SyncAlways makes the broker flush before each acknowledgement.
+	SyncAlways bool
+	// Postgres are further server settings; fsync and synchronous_commit are on.
+	Postgres  map[string]string
+	Pinterest sandbox.Options
+	Meta      sandbox.Options
+	// Log gets the warnings and errors of workers and servers.
+	Log io.Writer
+}
+
+// Rig is the running whole.
+type Rig struct {
+	Config    *config.Config
+	Conn      *nats.Conn
+	JetStream jetstream.JetStream
+	Stream    *queue.Stream
+	Database  *pgxpool.Pool
+	Pinterest *sandbox.Pinterest
+	Meta      *sandbox.Meta
+
+	log     io.Writer
+	logger  *slog.Logger
+	closers []func() error // in the order they were opened
+}
+
+// Start starts everything but workers. Close it, also after an error of its use.
+func Start(ctx context.Context, options Options) (rig *Rig, err error) {
+	rig = &Rig{log: options.Log, logger: telemetry.NewLogger(options.Log, logFormat, slog.LevelWarn)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, rig.Close())
+			rig = nil
+		}
+	}()
+	variables := map[string]string{"TOKEN": "sandbox-token"}
+	if variables["NATS_URL"], err = rig.startNATS(options); err != nil {
+		return rig, err
+	}
+	if variables["DATABASE_URL"], err = rig.startPostgres(ctx, options); err != nil {
+		return rig, err
+	}
+	if err := rig.startPlatforms(options, variables); err != nil {
+		return rig, err
+	}
+	if rig.Config, err = loadConfig(options.Config, variables); err != nil {
+		return rig, err
+	}
+	return rig, rig.connect(ctx)
+}
+
+func (r *Rig) later(close func() error) { r.closers = append(r.closers, close) }
+
+// Close ends everything, the last thing started first.
+func (r *Rig) Close() error {
+	var err error
+	for len(r.closers) > 0 {
+		last := len(r.closers) - 1
+		err = errors.Join(err, r.closers[last]())
+		r.closers = r.closers[:last]
+	}
+	return err
+}
+
+func (r *Rig) startNATS(options Options) (url string, err error) {
+	folder, err := os.MkdirTemp("", "courier-bench-nats-")
+	if err != nil {
+		return "", err
+	}
+	r.later(func() error { return os.RemoveAll(folder) })
+	server, err := embedded.StartNATS(embedded.NATSOptions{
+		StoreDir: folder, SyncAlways: options.SyncAlways, Port: -1, Logger: r.logger,
+	})
+	if err != nil {
+		return "", err
+	}
+	r.later(func() error { server.Shutdown(); return nil })
+	return server.URL(), nil
+}
+
+func (r *Rig) startPostgres(ctx context.Context, options Options) (url string, err error) {
+	server, err := embedded.StartPostgres(ctx, embedded.PostgresOptions{
+		Durable: true, Parameters: options.Postgres, Logger: r.logger,
+	})
+	if err != nil {
+		return "", err
+	}
+	r.later(server.Stop)
+	if _, err := persistence.Migrate(ctx, server.URL()); err != nil {
+		return "", err
+	}
+	r.Database, err = pgxpool.New(ctx, server.URL())
+	if err != nil {
+		return "", err
+	}
+	r.later(func() error { r.Database.Close(); return nil })
+	return server.URL(), nil
+}
+
+func (r *Rig) startPlatforms(options Options, variables map[string]string) error {
+	r.Pinterest = sandbox.NewPinterest(options.Pinterest)
+	r.later(func() error { r.Pinterest.Close(); return nil })
+	r.Meta = sandbox.NewMeta(options.Meta)
+	r.later(func() error { r.Meta.Close(); return nil })
+	for name, handler := range map[string]http.Handler{"PINTEREST_URL": r.Pinterest, "META_URL": r.Meta} {
+		url, err := r.serve(handler)
+		if err != nil {
+			return err
+		}
+		variables[name] = url
+	}
+	return nil
+}
+
+// serve makes a handler reachable on a free port of this machine.
+func (r *Rig) serve(handler http.Handler) (url string, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	r.later(func() error {
+		err := server.Close()
+		if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	})
+	return "http://" + listener.Addr().String(), nil
+}
+
+// loadConfig reads the settings the way the worker does, from a file.
+func loadConfig(text string, variables map[string]string) (*config.Config, error) {
+	folder, err := os.MkdirTemp("", "courier-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	path := filepath.Join(folder, "courier.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return config.Load(path, config.Options{Lookup: func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}})
+}
+
+func (r *Rig) connect(ctx context.Context) (err error) {
+	if r.Conn, err = worker.Connect(r.Config.NATS, r.logger); err != nil {
+		return err
+	}
+	r.later(func() error { r.Conn.Close(); return nil })
+	if r.JetStream, err = jetstream.New(r.Conn); err != nil {
+		return err
+	}
+	r.Stream, err = queue.Ensure(ctx, r.JetStream, worker.StreamConfig(r.Config.NATS))
+	return err
+}
+
+// Publisher publishes to the rig's stream.
+func (r *Rig) Publisher() *queue.Publisher {
+	return queue.NewPublisher(r.JetStream, queue.PublisherOptions{})
+}
+
+// Worker is a worker running in this process.
+type Worker struct {
+	name   string
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // set when ended is closed
+}
+
+// StartWorker runs a worker with everything a service has: its own connections,
+// metrics, and leases like any other.
+func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
+	measured, err := telemetry.Start(ctx, telemetry.Options{
+		Service: name, LogOutput: r.log, LogFormat: logFormat, LogLevel: slog.LevelWarn,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &Worker{name: name, cancel: cancel, ended: make(chan struct{})}
+	go func() { // ends with Run; Stop waits for it
+		defer close(w.ended)
+		err := worker.Run(ctx, worker.Options{Config: r.Config, Name: name, Telemetry: measured})
+		w.err = errors.Join(err, measured.Shutdown(context.WithoutCancel(ctx)))
+	}()
+	return w, nil
+}
+
+// Ended is closed when the worker has ended, by Stop or by itself.
+func (w *Worker) Ended() <-chan struct{} { return w.ended }
+
+// Stop drains the worker and returns how it ended.
+func (w *Worker) Stop() error {
+	w.cancel()
+	<-w.ended
+	if w.err != nil {
+		return fmt.Errorf("%s: %w", w.name, w.err)
+	}
+	return nil
+}
+
+const logFormat = "text"

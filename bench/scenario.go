@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+)
+
+// scenario is one way for mutations to come.
+type scenario struct {
+	name   string
+	what   string
+	target float64 // mutations/s
+	// backlog publishes everything before the worker starts; else it publishes while
+	// the worker works.
+	backlog bool
+	// synced flushes each publish to disk before it is acknowledged.
+	synced bool
+}
+
+var scenarios = []scenario{
+	{name: "backlog", what: "backlog drained", target: 60_000, backlog: true},
+	{name: "live", what: "publisher running too", target: 40_000},
+	{name: "synced", what: "the same, fsync on publish", target: 25_000, synced: true},
+}
+
+// measurement is one rate of one run.
+type measurement struct {
+	what   string
+	rate   float64 // mutations/s
+	target float64 // 0 for what is only there to compare with
+}
+
+// measure runs a scenario once, on servers of its own.
+func measure(ctx context.Context, o options, s scenario, round int) (measured []measurement, err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	service, err := rig.Start(ctx, rig.Options{
+		Config: configuration(o), SyncAlways: s.synced, Log: os.Stderr,
+		Meta: platformOptions(), Pinterest: platformOptions(), Postgres: postgresSettings(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		err = errors.Join(err, service.Close())
+		runtime.GC() // what the run held must not weigh on the next
+	}()
+	if s.backlog {
+		return measureBacklog(ctx, o, s, service, round)
+	}
+	return measureLive(ctx, o, s, service, round)
+}
+
+// platformOptions keep every item's state and answer as fast as that goes.
+func platformOptions() sandbox.Options {
+	return sandbox.Options{SkipValidation: true, Delay: 20 * time.Millisecond}
+}
+
+// postgresSettings give the server some memory, and keep checkpoints out of a run
+// of seconds: what is measured is commits, not the disk of this machine.
+func postgresSettings() map[string]string {
+	return map[string]string{
+		"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
+	}
+}
+
+func measureBacklog(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+	began := time.Now()
+	if err := publishAll(ctx, o, service); err != nil {
+		return nil, err
+	}
+	measured := []measurement{{what: "publish alone, atomic batches", rate: rate(o, began)}}
+	consume, err := bareConsume(ctx, o, service)
+	if err != nil {
+		return nil, fmt.Errorf("bare consume: %w", err)
+	}
+	copied, err := bareCopy(ctx, o, service)
+	if err != nil {
+		return nil, fmt.Errorf("bare copy: %w", err)
+	}
+	measured = append(measured, measurement{what: bareConsumeName, rate: consume}, measurement{what: bareCopyName, rate: copied})
+	end, err := profile(o, s, round)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	began = time.Now()
+	worker, err := service.StartWorker(ctx, "bench")
+	if err != nil {
+		return nil, err
+	}
+	waited := service.AwaitBatches(ctx, o.mutations, worker.Ended())
+	measured = append(measured, measurement{what: s.what, rate: rate(o, began), target: s.target})
+	end()
+	return measured, errors.Join(waited, worker.Stop(), checkAll(ctx, o, service, waited))
+}
+
+func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+	worker, err := service.StartWorker(ctx, "bench")
+	if err != nil {
+		return nil, err
+	}
+	if err := service.AwaitPartitions(ctx, worker.Ended()); err != nil {
+		return nil, errors.Join(err, worker.Stop())
+	}
+	end, err := profile(o, s, round)
+	if err != nil {
+		return nil, errors.Join(err, worker.Stop())
+	}
+	defer end()
+	began := time.Now()
+	published := publishAll(ctx, o, service)
+	waited := published
+	if published == nil {
+		waited = service.AwaitBatches(ctx, o.mutations, worker.Ended())
+	}
+	measured := []measurement{{what: s.what, rate: rate(o, began), target: s.target}}
+	end()
+	return measured, errors.Join(waited, worker.Stop(), checkAll(ctx, o, service, waited))
+}
+
+func rate(o options, began time.Time) float64 {
+	return float64(o.mutations) / time.Since(began).Seconds()
+}
+
+var errNotAll = errors.New("not all mutations succeeded")
+
+// checkAll makes sure that what was measured is the real thing: each mutation
+// succeeded, and each item is on its platform.
+func checkAll(ctx context.Context, o options, service *rig.Rig, waited error) error {
+	if waited != nil {
+		return nil // the count cannot be right
+	}
+	statuses, err := service.Statuses(ctx)
+	if err != nil {
+		return err
+	}
+	if statuses["succeeded"] != o.mutations || len(statuses) != 1 {
+		return fmt.Errorf("%w: %v", errNotAll, statuses)
+	}
+	applied := service.Meta.Counters().Records + service.Pinterest.Counters().Records
+	if applied != o.mutations {
+		return fmt.Errorf("%w: the platforms have %d records", errNotAll, applied)
+	}
+	return nil
+}
+
+// profile starts a CPU profile if one is asked for. end may be called twice.
+func profile(o options, s scenario, round int) (end func(), err error) {
+	if o.profiles == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(filepath.Join(o.profiles, fmt.Sprintf("%s-%d.pprof", s.name, round+1)))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	ended := false
+	return func() {
+		if ended {
+			return
+		}
+		ended = true
+		pprof.StopCPUProfile()
+		if err := file.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: the profile is not whole:", err)
+		}
+	}, nil
+}
