@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -50,13 +51,16 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	} {
 		parsed.ConnConfig.RuntimeParams[name] = value
 	}
-	parsed.AfterConnect = requireDurableCommits
+	parsed.AfterConnect = prepare
 	return pgxpool.NewWithConfig(ctx, parsed)
 }
 
-// requireDurableCommits turns synchronous_commit on where the server's default is
-// weaker, and leaves a stronger one (remote_apply) alone.
-func requireDurableCommits(ctx context.Context, connection *pgx.Conn) error {
+// prepare makes times come as UTC, turns synchronous_commit on where the server's
+// default is weaker, and leaves a stronger one (remote_apply) alone.
+func prepare(ctx context.Context, connection *pgx.Conn) error {
+	connection.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
 	_, err := connection.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
 		WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')`)
 	return err

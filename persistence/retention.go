@@ -16,12 +16,14 @@ import (
 
 // RetentionPolicy says how long final mutations are kept.
 type RetentionPolicy struct {
-	// Mutations is the age from which a day is dropped, once all in it is final.
+	// Keep is the age from which a day is dropped, once all in it is final.
 	// Defaults to 30 days.
-	Mutations time.Duration
+	Keep time.Duration
 	// DeadLetters is the age from which dead letters are deleted. Defaults to 90
 	// days.
 	DeadLetters time.Duration
+	// At is the time it is. Defaults to now.
+	At time.Time
 }
 
 // RetentionReport is what Retain did.
@@ -46,8 +48,12 @@ const (
 
 // Retain makes the partitions of the coming days and drops what is old and final.
 // Call it at the start and every hour or so, from any number of workers.
-func (s *Store) Retain(ctx context.Context, policy RetentionPolicy, at time.Time) (RetentionReport, error) {
+func (s *Store) Retain(ctx context.Context, policy RetentionPolicy) (RetentionReport, error) {
 	var report RetentionReport
+	at := policy.At
+	if at.IsZero() {
+		at = now()
+	}
 	today := day(at)
 	for ahead := range daysAhead + 1 {
 		if err := s.retentionStep(ctx, func(ctx context.Context) error {
@@ -56,7 +62,7 @@ func (s *Store) Retain(ctx context.Context, policy RetentionPolicy, at time.Time
 			return report, err
 		}
 	}
-	cutoff := day(at.Add(-cmp.Or(policy.Mutations, 30*24*time.Hour)))
+	cutoff := day(at.Add(-cmp.Or(policy.Keep, 30*24*time.Hour)))
 	oldest, err := s.dropMutations(ctx, cutoff, today, &report)
 	if err != nil {
 		return report, err

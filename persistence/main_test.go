@@ -1,0 +1,87 @@
+package persistence_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
+
+var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
+	_, err := persistence.Migrate(ctx, url)
+	return err
+})
+
+// partitions is how many the tests' databases have.
+const partitions = 8
+
+func newPool(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: url, MaxConns: 6})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func newStore(t testing.TB, pool *pgxpool.Pool) *persistence.Store {
+	t.Helper()
+	store, err := persistence.NewStore(pool, persistence.Config{})
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	require.NoError(t, store.EnsurePartitions(t.Context(), partitions))
+	return store
+}
+
+func newDatabase(t testing.TB) (*persistence.Store, *pgxpool.Pool) {
+	t.Helper()
+	pool := newPool(t, template.Database(t))
+	return newStore(t, pool), pool
+}
+
+// acquire makes the caller the owner of a partition, whoever had it.
+func acquire(t testing.TB, pool *pgxpool.Pool, partition int) ledger.Lease {
+	t.Helper()
+	token := uuid.New()
+	_, err := pool.Exec(context.Background(), "update courier.lease set token = $2, last_transaction = $2 where partition = $1", partition, token)
+	require.NoError(t, err)
+	return ledger.Lease{Partition: partition, Token: token}
+}
+
+func statuses(t testing.TB, pool *pgxpool.Pool) map[string]string {
+	t.Helper()
+	rows, err := pool.Query(context.Background(), "select mutation_id, status from courier.mutation_status")
+	require.NoError(t, err)
+	found := make(map[string]string)
+	var id, status string
+	_, err = pgx.ForEachRow(rows, []any{&id, &status}, func() error {
+		require.NotContains(t, found, id, "a mutation has one row")
+		found[id] = status
+		return nil
+	})
+	require.NoError(t, err)
+	return found
+}
+
+func TestStoreConforms(t *testing.T) {
+	t.Parallel()
+	ledgertest.Run(t, func(t *testing.T) ledgertest.Harness {
+		t.Helper()
+		store, pool := newDatabase(t)
+		return ledgertest.Harness{
+			Store:    store,
+			Acquire:  func(t *testing.T, partition int) ledger.Lease { t.Helper(); return acquire(t, pool, partition) },
+			Statuses: func(t *testing.T) map[string]string { t.Helper(); return statuses(t, pool) },
+		}
+	})
+}
