@@ -182,14 +182,15 @@ func (b *Batcher) replaceHead(it *item, head entry) {
 }
 
 // merge makes one entry of two that follow each other, unless the platform's
-// rules or a limit are against it.
+// rules or a limit are against it. The change is always that of the constituents
+// merged one by one from the oldest: a new owner makes it again from them.
 func (b *Batcher) merge(l *lane, it *item, older, newer *entry) (entry, bool) {
 	if older.apart() || newer.apart() ||
 		len(older.constituents)+len(newer.constituents) > b.config.MaxConstituents ||
 		int(older.payload+newer.payload) > b.config.MaxPayload {
 		return entry{}, false
 	}
-	change, ok := l.Rules.Merge(older.change, newer.change)
+	change, ok := l.mergeEach(older.change, newer)
 	if !ok || l.OneRecord != nil && !l.OneRecord(change) {
 		return entry{}, false
 	}

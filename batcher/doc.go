@@ -1,5 +1,27 @@
-// Package batcher holds what waits to be sent: mutations per item, items in
-// groups, groups taking turns in their quota scope. It decides what a batch
-// carries and when it may be cut. It does no I/O and has no clock: callers pass
-// the time, and one goroutine owns a Batcher.
+// Package batcher holds what waits to be sent. It decides what a batch carries and
+// when it may be cut. It does no I/O and has no clock: callers pass the time, and
+// one goroutine owns a Batcher.
+//
+// Pending work is kept per item, as a short list of entries whose last one merges
+// with arrivals. An item stands in the group of its first entry, unless it has to
+// wait for something of its own:
+//
+//	                 ┌─ in flight ──────── its record is not final: Release
+//	Add ─▶ item ─────┼─ delayed ────────── until its NotBefore
+//	       entries   ├─ blocked ────────── a localized item, until its base is done
+//	                 └─ group ─▶ due: full, or its oldest mutation old enough
+//	                               └─▶ a turn in its quota scope ─▶ Cut
+//
+// A group that is not due stands in one heap of deadlines, so that ten thousand
+// groups cost no more than a few; due groups of a scope take turns, so that a
+// flood in one does not starve another.
+//
+// # Spilling
+//
+// When memory is short the caller spills a lane: its waiting mutations have, or
+// get, waiting rows in the store and are forgotten here, and what arrives is only
+// buffered until it has rows too. Read back oldest first, everything merges again,
+// so that nothing old can overtake anything newer. This rests on the caller's
+// order: store transactions and loads of a partition run first in, first out, and
+// so are their results told.
 package batcher

@@ -97,7 +97,7 @@ type lane struct {
 	buffer      []*catalog.Mutation
 	bufferTaken int
 
-	waiting int // mutations
+	waiting int // mutations, those in buffer included
 	bytes   int
 }
 
@@ -162,6 +162,20 @@ func (l *lane) fits(size int32) bool {
 // says takes more than 2 GiB fits no request either way.
 func (l *lane) size(key catalog.ItemKey, change catalog.Change) int32 {
 	return int32(min(l.Size(key, change), math.MaxInt32)) //nolint:gosec // G115: bounded
+}
+
+// mergeEach lays the entry's constituents over the change, one after the other.
+func (l *lane) mergeEach(change catalog.Change, newer *entry) (catalog.Change, bool) {
+	if len(newer.constituents) == 1 {
+		return l.Rules.Merge(change, newer.change)
+	}
+	ok := true
+	for _, m := range newer.constituents {
+		if change, ok = l.Rules.Merge(change, l.Change(m)); !ok {
+			return catalog.Change{}, false
+		}
+	}
+	return change, true
 }
 
 // single is the entry of one mutation.

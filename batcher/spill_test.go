@@ -156,6 +156,29 @@ func TestPageFromBeforeASpillIsIgnored(t *testing.T) {
 	require.Equal(t, [][]uint64{{1, 2}}, constituents(cut(t, b, start)))
 }
 
+// TestLoadingGoesBackForOlderArrivals: after a take-over, an arrival that nobody had
+// recorded may be older than rows that are loaded already.
+func TestLoadingGoesBackForOlderArrivals(t *testing.T) {
+	t.Parallel()
+	b := newBatcher(testLane(products, 2))
+	var p producer
+	x, y, x2 := p.update(products, "x", start), p.update(products, "y", start), p.update(products, "x", start)
+	b.SpilledAtStart(products)
+	y.Position.Sequence, x.Position.Sequence = 1, 2
+	b.Load(products, catalog.Position{}, []*catalog.Mutation{reread(x)}, true, start)
+	require.Equal(t, x.Position, b.LoadCursor(products))
+
+	add(t, b, start, y)
+	b.Stored(b.TakeUnstored(start.Add(time.Second), 10))
+	after := b.LoadCursor(products)
+	require.Negative(t, after.Compare(y.Position))
+	b.Load(products, x.Position, nil, false, start)
+	require.True(t, b.Spilled(products), "a page that was on its way does not have it")
+	b.Load(products, after, []*catalog.Mutation{reread(y), reread(x), reread(x2)}, false, start)
+	require.ElementsMatch(t, [][]uint64{{1}, {2, 3}}, constituents(cut(t, b, start)))
+	require.Zero(t, b.Stats().Waiting)
+}
+
 func TestLoadReturnsWhatNoRequestCanCarry(t *testing.T) {
 	t.Parallel()
 	lane := testLane(products, 1)

@@ -27,9 +27,11 @@ func (b *Batcher) Stats() Stats {
 // LaneStats counts what waits in one lane.
 type LaneStats struct {
 	Lane    catalog.Lane
-	Waiting int // mutations in memory, buffered ones included
-	Bytes   int // see Batcher.Bytes
-	Spilled bool
+	Waiting int // mutations in memory that may be cut, now or later
+	// Buffered are arrivals of a spilled lane, to follow when all rows are loaded.
+	Buffered int
+	Bytes    int // of both; see Batcher.Bytes
+	Spilled  bool
 	// Oldest is when the oldest waiting mutation in memory was received; zero when
 	// none waits.
 	Oldest time.Time
@@ -41,7 +43,8 @@ func (b *Batcher) LaneStats() []LaneStats {
 	stats := make([]LaneStats, 0, len(b.order))
 	for _, l := range b.order {
 		stats = append(stats, LaneStats{
-			Lane: l.Key, Waiting: l.waiting, Bytes: l.bytes, Spilled: l.spilled, Oldest: l.oldest(),
+			Lane: l.Key, Waiting: l.waiting - len(l.buffer), Buffered: len(l.buffer),
+			Bytes: l.bytes, Spilled: l.spilled, Oldest: l.oldest(),
 		})
 	}
 	return stats
