@@ -73,8 +73,11 @@ func openSession(ctx context.Context, stream *Stream, config ReaderConfig, last 
 		watched:  make(chan struct{}),
 		batch:    config.PrefetchMessages / parallelRequests,
 	}
-	go s.watch()
-	if err := s.start(ctx, config, last); err != nil {
+	// Calls to a server that is gone end with its connection, not after a time-out.
+	starting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go s.watch(cancel)
+	if err := s.start(starting, config, last); err != nil {
 		s.close(ctx)
 		return nil, err
 	}
@@ -115,10 +118,11 @@ func (s *session) start(ctx context.Context, config ReaderConfig, last ledger.An
 }
 
 // watch notices the loss of the connection, also when nobody reads.
-func (s *session) watch() {
+func (s *session) watch(lost func()) {
 	defer close(s.watched)
-	if _, lost := <-s.statuses; lost {
+	if _, ok := <-s.statuses; ok {
 		close(s.broken)
+		lost()
 	}
 }
 
