@@ -58,8 +58,8 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		c.giveBack(i, record.Constituents, nil)
 	case v.Outcome == platform.Failed:
 		e.failed(f, i, v, catalog.Refused, c)
-	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1 && !exhausted(f, record):
-		record.Newest().Attempts++
+	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
+		// It uses up no attempt: the halves end by themselves, at single records.
 		c.halves = append(c.halves, *record)
 	default:
 		e.again(f, i, v, c)
@@ -78,7 +78,7 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		return
 	}
 	switch {
-	case len(f.refusal.Named) > 0:
+	case f.namesCulprit():
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, *record)
@@ -89,6 +89,17 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		}
 		e.failed(f, i, platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}, reason, c)
 	}
+}
+
+// namesCulprit reports whether the refusal names a record of the batch. One that
+// names only others would be met again for ever.
+func (f *flight) namesCulprit() bool {
+	for i := range f.refusal.Named {
+		if i >= 0 && i < len(f.batch.Records) {
+			return true
+		}
+	}
+	return false
 }
 
 // succeeded ends a record that the platform confirmed. The rest of a split one
@@ -199,10 +210,6 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 	c.finished(record)
 }
 
-func exhausted(f *flight, record *catalog.Record) bool {
-	return record.Newest().Attempts+1 >= f.lane.policy().MaxAttempts
-}
-
 // retryDelay is how long a mutation waits before attempt number attempts+1: it
 // doubles from RetryMin to RetryMax, less up to a quarter of jitter. It is a pure
 // function of the attempt because the schedule lives in Postgres.
@@ -293,9 +300,7 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 		e.batcher.Release(key, returned, now)
 	}
 	for _, reset := range c.outcome.ResetVersions {
-		if have, ok := e.version[reset.Key]; ok && have.version <= reset.Version {
-			delete(e.version, reset.Key)
-		}
+		e.version.reset(reset, now)
 	}
 	for _, half := range halves {
 		e.open(e.callsCtx, half)

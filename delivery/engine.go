@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -51,9 +52,11 @@ type Engine struct {
 	tracker *tracker
 	lanes   map[catalog.Lane]*lane
 	senders map[string]*sender // by batcher scope
+	resting map[*sender]struct{}
+	turn    int // of the sender that had the last slot
 	account map[string]*accountState
 	strays  map[catalog.Lane]*stray
-	version map[catalog.ItemKey]knownVersion
+	version versions
 
 	flights map[uuid.UUID]*flight
 	timed   flightHeap
@@ -76,6 +79,7 @@ type Engine struct {
 	lastTake  time.Time
 	lastGauge time.Time
 	lastLook  time.Time // at the accounts' states
+	lastStray time.Time // at lanes that are not configured
 	looking   bool
 	ownBytes  int64 // this engine's share of the budget's waiting bytes
 	slowest   time.Duration
@@ -90,9 +94,10 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		tracker:  newTracker(resumption.Anchor),
 		lanes:    map[catalog.Lane]*lane{},
 		senders:  map[string]*sender{},
+		resting:  map[*sender]struct{}{},
 		account:  map[string]*accountState{},
 		strays:   map[catalog.Lane]*stray{},
-		version:  map[catalog.ItemKey]knownVersion{},
+		version:  newVersions(),
 		flights:  map[uuid.UUID]*flight{},
 		starved:  map[*flight]struct{}{},
 		next:     &job{},
@@ -108,10 +113,15 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 // Run works until drain is closed and what was under way is settled (nil), the
 // lease is lost (ledger.ErrLeaseLost), ctx ends (its error), or the source fails.
 // Every goroutine it started has ended when it returns.
-func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) error {
+func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	e.callsCtx = ctx
 	defer func() {
+		if r := recover(); r != nil {
+			e.log.ErrorContext(ctx, "the delivery engine panicked; the partition is given up and resumed",
+				slog.String("panic", fmt.Sprint(r)), slog.String("stack", string(debug.Stack())))
+			err = fmt.Errorf("%w: %v", errPanic, r)
+		}
 		cancel()
 		e.calls.Wait()
 		e.releaseAll()
@@ -178,11 +188,18 @@ func (e *Engine) runEvents() {
 func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	now := time.Now()
 	e.recordOld(now)
-	e.spill(now)
-	e.loadSpilled()
 	e.expireStrays(now)
-	e.cut(ctx, now)
+	// What is open goes before what is new, or resends and polls would find no slot
+	// as long as there is something to cut.
+	select {
+	case <-e.wake:
+		e.retryStarved()
+	default:
+	}
 	e.stepDue(now)
+	e.cut(ctx, now)
+	e.spill(now)
+	e.loadSpilled(now)
 	e.watchAccounts(now)
 	e.handOver()
 	e.gauges(now)
@@ -202,10 +219,12 @@ func (e *Engine) nextWake(now time.Time) time.Time {
 	if due, ok := e.batcher.NextDue(); ok && due.After(now) {
 		next = earlier(next, due)
 	}
-	for _, s := range e.senders {
-		if s.again.After(now) {
-			next = earlier(next, s.again)
+	for s := range e.resting {
+		if !s.again.After(now) {
+			delete(e.resting, s)
+			continue
 		}
+		next = earlier(next, s.again)
 	}
 	return next
 }

@@ -2,10 +2,12 @@ package delivery
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -77,13 +79,30 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		call, cancel := context.WithTimeout(ctx, pollTimeout)
 		defer cancel()
 		call, span := e.startCall(call, f, "poll")
-		report, err := f.lane.endpoint.Poll(call, h.name, group, records)
+		report, err := e.callPoll(call, f, h, group, records)
 		perr := asPlatformError(err)
 		endCall(span, perr)
 		took := time.Since(began)
 		e.report(ctx, func() { e.polled(f, h, slot, report, perr, took) })
 	})
 	return true
+}
+
+// callPoll asks the platform. A panic while its answer is read postpones the
+// verdict, as any failed poll does.
+func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group string, records []catalog.Record) (report platform.Report, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.ErrorContext(ctx, "reading the answer to a poll panicked; it is asked for again",
+				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
+			err = &platform.Error{Scope: platform.ScopePlatform, Operation: "poll", Message: "Courier could not read the answer; please report it"}
+		}
+	}()
+	report, err = f.lane.endpoint.Poll(ctx, h.name, group, records)
+	if err == nil && report.Progress == platform.Finished && len(report.Verdicts) != len(records) {
+		return report, &platform.Error{Scope: platform.ScopePlatform, Operation: "poll", Message: "the answer was read into a wrong number of verdicts"}
+	}
+	return report, err
 }
 
 // pollConcurrency caps polls at a time in one scope.

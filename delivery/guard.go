@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -37,14 +38,37 @@ func GuardedTransport(deadline func() time.Time) *http.Transport {
 	}
 }
 
+// guardedConn is a connection that looks at the lease before each write.
 type guardedConn struct {
 	net.Conn
 	deadline func() time.Time
+	written  atomic.Int64
 }
 
-// Write refuses once the lease's local deadline has passed. It also sets the
-// socket's write deadline, so that a write that blocks ends by then.
-func (c *guardedConn) Write(p []byte) (int, error) {
+// maxWrite is the most that is written between two looks at the lease. A body in
+// one piece would be bound to the deadline that stood at its beginning, though the
+// lease may have been renewed since.
+const maxWrite = 64 << 10
+
+// WrittenBytes is how much was passed on so far.
+func (c *guardedConn) WrittenBytes() int64 { return c.written.Load() }
+
+// Write refuses once the lease's local deadline has passed, also in the middle.
+func (c *guardedConn) Write(p []byte) (written int, err error) {
+	for {
+		piece := p[written:min(len(p), written+maxWrite)]
+		n, err := c.writePiece(piece)
+		written += n
+		c.written.Add(int64(n))
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+// writePiece also sets the socket's write deadline, so that a write that blocks
+// ends by then.
+func (c *guardedConn) writePiece(p []byte) (int, error) {
 	until := c.deadline()
 	if !time.Now().Before(until) {
 		return 0, platform.ErrWriteRefused

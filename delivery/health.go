@@ -33,8 +33,8 @@ func (e *Engine) heard(a *accountState, perr *platform.Error) {
 	case perr != nil && (perr.Scope == platform.ScopeCaller || perr.Scope == platform.ScopePlatform || perr.Scope == platform.ScopeQuota):
 	case a.paused:
 		a.paused, a.backoff = false, 0
-		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive}
-		e.next.accounts = append(e.next.accounts, a.state)
+		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
+		e.saveAccount(a)
 		e.cfg.Observer.Paused(a.account.Name, "", false)
 		e.log.InfoContext(e.callsCtx, "the account works again", slog.String("account", a.account.Name))
 	}
@@ -56,8 +56,17 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 	a.paused = true
 	a.state = ledger.AccountState{
 		Account: a.account.Name, State: accountPaused, Reason: perr.Error(), ResumesAt: now.Add(a.backoff),
+		ByHand: a.state.ByHand,
 	}
-	e.next.accounts = append(e.next.accounts, a.state)
+	e.saveAccount(a)
+}
+
+// saveAccount has the account's state written. A pause by hand is the operator's
+// to write.
+func (e *Engine) saveAccount(a *accountState) {
+	if !a.state.ByHand {
+		e.next.accounts = append(e.next.accounts, a.state)
+	}
 }
 
 // watchAccounts reads the accounts' saved states: what an earlier owner learnt,

@@ -33,13 +33,14 @@ func (e *Engine) intake(ctx context.Context) {
 		next, err := e.nextAdmission(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				e.report(e.callsCtx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
+				e.report(ctx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
 			}
 			return // the messages are read again by the next owner
 		}
 		if now := time.Now(); now.Sub(asked) > lagInterval {
+			asked = now // also when it fails: a stream in trouble is not asked each time
 			if lag, err := e.lag(ctx); err == nil {
-				pending, asked = lag, now
+				pending = lag
 			}
 		}
 		next.pending = pending
@@ -114,7 +115,17 @@ func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catal
 	info := e.resolve(m.Lane)
 	switch {
 	case info.endpoint != nil:
-		return info.endpoint.Validate(m)
+		if problem := info.endpoint.Validate(m); problem != nil {
+			return problem
+		}
+		// What the engine's own goroutine is going to ask of the endpoint is asked here
+		// first, where a panic does no harm.
+		first, rest := info.endpoint.Split(m.Change())
+		info.endpoint.RecordSize(m.Key(), first)
+		if rest != nil {
+			info.endpoint.RecordSize(m.Key(), *rest)
+		}
+		return nil
 	case info.configured:
 		return info.problem
 	default:
@@ -148,14 +159,14 @@ func (e *Engine) admits() bool {
 // admit takes a chunk of arrivals in.
 func (e *Engine) admit(a admission) {
 	now := time.Now()
-	e.learnVersions(a.versions)
+	e.version.learn(a.versions, now)
 	for _, arrival := range a.arrivals {
 		m := arrival.Mutation
 		e.tracker.saw(m)
 		switch {
 		case arrival.Problem != nil:
 			e.refuse(m, arrival.Problem)
-		case m.HasVersion && e.overtaken(m):
+		case m.HasVersion && e.overtaken(m, now):
 		default:
 			e.add(m, now)
 		}
@@ -192,48 +203,16 @@ func (e *Engine) add(m *catalog.Mutation, now time.Time) {
 	}
 }
 
-// knownVersion is the newest version of an item that was seen here.
-type knownVersion struct {
-	version    int64
-	mutationID string
-	seen       time.Time
-}
-
-// versionsKept bounds the versions held in memory; versionsAge is how long one is
-// surely in the store.
-const (
-	versionsKept = 100_000
-	versionsAge  = time.Minute
-)
-
-func (e *Engine) learnVersions(known map[catalog.ItemKey]ledger.ItemVersion) {
-	now := time.Now()
-	for key, v := range known {
-		if have, ok := e.version[key]; !ok || v.Version > have.version {
-			e.version[key] = knownVersion{version: v.Version, mutationID: v.MutationID, seen: now}
-		}
-	}
-	if len(e.version) <= versionsKept {
-		return
-	}
-	for key, v := range e.version {
-		if now.Sub(v.seen) > versionsAge {
-			delete(e.version, key)
-		}
-	}
-}
-
 // overtaken records a mutation with an older version than the newest seen as
 // superseded; otherwise its version becomes the newest.
-func (e *Engine) overtaken(m *catalog.Mutation) bool {
+func (e *Engine) overtaken(m *catalog.Mutation, now time.Time) bool {
 	key := m.Key()
-	have, ok := e.version[key]
-	if ok && m.Version < have.version {
+	if have, ok := e.version.newest(key); ok && m.Version < have.version {
 		e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: have.mutationID})
 		e.next.note(m)
 		return true
 	}
-	e.version[key] = knownVersion{version: m.Version, mutationID: m.ID, seen: time.Now()}
+	e.version.saw(key, knownVersion{version: m.Version, mutationID: m.ID}, now)
 	e.next.tx.Versions = append(e.next.tx.Versions, ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID})
 	return false
 }
@@ -254,6 +233,9 @@ func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
 	e.store(m)
 }
 
+// strayInterval is how often lanes that are not configured are looked at.
+const strayInterval = 200 * time.Millisecond
+
 // store writes a waiting row for the mutation in the next transaction.
 func (e *Engine) store(ms ...*catalog.Mutation) {
 	for _, m := range ms {
@@ -266,6 +248,10 @@ func (e *Engine) store(ms ...*catalog.Mutation) {
 // expireStrays makes the mutations of lanes that stayed unknown invalid, a page
 // at a time.
 func (e *Engine) expireStrays(now time.Time) {
+	if now.Sub(e.lastStray) < strayInterval {
+		return
+	}
+	e.lastStray = now
 	for lane, s := range e.strays {
 		if s.loading || now.Sub(s.since) < e.cfg.UnknownAccountGrace {
 			continue
@@ -275,13 +261,12 @@ func (e *Engine) expireStrays(now time.Time) {
 			continue // cannot happen while the configuration stands still
 		}
 		s.loading, s.problem = true, *info.problem
-		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(page ledger.Page) {
+		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) {
 			s.loading = false
-			for _, m := range page.Mutations {
-				m.Stored = true
+			for _, m := range read.page.Mutations {
 				e.refuse(m, &s.problem)
 			}
-			if !page.More && len(page.Mutations) == 0 {
+			if !read.page.More && len(read.page.Mutations) == 0 {
 				delete(e.strays, lane)
 			}
 		}})

@@ -21,7 +21,8 @@ type lane struct {
 	endpoint platform.Endpoint
 	sender   *sender
 	limits   platform.Limits
-	loading  bool // a page of its spilled rows is being read
+	loading  bool      // a page of its spilled rows is being read
+	spilled  time.Time // when it was spilled last
 }
 
 func (l *lane) policy() *Policy { return &l.account.Policy }
@@ -49,12 +50,23 @@ func (l *lane) rest(m *catalog.Mutation) (rest catalog.Change, whole bool) {
 	return m.Change(), true
 }
 
+// oneRecord reports whether one record can carry the change.
+func (l *lane) oneRecord(change catalog.Change) bool {
+	if !change.HasNull {
+		return true
+	}
+	_, rest := l.endpoint.Split(change)
+	return rest == nil
+}
+
 // sender is the lanes of one account that draw on the same quota scopes: they
 // take turns.
 type sender struct {
 	key     string
+	index   int // in the order they were made
 	scopes  []string
 	account *accountState
+	lanes   []*lane
 	again   time.Time // when to ask for a slot again; zero: now or when woken
 }
 
@@ -104,10 +116,11 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	}
 	l := &lane{key: key, account: info.account, endpoint: info.endpoint, limits: limits}
 	l.sender = e.senderOf(info)
+	l.sender.lanes = append(l.sender.lanes, l)
 	e.lanes[key] = l
 	e.batcher.AddLane(batcher.Lane{
 		Key: key, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
-		Change: l.effective, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
+		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
 		MaxItems: limits.MaxItems, MaxBytes: limits.MaxBytes, MaxAge: policy.MaxAge,
 	})
 	return l
@@ -126,7 +139,7 @@ func (e *Engine) senderOf(info laneInfo) *sender {
 		e.account[info.account.Name] = state
 		e.lastLook = time.Time{} // read its saved state before the first call
 	}
-	s := &sender{key: key, scopes: scopes, account: state}
+	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state}
 	e.senders[key] = s
 	return s
 }
@@ -136,15 +149,37 @@ func (e *Engine) cut(ctx context.Context, now time.Time) {
 	if e.draining {
 		return
 	}
-	for _, key := range e.batcher.Due(now) {
-		s := e.senders[key]
-		for e.mayCut(s, now) {
-			if !e.cutOne(ctx, s, now) {
-				break
+	due := e.dueSenders(now)
+	for len(due) > 0 {
+		again := due[:0]
+		for _, s := range due {
+			if e.mayCut(s, now) && e.cutOne(ctx, s, now) {
+				e.turn = s.index
+				again = append(again, s)
 			}
 		}
+		due = again
 	}
 	e.updateBudget()
+}
+
+// dueSenders lists the senders with something to send. The one that had the last
+// slot comes last: several may share the scope whose slots they take.
+func (e *Engine) dueSenders(now time.Time) []*sender {
+	keys := e.batcher.Due(now)
+	due := make([]*sender, 0, len(keys))
+	next := 0
+	for _, key := range keys {
+		s := e.senders[key]
+		if s.index <= e.turn {
+			next++
+		}
+		due = append(due, s)
+	}
+	if next == 0 || next == len(due) {
+		return due
+	}
+	return append(append(make([]*sender, 0, len(due)), due[next:]...), due[:next]...)
 }
 
 func (e *Engine) mayCut(s *sender, now time.Time) bool {
@@ -157,10 +192,7 @@ func (e *Engine) mayCut(s *sender, now time.Time) bool {
 func (e *Engine) maxOpen(s *sender) int {
 	policy := &s.account.account.Policy
 	most := openPerSlot * policy.Concurrency
-	for _, l := range e.lanes {
-		if l.sender != s {
-			continue
-		}
+	for _, l := range s.lanes {
 		if rate := e.cfg.Scopes.CallsPerMinute(l.endpoint.PollScopes()); rate > 0 {
 			most = min(most, max(int(rate*policy.PollMax.Minutes()), 1))
 		}
@@ -176,6 +208,9 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 	slot, again := e.cfg.Scopes.Acquire(s.scopes, s.account.account.Policy.Concurrency, e.wake)
 	if slot == nil {
 		s.again = again
+		if !again.IsZero() {
+			e.resting[s] = struct{}{}
+		}
 		return false
 	}
 	batch, ok := e.batcher.Cut(s.key, now)
@@ -289,6 +324,9 @@ func (e *Engine) spill(now time.Time) {
 		return
 	}
 	unstored := e.batcher.Spill(key)
+	if l := e.lanes[key]; l != nil {
+		l.spilled = now
+	}
 	e.log.DebugContext(e.callsCtx, "memory is short: waiting mutations go to the database",
 		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
 	e.writeWaiting(unstored)
@@ -309,31 +347,33 @@ func (e *Engine) largestLane() (key catalog.Lane, ok bool) {
 // pageSize is how many waiting rows are read at a time.
 const pageSize = 5000
 
-// loadSpilled reads back lanes that have little left in memory.
-func (e *Engine) loadSpilled() {
+// spillRest is how long a lane stays spilled at least: where memory is very short
+// it would be read and spilled again without an end.
+const spillRest = time.Second
+
+// loadSpilled reads back lanes that have little left in memory and may send.
+func (e *Engine) loadSpilled(now time.Time) {
 	if e.draining || e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
 	for _, stats := range e.batcher.LaneStats() {
 		l := e.lanes[stats.Lane]
-		if !stats.Spilled || l == nil || l.loading || stats.Waiting >= 2*l.limits.MaxItems {
+		if !stats.Spilled || l == nil || l.loading || stats.Waiting >= 2*l.limits.MaxItems ||
+			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now) {
 			continue
 		}
 		l.loading = true
 		after := e.batcher.LoadCursor(l.key)
 		e.next.loads = append(e.next.loads, &load{
-			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems),
-			then: func(page ledger.Page) { e.loaded(l, after, page) },
+			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems), check: true,
+			then: func(read *load) { e.loaded(l, after, read) },
 		})
 	}
 }
 
-func (e *Engine) loaded(l *lane, after catalog.Position, page ledger.Page) {
+func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 	l.loading = false
-	for _, m := range page.Mutations {
-		m.Stored = true
-	}
-	for _, m := range e.batcher.Load(l.key, after, page.Mutations, page.More, time.Now()) {
+	for _, m := range e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, time.Now()) {
 		e.refuse(m, &catalog.Problem{
 			Reason: catalog.RecordTooLarge, Field: "attributes",
 			Text: "the item alone is larger than one request may be",

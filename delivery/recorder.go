@@ -31,8 +31,9 @@ type load struct {
 	lane  catalog.Lane
 	after catalog.Position
 	limit int
+	check bool // the mutations against their endpoint
 	page  ledger.Page
-	then  func(ledger.Page)
+	then  func(*load)
 }
 
 // jobMutations bounds a transaction; beyond it the engine stops cutting and
@@ -124,6 +125,9 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			e.report(ctx, func() { e.fail(err) })
 			return
 		}
+		for _, m := range l.page.Mutations {
+			m.Stored = true
+		}
 	}
 	e.report(ctx, func() {
 		e.recording = false
@@ -131,7 +135,7 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			done()
 		}
 		for _, l := range j.loads {
-			l.then(l.page)
+			l.then(l)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -298,13 +299,23 @@ func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	for _, quota := range quotas {
 		s.scopes.get(quota.Scope).learn(quota, now)
 	}
-	if err != nil && err.Scope == platform.ScopeQuota && !anyBlock(quotas) {
-		// The platform said no and not for how long.
-		s.scopes.scopes[s.names[0]].block(now.Add(max(err.RetryAfter, defaultBlock)))
+	if err != nil && err.Scope == platform.ScopeQuota {
+		s.refused(err, quotas, now)
 	}
 	for _, name := range s.names {
 		s.scopes.scopes[name].wake()
 	}
+}
+
+// refused blocks the scope whose quota is used up, for as long as the platform
+// says by whatever means.
+func (s *Slot) refused(err *platform.Error, quotas []platform.Quota, now time.Time) {
+	wait := err.RetryAfter
+	if wait <= 0 && !anyBlock(quotas) {
+		wait = defaultBlock // it did not say how long
+	}
+	name := cmp.Or(err.BlockedScope, s.names[0])
+	s.scopes.get(name).block(now.Add(wait))
 }
 
 // defaultBlock is how long a scope rests after a refusal for quota that named no

@@ -41,8 +41,12 @@ func (e *Engine) step(f *flight, now time.Time) {
 // trySend sends the flight if it may be sent now.
 func (e *Engine) trySend(f *flight, now time.Time) {
 	if f.slot != nil { // the first POST: its slot was taken with the cut
-		e.post(f)
-		return
+		if e.maySend(f, now) {
+			e.post(f)
+			return
+		}
+		f.slot.Release(errNotMade, nil)
+		f.slot = nil
 	}
 	if e.draining {
 		return
@@ -84,6 +88,14 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		f.phase = phaseReady
 		e.post(f)
 	})
+}
+
+// maySend reports whether nothing was learnt since the cut that forbids the POST:
+// recording may take long where the database is in trouble.
+func (e *Engine) maySend(f *flight, now time.Time) bool {
+	account := f.lane.sender.account
+	return !account.state.ByHand && (!account.paused || account.probing) &&
+		!e.cfg.Scopes.BlockedUntil(f.lane.sender.scopes).After(now)
 }
 
 // hasNewer reports whether newer changes of the flight's items wait.
@@ -137,13 +149,26 @@ func (e *Engine) submit(ctx context.Context, f *flight, group string, records []
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	ctx, span := e.startCall(ctx, f, "submit")
-	submission, err := f.lane.endpoint.Submit(ctx, body, group, records)
+	submission, err := e.callSubmit(ctx, f, body, group, records)
 	perr = asPlatformError(err)
 	endCall(span, perr)
 	if perr == nil && len(submission.Handles) == 0 {
 		perr = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Operation: "POST", Message: "the platform took the batch and named no handle"}
 	}
 	return submission, perr
+}
+
+// callSubmit makes the POST. A panic while its answer is read is an answer that
+// nobody understands: the platform may have taken the batch.
+func (e *Engine) callSubmit(ctx context.Context, f *flight, body []byte, group string, records []catalog.Record) (submission platform.Submission, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.ErrorContext(ctx, "reading the answer to a POST panicked; it counts as no answer",
+				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
+			err = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Operation: "POST", Message: "Courier could not read the answer; please report it"}
+		}
+	}()
+	return f.lane.endpoint.Submit(ctx, body, group, records)
 }
 
 func (e *Engine) encode(ctx context.Context, f *flight, group string, records []catalog.Record, variant int) (body []byte, perr *platform.Error) {

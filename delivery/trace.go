@@ -29,11 +29,15 @@ func (e *Engine) startSpan(ctx context.Context, f *flight) {
 		))
 }
 
+// maxLinks is how many links a span keeps by the default of the specification
+// (OTEL_SPAN_LINK_COUNT_LIMIT).
+const maxLinks = 128
+
 // links are the producers' spans of the batch's mutations, where they sent one.
 func (e *Engine) links(f *flight) []trace.Link {
 	var links []trace.Link
 	e.forEachConstituent(f, func(m *catalog.Mutation) {
-		if m.TraceParent == "" {
+		if m.TraceParent == "" || len(links) == maxLinks {
 			return
 		}
 		carrier := propagation.MapCarrier{"traceparent": m.TraceParent, "tracestate": m.TraceState}

@@ -1,0 +1,377 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+)
+
+// stream is one partition of a stream, kept whole.
+type stream struct {
+	mu       sync.Mutex
+	arrivals []catalog.Arrival
+	grown    chan struct{}
+	chunk    int
+}
+
+func newStream() *stream { return &stream{grown: make(chan struct{}), chunk: 100} }
+
+func (s *stream) add(arrival catalog.Arrival) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := arrival.Mutation
+	m.Position = catalog.Position{Generation: 1, Sequence: uint64(len(s.arrivals) + 1)}
+	m.PublishedAt = time.Now()
+	s.arrivals = append(s.arrivals, arrival)
+	close(s.grown)
+	s.grown = make(chan struct{})
+}
+
+// reader reads a stream from a resumption on.
+type reader struct {
+	stream *stream
+	next   int
+	skip   []ledger.Range
+}
+
+func (s *stream) read(r *ledger.Resumption) *reader {
+	return &reader{stream: s, next: int(r.Anchor.Position.Sequence), skip: r.Recorded}
+}
+
+func (r *reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
+	for {
+		r.stream.mu.Lock()
+		var chunk []catalog.Arrival
+		for r.next < len(r.stream.arrivals) && len(chunk) < r.stream.chunk {
+			arrival := r.stream.arrivals[r.next]
+			r.next++
+			if r.skipped(arrival.Mutation.Position.Sequence) {
+				continue
+			}
+			m := *arrival.Mutation
+			m.ReceivedAt = time.Now()
+			arrival.Mutation = &m
+			chunk = append(chunk, arrival)
+		}
+		grown := r.stream.grown
+		r.stream.mu.Unlock()
+		if len(chunk) > 0 {
+			return chunk, nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (r *reader) skipped(sequence uint64) bool {
+	for _, known := range r.skip {
+		if sequence >= known.First && sequence <= known.Last {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reader) Idle(context.Context) (ledger.Anchor, bool, error) {
+	r.stream.mu.Lock()
+	defer r.stream.mu.Unlock()
+	last := len(r.stream.arrivals)
+	if r.next < last || last == 0 {
+		return ledger.Anchor{}, false, nil
+	}
+	m := r.stream.arrivals[last-1].Mutation
+	return ledger.Anchor{Position: m.Position, Time: m.PublishedAt, MessageID: m.ID}, true, nil
+}
+
+func (r *reader) Pending(context.Context) (uint64, error) { return 0, nil }
+
+// world is everything around an engine.
+type world struct {
+	t        testing.TB
+	store    *memory.Store
+	stream   *stream
+	platform *simulated
+	accounts map[string]*delivery.Account
+	budget   *delivery.Budget
+	alerts   *alerts
+	grace    time.Duration
+	expected []catalog.Mutation
+	logger   *slog.Logger
+}
+
+// alerts is an Observer that remembers pauses and results.
+type alerts struct {
+	delivery.Silent
+	mu     sync.Mutex
+	pauses []string
+}
+
+func (a *alerts) Paused(account, reason string, paused bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pauses = append(a.pauses, fmt.Sprintf("%s %s %v", account, reason, paused))
+}
+
+func (a *alerts) list() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return append([]string(nil), a.pauses...)
+}
+
+// policy is a patient account's.
+func policy() delivery.Policy {
+	return delivery.Policy{
+		MaxAge: 100 * time.Millisecond, PollMin: time.Second, PollMax: 10 * time.Second, PollGiveUp: time.Hour,
+		MaxAttempts: 3, RetryMin: time.Second, RetryMax: time.Minute, Settle: 5 * time.Minute, Concurrency: 4,
+	}
+}
+
+func newWorld(t testing.TB, semantics catalog.Semantics) *world {
+	w := &world{
+		t: t, store: memory.New(), stream: newStream(), platform: newSimulated(semantics),
+		accounts: map[string]*delivery.Account{}, budget: delivery.NewBudget(1 << 30), alerts: &alerts{},
+		grace: 10 * time.Minute, logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	w.account("acme", policy())
+	return w
+}
+
+func (w *world) account(name string, p delivery.Policy) *delivery.Account {
+	a := &delivery.Account{Name: name, Platform: "simulated", Client: w.platform, Policy: p}
+	w.accounts[name] = a
+	return a
+}
+
+// life is one engine from start to end.
+type life struct {
+	w      *world
+	cancel context.CancelFunc
+	drain  chan struct{}
+	done   chan error
+	scopes *delivery.Scopes
+	ended  bool
+	err    error
+}
+
+// start takes the partition over and runs an engine.
+func (w *world) start() *life { return w.startWith(delivery.NewScopes(w.store, w.logger)) }
+
+func (w *world) startWith(scopes *delivery.Scopes) *life {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &life{w: w, cancel: cancel, drain: make(chan struct{}), done: make(chan error, 1), scopes: scopes}
+	lease := w.store.Acquire(0)
+	r, err := w.store.Resume(ctx, lease)
+	if err != nil {
+		require.NoError(w.t, err)
+	}
+	if r.Anchor.Position.Generation == 0 {
+		r.Anchor.Position.Generation = 1
+	}
+	engine := delivery.New(delivery.Config{
+		Lease: lease, Store: w.store, Source: w.stream.read(r),
+		Accounts: func(name string) (*delivery.Account, bool) {
+			a, ok := w.accounts[name]
+			return a, ok
+		},
+		Scopes: scopes, Budget: w.budget, Observer: w.alerts, Tracer: noop.NewTracerProvider().Tracer(""),
+		Logger: w.logger, RecordWithin: 5 * time.Second, UnknownAccountGrace: w.grace, DrainTimeout: time.Minute,
+	}, r)
+	go func() {
+		var running sync.WaitGroup
+		running.Go(func() { scopes.Run(ctx) })
+		err := engine.Run(ctx, l.drain)
+		cancel()
+		running.Wait()
+		l.done <- err
+	}()
+	return l
+}
+
+// crash ends the engine as a kill would: nothing is settled.
+func (l *life) crash() {
+	l.cancel()
+	l.wait()
+}
+
+// stop drains the engine.
+func (l *life) stop() {
+	close(l.drain)
+	require.NoError(l.w.t, l.wait())
+}
+
+func (l *life) wait() error {
+	if !l.ended {
+		l.ended, l.err = true, <-l.done
+	}
+	return l.err
+}
+
+// change publishes one mutation.
+func (w *world) change(item string, op catalog.Operation, attributes string, options ...func(*catalog.Mutation)) string {
+	m := &catalog.Mutation{
+		Lane: laneOf("acme"), ItemID: item, Operation: op, ID: fmt.Sprintf("m%d", len(w.expected)+1),
+	}
+	m.Message = catalog.Message{Subject: "catalog.mutations.acme.c.T", Data: []byte(attributes), Headers: []catalog.Header{{Name: "Nats-Msg-Id", Value: m.ID}}}
+	if attributes != "" {
+		m.Attributes = m.Message.Data
+	}
+	gjson.Parse(attributes).ForEach(func(_, value gjson.Result) bool {
+		m.HasNull = m.HasNull || value.Type == gjson.Null
+		return true
+	})
+	for _, option := range options {
+		option(m)
+	}
+	w.stream.add(catalog.Arrival{Mutation: m})
+	w.expected = append(w.expected, *m)
+	return m.ID
+}
+
+func of(account string) func(*catalog.Mutation) {
+	return func(m *catalog.Mutation) { m.Lane.Account = account }
+}
+
+func version(n int64) func(*catalog.Mutation) {
+	return func(m *catalog.Mutation) { m.Version, m.HasVersion = n, true }
+}
+
+func (w *world) upsert(item, attributes string) string {
+	return w.change(item, catalog.Upsert, attributes)
+}
+
+// status is what became of each mutation, by id.
+func (w *world) status() map[string]memory.Status {
+	found := map[string]memory.Status{}
+	for _, m := range w.store.Mutations() {
+		found[m.ID] = m.Status
+	}
+	return found
+}
+
+func (w *world) row(id string) memory.Mutation {
+	for _, m := range w.store.Mutations() {
+		if m.ID == id {
+			return m
+		}
+	}
+	return memory.Mutation{}
+}
+
+// until lets time pass until the condition holds.
+func (w *world) until(limit time.Duration, what string, condition func() bool) {
+	for deadline := time.Now().Add(limit); ; {
+		synctest.Wait()
+		if condition() {
+			return
+		}
+		if time.Now().After(deadline) {
+			require.Failf(w.t, "it did not happen in time", "%s; POSTs %q; statuses %v", what, w.platform.sent(), w.status())
+		}
+		time.Sleep(max(50*time.Millisecond, limit/10_000))
+	}
+}
+
+// pass lets time pass.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func final(s memory.Status) bool {
+	return s == memory.Succeeded || s == memory.Failed || s == memory.Invalid || s == memory.Unconfirmed || s == memory.Superseded
+}
+
+// done reports that all published mutations are final and no batch is open.
+func (w *world) done() bool {
+	rows := w.store.Mutations()
+	if len(rows) < len(w.expected) {
+		return false
+	}
+	for _, row := range rows {
+		if !final(row.Status) {
+			return false
+		}
+	}
+	for _, batch := range w.store.Batches() {
+		if batch.Outcome == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// finish waits until all is final and checks what must always hold.
+func (w *world) finish(limit time.Duration) {
+	w.until(limit, "all mutations become final", w.done)
+	w.check()
+}
+
+// check asserts the invariants that hold at any time, and the state of the items
+// where nothing ended unconfirmed.
+func (w *world) check() {
+	require.NoError(w.t, w.store.Check())
+	w.platform.mu.Lock()
+	defer w.platform.mu.Unlock()
+	require.Empty(w.t, w.platform.faults)
+}
+
+// state is what the platform should have: the mutations one at a time, but those
+// that ended failed, invalid or overtaken. Items with an unconfirmed one are left
+// out: nobody knows.
+func (w *world) state() (want map[catalog.ItemKey]map[string]string, unsure map[catalog.ItemKey]bool) {
+	want, unsure = map[catalog.ItemKey]map[string]string{}, map[catalog.ItemKey]bool{}
+	rows := map[string]memory.Mutation{}
+	for _, row := range w.store.Mutations() {
+		rows[row.ID] = row
+	}
+	for i := range w.expected {
+		m := &w.expected[i]
+		row := rows[m.ID]
+		carrier := row
+		if row.Status == memory.Superseded {
+			carrier = rows[row.SupersededBy]
+		}
+		switch {
+		case carrier.Status == memory.Unconfirmed:
+			unsure[m.Key()] = true
+		case row.Status == memory.Failed, row.Status == memory.Invalid, row.Overtaken:
+		default:
+			applyTo(want, m.Key(), m.Change())
+		}
+	}
+	return want, unsure
+}
+
+// requireState compares the platform with the expected state.
+func (w *world) requireState() {
+	want, unsure := w.state()
+	w.platform.mu.Lock()
+	defer w.platform.mu.Unlock()
+	for key := range unsure {
+		delete(want, key)
+	}
+	have := map[catalog.ItemKey]map[string]string{}
+	for key, attributes := range w.platform.items {
+		if !unsure[key] {
+			have[key] = attributes
+		}
+	}
+	require.Equal(w.t, want, have)
+}

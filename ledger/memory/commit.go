@@ -1,0 +1,225 @@
+package memory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Commit writes a transaction, or nothing when the lease is lost. Committing the
+// transaction that was committed last again does nothing.
+func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
+	return s.call(ctx, CallCommit, func() error {
+		p := s.partition(lease.Partition)
+		switch {
+		case tx.ID != uuid.Nil && p.last == tx.ID:
+			return nil
+		case p.token != lease.Token:
+			return ledger.ErrLeaseLost
+		}
+		p.last = tx.ID
+		s.commits++
+		s.apply(p, tx)
+		s.settle(tx)
+		return nil
+	})
+}
+
+func (s *Store) apply(p *partition, tx *ledger.Transaction) {
+	for i := range tx.Batches {
+		s.addBatch(tx, &tx.Batches[i])
+	}
+	for _, m := range tx.Waiting {
+		s.setRow(m, row{state: Waiting})
+		s.addWaiting(m)
+	}
+	for i := range tx.Refused {
+		s.refuse(&tx.Refused[i])
+	}
+	for _, o := range tx.Overtaken {
+		s.setRow(o.Mutation, row{state: Superseded, overtaken: true, supersededBy: o.SupersededBy})
+		s.dropWaiting(o.Mutation)
+	}
+	for _, version := range tx.Versions {
+		if known, ok := s.versions[version.Key]; !ok || version.Version > known.Version {
+			s.versions[version.Key] = version
+		}
+	}
+	for _, intent := range tx.Intents {
+		s.intend(intent)
+	}
+	for i := range tx.Outcomes {
+		s.conclude(&tx.Outcomes[i])
+	}
+	s.record(p, tx)
+}
+
+func (s *Store) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
+	if s.batches[b.ID] != nil {
+		s.fault("batch %s is written twice", b.ID)
+	}
+	kept := &batch{Batch: *b, partition: tx.Partition, attempts: map[int]ledger.Attempt{}}
+	kept.attempts[1] = ledger.Attempt{BatchID: b.ID, Number: 1, At: b.CreatedAt}
+	kept.Records = make([]catalog.Record, len(b.Records))
+	seen := map[catalog.ItemKey]bool{}
+	for i := range b.Records {
+		record := &b.Records[i]
+		if seen[record.Key] {
+			s.fault("batch %s has two records of %v", b.ID, record.Key)
+		}
+		seen[record.Key] = true
+		kept.Records[i] = catalog.Record{Key: record.Key}
+		newest := record.Newest()
+		for _, m := range record.Constituents {
+			next := row{state: Submitted, batch: b.ID, record: i}
+			if m != newest {
+				next.supersededBy = newest.ID
+			}
+			s.setRow(m, next)
+			s.dropWaiting(m)
+			kept.Records[i].Constituents = append(kept.Records[i].Constituents, copyOf(m, false))
+		}
+	}
+	s.batches[b.ID] = kept
+}
+
+// setRow makes or changes the row of a mutation; RecordedOn must say which.
+func (s *Store) setRow(m *catalog.Mutation, next row) {
+	have := s.rows[m.Position]
+	switch {
+	case have != nil && m.RecordedOn.IsZero():
+		s.fault("mutation %s (%v) is recorded twice", m.ID, m.Position)
+	case have == nil && !m.RecordedOn.IsZero():
+		s.fault("mutation %s (%v) has no row to change", m.ID, m.Position)
+	}
+	next.mutation = *m
+	s.rows[m.Position] = &next
+}
+
+func (s *Store) addWaiting(m *catalog.Mutation) {
+	lane := s.waiting[m.Lane]
+	if lane == nil {
+		lane = map[catalog.Position]*catalog.Mutation{}
+		s.waiting[m.Lane] = lane
+	}
+	if lane[m.Position] != nil {
+		s.fault("mutation %s (%v) has a waiting row already", m.ID, m.Position)
+	}
+	lane[m.Position] = copyOf(m, true)
+}
+
+// dropWaiting removes the waiting row of a mutation that says it has one.
+func (s *Store) dropWaiting(m *catalog.Mutation) {
+	_, there := s.waiting[m.Lane][m.Position]
+	if says := m.Stored && !m.RecordedOn.IsZero(); says != there {
+		s.fault("mutation %s (%v): Stored says %v of its waiting row, but it is %v", m.ID, m.Position, says, there)
+	}
+	delete(s.waiting[m.Lane], m.Position)
+}
+
+func (s *Store) refuse(refusal *ledger.Refusal) {
+	s.setRow(refusal.Mutation, row{state: Invalid, reason: refusal.Problem.Reason})
+	s.dropWaiting(refusal.Mutation)
+	s.letters = append(s.letters, DeadLetter{Mutation: *refusal.Mutation, Reason: refusal.Problem.Reason, Text: refusal.Problem.Text})
+}
+
+func (s *Store) intend(intent ledger.Intent) {
+	b := s.batches[intent.BatchID]
+	if b == nil || b.outcome != nil {
+		s.fault("intent %d of a batch that is not open: %s", intent.Attempt, intent.BatchID)
+		return
+	}
+	if _, ok := b.attempts[intent.Attempt]; !ok {
+		b.attempts[intent.Attempt] = ledger.Attempt{BatchID: intent.BatchID, Number: intent.Attempt, At: intent.At}
+	}
+}
+
+func (s *Store) conclude(outcome *ledger.BatchOutcome) {
+	b := s.batches[outcome.BatchID]
+	if b == nil || b.outcome != nil {
+		s.fault("outcome of a batch that is not open: %s", outcome.BatchID)
+		return
+	}
+	kept := *outcome
+	kept.Exceptions = slices.Clone(outcome.Exceptions)
+	b.outcome = &kept
+	for i := range kept.Exceptions {
+		s.except(&kept, &kept.Exceptions[i])
+	}
+	for _, reset := range kept.ResetVersions {
+		if known, ok := s.versions[reset.Key]; ok && known.Version <= reset.Version {
+			delete(s.versions, reset.Key)
+		}
+	}
+}
+
+func (s *Store) except(outcome *ledger.BatchOutcome, exception *ledger.RecordOutcome) {
+	switch exception.Result {
+	case ledger.Succeeded:
+	case ledger.Returned:
+		for _, m := range exception.Settled {
+			s.setRow(m, row{state: Succeeded, batch: outcome.BatchID, record: exception.Index})
+		}
+		for _, m := range exception.Constituents {
+			if slices.Contains(exception.Settled, m) {
+				continue
+			}
+			s.setRow(m, row{state: Waiting, batch: outcome.BatchID, record: exception.Index})
+			s.addWaiting(m)
+		}
+	case ledger.Failed, ledger.Unconfirmed:
+		for _, m := range exception.Constituents {
+			s.letters = append(s.letters, DeadLetter{Mutation: *m, Reason: exception.Reason, Text: textOf(exception.Errors)})
+		}
+	default:
+		s.fault("record %d of batch %s has no result", exception.Index, outcome.BatchID)
+	}
+}
+
+func textOf(issues []ledger.Issue) string {
+	for _, issue := range issues {
+		if issue.Message != "" {
+			return issue.Message
+		}
+	}
+	return ""
+}
+
+// record moves the position on. What it claims must have rows.
+func (s *Store) record(p *partition, tx *ledger.Transaction) {
+	p.recorded = append(p.recorded, tx.Recorded...)
+	if tx.Anchor == nil {
+		return
+	}
+	if tx.Anchor.Position.Compare(p.anchor.Position) <= 0 {
+		s.fault("the position of partition %d goes from %v back to %v", tx.Partition, p.anchor.Position, tx.Anchor.Position)
+		return
+	}
+	p.anchor = *tx.Anchor
+	p.recorded = slices.DeleteFunc(p.recorded, func(r ledger.Range) bool { return r.Last <= p.anchor.Position.Sequence })
+}
+
+// settle notes on the mutations that their rows are made.
+func (s *Store) settle(tx *ledger.Transaction) {
+	note := func(m *catalog.Mutation) { m.RecordedOn = recordedOn(m) }
+	for i := range tx.Batches {
+		for j := range tx.Batches[i].Records {
+			for _, m := range tx.Batches[i].Records[j].Constituents {
+				note(m)
+			}
+		}
+	}
+	for _, m := range tx.Waiting {
+		note(m)
+	}
+	for i := range tx.Refused {
+		note(tx.Refused[i].Mutation)
+	}
+	for i := range tx.Overtaken {
+		note(tx.Overtaken[i].Mutation)
+	}
+}
