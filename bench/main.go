@@ -73,7 +73,7 @@ func main() {
 func run(ctx context.Context, o options) error {
 	fmt.Printf("%d mutations of about %d bytes, %d Meta and %d Pinterest accounts, %d CPUs, %s\n",
 		o.mutations, o.bytes, o.meta, o.pinterest, runtime.NumCPU(), runtime.Version())
-	var results results
+	var results []measurement
 	for round := range o.runs {
 		for _, s := range o.scenarios {
 			measured, err := measure(ctx, o, s, round)
@@ -81,11 +81,11 @@ func run(ctx context.Context, o options) error {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			for _, m := range measured {
-				fmt.Printf("run %d: %-28s %9.0f/s\n", round+1, m.what, m.rate)
-				results.add(m)
+				fmt.Printf("run %d: %s\n", round+1, m)
+				results = append(results, m)
 			}
 		}
 	}
-	results.print()
+	printTable(results)
 	return nil
 }

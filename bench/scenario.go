@@ -37,6 +37,9 @@ type measurement struct {
 	what   string
 	rate   float64 // mutations/s
 	target float64 // 0 for what is only there to compare with
+	// Processor time for each mutation, in this process and in Postgres.
+	process  time.Duration
+	postgres time.Duration
 }
 
 // measure runs a scenario once, on servers of its own.
@@ -74,34 +77,33 @@ func postgresSettings() map[string]string {
 }
 
 func measureBacklog(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
-	began := time.Now()
-	if err := publishAll(ctx, o, service); err != nil {
+	published, err := timed(ctx, o, service, "publish alone, atomic batches", func() error { return publishAll(ctx, o, service) })
+	if err != nil {
 		return nil, err
 	}
-	measured := []measurement{{what: "publish alone, atomic batches", rate: rate(o, began)}}
-	consume, err := bareConsume(ctx, o, service)
+	consumed, err := timed(ctx, o, service, bareConsumeName, func() error { return bareConsume(ctx, o, service) })
 	if err != nil {
-		return nil, fmt.Errorf("bare consume: %w", err)
+		return nil, err
 	}
-	copied, err := bareCopy(ctx, o, service)
+	copied, err := timed(ctx, o, service, bareCopyName, func() error { return bareCopy(ctx, o, service) })
 	if err != nil {
-		return nil, fmt.Errorf("bare copy: %w", err)
+		return nil, err
 	}
-	measured = append(measured, measurement{what: bareConsumeName, rate: consume}, measurement{what: bareCopyName, rate: copied})
 	end, err := profile(o, s, round)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	began = time.Now()
-	worker, err := service.StartWorker(ctx, "bench")
-	if err != nil {
-		return nil, err
-	}
-	waited := service.AwaitBatches(ctx, o.mutations, worker.Ended())
-	measured = append(measured, measurement{what: s.what, rate: rate(o, began), target: s.target})
+	var worker *rig.Worker
+	drained, err := timed(ctx, o, service, s.what, func() (err error) {
+		if worker, err = service.StartWorker(ctx, "bench"); err != nil {
+			return err
+		}
+		return service.AwaitBatches(ctx, o.mutations, worker.Ended())
+	})
 	end()
-	return measured, errors.Join(waited, worker.Stop(), checkAll(ctx, o, service, waited))
+	drained.target = s.target
+	return []measurement{published, consumed, copied, drained}, finish(ctx, o, service, worker, err)
 }
 
 func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
@@ -117,29 +119,52 @@ func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, r
 		return nil, errors.Join(err, worker.Stop())
 	}
 	defer end()
-	began := time.Now()
-	published := publishAll(ctx, o, service)
-	waited := published
-	if published == nil {
-		waited = service.AwaitBatches(ctx, o.mutations, worker.Ended())
-	}
-	measured := []measurement{{what: s.what, rate: rate(o, began), target: s.target}}
+	flowed, err := timed(ctx, o, service, s.what, func() error {
+		if err := publishAll(ctx, o, service); err != nil {
+			return err
+		}
+		return service.AwaitBatches(ctx, o.mutations, worker.Ended())
+	})
 	end()
-	return measured, errors.Join(waited, worker.Stop(), checkAll(ctx, o, service, waited))
+	flowed.target = s.target
+	return []measurement{flowed}, finish(ctx, o, service, worker, err)
 }
 
-func rate(o options, began time.Time) float64 {
-	return float64(o.mutations) / time.Since(began).Seconds()
+// timed measures work that concerns all mutations of a run.
+func timed(ctx context.Context, o options, service *rig.Rig, what string, work func() error) (measurement, error) {
+	before, err := service.CPU(ctx)
+	if err != nil {
+		return measurement{}, err
+	}
+	began := time.Now()
+	if err := work(); err != nil {
+		return measurement{}, fmt.Errorf("%s: %w", what, err)
+	}
+	took := time.Since(began)
+	after, err := service.CPU(ctx)
+	spent := after.Since(before)
+	return measurement{
+		what: what, rate: float64(o.mutations) / took.Seconds(),
+		process: spent.Process / time.Duration(o.mutations), postgres: spent.Postgres / time.Duration(o.mutations),
+	}, err
+}
+
+// finish stops the worker and makes sure that what was measured is the real thing.
+func finish(ctx context.Context, o options, service *rig.Rig, worker *rig.Worker, err error) error {
+	if worker == nil {
+		return err
+	}
+	if err = errors.Join(err, worker.Stop()); err != nil {
+		return err
+	}
+	return checkAll(ctx, o, service)
 }
 
 var errNotAll = errors.New("not all mutations succeeded")
 
-// checkAll makes sure that what was measured is the real thing: each mutation
-// succeeded, and each item is on its platform.
-func checkAll(ctx context.Context, o options, service *rig.Rig, waited error) error {
-	if waited != nil {
-		return nil // the count cannot be right
-	}
+// checkAll makes sure that each mutation succeeded, and that each item is on its
+// platform.
+func checkAll(ctx context.Context, o options, service *rig.Rig) error {
 	statuses, err := service.Statuses(ctx)
 	if err != nil {
 		return err
