@@ -169,11 +169,12 @@ func (l *lane) mergeEach(change catalog.Change, newer *entry) (catalog.Change, b
 	if len(newer.constituents) == 1 {
 		return l.Rules.Merge(change, newer.change)
 	}
-	ok := true
 	for _, m := range newer.constituents {
-		if change, ok = l.Rules.Merge(change, l.Change(m)); !ok {
+		merged, ok := l.Rules.Merge(change, l.Change(m))
+		if !ok {
 			return catalog.Change{}, false
 		}
+		change = merged
 	}
 	return change, true
 }
