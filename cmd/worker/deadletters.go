@@ -136,14 +136,15 @@ func machineLetter(l *persistence.DeadLetter) letter {
 	return shown
 }
 
+// parseIDs reads ids; nil, which means all, when there are none.
 func parseIDs(args []string) ([]int64, error) {
-	ids := make([]int64, len(args))
-	for i, arg := range args {
+	var ids []int64
+	for _, arg := range args {
 		id, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil {
 			return nil, cli.UsageErrorf("%q is not the id of a dead letter; dead-letters list shows them", arg)
 		}
-		ids[i] = id
+		ids = append(ids, id)
 	}
 	return ids, nil
 }

@@ -71,8 +71,10 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, environment.Close()) }()
-	// One POST fails as a whole before it is looked at, and is sent again.
-	environment.Platforms.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
+	// One POST is refused for the quota, another is never answered: nobody can know
+	// whether it was taken. Both batches are sent again.
+	environment.Platforms.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
+	environment.Platforms.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.ResetAfter})
 
 	settings, err := config.Parse("examples/courier.yaml", examples.Config, config.Options{Flags: environment.Overrides()})
 	if err != nil {

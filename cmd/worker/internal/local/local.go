@@ -21,7 +21,9 @@ type Options struct {
 	// Dir keeps streams and tables between runs. Empty is a temporary folder that
 	// Close removes.
 	Dir string
-	// DatabaseURL, when not empty, is used instead of a private Postgres.
+	// DatabaseURL, when not empty, names the Postgres to use instead of a private
+	// one. With a temporary folder a database of its own is made there for the time
+	// being: what is recorded of a stream is of no use without the stream.
 	DatabaseURL string
 	// NATSPort on 127.0.0.1; -1 takes a free one.
 	NATSPort int
@@ -71,6 +73,11 @@ func (e *Environment) start(ctx context.Context, options Options) error {
 	}
 	e.closeLater(e.Postgres.Stop)
 	e.DatabaseURL = e.Postgres.URL()
+	if options.Dir == "" && options.DatabaseURL != "" {
+		if err := e.useTemporaryDatabase(ctx); err != nil {
+			return err
+		}
+	}
 	if _, err := persistence.Migrate(ctx, e.DatabaseURL); err != nil {
 		return err
 	}

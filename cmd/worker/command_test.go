@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+)
+
+func quiet() cli.Streams {
+	return cli.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Lookup: func(string) (string, bool) { return "", false }}
+}
+
+// execution is one run of the command.
+type execution struct {
+	code     int
+	out, err string
+}
+
+func execute(t *testing.T, variables map[string]string, args ...string) execution {
+	t.Helper()
+	return executeIn(t.Context(), variables, args...)
+}
+
+func executeIn(ctx context.Context, variables map[string]string, args ...string) execution {
+	var out, errOut bytes.Buffer
+	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut, Lookup: func(name string) (string, bool) {
+		value, found := variables[name]
+		return value, found
+	}}
+	code := cli.Execute(ctx, newCommand(streams), streams, args)
+	return execution{code: code, out: out.String(), err: errOut.String()}
+}
+
+func TestWrongUsageExitsWith2(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{},
+		{"fly"},
+		{"run", "--nope"},
+		{"run", "extra"},
+		{"accounts"},
+		{"accounts", "stop"},
+		{"accounts", "pause"},
+		{"status", "--output", "xml"},
+		{"status", "--batches", "0"},
+		{"dead-letters", "replay"},
+		{"dead-letters", "replay", "x"},
+		{"check", "--output", "yaml"},
+	} {
+		got := execute(t, nil, args...)
+		require.Equal(t, cli.Usage, got.code, "%v: %s", args, got.err)
+		require.Contains(t, got.err, "--help", "%v", args)
+	}
+}
+
+func TestHelpAndCompletion(t *testing.T) {
+	t.Parallel()
+	got := execute(t, nil, "--help")
+	require.Zero(t, got.code)
+	for _, command := range []string{
+		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "completion",
+	} {
+		require.Contains(t, got.out, "\n  "+command+" ")
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		require.NotEmpty(t, execute(t, nil, "completion", shell).out, shell)
+	}
+	require.Equal(t, "worker version dev\n", execute(t, nil, "--version").out)
+}
+
+func TestCheckSaysEverythingThatIsWrong(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "courier.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("accounts:\n  a: {platform: meta}\nnatz: {}\n"), 0o600))
+	got := execute(t, map[string]string{"NATS_URL": "nats://u:canary@127.0.0.1:1", "DATABASE_URL": "postgres://u:canary@127.0.0.1:1/x"},
+		"check", "--config", path)
+	require.Equal(t, cli.Failed, got.code)
+	for _, want := range []string{"FAILED configuration", ":3: natz: is not a known key", "access_token is missing"} {
+		require.Contains(t, got.out, want)
+	}
+	require.NotContains(t, got.out+got.err, "canary")
+
+	require.NoError(t, os.WriteFile(path, []byte("accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1'}}}\n"), 0o600))
+	got = execute(t, map[string]string{"NATS_URL": "nats://u:canary@127.0.0.1:1", "DATABASE_URL": "postgres://u:canary@127.0.0.1:1/x"},
+		"check", "--config", path, "--output", "json")
+	require.Equal(t, cli.Failed, got.code)
+	require.Contains(t, got.out, `"check": "NATS"`)
+	require.Contains(t, got.out, `"check": "Postgres"`)
+	require.Contains(t, got.out, "127.0.0.1:1")
+	require.NotContains(t, got.out+got.err, "canary")
+}
+
+func TestRunNeedsAConfigurationAndADatabase(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, cli.Usage, execute(t, nil, "run").code)
+	path := filepath.Join(t.TempDir(), "courier.yaml")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	got := execute(t, nil, "run", "--config", path)
+	require.Equal(t, cli.Failed, got.code)
+	require.Contains(t, got.err, "DATABASE_URL")
+	got = execute(t, nil, "run", "--config", path+"x")
+	require.Contains(t, got.err, "courier.yamlx")
+}
+
+func TestHealthcheckAsksTheProbe(t *testing.T) {
+	t.Parallel()
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "at "+r.URL.Path)
+	}))
+	defer server.Close()
+	require.Zero(t, execute(t, nil, "healthcheck", "--url", server.URL).code)
+	listen := map[string]string{"COURIER_HTTP_LISTEN": strings.TrimPrefix(server.URL, "http://")}
+	require.Zero(t, execute(t, listen, "healthcheck").code)
+	status = http.StatusServiceUnavailable
+	got := execute(t, listen, "healthcheck")
+	require.Equal(t, cli.Failed, got.code)
+	require.Contains(t, got.err, "503 Service Unavailable: at /readyz")
+	server.Close()
+	require.Equal(t, cli.Failed, execute(t, listen, "healthcheck").code)
+}
+
+func TestProbeAddress(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]string{
+		":8080": "http://127.0.0.1:8080/readyz", "0.0.0.0:1": "http://127.0.0.1:1/readyz",
+		"10.0.0.1:2": "http://10.0.0.1:2/readyz", "[::]:3": "http://127.0.0.1:3/readyz",
+	} {
+		require.Equal(t, want, probeURL(listen))
+	}
+}
