@@ -25,7 +25,10 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('courier.ensure_day'));
     FOREACH parent IN ARRAY parents LOOP
-        CONTINUE WHEN to_regclass('courier.' || parent || '_' || suffix) IS NOT NULL;
+        -- Looked up in the catalog itself: to_regclass remembers its answer from
+        -- before the wait for the lock.
+        CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c
+            WHERE c.relnamespace = 'courier'::regnamespace AND c.relname = parent || '_' || suffix);
         EXECUTE format('CREATE TABLE courier.%I (LIKE courier.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
             parent || '_' || suffix, parent);
         IF parent = 'mutation' THEN
