@@ -16,9 +16,9 @@ import (
 type conclusion struct {
 	now     time.Time
 	outcome ledger.BatchOutcome
-	// halves are the records that go again in two smaller batches at once, because
-	// nothing was learnt of them that would tell them apart.
-	halves []catalog.Record
+	// halves are the indexes of records that go again in two smaller batches at once,
+	// because nothing was learnt of them that would tell them apart.
+	halves []int
 	// returned are the mutations that go back to waiting, by record index.
 	returned  map[int][]*catalog.Mutation
 	counts    map[string]int
@@ -60,7 +60,7 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		e.failed(f, i, v, catalog.Refused, c)
 	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
 		// It uses up no attempt: the halves end by themselves, at single records.
-		c.halves = append(c.halves, *record)
+		c.halves = append(c.halves, i)
 	default:
 		e.again(f, i, v, c)
 	}
@@ -81,7 +81,7 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 	case f.namesCulprit():
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
-		c.halves = append(c.halves, *record)
+		c.halves = append(c.halves, i)
 	default:
 		reason := catalog.Refused
 		if f.refusal.TooLarge {
@@ -267,11 +267,20 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 	}
 	middle := (len(c.halves) + 1) / 2
 	var made []*flight
-	for _, records := range [][]catalog.Record{c.halves[:middle], c.halves[middle:]} {
-		if len(records) == 0 {
+	for _, indexes := range [][]int{c.halves[:middle], c.halves[middle:]} {
+		if len(indexes) == 0 {
 			continue
 		}
+		records := make([]catalog.Record, len(indexes))
+		for to, from := range indexes {
+			records[to] = f.batch.Records[from]
+		}
 		half := e.newFlight(uuid.Must(uuid.NewV7()), f.lane, f.batch.Group, records, c.now)
+		for to, from := range indexes {
+			if rest, ok := f.rests[from]; ok {
+				half.rests[to] = rest
+			}
+		}
 		half.phase = phaseRecording
 		half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		e.next.tx.Batches = append(e.next.tx.Batches, half.batch)
@@ -284,15 +293,13 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 // concluded changes memory once the outcome is committed.
 func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 	now := time.Now()
-	moved := map[catalog.ItemKey]struct{}{}
-	for i := range c.halves {
-		moved[c.halves[i].Key] = struct{}{}
-	}
+	moved := c.halves // in order
 	for i := range f.batch.Records {
-		key := f.batch.Records[i].Key
-		if _, ok := moved[key]; ok {
+		if len(moved) > 0 && moved[0] == i {
+			moved = moved[1:]
 			continue
 		}
+		key := f.batch.Records[i].Key
 		returned := c.returned[i]
 		for _, m := range returned {
 			m.Stored = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -176,6 +177,7 @@ func (w *world) start() *life { return w.startWith(delivery.NewScopes(w.store, w
 func (w *world) startWith(scopes *delivery.Scopes) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{w: w, cancel: cancel, drain: make(chan struct{}), done: make(chan error, 1), scopes: scopes}
+	w.t.Cleanup(cancel)
 	lease := w.store.Acquire(0)
 	r, err := w.store.Resume(ctx, lease)
 	if err != nil {
@@ -373,5 +375,30 @@ func (w *world) requireState() {
 			have[key] = attributes
 		}
 	}
-	require.Equal(w.t, want, have)
+	for key := range want {
+		require.Equal(w.t, want[key], have[key], "item %s\n%s", key.ItemID, w.story(key))
+		delete(have, key)
+	}
+	for key := range have {
+		require.Fail(w.t, "an item should not exist", "%s\n%s", key.ItemID, w.story(key))
+	}
+}
+
+// story tells of an item's mutations and of the POSTs that carried it.
+func (w *world) story(key catalog.ItemKey) string {
+	var text strings.Builder
+	for _, row := range w.store.Mutations() {
+		if row.Key == key {
+			m := w.expected[row.Position.Sequence-1]
+			fmt.Fprintf(&text, "%s %v %s: %s %s %s %s\n", row.ID, row.Operation, m.Attributes, row.Status, row.SupersededBy, row.Reason, row.BatchID)
+		}
+	}
+	for _, p := range w.platform.posts {
+		for i := range p.records {
+			if p.records[i].Key == key {
+				fmt.Fprintf(&text, "POST %d at %s: %s\n", p.number, p.at.Format(time.TimeOnly), contentOf(&p.records[i]))
+			}
+		}
+	}
+	return text.String()
 }
