@@ -262,7 +262,7 @@ func (d *decoder) int() int64 {
 // count reads a number of things that take at least size bytes each.
 func (d *decoder) count(size int) int {
 	n := d.uint()
-	if n > uint64(len(d.buf)/size) {
+	if n > uint64(len(d.buf)/size) { //nolint:gosec // a length is not negative
 		d.fail("a count is larger than what follows")
 		return 0
 	}

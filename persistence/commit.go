@@ -38,6 +38,18 @@ type chain struct {
 	doubt bool
 }
 
+// enter waits for the commit before, which the engine never makes it do.
+func (c *chain) enter(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the commit before: %w", ctx.Err())
+	}
+}
+
+func (c *chain) leave() { <-c.turn }
+
 // chainOf finds the lease's chain. A fresh lease starts with its token.
 func (s *Store) chainOf(lease ledger.Lease) *chain {
 	s.mu.Lock()
@@ -61,12 +73,10 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		return fmt.Errorf("a transaction needs an id and the lease's partition, not %s of %d", tx.ID, tx.Partition)
 	}
 	c := s.chainOf(lease)
-	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for the commit before: %w", ctx.Err())
+	if err := c.enter(ctx); err != nil {
+		return err
 	}
+	defer c.leave()
 	if c.doubt {
 		committed, err := s.lookUp(ctx, c, lease, tx.ID)
 		if err != nil || committed {
@@ -206,6 +216,10 @@ func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	c := s.chainOf(lease)
+	if err := c.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer c.leave()
 	generation, err = s.query.NextGeneration(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("drawing a generation: %w", err)

@@ -56,7 +56,7 @@ func (s *Store) DeadLetters(ctx context.Context, filter DeadLetterFilter) ([]Dea
 		AfterID: filter.After, Ids: filter.IDs, Account: cleanOrNull(filter.Account), Catalog: cleanOrNull(filter.Catalog),
 		CatalogType: cleanOrNull(string(filter.Type)), Reason: cleanOrNull(string(filter.Reason)),
 		MutationID: cleanOrNull(filter.MutationID), FailedBefore: timeOrNull(filter.FailedBefore),
-		WithReplayed: filter.WithReplayed, Lim: int32(min(limit, maxPage)), //nolint:gosec // bounded
+		WithReplayed: filter.WithReplayed, Lim: int32(min(limit, maxPage)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing dead letters: %w", err)

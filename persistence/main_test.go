@@ -26,50 +26,50 @@ var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
 // partitions is how many the tests' databases have.
 const partitions = 8
 
-func newPool(t testing.TB, url string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: url, MaxConns: 6})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+func newPool(tb testing.TB, url string) *pgxpool.Pool {
+	tb.Helper()
+	pool, err := persistence.Open(tb.Context(), persistence.PoolConfig{URL: url, MaxConns: 6})
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
 	return pool
 }
 
-func newStore(t testing.TB, pool *pgxpool.Pool) *persistence.Store {
-	t.Helper()
+func newStore(tb testing.TB, pool *pgxpool.Pool) *persistence.Store {
+	tb.Helper()
 	store, err := persistence.NewStore(pool, persistence.Config{})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
-	require.NoError(t, store.EnsurePartitions(t.Context(), partitions))
+	require.NoError(tb, err)
+	tb.Cleanup(store.Close)
+	require.NoError(tb, store.EnsurePartitions(tb.Context(), partitions))
 	return store
 }
 
-func newDatabase(t testing.TB) (*persistence.Store, *pgxpool.Pool) {
-	t.Helper()
-	pool := newPool(t, template.Database(t))
-	return newStore(t, pool), pool
+func newDatabase(tb testing.TB) (*persistence.Store, *pgxpool.Pool) {
+	tb.Helper()
+	pool := newPool(tb, template.Database(tb))
+	return newStore(tb, pool), pool
 }
 
 // acquire makes the caller the owner of a partition, whoever had it.
-func acquire(t testing.TB, pool *pgxpool.Pool, partition int) ledger.Lease {
-	t.Helper()
+func acquire(tb testing.TB, pool *pgxpool.Pool, partition int) ledger.Lease {
+	tb.Helper()
 	token := uuid.New()
 	_, err := pool.Exec(context.Background(), "update courier.lease set token = $2, last_transaction = $2 where partition = $1", partition, token)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return ledger.Lease{Partition: partition, Token: token}
 }
 
-func statuses(t testing.TB, pool *pgxpool.Pool) map[string]string {
-	t.Helper()
+func statuses(tb testing.TB, pool *pgxpool.Pool) map[string]string {
+	tb.Helper()
 	rows, err := pool.Query(context.Background(), "select mutation_id, status from courier.mutation_status")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	found := make(map[string]string)
 	var id, status string
 	_, err = pgx.ForEachRow(rows, []any{&id, &status}, func() error {
-		require.NotContains(t, found, id, "a mutation has one row")
+		require.NotContains(tb, found, id, "a mutation has one row")
 		found[id] = status
 		return nil
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return found
 }
 

@@ -240,7 +240,7 @@ func (p *plan) addBatch(b *ledger.Batch) {
 		record := &b.Records[i]
 		newest := record.Newest()
 		for _, m := range record.Constituents {
-			r := row{mutation: m, batch: b.ID, record: int32(i)} //nolint:gosec // at most the platform's cap
+			r := row{mutation: m, batch: b.ID, record: int32(i)}
 			if m != newest {
 				r.supersededBy = newest.ID
 			}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -23,7 +24,8 @@ type PoolConfig struct {
 	// ApplicationName is shown in pg_stat_activity. Defaults to catalog-courier.
 	ApplicationName string
 	// StatementTimeout bounds every statement on the server, also one whose client
-	// has stopped in the middle of it. Defaults to 60 s.
+	// has stopped in the middle of it: that is how long a worker that stops between
+	// the first and the last byte of a flight can hold a lock. Defaults to 30 s.
 	StatementTimeout time.Duration
 	// Tracer, when not nil, sees every call.
 	Tracer pgx.QueryTracer
@@ -39,8 +41,8 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	parsed.MaxConnIdleTime = 5 * time.Minute
 	parsed.ConnConfig.ConnectTimeout = 10 * time.Second
 	parsed.ConnConfig.Tracer = config.Tracer
-	timeout := cmp.Or(config.StatementTimeout, time.Minute)
-	for name, value := range map[string]string{
+	timeout := cmp.Or(config.StatementTimeout, 30*time.Second)
+	maps.Copy(parsed.ConnConfig.RuntimeParams, map[string]string{
 		"application_name":                    cmp.Or(config.ApplicationName, "catalog-courier"),
 		"statement_timeout":                   milliseconds(timeout),
 		"idle_in_transaction_session_timeout": milliseconds(timeout),
@@ -48,9 +50,7 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 		"timezone":                            "UTC",
 		// Look-ups through the views are short; compiling them costs more than it saves.
 		"jit": "off",
-	} {
-		parsed.ConnConfig.RuntimeParams[name] = value
-	}
+	})
 	parsed.AfterConnect = prepare
 	return pgxpool.NewWithConfig(ctx, parsed)
 }

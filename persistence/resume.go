@@ -170,7 +170,7 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 		Lane:       id,
 		Generation: int32(after.Generation), //nolint:gosec // counts rewinds
 		Sequence:   int64(after.Sequence),   //nolint:gosec // a stream's sequence fits
-		Lim:        int32(limit) + 1,        //nolint:gosec // at most maxPage
+		Lim:        int32(limit) + 1,
 	})
 	if err != nil {
 		return ledger.Page{}, fmt.Errorf("reading waiting rows: %w", err)

@@ -33,7 +33,7 @@ type row struct {
 
 // attempts is the row's counter, within the column's range.
 func (r *row) attempts() int16 {
-	return int16(min(max(r.mutation.Attempts, 0), math.MaxInt16)) //nolint:gosec // bounded
+	return int16(min(max(r.mutation.Attempts, 0), math.MaxInt16))
 }
 
 // messageID is the stream's message id where it is not the mutation's own id, so

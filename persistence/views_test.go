@@ -55,7 +55,7 @@ func one(t *testing.T, pool *pgxpool.Pool, query string, arguments ...any) map[s
 	return found
 }
 
-func commit(t testing.TB, store *persistence.Store, lease ledger.Lease, write func(tx *ledger.Transaction)) {
+func commit(t *testing.T, store *persistence.Store, lease ledger.Lease, write func(tx *ledger.Transaction)) {
 	t.Helper()
 	tx := ledgertest.Transaction(lease)
 	write(tx)
@@ -112,8 +112,10 @@ func TestWayOfABatchThroughTheViews(t *testing.T) {
 		tx.Outcomes = []ledger.BatchOutcome{{
 			BatchID: batch.ID, Lane: batch.Lane, CreatedAt: batch.CreatedAt, State: ledger.BatchCompleted, FinishedAt: finishedAt,
 			Succeeded: 2, Failed: 1, Warned: 1, Exceptions: []ledger.RecordOutcome{
-				{Index: 1, Result: ledger.Failed, Reason: catalog.Refused, Constituents: batch.Records[1].Constituents,
-					Errors: []ledger.Issue{{Code: "7", Attribute: "price", Message: "is too low"}}},
+				{
+					Index: 1, Result: ledger.Failed, Reason: catalog.Refused, Constituents: batch.Records[1].Constituents,
+					Errors: []ledger.Issue{{Code: "7", Attribute: "price", Message: "is too low"}},
+				},
 				{Index: 2, Result: ledger.Succeeded, Warnings: []ledger.Issue{{Message: "image is small"}}},
 			},
 		}}

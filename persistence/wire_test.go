@@ -31,7 +31,7 @@ const (
 type wire struct {
 	mu     sync.Mutex
 	next   fault
-	marker []byte // what is in the flight that the fault concerns
+	marker []byte        // what is in the flight that the fault concerns
 	frozen chan struct{} // closed once a COPY is frozen
 	thaw   chan struct{}
 	held   chan func() // delivers a held flight
@@ -90,7 +90,7 @@ func (c *wireConn) Write(b []byte) (int, error) {
 		c.cut = true
 		return len(b), nil
 	case dropFlight:
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, errCut
 	case holdFlight:
 		flight, server := bytes.Clone(b), c.Conn

@@ -66,7 +66,7 @@ func Mutation(sequence uint64, item string) *catalog.Mutation {
 	id := fmt.Sprintf("m%d", sequence)
 	data := fmt.Appendf(nil, `{"id":%q,"item_id":%q,"operation":"UPSERT","attributes":{"title":"number %d"}}`, id, item, sequence)
 	start := len(data) - len(fmt.Sprintf(`{"title":"number %d"}}`, sequence))
-	published := At.Add(time.Duration(sequence)*time.Millisecond + 123*time.Nanosecond)
+	published := At.Add(time.Duration(sequence)*time.Millisecond + 123*time.Nanosecond) //nolint:gosec // the tests count to thousands
 	return &catalog.Mutation{
 		ID: id, Lane: Lane, ItemID: item, Operation: catalog.Upsert,
 		Attributes:  data[start : len(data)-1],

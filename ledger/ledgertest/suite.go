@@ -1,3 +1,4 @@
+//nolint:thelper // these are tests, not helpers: a failure is where it happens
 package ledgertest
 
 import (
@@ -118,7 +119,7 @@ func waitingPages(t *testing.T, h Harness) {
 
 	var got []*catalog.Mutation
 	after := catalog.Position{}
-	for range len(want) {
+	for range want {
 		page, err := h.Store.Waiting(t.Context(), Lane, after, 2)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(page.Mutations), 2)
@@ -248,7 +249,7 @@ func versions(t *testing.T, h Harness) {
 		key: {Key: key, Version: 5, MutationID: "m5"}, polish: {Key: polish, Version: 1, MutationID: "p1"},
 	}, read())
 	reset := func(version int64) {
-		batch := record(t, h, lease, Record(Mutation(uint64(version+100), "a")))
+		batch := record(t, h, lease, Record(Mutation(uint64(version+100), "a"))) //nolint:gosec // a small number
 		ended := outcome(batch)
 		ended.ResetVersions = []ledger.ItemVersion{{Key: key, Version: version}}
 		tx := Transaction(lease)
