@@ -269,6 +269,12 @@ func (s Suite) failureScopes(t *testing.T) {
 			require.NoError(t, err, "it passes")
 		})
 	}
+	t.Run("a block for spam", func(t *testing.T) {
+		b := s.open(t, sandbox.Options{})
+		b.sandbox.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.SpamBlocked})
+		_, err := b.submit(t, s.three()...)
+		require.NotEqual(t, platform.ScopeQuota, failureOf(t, err).Scope, "no rate limit")
+	})
 	t.Run("a wrong token", func(t *testing.T) {
 		b := s.open(t, sandbox.Options{})
 		b.sandbox.RevokeTokens(true)

@@ -74,6 +74,9 @@ func (a *Answer) Redact(text string) string { return Redact(text, a.token) }
 // that of a POST is then ambiguous, unless none of the request's bytes went out. Whether the
 // answer is a good one is the caller's to judge.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
+	if err := ctx.Err(); err != nil {
+		return nil, callFailure(ctx, call, "", err, false)
+	}
 	token, err := c.token(ctx)
 	if err != nil {
 		return nil, tokenFailure(ctx, call, err)

@@ -1,0 +1,260 @@
+package meta
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+func recordsOf(ids ...string) []catalog.Record {
+	records := make([]catalog.Record, len(ids))
+	for i, id := range ids {
+		records[i] = catalog.Record{
+			Key:    catalog.ItemKey{ItemID: id},
+			Change: catalog.Change{Operation: catalog.Upsert, Attributes: []byte(`{"price":"1 USD"}`)},
+		}
+	}
+	return records
+}
+
+func same(text string) string { return text }
+
+func reportOf(t *testing.T, element string, ids ...string) platform.Report {
+	t.Helper()
+	decoded, why := decodeStatus([]byte(`{"data":[`+element+`]}`), "h")
+	require.Empty(t, why)
+	return decoded.report(productItem(), recordsOf(ids...), same)
+}
+
+func TestUnnamedRecordsSucceedOnlyWhenTheListIsWhole(t *testing.T) {
+	t.Parallel()
+	const s, f, u = platform.Succeeded, platform.Failed, platform.Unknown
+	cases := []struct {
+		name, lists string
+		want        []platform.Outcome // of A, B and C
+		incomplete  bool
+	}{
+		{"no errors", `"errors":[],"errors_total_count":0`, []platform.Outcome{s, s, s}, false},
+		{"not counted", `"errors":[]`, []platform.Outcome{u, u, u}, true},
+		{"all errors listed", `"errors":[{"id":"B","message":"no"}],"errors_total_count":1`, []platform.Outcome{s, f, s}, false},
+		{"two errors of one item", `"errors":[{"id":"B","message":"x"},{"id":"B","message":"y"}],"errors_total_count":2`, []platform.Outcome{s, f, s}, false},
+		{"a sample", `"errors":[{"id":"B","message":"no"}],"errors_total_count":2`, []platform.Outcome{u, f, u}, true},
+		{"a sample with all ids", `"errors":[{"id":"B"}],"errors_total_count":2,"ids_of_invalid_requests":["B","C"]`, []platform.Outcome{s, f, f}, false},
+		{"ids repeated", `"errors_total_count":3,"ids_of_invalid_requests":["B","B","B"]`, []platform.Outcome{s, f, s}, false},
+		{"an id of nobody", `"errors":[{"id":"Z","message":"no"}],"errors_total_count":1`, []platform.Outcome{u, u, u}, true},
+		{"an error without id", `"errors":[{"line":0,"message":"no"}],"errors_total_count":1`, []platform.Outcome{u, u, u}, true},
+		{"whole errors, an id of nobody", `"errors":[{"id":"B"}],"errors_total_count":1,"ids_of_invalid_requests":["Z"]`, []platform.Outcome{u, f, u}, true},
+		{"more listed than counted", `"errors":[{"id":"B"},{"id":"C"}],"errors_total_count":1`, []platform.Outcome{u, f, f}, true},
+		{"listed, none counted", `"errors":[{"id":"B"}],"errors_total_count":0`, []platform.Outcome{u, f, u}, true},
+		{"counted, none listed", `"errors":[],"errors_total_count":1`, []platform.Outcome{u, u, u}, true},
+		{"a count of no number", `"errors":[],"errors_total_count":"0"`, []platform.Outcome{u, u, u}, true},
+		{"a negative count", `"errors":[],"errors_total_count":-1`, []platform.Outcome{u, u, u}, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			report := reportOf(t, `{"handle":"h","status":"finished",`+c.lists+`}`, "A", "B", "C")
+			require.Equal(t, platform.Finished, report.Progress)
+			require.Equal(t, c.incomplete, report.Incomplete)
+			for i, want := range c.want {
+				require.Equal(t, want, report.Verdicts[i].Outcome, "item %d", i)
+			}
+		})
+	}
+}
+
+func TestTheOnlyRecordOfABatchOwnsItsErrors(t *testing.T) {
+	t.Parallel()
+	report := reportOf(t, `{"status":"finished","errors":[{"id":"??","message":"no"}],"errors_total_count":1}`, "A")
+	require.Equal(t, platform.Failed, report.Verdicts[0].Outcome)
+	require.Equal(t, "no", report.Verdicts[0].Errors[0].Message)
+	require.False(t, report.Incomplete)
+	report = reportOf(t, `{"status":"finished","errors":[],"errors_total_count":2}`, "A")
+	require.Equal(t, platform.Failed, report.Verdicts[0].Outcome)
+	require.NotEmpty(t, report.Verdicts[0].Errors)
+}
+
+func TestStatuses(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]platform.Progress{
+		"Scheduled": platform.Pending, "dispatched": platform.Pending, "started": platform.Pending, "in_progress": platform.Pending,
+		"Finished": platform.Finished, "completed": platform.Finished, "Error": platform.Finished, "canceled": platform.Finished,
+		"dreaming": platform.Pending,
+	} {
+		report := reportOf(t, `{"status":"`+word+`","errors":[],"errors_total_count":0}`, "A", "B")
+		require.Equal(t, want, report.Progress, word)
+	}
+	report := reportOf(t, `{"status":"error","errors":[{"id":"A","message":"no"}],"errors_total_count":1}`, "A", "B")
+	require.Equal(t, platform.Failed, report.Verdicts[0].Outcome)
+	require.Equal(t, platform.Unknown, report.Verdicts[1].Outcome, "some may not have finished")
+	require.NotEmpty(t, report.Error)
+	require.Equal(t, platform.Pending, reportOf(t, ``, "A").Progress)
+	require.NotEmpty(t, reportOf(t, `{"status":"dreaming"}`, "A").Note)
+}
+
+func TestWarningsDoNotFailAnItem(t *testing.T) {
+	t.Parallel()
+	report := reportOf(t, `{"status":"finished","errors":[],"errors_total_count":0,"warnings":[{"line":1,"id":"B","message":"hm"}]}`, "A", "B")
+	require.Equal(t, platform.Succeeded, report.Verdicts[1].Outcome)
+	require.Equal(t, "hm", report.Verdicts[1].Warnings[0].Message)
+}
+
+func TestCompositeIDsThatFitTwoRecordsFitNone(t *testing.T) {
+	t.Parallel()
+	index := newIDIndex(flight(), recordsOf("A_B/C", "A/B_C", "BOS/JFK"))
+	for id, want := range map[string]int{
+		`"A_B/C"`: 0, `"A/B_C"`: 1, `"A_B_C"`: -1, `"BOSJFK"`: 2, `"BOS-JFK"`: 2, `"BOS JFK"`: 2, `"bos/jfk"`: -1, `"BOS"`: -1,
+		`{"origin_airport":"BOS","destination_airport":"JFK"}`:           2,
+		`"{\"destination_airport\":\"JFK\",\"origin_airport\":\"BOS\"}"`: 2,
+		`null`: -1, `""`: -1, `["BOS/JFK"]`: -1, `{"origin_airport":"BOS"}`: -1,
+	} {
+		i, ok := index.find(gjson.Parse(id))
+		if !ok {
+			i = -1
+		}
+		require.Equal(t, want, i, id)
+	}
+}
+
+func TestRefusalsTravelWithTheHandle(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		refused refusals
+		kept    string
+	}{
+		{refusals{}, "Ac+|x="}, {refusals{indexes: []int{17, 3}}, "refused:3,17|Ac+|x="}, {refusals{unnamed: true}, "refused:?|Ac+|x="},
+	} {
+		require.Equal(t, c.kept, c.refused.mark("Ac+|x="))
+		handle, refused := unmark(c.kept)
+		require.Equal(t, "Ac+|x=", handle)
+		require.ElementsMatch(t, c.refused.indexes, refused.indexes)
+		require.Equal(t, c.refused.unnamed, refused.unnamed)
+	}
+	decoded, _ := decodeStatus([]byte(`{"data":[{"status":"finished","errors":[],"errors_total_count":0}]}`), "h")
+	decoded.refused = refusals{indexes: []int{1, 99}}
+	report := decoded.report(productItem(), recordsOf("A", "B"), same)
+	require.Equal(t, platform.Succeeded, report.Verdicts[0].Outcome)
+	require.Equal(t, platform.Failed, report.Verdicts[1].Outcome)
+	decoded.refused = refusals{unnamed: true}
+	report = decoded.report(productItem(), recordsOf("A", "B"), same)
+	require.Equal(t, platform.Unknown, report.Verdicts[0].Outcome)
+	require.True(t, report.Incomplete)
+}
+
+func TestUsageHeaders(t *testing.T) {
+	t.Parallel()
+	names := scopes{batch: "b", management: "m", app: "a"}
+	read := func(business, app string) []platform.Quota {
+		header := http.Header{}
+		header.Set("X-Business-Use-Case-Usage", business)
+		header.Set("X-App-Usage", app)
+		return quotas(header, names, names.batch, time.Now())
+	}
+	quota := func(scope string, used float64, block time.Duration) platform.Quota {
+		return platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: used, Block: block}
+	}
+	require.Equal(t, []platform.Quota{quota("a", 30, 0), quota("b", 80, 0), quota("m", 100, 5*time.Minute)}, read(
+		`{"12":[{"type":"catalog_batch","call_count":20,"total_cputime":80,"total_time":3,"estimated_time_to_regain_access":0}],
+		 "13":[{"type":"CATALOG_MANAGEMENT","call_count":100,"estimated_time_to_regain_access":5},{"type":"ads_insights","call_count":99}]}`,
+		`{"call_count":28,"total_time":30,"total_cputime":25}`))
+	require.Equal(t, []platform.Quota{quota("b", 42, 0)}, read(`{"12":[{"type":"something_new","call_count":42}]}`, ""))
+	for _, bad := range []string{"", "{", "[]", "7", `{"a":{}}`, `{"a":[7,null]}`} {
+		require.Empty(t, read(bad, ""), bad)
+	}
+}
+
+func TestCodesDecideBeforeStatuses(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, rule := range failures() {
+		key := fmt.Sprint(rule.Status, rule.Code, rule.Subcode)
+		require.False(t, seen[key], "two rules for %s", key)
+		seen[key] = true
+		require.NotEmpty(t, rule.Source)
+	}
+}
+
+func FuzzDecodeStatus(f *testing.F) {
+	f.Add([]byte(`{"data":[{"handle":"h","status":"finished","errors":[{"line":0,"id":"A","message":"no"}],"errors_total_count":1}]}`))
+	f.Add([]byte(`{"data":[{"status":"finished","errors_total_count":0,"ids_of_invalid_requests":[{},1,"{"]}]}`))
+	f.Add([]byte(`{"data":{}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		decoded, why := decodeStatus(body, "h")
+		if why != "" {
+			return
+		}
+		report := decoded.report(flight(), recordsOf("BOS/JFK", "A/B"), same)
+		if report.Progress != platform.Finished {
+			return
+		}
+		require.Len(t, report.Verdicts, 2)
+		for _, verdict := range report.Verdicts {
+			if verdict.Outcome == platform.Succeeded {
+				require.GreaterOrEqual(t, decoded.total, 0, "no success without a count")
+				require.False(t, report.Incomplete)
+			}
+		}
+	})
+}
+
+func FuzzUsageHeaders(f *testing.F) {
+	f.Add(`{"12":[{"type":"catalog_batch","call_count":20,"estimated_time_to_regain_access":3}]}`, `{"call_count":1}`)
+	f.Fuzz(func(t *testing.T, business, app string) {
+		header := http.Header{"X-Business-Use-Case-Usage": {business}, "X-App-Usage": {app}}
+		for _, quota := range quotas(header, scopes{batch: "b", management: "m", app: "a"}, "b", time.Now()) {
+			require.GreaterOrEqual(t, quota.Block, time.Duration(0))
+			require.LessOrEqual(t, quota.Block, 24*time.Hour)
+		}
+	})
+}
+
+func FuzzDecodeAccepted(f *testing.F) {
+	f.Add([]byte(`{"handles":["h"],"validation_status":[{"retailer_id":"A","errors":[{"message":"no"}]}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		decoded, why := decodeAccepted(body)
+		if why != "" {
+			return
+		}
+		found := (&endpoint{row: productItem()}).validation(decoded.rows, recordsOf("A", "B"), same)
+		for i := range found.named {
+			require.Contains(t, []int{0, 1}, i)
+		}
+	})
+}
+
+func benchmarkEncode(b *testing.B, row *catalogType, id func(i int) string) {
+	b.Helper()
+	attributes := []byte(`{"title":"A lamp","description":"` + strings.Repeat("light ", 75) + `","url":"https://example.com/lamp","price":"24.99 USD"}`)
+	records := make([]catalog.Record, 5000)
+	for i := range records {
+		records[i] = catalog.Record{
+			Key: catalog.ItemKey{ItemID: id(i)}, Change: catalog.Change{Operation: catalog.Upsert, Attributes: attributes},
+		}
+	}
+	e := &endpoint{row: row}
+	dst := make([]byte, 0, 8<<20)
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if dst, err = e.Encode(dst[:0], "", records, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(records)), "ns/item")
+}
+
+func BenchmarkEncodeProducts(b *testing.B) {
+	benchmarkEncode(b, productItem(), func(i int) string { return fmt.Sprintf("SKU-%06d", i) })
+}
+
+func BenchmarkEncodeFlights(b *testing.B) {
+	benchmarkEncode(b, flight(), func(i int) string { return fmt.Sprintf("A%03d/B%03d", i/1000, i%1000) })
+}

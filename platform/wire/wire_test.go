@@ -1,0 +1,85 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/platform/wire"
+)
+
+func TestMembersAreVisitedAsTheyStand(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	wire.Members([]byte(` { "a" : 1.50, "b\u0063":"x\n", "d":null, "e":{"a":1} } `), func(m wire.Member) bool {
+		seen = append(seen, fmt.Sprintf("%s %s %d %s %q", m.Name, m.Head, m.Kind, m.Raw, m.Text))
+		return true
+	})
+	require.Equal(t, []string{
+		`a "a" 0 1.50 ""`, `bc "b\u0063" 2 "x\n" "x\n"`, `d "d" 1 null ""`, `e "e" 0 {"a":1} ""`,
+	}, seen)
+	wire.Members(nil, func(wire.Member) bool { t.Fatal("no members"); return false })
+}
+
+func TestFindSeesEscapedNamesAndNoNestedOnes(t *testing.T) {
+	t.Parallel()
+	for object, want := range map[string]bool{
+		`{"id":"1"}`: true, `{"\u0069d":"1"}`: true, `{"a":{"id":"1"}}`: false, `{"a":"id"}`: false, `{}`: false, ``: false,
+	} {
+		_, found := wire.Find([]byte(object), "id")
+		require.Equal(t, want, found, object)
+	}
+}
+
+func TestRepeatedNamesAreFoundInSmallAndLargeObjects(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 2, 31, 32, 33, 34, 100, 5000} {
+		parts := make([]string, size)
+		for i := range parts {
+			parts[i] = fmt.Sprintf(`"name%d":%d`, i, i)
+		}
+		_, repeated := wire.Repeated([]byte("{" + strings.Join(parts, ",") + "}"))
+		require.False(t, repeated, size)
+		for _, again := range []int{0, size / 2, size - 1} {
+			name, repeated := wire.Repeated(fmt.Appendf(nil, `{%s,"\u006eame%d":1}`, strings.Join(parts, ","), again))
+			require.True(t, repeated, "%d of %d", again, size)
+			require.Equal(t, fmt.Sprintf("name%d", again), name)
+		}
+	}
+}
+
+func TestInsideIsWhatStandsBetweenTheBraces(t *testing.T) {
+	t.Parallel()
+	for object, want := range map[string]string{
+		`{}`: "", ` { } `: "", "\n{\t\"a\":1 \r}\n": `"a":1`, ``: "", `{"a":" "}`: `"a":" "`,
+	} {
+		require.Equal(t, want, string(wire.Inside([]byte(object))), object)
+	}
+}
+
+func FuzzAppendString(f *testing.F) {
+	for _, seed := range []string{"", "SKU-1", `a"b\c`, "ü\u2028", "\x00\x1f", "\xff\xfe", "a\xc3"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		written := wire.AppendString(nil, text)
+		require.LessOrEqual(t, len(written), wire.StringSize(text))
+		var read string
+		require.NoError(t, json.Unmarshal(written, &read))
+		require.Equal(t, string([]rune(text)), read) // each bad byte is replaced
+	})
+}
+
+func BenchmarkRepeated(b *testing.B) {
+	object := []byte(`{"title":"A lamp","description":"` + strings.Repeat("light ", 60) + `","link":"https://example.com/lamp",` +
+		`"image_link":["https://example.com/lamp.jpg"],"price":"24.99 USD","availability":"in stock","brand":"B","color":"red"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, repeated := wire.Repeated(object); repeated {
+			b.Fatal("repeated")
+		}
+	}
+}
