@@ -373,6 +373,9 @@ func (e *Engine) loadSpilled(now time.Time) {
 
 func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 	l.loading = false
+	for i := range read.refused {
+		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
+	}
 	for _, m := range e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, time.Now()) {
 		e.refuse(m, &catalog.Problem{
 			Reason: catalog.RecordTooLarge, Field: "attributes",

@@ -274,7 +274,7 @@ func (s *simulated) applyRecord(r *catalog.Record, i int, a answer) platform.Ver
 			return *v
 		}
 	}
-	if problem := applyTo(s.items, r.Key, r.Change); problem != "" {
+	if problem := s.applyTo(s.items, r.Key, r.Change); problem != "" {
 		return platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{{Code: "bad", Message: problem}}}
 	}
 	if a.silent != nil && a.silent(i) {
@@ -283,15 +283,18 @@ func (s *simulated) applyRecord(r *catalog.Record, i int, a answer) platform.Ver
 	return platform.Verdict{Outcome: platform.Succeeded}
 }
 
-// applyTo is what one change means: an UPSERT replaces, an UPDATE of nothing is
+// applyTo is what one change means: an UPSERT replaces (Meta's is laid over), an UPDATE of nothing is
 // refused, an attribute that begins with "bad" is refused.
-func applyTo(items map[catalog.ItemKey]map[string]string, key catalog.ItemKey, change catalog.Change) (problem string) {
+func (s *simulated) applyTo(items map[catalog.ItemKey]map[string]string, key catalog.ItemKey, change catalog.Change) (problem string) {
 	fresh := map[string]string{}
 	have, exists := items[key]
 	if change.Operation == catalog.Update {
 		if !exists {
 			return "no such item"
 		}
+		fresh = maps.Clone(have)
+	}
+	if change.Operation == catalog.Upsert && s.semantics == catalog.MetaSemantics && exists {
 		fresh = maps.Clone(have)
 	}
 	gjson.ParseBytes(change.Attributes).ForEach(func(name, value gjson.Result) bool {

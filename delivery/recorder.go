@@ -31,9 +31,12 @@ type load struct {
 	lane  catalog.Lane
 	after catalog.Position
 	limit int
-	check bool // the mutations against their endpoint
-	page  ledger.Page
-	then  func(*load)
+	// check has the mutations checked as arrivals are: some may have waited for a
+	// configuration that knows their account.
+	check   bool
+	page    ledger.Page // without those refused
+	refused []ledger.Refusal
+	then    func(*load)
 }
 
 // jobMutations bounds a transaction; beyond it the engine stops cutting and
@@ -125,9 +128,7 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			e.report(ctx, func() { e.fail(err) })
 			return
 		}
-		for _, m := range l.page.Mutations {
-			m.Stored = true
-		}
+		e.prepare(ctx, l)
 	}
 	e.report(ctx, func() {
 		e.recording = false
@@ -137,6 +138,21 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 		for _, l := range j.loads {
 			l.then(l)
 		}
+	})
+}
+
+// prepare looks through a page that was read.
+func (e *Engine) prepare(ctx context.Context, l *load) {
+	l.page.Mutations = slices.DeleteFunc(l.page.Mutations, func(m *catalog.Mutation) bool {
+		m.Stored = true
+		if !l.check {
+			return false
+		}
+		problem := e.check(ctx, m)
+		if problem != nil {
+			l.refused = append(l.refused, ledger.Refusal{Mutation: m, Problem: *problem})
+		}
+		return problem != nil
 	})
 }
 

@@ -57,7 +57,7 @@ type chaos struct {
 
 func simulate(t *testing.T, seed uint64) {
 	c := &chaos{Rand: rand.New(rand.NewPCG(seed, 7)), retry: map[catalog.ItemKey]int{}} //nolint:gosec // repeatable
-	semantics := catalog.PinterestSemantics
+	semantics := []catalog.Semantics{catalog.PinterestSemantics, catalog.MetaSemantics, catalog.NoMerging}[c.IntN(3)]
 	w := newWorld(t, semantics)
 	c.w = w
 	w.platform.limits = platform.Limits{MaxItems: 1 + c.IntN(12), MaxBytes: 400 + c.IntN(2000)}

@@ -355,7 +355,7 @@ func (w *world) state() (want map[catalog.ItemKey]map[string]string, unsure map[
 			unsure[m.Key()] = true
 		case row.Status == memory.Failed, row.Status == memory.Invalid, row.Overtaken:
 		default:
-			applyTo(want, m.Key(), m.Change())
+			w.platform.applyTo(want, m.Key(), m.Change())
 		}
 	}
 	return want, unsure
