@@ -109,11 +109,14 @@ CREATE TABLE courier.mutation (
 ) PARTITION BY RANGE (day);
 
 -- Look-ups by id: producers' ids are usually UUIDs version 7, which makes this
--- an append. By item: random, see docs/database.md for what was measured.
+-- an append. By item: random, so a B-tree would cost more than all the rest; a
+-- Bloom filter for each range of blocks costs next to nothing, and days that are
+-- over get a B-tree (see docs/database.md for what was measured).
 -- By sequence: for the store's own updates. By batch: rows of a batch lie side
 -- by side, so a block range index costs next to nothing.
 CREATE INDEX mutation_id ON courier.mutation (mutation_id);
-CREATE INDEX mutation_item ON courier.mutation (item_id);
+CREATE INDEX mutation_item ON courier.mutation USING brin (item_id text_bloom_ops(n_distinct_per_range = 2500))
+    WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX mutation_sequence ON courier.mutation (sequence);
 CREATE INDEX mutation_batch ON courier.mutation USING brin (batch_id) WITH (pages_per_range = 8, autosummarize = on);
 

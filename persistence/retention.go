@@ -46,7 +46,8 @@ const (
 	deadLetterRounds  = 1000
 )
 
-// Retain makes the partitions of the coming days and drops what is old and final.
+// Retain makes the partitions of the coming days, indexes the days that are over
+// for look-ups by item, and drops what is old and final.
 // Call it at the start and every hour or so, from any number of workers.
 func (s *Store) Retain(ctx context.Context, policy RetentionPolicy) (RetentionReport, error) {
 	var report RetentionReport
@@ -61,6 +62,9 @@ func (s *Store) Retain(ctx context.Context, policy RetentionPolicy) (RetentionRe
 		}); err != nil {
 			return report, err
 		}
+	}
+	if err := s.indexPastDays(ctx, today); err != nil {
+		return report, err
 	}
 	cutoff := day(at.Add(-cmp.Or(policy.Keep, 30*24*time.Hour)))
 	oldest, err := s.dropMutations(ctx, cutoff, today, &report)

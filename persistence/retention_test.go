@@ -62,6 +62,10 @@ func TestRetentionDropsOnlyWhatIsFinal(t *testing.T) {
 	report, err := store.Retain(t.Context(), persistence.RetentionPolicy{At: at})
 	require.NoError(t, err)
 	require.Empty(t, report.Busy)
+	var indexed []string
+	require.NoError(t, pool.QueryRow(context.Background(), `select array_agg(tablename::text order by tablename) from pg_indexes
+		where schemaname = 'courier' and indexname like '%\_by\_item'`).Scan(&indexed))
+	require.Equal(t, []string{"mutation_20261003", "mutation_20261008"}, indexed, "days that are over, and stay")
 	require.Equal(t, map[string]string{"m2": "waiting", "m3": "submitted", "m5": "succeeded"}, statuses(t, pool))
 	require.Len(t, report.Kept, 2)
 	require.Equal(t, 3, countRows(t, pool, "batch"), "batches as old as the oldest mutation left stay")

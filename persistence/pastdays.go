@@ -1,0 +1,71 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// indexTimeout bounds the making of one day's index.
+const indexTimeout = 30 * time.Minute
+
+// indexPastDays gives each day that is over a B-tree for look-ups by item. While a
+// day is written that index would cost more than all the rest of a row; made at
+// once, by sorting, it costs a tenth.
+func (s *Store) indexPastDays(ctx context.Context, today time.Time) error {
+	return s.eachDay(ctx, "courier.mutation", func(name string, on time.Time) error {
+		if !on.Before(today.AddDate(0, 0, -1)) {
+			return nil // yesterday still gets what was received around midnight
+		}
+		if err := s.indexDay(ctx, name); err != nil {
+			return fmt.Errorf("indexing %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// indexDay makes the index of one partition unless it is there, or another worker
+// is at it. Writers go on meanwhile.
+func (s *Store) indexDay(ctx context.Context, name string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
+	connection, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer connection.Release()
+	index := pgx.Identifier{"courier", name + "_by_item"}.Sanitize()
+	valid, err := indexState(ctx, connection, index)
+	if err != nil || valid {
+		return err
+	}
+	var mine bool
+	if err := connection.QueryRow(ctx, "select pg_try_advisory_lock(hashtext('courier.index_day'))").Scan(&mine); err != nil || !mine {
+		return err
+	}
+	// The settings and the lock belong to the session: end it rather than reset it.
+	defer func() { err = errors.Join(err, connection.Conn().Close(context.WithoutCancel(ctx))) }()
+	for _, statement := range []string{
+		"set statement_timeout = 0",
+		"drop index concurrently if exists " + index, // one that was not finished
+		"create index concurrently if not exists " + pgx.Identifier{name + "_by_item"}.Sanitize() +
+			" on " + pgx.Identifier{"courier", name}.Sanitize() + " (item_id)",
+	} {
+		if valid, err = indexState(ctx, connection, index); err != nil || valid {
+			return err // another worker was quicker
+		}
+		if _, err := connection.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func indexState(ctx context.Context, connection *pgxpool.Conn, index string) (valid bool, err error) {
+	err = connection.QueryRow(ctx, "select coalesce((select indisvalid from pg_index where indexrelid = to_regclass($1)), false)", index).Scan(&valid)
+	return valid, err
+}
