@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,44 +67,59 @@ func memberNamed(name string) (member, bool) {
 // members are the raw values of an object, "" where there is none.
 type members [memberCount]string
 
-// membersOf walks the top level of valid JSON once.
-func membersOf(text, what string) (found members, problem *catalog.Problem) {
-	object := gjson.Parse(text)
-	if !object.IsObject() {
-		return found, wrongType("", "a JSON object", text)
-	}
-	var seen names
-	object.ForEach(func(key, value gjson.Result) bool {
-		if seen.repeats(key.Str) {
-			problem = &catalog.Problem{
-				Reason: catalog.InvalidJSON, Field: printable(shorten(key.Str)),
-				Text: what + " has the member " + quoteShort(key.Str) + " twice",
-			}
+// membersOf reads the top level of a JSON object; what names it in problems.
+func membersOf(text, what string) (members, *catalog.Problem) {
+	var (
+		found  members
+		seen   names
+		repeat string
+	)
+	switch walkObject(text, func(name, value string) bool {
+		if seen.repeats(name) {
+			repeat = name
 			return false
 		}
-		if m, ok := memberNamed(key.Str); ok {
-			found[m] = value.Raw
+		if m, ok := memberNamed(name); ok {
+			found[m] = value
 		}
 		return true
-	})
-	return found, problem
+	}) {
+	case validObject:
+		return found, nil
+	case validOther:
+		return found, wrongType("", "a JSON object", text)
+	case nestedTooDeep:
+		return found, &catalog.Problem{
+			Reason: catalog.InvalidJSON,
+			Text:   what + " has objects or arrays nested deeper than " + strconv.Itoa(MaxDepth),
+		}
+	case stoppedByVisit:
+		return found, repeated(what, repeat)
+	default:
+		return found, &catalog.Problem{Reason: catalog.InvalidJSON, Text: what + " is not valid JSON"}
+	}
 }
 
-// checkAttributes looks for nulls and repeated names at the top level.
+// checkAttributes looks for nulls and repeated names at the top level of a valid
+// object.
 func checkAttributes(raw string) (hasNull bool, problem *catalog.Problem) {
 	var seen names
-	gjson.Parse(raw).ForEach(func(key, value gjson.Result) bool {
-		if seen.repeats(key.Str) {
-			problem = &catalog.Problem{
-				Reason: catalog.InvalidJSON, Field: printable(shorten(key.Str)),
-				Text: "attributes has the member " + quoteShort(key.Str) + " twice",
-			}
+	walkObject(raw, func(name, value string) bool {
+		if seen.repeats(name) {
+			problem = repeated("attributes", name)
 			return false
 		}
-		hasNull = hasNull || value.Type == gjson.Null
+		hasNull = hasNull || value == "null"
 		return true
 	})
 	return hasNull, problem
+}
+
+func repeated(what, name string) *catalog.Problem {
+	return &catalog.Problem{
+		Reason: catalog.InvalidJSON, Field: printable(shorten(name)),
+		Text: what + " has the member " + quoteShort(name) + " twice",
+	}
 }
 
 // names finds repeated names without allocating for objects of ordinary size.
@@ -125,10 +141,8 @@ func (n *names) repeats(name string) bool {
 	}
 	word, bit := mark(name)
 	if n.marks[word]&bit != 0 {
-		for _, earlier := range n.few[:n.count] {
-			if earlier == name {
-				return true
-			}
+		if slices.Contains(n.few[:n.count], name) {
+			return true
 		}
 	}
 	n.marks[word] |= bit
