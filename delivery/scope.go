@@ -196,7 +196,10 @@ func (s *Scopes) Acquire(names []string, maxConcurrency int, wake chan<- struct{
 	now := time.Now()
 	var wait time.Time
 	for _, name := range names {
-		scope := s.get(name)
+		s.get(name) // all of them at once, so that they are read together
+	}
+	for _, name := range names {
+		scope := s.scopes[name]
 		free, at := scope.free(now, maxConcurrency)
 		if free {
 			continue

@@ -1,0 +1,94 @@
+package delivery_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// withScopes runs a test with scopes that are saved and read.
+func withScopes(t *testing.T, test func(t *testing.T, scopes *delivery.Scopes, wake chan struct{})) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		scopes := delivery.NewScopes(memory.New(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { scopes.Run(ctx) })
+		wake := make(chan struct{}, 1)
+		slot, again := scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.Nil(t, slot, "nothing is known of the scopes yet")
+		require.Zero(t, again)
+		<-wake
+		test(t, scopes, wake)
+		cancel()
+		running.Wait()
+	})
+}
+
+func TestCallsAreSpreadWhenTheQuotaRunsShort(t *testing.T) {
+	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		slot, _ := scopes.Acquire([]string{"a", "b"}, 8, wake)
+		slot.Release(nil, []platform.Quota{{Scope: "a", Limit: 100, Remaining: 9, Window: time.Minute, Reset: 50 * time.Second, UsedPercent: -1}})
+		slot, again := scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.NotNil(t, slot)
+		require.Zero(t, again)
+		slot.Release(nil, nil)
+		slot, again = scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.Nil(t, slot)
+		require.InDelta(t, 5*time.Second, time.Until(again), float64(time.Second), "nine in fifty seconds")
+		require.InDelta(t, 100, scopes.CallsPerMinute([]string{"a", "b"}), 0.1)
+	})
+}
+
+// TestBreakerProbeThatWasNeverMade: a probe that is given back unused must not
+// keep the breaker half open for ever.
+func TestBreakerProbeThatWasNeverMade(t *testing.T) {
+	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		away := &platform.Error{Scope: platform.ScopePlatform, Message: "gone"}
+		for range 5 {
+			slot, _ := scopes.Acquire([]string{"a", "b"}, 8, wake)
+			require.NotNil(t, slot)
+			slot.Release(away, nil)
+		}
+		slot, again := scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.Nil(t, slot, "open")
+		for range 3 {
+			time.Sleep(time.Until(again) + time.Millisecond)
+			slot, _ = scopes.Acquire([]string{"a", "b"}, 8, wake)
+			require.NotNil(t, slot, "a probe")
+			second, _ := scopes.Acquire([]string{"a", "b"}, 8, wake)
+			require.Nil(t, second, "and no more")
+			slot.Release(&platform.Error{Scope: platform.ScopeCaller, Message: "never made"}, nil)
+			again = time.Now()
+		}
+		slot, _ = scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.NotNil(t, slot)
+		slot.Release(nil, nil)
+		slot, _ = scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.NotNil(t, slot, "closed again")
+		slot.Release(nil, nil)
+	})
+}
+
+func TestSlotGivenBackWakesWhoWaits(t *testing.T) {
+	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		first, _ := scopes.Acquire([]string{"a"}, 1, wake)
+		other := make(chan struct{}, 1)
+		second, again := scopes.Acquire([]string{"a"}, 1, other)
+		require.Nil(t, second)
+		require.Zero(t, again)
+		first.Release(nil, nil)
+		<-other
+	})
+}
