@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -78,7 +79,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Issue() ledger.Issue {
 	issue := ledger.Issue{Message: e.Message}
 	if e.Code != 0 {
-		issue.Code = fmt.Sprint(e.Code)
+		issue.Code = strconv.Itoa(e.Code)
 	}
 	return issue
 }

@@ -111,9 +111,9 @@ func TestQuotaHeaders(t *testing.T) {
 	t.Parallel()
 	read := func(limit, remaining, reset string) []platform.Quota {
 		header := http.Header{}
-		header.Set("x-ratelimit-limit", limit)
-		header.Set("x-ratelimit-remaining", remaining)
-		header.Set("x-ratelimit-reset", reset)
+		header.Set("X-Ratelimit-Limit", limit)
+		header.Set("X-Ratelimit-Remaining", remaining)
+		header.Set("X-Ratelimit-Reset", reset)
 		return parseQuotas(header, "s", 0)
 	}
 	told := read("100, 100;w=1, 1000;w=60", "98", "1")

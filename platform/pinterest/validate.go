@@ -50,6 +50,7 @@ func (e *endpoint) validateMember(m *catalog.Mutation, member wire.Member) *cata
 		if member.Kind == wire.Null && !e.row.canBeNull(member.Name) {
 			return problem(catalog.InvalidValue, member.Name, " cannot be null: give a value or leave it out")
 		}
+	default: // a DELETE sends no attributes
 	}
 	return nil
 }

@@ -89,6 +89,7 @@ func (s Suite) verdicts(t *testing.T) {
 
 // idForms has the platform write composite keys in other ways.
 func (s Suite) idForms(t *testing.T) {
+	t.Helper()
 	forms := []sandbox.IDForm{
 		sandbox.FormSlash, sandbox.FormUnderscore, sandbox.FormColon, sandbox.FormTogether, sandbox.FormObject, sandbox.FormMixed,
 	}

@@ -91,7 +91,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 			Message: "the request cannot be built", Err: hideURL(err),
 		}
 	}
-	response, err := c.http.Do(request)
+	response, err := c.http.Do(request) //nolint:bodyclose // closeBody closes it
 	if err != nil {
 		return nil, callFailure(ctx, call, token, hideURL(err), watch.mayHaveWritten(err))
 	}

@@ -40,7 +40,6 @@ type guardedConn struct {
 	net.Conn
 	limit   int64
 	written atomic.Int64
-	counts  bool
 }
 
 func (c *guardedConn) Write(data []byte) (int, error) {

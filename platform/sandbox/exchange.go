@@ -1,8 +1,8 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -46,7 +46,7 @@ type exchange struct {
 func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, request *exchange) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if request.call == Submit {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := readBody(w, r)
 		if err != nil {
 			send(w, answer{status: http.StatusRequestEntityTooLarge})
 			return
@@ -94,6 +94,16 @@ func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, 
 	c.deliver(r.Context(), w, said, fault)
 }
 
+// readBody reads a request's body at once where its length is told.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var body bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxBody {
+		body.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
+	return body.Bytes(), err
+}
+
 // deliver sends an answer, spoilt as the fault asks.
 func (c *core) deliver(ctx context.Context, w http.ResponseWriter, said answer, fault Fault) {
 	switch fault.Kind {
@@ -115,6 +125,7 @@ func (c *core) deliver(ctx context.Context, w http.ResponseWriter, said answer, 
 		said.body = said.body[:len(said.body)/2]
 	case Huge:
 		said.body = append([]byte(`{"message":"`), append([]byte(strings.Repeat("x", hugeSize)), `"}`...)...)
+	default: // the others are about the work itself
 	}
 	send(w, said)
 }

@@ -213,7 +213,7 @@ func (f metaFace) submit(request *exchange, fault FaultKind) answer {
 func (c *core) newMetaHandle() string {
 	var random [24]byte
 	for i := range random {
-		random[i] = byte(c.random.Uint32())
+		random[i] = byte(c.random.Uint32() & math.MaxUint8)
 	}
 	return "Ac+" + base64.StdEncoding.EncodeToString(random[:])
 }

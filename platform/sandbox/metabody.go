@@ -117,11 +117,13 @@ func (c *core) readRecord(itemType catalog.Type, record gjson.Result, names []st
 // keyOf is the item id of the contract, made of the key fields.
 func keyOf(data gjson.Result, names []string) (id string, ok bool) {
 	var parts [2]string
+	found := 0
 	data.ForEach(func(name, value gjson.Result) bool {
 		if i := slices.Index(names, name.Str); i >= 0 {
 			parts[i] = value.String()
+			found++
 		}
-		return true
+		return found < len(names)
 	})
 	for i := range names {
 		if parts[i] == "" {

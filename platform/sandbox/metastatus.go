@@ -36,6 +36,7 @@ func (f metaFace) appendStatus(dst []byte, b *batch, withIDs bool, fault FaultKi
 		if len(rows) == 0 && b.done && len(b.results) > 0 {
 			rows = append(rows, refusedRow{id: f.idOf(b.key.itemType, b.results[0].id, 0), message: "refused"})
 		}
+	default: // the others are not about the counts
 	}
 	handle := b.handle
 	if fault == OtherBatch {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/hex"
 	"hash/maphash"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -193,7 +194,7 @@ func (c *core) repeats(body []byte) bool {
 func (c *core) newHandle() string {
 	var random [16]byte
 	for i := range random {
-		random[i] = byte(c.random.Uint32())
+		random[i] = byte(c.random.Uint32() & math.MaxUint8)
 	}
 	return "595953100599279259-" + hex.EncodeToString(random[:])
 }

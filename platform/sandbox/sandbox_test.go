@@ -37,6 +37,7 @@ func postProducts(t *testing.T, meta *sandbox.Meta, requests ...string) {
 	t.Helper()
 	response, err := post(t, meta, "/v25.0/"+products+"/items_batch", body(true, requests...))
 	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
@@ -154,10 +155,12 @@ func TestBodiesThatPinterestRefuses(t *testing.T) {
 	for _, text := range refused {
 		response, err := post(t, pinterest, "/v5/catalogs/items/batch", []byte(text))
 		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
 		require.Equal(t, http.StatusBadRequest, response.StatusCode, "%.200s", text)
 	}
 	response, err := post(t, pinterest, "/v5/catalogs/items/batch", []byte(valid))
 	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 

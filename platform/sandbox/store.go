@@ -183,23 +183,23 @@ func (t *table) incomplete(id, attributes string) (wrong []issue) {
 // overlay lays newer top-level members over older ones; a name in the mask that
 // has no newer value is deleted.
 func overlay(older, newer string, mask []string) string {
+	if older == newer && len(mask) == 0 {
+		return older
+	}
 	names := append(make([]string, 0, 24), mask...)
-	gjson.Parse(newer).ForEach(func(name, _ gjson.Result) bool {
+	next := append(make([]byte, 0, len(older)+len(newer)), '{')
+	gjson.Parse(newer).ForEach(func(name, value gjson.Result) bool {
 		names = append(names, name.Str)
+		next = appendRaw(next, name.Raw, value.Raw)
 		return true
 	})
-	merged := append(make([]byte, 0, len(older)+len(newer)), '{')
 	gjson.Parse(older).ForEach(func(name, value gjson.Result) bool {
 		if !slices.Contains(names, name.Str) {
-			merged = appendRaw(merged, name.Raw, value.Raw)
+			next = appendRaw(next, name.Raw, value.Raw)
 		}
 		return true
 	})
-	gjson.Parse(newer).ForEach(func(name, value gjson.Result) bool {
-		merged = appendRaw(merged, name.Raw, value.Raw)
-		return true
-	})
-	return string(append(merged, '}'))
+	return string(append(next, '}'))
 }
 
 func appendRaw(dst []byte, name, value string) []byte {
