@@ -114,7 +114,7 @@ func TestBadLinesNeverStopGoodOnes(t *testing.T) {
 		{`{"account":"a","catalog":"c","type":"RETAIL","item_id":"1","operation":"UPSERT"}`, "attributes"},
 		{strings.Repeat("x", maxLine+10), "longer than"},
 	}
-	var lines []string
+	lines := make([]string, 0, 2*len(bad)+1)
 	for _, b := range bad {
 		lines = append(lines, good, b.line)
 	}

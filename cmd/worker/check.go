@@ -94,14 +94,13 @@ func checkStream(ctx context.Context, settings config.NATS) []finding {
 	if _, err := js.AccountInfo(ctx); err != nil {
 		return []finding{found("NATS", fmt.Errorf("%s: JetStream: %w", settings.URL.Address(), err))}
 	}
-	findings := []finding{found("NATS", nil)}
 	_, err = js.Stream(ctx, settings.Stream.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = nil // the first worker makes it, by the same rules
 	} else if err == nil {
 		_, err = queue.Ensure(ctx, js, worker.StreamConfig(settings))
 	}
-	return append(findings, found("stream "+settings.Stream.Name, err))
+	return []finding{found("NATS", nil), found("stream "+settings.Stream.Name, err)}
 }
 
 func checkDatabase(ctx context.Context, settings *config.Config) []finding {

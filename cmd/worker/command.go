@@ -84,8 +84,7 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 		flags["nats.url"] = a.given.nats
 	}
 	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts})
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, wrong := errors.AsType[config.Problems](err); wrong {
 		return nil, fmt.Errorf("the configuration has %d problems:\n%w", len(problems), err)
 	}
 	return loaded, err

@@ -37,7 +37,7 @@ func executeIn(ctx context.Context, variables map[string]string, args ...string)
 		value, found := variables[name]
 		return value, found
 	}}
-	code := cli.Execute(ctx, newCommand(streams), streams, args)
+	code := cli.Execute(ctx, newCommand(streams), streams, args) //nolint:contextcheck // cobra passes ctx on
 	return execution{code: code, out: out.String(), err: errOut.String()}
 }
 

@@ -83,21 +83,27 @@ func (a *app) listCommand() *cobra.Command {
 	return command
 }
 
+// header is one header of a message; a name may stand several times.
+type header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
 // letter is a dead letter for machines.
 type letter struct {
-	ID         int64            `json:"id"`
-	MutationID string           `json:"mutation_id"`
-	Account    string           `json:"account"`
-	Catalog    string           `json:"catalog"`
-	Type       catalog.Type     `json:"catalog_type"`
-	ItemID     string           `json:"item_id"`
-	Operation  string           `json:"operation"`
-	Reason     catalog.Reason   `json:"reason_code"`
-	Text       string           `json:"reason_text"`
-	FailedAt   time.Time        `json:"failed_at"`
-	ReplayedAt *time.Time       `json:"replayed_at"`
-	Subject    string           `json:"subject"`
-	Headers    []catalog.Header `json:"headers"`
+	ID         int64          `json:"id"`
+	MutationID string         `json:"mutation_id"`
+	Account    string         `json:"account"`
+	Catalog    string         `json:"catalog"`
+	Type       catalog.Type   `json:"catalog_type"`
+	ItemID     string         `json:"item_id"`
+	Operation  string         `json:"operation"`
+	Reason     catalog.Reason `json:"reason_code"`
+	Text       string         `json:"reason_text"`
+	FailedAt   time.Time      `json:"failed_at"`
+	ReplayedAt *time.Time     `json:"replayed_at"`
+	Subject    string         `json:"subject"`
+	Headers    []header       `json:"headers"`
 	// Body is the message's own JSON, or its text where it is none.
 	Body any `json:"body"`
 }
@@ -125,7 +131,10 @@ func machineLetter(l *persistence.DeadLetter) letter {
 	shown := letter{
 		ID: l.ID, MutationID: l.MutationID, Account: l.Lane.Account, Catalog: l.Lane.Catalog, Type: l.Lane.Type, ItemID: l.ItemID,
 		Operation: l.Operation.String(), Reason: l.Reason, Text: l.Text, FailedAt: l.FailedAt, Subject: l.Message.Subject,
-		Headers: l.Message.Headers, Body: string(l.Message.Data),
+		Headers: make([]header, len(l.Message.Headers)), Body: string(l.Message.Data),
+	}
+	for i, h := range l.Message.Headers {
+		shown.Headers[i] = header{Name: h.Name, Value: h.Value}
 	}
 	if json.Valid(l.Message.Data) {
 		shown.Body = json.RawMessage(l.Message.Data)

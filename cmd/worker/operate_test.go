@@ -130,6 +130,7 @@ func lampOf(title string) map[string]any {
 	}
 }
 
+//nolint:tparallel // each step stands on the one before
 func TestOperatingAWorker(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "BAD", Action: sandbox.RefuseItem, Times: 1, Message: "not today"}}})

@@ -98,8 +98,7 @@ func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []s
 		return Failed
 	}
 	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), err)
-	var usage usageError
-	if errors.As(err, &usage) {
+	if _, wrong := errors.AsType[usageError](err); wrong {
 		_, _ = fmt.Fprintf(streams.Err, "Run %q for help.\n", called.CommandPath()+" --help")
 		return Usage
 	}

@@ -23,7 +23,7 @@ func compare(result *Result, platforms *simulated.Platforms, settings *config.Co
 	fresh := map[config.Platform]store{
 		config.Pinterest: sandbox.NewPinterest(sandbox.Options{}), config.Meta: sandbox.NewMeta(sandbox.Options{}),
 	}
-	real := map[config.Platform]store{config.Pinterest: platforms.Pinterest, config.Meta: platforms.Meta}
+	held := map[config.Platform]store{config.Pinterest: platforms.Pinterest, config.Meta: platforms.Meta}
 	lanes := map[catalog.Lane]bool{}
 	for _, m := range mutations {
 		lanes[m.Lane] = true
@@ -37,7 +37,7 @@ func compare(result *Result, platforms *simulated.Platforms, settings *config.Co
 	}
 	for lane := range lanes {
 		platform, key := place(settings, lane)
-		expected, found := fresh[platform].Items(key, lane.Type), real[platform].Items(key, lane.Type)
+		expected, found := fresh[platform].Items(key, lane.Type), held[platform].Items(key, lane.Type)
 		result.Items += len(found)
 		result.Differences = append(result.Differences, differences(lane, expected, found)...)
 	}

@@ -24,7 +24,7 @@ func (e *Environment) useTemporaryDatabase(ctx context.Context) error {
 	if err := execute(ctx, named, "CREATE DATABASE "+name); err != nil {
 		return fmt.Errorf("making a temporary database: %w", err)
 	}
-	e.closeLater(func() error {
+	e.closeLater(func() error { //nolint:contextcheck // it runs after ctx has ended
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := execute(ctx, named, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
 	"github.com/catalog-courier/catalog-courier/config"
@@ -127,8 +128,8 @@ func (e *Environment) Use(c *config.Config) {
 // Close ends everything, the last started first, and waits for it.
 func (e *Environment) Close() error {
 	var failures error
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		failures = errors.Join(failures, e.closers[i]())
+	for _, closeNext := range slices.Backward(e.closers) {
+		failures = errors.Join(failures, closeNext())
 	}
 	e.closers = nil
 	return failures
