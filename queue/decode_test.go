@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -59,8 +60,11 @@ func TestDecodeReadsTheContract(t *testing.T) {
 	require.Equal(t, testSubject, m.Message.Subject)
 	require.Equal(t, body, string(m.Message.Data))
 	require.ElementsMatch(t, []catalog.Header{
-		{Name: "nats-msg-id", Value: "other"}, {Name: "TraceParent", Value: traceparent}, {Name: "tracestate", Value: "a=b"},
-		{Name: "X-Mine", Value: "1"}, {Name: "X-Mine", Value: "2"},
+		{Name: "nats-msg-id", Value: "other"},
+		{Name: "TraceParent", Value: traceparent},
+		{Name: "tracestate", Value: "a=b"},
+		{Name: "X-Mine", Value: "1"},
+		{Name: "X-Mine", Value: "2"},
 	}, m.Message.Headers)
 }
 
@@ -173,7 +177,7 @@ func TestManyAttributesAreCheckedForRepeats(t *testing.T) {
 		return `{"item_id":"1","operation":"UPSERT","attributes":` + attributes + `}`
 	}
 	require.Nil(t, Decode(delivery(body(string(raw)))).Problem)
-	first := string(raw[1:strings.IndexByte(string(raw), ',')])
+	first := string(raw[1:bytes.IndexByte(raw, ',')])
 	require.NotNil(t, Decode(delivery(body(strings.TrimSuffix(string(raw), "}")+","+first+"}"))).Problem)
 }
 

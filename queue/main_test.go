@@ -2,8 +2,8 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -47,7 +47,7 @@ func (b *broker) publish(tb testing.TB, account string, first, count int) []Resu
 	for i := range mutations {
 		mutations[i] = Mutation{
 			Account: account, Catalog: "us", Type: "RETAIL",
-			ItemID: fmt.Sprint(first + i), Operation: catalog.Delete,
+			ItemID: strconv.Itoa(first + i), Operation: catalog.Delete,
 		}
 	}
 	results, err := NewPublisher(b.js, PublisherOptions{}).PublishMutations(ctx, mutations...)
@@ -87,7 +87,7 @@ func take(tb testing.TB, reader *Reader, first, count int) []catalog.Arrival {
 	require.Len(tb, all, count)
 	for i, arrival := range all {
 		require.Nil(tb, arrival.Problem)
-		require.Equal(tb, fmt.Sprint(first+i), arrival.Mutation.ItemID)
+		require.Equal(tb, strconv.Itoa(first+i), arrival.Mutation.ItemID)
 	}
 	return all
 }

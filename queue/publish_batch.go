@@ -62,7 +62,7 @@ func (p *Publisher) publishAtomically(ctx context.Context, batch []outgoing) err
 	}
 	// The messages of a batch have consecutive sequences.
 	for i, message := range batch {
-		message.stored(ack.Sequence-uint64(last-i), false)
+		message.stored(ack.Sequence-uint64(last-i), false) //nolint:gosec // i is at most last
 	}
 	return nil
 }

@@ -2,7 +2,8 @@ package queue
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestRestartsOfTheServerLoseAndRepeatNothing(t *testing.T) {
 			first = append(first, chunk...)
 		}
 		for i, arrival := range first {
-			require.Equal(t, fmt.Sprint(round*perRound+i), arrival.Mutation.ItemID)
+			require.Equal(t, strconv.Itoa(round*perRound+i), arrival.Mutation.ItemID)
 		}
 		b.server.Restart(t)
 		take(t, reader, round*perRound+len(first), perRound-len(first))
@@ -247,9 +248,9 @@ func TestAStorePutBackIsNoticed(t *testing.T) {
 	calls := 0
 	newest, ok, err := FindAnchor(t.Context(), b.stream, func(_ context.Context, sequence uint64) (ledger.Anchor, bool, error) {
 		calls++
-		for i := len(recorded) - 1; i >= 0; i-- {
+		for i, arrival := range slices.Backward(recorded) {
 			// Postgres keeps microseconds.
-			anchor := AnchorOf(recorded[i].Mutation)
+			anchor := AnchorOf(arrival.Mutation)
 			anchor.Time = anchor.Time.Truncate(time.Microsecond)
 			if anchor.Position.Sequence <= sequence && i%2 == 0 {
 				return anchor, true, nil
@@ -360,7 +361,7 @@ func TestIdleNeverPassesAMessage(t *testing.T) {
 		publishers.Go(func() {
 			publisher := NewPublisher(b.js, PublisherOptions{})
 			for i := range count {
-				mutation := Mutation{Account: account, Catalog: "us", Type: "RETAIL", ItemID: fmt.Sprint(i), Operation: catalog.Delete}
+				mutation := Mutation{Account: account, Catalog: "us", Type: "RETAIL", ItemID: strconv.Itoa(i), Operation: catalog.Delete}
 				if _, err := publisher.PublishMutations(context.Background(), mutation); err != nil {
 					t.Error(err)
 					return
@@ -377,7 +378,7 @@ func TestIdleNeverPassesAMessage(t *testing.T) {
 		stop()
 		require.NoError(t, ctx.Err())
 		for _, arrival := range chunk {
-			require.Equal(t, fmt.Sprint(read), arrival.Mutation.ItemID)
+			require.Equal(t, strconv.Itoa(read), arrival.Mutation.ItemID)
 			require.Greater(t, arrival.Mutation.Position.Sequence, passed, "the position had passed this message")
 			read++
 		}

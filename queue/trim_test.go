@@ -15,11 +15,11 @@ func purgeBefore(sequence uint64) jetstream.StreamPurgeOpt {
 	return jetstream.WithPurgeSequence(sequence)
 }
 
-// positionsOf reads everything and returns a position of each partition: at the
+// positionsOf reads everything of the account acme and returns a position of each partition: at the
 // arrival with the given index, the others at the last message.
-func (b *broker) positionsOf(t *testing.T, account string, index int, count int) []ledger.Anchor {
+func (b *broker) positionsOf(t *testing.T, index, count int) []ledger.Anchor {
 	t.Helper()
-	arrivals := take(t, b.open(t, account, nil), 0, count)
+	arrivals := take(t, b.open(t, "acme", nil), 0, count)
 	positions := make([]ledger.Anchor, b.stream.Partitions())
 	for i := range positions {
 		positions[i] = anchorOfLast(arrivals)
@@ -32,7 +32,7 @@ func TestTrimKeepsEachPositionsOwnMessage(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{Partitions: 4})
 	b.publish(t, "acme", 0, 20)
-	positions := b.positionsOf(t, "acme", 9, 20)
+	positions := b.positionsOf(t, 9, 20)
 	now := time.Now().Add(48 * time.Hour)
 
 	result, err := Trim(t.Context(), b.stream, positions, 24*time.Hour, now)
@@ -61,7 +61,7 @@ func TestTrimKeepsTheReplayWindow(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return time.Now().After(boundary.Time.Add(time.Millisecond)) }, patience, time.Millisecond)
 	b.publish(t, "acme", 10, 10)
-	positions := b.positionsOf(t, "acme", 19, 20)
+	positions := b.positionsOf(t, 19, 20)
 
 	result, err := Trim(t.Context(), b.stream, positions, time.Hour, time.Now())
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestTrimWaitsForEveryPartition(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{Partitions: 2})
 	b.publish(t, "acme", 0, 10)
-	positions := b.positionsOf(t, "acme", 9, 10)
+	positions := b.positionsOf(t, 9, 10)
 	future := time.Now().Add(time.Hour)
 	for _, incomplete := range [][]ledger.Anchor{nil, positions[:1], {positions[0], {}}} {
 		result, err := Trim(t.Context(), b.stream, incomplete, time.Minute, future)
@@ -92,7 +92,7 @@ func TestTrimFindsItsWayAroundRemovedMessages(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{Partitions: 1})
 	b.publish(t, "acme", 0, 20)
-	positions := b.positionsOf(t, "acme", 19, 20)
+	positions := b.positionsOf(t, 19, 20)
 	for sequence := uint64(5); sequence < 15; sequence++ {
 		require.NoError(t, b.stream.handle.DeleteMsg(t.Context(), sequence))
 	}
@@ -105,7 +105,7 @@ func TestAFullerStreamGetsAShorterWindow(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{Partitions: 1, MaxBytes: 200 << 10})
 	b.publish(t, "acme", 0, 600)
-	positions := b.positionsOf(t, "acme", 599, 600)
+	positions := b.positionsOf(t, 599, 600)
 	before, err := b.stream.Info(t.Context())
 	require.NoError(t, err)
 	require.Greater(t, before.Bytes, uint64(100<<10), "over half full")
