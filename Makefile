@@ -43,13 +43,13 @@ lint: ## check formatting, vet and the linters of .golangci.yml
 generate: ## write generated code, examples and reference tables anew
 	cd persistence && $(SQLC) generate
 	$(GO) run ./examples/generate
-	$(GO) test ./config -run TestReference -update
+	$(GO) test ./config ./telemetry -run TestReference -update
 
 .PHONY: generated
 generated: ## check that generated files are what their sources say
 	cd persistence && $(SQLC) diff
 	$(GO) run ./examples/generate -check
-	$(GO) test ./config -run TestReference
+	$(GO) test ./config ./telemetry -run TestReference
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare

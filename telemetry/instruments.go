@@ -3,10 +3,13 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -69,7 +72,20 @@ var (
 
 // NewInstruments declares the measurements: names, units, descriptions.
 func NewInstruments(meter metric.Meter) (*Instruments, error) {
-	d := declaration{meter: meter}
+	d := &declaration{meter: meter}
+	i := declare(d)
+	return i, d.err
+}
+
+// Reference describes every measurement as a Markdown table. docs/telemetry.md
+// carries it, held to it by a test.
+func Reference() string {
+	d := &declaration{meter: noop.Meter{}}
+	declare(d)
+	return "| name | kind | unit | meaning |\n|---|---|---|---|\n" + strings.Join(d.rows, "")
+}
+
+func declare(d *declaration) *Instruments {
 	i := &Instruments{
 		received:       d.counter("courier.mutations.received", "{mutation}", "Mutations read from the stream."),
 		recorded:       d.counter("courier.mutations.recorded", "{mutation}", "Mutations whose row is committed."),
@@ -89,8 +105,8 @@ func NewInstruments(meter metric.Meter) (*Instruments, error) {
 		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions acquired, released or lost."),
 		readerResets:   d.counter("courier.reader.resets", "{reset}", "Stream readers made anew, by reason."),
 	}
-	i.gauges.declare(&d)
-	return i, d.err
+	i.gauges.declare(d)
+	return i
 }
 
 // Received counts mutations read from the stream.
@@ -214,15 +230,22 @@ func (i *Instruments) ReaderReset(ctx context.Context, reason string) {
 type declaration struct {
 	meter metric.Meter
 	err   error
+	rows  []string // of the reference
+}
+
+func (d *declaration) add(name, kind, unit, description string) {
+	d.rows = append(d.rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, kind, unit, description))
 }
 
 func (d *declaration) counter(name, unit, description string) metric.Int64Counter {
+	d.add(name, "counter", unit, description)
 	counter, err := d.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
 	d.err = errors.Join(d.err, err)
 	return counter
 }
 
 func (d *declaration) histogram(name, unit, description string, bounds ...float64) metric.Int64Histogram {
+	d.add(name, "histogram", unit, description)
 	histogram, err := d.meter.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description),
 		metric.WithExplicitBucketBoundaries(bounds...))
 	d.err = errors.Join(d.err, err)
@@ -230,12 +253,14 @@ func (d *declaration) histogram(name, unit, description string, bounds ...float6
 }
 
 func (d *declaration) seconds(name, description string, bounds metric.HistogramOption) metric.Float64Histogram {
+	d.add(name, "histogram", "s", description)
 	histogram, err := d.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), bounds)
 	d.err = errors.Join(d.err, err)
 	return histogram
 }
 
 func (d *declaration) gauge(name, unit, description string) metric.Float64ObservableGauge {
+	d.add(name, "gauge", unit, description)
 	gauge, err := d.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
 	d.err = errors.Join(d.err, err)
 	return gauge
