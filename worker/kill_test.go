@@ -39,14 +39,14 @@ func (o ordeal) shortened() ordeal {
 // the end every mutation has one row with a final status, and the platforms' state
 // is that of the mutations applied one at a time.
 func TestKilledWorkersLoseNothing(t *testing.T) {
-	size := ordeal{mutations: 50_000, kills: 22, between: 8, publish: 45 * time.Second, drain: 60 * time.Second}
+	size := ordeal{mutations: 50_000, kills: 22, between: 8, publish: 40 * time.Second, drain: 60 * time.Second}
 	if testing.Short() {
 		size = size.shortened()
 	}
 	seed := killSeed(t)
 	bed := startOrdeal(t, seed)
 	workload := testbed.NewWorkload(seed)
-	workload.Lanes, workload.Items, workload.Hot = ordealLanes(), 800, 4
+	workload.Lanes, workload.Items, workload.Hot = ordealLanes(), 800, 10
 
 	slayer := &slayer{
 		bed: bed, random: rand.New(rand.NewPCG(seed, 3)), //nolint:gosec // repeatable on purpose
@@ -63,8 +63,12 @@ func TestKilledWorkersLoseNothing(t *testing.T) {
 		slayer.await(began.Add(size.publish * time.Duration(n) / time.Duration(size.kills)))
 		slayer.kill(n%2 == 0)
 	}
+	killed := time.Since(began)
 	publishing.Wait()
+	published := time.Since(began)
 	bed.AwaitFinal(size.mutations, size.drain)
+	t.Logf("all killed after %s, all published after %s, all final after %s",
+		killed.Round(time.Second), published.Round(time.Second), time.Since(began).Round(time.Second))
 	for _, process := range slayer.workers {
 		require.NoError(t, process.Terminate(20*time.Second))
 	}
@@ -92,7 +96,7 @@ func killSeed(t *testing.T) uint64 {
 func startOrdeal(t *testing.T, seed uint64) *testbed.Bed {
 	t.Helper()
 	pinterest := sandbox.Options{
-		Seed: seed, Delay: 40 * time.Millisecond, Jitter: 120 * time.Millisecond, LateBy: 1200 * time.Millisecond,
+		Seed: seed, Delay: 20 * time.Millisecond, Jitter: 80 * time.Millisecond, LateBy: 1200 * time.Millisecond,
 		Rules: []sandbox.ItemRule{
 			{Contains: "SKU-0007", Action: sandbox.RefuseItem},
 			{Contains: "SKU-0013", Action: sandbox.OmitItem, Times: 2},
@@ -123,8 +127,8 @@ func startOrdeal(t *testing.T, seed uint64) *testbed.Bed {
 func ordealSettings() testbed.Settings {
 	settings := testbed.Settings{
 		"worker.record_within": "500ms",
-		"defaults.settle":      "3s", "defaults.batch.max_items": 200, "defaults.batch.max_age": "100ms",
-		"defaults.poll.min": "50ms", "defaults.poll.max": "300ms",
+		"defaults.settle":      "3s", "defaults.batch.max_items": 200, "defaults.batch.max_age": "60ms",
+		"defaults.poll.min": "30ms", "defaults.poll.max": "200ms",
 		"defaults.retry.max_attempts": 30, "defaults.concurrency": 4,
 	}
 	for i, name := range []string{"beta", "gamma"} {
