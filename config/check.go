@@ -8,15 +8,15 @@ import (
 func (l *loader) checkInfrastructure() {
 	for address := range strings.SplitSeq(l.config.NATS.URL.Reveal(), ",") {
 		if !hasScheme(strings.TrimSpace(address), "nats", "tls", "ws", "wss") {
-			l.reportAt("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port")
+			l.reportAtf("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port")
 			break
 		}
 	}
 	if url := l.config.Database.URL; !url.IsZero() && !hasScheme(url.Reveal(), "postgres", "postgresql") {
-		l.reportAt("database.url", "is not a Postgres address: postgres://user:password@host:5432/name")
+		l.reportAtf("database.url", "is not a Postgres address: postgres://user:password@host:5432/name")
 	}
 	if tls := l.config.NATS.TLS; (tls.CertFile == "") != (tls.KeyFile == "") {
-		l.reportAt("nats.tls", "cert_file and key_file are only of use together")
+		l.reportAtf("nats.tls", "cert_file and key_file are only of use together")
 	}
 }
 
@@ -47,14 +47,14 @@ func (l *loader) checkAccounts() {
 		at := "accounts." + name
 		if account.Platform == "" {
 			if _, said := l.lines[at+".platform"]; !said {
-				l.reportAt(at, "platform is missing: one of pinterest, meta")
+				l.reportAtf(at, "platform is missing: one of pinterest, meta")
 			}
 			continue
 		}
 		l.checkCredentials(at, account)
 		l.checkDelivery(at, account)
 		if len(account.Catalogs) == 0 {
-			l.reportAt(at, "catalogs is missing: an account needs at least one catalog")
+			l.reportAtf(at, "catalogs is missing: an account needs at least one catalog")
 		}
 		for _, catalogName := range sortedKeys(account.Catalogs) {
 			l.checkCatalog(at+".catalogs."+catalogName, account, account.Catalogs[catalogName])
@@ -68,23 +68,23 @@ func (l *loader) checkCredentials(at string, a Account) {
 	refresh := a.ClientID != "" || !a.ClientSecret.IsZero() || !a.RefreshToken.IsZero()
 	for _, key := range []string{"access_token", "client_secret", "refresh_token"} {
 		if l.lines[at+"."+key] != 0 && l.lines[at+"."+key+"_file"] != 0 {
-			l.reportAt(at+"."+key, "give either %s or %s_file", key, key)
+			l.reportAtf(at+"."+key, "give either %s or %s_file", key, key)
 		}
 	}
 	switch {
 	case refresh && a.Platform == Meta:
-		l.reportAt(at, "client_id, client_secret and refresh_token are for Pinterest; a Meta account has an access_token")
+		l.reportAtf(at, "client_id, client_secret and refresh_token are for Pinterest; a Meta account has an access_token")
 	case refresh && l.said(at, "access_token"):
-		l.reportAt(at, "give either access_token, or client_id, client_secret and refresh_token")
+		l.reportAtf(at, "give either access_token, or client_id, client_secret and refresh_token")
 	case refresh && (a.ClientID == "" || a.ClientSecret.IsZero() || a.RefreshToken.IsZero()):
 		if !l.said(at, "client_secret") || !l.said(at, "refresh_token") || a.ClientID == "" {
-			l.reportAt(at, "client_id, client_secret and refresh_token are only of use together")
+			l.reportAtf(at, "client_id, client_secret and refresh_token are only of use together")
 		}
 	case !refresh && !l.said(at, "access_token"):
-		l.reportAt(at, "access_token is missing; access_token: ${VARIABLE} takes it from the environment")
+		l.reportAtf(at, "access_token is missing; access_token: ${VARIABLE} takes it from the environment")
 	}
 	if a.AdAccountID != "" && a.Platform != Pinterest {
-		l.reportAt(at+".ad_account_id", "is for Pinterest accounts only")
+		l.reportAtf(at+".ad_account_id", "is for Pinterest accounts only")
 	}
 }
 
@@ -95,39 +95,39 @@ func (l *loader) said(at, key string) bool {
 
 func (l *loader) checkDelivery(at string, a Account) {
 	if a.Poll.Min > a.Poll.Max {
-		l.reportAt(at+".poll", "min (%s) must not be longer than max (%s)", shortDuration(a.Poll.Min), shortDuration(a.Poll.Max))
+		l.reportAtf(at+".poll", "min (%s) must not be longer than max (%s)", shortDuration(a.Poll.Min), shortDuration(a.Poll.Max))
 	}
 	if a.Poll.GiveUp < a.Poll.Min {
-		l.reportAt(at+".poll", "give_up (%s) must not be shorter than min (%s)", shortDuration(a.Poll.GiveUp), shortDuration(a.Poll.Min))
+		l.reportAtf(at+".poll", "give_up (%s) must not be shorter than min (%s)", shortDuration(a.Poll.GiveUp), shortDuration(a.Poll.Min))
 	}
 	if a.Retry.Min > a.Retry.Max {
-		l.reportAt(at+".retry", "min (%s) must not be longer than max (%s)", shortDuration(a.Retry.Min), shortDuration(a.Retry.Max))
+		l.reportAtf(at+".retry", "min (%s) must not be longer than max (%s)", shortDuration(a.Retry.Min), shortDuration(a.Retry.Max))
 	}
 }
 
 func (l *loader) checkCatalog(at string, a Account, c Catalog) {
 	if a.Platform == Meta {
 		if c.CatalogID == "" && l.lines[at+".catalog_id"] == 0 {
-			l.reportAt(at, "catalog_id is missing: the digits that Commerce Manager shows")
+			l.reportAtf(at, "catalog_id is missing: the digits that Commerce Manager shows")
 		}
 		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body")
 		return
 	}
 	for _, key := range []string{"country", "language"} {
 		if l.lines[at+"."+key] == 0 {
-			l.reportAt(at, "%s is missing: Pinterest keeps items by country and language", key)
+			l.reportAtf(at, "%s is missing: Pinterest keeps items by country and language", key)
 		}
 	}
 	l.forbid(at, "is for Meta catalogs only", "endpoint")
 	if c.Body == "legacy" && c.CatalogID != "" {
-		l.reportAt(at+".catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
+		l.reportAtf(at+".catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
 	}
 }
 
 func (l *loader) forbid(at, why string, keys ...string) {
 	for _, key := range keys {
 		if l.lines[at+"."+key] != 0 {
-			l.reportAt(at+"."+key, "%s", why)
+			l.reportAtf(at+"."+key, "%s", why)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func (l *loader) checkSharedBaseURL() {
 		}
 	}
 	if users[Pinterest] != "" && users[Meta] != "" {
-		l.reportAt("defaults.base_url", "would hold for accounts of both platforms (%s, %s); give them their own base_url",
+		l.reportAtf("defaults.base_url", "would hold for accounts of both platforms (%s, %s); give them their own base_url",
 			users[Pinterest], users[Meta])
 	}
 }
@@ -184,7 +184,7 @@ func (l *loader) checkDistinct() {
 			at := "accounts." + accountName + ".catalogs." + catalogName
 			where := targetOf(account, account.Catalogs[catalogName])
 			if other, taken := first[where]; taken {
-				l.reportAt(at, "names the same platform catalog as %s; one catalog has one name, or the order of its changes is lost", other)
+				l.reportAtf(at, "names the same platform catalog as %s; one catalog has one name, or the order of its changes is lost", other)
 				continue
 			}
 			first[where] = at

@@ -19,7 +19,7 @@ type decoder struct {
 	lines map[string]int
 }
 
-func (d *decoder) report(line int, key, format string, args ...any) {
+func (d *decoder) reportf(line int, key, format string, args ...any) {
 	problem := Problem{Source: d.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...) + d.note}
 	// The defaults section is read once more for each account: say it once.
 	said := d.note != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == line && p.Key == key })
@@ -30,13 +30,13 @@ func (d *decoder) report(line int, key, format string, args ...any) {
 
 // reportAt reports at the line of a key that was read, or of the nearest section
 // around it.
-func (d *decoder) reportAt(key, format string, args ...any) {
+func (d *decoder) reportAtf(key, format string, args ...any) {
 	line, at := 0, key
 	for line == 0 && at != "" {
 		line = d.lines[at]
 		at, _ = parentKey(at)
 	}
-	d.report(line, key, format, args...)
+	d.reportf(line, key, format, args...)
 }
 
 func parentKey(key string) (parent string, found bool) {
@@ -65,7 +65,7 @@ func (d *decoder) section(node *yaml.Node, at string, settings []setting) {
 		d.setting(value.node, joinKey(at, s.key), value.line, s)
 	}
 	for _, value := range values {
-		d.report(value.line, joinKey(at, value.key), "is not a known key; known here: %s", keyNames(settings))
+		d.reportf(value.line, joinKey(at, value.key), "is not a known key; known here: %s", keyNames(settings))
 	}
 }
 
@@ -83,7 +83,7 @@ func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
 			return
 		}
 		if err := s.assign(value); err != nil {
-			d.report(line, at, "%s", err)
+			d.reportf(line, at, "%s", err)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (d *decoder) entries(node *yaml.Node, at string, s setting) {
 		d.lines[key] = value.line
 		settings, err := s.entry(value.key)
 		if err != nil {
-			d.report(value.line, key, "%s", err)
+			d.reportf(value.line, key, "%s", err)
 			continue
 		}
 		d.section(value.node, key, settings)
@@ -127,7 +127,7 @@ func (d *decoder) mapping(node *yaml.Node, at string) members {
 		return nil // a section with everything commented out
 	}
 	if node.Kind != yaml.MappingNode {
-		d.report(node.Line, at, "must be a section of its own: keys and values, indented below it")
+		d.reportf(node.Line, at, "must be a section of its own: keys and values, indented below it")
 		return nil
 	}
 	found := make(members, 0, len(node.Content)/2)
@@ -135,7 +135,7 @@ func (d *decoder) mapping(node *yaml.Node, at string) members {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i]
 		if before, twice := first[key.Value]; twice {
-			d.report(key.Line, joinKey(at, key.Value), "stands here twice, first in line %d; keep one", before)
+			d.reportf(key.Line, joinKey(at, key.Value), "stands here twice, first in line %d; keep one", before)
 			continue
 		}
 		first[key.Value] = key.Line
@@ -148,16 +148,16 @@ func (d *decoder) mapping(node *yaml.Node, at string) members {
 func (d *decoder) scalar(node *yaml.Node, at string) (string, bool) {
 	node = resolve(node)
 	if node.Kind != yaml.ScalarNode {
-		d.report(node.Line, at, "must be a single value")
+		d.reportf(node.Line, at, "must be a single value")
 		return "", false
 	}
 	if node.Tag == "!!null" && node.Style == 0 {
-		d.report(node.Line, at, "has no value; give one or remove the key")
+		d.reportf(node.Line, at, "has no value; give one or remove the key")
 		return "", false
 	}
 	value, missing := expand(node.Value, d.lookup)
 	for _, name := range missing {
-		d.report(node.Line, at, "%s", name)
+		d.reportf(node.Line, at, "%s", name)
 	}
 	return value, len(missing) == 0
 }
