@@ -82,11 +82,15 @@ func (w *watch) attach(ctx context.Context) context.Context {
 }
 
 // mayHaveWritten reports whether bytes of the failed request may have gone out.
-// Certainly not, when no connection was had for it, or when each one it was given
-// counts its bytes and passed on none since.
+// Certainly not, when no connection was had for it, or when the write itself was
+// refused and each connection counts its bytes and passed on none since. After
+// another error a write may still be under way, and its bytes not counted yet.
 func (w *watch) mayHaveWritten(err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.uses) > 0 && !errors.Is(err, platform.ErrWriteRefused) {
+		return true
+	}
 	for _, use := range w.uses {
 		if use.counter == nil || use.counter.WrittenBytes() != use.before {
 			return true
