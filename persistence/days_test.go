@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -18,6 +17,7 @@ func TestDaysAreMadeByManyAtOnce(t *testing.T) {
 	const callers = 8
 	for _, day := range []string{"2031-01-01", "2031-01-02", "2031-01-03", "2031-01-04", "2031-01-05"} {
 		var made sync.WaitGroup
+		results := make(chan error, callers)
 		start := make(chan struct{})
 		for range callers {
 			connection, err := pgx.ConnectConfig(t.Context(), pool.Config().ConnConfig)
@@ -26,10 +26,13 @@ func TestDaysAreMadeByManyAtOnce(t *testing.T) {
 				defer func() { _ = connection.Close(context.WithoutCancel(t.Context())) }()
 				<-start
 				_, err := connection.Exec(t.Context(), "SELECT courier.ensure_day($1)", day)
-				assert.NoError(t, err)
+				results <- err
 			})
 		}
 		close(start)
 		made.Wait()
+		for range callers {
+			require.NoError(t, <-results)
+		}
 	}
 }

@@ -60,7 +60,8 @@ func (p *plan) queueRemoved(b *pgx.Batch) {
 }
 
 // queueChanged updates rows that exist. One statement for each day, so that it
-// touches one partition.
+// touches one partition. It relies on being planned for the rows at hand (see
+// Open): a plan for any number of them joins thousands of rows by nested loops.
 func (p *plan) queueChanged(b *pgx.Batch) {
 	for place, rows := range p.changed {
 		c := newColumns(len(rows))
@@ -71,7 +72,7 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 				superseded_by = u.superseded_by
 			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[])
 				u(sequence, state, attempts, batch_id, record, superseded_by)
-			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.sequence = any ($3)`,
+			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence`,
 			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy).Exec(p.expect(len(rows)))
 	}
 }
@@ -119,7 +120,8 @@ func (p *plan) queueWaiting(b *pgx.Batch) {
 		received[i] = w.mutation.ReceivedAt
 	}
 	b.Queue(`insert into courier.waiting (lane, generation, sequence, received_at, payload)
-		select * from unnest($1::int[], $2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[])`,
+		select u.lane, u.generation, u.sequence, u.received_at, u.payload
+		from unnest($1::int[], $2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[]) u(lane, generation, sequence, received_at, payload)`,
 		lanes, generations, sequences, received, payloads)
 }
 
@@ -161,7 +163,8 @@ func (p *plan) queueVersions(b *pgx.Batch, versions []ledger.ItemVersion) {
 	}
 	c := p.versionColumns(newest)
 	b.Queue(`insert into courier.item_version as v (lane, item_id, localization, version, mutation_id)
-		select * from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+		select u.lane, u.item_id, u.localization, u.version, u.mutation_id
+		from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[]) u(lane, item_id, localization, version, mutation_id)
 		on conflict (lane, item_id, localization) do update set version = excluded.version, mutation_id = excluded.mutation_id,
 			updated_at = now()
 		where excluded.version > v.version`, c.lanes, c.items, c.localizations, c.versions, c.mutations)

@@ -168,7 +168,7 @@ func (s *Store) dropDay(ctx context.Context, on time.Time, names []string, repor
 	})
 	problem, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case answered && problem.Code == codeLockNotAvailable:
+	case answered && (problem.Code == codeLockNotAvailable || problem.Code == codeDeadlock):
 		report.Busy = append(report.Busy, names...)
 		return false, nil
 	case err != nil:
@@ -181,7 +181,11 @@ func (s *Store) dropDay(ctx context.Context, on time.Time, names []string, repor
 	return true, nil
 }
 
-const codeLockNotAvailable = "55P03"
+// What Postgres says when the lock wait was too long, or crossed another's.
+const (
+	codeLockNotAvailable = "55P03"
+	codeDeadlock         = "40P01"
+)
 
 func (s *Store) deleteDeadLetters(ctx context.Context, before time.Time, report *RetentionReport) error {
 	for range deadLetterRounds {

@@ -15,7 +15,7 @@ var ErrNoAccount = errors.New("no such account")
 
 // executor is what sqlc's batches have in common.
 type executor interface {
-	Exec(func(int, error))
+	Exec(each func(int, error))
 	Close() error
 }
 

@@ -1,3 +1,4 @@
+//nolint:unqueryvet // views are asked for all they have
 package persistence_test
 
 import (

@@ -1,0 +1,52 @@
+package persistence_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger/ledgertest"
+)
+
+// TestManyWaitingRowsEndInBatchesQuickly: rows that waited are updated when their
+// batch is recorded. From its sixth use on the server may plan a prepared statement
+// once for all numbers of rows, and what took milliseconds took a minute.
+func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
+	t.Parallel()
+	const rows, batches, limit = 4000, 8, 10 * time.Second
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	waiting := make([]*catalog.Mutation, 0, rows*batches)
+	for i := range rows * batches {
+		waiting = append(waiting, ledgertest.Mutation(uint64(i+1), strconv.Itoa(i)))
+	}
+	first := ledgertest.Transaction(lease)
+	first.Waiting = waiting
+	require.NoError(t, store.Commit(t.Context(), lease, first))
+	for i := range batches {
+		var records []catalog.Record
+		for _, m := range waiting[i*rows : (i+1)*rows] {
+			m.Stored = true
+			records = append(records, ledgertest.Record(m))
+		}
+		tx := ledgertest.Transaction(lease)
+		tx.Batches = []ledger.Batch{ledgertest.Batch(records...)}
+		began := time.Now()
+		require.NoError(t, store.Commit(t.Context(), lease, tx))
+		require.Less(t, time.Since(began), limit, "batch %d", i)
+	}
+	rowsLeft, planned := 0, 0
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from courier.waiting").Scan(&rowsLeft))
+	require.Zero(t, rowsLeft)
+	for _, connection := range pool.AcquireAllIdle(t.Context()) {
+		n := 0
+		require.NoError(t, connection.QueryRow(t.Context(), 
+			"select coalesce(sum(generic_plans), 0) from pg_prepared_statements where cardinality(parameter_types) > 0").Scan(&n))
+		planned += n
+		connection.Release()
+	}
+	require.Zero(t, planned, "statements planned for any number of rows")
+}
