@@ -85,12 +85,15 @@ func newSimulated(semantics catalog.Semantics) *simulated {
 	}
 }
 
-func (s *simulated) fault(format string, args ...any) {
+func (s *simulated) faultf(format string, args ...any) {
 	s.faults = append(s.faults, fmt.Sprintf(format, args...))
 }
 
 // Catalogs is for platform.Account.
-func (s *simulated) Catalogs() map[string]string { return nil }
+func (s *simulated) Scopes() []string { return nil }
+
+// Scopes is for platform.Account.
+func (s *simulated) Scopes() []string { return slices.Concat(s.submit, s.poll) }
 
 // Endpoint knows the catalog c with the types T and U.
 func (s *simulated) Endpoint(name string, kind catalog.Type) (platform.Endpoint, *catalog.Problem) {
@@ -134,7 +137,10 @@ func (w *way) Split(change catalog.Change) (catalog.Change, *catalog.Change) {
 		return change, nil
 	}
 	delete(members, "image")
-	first, _ := json.Marshal(members)
+	first, err := json.Marshal(members)
+	if err != nil {
+		panic(err)
+	}
 	rest := catalog.Change{Operation: catalog.Update, Attributes: []byte(`{"image":` + image.Raw + `}`), HasNull: image.Raw == "null"}
 	return catalog.Change{Operation: catalog.Update, Attributes: first, HasNull: true}, &rest
 }
@@ -192,12 +198,12 @@ func (w *way) began(p *post) answer {
 	seen := map[catalog.ItemKey]bool{}
 	for i := range p.records {
 		if seen[p.records[i].Key] {
-			w.fault("two records of %v in one body", p.records[i].Key)
+			w.faultf("two records of %v in one body", p.records[i].Key)
 		}
 		seen[p.records[i].Key] = true
 	}
 	if len(p.records) > w.limits.MaxItems || len(p.body) > w.limits.MaxBytes {
-		w.fault("a body of %d records and %d bytes is over the cap", len(p.records), len(p.body))
+		w.faultf("a body of %d records and %d bytes is over the cap", len(p.records), len(p.body))
 	}
 	if w.onPost == nil {
 		return answer{}
@@ -244,7 +250,7 @@ func (s *simulated) checkOverlap(p *post) {
 		for i := range t.post.records {
 			other := &t.post.records[i]
 			if content, ok := mine[other.Key]; ok && content != contentOf(other) {
-				s.fault("item %v is under way twice: %s and %s", other.Key, content, contentOf(other))
+				s.faultf("item %v is under way twice: %s and %s", other.Key, content, contentOf(other))
 			}
 		}
 	}
@@ -342,7 +348,7 @@ func (w *way) Poll(_ context.Context, handle, _ string, records []catalog.Record
 		return platform.Report{Progress: platform.NotFound}, nil
 	}
 	if len(records) != len(t.post.records) {
-		w.fault("a poll with %d records of a batch of %d", len(records), len(t.post.records))
+		w.faultf("a poll with %d records of a batch of %d", len(records), len(t.post.records))
 	}
 	if w.onPoll != nil {
 		if err := w.onPoll(t); err != nil {
@@ -378,8 +384,9 @@ func (s *simulated) log() []*post {
 
 // sent lists the POSTs as "id OPERATION attributes; …".
 func (s *simulated) sent() []string {
-	var lines []string
-	for _, p := range s.log() {
+	posts := s.log()
+	lines := make([]string, 0, len(posts))
+	for _, p := range posts {
 		var parts []string
 		for i := range p.records {
 			parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %v %s", p.records[i].Key.ItemID, p.records[i].Change.Operation, p.records[i].Change.Attributes)))

@@ -61,9 +61,8 @@ type Account interface {
 	// Endpoint finds the way out for a catalog type; the problem says why there
 	// is none (unknown_catalog, unknown_catalog_type).
 	Endpoint(catalogName string, catalogType catalog.Type) (Endpoint, *catalog.Problem)
-	// Catalogs names what the account's catalogs write to on the platform, so that
-	// two that name the same can be refused: catalog name to platform identity.
-	Catalogs() map[string]string
+	// Scopes names every quota scope that the account's calls can draw on.
+	Scopes() []string
 }
 
 // Settings are what every platform needs to make an Account.

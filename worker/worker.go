@@ -56,8 +56,9 @@ type worker struct {
 // it cannot work at all: settings that no account can be made of, a stream that
 // breaks the rules, another number of partitions than the recorded one.
 func Run(ctx context.Context, options Options) error {
-	if err := CheckAccounts(options.Config); err != nil {
-		return err
+	registered, err := registrations(options.Config)
+	if err != nil {
+		return err // nothing starts half
 	}
 	w := &worker{config: options.Config, log: slog.New(slog.DiscardHandler), health: options.Health}
 	w.tracer = noop.NewTracerProvider().Tracer("")
@@ -78,7 +79,7 @@ func Run(ctx context.Context, options Options) error {
 	}
 	defer func() { _ = stopObserving() }()
 
-	closeDatabase, err := w.openDatabase(ctx, options)
+	closeDatabase, err := w.openDatabase(ctx, options.Config, registered)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -151,9 +152,9 @@ func (w *worker) waitFor(ctx context.Context, what string, connect func(context.
 	})
 }
 
-func (w *worker) openDatabase(ctx context.Context, options Options) (closeDatabase func(), err error) {
+func (w *worker) openDatabase(ctx context.Context, c *config.Config, registered []persistence.Account) (closeDatabase func(), err error) {
 	pool, err := persistence.Open(ctx, persistence.PoolConfig{
-		URL: options.Config.Database.URL.Reveal(), MaxConns: options.Config.Database.MaxConns,
+		URL: c.Database.URL.Reveal(), MaxConns: c.Database.MaxConns,
 	})
 	if err != nil {
 		return nil, err
@@ -168,13 +169,13 @@ func (w *worker) openDatabase(ctx context.Context, options Options) (closeDataba
 		pool.Close()
 	}
 	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
-		if _, err := persistence.CheckSchema(ctx, options.Config.Database.URL.Reveal()); err != nil {
+		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
 			return err
 		}
-		if err := w.store.EnsurePartitions(ctx, options.Config.NATS.Partitions); err != nil {
+		if err := w.store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
 			return permanentIf(err, persistence.ErrPartitions)
 		}
-		return w.store.RegisterAccounts(ctx, registrations(options.Config))
+		return w.store.RegisterAccounts(ctx, registered)
 	})
 	if err != nil {
 		closeDatabase()
@@ -183,12 +184,19 @@ func (w *worker) openDatabase(ctx context.Context, options Options) (closeDataba
 	return closeDatabase, nil
 }
 
-func registrations(c *config.Config) []persistence.Account {
+// registrations are the configured accounts as account_status shows them.
+func registrations(c *config.Config) ([]persistence.Account, error) {
 	var accounts []persistence.Account
 	for _, name := range c.AccountNames() {
-		accounts = append(accounts, persistence.Account{Name: name, Platform: string(c.Accounts[name].Platform)})
+		account, err := newAccount(c.Accounts[name], nil)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", name, err)
+		}
+		accounts = append(accounts, persistence.Account{
+			Name: name, Platform: account.Platform, Scopes: account.Client.Scopes(),
+		})
 	}
-	return accounts
+	return accounts, nil
 }
 
 func (w *worker) openStream(ctx context.Context, options Options) (closeStream func(), err error) {

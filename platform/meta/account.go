@@ -115,10 +115,8 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 			Text: fmt.Sprintf("Meta's items_batch takes no item type %.128q; it takes: %s", string(catalogType), a.typeNames()),
 		}
 	}
-	prefix := "meta/catalog/" + settings.CatalogID
 	return &endpoint{
-		row: row, rest: a.rest, address: a.base + "/" + settings.CatalogID,
-		scopes: scopes{batch: prefix + "/batch", management: prefix + "/management", app: a.appScope},
+		row: row, rest: a.rest, address: a.base + "/" + settings.CatalogID, scopes: a.scopesOf(settings),
 	}, nil
 }
 
@@ -131,11 +129,17 @@ func (a *account) typeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// Catalogs implements platform.Account.
-func (a *account) Catalogs() map[string]string {
-	identities := make(map[string]string, len(a.catalogs))
-	for name, c := range a.catalogs {
-		identities[name] = c.CatalogID
+// Scopes implements platform.Account.
+func (a *account) Scopes() []string {
+	all := []string{a.appScope}
+	for _, name := range sortedNames(a.catalogs) {
+		of := a.scopesOf(a.catalogs[name])
+		all = append(all, of.batch, of.management)
 	}
-	return identities
+	return all
+}
+
+func (a *account) scopesOf(c platform.CatalogSettings) scopes {
+	prefix := "meta/catalog/" + c.CatalogID
+	return scopes{batch: prefix + "/batch", management: prefix + "/management", app: a.appScope}
 }

@@ -28,7 +28,6 @@ type account struct {
 	catalogs map[string]platform.CatalogSettings
 	types    map[catalog.Type]*catalogType
 	client   *client
-	owner    string // names whose quotas and default catalogs these are
 }
 
 // New makes the connection of one account. The error lists every setting that
@@ -55,7 +54,6 @@ func New(settings platform.Settings) (platform.Account, error) {
 			rest: rest.New(settings), base: settings.BaseURL, adAccount: settings.AdAccountID,
 			writeScope: "pinterest/" + owner + "/catalogs_write", readScope: "pinterest/" + owner + "/catalogs_read",
 		},
-		owner: owner,
 	}, nil
 }
 
@@ -136,16 +134,5 @@ func (a *account) typeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// Catalogs implements platform.Account. Without a catalog_id Pinterest writes to
-// the owner's oldest catalog.
-func (a *account) Catalogs() map[string]string {
-	identities := make(map[string]string, len(a.catalogs))
-	for name, c := range a.catalogs {
-		identity := c.Country + "/" + c.Language + "/" + c.CatalogID
-		if c.CatalogID == "" {
-			identity += "oldest of " + a.owner + "/" + a.client.adAccount
-		}
-		identities[name] = identity
-	}
-	return identities
-}
+// Scopes implements platform.Account.
+func (a *account) Scopes() []string { return []string{a.client.writeScope, a.client.readScope} }

@@ -73,11 +73,11 @@ func TestEqualCredentialsShareQuotas(t *testing.T) {
 	require.NotEqual(t, first[0], first[1], "reads and writes are two quotas")
 }
 
-func TestCatalogsNameWhatTheyWriteTo(t *testing.T) {
+func TestScopesAreAllThatCallsDrawOn(t *testing.T) {
 	t.Parallel()
 	account, err := pinterest.New(settings())
 	require.NoError(t, err)
-	identities := account.Catalogs()
-	require.Equal(t, "US/en-US/268", identities["us"])
-	require.Contains(t, identities["fr"], "FR/FR/oldest of ")
+	endpoint, problem := account.Endpoint("us", "RETAIL")
+	require.Nil(t, problem)
+	require.ElementsMatch(t, account.Scopes(), append(endpoint.SubmitScopes(), endpoint.PollScopes()...))
 }
