@@ -12,14 +12,15 @@ import (
 // Gate stands before a simulated platform. It knows which worker calls, and a
 // test may step in between the platform's answer and its way back.
 type Gate struct {
+	tb       testing.TB
 	platform http.Handler
 	server   *httptest.Server
 
-	mu            sync.Mutex
-	answered      func(Answered) (deliver bool)
-	patience      time.Duration
-	calls         map[string]int // by worker
-	authorization map[string]bool
+	mu       sync.Mutex
+	answered func(Answered) (deliver bool)
+	hold     func()
+	patience time.Duration
+	calls    map[string]int // by worker
 }
 
 // Answered is a POST that the platform has answered; the worker has not heard yet.
@@ -31,7 +32,7 @@ type Answered struct {
 
 func newGate(tb testing.TB, platform http.Handler) *Gate {
 	tb.Helper()
-	g := &Gate{platform: platform, calls: map[string]int{}}
+	g := &Gate{tb: tb, platform: platform, calls: map[string]int{}}
 	g.server = httptest.NewServer(g)
 	tb.Cleanup(func() {
 		g.server.CloseClientConnections()
@@ -59,6 +60,34 @@ func (g *Gate) LosePatience(after time.Duration) {
 	g.patience = after
 }
 
+// HoldNextPost has the next POST wait before the platform reads its body. arrived
+// is closed when it is there; goOn lets it go on.
+func (g *Gate) HoldNextPost() (arrived <-chan struct{}, goOn func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	here, further := make(chan struct{}), make(chan struct{})
+	g.hold = func() {
+		close(here)
+		<-further
+	}
+	var once sync.Once
+	goOn = func() { once.Do(func() { close(further) }) }
+	g.tb.Cleanup(goOn)
+	return here, goOn
+}
+
+// takeHold gives the hold to one POST.
+func (g *Gate) takeHold(r *http.Request) func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if r.Method != http.MethodPost || g.hold == nil {
+		return func() {}
+	}
+	hold := g.hold
+	g.hold = nil
+	return hold
+}
+
 // Calls counts the requests of a worker.
 func (g *Gate) Calls(worker string) int {
 	g.mu.Lock()
@@ -74,6 +103,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.calls[worker]++
 	look, patience := g.answered, g.patience
 	g.mu.Unlock()
+	g.takeHold(r)()
 	if patience > 0 {
 		var cancel func()
 		r, cancel = impatient(r, patience)
