@@ -110,7 +110,7 @@ func BenchmarkEngine(b *testing.B) {
 				s.arrivals[i].Mutation = &catalog.Mutation{
 					ID: "m", Lane: laneOf(fmt.Sprint("account", i%accounts)), ItemID: fmt.Sprint("item", i), Operation: catalog.Upsert,
 					Attributes: body, Message: catalog.Message{Data: body},
-					Position: catalog.Position{Sequence: uint64(i + 1)}, //nolint:gosec // small
+					Position: catalog.Position{Sequence: uint64(i + 1)},
 				}
 			}
 			b.ReportAllocs()

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -134,11 +135,14 @@ func (f *flight) worstOf(p post) (worst []platform.Verdict, known, incomplete bo
 	worst = make([]platform.Verdict, len(f.batch.Records))
 	said := make([]bool, len(worst))
 	take := func(i int, v platform.Verdict) {
-		if !said[i] || gravity(v.Outcome) > gravity(worst[i].Outcome) {
-			warnings := append(worst[i].Warnings, v.Warnings...)
-			worst[i], said[i] = v, true
-			worst[i].Warnings = warnings
+		warnings := worst[i].Warnings
+		if len(v.Warnings) > 0 {
+			warnings = slices.Concat(warnings, v.Warnings)
 		}
+		if !said[i] || gravity(v.Outcome) > gravity(worst[i].Outcome) {
+			worst[i], said[i] = v, true
+		}
+		worst[i].Warnings = warnings
 	}
 	for _, h := range f.handles {
 		if h.attempt != p.number {
@@ -159,7 +163,7 @@ func (f *flight) worstOf(p post) (worst []platform.Verdict, known, incomplete bo
 		case note.Outcome != platform.Unknown:
 			take(i, note)
 		case len(note.Warnings) > 0:
-			worst[i].Warnings = append(worst[i].Warnings, note.Warnings...)
+			worst[i].Warnings = slices.Concat(worst[i].Warnings, note.Warnings)
 		}
 	}
 	return worst, known, incomplete
@@ -179,7 +183,7 @@ func standing(o platform.Outcome) int {
 func (f *flight) taken() bool { return len(f.posts) > 0 || !f.holdUntil.IsZero() }
 
 // flightHeap orders flights by wakeAt.
-type flightHeap []*flight
+type flightHeap []*flight //nolint:recvcheck // container/heap wants both kinds
 
 func (h flightHeap) Len() int           { return len(h) }
 func (h flightHeap) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }

@@ -89,9 +89,6 @@ func (s *simulated) faultf(format string, args ...any) {
 	s.faults = append(s.faults, fmt.Sprintf(format, args...))
 }
 
-// Catalogs is for platform.Account.
-func (s *simulated) Scopes() []string { return nil }
-
 // Scopes is for platform.Account.
 func (s *simulated) Scopes() []string { return slices.Concat(s.submit, s.poll) }
 

@@ -113,10 +113,14 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 		}
 	}
 	for _, state := range j.accounts {
-		e.persistently(ctx, "save account state", func(ctx context.Context) error {
+		err := e.persistently(ctx, "save account state", func(ctx context.Context) error {
 			_, err := e.cfg.Store.SaveAccount(ctx, state)
 			return err
 		})
+		if err != nil {
+			e.report(ctx, func() { e.fail(err) })
+			return
+		}
 	}
 	for _, l := range j.loads {
 		err := e.persistently(ctx, "read waiting mutations", func(ctx context.Context) error {

@@ -36,7 +36,7 @@ func (e *Engine) resumeBatch(open *ledger.OpenBatch, now time.Time) {
 	if l == nil {
 		// Its account was taken out of the configuration. The batch stays open until
 		// a worker knows the account again.
-		e.log.Warn("an open batch belongs to an account or catalog that is not configured; it waits", //nolint:sloglint // before Run there is no context
+		e.log.Warn("an open batch belongs to an account or catalog that is not configured; it waits",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account))
 		return
 	}
@@ -62,7 +62,7 @@ func (e *Engine) rebuild(f *flight) {
 				// Only a change of the merge rules between two versions gets here: the
 				// newest alone would lose the older, so the record is left as it is and
 				// the platform's refusal, if any, brings out the parts.
-				e.log.Error("a recorded merge cannot be repeated by this version", //nolint:sloglint // before Run there is no context
+				e.log.Error("a recorded merge cannot be repeated by this version",
 					slog.String("batch_id", f.batch.ID.String()), slog.String("mutation_id", m.ID))
 				continue
 			}
@@ -82,7 +82,7 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 		case ledger.Accepted:
 			notes, err := decodeNotes(a.Notes, len(f.batch.Records))
 			if err != nil {
-				e.log.Error("the notes of a POST cannot be read", slog.Any("error", err)) //nolint:sloglint // before Run there is no context
+				e.log.Error("the notes of a POST cannot be read", slog.Any("error", err))
 			}
 			f.posts = append(f.posts, post{number: a.Number, notes: notes})
 			for _, name := range a.Handles {

@@ -77,6 +77,7 @@ func TestBatchIsRecordedBeforeItsPOST(t *testing.T) {
 // TestAmbiguousPOST: whatever left a POST without an answer, the batch is sent
 // again and newer changes of its items are held until settle has passed.
 func TestAmbiguousPOST(t *testing.T) {
+	t.Parallel()
 	for _, took := range []bool{true, false} {
 		t.Run(fmt.Sprint("taken ", took), func(t *testing.T) {
 			scenario(t, func(w *world) {
@@ -103,6 +104,7 @@ func TestAmbiguousPOST(t *testing.T) {
 // TestHoldCrossesTakeOver: an attempt without a known end is ambiguous for the
 // next owner, also when a later attempt was accepted.
 func TestHoldCrossesTakeOver(t *testing.T) {
+	t.Parallel()
 	t.Run("crash in the POST", func(t *testing.T) {
 		scenario(t, func(w *world) {
 			w.answers(answer{latency: time.Hour, late: 4 * time.Minute})
@@ -317,6 +319,7 @@ func refusal(named map[int]platform.Verdict) *platform.Error {
 }
 
 func TestRefusedBatch(t *testing.T) {
+	t.Parallel()
 	fill := func(w *world) {
 		for i := range 16 {
 			attributes := `{"a":1}`
@@ -468,6 +471,7 @@ func TestPauseByHand(t *testing.T) {
 // TestPauseByHandOutlivesCallsUnderWay: what a call under way says of the account
 // does not end the operator's pause.
 func TestPauseByHandOutlivesCallsUnderWay(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]*platform.Error{
 		"accepted": nil, "refused": {Scope: platform.ScopeAccount, Message: "bad token"},
 	} {
@@ -492,6 +496,7 @@ func TestPauseByHandOutlivesCallsUnderWay(t *testing.T) {
 }
 
 func TestQuotaBlockIsSharedAndOutlivesTheOwner(t *testing.T) {
+	t.Parallel()
 	for name, limited := range map[string]*platform.Error{
 		"Retry-After": {Scope: platform.ScopeQuota, RetryAfter: 10 * time.Minute, Message: "slow down"},
 		"header": {Scope: platform.ScopeQuota, Message: "slow down", Quotas: []platform.Quota{

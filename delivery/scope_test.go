@@ -2,7 +2,6 @@ package delivery_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -21,7 +20,7 @@ func withScopes(t *testing.T, test func(t *testing.T, scopes *delivery.Scopes, w
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		scopes := delivery.NewScopes(memory.New(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+		scopes := delivery.NewScopes(memory.New(), slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { scopes.Run(ctx) })
@@ -38,6 +37,7 @@ func withScopes(t *testing.T, test func(t *testing.T, scopes *delivery.Scopes, w
 
 func TestCallsAreSpreadWhenTheQuotaRunsShort(t *testing.T) {
 	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		t.Helper()
 		slot, _ := scopes.Acquire([]string{"a", "b"}, 8, wake)
 		slot.Release(nil, []platform.Quota{{Scope: "a", Limit: 100, Remaining: 9, Window: time.Minute, Reset: 50 * time.Second, UsedPercent: -1}})
 		slot, again := scopes.Acquire([]string{"a", "b"}, 8, wake)
@@ -55,6 +55,7 @@ func TestCallsAreSpreadWhenTheQuotaRunsShort(t *testing.T) {
 // keep the breaker half open for ever.
 func TestBreakerProbeThatWasNeverMade(t *testing.T) {
 	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		t.Helper()
 		away := &platform.Error{Scope: platform.ScopePlatform, Message: "gone"}
 		for range 5 {
 			slot, _ := scopes.Acquire([]string{"a", "b"}, 8, wake)
@@ -83,6 +84,7 @@ func TestBreakerProbeThatWasNeverMade(t *testing.T) {
 
 func TestSlotGivenBackWakesWhoWaits(t *testing.T) {
 	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		t.Helper()
 		first, _ := scopes.Acquire([]string{"a"}, 1, wake)
 		other := make(chan struct{}, 1)
 		second, again := scopes.Acquire([]string{"a"}, 1, other)

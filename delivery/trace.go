@@ -16,7 +16,7 @@ import (
 // nobody's child: it links to each mutation's own trace.
 func (e *Engine) startSpan(ctx context.Context, f *flight) {
 	lane := f.batch.Lane
-	_, f.span = e.cfg.Tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch",
+	_, f.span = e.cfg.Tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch", //nolint:spancheck // close or releaseAll ends it
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithLinks(e.links(f)...),
 		trace.WithAttributes(
@@ -34,7 +34,7 @@ func (e *Engine) startSpan(ctx context.Context, f *flight) {
 const maxLinks = 128
 
 // links are the producers' spans of the batch's mutations, where they sent one.
-func (e *Engine) links(f *flight) []trace.Link {
+func (e *Engine) links(f *flight) []trace.Link { //nolint:contextcheck // the producers' contexts are in the messages
 	var links []trace.Link
 	e.forEachConstituent(f, func(m *catalog.Mutation) {
 		if m.TraceParent == "" || len(links) == maxLinks {

@@ -3,7 +3,6 @@ package delivery_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -144,11 +143,12 @@ func policy() delivery.Policy {
 	}
 }
 
-func newWorld(t testing.TB, semantics catalog.Semantics) *world {
+func newWorld(tb testing.TB, semantics catalog.Semantics) *world {
+	tb.Helper()
 	w := &world{
-		t: t, store: memory.New(), stream: newStream(), platform: newSimulated(semantics),
+		t: tb, store: memory.New(), stream: newStream(), platform: newSimulated(semantics),
 		accounts: map[string]*delivery.Account{}, budget: delivery.NewBudget(1 << 30), alerts: &alerts{},
-		grace: 10 * time.Minute, logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		grace: 10 * time.Minute, logger: slog.New(slog.DiscardHandler),
 	}
 	w.account("acme", policy())
 	return w

@@ -60,7 +60,7 @@ func (s *Store) apply(p *partition, tx *ledger.Transaction) {
 
 func (s *Store) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
 	if s.batches[b.ID] != nil {
-		s.fault("batch %s is written twice", b.ID)
+		s.faultf("batch %s is written twice", b.ID)
 	}
 	kept := &batch{Batch: *b, partition: tx.Partition, attempts: map[int]ledger.Attempt{}}
 	kept.attempts[1] = ledger.Attempt{BatchID: b.ID, Number: 1, At: b.CreatedAt}
@@ -69,7 +69,7 @@ func (s *Store) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
 	for i := range b.Records {
 		record := &b.Records[i]
 		if seen[record.Key] {
-			s.fault("batch %s has two records of %v", b.ID, record.Key)
+			s.faultf("batch %s has two records of %v", b.ID, record.Key)
 		}
 		seen[record.Key] = true
 		kept.Records[i] = catalog.Record{Key: record.Key}
@@ -92,9 +92,9 @@ func (s *Store) setRow(m *catalog.Mutation, next row) {
 	have := s.rows[m.Position]
 	switch {
 	case have != nil && m.RecordedOn.IsZero():
-		s.fault("mutation %s (%v) is recorded twice", m.ID, m.Position)
+		s.faultf("mutation %s (%v) is recorded twice", m.ID, m.Position)
 	case have == nil && !m.RecordedOn.IsZero():
-		s.fault("mutation %s (%v) has no row to change", m.ID, m.Position)
+		s.faultf("mutation %s (%v) has no row to change", m.ID, m.Position)
 	}
 	next.mutation = *m
 	s.rows[m.Position] = &next
@@ -107,7 +107,7 @@ func (s *Store) addWaiting(m *catalog.Mutation) {
 		s.waiting[m.Lane] = lane
 	}
 	if lane[m.Position] != nil {
-		s.fault("mutation %s (%v) has a waiting row already", m.ID, m.Position)
+		s.faultf("mutation %s (%v) has a waiting row already", m.ID, m.Position)
 	}
 	lane[m.Position] = copyOf(m, true)
 }
@@ -116,7 +116,7 @@ func (s *Store) addWaiting(m *catalog.Mutation) {
 func (s *Store) dropWaiting(m *catalog.Mutation) {
 	_, there := s.waiting[m.Lane][m.Position]
 	if says := m.Stored && !m.RecordedOn.IsZero(); says != there {
-		s.fault("mutation %s (%v): Stored says %v of its waiting row, but it is %v", m.ID, m.Position, says, there)
+		s.faultf("mutation %s (%v): Stored says %v of its waiting row, but it is %v", m.ID, m.Position, says, there)
 	}
 	delete(s.waiting[m.Lane], m.Position)
 }
@@ -130,7 +130,7 @@ func (s *Store) refuse(refusal *ledger.Refusal) {
 func (s *Store) intend(intent ledger.Intent) {
 	b := s.batches[intent.BatchID]
 	if b == nil || b.outcome != nil {
-		s.fault("intent %d of a batch that is not open: %s", intent.Attempt, intent.BatchID)
+		s.faultf("intent %d of a batch that is not open: %s", intent.Attempt, intent.BatchID)
 		return
 	}
 	if _, ok := b.attempts[intent.Attempt]; !ok {
@@ -141,7 +141,7 @@ func (s *Store) intend(intent ledger.Intent) {
 func (s *Store) conclude(outcome *ledger.BatchOutcome) {
 	b := s.batches[outcome.BatchID]
 	if b == nil || b.outcome != nil {
-		s.fault("outcome of a batch that is not open: %s", outcome.BatchID)
+		s.faultf("outcome of a batch that is not open: %s", outcome.BatchID)
 		return
 	}
 	kept := *outcome
@@ -176,7 +176,7 @@ func (s *Store) except(outcome *ledger.BatchOutcome, exception *ledger.RecordOut
 			s.letters = append(s.letters, DeadLetter{Mutation: *m, Reason: exception.Reason, Text: textOf(exception.Errors)})
 		}
 	default:
-		s.fault("record %d of batch %s has no result", exception.Index, outcome.BatchID)
+		s.faultf("record %d of batch %s has no result", exception.Index, outcome.BatchID)
 	}
 }
 
@@ -196,7 +196,7 @@ func (s *Store) record(p *partition, tx *ledger.Transaction) {
 		return
 	}
 	if tx.Anchor.Position.Compare(p.anchor.Position) <= 0 {
-		s.fault("the position of partition %d goes from %v back to %v", tx.Partition, p.anchor.Position, tx.Anchor.Position)
+		s.faultf("the position of partition %d goes from %v back to %v", tx.Partition, p.anchor.Position, tx.Anchor.Position)
 		return
 	}
 	p.anchor = *tx.Anchor

@@ -71,8 +71,8 @@ func (s *Store) locked(work func() error) error {
 	return work()
 }
 
-// fault keeps a broken rule. The lock must be held.
-func (s *Store) fault(format string, args ...any) {
+// faultf keeps a broken rule. The lock must be held.
+func (s *Store) faultf(format string, args ...any) {
 	const enough = 100
 	if len(s.faults) < enough {
 		s.faults = append(s.faults, fmt.Errorf(format, args...))

@@ -185,7 +185,7 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 		for _, attempt := range attempts {
 			b := s.batches[attempt.BatchID]
 			if b == nil {
-				s.fault("attempt %d of the unknown batch %s", attempt.Number, attempt.BatchID)
+				s.faultf("attempt %d of the unknown batch %s", attempt.Number, attempt.BatchID)
 				continue
 			}
 			if b.attempts[attempt.Number].Result != ledger.Accepted || attempt.Result == ledger.Accepted {

@@ -130,7 +130,7 @@ func exceptionOf(outcome *ledger.BatchOutcome, record int) *ledger.RecordOutcome
 func (s *Store) Batches() []Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var lines []Batch
+	lines := make([]Batch, 0, len(s.batches))
 	for _, b := range s.batches {
 		line := Batch{ID: b.ID, Lane: b.Lane, Group: b.Group, Records: b.Records, Outcome: b.outcome}
 		for _, number := range slices.Sorted(maps.Keys(b.attempts)) {
@@ -195,7 +195,7 @@ func (s *Store) Check() error {
 		for i := range b.Records {
 			key := b.Records[i].Key
 			if other, ok := open[key]; ok {
-				s.fault("item %v is in two open batches, %s and %s", key, id, other)
+				s.faultf("item %v is in two open batches, %s and %s", key, id, other)
 			}
 			open[key] = id
 		}
