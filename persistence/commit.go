@@ -23,6 +23,9 @@ const (
 	codeOtherTransaction = "CC003"
 )
 
+// codeUnique is Postgres's unique_violation.
+const codeUnique = "23505"
+
 // codeNoPartition is Postgres's check_violation, for a row that fits no partition.
 const codeNoPartition = "23514"
 
@@ -36,6 +39,14 @@ type chain struct {
 	// doubt says that a commit ended without an answer, so that last must be read
 	// before anything else happens.
 	doubt bool
+}
+
+// overtakenByItsCopy reports an error that an earlier copy of the same transaction
+// causes, which was still under way when it was looked up: its batch is there, or
+// the fence has seen something else.
+func overtakenByItsCopy(err error) bool {
+	problem, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && (problem.Code == codeUnique || problem.Code == codeOtherTransaction)
 }
 
 // enter waits for the commit before, which the engine never makes it do.
@@ -87,7 +98,14 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	if err != nil {
 		return err
 	}
-	err = s.finish(c, tx, s.write(ctx, lease, c.last, tx, p))
+	err = s.write(ctx, lease, c.last, tx, p)
+	if overtakenByItsCopy(err) {
+		var committed bool
+		if committed, err = s.lookUp(ctx, c, lease, tx.ID); err == nil && !committed {
+			err = errors.New("another transaction of the lease came in between")
+		}
+	}
+	err = s.finish(c, tx, err)
 	if err == nil && p.missing > 0 {
 		s.logger.ErrorContext(ctx, "rows to be updated were not there", "partition", lease.Partition,
 			"transaction", tx.ID, "rows", p.missing)

@@ -47,8 +47,12 @@ func (s *Store) indexDay(ctx context.Context, name string) (err error) {
 	if err := connection.QueryRow(ctx, "select pg_try_advisory_lock(hashtext('courier.index_day'))").Scan(&mine); err != nil || !mine {
 		return err
 	}
-	// The settings and the lock belong to the session: end it rather than reset it.
-	defer func() { err = errors.Join(err, connection.Conn().Close(context.WithoutCancel(ctx))) }()
+	defer func() {
+		// Unlocked at once for the next day; the settings end with the session.
+		after := context.WithoutCancel(ctx)
+		_, unlockErr := connection.Exec(after, "select pg_advisory_unlock(hashtext('courier.index_day'))")
+		err = errors.Join(err, unlockErr, connection.Conn().Close(after))
+	}()
 	for _, statement := range []string{
 		"set statement_timeout = 0",
 		"drop index concurrently if exists " + index, // one that was not finished

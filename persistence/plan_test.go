@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/ledger/ledgertest"
 )
 
@@ -27,7 +28,7 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	first.Waiting = waiting
 	require.NoError(t, store.Commit(t.Context(), lease, first))
 	for i := range batches {
-		var records []catalog.Record
+		records := make([]catalog.Record, 0, rows)
 		for _, m := range waiting[i*rows : (i+1)*rows] {
 			m.Stored = true
 			records = append(records, ledgertest.Record(m))
@@ -38,15 +39,14 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 		require.NoError(t, store.Commit(t.Context(), lease, tx))
 		require.Less(t, time.Since(began), limit, "batch %d", i)
 	}
-	rowsLeft, planned := 0, 0
-	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from courier.waiting").Scan(&rowsLeft))
-	require.Zero(t, rowsLeft)
+	left := 0
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from courier.waiting").Scan(&left))
+	require.Zero(t, left)
 	for _, connection := range pool.AcquireAllIdle(t.Context()) {
-		n := 0
-		require.NoError(t, connection.QueryRow(t.Context(), 
-			"select coalesce(sum(generic_plans), 0) from pg_prepared_statements where cardinality(parameter_types) > 0").Scan(&n))
-		planned += n
+		planned := 0
+		require.NoError(t, connection.QueryRow(t.Context(),
+			"select coalesce(sum(generic_plans), 0) from pg_prepared_statements where cardinality(parameter_types) > 0").Scan(&planned))
+		require.Zero(t, planned, "statements planned for any number of rows")
 		connection.Release()
 	}
-	require.Zero(t, planned, "statements planned for any number of rows")
 }
