@@ -131,7 +131,8 @@ func (a *account) typeNames() string {
 
 // Scopes implements platform.Account.
 func (a *account) Scopes() []string {
-	all := []string{a.appScope}
+	all := make([]string, 0, 1+2*len(a.catalogs))
+	all = append(all, a.appScope)
 	for _, name := range sortedNames(a.catalogs) {
 		of := a.scopesOf(a.catalogs[name])
 		all = append(all, of.batch, of.management)
