@@ -27,7 +27,9 @@ type LeasesConfig struct {
 	// TTL is how long a worker's counter must stand still, by the observer's clock,
 	// for its partitions to be taken. Defaults to 10 s.
 	TTL time.Duration
-	// Interval is between two heartbeats. Defaults to TTL/5.
+	// Interval is between two heartbeats. Defaults to TTL/5, at most 2 s: partitions
+	// are spread and handed over by heartbeats, and that should not take the longer
+	// the more patient a lease is.
 	Interval time.Duration
 	// Margin is how much earlier than others may take a partition its owner stops
 	// writing. Defaults to TTL/5.
@@ -42,7 +44,7 @@ func (c LeasesConfig) withDefaults() LeasesConfig {
 	host, _ := os.Hostname() // an empty name is fine
 	c.Name = cmp.Or(c.Name, host)
 	c.TTL = cmp.Or(c.TTL, 10*time.Second)
-	c.Interval = cmp.Or(c.Interval, c.TTL/5)
+	c.Interval = cmp.Or(c.Interval, min(c.TTL/5, 2*time.Second))
 	c.Margin = cmp.Or(c.Margin, c.TTL/5)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, time.Minute)
 	if c.Logger == nil {
