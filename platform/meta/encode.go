@@ -86,6 +86,9 @@ func (e *endpoint) appendRecord(dst []byte, record *catalog.Record) ([]byte, err
 
 // appendKey appends the parts of the key that the attributes do not carry.
 func (e *endpoint) appendKey(dst []byte, itemID string, attributes []byte) ([]byte, error) {
+	if !wire.MayHold(attributes, e.row.keys...) {
+		attributes = nil // no part to look for
+	}
 	if len(e.row.keys) == 1 {
 		return e.appendPart(dst, 0, itemID, attributes), nil
 	}
