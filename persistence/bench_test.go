@@ -1,4 +1,3 @@
-//nolint:unqueryvet // views are asked for all they have
 package persistence_test
 
 import (
