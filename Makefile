@@ -23,7 +23,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build worker and enqueue into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/worker ./cmd/enqueue
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/worker ./cmd/enqueue
 	$(GO) build ./...
 
 .PHONY: test
