@@ -63,8 +63,9 @@ func (b *Bed) Published() []catalog.Arrival {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	require.NoError(b.tb, err)
 	arrivals := make([]catalog.Arrival, 0, state.Msgs)
-	for uint64(len(arrivals)) < state.Msgs {
-		messages, err := consumer.Fetch(page, jetstream.FetchMaxWait(10*time.Second))
+	for len(arrivals) < int(state.Msgs) { //nolint:gosec // far from that many
+		left := int(state.Msgs) - len(arrivals) //nolint:gosec // far from that many
+		messages, err := consumer.Fetch(min(page, left), jetstream.FetchMaxWait(10*time.Second))
 		require.NoError(b.tb, err)
 		before := len(arrivals)
 		for message := range messages.Messages() {
