@@ -60,7 +60,7 @@ type Engine struct {
 
 	flights map[uuid.UUID]*flight
 	timed   flightHeap
-	starved map[*flight]struct{} // wait for a slot
+	starved map[string][]*flight // wait for a slot, by scopes, first come first served
 
 	next      *job
 	recording bool
@@ -99,7 +99,7 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		strays:   map[catalog.Lane]*stray{},
 		version:  newVersions(),
 		flights:  map[uuid.UUID]*flight{},
-		starved:  map[*flight]struct{}{},
+		starved:  map[string][]*flight{},
 		next:     &job{},
 		events:   make(chan func(), 64),
 		wake:     make(chan struct{}, 1),
@@ -326,7 +326,7 @@ func (e *Engine) unschedule(f *flight) {
 	if f.heapIndex >= 0 {
 		heap.Remove(&e.timed, f.heapIndex)
 	}
-	delete(e.starved, f)
+	f.starvesFor = ""
 }
 
 // stepDue steps the flights whose time has come.
@@ -334,19 +334,6 @@ func (e *Engine) stepDue(now time.Time) {
 	for len(e.timed) > 0 && !e.timed[0].wakeAt.After(now) {
 		f := e.timed[0]
 		heap.Pop(&e.timed)
-		e.step(f, now)
-	}
-}
-
-// retryStarved steps the flights that found no slot.
-func (e *Engine) retryStarved() {
-	if len(e.starved) == 0 {
-		return
-	}
-	again := e.starved
-	e.starved = map[*flight]struct{}{}
-	now := time.Now()
-	for f := range again {
 		e.step(f, now)
 	}
 }

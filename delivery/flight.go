@@ -52,8 +52,9 @@ type flight struct {
 	// still be applied until then.
 	holdUntil time.Time
 
-	wakeAt    time.Time // in the engine's heap; zero: not in it
-	heapIndex int
+	wakeAt     time.Time // in the engine's heap; zero: not in it
+	heapIndex  int
+	starvesFor string // the scopes it waits for a slot of; "": none
 }
 
 // post is one POST of the flight that was taken.
@@ -162,6 +163,9 @@ func (f *flight) worstOf(p post) (worst []platform.Verdict, known, incomplete bo
 		switch {
 		case note.Outcome != platform.Unknown:
 			take(i, note)
+		case len(note.Errors) > 0: // doubt, see platform.Submission
+			take(i, note)
+			incomplete = true
 		case len(note.Warnings) > 0:
 			worst[i].Warnings = slices.Concat(worst[i].Warnings, note.Warnings)
 		}

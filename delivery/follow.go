@@ -41,7 +41,7 @@ func (e *Engine) pollDue(f *flight, now time.Time) {
 			continue
 		}
 		if !h.nextPoll.After(now) && !e.poll(f, h, now) {
-			if _, waits := e.starved[f]; waits {
+			if f.starvesFor != "" {
 				continue
 			}
 		}
@@ -65,7 +65,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 	slot, again := e.cfg.Scopes.Acquire(f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.starved[f] = struct{}{}
+			e.starve(f, f.lane.endpoint.PollScopes())
 			return false
 		}
 		h.nextPoll = again

@@ -34,6 +34,7 @@ type simulated struct {
 	items   map[catalog.ItemKey]map[string]string
 	posts   []*post
 	batches map[string]*taken
+	open    map[*post]bool // taken and not applied yet
 	polls   []time.Time
 	faults  []string
 	flying  int // POSTs under way
@@ -48,6 +49,7 @@ type post struct {
 	records []catalog.Record
 	variant int
 	body    string
+	handles []string
 }
 
 // answer is how the platform treats a POST. The zero value takes it.
@@ -80,7 +82,7 @@ type taken struct {
 func newSimulated(semantics catalog.Semantics) *simulated {
 	return &simulated{
 		semantics: semantics, limits: platform.Limits{MaxItems: 100, MaxBytes: 1 << 20}, delay: time.Second,
-		items: map[catalog.ItemKey]map[string]string{}, batches: map[string]*taken{},
+		items: map[catalog.ItemKey]map[string]string{}, batches: map[string]*taken{}, open: map[*post]bool{},
 		submit: []string{"submit"}, poll: []string{"poll"},
 	}
 }
@@ -218,6 +220,7 @@ func (s *simulated) take(p *post, a answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checkOverlap(p)
+	s.open[p] = true
 	shares := max(a.handles, 1)
 	verdicts := make([]platform.Verdict, len(p.records))
 	for n := range shares {
@@ -226,6 +229,7 @@ func (s *simulated) take(p *post, a answer) {
 			share: func(i int) bool { return i%shares == n },
 		}
 		s.batches[t.handle] = t
+		p.handles = append(p.handles, t.handle)
 	}
 	time.AfterFunc(s.delay+a.late, func() {
 		s.mu.Lock()
@@ -240,12 +244,9 @@ func (s *simulated) checkOverlap(p *post) {
 	for i := range p.records {
 		mine[p.records[i].Key] = contentOf(&p.records[i])
 	}
-	for _, t := range s.batches {
-		if t.applied {
-			continue
-		}
-		for i := range t.post.records {
-			other := &t.post.records[i]
+	for under := range s.open {
+		for i := range under.records {
+			other := &under.records[i]
 			if content, ok := mine[other.Key]; ok && content != contentOf(other) {
 				s.faultf("item %v is under way twice: %s and %s", other.Key, content, contentOf(other))
 			}
@@ -258,10 +259,9 @@ func contentOf(r *catalog.Record) string {
 }
 
 func (s *simulated) apply(p *post, a answer, verdicts []platform.Verdict) {
-	for _, t := range s.batches {
-		if t.post == p {
-			t.applied = true
-		}
+	delete(s.open, p)
+	for _, name := range p.handles {
+		s.batches[name].applied = true
 	}
 	for i := range p.records {
 		verdicts[i] = s.applyRecord(&p.records[i], i, a)
@@ -325,14 +325,7 @@ func (s *simulated) applyTo(items map[catalog.ItemKey]map[string]string, key cat
 func (s *simulated) handlesOf(p *post) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var handles []string
-	for name, t := range s.batches {
-		if t.post == p {
-			handles = append(handles, name)
-		}
-	}
-	slices.Sort(handles)
-	return handles
+	return slices.Clone(p.handles)
 }
 
 // Poll asks about a handle.

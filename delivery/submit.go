@@ -70,7 +70,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	slot, again := e.cfg.Scopes.Acquire(f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.starved[f] = struct{}{}
+			e.starve(f, f.lane.sender.scopes)
 			return
 		}
 		e.schedule(f, again)
@@ -236,7 +236,7 @@ type note struct {
 func encodeNotes(verdicts []platform.Verdict) []byte {
 	var notes []note
 	for i, v := range verdicts {
-		if v.Outcome != platform.Unknown || len(v.Warnings) > 0 {
+		if v.Outcome != platform.Unknown || len(v.Errors)+len(v.Warnings) > 0 {
 			notes = append(notes, note{Index: i, Outcome: v.Outcome, Errors: v.Errors, Warnings: v.Warnings})
 		}
 	}
