@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -124,29 +125,17 @@ func TestCompositeIDsThatFitTwoRecordsFitNone(t *testing.T) {
 	}
 }
 
-func TestRefusalsTravelWithTheHandle(t *testing.T) {
+func TestAnswerToThePostCastsDoubtOnWhatItDoesNotName(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		refused refusals
-		kept    string
-	}{
-		{refusals{}, "Ac+|x="}, {refusals{indexes: []int{17, 3}}, "refused:3,17|Ac+|x="}, {refusals{unnamed: true}, "refused:?|Ac+|x="},
-	} {
-		require.Equal(t, c.kept, c.refused.mark("Ac+|x="))
-		handle, refused := unmark(c.kept)
-		require.Equal(t, "Ac+|x=", handle)
-		require.ElementsMatch(t, c.refused.indexes, refused.indexes)
-		require.Equal(t, c.refused.unnamed, refused.unnamed)
-	}
-	decoded, _ := decodeStatus([]byte(`{"data":[{"status":"finished","errors":[],"errors_total_count":0}]}`), "h")
-	decoded.refused = refusals{indexes: []int{1, 99}}
-	report := decoded.report(productItem(), recordsOf("A", "B"), same)
-	require.Equal(t, platform.Succeeded, report.Verdicts[0].Outcome)
-	require.Equal(t, platform.Failed, report.Verdicts[1].Outcome)
-	decoded.refused = refusals{unnamed: true}
-	report = decoded.report(productItem(), recordsOf("A", "B"), same)
-	require.Equal(t, platform.Unknown, report.Verdicts[0].Outcome)
-	require.True(t, report.Incomplete)
+	refusal := []ledger.Issue{{Message: "no"}}
+	named := validation{named: map[int]*platform.Verdict{1: {Outcome: platform.Failed, Errors: refusal}}, firstError: "no"}
+	require.Equal(t, []platform.Verdict{{}, {Outcome: platform.Failed, Errors: refusal}}, named.verdicts(2))
+
+	unnamed := validation{firstError: "no", unnamed: true}
+	require.Equal(t, []platform.Verdict{{Errors: refusal}, {Errors: refusal}}, unnamed.verdicts(2))
+	require.Equal(t, []platform.Verdict{{Outcome: platform.Failed, Errors: refusal}}, unnamed.verdicts(1), "whose else")
+
+	require.Nil(t, validation{}.verdicts(2))
 }
 
 func TestUsageHeaders(t *testing.T) {

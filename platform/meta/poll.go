@@ -15,8 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-func (e *endpoint) poll(ctx context.Context, kept string, records []catalog.Record) (platform.Report, *platform.Error) {
-	handle, refused := unmark(kept)
+func (e *endpoint) poll(ctx context.Context, handle string, records []catalog.Record) (platform.Report, *platform.Error) {
 	call := rest.Call{Operation: "GET check_batch_request_status", Method: http.MethodGet, URL: e.statusAddress(handle)}
 	answer, failure := e.rest.Do(ctx, call)
 	if failure != nil {
@@ -34,7 +33,6 @@ func (e *endpoint) poll(ctx context.Context, kept string, records []catalog.Reco
 	if why != "" {
 		return platform.Report{}, answer.Unreadable(call, why)
 	}
-	status.refused = refused
 	report := status.report(e.row, records, answer.Redact)
 	report.Quotas = quotas(answer.Header, e.scopes, e.scopes.management, time.Now())
 	return report, nil
@@ -48,7 +46,6 @@ type status struct {
 	ids      gjson.Result // ids_of_invalid_requests
 	warnings gjson.Result
 	total    int // errors_total_count, -1 when not told
-	refused  refusals
 }
 
 // decodeStatus reads the answer to a poll. why is "" or says what is wrong.
@@ -125,12 +122,11 @@ func (s status) finished(row *catalogType, records []catalog.Record, redact func
 	listed := nameErrors(s.errors, index, verdicts, redact)
 	identified := nameErrors(s.ids, index, verdicts, redact)
 	nameWarnings(s.warnings, index, verdicts, redact)
-	if len(records) == 1 && (s.total > 0 || listed.entries+identified.entries > 0 || !s.refused.none()) {
+	if len(records) == 1 && (s.total > 0 || listed.entries+identified.entries > 0) {
 		failOnly(&verdicts[0], s.errors, redact)
 		return report
 	}
-	failRefused(s.refused, verdicts)
-	whole := !s.refused.unnamed && s.total >= 0 && listed.unmatched+identified.unmatched == 0 &&
+	whole := s.total >= 0 && listed.unmatched+identified.unmatched == 0 &&
 		listed.entries <= s.total && identified.entries <= s.total &&
 		(listed.entries == s.total || identified.entries == s.total)
 	for i := range verdicts {
@@ -140,16 +136,6 @@ func (s status) finished(row *catalogType, records []catalog.Record, redact func
 	}
 	report.Incomplete = !whole && len(records) > 1
 	return report
-}
-
-// failRefused fails the records that the answer to the POST refused.
-func failRefused(refused refusals, verdicts []platform.Verdict) {
-	for _, i := range refused.indexes {
-		if i < len(verdicts) && verdicts[i].Outcome != platform.Failed {
-			verdicts[i].Outcome = platform.Failed
-			addIssues(&verdicts[i].Errors, []ledger.Issue{{Message: "refused in the answer to the POST"}})
-		}
-	}
 }
 
 // list counts what a list of errors or ids holds.

@@ -34,18 +34,9 @@ func (e *endpoint) submit(ctx context.Context, body []byte, records []catalog.Re
 	if len(accepted.handles) == 0 {
 		return platform.Submission{}, notIngested(call, answer, found, len(records), told)
 	}
-	submission := platform.Submission{Quotas: told}
-	refused := found.refusals(len(records))
-	for _, handle := range accepted.handles {
-		submission.Handles = append(submission.Handles, refused.mark(handle))
-	}
-	if len(found.named) > 0 {
-		submission.Verdicts = make([]platform.Verdict, len(records))
-		for i, verdict := range found.named {
-			submission.Verdicts[i] = *verdict
-		}
-	}
-	return submission, nil
+	return platform.Submission{
+		Handles: accepted.handles, Verdicts: found.verdicts(len(records)), Quotas: told,
+	}, nil
 }
 
 // notIngested is the error of an answer without a handle: "if empty, nothing was
@@ -115,18 +106,27 @@ type validation struct {
 	unnamed    bool // an error is about a record that is not to be recognised
 }
 
-// refusals are the records that were not taken.
-func (v validation) refusals(records int) refusals {
-	refused := refusals{unnamed: v.unnamed}
-	for i, verdict := range v.named {
-		if verdict.Outcome == platform.Failed {
-			refused.indexes = append(refused.indexes, i)
+// verdicts are what the answer says of each record, nil when it says nothing.
+// Whether the status of the handle counts these refusals again is not documented,
+// and Meta names no successes: so an error about a record that is not to be
+// recognised casts doubt on all that are not named.
+func (v validation) verdicts(records int) []platform.Verdict {
+	if len(v.named) == 0 && !v.unnamed {
+		return nil
+	}
+	verdicts := make([]platform.Verdict, records)
+	for i := range verdicts {
+		switch {
+		case v.named[i] != nil:
+			verdicts[i] = *v.named[i]
+		case v.unnamed:
+			verdicts[i].Errors = []ledger.Issue{{Message: v.firstError}}
+		}
+		if v.unnamed && records == 1 {
+			verdicts[i].Outcome = platform.Failed
 		}
 	}
-	if refused.unnamed && records == 1 {
-		return refusals{indexes: []int{0}}
-	}
-	return refused
+	return verdicts
 }
 
 // validation reads the rows of validation_status: only those with a problem are
