@@ -61,6 +61,7 @@ func (s *instant) Next(ctx context.Context) ([]catalog.Arrival, error) {
 	}
 	return chunk, nil
 }
+
 func (s *instant) Idle(context.Context) (ledger.Anchor, bool, error) {
 	return ledger.Anchor{}, false, nil
 }
@@ -78,9 +79,11 @@ type quickWay struct{ *way }
 func (quickWay) Encode(dst []byte, _ string, _ []catalog.Record, _ int) ([]byte, error) {
 	return dst, nil
 }
+
 func (quickWay) Submit(context.Context, []byte, string, []catalog.Record) (platform.Submission, error) {
 	return platform.Submission{Handles: []string{"h"}}, nil
 }
+
 func (quickWay) Poll(_ context.Context, _, _ string, records []catalog.Record) (platform.Report, error) {
 	verdicts := make([]platform.Verdict, len(records))
 	for i := range verdicts {

@@ -281,7 +281,7 @@ func (e *Engine) releaseAll() {
 }
 
 // goDo runs a call beside the engine; Run waits for it.
-func (e *Engine) goDo(call func(ctx context.Context)) { //nolint:contextcheck // the calls live as long as the engine, not as the caller
+func (e *Engine) goDo(call func(ctx context.Context)) {
 	ctx := e.callsCtx
 	e.calls.Go(func() {
 		defer func() {

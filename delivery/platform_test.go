@@ -377,7 +377,7 @@ func (s *simulated) sent() []string {
 	posts := s.log()
 	lines := make([]string, 0, len(posts))
 	for _, p := range posts {
-		var parts []string
+		parts := make([]string, 0, len(p.records))
 		for i := range p.records {
 			parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %v %s", p.records[i].Key.ItemID, p.records[i].Change.Operation, p.records[i].Change.Attributes)))
 		}

@@ -57,6 +57,7 @@ type chaos struct {
 }
 
 func simulate(t *testing.T, seed uint64) {
+	t.Helper()
 	c := &chaos{Rand: rand.New(rand.NewPCG(seed, 7)), retry: map[catalog.ItemKey]int{}}
 	semantics := []catalog.Semantics{catalog.PinterestSemantics, catalog.MetaSemantics, catalog.NoMerging}[c.IntN(3)]
 	w := newWorld(t, semantics)
@@ -66,6 +67,7 @@ func simulate(t *testing.T, seed uint64) {
 	p := &w.accounts["acme"].Policy
 	p.MaxAttempts, p.Concurrency, p.MaxAge = 6, 1+c.IntN(6), time.Duration(c.IntN(2000))*time.Millisecond+time.Millisecond
 	p.PollGiveUp = 30 * time.Minute
+	w.account("beta", *p)
 	if c.IntN(3) == 0 {
 		w.budget = delivery.NewBudget(int64(2000 + c.IntN(60_000)))
 	}
@@ -102,26 +104,40 @@ func (c *chaos) publish(n int) {
 	for i := range n {
 		item := fmt.Sprint("i", c.IntN(12))
 		attributes := fmt.Sprintf(`{"a":%d}`, i)
+		where := c.somewhere()
 		switch c.IntN(12) {
 		case 0, 1, 2:
-			c.w.upsert(item, attributes)
+			c.w.change(item, catalog.Upsert, attributes, where)
 		case 3:
-			c.w.upsert(item, fmt.Sprintf(`{"a":%d,"bad%d":1}`, i, i))
+			c.w.change(item, catalog.Upsert, fmt.Sprintf(`{"a":%d,"bad%d":1}`, i, i), where)
 		case 4:
-			c.w.change(item, catalog.Create, attributes)
+			c.w.change(item, catalog.Create, attributes, where)
 		case 5, 6:
-			c.w.change(item, catalog.Update, fmt.Sprintf(`{"b":%d}`, i))
+			c.w.change(item, catalog.Update, fmt.Sprintf(`{"b":%d}`, i), where)
 		case 7:
-			c.w.change(item, catalog.Update, `{"a":null}`)
+			c.w.change(item, catalog.Update, `{"a":null}`, where)
 		case 8:
-			c.w.change(item, catalog.Update, fmt.Sprintf(`{"b":null,"image":"%d"}`, i))
+			c.w.change(item, catalog.Update, fmt.Sprintf(`{"b":null,"image":"%d"}`, i), where)
 		case 9:
-			c.w.change(item, catalog.Update, fmt.Sprintf(`{"poison%d":%d}`, i, i))
+			c.w.change(item, catalog.Update, fmt.Sprintf(`{"poison%d":%d}`, i, i), where)
 		default:
-			c.w.change(item, catalog.Delete, "")
+			c.w.change(item, catalog.Delete, "", where)
 		}
 		if c.IntN(3) == 0 {
 			time.Sleep(time.Duration(c.IntN(3000)) * time.Millisecond)
+		}
+	}
+}
+
+// somewhere puts a mutation mostly into one lane, and now and then into another.
+func (c *chaos) somewhere() func(*catalog.Mutation) {
+	other := c.IntN(8)
+	return func(m *catalog.Mutation) {
+		switch other {
+		case 0:
+			m.Lane.Account = "beta"
+		case 1:
+			m.Lane.Type = "U"
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (e *Engine) startSpan(ctx context.Context, f *flight) {
 const maxLinks = 128
 
 // links are the producers' spans of the batch's mutations, where they sent one.
-func (e *Engine) links(f *flight) []trace.Link { //nolint:contextcheck // the producers' contexts are in the messages
+func (e *Engine) links(f *flight) []trace.Link {
 	var links []trace.Link
 	e.forEachConstituent(f, func(m *catalog.Mutation) {
 		if m.TraceParent == "" || len(links) == maxLinks {
