@@ -160,3 +160,11 @@ func (b *Bed) Owned() map[string]int {
 	}
 	return owned
 }
+
+// Everything is all that a view or table of the schema shows, as text.
+func (b *Bed) Everything(relation string) string {
+	b.tb.Helper()
+	var text string
+	b.queryRow(`SELECT coalesce(string_agg(t::text, E'\n'), '') FROM courier.`+relation+` t`, &text)
+	return text
+}
