@@ -317,5 +317,5 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 	endBatchSpan(f, c)
 	e.close(f)
 	e.updateBudget()
-	e.cfg.Observer.Concluded(f.batch.Lane, c.counts, c.latencies)
+	e.cfg.Observer.Concluded(f.batch.Lane, c.counts, c.now.Sub(f.batch.CreatedAt), c.latencies)
 }

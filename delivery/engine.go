@@ -337,19 +337,3 @@ func (e *Engine) stepDue(now time.Time) {
 		e.step(f, now)
 	}
 }
-
-func (e *Engine) gauges(now time.Time) {
-	if now.Sub(e.lastGauge) < gaugeInterval {
-		return
-	}
-	e.lastGauge = now
-	stats := e.batcher.Stats()
-	g := Gauges{
-		Groups: stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
-		OpenBatches: len(e.flights), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
-	}
-	for _, f := range e.flights {
-		g.OpenSize += f.bytes
-	}
-	e.cfg.Observer.Gauges(e.cfg.Lease.Partition, g)
-}

@@ -162,11 +162,39 @@ func (e *Engine) prepare(ctx context.Context, l *load) {
 
 func (e *Engine) commit(ctx context.Context, tx *ledger.Transaction) error {
 	return e.persistently(ctx, "commit", func(ctx context.Context) error {
-		began := time.Now()
+		began, fresh := time.Now(), freshRows(tx)
 		err := e.cfg.Store.Commit(ctx, e.cfg.Lease, tx)
-		e.cfg.Observer.Committed(e.cfg.Lease.Partition, time.Since(began), err)
+		if err == nil {
+			e.cfg.Observer.Committed(e.cfg.Lease.Partition, fresh, time.Since(began))
+		}
 		return err
 	})
+}
+
+// freshRows counts the mutations that the transaction records for the first time.
+func freshRows(tx *ledger.Transaction) (fresh int) {
+	count := func(m *catalog.Mutation) {
+		if m.RecordedOn.IsZero() {
+			fresh++
+		}
+	}
+	for b := range tx.Batches {
+		for r := range tx.Batches[b].Records {
+			for _, m := range tx.Batches[b].Records[r].Constituents {
+				count(m)
+			}
+		}
+	}
+	for _, m := range tx.Waiting {
+		count(m)
+	}
+	for i := range tx.Refused {
+		count(tx.Refused[i].Mutation)
+	}
+	for i := range tx.Overtaken {
+		count(tx.Overtaken[i].Mutation)
+	}
+	return fresh
 }
 
 // storeTimeout bounds one call to the store.

@@ -23,30 +23,21 @@ type Source interface {
 }
 
 // Observer is told what happens, batch by batch. Its methods are called from the
-// engine's goroutine and must not block.
+// goroutines of all engines and must not block.
 type Observer interface {
 	Received(partition, messages int, pending uint64)
 	Refused(lane catalog.Lane, reason catalog.Reason, mutations int)
 	BatchCut(lane catalog.Lane, records, mutations, bytes, maxItems int, reason batcher.FlushReason)
 	Submitted(lane catalog.Lane, result string, took time.Duration)
 	Polled(lane catalog.Lane, result string, took time.Duration)
-	// Concluded gives the records by outcome and the time from publish to final of
-	// each mutation that became final.
-	Concluded(lane catalog.Lane, outcomes map[string]int, latencies []time.Duration)
-	Committed(partition int, took time.Duration, err error)
+	// Concluded gives the records by outcome, the time since the batch was cut, and
+	// the time from publish to final of each mutation that became final.
+	Concluded(lane catalog.Lane, outcomes map[string]int, took time.Duration, latencies []time.Duration)
+	// Committed is told of one fenced transaction, and how many messages it recorded
+	// for the first time.
+	Committed(partition, recorded int, took time.Duration)
 	Gauges(partition int, g Gauges)
 	Paused(account, reason string, paused bool)
-}
-
-// Gauges is an engine's state at one moment.
-type Gauges struct {
-	Groups      int
-	Waiting     int // mutations in memory, waiting
-	WaitingSize int // their bytes
-	OpenBatches int
-	OpenSize    int // bytes of open batches
-	Spilled     int // lanes
-	Unrecorded  int // messages read and not yet recorded
 }
 
 // Silent is an Observer that tells nobody.
@@ -68,10 +59,10 @@ func (Silent) Submitted(catalog.Lane, string, time.Duration) {}
 func (Silent) Polled(catalog.Lane, string, time.Duration) {}
 
 // Concluded does nothing.
-func (Silent) Concluded(catalog.Lane, map[string]int, []time.Duration) {}
+func (Silent) Concluded(catalog.Lane, map[string]int, time.Duration, []time.Duration) {}
 
 // Committed does nothing.
-func (Silent) Committed(int, time.Duration, error) {}
+func (Silent) Committed(int, int, time.Duration) {}
 
 // Gauges does nothing.
 func (Silent) Gauges(int, Gauges) {}

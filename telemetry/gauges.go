@@ -24,6 +24,7 @@ type PartitionState struct {
 	Partition int
 	Lag       uint64 // messages of the stream not read yet
 	Position  uint64 // the sequence up to which all is recorded
+	Restarts  uint64 // how often its reader was made anew
 }
 
 // AccountState is how an account's delivery stands.
@@ -31,10 +32,9 @@ type AccountState struct {
 	Account   string
 	Platform  string
 	Paused    bool
-	Breaker   string // closed, half_open or open
-	InFlight  int    // batches that are not final
-	Waiting   int    // mutations
-	Ambiguous int    // batches with a POST whose end is not known
+	InFlight  int // batches that are not final
+	Waiting   int // mutations
+	Ambiguous int // batches with a POST whose end is not known
 	// OldestHandle is the age of the oldest handle not final; 0 when there is none.
 	OldestHandle time.Duration
 	// OldestWaiting is the age of the oldest mutation not sent.
@@ -47,18 +47,24 @@ type QuotaState struct {
 	UsedPercent float64 // -1 when not told
 	Remaining   int     // calls; -1 when not told
 	Blocked     time.Duration
+	Breaker     string  // closed, half-open or open
+	InUse       int     // calls under way
+	Concurrency float64 // calls at a time that are allowed now
 }
 
 type gauges struct {
 	meter         metric.Meter
 	lag           metric.Float64ObservableGauge
 	position      metric.Float64ObservableGauge
+	restarts      metric.Float64ObservableGauge
 	leases        metric.Float64ObservableGauge
 	groups        metric.Float64ObservableGauge
 	items         metric.Float64ObservableGauge
 	bytes         metric.Float64ObservableGauge
 	paused        metric.Float64ObservableGauge
 	breaker       metric.Float64ObservableGauge
+	inUse         metric.Float64ObservableGauge
+	concurrency   metric.Float64ObservableGauge
 	inFlight      metric.Float64ObservableGauge
 	waiting       metric.Float64ObservableGauge
 	ambiguous     metric.Float64ObservableGauge
@@ -73,12 +79,15 @@ func (g *gauges) declare(d *declaration) {
 	g.meter = d.meter
 	g.lag = d.gauge("courier.partition.lag", "{message}", "Messages of a partition not read yet.")
 	g.position = d.gauge("courier.partition.position", "{message}", "Stream sequence up to which all of a partition is recorded.")
+	g.restarts = d.gauge("courier.partition.reader_restarts", "{restart}", "How often the partition's stream reader was made anew since it was acquired.")
 	g.leases = d.gauge("courier.leases.held", "{lease}", "Partitions that this worker owns.")
 	g.groups = d.gauge("courier.groups.open", "{group}", "Groups with something waiting.")
 	g.items = d.gauge("courier.items.waiting", "{item}", "Items that wait in memory.")
 	g.bytes = d.gauge("courier.waiting.size", "By", "Memory taken by what waits.")
 	g.paused = d.gauge("courier.account.paused", "1", "1 while the account is paused.")
-	g.breaker = d.gauge("courier.account.breaker", "1", "The account's breaker: 0 closed, 0.5 half open, 1 open.")
+	g.breaker = d.gauge("courier.quota.breaker", "1", "The breaker of a quota scope: 0 closed, 0.5 half open, 1 open.")
+	g.inUse = d.gauge("courier.quota.calls", "{request}", "Calls under way in a quota scope.")
+	g.concurrency = d.gauge("courier.quota.concurrency", "{request}", "Calls at a time that a quota scope allows now; it adapts.")
 	g.inFlight = d.gauge("courier.account.batches_in_flight", "{batch}", "Batches that are not final.")
 	g.waiting = d.gauge("courier.account.waiting", "{mutation}", "Mutations not sent yet.")
 	g.ambiguous = d.gauge("courier.account.batches_ambiguous", "{batch}", "Batches with a POST whose end is not known.")
@@ -91,7 +100,7 @@ func (g *gauges) declare(d *declaration) {
 
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
-		g.lag, g.position, g.leases, g.groups, g.items, g.bytes, g.paused, g.breaker, g.inFlight, g.waiting,
+		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.breaker, g.inUse, g.concurrency, g.inFlight, g.waiting,
 		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked,
 	}
 }
@@ -121,11 +130,11 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 		at := metric.WithAttributes(PartitionKey.Int(p.Partition))
 		observer.ObserveFloat64(g.lag, float64(p.Lag), at)
 		observer.ObserveFloat64(g.position, float64(p.Position), at)
+		observer.ObserveFloat64(g.restarts, float64(p.Restarts), at)
 	}
 	for _, a := range s.Accounts {
 		at := metric.WithAttributes(AccountKey.String(a.Account), PlatformKey.String(a.Platform))
 		observer.ObserveFloat64(g.paused, oneIf(a.Paused), at)
-		observer.ObserveFloat64(g.breaker, breakerLevel(a.Breaker), at)
 		observer.ObserveFloat64(g.inFlight, float64(a.InFlight), at)
 		observer.ObserveFloat64(g.waiting, float64(a.Waiting), at)
 		observer.ObserveFloat64(g.ambiguous, float64(a.Ambiguous), at)
@@ -135,6 +144,9 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 	for _, q := range s.Quotas {
 		at := metric.WithAttributes(ScopeKey.String(q.Scope))
 		observer.ObserveFloat64(g.quotaBlocked, q.Blocked.Seconds(), at)
+		observer.ObserveFloat64(g.breaker, breakerLevel(q.Breaker), at)
+		observer.ObserveFloat64(g.inUse, float64(q.InUse), at)
+		observer.ObserveFloat64(g.concurrency, q.Concurrency, at)
 		if q.UsedPercent >= 0 {
 			observer.ObserveFloat64(g.quotaUsed, q.UsedPercent, at)
 		}
@@ -155,7 +167,7 @@ func breakerLevel(state string) float64 {
 	switch state {
 	case "open":
 		return 1
-	case "half_open", "half-open":
+	case "half-open":
 		return 0.5
 	default:
 		return 0

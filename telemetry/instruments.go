@@ -59,7 +59,6 @@ type Instruments struct {
 	retries        metric.Int64Counter
 	deadLetters    metric.Int64Counter
 	leaseChanges   metric.Int64Counter
-	readerResets   metric.Int64Counter
 	gauges         gauges
 }
 
@@ -97,13 +96,12 @@ func declare(d *declaration) *Instruments {
 		postDuration:   d.seconds("courier.post.duration", "Time of one POST.", short),
 		polls:          d.counter("courier.polls", "{request}", "Looks at a handle by result: pending, finished, not_found or error."),
 		pollDuration:   d.seconds("courier.poll.duration", "Time of one look at a handle.", short),
-		batchDuration:  d.seconds("courier.batch.duration", "Time from a batch's first POST to its end.", long),
+		batchDuration:  d.seconds("courier.batch.duration", "Time from a batch's being cut to its end.", long),
 		outcomes:       d.counter("courier.outcomes", "{record}", "Records by what became of them: succeeded, failed, unconfirmed or returned."),
 		finalLatency:   d.seconds("courier.mutation.latency", "Time from publishing to the final status.", long),
 		retries:        d.counter("courier.retries", "{record}", "Records sent again, by reason."),
 		deadLetters:    d.counter("courier.dead_letters", "{mutation}", "Mutations that will not be sent again by themselves, by reason."),
 		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions acquired, released or lost."),
-		readerResets:   d.counter("courier.reader.resets", "{reset}", "Stream readers made anew, by reason."),
 	}
 	i.gauges.declare(d)
 	return i
@@ -160,7 +158,7 @@ func (i *Instruments) Polled(ctx context.Context, where Where, result string, to
 
 // Finished is what became of the records of one batch.
 type Finished struct {
-	Took        time.Duration // since the first POST; 0 when not known
+	Took        time.Duration // since the batch was cut; 0 when not known
 	Succeeded   int
 	Failed      int
 	Unconfirmed int
@@ -215,15 +213,6 @@ func (i *Instruments) LeaseChanged(ctx context.Context, change string) {
 		return
 	}
 	i.leaseChanges.Add(ctx, 1, metric.WithAttributes(StateKey.String(change)))
-}
-
-// ReaderReset counts a stream reader made anew; reason is from a closed set, such
-// as gap, reconnect, watchdog or rewound.
-func (i *Instruments) ReaderReset(ctx context.Context, reason string) {
-	if i == nil {
-		return
-	}
-	i.readerResets.Add(ctx, 1, metric.WithAttributes(ReasonKey.String(reason)))
 }
 
 // declaration gathers the errors of declaring many instruments.

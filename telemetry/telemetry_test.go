@@ -72,7 +72,6 @@ func TestNilTellsNothing(t *testing.T) {
 	instruments.Retried(ctx, telemetry.Where{}, "quota", 1)
 	instruments.DeadLettered(ctx, "a", catalog.Refused, 1)
 	instruments.LeaseChanged(ctx, "lost")
-	instruments.ReaderReset(ctx, "gap")
 	stop, err := instruments.Observe(func() telemetry.Snapshot { return telemetry.Snapshot{} })
 	require.NoError(t, err)
 	require.NoError(t, stop())
@@ -94,11 +93,10 @@ func TestEveryMeasurementReachesPrometheus(t *testing.T) {
 	i.Retried(ctx, where, "quota", 1)
 	i.DeadLettered(ctx, "acme", catalog.Refused, 1)
 	i.LeaseChanged(ctx, "acquired")
-	i.ReaderReset(ctx, "gap")
 	stop, err := i.Observe(func() telemetry.Snapshot {
 		return telemetry.Snapshot{
 			Partitions: []telemetry.PartitionState{{Partition: 3, Lag: 5, Position: 100}},
-			Accounts:   []telemetry.AccountState{{Account: "acme", Platform: "meta", Breaker: "open", OldestHandle: time.Minute}},
+			Accounts:   []telemetry.AccountState{{Account: "acme", Platform: "meta", OldestHandle: time.Minute}},
 			Quotas:     []telemetry.QuotaState{{Scope: "meta/catalog/1/batch", UsedPercent: 40, Remaining: -1}},
 			OpenGroups: 2, WaitingItems: 3, WaitingBytes: 4,
 		}
@@ -111,9 +109,9 @@ func TestEveryMeasurementReachesPrometheus(t *testing.T) {
 		"courier_batch_items_bucket", "courier_batch_size_bytes_bucket", "courier_batch_mutations_total",
 		`courier_posts_total`, "courier_post_duration_seconds_count", "courier_polls_total", "courier_poll_duration_seconds_count",
 		"courier_batch_duration_seconds_count", "courier_outcomes_total", "courier_mutation_latency_seconds_sum", "courier_retries_total",
-		"courier_dead_letters_total", "courier_lease_changes_total", "courier_reader_resets_total",
+		"courier_dead_letters_total", "courier_lease_changes_total", "courier_partition_reader_restarts",
 		"courier_partition_lag", "courier_partition_position", "courier_leases_held", "courier_groups_open", "courier_items_waiting",
-		"courier_waiting_size_bytes", "courier_account_paused", "courier_account_breaker", "courier_account_batches_in_flight",
+		"courier_waiting_size_bytes", "courier_account_paused", "courier_quota_breaker", "courier_account_batches_in_flight",
 		"courier_account_waiting", "courier_account_batches_ambiguous", "courier_account_oldest_handle_seconds",
 		"courier_account_oldest_waiting_seconds", "courier_quota_used_percent", "courier_quota_blocked_seconds", "go_goroutine",
 	} {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -63,6 +64,9 @@ func newAccount(a config.Account, client *http.Client) (*delivery.Account, error
 	construct, ok := platforms[a.Platform]
 	if !ok {
 		return nil, fmt.Errorf("there is no platform %q", a.Platform)
+	}
+	if a.AccessToken.IsZero() {
+		return nil, errors.New("access_token is required: access tokens are not made from client_id and refresh_token yet")
 	}
 	settings := platform.Settings{
 		Name:        a.Name,

@@ -26,6 +26,9 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 				logger.Warn("NATS is disconnected, trying again", slog.Any("error", err)) //nolint:sloglint // the callback has no context
 			}
 		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			logger.Debug("NATS reported an error", slog.Any("error", err)) //nolint:sloglint // the callback has no context
+		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			logger.Info("NATS is connected again") //nolint:sloglint // the callback has no context
 		}),

@@ -9,6 +9,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
@@ -20,12 +21,13 @@ type observer struct {
 
 	mu         sync.Mutex
 	partitions map[int]partitionGauges
-	paused     map[string]string // account: why
+	scopes     *delivery.Scopes // nil until the worker has them
 }
 
 type partitionGauges struct {
 	delivery.Gauges
 	pending uint64
+	reader  *queue.Reader
 }
 
 var _ delivery.Observer = (*observer)(nil)
@@ -33,7 +35,7 @@ var _ delivery.Observer = (*observer)(nil)
 func newObserver(ctx context.Context, c *config.Config, instruments *telemetry.Instruments) *observer {
 	return &observer{
 		ctx: ctx, config: c, instruments: instruments,
-		partitions: map[int]partitionGauges{}, paused: map[string]string{},
+		partitions: map[int]partitionGauges{},
 	}
 }
 
@@ -80,10 +82,10 @@ func (o *observer) Polled(lane catalog.Lane, result string, took time.Duration) 
 }
 
 // Concluded measures the end of a batch.
-func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, latencies []time.Duration) {
+func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, took time.Duration, latencies []time.Duration) {
 	where := o.where(lane)
 	o.instruments.Ended(o.ctx, where, telemetry.Finished{
-		Succeeded: outcomes["succeeded"], Failed: outcomes["failed"], Unconfirmed: outcomes["unconfirmed"],
+		Took: took, Succeeded: outcomes["succeeded"], Failed: outcomes["failed"], Unconfirmed: outcomes["unconfirmed"],
 		Returned: outcomes["split"] + outcomes["parted"] + outcomes["retryable"], Latencies: latencies,
 	})
 	for _, reason := range []string{"split", "parted", "retryable", "halved"} {
@@ -100,10 +102,8 @@ func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, latenci
 }
 
 // Committed measures a fenced transaction.
-func (o *observer) Committed(_ int, took time.Duration, err error) {
-	if err == nil {
-		o.instruments.Recorded(o.ctx, 0, took)
-	}
+func (o *observer) Committed(_, recorded int, took time.Duration) {
+	o.instruments.Recorded(o.ctx, recorded, took)
 }
 
 // Gauges keeps an engine's state for the next collection.
@@ -115,19 +115,32 @@ func (o *observer) Gauges(partition int, g delivery.Gauges) {
 	o.partitions[partition] = gauges
 }
 
-// Paused keeps which accounts are paused.
-func (o *observer) Paused(account, reason string, paused bool) {
+// Paused is shown by the gauges.
+func (o *observer) Paused(string, string, bool) {}
+
+// reading shows the partition's reader from now on.
+func (o *observer) reading(partition int, reader *queue.Reader) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if paused {
-		o.paused[account] = reason
-	} else {
-		delete(o.paused, account)
-	}
+	gauges := o.partitions[partition]
+	gauges.reader = reader
+	o.partitions[partition] = gauges
+}
+
+// acquired, released and lost count the leases.
+func (o *observer) acquired() { o.instruments.LeaseChanged(o.ctx, "acquired") }
+func (o *observer) lost()     { o.instruments.LeaseChanged(o.ctx, "lost") }
+
+// watch shows the scopes from now on.
+func (o *observer) watch(scopes *delivery.Scopes) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.scopes = scopes
 }
 
 // released forgets a partition that is no longer owned.
 func (o *observer) released(partition int) {
+	o.instruments.LeaseChanged(o.ctx, "released")
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.partitions, partition)
@@ -139,14 +152,29 @@ func (o *observer) snapshot() telemetry.Snapshot {
 	defer o.mu.Unlock()
 	var s telemetry.Snapshot
 	for partition, g := range o.partitions {
-		s.Partitions = append(s.Partitions, telemetry.PartitionState{Partition: partition, Lag: g.pending})
+		state := telemetry.PartitionState{Partition: partition, Lag: g.pending, Position: g.Position}
+		if g.reader != nil {
+			state.Restarts = g.reader.Restarts()
+		}
+		s.Partitions = append(s.Partitions, state)
 		s.OpenGroups += g.Groups
 		s.WaitingItems += g.Waiting
 		s.WaitingBytes += int64(g.WaitingSize)
+		for _, account := range g.Accounts {
+			s.Accounts = append(s.Accounts, telemetry.AccountState{
+				Account: account.Account, Platform: account.Platform, Paused: account.Paused,
+				InFlight: account.OpenBatches, Waiting: account.Waiting, Ambiguous: account.Ambiguous,
+				OldestHandle: account.OldestHandle, OldestWaiting: account.OldestWaiting,
+			})
+		}
 	}
-	for account := range o.paused {
-		s.Accounts = append(s.Accounts, telemetry.AccountState{
-			Account: account, Platform: string(o.config.Accounts[account].Platform), Paused: true,
+	if o.scopes == nil {
+		return s
+	}
+	for _, scope := range o.scopes.Gauges() {
+		s.Quotas = append(s.Quotas, telemetry.QuotaState{
+			Scope: scope.Scope, UsedPercent: scope.UsedPercent, Remaining: scope.Remaining, Blocked: scope.Blocked,
+			Breaker: scope.Breaker.String(), InUse: scope.InUse, Concurrency: scope.Limit,
 		})
 	}
 	return s

@@ -22,11 +22,13 @@ func (w *worker) work(ctx context.Context, holding *persistence.Holding) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := w.log.With(slog.Int("partition", holding.Lease.Partition))
+	w.observer.acquired()
 	watched := make(chan struct{})
 	go func() { // ends when work returns: ctx is cancelled then, and work waits for it
 		defer close(watched)
 		select {
 		case <-holding.Lost():
+			w.observer.lost()
 			cancel()
 		case <-ctx.Done():
 		}
@@ -99,6 +101,7 @@ func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) err
 		return err
 	}
 	defer reader.Close()
+	w.observer.reading(holding.Lease.Partition, reader)
 	transport := delivery.GuardedTransport(func() time.Time {
 		if !holding.MayWrite() {
 			return time.Time{}

@@ -106,6 +106,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	w.scopes = delivery.NewScopes(w.store, w.log)
+	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
 	w.leases = persistence.NewLeases(w.pool, persistence.LeasesConfig{
 		Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
@@ -119,14 +120,16 @@ func (w *worker) run(ctx context.Context, name string) error {
 	leasesEnded := make(chan error, 1)
 	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
 
-	if w.health != nil {
-		w.health.Started()
-	}
+	beat := w.startHealth(ctx)
 	w.log.InfoContext(ctx, "worker started", slog.String("name", name),
 		slog.Int("partitions", w.config.NATS.Partitions), slog.Int("accounts", len(w.config.Accounts)))
 	stopping := ctx.Done()
+	alive := time.NewTicker(heartbeatLimit / 10)
+	defer alive.Stop()
 	for {
 		select {
+		case <-alive.C:
+			beat()
 		case holding := <-w.leases.Acquired():
 			partitions.Go(func() { w.work(base, holding) })
 		case <-stopping:
@@ -142,6 +145,35 @@ func (w *worker) run(ctx context.Context, name string) error {
 			return err
 		}
 	}
+}
+
+// heartbeatLimit is how long the worker's main loop may be silent before the
+// process counts as hung.
+const heartbeatLimit = time.Minute
+
+// startHealth says that the start is over, and what readiness looks at from now
+// on: NATS and Postgres. It returns the heartbeat of liveness.
+func (w *worker) startHealth(ctx context.Context) (beat func()) {
+	if w.health == nil {
+		return func() {}
+	}
+	w.health.AddCheck("database", func(ctx context.Context) error {
+		if err := w.pool.Ping(ctx); err != nil {
+			w.log.DebugContext(ctx, "readiness: the database does not answer", slog.Any("error", err))
+			return errors.New("does not answer")
+		}
+		return nil
+	})
+	w.health.AddCheck("stream", func(ctx context.Context) error {
+		if _, err := w.stream.Info(ctx); err != nil {
+			w.log.DebugContext(ctx, "readiness: the stream does not answer", slog.Any("error", err))
+			return errors.New("does not answer")
+		}
+		return nil
+	})
+	w.health.Started()
+	w.log.DebugContext(ctx, "probes answer from now on")
+	return w.health.AddHeartbeat("worker", heartbeatLimit)
 }
 
 // waitFor repeats connect until it works, ctx ends, or it fails for good.

@@ -1,0 +1,105 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// Gauges is an engine's state at one moment.
+type Gauges struct {
+	Position    uint64 // stream sequence up to which all is recorded or about to be
+	Groups      int
+	Waiting     int // mutations in memory, waiting
+	WaitingSize int // their bytes
+	OpenBatches int
+	OpenSize    int // bytes of open batches
+	Spilled     int // lanes
+	Unrecorded  int // messages read and not yet recorded
+	Accounts    []AccountGauges
+}
+
+// AccountGauges is the state of one account.
+type AccountGauges struct {
+	Account       string
+	Platform      string
+	Paused        bool
+	OpenBatches   int
+	Ambiguous     int // batches held because a POST's end is not known
+	Waiting       int // mutations in memory
+	OldestHandle  time.Duration
+	OldestWaiting time.Duration
+}
+
+func (e *Engine) gauges(now time.Time) {
+	if now.Sub(e.lastGauge) < gaugeInterval {
+		return
+	}
+	e.lastGauge = now
+	stats := e.batcher.Stats()
+	g := Gauges{
+		Position: e.tracker.anchor.Position.Sequence,
+		Groups:   stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
+		OpenBatches: len(e.flights), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
+	}
+	accounts := make(map[string]*AccountGauges, len(e.account))
+	for name, state := range e.account {
+		accounts[name] = &AccountGauges{
+			Account: name, Platform: state.account.Platform, Paused: state.paused || state.state.ByHand, OpenBatches: state.open,
+		}
+	}
+	for _, f := range e.flights {
+		g.OpenSize += f.bytes
+		f.measure(accounts[f.batch.Lane.Account], now)
+	}
+	for _, lane := range e.batcher.LaneStats() {
+		account := accounts[lane.Lane.Account]
+		account.Waiting += lane.Waiting
+		if !lane.Oldest.IsZero() {
+			account.OldestWaiting = max(account.OldestWaiting, now.Sub(lane.Oldest))
+		}
+	}
+	for _, account := range accounts {
+		g.Accounts = append(g.Accounts, *account)
+	}
+	e.cfg.Observer.Gauges(e.cfg.Lease.Partition, g)
+}
+
+// measure adds the flight to its account's gauges.
+func (f *flight) measure(account *AccountGauges, now time.Time) {
+	if f.holdUntil.After(now) {
+		account.Ambiguous++
+	}
+	for _, h := range f.handles {
+		if !h.final {
+			account.OldestHandle = max(account.OldestHandle, now.Sub(h.since))
+		}
+	}
+}
+
+// ScopeGauges is what is known of a quota scope.
+type ScopeGauges struct {
+	Scope       string
+	UsedPercent float64 // -1 when not told
+	Remaining   int     // calls; -1 when not told
+	Blocked     time.Duration
+	Breaker     gobreaker.State
+	InUse       int     // calls under way
+	Limit       float64 // calls at a time, adapted
+}
+
+// Gauges shows the scopes at this moment.
+func (s *Scopes) Gauges() []ScopeGauges {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	gauges := make([]ScopeGauges, 0, len(s.scopes))
+	for name, scope := range s.scopes {
+		gauges = append(gauges, ScopeGauges{
+			Scope: name, UsedPercent: scope.quota.UsedPercent, Remaining: scope.quota.Remaining,
+			Blocked: max(scope.blockedUntil.Sub(now), 0), Breaker: scope.breaker.State(),
+			InUse: scope.inUse, Limit: scope.limit,
+		})
+	}
+	return gauges
+}
