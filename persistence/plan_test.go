@@ -44,9 +44,10 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	require.Zero(t, left)
 	for _, connection := range pool.AcquireAllIdle(t.Context()) {
 		planned := 0
-		require.NoError(t, connection.QueryRow(t.Context(),
-			"select coalesce(sum(generic_plans), 0) from pg_prepared_statements where cardinality(parameter_types) > 0").Scan(&planned))
-		require.Zero(t, planned, "statements planned for any number of rows")
+		err := connection.QueryRow(t.Context(),
+			"select coalesce(sum(generic_plans), 0) from pg_prepared_statements where cardinality(parameter_types) > 0").Scan(&planned)
 		connection.Release()
+		require.NoError(t, err)
+		require.Zero(t, planned, "statements planned for any number of rows")
 	}
 }
