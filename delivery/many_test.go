@@ -16,6 +16,9 @@ import (
 // TestManyAccounts: ten thousand accounts that have sent something cost little
 // while they are idle.
 func TestManyAccounts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	scenario(t, func(w *world) {
 		const accounts = 10_000
 		for i := range accounts {

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,16 +51,24 @@ var errLost = errors.New("the connection broke")
 
 // chaos decides what goes wrong.
 type chaos struct {
-	*rand.Rand
-	w     *world
-	life  *life
-	calm  bool // nothing goes wrong any more
-	retry map[catalog.ItemKey]int
+	mu     sync.Mutex
+	random *rand.Rand
+	w      *world
+	life   atomic.Pointer[life]
+	calm   atomic.Bool             // nothing goes wrong any more
+	retry  map[catalog.ItemKey]int // guarded by the platform's lock
+}
+
+// IntN is safe for all who take part.
+func (c *chaos) IntN(n int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.random.IntN(n)
 }
 
 func simulate(t *testing.T, seed uint64) {
 	t.Helper()
-	c := &chaos{Rand: rand.New(rand.NewPCG(seed, 7)), retry: map[catalog.ItemKey]int{}}
+	c := &chaos{random: rand.New(rand.NewPCG(seed, 7)), retry: map[catalog.ItemKey]int{}}
 	semantics := []catalog.Semantics{catalog.PinterestSemantics, catalog.MetaSemantics, catalog.NoMerging}[c.IntN(3)]
 	w := newWorld(t, semantics)
 	c.w = w
@@ -78,23 +88,24 @@ func simulate(t *testing.T, seed uint64) {
 		c.publish(20 + c.IntN(150))
 	}()
 	for range c.IntN(6) {
-		c.life = w.start()
+		l := w.start()
+		c.life.Store(l)
 		pass(time.Duration(c.IntN(40_000)) * time.Millisecond)
 		if c.IntN(4) == 0 {
-			close(c.life.drain)
-			err := c.life.wait()
+			close(l.drain)
+			err := l.wait()
 			require.True(t, err == nil || errors.Is(err, context.Canceled), "%v", err)
 		}
-		c.life.crash()
+		l.crash()
 		pass(time.Duration(c.IntN(3)) * time.Second)
 	}
 	<-publishing
-	c.calm = true
-	c.life = w.start()
+	c.calm.Store(true)
+	l := w.start()
 	w.finish(12 * time.Hour)
 	w.requireState()
 	c.requireRows()
-	c.life.stop()
+	l.stop()
 	require.Equal(t, uint64(len(w.expected)), w.store.Anchor(0).Position.Sequence, "the position follows")
 	require.Zero(t, w.store.WaitingRows())
 }
@@ -144,7 +155,7 @@ func (c *chaos) somewhere() func(*catalog.Mutation) {
 
 // store fails calls, loses answers and ends lives in the middle of them.
 func (c *chaos) store(_ context.Context, call memory.Call, stage memory.Stage) error {
-	if c.calm || call == memory.CallResume {
+	if c.calm.Load() || call == memory.CallResume {
 		return nil
 	}
 	switch c.IntN(60) {
@@ -152,7 +163,9 @@ func (c *chaos) store(_ context.Context, call memory.Call, stage memory.Stage) e
 		return errLost
 	case 3:
 		if call == memory.CallCommit || call == memory.CallAppendAttempts {
-			c.life.cancel()
+			if l := c.life.Load(); l != nil {
+				l.cancel()
+			}
 			if stage == memory.Before && c.IntN(2) == 0 {
 				return errLost
 			}
@@ -170,7 +183,7 @@ func (c *chaos) post(p *post) answer {
 		return answer{err: &platform.Error{Scope: platform.ScopeBatch, Message: "poison", Named: named}}
 	}
 	a.judge = c.judge
-	if c.calm {
+	if c.calm.Load() {
 		return a
 	}
 	switch c.IntN(24) {
@@ -228,7 +241,7 @@ func (c *chaos) poisoned(p *post) (named map[int]platform.Verdict, poisoned bool
 
 // judge refuses a record for now, not too often in a row.
 func (c *chaos) judge(_ int, r *catalog.Record) *platform.Verdict {
-	if !c.calm && c.IntN(15) == 0 && c.retry[r.Key] < 3 {
+	if !c.calm.Load() && c.IntN(15) == 0 && c.retry[r.Key] < 3 {
 		c.retry[r.Key]++
 		return &platform.Verdict{Outcome: platform.Retryable}
 	}
@@ -237,7 +250,7 @@ func (c *chaos) judge(_ int, r *catalog.Record) *platform.Verdict {
 }
 
 func (c *chaos) poll(*taken) *platform.Error {
-	if c.calm || c.IntN(6) > 0 {
+	if c.calm.Load() || c.IntN(6) > 0 {
 		return nil
 	}
 	return &platform.Error{Scope: platform.ScopePlatform, Message: "bad gateway"}

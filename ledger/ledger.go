@@ -158,7 +158,8 @@ const (
 	BatchAbandoned BatchState = "abandoned" // nothing was learnt of some records; they were sent again or given up
 )
 
-// BatchOutcome ends a batch. Records that are not listed succeeded.
+// BatchOutcome ends a batch. Records that are not listed succeeded, apart from
+// those whose mutations are in a new batch of the same transaction.
 type BatchOutcome struct {
 	BatchID    uuid.UUID
 	Lane       catalog.Lane
@@ -218,7 +219,10 @@ type OpenBatch struct {
 
 // Resumption is all a new owner needs before it reads the stream.
 type Resumption struct {
-	Anchor   Anchor // zero Position.Sequence: from the beginning
+	Anchor Anchor // zero Position.Sequence: from the beginning
+	// Commits counts the transactions committed for the partition, by all its
+	// owners. A higher count known elsewhere shows a database that lost its tail.
+	Commits  int64
 	Recorded []Range
 	Open     []OpenBatch
 	// WaitingLanes have waiting rows.
