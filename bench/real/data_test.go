@@ -36,7 +36,7 @@ func TestRealDataMakesValidMutations(t *testing.T) {
 	if _, err := os.Stat(folder); err != nil {
 		t.Skip("the data is not at ", folder)
 	}
-	streams, err := readStreams(folder)
+	streams, err := readStreams(folder, 0)
 	require.NoError(t, err)
 	operations := map[catalog.Operation]int{}
 	for _, s := range streams {

@@ -38,7 +38,7 @@ const (
 
 type options struct {
 	data    string
-	over    time.Duration // how long publishing takes
+	over    time.Duration // how long the flights take
 	window  time.Duration
 	meta    int // POSTs in a window for each of Meta's catalogs
 	retail  int // POSTs in a window for Pinterest
@@ -49,10 +49,10 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.data, "data", "../shared/data", "the folder with flights-openflights and retail-books-10k")
-	flag.DurationVar(&o.over, "over", 30*time.Second, "spread publishing over this time")
+	flag.DurationVar(&o.over, "over", 30*time.Second, "spread the changes of flights over this time; books come at once")
 	flag.DurationVar(&o.window, "window", 10*time.Second, "the window of the platforms' limits")
-	flag.IntVar(&o.meta, "meta-posts", 5, "POSTs that Meta takes in a window for one catalog")
-	flag.IntVar(&o.retail, "pinterest-posts", 4, "POSTs that Pinterest takes in a window")
+	flag.IntVar(&o.meta, "meta-posts", 4, "POSTs that Meta takes in a window for one catalog")
+	flag.IntVar(&o.retail, "pinterest-posts", 3, "POSTs that Pinterest takes in a window")
 	flag.Float64Var(&o.fill, "fill", 0.8, "the least mean fill of a batch, as a share of the cap")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "give up after this time")
 	flag.Parse()
@@ -68,7 +68,7 @@ func main() {
 func run(ctx context.Context, o options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	streams, err := readStreams(o.data)
+	streams, err := readStreams(o.data, o.over)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	began := time.Now()
-	if err := publish(ctx, service.Publisher(), streams, o.over); err != nil {
+	if err := publish(ctx, service.Publisher(), streams); err != nil {
 		return errors.Join(err, workers.stop())
 	}
 	fmt.Printf("%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
@@ -107,7 +107,7 @@ func platformOptions(o options, posts int) sandbox.Options {
 }
 
 // readStreams makes the three streams of the data.
-func readStreams(folder string) ([]*stream, error) {
+func readStreams(folder string, over time.Duration) ([]*stream, error) {
 	flights, err := flightMutations(filepath.Join(folder, "flights-openflights"))
 	if err != nil {
 		return nil, err
@@ -129,6 +129,7 @@ func readStreams(folder string) ([]*stream, error) {
 		}
 		streams = append(streams, s)
 	}
+	streams[0].spread = over
 	return streams, nil
 }
 
@@ -160,20 +161,13 @@ func awaitFinal(ctx context.Context, service *rig.Rig, mutations int, running wo
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
-		statuses, err := service.Statuses(ctx)
-		if err != nil {
+		final, err := allFinal(ctx, service, mutations)
+		if err != nil || final {
 			return err
-		}
-		rows, open := 0, statuses["waiting"]+statuses["submitted"]
-		for _, n := range statuses {
-			rows += n
-		}
-		if rows >= mutations && open == 0 {
-			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %v of %d mutations: %w", rig.ErrNotFinal, statuses, mutations, ctx.Err())
+			return fmt.Errorf("%w: %w", rig.ErrNotFinal, ctx.Err())
 		case <-running[0].Ended():
 			return rig.ErrWorkerEnded
 		case <-running[1].Ended():
@@ -181,4 +175,23 @@ func awaitFinal(ctx context.Context, service *rig.Rig, mutations int, running wo
 		case <-ticker.C:
 		}
 	}
+}
+
+// allFinal counts statuses only once nothing is open, as counting reads all rows.
+func allFinal(ctx context.Context, service *rig.Rig, mutations int) (bool, error) {
+	var open bool
+	err := service.Database.QueryRow(ctx, `SELECT EXISTS (SELECT FROM courier.batch WHERE finished_at IS NULL)
+		OR EXISTS (SELECT FROM courier.waiting)`).Scan(&open)
+	if err != nil || open {
+		return false, err
+	}
+	statuses, err := service.Statuses(ctx)
+	if err != nil {
+		return false, err
+	}
+	rows := 0
+	for _, n := range statuses {
+		rows += n
+	}
+	return rows >= mutations && statuses["waiting"]+statuses["submitted"] == 0, nil
 }

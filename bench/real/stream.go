@@ -16,6 +16,7 @@ type stream struct {
 	lane         catalog.Lane
 	publications []queue.Publication
 	mutations    []*catalog.Mutation // the same, as a worker reads them
+	spread       time.Duration       // publishing takes at least this long
 }
 
 func newStream(mutations []queue.Mutation) (*stream, error) {
@@ -48,12 +49,12 @@ func count(streams []*stream) int {
 	return total
 }
 
-// publish publishes the streams side by side, each spread evenly over the time.
-func publish(ctx context.Context, publisher *queue.Publisher, streams []*stream, over time.Duration) error {
+// publish publishes the streams side by side.
+func publish(ctx context.Context, publisher *queue.Publisher, streams []*stream) error {
 	var running sync.WaitGroup
 	errs := make([]error, len(streams))
 	for i, s := range streams {
-		running.Go(func() { errs[i] = s.publish(ctx, publisher, over) })
+		running.Go(func() { errs[i] = s.publish(ctx, publisher) })
 	}
 	running.Wait()
 	return errors.Join(errs...)
@@ -64,8 +65,8 @@ const pieces = 100
 
 var errNotStored = errors.New("a message was not stored")
 
-func (s *stream) publish(ctx context.Context, publisher *queue.Publisher, over time.Duration) error {
-	ticker := time.NewTicker(max(over/pieces, time.Millisecond))
+func (s *stream) publish(ctx context.Context, publisher *queue.Publisher) error {
+	ticker := time.NewTicker(max(s.spread/pieces, time.Millisecond))
 	defer ticker.Stop()
 	for piece := range pieces {
 		from, to := piece*len(s.publications)/pieces, (piece+1)*len(s.publications)/pieces
