@@ -38,6 +38,13 @@ type Config struct {
 	// UnknownAccountGrace is how long mutations of unknown accounts and catalogs
 	// wait before they are invalid: workers may be between two configurations.
 	UnknownAccountGrace time.Duration
+	// LostTail says that the database lost its last commits, so that batches may be
+	// under way that nobody knows of: nothing is sent until Policy.Settle has passed.
+	LostTail bool
+	// Mirror, when not nil, notes outside the database how many transactions the
+	// partition has committed, before anything of the last one is sent. A failure is
+	// logged and no more: it only matters when the database fails too.
+	Mirror func(ctx context.Context, commits int64) error
 	// DrainTimeout bounds how long Run goes on after drain for POSTs under way.
 	DrainTimeout time.Duration
 }
@@ -64,6 +71,9 @@ type Engine struct {
 
 	next      *job
 	recording bool
+	commits   int64     // of the partition; the recorder's own
+	mirrorAt  time.Time // when to try the mirror again after a failure; the recorder's own
+	began     time.Time
 
 	events   chan func()
 	wake     chan struct{}
@@ -105,6 +115,8 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		wake:     make(chan struct{}, 1),
 		arrivals: make(chan admission, 2),
 		resolved: map[catalog.Lane]laneInfo{},
+		commits:  resumption.Commits,
+		began:    time.Now(),
 	}
 	e.resume(resumption)
 	return e

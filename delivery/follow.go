@@ -155,7 +155,7 @@ func (e *Engine) missed(f *flight, h *handle, now time.Time) {
 		return
 	}
 	h.final, h.message = true, "the platform does not know its own handle any more"
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(f)))
+	f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
 	e.log.WarnContext(e.callsCtx, "the platform does not know a handle it gave; the batch's items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.String("handle", h.name))
 }

@@ -139,7 +139,10 @@ func (e *Engine) senderOf(info laneInfo) *sender {
 		e.account[info.account.Name] = state
 		e.lastLook = time.Time{} // read its saved state before the first call
 	}
-	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state}
+	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state, again: e.quietUntil(&info.account.Policy)}
+	if !s.again.IsZero() {
+		e.resting[s] = struct{}{}
+	}
 	e.senders[key] = s
 	return s
 }

@@ -111,6 +111,10 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			e.report(ctx, func() { e.fail(err) })
 			return
 		}
+		e.commits++
+		if len(j.tx.Batches)+len(j.tx.Intents) > 0 {
+			e.mirror(ctx)
+		}
 	}
 	for _, state := range j.accounts {
 		err := e.persistently(ctx, "save account state", func(ctx context.Context) error {
@@ -195,6 +199,22 @@ func freshRows(tx *ledger.Transaction) (fresh int) {
 		count(tx.Overtaken[i].Mutation)
 	}
 	return fresh
+}
+
+// mirrorPause is how long the mirror is left alone after it failed, so that a
+// broker that is away does not slow every transaction down.
+const mirrorPause = 5 * time.Second
+
+// mirror notes the commits outside the database before what they record is sent.
+func (e *Engine) mirror(ctx context.Context) {
+	if e.cfg.Mirror == nil || time.Now().Before(e.mirrorAt) {
+		return
+	}
+	if err := e.cfg.Mirror(ctx, e.commits); err != nil {
+		e.mirrorAt = time.Now().Add(mirrorPause)
+		e.log.WarnContext(ctx, "the number of commits could not be mirrored: a database that loses its tail now would not be noticed",
+			slog.Any("error", err))
+	}
 }
 
 // storeTimeout bounds one call to the store.

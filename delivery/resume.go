@@ -47,7 +47,17 @@ func (e *Engine) resumeBatch(open *ledger.OpenBatch, now time.Time) {
 	e.batcher.Hold(f.batch.Records)
 	e.open(context.Background(), f)
 	e.resumeAttempts(f, open.Attempts, now)
+	f.sendAt = later(f.sendAt, e.quietUntil(l.policy()))
 	e.schedule(f, now)
+}
+
+// quietUntil is when the first POST may be made: after a database lost its tail,
+// only when what was sent and forgotten can no longer be applied.
+func (e *Engine) quietUntil(policy *Policy) time.Time {
+	if !e.cfg.LostTail {
+		return time.Time{}
+	}
+	return e.began.Add(e.settle(policy))
 }
 
 // rebuild merges the constituents of each record again.
@@ -72,7 +82,7 @@ func (e *Engine) rebuild(f *flight) {
 }
 
 func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.Time) {
-	ambiguous := func(at time.Time) { f.holdUntil = later(f.holdUntil, at.Add(e.settle(f))) }
+	ambiguous := func(at time.Time) { f.holdUntil = later(f.holdUntil, at.Add(e.settle(f.lane.policy()))) }
 	f.phase, f.attempt = phaseReady, 1
 	resend := true // the last POST was not taken as far as is known
 	for _, a := range attempts {

@@ -296,7 +296,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
 	f.phase = phaseReady
 	if perr.Ambiguous {
-		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f)))
+		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
 	}
 	switch perr.Scope {
 	case platform.ScopeBatch, platform.ScopeItem:
@@ -315,8 +315,8 @@ func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
 }
 
 // settle is how long an ambiguous copy of a batch may still be applied.
-func (e *Engine) settle(f *flight) time.Duration {
-	if fixed := f.lane.policy().Settle; fixed > 0 {
+func (e *Engine) settle(policy *Policy) time.Duration {
+	if fixed := policy.Settle; fixed > 0 {
 		return fixed
 	}
 	return min(max(3*e.slowest, 2*time.Minute), 30*time.Minute)

@@ -42,7 +42,10 @@ CREATE TABLE courier.lease (
     sequence         bigint  NOT NULL DEFAULT 0,
     -- Nanoseconds since 1970: timestamptz would round the stream's timestamp.
     message_ns       bigint  NOT NULL DEFAULT 0,
-    message_id       text    NOT NULL DEFAULT ''
+    message_id       text    NOT NULL DEFAULT '',
+    -- How many transactions were committed for the partition, by all its owners. A
+    -- mirror of it outside the database shows a database that lost its tail.
+    commits          bigint  NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- What is recorded above the position: one row per transaction, deleted when the

@@ -67,10 +67,10 @@ BEGIN
     END IF;
     IF (to_generation, to_sequence) > (held.generation, held.sequence) THEN
         UPDATE courier.lease SET last_transaction = this, generation = to_generation, sequence = to_sequence,
-            message_ns = to_message_ns, message_id = to_message_id
+            message_ns = to_message_ns, message_id = to_message_id, commits = commits + 1
         WHERE partition = of_partition;
     ELSE
-        UPDATE courier.lease SET last_transaction = this WHERE partition = of_partition;
+        UPDATE courier.lease SET last_transaction = this, commits = commits + 1 WHERE partition = of_partition;
     END IF;
 END
 $$;

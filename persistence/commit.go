@@ -127,6 +127,12 @@ func (s *Store) lookUp(ctx context.Context, c *chain, lease ledger.Lease, id uui
 	case row.Token == nil || *row.Token != lease.Token:
 		return false, fmt.Errorf("partition %d: %w", lease.Partition, ledger.ErrLeaseLost)
 	}
+	if c.last != uuid.Nil && *row.LastTransaction != c.last {
+		// Neither this transaction nor the one before it: the database was put back
+		// to an older copy under this owner. What it wrote since is gone, so it must
+		// not write on top.
+		return false, fmt.Errorf("partition %d: the database lost transaction %s: %w", lease.Partition, c.last, ledger.ErrLeaseLost)
+	}
 	c.last, c.doubt = *row.LastTransaction, false
 	return false, nil
 }

@@ -222,3 +222,25 @@ func TestRewind(t *testing.T) {
 	_, err = store.Rewind(t.Context(), stale, at, nil)
 	require.ErrorIs(t, err, ledger.ErrLeaseLost)
 }
+
+// A database that is put back to an older copy under a living owner is noticed:
+// the owner must not write on top of what is gone.
+func TestDatabasePutBackUnderTheOwner(t *testing.T) {
+	t.Parallel()
+	_, pool := newDatabase(t)
+	store := newStore(t, pool)
+	lease := acquire(t, pool, 0)
+	first := recording(lease, manyRecords(1, 3))
+	require.NoError(t, store.Commit(t.Context(), lease, first))
+	resumption, err := store.Resume(t.Context(), lease)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, resumption.Commits)
+	require.NoError(t, store.Commit(t.Context(), lease, recording(lease, manyRecords(4, 3))))
+
+	_, err = pool.Exec(t.Context(), "update courier.lease set last_transaction = $1, commits = 1 where partition = 0", first.ID)
+	require.NoError(t, err)
+	tx := recording(lease, manyRecords(7, 3))
+	require.Error(t, store.Commit(t.Context(), lease, tx))
+	require.ErrorIs(t, store.Commit(t.Context(), lease, tx), ledger.ErrLeaseLost)
+	require.Equal(t, 6, countRows(t, pool, "mutation"))
+}

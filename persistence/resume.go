@@ -44,6 +44,7 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 	}
 	r := &ledger.Resumption{
 		Anchor:   anchor(row.Generation, row.Sequence, row.MessageNs, row.MessageID),
+		Commits:  row.Commits,
 		Accounts: make(map[string]ledger.AccountState),
 	}
 	ranges, err := q.RecordedRanges(ctx, query.RecordedRangesParams{Partition: partition, Generation: row.Generation})

@@ -109,6 +109,10 @@ func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) err
 		return holding.Deadline()
 	})
 	defer transport.CloseIdleConnections()
+	lostTail, err := w.lostTail(ctx, holding.Lease.Partition, resumption)
+	if err != nil {
+		return err
+	}
 	accounts := &accounts{
 		config: w.config, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
@@ -118,8 +122,28 @@ func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) err
 		RecordWithin:        w.config.Worker.RecordWithin,
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
 		DrainTimeout:        w.config.Worker.DrainTimeout,
+		LostTail:            lostTail,
+		Mirror: func(ctx context.Context, commits int64) error {
+			return w.mirror.Put(ctx, holding.Lease.Partition, commits)
+		},
 	}, resumption)
 	return engine.Run(ctx, holding.HandOver())
+}
+
+// lostTail compares the partition's commits with their mirror beside the stream:
+// fewer in the database mean that it was put back, or failed over without its last
+// commits.
+func (w *worker) lostTail(ctx context.Context, partition int, r *ledger.Resumption) (bool, error) {
+	mirrored, err := w.mirror.Get(ctx, partition)
+	if err != nil {
+		return false, err
+	}
+	if mirrored <= r.Commits {
+		return false, nil
+	}
+	w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
+		slog.Int("partition", partition), slog.Int64("commits", r.Commits), slog.Int64("mirrored", mirrored))
+	return true, nil
 }
 
 // open reads what the last owner recorded and opens the stream behind it. A

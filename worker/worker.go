@@ -42,6 +42,7 @@ type worker struct {
 	tracer   trace.Tracer
 	observer *observer
 	stream   *queue.Stream
+	mirror   *queue.Mirror
 	pool     *pgxpool.Pool
 	store    *persistence.Store
 	leases   *persistence.Leases
@@ -243,8 +244,11 @@ func (w *worker) openStream(ctx context.Context, options Options) (closeStream f
 		if err != nil {
 			return err
 		}
-		w.stream, err = queue.Ensure(ctx, js, StreamConfig(options.Config.NATS))
-		return permanentIf(err, queue.ErrStreamMismatch)
+		if w.stream, err = queue.Ensure(ctx, js, StreamConfig(options.Config.NATS)); err != nil {
+			return permanentIf(err, queue.ErrStreamMismatch)
+		}
+		w.mirror, err = queue.OpenMirror(ctx, js, StreamConfig(options.Config.NATS))
+		return err
 	})
 	if err != nil {
 		if conn != nil {

@@ -23,6 +23,7 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		}
 		p.last = tx.ID
 		s.commits++
+		p.commits++
 		s.apply(p, tx)
 		s.settle(tx)
 		return nil

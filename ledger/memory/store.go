@@ -41,6 +41,7 @@ type partition struct {
 	last     uuid.UUID // transaction committed last under the token
 	anchor   ledger.Anchor
 	recorded []ledger.Range
+	commits  int64
 }
 
 // batch is a batch with all that was written about it. Its records keep only
@@ -93,7 +94,7 @@ func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumpt
 			return ledger.ErrLeaseLost
 		}
 		r = &ledger.Resumption{
-			Anchor: p.anchor, Recorded: slices.Clone(p.recorded), Open: s.openBatches(lease.Partition),
+			Anchor: p.anchor, Commits: p.commits, Recorded: slices.Clone(p.recorded), Open: s.openBatches(lease.Partition),
 			Accounts: maps.Clone(s.accounts),
 		}
 		for lane, rows := range s.waiting {

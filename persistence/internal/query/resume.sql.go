@@ -99,7 +99,7 @@ func (q *Queries) AttemptsOf(ctx context.Context, batches []uuid.UUID) ([]Attemp
 }
 
 const leaseRow = `-- name: LeaseRow :one
-SELECT token, last_transaction, generation, sequence, message_ns, message_id FROM courier.lease WHERE partition = $1
+SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits FROM courier.lease WHERE partition = $1
 `
 
 type LeaseRowRow struct {
@@ -109,6 +109,7 @@ type LeaseRowRow struct {
 	Sequence        int64
 	MessageNs       int64
 	MessageID       string
+	Commits         int64
 }
 
 func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, error) {
@@ -121,6 +122,7 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 		&i.Sequence,
 		&i.MessageNs,
 		&i.MessageID,
+		&i.Commits,
 	)
 	return i, err
 }
