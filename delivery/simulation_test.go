@@ -29,7 +29,7 @@ var (
 // TestSimulation lets several engines in a row work one partition while
 // everything around them goes wrong, and compares the end with what the mutations
 // mean one at a time. A failing seed is in the test's name: run it again with
-// -seed.
+// -args -seed N, several times (-count): the order of goroutines is not in the seed.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	first, last := uint64(1), uint64(*seeds)

@@ -1,0 +1,65 @@
+package memory_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+)
+
+func waiting(sequence uint64) *ledger.Transaction {
+	m := &catalog.Mutation{ID: "m", ItemID: "x", Position: catalog.Position{Sequence: sequence}, ReceivedAt: time.Unix(1, 0), Stored: true}
+	return &ledger.Transaction{
+		ID: uuid.New(), Waiting: []*catalog.Mutation{m},
+		Anchor: &ledger.Anchor{Position: m.Position},
+	}
+}
+
+// TestLostAnswer: repeating a transaction that was committed does nothing.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	lease := store.Acquire(0)
+	lost := errors.New("lost")
+	store.SetHook(func(_ context.Context, _ memory.Call, stage memory.Stage) error {
+		if stage == memory.After {
+			return lost
+		}
+		return nil
+	})
+	tx := waiting(1)
+	require.ErrorIs(t, store.Commit(t.Context(), lease, tx), lost)
+	store.SetHook(nil)
+	require.NoError(t, store.Commit(t.Context(), lease, tx))
+	require.Equal(t, 1, store.WaitingRows())
+	require.NoError(t, store.Check())
+}
+
+func TestFence(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	old := store.Acquire(0)
+	store.Acquire(0)
+	require.ErrorIs(t, store.Commit(t.Context(), old, waiting(1)), ledger.ErrLeaseLost)
+	require.Zero(t, store.WaitingRows())
+	_, err := store.Resume(t.Context(), old)
+	require.ErrorIs(t, err, ledger.ErrLeaseLost)
+}
+
+// TestFaults: a second row for one mutation does not go unnoticed.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	lease := store.Acquire(0)
+	require.NoError(t, store.Commit(t.Context(), lease, waiting(1)))
+	require.NoError(t, store.Check())
+	require.NoError(t, store.Commit(t.Context(), lease, waiting(1)))
+	require.ErrorContains(t, store.Check(), "recorded twice")
+}
