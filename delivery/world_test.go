@@ -174,7 +174,7 @@ type life struct {
 // start takes the partition over and runs an engine.
 func (w *world) start() *life { return w.startWith(delivery.NewScopes(w.store, w.logger)) }
 
-func (w *world) startWith(scopes *delivery.Scopes) *life {
+func (w *world) startWith(scopes *delivery.Scopes, options ...func(*delivery.Config)) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{w: w, cancel: cancel, drain: make(chan struct{}), done: make(chan error, 1), scopes: scopes}
 	w.t.Cleanup(cancel)
@@ -186,7 +186,7 @@ func (w *world) startWith(scopes *delivery.Scopes) *life {
 	if r.Anchor.Position.Generation == 0 {
 		r.Anchor.Position.Generation = 1
 	}
-	engine := delivery.New(delivery.Config{
+	config := delivery.Config{
 		Lease: lease, Store: w.store, Source: w.stream.read(r),
 		Accounts: func(name string) (*delivery.Account, bool) {
 			a, ok := w.accounts[name]
@@ -194,7 +194,11 @@ func (w *world) startWith(scopes *delivery.Scopes) *life {
 		},
 		Scopes: scopes, Budget: w.budget, Observer: w.alerts, Tracer: noop.NewTracerProvider().Tracer(""),
 		Logger: w.logger, RecordWithin: 5 * time.Second, UnknownAccountGrace: w.grace, DrainTimeout: time.Minute,
-	}, r)
+	}
+	for _, option := range options {
+		option(&config)
+	}
+	engine := delivery.New(config, r)
 	go func() {
 		var running sync.WaitGroup
 		running.Go(func() { scopes.Run(ctx) })
