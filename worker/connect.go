@@ -23,14 +23,14 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		nats.Timeout(5 * time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				logger.Warn("NATS is disconnected, trying again", slog.Any("error", err)) //nolint:sloglint // the callback has no context
+				logger.Warn("NATS is disconnected, trying again", slog.Any("error", err))
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			logger.Debug("NATS reported an error", slog.Any("error", err)) //nolint:sloglint // the callback has no context
+			logger.Debug("NATS reported an error", slog.Any("error", err))
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
-			logger.Info("NATS is connected again") //nolint:sloglint // the callback has no context
+			logger.Info("NATS is connected again")
 		}),
 	}
 	if settings.CredsFile != "" {
