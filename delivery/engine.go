@@ -69,6 +69,7 @@ type Engine struct {
 	timed   flightHeap
 	starved map[string][]*flight // wait for a slot, by scopes, first come first served
 
+	left      *ledger.Resumption // what the last owner left; nil once taken over
 	next      *job
 	recording bool
 	commits   int64     // of the partition; the recorder's own
@@ -116,9 +117,9 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		arrivals: make(chan admission, 2),
 		resolved: map[catalog.Lane]laneInfo{},
 		commits:  resumption.Commits,
+		left:     resumption,
 		began:    time.Now(),
 	}
-	e.resume(resumption)
 	return e
 }
 
@@ -138,6 +139,8 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 		e.calls.Wait()
 		e.releaseAll()
 	}()
+	e.resume(ctx, e.left)
+	e.left = nil
 	readCtx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	e.goDo(func(context.Context) { e.intake(readCtx) })

@@ -10,10 +10,10 @@ import (
 
 // resume takes over what the last owner left: open batches, spilled lanes and the
 // states of accounts.
-func (e *Engine) resume(r *ledger.Resumption) {
+func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	now := time.Now()
 	for i := range r.Open {
-		e.resumeBatch(&r.Open[i], now)
+		e.resumeBatch(ctx, &r.Open[i], now)
 	}
 	for _, key := range r.WaitingLanes {
 		if e.laneOf(key) == nil {
@@ -31,7 +31,7 @@ func (e *Engine) resume(r *ledger.Resumption) {
 
 // resumeBatch takes over an open batch: it follows every known handle, and treats
 // each POST without a known end as ambiguous from now on.
-func (e *Engine) resumeBatch(open *ledger.OpenBatch, now time.Time) {
+func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now time.Time) {
 	l := e.laneOf(open.Lane)
 	if l == nil {
 		// Its account was taken out of the configuration. The batch stays open until
@@ -45,7 +45,7 @@ func (e *Engine) resumeBatch(open *ledger.OpenBatch, now time.Time) {
 	e.rebuild(f)
 	e.split(f)
 	e.batcher.Hold(f.batch.Records)
-	e.open(context.Background(), f)
+	e.open(ctx, f)
 	e.resumeAttempts(f, open.Attempts, now)
 	f.sendAt = later(f.sendAt, e.quietUntil(l.policy()))
 	e.schedule(f, now)

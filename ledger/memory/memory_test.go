@@ -14,8 +14,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/ledger/memory"
 )
 
-func waiting(sequence uint64) *ledger.Transaction {
-	m := &catalog.Mutation{ID: "m", ItemID: "x", Position: catalog.Position{Sequence: sequence}, ReceivedAt: time.Unix(1, 0), Stored: true}
+func waiting() *ledger.Transaction {
+	m := &catalog.Mutation{ID: "m", ItemID: "x", Position: catalog.Position{Sequence: 1}, ReceivedAt: time.Unix(1, 0), Stored: true}
 	return &ledger.Transaction{
 		ID: uuid.New(), Waiting: []*catalog.Mutation{m},
 		Anchor: &ledger.Anchor{Position: m.Position},
@@ -34,7 +34,7 @@ func TestLostAnswer(t *testing.T) {
 		}
 		return nil
 	})
-	tx := waiting(1)
+	tx := waiting()
 	require.ErrorIs(t, store.Commit(t.Context(), lease, tx), lost)
 	store.SetHook(nil)
 	require.NoError(t, store.Commit(t.Context(), lease, tx))
@@ -47,7 +47,7 @@ func TestFence(t *testing.T) {
 	store := memory.New()
 	old := store.Acquire(0)
 	store.Acquire(0)
-	require.ErrorIs(t, store.Commit(t.Context(), old, waiting(1)), ledger.ErrLeaseLost)
+	require.ErrorIs(t, store.Commit(t.Context(), old, waiting()), ledger.ErrLeaseLost)
 	require.Zero(t, store.WaitingRows())
 	_, err := store.Resume(t.Context(), old)
 	require.ErrorIs(t, err, ledger.ErrLeaseLost)
@@ -58,8 +58,8 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	store := memory.New()
 	lease := store.Acquire(0)
-	require.NoError(t, store.Commit(t.Context(), lease, waiting(1)))
+	require.NoError(t, store.Commit(t.Context(), lease, waiting()))
 	require.NoError(t, store.Check())
-	require.NoError(t, store.Commit(t.Context(), lease, waiting(1)))
+	require.NoError(t, store.Commit(t.Context(), lease, waiting()))
 	require.ErrorContains(t, store.Check(), "recorded twice")
 }
