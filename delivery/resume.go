@@ -36,7 +36,7 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 	if l == nil {
 		// Its account was taken out of the configuration. The batch stays open until
 		// a worker knows the account again.
-		e.log.Warn("an open batch belongs to an account or catalog that is not configured; it waits",
+		e.log.WarnContext(context.Background(), "an open batch belongs to an account or catalog that is not configured; it waits",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account))
 		return
 	}
