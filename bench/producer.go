@@ -7,6 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/catalog-courier/catalog-courier/bench/rig"
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -62,31 +67,42 @@ func lanes(o options) []catalog.Lane {
 
 var errNotStored = errors.New("a message was not stored")
 
+// share is the part of a run's mutations that goes to one lane.
+type share struct {
+	subject  string
+	from, to int
+	bytes    int
+}
+
 // publishAll publishes an equal share of the mutations to each account, side by side
-// and each in order, in atomic batches.
-func publishAll(ctx context.Context, o options, service *rig.Rig) error {
-	publisher := service.Publisher()
+// and each in order.
+func publishAll(ctx context.Context, o options, service *rig.Rig, publish publisher) error {
 	all := lanes(o)
 	errs := make([]error, len(all))
 	var running sync.WaitGroup
 	for i, lane := range all {
-		from, to := i*o.mutations/len(all), (i+1)*o.mutations/len(all)
-		running.Go(func() { errs[i] = publishLane(ctx, o, publisher, lane, from, to) })
+		subject, problem := queue.Subject(lane)
+		if problem != nil {
+			return problem
+		}
+		part := share{subject: subject, from: i * o.mutations / len(all), to: (i + 1) * o.mutations / len(all), bytes: o.bytes}
+		running.Go(func() { errs[i] = publish(ctx, service, part) })
 	}
 	running.Wait()
 	return errors.Join(errs...)
 }
 
-func publishLane(ctx context.Context, o options, publisher *queue.Publisher, lane catalog.Lane, from, to int) error {
-	subject, problem := queue.Subject(lane)
-	if problem != nil {
-		return problem
-	}
+// publisher is a way to publish.
+type publisher func(ctx context.Context, service *rig.Rig, part share) error
+
+// atomically publishes in batches of 1000 that are stored as a whole or not at all.
+func atomically(ctx context.Context, service *rig.Rig, part share) error {
+	publisher := service.Publisher()
 	batch := make([]queue.Publication, 0, queue.MaxBatch)
-	for from < to {
+	for from := part.from; from < part.to; from += len(batch) {
 		batch = batch[:0]
-		for number := from; number < min(from+queue.MaxBatch, to); number++ {
-			batch = append(batch, queue.Publication{Subject: subject, ID: mutationID(number), Data: message(number, o.bytes)})
+		for number := from; number < min(from+queue.MaxBatch, part.to); number++ {
+			batch = append(batch, queue.Publication{Subject: part.subject, ID: mutationID(number), Data: message(number, part.bytes)})
 		}
 		results, err := publisher.Publish(ctx, batch)
 		if err != nil {
@@ -95,7 +111,46 @@ func publishLane(ctx context.Context, o options, publisher *queue.Publisher, lan
 		if sum := queue.Summarize(results); sum.Stored != len(batch) {
 			return fmt.Errorf("%w: %+v", errNotStored, sum)
 		}
-		from += len(batch)
+	}
+	return nil
+}
+
+// allowFast lets the stream take fast batches too.
+func allowFast(ctx context.Context, service *rig.Rig) error {
+	stream, err := service.JetStream.Stream(ctx, service.Stream.Name())
+	if err != nil {
+		return err
+	}
+	config := stream.CachedInfo().Config
+	config.AllowBatchPublish = true
+	_, err = service.JetStream.UpdateStream(ctx, config)
+	return err
+}
+
+// fast publishes one long batch whose messages are stored as they come, the way of
+// servers that do not flush before each acknowledgement.
+func fast(ctx context.Context, service *rig.Rig, part share) error {
+	batch, err := jetstreamext.NewFastPublisher(service.JetStream, jetstreamext.FastPublishFlowControl{
+		Flow: 1000, MaxOutstandingAcks: 2, AckTimeout: 10 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	for number := part.from; number < part.to; number++ {
+		m := &nats.Msg{
+			Subject: part.subject, Data: message(number, part.bytes),
+			Header: nats.Header{jetstream.MsgIDHeader: []string{mutationID(number)}},
+		}
+		if _, err := batch.AddMsg(m); err != nil {
+			return err
+		}
+	}
+	stored, err := batch.Close(ctx)
+	if err != nil {
+		return err
+	}
+	if stored.BatchSize != uint64(part.to-part.from) { //nolint:gosec // not negative
+		return fmt.Errorf("%w: %d of %d", errNotStored, stored.BatchSize, part.to-part.from)
 	}
 	return nil
 }

@@ -23,13 +23,15 @@ type scenario struct {
 	// the worker works.
 	backlog bool
 	// synced flushes each publish to disk before it is acknowledged.
-	synced bool
+	synced  bool
+	publish publisher
 }
 
 var scenarios = []scenario{
-	{name: "backlog", what: "backlog drained", target: 60_000, backlog: true},
-	{name: "live", what: "publisher running too", target: 40_000},
-	{name: "synced", what: "the same, fsync on publish", target: 25_000, synced: true},
+	{name: "backlog", what: "backlog drained", target: 60_000, backlog: true, publish: atomically},
+	{name: "live", what: "publisher running, fast batches", target: 40_000, publish: fast},
+	{name: "atomic", what: "publisher running, atomic batches", publish: atomically},
+	{name: "synced", what: "publisher running, fsync, atomic", target: 25_000, synced: true, publish: atomically},
 }
 
 // measurement is one rate of one run.
@@ -77,7 +79,7 @@ func postgresSettings() map[string]string {
 }
 
 func measureBacklog(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
-	published, err := timed(ctx, o, service, "publish alone, atomic batches", func() error { return publishAll(ctx, o, service) })
+	published, err := timed(ctx, o, service, "publish alone, atomic batches", func() error { return publishAll(ctx, o, service, s.publish) })
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +109,9 @@ func measureBacklog(ctx context.Context, o options, s scenario, service *rig.Rig
 }
 
 func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+	if err := allowFast(ctx, service); err != nil {
+		return nil, err
+	}
 	worker, err := service.StartWorker(ctx, "bench")
 	if err != nil {
 		return nil, err
@@ -120,7 +125,7 @@ func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, r
 	}
 	defer end()
 	flowed, err := timed(ctx, o, service, s.what, func() error {
-		if err := publishAll(ctx, o, service); err != nil {
+		if err := publishAll(ctx, o, service, s.publish); err != nil {
 			return err
 		}
 		return service.AwaitBatches(ctx, o.mutations, worker.Ended())
