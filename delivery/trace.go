@@ -18,7 +18,6 @@ func (e *Engine) startSpan(ctx context.Context, f *flight) {
 	lane := f.batch.Lane
 	_, f.span = e.cfg.Tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch", //nolint:spancheck // close or releaseAll ends it
 		trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithLinks(e.links(f)...),
 		trace.WithAttributes(
 			attribute.String("courier.platform", f.lane.account.Platform),
 			attribute.String("courier.account", lane.Account),
@@ -27,26 +26,24 @@ func (e *Engine) startSpan(ctx context.Context, f *flight) {
 			attribute.String("courier.batch.id", f.batch.ID.String()),
 			attribute.Int("messaging.batch.message_count", len(f.batch.Records)),
 		))
+	if f.span.IsRecording() { // links cost time: none are collected for nobody
+		e.link(f)
+	}
 }
 
-// maxLinks is how many links a span keeps by the default of the specification
-// (OTEL_SPAN_LINK_COUNT_LIMIT).
-const maxLinks = 128
-
-// links are the producers' spans of the batch's mutations, where they sent one.
-func (e *Engine) links(f *flight) []trace.Link {
-	var links []trace.Link
+// link links the batch's span to the producers' spans of its mutations, where they
+// sent one. How many links a span keeps is the provider's limit.
+func (e *Engine) link(f *flight) {
 	e.forEachConstituent(f, func(m *catalog.Mutation) {
-		if m.TraceParent == "" || len(links) == maxLinks {
+		if m.TraceParent == "" {
 			return
 		}
 		carrier := propagation.MapCarrier{"traceparent": m.TraceParent, "tracestate": m.TraceState}
 		producer := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
 		if producer.IsValid() {
-			links = append(links, trace.Link{SpanContext: producer})
+			f.span.AddLink(trace.Link{SpanContext: producer})
 		}
 	})
-	return links
 }
 
 // startCall begins the span of one call to the platform, a child of the batch's.

@@ -262,6 +262,7 @@ type Store interface {
 	// Commit writes a transaction, fence last.
 	Commit(ctx context.Context, lease Lease, tx *Transaction) error
 	// Waiting reads up to limit waiting rows of a lane, oldest first, above after.
+	// A page may be shorter for its size; More tells whether there may be more.
 	Waiting(ctx context.Context, lane catalog.Lane, after catalog.Position, limit int) (Page, error)
 	// NewestVersions reads the known versions of the items; unknown ones are absent.
 	NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map[catalog.ItemKey]ItemVersion, error)

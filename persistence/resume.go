@@ -172,23 +172,31 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 		Generation: int32(after.Generation), //nolint:gosec // counts rewinds
 		Sequence:   int64(after.Sequence),   //nolint:gosec // a stream's sequence fits
 		Lim:        int32(limit) + 1,
+		MaxBytes:   maxPageBytes,
 	})
 	if err != nil {
 		return ledger.Page{}, fmt.Errorf("reading waiting rows: %w", err)
 	}
 	page := ledger.Page{More: len(payloads) > limit}
+	size := 0
 	for _, payload := range payloads[:min(limit, len(payloads))] {
+		size += len(payload)
 		m, err := s.codec.unpackMutation(payload)
 		if err != nil {
 			return ledger.Page{}, err
 		}
 		page.Mutations = append(page.Mutations, m)
 	}
+	page.More = page.More || size >= maxPageBytes
 	return page, nil
 }
 
-// maxPage bounds a page of rows.
-const maxPage = 100_000
+const (
+	// maxPage bounds a page of rows.
+	maxPage = 100_000
+	// maxPageBytes bounds a page, but for its last row, compressed as it is stored.
+	maxPageBytes = 8 << 20
+)
 
 // NewestVersions reads the known versions of items: see ledger.Store.
 func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map[catalog.ItemKey]ledger.ItemVersion, error) {

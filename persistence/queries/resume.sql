@@ -25,9 +25,18 @@ SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at FROM courier.account a
 WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1);
 
 -- name: WaitingPage :many
-SELECT payload FROM courier.waiting
-WHERE lane = $1 AND (generation, sequence) > (sqlc.arg(generation)::int, sqlc.arg(sequence)::bigint)
-ORDER BY generation, sequence LIMIT sqlc.arg(lim);
+-- A page is bounded by rows and by bytes: what comes after max_bytes is left out.
+SELECT b.payload FROM (
+    SELECT p.payload, p.generation, p.sequence,
+        sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
+    FROM (
+        SELECT w.payload, w.generation, w.sequence FROM courier.waiting w
+        WHERE w.lane = $1 AND (w.generation, w.sequence) > (sqlc.arg(generation)::int, sqlc.arg(sequence)::bigint)
+        ORDER BY w.generation, w.sequence LIMIT sqlc.arg(lim)
+    ) p
+) b
+WHERE b.before < sqlc.arg(max_bytes)::bigint
+ORDER BY b.generation, b.sequence;
 
 -- name: NewestVersions :many
 SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id

@@ -345,9 +345,17 @@ func (q *Queries) WaitingLanes(ctx context.Context, partition int32) ([]WaitingL
 }
 
 const waitingPage = `-- name: WaitingPage :many
-SELECT payload FROM courier.waiting
-WHERE lane = $1 AND (generation, sequence) > ($2::int, $3::bigint)
-ORDER BY generation, sequence LIMIT $4
+SELECT b.payload FROM (
+    SELECT p.payload, p.generation, p.sequence,
+        sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
+    FROM (
+        SELECT w.payload, w.generation, w.sequence FROM courier.waiting w
+        WHERE w.lane = $1 AND (w.generation, w.sequence) > ($2::int, $3::bigint)
+        ORDER BY w.generation, w.sequence LIMIT $4
+    ) p
+) b
+WHERE b.before < $5::bigint
+ORDER BY b.generation, b.sequence
 `
 
 type WaitingPageParams struct {
@@ -355,14 +363,17 @@ type WaitingPageParams struct {
 	Generation int32
 	Sequence   int64
 	Lim        int32
+	MaxBytes   int64
 }
 
+// A page is bounded by rows and by bytes: what comes after max_bytes is left out.
 func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([][]byte, error) {
 	rows, err := q.db.Query(ctx, waitingPage,
 		arg.Lane,
 		arg.Generation,
 		arg.Sequence,
 		arg.Lim,
+		arg.MaxBytes,
 	)
 	if err != nil {
 		return nil, err
