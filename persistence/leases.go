@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -206,31 +207,53 @@ func (l *Leases) expire() {
 
 // view is what a heartbeat read.
 type view struct {
-	leases  []query.LeasesRow
-	workers []query.WorkersRow
+	leases  []leaseRow
+	workers []workerRow
 }
+
+type leaseRow struct {
+	Partition int32
+	Owner     *uuid.UUID
+	Token     *uuid.UUID
+	WantedBy  *uuid.UUID
+}
+
+type workerRow struct {
+	ID       uuid.UUID
+	Counter  int64
+	Draining bool
+}
+
+// The statements of a heartbeat. They are written here because they go out
+// together, which generated queries cannot.
+const (
+	registerWorker = `INSERT INTO courier.worker (id, name) VALUES ($1, $2)
+		ON CONFLICT (id) DO UPDATE SET counter = courier.worker.counter + 1, seen_at = now()`
+	readLeases  = `SELECT partition, owner, token, wanted_by FROM courier.lease ORDER BY partition`
+	readWorkers = `SELECT id, counter, draining FROM courier.worker`
+)
 
 // heartbeat moves the counter and then reads, in one transaction: while its own
 // row is locked nobody takes a partition from it, so what it reads as its own is
-// its own until the commit, and for TTL from the start of the heartbeat.
+// its own until the commit, and for TTL from the start of the heartbeat. All of
+// it goes out in one flight, with nothing left for this side to send: a worker
+// frozen in the middle would sit on the lock that its successor needs.
 func (l *Leases) heartbeat(ctx context.Context) (*view, error) {
-	tx, err := l.pool.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // nothing after the commit
-	q := l.query.WithTx(tx)
-	if err := q.RegisterWorker(ctx, query.RegisterWorkerParams{ID: l.me, Name: clean(l.config.Name)}); err != nil {
-		return nil, err
-	}
 	v := &view{}
-	if v.leases, err = q.Leases(ctx); err != nil {
+	batch := &pgx.Batch{}
+	batch.Queue(registerWorker, l.me, clean(l.config.Name))
+	batch.Queue(readLeases).Query(func(rows pgx.Rows) (err error) {
+		v.leases, err = pgx.CollectRows(rows, pgx.RowToStructByPos[leaseRow])
+		return err
+	})
+	batch.Queue(readWorkers).Query(func(rows pgx.Rows) (err error) {
+		v.workers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[workerRow])
+		return err
+	})
+	if err := l.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}
-	if v.workers, err = q.Workers(ctx); err != nil {
-		return nil, err
-	}
-	return v, tx.Commit(ctx)
+	return v, nil
 }
 
 // confirm extends what is still this worker's and loses what is not.
@@ -267,7 +290,7 @@ func (l *Leases) act(ctx context.Context, v *view, start time.Time) error {
 			joining = append(joining, w.ID)
 		}
 	}
-	rows := make(map[int]query.LeasesRow, len(v.leases))
+	rows := make(map[int]leaseRow, len(v.leases))
 	for _, row := range v.leases {
 		rows[int(row.Partition)] = row
 	}
@@ -296,7 +319,7 @@ func (l *Leases) act(ctx context.Context, v *view, start time.Time) error {
 // it was handed over, or taken without an answer: take it. With one that was lost
 // for want of heartbeats the row is freed, so that another need not wait for the
 // release.
-func (l *Leases) tidy(ctx context.Context, row query.LeasesRow, counters map[uuid.UUID]int64, start time.Time) error {
+func (l *Leases) tidy(ctx context.Context, row leaseRow, counters map[uuid.UUID]int64, start time.Time) error {
 	l.mu.Lock()
 	h := l.held[int(row.Partition)]
 	l.mu.Unlock()
@@ -367,7 +390,7 @@ func (l *Leases) ownerships(v *view, live map[uuid.UUID]bool, at time.Time) []ow
 
 // take tries to make a partition this worker's, under a fresh token. Losing the
 // race to another worker is no error.
-func (l *Leases) take(ctx context.Context, row query.LeasesRow, counters map[uuid.UUID]int64, start time.Time) error {
+func (l *Leases) take(ctx context.Context, row leaseRow, counters map[uuid.UUID]int64, start time.Time) error {
 	fresh := uuid.New()
 	took, err := l.tryTake(ctx, row, fresh, counters)
 	if err != nil {
@@ -386,7 +409,7 @@ func (l *Leases) take(ctx context.Context, row query.LeasesRow, counters map[uui
 	return nil
 }
 
-func (l *Leases) tryTake(ctx context.Context, row query.LeasesRow, fresh uuid.UUID, counters map[uuid.UUID]int64) (int64, error) {
+func (l *Leases) tryTake(ctx context.Context, row leaseRow, fresh uuid.UUID, counters map[uuid.UUID]int64) (int64, error) {
 	if row.Owner == nil {
 		return l.query.TakeFree(ctx, query.TakeFreeParams{Partition: row.Partition, Me: l.me, Fresh: fresh})
 	}

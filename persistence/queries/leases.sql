@@ -1,13 +1,3 @@
--- name: RegisterWorker :exec
-INSERT INTO courier.worker (id, name) VALUES ($1, $2)
-ON CONFLICT (id) DO UPDATE SET counter = courier.worker.counter + 1, seen_at = now();
-
--- name: Workers :many
-SELECT id, counter, draining FROM courier.worker;
-
--- name: Leases :many
-SELECT partition, owner, token, wanted_by FROM courier.lease ORDER BY partition;
-
 -- name: TakeFree :execrows
 -- Takes a partition that nobody owns.
 UPDATE courier.lease SET owner = sqlc.arg(me)::uuid, token = sqlc.arg(fresh)::uuid, last_transaction = sqlc.arg(fresh)::uuid, wanted_by = NULL

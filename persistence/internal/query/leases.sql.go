@@ -77,57 +77,6 @@ func (q *Queries) FreeOwnLease(ctx context.Context, arg FreeOwnLeaseParams) (int
 	return result.RowsAffected(), nil
 }
 
-const leases = `-- name: Leases :many
-SELECT partition, owner, token, wanted_by FROM courier.lease ORDER BY partition
-`
-
-type LeasesRow struct {
-	Partition int32
-	Owner     *uuid.UUID
-	Token     *uuid.UUID
-	WantedBy  *uuid.UUID
-}
-
-func (q *Queries) Leases(ctx context.Context) ([]LeasesRow, error) {
-	rows, err := q.db.Query(ctx, leases)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []LeasesRow
-	for rows.Next() {
-		var i LeasesRow
-		if err := rows.Scan(
-			&i.Partition,
-			&i.Owner,
-			&i.Token,
-			&i.WantedBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const registerWorker = `-- name: RegisterWorker :exec
-INSERT INTO courier.worker (id, name) VALUES ($1, $2)
-ON CONFLICT (id) DO UPDATE SET counter = courier.worker.counter + 1, seen_at = now()
-`
-
-type RegisterWorkerParams struct {
-	ID   uuid.UUID
-	Name string
-}
-
-func (q *Queries) RegisterWorker(ctx context.Context, arg RegisterWorkerParams) error {
-	_, err := q.db.Exec(ctx, registerWorker, arg.ID, arg.Name)
-	return err
-}
-
 const releaseLease = `-- name: ReleaseLease :execrows
 UPDATE courier.lease l SET
     owner = (SELECT w.id FROM courier.worker w WHERE w.id = l.wanted_by AND NOT w.draining),
@@ -304,34 +253,4 @@ func (q *Queries) TakeOrphan(ctx context.Context, arg TakeOrphanParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
-}
-
-const workers = `-- name: Workers :many
-SELECT id, counter, draining FROM courier.worker
-`
-
-type WorkersRow struct {
-	ID       uuid.UUID
-	Counter  int64
-	Draining bool
-}
-
-func (q *Queries) Workers(ctx context.Context) ([]WorkersRow, error) {
-	rows, err := q.db.Query(ctx, workers)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []WorkersRow
-	for rows.Next() {
-		var i WorkersRow
-		if err := rows.Scan(&i.ID, &i.Counter, &i.Draining); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
