@@ -289,6 +289,11 @@ func (e *Engine) releaseAll() {
 		if f.slot != nil {
 			f.slot.Release(errNotMade, nil)
 		}
+		for _, h := range f.handles {
+			if h.slot != nil { // its poll came to an end that nobody heard of
+				h.slot.Release(errNotMade, nil)
+			}
+		}
 		if f.span != nil {
 			f.span.End()
 		}

@@ -71,7 +71,8 @@ type handle struct {
 	nextPoll   time.Time
 	delay      time.Duration
 	polling    bool
-	notFound   int // times in a row
+	slot       *Slot // of the poll under way
+	notFound   int   // times in a row
 	final      bool
 	verdicts   []platform.Verdict // nil when the handle led nowhere
 	incomplete bool

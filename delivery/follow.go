@@ -71,7 +71,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		h.nextPoll = again
 		return false
 	}
-	h.polling = true
+	h.polling, h.slot = true, slot
 	account.began()
 	group, records := f.batch.Group, f.batch.Records
 	e.goDo(func(ctx context.Context) {
@@ -83,7 +83,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		perr := asPlatformError(err)
 		endCall(span, perr)
 		took := time.Since(began)
-		e.report(ctx, func() { e.polled(f, h, slot, report, perr, took) })
+		e.report(ctx, func() { e.polled(f, h, report, perr, took) })
 	})
 	return true
 }
@@ -109,14 +109,14 @@ func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group strin
 const pollConcurrency = 8
 
 // polled goes on after a poll.
-func (e *Engine) polled(f *flight, h *handle, slot *Slot, report platform.Report, perr *platform.Error, took time.Duration) {
+func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	quotas := report.Quotas
 	if perr != nil {
 		quotas = perr.Quotas
 	}
-	slot.Release(perr, quotas)
-	h.polling = false
+	h.slot.Release(perr, quotas)
+	h.polling, h.slot = false, nil
 	e.heard(f.lane.sender.account, perr)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
 	policy := f.lane.policy()

@@ -36,7 +36,7 @@ func badMessages(t *testing.T) []badMessage {
 	require.NoError(t, err)
 	return []badMessage{
 		{"no JSON", retail, `{"item_id":`, catalog.InvalidJSON, "JSON"},
-		{"not an object", retail, `[1]`, catalog.InvalidJSON, "object"},
+		{"not an object", retail, `[1]`, catalog.WrongType, "object"},
 		{"empty", retail, ``, catalog.InvalidJSON, "JSON"},
 		{"unknown account", "nobody.us.RETAIL", upsert(`{}`), catalog.UnknownAccount, "nobody"},
 		{"unknown catalog", "acme-pinterest.nowhere.RETAIL", upsert(`{}`), catalog.UnknownCatalog, "nowhere"},
@@ -60,7 +60,7 @@ func badMessages(t *testing.T) []badMessage {
 		{"not clearable, Pinterest", retail, update("X", `{"mobile_link":null}`), catalog.NotClearable, "mobile_link"},
 		{"not clearable, Meta", product, update("X", `{"price":null}`), catalog.NotClearable, "price"},
 		{"not updatable", retail, update("X", `{"image_link":"https://shop.example/x.jpg"}`), catalog.NotUpdatable, "image_link"},
-		{"a member twice", retail, upsert(`{"title":"a","title":"b"}`), catalog.InvalidValue, "title"},
+		{"a member twice", retail, upsert(`{"title":"a","title":"b"}`), catalog.InvalidJSON, "title"},
 		{"body over the cap", retail, upsert(`{"title":` + string(large) + `}`), catalog.MessageTooLarge, "1"},
 		{"a localization for Pinterest", retail, `{"item_id":"X","operation":"DELETE","localization":{"type":"LANGUAGE","value":"pl_PL"}}`, catalog.InvalidValue, "localization"},
 	}
@@ -135,6 +135,7 @@ func TestReplay(t *testing.T) {
 	newer, err := bed.Store.NewerChanges(t.Context(), []int64{letters[0].ID})
 	require.NoError(t, err)
 	require.Empty(t, newer)
+	require.True(t, bed.IsDuplicate(letters[0].Message), "under its old Nats-Msg-Id it would be swallowed")
 	bed.Replay(letters...)
 	final := bed.AwaitStatus(id, "succeeded", patience)
 	require.Greater(t, final.Position.Sequence, letters[0].Position.Sequence)

@@ -82,15 +82,29 @@ func (b *Bed) Published() []catalog.Arrival {
 	return arrivals
 }
 
+// IsDuplicate publishes the message as it was and reports whether the stream
+// swallows it.
+func (b *Bed) IsDuplicate(message catalog.Message) bool {
+	b.tb.Helper()
+	ack, err := b.js.PublishMsg(b.tb.Context(), &nats.Msg{Subject: message.Subject, Header: headersOf(message), Data: message.Data})
+	require.NoError(b.tb, err)
+	return ack.Duplicate
+}
+
+func headersOf(message catalog.Message) nats.Header {
+	header := nats.Header{}
+	for _, h := range message.Headers {
+		header[h.Name] = append(header[h.Name], h.Value)
+	}
+	return header
+}
+
 // Replay publishes dead letters once more and notes that it did.
 func (b *Bed) Replay(letters ...persistence.DeadLetter) {
 	b.tb.Helper()
 	ctx := b.tb.Context()
 	for _, letter := range letters {
-		header := nats.Header{}
-		for _, h := range letter.Message.Headers {
-			header[h.Name] = append(header[h.Name], h.Value)
-		}
+		header := headersOf(letter.Message)
 		// The old one would be swallowed as a duplicate.
 		header[jetstream.MsgIDHeader] = []string{uuid.NewString()}
 		_, err := b.js.PublishMsg(ctx, &nats.Msg{Subject: letter.Message.Subject, Header: header, Data: letter.Message.Data})

@@ -93,7 +93,8 @@ func (b *Bed) AwaitFinal(mutations int, within time.Duration) {
 	var at progress
 	defer func() {
 		if b.tb.Failed() {
-			b.tb.Logf("of %d mutations: %+v", mutations, at)
+			b.tb.Logf("of %d mutations: %+v; owners %v\n%s\n%s", mutations, at, b.Owners(),
+				b.Everything("account_status"), b.Everything("quota_scope"))
 		}
 	}()
 	b.Await("all mutations are final", within, func() bool {
