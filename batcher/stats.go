@@ -16,12 +16,13 @@ type Stats struct {
 	Items    int // known items: waiting, in flight or both
 	InFlight int // items in flight
 	Waiting  int // mutations, buffered ones included
+	Unstored int // items with waiting mutations that have no waiting row
 	Bytes    int // see Batcher.Bytes
 }
 
 // Stats counts what the Batcher holds. It is cheap.
 func (b *Batcher) Stats() Stats {
-	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Bytes: b.bytes}
+	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Unstored: b.unstored.items, Bytes: b.bytes}
 }
 
 // LaneStats counts what waits in one lane.

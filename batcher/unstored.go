@@ -11,6 +11,7 @@ import (
 // by the time the first of them was received.
 type unstoredList struct {
 	first, last *item
+	items       int
 }
 
 // note counts an arrival.
@@ -24,6 +25,7 @@ func (u *unstoredList) note(it *item, m *catalog.Mutation) {
 			u.first = it
 		}
 		u.last = it
+		u.items++
 	}
 	it.unstored++
 }
@@ -42,6 +44,7 @@ func (u *unstoredList) noteReturned(it *item, m *catalog.Mutation) {
 		u.last = it
 	}
 	u.first = it
+	u.items++
 	it.unstored++
 }
 
@@ -72,6 +75,7 @@ func (u *unstoredList) remove(it *item) {
 		u.last = it.prevUnstored
 	}
 	it.prevUnstored, it.nextUnstored = nil, nil
+	u.items--
 }
 
 // TakeUnstored finds mutations that wait without a waiting row, of items that have

@@ -17,6 +17,10 @@ func NewBudget(limit int64) *Budget { return &Budget{half: limit / 2} }
 // waitingFull reports that waiting messages must be spilled.
 func (b *Budget) waitingFull() bool { return b.waiting.Load() > b.half }
 
+// waitingMuch reports that engines with a steady flow should read no further, so
+// that memory does not get short.
+func (b *Budget) waitingMuch() bool { return b.waiting.Load() > b.half/2 }
+
 // intakeFull reports that no more may be read until some were spilled. It leaves
 // room for spilling to work before reading stops.
 func (b *Budget) intakeFull() bool { return b.waiting.Load() > b.half+b.half/4 }

@@ -72,6 +72,7 @@ type Engine struct {
 	left      *ledger.Resumption // what the last owner left; nil once taken over
 	next      *job
 	recording bool
+	flow      flow      // what is being sent
 	commits   int64     // of the partition; the recorder's own
 	mirrorAt  time.Time // when to try the mirror again after a failure; the recorder's own
 	began     time.Time

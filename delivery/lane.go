@@ -227,6 +227,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 	s.account.began()
 	e.split(f)
 	mutations := e.record(ctx, f)
+	e.flow.add(len(batch.Records), now)
 	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, l.limits.MaxItems, batch.Reason)
 	return true
 }
@@ -313,9 +314,10 @@ func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
 }
 
 // spill forgets the largest lane's waiting mutations when memory is short; they
-// are read back, oldest first, when there is room and a use for them.
+// are read back, oldest first, when there is room and a use for them. A steady flow
+// makes room by itself, as reading waits for it.
 func (e *Engine) spill(now time.Time) {
-	if !e.cfg.Budget.waitingFull() || e.next.mutations >= jobMutations {
+	if !e.cfg.Budget.waitingFull() || e.next.mutations >= jobMutations || e.steady(now) {
 		return
 	}
 	key, ok := e.largestLane()

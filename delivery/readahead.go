@@ -1,0 +1,59 @@
+package delivery
+
+import "time"
+
+const (
+	// steadyFlow is from how many records a second on reading waits for sending. A
+	// flood that is sent as slowly as this is taken aside instead, which Postgres
+	// does a few times faster: other accounts of the partition are behind it in the
+	// stream.
+	steadyFlow = 2_000
+	// readAhead is how many seconds' worth of a steady flow are read before they can
+	// be sent. It stays well below RecordWithin: what is in memory for longer gets a
+	// waiting row first and is written twice, which costs several times as much.
+	readAhead = 2
+	// leastAhead is what is read ahead in any case, some of the largest batches.
+	leastAhead = 20_000
+)
+
+// flow measures how many records are being cut: in this second so far, or in the
+// second before it if that were more.
+type flow struct {
+	began  time.Time
+	count  int
+	before int
+}
+
+func (f *flow) add(records int, now time.Time) {
+	f.turn(now)
+	f.count += records
+}
+
+func (f *flow) perSecond(now time.Time) int {
+	f.turn(now)
+	return max(f.count, f.before)
+}
+
+func (f *flow) turn(now time.Time) {
+	passed := now.Sub(f.began)
+	switch {
+	case passed < time.Second:
+		return
+	case passed < 2*time.Second:
+		f.before = f.count
+	default:
+		f.before = 0
+	}
+	f.began, f.count = now, 0
+}
+
+// steady reports that much is being sent.
+func (e *Engine) steady(now time.Time) bool { return e.flow.perSecond(now) >= steadyFlow }
+
+// ahead reports that reading is so far ahead of a steady flow that it should wait:
+// the stream keeps messages at no cost. Where little flows, because a quota is used
+// up or an account is paused, reading goes on for the sake of the other accounts.
+func (e *Engine) ahead(now time.Time) bool {
+	return e.steady(now) && (e.cfg.Budget.waitingMuch() ||
+		e.batcher.Stats().Unstored > max(readAhead*e.flow.perSecond(now), leastAhead))
+}
