@@ -4,20 +4,24 @@ import "time"
 
 const (
 	// steadyFlow is from how many records a second on reading waits for sending. A
-	// flood that is sent as slowly as this is taken aside instead, which Postgres
+	// flood that is sent more slowly than this is taken aside instead, which Postgres
 	// does a few times faster: other accounts of the partition are behind it in the
 	// stream.
-	steadyFlow = 2_000
+	steadyFlow = 1_000
+	// flowPeriod is over what time a flow is measured. A machine that is short of
+	// processor time may send its large batches seconds apart: it least of all can
+	// afford to write them twice.
+	flowPeriod = 5 * time.Second
 	// readAhead is how many seconds' worth of a steady flow are read before they can
 	// be sent. It stays well below RecordWithin: what is in memory for longer gets a
 	// waiting row first and is written twice, which costs several times as much.
 	readAhead = 2
-	// leastAhead is what is read ahead in any case, some of the largest batches.
-	leastAhead = 20_000
+	// leastAhead is what is read ahead in any case, two of the largest batches.
+	leastAhead = 10_000
 )
 
-// flow measures how many records are being cut: in this second so far, or in the
-// second before it if that were more.
+// flow measures how many records are being cut: in this period so far, or in the
+// period before it if that were more.
 type flow struct {
 	began  time.Time
 	count  int
@@ -31,15 +35,15 @@ func (f *flow) add(records int, now time.Time) {
 
 func (f *flow) perSecond(now time.Time) int {
 	f.turn(now)
-	return max(f.count, f.before)
+	return max(f.count, f.before) / int(flowPeriod/time.Second)
 }
 
 func (f *flow) turn(now time.Time) {
 	passed := now.Sub(f.began)
 	switch {
-	case passed < time.Second:
+	case passed < flowPeriod:
 		return
-	case passed < 2*time.Second:
+	case passed < 2*flowPeriod:
 		f.before = f.count
 	default:
 		f.before = 0
