@@ -179,7 +179,7 @@ func (e *Engine) encode(ctx context.Context, f *flight, group string, records []
 			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it"}
 		}
 	}()
-	body, err := f.lane.endpoint.Encode(nil, group, records, variant)
+	body, err := f.lane.endpoint.Encode(make([]byte, 0, bodySize(f.lane.endpoint, records)), group, records, variant)
 	if err != nil {
 		return nil, &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: err.Error(), Err: err}
 	}
@@ -187,6 +187,16 @@ func (e *Engine) encode(ctx context.Context, f *flight, group string, records []
 		return nil, &platform.Error{Scope: platform.ScopeBatch, TooLarge: true, Operation: "encode", Message: "the body is larger than the platform's cap"}
 	}
 	return body, nil
+}
+
+// bodySize is an upper bound of a body, so that it is put together in one piece of
+// memory instead of being copied each time it grows.
+func bodySize(endpoint platform.Endpoint, records []catalog.Record) int {
+	size := endpoint.Overhead()
+	for i := range records {
+		size += endpoint.RecordSize(records[i].Key, records[i].Change)
+	}
+	return size
 }
 
 // asPlatformError makes sure that an error has a kind: one without is taken for
