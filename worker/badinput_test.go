@@ -74,7 +74,7 @@ func TestBadInput(t *testing.T) {
 	bed.StartWorker("a", testbed.WorkerOptions{})
 	cases := badMessages(t)
 	sequences := map[uint64]badMessage{}
-	var good []string
+	good := make([]string, 0, len(cases))
 	for i, c := range cases {
 		header := nats.Header{"Nats-Msg-Id": {"bad-" + c.name}}
 		sequences[bed.PublishRaw("catalog.mutations."+c.subject, c.body, header)] = c

@@ -29,19 +29,19 @@ type ordeal struct {
 	drain     time.Duration
 }
 
-func (o ordeal) shortened() ordeal {
-	return ordeal{mutations: 8_000, kills: 6, between: 2, publish: 12 * time.Second, drain: o.drain}
-}
-
 // TestKilledWorkersLoseNothing kills workers with SIGKILL over and over while
 // mutations flow, many of them between a POST and the handle it returns, at
 // platforms that also take POSTs late, forget handles and break connections. In
 // the end every mutation has one row with a final status, and the platforms' state
 // is that of the mutations applied one at a time.
 func TestKilledWorkersLoseNothing(t *testing.T) {
+	t.Parallel()
 	size := ordeal{mutations: 50_000, kills: 22, between: 8, publish: 40 * time.Second, drain: 60 * time.Second}
-	if testing.Short() {
-		size = size.shortened()
+	switch {
+	case testing.Short():
+		size = ordeal{mutations: 8_000, kills: 6, between: 2, publish: 12 * time.Second, drain: size.drain}
+	case raceDetector:
+		size = ordeal{mutations: 20_000, kills: 12, between: 4, publish: 25 * time.Second, drain: 2 * size.drain}
 	}
 	seed := killSeed(t)
 	bed := startOrdeal(t, seed)
@@ -49,7 +49,7 @@ func TestKilledWorkersLoseNothing(t *testing.T) {
 	workload.Lanes, workload.Items, workload.Hot = ordealLanes(), 800, 10
 
 	slayer := &slayer{
-		bed: bed, random: rand.New(rand.NewPCG(seed, 3)), //nolint:gosec // repeatable on purpose
+		bed: bed, random: rand.New(rand.NewPCG(seed, 3)),
 		workers: map[string]*testbed.Process{},
 	}
 	for _, name := range []string{"a", "b"} {
@@ -81,7 +81,7 @@ func TestKilledWorkersLoseNothing(t *testing.T) {
 
 func killSeed(t *testing.T) uint64 {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv(seedVariable); text != "" {
 		var err error
 		seed, err = strconv.ParseUint(text, 10, 64)
@@ -143,8 +143,9 @@ func ordealSettings() testbed.Settings {
 }
 
 func ordealLanes() []catalog.Lane {
-	var lanes []catalog.Lane
-	for _, name := range []string{"acme", "beta", "gamma"} {
+	names := []string{"acme", "beta", "gamma"}
+	lanes := make([]catalog.Lane, 0, 3*len(names))
+	for _, name := range names {
 		lanes = append(lanes,
 			catalog.Lane{Account: name + "-pinterest", Catalog: "us", Type: "RETAIL"},
 			catalog.Lane{Account: name + "-meta", Catalog: "products", Type: "PRODUCT_ITEM"},

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,13 +153,13 @@ func TestIdlePartitionsFollowTheStream(t *testing.T) {
 // and all get their turn.
 func TestManyAccountsShareWorkers(t *testing.T) {
 	t.Parallel()
-	settings := testbed.Settings{}
-	var lanes []catalog.Lane
-	for i := range 30 {
+	const accounts = 30
+	settings, lanes := testbed.Settings{}, make([]catalog.Lane, 0, accounts)
+	for i := range accounts {
 		name := fmt.Sprintf("shop-%d", i)
 		settings["accounts."+name+".platform"] = "meta"
 		settings["accounts."+name+".access_token"] = "token-" + name
-		settings["accounts."+name+".catalogs.products"] = map[string]any{"catalog_id": fmt.Sprint(7000 + i)}
+		settings["accounts."+name+".catalogs.products"] = map[string]any{"catalog_id": strconv.Itoa(7000 + i)}
 		lanes = append(lanes, catalog.Lane{Account: name, Catalog: "products", Type: "PRODUCT_ITEM"})
 	}
 	bed := testbed.Start(t, testbed.Options{Settings: settings})

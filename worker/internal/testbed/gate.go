@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -118,9 +119,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !look(Answered{Worker: worker, Status: kept.Code, Body: kept.Body.Bytes()}) {
 		panic(http.ErrAbortHandler)
 	}
-	for name, values := range kept.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), kept.Header())
 	w.WriteHeader(kept.Code)
 	_, _ = w.Write(kept.Body.Bytes()) // the caller may be gone
 }

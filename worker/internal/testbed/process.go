@@ -78,7 +78,7 @@ type Process struct {
 func (b *Bed) StartProcess(name string, settings Settings) *Process {
 	b.tb.Helper()
 	p := &Process{Name: name, Log: &Log{}, bed: b, done: make(chan struct{})}
-	p.command = exec.Command(os.Args[0]) //nolint:gosec // this very binary
+	p.command = exec.CommandContext(context.WithoutCancel(b.tb.Context()), os.Args[0]) //nolint:gosec // this very binary; it outlives the context until the cleanup
 	p.command.Env = append(os.Environ(), configVariable+"="+b.file(name, settings), nameVariable+"="+name, "GORACE=halt_on_error=1")
 	p.command.Stdout, p.command.Stderr = p.Log, p.Log
 	alive, err := p.command.StdinPipe()

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"runtime"
@@ -24,7 +25,7 @@ func (p *Process) ProcessorTime() time.Duration {
 	require.NoError(tb, err)
 	// After the command's name in brackets; utime and stime are fields 14 and 15 of
 	// proc_pid_stat(5), counted with the first two.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	var ticks int64
 	for _, field := range fields[11:13] {
 		n, err := strconv.ParseInt(field, 10, 64)

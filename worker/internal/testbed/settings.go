@@ -38,7 +38,7 @@ const (
 // Tokens of the two accounts: what must never be seen anywhere.
 const (
 	PinterestToken = "canary-pinterest-7f3a91c2"
-	MetaToken      = "canary-meta-e05b64d8"
+	MetaToken      = "canary-meta-e05b64d8" //nolint:gosec // of a simulated platform
 )
 
 // The lanes of the two accounts.

@@ -94,6 +94,7 @@ func (w *Workload) add(key catalog.ItemKey, operation catalog.Operation, attribu
 		w.exists[key] = true
 	case catalog.Delete:
 		delete(w.exists, key)
+	default: // changes what is there, or nothing
 	}
 }
 
