@@ -39,7 +39,8 @@ func (b *Bed) PublishWithin(ctx context.Context, mutations ...queue.Mutation) (i
 	}
 	results, err := b.publisher.Publish(ctx, publications)
 	require.NoError(b.tb, err)
-	require.Equal(b.tb, queue.Summary{Stored: len(mutations)}, queue.Summarize(results))
+	// After a broken connection some may have been stored the first time.
+	require.Zero(b.tb, queue.Summarize(results).Refused)
 	return ids
 }
 
