@@ -60,8 +60,11 @@ func (p *plan) queueRemoved(b *pgx.Batch) {
 }
 
 // queueChanged updates rows that exist. One statement for each day, so that it
-// touches one partition. It relies on being planned for the rows at hand (see
-// Open): a plan for any number of them joins thousands of rows by nested loops.
+// touches one partition. Two things keep its time proportional to the rows, also
+// while the server has no statistics of a day that is just being written: any, for
+// without it the server takes day and generation to leave a handful of rows and goes
+// through all of the day once for each row; and that it is planned for the rows at
+// hand (see Open), for then any is a hash table.
 func (p *plan) queueChanged(b *pgx.Batch) {
 	for place, rows := range p.changed {
 		c := newColumns(len(rows))
@@ -72,7 +75,7 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 				superseded_by = u.superseded_by
 			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[])
 				u(sequence, state, attempts, batch_id, record, superseded_by)
-			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence`,
+			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.sequence = any ($3)`,
 			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy).Exec(p.expect(len(rows)))
 	}
 }
