@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -55,37 +56,40 @@ func parseOptions() (options, error) {
 	return o, nil
 }
 
-func main() {
+func main() { os.Exit(command()) }
+
+// command returns the exit code: 0 done, 1 failed, 2 wrong usage.
+func command() int {
 	o, err := parseOptions()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(2)
+		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
-		stop()
+	if err := run(ctx, os.Stdout, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
-func run(ctx context.Context, o options) error {
-	fmt.Printf("%d mutations of about %d bytes, %d Meta and %d Pinterest accounts, %d CPUs, %s\n",
+func run(ctx context.Context, out io.Writer, o options) error {
+	fmt.Fprintf(out, "%d mutations of about %d bytes, %d Meta and %d Pinterest accounts, %d CPUs, %s\n",
 		o.mutations, o.bytes, o.meta, o.pinterest, runtime.NumCPU(), runtime.Version())
 	var results []measurement
 	for round := range o.runs {
 		for _, s := range o.scenarios {
-			measured, err := measure(ctx, o, s, round)
+			measured, err := measure(ctx, out, o, s, round)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			for _, m := range measured {
-				fmt.Printf("run %d: %s\n", round+1, m)
+				fmt.Fprintf(out, "run %d: %s\n", round+1, m)
 				results = append(results, m)
 			}
 		}
 	}
-	printTable(results)
+	printTable(out, results)
 	return nil
 }

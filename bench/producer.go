@@ -9,13 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/catalog-courier/catalog-courier/bench/rig"
-	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // configuration is the settings of a worker with the accounts of a run. Batches are
@@ -55,7 +55,7 @@ accounts:
 
 // lanes are where the mutations of a run go, one for each account.
 func lanes(o options) []catalog.Lane {
-	var all []catalog.Lane
+	all := make([]catalog.Lane, 0, o.meta+o.pinterest)
 	for i := range o.meta {
 		all = append(all, catalog.Lane{Account: "meta-" + strconv.Itoa(i), Catalog: "main", Type: "PRODUCT_ITEM"})
 	}

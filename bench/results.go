@@ -3,7 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"time"
 
@@ -20,9 +20,9 @@ func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // printTable shows the measurements of all runs, in the order in which they first
 // came, beside what the parts reach alone.
-func printTable(all []measurement) {
+func printTable(out io.Writer, all []measurement) {
 	t := table.NewWriter()
-	t.SetOutputMirror(os.Stdout)
+	t.SetOutputMirror(out)
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
 	t.AppendHeader(table.Row{"mutations/s", "min", "median", "max", "of bare consume", "of bare COPY", "CPU µs", "in Postgres", "target"})

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/bench/rig"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+
+	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
 // scenario is one way for mutations to come.
@@ -45,7 +47,7 @@ type measurement struct {
 }
 
 // measure runs a scenario once, on servers of its own.
-func measure(ctx context.Context, o options, s scenario, round int) (measured []measurement, err error) {
+func measure(ctx context.Context, out io.Writer, o options, s scenario, round int) (measured []measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	service, err := rig.Start(ctx, rig.Options{
@@ -60,9 +62,9 @@ func measure(ctx context.Context, o options, s scenario, round int) (measured []
 		runtime.GC() // what the run held must not weigh on the next
 	}()
 	if s.backlog {
-		return measureBacklog(ctx, o, s, service, round)
+		return measureBacklog(ctx, out, o, s, service, round)
 	}
-	return measureLive(ctx, o, s, service, round)
+	return measureLive(ctx, out, o, s, service, round)
 }
 
 // platformOptions keep every item's state and answer as fast as that goes.
@@ -78,7 +80,7 @@ func postgresSettings() map[string]string {
 	}
 }
 
-func measureBacklog(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+func measureBacklog(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
 	published, err := timed(ctx, o, service, "publish alone, atomic batches", func() error { return publishAll(ctx, o, service, s.publish) })
 	if err != nil {
 		return nil, err
@@ -105,10 +107,10 @@ func measureBacklog(ctx context.Context, o options, s scenario, service *rig.Rig
 	})
 	end()
 	drained.target = s.target
-	return []measurement{published, consumed, copied, drained}, finish(ctx, o, service, worker, err)
+	return []measurement{published, consumed, copied, drained}, finish(ctx, out, o, service, worker, err)
 }
 
-func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+func measureLive(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
 	if err := allowFast(ctx, service); err != nil {
 		return nil, err
 	}
@@ -132,7 +134,7 @@ func measureLive(ctx context.Context, o options, s scenario, service *rig.Rig, r
 	})
 	end()
 	flowed.target = s.target
-	return []measurement{flowed}, finish(ctx, o, service, worker, err)
+	return []measurement{flowed}, finish(ctx, out, o, service, worker, err)
 }
 
 // timed measures work that concerns all mutations of a run.
@@ -155,12 +157,19 @@ func timed(ctx context.Context, o options, service *rig.Rig, what string, work f
 }
 
 // finish stops the worker and makes sure that what was measured is the real thing.
-func finish(ctx context.Context, o options, service *rig.Rig, worker *rig.Worker, err error) error {
+func finish(ctx context.Context, out io.Writer, o options, service *rig.Rig, worker *rig.Worker, err error) error {
 	if worker == nil {
 		return err
 	}
 	if err = errors.Join(err, worker.Stop()); err != nil {
 		return err
+	}
+	waited, err := service.Waited(ctx)
+	if err != nil {
+		return err
+	}
+	if waited > 0 {
+		fmt.Fprintf(out, "       %d mutations were written twice, as they waited in memory for too long\n", waited)
 	}
 	return checkAll(ctx, o, service)
 }

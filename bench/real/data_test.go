@@ -4,9 +4,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/stretchr/testify/require"
 )
 
 func TestDifferenceOfSnapshots(t *testing.T) {
@@ -16,8 +15,9 @@ func TestDifferenceOfSnapshots(t *testing.T) {
 	before := snapshot{kept: {"A"}, gone: {"B"}, other: {"A", "B"}}
 	now := snapshot{kept: {"A"}, fresh: {"C", "D"}, other: {"B"}}
 
-	var got []string
-	for _, m := range difference(before, now, known) {
+	changes := difference(before, now, known)
+	got := make([]string, 0, len(changes))
+	for _, m := range changes {
 		got = append(got, m.Operation.String()+" "+m.ItemID)
 	}
 	require.Equal(t, []string{"DELETE BOS/JFK", "CREATE JFK/BOS", "UPDATE ZZZ/AAA"}, got)

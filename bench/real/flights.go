@@ -109,7 +109,7 @@ func difference(before, now snapshot, known world) []queue.Mutation {
 	for r := range now {
 		both[r] = struct{}{}
 	}
-	var mutations []queue.Mutation
+	mutations := make([]queue.Mutation, 0, len(both))
 	for _, r := range slices.SortedFunc(maps.Keys(both), route.compare) {
 		older, existed := before[r]
 		newer, exists := now[r]

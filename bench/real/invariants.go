@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/catalog-courier/catalog-courier/bench/rig"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+
+	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
 // state is what both the running platforms and the fresh one that tells the

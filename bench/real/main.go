@@ -13,15 +13,17 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/bench/rig"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
+
+	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
 //go:embed courier.yaml
@@ -46,7 +48,10 @@ type options struct {
 	timeout time.Duration
 }
 
-func main() {
+func main() { os.Exit(command()) }
+
+// command returns the exit code: 0 done, 1 failed.
+func command() int {
 	var o options
 	flag.StringVar(&o.data, "data", "../shared/data", "the folder with flights-openflights and retail-books-10k")
 	flag.DurationVar(&o.over, "over", 30*time.Second, "spread the changes of flights over this time; books come at once")
@@ -59,13 +64,14 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := run(ctx, os.Stdout, o); err != nil {
 		fmt.Fprintln(os.Stderr, "real:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
-func run(ctx context.Context, o options) (err error) {
+func run(ctx context.Context, out io.Writer, o options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	streams, err := readStreams(o.data, o.over)
@@ -89,13 +95,13 @@ func run(ctx context.Context, o options) (err error) {
 	if err := publish(ctx, service.Publisher(), streams); err != nil {
 		return errors.Join(err, workers.stop())
 	}
-	fmt.Printf("%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
+	fmt.Fprintf(out, "%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
 	err = awaitFinal(ctx, service, count(streams), workers)
 	took := time.Since(began)
 	if err := errors.Join(err, workers.stop()); err != nil {
 		return err
 	}
-	return report(ctx, service, streams, took, o.fill)
+	return report(ctx, out, service, streams, took, o.fill)
 }
 
 // platformOptions make a platform slow and its limits narrow.

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/catalog-courier/catalog-courier/bench/rig"
-	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
 // sent is what batch_status says of a lane.
@@ -42,7 +42,7 @@ func (s sent) fill(maxItems int) float64 {
 var errFill = errors.New("batches are not well filled")
 
 // report prints what happened and checks that it is what should have.
-func report(ctx context.Context, service *rig.Rig, streams []*stream, took time.Duration, leastFill float64) error {
+func report(ctx context.Context, out io.Writer, service *rig.Rig, streams []*stream, took time.Duration, leastFill float64) error {
 	rows, err := readRowsByID(ctx, service)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func report(ctx context.Context, service *rig.Rig, streams []*stream, took time.
 	problems := []error{checkRows(streams, rows)}
 	succeeded := map[string]int{}
 	var capacity, records float64
-	lanes := newTable("account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
+	lanes := newTable(out, "account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
 	for _, s := range streams {
 		problems = append(problems, checkState(placeOf(service, s.lane), s, rows))
 		done, err := batchesOf(ctx, service, s.lane)
@@ -74,11 +74,11 @@ func report(ctx context.Context, service *rig.Rig, streams []*stream, took time.
 	lanes.Render()
 	for name, p := range map[string]state{metaAccount: service.Meta, pinterestAccount: service.Pinterest} {
 		counters := p.Counters()
-		fmt.Printf("%s: %d POSTs, %d of calls turned away for the quota, %d polls\n", name, counters.Posts, counters.Limited, counters.Polls)
+		fmt.Fprintf(out, "%s: %d POSTs, %d of calls turned away for the quota, %d polls\n", name, counters.Posts, counters.Limited, counters.Polls)
 		problems = append(problems, checkPlatform(name, counters, service.Config.Accounts[name].Batch.MaxItems, succeeded[name]))
 	}
 	fill := records / max(capacity, 1)
-	fmt.Printf("%d mutations in %.1f s, %.0f mutations/s; mean fill of a batch %.1f%% of the cap\n",
+	fmt.Fprintf(out, "%d mutations in %.1f s, %.0f mutations/s; mean fill of a batch %.1f%% of the cap\n",
 		count(streams), took.Seconds(), float64(count(streams))/took.Seconds(), 100*fill)
 	if fill < leastFill {
 		problems = append(problems, fmt.Errorf("%w: %.1f%%, at least %.0f%% wanted", errFill, 100*fill, 100*leastFill))
@@ -86,13 +86,13 @@ func report(ctx context.Context, service *rig.Rig, streams []*stream, took time.
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	fmt.Println("every mutation is final, and the platforms hold what the mutations say")
+	fmt.Fprintln(out, "every mutation is final, and the platforms hold what the mutations say")
 	return nil
 }
 
-func newTable(header ...any) table.Writer {
+func newTable(out io.Writer, header ...any) table.Writer {
 	t := table.NewWriter()
-	t.SetOutputMirror(os.Stdout)
+	t.SetOutputMirror(out)
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
 	t.AppendHeader(table.Row(header))

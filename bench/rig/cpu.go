@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -78,7 +79,7 @@ func processStat(pid string) (stat, bool) {
 		return stat{}, false
 	}
 	// The name is in brackets and may hold anything; the fields follow the last one.
-	_, rest, ok := strings.Cut(string(content[strings.LastIndexByte(string(content), ')'):]), " ")
+	_, rest, ok := strings.Cut(string(content[max(bytes.LastIndexByte(content, ')'), 0):]), " ")
 	fields := strings.Fields(rest)
 	const parent, userTime, systemTime, endedUser, endedSystem = 1, 11, 12, 13, 14
 	if !ok || len(fields) <= endedSystem {

@@ -87,3 +87,12 @@ func (r *Rig) AwaitPartitions(ctx context.Context, ended <-chan struct{}) error 
 		}
 	}
 }
+
+// Waited is how many times a mutation was written as a waiting row: it was in memory
+// for longer than a message may be without a row.
+func (r *Rig) Waited(ctx context.Context) (int, error) {
+	var rows int
+	err := r.Database.QueryRow(ctx, `SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables
+		WHERE schemaname = 'courier' AND relname = 'waiting'`).Scan(&rows)
+	return rows, err
+}

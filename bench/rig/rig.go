@@ -15,10 +15,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/embedded"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -26,6 +22,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Options say what to start.
@@ -74,7 +73,7 @@ func Start(ctx context.Context, options Options) (rig *Rig, err error) {
 	if variables["DATABASE_URL"], err = rig.startPostgres(ctx, options); err != nil {
 		return rig, err
 	}
-	if err := rig.startPlatforms(options, variables); err != nil {
+	if err := rig.startPlatforms(ctx, options, variables); err != nil {
 		return rig, err
 	}
 	if rig.Config, err = loadConfig(options.Config, variables); err != nil {
@@ -83,7 +82,7 @@ func Start(ctx context.Context, options Options) (rig *Rig, err error) {
 	return rig, rig.connect(ctx)
 }
 
-func (r *Rig) later(close func() error) { r.closers = append(r.closers, close) }
+func (r *Rig) later(end func() error) { r.closers = append(r.closers, end) }
 
 // Close ends everything, the last thing started first.
 func (r *Rig) Close() error {
@@ -131,13 +130,13 @@ func (r *Rig) startPostgres(ctx context.Context, options Options) (url string, e
 	return server.URL(), nil
 }
 
-func (r *Rig) startPlatforms(options Options, variables map[string]string) error {
+func (r *Rig) startPlatforms(ctx context.Context, options Options, variables map[string]string) error {
 	r.Pinterest = sandbox.NewPinterest(options.Pinterest)
 	r.later(func() error { r.Pinterest.Close(); return nil })
 	r.Meta = sandbox.NewMeta(options.Meta)
 	r.later(func() error { r.Meta.Close(); return nil })
 	for name, handler := range map[string]http.Handler{"PINTEREST_URL": r.Pinterest, "META_URL": r.Meta} {
-		url, err := r.serve(handler)
+		url, err := r.serve(ctx, handler)
 		if err != nil {
 			return err
 		}
@@ -147,8 +146,8 @@ func (r *Rig) startPlatforms(options Options, variables map[string]string) error
 }
 
 // serve makes a handler reachable on a free port of this machine.
-func (r *Rig) serve(handler http.Handler) (url string, err error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func (r *Rig) serve(ctx context.Context, handler http.Handler) (url string, err error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
