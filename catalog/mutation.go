@@ -81,7 +81,8 @@ type Mutation struct {
 	Operation    Operation
 
 	// Attributes is the raw JSON object of the message, a subslice of
-	// Message.Data; nil when the message has none.
+	// Message.Data; nil when the message has none. It is valid, and no name stands
+	// twice at its top level: the decoder sees to both.
 	Attributes []byte
 	// HasNull reports that a top-level attribute is null.
 	HasNull bool

@@ -28,9 +28,6 @@ func (e *endpoint) Validate(m *catalog.Mutation) *catalog.Problem {
 	if wrong != nil {
 		return wrong
 	}
-	if name, repeated := wire.Repeated(m.Attributes); repeated {
-		return problem(catalog.InvalidValue, name, " stands twice in attributes")
-	}
 	return e.validateAttributes(m, parts)
 }
 

@@ -22,12 +22,6 @@ func (e *endpoint) Validate(m *catalog.Mutation) *catalog.Problem {
 			Text: "Pinterest items have no localization: the language belongs to the catalog",
 		}
 	}
-	if name, repeated := wire.Repeated(m.Attributes); repeated {
-		return &catalog.Problem{
-			Reason: catalog.InvalidValue, Field: "attributes." + strings.Clone(name),
-			Text: "the attribute " + name + " stands twice in attributes",
-		}
-	}
 	return e.validateAttributes(m)
 }
 

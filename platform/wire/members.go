@@ -4,7 +4,6 @@ package wire
 
 import (
 	"bytes"
-	"slices"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -86,50 +85,4 @@ func MayHold(object []byte, names ...string) bool {
 			}
 		}
 	}
-}
-
-// Repeated returns a member name that occurs twice. Readers disagree about which
-// of the two counts, so nothing good can be made of it.
-func Repeated(object []byte) (name string, repeated bool) {
-	var few [32]string // enough for most items without an allocation
-	names := few[:0]
-	var many map[string]struct{}
-	var bits uint64
-	Members(object, func(m Member) bool {
-		bit := uint64(1) << (spread(m.Name) % 64)
-		switch {
-		case many != nil:
-			_, repeated = many[m.Name]
-			many[m.Name] = struct{}{}
-		case bits&bit != 0:
-			repeated = slices.Contains(names, m.Name)
-		}
-		bits |= bit
-		if len(names) == len(few) {
-			many = make(map[string]struct{}, 2*len(few))
-			for _, seen := range names {
-				many[seen] = struct{}{}
-			}
-			many[m.Name] = struct{}{}
-			names = names[:0]
-		}
-		if many == nil {
-			names = append(names, m.Name)
-		}
-		name = m.Name
-		return !repeated
-	})
-	return name, repeated
-}
-
-// spread mixes a few characters of a name, enough to make most names differ.
-func spread(name string) uint {
-	mixed := uint(len(name))
-	for i := 0; i < len(name); i += 1 + len(name)/8 {
-		mixed = mixed*31 + uint(name[i])
-	}
-	if len(name) > 0 {
-		mixed = mixed*31 + uint(name[len(name)-1])
-	}
-	return mixed
 }

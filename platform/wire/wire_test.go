@@ -3,7 +3,6 @@ package wire_test
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,23 +33,6 @@ func TestFindSeesEscapedNamesAndNoNestedOnes(t *testing.T) {
 	}
 }
 
-func TestRepeatedNamesAreFoundInSmallAndLargeObjects(t *testing.T) {
-	t.Parallel()
-	for _, size := range []int{1, 2, 31, 32, 33, 34, 100, 5000} {
-		parts := make([]string, size)
-		for i := range parts {
-			parts[i] = fmt.Sprintf(`"name%d":%d`, i, i)
-		}
-		_, repeated := wire.Repeated([]byte("{" + strings.Join(parts, ",") + "}"))
-		require.False(t, repeated, size)
-		for _, again := range []int{0, size / 2, size - 1} {
-			name, repeated := wire.Repeated(fmt.Appendf(nil, `{%s,"\u006eame%d":1}`, strings.Join(parts, ","), again))
-			require.True(t, repeated, "%d of %d", again, size)
-			require.Equal(t, fmt.Sprintf("name%d", again), name)
-		}
-	}
-}
-
 func TestInsideIsWhatStandsBetweenTheBraces(t *testing.T) {
 	t.Parallel()
 	for object, want := range map[string]string{
@@ -71,15 +53,4 @@ func FuzzAppendString(f *testing.F) {
 		require.NoError(t, json.Unmarshal(written, &read))
 		require.Equal(t, string([]rune(text)), read) // each bad byte is replaced
 	})
-}
-
-func BenchmarkRepeated(b *testing.B) {
-	object := []byte(`{"title":"A lamp","description":"` + strings.Repeat("light ", 60) + `","link":"https://example.com/lamp",` +
-		`"image_link":["https://example.com/lamp.jpg"],"price":"24.99 USD","availability":"in stock","brand":"B","color":"red"}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, repeated := wire.Repeated(object); repeated {
-			b.Fatal("repeated")
-		}
-	}
 }
