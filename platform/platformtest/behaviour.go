@@ -143,8 +143,6 @@ func (s Suite) validation(t *testing.T) {
 			s.mutation(0, catalog.Update, object(s.NotUpdatable, `"https://example.com/a.jpg"`)))
 		refuse(catalog.NotUpdatable, "attributes."+s.NotUpdatable, s.mutation(0, catalog.Update, object(s.NotUpdatable, "null")))
 	}
-	twice := `{"` + s.Clearable + `":null,"` + s.Clearable + `":` + s.ClearValue + `}`
-	refuse(catalog.InvalidValue, "attributes."+s.Clearable, s.mutation(0, catalog.Update, twice))
 	localized := s.mutation(0, catalog.Update, s.Update)
 	localized.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
 	refuse(catalog.InvalidValue, "localization", localized)
