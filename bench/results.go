@@ -29,7 +29,7 @@ func printTable(out io.Writer, all []measurement) {
 	consumed, copied := median(all, bareConsumeName), median(all, bareCopyName)
 	for _, what := range names(all) {
 		sorted := runsOf(all, what)
-		middle := sorted[len(sorted)/2]
+		middle := median(all, what)
 		target := ""
 		if middle.target > 0 {
 			target = fmt.Sprintf("%.0f", middle.target)
@@ -67,13 +67,14 @@ func runsOf(all []measurement, what string) []measurement {
 	return runs
 }
 
-// median is the run in the middle; its rate is 0 when there was none.
+// median is the run in the middle, the slower of two; its rate is 0 when there was
+// none.
 func median(all []measurement, what string) measurement {
 	runs := runsOf(all, what)
 	if len(runs) == 0 {
 		return measurement{}
 	}
-	return runs[len(runs)/2]
+	return runs[(len(runs)-1)/2]
 }
 
 func ratio(m, of measurement) string {
