@@ -25,5 +25,8 @@ func (b *Budget) waitingMuch() bool { return b.waiting.Load() > b.half/2 }
 // room for spilling to work before reading stops.
 func (b *Budget) intakeFull() bool { return b.waiting.Load() > b.half+b.half/4 }
 
-// openFull reports that no further batch may be cut.
+// openFull reports that no further batch may be cut by an account that has one.
 func (b *Budget) openFull() bool { return b.open.Load() > b.half }
+
+// hog reports that one account has its share of the memory for open batches.
+func (b *Budget) hog(bytes int64) bool { return bytes > b.half/2 }

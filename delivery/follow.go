@@ -138,13 +138,23 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 		e.missed(f, h, now)
 	default:
 		h.notFound = 0
-	}
-	if !h.final && now.Sub(h.since) > policy.PollGiveUp {
-		e.log.WarnContext(e.callsCtx, "a handle is given up: the platform did not finish it in time; its items are sent again",
-			slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
-		h.final, h.message = true, "the platform did not finish the batch in time"
+		e.giveUp(f, h, now)
 	}
 	e.pollDue(f, now)
+}
+
+// giveUp ends a handle that the platform has not finished in time. What it stands
+// for may still be applied, so its items wait for settle before they go again. Only
+// an answer gives a handle up: a failed poll says nothing about the batch.
+func (e *Engine) giveUp(f *flight, h *handle, now time.Time) {
+	policy := f.lane.policy()
+	if now.Sub(h.since) <= policy.PollGiveUp {
+		return
+	}
+	e.log.WarnContext(e.callsCtx, "a handle is given up: the platform did not finish it in time; its items are sent again",
+		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
+	h.final, h.message = true, "the platform did not finish the batch in time"
+	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
 }
 
 // missed counts a definite not-found. Twice in a row ends the handle; what it

@@ -32,7 +32,7 @@ func (e *Engine) heard(a *accountState, perr *platform.Error) {
 		e.pause(a, perr)
 	case perr != nil && (perr.Scope == platform.ScopeCaller || perr.Scope == platform.ScopePlatform || perr.Scope == platform.ScopeQuota):
 	case a.paused:
-		a.paused, a.backoff = false, 0
+		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
 		e.saveAccount(a)
 		e.cfg.Observer.Paused(a.account.Name, "", false)
@@ -108,6 +108,16 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 	if first && saved.State == accountPaused && !saved.ByHand {
 		a.paused, a.state = true, saved
 		a.backoff = firstPause
+	}
+	switch {
+	case saved.State == accountPaused:
+		a.saved = true
+	case a.paused && a.saved && !saved.ByHand:
+		// An operator ended the pause.
+		a.paused, a.saved, a.backoff = false, false, 0
+		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive}
+		e.cfg.Observer.Paused(a.account.Name, "", false)
+		e.wakeUp()
 	}
 	if first {
 		e.wakeUp()

@@ -136,7 +136,7 @@ func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catal
 func (e *Engine) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival) (map[catalog.ItemKey]ledger.ItemVersion, error) {
 	var keys []catalog.ItemKey
 	for i := range arrivals {
-		if m := arrivals[i].Mutation; arrivals[i].Problem == nil && m.HasVersion {
+		if m := arrivals[i].Mutation; arrivals[i].Problem == nil && (m.HasVersion || m.Operation == catalog.Delete) {
 			keys = append(keys, m.Key())
 		}
 	}
@@ -167,9 +167,9 @@ func (e *Engine) admit(a admission) {
 		switch {
 		case arrival.Problem != nil:
 			e.refuse(m, arrival.Problem)
-		case m.HasVersion && e.overtaken(m, now):
-		default:
-			e.add(m, now)
+		case e.overtaken(m):
+		case e.add(m, now):
+			e.sawVersion(m, now)
 		}
 	}
 	if a.idle != nil && !e.draining && e.tracker.follow(*a.idle) {
@@ -192,30 +192,52 @@ func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
 	e.cfg.Observer.Refused(m.Lane, problem.Reason, 1)
 }
 
-// add puts a valid mutation where it waits.
-func (e *Engine) add(m *catalog.Mutation, now time.Time) {
+// add puts a valid mutation where it waits. It reports whether the mutation is on
+// its way: not refused after all, and not waiting for a configuration.
+func (e *Engine) add(m *catalog.Mutation, now time.Time) bool {
 	lane := e.laneOf(m.Lane)
 	if lane == nil {
 		e.addStray(m, now)
-		return
+		return false
 	}
 	if problem := e.batcher.Add(m, now); problem != nil {
 		e.refuse(m, problem)
+		return false
 	}
+	return true
 }
 
 // overtaken records a mutation with an older version than the newest seen as
-// superseded; otherwise its version becomes the newest.
-func (e *Engine) overtaken(m *catalog.Mutation, now time.Time) bool {
+// superseded. A DELETE without a version takes the newest: when it succeeds, the
+// counter that it found ends.
+func (e *Engine) overtaken(m *catalog.Mutation) bool {
+	if !m.HasVersion && m.Operation != catalog.Delete {
+		return false
+	}
+	have, ok := e.version.newest(m.Key())
+	if ok && !m.HasVersion && m.Operation == catalog.Delete {
+		m.Version, m.HasVersion = have.version, true
+	}
+	if !ok || !m.HasVersion || m.Version >= have.version {
+		return false
+	}
+	e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: have.mutationID})
+	e.next.note(m)
+	return true
+}
+
+// sawVersion notes the version of a mutation that is on its way: one that is refused
+// must not supersede good ones.
+func (e *Engine) sawVersion(m *catalog.Mutation, now time.Time) {
+	if !m.HasVersion {
+		return
+	}
 	key := m.Key()
-	if have, ok := e.version.newest(key); ok && m.Version < have.version {
-		e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: have.mutationID})
-		e.next.note(m)
-		return true
+	if have, ok := e.version.newest(key); ok && have.version == m.Version {
+		return // a DELETE that took it over
 	}
 	e.version.saw(key, knownVersion{version: m.Version, mutationID: m.ID}, now)
 	e.next.tx.Versions = append(e.next.tx.Versions, ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID})
-	return false
 }
 
 // stray is a lane that the configuration does not know.
@@ -223,6 +245,7 @@ type stray struct {
 	since   time.Time
 	problem catalog.Problem
 	loading bool
+	added   bool // something was added since the last page was asked for
 }
 
 func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
@@ -231,6 +254,7 @@ func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
 		e.log.WarnContext(e.callsCtx, "mutations arrive for an account or catalog that is not configured; they wait for a newer configuration",
 			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace))
 	}
+	e.strays[m.Lane].added = true
 	e.store(m)
 }
 
@@ -261,13 +285,13 @@ func (e *Engine) expireStrays(now time.Time) {
 		if info.endpoint != nil {
 			continue // cannot happen while the configuration stands still
 		}
-		s.loading, s.problem = true, *info.problem
+		s.loading, s.added, s.problem = true, false, *info.problem
 		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) {
 			s.loading = false
 			for _, m := range read.page.Mutations {
 				e.refuse(m, &s.problem)
 			}
-			if !read.page.More && len(read.page.Mutations) == 0 {
+			if !read.page.More && len(read.page.Mutations) == 0 && !s.added {
 				delete(e.strays, lane)
 			}
 		}})

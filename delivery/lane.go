@@ -74,11 +74,14 @@ type sender struct {
 type accountState struct {
 	account *Account
 	open    int // batches
-	state   ledger.AccountState
-	paused  bool
-	backoff time.Duration
-	probing bool // one call finds out whether the account works again
-	loaded  bool // its saved state was read
+	// openBytes are the messages of its open batches.
+	openBytes int64
+	state     ledger.AccountState
+	paused    bool
+	backoff   time.Duration
+	probing   bool // one call finds out whether the account works again
+	loaded    bool // its saved state was read
+	saved     bool // its pause was seen in the store
 }
 
 // mayCall reports whether a call for the account may be made now; a call for a
@@ -187,7 +190,14 @@ func (e *Engine) dueSenders(now time.Time) []*sender {
 
 func (e *Engine) mayCut(s *sender, now time.Time) bool {
 	return s.account.mayCall(now) && !s.again.After(now) && e.next.mutations < jobMutations &&
-		!e.cfg.Budget.openFull() && s.account.open < e.maxOpen(s)
+		e.mayOpen(s.account) && s.account.open < e.maxOpen(s)
+}
+
+// mayOpen bounds the memory of open batches: an account takes at most half of what
+// there is for all, and each may have one batch open, so that no account's trouble
+// keeps another from sending.
+func (e *Engine) mayOpen(a *accountState) bool {
+	return a.open == 0 || !e.cfg.Budget.openFull() && !e.cfg.Budget.hog(a.openBytes)
 }
 
 // maxOpen bounds the account's open batches by what its read quota can follow:
@@ -270,6 +280,7 @@ func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
 func (e *Engine) open(ctx context.Context, f *flight) {
 	e.flights[f.batch.ID] = f
 	f.lane.sender.account.open++
+	f.lane.sender.account.openBytes += int64(f.bytes)
 	e.cfg.Budget.open.Add(int64(f.bytes))
 	e.startSpan(ctx, f)
 }
@@ -279,6 +290,7 @@ func (e *Engine) close(f *flight) {
 	e.unschedule(f)
 	delete(e.flights, f.batch.ID)
 	f.lane.sender.account.open--
+	f.lane.sender.account.openBytes -= int64(f.bytes)
 	e.cfg.Budget.open.Add(-int64(f.bytes))
 	if f.span != nil {
 		f.span.End()
@@ -338,11 +350,12 @@ func (e *Engine) spill(now time.Time) {
 	e.updateBudget()
 }
 
-// largestLane is the lane with the most bytes in memory that is not spilled yet.
+// largestLane is the lane with the most bytes in memory. A spilled one counts with
+// what was read back or returned to it: its batches may have failed since.
 func (e *Engine) largestLane() (key catalog.Lane, ok bool) {
 	largest := 0
 	for _, stats := range e.batcher.LaneStats() {
-		if !stats.Spilled && stats.Bytes > largest {
+		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest {
 			key, largest, ok = stats.Lane, stats.Bytes, true
 		}
 	}
@@ -356,18 +369,29 @@ const pageSize = 5000
 // it would be read and spilled again without an end.
 const spillRest = time.Second
 
+// maxLoading bounds the pages that are read at a time: each may fill memory.
+const maxLoading = 2
+
 // loadSpilled reads back lanes that have little left in memory and may send.
 func (e *Engine) loadSpilled(now time.Time) {
 	if e.draining || e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
+	loading := 0
 	for _, stats := range e.batcher.LaneStats() {
 		l := e.lanes[stats.Lane]
+		if l != nil && l.loading {
+			loading++
+		}
+		if loading >= maxLoading {
+			return
+		}
 		if !stats.Spilled || l == nil || l.loading || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now) {
 			continue
 		}
 		l.loading = true
+		loading++
 		after := e.batcher.LoadCursor(l.key)
 		e.next.loads = append(e.next.loads, &load{
 			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems), check: true,

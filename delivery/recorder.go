@@ -95,6 +95,7 @@ func (e *Engine) handOver() {
 	current.dropSentFromWaiting()
 	current.tx.ID = uuid.New()
 	current.tx.Partition = e.cfg.Lease.Partition
+	current.tx.Slowest = e.slowest
 	ranges, anchor := e.tracker.record(current.positions)
 	current.tx.Recorded = ranges
 	if anchor != nil {

@@ -12,6 +12,7 @@ import (
 // states of accounts.
 func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	now := time.Now()
+	e.slowest = r.Slowest
 	for i := range r.Open {
 		e.resumeBatch(ctx, &r.Open[i], now)
 	}

@@ -47,6 +47,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		}
 		f.slot.Release(errNotMade, nil)
 		f.slot = nil
+		f.lane.sender.account.probing = false // the probe, if it was one, was not made
 	}
 	if e.draining {
 		return

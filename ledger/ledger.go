@@ -74,6 +74,9 @@ type Transaction struct {
 	// Recorded names the stream sequences whose rows this transaction writes. Kept
 	// as rows only as far as they lie above Anchor.
 	Recorded []Range
+	// Slowest is how long the slowest recent batch of the partition took, for the next
+	// owner; 0 leaves what is known.
+	Slowest time.Duration
 	// Anchor moves the partition's position; nil leaves it. Everything of the
 	// partition up to it is recorded once this transaction is.
 	Anchor *Anchor
@@ -222,7 +225,9 @@ type Resumption struct {
 	Anchor Anchor // zero Position.Sequence: from the beginning
 	// Commits counts the transactions committed for the partition, by all its
 	// owners. A higher count known elsewhere shows a database that lost its tail.
-	Commits  int64
+	Commits int64
+	// Slowest is how long the slowest recent batch took; 0 when none is known.
+	Slowest  time.Duration
 	Recorded []Range
 	Open     []OpenBatch
 	// WaitingLanes have waiting rows.

@@ -45,7 +45,9 @@ CREATE TABLE courier.lease (
     message_id       text    NOT NULL DEFAULT '',
     -- How many transactions were committed for the partition, by all its owners. A
     -- mirror of it outside the database shows a database that lost its tail.
-    commits          bigint  NOT NULL DEFAULT 0
+    commits          bigint  NOT NULL DEFAULT 0,
+    -- How long the slowest recent batch took, in nanoseconds: settle follows from it.
+    slowest_ns       bigint  NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- What is recorded above the position: one row per transaction, deleted when the

@@ -52,7 +52,7 @@ $$;
 -- CC003: another transaction came in between.
 -- +goose StatementBegin
 CREATE FUNCTION courier.fence(of_partition integer, its_token uuid, previous uuid, this uuid,
-    to_generation bigint, to_sequence bigint, to_message_ns bigint, to_message_id text) RETURNS void
+    to_generation bigint, to_sequence bigint, to_message_ns bigint, to_message_id text, its_slowest_ns bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     held courier.lease%ROWTYPE;
@@ -67,10 +67,13 @@ BEGIN
     END IF;
     IF (to_generation, to_sequence) > (held.generation, held.sequence) THEN
         UPDATE courier.lease SET last_transaction = this, generation = to_generation, sequence = to_sequence,
-            message_ns = to_message_ns, message_id = to_message_id, commits = commits + 1
+            message_ns = to_message_ns, message_id = to_message_id, commits = commits + 1,
+            slowest_ns = coalesce(its_slowest_ns, slowest_ns)
         WHERE partition = of_partition;
     ELSE
-        UPDATE courier.lease SET last_transaction = this, commits = commits + 1 WHERE partition = of_partition;
+        UPDATE courier.lease SET last_transaction = this, commits = commits + 1,
+            slowest_ns = coalesce(its_slowest_ns, slowest_ns)
+        WHERE partition = of_partition;
     END IF;
 END
 $$;

@@ -228,8 +228,12 @@ func queueFence(b *pgx.Batch, lease ledger.Lease, previous uuid.UUID, tx *ledger
 		generation, sequence = new(a.Position.Generation), new(int64(a.Position.Sequence)) //nolint:gosec // a stream's sequence fits
 		messageNs, messageID = new(nanoseconds(a.Time)), new(clean(a.MessageID))
 	}
-	b.Queue("select courier.fence($1, $2, $3, $4, $5, $6, $7, $8)",
-		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID)
+	var slowest *int64
+	if tx.Slowest > 0 {
+		slowest = new(tx.Slowest.Nanoseconds())
+	}
+	b.Queue("select courier.fence($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID, slowest)
 }
 
 // Rewind puts a partition back to an anchor that still matches a stream whose

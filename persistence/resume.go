@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -45,6 +46,7 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 	r := &ledger.Resumption{
 		Anchor:   anchor(row.Generation, row.Sequence, row.MessageNs, row.MessageID),
 		Commits:  row.Commits,
+		Slowest:  time.Duration(row.SlowestNs),
 		Accounts: make(map[string]ledger.AccountState),
 	}
 	ranges, err := q.RecordedRanges(ctx, query.RecordedRangesParams{Partition: partition, Generation: row.Generation})

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -24,6 +25,7 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		p.last = tx.ID
 		s.commits++
 		p.commits++
+		p.slowest = cmp.Or(tx.Slowest, p.slowest)
 		s.apply(p, tx)
 		s.settle(tx)
 		return nil

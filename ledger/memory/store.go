@@ -42,6 +42,7 @@ type partition struct {
 	anchor   ledger.Anchor
 	recorded []ledger.Range
 	commits  int64
+	slowest  time.Duration
 }
 
 // batch is a batch with all that was written about it. Its records keep only
@@ -94,7 +95,7 @@ func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumpt
 			return ledger.ErrLeaseLost
 		}
 		r = &ledger.Resumption{
-			Anchor: p.anchor, Commits: p.commits, Recorded: slices.Clone(p.recorded), Open: s.openBatches(lease.Partition),
+			Anchor: p.anchor, Commits: p.commits, Slowest: p.slowest, Recorded: slices.Clone(p.recorded), Open: s.openBatches(lease.Partition),
 			Accounts: maps.Clone(s.accounts),
 		}
 		for lane, rows := range s.waiting {

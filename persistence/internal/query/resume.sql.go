@@ -99,7 +99,7 @@ func (q *Queries) AttemptsOf(ctx context.Context, batches []uuid.UUID) ([]Attemp
 }
 
 const leaseRow = `-- name: LeaseRow :one
-SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits FROM courier.lease WHERE partition = $1
+SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns FROM courier.lease WHERE partition = $1
 `
 
 type LeaseRowRow struct {
@@ -110,6 +110,7 @@ type LeaseRowRow struct {
 	MessageNs       int64
 	MessageID       string
 	Commits         int64
+	SlowestNs       int64
 }
 
 func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, error) {
@@ -123,6 +124,7 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 		&i.MessageNs,
 		&i.MessageID,
 		&i.Commits,
+		&i.SlowestNs,
 	)
 	return i, err
 }
