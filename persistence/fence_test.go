@@ -160,7 +160,7 @@ func TestFenceCodes(t *testing.T) {
 	lease := acquire(t, pool, 0)
 	first, second := uuid.New(), uuid.New()
 	fence := func(token, previous, this uuid.UUID) string {
-		_, err := pool.Exec(t.Context(), "select courier.fence(0, $1, $2, $3, $4, $5, $6, $7)", token, previous, this, nil, nil, nil, nil)
+		_, err := pool.Exec(t.Context(), "select courier.fence(0, $1, $2, $3, $4, $5, $6, $7, $8)", token, previous, this, nil, nil, nil, nil, nil)
 		if err == nil {
 			return ""
 		}
