@@ -27,7 +27,7 @@ func TestNewerChangesWaitAfterAHandleWasGivenUp(t *testing.T) {
 		w.upsert("x", `{"a":2}`)
 		w.until(2*time.Hour, "m2 final", func() bool { return w.status()["m2"] == memory.Succeeded })
 		pass(3 * time.Hour)
-		require.Equal(t, map[string]string{"a": "2"}, w.platform.item("x"))
+		require.Equal(t, map[string]string{"a": "2"}, w.platform.itemX())
 		l.stop()
 	})
 }

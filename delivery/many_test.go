@@ -71,7 +71,7 @@ func TestVersionResetAgainstAStaleReading(t *testing.T) {
 		w.change("x", catalog.Upsert, `{"a":1}`, version(1))
 		w.finish(5 * time.Minute)
 		require.Equal(t, memory.Succeeded, w.status()["m3"])
-		require.Equal(t, map[string]string{"a": "1"}, w.platform.item("x"))
+		require.Equal(t, map[string]string{"a": "1"}, w.platform.itemX())
 		l.stop()
 	})
 }

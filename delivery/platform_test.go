@@ -359,11 +359,11 @@ func (w *way) Poll(_ context.Context, handle, _ string, records []catalog.Record
 	return report, nil
 }
 
-// item is the attributes of an item as the platform has them; nil when it has none.
-func (s *simulated) item(id string) map[string]string {
+// itemX is the attributes of item x as the platform has them; nil when it has none.
+func (s *simulated) itemX() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.items[catalog.ItemKey{Lane: laneOf("acme"), ItemID: id}]
+	return s.items[catalog.ItemKey{Lane: laneOf("acme"), ItemID: "x"}]
 }
 
 func (s *simulated) log() []*post {

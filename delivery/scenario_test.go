@@ -155,7 +155,7 @@ func TestHoldCrossesTakeOver(t *testing.T) {
 			l = w.start()
 			w.finish(20 * time.Minute)
 			require.Equal(t, []string{`x UPSERT {"a":1}`, `x UPSERT {"a":1}`, `x DELETE`}, w.platform.sent())
-			require.Nil(t, w.platform.item("x"))
+			require.Nil(t, w.platform.itemX())
 			l.stop()
 		})
 	})
@@ -287,7 +287,7 @@ func TestSkippedDuplicateIsSentAgainWithOtherBytes(t *testing.T) {
 		require.Len(t, log, 2)
 		require.NotEqual(t, log[0].body, log[1].body)
 		require.GreaterOrEqual(t, log[1].at.Sub(log[0].at), time.Second, "a pause")
-		require.Equal(t, map[string]string{"a": "1"}, w.platform.item("x"))
+		require.Equal(t, map[string]string{"a": "1"}, w.platform.itemX())
 		l.stop()
 	})
 }

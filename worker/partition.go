@@ -109,7 +109,7 @@ func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) err
 		return holding.Deadline()
 	})
 	defer transport.CloseIdleConnections()
-	lostTail, err := w.lostTail(ctx, holding.Lease.Partition, resumption)
+	mirror, lostTail, err := w.openMirror(ctx, holding.Lease.Partition, resumption)
 	if err != nil {
 		return err
 	}
@@ -123,27 +123,25 @@ func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) err
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
 		DrainTimeout:        w.config.Worker.DrainTimeout,
 		LostTail:            lostTail,
-		Mirror: func(ctx context.Context, commits int64) error {
-			return w.mirror.Put(ctx, holding.Lease.Partition, commits)
-		},
+		Mirror:              mirror.Put,
 	}, resumption)
 	return engine.Run(ctx, holding.HandOver())
 }
 
-// lostTail compares the partition's commits with their mirror beside the stream:
+// openMirror compares the partition's commits with their mirror beside the stream:
 // fewer in the database mean that it was put back, or failed over without its last
 // commits.
-func (w *worker) lostTail(ctx context.Context, partition int, r *ledger.Resumption) (bool, error) {
-	mirrored, err := w.mirror.Get(ctx, partition)
+func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resumption) (mirror *queue.PartitionMirror, lostTail bool, err error) {
+	mirror, mirrored, err := w.mirror.Partition(ctx, partition)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	if mirrored <= r.Commits {
-		return false, nil
+		return mirror, false, nil
 	}
 	w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
 		slog.Int("partition", partition), slog.Int64("commits", r.Commits), slog.Int64("mirrored", mirrored))
-	return true, nil
+	return mirror, true, nil
 }
 
 // open reads what the last owner recorded and opens the stream behind it. A
