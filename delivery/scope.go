@@ -360,6 +360,11 @@ func (c *scope) learn(quota platform.Quota, now time.Time) {
 	if quota.Remaining == 0 && quota.Reset > 0 {
 		c.block(now.Add(quota.Reset))
 	}
+	if quota.UsedPercent >= 100 && quota.Block == 0 {
+		// Used up, and nobody says until when: "stop making calls", as further ones
+		// extend the block (Meta, rate limits).
+		c.block(now.Add(defaultBlock))
+	}
 }
 
 func (c *scope) block(until time.Time) {

@@ -94,3 +94,15 @@ func TestSlotGivenBackWakesWhoWaits(t *testing.T) {
 		<-other
 	})
 }
+
+// A quota that is used up, with nobody saying until when, is left alone for a while.
+func TestUsedUpQuotaIsLeftAlone(t *testing.T) {
+	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+		t.Helper()
+		slot, _ := scopes.Acquire([]string{"a", "b"}, 8, wake)
+		slot.Release(nil, []platform.Quota{{Scope: "b", Limit: -1, Remaining: -1, UsedPercent: 100}})
+		slot, again := scopes.Acquire([]string{"a", "b"}, 8, wake)
+		require.Nil(t, slot)
+		require.Positive(t, time.Until(again))
+	})
+}
