@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -72,7 +71,7 @@ func (t *tracker) record(positions []catalog.Position) (ranges []ledger.Range, m
 		popped++
 	}
 	if popped > 0 {
-		t.anchor = anchorOf(live[popped-1].mutation)
+		t.anchor = ledger.AnchorOf(live[popped-1].mutation)
 		moved = &t.anchor
 	}
 	ranges = rangesAbove(live, marked, popped)
@@ -124,14 +123,4 @@ func (t *tracker) pop(n int) {
 		clear(t.read[kept:])
 		t.read, t.head = t.read[:kept], 0
 	}
-}
-
-func anchorOf(m *catalog.Mutation) ledger.Anchor {
-	anchor := ledger.Anchor{Position: m.Position, Time: m.PublishedAt}
-	for _, header := range m.Message.Headers {
-		if strings.EqualFold(header.Name, "Nats-Msg-Id") {
-			anchor.MessageID = header.Value
-		}
-	}
-	return anchor
 }

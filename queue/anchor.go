@@ -22,18 +22,6 @@ const callTimeout = 5 * time.Second
 // a new generation from the newest anchor that still matches, see FindAnchor.
 var ErrRewound = errors.New("the stream does not hold the message at the recorded position")
 
-// AnchorOf is the anchor of a decoded message, for a position that stands on it.
-func AnchorOf(m *catalog.Mutation) ledger.Anchor {
-	anchor := ledger.Anchor{Position: m.Position, Time: m.PublishedAt}
-	for _, header := range m.Message.Headers {
-		if strings.EqualFold(header.Name, jetstream.MsgIDHeader) {
-			anchor.MessageID = header.Value
-			break
-		}
-	}
-	return anchor
-}
-
 // Verify compares the stream with an anchor: the message at its sequence must
 // have its time and its id. The error is ErrRewound when it has not, or is not
 // there. An anchor without a sequence stands on nothing and always matches.

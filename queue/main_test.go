@@ -103,5 +103,5 @@ func nothingLeft(tb testing.TB, reader *Reader) {
 }
 
 func anchorOfLast(arrivals []catalog.Arrival) ledger.Anchor {
-	return AnchorOf(arrivals[len(arrivals)-1].Mutation)
+	return ledger.AnchorOf(arrivals[len(arrivals)-1].Mutation)
 }

@@ -20,7 +20,7 @@ func TestReaderStartsAfterThePosition(t *testing.T) {
 	b := newBroker(t, StreamConfig{})
 	b.publish(t, "acme", 0, 10)
 	all := take(t, b.open(t, "acme", nil), 0, 10)
-	from := AnchorOf(all[3].Mutation)
+	from := ledger.AnchorOf(all[3].Mutation)
 	require.NotEmpty(t, from.MessageID)
 	reader := b.open(t, "acme", func(c *ReaderConfig) { c.From = from })
 	take(t, reader, 4, 6)
@@ -250,7 +250,7 @@ func TestAStorePutBackIsNoticed(t *testing.T) {
 		calls++
 		for i, arrival := range slices.Backward(recorded) {
 			// Postgres keeps microseconds.
-			anchor := AnchorOf(arrival.Mutation)
+			anchor := ledger.AnchorOf(arrival.Mutation)
 			anchor.Time = anchor.Time.Truncate(time.Microsecond)
 			if anchor.Position.Sequence <= sequence && i%2 == 0 {
 				return anchor, true, nil
@@ -302,7 +302,7 @@ func TestAnchors(t *testing.T) {
 	b := newBroker(t, StreamConfig{})
 	b.publish(t, "acme", 0, 3)
 	arrivals := take(t, b.open(t, "acme", nil), 0, 3)
-	anchor := AnchorOf(arrivals[1].Mutation)
+	anchor := ledger.AnchorOf(arrivals[1].Mutation)
 	require.NoError(t, b.stream.Verify(t.Context(), anchor))
 	require.NoError(t, b.stream.Verify(t.Context(), ledger.Anchor{}), "the beginning always matches")
 	for _, other := range []ledger.Anchor{

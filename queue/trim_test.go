@@ -24,7 +24,7 @@ func (b *broker) positionsOf(t *testing.T, index, count int) []ledger.Anchor {
 	for i := range positions {
 		positions[i] = anchorOfLast(arrivals)
 	}
-	positions[0] = AnchorOf(arrivals[index].Mutation)
+	positions[0] = ledger.AnchorOf(arrivals[index].Mutation)
 	return positions
 }
 
