@@ -17,7 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.ServersOwn()...) }
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second

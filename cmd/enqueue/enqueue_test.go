@@ -26,7 +26,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.ServersOwn()...) }
 
 // execution is one run of the command.
 type execution struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
+	"github.com/catalog-courier/catalog-courier/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -28,8 +29,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(pgtest.Main(m),
-		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+	goleak.VerifyTestMain(pgtest.Main(m), append(natstest.ServersOwn(),
+		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))...)
 }
 
 // plant is everything running, and a worker on it.
