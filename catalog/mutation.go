@@ -102,6 +102,9 @@ type Mutation struct {
 	TraceParent string
 	TraceState  string
 
+	// Warnings are what the rules said of the mutation without refusing it.
+	Warnings []Problem
+
 	// Attempts counts the records with this mutation as newest constituent that
 	// ended retryable or unknown.
 	Attempts int

@@ -38,6 +38,9 @@ type Problem struct { //nolint:errname // the domain says problem: most are kept
 	Reason Reason
 	Field  string // the message field or attribute, "" when the whole message
 	Text   string // a sentence for people; never holds a secret
+	// Others are further rules that the same message breaks, so that all of them can
+	// be mended at once.
+	Others []Problem
 }
 
 func (p *Problem) Error() string {

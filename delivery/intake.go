@@ -115,9 +115,11 @@ func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catal
 	info := e.resolve(m.Lane)
 	switch {
 	case info.endpoint != nil:
-		if problem := info.endpoint.Validate(m); problem != nil {
+		problem, warnings := info.endpoint.Validate(m)
+		if problem != nil {
 			return problem
 		}
+		m.Warnings = warnings
 		// What the engine's own goroutine is going to ask of the endpoint is asked here
 		// first, where a panic does no harm.
 		first, rest := info.endpoint.Split(m.Change())

@@ -111,16 +111,17 @@ type way struct {
 	kind catalog.Type
 }
 
-func (w *way) Validate(m *catalog.Mutation) *catalog.Problem {
+func (w *way) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem) {
 	if w.validate != nil {
-		return w.validate(m)
+		return w.validate(m), nil
 	}
-	return nil
+	return nil, nil
 }
 func (w *way) Rules() catalog.Rules           { return catalog.Rules{Semantics: w.semantics} }
 func (w *way) Group(catalog.Operation) string { return "" }
 func (w *way) Limits() platform.Limits        { return w.limits }
 func (w *way) Overhead() int                  { return 20 }
+func (w *way) Base() string { return "" }
 func (w *way) SubmitScopes() []string         { return w.submit }
 func (w *way) PollScopes() []string           { return w.poll }
 

@@ -302,6 +302,9 @@ func (l *Leases) act(ctx context.Context, v *view, start time.Time) error {
 		}
 	}
 	for _, partition := range d.take {
+		if len(l.acquired) == cap(l.acquired) {
+			break // nobody comes for what was taken before
+		}
 		errs = append(errs, l.take(ctx, rows[partition], counters, start))
 	}
 	for _, partition := range d.ask {
@@ -324,6 +327,8 @@ func (l *Leases) tidy(ctx context.Context, row leaseRow, counters map[uuid.UUID]
 	h := l.held[int(row.Partition)]
 	l.mu.Unlock()
 	switch {
+	case h == nil && len(l.acquired) == cap(l.acquired):
+		return nil // nobody comes for what was taken before
 	case h == nil:
 		return l.take(ctx, row, counters, start)
 	case h.isLost() && is(row.Token, h.Lease.Token):
@@ -405,7 +410,7 @@ func (l *Leases) take(ctx context.Context, row leaseRow, counters map[uuid.UUID]
 	l.held[lease.Partition] = h
 	l.mu.Unlock()
 	l.config.Logger.InfoContext(ctx, "partition acquired", "partition", lease.Partition)
-	l.acquired <- h // has room: no partition is held twice
+	l.acquired <- h // has room: act looked, and nobody else sends
 	return nil
 }
 

@@ -118,11 +118,41 @@ func TestStalledWorkerStopsBeforeItsSuccessorStarts(t *testing.T) {
 		}
 	}
 	eventually(t, "the successor owns all", func() bool { return len(successor.Holdings()) == partitions })
+	cancel() // first: a released partition would be taken again
 	for _, holding := range successor.Holdings() {
 		require.NoError(t, holding.Release(t.Context()))
 	}
-	cancel()
 	require.NoError(t, <-ended)
+}
+
+// Partitions that are released without ever having been received are taken again
+// and announced again; nobody listening must not stop the heartbeats.
+func TestUnheardAcquisitionsDoNotStopTheHeartbeats(t *testing.T) {
+	t.Parallel()
+	_, pool := newDatabase(t)
+	leases := persistence.NewLeases(pool, persistence.LeasesConfig{
+		Partitions: partitions, TTL: ttl, Interval: 20 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- leases.Run(ctx) }()
+	eventually(t, "it holds all", func() bool { return len(leases.Holdings()) == partitions })
+	for _, holding := range leases.Holdings() {
+		require.NoError(t, holding.Release(t.Context()))
+	}
+	beat := func() (counter int64) {
+		require.NoError(t, pool.QueryRow(t.Context(), "select coalesce(max(counter), 0) from courier.worker").Scan(&counter))
+		return counter
+	}
+	before := beat()
+	eventually(t, "the heartbeats go on", func() bool { return beat() > before+3 })
+	cancel()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("it did not end")
+	}
 }
 
 // A lease that was taken by force is lost at the next heartbeat, and fenced calls

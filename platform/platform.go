@@ -16,8 +16,10 @@ import (
 // The pure methods are safe for concurrent use and never block.
 type Endpoint interface {
 	// Validate checks one decoded mutation before any merging: operation, key,
-	// what cannot be cleared or updated. It must not keep m.
-	Validate(m *catalog.Mutation) *catalog.Problem
+	// what cannot be cleared or updated, the values. The problem, with Others for
+	// all further ones, makes the mutation invalid; warnings go with it. Both are
+	// nil for an ordinary mutation. Validate must not keep m.
+	Validate(m *catalog.Mutation) (problem *catalog.Problem, warnings []catalog.Problem)
 	// Rules says how this platform reads two changes of one item.
 	Rules() catalog.Rules
 	// Group names what else than the lane a request fixes, "" if nothing: two
@@ -43,6 +45,10 @@ type Endpoint interface {
 	// Poll asks once what became of one handle. Errors are *Error and say nothing
 	// about the batch.
 	Poll(ctx context.Context, handle string, group string, records []catalog.Record) (Report, error)
+	// Base names the catalog of the same account whose items of the same id these
+	// records only localize, so that a record must wait for its base item; "" for
+	// items of their own.
+	Base() string
 	// SubmitScopes and PollScopes name the quota scopes a call draws on, most
 	// specific first. Equal names are equal quotas, across accounts and workers.
 	// A name never holds a secret.
@@ -72,6 +78,11 @@ type Settings struct {
 	BaseURL string
 	// Token gives the current access token; it is called for each request.
 	Token func(ctx context.Context) (string, error)
+	// TokenRefused is told of a token that the platform does not accept, so that
+	// Token can give another. It does not block. Nil where there is no other.
+	TokenRefused func(token string)
+	// Proof makes Meta's appsecret_proof of a token. Nil without an app secret.
+	Proof func(token string) string
 	// HTTP makes the calls; its transport guards every write by the lease. Nil is
 	// fine for an account that only validates and encodes.
 	HTTP *http.Client
@@ -83,16 +94,37 @@ type Settings struct {
 	Timeout time.Duration
 	// AdAccountID is Pinterest's optional ad_account_id.
 	AdAccountID string
-	Catalogs    map[string]CatalogSettings
+	// Rules says what a broken rule about a value does. The zero value warns.
+	Rules    RuleLevel
+	Catalogs map[string]CatalogSettings
 }
+
+// RuleLevel says what becomes of a mutation that breaks a rule about values which
+// the platform's own pages may not agree on. Rules without which no correct
+// request can be made hold on every level.
+type RuleLevel uint8
+
+// The levels.
+const (
+	RulesWarn   RuleLevel = iota // send it, and note a warning
+	RulesStrict                  // invalid
+	RulesOff                     // do not look
+)
 
 // CatalogSettings say which catalog of the platform a catalog name means.
 type CatalogSettings struct {
 	Country   string // Pinterest
 	Language  string // Pinterest
 	CatalogID string
-	Body      string // Pinterest: "" for the vertical body
-	Endpoint  string // Meta: "" or items_batch
+	Body      string // Pinterest: "" or vertical, or legacy
+	// FeedOwned says that a feed fills this Pinterest catalog, which then refuses
+	// CREATE and UPSERT.
+	FeedOwned bool
+	// LastUpdatedTime sends a mutation's occurred_at as Pinterest's last_updated_time,
+	// where the producer gave one.
+	LastUpdatedTime bool
+	Endpoint        string // Meta: "" or items_batch, batch or localized_items_batch
+	ItemSubType     string // Meta: item_sub_type of each request, "" for none
 }
 
 // Outcome is what the platform said of one record.

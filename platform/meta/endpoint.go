@@ -56,6 +56,9 @@ func (e *endpoint) Split(change catalog.Change) (first catalog.Change, rest *cat
 	return change, nil
 }
 
+// Base implements platform.Endpoint.
+func (e *endpoint) Base() string { return "" }
+
 // SubmitScopes implements platform.Endpoint.
 func (e *endpoint) SubmitScopes() []string { return []string{e.scopes.batch, e.scopes.app} }
 

@@ -9,26 +9,26 @@ import (
 )
 
 // Validate implements platform.Endpoint.
-func (e *endpoint) Validate(m *catalog.Mutation) *catalog.Problem {
+func (e *endpoint) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem) {
 	switch m.Operation {
 	case catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete:
 	default:
 		return &catalog.Problem{
 			Reason: catalog.UnsupportedOperation, Field: "operation",
 			Text: m.Operation.String() + " is not an operation of Meta's catalogs",
-		}
+		}, nil
 	}
 	if !m.Localization.IsZero() {
 		return &catalog.Problem{
 			Reason: catalog.InvalidValue, Field: "localization",
 			Text: "items_batch takes no localization: publish to a catalog with the endpoint localized_items_batch",
-		}
+		}, nil
 	}
 	parts, wrong := e.keyParts(m.ItemID)
 	if wrong != nil {
-		return wrong
+		return wrong, nil
 	}
-	return e.validateAttributes(m, parts)
+	return e.validateAttributes(m, parts), nil
 }
 
 // keyParts are the parts of an item's key. An id of one part is taken as it is:

@@ -199,7 +199,7 @@ func BenchmarkValidate(b *testing.B) {
 	m := &catalog.Mutation{ItemID: record.Key.ItemID, Operation: catalog.Upsert, Attributes: record.Change.Attributes}
 	b.ReportAllocs()
 	for b.Loop() {
-		if problem := e.Validate(m); problem != nil {
+		if problem, _ := e.Validate(m); problem != nil {
 			b.Fatal(problem)
 		}
 	}

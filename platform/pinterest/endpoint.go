@@ -33,6 +33,9 @@ func (e *endpoint) Limits() platform.Limits {
 	return platform.Limits{MaxItems: maxItems, MaxBytes: maxBytes}
 }
 
+// Base implements platform.Endpoint.
+func (e *endpoint) Base() string { return "" }
+
 // SubmitScopes implements platform.Endpoint.
 func (e *endpoint) SubmitScopes() []string { return []string{e.client.writeScope} }
 

@@ -117,7 +117,7 @@ func TestAttributesOfTheSpecificationAreKnown(t *testing.T) {
 			continue // repeats the key
 		}
 		m := &catalog.Mutation{ItemID: "A", Operation: catalog.Update, HasNull: true, Attributes: []byte(`{"` + name + `":null}`)}
-		problem := endpoint.Validate(m)
+		problem, _ := endpoint.Validate(m)
 		switch {
 		case updatable[name] == nil:
 			require.NotNil(t, problem, name)

@@ -9,20 +9,20 @@ import (
 )
 
 // Validate implements platform.Endpoint.
-func (e *endpoint) Validate(m *catalog.Mutation) *catalog.Problem {
+func (e *endpoint) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem) {
 	if !slices.Contains(e.row.operations, m.Operation) {
 		return &catalog.Problem{
 			Reason: catalog.UnsupportedOperation, Field: "operation",
 			Text: m.Operation.String() + " is not an operation of Pinterest's " + string(e.row.name) + " items",
-		}
+		}, nil
 	}
 	if !m.Localization.IsZero() {
 		return &catalog.Problem{
 			Reason: catalog.InvalidValue, Field: "localization",
 			Text: "Pinterest items have no localization: the language belongs to the catalog",
-		}
+		}, nil
 	}
-	return e.validateAttributes(m)
+	return e.validateAttributes(m), nil
 }
 
 func (e *endpoint) validateAttributes(m *catalog.Mutation) (problem *catalog.Problem) {
