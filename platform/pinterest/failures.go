@@ -15,10 +15,10 @@ const codeNoSuchBatch = 4331
 func failures() []rest.Rule {
 	return []rest.Rule{
 		{Status: http.StatusTooManyRequests, Scope: platform.ScopeQuota, Source: "openapi: code 8, rate limit"},
-		{Code: 2, Scope: platform.ScopeAccount, Source: "openapi: code 2, authentication failed"},
+		{Code: 2, Scope: platform.ScopeAccount, Token: true, Source: "openapi: code 2, authentication failed"},
 		{Code: 29, Scope: platform.ScopeAccount, Source: "seen: trial access used in production"},
 		{Code: 2625, Scope: platform.ScopeAccount, Source: "seen: account disapproved"},
-		{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Source: "openapi: 401"},
+		{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true, Source: "openapi: 401"},
 		{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "openapi: 403"},
 		{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "openapi 5.28: 404; the address or the ad account is wrong"},
 		{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "openapi: 405, code 5; the address is wrong"},

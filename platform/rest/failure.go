@@ -10,23 +10,30 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// tokenFailure is the error of a call that had no token to go with.
+// tokenFailure is the error of a call that had no token to go with. Where the
+// cause is a platform.Error it says whose failure that is; else it is the account's.
 func tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
 	failure := &platform.Error{
 		Scope: platform.ScopeAccount, Operation: call.Operation,
-		Message: "no access token: " + Redact(err.Error()), Err: err,
+		Message: "no access token: " + Redact(err.Error()), Err: &redactedError{cause: err},
 	}
-	if ctx.Err() != nil {
+	cause := (*platform.Error)(nil)
+	switch {
+	case ctx.Err() != nil:
 		failure.Scope = platform.ScopeCaller
+	case errors.As(err, &cause):
+		failure.Scope, failure.RetryAfter = cause.Scope, cause.RetryAfter
+	case errors.Is(err, context.DeadlineExceeded):
+		failure.Scope = platform.ScopePlatform
 	}
 	return failure
 }
 
 // callFailure is the error of a call without a whole answer.
-func callFailure(ctx context.Context, call Call, token string, err error, written bool) *platform.Error {
+func callFailure(ctx context.Context, call Call, key key, err error, written bool) *platform.Error {
 	failure := &platform.Error{
 		Scope: platform.ScopePlatform, Ambiguous: written && call.changes(), Operation: call.Operation,
-		Message: Redact(err.Error(), token), Err: &redactedError{cause: err, token: token},
+		Message: Redact(err.Error(), key.secrets()...), Err: &redactedError{cause: err, secrets: key.secrets()},
 	}
 	switch {
 	case errors.Is(err, platform.ErrWriteRefused):
@@ -42,11 +49,11 @@ func callFailure(ctx context.Context, call Call, token string, err error, writte
 
 // redactedError keeps a cause for errors.Is and errors.As but prints no secret.
 type redactedError struct {
-	cause error
-	token string
+	cause   error
+	secrets []string
 }
 
-func (e *redactedError) Error() string { return Redact(e.cause.Error(), e.token) }
+func (e *redactedError) Error() string { return Redact(e.cause.Error(), e.secrets...) }
 func (e *redactedError) Unwrap() error { return e.cause }
 
 // watch sees whether bytes of one request may have left the machine.

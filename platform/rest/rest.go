@@ -29,8 +29,18 @@ const (
 type Client struct {
 	http    *http.Client
 	token   func(ctx context.Context) (string, error)
+	refused func(token string)        // may be nil
+	proof   func(token string) string // may be nil
 	timeout time.Duration
 }
+
+// key is what opens the platform for one call.
+type key struct {
+	token string
+	proof string // "" for none
+}
+
+func (k key) secrets() []string { return []string{k.token, k.proof} }
 
 // New makes a client from an account's settings. It follows no redirects: a POST
 // that moves to another address may carry the token to a stranger.
@@ -44,7 +54,7 @@ func New(settings platform.Settings) *Client {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return &Client{http: &own, token: settings.Token, timeout: timeout}
+	return &Client{http: &own, token: settings.Token, refused: settings.TokenRefused, proof: settings.Proof, timeout: timeout}
 }
 
 // Call is one request.
@@ -64,27 +74,28 @@ type Answer struct {
 	Header http.Header
 	Body   []byte
 
-	token string
+	key     key
+	refused func(token string)
 }
 
 // Redact makes words of the answer fit to be logged and stored.
-func (a *Answer) Redact(text string) string { return Redact(text, a.token) }
+func (a *Answer) Redact(text string) string { return Redact(text, a.key.secrets()...) }
 
 // Do makes the call. The error, when not nil, means that there is no whole answer;
 // that of a POST is then ambiguous, unless none of the request's bytes went out. Whether the
 // answer is a good one is the caller's to judge.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	if err := ctx.Err(); err != nil {
-		return nil, callFailure(ctx, call, "", err, false)
+		return nil, callFailure(ctx, call, key{}, err, false)
 	}
-	token, err := c.token(ctx)
+	key, err := c.key(ctx)
 	if err != nil {
 		return nil, tokenFailure(ctx, call, err)
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	watch := &watch{}
-	request, err := newRequest(watch.attach(bounded), call, token)
+	request, err := newRequest(watch.attach(bounded), call, key)
 	if err != nil {
 		return nil, &platform.Error{
 			Scope: platform.ScopeCaller, Operation: call.Operation,
@@ -93,19 +104,31 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	}
 	response, err := c.http.Do(request) //nolint:bodyclose // closeBody closes it
 	if err != nil {
-		return nil, callFailure(ctx, call, token, hideURL(err), watch.mayHaveWritten(err))
+		return nil, callFailure(ctx, call, key, hideURL(err), watch.mayHaveWritten(err))
 	}
 	defer closeBody(response.Body)
 	body, err := readAll(response)
 	if err != nil {
-		failure := callFailure(ctx, call, token, err, true)
+		failure := callFailure(ctx, call, key, err, true)
 		failure.HTTPStatus = response.StatusCode
 		return nil, failure
 	}
-	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, token: token}, nil
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, key: key, refused: c.refused}, nil
 }
 
-func newRequest(ctx context.Context, call Call, token string) (*http.Request, error) {
+// key gets the current token, for no longer than a call may take: it may be on its
+// way from the platform.
+func (c *Client) key(ctx context.Context) (key, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	token, err := c.token(ctx)
+	if err != nil || c.proof == nil {
+		return key{token: token}, err
+	}
+	return key{token: token, proof: c.proof(token)}, nil
+}
+
+func newRequest(ctx context.Context, call Call, key key) (*http.Request, error) {
 	var body io.Reader
 	if call.Body != nil {
 		body = bytes.NewReader(call.Body)
@@ -114,7 +137,12 @@ func newRequest(ctx context.Context, call Call, token string) (*http.Request, er
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
+	if key.proof != "" {
+		query := request.URL.Query()
+		query.Set("appsecret_proof", key.proof) // Meta, Securing API requests: a parameter of each call
+		request.URL.RawQuery = query.Encode()
+	}
+	request.Header.Set("Authorization", "Bearer "+key.token)
 	request.Header.Set("Accept", "application/json")
 	if call.Body != nil {
 		request.Header.Set("Content-Type", "application/json")

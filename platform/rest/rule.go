@@ -15,6 +15,7 @@ type Rule struct {
 	Subcode      int
 
 	Scope     platform.FailureScope
+	Token     bool // the access token itself is refused: another may work
 	Ambiguous bool // a POST may have been taken all the same
 	TooLarge  bool
 	Source    string // where the rule comes from
@@ -49,6 +50,9 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 			failure.Scope = rule.Scope
 			failure.Ambiguous = rule.Ambiguous && call.changes()
 			failure.TooLarge = rule.TooLarge
+			if rule.Token && a.refused != nil {
+				a.refused(a.key.token)
+			}
 			break
 		}
 	}
