@@ -20,6 +20,7 @@ const (
 	KeyMismatch          Reason = "key_mismatch"
 	NotClearable         Reason = "not_clearable"
 	NotUpdatable         Reason = "not_updatable"
+	UnknownAttribute     Reason = "unknown_attribute" // a warning only
 	MessageTooLarge      Reason = "message_too_large"
 	RecordTooLarge       Reason = "record_too_large"
 	InternalError        Reason = "internal_error"

@@ -1,0 +1,297 @@
+package rules
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// Check holds a mutation to the table: operation, key, and every attribute. With
+// RulesOff only the hard rules are looked at. It does not keep m, and allocates
+// nothing for a clean item whose texts have no escapes.
+func (t *Table) Check(m *catalog.Mutation, level platform.RuleLevel) Findings {
+	c := check{table: t, operation: m.Operation, values: level != platform.RulesOff}
+	c.run(m)
+	return c.findings
+}
+
+// CheckLocalized is Check for a record that localizes an existing item: only some
+// fields may be localized, and none is required. forCountry says that it is for a
+// country alone, whose records may carry prices.
+func (t *Table) CheckLocalized(m *catalog.Mutation, level platform.RuleLevel, forCountry bool) Findings {
+	c := check{
+		table: t, operation: m.Operation, values: level != platform.RulesOff,
+		localized: true, forCountry: forCountry,
+	}
+	c.run(m)
+	return c.findings
+}
+
+// maxKeyParts and maxDepth are more than any table needs.
+const (
+	maxKeyParts = 4
+	maxDepth    = 8
+)
+
+// check is one run over one mutation.
+type check struct {
+	table      *Table
+	operation  catalog.Operation
+	values     bool // look at values too
+	localized  bool
+	forCountry bool
+
+	keys   [maxKeyParts]string
+	keysOK bool
+	place  [maxDepth]step
+	depth  int
+
+	findings Findings
+}
+
+// step is one step of the way to a nested value: a name, or a place in a list.
+type step struct {
+	name  string
+	index int // of a list when the name is ""
+}
+
+func (c *check) run(m *catalog.Mutation) {
+	t := c.table
+	if !t.operations.has(c.operation) {
+		c.findings.Add(catalog.Problem{
+			Reason: catalog.UnsupportedOperation, Field: "operation",
+			Text: c.operation.String() + " is not an operation of " + t.Platform + "'s " + string(t.Type) + " items",
+		})
+	}
+	c.splitKey(m.ItemID)
+	if c.values && c.keysOK {
+		c.checkKeyValues()
+	}
+	if len(m.Attributes) > 0 || t.createdBy.has(c.operation) {
+		c.attributes(view(m.Attributes))
+	}
+}
+
+// splitKey finds the parts of the item's key without allocating in the usual
+// case, where no part has anything escaped.
+func (c *check) splitKey(itemID string) {
+	names := c.table.Keys
+	if len(names) == 1 {
+		c.keys[0], c.keysOK = itemID, true
+		return
+	}
+	rest := itemID
+	for i := range names {
+		part, after, more := strings.Cut(rest, "/")
+		c.keys[i], rest = part, after
+		if part == "" || more != (i < len(names)-1) || strings.Contains(part, "%") {
+			c.splitEscapedKey(itemID)
+			return
+		}
+	}
+	c.keysOK = true
+}
+
+func (c *check) splitEscapedKey(itemID string) {
+	parts, wrong := catalog.SplitItemID(itemID, c.table.Keys)
+	if wrong != nil {
+		c.findings.Add(*wrong)
+		return
+	}
+	copy(c.keys[:], parts)
+	c.keysOK = true
+}
+
+// checkKeyValues holds the parts of the key to the rows of their fields.
+func (c *check) checkKeyValues() {
+	for i, name := range c.table.Keys {
+		if rule := c.table.top.find(name); rule != nil {
+			c.enter(step{name: name})
+			c.checkText(rule, value{kind: text, raw: c.keys[i], inside: c.keys[i]})
+			c.leave()
+		}
+	}
+}
+
+// attributes walks over the top-level members.
+func (c *check) attributes(object string) {
+	nulls := c.table.nulls[c.operation]
+	carries := c.operation == catalog.Create || c.operation == catalog.Upsert || c.operation == catalog.Update
+	var seen uint64
+	members := inObject(object)
+	for {
+		name, v, ok := members.member()
+		if !ok {
+			break
+		}
+		attribute := name.plain()
+		rule := c.table.top.find(attribute)
+		c.enter(step{name: attribute})
+		switch {
+		case rule != nil && rule.Key > 0:
+			c.checkKey(rule, v)
+		case carries:
+			if c.checkAttribute(rule, v, nulls) {
+				seen |= rule.bit
+			}
+		default: // a DELETE sends no attributes
+		}
+		c.leave()
+	}
+	if c.values && !c.localized && c.table.createdBy.has(c.operation) {
+		c.missing(c.table.top, seen)
+	}
+}
+
+// checkKey holds a repeated part of the key to the one in item_id. Only a string
+// can agree: 7 and "7" may be two items.
+func (c *check) checkKey(rule *rule, v value) {
+	if !c.keysOK || v.kind == text && v.plain() == c.keys[rule.Key-1] {
+		return
+	}
+	where := "item_id of the message"
+	if len(c.table.Keys) > 1 {
+		where += " (" + strings.Join(c.table.Keys, "/") + ")"
+	}
+	c.hard(catalog.KeyMismatch, " must be the same string as in "+where+", or be left out")
+}
+
+// checkAttribute checks one attribute that is to be sent, and reports whether it
+// has a row and a value.
+func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bool) {
+	field := unknown
+	if rule != nil {
+		field = rule.Field
+	}
+	if c.operation == catalog.Update && field.Has(Fixed) {
+		c.hard(catalog.NotUpdatable, c.table.NotUpdatable)
+	}
+	if v.kind == null && nulls != nil && !nulls.Allows(field) {
+		if c.operation != catalog.Update || !field.Has(Fixed) { // one reason is enough
+			c.hard(nulls.Reason, nulls.Text)
+		}
+		return false
+	}
+	if !c.values {
+		return false
+	}
+	if rule == nil {
+		c.unknownAttribute()
+		return false
+	}
+	if c.localized {
+		c.checkLocalizable(rule)
+	}
+	if v.kind == null {
+		return false
+	}
+	c.checkValue(rule, v)
+	return true
+}
+
+func (c *check) checkLocalizable(rule *rule) {
+	switch {
+	case !rule.Has(Localizable):
+		c.wrong(rule, catalog.InvalidValue, "cannot be localized", value{})
+	case rule.Has(CountryOnly) && !c.forCountry:
+		c.wrong(rule, catalog.InvalidValue, "can be localized for a COUNTRY only", value{})
+	}
+}
+
+// missing reports the required fields that were not seen.
+func (c *check) missing(o *object, seen uint64) {
+	if o.required&^seen == 0 && len(o.with) == 0 {
+		return
+	}
+	for _, rule := range o.tracked {
+		if o.required&rule.bit == 0 || seen&(rule.bit|rule.instead) != 0 {
+			continue
+		}
+		what := "is required"
+		if rule.Instead != "" {
+			what += " unless there is " + rule.Instead
+		}
+		c.enter(step{name: rule.Name})
+		c.wrong(rule, catalog.MissingField, what, value{})
+		c.leave()
+	}
+	for _, rule := range o.with {
+		if seen&rule.bit != 0 && seen&rule.with == 0 {
+			c.enter(step{name: rule.Name})
+			c.wrong(rule, catalog.MissingField, "means nothing without "+rule.With, value{})
+			c.leave()
+		}
+	}
+}
+
+func (c *check) enter(s step) {
+	if c.depth < maxDepth {
+		c.place[c.depth] = s
+	}
+	c.depth++
+}
+
+func (c *check) leave() { c.depth-- }
+
+// path is where the value in question stands: attributes.image[2].url.
+func (c *check) path() string {
+	var path strings.Builder
+	for _, s := range c.place[:min(c.depth, maxDepth)] {
+		switch {
+		case s.name == "":
+			path.WriteString("[" + strconv.Itoa(s.index) + "]")
+		case path.Len() > 0:
+			path.WriteString("." + short(s.name, maxName))
+		default:
+			path.WriteString(short(s.name, maxName))
+		}
+	}
+	return path.String()
+}
+
+// hard adds a rule that holds on every level. The text begins with a space.
+func (c *check) hard(reason catalog.Reason, text string) {
+	path := c.path()
+	c.findings.Add(catalog.Problem{Reason: reason, Field: "attributes." + path, Text: "the attribute " + path + text})
+}
+
+func (c *check) unknownAttribute() {
+	if len(c.findings.unknown) == maxFindings {
+		return
+	}
+	path := c.path()
+	c.findings.unknown = addTo(c.findings.unknown, catalog.Problem{
+		Reason: catalog.UnknownAttribute, Field: "attributes." + path,
+		Text: "the attribute " + path + " is not one that is documented for " + c.table.Platform + "'s " +
+			string(c.table.Type) + " items; it is sent as it is",
+	})
+}
+
+// wrong adds a rule about a value: which, what is wrong, the value, the source.
+func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v value) {
+	if len(c.findings.values) == maxFindings {
+		return
+	}
+	path := c.path()
+	parts := []string{"the attribute ", path, " ", what}
+	if v.kind != broken {
+		parts = append(parts, ": ", shown(v))
+	}
+	if rule.Source != "" {
+		parts = append(parts, " (source: ", rule.Source, ")")
+	}
+	c.findings.AddValue(catalog.Problem{
+		Reason: reason, Field: "attributes." + path, Text: strings.Join(slices.Clip(parts), ""),
+	})
+}
+
+// shown is a value cut short, for people.
+func shown(v value) string {
+	if v.kind == text {
+		return strconv.Quote(short(v.plain(), maxShown))
+	}
+	return short(v.raw, maxShown)
+}

@@ -1,0 +1,23 @@
+// Package rules checks the attributes of an item before anything is sent. A
+// catalog type is described by one Table, a row for each field; one engine reads
+// all tables, so that a new field costs one row.
+//
+// Two sorts of rule are told apart.
+//
+// Hard rules hold on every level, because no correct request can be made of a
+// change that breaks them: the operation is not one of the type's, the key does
+// not have its parts or its repetition differs, an UPDATE names what it cannot
+// carry, a null means nothing to the platform.
+//
+// Rules about values (JSON type, required on create, length, allowed values,
+// format, bounds of a list, members of an object) come from documents that
+// contradict each other in places, and platforms loosen them without notice. So
+// no row makes them hard: the level of the account decides whether they warn,
+// refuse or are not looked at. This goes also for JSON types that make Pinterest
+// refuse a whole request: delivery finds such a record by bisecting, and good
+// items beside it are not lost. An account that would rather not pay for that
+// sets the level to strict.
+//
+// An attribute without a row is a warning on both levels and never refused: Meta
+// warns itself, Pinterest's schema allows it, and new fields appear all the time.
+package rules

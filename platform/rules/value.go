@@ -1,0 +1,173 @@
+package rules
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// checkValue holds a value to its row.
+func (c *check) checkValue(rule *rule, v value) {
+	if !fits(rule.Types, v) {
+		c.wrong(rule, catalog.WrongType, "must be "+rule.Types.String(), v)
+		return
+	}
+	switch v.kind {
+	case text:
+		c.checkText(rule, v)
+	case number:
+		c.checkFormat(rule, v, v.raw)
+	case list:
+		c.checkList(rule, v)
+	case dictionary:
+		if rule.members != nil {
+			c.checkMembers(rule.members, v)
+		}
+	case null, boolean, broken:
+	}
+}
+
+// checkText holds a string to its row. Characters are counted only where there
+// are more bytes than characters allowed.
+func (c *check) checkText(rule *rule, v value) {
+	if limit := rule.MaxLength; limit > 0 && len(v.inside) > limit {
+		if count := v.characters(); count > limit {
+			c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" characters, more than "+strconv.Itoa(limit), v)
+		}
+	}
+	if len(rule.Values) == 0 && rule.Format.check == nil {
+		return
+	}
+	plain := v.plain()
+	if len(rule.Values) > 0 && !allowed(rule.Values, plain) {
+		c.wrong(rule, catalog.InvalidValue, "must be one of "+strings.Join(rule.Values, ", "), v)
+	}
+	c.checkFormat(rule, v, plain)
+}
+
+// checkFormat holds the text of a string or number to the format of its row. What
+// is cleared with an empty string has no format.
+func (c *check) checkFormat(rule *rule, v value, plain string) {
+	if rule.Format.check == nil || plain == "" && rule.Cleared == EmptyString {
+		return
+	}
+	if why := rule.Format.check(plain); why != "" {
+		c.wrong(rule, catalog.InvalidValue, "must be "+rule.Format.Name+", but "+why, v)
+	}
+}
+
+func allowed(values []string, plain string) bool {
+	for _, one := range values {
+		if len(one) == len(plain) && strings.EqualFold(one, plain) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *check) checkList(rule *rule, v value) {
+	count := 0
+	elements := inList(v.raw)
+	for {
+		element, ok := elements.element()
+		if !ok {
+			break
+		}
+		if rule.element != nil && c.depth < maxDepth {
+			c.enter(step{index: count})
+			c.checkValue(rule.element, element)
+			c.leave()
+		}
+		count++
+	}
+	if count < rule.MinItems {
+		c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" entries, fewer than "+strconv.Itoa(rule.MinItems), value{})
+	}
+	if rule.MaxItems > 0 && count > rule.MaxItems {
+		c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" entries, more than "+strconv.Itoa(rule.MaxItems), value{})
+	}
+}
+
+// checkMembers walks over a nested object. Members without a row are ignored:
+// what a platform does with them is its own affair.
+func (c *check) checkMembers(o *object, v value) {
+	var seen uint64
+	count := 0
+	members := inObject(v.raw)
+	for {
+		name, member, ok := members.member()
+		if !ok {
+			break
+		}
+		count++
+		known := name.plain()
+		rule := o.find(known)
+		if rule == nil || c.depth >= maxDepth {
+			continue
+		}
+		if member.kind == null && rule.Has(Nullable) {
+			seen |= rule.bit
+			continue
+		}
+		c.enter(step{name: known})
+		c.checkValue(rule, member)
+		c.leave()
+		if member.kind != null {
+			seen |= rule.bit
+		}
+	}
+	c.missing(o, seen)
+	if c.localized && count > 0 {
+		c.missingTogether(o, seen)
+	}
+}
+
+// missingTogether reports the members that a localized object must have because
+// it has others.
+func (c *check) missingTogether(o *object, seen uint64) {
+	if o.together&^seen == 0 {
+		return
+	}
+	for _, rule := range o.tracked {
+		if o.together&rule.bit != 0 && seen&rule.bit == 0 {
+			c.enter(step{name: rule.Name})
+			c.wrong(rule, catalog.MissingField, "is required where any other part is localized", value{})
+			c.leave()
+		}
+	}
+}
+
+// fits reports whether a value has one of the JSON types. A row without types
+// takes any.
+func fits(types Type, v value) bool {
+	if types == 0 {
+		return true
+	}
+	switch v.kind {
+	case text:
+		return types&String != 0
+	case number:
+		return types&Number != 0 || types&Integer != 0 && v.integral()
+	case boolean:
+		return types&Boolean != 0
+	case list:
+		return types&List != 0
+	case dictionary:
+		return types&Object != 0
+	case null, broken:
+	}
+	return false
+}
+
+// String names the types for people: "a string or an integer".
+func (t Type) String() string {
+	names := [...]string{"a string", "a number", "an integer", "a boolean", "an object", "a list"}
+	var parts []string
+	for i, name := range names {
+		if t&(1<<i) != 0 {
+			parts = append(parts, name)
+		}
+	}
+	return strings.Join(parts, " or ")
+}
