@@ -29,6 +29,9 @@ func hasScheme(address string, schemes ...string) bool {
 func (l *loader) finishAccounts() {
 	for _, account := range l.accounts {
 		account.Catalogs = map[string]Catalog{}
+		if account.ClientID != "" && account.OAuthURL == "" {
+			account.OAuthURL = strings.TrimRight(account.BaseURL, "/") + "/oauth/token"
+		}
 		for key, entry := range l.catalogs {
 			if name, mine := strings.CutPrefix(key, account.Name+"."); mine {
 				if account.Platform == Meta && entry.Endpoint == "" {
@@ -64,27 +67,42 @@ func (l *loader) checkAccounts() {
 	l.checkDistinct()
 }
 
+// platformOnly are the keys that only accounts of one platform have.
+var platformOnly = []struct {
+	key      string
+	platform Platform
+}{
+	{"client_id", Pinterest},
+	{"client_secret", Pinterest},
+	{"refresh_token", Pinterest},
+	{"oauth_url", Pinterest},
+	{"ad_account_id", Pinterest},
+	{"app_secret", Meta},
+}
+
 func (l *loader) checkCredentials(at string, a Account) {
-	refresh := a.ClientID != "" || !a.ClientSecret.IsZero() || !a.RefreshToken.IsZero()
-	for _, key := range []string{"access_token", "client_secret", "refresh_token"} {
+	foreign := false
+	for _, only := range platformOnly {
+		if only.platform != a.Platform && l.said(at, only.key) {
+			foreign = true
+			l.reportAtf(at+"."+only.key, "is for %s accounts only", only.platform.title())
+		}
+	}
+	for _, key := range []string{"access_token", "client_secret", "refresh_token", "app_secret"} {
 		if l.lines[at+"."+key] != 0 && l.lines[at+"."+key+"_file"] != 0 {
 			l.reportAtf(at+"."+key, "give either %s or %s_file", key, key)
 		}
 	}
+	id, secret := l.said(at, "client_id"), l.said(at, "client_secret")
+	oauth := id || secret || l.said(at, "refresh_token") || l.said(at, "oauth_url")
 	switch {
-	case refresh && a.Platform == Meta:
-		l.reportAtf(at, "client_id, client_secret and refresh_token are for Pinterest; a Meta account has an access_token")
-	case refresh && l.said(at, "access_token"):
-		l.reportAtf(at, "give either access_token, or client_id, client_secret and refresh_token")
-	case refresh && (a.ClientID == "" || a.ClientSecret.IsZero() || a.RefreshToken.IsZero()):
-		if !l.said(at, "client_secret") || !l.said(at, "refresh_token") || a.ClientID == "" {
-			l.reportAtf(at, "client_id, client_secret and refresh_token are only of use together")
-		}
-	case !refresh && !l.said(at, "access_token"):
+	case foreign:
+	case oauth && l.said(at, "access_token"):
+		l.reportAtf(at, "give either access_token, or client_id and client_secret with or without refresh_token")
+	case oauth && !(id && secret):
+		l.reportAtf(at, "client_id and client_secret are needed together to ask for access tokens")
+	case !oauth && !l.said(at, "access_token"):
 		l.reportAtf(at, "access_token is missing; access_token: ${VARIABLE} takes it from the environment")
-	}
-	if a.AdAccountID != "" && a.Platform != Pinterest {
-		l.reportAtf(at+".ad_account_id", "is for Pinterest accounts only")
 	}
 }
 
@@ -110,7 +128,7 @@ func (l *loader) checkCatalog(at string, a Account, c Catalog) {
 		if c.CatalogID == "" && l.lines[at+".catalog_id"] == 0 {
 			l.reportAtf(at, "catalog_id is missing: the digits that Commerce Manager shows")
 		}
-		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body")
+		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body", "feed_owned", "last_updated_time")
 		return
 	}
 	for _, key := range []string{"country", "language"} {
@@ -118,7 +136,7 @@ func (l *loader) checkCatalog(at string, a Account, c Catalog) {
 			l.reportAtf(at, "%s is missing: Pinterest keeps items by country and language", key)
 		}
 	}
-	l.forbid(at, "is for Meta catalogs only", "endpoint")
+	l.forbid(at, "is for Meta catalogs only", "endpoint", "item_sub_type")
 	if c.Body == "legacy" && c.CatalogID != "" {
 		l.reportAtf(at+".catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
 	}
@@ -166,7 +184,7 @@ func targetOf(a Account, c Catalog) target {
 		catalogID: c.CatalogID, localized: c.Endpoint == "localized_items_batch",
 	}
 	if t.catalogID == "" {
-		t.owner = a.AdAccountID + " " + a.AccessToken.Reveal() + a.RefreshToken.Reveal()
+		t.owner = strings.Join([]string{a.AdAccountID, a.AccessToken.Reveal(), a.ClientID, a.RefreshToken.Reveal()}, " ")
 	}
 	return t
 }

@@ -76,6 +76,11 @@ type Worker struct {
 	DrainTimeout time.Duration
 	// Retention is how long rows of finished mutations are kept.
 	Retention time.Duration
+	// EncryptionKey protects the tokens that the database keeps: 32 bytes in base64
+	// or hex. Needed where an account has a client id.
+	EncryptionKey Secret
+	// FormerEncryptionKeys, separated by commas, still open what they closed.
+	FormerEncryptionKeys Secret
 }
 
 // Platform is the name of an ad platform.
@@ -87,17 +92,42 @@ const (
 	Meta      Platform = "meta"
 )
 
+// title is the name as people write it.
+func (p Platform) title() string {
+	if p == Meta {
+		return "Meta"
+	}
+	return "Pinterest"
+}
+
+// RuleLevel is what becomes of a mutation that breaks a rule about its values.
+type RuleLevel string
+
+// The levels.
+const (
+	RulesWarn   RuleLevel = "warn"   // sent, with a warning
+	RulesStrict RuleLevel = "strict" // invalid
+	RulesOff    RuleLevel = "off"    // not looked at
+)
+
 // Account is one connection to a platform: credentials and settings.
 type Account struct {
 	Name     string
 	Platform Platform
-	// AccessToken, or else the three below, from which access tokens are made.
-	AccessToken  Secret
-	ClientID     string
-	ClientSecret Secret
-	RefreshToken Secret
-	AdAccountID  string // Pinterest, optional
-	Catalogs     map[string]Catalog
+	// AccessToken, or else a client id and secret with which access tokens are asked
+	// for: with a refresh token in a user's name, without one in the app's own.
+	AccessToken Secret
+	// AccessTokenFile, when not empty, is where AccessToken came from. It may be
+	// replaced while a worker runs.
+	AccessTokenFile string
+	ClientID        string
+	ClientSecret    Secret
+	RefreshToken    Secret
+	// OAuthURL is where access tokens are asked for; "" without a client id.
+	OAuthURL    string
+	AppSecret   Secret // Meta, optional
+	AdAccountID string // Pinterest, optional
+	Catalogs    map[string]Catalog
 
 	Delivery
 }
@@ -106,9 +136,11 @@ type Account struct {
 type Delivery struct {
 	// BaseURL is the platform's address up to and with the version.
 	BaseURL string
-	Batch   Batch
-	Poll    Poll
-	Retry   Retry
+	// Rules says what a broken rule about a value does.
+	Rules RuleLevel
+	Batch Batch
+	Poll  Poll
+	Retry Retry
 	// Settle is how long newer changes of an item are held after a POST whose end
 	// is not known; 0 means that it follows from how slow the platform has been.
 	Settle time.Duration
@@ -139,12 +171,15 @@ type Retry struct {
 
 // Catalog is one place to write to inside an account.
 type Catalog struct {
-	Name      string
-	Country   string // Pinterest
-	Language  string // Pinterest
-	CatalogID string // required for Meta
-	Body      string // Pinterest: "" or legacy
-	Endpoint  string // Meta: items_batch, batch or localized_items_batch
+	Name            string
+	Country         string // Pinterest
+	Language        string // Pinterest
+	CatalogID       string // required for Meta
+	Body            string // Pinterest: vertical or legacy
+	FeedOwned       bool   // Pinterest: a feed fills it, so CREATE and UPSERT are refused
+	LastUpdatedTime bool   // Pinterest: occurred_at goes along as last_updated_time
+	Endpoint        string // Meta: items_batch, batch or localized_items_batch
+	ItemSubType     string // Meta: item_sub_type of each request, "" for none
 }
 
 // AccountNames lists the accounts in alphabetical order.

@@ -28,6 +28,7 @@ func capsOf(p Platform) caps {
 // deliveryDefaults suit the real platforms.
 func deliveryDefaults(p Platform) Delivery {
 	common := Delivery{
+		Rules: RulesWarn,
 		Poll:  Poll{Min: 2 * time.Second, Max: time.Minute, GiveUp: 4 * time.Hour},
 		Retry: Retry{MaxAttempts: 8, Min: 5 * time.Second, Max: 15 * time.Minute},
 	}

@@ -128,6 +128,35 @@ func writeFile(t *testing.T, content string) string {
 	return path
 }
 
+func TestCredentialsOfAccounts(t *testing.T) {
+	t.Parallel()
+	refreshFile, tokenFile := writeFile(t, "pinr_first\n"), writeFile(t, "EAA_first")
+	c, err := config.Load(write(t, fmt.Sprintf(`
+worker: {former_encryption_keys: "old1,old2"}
+accounts:
+  user: {platform: pinterest, client_id: id, client_secret: s, refresh_token_file: %q, rules: strict, catalogs: {us: {country: US, language: EN}}}
+  app:
+    {platform: pinterest, client_id: id, client_secret: s, oauth_url: "http://login/t", base_url: "http://x/v5/", catalogs: {gb: {country: GB, language: EN}}}
+  meta: {platform: meta, access_token_file: %q, app_secret: a, rules: off, catalogs: {c: {catalog_id: "1", item_sub_type: SHOES}}}`,
+		refreshFile, tokenFile)), config.Options{Lookup: environment("COURIER_ENCRYPTION_KEY", "the key")})
+	require.NoError(t, err)
+	user, app, meta := c.Accounts["user"], c.Accounts["app"], c.Accounts["meta"]
+	require.Equal(t, "pinr_first", user.RefreshToken.Reveal())
+	require.Equal(t, "https://api.pinterest.com/v5/oauth/token", user.OAuthURL)
+	require.Equal(t, config.RulesStrict, user.Rules)
+	require.True(t, app.RefreshToken.IsZero())
+	require.Equal(t, "http://login/t", app.OAuthURL)
+	require.Equal(t, config.RulesWarn, app.Rules)
+	require.Equal(t, tokenFile, meta.AccessTokenFile)
+	require.Equal(t, "EAA_first", meta.AccessToken.Reveal())
+	require.Equal(t, "a", meta.AppSecret.Reveal())
+	require.Empty(t, meta.OAuthURL)
+	require.Equal(t, config.RulesOff, meta.Rules)
+	require.Equal(t, "SHOES", meta.Catalogs["c"].ItemSubType)
+	require.Equal(t, "the key", c.Worker.EncryptionKey.Reveal())
+	require.Equal(t, "old1,old2", c.Worker.FormerEncryptionKeys.Reveal())
+}
+
 func TestWithoutAccountsNeedsNoTokens(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(write(t, valid), config.Options{WithoutAccounts: true})
@@ -156,6 +185,11 @@ func account(lines string) string {
 
 func pinterestCatalog(catalog string) string {
 	return "accounts:\n  p:\n    platform: pinterest\n    access_token: t\n    catalogs:\n      us: " + catalog + "\n"
+}
+
+// pinterest is one Pinterest account with the given keys.
+func pinterest(keys string) string {
+	return "accounts:\n  p: {platform: pinterest, " + keys + ", catalogs: {us: {country: US, language: EN}}}\n"
 }
 
 func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
@@ -191,9 +225,18 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"no token", "accounts:\n  a: {platform: meta, catalogs: {c: {catalog_id: '1'}}}\n", "accounts.a: access_token is missing"},
 		{"empty token", account("    access_token_file: " + os.DevNull + "\n"), "is empty"},
 		{"both tokens", account("    access_token_file: x\n"), "give either access_token or access_token_file"},
-		{"refresh for Meta", account("    client_id: x\n"), "accounts.a: client_id, client_secret and refresh_token are for Pinterest"},
-		{"half a refresh", "accounts:\n  p:\n    platform: pinterest\n    client_id: x\n    catalogs: {us: {country: US, language: EN}}\n", "only of use together"},
-		{"refresh and token", "accounts:\n  p:\n    platform: pinterest\n    access_token: t\n    client_id: x\n    catalogs: {us: {country: US, language: EN}}\n", "give either access_token, or client_id"},
+		{"client id for Meta", account("    client_id: x\n"), ":6: accounts.a.client_id: is for Pinterest accounts only"},
+		{"refresh token for Meta", account("    refresh_token: x\n"), ":6: accounts.a.refresh_token: is for Pinterest accounts only"},
+		{"oauth url for Meta", account("    oauth_url: https://x/token\n"), "accounts.a.oauth_url: is for Pinterest accounts only"},
+		{"app secret for Pinterest", pinterest("access_token: t, app_secret: s"), "accounts.p.app_secret: is for Meta accounts only"},
+		{"client id alone", pinterest("client_id: x"), "client_id and client_secret are needed together"},
+		{"refresh token alone", pinterest("refresh_token: x"), "client_id and client_secret are needed together"},
+		{"oauth url alone", pinterest("oauth_url: https://x/token"), "client_id and client_secret are needed together"},
+		{"client id and token", pinterest("access_token: t, client_id: x, client_secret: y"), "give either access_token, or client_id and client_secret"},
+		{"refresh and token", pinterest("access_token: t, refresh_token: y"), "give either access_token, or client_id and client_secret"},
+		{"both secrets", pinterest("client_id: x, client_secret: y, client_secret_file: z"), "give either client_secret or client_secret_file"},
+		{"secret in oauth url", pinterest("client_id: x, client_secret: y, oauth_url: 'https://u:p@x/t'"), "accounts.p.oauth_url"},
+		{"rules", account("    rules: maybe\n"), `accounts.a.rules: "maybe" is not allowed: one of warn, strict, off`},
 		{"no catalogs", "accounts:\n  a: {platform: meta, access_token: t}\n", "accounts.a: catalogs is missing"},
 		{"ad account", account("    ad_account_id: '1'\n"), "accounts.a.ad_account_id: is for Pinterest accounts only"},
 		{"base url", account("    base_url: graph.facebook.com\n"), "accounts.a.base_url"},
@@ -214,6 +257,9 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"Pinterest no country", pinterestCatalog("{language: EN}"), "accounts.p.catalogs.us: country is missing"},
 		{"Pinterest language", pinterestCatalog("{country: US, language: en_US}"), "accounts.p.catalogs.us.language"},
 		{"Pinterest endpoint", pinterestCatalog("{country: US, language: EN, endpoint: batch}"), "is for Meta catalogs only"},
+		{"Pinterest sub type", pinterestCatalog("{country: US, language: EN, item_sub_type: HOME}"), "item_sub_type: is for Meta catalogs only"},
+		{"Meta feed", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1', feed_owned: true}}}\n", "feed_owned: is for Pinterest catalogs only"},
+		{"neither true nor false", pinterestCatalog("{country: US, language: EN, last_updated_time: yes}"), `last_updated_time: "yes" is not allowed: true or false`},
 		{"Pinterest body", pinterestCatalog("{country: US, language: EN, body: old}"), "accounts.p.catalogs.us.body"},
 		{"legacy with id", pinterestCatalog("{country: US, language: EN, body: legacy, catalog_id: '1'}"), "cannot be chosen with body: legacy"},
 		{"catalog name", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {'c d': {catalog_id: '1'}}}\n", "is not allowed as a name"},
@@ -248,6 +294,9 @@ func TestTwoNamesForOnePlatformCatalogAreRefused(t *testing.T) {
 	}{
 		{"Meta, same id", twice("meta", "{catalog_id: '1'}", "{catalog_id: '1'}"), true},
 		{"Meta, two endpoints", twice("meta", "{catalog_id: '1'}", "{catalog_id: '1', endpoint: batch}"), true},
+		{"Meta, batch and localized", twice("meta", "{catalog_id: '1', endpoint: batch}", "{catalog_id: '1', endpoint: localized_items_batch}"), false},
+		{"Meta, localized twice", twice("meta", "{catalog_id: '1', endpoint: localized_items_batch}", "{catalog_id: '1', endpoint: localized_items_batch}"), true},
+		{"Pinterest, two bodies", twice("pinterest", "{country: US, language: EN}", "{country: US, language: EN, body: legacy}"), true},
 		{"Meta, localized apart", twice("meta", "{catalog_id: '1'}", "{catalog_id: '1', endpoint: localized_items_batch}"), false},
 		{"Meta, other id", twice("meta", "{catalog_id: '1'}", "{catalog_id: '2'}"), false},
 		{"Pinterest, same all", twice("pinterest", "{country: US, language: EN}", "{country: US, language: EN}"), true},

@@ -63,6 +63,22 @@ func choice[T ~string](key, about string, into *T, choices ...T) setting {
 	}
 }
 
+func boolean(key, about string, into *bool) setting {
+	return setting{
+		key: key, about: about, allowed: "true or false",
+		assign: func(value string) error {
+			switch value {
+			case "true", "false":
+				*into = value == "true"
+				return nil
+			default:
+				return fmt.Errorf("%q is not allowed: true or false", clip(value))
+			}
+		},
+		show: func() string { return strconv.FormatBool(*into) },
+	}
+}
+
 func integer(key, about string, into *int, least, most int) setting {
 	allowed := fmt.Sprintf("a whole number from %d to %d", least, most)
 	return setting{

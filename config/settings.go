@@ -14,8 +14,11 @@ var (
 	languageCode = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,4})?$`)
 	streamName   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	webAddress   = regexp.MustCompile(`^https?://[^\s?#@]+$`)
+	subType      = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	listener     = regexp.MustCompile(`^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]*):[0-9]{1,5}$`)
 )
+
+const webAddressForm = "an http or https address without ?, # and @"
 
 // settings declares every key outside of accounts and defaults.
 func (l *loader) settings() []setting {
@@ -51,7 +54,7 @@ func (l *loader) natsSettings() []setting {
 
 func (l *loader) workerSettings() []setting {
 	w := &l.config.Worker
-	return []setting{
+	list := []setting{
 		duration("lease_ttl", "How long a silent worker keeps its partitions.", &w.LeaseTTL, time.Second, 5*time.Minute),
 		duration("record_within", "How long a received mutation may be without a row.", &w.RecordWithin, 10*time.Millisecond, 10*time.Second),
 		size("memory_limit", "Waiting mutations held in memory; more are kept in Postgres.", &w.MemoryLimit, 1<<20, 1<<40),
@@ -59,12 +62,26 @@ func (l *loader) workerSettings() []setting {
 		duration("drain_timeout", "How long a stopping worker settles what is under way.", &w.DrainTimeout, 0, 10*time.Minute),
 		duration("retention", "How long rows of finished mutations are kept.", &w.Retention, 24*time.Hour, 10*365*24*time.Hour),
 	}
+	list = append(list, l.secret("encryption_key", "Protects the tokens that the database keeps: 32 bytes in base64 or hex. Needed where an account has a `client_id`.",
+		&w.EncryptionKey, "COURIER_ENCRYPTION_KEY")...)
+	return append(list, l.secret("former_encryption_keys", "Keys used before, separated by commas: they still open what they closed.",
+		&w.FormerEncryptionKeys, "COURIER_FORMER_ENCRYPTION_KEYS")...)
 }
 
 // secret declares a secret and its file, the first with a variable of its own.
 func (l *loader) secret(key, about string, into *Secret, env string) []setting {
 	pair := secret(key, about, into, l.readFile)
 	pair[0].env = env
+	return pair
+}
+
+// remember keeps the path of a secret's file, for who reads it again.
+func remember(pair []setting, path *string) []setting {
+	assign := pair[1].assign
+	pair[1].assign = func(value string) error {
+		*path = value
+		return assign(value)
+	}
 	return pair
 }
 
@@ -81,10 +98,15 @@ func (l *loader) accountSettings(a *Account) []setting {
 		return nil
 	}
 	list := []setting{platform}
-	list = append(list, l.secret("access_token", "The access token.", &a.AccessToken, "")...)
-	list = append(list, text("client_id", "The app's id, with client_secret and refresh_token instead of an access token.", "text", &a.ClientID, nil))
-	list = append(list, l.secret("client_secret", "The app's secret.", &a.ClientSecret, "")...)
-	list = append(list, l.secret("refresh_token", "The refresh token.", &a.RefreshToken, "")...)
+	accessToken := l.secret("access_token", "The access token.", &a.AccessToken, "")
+	accessToken[1].about += " It is read again when it changes, or when the platform refuses the token."
+	list = append(list, remember(accessToken, &a.AccessTokenFile)...)
+	list = append(list, text("client_id", "Pinterest: the app's id, with `client_secret` instead of an access token.", "text", &a.ClientID, nil))
+	list = append(list, l.secret("client_secret", "Pinterest: the app's secret.", &a.ClientSecret, "")...)
+	list = append(list, l.secret("refresh_token", "Pinterest: the user's refresh token. Without one the app acts in its own name (client credentials).", &a.RefreshToken, "")...)
+	list = append(list,
+		text("oauth_url", "Pinterest: where access tokens are asked for. `base_url` with `/oauth/token` when it is left out.", webAddressForm, &a.OAuthURL, webAddress.MatchString))
+	list = append(list, l.secret("app_secret", "Meta: the app's secret, to prove with each call that the token is the app's (`appsecret_proof`).", &a.AppSecret, "")...)
 	list = append(list, text("ad_account_id", "Pinterest: act for the owner of this ad account.", "digits", &a.AdAccountID, digits.MatchString))
 	list = append(list, setting{
 		key: "catalogs", about: "The account's catalogs, by the name that stands in the subject.",
@@ -109,15 +131,21 @@ func catalogSettings(c *Catalog) []setting {
 		text("country", "Pinterest: the country.", "two capital letters, such as US", &c.Country, countryCode.MatchString),
 		text("language", "Pinterest: the language.", "a language such as en-US or EN", &c.Language, languageCode.MatchString),
 		text("catalog_id", "The platform's id of the catalog. Pinterest takes the oldest of the type when it is left out.", "digits", &c.CatalogID, digits.MatchString),
-		choice("body", "Pinterest: `legacy` for the retail-only request body.", &c.Body, "legacy"),
+		choice("body", "Pinterest: `legacy` for the retail-only request body; `vertical` when it is left out.", &c.Body, "vertical", "legacy"),
+		boolean("feed_owned", "Pinterest: a feed fills this catalog, so CREATE and UPSERT are invalid here.", &c.FeedOwned),
+		boolean("last_updated_time", "Pinterest: send `occurred_at`, where a mutation has it, as `last_updated_time`. "+
+			"A producer whose clock is wrong makes Pinterest drop newer changes.", &c.LastUpdatedTime),
 		choice("endpoint", "Meta: which endpoint takes the changes.", &c.Endpoint, "items_batch", "batch", "localized_items_batch"),
+		text("item_sub_type", "Meta: `item_sub_type` of each request.", "capital letters and _", &c.ItemSubType, subType.MatchString),
 	}
 }
 
 // deliverySettings declares what an account and the defaults section share.
 func deliverySettings(d *Delivery, most caps) []setting {
 	return []setting{
-		text("base_url", "The platform's address, up to and with the version.", "an http or https address without ?, # and @", &d.BaseURL, webAddress.MatchString),
+		text("base_url", "The platform's address, up to and with the version.", webAddressForm, &d.BaseURL, webAddress.MatchString),
+		choice("rules", "What a change does that breaks a rule about its values: `warn` sends it and notes a warning, `strict` makes it invalid, `off` does not look.",
+			&d.Rules, RulesWarn, RulesStrict, RulesOff),
 		section("batch", "When a batch is full or old enough.",
 			integer("max_items", "Records in one request.", &d.Batch.MaxItems, 1, most.items),
 			size("max_bytes", "Bytes of one request.", &d.Batch.MaxBytes, 1<<10, most.bytes),

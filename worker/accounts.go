@@ -20,6 +20,13 @@ var platforms = map[config.Platform]func(platform.Settings) (platform.Account, e
 	config.Meta:      meta.New,
 }
 
+// ruleLevels are the levels of the configuration as platforms know them.
+var ruleLevels = map[config.RuleLevel]platform.RuleLevel{
+	config.RulesWarn:   platform.RulesWarn,
+	config.RulesStrict: platform.RulesStrict,
+	config.RulesOff:    platform.RulesOff,
+}
+
 // accounts makes the accounts that one partition needs, when it first needs them.
 type accounts struct {
 	config *config.Config
@@ -74,12 +81,14 @@ func newAccount(a config.Account, client *http.Client) (*delivery.Account, error
 		Token:       func(context.Context) (string, error) { return a.AccessToken.Reveal(), nil },
 		HTTP:        client,
 		AdAccountID: a.AdAccountID,
+		Rules:       ruleLevels[a.Rules],
 		Credentials: platform.CredentialsHash(a.AccessToken.Reveal()),
 		Catalogs:    make(map[string]platform.CatalogSettings, len(a.Catalogs)),
 	}
 	for name, c := range a.Catalogs {
 		settings.Catalogs[name] = platform.CatalogSettings{
-			Country: c.Country, Language: c.Language, CatalogID: c.CatalogID, Body: c.Body, Endpoint: c.Endpoint,
+			Country: c.Country, Language: c.Language, CatalogID: c.CatalogID, Body: c.Body, FeedOwned: c.FeedOwned,
+			LastUpdatedTime: c.LastUpdatedTime, Endpoint: c.Endpoint, ItemSubType: c.ItemSubType,
 		}
 	}
 	made, err := construct(settings)
