@@ -89,8 +89,11 @@ func checkCatalog(c platform.CatalogSettings, complain func(field, rule string))
 	if c.CatalogID != "" && !digits.MatchString(c.CatalogID) {
 		complain("catalog_id", "must be digits only")
 	}
-	if c.Body != "" && c.Body != "vertical" {
-		complain("body", "must be vertical or left out")
+	if c.Body != "" && c.Body != bodyVertical && c.Body != bodyLegacy {
+		complain("body", "must be vertical, legacy or left out")
+	}
+	if c.Body == bodyLegacy && c.CatalogID != "" {
+		complain("catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
 	}
 	if c.Endpoint != "" {
 		complain("endpoint", "is a setting of Meta catalogs")
@@ -122,7 +125,16 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 			Text: fmt.Sprintf("Pinterest catalogs take no catalog type %.128q; they take: %s", string(catalogType), a.typeNames()),
 		}
 	}
-	return &endpoint{row: row, head: head(row, settings), client: a.client}, nil
+	form := formOf(row, settings)
+	if form == nil {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownType, Field: "subject",
+			Text: fmt.Sprintf("a catalog with body: legacy takes %s items only, not %s", legacyType, catalogType),
+		}
+	}
+	return &endpoint{
+		row: row, form: form, feedOwned: settings.FeedOwned, timed: settings.LastUpdatedTime && row.timed(), client: a.client,
+	}, nil
 }
 
 func (a *account) typeNames() string {

@@ -179,9 +179,13 @@ func benchmarkRecords(n int) []catalog.Record {
 	return records
 }
 
+func retailEndpoint() *endpoint {
+	return &endpoint{row: retail(), form: vertical(retail(), platform.CatalogSettings{Country: "US", Language: "en-US"})}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	records := benchmarkRecords(1000)
-	e := &endpoint{row: retail(), head: head(retail(), platform.CatalogSettings{Country: "US", Language: "en-US"})}
+	e := retailEndpoint()
 	dst := make([]byte, 0, 2<<20)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -194,7 +198,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkValidate(b *testing.B) {
-	e := &endpoint{row: retail()}
+	e := retailEndpoint()
 	record := benchmarkRecords(1)[0]
 	m := &catalog.Mutation{ItemID: record.Key.ItemID, Operation: catalog.Upsert, Attributes: record.Change.Attributes}
 	b.ReportAllocs()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
@@ -15,25 +14,16 @@ const (
 	frame = 128
 )
 
-// head is the body up to the items.
-func head(row *catalogType, settings platform.CatalogSettings) string {
-	text := []byte(`{"catalog_type":`)
-	text = wire.AppendString(text, string(row.name))
-	text = wire.AppendString(append(text, `,"country":`...), settings.Country)
-	text = wire.AppendString(append(text, `,"language":`...), settings.Language)
-	if settings.CatalogID != "" {
-		text = wire.AppendString(append(text, `,"catalog_id":`...), settings.CatalogID)
-	}
-	return string(append(text, `,"items":[`...))
-}
-
 // Overhead implements platform.Endpoint.
-func (e *endpoint) Overhead() int { return len(e.head) + len("]}") + maxFiller }
+func (e *endpoint) Overhead() int { return e.form.overhead() + len("]}") + maxFiller }
 
 // RecordSize implements platform.Endpoint.
 func (e *endpoint) RecordSize(key catalog.ItemKey, change catalog.Change) int {
 	size := frame + wire.StringSize(key.ItemID)
-	if change.Operation == catalog.Delete {
+	if e.timed {
+		size += timeRoom
+	}
+	if !change.Operation.NeedsAttributes() {
 		return size
 	}
 	size += len(change.Attributes)
@@ -45,8 +35,12 @@ func (e *endpoint) RecordSize(key catalog.ItemKey, change catalog.Change) int {
 
 // Encode implements platform.Endpoint. A variant begins with another record and
 // adds white space: it is not known what Pinterest compares to find a duplicate.
-func (e *endpoint) Encode(dst []byte, _ string, records []catalog.Record, variant int) ([]byte, error) {
-	dst = append(dst, e.head...)
+func (e *endpoint) Encode(dst []byte, group string, records []catalog.Record, variant int) ([]byte, error) {
+	head, known := e.form.heads[group]
+	if !known {
+		return nil, fmt.Errorf("no Pinterest body has the group %.32q", group)
+	}
+	dst = append(dst, head...)
 	for range variant % maxFiller {
 		dst = append(dst, ' ')
 	}
@@ -54,8 +48,12 @@ func (e *endpoint) Encode(dst []byte, _ string, records []catalog.Record, varian
 		if i > 0 {
 			dst = append(dst, ',')
 		}
+		record := &records[(i+variant)%len(records)]
+		if operation := record.Change.Operation; e.form.group(operation) != group {
+			return nil, fmt.Errorf("item %.128q: %s does not belong in a request of group %q", record.Key.ItemID, operation, group)
+		}
 		var err error
-		if dst, err = e.appendItem(dst, &records[(i+variant)%len(records)]); err != nil {
+		if dst, err = e.appendItem(dst, record); err != nil {
 			return nil, err
 		}
 	}
@@ -66,12 +64,18 @@ func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error
 	change := &record.Change
 	dst = append(append(append(dst, `{"`...), e.row.idField...), `":`...)
 	dst = wire.AppendString(dst, record.Key.ItemID)
-	dst = append(append(append(dst, `,"operation":"`...), change.Operation.String()...), '"')
+	if !e.form.sorted {
+		dst = append(append(append(dst, `,"operation":"`...), change.Operation.String()...), '"')
+	}
+	updated := e.updatedAt(record)
 	switch {
-	case change.Operation == catalog.Delete:
-		return append(dst, '}'), nil
+	case !change.Operation.NeedsAttributes():
+		return append(appendTime(dst, updated), '}'), nil
 	case change.Operation == catalog.Update && change.HasNull:
-		return e.appendMasked(dst, record)
+		return e.appendMasked(dst, record, updated)
+	case updated != 0:
+		dst = append(append(dst, `,"attributes":{`...), wire.Inside(change.Attributes)...)
+		return append(appendTime(dst, updated), "}}"...), nil
 	default:
 		dst = append(append(dst, `,"attributes":`...), change.Attributes...)
 		return append(dst, '}'), nil
@@ -80,7 +84,7 @@ func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error
 
 // appendMasked appends the values that are not null, and a mask of all names:
 // what the mask names without a value is deleted from the item.
-func (e *endpoint) appendMasked(dst []byte, record *catalog.Record) ([]byte, error) {
+func (e *endpoint) appendMasked(dst []byte, record *catalog.Record, updated int64) ([]byte, error) {
 	var unmaskable string
 	dst = append(dst, `,"attributes":{`...)
 	wire.Members(record.Change.Attributes, func(m wire.Member) bool {
@@ -99,19 +103,19 @@ func (e *endpoint) appendMasked(dst []byte, record *catalog.Record) ([]byte, err
 	if unmaskable != "" {
 		return nil, fmt.Errorf("item %.128q: update_mask cannot name %.128q: the change was not split", record.Key.ItemID, unmaskable)
 	}
-	dst = append(dst, `},"update_mask":[`...)
-	first := true
+	dst = append(appendTime(dst, updated), `},"update_mask":[`...)
 	wire.Members(record.Change.Attributes, func(m wire.Member) bool {
-		if e.row.repeatsKey(m.Name) {
-			return true
+		if !e.row.repeatsKey(m.Name) {
+			dst = append(append(dst, m.Head...), ',')
 		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst = append(dst, m.Head...)
 		return true
 	})
+	if updated != 0 {
+		dst = append(dst, `"`+lastUpdatedTime+`",`...)
+	}
+	if dst[len(dst)-1] == ',' {
+		dst = dst[:len(dst)-1]
+	}
 	return append(dst, "]}"...), nil
 }
 

@@ -8,25 +8,27 @@ import (
 )
 
 const (
-	// maxItems is maxItems of the vertical body in the OpenAPI file.
+	// maxItems is maxItems of both bodies in the OpenAPI file. The legacy DELETE and
+	// DELETE_DISCONTINUED name none; they get the same.
 	maxItems = 1000
 	// maxBytes is our own: Pinterest documents no limit of a body.
 	maxBytes = 10 << 20
 )
 
-// endpoint carries one catalog type to one catalog with the vertical body.
+// endpoint carries one catalog type to one catalog.
 type endpoint struct {
-	row    *catalogType
-	head   string // the body up to and with the bracket that opens the items
-	client *client
+	row       *catalogType
+	form      *form
+	feedOwned bool // a feed fills the catalog: no CREATE and no UPSERT
+	timed     bool // records say when the change happened, where the producer did
+	client    *client
 }
 
 // Rules implements platform.Endpoint.
 func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: catalog.PinterestSemantics} }
 
-// Group implements platform.Endpoint. The operation stands in each item, so that
-// all operations may share a request.
-func (e *endpoint) Group(catalog.Operation) string { return "" }
+// Group implements platform.Endpoint.
+func (e *endpoint) Group(op catalog.Operation) string { return e.form.group(op) }
 
 // Limits implements platform.Endpoint.
 func (e *endpoint) Limits() platform.Limits {

@@ -1,7 +1,6 @@
 package pinterest
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -10,11 +9,8 @@ import (
 
 // Validate implements platform.Endpoint.
 func (e *endpoint) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem) {
-	if !slices.Contains(e.row.operations, m.Operation) {
-		return &catalog.Problem{
-			Reason: catalog.UnsupportedOperation, Field: "operation",
-			Text: m.Operation.String() + " is not an operation of Pinterest's " + string(e.row.name) + " items",
-		}, nil
+	if problem := e.refuseOperation(m.Operation); problem != nil {
+		return problem, nil
 	}
 	if !m.Localization.IsZero() {
 		return &catalog.Problem{
