@@ -93,8 +93,11 @@ type Engine struct {
 	lastLook  time.Time // at the accounts' states
 	lastStray time.Time // at lanes that are not configured
 	looking   bool
-	ownBytes  int64 // this engine's share of the budget's waiting bytes
-	slowest   time.Duration
+	// recordedTo is how far the last owner recorded above its position, readTo how far
+	// the stream was read since.
+	recordedTo, readTo uint64
+	ownBytes           int64 // this engine's share of the budget's waiting bytes
+	slowest            time.Duration
 }
 
 // New makes an engine that goes on where resumption says.

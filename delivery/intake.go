@@ -24,6 +24,19 @@ type admission struct {
 	pending uint64
 }
 
+// last is the sequence up to which the source has nothing left; 0 when it brought
+// nothing.
+func (a *admission) last() uint64 {
+	switch {
+	case len(a.arrivals) > 0:
+		return a.arrivals[len(a.arrivals)-1].Mutation.Position.Sequence
+	case a.idle != nil:
+		return a.idle.Position.Sequence
+	default:
+		return 0
+	}
+}
+
 // intake reads the source and checks each arrival against its endpoint, until
 // ctx ends.
 func (e *Engine) intake(ctx context.Context) {
@@ -174,6 +187,7 @@ func (e *Engine) admit(a admission) {
 			e.sawVersion(m, now)
 		}
 	}
+	e.readTo = max(e.readTo, a.last())
 	if a.idle != nil && !e.draining && e.tracker.follow(*a.idle) {
 		e.next.tx.Anchor = a.idle
 	}

@@ -21,8 +21,9 @@ type lane struct {
 	endpoint platform.Endpoint
 	sender   *sender
 	limits   platform.Limits
-	loading  bool      // a page of its spilled rows is being read
-	spilled  time.Time // when it was spilled last
+	base     catalog.Lane // of the items that the lane's only localize; zero for none
+	loading  bool         // a page of its spilled rows is being read
+	spilled  time.Time    // when it was spilled last
 }
 
 func (l *lane) policy() *Policy { return &l.account.Policy }
@@ -118,11 +119,14 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 		limits.MaxBytes = min(limits.MaxBytes, policy.MaxBytes)
 	}
 	l := &lane{key: key, account: info.account, endpoint: info.endpoint, limits: limits}
+	if base := info.endpoint.Base(); base != "" {
+		l.base = catalog.Lane{Account: key.Account, Catalog: base, Type: key.Type}
+	}
 	l.sender = e.senderOf(info)
 	l.sender.lanes = append(l.sender.lanes, l)
 	e.lanes[key] = l
 	e.batcher.AddLane(batcher.Lane{
-		Key: key, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
+		Key: key, BaseLane: l.base, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
 		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
 		MaxItems: limits.MaxItems, MaxBytes: limits.MaxBytes, MaxAge: policy.MaxAge,
 	})
@@ -386,7 +390,7 @@ func (e *Engine) loadSpilled(now time.Time) {
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.mayMissBase(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now) {
 			continue
 		}
@@ -398,6 +402,13 @@ func (e *Engine) loadSpilled(now time.Time) {
 			then: func(read *load) { e.loaded(l, after, read) },
 		})
 	}
+}
+
+// mayMissBase reports that the waiting rows of a lane of localized items must not be
+// read back yet: the last owner may have recorded them and not an older change of
+// their base item, which the stream is still to bring.
+func (e *Engine) mayMissBase(l *lane) bool {
+	return l.base != (catalog.Lane{}) && e.readTo < e.recordedTo
 }
 
 func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {

@@ -26,6 +26,7 @@ type simulated struct {
 	delay     time.Duration // from taking a batch to applying it
 	onPost    func(*post) answer
 	onPoll    func(*taken) *platform.Error
+	watch     func(*post) // sees each POST before it is answered
 	validate  func(*catalog.Mutation) *catalog.Problem
 	encode    func([]catalog.Record) // may panic
 	submit    []string
@@ -94,21 +95,27 @@ func (s *simulated) faultf(format string, args ...any) {
 // Scopes is for platform.Account.
 func (s *simulated) Scopes() []string { return slices.Concat(s.submit, s.poll) }
 
-// Endpoint knows the catalog c with the types T and U.
+// Endpoint knows the catalog c with the types T and U, and the catalog l whose items
+// only localize those of c.
 func (s *simulated) Endpoint(name string, kind catalog.Type) (platform.Endpoint, *catalog.Problem) {
 	switch {
-	case name != "c":
+	case name != "c" && name != "l":
 		return nil, &catalog.Problem{Reason: catalog.UnknownCatalog, Text: "no such catalog"}
 	case kind != "T" && kind != "U":
 		return nil, &catalog.Problem{Reason: catalog.UnknownType, Text: "no such type"}
 	}
-	return &way{simulated: s, kind: kind}, nil
+	w := &way{simulated: s, kind: kind}
+	if name == "l" {
+		w.base = "c"
+	}
+	return w, nil
 }
 
 // way is the way out for one type.
 type way struct {
 	*simulated
 	kind catalog.Type
+	base string
 }
 
 func (w *way) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem) {
@@ -121,7 +128,7 @@ func (w *way) Rules() catalog.Rules           { return catalog.Rules{Semantics: 
 func (w *way) Group(catalog.Operation) string { return "" }
 func (w *way) Limits() platform.Limits        { return w.limits }
 func (w *way) Overhead() int                  { return 20 }
-func (w *way) Base() string { return "" }
+func (w *way) Base() string                   { return w.base }
 func (w *way) SubmitScopes() []string         { return w.submit }
 func (w *way) PollScopes() []string           { return w.poll }
 
@@ -204,6 +211,9 @@ func (w *way) began(p *post) answer {
 	}
 	if len(p.records) > w.limits.MaxItems || len(p.body) > w.limits.MaxBytes {
 		w.faultf("a body of %d records and %d bytes is over the cap", len(p.records), len(p.body))
+	}
+	if w.watch != nil {
+		w.watch(p)
 	}
 	if w.onPost == nil {
 		return answer{}

@@ -13,6 +13,9 @@ import (
 func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	now := time.Now()
 	e.slowest = r.Slowest
+	for _, recorded := range r.Recorded {
+		e.recordedTo = max(e.recordedTo, recorded.Last)
+	}
 	for i := range r.Open {
 		e.resumeBatch(ctx, &r.Open[i], now)
 	}

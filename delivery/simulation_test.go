@@ -149,6 +149,8 @@ func (c *chaos) somewhere() func(*catalog.Mutation) {
 			m.Lane.Account = "beta"
 		case 1:
 			m.Lane.Type = "U"
+		case 2, 3:
+			localized(m)
 		}
 	}
 }

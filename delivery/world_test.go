@@ -26,6 +26,7 @@ type stream struct {
 	arrivals []catalog.Arrival
 	grown    chan struct{}
 	chunk    int
+	slow     time.Duration // before the first chunk of a reader
 }
 
 func newStream() *stream { return &stream{grown: make(chan struct{}), chunk: 100} }
@@ -46,13 +47,19 @@ type reader struct {
 	stream *stream
 	next   int
 	skip   []ledger.Range
+	ready  time.Time // for the first chunk
 }
 
 func (s *stream) read(r *ledger.Resumption) *reader {
-	return &reader{stream: s, next: int(r.Anchor.Position.Sequence), skip: r.Recorded}
+	return &reader{stream: s, next: int(r.Anchor.Position.Sequence), skip: r.Recorded, ready: time.Now().Add(s.slow)}
 }
 
 func (r *reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
+	select {
+	case <-time.After(time.Until(r.ready)):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	for {
 		r.stream.mu.Lock()
 		var chunk []catalog.Arrival
@@ -151,6 +158,7 @@ func newWorld(tb testing.TB, semantics catalog.Semantics) *world {
 		grace: 10 * time.Minute, logger: slog.New(slog.DiscardHandler),
 	}
 	w.account("acme", policy())
+	w.platform.watch = w.watchBases
 	return w
 }
 

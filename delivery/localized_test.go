@@ -1,0 +1,231 @@
+package delivery_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+)
+
+// localized makes a mutation say its item in another language: an item of the
+// catalog l whose base item is in c.
+func localized(m *catalog.Mutation) {
+	m.Lane.Catalog = "l"
+	m.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
+}
+
+// watchBases finds localized records that are sent before an older change of their
+// base item is final and applied. A newer one may overtake a record that is sent
+// again.
+func (w *world) watchBases(p *post) {
+	for i := range p.records {
+		record := &p.records[i]
+		if record.Key.Localization.IsZero() {
+			continue
+		}
+		base := catalog.ItemKey{Lane: record.Key.Lane, ItemID: record.Key.ItemID}
+		base.Lane.Catalog = "c"
+		for under := range w.platform.open {
+			for j := range under.records {
+				if under.records[j].Key == base && under.records[j].Constituents[0].Position.Compare(record.Newest().Position) < 0 {
+					w.platform.faultf("item %s is localized by POST %d while POST %d changes it", base.ItemID, p.number, under.number)
+				}
+			}
+		}
+		if older := w.openBefore(base, record.Constituents[0].Position); older != "" {
+			w.platform.faultf("item %s is localized by POST %d before its older change %s is final", base.ItemID, p.number, older)
+		}
+	}
+}
+
+// openBefore finds a mutation of the item before the position that is not final.
+func (w *world) openBefore(key catalog.ItemKey, before catalog.Position) string {
+	known := map[uint64]memory.Mutation{}
+	for _, row := range w.store.Mutations() {
+		known[row.Position.Sequence] = row
+	}
+	w.stream.mu.Lock()
+	defer w.stream.mu.Unlock()
+	for _, arrival := range w.stream.arrivals {
+		m := arrival.Mutation
+		if m.Key() != key || m.Position.Compare(before) >= 0 {
+			continue
+		}
+		row, ok := known[m.Position.Sequence]
+		if !ok || !final(row.Status) || row.Status == memory.Superseded && !row.Overtaken && !final(w.carrier(known, row)) {
+			return m.ID
+		}
+	}
+	return ""
+}
+
+// carrier is the status of the mutation that superseded the row's.
+func (w *world) carrier(known map[uint64]memory.Mutation, row memory.Mutation) memory.Status {
+	for _, other := range known {
+		if other.ID == row.SupersededBy {
+			return other.Status
+		}
+	}
+	return ""
+}
+
+// firstOfBase gives the answer to the first POST of base items.
+func (w *world) firstOfBase(first answer) {
+	given := false
+	w.platform.onPost = func(p *post) answer {
+		if p.lane.Catalog != "c" || given {
+			return answer{}
+		}
+		given = true
+		return first
+	}
+}
+
+func TestLocalizedWaitsForItsBaseItem(t *testing.T) {
+	t.Parallel()
+	fill := func(w *world) {
+		w.upsert("x", `{"a":1}`)
+		w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
+		w.change("y", catalog.Upsert, `{"title":"free"}`, localized)
+	}
+	// free reports that the localized item without a base item was not kept.
+	free := func(w *world) bool { return w.status()["m3"] == memory.Succeeded }
+	t.Run("in flight", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			w.platform.delay = time.Minute
+			l := w.start()
+			fill(w)
+			pass(30 * time.Second)
+			require.ElementsMatch(t, []string{`x UPSERT {"a":1}`, `y UPSERT {"title":"free"}`}, w.platform.sent())
+			require.Equal(t, memory.Waiting, w.status()["m2"], "and people see it")
+			w.finish(10 * time.Minute)
+			require.Equal(t, `x UPSERT {"title":"dom"}`, w.platform.sent()[2])
+			l.stop()
+		})
+	})
+	t.Run("ambiguous, until settle has passed", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			w.firstOfBase(answer{err: ambiguous, take: true, late: 4 * time.Minute})
+			l := w.start()
+			fill(w)
+			pass(4 * time.Minute)
+			require.True(t, free(w))
+			require.NotContains(t, w.platform.sent(), `x UPSERT {"title":"dom"}`)
+			w.finish(20 * time.Minute)
+			l.stop()
+		})
+	})
+	t.Run("refused and sent again as its parts", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			w.platform.delay = 10 * time.Second
+			l := w.start()
+			w.upsert("x", `{"a":1}`)
+			w.change("x", catalog.Update, `{"bad":1}`)
+			w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
+			w.finish(10 * time.Minute)
+			require.Equal(t, []string{
+				`x UPSERT {"a":1,"bad":1}`, `x UPSERT {"a":1}`, `x UPDATE {"bad":1}`, `x UPSERT {"title":"dom"}`,
+			}, w.platform.sent())
+			l.stop()
+		})
+	})
+	t.Run("waiting for another attempt", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			w.firstOfBase(answer{silent: func(int) bool { return true }})
+			p := w.accounts["acme"].Policy
+			p.RetryMin = 5 * time.Minute
+			w.account("acme", p)
+			l := w.start()
+			fill(w)
+			pass(3 * time.Minute)
+			require.True(t, free(w))
+			w.finish(20 * time.Minute)
+			require.Equal(t, []string{`x UPSERT {"a":1}`, `x UPSERT {"title":"dom"}`}, w.platform.sent()[2:])
+			l.stop()
+		})
+	})
+	t.Run("across a take-over", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			w.platform.delay = 5 * time.Minute
+			l := w.start()
+			fill(w)
+			pass(time.Minute)
+			l.crash()
+			l = w.start()
+			pass(2 * time.Minute)
+			require.Len(t, w.platform.sent(), 2)
+			w.finish(20 * time.Minute)
+			require.Equal(t, `x UPSERT {"title":"dom"}`, w.platform.sent()[2])
+			l.stop()
+		})
+	})
+}
+
+// TestLocalizedWaitsForABaseItemInTheStore: base items that memory had no room for.
+func TestLocalizedWaitsForABaseItemInTheStore(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.budget = delivery.NewBudget(100_000)
+		_, err := w.store.SaveAccount(t.Context(), ledger.AccountState{Account: "acme", State: "paused", ByHand: true})
+		require.NoError(t, err)
+		l := w.start()
+		for i := range 600 {
+			item := fmt.Sprint("x", i%150)
+			if i < 300 {
+				w.upsert(item, fmt.Sprintf(`{"a":%d}`, i))
+			} else {
+				w.change(item, catalog.Upsert, fmt.Sprintf(`{"title":%d}`, i), localized)
+			}
+		}
+		pass(time.Minute)
+		require.Equal(t, 600, w.store.WaitingRows())
+		l.crash()
+		w.store.ResumeAccount("acme")
+		l = w.start()
+		w.finish(6 * time.Hour)
+		w.requireState()
+		l.stop()
+	})
+}
+
+// TestLocalizedIsRecordedBeforeItsBaseItem: a crash left the localized change in the
+// store and the older one of its base item only in the stream.
+func TestLocalizedIsRecordedBeforeItsBaseItem(t *testing.T) {
+	scenario(t, func(w *world) {
+		lease := w.store.Acquire(0)
+		w.upsert("x", `{"a":1}`)
+		w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
+		recorded := w.expected[1]
+		recorded.Position = catalog.Position{Generation: 1, Sequence: 2}
+		recorded.ReceivedAt, recorded.Stored = time.Now(), true
+		require.NoError(t, w.store.Commit(t.Context(), lease, &ledger.Transaction{
+			Waiting: []*catalog.Mutation{&recorded}, Recorded: []ledger.Range{{First: 2, Last: 2}},
+		}))
+		w.stream.slow = time.Minute
+		l := w.start()
+		w.finish(10 * time.Minute)
+		require.Equal(t, []string{`x UPSERT {"a":1}`, `x UPSERT {"title":"dom"}`}, w.platform.sent())
+		l.stop()
+	})
+}
+
+// TestLocalizedWithoutAnythingToRead: what was recorded above the position does not
+// hold localized changes back when the stream has nothing left.
+func TestLocalizedWithoutAnythingToRead(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.delay = time.Hour
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
+		pass(time.Minute)
+		l.crash()
+		l = w.start()
+		w.finish(3 * time.Hour)
+		l.stop()
+	})
+}
