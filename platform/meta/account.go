@@ -76,8 +76,23 @@ func checkCatalog(c platform.CatalogSettings, complain func(field, rule string))
 	if !digits.MatchString(c.CatalogID) {
 		complain("catalog_id", "is required and must be digits only")
 	}
-	if c.Endpoint != "" && c.Endpoint != "items_batch" {
-		complain("endpoint", "must be items_batch or left out")
+	switch c.Endpoint {
+	case "", itemsBatchEdge:
+	case legacyBatchEdge, localizedBatchEdge:
+		if c.ItemSubType != "" {
+			complain("item_sub_type", "is a parameter of items_batch only")
+		}
+	default:
+		complain("endpoint", "must be items_batch, batch or localized_items_batch, or be left out")
+	}
+	if c.ItemSubType != "" && !slices.Contains(itemSubTypes, c.ItemSubType) {
+		complain("item_sub_type", "must be one of "+strings.Join(itemSubTypes, ", "))
+	}
+	if c.FeedOwned {
+		complain("feed_owned", "is a setting of Pinterest catalogs")
+	}
+	if c.LastUpdatedTime {
+		complain("last_updated_time", "is a setting of Pinterest catalogs")
 	}
 	if c.Country != "" {
 		complain("country", "is a setting of Pinterest catalogs")
@@ -108,22 +123,39 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(sortedNames(a.catalogs), ", ")),
 		}
 	}
+	dialect := dialectOf(settings, a.baseOf(settings))
 	row, ok := a.types[catalogType]
-	if !ok {
+	if !ok || !dialect.carries(row) {
 		return nil, &catalog.Problem{
 			Reason: catalog.UnknownType, Field: "subject",
-			Text: fmt.Sprintf("Meta's items_batch takes no item type %.128q; it takes: %s", string(catalogType), a.typeNames()),
+			Text: fmt.Sprintf("Meta's %s takes no item type %.128q; it takes: %s", dialect.edge(), string(catalogType), a.typesOf(dialect)),
 		}
 	}
 	return &endpoint{
-		row: row, rest: a.rest, address: a.base + "/" + settings.CatalogID, scopes: a.scopesOf(settings),
+		dialect: dialect, row: row, rest: a.rest, address: a.base + "/" + settings.CatalogID, scopes: a.scopesOf(settings),
 	}, nil
 }
 
-func (a *account) typeNames() string {
+// baseOf names the account's catalog that writes the items which a catalog with
+// localizations only overlays, "" when there is none.
+func (a *account) baseOf(localized platform.CatalogSettings) string {
+	if localized.Endpoint != localizedBatchEdge {
+		return ""
+	}
+	for _, name := range sortedNames(a.catalogs) {
+		if c := a.catalogs[name]; c.CatalogID == localized.CatalogID && c.Endpoint != localizedBatchEdge {
+			return name
+		}
+	}
+	return ""
+}
+
+func (a *account) typesOf(d dialect) string {
 	names := make([]string, 0, len(a.types))
-	for name := range a.types {
-		names = append(names, string(name))
+	for name, row := range a.types {
+		if d.carries(row) {
+			names = append(names, string(name))
+		}
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")

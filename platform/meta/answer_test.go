@@ -212,7 +212,7 @@ func FuzzDecodeAccepted(f *testing.F) {
 		if why != "" {
 			return
 		}
-		found := (&endpoint{row: productItem()}).validation(decoded.rows, recordsOf("A", "B"), same)
+		found := (&endpoint{dialect: itemsBatch{}, row: productItem()}).validation(decoded.rows, recordsOf("A", "B"), same)
 		for i := range found.named {
 			require.Contains(t, []int{0, 1}, i)
 		}
@@ -228,7 +228,7 @@ func benchmarkEncode(b *testing.B, row *catalogType, id func(i int) string) {
 			Key: catalog.ItemKey{ItemID: id(i)}, Change: catalog.Change{Operation: catalog.Upsert, Attributes: attributes},
 		}
 	}
-	e := &endpoint{row: row}
+	e := &endpoint{dialect: itemsBatch{}, row: row}
 	dst := make([]byte, 0, 8<<20)
 	b.ReportAllocs()
 	for b.Loop() {

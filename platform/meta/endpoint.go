@@ -15,11 +15,9 @@ const (
 	maxBytes = 28_000_000
 )
 
-// groupNoUpsert is the group of requests that must not create items.
-const groupNoUpsert = "allow_upsert=false"
-
-// endpoint carries one item type to one catalog with items_batch.
+// endpoint carries one item type to one catalog through one of the three edges.
 type endpoint struct {
+	dialect dialect
 	row     *catalogType
 	rest    *rest.Client
 	address string // of the catalog
@@ -36,28 +34,21 @@ type scopes struct {
 // Rules implements platform.Endpoint.
 func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: catalog.MetaSemantics} }
 
-// Group implements platform.Endpoint. allow_upsert is said once per request, and
-// decides whether the method UPDATE may create an item. It means nothing to
-// CREATE and DELETE, which travel with UPSERT.
-func (e *endpoint) Group(op catalog.Operation) string {
-	if op == catalog.Update {
-		return groupNoUpsert
-	}
-	return ""
-}
+// Group implements platform.Endpoint.
+func (e *endpoint) Group(op catalog.Operation) string { return e.dialect.group(op) }
 
 // Limits implements platform.Endpoint.
 func (e *endpoint) Limits() platform.Limits {
 	return platform.Limits{MaxItems: maxItems, MaxBytes: maxBytes}
 }
 
-// Split implements platform.Endpoint: one record carries any change.
+// Split implements platform.Endpoint.
 func (e *endpoint) Split(change catalog.Change) (first catalog.Change, rest *catalog.Change) {
-	return change, nil
+	return e.dialect.split(change)
 }
 
 // Base implements platform.Endpoint.
-func (e *endpoint) Base() string { return "" }
+func (e *endpoint) Base() string { return e.dialect.base() }
 
 // SubmitScopes implements platform.Endpoint.
 func (e *endpoint) SubmitScopes() []string { return []string{e.scopes.batch, e.scopes.app} }

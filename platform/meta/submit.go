@@ -16,7 +16,7 @@ import (
 
 func (e *endpoint) submit(ctx context.Context, body []byte, records []catalog.Record) (platform.Submission, *platform.Error) {
 	call := rest.Call{
-		Operation: "POST items_batch", Method: http.MethodPost, URL: e.address + "/items_batch", Body: body,
+		Operation: "POST " + e.dialect.edge(), Method: http.MethodPost, URL: e.address + "/" + e.dialect.edge(), Body: body,
 	}
 	answer, failure := e.rest.Do(ctx, call)
 	if failure != nil {

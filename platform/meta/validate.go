@@ -18,11 +18,8 @@ func (e *endpoint) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Pr
 			Text: m.Operation.String() + " is not an operation of Meta's catalogs",
 		}, nil
 	}
-	if !m.Localization.IsZero() {
-		return &catalog.Problem{
-			Reason: catalog.InvalidValue, Field: "localization",
-			Text: "items_batch takes no localization: publish to a catalog with the endpoint localized_items_batch",
-		}, nil
+	if wrong := e.dialect.check(m); wrong != nil {
+		return wrong, nil
 	}
 	parts, wrong := e.keyParts(m.ItemID)
 	if wrong != nil {
