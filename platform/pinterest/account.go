@@ -27,6 +27,7 @@ type account struct {
 	name     string
 	catalogs map[string]platform.CatalogSettings
 	types    map[catalog.Type]*catalogType
+	level    platform.RuleLevel
 	client   *client
 }
 
@@ -50,6 +51,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 		name:     settings.Name,
 		catalogs: settings.Catalogs,
 		types:    catalogTypes(),
+		level:    settings.Rules,
 		client: &client{
 			rest: rest.New(settings), base: settings.BaseURL, adAccount: settings.AdAccountID,
 			writeScope: "pinterest/" + owner + "/catalogs_write", readScope: "pinterest/" + owner + "/catalogs_read",
@@ -133,7 +135,8 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		}
 	}
 	return &endpoint{
-		row: row, form: form, feedOwned: settings.FeedOwned, timed: settings.LastUpdatedTime && row.timed(), client: a.client,
+		row: row, form: form, feedOwned: settings.FeedOwned, timed: settings.LastUpdatedTime && row.timed(),
+		level: a.level, client: a.client,
 	}, nil
 }
 

@@ -167,7 +167,7 @@ func FuzzQuotaHeaders(f *testing.F) {
 }
 
 func benchmarkRecords(n int) []catalog.Record {
-	attributes := []byte(`{"title":"A lamp","description":"` + strings.Repeat("light ", 75) +
+	attributes := []byte(`{"title":"A lamp","image_link":["https://example.com/lamp.jpg"],"description":"` + strings.Repeat("light ", 75) +
 		`","link":"https://example.com/lamp","price":"24.99 USD","availability":"in stock"}`)
 	records := make([]catalog.Record, n)
 	for i := range records {
@@ -180,7 +180,8 @@ func benchmarkRecords(n int) []catalog.Record {
 }
 
 func retailEndpoint() *endpoint {
-	return &endpoint{row: retail(), form: vertical(retail(), platform.CatalogSettings{Country: "US", Language: "en-US"})}
+	row := catalogTypes()["RETAIL"]
+	return &endpoint{row: row, form: vertical(row, platform.CatalogSettings{Country: "US", Language: "en-US"})}
 }
 
 func BenchmarkEncode(b *testing.B) {

@@ -21,6 +21,7 @@ type endpoint struct {
 	form      *form
 	feedOwned bool // a feed fills the catalog: no CREATE and no UPSERT
 	timed     bool // records say when the change happened, where the producer did
+	level     platform.RuleLevel
 	client    *client
 }
 

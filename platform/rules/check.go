@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -9,7 +8,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// Check holds a mutation to the table: operation, key, and every attribute. With
+// Check holds a mutation to the table: its key and every attribute. Which operations
+// a type takes hangs on the request too, so the platform looks at that itself. With
 // RulesOff only the hard rules are looked at. It does not keep m, and allocates
 // nothing for a clean item whose texts have no escapes.
 func (t *Table) Check(m *catalog.Mutation, level platform.RuleLevel) Findings {
@@ -46,6 +46,7 @@ type check struct {
 
 	keys   [maxKeyParts]string
 	keysOK bool
+	inKey  bool // what is checked is a part of item_id
 	place  [maxDepth]step
 	depth  int
 
@@ -60,12 +61,6 @@ type step struct {
 
 func (c *check) run(m *catalog.Mutation) {
 	t := c.table
-	if !t.operations.has(c.operation) {
-		c.findings.Add(catalog.Problem{
-			Reason: catalog.UnsupportedOperation, Field: "operation",
-			Text: c.operation.String() + " is not an operation of " + t.Platform + "'s " + string(t.Type) + " items",
-		})
-	}
 	c.splitKey(m.ItemID)
 	if c.values && c.keysOK {
 		c.checkKeyValues()
@@ -107,6 +102,7 @@ func (c *check) splitEscapedKey(itemID string) {
 
 // checkKeyValues holds the parts of the key to the rows of their fields.
 func (c *check) checkKeyValues() {
+	c.inKey = true
 	for i, name := range c.table.Keys {
 		if rule := c.table.top.find(name); rule != nil {
 			c.enter(step{name: name})
@@ -114,6 +110,7 @@ func (c *check) checkKeyValues() {
 			c.leave()
 		}
 	}
+	c.inKey = false
 }
 
 // attributes walks over the top-level members.
@@ -236,6 +233,16 @@ func (c *check) enter(s step) {
 
 func (c *check) leave() { c.depth-- }
 
+// subject names what a finding is about: the field of the message, and the
+// beginning of a sentence.
+func (c *check) subject() (field, sentence string) {
+	path := c.path()
+	if c.inKey {
+		return "item_id", "item_id as " + path
+	}
+	return "attributes." + path, "the attribute " + path
+}
+
 // path is where the value in question stands: attributes.image[2].url.
 func (c *check) path() string {
 	var path strings.Builder
@@ -254,18 +261,18 @@ func (c *check) path() string {
 
 // hard adds a rule that holds on every level. The text begins with a space.
 func (c *check) hard(reason catalog.Reason, text string) {
-	path := c.path()
-	c.findings.Add(catalog.Problem{Reason: reason, Field: "attributes." + path, Text: "the attribute " + path + text})
+	field, sentence := c.subject()
+	c.findings.Add(catalog.Problem{Reason: reason, Field: field, Text: sentence + text})
 }
 
 func (c *check) unknownAttribute() {
 	if len(c.findings.unknown) == maxFindings {
 		return
 	}
-	path := c.path()
+	field, sentence := c.subject()
 	c.findings.unknown = addTo(c.findings.unknown, catalog.Problem{
-		Reason: catalog.UnknownAttribute, Field: "attributes." + path,
-		Text: "the attribute " + path + " is not one that is documented for " + c.table.Platform + "'s " +
+		Reason: catalog.UnknownAttribute, Field: field,
+		Text: sentence + " is not one that is documented for " + c.table.Platform + "'s " +
 			string(c.table.Type) + " items; it is sent as it is",
 	})
 }
@@ -275,17 +282,15 @@ func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v value) {
 	if len(c.findings.values) == maxFindings {
 		return
 	}
-	path := c.path()
-	parts := []string{"the attribute ", path, " ", what}
+	field, sentence := c.subject()
+	parts := []string{sentence, " ", what}
 	if v.kind != broken {
 		parts = append(parts, ": ", shown(v))
 	}
 	if rule.Source != "" {
 		parts = append(parts, " (source: ", rule.Source, ")")
 	}
-	c.findings.AddValue(catalog.Problem{
-		Reason: reason, Field: "attributes." + path, Text: strings.Join(slices.Clip(parts), ""),
-	})
+	c.findings.AddValue(catalog.Problem{Reason: reason, Field: field, Text: strings.Join(parts, "")})
 }
 
 // shown is a value cut short, for people.

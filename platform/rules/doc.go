@@ -5,9 +5,9 @@
 // Two sorts of rule are told apart.
 //
 // Hard rules hold on every level, because no correct request can be made of a
-// change that breaks them: the operation is not one of the type's, the key does
-// not have its parts or its repetition differs, an UPDATE names what it cannot
-// carry, a null means nothing to the platform.
+// change that breaks them: the key does not have its parts or its repetition
+// differs, an UPDATE names what it cannot carry, a null means nothing to the
+// platform. Platforms add their own with Findings.Add.
 //
 // Rules about values (JSON type, required on create, length, allowed values,
 // format, bounds of a list, members of an object) come from documents that

@@ -25,8 +25,15 @@ type Findings struct {
 	unknown []catalog.Problem // warnings on every level
 }
 
-// Add adds a rule that holds on every level.
-func (f *Findings) Add(p catalog.Problem) { f.hard = addTo(f.hard, p) }
+// Add adds a rule that holds on every level, with all others that come with it.
+func (f *Findings) Add(p catalog.Problem) {
+	others := p.Others
+	p.Others = nil
+	f.hard = addTo(f.hard, p)
+	for _, other := range others {
+		f.hard = addTo(f.hard, other)
+	}
+}
 
 // AddValue adds a rule about a value, which the level may turn into a warning.
 func (f *Findings) AddValue(p catalog.Problem) { f.values = addTo(f.values, p) }

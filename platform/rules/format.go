@@ -13,6 +13,12 @@ type Format struct {
 	check func(text string) (wrong string)
 }
 
+// NewFormat makes a format of a platform's own. The name completes "must be"; check
+// answers what is wrong with a text, or "", and allocates nothing for a good one.
+func NewFormat(name string, check func(text string) (wrong string)) Format {
+	return Format{Name: name, check: check}
+}
+
 // Wrong says what is wrong with a text, or "" when it has the format.
 func (f Format) Wrong(text string) string {
 	if f.check == nil {

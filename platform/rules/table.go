@@ -14,8 +14,6 @@ type Table struct {
 	// Platform is its name as people write it.
 	Platform string
 	Type     catalog.Type
-	// Operations are those that the type takes.
-	Operations []catalog.Operation
 	// CreatedBy are the operations that must carry every required field.
 	CreatedBy []catalog.Operation
 	// Keys names the parts of the item's key in the order of item_id. An id of one
@@ -28,10 +26,9 @@ type Table struct {
 	NotUpdatable string
 	Fields       []Field
 
-	top        *object
-	operations operationSet
-	createdBy  operationSet
-	nulls      [maxOperations]*NullRule
+	top       *object
+	createdBy operationSet
+	nulls     [maxOperations]*NullRule
 }
 
 // NullRule says which fields may be null in an operation, and what it is called
@@ -62,7 +59,7 @@ var unknown = &Field{Traits: Nullable}
 // Compile builds the look-ups and returns the table. A table is part of the
 // program: Compile panics where one contradicts itself.
 func (t *Table) Compile() *Table {
-	t.operations, t.createdBy = setOf(t.Operations), setOf(t.CreatedBy)
+	t.createdBy = setOf(t.CreatedBy)
 	for op, rule := range t.Nulls {
 		t.nulls[op] = &rule
 	}

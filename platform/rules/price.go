@@ -1,0 +1,124 @@
+package rules
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Price is an amount, one space and an ISO 4217 code: "24.99 USD". The amount has
+// a point, no sign, no separators of thousands, and no more decimals than its
+// currency.
+var Price = Format{
+	Name:  "a price such as 24.99 USD: an amount, a space and an ISO 4217 code",
+	check: func(text string) string { return wrongPrice(text, "") },
+}
+
+// PriceOr is Price where the space may be missing, and with it the code, which
+// then means this currency: "24.99 USD", "24.99USD" or "24.99".
+func PriceOr(currency string) Format {
+	return Format{
+		Name:  "a price such as 24.99 " + currency + ", 24.99" + currency + " or 24.99",
+		check: func(text string) string { return wrongPrice(text, currency) },
+	}
+}
+
+// wrongPrice is strict about space and code where there is no default currency.
+func wrongPrice(text, without string) string {
+	end := 0
+	for end < len(text) && (isDigit(text[end]) || text[end] == '.') {
+		end++
+	}
+	amount, code := text[:end], text[end:]
+	if wrong := wrongAmount(amount); wrong != "" {
+		return wrong
+	}
+	spaced := strings.HasPrefix(code, " ")
+	if spaced {
+		code = code[1:]
+	}
+	switch {
+	case code == "" && !spaced && without != "":
+		code = without
+	case code == "":
+		return "it has no currency"
+	case !spaced && without == "":
+		return "there is no space before the currency"
+	}
+	decimals, known := Decimals(code)
+	if !known {
+		return strconv.Quote(short(code, maxShown)) + " is no ISO 4217 code"
+	}
+	return wrongDecimals(amount, code, decimals)
+}
+
+func wrongAmount(amount string) string {
+	whole, fraction, point := strings.Cut(amount, ".")
+	if !isDigits(whole) || point && !isDigits(fraction) {
+		return "the amount is no number of the form 24.99"
+	}
+	return ""
+}
+
+func wrongDecimals(amount, code string, decimals int) string {
+	_, fraction, _ := strings.Cut(amount, ".")
+	if len(fraction) <= decimals {
+		return ""
+	}
+	// More than the currency has are fine as long as they say nothing: 490.00 JPY.
+	if strings.Trim(fraction[decimals:], "0") == "" {
+		return ""
+	}
+	return code + " has " + strconv.Itoa(decimals) + " decimals"
+}
+
+// Amount is the first part of a price.
+var Amount = Format{Name: "an amount such as 24.99", check: wrongAmount}
+
+// Currency is an ISO 4217 code.
+var Currency = Format{Name: "an ISO 4217 code such as USD", check: func(text string) string {
+	if _, known := Decimals(text); !known {
+		return "there is no such code"
+	}
+	return ""
+}}
+
+// Instalments is the number of payments, a colon and what each is:
+// "10:10.00 USD".
+var Instalments = Format{
+	Name: "a number of payments, a colon and a price, such as 10:10.00 USD",
+	check: func(text string) string {
+		count, price, ok := strings.Cut(text, ":")
+		if !ok || !isDigits(count) {
+			return "it does not begin with a number and a colon"
+		}
+		return wrongPrice(price, "")
+	},
+}
+
+// Decimals says how many decimals a currency has, and whether it is one: ISO 4217
+// list one (SIX, 2026-01), in upper case.
+func Decimals(code string) (decimals int, known bool) {
+	found, known := currencies[code]
+	return int(found), known
+}
+
+var currencies = func() map[string]uint8 {
+	table := make(map[string]uint8, 256)
+	for decimals, codes := range map[uint8]string{
+		0: `BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF`,
+		// ANG and BGN were replaced in 2025 and 2026; prices in them are still about.
+		2: `AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF
+			CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD
+			HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT
+			MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR
+			SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU
+			UZS VED VES WST XCD XCG YER ZAR ZMW ZWG`,
+		3: `BHD IQD JOD KWD LYD OMR TND`,
+		4: `CLF UYW`,
+	} {
+		for code := range strings.FieldsSeq(codes) {
+			table[code] = decimals
+		}
+	}
+	return table
+}()
