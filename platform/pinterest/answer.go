@@ -2,7 +2,6 @@ package pinterest
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -22,8 +21,8 @@ const (
 // batch is the answer that POST and GET share, CatalogsItemsBatch.
 type batch struct {
 	id        string
-	status    string // upper case
-	skipped   bool   // created_time is null: a recent duplicate, nothing was done
+	status    string
+	skipped   bool // created_time is null: a recent duplicate, nothing was done
 	completed time.Time
 	items     gjson.Result
 }
@@ -44,7 +43,7 @@ func decodeBatch(body []byte) (decoded batch, why string) {
 				decoded.id = ""
 			}
 		case "status":
-			decoded.status = strings.ToUpper(value.String())
+			decoded.status = value.String()
 		case "created_time":
 			decoded.skipped = value.Type == gjson.Null
 		case "completed_time":
@@ -75,30 +74,29 @@ func parseTime(text string) time.Time {
 func (b batch) report(idField string, records []catalog.Record, redact func(string) string) platform.Report {
 	if b.skipped {
 		return platform.Report{
-			Progress: platform.Finished, CompletedAt: b.completed, Verdicts: skipped(len(records)),
-			Error: "skipped as a recent duplicate",
+			Progress: platform.Finished, CompletedAt: b.completed, Verdicts: skipped(len(records)), Error: skippedText,
 		}
 	}
-	switch b.status {
-	case "COMPLETED":
-		return platform.Report{Progress: platform.Finished, CompletedAt: b.completed, Verdicts: b.verdicts(idField, records, redact)}
-	case "FAILED":
-		verdicts := b.verdicts(idField, records, redact)
-		for i := range verdicts {
-			failWithBatch(&verdicts[i])
-		}
-		return platform.Report{
-			Progress: platform.Finished, CompletedAt: b.completed, Verdicts: verdicts,
-			Error: "Pinterest reports the batch as FAILED",
-		}
-	case "PROCESSING":
-		return platform.Report{Progress: platform.Pending}
-	default:
+	state, known := stateOf(b.status)
+	switch {
+	case !known:
 		return platform.Report{
 			Progress: platform.Pending,
 			Note:     fmt.Sprintf("unknown batch status %q, taken as not finished", redact(b.status)),
 		}
+	case state.progress == platform.Pending:
+		return platform.Report{Progress: platform.Pending}
 	}
+	report := platform.Report{
+		Progress: state.progress, CompletedAt: b.completed, Verdicts: b.verdicts(idField, records, redact),
+	}
+	if state.failed {
+		report.Error = failedText
+		for i := range report.Verdicts {
+			failWithBatch(&report.Verdicts[i])
+		}
+	}
+	return report
 }
 
 // failWithBatch is what the failure of the whole batch means for one record:
@@ -110,7 +108,7 @@ func failWithBatch(verdict *platform.Verdict) {
 	}
 	verdict.Outcome = platform.Retryable
 	if len(verdict.Errors) == 0 {
-		verdict.Errors = []ledger.Issue{{Message: "Pinterest reports the batch as FAILED"}}
+		verdict.Errors = []ledger.Issue{{Message: failedText}}
 	}
 }
 
@@ -181,12 +179,11 @@ func decodeItem(row gjson.Result, idField string) (decoded item) {
 // verdict reads one row. "A non empty errors list causes the item processing to
 // fail" (OpenAPI file), whatever the status beside it.
 func (i item) verdict(redact func(string) string) platform.Verdict {
-	verdict := platform.Verdict{Errors: issues(i.errors, redact), Warnings: issues(i.warnings, redact)}
-	switch {
-	case len(verdict.Errors) > 0, strings.EqualFold(i.status, "FAILURE"):
+	verdict := platform.Verdict{
+		Outcome: itemOutcome(i.status), Errors: issues(i.errors, redact), Warnings: issues(i.warnings, redact),
+	}
+	if len(verdict.Errors) > 0 {
 		verdict.Outcome = platform.Failed
-	case strings.EqualFold(i.status, "SUCCESS"):
-		verdict.Outcome = platform.Succeeded
 	}
 	return verdict
 }
@@ -213,7 +210,7 @@ func skipped(records int) []platform.Verdict {
 	for i := range verdicts {
 		verdicts[i] = platform.Verdict{
 			Outcome: platform.Skipped,
-			Errors:  []ledger.Issue{{Message: "Pinterest skipped the batch as a recent duplicate"}},
+			Errors:  []ledger.Issue{{Message: skippedText}},
 		}
 	}
 	return verdicts

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
@@ -43,9 +41,13 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 		return platform.Submission{}, failure
 	}
 	if !isGood(answer) {
-		return platform.Submission{}, refusal(answer, call, c.writeScope)
+		refused, _ := refusal(answer, call, c.writeScope)
+		return platform.Submission{}, refused
 	}
 	batch, why := decodeBatch(answer.Body)
+	if why == "" && batch.id == "" && batch.skipped {
+		return platform.Submission{}, skippedWithoutName(answer, call, c.writeScope)
+	}
 	if why == "" && batch.id == "" {
 		why = "the answer has no batch_id"
 	}
@@ -59,22 +61,27 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 	return submission, nil
 }
 
+// skippedWithoutName is the error of a POST that was skipped as a duplicate of one
+// that has another name: nothing was taken, and other bytes may be.
+func skippedWithoutName(answer *rest.Answer, call rest.Call, scope string) *platform.Error {
+	return &platform.Error{
+		Scope: platform.ScopePlatform, Operation: call.Operation, HTTPStatus: answer.Status,
+		Message: skippedText, Quotas: quotas(answer, scope, time.Now()),
+	}
+}
+
 // poll asks what became of a batch.
 func (c *client) poll(ctx context.Context, handle, idField string, records []catalog.Record) (platform.Report, *platform.Error) {
-	call := rest.Call{
-		Operation: "GET catalogs/items/batch", Method: http.MethodGet,
-		URL: c.address("/catalogs/items/batch/" + url.PathEscape(handle)),
-	}
-	answer, failure := c.rest.Do(ctx, call)
+	answer, call, failure := c.ask(ctx, handle)
 	if failure != nil {
 		return platform.Report{}, failure
 	}
 	if !isGood(answer) {
-		failure := refusal(answer, call, c.readScope)
-		if failure.Code == codeNoSuchBatch {
-			return platform.Report{Progress: platform.NotFound, Error: failure.Message, Quotas: failure.Quotas}, nil
+		refused, lost := refusal(answer, call, c.readScope)
+		if lost {
+			return platform.Report{Progress: platform.NotFound, Error: refused.Message, Quotas: refused.Quotas}, nil
 		}
-		return platform.Report{}, failure
+		return platform.Report{}, refused
 	}
 	batch, why := decodeBatch(answer.Body)
 	if why == "" && !sameBatch(batch.id, handle) {
@@ -88,7 +95,26 @@ func (c *client) poll(ctx context.Context, handle, idField string, records []cat
 	return report, nil
 }
 
-func isGood(answer *rest.Answer) bool { return answer.Status >= 200 && answer.Status < 300 }
+// ask gets the answer about a batch, by its whole id or, where that is refused as
+// invalid, by the part behind the hyphen: the OpenAPI file's pattern of the path
+// has no hyphen, and its example of the path is that part of its example of an id.
+func (c *client) ask(ctx context.Context, handle string) (*rest.Answer, rest.Call, *platform.Error) {
+	call := rest.Call{
+		Operation: "GET catalogs/items/batch", Method: http.MethodGet,
+		URL: c.address("/catalogs/items/batch/" + url.PathEscape(handle)),
+	}
+	answer, failure := c.rest.Do(ctx, call)
+	if failure != nil || answer.Status != http.StatusBadRequest {
+		return answer, call, failure
+	}
+	_, short, hyphen := strings.Cut(handle, "-")
+	if !hyphen {
+		return answer, call, nil
+	}
+	call.URL = c.address("/catalogs/items/batch/" + url.PathEscape(short))
+	answer, failure = c.rest.Do(ctx, call)
+	return answer, call, failure
+}
 
 // sameBatch compares the id in an answer with the one asked for. The documented
 // examples write one batch both with and without a prefix and a hyphen; an answer
@@ -96,34 +122,4 @@ func isGood(answer *rest.Answer) bool { return answer.Status >= 200 && answer.St
 func sameBatch(answered, asked string) bool {
 	return answered == "" || answered == asked ||
 		strings.HasSuffix(answered, "-"+asked) || strings.HasSuffix(asked, "-"+answered)
-}
-
-// refusal is the error of an answer that is not 2xx.
-func refusal(answer *rest.Answer, call rest.Call, scope string) *platform.Error {
-	said := rest.Said{}
-	if parsed := gjson.ParseBytes(answer.Body); parsed.IsObject() && gjson.ValidBytes(answer.Body) {
-		said.Code = int(parsed.Get("code").Int())
-		said.Message = parsed.Get("message").String()
-		if detail := parsed.Get("message_detail").String(); detail != "" {
-			said.Message += " (" + detail + ")"
-		}
-	}
-	failure := answer.Refusal(call, failures(), said)
-	now := time.Now()
-	failure.Quotas = quotas(answer, scope, now)
-	failure.RetryAfter = rest.RetryAfter(answer.Header, now)
-	if answer.Status != http.StatusTooManyRequests {
-		return failure
-	}
-	// A 429 is also how Pinterest blocks an account that it takes for a spammer.
-	if strings.Contains(strings.ToLower(said.Message), "spam") {
-		failure.Scope = platform.ScopeAccount
-		return failure
-	}
-	failure.BlockedScope = scope
-	failure.Quotas = blocked(failure.Quotas, scope, failure.RetryAfter)
-	if failure.RetryAfter == 0 {
-		failure.RetryAfter = failure.Quotas[len(failure.Quotas)-1].Block
-	}
-	return failure
 }

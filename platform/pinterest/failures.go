@@ -2,31 +2,86 @@ package pinterest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-// codeNoSuchBatch: "Sorry! We could not find your batch ID."
-const codeNoSuchBatch = 4331
+// failure is one row of the table of answers that are not 2xx. Fields that are
+// zero match anything.
+type failure struct {
+	method string // http.MethodPost or http.MethodGet
+	word   string // stands in the message, in either case
+	coded  bool   // the answer is Pinterest's own Error, with a code
+	// lost means, of a poll, that Pinterest does not know the batch and will not.
+	lost bool
+	rest.Rule
+}
 
 // failures is what an answer that is not 2xx means; the first match counts.
-// "openapi" is Pinterest API v5, OpenAPI 5.23.0 with its change log to 5.28.
-func failures() []rest.Rule {
-	return []rest.Rule{
-		{Status: http.StatusTooManyRequests, Scope: platform.ScopeQuota, Source: "openapi: code 8, rate limit"},
-		{Code: 2, Scope: platform.ScopeAccount, Token: true, Source: "openapi: code 2, authentication failed"},
-		{Code: 29, Scope: platform.ScopeAccount, Source: "seen: trial access used in production"},
-		{Code: 2625, Scope: platform.ScopeAccount, Source: "seen: account disapproved"},
-		{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true, Source: "openapi: 401"},
-		{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "openapi: 403"},
-		{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "openapi 5.28: 404; the address or the ad account is wrong"},
-		{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "openapi: 405, code 5; the address is wrong"},
-		{Status: http.StatusRequestEntityTooLarge, Scope: platform.ScopeBatch, TooLarge: true, Source: "RFC 9110, 15.5.14"},
-		{Status: http.StatusRequestTimeout, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.5.9"},
-		{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "openapi: 400, code 1, invalid request; and other client errors"},
-		{Status: 500, StatusTo: 599, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.6"},
-		// The rest is 1xx and 3xx: no answer of this API, and nothing was processed.
-		{Scope: platform.ScopePlatform, Source: "default"},
+// "openapi" is Pinterest API v5, OpenAPI 5.23.0; "openapi 5.28" its change log to
+// that version; "seen" is an answer that others have published; "ours" is a choice
+// where nobody says anything.
+func failures() []failure {
+	const post, get = http.MethodPost, http.MethodGet
+	return []failure{
+		{word: "spam", Rule: rest.Rule{Status: http.StatusTooManyRequests, Scope: platform.ScopeAccount, Source: "seen: pinterest/api-quickstart, SpamException"}},
+		{Rule: rest.Rule{Code: 8, Scope: platform.ScopeQuota, Source: "openapi: code 8, rate limit"}},
+		{Rule: rest.Rule{Status: http.StatusTooManyRequests, Code: 30, Scope: platform.ScopeQuota, Source: "openapi: code 30, rate limit of one endpoint"}},
+		{Rule: rest.Rule{Status: http.StatusTooManyRequests, Scope: platform.ScopeQuota, Source: "openapi 5.28: 429"}},
+
+		{Rule: rest.Rule{Code: 2, Scope: platform.ScopeAccount, Token: true, Source: "openapi: code 2, authentication failed"}},
+		{Rule: rest.Rule{Status: http.StatusUnauthorized, Code: 3, Scope: platform.ScopeAccount, Token: true, Source: "seen: pinterest/ios-pdk #98, authorization failed"}},
+		{Rule: rest.Rule{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true, Source: "openapi: 401"}},
+		{Rule: rest.Rule{Code: 29, Scope: platform.ScopeAccount, Source: "seen: gitroomhq/postiz-app #1084, trial access used in production"}},
+		{Rule: rest.Rule{Code: 2625, Scope: platform.ScopeAccount, Source: "seen: pinterest/api-quickstart #81, account disapproved"}},
+		// A pause would never end: the same batch would be refused again.
+		{method: post, word: "feed", Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeBatch, Source: "ours: CREATE or UPSERT where a feed fills the catalog"}},
+		{Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "openapi: 403"}},
+
+		{method: get, lost: true, Rule: rest.Rule{Code: 4331, Source: "openapi: code 4331, could not find your batch id"}},
+		{method: get, coded: true, lost: true, Rule: rest.Rule{Status: http.StatusNotFound, Source: "openapi 5.28: 404; the batch is all that the address names"}},
+		{method: get, coded: true, lost: true, Rule: rest.Rule{Status: http.StatusBadRequest, Source: "openapi 5.28: 400; the batch id is all that can be invalid"}},
+		{method: get, lost: true, Rule: rest.Rule{Status: http.StatusGone, Source: "RFC 9110, 15.5.11"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "openapi 5.28: 404; the address or the ad account is wrong"}},
+		{Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Code: 5, Scope: platform.ScopeAccount, Source: "openapi: 405, code 5; the address is wrong"}},
+		{Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.6; the address is wrong"}},
+
+		{method: post, Rule: rest.Rule{Status: http.StatusBadRequest, Code: 1, Scope: platform.ScopeBatch, Source: "openapi: code 1, invalid request"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusRequestEntityTooLarge, Scope: platform.ScopeBatch, TooLarge: true, Source: "RFC 9110, 15.5.14"}},
+		{Rule: rest.Rule{Status: http.StatusRequestTimeout, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.5.9"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusUnprocessableEntity, Scope: platform.ScopeBatch, Source: "seen: pinterest-for-woocommerce #954, 422 of another endpoint"}},
+		{method: post, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error"}},
+		{Rule: rest.Rule{Status: 500, StatusTo: 599, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.6"}},
+		// What is left is no answer of this API, and nothing was processed.
+		{Rule: rest.Rule{Scope: platform.ScopePlatform, Source: "ours: everything else, such as a proxy's page"}},
 	}
+}
+
+// matches reports whether the row is about this answer.
+func (f *failure) matches(method string, status int, said rest.Said) bool {
+	statusTo := max(f.Status, f.StatusTo)
+	return (f.method == "" || f.method == method) &&
+		(f.Status == 0 || (status >= f.Status && status <= statusTo)) &&
+		(f.Code == 0 || said.Code == f.Code) &&
+		(!f.coded || said.Code != 0) &&
+		(f.word == "" || strings.Contains(strings.ToLower(said.Message), f.word))
+}
+
+// failureOf finds what an answer that is not 2xx means.
+func failureOf(method string, status int, said rest.Said) failure {
+	for _, row := range failures() {
+		if row.matches(method, status, said) {
+			return row
+		}
+	}
+	return failure{}
+}
+
+// alone is the rule without its conditions, for an answer that met them.
+func (f *failure) alone() rest.Rule {
+	rule := f.Rule
+	rule.Status, rule.StatusTo, rule.Code = 0, 0, 0
+	return rule
 }

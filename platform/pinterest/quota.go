@@ -26,7 +26,7 @@ func quotas(answer *rest.Answer, scope string, now time.Time) []platform.Quota {
 }
 
 func parseQuotas(header http.Header, scope string, retryAfter time.Duration) []platform.Quota {
-	current, policies := parseLimit(header.Get("X-Ratelimit-Limit"))
+	current, policies := parseLimit(strings.Join(header.Values("X-Ratelimit-Limit"), ","))
 	now := platform.Quota{Scope: scope, Limit: current, Remaining: -1, UsedPercent: -1}
 	if remaining, err := strconv.Atoi(firstField(header.Get("X-Ratelimit-Remaining"))); err == nil && remaining >= 0 {
 		now.Remaining = remaining
