@@ -117,12 +117,52 @@ func TestCompositeIDsThatFitTwoRecordsFitNone(t *testing.T) {
 		`"{\"destination_airport\":\"JFK\",\"origin_airport\":\"BOS\"}"`: 2,
 		`null`: -1, `""`: -1, `["BOS/JFK"]`: -1, `{"origin_airport":"BOS"}`: -1,
 	} {
-		i, ok := index.find(gjson.Parse(id))
-		if !ok {
-			i = -1
-		}
-		require.Equal(t, want, i, id)
+		found := -1
+		index.find(gjson.Parse(id), func(i int, only bool) {
+			require.True(t, only)
+			found = i
+		})
+		require.Equal(t, want, found, id)
 	}
+}
+
+func TestAnIDWithSeveralLocalizationsLeavesAllOfThemDoubtful(t *testing.T) {
+	t.Parallel()
+	records := recordsOf("A", "B", "A", "C", "A")
+	for i := range records {
+		records[i].Key.Localization = catalog.Localization{Type: byCountry, Value: string(rune('A'+i)) + "A"}
+	}
+	const s, f, u = platform.Succeeded, platform.Failed, platform.Unknown
+	outcomes := func(verdicts []platform.Verdict) (found []platform.Outcome) {
+		for _, v := range verdicts {
+			found = append(found, v.Outcome)
+		}
+		return found
+	}
+	report := func(lists string) platform.Report {
+		decoded, why := decodeStatus([]byte(`{"data":[{"status":"finished",`+lists+`}]}`), "h")
+		require.Empty(t, why)
+		return decoded.report(productItem(), records, same)
+	}
+	clean := report(`"errors":[],"errors_total_count":0`)
+	require.Equal(t, []platform.Outcome{s, s, s, s, s}, outcomes(clean.Verdicts))
+	require.False(t, clean.Incomplete)
+
+	shared := report(`"errors":[{"id":"A","message":"no"}],"errors_total_count":1`)
+	require.Equal(t, []platform.Outcome{u, s, u, s, u}, outcomes(shared.Verdicts))
+	require.True(t, shared.Incomplete, "smaller batches tell")
+	require.Equal(t, "no", shared.Verdicts[4].Errors[0].Message)
+
+	both := report(`"errors":[{"id":"A"},{"id":"B"}],"errors_total_count":2,"warnings":[{"id":"A","message":"hm"}]`)
+	require.Equal(t, []platform.Outcome{u, f, u, s, u}, outcomes(both.Verdicts))
+	require.Equal(t, "hm", both.Verdicts[2].Warnings[0].Message)
+
+	e := &endpoint{dialect: localizedBatch{}, row: productItem()}
+	posted := e.validation(gjson.Parse(`[{"retailer_id":"A","errors":[{"message":"no"}]},{"retailer_id":"C","errors":[{"message":"no"}]}]`), records, same)
+	verdicts := posted.verdicts(len(records))
+	require.Equal(t, []platform.Outcome{u, u, u, f, u}, outcomes(verdicts))
+	require.NotEmpty(t, verdicts[0].Errors, "doubt that a later silence does not lift")
+	require.Empty(t, verdicts[1].Errors)
 }
 
 func TestAnswerToThePostCastsDoubtOnWhatItDoesNotName(t *testing.T) {

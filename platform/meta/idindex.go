@@ -8,18 +8,20 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// idIndex finds the record that an id in an answer means. How Meta writes the id
+// idIndex finds the records that an id in an answer means. How Meta writes the id
 // of an item with a composite key is not documented, so several forms are taken:
 // the item id of the contract, the parts joined by one of idSeparators or by
-// nothing, and a JSON object with the key fields. A form that fits two records
-// fits none.
+// nothing, and a JSON object with the key fields. A form that fits two items fits
+// none. An id says nothing of the localization: it means all records of its item.
 type idIndex struct {
 	row     *catalogType
 	records []catalog.Record
-	byForm  map[string]int // made at the first look-up: most answers name no item
+	byForm  map[string]int // the item's last record; made at the first look-up: most answers name no item
+	// earlier leads from a record to the one before it of the same item, if any.
+	earlier map[int]int
 }
 
-// several marks a form that fits more than one record.
+// several marks a form that fits more than one item.
 const several = -1
 
 var idSeparators = []string{"/", "_", "-", ":", ",", "|", " ", ""}
@@ -28,20 +30,31 @@ func newIDIndex(row *catalogType, records []catalog.Record) *idIndex {
 	return &idIndex{row: row, records: records}
 }
 
-// find returns the index of the one record that the id names.
-func (x *idIndex) find(id gjson.Result) (int, bool) {
+// find calls visit with the index of each record of the one item that the id names,
+// and returns how many there are: 0 when it names none.
+func (x *idIndex) find(id gjson.Result, visit func(i int, only bool)) int {
 	form := id.String()
 	if id.IsObject() || strings.HasPrefix(form, "{") {
 		form = x.fromObject(form)
 	}
 	if form == "" || id.IsArray() || id.Type == gjson.Null {
-		return 0, false
+		return 0
 	}
 	if x.byForm == nil {
 		x.build()
 	}
 	i, ok := x.byForm[form]
-	return i, ok && i != several
+	if !ok || i == several {
+		return 0
+	}
+	before, more := x.earlier[i]
+	visit(i, !more)
+	count := 1
+	for ; more; before, more = x.earlier[before] {
+		visit(before, false)
+		count++
+	}
+	return count
 }
 
 // fromObject makes an item id of the key fields in a JSON object; text that is no
@@ -69,6 +82,12 @@ func (x *idIndex) build() {
 	x.byForm = make(map[string]int, len(x.records))
 	for i := range x.records {
 		itemID := x.records[i].Key.ItemID
+		if before, taken := x.byForm[itemID]; taken && x.localizes(before, i) {
+			if x.earlier == nil {
+				x.earlier = make(map[int]int)
+			}
+			x.earlier[i] = before
+		}
 		x.add(itemID, i)
 		if len(x.row.keys) == 1 {
 			continue
@@ -83,9 +102,21 @@ func (x *idIndex) build() {
 	}
 }
 
+// add lets a form mean record i, unless it means another item, or the very same
+// item twice, which no batch of ours has.
 func (x *idIndex) add(form string, i int) {
-	if other, taken := x.byForm[form]; taken && other != i {
+	other, taken := x.byForm[form]
+	if taken && other != i && !x.localizes(other, i) {
 		i = several
 	}
 	x.byForm[form] = i
+}
+
+// localizes reports whether two records are different localizations of one item.
+func (x *idIndex) localizes(a, b int) bool {
+	if a == several {
+		return false
+	}
+	first, second := &x.records[a].Key, &x.records[b].Key
+	return first.ItemID == second.ItemID && first.Localization != second.Localization
 }

@@ -119,8 +119,9 @@ func (s status) finished(row *catalogType, records []catalog.Record, redact func
 	report := platform.Report{Progress: platform.Finished, Verdicts: make([]platform.Verdict, len(records))}
 	index := newIDIndex(row, records)
 	verdicts := report.Verdicts
-	listed := nameErrors(s.errors, index, verdicts, redact)
-	identified := nameErrors(s.ids, index, verdicts, redact)
+	doubtful := make(map[int]bool)
+	listed := nameErrors(s.errors, index, verdicts, doubtful, redact)
+	identified := nameErrors(s.ids, index, verdicts, doubtful, redact)
 	nameWarnings(s.warnings, index, verdicts, redact)
 	if len(records) == 1 && (s.total > 0 || listed.entries+identified.entries > 0) {
 		failOnly(&verdicts[0], s.errors, redact)
@@ -130,24 +131,27 @@ func (s status) finished(row *catalogType, records []catalog.Record, redact func
 		listed.entries <= s.total && identified.entries <= s.total &&
 		(listed.entries == s.total || identified.entries == s.total)
 	for i := range verdicts {
-		if verdicts[i].Outcome == platform.Unknown && whole {
+		if verdicts[i].Outcome == platform.Unknown && whole && !doubtful[i] {
 			verdicts[i].Outcome = platform.Succeeded
 		}
 	}
-	report.Incomplete = !whole && len(records) > 1
+	report.Incomplete = (!whole || len(doubtful) > 0) && len(records) > 1
 	return report
 }
 
 // list counts what a list of errors or ids holds.
 type list struct {
 	entries   int
-	unmatched int // entries that name no record, or not exactly one
+	unmatched int // entries that name no item of the batch, or not exactly one
 }
 
 // nameErrors fails the records that a list names. Its entries are {"line","id",
 // "message"}, or bare ids; "line" is not used, as it is not documented whether it
-// counts from 0 or 1.
-func nameErrors(named gjson.Result, index *idIndex, verdicts []platform.Verdict, redact func(string) string) (counted list) {
+// counts from 0 or 1. An id with several records, of several localizations, leaves
+// all of them doubtful: at least one is bad, and nobody says which.
+func nameErrors(
+	named gjson.Result, index *idIndex, verdicts []platform.Verdict, doubtful map[int]bool, redact func(string) string,
+) (counted list) {
 	if !named.IsArray() {
 		return list{}
 	}
@@ -157,14 +161,18 @@ func nameErrors(named gjson.Result, index *idIndex, verdicts []platform.Verdict,
 		if said := entry.Get("message"); entry.IsObject() && (said.Exists() || entry.Get("id").Exists()) {
 			id, message = entry.Get("id"), said.String()
 		}
-		i, ok := index.find(id)
-		if !ok {
+		matched := index.find(id, func(i int, only bool) {
+			if only {
+				verdicts[i].Outcome = platform.Failed
+			} else {
+				doubtful[i] = true
+			}
+			if message != "" {
+				addIssues(&verdicts[i].Errors, []ledger.Issue{{Message: redact(message)}})
+			}
+		})
+		if matched == 0 {
 			counted.unmatched++
-			return true
-		}
-		verdicts[i].Outcome = platform.Failed
-		if message != "" {
-			addIssues(&verdicts[i].Errors, []ledger.Issue{{Message: redact(message)}})
 		}
 		return true
 	})
@@ -176,9 +184,9 @@ func nameWarnings(named gjson.Result, index *idIndex, verdicts []platform.Verdic
 		return
 	}
 	named.ForEach(func(_, entry gjson.Result) bool {
-		if i, ok := index.find(entry.Get("id")); ok {
+		index.find(entry.Get("id"), func(i int, _ bool) {
 			addIssues(&verdicts[i].Warnings, []ledger.Issue{{Message: redact(entry.Get("message").String())}})
-		}
+		})
 		return true
 	})
 }

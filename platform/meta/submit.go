@@ -101,9 +101,9 @@ func decodeAccepted(body []byte) (decoded accepted, why string) {
 
 // validation is what validation_status says.
 type validation struct {
-	named      map[int]*platform.Verdict // Failed, or Unknown with warnings
+	named      map[int]*platform.Verdict // Failed, or Unknown with warnings, or with errors that may be another record's
 	firstError string
-	unnamed    bool // an error is about a record that is not to be recognised
+	unnamed    bool // an error is about an item that is not to be recognised
 }
 
 // verdicts are what the answer says of each record, nil when it says nothing.
@@ -146,20 +146,20 @@ func (e *endpoint) validation(rows gjson.Result, records []catalog.Record, redac
 		if !id.Exists() {
 			id = row.Get("id")
 		}
-		i, ok := index.find(id)
-		if !ok {
+		matched := index.find(id, func(i int, only bool) {
+			if len(wrong)+len(warned) == 0 {
+				return
+			}
+			verdict := verdictOf(found.named, i)
+			if len(wrong) > 0 && only {
+				verdict.Outcome = platform.Failed
+			}
+			addIssues(&verdict.Errors, wrong)
+			addIssues(&verdict.Warnings, warned)
+		})
+		if matched == 0 {
 			found.unnamed = found.unnamed || len(wrong) > 0
-			return true
 		}
-		if len(wrong)+len(warned) == 0 {
-			return true
-		}
-		verdict := verdictOf(found.named, i)
-		if len(wrong) > 0 {
-			verdict.Outcome = platform.Failed
-		}
-		addIssues(&verdict.Errors, wrong)
-		addIssues(&verdict.Warnings, warned)
 		return true
 	})
 	return found
