@@ -102,8 +102,12 @@ type Mutation struct {
 	TraceParent string
 	TraceState  string
 
-	// Warnings are what the rules said of the mutation without refusing it.
+	// Warnings are what the rules said of the mutation without refusing it. They are
+	// recorded with its row, and not read back.
 	Warnings []Problem
+	// Checked reports that its endpoint found the mutation valid: it stays so when it
+	// is read back, whatever the rules say by then.
+	Checked bool
 
 	// Attempts counts the records with this mutation as newest constituent that
 	// ended retryable or unknown.

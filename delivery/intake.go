@@ -128,11 +128,12 @@ func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catal
 	info := e.resolve(m.Lane)
 	switch {
 	case info.endpoint != nil:
-		problem, warnings := info.endpoint.Validate(m)
-		if problem != nil {
-			return problem
+		if !m.Checked {
+			if problem, m.Warnings = info.endpoint.Validate(m); problem != nil {
+				return problem
+			}
+			m.Checked = true
 		}
-		m.Warnings = warnings
 		// What the engine's own goroutine is going to ask of the endpoint is asked here
 		// first, where a panic does no harm.
 		first, rest := info.endpoint.Split(m.Change())

@@ -21,6 +21,8 @@ type Credential struct {
 	ExpiresIn time.Duration
 	// RefreshIn is when it should be renewed; 0 or less: now.
 	RefreshIn time.Duration
+	// Age is how long ago the tokens were renewed; years when they never were.
+	Age time.Duration
 	// RetryIn, when positive, is how long nobody should try to renew it.
 	RetryIn time.Duration
 	// Failures is how many attempts in a row gave no token.

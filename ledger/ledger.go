@@ -207,13 +207,6 @@ type RecordOutcome struct {
 	Reason  catalog.Reason // of the dead letters
 }
 
-// Issue is one error or warning the platform said of an item.
-type Issue struct {
-	Code      string `json:"code,omitempty"`
-	Attribute string `json:"attribute,omitempty"`
-	Message   string `json:"message,omitempty"`
-}
-
 // OpenBatch is a batch that a new owner must bring to its end.
 type OpenBatch struct {
 	Batch

@@ -32,6 +32,7 @@ const (
 	flagApart
 	flagStored
 	flagDelivery // attempts, step, not before
+	flagChecked
 )
 
 // EncodeRecords appends the records to dst in Courier's own framing: all there
@@ -186,6 +187,7 @@ func (e *encoder) flags(m *catalog.Mutation, attributesInside bool) uint64 {
 	set(flagTrace, m.TraceParent != "" || m.TraceState != "")
 	set(flagApart, m.Apart)
 	set(flagStored, m.Stored)
+	set(flagChecked, m.Checked)
 	set(flagDelivery, m.Attempts != 0 || m.Step != 0 || !m.NotBefore.IsZero())
 	return flags
 }
@@ -313,6 +315,7 @@ func (d *decoder) mutation() *catalog.Mutation {
 		HasVersion: flags&flagHasVersion != 0,
 		Apart:      flags&flagApart != 0,
 		Stored:     flags&flagStored != 0,
+		Checked:    flags&flagChecked != 0,
 	}
 	if flags&flagSameLane == 0 {
 		d.lane = catalog.Lane{Account: d.text(), Catalog: d.text(), Type: catalog.Type(d.text())}

@@ -39,6 +39,7 @@ func drawMutation(t *rapid.T) *catalog.Mutation {
 		TraceParent: rapid.SampledFrom([]string{"", "00-x"}).Draw(t, "parent"), TraceState: rapid.SampledFrom([]string{"", "a=b"}).Draw(t, "state"),
 		Attempts: rapid.IntRange(0, 1<<31-1).Draw(t, "attempts"), Step: rapid.IntRange(0, 9).Draw(t, "step"),
 		Apart: rapid.Bool().Draw(t, "apart"), Stored: rapid.Bool().Draw(t, "stored"),
+		Checked: rapid.Bool().Draw(t, "checked"),
 	}
 	if rapid.Bool().Draw(t, "localized") {
 		m.Localization = catalog.Localization{Type: "LANGUAGE", Value: text.Draw(t, "localization")}

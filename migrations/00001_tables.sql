@@ -110,7 +110,9 @@ CREATE TABLE courier.mutation (
     localization  text COLLATE "C",
     superseded_by text COLLATE "C",
     -- The stream's Nats-Msg-Id where it is not the mutation's id.
-    message_id    text COLLATE "C"
+    message_id    text COLLATE "C",
+    -- What the rules said of it without refusing it; nearly always null.
+    warnings      jsonb
 ) PARTITION BY RANGE (day);
 
 -- Look-ups by id: producers' ids are usually UUIDs version 7, which makes this
@@ -208,7 +210,9 @@ CREATE TABLE courier.dead_letter (
     field       text,
     text        text        NOT NULL,
     headers     bytea[]     NOT NULL,
-    body        bytea       NOT NULL
+    body        bytea       NOT NULL,
+    -- Of a mutation that was never sent: every rule that it breaks.
+    errors      jsonb
 );
 CREATE INDEX dead_letter_position ON courier.dead_letter (sequence);
 CREATE INDEX dead_letter_lane ON courier.dead_letter (lane, id);

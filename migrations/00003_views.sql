@@ -8,21 +8,22 @@ SELECT m.mutation_id,
     CASE
         WHEN m.state = 1 THEN 'waiting'
         WHEN m.state = 2 THEN 'invalid'
+        -- Of a merged record that nobody knows of, each mutation is to be looked at.
+        WHEN m.state = 0 AND o.result = 3 THEN 'unconfirmed'
         WHEN m.state = 3 OR m.superseded_by IS NOT NULL THEN 'superseded'
         WHEN m.state = 4 THEN 'succeeded'
         WHEN b.finished_at IS NULL THEN 'submitted'
         WHEN o.result IS NULL OR o.result = 1 THEN 'succeeded'
         WHEN o.result = 2 THEN 'failed'
-        WHEN o.result = 3 THEN 'unconfirmed'
         ELSE 'waiting'
     END AS status,
-    m.superseded_by,
+    CASE WHEN o.result IS DISTINCT FROM 3 THEN m.superseded_by END AS superseded_by,
     m.batch_id,
     a.handle,
     -- Attempts spent in earlier batches, and the POSTs of this one.
     m.attempts + CASE WHEN m.state IN (0, 4) AND b.id IS NOT NULL THEN coalesce(a.attempts, 1) ELSE 0 END AS attempts,
     CASE WHEN m.state = 2 THEN d.errors WHEN m.state = 4 THEN NULL ELSE o.errors END AS errors,
-    CASE WHEN m.state = 2 THEN NULL ELSE o.warnings END AS warnings,
+    CASE WHEN m.warnings IS NULL THEN o.warnings ELSE m.warnings || coalesce(o.warnings, '[]') END AS warnings,
     courier.from_ns(m.published_ns) AS published_at,
     m.received_at,
     a.submitted_at,
@@ -46,8 +47,7 @@ LEFT JOIN LATERAL (
     FROM courier.attempt t WHERE t.batch_id = m.batch_id
 ) a ON m.batch_id IS NOT NULL
 LEFT JOIN LATERAL (
-    SELECT jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('code', x.reason, 'attribute', x.field, 'message', x.text))) AS errors,
-        x.failed_at
+    SELECT x.errors, x.failed_at
     FROM courier.dead_letter x
     WHERE x.sequence = m.sequence AND x.generation = m.generation
     ORDER BY x.id DESC LIMIT 1

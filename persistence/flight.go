@@ -72,11 +72,11 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 			c.add(&rows[i])
 		}
 		b.Queue(`update courier.mutation m set state = u.state, attempts = u.attempts, batch_id = u.batch_id, record = u.record,
-				superseded_by = u.superseded_by
-			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[])
-				u(sequence, state, attempts, batch_id, record, superseded_by)
+				superseded_by = u.superseded_by, warnings = coalesce(u.warnings::jsonb, m.warnings)
+			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[], $9::text[])
+				u(sequence, state, attempts, batch_id, record, superseded_by, warnings)
 			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.sequence = any ($3)`,
-			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy).Exec(p.expect(len(rows)))
+			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings).Exec(p.expect(len(rows)))
 	}
 }
 
@@ -88,12 +88,14 @@ type columns struct {
 	batches      []*uuid.UUID
 	records      []*int32
 	supersededBy []*string
+	warnings     []*string
 }
 
 func newColumns(n int) *columns {
 	return &columns{
 		sequences: make([]int64, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
 		batches: make([]*uuid.UUID, 0, n), records: make([]*int32, 0, n), supersededBy: make([]*string, 0, n),
+		warnings: make([]*string, 0, n),
 	}
 }
 
@@ -102,6 +104,7 @@ func (c *columns) add(r *row) {
 	c.states = append(c.states, r.state)
 	c.attempts = append(c.attempts, r.attempts())
 	c.supersededBy = append(c.supersededBy, cleanOrNull(r.supersededBy))
+	c.warnings = append(c.warnings, issuesJSON(ledger.IssuesOf(r.mutation.Warnings)))
 	if r.batch == uuid.Nil {
 		c.batches, c.records = append(c.batches, nil), append(c.records, nil)
 	} else {
@@ -145,11 +148,11 @@ func (p *plan) queueLetters(b *pgx.Batch) {
 			body = []byte{}
 		}
 		b.Queue(`insert into courier.dead_letter (sequence, failed_at, batch_id, lane, generation, operation, mutation_id, item_id,
-				localization, subject, reason, field, text, headers, body)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+				localization, subject, reason, field, text, headers, body, errors)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb)`,
 			int64(m.Position.Sequence), l.failedAt, batch, l.lane, m.Position.Generation, int16(m.Operation), clean(m.ID), //nolint:gosec // fits
 			clean(m.ItemID), cleanOrNull(localizationText(m.Localization)), clean(m.Message.Subject), string(l.reason),
-			cleanOrNull(l.field), clean(l.text), headers, body)
+			cleanOrNull(l.field), clean(l.text), headers, body, issuesJSON(l.errors))
 	}
 }
 

@@ -52,6 +52,7 @@ type letter struct {
 	reason   catalog.Reason
 	field    string
 	text     string
+	errors   []ledger.Issue // of an invalid mutation
 }
 
 // plan looks up lanes and days, and packs payloads, before any connection is held.
@@ -256,7 +257,8 @@ func (p *plan) addRefusal(refusal *ledger.Refusal) {
 	p.removeStored(m)
 	p.letters = append(p.letters, letter{
 		mutation: m, lane: p.lanes[m.Lane], failedAt: now(),
-		reason: refusal.Problem.Reason, field: refusal.Problem.Field, text: refusal.Problem.Text,
+		reason: refusal.Problem.Reason, field: refusal.Problem.Field,
+		text: ledger.Sentence(&refusal.Problem), errors: ledger.IssuesOf([]catalog.Problem{refusal.Problem}),
 	})
 }
 

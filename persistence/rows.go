@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
 // The states of a mutation row. Everything else about it follows from its batch.
@@ -51,9 +52,9 @@ const messageIDHeader = "Nats-Msg-Id"
 
 // rowColumns are the columns in the order in which appendRow writes them.
 const rowColumns = `sequence, published_ns, received_at, day, lane, generation, record, operation, state, attempts,
-	batch_id, mutation_id, item_id, localization, superseded_by, message_id`
+	batch_id, mutation_id, item_id, localization, superseded_by, message_id, warnings`
 
-const rowColumnCount = 16
+const rowColumnCount = 17
 
 // rowReader gives rows to COPY in Postgres's binary format. Encoding them by hand
 // takes a tenth of the time of the general way, and needs no memory for all.
@@ -136,7 +137,7 @@ func appendRow(b []byte, r *row) []byte {
 	} else {
 		b = appendNull(b)
 	}
-	return b
+	return appendJSONOrNull(b, issuesJSON(ledger.IssuesOf(m.Warnings)))
 }
 
 func appendInt64(b []byte, v int64) []byte {
@@ -164,6 +165,16 @@ func appendTextOrNull(b []byte, s string) []byte {
 	return appendText(b, s)
 }
 
+// appendJSONOrNull appends a value of type jsonb: the version of its binary form is
+// 1, and the text follows.
+func appendJSONOrNull(b []byte, text *string) []byte {
+	if text == nil {
+		return appendNull(b)
+	}
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(*text)+1)), 1) //nolint:gosec // IssuesOf bounds it
+	return append(b, *text...)
+}
+
 // equalFold compares ASCII without case.
 func equalFold(a, b string) bool {
 	for i := range len(a) {
@@ -188,9 +199,10 @@ func (p *plan) queueFresh(b *pgx.Batch) {
 		if id, differs := r.messageID(); differs {
 			messageID = new(clean(id))
 		}
-		b.Queue("insert into courier.mutation ("+rowColumns+") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+		b.Queue("insert into courier.mutation ("+rowColumns+") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::jsonb)",
 			int64(m.Position.Sequence), nanoseconds(m.PublishedAt), m.ReceivedAt, recordedOn(m), r.lane, //nolint:gosec // fits
 			m.Position.Generation, record, int16(m.Operation), r.state, r.attempts(), batch, clean(m.ID), clean(m.ItemID),
-			cleanOrNull(localizationText(m.Localization)), cleanOrNull(r.supersededBy), messageID)
+			cleanOrNull(localizationText(m.Localization)), cleanOrNull(r.supersededBy), messageID,
+			issuesJSON(ledger.IssuesOf(m.Warnings)))
 	}
 }

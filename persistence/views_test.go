@@ -207,6 +207,87 @@ func TestInvalidInTheViews(t *testing.T) {
 	require.Empty(t, none)
 }
 
+func TestAllProblemsAndWarningsInTheViews(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	warned := func(m *catalog.Mutation) *catalog.Mutation {
+		m.Warnings = []catalog.Problem{{
+			Reason: catalog.InvalidValue, Field: "price", Text: "is \x00 odd",
+			Others: []catalog.Problem{{Reason: catalog.InvalidValue, Field: "link", Text: "is no address"}},
+		}}
+		return m
+	}
+	own := []any{
+		map[string]any{"code": "invalid_value", "attribute": "price", "message": "is \uFFFD odd"},
+		map[string]any{"code": "invalid_value", "attribute": "link", "message": "is no address"},
+	}
+	said := map[string]any{"message": "hm"}
+	batch := ledgertest.Batch(
+		ledgertest.Record(warned(ledgertest.Mutation(1, "a")), ledgertest.Mutation(2, "a")),
+		ledgertest.Record(warned(ledgertest.Mutation(3, "b"))), ledgertest.Record(warned(ledgertest.Mutation(4, "c"))))
+	kept := warned(ledgertest.Mutation(5, "d"))
+	invalid, stray := warned(ledgertest.Mutation(6, "e")), ledgertest.Mutation(7, "f")
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		tx.Batches = []ledger.Batch{batch}
+		tx.Waiting = []*catalog.Mutation{kept, stray}
+		tx.Refused = []ledger.Refusal{{Mutation: invalid, Problem: catalog.Problem{
+			Reason: catalog.WrongType, Field: "price", Text: "must be text",
+			Others: []catalog.Problem{{Reason: catalog.MissingField, Field: "title", Text: "is required"}},
+		}}}
+		tx.Overtaken = []ledger.Overtaken{{Mutation: warned(ledgertest.Mutation(8, "g")), SupersededBy: "m9"}}
+	})
+	// Read back they know nothing of their warnings, which stay; a mutation that had to
+	// wait for its configuration gets them late.
+	page, err := store.Waiting(t.Context(), ledgertest.Lane, catalog.Position{}, 10)
+	require.NoError(t, err)
+	require.Len(t, page.Mutations, 2)
+	require.Empty(t, page.Mutations[0].Warnings)
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		tx.Batches = []ledger.Batch{ledgertest.Batch(ledgertest.Record(page.Mutations[0]), ledgertest.Record(warned(page.Mutations[1])))}
+		tx.Outcomes = []ledger.BatchOutcome{{
+			BatchID: batch.ID, Lane: batch.Lane, CreatedAt: batch.CreatedAt, State: ledger.BatchCompleted, FinishedAt: ledgertest.At,
+			Exceptions: []ledger.RecordOutcome{
+				{Index: 0, Result: ledger.Succeeded, Warnings: []ledger.Issue{{Message: "hm"}}, Constituents: batch.Records[0].Constituents},
+				{Index: 2, Result: ledger.Failed, Reason: catalog.Refused, Constituents: batch.Records[2].Constituents},
+			},
+		}}
+	})
+	for id, want := range map[string]any{
+		"m1": append(own, said), "m2": []any{said}, "m3": own, "m4": own, "m5": own, "m6": own, "m7": own, "m8": own,
+	} {
+		m := one(t, pool, "select * from courier.mutation_status where mutation_id = $1", id)
+		require.Equal(t, want, m["warnings"], "%s, %s", id, m["status"])
+	}
+	m := one(t, pool, "select * from courier.mutation_status where mutation_id = 'm6'")
+	require.Equal(t, []any{
+		map[string]any{"code": "wrong_type", "attribute": "price", "message": "must be text"},
+		map[string]any{"code": "missing_field", "attribute": "title", "message": "is required"},
+	}, m["errors"])
+	letter := one(t, pool, "select reason_code, reason_text from courier.dead_letters where mutation_id = 'm6'")
+	require.Equal(t, "wrong_type", letter["reason_code"])
+	require.Equal(t, "price: must be text; title: is required", letter["reason_text"])
+}
+
+// TestWarningsAreCopied: rows that are written by COPY have them too.
+func TestWarningsAreCopied(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		for i := range uint64(300) {
+			m := ledgertest.Mutation(i+1, "a")
+			if i%100 == 0 {
+				m.Warnings = []catalog.Problem{{Reason: catalog.InvalidValue, Field: "price", Text: "is odd"}}
+			}
+			tx.Waiting = append(tx.Waiting, m)
+		}
+	})
+	counted := one(t, pool, "select count(*) as rows, count(warnings) as warned from courier.mutation_status")
+	require.EqualValues(t, 300, counted["rows"])
+	require.EqualValues(t, 3, counted["warned"])
+}
+
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	store, pool := newDatabase(t)

@@ -215,7 +215,8 @@ func refusedAndOvertaken(t *testing.T, h Harness) {
 
 func failedRecords(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
-	batch := record(t, h, lease, Record(Mutation(1, "a")), Record(Mutation(2, "b")), Record(Mutation(3, "c")), Record(Mutation(4, "d")))
+	batch := record(t, h, lease, Record(Mutation(1, "a")), Record(Mutation(2, "b")),
+		Record(Mutation(3, "c"), Mutation(5, "c")), Record(Mutation(4, "d")))
 	finish(t, h, lease, batch,
 		ledger.RecordOutcome{
 			Index: 0, Result: ledger.Failed, Constituents: batch.Records[0].Constituents, Reason: catalog.Refused,
@@ -224,7 +225,9 @@ func failedRecords(t *testing.T, h Harness) {
 		ledger.RecordOutcome{Index: 2, Result: ledger.Unconfirmed, Constituents: batch.Records[2].Constituents, Reason: catalog.Unconfirmed},
 		ledger.RecordOutcome{Index: 3, Result: ledger.Succeeded, Warnings: []ledger.Issue{{Message: "hm"}}},
 	)
-	require.Equal(t, map[string]string{"m1": "failed", "m2": "succeeded", "m3": "unconfirmed", "m4": "succeeded"}, h.Statuses(t))
+	require.Equal(t, map[string]string{
+		"m1": "failed", "m2": "succeeded", "m3": "unconfirmed", "m4": "succeeded", "m5": "unconfirmed",
+	}, h.Statuses(t), "of a merged record that nobody knows of, each mutation is unconfirmed")
 }
 
 func versions(t *testing.T, h Harness) {

@@ -100,6 +100,10 @@ func (s *Store) setRow(m *catalog.Mutation, next row) {
 		s.faultf("mutation %s (%v) has no row to change", m.ID, m.Position)
 	}
 	next.mutation = *m
+	next.warnings = ledger.IssuesOf(m.Warnings)
+	if have != nil && len(next.warnings) == 0 {
+		next.warnings = have.warnings
+	}
 	s.rows[m.Position] = &next
 }
 
@@ -125,9 +129,11 @@ func (s *Store) dropWaiting(m *catalog.Mutation) {
 }
 
 func (s *Store) refuse(refusal *ledger.Refusal) {
-	s.setRow(refusal.Mutation, row{state: Invalid, reason: refusal.Problem.Reason})
+	s.setRow(refusal.Mutation, row{
+		state: Invalid, reason: refusal.Problem.Reason, errors: ledger.IssuesOf([]catalog.Problem{refusal.Problem}),
+	})
 	s.dropWaiting(refusal.Mutation)
-	s.letters = append(s.letters, DeadLetter{Mutation: *refusal.Mutation, Reason: refusal.Problem.Reason, Text: refusal.Problem.Text})
+	s.letters = append(s.letters, DeadLetter{Mutation: *refusal.Mutation, Reason: refusal.Problem.Reason, Text: ledger.Sentence(&refusal.Problem)})
 }
 
 func (s *Store) intend(intent ledger.Intent) {

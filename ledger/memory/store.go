@@ -135,6 +135,7 @@ func (s *Store) openBatches(partitionNumber int) []ledger.OpenBatch {
 func copyOf(m *catalog.Mutation, stored bool) *catalog.Mutation {
 	read := *m
 	read.Stored = stored
+	read.Warnings = nil // they stay with the row
 	read.RecordedOn = recordedOn(m)
 	return &read
 }

@@ -28,6 +28,8 @@ const (
 // row is what is kept about a mutation; its status may follow from its batch.
 type row struct {
 	mutation     catalog.Mutation
+	warnings     []ledger.Issue // of the rules
+	errors       []ledger.Issue // of an invalid one
 	state        Status
 	overtaken    bool
 	supersededBy string
@@ -86,7 +88,7 @@ func (s *Store) line(r *row) Mutation {
 	m := Mutation{
 		ID: r.mutation.ID, Key: r.mutation.Key(), Operation: r.mutation.Operation, Position: r.mutation.Position,
 		Status: r.state, SupersededBy: r.supersededBy, Overtaken: r.overtaken, BatchID: r.batch,
-		Attempts: r.mutation.Attempts, Reason: r.reason,
+		Attempts: r.mutation.Attempts, Reason: r.reason, Errors: r.errors, Warnings: slices.Clone(r.warnings),
 	}
 	b := s.batches[r.batch]
 	if b == nil {
@@ -94,20 +96,21 @@ func (s *Store) line(r *row) Mutation {
 	}
 	exception := exceptionOf(b.outcome, r.record)
 	if exception != nil {
-		m.Errors, m.Warnings, m.Reason = exception.Errors, exception.Warnings, exception.Reason
+		m.Errors, m.Reason = exception.Errors, exception.Reason
+		m.Warnings = append(m.Warnings, exception.Warnings...)
 	}
 	if r.state != Submitted || b.outcome == nil && r.supersededBy == "" {
 		return m
 	}
 	switch {
+	case exception != nil && exception.Result == ledger.Unconfirmed:
+		m.Status, m.SupersededBy = Unconfirmed, "" // nobody knows of any of them
 	case r.supersededBy != "":
 		m.Status = Superseded
 	case exception == nil || exception.Result == ledger.Succeeded:
 		m.Status = Succeeded
 	case exception.Result == ledger.Failed:
 		m.Status = Failed
-	case exception.Result == ledger.Unconfirmed:
-		m.Status = Unconfirmed
 	case exception.Result == ledger.Returned:
 		m.Status = Waiting
 	}
