@@ -28,6 +28,7 @@ type simulated struct {
 	onPoll    func(*taken) *platform.Error
 	watch     func(*post) // sees each POST before it is answered
 	validate  func(*catalog.Mutation) *catalog.Problem
+	warn      func(*catalog.Mutation) []catalog.Problem
 	encode    func([]catalog.Record) // may panic
 	submit    []string
 	poll      []string
@@ -119,10 +120,15 @@ type way struct {
 }
 
 func (w *way) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem) {
+	var problem *catalog.Problem
+	var warnings []catalog.Problem
 	if w.validate != nil {
-		return w.validate(m), nil
+		problem = w.validate(m)
 	}
-	return nil, nil
+	if w.warn != nil {
+		warnings = w.warn(m)
+	}
+	return problem, warnings
 }
 func (w *way) Rules() catalog.Rules           { return catalog.Rules{Semantics: w.semantics} }
 func (w *way) Group(catalog.Operation) string { return "" }
