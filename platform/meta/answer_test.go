@@ -200,17 +200,6 @@ func TestUsageHeaders(t *testing.T) {
 	}
 }
 
-func TestCodesDecideBeforeStatuses(t *testing.T) {
-	t.Parallel()
-	seen := map[string]bool{}
-	for _, rule := range failures() {
-		key := fmt.Sprint(rule.Status, rule.Code, rule.Subcode)
-		require.False(t, seen[key], "two rules for %s", key)
-		seen[key] = true
-		require.NotEmpty(t, rule.Source)
-	}
-}
-
 func FuzzDecodeStatus(f *testing.F) {
 	f.Add([]byte(`{"data":[{"handle":"h","status":"finished","errors":[{"line":0,"id":"A","message":"no"}],"errors_total_count":1}]}`))
 	f.Add([]byte(`{"data":[{"status":"finished","errors_total_count":0,"ids_of_invalid_requests":[{},1,"{"]}]}`))

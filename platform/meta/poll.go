@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,12 +23,11 @@ func (e *endpoint) poll(ctx context.Context, handle string, records []catalog.Re
 		return platform.Report{}, failure
 	}
 	if !isGood(answer) {
-		failure := e.refusal(answer, call, e.scopes.management)
-		// The catalog is there (that would be subcode 33), so it is the handle.
-		if failure.Code == codeBadParameter && failure.Subcode != subcodeNoSuchObject {
-			return platform.Report{Progress: platform.NotFound, Error: failure.Message, Quotas: failure.Quotas}, nil
+		refused, lost := e.refusal(answer, call, e.scopes.management)
+		if lost {
+			return platform.Report{Progress: platform.NotFound, Error: refused.Message, Quotas: refused.Quotas}, nil
 		}
-		return platform.Report{}, failure
+		return platform.Report{}, refused
 	}
 	status, why := decodeStatus(answer.Body, handle)
 	if why != "" {
@@ -83,34 +83,42 @@ func decodeStatus(body []byte, handle string) (decoded status, why string) {
 	return decoded, ""
 }
 
-// report says what the answer means for each record. Meta documents the statuses
-// Scheduled, Dispatched, Started, Finished, Canceled and Error, and writes them in
-// lower case.
+// report says what the answer means for each record.
 func (s status) report(row *catalogType, records []catalog.Record, redact func(string) string) platform.Report {
-	switch s.progress {
-	case "finished", "complete", "completed":
-		return s.finished(row, records, redact)
-	case "canceled", "cancelled", "error", "failed":
-		// Some requests may have been done: of those that are not named nobody knows.
-		report := s.finished(row, records, redact)
-		for i := range report.Verdicts {
-			if report.Verdicts[i].Outcome == platform.Succeeded {
-				report.Verdicts[i].Outcome = platform.Unknown
-			}
-		}
-		report.Incomplete = false
-		report.Error = "Meta reports the batch as " + s.progress
-		return report
-	case "scheduled", "dispatched", "started", "in_progress", "processing", "pending":
-		return platform.Report{Progress: platform.Pending}
-	}
 	if !s.known {
 		return platform.Report{Progress: platform.Pending, Note: "the handle is not known yet"}
+	}
+	for _, state := range states() {
+		if !slices.Contains(state.words, s.progress) {
+			continue
+		}
+		switch {
+		case !state.final:
+			return platform.Report{Progress: platform.Pending}
+		case state.whole:
+			return s.finished(row, records, redact)
+		default:
+			return s.broken(row, records, redact)
+		}
 	}
 	return platform.Report{
 		Progress: platform.Pending,
 		Note:     fmt.Sprintf("unknown batch status %q, taken as not finished", redact(s.progress)),
 	}
+}
+
+// broken is the report of a batch that ended before its end: of the records that
+// are not named nobody knows.
+func (s status) broken(row *catalogType, records []catalog.Record, redact func(string) string) platform.Report {
+	report := s.finished(row, records, redact)
+	for i := range report.Verdicts {
+		if report.Verdicts[i].Outcome == platform.Succeeded {
+			report.Verdicts[i].Outcome = platform.Unknown
+		}
+	}
+	report.Incomplete = false
+	report.Error = "Meta reports the batch as " + s.progress
+	return report
 }
 
 // finished reads the lists. Meta names no successes: a record that is not named

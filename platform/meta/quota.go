@@ -96,9 +96,9 @@ func merge(told []platform.Quota, more platform.Quota) []platform.Quota {
 	return append(told, more)
 }
 
-// blocked makes sure that the quotas of a refusal say that the scope is used up,
-// and returns how long it is.
-func blocked(told []platform.Quota, scope string, retryAfter time.Duration) ([]platform.Quota, time.Duration) {
+// usedUp makes sure that the quotas of a refusal say that the scope is used up, and
+// returns how long it is.
+func usedUp(told []platform.Quota, scope string, retryAfter time.Duration) ([]platform.Quota, time.Duration) {
 	told = merge(told, platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: 100, Block: retryAfter})
 	for _, quota := range told {
 		if quota.Scope == scope {

@@ -23,7 +23,8 @@ func (e *endpoint) submit(ctx context.Context, body []byte, records []catalog.Re
 		return platform.Submission{}, failure
 	}
 	if !isGood(answer) {
-		return platform.Submission{}, e.refusal(answer, call, e.scopes.batch)
+		refused, _ := e.refusal(answer, call, e.scopes.batch)
+		return platform.Submission{}, refused
 	}
 	accepted, why := decodeAccepted(answer.Body)
 	if why != "" {
