@@ -26,7 +26,8 @@ func (s *Store) Credential(ctx context.Context, name string) (c ledger.Credentia
 	}
 	return ledger.Credential{
 		Name: name, Version: row.Version, KeyID: row.KeyID, Sealed: row.Sealed,
-		ExpiresIn: fromSeconds(row.ExpiresIn), RefreshIn: fromSeconds(row.RefreshIn), RetryIn: fromSeconds(row.RetryIn),
+		ExpiresIn: fromSeconds(row.ExpiresIn), RefreshIn: fromSeconds(row.RefreshIn),
+		Age: fromSeconds(row.Age), RetryIn: fromSeconds(row.RetryIn),
 		Failures: int(row.Failures), Refused: row.Refused, Problem: row.Problem,
 	}, true, nil
 }

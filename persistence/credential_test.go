@@ -42,6 +42,8 @@ func claim(t *testing.T, store *persistence.Store, version int64, hold, rest tim
 func TestACredentialIsRenewedByOneAtATime(t *testing.T) {
 	t.Parallel()
 	store, c := planted(t)
+	require.Greater(t, c.Age, 365*24*time.Hour, "never renewed")
+	c.Age = 0
 	require.Equal(t, ledger.Credential{Name: "one", Version: 1, KeyID: "k1", Sealed: []byte("seed")}, c, "the first one's")
 
 	_, claimed := claim(t, store, 1, time.Hour, 0)
@@ -61,6 +63,7 @@ func TestACredentialIsRenewedByOneAtATime(t *testing.T) {
 	require.Equal(t, int64(2), c.Version)
 	require.Equal(t, "next", string(c.Sealed))
 	require.InDelta(t, time.Hour, c.ExpiresIn, float64(time.Minute))
+	require.Less(t, c.Age, time.Minute)
 	require.InDelta(t, 48*time.Minute, c.RefreshIn, float64(time.Minute))
 
 	_, claimed = claim(t, store, 1, time.Hour, 0)

@@ -2,6 +2,7 @@
 SELECT version, key_id, sealed,
     coalesce(extract(epoch FROM expires_at - now()), 0)::double precision AS expires_in,
     coalesce(extract(epoch FROM refresh_at - now()), 0)::double precision AS refresh_in,
+    coalesce(extract(epoch FROM now() - refreshed_at), 1e9)::double precision AS age,
     coalesce(extract(epoch FROM retry_at - now()), 0)::double precision AS retry_in,
     failures, refused, problem
 FROM courier.credential WHERE name = $1;

@@ -29,6 +29,7 @@ type core struct {
 	made     int
 	injected map[CallKind][]Fault
 	revoked  bool
+	oauth    oauth
 	windows  map[string]*window
 	ruleHits map[string]int
 	recent   map[uint64]time.Time // bodies, for SkipRepeats
@@ -65,6 +66,7 @@ type result struct {
 func newCore(options Options, meaningOf func(catalog.Type) meaning) *core {
 	options = options.withDefaults()
 	return &core{
+		oauth:   oauth{refresh: options.OAuth.RefreshToken, issued: make(map[string]time.Time)},
 		options: options, hash: hasher{maphash.MakeSeed()}, meaningOf: meaningOf,
 		random:  rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // repeatable on purpose
 		tables:  make(map[tableKey]*table),

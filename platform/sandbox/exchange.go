@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +61,7 @@ func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, 
 	} else {
 		c.counters.Polls++
 	}
-	allowed := token != "" && !c.revoked && (len(c.options.Tokens) == 0 || slices.Contains(c.options.Tokens, token))
+	allowed := c.takes(token)
 	fault := c.nextFault(request.call)
 	name := string(request.call) + "/" + request.catalog
 	if request.catalog == "" {

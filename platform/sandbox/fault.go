@@ -86,6 +86,10 @@ type Counters struct {
 	Refused  int // items refused when applied
 	Limited  int // calls refused by the enforced rate limits
 	Faults   map[FaultKind]int
+	// Grants counts access tokens given out, GrantsRefused requests for one that
+	// were refused.
+	Grants        int
+	GrantsRefused int
 	// DuplicateItems counts records of an item that the same body had before.
 	DuplicateItems int
 	MaxItems       int // records of the largest accepted body

@@ -15,6 +15,8 @@ type Options struct {
 	Seed uint64
 	// Tokens are the access tokens taken; none means any.
 	Tokens []string
+	// OAuth is Pinterest's token endpoint.
+	OAuth OAuth
 
 	// Delay is how long an accepted batch waits before it is applied; Jitter is the
 	// most that is added to it at random. With Jitter above the time between two

@@ -73,6 +73,8 @@ func (p *Pinterest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && r.URL.Path == "/":
 		send(w, answer{status: http.StatusOK, body: p.state()})
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/oauth/token") && p.options.OAuth.ClientID != "":
+		p.authorize(w, r)
 	case found && rest == "" && r.Method == http.MethodPost:
 		p.serve(w, r, pinterestFace{p.core}, &exchange{call: Submit})
 	case found && handle != "" && r.Method == http.MethodGet:

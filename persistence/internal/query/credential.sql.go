@@ -45,6 +45,7 @@ const credentialNamed = `-- name: CredentialNamed :one
 SELECT version, key_id, sealed,
     coalesce(extract(epoch FROM expires_at - now()), 0)::double precision AS expires_in,
     coalesce(extract(epoch FROM refresh_at - now()), 0)::double precision AS refresh_in,
+    coalesce(extract(epoch FROM now() - refreshed_at), 1e9)::double precision AS age,
     coalesce(extract(epoch FROM retry_at - now()), 0)::double precision AS retry_in,
     failures, refused, problem
 FROM courier.credential WHERE name = $1
@@ -56,6 +57,7 @@ type CredentialNamedRow struct {
 	Sealed    []byte
 	ExpiresIn float64
 	RefreshIn float64
+	Age       float64
 	RetryIn   float64
 	Failures  int32
 	Refused   bool
@@ -71,6 +73,7 @@ func (q *Queries) CredentialNamed(ctx context.Context, name string) (CredentialN
 		&i.Sealed,
 		&i.ExpiresIn,
 		&i.RefreshIn,
+		&i.Age,
 		&i.RetryIn,
 		&i.Failures,
 		&i.Refused,

@@ -1,0 +1,161 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
+)
+
+const (
+	// exchangeTimeout bounds one call of the token endpoint.
+	exchangeTimeout = 15 * time.Second
+	// maxGrant is far above any honest answer.
+	maxGrant = 64 << 10
+	// unknownLife is taken for the life of a token of which nobody says it.
+	unknownLife = time.Hour
+	longestLife = 365 * 24 * time.Hour
+
+	operation = "POST oauth/token"
+)
+
+// grant is what the token endpoint gave.
+type grant struct {
+	access  string
+	refresh string // "" when the old one stays
+	life    time.Duration
+}
+
+// Format keeps the tokens out of whatever is printed.
+func (g grant) Format(state fmt.State, _ rune) { printName(state, "grant", "[redacted]") }
+
+// endpoint is the token endpoint of RFC 6749, section 3.2, as Pinterest has it:
+// HTTP Basic, a form, and a JSON answer.
+type endpoint struct {
+	http     *http.Client
+	address  string
+	clientID string
+	secret   string
+	scope    string
+}
+
+// Format keeps the secret out of whatever is printed.
+func (e *endpoint) Format(state fmt.State, _ rune) { printName(state, "token endpoint", e.address) }
+
+// ask asks for an access token: in a user's name with a refresh token, else in the
+// app's own (client credentials). An error of ScopeAccount says that the
+// platform refused; any other that it may work later.
+func (e *endpoint) ask(ctx context.Context, refreshToken string) (grant, *platform.Error) {
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {e.scope}}
+	if refreshToken != "" {
+		// continuous_refresh: apps made before 2025-09-25 get a refresh token that can be
+		// renewed for ever only if they ask (OpenAPI 5.23.0, oauth/token).
+		form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}, "continuous_refresh": {"true"}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	began := time.Now()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return grant{}, &platform.Error{Scope: platform.ScopeAccount, Operation: operation, Message: "the address is not one"}
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
+	request.SetBasicAuth(e.clientID, e.secret)
+	response, err := e.http.Do(request)
+	if err != nil {
+		return grant{}, e.trouble(0, "no answer: "+cause(err), refreshToken)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxGrant+1))
+	if err != nil {
+		return grant{}, e.trouble(response.StatusCode, "the answer breaks off: "+cause(err), refreshToken)
+	}
+	return e.read(response, body, refreshToken, time.Since(began))
+}
+
+// cause drops the URL that net/http puts into its errors.
+func cause(err error) string {
+	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "not in time"
+	}
+	return err.Error()
+}
+
+func (e *endpoint) trouble(status int, message, refreshToken string) *platform.Error {
+	return &platform.Error{
+		Scope: platform.ScopePlatform, Operation: operation, HTTPStatus: status,
+		Message: rest.Redact(message, e.secret, refreshToken),
+	}
+}
+
+func (e *endpoint) read(response *http.Response, body []byte, refreshToken string, took time.Duration) (grant, *platform.Error) {
+	status := response.StatusCode
+	if status < 200 || status > 299 {
+		failure := e.trouble(status, said(body, status), refreshToken)
+		failure.RetryAfter = rest.RetryAfter(response.Header, time.Now())
+		if refusing(status) {
+			failure.Scope = platform.ScopeAccount
+		}
+		return grant{}, failure
+	}
+	if len(body) > maxGrant || !gjson.ValidBytes(body) {
+		return grant{}, e.trouble(status, "the answer is not what it should be", refreshToken)
+	}
+	answer := gjson.ParseBytes(body)
+	access, refresh := answer.Get("access_token"), answer.Get("refresh_token")
+	if access.Type != gjson.String || !isToken(access.Str) || (refresh.Exists() && !isToken(refresh.Str)) {
+		return grant{}, e.trouble(status, "the answer has no token", refreshToken)
+	}
+	life := time.Duration(min(answer.Get("expires_in").Float(), longestLife.Seconds()) * float64(time.Second))
+	if life <= 0 {
+		life = unknownLife
+	}
+	return grant{access: access.Str, refresh: refresh.Str, life: life - took}, nil
+}
+
+// refusing reports a status that says no to these credentials: any client error
+// but those that ask for patience (RFC 6749, section 5.2, has 400 and 401).
+func refusing(status int) bool {
+	return status >= 400 && status < 500 &&
+		status != http.StatusRequestTimeout && status != http.StatusTooEarly && status != http.StatusTooManyRequests
+}
+
+// isToken reports whether the text can stand in a header: printable ASCII.
+func isToken(text string) bool {
+	const longest = 16 << 10
+	if text == "" || len(text) > longest {
+		return false
+	}
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// said is what an error says in either form: Pinterest's, or that of RFC 6749,
+// section 5.2.
+func said(body []byte, status int) string {
+	if gjson.ValidBytes(body) {
+		for _, path := range []string{"message", "error_description", "error"} {
+			if text := gjson.GetBytes(body, path); text.Type == gjson.String && text.Str != "" {
+				return text.Str
+			}
+		}
+	}
+	return http.StatusText(status)
+}

@@ -1,0 +1,227 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// Store is what the database does for credentials; persistence.Store implements it.
+type Store interface {
+	Credential(ctx context.Context, name string) (c ledger.Credential, ok bool, err error)
+	PlantCredential(ctx context.Context, c ledger.Credential) error
+	ClaimCredential(ctx context.Context, claim ledger.CredentialClaim) (bool, error)
+	RenewCredential(ctx context.Context, c ledger.Credential) (bool, error)
+	ResealCredential(ctx context.Context, c ledger.Credential) (bool, error)
+	FailCredential(ctx context.Context, c ledger.Credential, claimer uuid.UUID) error
+}
+
+// OAuthConfig is what a source of renewed tokens needs.
+type OAuthConfig struct {
+	// URL is the token endpoint.
+	URL          string
+	ClientID     string
+	ClientSecret config.Secret
+	// RefreshToken is the first one, from which all others follow. Without one the
+	// app acts in its own name.
+	RefreshToken config.Secret
+	// Scope is asked for in the app's own name: there is no consent that names it.
+	Scope string
+	Keys  *Keyring
+	Store Store
+	// HTTP makes the calls. It must not follow redirects: they would carry the
+	// client's secret to a stranger.
+	HTTP   *http.Client
+	Logger *slog.Logger
+}
+
+// OAuth is a source of tokens that are renewed: before they expire, and when the
+// platform refuses one. However many calls and workers wait, one of them renews;
+// the database says who, and carries the tokens to the others. See the package's
+// docs/design.md, section 8, for what happens when a worker ends in between.
+type OAuth struct {
+	name     string
+	seed     string
+	endpoint *endpoint
+	keys     *Keyring
+	store    Store
+	logger   *slog.Logger
+	me       uuid.UUID
+
+	mu      sync.Mutex
+	tokens  tokens
+	expires time.Time
+	due     time.Time // when to renew
+	refused string    // an access token that the platform did not take
+	// rest is until when no renewal is tried; problem is why the last one failed.
+	rest    time.Time
+	problem error
+	flight  chan struct{} // closed when the renewal under way is over; nil: none
+	unsaved *unsaved
+	closed  bool
+
+	flights sync.WaitGroup
+}
+
+// NewOAuth makes a source. It makes no call before the first Token.
+func NewOAuth(c OAuthConfig) *OAuth {
+	seed := c.RefreshToken.Reveal()
+	return &OAuth{
+		// The first refresh token is part of the name: another one, from a new consent,
+		// is another credential, also while workers with the old one still run.
+		name: platform.CredentialsHash("oauth", c.URL, c.ClientID, seed),
+		seed: seed,
+		endpoint: &endpoint{
+			http: c.HTTP, address: c.URL, clientID: c.ClientID, secret: c.ClientSecret.Reveal(), scope: c.Scope,
+		},
+		keys: c.Keys, store: c.Store, me: uuid.New(),
+		logger: c.Logger.With(slog.String("credential", platform.CredentialsHash("oauth", c.URL, c.ClientID, seed))),
+	}
+}
+
+// Name implements Source.
+func (o *OAuth) Name() string { return o.name }
+
+// Format keeps the tokens out of whatever is printed.
+func (o *OAuth) Format(state fmt.State, _ rune) { printName(state, "credential", o.name) }
+
+// errNone is returned when there is no token and no reason is known: the worker
+// stops, or the platform gave one that lasted no time.
+var errNone = &platform.Error{Scope: platform.ScopePlatform, Operation: operation, Message: "there is no access token for now"}
+
+// Token implements Source. It waits only where there is no token that may work:
+// one that is merely due is used on while it is renewed.
+func (o *OAuth) Token(ctx context.Context) (string, error) {
+	o.mu.Lock()
+	now := time.Now()
+	usable := o.usable(now)
+	flight := o.flight
+	settled := usable && now.Before(o.due) && o.unsaved == nil
+	if flight == nil && !settled && !now.Before(o.rest) {
+		flight = o.launch()
+	}
+	token := o.tokens.Access
+	o.mu.Unlock()
+	if usable {
+		return token, nil
+	}
+	if flight != nil {
+		select {
+		case <-flight:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return o.best()
+}
+
+// best is the token to go with when nothing more can be done for now.
+func (o *OAuth) best() (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	switch {
+	case o.usable(now):
+		return o.tokens.Access, nil
+	case o.problem != nil:
+		return "", o.problem
+	case o.tokens.Access != "" && now.Before(o.expires):
+		// Refused, but renewed a moment ago: asking again is all that is left.
+		return o.tokens.Access, nil
+	default:
+		return "", errNone
+	}
+}
+
+// usable reports whether the access token may work. o.mu must be held.
+func (o *OAuth) usable(now time.Time) bool {
+	return o.tokens.Access != "" && o.tokens.Access != o.refused && now.Before(o.expires)
+}
+
+// Refused implements Source.
+func (o *OAuth) Refused(token string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if token != o.tokens.Access || token == o.refused {
+		return // of an older token, or known
+	}
+	o.refused = token
+	o.logger.Warn("the platform refuses the access token; another one is asked for")
+}
+
+// launch starts a renewal; it returns nil when none may start any more. The
+// renewal outlives who asked for it: between the platform's answer and writing
+// it down nothing must be cut off. o.mu must be held.
+func (o *OAuth) launch() chan struct{} {
+	if o.closed {
+		return nil
+	}
+	flight := make(chan struct{})
+	o.flight = flight
+	o.flights.Go(func() { // Run waits for it
+		ctx, cancel := context.WithTimeout(context.Background(), renewalTimeout)
+		defer cancel()
+		rest, err := o.renew(ctx)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.problem, o.flight = nil, nil
+		if err != nil {
+			o.problem = err
+		}
+		o.rest = time.Now().Add(rest)
+		close(flight)
+	})
+	return flight
+}
+
+// tendInterval is how often an idle credential is looked after.
+const tendInterval = time.Minute
+
+// Run keeps the tokens alive where no call asks for them, until ctx ends. Then it
+// waits for a renewal under way, and no further one begins.
+func (o *OAuth) Run(ctx context.Context) {
+	ticker := time.NewTicker(tendInterval)
+	defer ticker.Stop()
+	for {
+		// What is wrong is known already, or will be when a call asks.
+		_, _ = o.Token(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			o.mu.Lock()
+			o.closed = true
+			o.mu.Unlock()
+			o.flights.Wait()
+			o.saveLast(ctx)
+			return
+		}
+	}
+}
+
+// problemOf is the error of a row whose last renewal gave no token.
+func problemOf(row ledger.Credential) error {
+	failure := &platform.Error{Scope: platform.ScopePlatform, Operation: operation, Message: row.Problem, RetryAfter: row.RetryIn}
+	if row.Refused {
+		failure.Scope, failure.RetryAfter = platform.ScopeAccount, 0
+	}
+	return failure
+}
+
+// databaseTrouble is the error of a credential that cannot be read or written.
+func databaseTrouble(err error) error {
+	scope := platform.ScopePlatform
+	if errors.Is(err, ErrUnknownKey) {
+		scope = platform.ScopeAccount
+	}
+	return &platform.Error{Scope: scope, Operation: "read credentials", Message: err.Error(), Err: err}
+}
