@@ -2,7 +2,9 @@ package persistence
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -20,7 +22,13 @@ const maxPayload = 1 << 30
 type codec struct {
 	pack   *zstd.Encoder
 	unpack *zstd.Decoder
+	// scratch keeps the buffers in which batches are laid out before they are packed.
+	scratch *sync.Pool
 }
+
+// maxScratch is the largest buffer worth keeping: that of a full batch of ordinary
+// items.
+const maxScratch = 8 << 20
 
 func newCodec() (codec, error) {
 	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
@@ -31,7 +39,7 @@ func newCodec() (codec, error) {
 	if err != nil {
 		return codec{}, fmt.Errorf("preparing decompression: %w", err)
 	}
-	return codec{pack: pack, unpack: unpack}, nil
+	return codec{pack: pack, unpack: unpack, scratch: &sync.Pool{New: func() any { return new([]byte) }}}, nil
 }
 
 func (c codec) close() {
@@ -40,8 +48,13 @@ func (c codec) close() {
 }
 
 func (c codec) packRecords(records []catalog.Record) []byte {
-	raw := ledger.EncodeRecords(make([]byte, 0, payloadSize(records)), records)
-	return c.pack.EncodeAll(raw, make([]byte, 0, len(raw)/4))
+	scratch, _ := c.scratch.Get().(*[]byte)
+	raw := ledger.EncodeRecords(slices.Grow((*scratch)[:0], payloadSize(records)), records)
+	payload := c.pack.EncodeAll(raw, make([]byte, 0, len(raw)/4))
+	if *scratch = raw; cap(raw) <= maxScratch {
+		c.scratch.Put(scratch)
+	}
+	return payload
 }
 
 func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {

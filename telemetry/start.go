@@ -18,6 +18,7 @@ import (
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -122,7 +123,12 @@ func (t *Telemetry) startMetrics(ctx context.Context, options Options, about *re
 	if err != nil {
 		return fmt.Errorf("setting up the Prometheus registry: %w", err)
 	}
-	setup := []sdkmetric.Option{sdkmetric.WithResource(about), sdkmetric.WithReader(prometheusReader)}
+	setup := []sdkmetric.Option{
+		sdkmetric.WithResource(about), sdkmetric.WithReader(prometheusReader),
+		// What is measured is batches, which belong to many traces: no measurement is an
+		// example of one, and looking for one costs as much as measuring.
+		sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter),
+	}
 	for _, name := range exporters(options, "OTEL_METRICS_EXPORTER") {
 		switch name {
 		case "none", "prometheus":

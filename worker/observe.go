@@ -15,7 +15,9 @@ import (
 
 // observer turns what the engines tell into measurements.
 type observer struct {
-	ctx         context.Context //nolint:containedctx // the worker's life; measurements take a context and need nothing of it
+	// nowhere is the context of measurements: they take one to find the span they
+	// belong to, and none of these belongs to one. It has nothing to look through.
+	nowhere     context.Context //nolint:containedctx // see above
 	config      *config.Config
 	instruments *telemetry.Instruments
 
@@ -32,9 +34,9 @@ type partitionGauges struct {
 
 var _ delivery.Observer = (*observer)(nil)
 
-func newObserver(ctx context.Context, c *config.Config, instruments *telemetry.Instruments) *observer {
+func newObserver(c *config.Config, instruments *telemetry.Instruments) *observer {
 	return &observer{
-		ctx: ctx, config: c, instruments: instruments,
+		nowhere: context.Background(), config: c, instruments: instruments,
 		partitions: map[int]partitionGauges{},
 	}
 }
@@ -48,7 +50,7 @@ func (o *observer) where(lane catalog.Lane) telemetry.Where {
 // Received counts messages read.
 func (o *observer) Received(partition, messages int, pending uint64) {
 	if messages > 0 {
-		o.instruments.Received(o.ctx, partition, messages)
+		o.instruments.Received(o.nowhere, partition, messages)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -63,47 +65,47 @@ func (o *observer) Refused(lane catalog.Lane, reason catalog.Reason, mutations i
 	if _, known := o.config.Accounts[account]; !known {
 		account = "" // producers choose these names: they must not become labels
 	}
-	o.instruments.DeadLettered(o.ctx, account, reason, mutations)
+	o.instruments.DeadLettered(o.nowhere, account, reason, mutations)
 }
 
 // BatchCut measures a batch.
 func (o *observer) BatchCut(lane catalog.Lane, records, mutations, bytes, _ int, reason batcher.FlushReason) {
-	o.instruments.Cut(o.ctx, o.where(lane), reason.String(), records, mutations, bytes)
+	o.instruments.Cut(o.nowhere, o.where(lane), reason.String(), records, mutations, bytes)
 }
 
 // Submitted measures a POST.
 func (o *observer) Submitted(lane catalog.Lane, result string, took time.Duration) {
-	o.instruments.Posted(o.ctx, o.where(lane), result, took)
+	o.instruments.Posted(o.nowhere, o.where(lane), result, took)
 }
 
 // Polled measures a poll.
 func (o *observer) Polled(lane catalog.Lane, result string, took time.Duration) {
-	o.instruments.Polled(o.ctx, o.where(lane), result, took)
+	o.instruments.Polled(o.nowhere, o.where(lane), result, took)
 }
 
 // Concluded measures the end of a batch.
 func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, took time.Duration, latencies []time.Duration) {
 	where := o.where(lane)
-	o.instruments.Ended(o.ctx, where, telemetry.Finished{
+	o.instruments.Ended(o.nowhere, where, telemetry.Finished{
 		Took: took, Succeeded: outcomes["succeeded"], Failed: outcomes["failed"], Unconfirmed: outcomes["unconfirmed"],
 		Returned: outcomes["split"] + outcomes["parted"] + outcomes["retryable"], Latencies: latencies,
 	})
 	for _, reason := range []string{"split", "parted", "retryable", "halved"} {
 		if n := outcomes[reason]; n > 0 {
-			o.instruments.Retried(o.ctx, where, reason, n)
+			o.instruments.Retried(o.nowhere, where, reason, n)
 		}
 	}
 	if n := outcomes["failed"]; n > 0 {
-		o.instruments.DeadLettered(o.ctx, lane.Account, catalog.Refused, n)
+		o.instruments.DeadLettered(o.nowhere, lane.Account, catalog.Refused, n)
 	}
 	if n := outcomes["unconfirmed"]; n > 0 {
-		o.instruments.DeadLettered(o.ctx, lane.Account, catalog.Unconfirmed, n)
+		o.instruments.DeadLettered(o.nowhere, lane.Account, catalog.Unconfirmed, n)
 	}
 }
 
 // Committed measures a fenced transaction.
 func (o *observer) Committed(_, recorded int, took time.Duration) {
-	o.instruments.Recorded(o.ctx, recorded, took)
+	o.instruments.Recorded(o.nowhere, recorded, took)
 }
 
 // Gauges keeps an engine's state for the next collection.
@@ -128,8 +130,8 @@ func (o *observer) reading(partition int, reader *queue.Reader) {
 }
 
 // acquired, released and lost count the leases.
-func (o *observer) acquired() { o.instruments.LeaseChanged(o.ctx, "acquired") }
-func (o *observer) lost()     { o.instruments.LeaseChanged(o.ctx, "lost") }
+func (o *observer) acquired() { o.instruments.LeaseChanged(o.nowhere, "acquired") }
+func (o *observer) lost()     { o.instruments.LeaseChanged(o.nowhere, "lost") }
 
 // watch shows the scopes from now on.
 func (o *observer) watch(scopes *delivery.Scopes) {
@@ -140,7 +142,7 @@ func (o *observer) watch(scopes *delivery.Scopes) {
 
 // released forgets a partition that is no longer owned.
 func (o *observer) released(partition int) {
-	o.instruments.LeaseChanged(o.ctx, "released")
+	o.instruments.LeaseChanged(o.nowhere, "released")
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.partitions, partition)

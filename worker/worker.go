@@ -73,7 +73,7 @@ func Run(ctx context.Context, options Options) error {
 			w.tracer = t.Tracers.Tracer("github.com/catalog-courier/catalog-courier/delivery")
 		}
 	}
-	w.observer = newObserver(context.WithoutCancel(ctx), options.Config, instruments)
+	w.observer = newObserver(options.Config, instruments)
 	stopObserving, err := instruments.Observe(w.observer.snapshot)
 	if err != nil {
 		return fmt.Errorf("register gauges: %w", err)

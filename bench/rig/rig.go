@@ -215,6 +215,7 @@ func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	worker.TuneCollector(r.Config.Worker)
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Worker{name: name, cancel: cancel, ended: make(chan struct{})}
 	go func() { // ends with Run; Stop waits for it

@@ -77,6 +77,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, name string) (e
 	}
 	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
+	worker.TuneCollector(settings.Worker)
 	return worker.Run(ctx, worker.Options{Config: settings, Telemetry: tel, Health: health, Name: name})
 }
 
