@@ -84,7 +84,7 @@ func (p *Pinterest) authorize(w http.ResponseWriter, r *http.Request) {
 		breakConnection(w)
 		return
 	}
-	said, refused := pinterestFace{p.core}.refusal(Authorize, fault, r.Header.Get("Authorization"))
+	said, refused := pinterestFace{p}.refusal(Authorize, fault, r.Header.Get("Authorization"))
 	if !refused {
 		said = p.grant(r, string(body))
 	}

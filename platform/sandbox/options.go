@@ -37,6 +37,12 @@ type Options struct {
 	// byte (created_time null). 0 never.
 	SkipRepeats time.Duration
 
+	// FeedOwned are the Pinterest catalogs (PinterestCatalog) that a feed fills: CREATE
+	// and UPSERT are refused there, item by item, or with FeedRefusesBatch the whole
+	// batch.
+	FeedOwned        []string
+	FeedRefusesBatch bool
+
 	// Writes limits POSTs: on Pinterest all of a token, on Meta those of a catalog.
 	Writes RateLimit
 	// Reads limits polls in the same way.

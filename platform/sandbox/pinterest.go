@@ -15,12 +15,16 @@ import (
 
 // Pinterest simulates the catalogs items batch of Pinterest's API v5. It answers
 // under any base path, such as /v5.
-type Pinterest struct{ *core }
+type Pinterest struct {
+	*core
+	types map[catalog.Type]*pinterestType
+}
 
 // NewPinterest makes an empty Pinterest. Close it when done.
 func NewPinterest(options Options) *Pinterest {
-	return &Pinterest{newCore(options, func(itemType catalog.Type) meaning {
-		return pinterestMeaning(options, itemType)
+	types := pinterestTypes()
+	return &Pinterest{types: types, core: newCore(options, func(itemType catalog.Type) meaning {
+		return pinterestMeaning(options, types[itemType])
 	})}
 }
 
@@ -29,18 +33,10 @@ func PinterestCatalog(country, language, catalogID string) string {
 	return country + "/" + language + "/" + catalogID
 }
 
-// pinterestIDs are the id fields of the catalog types.
-var pinterestIDs = map[catalog.Type]string{
-	"RETAIL": "item_id", "HOTEL": "hotel_id", "CREATIVE_ASSETS": "creative_assets_id",
-}
-
-// pinterestRequired are the attributes without which an item is not published.
-// Source: OpenAPI 5.23.0, CatalogsFeedValidationErrors.
-var pinterestRequired = map[catalog.Type][]string{
-	"RETAIL": {"title", "description", "link", "image_link", "availability", "price"},
-}
-
-func pinterestMeaning(options Options, itemType catalog.Type) meaning {
+func pinterestMeaning(options Options, known *pinterestType) meaning {
+	if known == nil {
+		known = &pinterestType{}
+	}
 	rules := meaning{
 		upsertReplaces: true, existing: options.Existing,
 		missing: func(_, attribute string) issue {
@@ -49,10 +45,10 @@ func pinterestMeaning(options Options, itemType catalog.Type) meaning {
 		absent:  func(string) issue { return issue{code: codeNoItem, message: "The item does not exist."} },
 		taken:   func(string) issue { return issue{code: codeExists, message: "The item exists already."} },
 		emptied: func(string) bool { return false },
-		keys:    []string{"item_id", "id"},
+		keys:    []string{known.idField, "id"},
 	}
 	if !options.SkipValidation && !options.AllowIncomplete {
-		rules.required = pinterestRequired[itemType]
+		rules.required = known.required
 	}
 	return rules
 }
@@ -63,7 +59,11 @@ const (
 	codeNoItem  = 190
 	codeExists  = 191
 	codeInvalid = 192
+
+	codeFeedOwned = 193
 )
+
+const feedText = "The operation is restricted to users without a feed data source."
 
 // ServeHTTP implements http.Handler.
 func (p *Pinterest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -76,9 +76,9 @@ func (p *Pinterest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/oauth/token") && p.options.OAuth.ClientID != "":
 		p.authorize(w, r)
 	case found && rest == "" && r.Method == http.MethodPost:
-		p.serve(w, r, pinterestFace{p.core}, &exchange{call: Submit})
+		p.serve(w, r, pinterestFace{p}, &exchange{call: Submit})
 	case found && handle != "" && r.Method == http.MethodGet:
-		p.serve(w, r, pinterestFace{p.core}, &exchange{call: Poll, handle: handle})
+		p.serve(w, r, pinterestFace{p}, &exchange{call: Poll, handle: handle})
 	case found:
 		send(w, pinterestError(http.StatusMethodNotAllowed, 5, "Method not allowed."))
 	default:
@@ -87,7 +87,7 @@ func (p *Pinterest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // pinterestFace answers as Pinterest does.
-type pinterestFace struct{ *core }
+type pinterestFace struct{ *Pinterest }
 
 func pinterestError(status, code int, message string) answer {
 	text := strconv.AppendInt([]byte(`{"code":`), int64(code), 10)
@@ -164,8 +164,11 @@ func (f pinterestFace) work(request *exchange, fault Fault) answer {
 
 func (f pinterestFace) submit(body []byte, fault FaultKind) answer {
 	accepted, wrong := f.readPinterest(body)
-	if wrong != "" {
+	switch {
+	case wrong != "":
 		return pinterestError(http.StatusBadRequest, 1, "Invalid request: "+wrong)
+	case f.refusedByFeed(accepted):
+		return pinterestError(http.StatusForbidden, 0, feedText)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -282,7 +285,7 @@ func (f pinterestFace) appendResult(dst []byte, b *batch, done *result, fault Fa
 	if len(done.errors) > 0 || b.failed {
 		status = "FAILURE"
 	}
-	dst = append(append(append(dst, `{"`...), pinterestIDs[b.key.itemType]...), `":`...)
+	dst = append(append(append(dst, `{"`...), f.types[b.key.itemType].idField...), `":`...)
 	dst = wire.AppendString(dst, id)
 	dst = append(append(append(dst, `,"status":"`...), status...), `","errors":`...)
 	dst = appendEvents(dst, done.errors)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -13,15 +12,50 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
 
-// maskable is UpdateMaskFieldType of OpenAPI 5.23.0, written down here once more
-// so that the client's own list is checked against another.
-const maskable = ` ad_link adult age_group availability average_review_rating brand checkout_enabled color condition custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 custom_number_0 custom_number_1 custom_number_2 custom_number_3 custom_number_4 description free_shipping_label free_shipping_limit gender google_product_category gtin item_group_id last_updated_time link material min_ad_price mpn number_of_ratings number_of_reviews pattern price product_type sale_price shipping shipping_height shipping_weight shipping_width size size_system size_type tax title variant_names variant_values promotion_id `
-
 const maxPinterestItems = 1000
 
-// readPinterest reads a vertical body. wrong says why it is refused as a whole.
-func (c *core) readPinterest(body []byte) (b *batch, wrong string) {
-	if !c.options.SkipValidation && !gjson.ValidBytes(body) {
+// bodyForm is one of the two request bodies of POST catalogs/items/batch.
+type bodyForm struct {
+	members []string // all that may stand at the top; additionalProperties is false
+	// operation is that of every record; 0 where each record has its own.
+	operation  catalog.Operation
+	operations []catalog.Operation
+	// unbounded reports that the schema sets no bounds to the number of items.
+	unbounded bool
+}
+
+var (
+	verticalMembers    = []string{"catalog_type", "country", "language", "catalog_id", "items"}
+	legacyMembers      = []string{"country", "language", "operation", "items"}
+	verticalOperations = []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete}
+)
+
+// formOf tells which body this is: the legacy one has an operation at its top.
+func formOf(members map[string]gjson.Result) (form bodyForm, wrong string) {
+	said, legacy := members["operation"]
+	if !legacy {
+		form = bodyForm{members: verticalMembers, operations: verticalOperations}
+	} else {
+		operation, known := catalog.ParseOperation(said.Str)
+		if !known {
+			return bodyForm{}, "operation is not in the enumeration"
+		}
+		form = bodyForm{
+			members: legacyMembers, operation: operation, operations: catalog.Operations(),
+			unbounded: operation == catalog.Delete || operation == catalog.DeleteDiscontinued,
+		}
+	}
+	for name := range members {
+		if !slices.Contains(form.members, name) {
+			return form, fmt.Sprintf("additional property %.40q", name)
+		}
+	}
+	return form, ""
+}
+
+// readPinterest reads a body. wrong says why it is refused as a whole.
+func (p pinterestFace) readPinterest(body []byte) (b *batch, wrong string) {
+	if !p.options.SkipValidation && !gjson.ValidBytes(body) {
 		return nil, "the body is not JSON"
 	}
 	//nolint:gosec // read-only view: nobody writes to the body any more
@@ -31,32 +65,38 @@ func (c *core) readPinterest(body []byte) (b *batch, wrong string) {
 	}
 	members := map[string]gjson.Result{}
 	top.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case "catalog_type", "country", "language", "catalog_id", "items":
-			members[name.Str] = value
-		default:
-			wrong = fmt.Sprintf("additional property %q", name.Str)
-		}
-		return wrong == ""
+		members[name.Str] = value
+		return len(members) <= len(verticalMembers)
 	})
+	form, wrong := formOf(members)
 	if wrong != "" {
+		return nil, wrong
+	}
+	itemType := catalog.Type(members["catalog_type"].Str)
+	if form.operation != 0 {
+		itemType = "RETAIL"
+	}
+	known := p.types[itemType]
+	if known == nil {
+		return nil, "catalog_type is not one of RETAIL, HOTEL, CREATIVE_ASSETS"
+	}
+	if wrong := headIsWrong(members); wrong != "" {
 		return nil, wrong
 	}
 	b = &batch{key: tableKey{
 		catalog:  PinterestCatalog(members["country"].Str, members["language"].Str, members["catalog_id"].Str),
-		itemType: catalog.Type(members["catalog_type"].Str),
+		itemType: itemType,
 	}}
-	if wrong := headIsWrong(members); wrong != "" {
-		return nil, wrong
+	reader := recordReader{
+		face: p, form: form, known: known, itemType: itemType,
+		feedOwned: !p.options.FeedRefusesBatch && p.feedOwns(b.key.catalog),
 	}
-	return c.readItems(b, members["items"])
+	return b, reader.readAll(b, members["items"])
 }
 
 func headIsWrong(members map[string]gjson.Result) string {
 	id := members["catalog_id"]
 	switch {
-	case pinterestIDs[catalog.Type(members["catalog_type"].Str)] == "":
-		return "catalog_type is not one of RETAIL, HOTEL, CREATIVE_ASSETS"
 	case !pinterest.ValidCountry(members["country"].Str):
 		return "country is not in the enumeration"
 	case !pinterest.ValidLanguage(members["language"].Str):
@@ -72,120 +112,20 @@ func headIsWrong(members map[string]gjson.Result) string {
 
 var digits = regexp.MustCompile(`^[0-9]+$`)
 
-func (c *core) readItems(b *batch, items gjson.Result) (read *batch, wrong string) {
-	idField := pinterestIDs[b.key.itemType]
-	b.changes = make([]change, 0, maxPinterestItems)
-	seen := make(map[string]struct{}, maxPinterestItems)
-	items.ForEach(func(_, item gjson.Result) bool {
-		if len(b.changes) == maxPinterestItems {
-			wrong = "items has more than 1000 entries"
-			return false
-		}
-		var one change
-		if one, wrong = c.readItem(b.key.itemType, idField, item); wrong != "" {
-			wrong = fmt.Sprintf("items/%d: %s", len(b.changes), wrong)
-			return false
-		}
-		if _, one.twice = seen[one.id]; !one.twice {
-			seen[one.id] = struct{}{}
-		}
-		b.changes = append(b.changes, one)
-		return true
-	})
-	if wrong == "" && len(b.changes) == 0 {
-		wrong = "items is empty"
-	}
-	return b, wrong
+// feedOwns reports whether a feed fills the catalog, so that CREATE and UPSERT are
+// refused. What Pinterest answers there is not documented: an option chooses
+// between the item and the batch.
+func (p pinterestFace) feedOwns(catalogKey string) bool {
+	return slices.Contains(p.options.FeedOwned, catalogKey)
 }
 
-// readItem reads one record of the vertical body.
-func (c *core) readItem(itemType catalog.Type, idField string, item gjson.Result) (one change, wrong string) {
-	var attributes, mask gjson.Result
-	known := false
-	item.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case idField:
-			one.id = value.Str
-		case "operation":
-			one.operation, known = catalog.ParseOperation(value.Str)
-		case "attributes":
-			attributes = value
-		case "update_mask":
-			mask = value
-		}
-		return true
-	})
-	switch {
-	case one.id == "":
-		return one, idField + " is missing or no string"
-	case !known || one.operation == catalog.DeleteDiscontinued:
-		return one, "operation is not one of CREATE, UPDATE, UPSERT, DELETE"
-	case one.operation.NeedsAttributes() && !attributes.IsObject():
-		return one, "attributes is missing or no object"
-	}
-	one.content = c.hash.of(item.Raw)
-	if one.operation != catalog.Delete {
-		one.attributes = attributes.Raw
-	}
-	if one.mask, wrong = readMask(itemType, one.operation, mask); wrong != "" {
-		return one, wrong
-	}
-	if !c.options.SkipValidation && itemType == "RETAIL" {
-		wrong = checkRetail(&one, attributes, mask.IsArray())
-	}
-	return one, wrong
+// refusedByFeed reports whether the batch has what is not for a catalog that a
+// feed fills.
+func (p pinterestFace) refusedByFeed(b *batch) bool {
+	return p.options.FeedRefusesBatch && p.feedOwns(b.key.catalog) && slices.ContainsFunc(b.changes, isForFeeds)
 }
 
-func readMask(itemType catalog.Type, operation catalog.Operation, mask gjson.Result) (names []string, wrong string) {
-	if !mask.Exists() || mask.Type == gjson.Null {
-		return nil, ""
-	}
-	if itemType != "RETAIL" || operation != catalog.Update || !mask.IsArray() {
-		return nil, "update_mask does not belong here"
-	}
-	mask.ForEach(func(_, name gjson.Result) bool {
-		if name.Str == "" || !strings.Contains(maskable, " "+name.Str+" ") {
-			wrong = fmt.Sprintf("update_mask: %q is not in the enumeration", name.Str)
-		}
-		names = append(names, name.Str)
-		return wrong == ""
-	})
-	return names, wrong
-}
-
-const (
-	notNullable = ` title description link price availability id android_deep_link ios_deep_link image_link save_pin_disabled `
-	plainText   = ` title description link price sale_price availability brand color condition gender size material pattern `
-	imagesOnly  = ` image_link additional_image_link video_link save_pin_disabled `
-)
-
-var price = regexp.MustCompile(`^\d+(\.\d+)? ?([A-Z]{3})?$`)
-
-// checkRetail holds the attributes to the schema (wrong refuses the batch) and to
-// what is only prose (an error of the item).
-func checkRetail(one *change, attributes gjson.Result, masked bool) (wrong string) {
-	var outside []string
-	attributes.ForEach(func(name, value gjson.Result) bool {
-		padded := " " + name.Str + " "
-		switch {
-		case value.Type == gjson.Null && strings.Contains(notNullable, padded):
-			wrong = name.Str + " cannot be null"
-		case value.Type == gjson.Null && one.operation == catalog.Update:
-			wrong = name.Str + ": a null without a mask has no defined effect"
-		case value.Type != gjson.Null && value.Type != gjson.String && strings.Contains(plainText, padded):
-			wrong = name.Str + " is not of type string"
-		case one.operation == catalog.Update && strings.Contains(imagesOnly, padded):
-			wrong = name.Str + " cannot be updated"
-		case masked && !slices.Contains(one.mask, name.Str):
-			outside = append(outside, name.Str)
-		case strings.HasSuffix(padded, "price ") && value.Type == gjson.String && !price.MatchString(value.Str):
-			one.errors = append(one.errors, issue{attribute: strings.Clone(name.Str), code: codeInvalid, message: "The price is not valid."})
-		}
-		return wrong == ""
-	})
-	if wrong == "" && len(outside) > 0 {
-		// Not documented: the strict reading finds a client that relies on it.
-		wrong = outside[0] + " has a value but is not in update_mask"
-	}
-	return wrong
+// isForFeeds: "Available with feed?" is "no" for CREATE and UPSERT.
+func isForFeeds(one change) bool {
+	return one.operation == catalog.Create || one.operation == catalog.Upsert
 }

@@ -124,6 +124,8 @@ func (t *table) apply(c *change) []issue {
 			return []issue{t.rules.absent(c.id)}
 		}
 		return t.layOver(c, item)
+	case catalog.DeleteDiscontinued:
+		return t.discontinue(c, item)
 	default:
 		item.attributes, item.exists = "", false
 		t.forget(c.id, item)
@@ -140,6 +142,17 @@ func (t *table) create(c *change, item *entry) []issue {
 	default:
 		return t.layOver(c, item)
 	}
+}
+
+// discontinue "only updates availability to Out of Stock" (Pinterest, OpenAPI
+// 5.23.0, BatchOperation).
+func (t *table) discontinue(c *change, item *entry) []issue {
+	if !item.exists {
+		t.forget(c.id, item)
+		return []issue{t.rules.absent(c.id)}
+	}
+	item.attributes = overlay(item.attributes, `{"availability":"out of stock"}`, nil)
+	return nil
 }
 
 func (t *table) replace(c *change, item *entry) []issue {

@@ -1,0 +1,165 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// recordReader reads the records of one body.
+type recordReader struct {
+	face      pinterestFace
+	form      bodyForm
+	known     *pinterestType
+	itemType  catalog.Type
+	feedOwned bool
+}
+
+// readAll reads the items into the batch. wrong says why all are refused.
+func (r *recordReader) readAll(b *batch, items gjson.Result) (wrong string) {
+	b.changes = make([]change, 0, maxPinterestItems)
+	seen := make(map[string]struct{}, maxPinterestItems)
+	items.ForEach(func(_, item gjson.Result) bool {
+		if len(b.changes) == maxPinterestItems && !r.form.unbounded {
+			wrong = "items has more than 1000 entries"
+			return false
+		}
+		var one change
+		if one, wrong = r.read(item); wrong != "" {
+			wrong = fmt.Sprintf("items/%d: %s", len(b.changes), wrong)
+			return false
+		}
+		if _, one.twice = seen[one.id]; !one.twice {
+			seen[one.id] = struct{}{}
+		}
+		b.changes = append(b.changes, one)
+		return true
+	})
+	if wrong == "" && len(b.changes) == 0 && !r.form.unbounded {
+		wrong = "items is empty"
+	}
+	return wrong
+}
+
+// read reads one record.
+func (r *recordReader) read(item gjson.Result) (one change, wrong string) {
+	var attributes, mask, updated gjson.Result
+	one.operation = r.form.operation
+	item.ForEach(func(name, value gjson.Result) bool {
+		switch {
+		case name.Str == r.known.idField:
+			one.id = value.Str
+		case name.Str == "operation" && r.form.operation == 0:
+			one.operation, _ = catalog.ParseOperation(value.Str)
+		case name.Str == "attributes":
+			attributes = value
+		case name.Str == "update_mask":
+			mask = value
+		case name.Str == lastUpdated && r.form.operation == 0:
+			updated = value
+		case r.form.operation != 0:
+			wrong = fmt.Sprintf("additional property %.40q", name.Str)
+		}
+		return wrong == ""
+	})
+	switch {
+	case wrong != "":
+		return one, wrong
+	case one.id == "":
+		return one, r.known.idField + " is missing or no string"
+	case !slices.Contains(r.form.operations, one.operation):
+		return one, "operation is not one of CREATE, UPDATE, UPSERT, DELETE"
+	case one.operation.NeedsAttributes() && !attributes.IsObject():
+		return one, "attributes is missing or no object"
+	case !one.operation.NeedsAttributes() && r.form.operation != 0 && (attributes.Exists() || mask.Exists()):
+		return one, "additional property \"attributes\""
+	case updated.Exists() && kindsOf(updated)&jsonInteger == 0:
+		return one, lastUpdated + " is not of type integer"
+	}
+	one.content = r.face.hash.of(item.Raw)
+	if one.operation.NeedsAttributes() {
+		one.attributes = attributes.Raw
+	}
+	if one.mask, wrong = r.readMask(one.operation, mask); wrong != "" {
+		return one, wrong
+	}
+	if r.feedOwned && isForFeeds(one) {
+		one.errors = []issue{{code: codeFeedOwned, message: feedText}}
+	}
+	if !r.face.options.SkipValidation {
+		wrong = r.check(&one, attributes, mask.IsArray())
+	}
+	return one, wrong
+}
+
+const lastUpdated = "last_updated_time"
+
+func (r *recordReader) readMask(operation catalog.Operation, mask gjson.Result) (names []string, wrong string) {
+	if !mask.Exists() || mask.Type == gjson.Null {
+		return nil, ""
+	}
+	if r.itemType != "RETAIL" || operation != catalog.Update || !mask.IsArray() {
+		return nil, "update_mask does not belong here"
+	}
+	mask.ForEach(func(_, name gjson.Result) bool {
+		if !r.known.attributes[name.Str].maskable {
+			wrong = fmt.Sprintf("update_mask: %.40q is not in the enumeration", name.Str)
+		}
+		names = append(names, name.Str)
+		return wrong == ""
+	})
+	return names, wrong
+}
+
+// check holds the attributes to the schema (wrong refuses the batch) and to what
+// is only prose (an error of the item).
+func (r *recordReader) check(one *change, attributes gjson.Result, masked bool) (wrong string) {
+	var outside string
+	attributes.ForEach(func(name, value gjson.Result) bool {
+		known, ok := r.known.attributes[name.Str]
+		if ok {
+			wrong = known.check(name.Str, value, one.operation)
+		}
+		if ok && wrong == "" && value.Type == gjson.String && known.prose != nil && !known.prose(value.Str) {
+			one.errors = append(one.errors, issue{
+				attribute: strings.Clone(name.Str), code: codeInvalid, message: "The " + name.Str + " is not valid.",
+			})
+		}
+		if masked && outside == "" && !slices.Contains(one.mask, name.Str) {
+			outside = name.Str
+		}
+		return wrong == ""
+	})
+	if wrong == "" && outside != "" {
+		// Not documented: the strict reading finds a client that relies on it.
+		wrong = outside + " has a value but is not in update_mask"
+	}
+	return wrong
+}
+
+// check holds one value to the schema.
+func (s attributeSchema) check(name string, value gjson.Result, operation catalog.Operation) (wrong string) {
+	switch {
+	case operation == catalog.Update && s.fixed:
+		return name + " cannot be updated"
+	case value.Type == gjson.Null && !s.nullable:
+		return name + " cannot be null"
+	case value.Type == gjson.Null && operation == catalog.Update:
+		return name + ": a null without a mask has no defined effect"
+	case value.Type == gjson.Null:
+		return ""
+	case kindsOf(value)&s.kinds == 0:
+		return fmt.Sprintf("('%.40s' of %s is not of type %s)", value.Raw, name, s.kinds)
+	case name == "image_link" && value.IsArray() && value.Get("#").Int() != 1:
+		return name + " must have one entry"
+	case s.maxLength > 0 && len(value.Str) > s.maxLength && utf8.RuneCountInString(value.Str) > s.maxLength:
+		return name + " is too long"
+	default:
+		return ""
+	}
+}
