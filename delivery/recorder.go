@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -221,21 +222,37 @@ func (e *Engine) mirror(ctx context.Context) {
 // storeTimeout bounds one call to the store.
 const storeTimeout = 30 * time.Second
 
+// rejectedTries is how often a call is made that the store refuses for good. More
+// than once, as what refuses it may pass after all: a day whose partition another
+// process has just dropped, a migration that is being made.
+const rejectedTries = 6
+
 // persistently repeats a call to the store until it works, the lease is lost or
 // ctx ends: without the store there is nothing else to do. Repeating is safe, see
-// ledger.Store.
+// ledger.Store. What the store refuses for good is given up after rejectedTries in a
+// row: the partition stops with that error instead of standing still for ever.
 func (e *Engine) persistently(ctx context.Context, what string, call func(context.Context) error) error {
 	policy := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(5*time.Second),
 		backoff.WithMaxElapsedTime(0), // until ctx ends: the lease bounds it
 	)
+	refused := 0
 	operation := func() error {
 		call1, cancel := context.WithTimeout(ctx, storeTimeout)
 		defer cancel()
 		err := call(call1)
 		if errors.Is(err, ledger.ErrLeaseLost) {
 			return backoff.Permanent(err)
+		}
+		if !errors.Is(err, ledger.ErrRejected) {
+			refused = 0
+			return err
+		}
+		if refused++; refused == rejectedTries {
+			e.log.ErrorContext(ctx, "the database refuses a call for good: the partition stops and is resumed from what is recorded",
+				slog.String("call", what), slog.Any("error", err))
+			return backoff.Permanent(fmt.Errorf("%s: %w", what, err))
 		}
 		return err
 	}

@@ -17,6 +17,11 @@ import (
 // owner. Nothing of the call was written, and nothing may be sent any more.
 var ErrLeaseLost = errors.New("the lease of the partition is lost")
 
+// ErrRejected is returned by a Store whose answer will be the same however often the
+// call is repeated: a value it cannot hold, a row that breaks its rules, a payload it
+// cannot read. Nothing was written.
+var ErrRejected = errors.New("the store refuses this for good")
+
 // Lease is one acquisition of a partition by a worker.
 type Lease struct {
 	Partition int

@@ -83,11 +83,11 @@ func (c codec) packMutation(m *catalog.Mutation) []byte {
 func (c codec) unpackMutation(payload []byte) (*catalog.Mutation, error) {
 	raw, err := c.unpack.DecodeAll(payload, nil)
 	if err != nil {
-		return nil, fmt.Errorf("unpacking a waiting mutation: %w", err)
+		return nil, fmt.Errorf("%w: unpacking a waiting mutation: %w", ledger.ErrRejected, err)
 	}
 	m, err := ledger.DecodeMutation(raw)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ledger.ErrRejected, err)
 	}
 	m.Stored = true
 	m.RecordedOn = recordedOn(m)

@@ -81,7 +81,7 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	if tx.ID == uuid.Nil || tx.Partition != lease.Partition {
-		return fmt.Errorf("a transaction needs an id and the lease's partition, not %s of %d", tx.ID, tx.Partition)
+		return fmt.Errorf("%w: a transaction needs an id and the lease's partition, not %s of %d", ledger.ErrRejected, tx.ID, tx.Partition)
 	}
 	c := s.chainOf(lease)
 	if err := c.enter(ctx); err != nil {
@@ -156,7 +156,7 @@ func (s *Store) finish(c *chain, tx *ledger.Transaction, err error) error {
 		s.days.forget() // another process dropped a day; the next try makes it again
 	}
 	c.doubt = !answered || problem.Severity != "ERROR" || problem.Code == codeOtherTransaction
-	return fmt.Errorf("committing transaction %s: %w", tx.ID, err)
+	return fmt.Errorf("committing transaction %s: %w", tx.ID, rejected(err))
 }
 
 // settle notes on the mutations where their new rows are.
@@ -208,7 +208,7 @@ func (s *Store) write(ctx context.Context, lease ledger.Lease, previous uuid.UUI
 		last.Queue("commit")
 	}
 	// Without an explicit BEGIN one flight is one transaction.
-	return connection.SendBatch(ctx, last).Close()
+	return unsendable(connection.SendBatch(ctx, last).Close(), connection.Conn())
 }
 
 // copyRows opens the transaction and copies the rows, in one round trip.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
 
@@ -52,7 +53,7 @@ func (s *Store) laneID(ctx context.Context, partition int, lane catalog.Lane) (i
 		Account:   clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
 	})
 	if err != nil {
-		return 0, fmt.Errorf("adding a lane: %w", err)
+		return 0, fmt.Errorf("adding a lane: %w", rejected(err))
 	}
 	return s.knownLaneID(ctx, lane)
 }
@@ -106,7 +107,7 @@ func (s *Store) ensureDay(ctx context.Context, day time.Time) error {
 		return nil
 	}
 	if err := s.query.EnsureDay(ctx, day); err != nil {
-		return fmt.Errorf("making the partitions of %s: %w", day.Format(time.DateOnly), err)
+		return fmt.Errorf("making the partitions of %s: %w", day.Format(time.DateOnly), rejected(err))
 	}
 	s.days.add(day)
 	return nil
@@ -118,7 +119,7 @@ var errBatchID = errors.New("a batch id must be a UUID version 7")
 // batchDay is the day in a batch's id, which says where its rows are.
 func batchDay(id uuid.UUID) (time.Time, error) {
 	if id.Version() != 7 {
-		return time.Time{}, fmt.Errorf("%w: %s", errBatchID, id)
+		return time.Time{}, fmt.Errorf("%w: %w: %s", ledger.ErrRejected, errBatchID, id)
 	}
 	var milliseconds int64
 	for _, b := range id[:6] {

@@ -192,7 +192,7 @@ func (s *Store) ensureDays(ctx context.Context, p *plan) error {
 	for i := range p.fresh {
 		m := p.fresh[i].mutation
 		if m.ReceivedAt.IsZero() {
-			return fmt.Errorf("mutation %q at %d has no time of receipt", m.ID, m.Position.Sequence)
+			return fmt.Errorf("%w: mutation %q at %d has no time of receipt", ledger.ErrRejected, m.ID, m.Position.Sequence)
 		}
 		on := recordedOn(m)
 		if on.Equal(last) {

@@ -230,7 +230,7 @@ func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map
 	}
 	rows, err := s.query.NewestVersions(ctx, params)
 	if err != nil {
-		return nil, fmt.Errorf("reading versions: %w", err)
+		return nil, fmt.Errorf("reading versions: %w", rejected(err))
 	}
 	for _, row := range rows {
 		key := wanted[place{lane: row.Lane, item: row.ItemID, localization: row.Localization}]

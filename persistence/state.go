@@ -55,7 +55,7 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 		}
 	}
 	if err := all(s.query.AppendAttempt(ctx, params)); err != nil {
-		return fmt.Errorf("recording %d attempts: %w", len(attempts), err)
+		return fmt.Errorf("recording %d attempts: %w", len(attempts), rejected(err))
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (s *Store) SaveAccount(ctx context.Context, state ledger.AccountState) (led
 		Name: state.Account, State: state.State, Reason: clean(state.Reason), ByHand: state.ByHand, ResumesAt: timeOrNull(state.ResumesAt),
 	})
 	if err != nil {
-		return ledger.AccountState{}, fmt.Errorf("saving account %s: %w", state.Account, err)
+		return ledger.AccountState{}, fmt.Errorf("saving account %s: %w", state.Account, rejected(err))
 	}
 	states, err := s.Accounts(ctx, []string{state.Account})
 	return states[state.Account], err
