@@ -20,7 +20,7 @@ import (
 // three are records of three new items.
 func (s Suite) three() []catalog.Record {
 	return []catalog.Record{
-		s.record(0, catalog.Create, s.Complete), s.record(1, catalog.Upsert, s.Complete), s.record(2, catalog.Create, s.Complete),
+		s.record(0, catalog.Create, s.Complete), s.record(1, catalog.Create, s.Complete), s.record(2, catalog.Create, s.Complete),
 	}
 }
 
@@ -34,7 +34,7 @@ func outcomes(verdicts []platform.Verdict) (found []platform.Outcome) {
 func (s Suite) verdicts(t *testing.T) {
 	t.Run("a refused item", func(t *testing.T) {
 		b := s.open(t, sandbox.Options{})
-		report := b.deliver(t, s.record(0, catalog.Create, s.Complete), s.record(1, catalog.Upsert, s.Bad), s.record(2, catalog.Create, s.Complete))
+		report := b.deliver(t, s.record(0, catalog.Create, s.Complete), s.record(1, catalog.Create, s.Bad), s.record(2, catalog.Create, s.Complete))
 		require.Equal(t, []platform.Outcome{platform.Succeeded, platform.Failed, platform.Succeeded}, outcomes(report.Verdicts))
 		require.NotEmpty(t, report.Verdicts[1].Errors)
 		require.NotEmpty(t, report.Verdicts[1].Errors[0].Message)
@@ -186,9 +186,7 @@ func (s Suite) batchFailures(t *testing.T) {
 				require.Equal(t, platform.Skipped, verdict.Outcome)
 			}
 			require.Len(t, submission.Verdicts, len(records))
-			body, err := b.endpoint.Encode(nil, "", records, 1)
-			require.NoError(t, err)
-			submission, err = b.endpoint.Submit(t.Context(), body, "", records)
+			submission, err = b.endpoint.Submit(t.Context(), b.encode(t, records, 1), b.group(records), records)
 			require.NoError(t, err)
 			require.Nil(t, submission.Verdicts, "another variant is read")
 		})
@@ -307,9 +305,7 @@ func (s Suite) ambiguity(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		records := s.three()
-		body, err := b.endpoint.Encode(nil, "", records, 0)
-		require.NoError(t, err)
-		_, err = b.endpoint.Submit(ctx, body, "", records)
+		_, err := b.endpoint.Submit(ctx, b.encode(t, records, 0), b.group(records), records)
 		failure := failureOf(t, err)
 		require.True(t, failure.Ambiguous)
 		require.Equal(t, platform.ScopeCaller, failure.Scope)
@@ -325,7 +321,7 @@ func (s Suite) ambiguity(t *testing.T) {
 		account, err := s.New(s.settings("http://"+address+"/v5", &http.Client{}))
 		require.NoError(t, err)
 		endpoint, _ := account.Endpoint("main", s.Type)
-		_, err = endpoint.Submit(t.Context(), []byte(`{}`), "", s.three())
+		_, err = endpoint.Submit(t.Context(), []byte(`{}`), endpoint.Group(catalog.Create), s.three())
 		failure := failureOf(t, err)
 		require.False(t, failure.Ambiguous)
 		require.Equal(t, platform.ScopePlatform, failure.Scope)

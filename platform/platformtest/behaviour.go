@@ -47,11 +47,17 @@ func (s Suite) operations(t *testing.T) {
 			accepts(t, b.endpoint, m)
 			records = append(records, s.recordOf(m))
 		}
-		b.succeed(t, records...)
+		b.succeedAll(t, records...)
 		done = append(done, step...)
 		require.Equal(t, b.expect(t, done...), b.items())
 	}
 	require.Len(t, b.items(), 2)
+	if s.Discontinues {
+		last := s.mutation(1, catalog.DeleteDiscontinued, "")
+		accepts(t, b.endpoint, last)
+		b.succeed(t, s.recordOf(last))
+		require.Equal(t, b.expect(t, append(done, last)...), b.items())
+	}
 }
 
 func (s Suite) deleteThenRecreate(t *testing.T) {
@@ -65,6 +71,9 @@ func (s Suite) deleteThenRecreate(t *testing.T) {
 
 // clearing sets an attribute to null and wants it gone, and nothing else.
 func (s Suite) clearing(t *testing.T) {
+	if s.NeverClears {
+		return // validation wants the null refused
+	}
 	b := s.open(t, sandbox.Options{})
 	first := s.mutation(0, catalog.Create, with(s.Complete, s.Clearable, s.ClearValue))
 	b.succeed(t, s.recordOf(first))
@@ -85,7 +94,11 @@ func (s Suite) clearing(t *testing.T) {
 // splitting sends what one record cannot carry as two, in order.
 func (s Suite) splitting(t *testing.T) {
 	b := s.open(t, sandbox.Options{})
-	whole := s.mutation(0, catalog.Update, with(s.Update, s.Clearable, "null"))
+	changed := s.ClearValue
+	if !s.NeverClears {
+		changed = "null"
+	}
+	whole := s.mutation(0, catalog.Update, with(s.Update, s.Clearable, changed))
 	first, rest := b.endpoint.Split(whole.Change())
 	require.Nil(t, rest, "one record carries all of it")
 	require.JSONEq(t, string(whole.Attributes), string(first.Attributes))
@@ -102,7 +115,7 @@ func (s Suite) splitting(t *testing.T) {
 	again, none := b.endpoint.Split(*rest)
 	require.Nil(t, none)
 	require.Equal(t, *rest, again)
-	_, err := b.endpoint.Encode(nil, "", []catalog.Record{s.recordOf(change)}, 0)
+	_, err := b.endpoint.Encode(nil, b.endpoint.Group(catalog.Update), []catalog.Record{s.recordOf(change)}, 0)
 	require.Error(t, err, "a change that was not split must not be sent")
 	for _, part := range []catalog.Change{first, *rest} {
 		record := s.recordOf(change)
@@ -144,7 +157,9 @@ func (s Suite) validation(t *testing.T) {
 		require.Equal(t, field, problem.Field)
 		require.NotEmpty(t, problem.Text)
 	}
-	refuse(catalog.UnsupportedOperation, "operation", s.mutation(0, catalog.DeleteDiscontinued, ""))
+	if !s.Discontinues {
+		refuse(catalog.UnsupportedOperation, "operation", s.mutation(0, catalog.DeleteDiscontinued, ""))
+	}
 	refuse(catalog.NotClearable, "attributes."+s.Unclearable, s.mutation(0, catalog.Update, object(s.Unclearable, "null")))
 	refuse(catalog.NotClearable, "attributes.no_such_field", s.mutation(0, catalog.Update, object("no_such_field", "null")))
 	if s.NotUpdatable != "" {
@@ -164,9 +179,14 @@ func (s Suite) encoding(t *testing.T) {
 	records := []catalog.Record{
 		s.record(0, catalog.Upsert, s.Complete), s.record(1, catalog.Create, s.Complete), s.record(2, catalog.Delete, ""),
 	}
+	if group := b.endpoint.Group(catalog.Create); group != b.endpoint.Group(catalog.Delete) || group != b.endpoint.Group(catalog.Upsert) {
+		_, err := b.endpoint.Encode(nil, group, records, 0)
+		require.Error(t, err, "records of another group are not sent with this one")
+		records = s.three()
+	}
 	seen := map[string]bool{}
 	for variant := range 3 {
-		body, err := b.endpoint.Encode([]byte("kept"), "", records, variant)
+		body, err := b.endpoint.Encode([]byte("kept"), b.group(records), records, variant)
 		require.NoError(t, err)
 		require.True(t, strings.HasPrefix(string(body), "kept"), "Encode appends")
 		body = body[len("kept"):]

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,11 @@ type Suite struct {
 	ClearValue   string
 	Unclearable  string
 	NotUpdatable string
+	// NeverClears reports that no attribute of the type can be cleared; Clearable is
+	// then just an optional one.
+	NeverClears bool
+	// Discontinues reports that DELETE_DISCONTINUED exists here.
+	Discontinues bool
 	// Beside is an attribute with a value that cannot travel in the same record as a
 	// null ("" when all can).
 	Beside string
@@ -146,11 +152,9 @@ func (s Suite) mutation(i int, operation catalog.Operation, attributes string) *
 // submit encodes and posts the records, which must share a group.
 func (b *bench) submit(t *testing.T, records ...catalog.Record) (platform.Submission, error) {
 	t.Helper()
-	group := b.endpoint.Group(records[0].Change.Operation)
-	body, err := b.endpoint.Encode(nil, group, records, 0)
-	require.NoError(t, err)
+	body := b.encode(t, records, 0)
 	b.checkSize(t, body, records)
-	return b.endpoint.Submit(t.Context(), body, group, records)
+	return b.endpoint.Submit(t.Context(), body, b.group(records), records)
 }
 
 // checkSize holds a body to what the endpoint promised of its size.
@@ -161,6 +165,30 @@ func (b *bench) checkSize(t *testing.T, body []byte, records []catalog.Record) {
 		bound += b.endpoint.RecordSize(record.Key, record.Change)
 	}
 	require.LessOrEqual(t, len(body), bound)
+}
+
+// succeedAll delivers records of any operations, each group in a request of its
+// own.
+func (b *bench) succeedAll(t *testing.T, records ...catalog.Record) {
+	t.Helper()
+	for len(records) > 0 {
+		group := b.endpoint.Group(records[0].Change.Operation)
+		other := func(r catalog.Record) bool { return b.endpoint.Group(r.Change.Operation) != group }
+		b.succeed(t, slices.DeleteFunc(slices.Clone(records), other)...)
+		records = slices.DeleteFunc(records, func(r catalog.Record) bool { return !other(r) })
+	}
+}
+
+// encode makes the body of records that share a group.
+func (b *bench) encode(t *testing.T, records []catalog.Record, variant int) []byte {
+	t.Helper()
+	body, err := b.endpoint.Encode(nil, b.group(records), records, variant)
+	require.NoError(t, err)
+	return body
+}
+
+func (b *bench) group(records []catalog.Record) string {
+	return b.endpoint.Group(records[0].Change.Operation)
 }
 
 // deliver posts the records, lets the platform work and reads the report.
@@ -182,8 +210,7 @@ func (b *bench) deliver(t *testing.T, records ...catalog.Record) platform.Report
 
 func (b *bench) poll(t *testing.T, handle string, records []catalog.Record) (platform.Report, error) {
 	t.Helper()
-	group := b.endpoint.Group(records[0].Change.Operation)
-	return b.endpoint.Poll(t.Context(), handle, group, records)
+	return b.endpoint.Poll(t.Context(), handle, b.group(records), records)
 }
 
 // succeed delivers the records and wants all of them to succeed.
