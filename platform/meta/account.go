@@ -24,6 +24,7 @@ type account struct {
 	name     string
 	catalogs map[string]platform.CatalogSettings
 	types    map[catalog.Type]*catalogType
+	level    platform.RuleLevel
 	rest     *rest.Client
 	base     string
 	appScope string
@@ -44,7 +45,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 		app = platform.CredentialsHash("account", settings.Name)
 	}
 	return &account{
-		name: settings.Name, catalogs: settings.Catalogs, types: catalogTypes(),
+		name: settings.Name, catalogs: settings.Catalogs, types: catalogTypes(), level: settings.Rules,
 		rest: rest.New(settings), base: settings.BaseURL,
 		appScope: "meta/app/" + platform.CredentialsHash(settings.BaseURL, app),
 	}, nil
@@ -132,7 +133,7 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		}
 	}
 	return &endpoint{
-		dialect: dialect, row: row, rest: a.rest, address: a.base + "/" + settings.CatalogID, scopes: a.scopesOf(settings),
+		dialect: dialect, row: row, level: a.level, rest: a.rest, address: a.base + "/" + settings.CatalogID, scopes: a.scopesOf(settings),
 	}, nil
 }
 

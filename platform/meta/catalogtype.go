@@ -1,65 +1,83 @@
 package meta
 
 import (
-	"strings"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
-// catalogType is all that tells one item type of items_batch from another.
+// catalogType is all that tells one item type from another.
 type catalogType struct {
 	name catalog.Type
 	// keys are the parts of the item's key, in the order of item_id.
-	keys []string
-	// cleared is what clears an attribute: "" for optional strings, [] for optional
-	// lists. What is not in it cannot be cleared.
-	cleared map[string]string
+	keys  []string
+	table *rules.Table
 }
-
-// The ways to clear an attribute. That "" unsets an optional field is documented
-// for the older batch endpoint (null does not), and Meta's own WooCommerce plugin
-// does it in items_batch; [] is documented for video. Numbers and objects have no
-// documented empty value, required fields cannot be empty.
-const (
-	emptyString = `""`
-	emptyList   = `[]`
-)
 
 // catalogTypes is the table of item types that items_batch carries.
-// Source: Meta's reference of product catalog items_batch, 2026-09.
+// Source: Meta's reference of product catalog items_batch and its page Catalog item
+// types, 2026-09.
 func catalogTypes() map[catalog.Type]*catalogType {
-	rows := []*catalogType{productItem(), flight()}
-	table := make(map[catalog.Type]*catalogType, len(rows))
-	for _, row := range rows {
-		table[row.name] = row
+	types := make(map[catalog.Type]*catalogType, 11)
+	for _, row := range []struct {
+		name   catalog.Type
+		keys   []string
+		fields []rules.Field
+	}{
+		{"PRODUCT_ITEM", []string{"id"}, productItemFields()},
+		{"STORE_PRODUCT_ITEM", []string{"retailer_item_id", "store_code"}, storeProductItemFields()},
+		{"HOTEL", []string{"hotel_id"}, hotelFields()},
+		{"HOTEL_ROOM", []string{"hotel_retailer_id", "hotel_room_id"}, hotelRoomFields()},
+		{"FLIGHT", []string{"origin_airport", "destination_airport"}, flightFields()},
+		{"DESTINATION", []string{"destination_id"}, destinationFields()},
+		{"HOME_LISTING", []string{"home_listing_id"}, homeListingFields()},
+		{"VEHICLE", []string{"vehicle_id"}, vehicleFields()},
+		{"VEHICLE_OFFER", []string{"vehicle_offer_id"}, vehicleOfferFields()},
+		{"APP_AND_SOFTWARE", []string{"id"}, appAndSoftwareFields()},
+		{"MEDIA_TITLE", []string{"id"}, mediaTitleFields()},
+	} {
+		types[row.name] = &catalogType{name: row.name, keys: row.keys, table: newTable(row.name, row.keys, row.fields)}
 	}
-	return table
+	return types
 }
 
-const customLabels = ` custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 `
-
-func productItem() *catalogType {
-	row := &catalogType{name: "PRODUCT_ITEM", keys: []string{"id"}, cleared: make(map[string]string, 48)}
-	row.add(emptyString, customLabels+`additional_variant_attribute age_group brand color expiration_date
-		fb_product_category gender google_product_category gtin image_link importer_name item_group_id material
-		mobile_link mpn origin_country pattern product_type rich_text_description sale_price
-		sale_price_effective_date shipping_weight size status vendor_id`)
-	row.add(emptyList, `additional_image_link disabled_capabilities image internal_label shipping video`)
-	return row
-}
-
-func flight() *catalogType {
-	row := &catalogType{
-		name: "FLIGHT", keys: []string{"origin_airport", "destination_airport"}, cleared: make(map[string]string, 16),
+// newTable says what holds for all of Meta's types.
+func newTable(name catalog.Type, keys []string, fields []rules.Field) *rules.Table {
+	for i := range fields {
+		if fields[i].Source == "" {
+			fields[i].Source = reference
+		}
+		if fields[i].Cleared == "" {
+			fields[i].Cleared = emptyValue(&fields[i])
+		}
 	}
-	row.add(emptyString, customLabels+`description destination_city one_way_price origin_city price url`)
-	row.add(emptyList, `video`)
-	return row
+	clearable := rules.NullRule{
+		Allows: (*rules.Field).Clearable, Reason: catalog.NotClearable,
+		Text: " cannot be cleared on Meta: only optional strings and lists have an empty value; send a value",
+	}
+	table := &rules.Table{
+		Platform: "Meta", Type: name, Keys: keys, Fields: fields,
+		// An UPSERT of an item that exists changes no more than it names.
+		CreatedBy: []catalog.Operation{catalog.Create},
+		// A CREATE may say null of anything: what has no empty value is left out.
+		Nulls: map[catalog.Operation]rules.NullRule{catalog.Upsert: clearable, catalog.Update: clearable},
+	}
+	return table.Compile()
 }
 
-// add gives all the named attributes the same empty value.
-func (t *catalogType) add(empty, names string) {
-	for name := range strings.FieldsSeq(names) {
-		t.cleared[name] = empty
+// emptyValue is what clears a field: "" for optional strings, [] for optional
+// lists. That "" unsets an optional field is documented for the older batch
+// endpoint (null does not), and Meta's own WooCommerce plugin does it in
+// items_batch; [] is documented for video. Numbers and objects have no documented
+// empty value, required fields cannot be empty.
+func emptyValue(f *rules.Field) string {
+	switch {
+	case f.Key > 0, f.Required && f.Instead == "":
+		return ""
+	case f.Types&rules.String != 0:
+		return rules.EmptyString
+	case f.Types&rules.List != 0:
+		return rules.EmptyList
+	default:
+		return ""
 	}
 }

@@ -40,12 +40,12 @@ func productSuite() platformtest.Suite {
 func flightSuite() platformtest.Suite {
 	s := suite()
 	s.Type = "FLIGHT"
-	s.ItemID = func(i int) string { return fmt.Sprintf("BO%d/JFK", i) }
+	s.ItemID = func(i int) string { return fmt.Sprintf("B%c%c/JFK", 'A'+rune(i/26%26), 'A'+rune(i%26)) }
 	s.Complete = `{"image":[{"url":"https://example.com/a.jpg","tag":["a"]}],"description":"Daily","price":"100 USD"}`
 	s.Update = `{"price":"90 USD"}`
 	s.Bad = `{"image":[{"url":"https://example.com/a.jpg"}],"price":"cheap"}`
 	s.Clearable, s.ClearValue, s.Unclearable = "video", `[{"url":"https://example.com/a.mp4"}]`, "image"
-	s.Key, s.KeyValue = "origin_airport", `"BO0"`
+	s.Key, s.KeyValue = "origin_airport", `"BAA"`
 	return s
 }
 

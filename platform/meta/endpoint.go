@@ -19,6 +19,7 @@ const (
 type endpoint struct {
 	dialect dialect
 	row     *catalogType
+	level   platform.RuleLevel
 	rest    *rest.Client
 	address string // of the catalog
 	scopes  scopes

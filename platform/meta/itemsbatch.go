@@ -121,20 +121,12 @@ func appendCleared(dst []byte, row *catalogType, attributes []byte) []byte {
 	wire.Members(attributes, func(m wire.Member) bool {
 		raw := m.Raw
 		if m.Kind == wire.Null && !slices.Contains(row.keys, m.Name) {
-			empty, clearable := row.emptyValue(m.Name)
-			if !clearable {
+			if raw = row.table.Cleared(m.Name); raw == "" {
 				return true
 			}
-			raw = empty
 		}
 		dst = wire.AppendMember(dst, m, raw)
 		return true
 	})
 	return dst
-}
-
-// emptyValue is what clears an attribute, "" or a list; ok is false where nothing does.
-func (t *catalogType) emptyValue(name string) (empty string, ok bool) {
-	empty, ok = t.cleared[name]
-	return empty, ok
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/catalog-courier/catalog-courier/platform/rules"
 	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
@@ -80,7 +81,7 @@ func (t *translation) member(m wire.Member) (why string) {
 	case m.Kind == wire.Null:
 		// "Provide an empty string as the value to unset an optional field. Setting the
 		// value as null will not unset the field" (reference of batch).
-		m = wire.Member{Name: m.Name, Head: m.Head, Kind: wire.String, Raw: emptyString}
+		m = wire.Member{Name: m.Name, Head: m.Head, Kind: wire.String, Raw: rules.EmptyString}
 	}
 	return field.write(t, field.name, m)
 }

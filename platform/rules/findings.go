@@ -25,13 +25,17 @@ type Findings struct {
 	unknown []catalog.Problem // warnings on every level
 }
 
-// Add adds a rule that holds on every level, with all others that come with it.
+// Add adds a rule that holds on every level, with all others that come with it. One
+// reason is told once of a field.
 func (f *Findings) Add(p catalog.Problem) {
 	others := p.Others
 	p.Others = nil
-	f.hard = addTo(f.hard, p)
-	for _, other := range others {
-		f.hard = addTo(f.hard, other)
+	for _, one := range append([]catalog.Problem{p}, others...) {
+		if !slices.ContainsFunc(f.hard, func(told catalog.Problem) bool {
+			return told.Reason == one.Reason && told.Field == one.Field
+		}) {
+			f.hard = addTo(f.hard, one)
+		}
 	}
 }
 

@@ -36,8 +36,8 @@ func (c *check) checkText(rule *rule, v value) {
 			c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" characters, more than "+strconv.Itoa(limit), v)
 		}
 	}
-	if len(rule.Values) == 0 && rule.Format.check == nil {
-		return
+	if len(rule.Values) == 0 && rule.Format.check == nil || v.inside == "" && rule.Cleared == EmptyString {
+		return // no rule, or cleared
 	}
 	plain := v.plain()
 	if len(rule.Values) > 0 && !allowed(rule.Values, plain) {
@@ -46,10 +46,9 @@ func (c *check) checkText(rule *rule, v value) {
 	c.checkFormat(rule, v, plain)
 }
 
-// checkFormat holds the text of a string or number to the format of its row. What
-// is cleared with an empty string has no format.
+// checkFormat holds the text of a string or number to the format of its row.
 func (c *check) checkFormat(rule *rule, v value, plain string) {
-	if rule.Format.check == nil || plain == "" && rule.Cleared == EmptyString {
+	if rule.Format.check == nil {
 		return
 	}
 	if why := rule.Format.check(plain); why != "" {
@@ -81,7 +80,7 @@ func (c *check) checkList(rule *rule, v value) {
 		}
 		count++
 	}
-	if count < rule.MinItems {
+	if count < rule.MinItems && (count > 0 || rule.Cleared != EmptyList) {
 		c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" entries, fewer than "+strconv.Itoa(rule.MinItems), value{})
 	}
 	if rule.MaxItems > 0 && count > rule.MaxItems {

@@ -1,0 +1,180 @@
+package meta
+
+import (
+	"math"
+
+	"github.com/catalog-courier/catalog-courier/platform/rules"
+)
+
+func availability(traits ...rules.Trait) rules.Field {
+	return with(traitsOf(traits), required(doubtful(
+		"the SDK also has preorder, pending and mark_as_sold, as answers",
+		oneOf("availability", "in stock", "out of stock", "available for order", "discontinued"),
+	)))
+}
+
+func condition() rules.Field {
+	return required(doubtful(
+		"the SDK also has used_like_new, used_good, used_fair, open_box_new and cpo",
+		oneOf("condition", "new", "refurbished", "used"),
+	))
+}
+
+// productItemFields are the attributes of PRODUCT_ITEM.
+func productItemFields() []rules.Field {
+	average, count := rating()
+	return []rules.Field{
+		key(1, text("id", 100)),
+		required(doubtful("200 in "+catalogReference, text("title", 100, localizable))),
+		required(doubtful("9999 in "+catalogReference, text("description", 5000, localizable))),
+		availability(countryOnly),
+		condition(),
+		required(price("price", countryOnly)),
+		required(link("link", localizable)),
+		{
+			Name: "image_link", Types: rules.String, Format: rules.URL, Required: true, Instead: "image",
+			Doubt: "image_link is required in " + supportedFields + ", image in the newer reference: one of them will do",
+		},
+		images(localizable),
+		from(catalogReference, doubtful("required in "+reference, text("brand", 100, localizable))),
+		{
+			Name: "additional_image_link", Types: rules.List, MaxItems: 50,
+			Element: &rules.Field{Types: rules.String, Format: rules.URL},
+			Doubt:   "at most 10 in " + supportedFields + ", 20 in " + catalogReference,
+		},
+		{
+			Name: "additional_variant_attribute", Types: rules.String | rules.List | rules.Object, Traits: localizable,
+			Doubt: "pairs of label and value: a string in the newer reference, a list elsewhere",
+		},
+		doubtful("teen and all ages too in "+catalogReference,
+			oneOf("age_group", "newborn", "infant", "toddler", "kids", "adult")),
+		appLink(localizable),
+		doubtful("200 in "+catalogReference, text("color", 100, localizable)),
+		customLabels(localizable),
+		customNumbers(),
+		{Name: "disabled_capabilities", Types: rules.List, Element: &rules.Field{Types: rules.String, Values: capabilities()}},
+		oneOf("gender", "male", "female", "unisex"),
+		text("google_product_category", 250),
+		text("fb_product_category", 0),
+		{Name: "gtin", Types: rules.String, MaxLength: 70, Format: rules.GTINOrISBN},
+		text("mpn", 0),
+		internalLabels(),
+		from(supportedFields, doubtful("replaced by quantity_to_sell_on_facebook", whole("inventory", 0, math.MaxInt64))),
+		whole("quantity_to_sell_on_facebook", 0, math.MaxInt64),
+		from(catalogReference, text("item_group_id", 100)),
+		text("pattern", 100, localizable),
+		from(catalogReference, text("size", 200, localizable)),
+		text("material", 200, localizable),
+		text("product_type", 750),
+		count, average,
+		text("rich_text_description", 9999),
+		from(localizedFields, text("short_description", 0, localizable)),
+		price("sale_price", countryOnly),
+		formatted("sale_price_effective_date", rules.DateRange, localizable),
+		shipping(),
+		formatted("shipping_weight", rules.Measure("lb", "oz", "g", "kg")),
+		videos(),
+		text("vendor_id", 0),
+		formatted("expiration_date", rules.Date),
+		link("mobile_link"),
+		text("importer_name", 0),
+		object("importer_address",
+			required(text("street1", 0)), text("street2", 0), required(text("city", 0)), text("region", 0),
+			text("postal_code", 0), required(formatted("country", rules.Country))),
+		formatted("origin_country", rules.Country),
+		whole("ordering_index", 0, math.MaxInt64),
+		from(catalogReference, activity()),
+	}
+}
+
+// shipping is what delivery costs, by place.
+func shipping() rules.Field {
+	field := objects("shipping",
+		formatted("shipping_country", rules.Country),
+		text("shipping_region", 0), text("shipping_service", 0),
+		numeric("shipping_price_value", rules.Amount),
+		formatted("shipping_price_currency", rules.Currency))
+	field.Types |= rules.String
+	field.Cleared = rules.EmptyList
+	return doubtful("a string COUNTRY:STATE:SERVICE:PRICE in "+supportedFields+": taken, but discouraged", field)
+}
+
+func capabilities() []string {
+	return []string{
+		"marketplace", "b2c_marketplace", "buy_on_facebook", "cpas_parent_catalog", "marketplace_shops", "shops",
+		"daily_deals", "ig_onsite_shopping", "ig_product_tagging", "c2c_marketplace", "groups", "profile", "da",
+		"whatsapp", "ldp", "mini_shops", "business_inbox_in_messenger", "neighborhoods", "test_capability",
+	}
+}
+
+// storeProductItemFields are the attributes of STORE_PRODUCT_ITEM: what a product
+// costs in one store, and whether it is there.
+func storeProductItemFields() []rules.Field {
+	const strange = "an integer, unlike in all other item types; of what is not said"
+	return []rules.Field{
+		key(1, text("retailer_item_id", 0)),
+		key(2, text("store_code", 0)),
+		doubtful(strange, whole("price", 0, math.MaxInt64)),
+		doubtful(strange, whole("sale_price", 0, math.MaxInt64)),
+		{Name: "quantity", Types: rules.Number, Format: rules.DecimalBetween(0, math.MaxInt32)},
+		oneOf("availability", "in stock", "out of stock"),
+		formatted("sale_price_effective_date", rules.DateRange),
+		doubtful("the page types it as an integer and lists these words", oneOf("pickup_timeline", "same day", "next day")),
+		oneOf("pickup_method", "buy", "reserve", "not supported"),
+	}
+}
+
+// appAndSoftwareFields are the attributes of APP_AND_SOFTWARE.
+func appAndSoftwareFields() []rules.Field {
+	average, count := rating()
+	return append(titleFields(),
+		oneOf("app_category", "Games", "Productivity", "Social", "Entertainment", "Education", "Utilities", "Lifestyle",
+			"Health & Fitness", "Business", "Other"),
+		text("app_subcategory", 200),
+		text("developer", 100),
+		text("genres", 200),
+		rules.Field{
+			Name: "operating_system", Types: rules.String, MaxLength: 100,
+			Values: []string{"iOS", "Android", "Windows", "macOS", "Linux", "Chrome OS", "Web", "Other"},
+		},
+		count, average,
+		text("fb_product_category", 0),
+		text("google_product_category", 0),
+	)
+}
+
+// mediaTitleFields are the attributes of MEDIA_TITLE.
+func mediaTitleFields() []rules.Field {
+	return append(titleFields(),
+		text("actor", 200),
+		text("award", 200),
+		text("director", 200),
+		text("duration", 0),
+		text("featuring", 200),
+		text("genres", 200),
+		text("global_unique_identifier", 0),
+		oneOf("media_category", "Movie", "Music", "TV Show", "Other"),
+		text("production_company", 200),
+		text("release_date", 0),
+	)
+}
+
+// titleFields are what apps and media titles share.
+func titleFields() []rules.Field {
+	return []rules.Field{
+		key(1, text("id", 100)),
+		required(text("title", 200)),
+		required(text("description", 9999)),
+		availability(),
+		condition(),
+		required(link("image_link")),
+		required(link("link")),
+		text("brand", 100),
+		price("price"),
+		price("sale_price"),
+		appLink(),
+		text("content_rating", 0),
+		customLabels(),
+		customNumbers(),
+	}
+}
