@@ -61,7 +61,7 @@ func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, 
 	} else {
 		c.counters.Polls++
 	}
-	allowed := c.takes(token)
+	allowed := c.admits(token)
 	fault := c.nextFault(request.call)
 	name := string(request.call) + "/" + request.catalog
 	if request.catalog == "" {

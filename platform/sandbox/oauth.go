@@ -56,8 +56,8 @@ func (p *Pinterest) RevokeRefresh(consent string) {
 	p.oauth.refresh = consent
 }
 
-// takes reports whether an access token is good. c.mu must be held.
-func (c *core) takes(token string) bool {
+// admits reports whether an access token is good. c.mu must be held.
+func (c *core) admits(token string) bool {
 	if token == "" || c.revoked {
 		return false
 	}
