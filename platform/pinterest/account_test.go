@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
@@ -18,6 +19,15 @@ func settings() platform.Settings {
 			"us": {Country: "US", Language: "en-US", CatalogID: "268"}, "fr": {Country: "FR", Language: "FR"},
 		},
 	}
+}
+
+func openEndpoint(t testing.TB, s platform.Settings, catalogName string, catalogType catalog.Type) platform.Endpoint {
+	t.Helper()
+	account, err := pinterest.New(s)
+	require.NoError(t, err)
+	endpoint, problem := account.Endpoint(catalogName, catalogType)
+	require.Nil(t, problem)
+	return endpoint
 }
 
 func TestSettingsErrorsNameEveryFieldAndRule(t *testing.T) {
@@ -40,6 +50,28 @@ func TestSettingsErrorsNameEveryFieldAndRule(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestTheLegacyBodyChoosesNoCatalogAndCarriesRetailOnly(t *testing.T) {
+	t.Parallel()
+	s := settings()
+	s.Catalogs["us"] = platform.CatalogSettings{Country: "US", Language: "EN", Body: "legacy", CatalogID: "1"}
+	_, err := pinterest.New(s)
+	require.ErrorContains(t, err, "catalogs.us.catalog_id: cannot be chosen with body: legacy")
+
+	s.Catalogs["us"] = platform.CatalogSettings{Country: "US", Language: "EN", Body: "legacy"}
+	account, err := pinterest.New(s)
+	require.NoError(t, err)
+	_, problem := account.Endpoint("us", "HOTEL")
+	require.NotNil(t, problem)
+	require.Equal(t, catalog.UnknownType, problem.Reason)
+	require.Contains(t, problem.Text, "RETAIL")
+	legacy := openEndpoint(t, s, "us", "RETAIL")
+	groups := map[string]bool{}
+	for _, operation := range catalog.Operations() {
+		groups[legacy.Group(operation)] = true
+	}
+	require.Len(t, groups, len(catalog.Operations()), "operations never share a request")
+}
+
 func TestCountriesAndLanguages(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"en-US", "EN", "es-419", "fr", "zh-TW", "XX"} {
@@ -59,10 +91,7 @@ func TestEqualCredentialsShareQuotas(t *testing.T) {
 	scopes := func(change func(*platform.Settings)) []string {
 		s := settings()
 		change(&s)
-		account, err := pinterest.New(s)
-		require.NoError(t, err)
-		endpoint, problem := account.Endpoint("us", "RETAIL")
-		require.Nil(t, problem)
+		endpoint := openEndpoint(t, s, "us", "RETAIL")
 		return append(endpoint.SubmitScopes(), endpoint.PollScopes()...)
 	}
 	first := scopes(func(s *platform.Settings) { s.Credentials = platform.CredentialsHash("one") })

@@ -14,28 +14,81 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const completeRetail = `{"title":"A lamp","description":"Gives light","link":"https://example.com/lamp",` +
-	`"image_link":["https://example.com/lamp.jpg"],"price":"24.99 USD","availability":"in stock"}`
+const (
+	completeRetail = `{"title":"A lamp","description":"Gives light","link":"https://example.com/lamp",` +
+		`"image_link":["https://example.com/lamp.jpg"],"price":"24.99 USD","availability":"in stock"}`
+	completeHotel = `{"name":"The Lamp","description":"Bright rooms","link":"https://example.com/hotel",` +
+		`"main_image":{"link":"https://example.com/hotel.jpg","tag":["front"]},"base_price":"100 USD",` +
+		`"address":{"addr1":"1 Light Street","city":"Berlin","region":"Berlin","country":"DE","postal_code":"10115"},` +
+		`"latitude":52.5,"longitude":13.4,"neighborhood":["Mitte"]}`
+	completeCreative = `{"title":"An advert","description":"Shows light","link":"https://example.com/advert",` +
+		`"image_link":"https://example.com/advert.jpg","visibility":"visible"}`
+)
 
-func retailSuite() platformtest.Suite {
-	return platformtest.Suite{
-		Type:       "RETAIL",
-		New:        pinterest.New,
-		Sandbox:    func(o sandbox.Options) platformtest.Sandbox { return sandbox.NewPinterest(o) },
-		Catalog:    platform.CatalogSettings{Country: "US", Language: "en-US", CatalogID: "2680059592705"},
-		CatalogKey: sandbox.PinterestCatalog("US", "en-US", "2680059592705"),
-		ItemID:     func(i int) string { return fmt.Sprintf("SKU-%d", i) },
-		Complete:   completeRetail,
-		Update:     `{"price":"19.99 USD","custom_number_0":7}`,
+// variant is one catalog type by one request body.
+type variant struct {
+	name  string
+	suite platformtest.Suite
+}
+
+// variants are all that the catalogs items batch can carry.
+func variants() []variant {
+	retail := platformtest.Suite{
+		Type: "RETAIL", Complete: completeRetail, Update: `{"price":"19.99 USD","custom_number_0":7}`,
 		Bad: `{"title":"A lamp","description":"Gives light","link":"https://example.com/lamp",` +
 			`"image_link":["https://example.com/lamp.jpg"],"price":"cheap","availability":"in stock"}`,
 		Clearable: "sale_price", ClearValue: `"14.99 USD"`,
-		Unclearable: "mobile_link", NotUpdatable: "image_link", Beside: "mobile_link",
-		Key: "id", KeyValue: `"SKU-0"`, NamesItems: true,
+		Unclearable: "mobile_link", NotUpdatable: "image_link", Beside: "mobile_link", Key: "id",
 	}
+	legacy := retail
+	legacy.Catalog.Body, legacy.Discontinues = "legacy", true
+	hotel := platformtest.Suite{
+		Type: "HOTEL", Complete: completeHotel, Update: `{"base_price":"90 USD","name":"The Lantern"}`,
+		Bad:       `{"name":"The Lamp","base_price":"cheap"}`,
+		Clearable: "sale_price", ClearValue: `"90 USD"`, NeverClears: true,
+		Unclearable: "sale_price", NotUpdatable: "additional_image_link", Key: "hotel_id",
+	}
+	creative := platformtest.Suite{
+		Type: "CREATIVE_ASSETS", Complete: completeCreative, Update: `{"title":"Another advert"}`,
+		Bad:       `{"title":"An advert","link":"https://example.com/advert","image_link":"https://example.com/a.jpg","visibility":"perhaps"}`,
+		Clearable: "custom_label_0", ClearValue: `"summer"`, NeverClears: true,
+		Unclearable: "custom_label_0", NotUpdatable: "image_link", Key: "creative_assets_id",
+	}
+	all := []variant{{"vertical RETAIL", retail}, {"legacy RETAIL", legacy}, {"vertical HOTEL", hotel}, {"vertical CREATIVE_ASSETS", creative}}
+	for i := range all {
+		s := &all[i].suite
+		s.New = pinterest.New
+		s.Sandbox = func(o sandbox.Options) platformtest.Sandbox { return sandbox.NewPinterest(o) }
+		s.Catalog.Country, s.Catalog.Language = "US", "en-US"
+		if s.Catalog.Body == "" {
+			s.Catalog.CatalogID = "2680059592705"
+		}
+		s.CatalogKey = sandbox.PinterestCatalog(s.Catalog.Country, s.Catalog.Language, s.Catalog.CatalogID)
+		s.ItemID = func(i int) string { return fmt.Sprintf("SKU-%d", i) }
+		s.KeyValue = `"SKU-0"`
+		s.NamesItems = true
+	}
+	return all
+}
+
+// endpointOf is the way out of a variant that makes no calls.
+func (v variant) endpointOf(t testing.TB, change ...func(*platform.CatalogSettings)) platform.Endpoint {
+	t.Helper()
+	s := settings()
+	c := v.suite.Catalog
+	for _, apply := range change {
+		apply(&c)
+	}
+	s.Catalogs = map[string]platform.CatalogSettings{"main": c}
+	return openEndpoint(t, s, "main", v.suite.Type)
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	platformtest.Run(t, retailSuite())
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			platformtest.Run(t, v.suite)
+		})
+	}
 }

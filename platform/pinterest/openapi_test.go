@@ -39,7 +39,7 @@ var branches = map[catalog.Operation]string{
 func TestBodiesFitPinterestsSpecification(t *testing.T) {
 	t.Parallel()
 	document := specification(t)
-	suite := retailSuite()
+	suite := variants()[0].suite
 	account, err := pinterest.New(settings())
 	require.NoError(t, err)
 	endpoint, problem := account.Endpoint("us", "RETAIL")
