@@ -64,6 +64,9 @@ func (t *Table) Compile() *Table {
 		t.nulls[op] = &rule
 	}
 	t.top = newObject(t.Fields, "")
+	if len(t.Keys) > maxKeyParts {
+		panic(fmt.Sprintf("rules: the key of %s has more than %d parts", t.Type, maxKeyParts))
+	}
 	for i, key := range t.Keys {
 		if rule := t.top.find(key); rule != nil && rule.Key != i+1 {
 			panic(fmt.Sprintf("rules: %s is key part %d of %s and its row says %d", key, i+1, t.Type, rule.Key))
