@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -66,26 +67,33 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 	}
 }
 
-// judgeRefused decides about a record of a batch that was refused as a whole.
+// judgeRefused decides about a record of a batch that was refused as a whole. What
+// is refused is refused for good only where no other copy of the batch may have been
+// taken: a CREATE is refused because its first copy worked.
 func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 	record := &f.batch.Records[i]
-	if named, ok := f.refusal.Named[i]; ok {
-		if named.Outcome == platform.Failed {
-			e.failed(f, i, named, catalog.Refused, c)
-		} else {
-			e.again(f, i, named, c)
-		}
-		return
-	}
+	named, isNamed := f.refusal.Named[i]
 	switch {
+	case isNamed && named.Outcome == platform.Failed && !f.taken():
+		e.failed(f, i, named, catalog.Refused, c)
+	case isNamed:
+		if f.taken() {
+			named.Outcome = platform.Unknown
+		}
+		e.again(f, i, named, c)
 	case f.namesCulprit():
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
+	case f.taken():
+		e.again(f, i, platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}}, c)
 	default:
 		reason := catalog.Refused
-		if f.refusal.TooLarge {
+		switch {
+		case f.refusal.TooLarge:
 			reason = catalog.RecordTooLarge
+		case errors.Is(f.refusal, errPanic):
+			reason = catalog.InternalError
 		}
 		e.failed(f, i, platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}, reason, c)
 	}

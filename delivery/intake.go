@@ -257,27 +257,6 @@ func (e *Engine) sawVersion(m *catalog.Mutation, now time.Time) {
 	e.next.tx.Versions = append(e.next.tx.Versions, ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID})
 }
 
-// stray is a lane that the configuration does not know.
-type stray struct {
-	since   time.Time
-	problem catalog.Problem
-	loading bool
-	added   bool // something was added since the last page was asked for
-}
-
-func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
-	if _, ok := e.strays[m.Lane]; !ok {
-		e.strays[m.Lane] = &stray{since: now}
-		e.log.WarnContext(e.callsCtx, "mutations arrive for an account or catalog that is not configured; they wait for a newer configuration",
-			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace))
-	}
-	e.strays[m.Lane].added = true
-	e.store(m)
-}
-
-// strayInterval is how often lanes that are not configured are looked at.
-const strayInterval = 200 * time.Millisecond
-
 // store writes a waiting row for the mutation in the next transaction.
 func (e *Engine) store(ms ...*catalog.Mutation) {
 	for _, m := range ms {
@@ -285,32 +264,4 @@ func (e *Engine) store(ms ...*catalog.Mutation) {
 	}
 	e.next.tx.Waiting = append(e.next.tx.Waiting, ms...)
 	e.next.note(ms...)
-}
-
-// expireStrays makes the mutations of lanes that stayed unknown invalid, a page
-// at a time.
-func (e *Engine) expireStrays(now time.Time) {
-	if now.Sub(e.lastStray) < strayInterval {
-		return
-	}
-	e.lastStray = now
-	for lane, s := range e.strays {
-		if s.loading || now.Sub(s.since) < e.cfg.UnknownAccountGrace {
-			continue
-		}
-		info := e.resolve(lane)
-		if info.endpoint != nil {
-			continue // cannot happen while the configuration stands still
-		}
-		s.loading, s.added, s.problem = true, false, *info.problem
-		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) {
-			s.loading = false
-			for _, m := range read.page.Mutations {
-				e.refuse(m, &s.problem)
-			}
-			if !read.page.More && len(read.page.Mutations) == 0 && !s.added {
-				delete(e.strays, lane)
-			}
-		}})
-	}
 }

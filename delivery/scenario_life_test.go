@@ -50,6 +50,23 @@ func TestUnknownAccountsWaitAndUnknownTypesDoNot(t *testing.T) {
 	})
 }
 
+// TestStraysAreBounded: producers cannot make the engine remember names without end.
+func TestStraysAreBounded(t *testing.T) {
+	scenario(t, func(w *world) {
+		l := w.start()
+		for i := range 10_000 {
+			w.change("x", catalog.Upsert, `{"a":1}`, of(fmt.Sprint("nobody", i)))
+		}
+		late := w.change("x", catalog.Upsert, `{"a":1}`, of("nobody at all"))
+		early := w.change("y", catalog.Upsert, `{"a":1}`, of("nobody0"))
+		w.until(time.Minute, "all are recorded", func() bool { return len(w.store.Mutations()) == 10_002 })
+		require.Equal(t, memory.Invalid, w.status()[late])
+		require.Equal(t, catalog.UnknownAccount, w.row(late).Reason)
+		require.Equal(t, memory.Waiting, w.status()[early])
+		l.stop()
+	})
+}
+
 // TestStrayOfANewerConfiguration: it is checked against its endpoint when a worker
 // knows its account at last.
 func TestStrayOfANewerConfiguration(t *testing.T) {
@@ -97,6 +114,7 @@ func TestPanicsAreDeadLetters(t *testing.T) {
 			"m1": memory.Succeeded, "m2": memory.Invalid, "m3": memory.Succeeded, "m4": memory.Failed, "m5": memory.Succeeded,
 		}, w.status())
 		require.Equal(t, catalog.InternalError, w.row("m2").Reason)
+		require.Equal(t, catalog.InternalError, w.row("m4").Reason)
 		l.stop()
 	})
 }

@@ -272,6 +272,8 @@ func (c *chaos) requireRows() {
 		dead := row.Status == memory.Failed || row.Status == memory.Invalid || row.Status == memory.Unconfirmed
 		if dead {
 			require.Equal(c.w.t, 1, letters[row.ID], "%s is %s", row.ID, row.Status)
+		} else {
+			require.Zero(c.w.t, letters[row.ID], "%s is %s", row.ID, row.Status)
 		}
 		if row.Status == memory.Succeeded {
 			require.True(c.w.t, c.w.platform.confirmed(row.Key, c.w.store, row), "%s", row.ID)

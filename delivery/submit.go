@@ -177,7 +177,7 @@ func (e *Engine) encode(ctx context.Context, f *flight, group string, records []
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "putting a body together panicked; the batch is bisected to find the record",
 				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
-			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it"}
+			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it", Err: errPanic}
 		}
 	}()
 	body, err := f.lane.endpoint.Encode(make([]byte, 0, bodySize(f.lane.endpoint, records)), group, records, variant)

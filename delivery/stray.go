@@ -1,0 +1,65 @@
+package delivery
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// stray is a lane that the configuration does not know.
+type stray struct {
+	since   time.Time
+	problem catalog.Problem
+	loading bool
+	added   bool // something was added since the last page was asked for
+}
+
+func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
+	if _, ok := e.strays[m.Lane]; !ok {
+		if len(e.strays) >= maxStrays {
+			e.refuse(m, e.resolve(m.Lane).problem) // no grace: nobody configures as many
+			return
+		}
+		e.strays[m.Lane] = &stray{since: now}
+		e.log.WarnContext(e.callsCtx, "mutations arrive for an account or catalog that is not configured; they wait for a newer configuration",
+			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace))
+	}
+	e.strays[m.Lane].added = true
+	e.store(m)
+}
+
+// maxStrays bounds the lanes that wait for a configuration: producers choose their
+// names. Beyond it mutations of further ones are invalid at once.
+const maxStrays = 10_000
+
+// strayInterval is how often lanes that are not configured are looked at.
+const strayInterval = 200 * time.Millisecond
+
+// expireStrays makes the mutations of lanes that stayed unknown invalid, a page
+// at a time.
+func (e *Engine) expireStrays(now time.Time) {
+	if now.Sub(e.lastStray) < strayInterval {
+		return
+	}
+	e.lastStray = now
+	for lane, s := range e.strays {
+		if s.loading || now.Sub(s.since) < e.cfg.UnknownAccountGrace {
+			continue
+		}
+		info := e.resolve(lane)
+		if info.endpoint != nil {
+			continue // cannot happen while the configuration stands still
+		}
+		s.loading, s.added, s.problem = true, false, *info.problem
+		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) {
+			s.loading = false
+			for _, m := range read.page.Mutations {
+				e.refuse(m, &s.problem)
+			}
+			if !read.page.More && len(read.page.Mutations) == 0 && !s.added {
+				delete(e.strays, lane)
+			}
+		}})
+	}
+}
