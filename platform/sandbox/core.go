@@ -217,7 +217,9 @@ func (c *core) expect(b *batch) {
 func (c *core) tableOf(key tableKey) *table {
 	found := c.tables[key]
 	if found == nil {
-		found = newTable(c.meaningOf(key.itemType))
+		rules := c.meaningOf(key.itemType)
+		localizedOnly(key, &rules)
+		found = newTable(rules)
 		key.catalog = strings.Clone(key.catalog)
 		key.itemType = catalog.Type(strings.Clone(string(key.itemType)))
 		c.tables[key] = found
@@ -255,15 +257,21 @@ func (c *core) apply(b *batch) {
 }
 
 func (c *core) applyChange(table *table, change *change, b *batch) result {
-	done := result{id: strings.Clone(change.id), warnings: change.warnings}
+	done := result{id: strings.Clone(itemOf(change.id)), warnings: change.warnings}
 	if b.skipped {
 		return done
 	}
-	rule := c.rule(done.id)
+	rule := c.rule(change.id)
 	if rule != nil && rule.Action == RefuseItem && len(change.errors) == 0 {
 		change.errors = []issue{{attribute: "", code: codeRuleRefused, message: rule.message(done.id)}}
 	}
+	if len(change.errors) == 0 {
+		change.errors = c.itemless(b.key, change.id)
+	}
 	done.errors = table.settle(change, b.failed)
+	if change.operation == catalog.Delete && len(done.errors) == 0 && !b.failed {
+		c.dropLocalizations(b.key, done.id)
+	}
 	done.omitted = rule != nil && rule.Action == OmitItem
 	return done
 }

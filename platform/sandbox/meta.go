@@ -13,9 +13,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
-// Meta simulates items_batch and check_batch_request_status of Meta's Catalog
-// Batch API. It answers with and without a version in the path. A catalog is named
-// by its id.
+// Meta simulates the three batch edges of Meta's catalogs (items_batch, batch and
+// localized_items_batch) and check_batch_request_status. It answers with and
+// without a version in the path. A catalog is named by its id.
 type Meta struct{ *core }
 
 // NewMeta makes an empty Meta. Close it when done.
@@ -25,45 +25,29 @@ func NewMeta(options Options) *Meta {
 	})}
 }
 
-// metaKeys are the key fields of the item types.
-var metaKeys = map[catalog.Type][]string{
-	"PRODUCT_ITEM": {"id"}, "DESTINATION": {"destination_id"}, "HOME_LISTING": {"home_listing_id"},
-	"HOTEL": {"hotel_id"}, "VEHICLE": {"vehicle_id"}, "VEHICLE_OFFER": {"vehicle_offer_id"},
-	"FLIGHT":             {"origin_airport", "destination_airport"},
-	"HOTEL_ROOM":         {"hotel_retailer_id", "hotel_room_id"},
-	"STORE_PRODUCT_ITEM": {"retailer_item_id", "store_code"},
-}
-
-// metaRequired are the required fields besides the key, and metaOptional the other
-// known ones. Source: reference of items_batch.
-var (
-	metaRequired = map[catalog.Type][]string{
-		"PRODUCT_ITEM": {"title", "description", "availability", "condition", "price", "link"},
-		"FLIGHT":       {"image"},
-	}
-	metaOptional = map[catalog.Type]string{
-		"PRODUCT_ITEM": ` image_link image brand additional_image_link additional_variant_attribute age_group applink color custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 custom_number_0 custom_number_1 custom_number_2 custom_number_3 custom_number_4 disabled_capabilities gender google_product_category fb_product_category gtin mpn internal_label product_tags inventory quantity_to_sell_on_facebook item_group_id pattern size material product_type rating_count user_rating rich_text_description sale_price sale_price_effective_date shipping shipping_weight video vendor_id expiration_date mobile_link importer_name importer_address origin_country ordering_index status visibility `,
-		"FLIGHT":       ` description origin_city destination_city price one_way_price url applink custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 custom_number_0 custom_number_1 custom_number_2 custom_number_3 custom_number_4 video `,
-	}
-)
-
 func metaMeaning(options Options, itemType catalog.Type) meaning {
 	rules := meaning{
 		existing: options.Existing,
 		missing: func(id, attribute string) issue {
 			return issue{message: fmt.Sprintf("cannot create or update %s without required field %s", id, attribute)}
 		},
-		absent: func(id string) issue { return issue{message: "the item " + id + " does not exist"} },
+		absent: noSuchItem,
 		taken:  func(id string) issue { return issue{message: "the item " + id + " exists already"} },
 		// "" unsets an optional field, [] deletes a list.
 		emptied: func(raw string) bool { return raw == `""` || raw == `[]` },
-		keys:    metaKeys[itemType],
 	}
+	known := metaTypes[itemType]
+	if known == nil {
+		return rules
+	}
+	rules.keys = known.keys
 	if !options.SkipValidation && !options.AllowIncomplete {
-		rules.required = metaRequired[itemType]
+		rules.required = known.required
 	}
 	return rules
 }
+
+func noSuchItem(id string) issue { return issue{message: "the item " + id + " does not exist"} }
 
 // ServeHTTP implements http.Handler.
 func (m *Meta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -78,8 +62,8 @@ func (m *Meta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	request := &exchange{catalog: parts[len(parts)-2], query: map[string]string{}}
 	switch edge := parts[len(parts)-1]; {
-	case edge == "items_batch" && r.Method == http.MethodPost:
-		request.call = Submit
+	case metaEdges[edge] != nil && r.Method == http.MethodPost:
+		request.call, request.query["edge"] = Submit, edge
 	case edge == "check_batch_request_status" && r.Method == http.MethodGet:
 		request.call, request.handle = Poll, r.URL.Query().Get("handle")
 		request.query["ids"] = r.URL.Query().Get("load_ids_of_invalid_requests")
@@ -197,7 +181,7 @@ func (f metaFace) submit(request *exchange, fault FaultKind) answer {
 	if refused.status != 0 {
 		return refused
 	}
-	if fault == EmptyHandles {
+	if fault == EmptyHandles && len(accepted.changes) > 0 {
 		accepted.changes[0].errors = []issue{{message: "This item cannot be read"}}
 		return answer{status: http.StatusOK, body: f.appendAccepted(nil, accepted, false)}
 	}
@@ -237,11 +221,11 @@ func (f metaFace) appendAccepted(dst []byte, b *batch, taken bool) []byte {
 		if rows++; rows > 1 {
 			dst = append(dst, ',')
 		}
-		dst = wire.AppendString(append(dst, `{"retailer_id":`...), f.idOf(b.key.itemType, one.id, i))
+		dst = wire.AppendString(append(dst, `{"retailer_id":`...), f.idOf(b.key.itemType, itemOf(one.id), i))
 		if refused {
 			wrong := one.errors
 			if one.twice {
-				wrong = []issue{{message: "Duplicate retailer_id in batch api call - " + one.id + "."}}
+				wrong = []issue{{message: "Duplicate retailer_id in batch api call - " + itemOf(one.id) + "."}}
 			}
 			dst = appendMessages(append(dst, `,"errors":`...), wrong)
 		}
@@ -266,7 +250,7 @@ func appendMessages(dst []byte, issues []issue) []byte {
 
 // idOf writes an id in the form that the options ask for.
 func (f metaFace) idOf(itemType catalog.Type, id string, row int) string {
-	names := metaKeys[itemType]
+	names := metaTypes[itemType].keys
 	form := f.options.IDForm
 	if len(names) == 1 || form == FormSlash {
 		return id

@@ -15,70 +15,123 @@ const maxMetaItems = 5000
 
 func badParameter(message string) answer { return metaError(http.StatusBadRequest, 100, 0, message) }
 
-// readMeta reads an items_batch body. refused, unless zero, is the answer to one
-// that is refused as a whole.
+// metaHead is what stands around the records of a body.
+type metaHead struct {
+	edge      string
+	itemType  catalog.Type
+	known     *metaType
+	mayCreate bool // allow_upsert
+	requests  gjson.Result
+}
+
+// metaRecord is what an edge makes of one record.
+type metaRecord struct {
+	change
+
+	keyless bool // the whole batch is dropped
+	ignored bool // nothing happens, and nobody says so
+}
+
+// metaEdges read one record of each edge.
+var metaEdges = map[string]func(c *core, head *metaHead, record gjson.Result) metaRecord{
+	"items_batch":           (*core).readItemsRecord,
+	"batch":                 (*core).readLegacyRecord,
+	"localized_items_batch": (*core).readLocalizedRecord,
+}
+
+// readMeta reads a body. refused, unless zero, is the answer to one that is refused
+// as a whole.
 func (c *core) readMeta(request *exchange) (b *batch, refused answer) {
 	if !c.options.SkipValidation && !gjson.ValidBytes(request.body) {
 		return nil, badParameter("Invalid JSON")
 	}
 	//nolint:gosec // read-only view: nobody writes to the body any more
 	top := gjson.Parse(unsafe.String(unsafe.SliceData(request.body), len(request.body)))
-	var requests, itemType, upsert gjson.Result
+	head := metaHead{edge: request.query["edge"], mayCreate: true}
+	if head.edge == "batch" {
+		head.itemType = "PRODUCT_ITEM"
+	}
+	var wrong string
 	top.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case "requests":
-			requests = value
+			head.requests = value
 		case "item_type":
-			itemType = value
+			head.itemType = catalog.Type(value.Str)
 		case "allow_upsert":
-			upsert = value
+			head.mayCreate = value.Bool()
+		case "item_sub_type":
+			if head.edge != "items_batch" {
+				wrong = "(#100) Unknown parameter item_sub_type"
+			}
 		}
 		return true
 	})
-	names := metaKeys[catalog.Type(itemType.Str)]
+	head.known = metaTypes[head.itemType]
 	switch {
-	case itemType.Str == "":
+	case wrong != "":
+		return nil, badParameter(wrong)
+	case head.itemType == "":
 		return nil, badParameter("(#100) The parameter item_type is required")
-	case names == nil:
+	case head.known == nil:
 		return nil, badParameter("(#100) Param item_type must be one of the item types")
-	case !requests.IsArray():
+	case !c.carries(request.catalog, head.known):
+		return nil, badParameter("(#100) The item type does not match the vertical of the catalog")
+	case !head.requests.IsArray():
 		return nil, badParameter("(#100) Param requests must be an array")
 	}
-	b = &batch{key: tableKey{catalog: request.catalog, itemType: catalog.Type(itemType.Str)}}
-	mayCreate := !upsert.Exists() || upsert.Bool()
-	return c.readRequests(b, requests, names, mayCreate)
+	key := tableKey{catalog: request.catalog, itemType: head.itemType}
+	if head.edge == "localized_items_batch" {
+		key = overlayOf(key)
+	}
+	return c.readRequests(&head, key)
 }
 
-func (c *core) readRequests(b *batch, requests gjson.Result, names []string, mayCreate bool) (*batch, answer) {
+// carries reports whether the catalog is of the item type's vertical.
+func (c *core) carries(catalogID string, known *metaType) bool {
+	vertical := c.options.Verticals[catalogID]
+	return vertical == "" || vertical == known.vertical
+}
+
+func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 	var refused answer
-	b.changes = make([]change, 0, maxMetaItems)
+	b := &batch{key: key, changes: make([]change, 0, maxMetaItems)}
 	seen := make(map[string]struct{}, maxMetaItems)
-	requests.ForEach(func(_, record gjson.Result) bool {
-		if len(b.changes) == maxMetaItems {
+	read, records := metaEdges[head.edge], 0
+	head.requests.ForEach(func(_, record gjson.Result) bool {
+		if records == maxMetaItems {
 			refused = badParameter("(#100) Too many requests: at most 5000")
 			return false
 		}
-		one, ok := c.readRecord(b.key.itemType, record, names, mayCreate)
-		if !ok {
+		records++
+		one := read(c, head, record)
+		if one.keyless {
 			// Seen in practice: the whole batch is dropped, in a good answer.
 			refused = answer{status: http.StatusOK, body: []byte(
-				`{"handles":[],"validation_status":[{"errors":[{"message":"Can not find required field ` + names[0] + `"}]}]}`)}
+				`{"handles":[],"validation_status":[{"errors":[{"message":"Can not find required field ` + head.known.keys[0] + `"}]}]}`)}
 			return false
 		}
-		if _, one.twice = seen[one.id]; !one.twice {
-			seen[one.id] = struct{}{}
+		if one.ignored {
+			return true
 		}
-		b.changes = append(b.changes, one)
+		once := one.id
+		if c.options.LocalizedOnce {
+			once = itemOf(once)
+		}
+		if _, one.twice = seen[once]; !one.twice {
+			seen[once] = struct{}{}
+		}
+		b.changes = append(b.changes, one.change)
 		return true
 	})
-	if refused.status == 0 && len(b.changes) == 0 {
+	if refused.status == 0 && records == 0 {
 		refused = badParameter("(#100) Param requests must be a non-empty array")
 	}
 	return b, refused
 }
 
-// readRecord reads {"method","data"}; ok is false without a key.
-func (c *core) readRecord(itemType catalog.Type, record gjson.Result, names []string, mayCreate bool) (one change, ok bool) {
+// readItemsRecord reads {"method","data"}.
+func (c *core) readItemsRecord(head *metaHead, record gjson.Result) (one metaRecord) {
 	var data gjson.Result
 	var method string
 	record.ForEach(func(name, value gjson.Result) bool {
@@ -90,28 +143,33 @@ func (c *core) readRecord(itemType catalog.Type, record gjson.Result, names []st
 		}
 		return true
 	})
-	if one.id, ok = keyOf(data, names); !ok {
-		return one, false
+	id, ok := keyOf(data, head.known.keys)
+	if !ok {
+		return metaRecord{keyless: true}
 	}
-	one.content = c.hash.of(record.Raw)
-	one.attributes = data.Raw
-	switch method {
+	one.id, one.attributes, one.content = id, data.Raw, c.hash.of(record.Raw)
+	one.method(method, head.mayCreate)
+	if !c.options.SkipValidation {
+		checkMeta(head.known, &one.change, data)
+	}
+	return one
+}
+
+// method finds the operation of a record.
+func (r *metaRecord) method(name string, mayCreate bool) {
+	switch name {
 	case "CREATE":
-		one.operation = catalog.Create
+		r.operation = catalog.Create
 	case "DELETE":
-		one.operation = catalog.Delete
+		r.operation = catalog.Delete
 	case "UPDATE":
-		one.operation = catalog.Update
+		r.operation = catalog.Update
 		if mayCreate {
-			one.operation = catalog.Upsert
+			r.operation = catalog.Upsert
 		}
 	default:
-		one.errors = append(one.errors, issue{message: "the method is not CREATE, UPDATE or DELETE"})
+		r.errors = append(r.errors, issue{message: "the method is not CREATE, UPDATE or DELETE"})
 	}
-	if !c.options.SkipValidation {
-		checkMeta(itemType, &one, data, names)
-	}
-	return one, true
 }
 
 // keyOf is the item id of the contract, made of the key fields.
@@ -138,26 +196,25 @@ func keyOf(data gjson.Result, names []string) (id string, ok bool) {
 
 // checkMeta finds what Meta warns of and what it refuses an item for. A null does
 // not unset anything: it is refused here, so that no client relies on it.
-func checkMeta(itemType catalog.Type, one *change, data gjson.Result, names []string) {
-	known := metaOptional[itemType]
+func checkMeta(known *metaType, one *change, data gjson.Result) {
 	data.ForEach(func(name, value gjson.Result) bool {
-		required := slices.Contains(metaRequired[itemType], name.Str)
-		padded := " " + name.Str + " "
 		switch {
-		case slices.Contains(names, name.Str):
-		case known != "" && !required && !strings.Contains(known, padded):
-			one.warnings = append(one.warnings, issue{message: "Unrecognised field: " + name.Str})
+		case slices.Contains(known.keys, name.Str):
+		case !known.knows(name.Str):
+			one.warnings = append(one.warnings, issue{message: "Unrecognised field: A request for item " + itemOf(one.id) +
+				" contains unrecognised field: '" + name.Str + "'"})
 		case value.Type == gjson.Null:
 			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is null"})
-		case required && (value.Raw == `""` || value.Raw == `[]`):
+		case (value.Raw == `""` || value.Raw == `[]`) && slices.Contains(known.required, name.Str):
 			one.errors = append(one.errors, issue{message: "the required field " + name.Str + " is empty"})
-		case strings.HasSuffix(padded, "price ") && value.Raw != `""` && !metaPrice(value):
+		case strings.HasSuffix(name.Str, "price") && value.Raw != `""` && !metaPrice(value):
 			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is not a price such as 24.99 USD"})
 		}
 		return true
 	})
 }
 
+// metaPrice reports whether the value is a price; in a store it is a number.
 func metaPrice(value gjson.Result) bool {
-	return value.Type == gjson.String && price.MatchString(value.Str)
+	return value.Type == gjson.Number || (value.Type == gjson.String && price.MatchString(value.Str))
 }

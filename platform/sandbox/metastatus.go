@@ -11,7 +11,7 @@ func (f metaFace) poll(request *exchange, fault FaultKind) answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	found := f.batches[request.handle]
-	if found == nil || found.key.catalog != request.catalog {
+	if found == nil || catalogOf(found.key) != request.catalog {
 		return metaError(http.StatusBadRequest, 100, 0, "Invalid parameter: handle")
 	}
 	return answer{status: http.StatusOK, body: f.appendStatus(nil, found, request.query["ids"] == "true", fault)}

@@ -53,6 +53,12 @@ type Options struct {
 	HideIDs     bool
 	// IDForm is how Meta writes the id of an item with a composite key.
 	IDForm IDForm
+	// Verticals are the verticals of Meta's catalogs by id; a catalog that is not here
+	// takes every item type.
+	Verticals map[string]string
+	// LocalizedOnce has Meta take two localizations of one item in one body for
+	// duplicates, as it takes two records of one item; whether it does is not documented.
+	LocalizedOnce bool
 
 	// Rules treat items by their id.
 	Rules []ItemRule

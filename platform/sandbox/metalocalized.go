@@ -1,0 +1,147 @@
+package sandbox
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// The localizations of a catalog's items are kept in a table of their own, whose
+// catalog has this suffix. Each is named by its item and its localization, with a
+// separator that no id has.
+const (
+	overlaySuffix    = " localized"
+	overlaySeparator = "\x00"
+)
+
+func overlayOf(key tableKey) tableKey {
+	return tableKey{catalog: key.catalog + overlaySuffix, itemType: key.itemType}
+}
+
+// catalogOf is the id of the catalog that a table belongs to.
+func catalogOf(key tableKey) string { return strings.TrimSuffix(key.catalog, overlaySuffix) }
+
+func overlayID(itemID string, localization catalog.Localization) string {
+	return itemID + overlaySeparator + localization.Type + overlaySeparator + localization.Value
+}
+
+// itemOf is the item that a localization is of; an item's own id stays as it is.
+func itemOf(id string) string {
+	item, _, _ := strings.Cut(id, overlaySeparator)
+	return item
+}
+
+// LocalizedID is how Items names the localization of an item.
+func LocalizedID(itemID string, localization catalog.Localization) string {
+	return fmt.Sprintf("%s (%s %s)", itemID, localization.Type, localization.Value)
+}
+
+func localizedID(id string) string {
+	parts := strings.SplitN(id, overlaySeparator, 3)
+	return LocalizedID(parts[0], catalog.Localization{Type: parts[1], Value: parts[2]})
+}
+
+// localizedOnly turns what operations do to items into what they do to their
+// localizations: any part of an item will do, and only lays over.
+func localizedOnly(key tableKey, rules *meaning) {
+	if strings.HasSuffix(key.catalog, overlaySuffix) {
+		rules.required, rules.existing = nil, LayOver
+	}
+}
+
+// itemless is what is wrong with a localization of an item that does not exist. The
+// caller holds the lock.
+func (c *core) itemless(key tableKey, id string) []issue {
+	if !strings.HasSuffix(key.catalog, overlaySuffix) {
+		return nil
+	}
+	base := c.tables[tableKey{catalogOf(key), key.itemType}]
+	if base != nil {
+		if item := base.items[itemOf(id)]; item != nil && item.exists {
+			return nil
+		}
+	}
+	return []issue{noSuchItem(itemOf(id))}
+}
+
+// dropLocalizations lets go of the localizations of an item that is no more. The
+// caller holds the lock.
+func (c *core) dropLocalizations(key tableKey, itemID string) {
+	overlay := c.tables[overlayOf(key)]
+	if overlay == nil {
+		return
+	}
+	for id, localized := range overlay.items {
+		if itemOf(id) == itemID {
+			localized.exists, localized.attributes = false, ""
+			overlay.forget(id, localized)
+		}
+	}
+}
+
+var (
+	languageForm = regexp.MustCompile(`^[a-z]{2,3}_[A-Z]{2}$`)
+	countryForm  = regexp.MustCompile(`^[A-Z]{2}$`)
+	bothForm     = regexp.MustCompile(`^[a-z]{2,3}_[A-Z]{2}\|[A-Z]{2}$`)
+)
+
+// readLocalizedRecord reads {"method","data","localization"}. No method creates an
+// item, and each may make a localization.
+func (c *core) readLocalizedRecord(head *metaHead, record gjson.Result) metaRecord {
+	one := c.readItemsRecord(head, record)
+	if one.keyless {
+		return one
+	}
+	if one.operation != catalog.Delete {
+		one.operation = catalog.Upsert
+	}
+	where := catalog.Localization{
+		Type: strings.ToUpper(record.Get("localization.type").String()), Value: record.Get("localization.value").String(),
+	}
+	form := map[string]*regexp.Regexp{"LANGUAGE": languageForm, "COUNTRY": countryForm, "LANGUAGE_AND_COUNTRY": bothForm}[where.Type]
+	if form == nil || !form.MatchString(where.Value) {
+		one.errors = append(one.errors, issue{message: "the localization is not valid"})
+	}
+	one.id = overlayID(one.id, where)
+	if !c.options.SkipValidation {
+		checkLocalized(head.known, &one.change, where.Type, record.Get("data"))
+	}
+	return one
+}
+
+var (
+	countryOnly  = []string{"price", "sale_price", "unit_price", "base_price", "status", "availability"}
+	appLinkParts = []string{
+		"ios_url", "ios_app_store_id", "ios_app_name", "android_url", "android_package", "android_app_name",
+		"windows_phone_url", "windows_phone_app_id", "windows_phone_app_name", "ipad_url", "ipad_app_store_id", "ipad_app_name",
+	}
+)
+
+func checkLocalized(known *metaType, one *change, kind string, data gjson.Result) {
+	data.ForEach(func(name, value gjson.Result) bool {
+		switch {
+		case slices.Contains(known.keys, name.Str):
+		case one.operation == catalog.Delete:
+			one.errors = append(one.errors, issue{message: "a DELETE has only the id"})
+		case !slices.Contains(known.localizable, name.Str):
+			if known.knows(name.Str) {
+				one.errors = append(one.errors, issue{message: "the field " + name.Str + " cannot be localized"})
+			}
+		case kind != "COUNTRY" && slices.Contains(countryOnly, name.Str):
+			one.errors = append(one.errors, issue{message: "the field " + name.Str + " must only be provided in a country feed"})
+		case name.Str == "applink" && value.IsObject():
+			for _, part := range appLinkParts {
+				if !value.Get(part).Exists() {
+					one.errors = append(one.errors, issue{message: "the field applink lacks " + part})
+					break
+				}
+			}
+		}
+		return true
+	})
+}
