@@ -359,7 +359,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	token := c.Accounts["acme-meta"].AccessToken
 	for _, printed := range []string{
 		logged.String(), string(asJSON), string(asYAML), fmt.Sprint(c), fmt.Sprintf("%v %+v %#v", *c, *c, *c),
-		fmt.Sprintf("%s %q %x %d %#v", token, token, token, token, token), c.Database.URL.Address(),
+		fmt.Sprintf("%s %q %x %d %#v", token, token, token, token, token), fmt.Sprintf("%v %+v", struct{ held config.Secret }{token}, &struct{ held config.Account }{c.Accounts["acme-meta"]}), c.Database.URL.Address(),
 	} {
 		require.NotContains(t, printed, canary)
 		require.NotContains(t, printed, fmt.Sprintf("%x", canary))

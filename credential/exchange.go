@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
@@ -44,12 +46,19 @@ type endpoint struct {
 	http     *http.Client
 	address  string
 	clientID string
-	secret   string
+	secret   config.Secret
 	scope    string
 }
 
 // Format keeps the secret out of whatever is printed.
 func (e *endpoint) Format(state fmt.State, _ rune) { printName(state, "token endpoint", e.address) }
+
+func newEndpoint(c OAuthConfig) *endpoint {
+	client := *c.HTTP
+	// A redirect would carry the client's secret to a stranger.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &endpoint{http: &client, address: c.URL, clientID: c.ClientID, secret: c.ClientSecret, scope: c.Scope}
+}
 
 // ask asks for an access token: in a user's name with a refresh token, else in the
 // app's own (client credentials). An error of ScopeAccount says that the
@@ -70,7 +79,7 @@ func (e *endpoint) ask(ctx context.Context, refreshToken string) (grant, *platfo
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
-	request.SetBasicAuth(e.clientID, e.secret)
+	request.SetBasicAuth(e.clientID, e.secret.Reveal())
 	response, err := e.http.Do(request)
 	if err != nil {
 		return grant{}, e.trouble(0, "no answer: "+cause(err), refreshToken)
@@ -97,14 +106,21 @@ func cause(err error) string {
 func (e *endpoint) trouble(status int, message, refreshToken string) *platform.Error {
 	return &platform.Error{
 		Scope: platform.ScopePlatform, Operation: operation, HTTPStatus: status,
-		Message: rest.Redact(message, e.secret, refreshToken),
+		Message: rest.Redact(message, e.basic(), e.secret.Reveal(), refreshToken),
 	}
+}
+
+// basic are the credentials as they stand in the header.
+func (e *endpoint) basic() string {
+	return base64.StdEncoding.EncodeToString([]byte(e.clientID + ":" + e.secret.Reveal()))
 }
 
 func (e *endpoint) read(response *http.Response, body []byte, refreshToken string, took time.Duration) (grant, *platform.Error) {
 	status := response.StatusCode
 	if status < 200 || status > 299 {
-		failure := e.trouble(status, said(body, status), refreshToken)
+		code, message := said(body, status)
+		failure := e.trouble(status, message, refreshToken)
+		failure.Code = code
 		failure.RetryAfter = rest.RetryAfter(response.Header, time.Now())
 		if refusing(status) {
 			failure.Scope = platform.ScopeAccount
@@ -149,13 +165,15 @@ func isToken(text string) bool {
 
 // said is what an error says in either form: Pinterest's, or that of RFC 6749,
 // section 5.2.
-func said(body []byte, status int) string {
-	if gjson.ValidBytes(body) {
-		for _, path := range []string{"message", "error_description", "error"} {
-			if text := gjson.GetBytes(body, path); text.Type == gjson.String && text.Str != "" {
-				return text.Str
-			}
+func said(body []byte, status int) (code int, message string) {
+	if !gjson.ValidBytes(body) {
+		return 0, http.StatusText(status)
+	}
+	code = int(gjson.GetBytes(body, "code").Int())
+	for _, path := range []string{"message", "error_description", "error"} {
+		if text := gjson.GetBytes(body, path); text.Type == gjson.String && text.Str != "" {
+			return code, text.Str
 		}
 	}
-	return http.StatusText(status)
+	return code, http.StatusText(status)
 }

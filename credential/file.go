@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -31,13 +32,13 @@ type File struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	token   string
+	token   config.Secret
 	refused bool
 	readAt  time.Time
 }
 
 // NewFile makes a source from a file and the token that was read from it.
-func NewFile(path, token string, logger *slog.Logger) *File {
+func NewFile(path string, token config.Secret, logger *slog.Logger) *File {
 	return &File{path: path, token: token, readAt: time.Now(), logger: logger}
 }
 
@@ -50,25 +51,25 @@ func (f *File) Token(ctx context.Context) (string, error) {
 		interval = refusedInterval
 	}
 	if time.Since(f.readAt) < interval {
-		return f.token, nil
+		return f.token.Reveal(), nil
 	}
 	f.readAt = time.Now()
 	switch token, err := readToken(f.path); {
 	case err != nil:
 		f.logger.WarnContext(ctx, "the file of an access token cannot be read; the token is kept as it was",
 			slog.String("file", f.path), slog.Any("error", err))
-	case token != f.token:
-		f.token, f.refused = token, false
+	case token != f.token.Reveal():
+		f.token, f.refused = config.NewSecret(token), false
 		f.logger.InfoContext(ctx, "the file holds another access token; it is used from now on", slog.String("file", f.path))
 	}
-	return f.token, nil
+	return f.token.Reveal(), nil
 }
 
 // Refused implements Source.
 func (f *File) Refused(token string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refused = f.refused || token == f.token
+	f.refused = f.refused || token == f.token.Reveal()
 }
 
 // Name implements Source. Accounts that share a file share their quotas.

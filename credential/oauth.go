@@ -39,8 +39,7 @@ type OAuthConfig struct {
 	Scope string
 	Keys  *Keyring
 	Store Store
-	// HTTP makes the calls. It must not follow redirects: they would carry the
-	// client's secret to a stranger.
+	// HTTP makes the calls. No lease binds them.
 	HTTP   *http.Client
 	Logger *slog.Logger
 }
@@ -51,7 +50,7 @@ type OAuthConfig struct {
 // docs/design.md, section 8, for what happens when a worker ends in between.
 type OAuth struct {
 	name     string
-	seed     string
+	seed     config.Secret
 	endpoint *endpoint
 	keys     *Keyring
 	store    Store
@@ -59,11 +58,12 @@ type OAuth struct {
 	me       uuid.UUID
 
 	mu      sync.Mutex
-	tokens  tokens
+	tokens  *tokens // never changed, only replaced
 	expires time.Time
 	due     time.Time // when to renew
-	refused string    // an access token that the platform did not take
-	// rest is until when no renewal is tried; problem is why the last one failed.
+	refused bool      // the platform did not take the access token
+	// rest is until when no further renewal begins; problem is why the last one gave
+	// no token.
 	rest    time.Time
 	problem error
 	flight  chan struct{} // closed when the renewal under way is over; nil: none
@@ -75,17 +75,12 @@ type OAuth struct {
 
 // NewOAuth makes a source. It makes no call before the first Token.
 func NewOAuth(c OAuthConfig) *OAuth {
-	seed := c.RefreshToken.Reveal()
+	// The first refresh token is part of the name: another one, from a new consent, is
+	// another credential, also while workers with the old one still run.
+	name := platform.CredentialsHash("oauth", c.URL, c.ClientID, c.RefreshToken.Reveal())
 	return &OAuth{
-		// The first refresh token is part of the name: another one, from a new consent,
-		// is another credential, also while workers with the old one still run.
-		name: platform.CredentialsHash("oauth", c.URL, c.ClientID, seed),
-		seed: seed,
-		endpoint: &endpoint{
-			http: c.HTTP, address: c.URL, clientID: c.ClientID, secret: c.ClientSecret.Reveal(), scope: c.Scope,
-		},
-		keys: c.Keys, store: c.Store, me: uuid.New(),
-		logger: c.Logger.With(slog.String("credential", platform.CredentialsHash("oauth", c.URL, c.ClientID, seed))),
+		name: name, seed: c.RefreshToken, endpoint: newEndpoint(c), keys: c.Keys, store: c.Store, me: uuid.New(),
+		logger: c.Logger.With(slog.String("credential", name)), tokens: &tokens{},
 	}
 }
 
@@ -106,8 +101,7 @@ func (o *OAuth) Token(ctx context.Context) (string, error) {
 	now := time.Now()
 	usable := o.usable(now)
 	flight := o.flight
-	settled := usable && now.Before(o.due) && o.unsaved == nil
-	if flight == nil && !settled && !now.Before(o.rest) {
+	if flight == nil && !o.settled(now) && !now.Before(o.rest) {
 		flight = o.launch()
 	}
 	token := o.tokens.Access
@@ -143,19 +137,24 @@ func (o *OAuth) best() (string, error) {
 	}
 }
 
+// settled reports whether there is nothing to do. o.mu must be held.
+func (o *OAuth) settled(now time.Time) bool {
+	return o.usable(now) && now.Before(o.due) && o.unsaved == nil
+}
+
 // usable reports whether the access token may work. o.mu must be held.
 func (o *OAuth) usable(now time.Time) bool {
-	return o.tokens.Access != "" && o.tokens.Access != o.refused && now.Before(o.expires)
+	return o.tokens.Access != "" && !o.refused && now.Before(o.expires)
 }
 
 // Refused implements Source.
 func (o *OAuth) Refused(token string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if token != o.tokens.Access || token == o.refused {
+	if token != o.tokens.Access || o.refused {
 		return // of an older token, or known
 	}
-	o.refused = token
+	o.refused = true
 	o.logger.Warn("the platform refuses the access token; another one is asked for")
 }
 
@@ -171,14 +170,13 @@ func (o *OAuth) launch() chan struct{} {
 	o.flights.Go(func() { // Run waits for it
 		ctx, cancel := context.WithTimeout(context.Background(), renewalTimeout)
 		defer cancel()
-		rest, err := o.renew(ctx)
+		err := o.renew(ctx)
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.problem, o.flight = nil, nil
-		if err != nil {
-			o.problem = err
+		o.problem, o.flight = err, nil
+		if now := time.Now(); !o.settled(now) {
+			o.rest = now.Add(lookAgain)
 		}
-		o.rest = time.Now().Add(rest)
 		close(flight)
 	})
 	return flight

@@ -20,8 +20,8 @@ const (
 	claimHold = 30 * time.Second
 	// claimPause is the time between two looks at another worker's renewal.
 	claimPause = 300 * time.Millisecond
-	// lookAgain is the rest after a renewal that came to nothing without a failure of
-	// the platform.
+	// lookAgain is the pause after a renewal that came to nothing. Whether it is time
+	// to ask the platform again stands in the row; another worker may be luckier.
 	lookAgain = 5 * time.Second
 	// refusedRest is the least time between two renewals because of a refused access
 	// token: one that is refused when it is new is not the renewal's to cure.
@@ -29,25 +29,25 @@ const (
 )
 
 // renew sees to it that there is a good access token: another worker's, or a new
-// one. It returns how long not to try again, and why there is none.
-func (o *OAuth) renew(ctx context.Context) (rest time.Duration, err error) {
+// one. The error is why there is none.
+func (o *OAuth) renew(ctx context.Context) error {
 	if err := o.savePending(ctx); err != nil {
-		return lookAgain, databaseTrouble(err)
+		return databaseTrouble(err)
 	}
 	for {
 		row, err := o.read(ctx)
 		if err != nil {
 			o.logger.WarnContext(ctx, "credentials cannot be read, trying again", slog.Any("error", err))
-			return lookAgain, databaseTrouble(err)
+			return databaseTrouble(err)
 		}
 		usable, due, refused := o.state()
 		switch {
 		case usable && !due:
-			return 0, nil
+			return nil
 		case row.RetryIn > 0:
-			return row.RetryIn, problemOf(row)
+			return problemOf(row)
 		case refused && row.Age < refusedRest:
-			return refusedRest - row.Age, nil
+			return nil
 		}
 		claim := ledger.CredentialClaim{Name: o.name, Version: row.Version, By: o.me, Hold: claimHold}
 		if refused {
@@ -56,16 +56,16 @@ func (o *OAuth) renew(ctx context.Context) (rest time.Duration, err error) {
 		claimed, err := o.store.ClaimCredential(ctx, claim)
 		switch {
 		case err != nil:
-			return lookAgain, databaseTrouble(err)
+			return databaseTrouble(err)
 		case claimed:
 			return o.exchange(ctx, row)
 		case usable:
-			return lookAgain, nil // another worker is at it
+			return nil // another worker is at it
 		}
 		select {
 		case <-time.After(claimPause):
 		case <-ctx.Done():
-			return lookAgain, databaseTrouble(ctx.Err())
+			return databaseTrouble(ctx.Err())
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (o *OAuth) state() (usable, due, refused bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
-	return o.usable(now), !now.Before(o.due), o.tokens.Access != "" && o.tokens.Access == o.refused
+	return o.usable(now), !now.Before(o.due), o.refused
 }
 
 // read reads the row, or makes it, and takes over what it holds.
@@ -102,13 +102,19 @@ func (o *OAuth) read(ctx context.Context) (ledger.Credential, error) {
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.tokens = opened
+	o.replace(opened)
 	o.expires, o.due = now.Add(row.ExpiresIn), now.Add(row.RefreshIn)
 	return row, nil
 }
 
+// replace puts other tokens in. o.mu must be held.
+func (o *OAuth) replace(next tokens) {
+	o.refused = o.refused && next.Access == o.tokens.Access
+	o.tokens = &next
+}
+
 func (o *OAuth) plant(ctx context.Context) error {
-	keyID, sealed, err := tokens{}.remember(o.seed).seal(o.keys, o.name)
+	keyID, sealed, err := tokens{}.remember(o.seed.Reveal()).seal(o.keys, o.name)
 	if err != nil {
 		return err
 	}
@@ -132,9 +138,9 @@ func (o *OAuth) reseal(ctx context.Context, row ledger.Credential, opened tokens
 }
 
 // exchange asks the platform for an access token. The row is claimed.
-func (o *OAuth) exchange(ctx context.Context, row ledger.Credential) (rest time.Duration, err error) {
+func (o *OAuth) exchange(ctx context.Context, row ledger.Credential) error {
 	o.mu.Lock()
-	before := o.tokens
+	before := *o.tokens
 	o.mu.Unlock()
 	given, used, failure := o.ask(ctx, before)
 	if failure != nil {
@@ -150,9 +156,9 @@ func (o *OAuth) exchange(ctx context.Context, row ledger.Credential) (rest time.
 	o.unsaved = renewed
 	o.mu.Unlock()
 	if err := o.savePending(ctx); err != nil {
-		return lookAgain, databaseTrouble(err)
+		return databaseTrouble(err)
 	}
-	return 0, nil
+	return nil
 }
 
 // ask asks with each refresh token that is known, newest first.
@@ -160,7 +166,7 @@ func (o *OAuth) ask(ctx context.Context, known tokens) (given grant, used string
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	candidates := known.Refresh
-	if o.seed == "" {
+	if o.seed.IsZero() {
 		candidates = []string{""} // in the app's own name
 	}
 	for _, used = range candidates {
@@ -173,14 +179,15 @@ func (o *OAuth) ask(ctx context.Context, known tokens) (given grant, used string
 }
 
 // fail writes down why there is no new token, and for how long nobody should ask.
-func (o *OAuth) fail(ctx context.Context, row ledger.Credential, failure *platform.Error) (time.Duration, error) {
+func (o *OAuth) fail(ctx context.Context, row ledger.Credential, failure *platform.Error) error {
 	first := !row.Refused
 	row.Refused = failure.Scope == platform.ScopeAccount
 	row.RetryIn = retryDelay(row.Failures, row.Refused, failure.RetryAfter)
-	row.Problem = "no new access token: " + failure.Error()
-	if row.Refused && o.seed != "" {
-		row.Problem = "refresh token refused: " + failure.Error()
+	failure.Operation = "no new access token"
+	if row.Refused && !o.seed.IsZero() {
+		failure.Operation = "refresh token refused"
 	}
+	row.Problem = failure.Error()
 	if err := o.store.FailCredential(ctx, row, o.me); err != nil {
 		o.logger.WarnContext(ctx, "why a credential was not renewed cannot be written down", slog.Any("error", err))
 	}
@@ -193,7 +200,7 @@ func (o *OAuth) fail(ctx context.Context, row ledger.Credential, failure *platfo
 	default:
 		o.logger.WarnContext(ctx, "the access token is not renewed, trying again", slog.Duration("wait", row.RetryIn), slog.Any("error", failure))
 	}
-	return row.RetryIn, problemOf(row)
+	return problemOf(row)
 }
 
 // retryDelay is how long to wait after that many failures before.

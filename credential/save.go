@@ -38,7 +38,8 @@ func (o *OAuth) savePending(ctx context.Context) error {
 		o.mu.Unlock()
 		return nil
 	}
-	o.tokens, o.expires, o.due = renewed.next, renewed.expires, renewed.due
+	o.replace(renewed.next)
+	o.expires, o.due = renewed.expires, renewed.due
 	o.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()

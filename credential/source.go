@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -27,17 +28,17 @@ type Source interface {
 }
 
 // fixed is a token that never changes.
-type fixed struct{ token string }
+type fixed struct{ token config.Secret }
 
 // Fixed is a source of one token for ever.
-func Fixed(token string) Source { return fixed{token} }
+func Fixed(token config.Secret) Source { return fixed{token} }
 
-func (f fixed) Token(context.Context) (string, error) { return f.token, nil }
+func (f fixed) Token(context.Context) (string, error) { return f.token.Reveal(), nil }
 
 // Refused does nothing: there is no other token.
 func (f fixed) Refused(string) {}
 
-func (f fixed) Name() string { return platform.CredentialsHash(f.token) }
+func (f fixed) Name() string { return platform.CredentialsHash(f.token.Reveal()) }
 
 // Format keeps the token out of whatever is printed.
 func (f fixed) Format(state fmt.State, _ rune) { printName(state, "access token", f.Name()) }
