@@ -2,9 +2,12 @@ package pinterest_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,5 +49,129 @@ func TestCallsActForTheAdAccountAndKeepTheTokenInItsHeader(t *testing.T) {
 	for _, request := range []*http.Request{post, get} {
 		require.Equal(t, "Bearer "+token, request.Header.Get("Authorization"))
 		require.NotContains(t, request.RequestURI, token)
+	}
+}
+
+// answering is an endpoint whose platform answers as told.
+func answering(t *testing.T, v variant, change func(*platform.Settings), reply http.HandlerFunc) platform.Endpoint {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		reply(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s := settings()
+	s.BaseURL, s.HTTP = server.URL+"/v5", server.Client()
+	s.Catalogs = map[string]platform.CatalogSettings{"main": v.suite.Catalog}
+	if change != nil {
+		change(&s)
+	}
+	return openEndpoint(t, s, "main", v.suite.Type)
+}
+
+func oneDelete() []catalog.Record {
+	return []catalog.Record{{Key: catalog.ItemKey{ItemID: "A"}, Change: catalog.Change{Operation: catalog.Delete}}}
+}
+
+func TestABatchIsAskedForByItsShortIDWhereTheWholeOneIsInvalid(t *testing.T) {
+	t.Parallel()
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan string, 4)
+			endpoint := answering(t, v, nil, func(w http.ResponseWriter, r *http.Request) {
+				id := path.Base(r.URL.Path)
+				asked <- id
+				if strings.Contains(id, "-") {
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = io.WriteString(w, `{"code":1,"message":"batch_id does not match ^[a-zA-Z0-9]+$"}`)
+					return
+				}
+				_, _ = io.WriteString(w, `{"batch_id":"59-abc","status":"PROCESSING","created_time":"2026-11-22T10:00:00"}`)
+			})
+			report, err := endpoint.Poll(t.Context(), "59-abc", "", oneDelete())
+			require.NoError(t, err)
+			require.Equal(t, platform.Pending, report.Progress)
+			require.Equal(t, []string{"59-abc", "abc"}, []string{<-asked, <-asked})
+			require.Empty(t, asked)
+
+			report, err = endpoint.Poll(t.Context(), "59-", "", oneDelete())
+			require.NoError(t, err)
+			require.Equal(t, platform.NotFound, report.Progress, "there is nothing shorter to ask for")
+			require.Len(t, asked, 1)
+		})
+	}
+}
+
+// TestAPollThatFindsNothing: only Pinterest's own word loses a batch, and no such
+// answer pauses the account.
+func TestAPollThatFindsNothing(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, body string
+		lost       bool
+	}{
+		{"code 4331", `{"code":4331,"message":"Sorry! We could not find your batch ID."}`, true},
+		{"another code", `{"code":50,"message":"Not found"}`, true},
+		{"no code", `{"message":"Not found"}`, false},
+		{"a page", `<html>Not found</html>`, false},
+		{"nothing", ``, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			endpoint := answering(t, variants()[0], nil, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = io.WriteString(w, c.body)
+			})
+			report, err := endpoint.Poll(t.Context(), "1-2", "", oneDelete())
+			if c.lost {
+				require.NoError(t, err)
+				require.Equal(t, platform.NotFound, report.Progress)
+				require.NotEmpty(t, report.Error)
+				return
+			}
+			failure := (*platform.Error)(nil)
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, platform.ScopePlatform, failure.Scope)
+		})
+	}
+}
+
+func TestASkippedBatchNeedsNoName(t *testing.T) {
+	t.Parallel()
+	answers := make(chan string, 2)
+	endpoint := answering(t, variants()[0], nil, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, <-answers)
+	})
+	answers <- `{"catalog_type":"RETAIL","batch_id":"1-2","created_time":null,"status":"PROCESSING"}`
+	submission, err := endpoint.Submit(t.Context(), []byte(`{}`), "", oneDelete())
+	require.NoError(t, err)
+	require.Equal(t, platform.Skipped, submission.Verdicts[0].Outcome)
+
+	answers <- `{"catalog_type":"RETAIL","batch_id":null,"created_time":null,"status":null}`
+	_, err = endpoint.Submit(t.Context(), []byte(`{}`), "", oneDelete())
+	failure := (*platform.Error)(nil)
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Ambiguous, "nothing was taken")
+	require.Equal(t, platform.ScopePlatform, failure.Scope, "it goes again, with other bytes")
+}
+
+func TestARefusedTokenIsReported(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]int{401: 2, 400: 2} {
+		refused := make(chan string, 2)
+		endpoint := answering(t, variants()[0], func(s *platform.Settings) {
+			s.TokenRefused = func(token string) { refused <- token }
+		}, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, `{"code":%d,"message":"Authentication failed."}`, code)
+		})
+		_, err := endpoint.Submit(t.Context(), []byte(`{}`), "", oneDelete())
+		require.Error(t, err)
+		_, err = endpoint.Poll(t.Context(), "1", "", oneDelete())
+		require.Error(t, err)
+		require.Equal(t, "token", <-refused)
+		require.Equal(t, "token", <-refused)
 	}
 }

@@ -107,8 +107,8 @@ func (c *client) ask(ctx context.Context, handle string) (*rest.Answer, rest.Cal
 	if failure != nil || answer.Status != http.StatusBadRequest {
 		return answer, call, failure
 	}
-	_, short, hyphen := strings.Cut(handle, "-")
-	if !hyphen {
+	_, short, _ := strings.Cut(handle, "-")
+	if short == "" {
 		return answer, call, nil
 	}
 	call.URL = c.address("/catalogs/items/batch/" + url.PathEscape(short))
