@@ -3,7 +3,6 @@ package delivery
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"math"
@@ -39,10 +38,12 @@ type scope struct {
 	quota        platform.Quota
 	told         time.Time // when quota was learnt; zero: never
 	dirty        bool
+	meters       []*meter      // its limits
+	lastCall     time.Time     // for the pace
+	patience     time.Duration // for how long it was blocked without being told
 
 	limit   float64 // calls at a time, adapted
 	inUse   int
-	nextAt  time.Time // pace: not before
 	halveAt time.Time // pace of bisecting
 
 	breaker     *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -62,9 +63,10 @@ const (
 	breakerFailures = 5
 	// scopeSync is how often scopes are saved and read.
 	scopeSync = 3 * time.Second
-	// paceBelow is the share of a quota below which calls are spread over the rest
-	// of the window instead of running into the wall.
-	paceBelow = 0.2
+	// defaultBlock is how long a scope rests after a refusal for quota that named no
+	// time; it doubles with each further one up to longestBlock.
+	defaultBlock = 5 * time.Second
+	longestBlock = 5 * time.Minute
 )
 
 // NewScopes makes the scopes of a worker. Run must be running while engines use them.
@@ -139,9 +141,11 @@ func (s *Scopes) markDirty(states []ledger.ScopeState) {
 func (s *Scopes) learn(names []string, states []ledger.ScopeState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	for _, state := range states {
-		if scope := s.scopes[state.Scope]; scope != nil && state.BlockedUntil.After(scope.blockedUntil) {
-			scope.blockedUntil = state.BlockedUntil
+		if scope := s.scopes[state.Scope]; scope != nil {
+			scope.blockedUntil = later(scope.blockedUntil, state.BlockedUntil)
+			scope.hear(state.Quota, now)
 		}
 	}
 	for _, name := range names {
@@ -224,8 +228,7 @@ func (s *Scopes) Acquire(names []string, maxConcurrency int, wake chan<- struct{
 			return nil, now.Add(breakerTimeout / 10)
 		}
 		slot.done = append(slot.done, done)
-		scope.inUse++
-		scope.pace(now)
+		scope.called(now)
 	}
 	return slot, time.Time{}
 }
@@ -238,38 +241,61 @@ func (c *scope) free(now time.Time, maxConcurrency int) (bool, time.Time) {
 		return false, time.Time{}
 	case c.blockedUntil.After(now):
 		return false, c.blockedUntil
-	case c.nextAt.After(now):
-		return false, c.nextAt
 	case c.breaker.State() == gobreaker.StateOpen:
 		return false, later(c.openedUntil, now.Add(breakerTimeout/10))
 	case c.breaker.State() == gobreaker.StateHalfOpen && c.inUse > 0:
 		return false, time.Time{}
 	case c.inUse >= int(math.Min(c.limit, float64(maxConcurrency))):
 		return false, time.Time{}
-	default:
-		return true, time.Time{}
+	}
+	if next := c.next(now); next.After(now) {
+		return false, next
+	}
+	return true, time.Time{}
+}
+
+// next is when all limits of the scope allow the next call.
+func (c *scope) next(now time.Time) (next time.Time) {
+	for _, m := range c.meters {
+		next = later(next, m.next(now, c.lastCall))
+	}
+	return next
+}
+
+// called notes a call about to be made.
+func (c *scope) called(now time.Time) {
+	c.inUse++
+	c.lastCall = now
+	c.meter(defaultWindow, now) // a quota may be told only when it is used up
+	for _, m := range c.meters {
+		m.called(now)
 	}
 }
 
-// pace spreads the calls that are left over what is left of the window once the
-// quota runs short.
-func (c *scope) pace(now time.Time) {
-	quota := c.quota
-	switch {
-	case c.told.IsZero():
-	case quota.Remaining >= 0 && quota.Limit > 0 && quota.Reset > 0:
-		left := quota.Reset - now.Sub(c.told)
-		if left > 0 && float64(quota.Remaining) < paceBelow*float64(quota.Limit) {
-			c.nextAt = now.Add(left / time.Duration(quota.Remaining+1))
+// ended notes that a call ended, or was not made after all.
+func (c *scope) ended(made bool) {
+	c.inUse--
+	if made {
+		return
+	}
+	for _, m := range c.meters {
+		m.uncalled()
+	}
+}
+
+// meter finds or makes the meter of a window; nil when there are too many.
+func (c *scope) meter(window time.Duration, now time.Time) *meter {
+	for _, m := range c.meters {
+		if m.window == window {
+			return m
 		}
-	case quota.UsedPercent >= 100*(1-paceBelow) && quota.Window > 0:
-		// A percentage of a rolling window: the closer to the wall, the slower.
-		room := math.Max(100-quota.UsedPercent, 1) / 100
-		c.nextAt = now.Add(time.Duration(float64(quota.Window) / 200 / room * (1 - paceBelow)))
 	}
-	if c.quota.Remaining > 0 {
-		c.quota.Remaining--
+	if len(c.meters) == maxMeters {
+		return nil
 	}
+	m := newMeter(window, now)
+	c.meters = append(c.meters, m)
+	return m
 }
 
 // Release gives the slot back after a call and learns from how it ended; err is
@@ -281,7 +307,7 @@ func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	now := time.Now()
 	for i, name := range s.names {
 		scope := s.scopes.scopes[name]
-		scope.inUse--
+		scope.ended(err == nil || err.Scope != platform.ScopeCaller || err.Ambiguous)
 		scope.adapt(err)
 		// The breaker is about the platform being there at all: a refusal or a used
 		// up quota is an answer like any other.
@@ -313,17 +339,19 @@ func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 // refused blocks the scope whose quota is used up, for as long as the platform
 // says by whatever means.
 func (s *Slot) refused(err *platform.Error, quotas []platform.Quota, now time.Time) {
+	scope := s.scopes.get(cmp.Or(err.BlockedScope, s.names[0]))
 	wait := err.RetryAfter
 	if wait <= 0 && !anyBlock(quotas) {
-		wait = defaultBlock // it did not say how long
+		wait = scope.waitLonger()
 	}
-	name := cmp.Or(err.BlockedScope, s.names[0])
-	s.scopes.get(name).block(now.Add(wait))
+	scope.block(now.Add(wait))
 }
 
-// defaultBlock is how long a scope rests after a refusal for quota that named no
-// time.
-const defaultBlock = 5 * time.Second
+// waitLonger is the next block that nobody told the length of.
+func (c *scope) waitLonger() time.Duration {
+	c.patience = min(max(2*c.patience, defaultBlock), longestBlock)
+	return c.patience
+}
 
 func anyBlock(quotas []platform.Quota) bool {
 	for _, quota := range quotas {
@@ -337,7 +365,7 @@ func anyBlock(quotas []platform.Quota) bool {
 // abandon gives back what Acquire took before it failed.
 func (s *Slot) abandon() {
 	for i := range s.done {
-		s.scopes.scopes[s.names[i]].inUse--
+		s.scopes.scopes[s.names[i]].ended(false)
 		s.done[i](errNotMade)
 	}
 }
@@ -347,13 +375,15 @@ func (c *scope) adapt(err *platform.Error) {
 	switch {
 	case err == nil:
 		c.limit = math.Min(c.limit+1/c.limit, 1024)
+		c.patience = 0
 	case err.Scope == platform.ScopePlatform || err.Scope == platform.ScopeQuota:
 		c.limit = math.Max(c.limit/2, 1)
 	}
 }
 
 func (c *scope) learn(quota platform.Quota, now time.Time) {
-	c.quota, c.told, c.dirty = quota, now, true
+	c.dirty = true
+	c.tell(quota, now)
 	if quota.Block > 0 {
 		c.block(now.Add(quota.Block))
 	}
@@ -364,6 +394,18 @@ func (c *scope) learn(quota platform.Quota, now time.Time) {
 		// Used up, and nobody says until when: "stop making calls", as further ones
 		// extend the block (Meta, rate limits).
 		c.block(now.Add(defaultBlock))
+	}
+}
+
+// tell hands what was told to the meter of the limit that it is about.
+func (c *scope) tell(quota platform.Quota, now time.Time) {
+	c.quota, c.told = quota, now
+	window := quota.Window
+	if window == 0 && quota.Reset == 0 {
+		window = defaultWindow
+	}
+	if m := c.meter(window, now); m != nil {
+		m.tell(quota, c.inUse, now)
 	}
 }
 
@@ -404,13 +446,12 @@ func (s *Scopes) CallsPerMinute(names []string) float64 {
 	defer s.mu.Unlock()
 	var lowest float64
 	for _, name := range names {
-		scope := s.scopes[name]
-		if scope == nil || scope.quota.Limit <= 0 || scope.quota.Window <= 0 {
-			continue
-		}
-		rate := float64(scope.quota.Limit) / scope.quota.Window.Minutes()
-		if lowest == 0 || rate < lowest {
-			lowest = rate
+		if scope := s.scopes[name]; scope != nil {
+			for _, m := range scope.meters {
+				if rate := m.perMinute(); rate > 0 && (lowest == 0 || rate < lowest) {
+					lowest = rate
+				}
+			}
 		}
 	}
 	return lowest
@@ -431,27 +472,6 @@ func (s *Scopes) ReserveBisect(names []string) time.Time {
 	at := later(time.Now(), scope.halveAt)
 	scope.halveAt = at.Add(spacing)
 	return at
-}
-
-func (c *scope) quotaJSON() []byte {
-	told := map[string]any{"told_at": c.told.UTC().Format(time.RFC3339)}
-	if c.quota.Limit >= 0 {
-		told["limit"] = c.quota.Limit
-	}
-	if c.quota.Remaining >= 0 {
-		told["remaining"] = c.quota.Remaining
-	}
-	if c.quota.Window > 0 {
-		told["window_seconds"] = c.quota.Window.Seconds()
-	}
-	if c.quota.UsedPercent >= 0 {
-		told["used_percent"] = c.quota.UsedPercent
-	}
-	encoded, err := json.Marshal(told)
-	if err != nil {
-		return nil // a map of numbers and strings always encodes
-	}
-	return encoded
 }
 
 func later(a, b time.Time) time.Time {

@@ -28,6 +28,9 @@ func quotas(header http.Header, names scopes, own string, now time.Time) []platf
 	return told
 }
 
+// quotaWindow is what the percentages are of: a rolling hour (Rate limits, 2026-09).
+const quotaWindow = time.Hour
+
 func appUsage(value, scope string) (platform.Quota, bool) {
 	if !gjson.Valid(value) || !gjson.Parse(value).IsObject() {
 		return platform.Quota{}, false
@@ -73,7 +76,7 @@ func businessUsage(value string, names scopes, own string) []platform.Quota {
 // usage reads one set of counters. The highest decides: calls are refused when
 // any of them reaches 100.
 func usage(entry gjson.Result, scope string) platform.Quota {
-	quota := platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: -1}
+	quota := platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: -1, Window: quotaWindow}
 	for _, counter := range []string{"call_count", "total_cputime", "total_time"} {
 		if value := entry.Get(counter); value.Exists() {
 			quota.UsedPercent = max(quota.UsedPercent, value.Float())
@@ -99,7 +102,7 @@ func merge(told []platform.Quota, more platform.Quota) []platform.Quota {
 // usedUp makes sure that the quotas of a refusal say that the scope is used up, and
 // returns how long it is.
 func usedUp(told []platform.Quota, scope string, retryAfter time.Duration) ([]platform.Quota, time.Duration) {
-	told = merge(told, platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: 100, Block: retryAfter})
+	told = merge(told, platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: 100, Window: quotaWindow, Block: retryAfter})
 	for _, quota := range told {
 		if quota.Scope == scope {
 			return told, max(retryAfter, quota.Block)
