@@ -51,10 +51,10 @@ func TestTheProofGoesWithEachCallAndIsNeverTold(t *testing.T) {
 func TestARefusedTokenIsReported(t *testing.T) {
 	t.Parallel()
 	rules := []rest.Rule{
-		{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true},
+		{Status: http.StatusBadRequest, Scope: platform.ScopeAccount, Token: true},
 		{Scope: platform.ScopeAccount},
 	}
-	for status, want := range map[int]int32{http.StatusUnauthorized: 1, http.StatusForbidden: 0} {
+	for status, want := range map[int]int32{http.StatusBadRequest: 1, http.StatusForbidden: 0} {
 		var reported atomic.Int32
 		client, address := credentialed(t, platform.Settings{Token: fixed(secret), TokenRefused: func(token string) {
 			require.Equal(t, secret, token)
@@ -65,6 +65,55 @@ func TestARefusedTokenIsReported(t *testing.T) {
 		require.Nil(t, failure)
 		require.Equal(t, platform.ScopeAccount, answer.Refusal(call, rules, rest.Said{}).Scope)
 		require.Equal(t, want, reported.Load(), status)
+	}
+}
+
+// TestAnUnauthorizedCallIsMadeOnceMoreWithAnotherToken, and only then.
+func TestAnUnauthorizedCallIsMadeOnceMoreWithAnotherToken(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		next   string // the token after the first is refused; "" for an error
+		status int    // what comes of it; 0 for an error
+		calls  int32
+	}{
+		{"a good one", "good", http.StatusOK, 2},
+		{"another bad one", "worse", http.StatusUnauthorized, 2},
+		{"no other one", "bad", http.StatusUnauthorized, 1},
+		{"none any more", "", 0, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			current := "bad"
+			client, address := credentialed(t, platform.Settings{
+				Token: func(context.Context) (string, error) {
+					if current == "" {
+						return "", &platform.Error{Scope: platform.ScopeAccount, Operation: "renew", Message: "no more"}
+					}
+					return current, nil
+				},
+				TokenRefused: func(token string) {
+					require.Equal(t, "bad", token)
+					current = c.next
+				},
+			}, func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				if r.Header.Get("Authorization") != "Bearer good" {
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			})
+			answer, failure := client.Do(t.Context(), post(address, "{}"))
+			require.Equal(t, c.calls, calls.Load())
+			if c.status == 0 {
+				require.NotNil(t, failure)
+				require.Equal(t, platform.ScopeAccount, failure.Scope)
+				require.Contains(t, failure.Message, "no more")
+				return
+			}
+			require.Nil(t, failure)
+			require.Equal(t, c.status, answer.Status)
+		})
 	}
 }
 

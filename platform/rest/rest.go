@@ -83,15 +83,34 @@ func (a *Answer) Redact(text string) string { return Redact(text, a.key.secrets(
 
 // Do makes the call. The error, when not nil, means that there is no whole answer;
 // that of a POST is then ambiguous, unless none of the request's bytes went out. Whether the
-// answer is a good one is the caller's to judge.
+// answer is a good one is the caller's to judge. A call that was not authorized is
+// made once more if there is another token by then: that answer says that nothing
+// was done.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	if err := ctx.Err(); err != nil {
 		return nil, callFailure(ctx, call, key{}, err, false)
 	}
-	key, err := c.key(ctx)
+	first, err := c.key(ctx)
 	if err != nil {
 		return nil, tokenFailure(ctx, call, err)
 	}
+	answer, failure := c.try(ctx, call, first)
+	if failure != nil || answer.Status != http.StatusUnauthorized || c.refused == nil {
+		return answer, failure
+	}
+	c.refused(first.token)
+	switch second, err := c.key(ctx); {
+	case err != nil:
+		return nil, tokenFailure(ctx, call, err)
+	case second.token == first.token:
+		return answer, nil
+	default:
+		return c.try(ctx, call, second)
+	}
+}
+
+// try makes the call with one token.
+func (c *Client) try(ctx context.Context, call Call, key key) (*Answer, *platform.Error) {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	watch := &watch{}
