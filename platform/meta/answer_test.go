@@ -188,7 +188,7 @@ func TestUsageHeaders(t *testing.T) {
 		return quotas(header, names, names.batch, time.Now())
 	}
 	quota := func(scope string, used float64, block time.Duration) platform.Quota {
-		return platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: used, Block: block}
+		return platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: used, Window: time.Hour, Block: block}
 	}
 	require.Equal(t, []platform.Quota{quota("a", 30, 0), quota("b", 80, 0), quota("m", 100, 5*time.Minute)}, read(
 		`{"12":[{"type":"catalog_batch","call_count":20,"total_cputime":80,"total_time":3,"estimated_time_to_regain_access":0}],
