@@ -1,6 +1,8 @@
 package testbed
 
 import (
+	"bytes"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -26,9 +28,11 @@ type Gate struct {
 
 // Answered is a POST that the platform has answered; the worker has not heard yet.
 type Answered struct {
-	Worker string
-	Status int
-	Body   []byte
+	Worker  string
+	Path    string
+	Request []byte
+	Status  int
+	Body    []byte
 }
 
 func newGate(tb testing.TB, platform http.Handler) *Gate {
@@ -114,9 +118,14 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.platform.ServeHTTP(w, r)
 		return
 	}
+	request, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the worker broke it off
+	}
+	r.Body = io.NopCloser(bytes.NewReader(request))
 	kept := httptest.NewRecorder()
 	g.platform.ServeHTTP(kept, r)
-	if !look(Answered{Worker: worker, Status: kept.Code, Body: kept.Body.Bytes()}) {
+	if !look(Answered{Worker: worker, Path: r.URL.Path, Request: request, Status: kept.Code, Body: kept.Body.Bytes()}) {
 		panic(http.ErrAbortHandler)
 	}
 	maps.Copy(w.Header(), kept.Header())
