@@ -51,6 +51,13 @@ type line struct {
 	Operation  string         `json:"operation"`
 	Attributes map[string]any `json:"attributes,omitempty"`
 	OccurredAt string         `json:"occurred_at"`
+
+	Localization *localization `json:"localization,omitempty"`
+}
+
+type localization struct {
+	Type  string `json:"type"`
+	Value string `json:"value"`
 }
 
 func encode(lines []line) ([]byte, error) {

@@ -7,7 +7,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// script is the life of three catalogs, in the order it happened.
+// script is the life of the example catalogs, in the order it happened.
 type script struct {
 	lines []line
 }
@@ -27,6 +27,7 @@ func mutations() []line {
 	s.changePrices(retail, products)
 	s.clear(retail, products, flights)
 	s.remove(retail, products, flights)
+	s.everything()
 	s.trouble(retail, products)
 	return s.lines
 }
