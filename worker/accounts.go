@@ -1,14 +1,15 @@
 package worker
 
 import (
-	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/credential"
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
@@ -29,8 +30,9 @@ var ruleLevels = map[config.RuleLevel]platform.RuleLevel{
 
 // accounts makes the accounts that one partition needs, when it first needs them.
 type accounts struct {
-	config *config.Config
-	client *http.Client
+	config      *config.Config
+	credentials *credentials
+	client      *http.Client
 
 	mu   sync.Mutex
 	made map[string]*delivery.Account
@@ -48,7 +50,7 @@ func (a *accounts) find(name string) (*delivery.Account, bool) {
 	if made, ok := a.made[name]; ok {
 		return made, true
 	}
-	account, err := newAccount(settings, a.client)
+	account, err := newAccount(settings, a.credentials.byAccount[name], a.client)
 	if err != nil {
 		return nil, false
 	}
@@ -57,33 +59,47 @@ func (a *accounts) find(name string) (*delivery.Account, bool) {
 }
 
 // CheckAccounts makes every configured account once and reports the first that
-// cannot be made: nothing starts half.
+// cannot be made: nothing starts half. It calls nobody.
 func CheckAccounts(c *config.Config) error {
-	for _, name := range c.AccountNames() {
-		if _, err := newAccount(c.Accounts[name], nil); err != nil {
-			return fmt.Errorf("account %s: %w", name, err)
-		}
+	credentials, err := newCredentials(c, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = registrations(c, credentials)
+	return err
 }
 
-func newAccount(a config.Account, client *http.Client) (*delivery.Account, error) {
+// registrations are the configured accounts as account_status shows them.
+func registrations(c *config.Config, credentials *credentials) ([]persistence.Account, error) {
+	var accounts []persistence.Account
+	for _, name := range c.AccountNames() {
+		account, err := newAccount(c.Accounts[name], credentials.byAccount[name], nil)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", name, err)
+		}
+		accounts = append(accounts, persistence.Account{
+			Name: name, Platform: account.Platform, Scopes: account.Client.Scopes(),
+		})
+	}
+	return accounts, nil
+}
+
+func newAccount(a config.Account, source credential.Source, client *http.Client) (*delivery.Account, error) {
 	construct, ok := platforms[a.Platform]
 	if !ok {
 		return nil, fmt.Errorf("there is no platform %q", a.Platform)
 	}
-	if a.AccessToken.IsZero() {
-		return nil, errors.New("access_token is required: access tokens are not made from client_id and refresh_token yet")
-	}
 	settings := platform.Settings{
-		Name:        a.Name,
-		BaseURL:     a.BaseURL,
-		Token:       func(context.Context) (string, error) { return a.AccessToken.Reveal(), nil },
-		HTTP:        client,
-		AdAccountID: a.AdAccountID,
-		Rules:       ruleLevels[a.Rules],
-		Credentials: platform.CredentialsHash(a.AccessToken.Reveal()),
-		Catalogs:    make(map[string]platform.CatalogSettings, len(a.Catalogs)),
+		Name:         a.Name,
+		BaseURL:      a.BaseURL,
+		Token:        source.Token,
+		TokenRefused: source.Refused,
+		Proof:        proofOf(a.AppSecret),
+		HTTP:         client,
+		AdAccountID:  a.AdAccountID,
+		Rules:        ruleLevels[a.Rules],
+		Credentials:  source.Name(),
+		Catalogs:     make(map[string]platform.CatalogSettings, len(a.Catalogs)),
 	}
 	for name, c := range a.Catalogs {
 		settings.Catalogs[name] = platform.CatalogSettings{

@@ -114,7 +114,7 @@ func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) err
 		return err
 	}
 	accounts := &accounts{
-		config: w.config, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
+		config: w.config, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
 		Lease: holding.Lease, Store: w.store, Source: reader, Accounts: accounts.find,

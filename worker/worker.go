@@ -49,6 +49,8 @@ type worker struct {
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health
+
+	credentials *credentials
 }
 
 // Run works until ctx ends: then it stops reading, settles what is under way
@@ -57,8 +59,7 @@ type worker struct {
 // it cannot work at all: settings that no account can be made of, a stream that
 // breaks the rules, another number of partitions than the recorded one.
 func Run(ctx context.Context, options Options) error {
-	registered, err := registrations(options.Config)
-	if err != nil {
+	if err := CheckAccounts(options.Config); err != nil {
 		return err // nothing starts half
 	}
 	w := &worker{config: options.Config, log: slog.New(slog.DiscardHandler), health: options.Health}
@@ -80,7 +81,7 @@ func Run(ctx context.Context, options Options) error {
 	}
 	defer func() { _ = stopObserving() }()
 
-	closeDatabase, err := w.openDatabase(ctx, options.Config, registered)
+	closeDatabase, err := w.openDatabase(ctx, options.Config)
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -118,6 +119,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	defer services.Wait()
 	defer stop()
 	services.Go(func() { w.scopes.Run(base) })
+	services.Go(func() { w.credentials.run(base) })
 	leasesEnded := make(chan error, 1)
 	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
 
@@ -185,7 +187,7 @@ func (w *worker) waitFor(ctx context.Context, what string, connect func(context.
 	})
 }
 
-func (w *worker) openDatabase(ctx context.Context, c *config.Config, registered []persistence.Account) (closeDatabase func(), err error) {
+func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatabase func(), err error) {
 	pool, err := persistence.Open(ctx, persistence.PoolConfig{
 		URL: c.Database.URL.Reveal(), MaxConns: c.Database.MaxConns,
 	})
@@ -200,6 +202,11 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config, registered 
 	closeDatabase = func() {
 		w.store.Close()
 		pool.Close()
+	}
+	registered, err := w.openAccounts(c)
+	if err != nil {
+		closeDatabase()
+		return nil, err
 	}
 	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
 		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
@@ -217,19 +224,12 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config, registered 
 	return closeDatabase, nil
 }
 
-// registrations are the configured accounts as account_status shows them.
-func registrations(c *config.Config) ([]persistence.Account, error) {
-	var accounts []persistence.Account
-	for _, name := range c.AccountNames() {
-		account, err := newAccount(c.Accounts[name], nil)
-		if err != nil {
-			return nil, fmt.Errorf("account %s: %w", name, err)
-		}
-		accounts = append(accounts, persistence.Account{
-			Name: name, Platform: account.Platform, Scopes: account.Client.Scopes(),
-		})
+// openAccounts makes the sources of the accounts' tokens.
+func (w *worker) openAccounts(c *config.Config) (registered []persistence.Account, err error) {
+	if w.credentials, err = newCredentials(c, w.store, w.log); err != nil {
+		return nil, err
 	}
-	return accounts, nil
+	return registrations(c, w.credentials)
 }
 
 func (w *worker) openStream(ctx context.Context, options Options) (closeStream func(), err error) {
