@@ -134,12 +134,12 @@ func media(name string, traits ...rules.Trait) rules.Field {
 	return field
 }
 
-// internalLabels are for people of the shop. As a string they are the notation of
-// feed files.
+// internalLabels are for people of the shop.
 func internalLabels(traits ...rules.Trait) rules.Field {
 	return rules.Field{
 		Name: "internal_label", Types: rules.List | rules.String, MaxItems: 5000, Cleared: rules.EmptyList,
 		Element: &rules.Field{Types: rules.String, MaxLength: 110}, Traits: traitsOf(traits),
+		Doubt: "a string of quoted labels in " + supportedFields + ", which is the notation of feed files",
 	}
 }
 

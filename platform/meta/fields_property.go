@@ -33,7 +33,7 @@ func homeListingFields() []rules.Field {
 		numeric("num_baths", rooms),
 		numeric("num_beds", rooms),
 		numeric("num_units", rooms),
-		{Name: "num_rooms", Types: rules.Number, Format: rooms},
+		{Name: "num_rooms", Types: rules.Number, Format: rooms, Doubt: "an integer in the newer reference, a float in " + sdk},
 		priceChange(),
 		oneOf("property_type", "apartment", "condo", "house", "land", "manufactured", "other", "townhouse",
 			"builder_floor", "house_in_condominium", "house_in_villa", "loft", "penthouse", "studio"),
