@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -66,9 +67,7 @@ func inside(whole, prefix string) func(int) string {
 func always(nameField, name string, attributes map[string]any) func(int) map[string]any {
 	return func(i int) map[string]any {
 		one := map[string]any{nameField: fmt.Sprintf("%s %d", name, i+1)}
-		for field, value := range attributes {
-			one[field] = value
-		}
+		maps.Copy(one, attributes)
 		return one
 	}
 }
