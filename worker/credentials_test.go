@@ -1,0 +1,169 @@
+package worker_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/worker/internal/testbed"
+)
+
+// What must never be seen anywhere.
+const (
+	clientSecret  = "canary-client-secret-90d1"
+	refreshToken  = "canary-refresh-token-3c77"
+	encryptionKey = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+)
+
+const pinterestKey = "accounts." + testbed.PinterestAccount + "."
+
+// renewed are the settings of a Pinterest account whose tokens are renewed.
+func renewed() testbed.Settings {
+	return testbed.Settings{
+		pinterestKey + "access_token":  nil,
+		pinterestKey + "client_id":     "app",
+		pinterestKey + "client_secret": clientSecret,
+		pinterestKey + "refresh_token": refreshToken,
+		"worker.encryption_key":        encryptionKey,
+	}
+}
+
+func renewing() sandbox.Options {
+	return sandbox.Options{OAuth: sandbox.OAuth{ClientID: "app", ClientSecret: clientSecret, RefreshToken: refreshToken, Rotate: true}}
+}
+
+// loginAt are the settings of a worker on that bed: all workers share one address
+// of the token endpoint, which is part of what tells credentials apart.
+func loginAt(bed *testbed.Bed) testbed.WorkerOptions {
+	address := bed.PinterestGate.URL("all") + "/v5/oauth/token"
+	return testbed.WorkerOptions{Settings: testbed.Settings{pinterestKey + "oauth_url": address}}
+}
+
+// letPass makes renewals older by some minutes, and failures forgotten.
+func letPass(bed *testbed.Bed) {
+	_, err := bed.DB.Exec(bed.Context(), `UPDATE courier.credential SET refreshed_at = refreshed_at - interval '5 minutes', retry_at = NULL`)
+	if err != nil {
+		panic(err)
+	}
+}
+
+// TestWorkersShareOneRenewal: two workers, one token; revoked under way it is
+// renewed once, and no mutation pays for it.
+func TestWorkersShareOneRenewal(t *testing.T) {
+	t.Parallel()
+	settings := renewed()
+	for key, value := range map[string]any{
+		"platform": "pinterest", "client_id": "app", "client_secret": clientSecret, "refresh_token": refreshToken,
+		"catalogs.gb": map[string]any{"country": "GB", "language": "en-GB", "catalog_id": "77"},
+	} {
+		settings["accounts.second."+key] = value
+	}
+	bed := testbed.Start(t, testbed.Options{Pinterest: renewing(), Settings: settings})
+	second := catalog.Lane{Account: "second", Catalog: "gb", Type: "RETAIL"}
+	login := loginAt(bed)
+	login.Settings["accounts.second.oauth_url"] = login.Settings[pinterestKey+"oauth_url"]
+	bed.StartWorker("a", login)
+	bed.StartWorker("b", login)
+	bed.Publish(append(upserts(testbed.Retail, "first", 5), upserts(second, "first", 5)...)...)
+	bed.AwaitFinal(10, patience)
+	require.Equal(t, 1, bed.Pinterest.Counters().Grants)
+
+	letPass(bed)
+	bed.Pinterest.RevokeIssued()
+	bed.Publish(append(upserts(testbed.Retail, "later", 5), upserts(second, "later", 5)...)...)
+	bed.AwaitFinal(20, patience)
+	require.Equal(t, map[string]int{"succeeded": 20}, bed.CheckInvariants())
+	for _, s := range bed.Statuses() {
+		require.Equal(t, 1, s.Attempts, "%+v", s)
+	}
+	require.Equal(t, 2, bed.Pinterest.Counters().Grants)
+	require.Zero(t, bed.Pinterest.Counters().GrantsRefused)
+}
+
+// TestRefusedRefreshTokenPausesTheAccount: one alert, a reason that says what to do,
+// nothing lost; it goes on by itself, and no mutation pays for it.
+func TestRefusedRefreshTokenPausesTheAccount(t *testing.T) {
+	t.Parallel()
+	settings := renewed()
+	settings["defaults.retry.max_attempts"] = 1
+	bed := testbed.Start(t, testbed.Options{Pinterest: renewing(), Settings: settings})
+	bed.Pinterest.RevokeRefresh("")
+	w := bed.StartWorker("a", loginAt(bed))
+	stuck := bed.Publish(upserts(testbed.Retail, "stuck", 5)...)
+	for _, id := range bed.Publish(upserts(testbed.Products, "free", 5)...) {
+		bed.AwaitStatus(id, "succeeded", patience)
+	}
+	bed.Await("the account is paused", patience, func() bool {
+		return bed.Count(`SELECT count(*) FROM courier.account_status WHERE account = $1 AND state = 'paused'
+			AND reason LIKE '%refresh token refused%'`, testbed.PinterestAccount) == 1
+	})
+	bed.Pinterest.RevokeRefresh(refreshToken)
+	letPass(bed)
+	for _, id := range stuck {
+		bed.AwaitStatus(id, "succeeded", 2*patience)
+	}
+	require.Equal(t, 1, w.Log.Count("the platform refuses the account"), "one alert")
+	require.Equal(t, map[string]int{"succeeded": 10}, bed.CheckInvariants())
+}
+
+// TestReplacingTheTokensFileResumesTheAccount without a restart.
+func TestReplacingTheTokensFileResumesTheAccount(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("old-token\n"), 0o600))
+	bed := testbed.Start(t, testbed.Options{
+		Pinterest: sandbox.Options{Tokens: []string{"new-token"}},
+		Settings:  testbed.Settings{pinterestKey + "access_token": nil, pinterestKey + "access_token_file": file},
+	})
+	w := bed.StartWorker("a", testbed.WorkerOptions{})
+	ids := bed.Publish(upserts(testbed.Retail, "waits", 5)...)
+	w.AwaitLog("the platform refuses the account", patience)
+	require.NoError(t, os.WriteFile(file, []byte("new-token\n"), 0o600))
+	for _, id := range ids {
+		bed.AwaitStatus(id, "succeeded", 2*patience)
+	}
+	require.Equal(t, map[string]int{"succeeded": 5}, bed.CheckInvariants())
+	require.NotContains(t, w.Log.String(), "old-token")
+}
+
+// TestRenewedTokensAreNeverTold (I7), whatever the token endpoint throws back.
+func TestRenewedTokensAreNeverTold(t *testing.T) {
+	t.Parallel()
+	bed := testbed.Start(t, testbed.Options{Pinterest: renewing(), Settings: renewed()})
+	bed.Pinterest.InjectNext(sandbox.Authorize, sandbox.Fault{Kind: sandbox.EchoToken})
+	w := bed.StartWorker("a", loginAt(bed))
+	id := bed.Publish(upserts(testbed.Retail, "S", 1)...)[0]
+	w.AwaitLog("the platform refuses the account", patience)
+	letPass(bed)
+	bed.AwaitStatus(id, "succeeded", 2*patience)
+	told := w.Log.String()
+	for _, relation := range []string{"account_status", "batch_status", "mutation_status", "credential", "account", "quota_scope", "attempt"} {
+		told += bed.Everything(relation)
+	}
+	for _, secret := range []string{clientSecret, refreshToken, encryptionKey, "pina_simulated", "YXBwOmNhbmFyeS1jbGllbn"} {
+		at := strings.Index(told, secret)
+		require.Less(t, at, 0, "I7: %s", told[max(at-300, 0):max(at, 0)])
+	}
+}
+
+func TestRenewedTokensNeedAnEncryptionKey(t *testing.T) {
+	t.Parallel()
+	for key, words := range map[string]string{
+		"":      "account a: its tokens change and are kept in the database: set COURIER_ENCRYPTION_KEY",
+		"short": "worker.encryption_key: an encryption key must be 32 bytes",
+	} {
+		loaded, err := config.Parse("courier.yaml", []byte(
+			"accounts:\n  a: {platform: pinterest, client_id: i, client_secret: s, catalogs: {us: {country: US, language: en-US}}}\n"),
+			config.Options{Lookup: func(name string) (string, bool) { return key, name == "COURIER_ENCRYPTION_KEY" }})
+		require.NoError(t, err)
+		require.ErrorContains(t, worker.CheckAccounts(loaded), words)
+		require.ErrorContains(t, worker.Run(t.Context(), worker.Options{Config: loaded}), words)
+	}
+}
