@@ -81,6 +81,9 @@ func (m *meter) tell(quota platform.Quota, underWay int, now time.Time) {
 	case m.limit == 0:
 		m.learnShare(used, now)
 	}
+	if m.overtaken(used, now.Add(quota.Reset)) {
+		return
+	}
 	m.used, m.told, m.since = used, now, underWay
 	m.resets, m.ends = time.Time{}, time.Time{}
 	if quota.Reset > 0 {
@@ -89,6 +92,13 @@ func (m *meter) tell(quota platform.Quota, underWay int, now time.Time) {
 	if quota.Block > 0 {
 		m.ends = now.Add(quota.Block)
 	}
+}
+
+// overtaken reports an answer that is older than one heard before: until a reset
+// what is used up only grows. Resets are told in whole seconds.
+func (m *meter) overtaken(used float64, resets time.Time) bool {
+	const rounding = 2 * time.Second
+	return !m.resets.IsZero() && resets.Sub(m.resets).Abs() < rounding && used < m.used
 }
 
 // learnShare compares the used share with the own calls in the window. What others
@@ -118,7 +128,7 @@ func (m *meter) advance(now time.Time) {
 	switch {
 	case !m.resets.IsZero():
 		if !now.Before(m.resets) {
-			m.used, m.since, m.resets = 0, 0, time.Time{}
+			m.freed()
 		}
 	case m.used >= gone:
 		m.used -= gone
@@ -127,10 +137,16 @@ func (m *meter) advance(now time.Time) {
 		m.used = 0
 	}
 	if !m.ends.IsZero() && !now.Before(m.ends) {
-		// The platform said that calls may be made again: one may, at least.
-		m.used = min(m.used, float64(m.own.total)*m.share, 1-m.reserve()-m.share)
-		m.since, m.ends = 0, time.Time{}
+		m.freed()
 	}
+}
+
+// freed goes on when the time has come that the platform told. Whether all of the
+// quota is free then, or only what the oldest call had used, is not documented
+// anywhere: so one call is made, at least, and its answer tells.
+func (m *meter) freed() {
+	m.used = min(float64(m.own.total)*m.share, 1-m.reserve()-m.share)
+	m.since, m.resets, m.ends = 0, time.Time{}, time.Time{}
 }
 
 func (m *meter) reserve() float64 {

@@ -47,6 +47,7 @@ type reader struct {
 	stream *stream
 	next   int
 	skip   []ledger.Range
+	only   string    // the account of the partition; "" for all
 	ready  time.Time // for the first chunk
 }
 
@@ -66,7 +67,7 @@ func (r *reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 		for r.next < len(r.stream.arrivals) && len(chunk) < r.stream.chunk {
 			arrival := r.stream.arrivals[r.next]
 			r.next++
-			if r.skipped(arrival.Mutation.Position.Sequence) {
+			if r.skipped(arrival.Mutation.Position.Sequence) || r.only != "" && r.only != arrival.Mutation.Lane.Account {
 				continue
 			}
 			m := *arrival.Mutation
@@ -183,10 +184,15 @@ type life struct {
 func (w *world) start() *life { return w.startWith(delivery.NewScopes(w.store, w.logger)) }
 
 func (w *world) startWith(scopes *delivery.Scopes, options ...func(*delivery.Config)) *life {
+	return w.startPartition(0, "", scopes, options...)
+}
+
+// startPartition works the partition of one account, or of all.
+func (w *world) startPartition(number int, account string, scopes *delivery.Scopes, options ...func(*delivery.Config)) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{w: w, cancel: cancel, drain: make(chan struct{}), done: make(chan error, 1), scopes: scopes}
 	w.t.Cleanup(cancel)
-	lease := w.store.Acquire(0)
+	lease := w.store.Acquire(number)
 	r, err := w.store.Resume(ctx, lease)
 	if err != nil {
 		require.NoError(w.t, err)
@@ -194,8 +200,10 @@ func (w *world) startWith(scopes *delivery.Scopes, options ...func(*delivery.Con
 	if r.Anchor.Position.Generation == 0 {
 		r.Anchor.Position.Generation = 1
 	}
+	source := w.stream.read(r)
+	source.only = account
 	config := delivery.Config{
-		Lease: lease, Store: w.store, Source: w.stream.read(r),
+		Lease: lease, Store: w.store, Source: source,
 		Accounts: func(name string) (*delivery.Account, bool) {
 			a, ok := w.accounts[name]
 			return a, ok
