@@ -106,3 +106,42 @@ func TestTheOtherTypesHaveCleanItems(t *testing.T) {
 		require.Empty(t, warnings, test.name)
 	}
 }
+
+const (
+	ordinaryProduct = `{"title":"A lamp","description":"Gives warm light for many hours","availability":"in stock","condition":"new",` +
+		`"price":"24.99 USD","link":"https://example.com/lamp","image_link":"https://example.com/lamp.jpg","brand":"Lux"}`
+	ordinaryFlight = `{"image":[{"url":"https://example.com/a.jpg","tag":["a"]}],"description":"Daily","price":"100 USD",` +
+		`"origin_city":"Boston","destination_city":"New York","url":"https://example.com/f","custom_label_0":"x","custom_number_0":1}`
+)
+
+func ordinaryItems() map[*endpoint]*catalog.Mutation {
+	return map[*endpoint]*catalog.Mutation{
+		{dialect: itemsBatch{}, row: productItem()}: {
+			ItemID: "SKU-1", Operation: catalog.Create, Attributes: []byte(ordinaryProduct),
+		},
+		{dialect: itemsBatch{}, row: flight()}: {
+			ItemID: "BOS/JFK", Operation: catalog.Create, Attributes: []byte(ordinaryFlight),
+		},
+	}
+}
+
+func TestAnOrdinaryItemCostsNoAllocation(t *testing.T) {
+	for endpoint, m := range ordinaryItems() {
+		problem, warnings := endpoint.Validate(m)
+		require.Nil(t, problem)
+		require.Empty(t, warnings)
+		require.Zero(t, testing.AllocsPerRun(100, func() { endpoint.Validate(m) }), endpoint.row.name)
+	}
+}
+
+// BenchmarkValidate is one ordinary item of eight attributes; less than 5 µs are wanted.
+func BenchmarkValidate(b *testing.B) {
+	for endpoint, m := range ordinaryItems() {
+		b.Run(string(endpoint.row.name), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				endpoint.Validate(m)
+			}
+		})
+	}
+}

@@ -275,3 +275,12 @@ func TestNothingIsMaskedButRetail(t *testing.T) {
 		require.True(t, row.repeatsKey(row.idField))
 	}
 }
+
+func TestAnOrdinaryItemCostsNoAllocation(t *testing.T) {
+	e := retailEndpoint()
+	m := &catalog.Mutation{ItemID: "SKU-1", Operation: catalog.Upsert, Attributes: benchmarkRecords(1)[0].Change.Attributes}
+	problem, warnings := e.Validate(m)
+	require.Nil(t, problem)
+	require.Empty(t, warnings)
+	require.Zero(t, testing.AllocsPerRun(100, func() { e.Validate(m) }))
+}
