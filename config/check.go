@@ -99,7 +99,7 @@ func (l *loader) checkCredentials(at string, a Account) {
 	case foreign:
 	case oauth && l.said(at, "access_token"):
 		l.reportAtf(at, "give either access_token, or client_id and client_secret with or without refresh_token")
-	case oauth && !(id && secret):
+	case oauth && (!id || !secret):
 		l.reportAtf(at, "client_id and client_secret are needed together to ask for access tokens")
 	case !oauth && !l.said(at, "access_token"):
 		l.reportAtf(at, "access_token is missing; access_token: ${VARIABLE} takes it from the environment")

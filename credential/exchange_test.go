@@ -31,20 +31,21 @@ func tokenOf(t *testing.T, handler http.HandlerFunc) (string, error) {
 
 func TestTheRequestIsAsPinterestDescribesIt(t *testing.T) {
 	t.Parallel()
+	var seen *http.Request
 	token, err := tokenOf(t, func(w http.ResponseWriter, r *http.Request) {
-		id, secret, ok := r.BasicAuth()
-		require.True(t, ok)
-		require.Equal(t, []string{"app id", clientSecret}, []string{id, secret})
-		require.Equal(t, http.MethodPost, r.Method)
-		require.Equal(t, "application/x-www-form-urlencoded", r.Header.Get("Content-Type"))
-		require.NoError(t, r.ParseForm())
-		require.Equal(t, url.Values{
-			"grant_type": {"refresh_token"}, "refresh_token": {firstRefresh}, "continuous_refresh": {"true"},
-		}, r.PostForm)
+		_ = r.ParseForm()
+		seen = r
 		_, _ = fmt.Fprint(w, `{"access_token":"pina_x","token_type":"bearer","expires_in":2592000,"scope":"catalogs:read"}`)
 	})
 	require.NoError(t, err)
 	require.Equal(t, "pina_x", token)
+	id, secret, _ := seen.BasicAuth()
+	require.Equal(t, []string{"app id", clientSecret}, []string{id, secret})
+	require.Equal(t, http.MethodPost, seen.Method)
+	require.Equal(t, "application/x-www-form-urlencoded", seen.Header.Get("Content-Type"))
+	require.Equal(t, url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {firstRefresh}, "continuous_refresh": {"true"},
+	}, seen.PostForm)
 }
 
 func TestAnswersOfTheTokenEndpoint(t *testing.T) {

@@ -102,7 +102,7 @@ func (o *OAuth) Token(ctx context.Context) (string, error) {
 	usable := o.usable(now)
 	flight := o.flight
 	if flight == nil && !o.settled(now) && !now.Before(o.rest) {
-		flight = o.launch()
+		flight = o.launch(ctx)
 	}
 	token := o.tokens.Access
 	o.mu.Unlock()
@@ -161,14 +161,14 @@ func (o *OAuth) Refused(token string) {
 // launch starts a renewal; it returns nil when none may start any more. The
 // renewal outlives who asked for it: between the platform's answer and writing
 // it down nothing must be cut off. o.mu must be held.
-func (o *OAuth) launch() chan struct{} {
+func (o *OAuth) launch(ctx context.Context) chan struct{} {
 	if o.closed {
 		return nil
 	}
 	flight := make(chan struct{})
 	o.flight = flight
 	o.flights.Go(func() { // Run waits for it
-		ctx, cancel := context.WithTimeout(context.Background(), renewalTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewalTimeout)
 		defer cancel()
 		err := o.renew(ctx)
 		o.mu.Lock()

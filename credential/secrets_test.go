@@ -38,8 +38,11 @@ func TestSecretsAreNeverTold(t *testing.T) {
 	file, fixed := credential.NewFile("/run/secrets/token", config.NewSecret(token), discard), credential.Fixed(config.NewSecret(token))
 	for _, printed := range []any{
 		oauth, file, fixed, settings, &settings, keys(t, firstKey, secondKey),
-		struct{ s credential.Source }{oauth}, struct{ s credential.Source }{file}, struct{ s credential.Source }{fixed},
-		&struct{ s *credential.OAuth }{oauth}, struct{ c credential.OAuthConfig }{settings},
+		struct{ s credential.Source }{oauth},
+		struct{ s credential.Source }{file},
+		struct{ s credential.Source }{fixed},
+		&struct{ s *credential.OAuth }{oauth},
+		struct{ c credential.OAuthConfig }{settings},
 	} {
 		fmt.Fprintf(&told, "%v %+v %#v %s %x %d\n", printed, printed, printed, printed, printed, printed)
 		text, err := json.Marshal(printed)
@@ -61,7 +64,7 @@ func TestSecretsAreNeverTold(t *testing.T) {
 	} {
 		for _, form := range []string{secret, hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret)))} {
 			at := strings.Index(told.String(), form)
-			require.Less(t, at, 0, "told: …%s…", told.String()[max(at-200, 0):max(at, 0)])
+			require.Negative(t, at, "told: …%s…", told.String()[max(at-200, 0):max(at, 0)])
 		}
 	}
 }
