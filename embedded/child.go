@@ -60,8 +60,9 @@ func startBoundChild(cmd *exec.Cmd) (*child, error) {
 	return c, nil
 }
 
-// end asks the child to stop, more firmly each time, and waits for it.
-func (c *child) end(ctx context.Context) error {
+// end asks the child to stop, first in that way and then more firmly each time, and
+// waits for it.
+func (c *child) end(ctx context.Context, how stopMode) error {
 	for _, step := range []struct {
 		how      stopMode
 		patience time.Duration
@@ -70,6 +71,9 @@ func (c *child) end(ctx context.Context) error {
 		{stopImmediate, 5 * time.Second},
 		{stopKill, 5 * time.Second},
 	} {
+		if step.how < how {
+			continue
+		}
 		// A failed signal means that the child is gone already: done will tell.
 		_ = c.stop(step.how)
 		patience := time.NewTimer(step.patience)

@@ -148,12 +148,19 @@ func (p *Postgres) URL() string { return p.url }
 // Stop ends the server, if it was started here, and waits for it: open
 // transactions are rolled back. A temporary folder is removed. Stopping twice is
 // harmless.
-func (p *Postgres) Stop() error {
+func (p *Postgres) Stop() error { return p.endBy(stopFast) }
+
+// Crash ends the server as pg_ctl stop -m immediate does: nothing is written any
+// more, and the next start on the same Dir recovers from the log. It is otherwise
+// like Stop.
+func (p *Postgres) Crash() error { return p.endBy(stopImmediate) }
+
+func (p *Postgres) endBy(how stopMode) error {
 	p.stop.Do(func() {
 		if p.process != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 			defer cancel()
-			p.stopErr = p.process.end(ctx)
+			p.stopErr = p.process.end(ctx, how)
 		}
 		if p.folder != nil {
 			p.stopErr = errors.Join(p.stopErr, p.folder.release())

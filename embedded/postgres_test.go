@@ -176,3 +176,32 @@ func alive(pid int) bool {
 	state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	return err != nil || !strings.Contains(string(state), ") Z ")
 }
+
+// What was committed outlives a crash of the server; its log says that it recovered.
+func TestPostgresCrash(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "courier-crash-*") //nolint:usetesting // its folder is closed to other users
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	options := PostgresOptions{Dir: dir, Durable: true, NoDownload: true}
+	server, err := StartPostgres(t.Context(), options)
+	require.NoError(t, err)
+	connection, err := pgx.Connect(t.Context(), server.URL())
+	require.NoError(t, err)
+	_, err = connection.Exec(t.Context(), "CREATE TABLE kept (n int)")
+	require.NoError(t, err)
+	require.NoError(t, server.Crash())
+	require.Error(t, connection.Ping(t.Context()))
+
+	server, err = StartPostgres(t.Context(), options)
+	require.NoError(t, err)
+	connection, err = pgx.Connect(t.Context(), server.URL())
+	require.NoError(t, err)
+	_, err = connection.Exec(t.Context(), "SELECT FROM kept")
+	require.NoError(t, err)
+	require.NoError(t, connection.Close(t.Context()))
+	require.NoError(t, server.Stop())
+	log, err := os.ReadFile(filepath.Join(dir, "postgres.log"))
+	require.NoError(t, err)
+	require.Contains(t, string(log), "not properly shut down")
+}

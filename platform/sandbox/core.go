@@ -85,6 +85,13 @@ func (c *core) InjectNext(call CallKind, fault Fault) {
 	c.injected[call] = append(c.injected[call], fault)
 }
 
+// SetPlan replaces Options.Plan from now on.
+func (c *core) SetPlan(plan []PlannedFault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.options.Plan = plan
+}
+
 // RevokeTokens refuses every token from now on, or takes them again.
 func (c *core) RevokeTokens(revoked bool) {
 	c.mu.Lock()
@@ -208,8 +215,15 @@ func (c *core) expect(b *batch) {
 		if change.twice {
 			c.counters.DuplicateItems++
 		}
-		if !b.skipped && table.expect(change) {
+		if b.skipped {
+			continue
+		}
+		overlapping, repeated := table.expect(change)
+		if overlapping {
 			c.counters.Overlaps++
+		}
+		if repeated {
+			c.counters.Repeats++
 		}
 	}
 }

@@ -97,6 +97,9 @@ type Counters struct {
 	// Overlaps counts records accepted while another batch with other content for
 	// the item was not applied yet.
 	Overlaps int
+	// Repeats counts records accepted whose item's last accepted record said the same.
+	// That of an item that is gone is forgotten.
+	Repeats int
 	// Late counts batches applied although their POST hung and was never answered.
 	Late int
 }

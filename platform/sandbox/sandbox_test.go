@@ -213,3 +213,31 @@ func BenchmarkBody(b *testing.B) {
 	b.Run("validated", func(b *testing.B) { benchmarkBody(b, false) })
 	b.Run("trusted", func(b *testing.B) { benchmarkBody(b, true) })
 }
+
+func TestRepeatedRecordsAreCounted(t *testing.T) {
+	t.Parallel()
+	meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
+	t.Cleanup(meta.Close)
+	for _, color := range []string{"red", "red", "blue", "red"} {
+		postProducts(t, meta, `{"method":"UPDATE","data":{"id":"A","color":"`+color+`"}}`)
+	}
+	require.Equal(t, 1, meta.Counters().Repeats)
+}
+
+func TestThePlanOfFaultsCanChange(t *testing.T) {
+	t.Parallel()
+	meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
+	t.Cleanup(meta.Close)
+	try := func() error {
+		response, err := post(t, meta, "/v25.0/"+products+"/items_batch", body(true, `{"method":"UPDATE","data":{"id":"A"}}`))
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	}
+	require.NoError(t, try())
+	meta.SetPlan([]sandbox.PlannedFault{{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.Reset}, Rate: 1}})
+	require.Error(t, try())
+	meta.SetPlan(nil)
+	require.NoError(t, try())
+}

@@ -42,7 +42,7 @@ type entry struct {
 	attributes string // raw JSON object
 	exists     bool
 	inFlight   int    // accepted changes not applied yet
-	content    uint64 // of the newest of them
+	content    uint64 // of the newest accepted change
 }
 
 // table keeps the items of one catalog type in one catalog.
@@ -79,13 +79,14 @@ func (t *table) entryOf(id string) *entry {
 }
 
 // expect notes that a change is accepted; overlapping reports that another one
-// with other content is still to come.
-func (t *table) expect(c *change) (overlapping bool) {
+// with other content is still to come, repeated that the one before was the same.
+func (t *table) expect(c *change) (overlapping, repeated bool) {
 	item := t.entryOf(c.id)
 	overlapping = item.inFlight > 0 && item.content != c.content
+	repeated = item.content == c.content
 	item.inFlight++
 	item.content = c.content
-	return overlapping
+	return overlapping, repeated
 }
 
 // settle applies an expected change, or drops it.
