@@ -86,11 +86,11 @@ func requireGathered(t *testing.T, name string, field *rules.Field, want gathere
 	require.Equal(t, want.MaxLen, field.MaxLength, "length of %s", name)
 	kind := gatheredTypes[want.Type]
 	require.NotZero(t, kind, want.Type)
+	if kind == rules.Integer && field.Doubt != "" {
+		kind |= rules.Number
+	}
 	if field.Doubt == "" {
-		// An integer is a number, and one written as a text is no text.
 		require.Equal(t, kind, field.Types, "types of %s; another one needs a doubt", name)
-	} else if kind == rules.Integer {
-		require.NotZero(t, field.Types&(rules.Integer|rules.Number), "types of %s", name)
 	} else {
 		require.NotZero(t, field.Types&kind, "types of %s", name)
 	}
@@ -136,7 +136,7 @@ func TestLocalizableFieldsFitWhatWasGathered(t *testing.T) {
 	var extra extraLists
 	gathered(t, "fields_extra.json", &extra)
 	for name, row := range catalogTypes() {
-		var want, wantCountry, have, haveCountry []string
+		var want, wantCountry []string
 		for _, field := range extra.Localized[string(name)] {
 			field, _, _ = strings.Cut(field, " ") // "image (not image_link)"
 			field = strings.Replace(field, "_0..4", "_{0..4}", 1)
@@ -145,16 +145,8 @@ func TestLocalizableFieldsFitWhatWasGathered(t *testing.T) {
 				wantCountry = append(wantCountry, field)
 			}
 		}
-		for _, field := range row.table.Fields {
-			if field.Has(rules.Localizable) {
-				have = append(have, field.Name)
-			}
-			if field.Has(rules.CountryOnly) {
-				haveCountry = append(haveCountry, field.Name)
-			}
-		}
-		require.ElementsMatch(t, want, have, name)
-		require.ElementsMatch(t, wantCountry, haveCountry, name)
+		require.ElementsMatch(t, want, namesOf(row.table.Fields, rules.Localizable), name)
+		require.ElementsMatch(t, wantCountry, namesOf(row.table.Fields, rules.CountryOnly), name)
 	}
 }
 
@@ -162,19 +154,21 @@ func TestNestedMembersFitWhatWasGathered(t *testing.T) {
 	t.Parallel()
 	var extra extraLists
 	gathered(t, "fields_extra.json", &extra)
-	var members, together, shipped []string
-	for _, member := range productItem().table.Field("applink").Members {
-		members = append(members, member.Name)
-		if member.Has(rules.Together) {
-			together = append(together, member.Name)
+	appLinks := productItem().table.Field("applink").Members
+	require.ElementsMatch(t, extra.AppLink, namesOf(appLinks, 0))
+	require.ElementsMatch(t, extra.Together, namesOf(appLinks, rules.Together))
+	require.ElementsMatch(t, extra.Shipping, namesOf(productItem().table.Field("shipping").Element.Members, 0))
+}
+
+// namesOf are the fields that have all the traits.
+func namesOf(fields []rules.Field, traits rules.Trait) []string {
+	names := make([]string, 0, len(fields))
+	for _, field := range fields {
+		if field.Has(traits) {
+			names = append(names, field.Name)
 		}
 	}
-	for _, member := range productItem().table.Field("shipping").Element.Members {
-		shipped = append(shipped, member.Name)
-	}
-	require.ElementsMatch(t, extra.AppLink, members)
-	require.ElementsMatch(t, extra.Together, together)
-	require.ElementsMatch(t, extra.Shipping, shipped)
+	return names
 }
 
 // TestDoubtfulRows lists the rows on which sources contradict each other in a way

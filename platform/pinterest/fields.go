@@ -64,9 +64,10 @@ func flag(name string, traits rules.Trait) rules.Field {
 	return rules.Field{Name: name, Types: rules.Boolean, Traits: traits, Source: openAPI}
 }
 
-func count(name string, traits rules.Trait, most int64) rules.Field {
+// count is a whole number, which UPDATE can clear like all of them.
+func count(name string, most int64) rules.Field {
 	return rules.Field{
-		Name: name, Types: rules.Integer, Format: rules.IntegerBetween(0, most), Traits: traits, Source: openAPI,
+		Name: name, Types: rules.Integer, Format: rules.IntegerBetween(0, most), Traits: both, Source: openAPI,
 	}
 }
 

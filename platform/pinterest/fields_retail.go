@@ -41,7 +41,7 @@ func retailFields() []rules.Field {
 		plain("color", both),
 		oneOf("condition", both, "new", "used", "refurbished"),
 		maxLength(511, plain("custom_label_{0..4}", both)),
-		count("custom_number_{0..4}", both, maxNumber),
+		count("custom_number_{0..4}", maxNumber),
 		oneOf("gender", both, "male", "female", "unisex"),
 		plain("google_product_category", both),
 		{
@@ -63,9 +63,9 @@ func retailFields() []rules.Field {
 		{
 			Name: "average_review_rating", Types: rules.Number, Format: rules.DecimalBetween(1, 5), Traits: both, Source: openAPI,
 		},
-		count("number_of_ratings", both, math.MaxInt64),
-		count("number_of_reviews", both, math.MaxInt64),
-		count("last_updated_time", both, math.MaxInt64),
+		count("number_of_ratings", math.MaxInt64),
+		count("number_of_reviews", math.MaxInt64),
+		count("last_updated_time", math.MaxInt64),
 
 		price("sale_price", both),
 		price("min_ad_price", both),

@@ -182,8 +182,9 @@ func requireProse(t *testing.T, name string, field *rules.Field, description str
 		require.Equal(t, 10, field.MaxItems, name)
 	}
 	if found := proseValues.FindStringSubmatch(description); found != nil {
-		var values []string
-		for _, value := range proseValue.FindAllStringSubmatch(found[1], -1) {
+		named := proseValue.FindAllStringSubmatch(found[1], -1)
+		values := make([]string, 0, len(named))
+		for _, value := range named {
 			values = append(values, value[1])
 		}
 		require.ElementsMatch(t, values, field.Values, "values of %s", name)

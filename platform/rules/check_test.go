@@ -41,7 +41,8 @@ func lamps() *Table {
 			{Name: "stars", Types: Number, With: "voters"},
 			{Name: "voters", Types: Integer},
 			{Name: "app", Types: Object, Traits: Localizable, Members: []Field{
-				{Name: "name", Types: String, Traits: Together}, {Name: "address", Types: String, Traits: Together},
+				{Name: "name", Types: String, Traits: Together},
+				{Name: "address", Types: String, Traits: Together},
 				{Name: "logo", Types: String},
 			}},
 			{Name: "on", Types: Boolean},

@@ -104,10 +104,10 @@ func (s *scanner) value() value {
 	if start >= len(s.text) {
 		return value{}
 	}
-	switch c := s.text[start]; {
-	case c == '"':
+	switch c := s.text[start]; c {
+	case '"':
 		return s.string()
-	case c == '{', c == '[':
+	case '{', '[':
 		if !s.skipNested() {
 			return value{}
 		}

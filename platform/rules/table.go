@@ -105,7 +105,7 @@ func (t *Table) Cleared(attribute string) string {
 
 // Names lists every attribute, families expanded, in the order of the rows.
 func (t *Table) Names() []string {
-	var names []string
+	names := make([]string, 0, len(t.Fields))
 	for i := range t.Fields {
 		names = append(names, expand(t.Fields[i].Name)...)
 	}
