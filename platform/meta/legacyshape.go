@@ -11,11 +11,11 @@ import (
 
 const maxVariants = 100
 
-// variants writes the labels of a variant as one object of label and value. Both
-// forms of items_batch are read: "Scent:Fruity,Flavor:Apple", and a list of
-// objects with variant_label and variant_value.
+// variants writes the labels of a variant as one object of label and value. Three
+// forms are read: "Scent:Fruity,Flavor:Apple", a list of objects with variant_label
+// and variant_value, and the object itself.
 func (t *translation) variants(name string, m wire.Member) (why string) {
-	if m.Kind == wire.String && m.Text == "" {
+	if (m.Kind == wire.String && m.Text == "") || strings.HasPrefix(m.Raw, "{") {
 		return t.same(name, m)
 	}
 	const wrong = `must be written as "Scent:Fruity,Flavor:Apple", or as a list of objects with variant_label and variant_value`

@@ -2,8 +2,10 @@ package meta
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/rules"
 	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
@@ -18,14 +20,9 @@ func (localizedBatch) edge() string                   { return localizedBatchEdg
 func (localizedBatch) group(catalog.Operation) string { return "" } // allow_upsert is no parameter there
 func (d localizedBatch) base() string                 { return d.baseCatalog }
 
-// carries names the item types for which Meta lists fields that can be localized.
+// carries reports whether Meta lists fields of the item type that can be localized.
 func (localizedBatch) carries(row *catalogType) bool {
-	switch row.name {
-	case "PRODUCT_ITEM", "HOTEL", "FLIGHT", "DESTINATION", "HOME_LISTING", "VEHICLE":
-		return true
-	default:
-		return false
-	}
+	return slices.ContainsFunc(row.table.Fields, func(f rules.Field) bool { return f.Has(rules.Localizable) })
 }
 
 func (localizedBatch) split(change catalog.Change) (first catalog.Change, rest *catalog.Change) {

@@ -167,9 +167,14 @@ func (s Suite) validation(t *testing.T) {
 			s.mutation(0, catalog.Update, object(s.NotUpdatable, `"https://example.com/a.jpg"`)))
 		refuse(catalog.NotUpdatable, "attributes."+s.NotUpdatable, s.mutation(0, catalog.Update, object(s.NotUpdatable, "null")))
 	}
-	localized := s.mutation(0, catalog.Update, s.Update)
-	localized.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
-	refuse(catalog.InvalidValue, "localization", localized)
+	misplaced := s.mutation(0, catalog.Update, s.Update)
+	if s.Localization.IsZero() {
+		misplaced.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
+		refuse(catalog.InvalidValue, "localization", misplaced)
+	} else {
+		misplaced.Localization = catalog.Localization{}
+		refuse(catalog.MissingField, "localization", misplaced)
+	}
 	accepts(t, b.endpoint, s.mutation(0, catalog.Delete, ""))
 	accepts(t, b.endpoint, s.mutation(0, catalog.Create, with(s.Complete, s.Clearable, "null")))
 }

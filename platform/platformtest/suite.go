@@ -53,6 +53,9 @@ type Suite struct {
 	// has.
 	Key      string
 	KeyValue string
+	// Localization makes the suite's items localizations of items that the Sandbox
+	// must have already. Any UPDATE makes one.
+	Localization catalog.Localization
 	// NamesItems reports that the platform's answer names every item, also those that
 	// succeeded.
 	NamesItems bool
@@ -141,7 +144,9 @@ func (s Suite) recordOf(m *catalog.Mutation) catalog.Record {
 }
 
 func (s Suite) mutation(i int, operation catalog.Operation, attributes string) *catalog.Mutation {
-	m := &catalog.Mutation{ID: "m", Lane: s.lane(), ItemID: s.ItemID(i), Operation: operation}
+	m := &catalog.Mutation{
+		ID: "m", Lane: s.lane(), ItemID: s.ItemID(i), Localization: s.Localization, Operation: operation,
+	}
 	if attributes != "" {
 		m.Attributes = []byte(attributes)
 		m.HasNull = hasNull(attributes)

@@ -209,6 +209,8 @@ func checkMeta(known *metaType, one *change, data gjson.Result) {
 			one.errors = append(one.errors, issue{message: "the required field " + name.Str + " is empty"})
 		case strings.HasSuffix(name.Str, "price") && value.Raw != `""` && !metaPrice(value):
 			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is not a price such as 24.99 USD"})
+		case (name.Str == "image" || name.Str == "video") && !value.IsArray():
+			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is not a list of objects with a url"})
 		}
 		return true
 	})
