@@ -85,7 +85,7 @@ func images(name string) rules.Field {
 	}
 }
 
-// maxLength and required add a rule to a row.
+// maxLength, required and below add a rule to a row.
 func maxLength(limit int, field rules.Field) rules.Field {
 	field.MaxLength = limit
 	return field
@@ -93,6 +93,11 @@ func maxLength(limit int, field rules.Field) rules.Field {
 
 func required(field rules.Field) rules.Field {
 	field.Required, field.Source = true, field.Source+"; required: "+feedErrors
+	return field
+}
+
+func below(other string, field rules.Field) rules.Field {
+	field.Below = other
 	return field
 }
 

@@ -67,7 +67,7 @@ func retailFields() []rules.Field {
 		count("number_of_reviews", math.MaxInt64),
 		count("last_updated_time", math.MaxInt64),
 
-		price("sale_price", both),
+		below("price", price("sale_price", both)),
 		price("min_ad_price", both),
 		price("free_shipping_limit", both),
 		flag("free_shipping_label", both),

@@ -34,6 +34,7 @@ func (t *Table) CheckLocalized(m *catalog.Mutation, level platform.RuleLevel, fo
 const (
 	maxKeyParts = 4
 	maxDepth    = 8
+	maxKept     = 2
 )
 
 // check is one run over one mutation.
@@ -47,6 +48,7 @@ type check struct {
 	keys   [maxKeyParts]string
 	keysOK bool
 	inKey  bool // what is checked is a part of item_id
+	kept   [maxKept + 1]value
 	place  [maxDepth]step
 	depth  int
 
@@ -141,6 +143,20 @@ func (c *check) attributes(object string) {
 	if c.values && !c.localized && c.table.createdBy.has(c.operation) {
 		c.missing(c.table.top, seen)
 	}
+	for _, rule := range c.table.top.below {
+		c.compare(rule)
+	}
+}
+
+// compare holds a price to the one that it must be lower than.
+func (c *check) compare(rule *rule) {
+	low, high := c.kept[rule.slot], c.kept[rule.below.slot]
+	if low.kind != text || high.kind != text || cheaper(low.plain(), high.plain()) {
+		return
+	}
+	c.enter(step{name: rule.Name})
+	c.wrong(rule, catalog.InvalidValue, "must be lower than "+rule.Below+", "+shown(high), low)
+	c.leave()
 }
 
 // checkKey holds a repeated part of the key to the one in item_id. Only a string
@@ -184,6 +200,9 @@ func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bo
 	}
 	if v.kind == null {
 		return false
+	}
+	if rule.slot > 0 {
+		c.kept[rule.slot] = v
 	}
 	c.checkValue(rule, v)
 	return true

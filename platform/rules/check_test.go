@@ -37,6 +37,7 @@ func lamps() *Table {
 			}},
 			{Name: "colour", Types: String, Values: []string{"Red", "Blue"}, Cleared: EmptyString, Traits: Nullable},
 			{Name: "price", Types: String | Integer, Format: Price, Traits: Localizable | CountryOnly},
+			{Name: "bargain", Types: String, Format: Price, Below: "price"},
 			{Name: "watts_{0..2}", Types: String | Number, Format: DecimalBetween(0, 100)},
 			{Name: "stars", Types: Number, With: "voters"},
 			{Name: "voters", Types: Integer},
@@ -126,6 +127,11 @@ func TestEveryRuleIsFoundAndNamed(t *testing.T) {
 		{update, "s/l", `{"colour":"\u0072ed"}`, nil},
 		{update, "s/l", `{"price":""}`, []string{"value invalid_value attributes.price"}},
 		{update, "s/l", `{"price":"24.99 USD"}`, nil},
+		{update, "s/l", `{"price":"24.99 USD","bargain":"24.98 USD"}`, nil},
+		{update, "s/l", `{"bargain":"24.99 USD","price":"24.99 USD"}`, []string{"value invalid_value attributes.bargain"}},
+		{update, "s/l", `{"bargain":"25 EUR","price":"24.99 USD"}`, nil},
+		{update, "s/l", `{"bargain":"25 EUR"}`, nil},
+		{update, "s/l", `{"bargain":"25 EUR","price":7}`, []string{"value invalid_value attributes.price"}},
 		// lists and objects
 		{update, "s/l", `{"pictures":[]}`, nil},
 		{update, "s/l", `{"pictures":[{"url":"http://x"},{"url":"http:\/\/x"},{"url":"http://x"}]}`, []string{
@@ -257,7 +263,7 @@ func TestLookUps(t *testing.T) {
 	require.False(t, table.RepeatsKey("title"))
 	require.Equal(t, EmptyList, table.Cleared("pictures"))
 	require.Empty(t, table.Cleared("other"))
-	require.Len(t, table.Names(), 14)
+	require.Len(t, table.Names(), 15)
 }
 
 func TestTablesThatContradictThemselvesAreNotCompiled(t *testing.T) {
@@ -267,6 +273,7 @@ func TestTablesThatContradictThemselvesAreNotCompiled(t *testing.T) {
 		{Fields: []Field{{Name: "a_1"}, {Name: "a_{0..2}"}}},
 		{Fields: []Field{{Name: "a", Instead: "b"}}},
 		{Fields: []Field{{Name: "a", With: "b"}}},
+		{Fields: []Field{{Name: "a", Below: "b"}}},
 		{Fields: []Field{{Name: "a_{x}"}}},
 		{Fields: []Field{{Name: "a_{2..1}"}}},
 		{Keys: []string{"a"}, Fields: []Field{{Name: "a"}}},

@@ -76,6 +76,9 @@ func (t *Table) ruleTexts(field *Field, nested bool) (texts []string) {
 	if field.With != "" {
 		add("with `", field.With, "` only")
 	}
+	if field.Below != "" {
+		add("lower than `", field.Below, "`")
+	}
 	if field.MaxLength > 0 {
 		add("at most ", strconv.Itoa(field.MaxLength), " characters")
 	}

@@ -48,6 +48,9 @@ type Field struct {
 	Instead  string
 	// With names a field without which this one means nothing.
 	With string
+	// Below names a price that this one must be lower than, where both are there and
+	// have the same currency.
+	Below string
 	// MaxLength is the longest text in characters (code points), also of the texts
 	// in a list without Element.
 	MaxLength int

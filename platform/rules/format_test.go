@@ -131,6 +131,21 @@ func TestPricesHaveTheirCurrencysDecimals(t *testing.T) {
 	})
 }
 
+// TestPricesCompareAsNumbersDo draws two amounts in cents.
+func TestPricesCompareAsNumbersDo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		cents := rapid.Uint32Max(100_000)
+		low, high := cents.Draw(t, "low"), cents.Draw(t, "high")
+		write := func(cents uint32, layout string) string { return fmt.Sprintf(layout, cents/100, cents%100) }
+		layouts := rapid.SampledFrom([]string{"%d.%02d USD", "0%d.%02d USD", "%d.%02d0 USD", "%d.%02dUSD"})
+		require.Equal(t, low < high, cheaper(write(low, layouts.Draw(t, "a")), write(high, layouts.Draw(t, "b"))))
+	})
+	require.True(t, cheaper("2 USD", "1 EUR"))
+	require.True(t, cheaper("", "1 EUR"))
+	require.False(t, cheaper("1.0 USD", "1 USD"))
+}
+
 // TestGTINsHaveOneRightCheckDigit: of the ten possible last digits one is right, and
 // no wrong digit elsewhere goes unseen.
 func TestGTINsHaveOneRightCheckDigit(t *testing.T) {

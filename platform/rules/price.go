@@ -71,6 +71,35 @@ func wrongDecimals(amount, code string, decimals int) string {
 	return code + " has " + strconv.Itoa(decimals) + " decimals"
 }
 
+// cheaper reports whether a price is lower than another. Prices that are none, or
+// in different currencies, are not compared: it says yes.
+func cheaper(low, high string) bool {
+	lowAmount, lowCode := cutPrice(low)
+	highAmount, highCode := cutPrice(high)
+	if wrongAmount(lowAmount) != "" || wrongAmount(highAmount) != "" || lowCode != highCode {
+		return true
+	}
+	lowWhole, lowFraction, _ := strings.Cut(lowAmount, ".")
+	highWhole, highFraction, _ := strings.Cut(highAmount, ".")
+	lowWhole, highWhole = strings.TrimLeft(lowWhole, "0"), strings.TrimLeft(highWhole, "0")
+	if len(lowWhole) != len(highWhole) {
+		return len(lowWhole) < len(highWhole)
+	}
+	if lowWhole != highWhole {
+		return lowWhole < highWhole
+	}
+	return strings.TrimRight(lowFraction, "0") < strings.TrimRight(highFraction, "0")
+}
+
+// cutPrice cuts a price behind its amount; the code is without the space.
+func cutPrice(text string) (amount, code string) {
+	end := 0
+	for end < len(text) && (isDigit(text[end]) || text[end] == '.') {
+		end++
+	}
+	return text[:end], strings.TrimPrefix(text[end:], " ")
+}
+
 // Amount is the first part of a price.
 var Amount = Format{Name: "an amount such as 24.99", check: wrongAmount}
 

@@ -120,6 +120,8 @@ type object struct {
 	required uint64
 	together uint64
 	with     []*rule
+	below    []*rule
+	kept     int
 }
 
 // rule is a row ready for use.
@@ -129,6 +131,8 @@ type rule struct {
 	bit     uint64 // in what was seen; 0 when presence does not matter
 	instead uint64
 	with    uint64
+	slot    int   // of the text that is kept for a comparison, counted from 1
+	below   *rule // the price that this one must be lower than
 	members *object
 	element *rule
 }
@@ -168,6 +172,22 @@ func (o *object) track(r *rule) {
 		o.bitOf(r)
 		r.with = o.bitOf(o.mustFind(r.With))
 		o.with = append(o.with, r)
+	}
+	if r.Below != "" {
+		r.below = o.mustFind(r.Below)
+		o.keep(r)
+		o.keep(r.below)
+		o.below = append(o.below, r)
+	}
+}
+
+// keep gives a slot to a rule whose text is compared with another's.
+func (o *object) keep(r *rule) {
+	if r.slot == 0 {
+		if o.kept++; o.kept > maxKept {
+			panic("rules: too many prices to compare")
+		}
+		r.slot = o.kept
 	}
 }
 
