@@ -46,8 +46,12 @@ type OAuthConfig struct {
 
 // OAuth is a source of tokens that are renewed: before they expire, and when the
 // platform refuses one. However many calls and workers wait, one of them renews;
-// the database says who, and carries the tokens to the others. See the package's
-// docs/design.md, section 8, for what happens when a worker ends in between.
+// the database says who, and carries the tokens to the others.
+//
+// The claim in the database runs out, so that a worker that died or is frozen is
+// not waited for; no transaction is open while the platform is asked. A worker
+// that ends between the platform's answer and writing it down loses a rotated
+// refresh token, which nothing can prevent: then the tokens before are tried.
 type OAuth struct {
 	name     string
 	seed     config.Secret

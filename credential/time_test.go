@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/credential"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
@@ -65,6 +67,44 @@ func TestRefusalsAndTroubleAreAskedAboutLessAndLess(t *testing.T) {
 		b.pinterest.RevokeRefresh(firstRefresh)
 		time.Sleep(15 * time.Minute) // the bubble's clock
 		require.Equal(t, b.token(one), b.token(two), "it goes on by itself")
+	})
+}
+
+// counting counts how often the row is read.
+type counting struct {
+	*memory
+	reads atomic.Int32
+}
+
+func (c *counting) Credential(ctx context.Context, name string) (ledger.Credential, bool, error) {
+	c.reads.Add(1)
+	return c.memory.Credential(ctx, name)
+}
+
+// TestCallsAreFreeOfTheDatabase: neither a good token nor the lack of one costs a
+// query for each call.
+func TestCallsAreFreeOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &counting{memory: newMemory()}
+		b := bedOn(t, simulated(), store, nil)
+		b.pinterest.RevokeRefresh("")
+		source := b.worker()
+		for range 600 { // a minute
+			_, err := source.Token(t.Context())
+			require.ErrorContains(t, err, "refresh token refused")
+			time.Sleep(100 * time.Millisecond) // the bubble's clock
+		}
+		require.InDelta(t, 12, store.reads.Load(), 3)
+		b.pinterest.RevokeRefresh(firstRefresh)
+		time.Sleep(time.Minute) // the bubble's clock
+		b.token(source)
+		before := store.reads.Load()
+		for range 600 {
+			b.token(source)
+			time.Sleep(100 * time.Millisecond) // the bubble's clock
+		}
+		require.Equal(t, before, store.reads.Load())
 	})
 }
 

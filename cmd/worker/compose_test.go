@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/worker"
 )
 
 const repository = "../.."
@@ -143,17 +144,21 @@ func TestComposeMountsWhatIsThere(t *testing.T) {
 func TestShippedConfigurationsAreValid(t *testing.T) {
 	t.Parallel()
 	lookup := func(name string) (string, bool) {
-		return "set", slices.Contains([]string{"PINTEREST_ACCESS_TOKEN", "META_ACCESS_TOKEN"}, name)
+		return "set", slices.Contains([]string{
+			"PINTEREST_ACCESS_TOKEN", "PINTEREST_CLIENT_SECRET", "PINTEREST_REFRESH_TOKEN", "META_ACCESS_TOKEN", "META_APP_SECRET",
+		}, name)
 	}
 	for _, path := range []string{"deploy/courier.sandbox.yaml", "examples/courier.yaml"} {
-		_, err := config.Load(filepath.Join(repository, path), config.Options{Lookup: lookup})
+		loaded, err := config.Load(filepath.Join(repository, path), config.Options{Lookup: lookup})
 		require.NoError(t, err, path)
+		require.NoError(t, worker.CheckAccounts(loaded), path)
 	}
 	_, err := config.Load(filepath.Join(repository, "examples/courier.production.yaml"), config.Options{Lookup: lookup})
 	var problems config.Problems
 	require.ErrorAs(t, err, &problems)
-	require.Len(t, problems, 1, "nothing but the secret that is not there")
+	require.Len(t, problems, 2, "nothing but the secrets that are not there")
 	require.Equal(t, "database.url_file", problems[0].Key)
+	require.Equal(t, "worker.encryption_key_file", problems[1].Key)
 }
 
 func TestNATSConfigurationFlushesBeforeItAcknowledges(t *testing.T) {
