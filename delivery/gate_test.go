@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -152,14 +154,14 @@ func refuseMeta(w http.ResponseWriter, l *limit, post bool) {
 // tellPinterest writes the limit that applies now, all policies, and what is left of
 // the one that has least.
 func tellPinterest(g *gate, header http.Header, post bool, now time.Time) {
-	var policies string
+	var policies strings.Builder
 	var binding *limit
 	least := 2.0
 	for _, l := range g.limits {
 		if !l.counts(post) {
 			continue
 		}
-		policies += fmt.Sprintf(", %d;w=%d", l.calls, int(l.window.Seconds()))
+		fmt.Fprintf(&policies, ", %d;w=%d", l.calls, int(l.window.Seconds()))
 		left, _ := l.left(now)
 		if share := float64(left) / float64(l.calls); share < least {
 			binding, least = l, share
@@ -169,9 +171,9 @@ func tellPinterest(g *gate, header http.Header, post bool, now time.Time) {
 		return
 	}
 	left, more := binding.left(now)
-	header.Set("X-Ratelimit-Limit", fmt.Sprint(binding.calls)+policies)
-	header.Set("X-Ratelimit-Remaining", fmt.Sprint(max(left, 0)))
-	header.Set("X-Ratelimit-Reset", fmt.Sprint(int((more+time.Second-1)/time.Second)))
+	header.Set("X-Ratelimit-Limit", strconv.Itoa(binding.calls)+policies.String())
+	header.Set("X-Ratelimit-Remaining", strconv.Itoa(max(left, 0)))
+	header.Set("X-Ratelimit-Reset", strconv.Itoa(int((more+time.Second-1)/time.Second)))
 }
 
 func refusePinterest(w http.ResponseWriter, _ *limit, _ bool) {
@@ -198,9 +200,9 @@ func (w *world) withMeta(name, catalogID string, p delivery.Policy, handler http
 	w.account(name, p).Client = client
 }
 
-// withPinterest connects an account to a handler that answers as Pinterest does.
-func (w *world) withPinterest(name string, p delivery.Policy, handler http.Handler) {
-	client, err := pinterest.New(settings(name, "one app", handler, platform.CatalogSettings{Country: "US", Language: "en-US"}))
+// withPinterest connects the account acme to a handler that answers as Pinterest does.
+func (w *world) withPinterest(p delivery.Policy, handler http.Handler) {
+	client, err := pinterest.New(settings("acme", "one app", handler, platform.CatalogSettings{Country: "US", Language: "en-US"}))
 	require.NoError(w.t, err)
-	w.account(name, p).Client = client
+	w.account("acme", p).Client = client
 }

@@ -171,7 +171,7 @@ func (w *world) lying(meta, post bool, told lie, always bool) *liar {
 	s := sandbox.NewPinterest(options)
 	inject(s)
 	l.honest = s
-	w.withPinterest("acme", p, l)
+	w.withPinterest(p, l)
 	return l
 }
 
@@ -216,7 +216,7 @@ func answerLies(t *testing.T, meta, post bool, told lie, always bool) {
 	if meta {
 		kind, item = "PRODUCT_ITEM", metaItem
 	}
-	var ids []string
+	ids := make([]string, 0, 3)
 	for i := range 3 {
 		ids = append(ids, w.change(fmt.Sprint("x", i), catalog.Upsert, item, func(m *catalog.Mutation) { m.Lane.Type = kind }))
 	}

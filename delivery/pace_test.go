@@ -20,7 +20,7 @@ func TestHistoryCountsAWindow(t *testing.T) {
 		const window = time.Minute
 		h := history{slot: window / historySlots}
 		now := start.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start")))
-		var calls []time.Time
+		calls := make([]time.Time, 0, 200)
 		counted := func(window time.Duration) (n int) {
 			for _, at := range calls {
 				if at.After(now.Add(-window)) {
@@ -61,7 +61,7 @@ func TestMeterKeepsItsLimit(t *testing.T) {
 		m := newMeter(window, start)
 		m.tell(platform.Quota{Limit: limit, Remaining: -1, UsedPercent: -1, Window: window}, 0, start)
 		now, last := start, time.Time{}
-		var calls []time.Time
+		calls := make([]time.Time, 0, 5*limit)
 		for range 5 * limit {
 			for tries := 0; ; tries++ {
 				next := m.next(now, last)

@@ -155,7 +155,7 @@ func TestPaceOfPinterestPOSTs(t *testing.T) {
 				g := w.pinterestGate(
 					&limit{posts: true, calls: 100, window: time.Second, fixed: fixed}, &limit{posts: true, calls: 100, window: time.Minute, fixed: fixed},
 					&limit{reads: true, calls: 1000, window: time.Minute, fixed: fixed})
-				w.withPinterest("acme", quotaPolicy(10), g)
+				w.withPinterest(quotaPolicy(10), g)
 				w.publish("acme", "RETAIL", pinterestItem, 10_000)
 				began := time.Now()
 				l := w.start()
@@ -178,7 +178,7 @@ func TestPaceOfPinterestPOSTs(t *testing.T) {
 func TestPollsWithLittleReadQuota(t *testing.T) {
 	simulateQuota(t, func(w *world) {
 		g := w.pinterestGate(&limit{posts: true, calls: 1000, window: time.Minute}, &limit{reads: true, calls: 12, window: time.Minute, others: 4})
-		w.withPinterest("acme", quotaPolicy(10), g)
+		w.withPinterest(quotaPolicy(10), g)
 		w.publish("acme", "RETAIL", pinterestItem, 2000)
 		l := w.start()
 		most := 0
@@ -212,7 +212,7 @@ func TestDailyQuotaOfATrial(t *testing.T) {
 	simulateQuota(t, func(w *world) {
 		day := &limit{posts: true, reads: true, calls: 1000, window: 24 * time.Hour, fixed: true, others: 900, began: time.Now().Add(67_150*time.Second - 24*time.Hour)}
 		g := w.pinterestGate(day)
-		w.withPinterest("acme", quotaPolicy(10), g)
+		w.withPinterest(quotaPolicy(10), g)
 		w.publish("acme", "RETAIL", pinterestItem, 1000)
 		began := time.Now()
 		l := w.start()
@@ -268,7 +268,7 @@ func TestWorkersOfOneScope(t *testing.T) {
 		shared := []*limit{{posts: true, calls: 200, window: time.Hour}, {reads: true, calls: 20_000, window: time.Hour}}
 		accounts := []string{"acme", "beta"}
 		gates := make([]*gate, len(accounts))
-		var lives []*life
+		lives := make([]*life, 0, len(accounts))
 		for i, account := range accounts {
 			gates[i] = &gate{handler: platform, refuse: refuseMeta, tell: tellMeta, limits: shared}
 			w.withMeta(account, "1", quotaPolicy(20), gates[i])

@@ -19,20 +19,19 @@ const maxIssues = 100
 // IssuesOf lists problems with their Others, at most 100; nil for none.
 func IssuesOf(problems []catalog.Problem) []Issue {
 	var issues []Issue
+	add := func(p *catalog.Problem) {
+		if len(issues) < maxIssues {
+			issues = append(issues, Issue{Code: string(p.Reason), Attribute: p.Field, Message: p.Text})
+		}
+	}
 	for i := range problems {
-		issues = appendProblem(issues, &problems[i])
-		for j := range problems[i].Others {
-			issues = appendProblem(issues, &problems[i].Others[j])
+		p := &problems[i]
+		add(p)
+		for j := range p.Others {
+			add(&p.Others[j])
 		}
 	}
 	return issues
-}
-
-func appendProblem(issues []Issue, p *catalog.Problem) []Issue {
-	if len(issues) >= maxIssues {
-		return issues
-	}
-	return append(issues, Issue{Code: string(p.Reason), Attribute: p.Field, Message: p.Text})
 }
 
 // Sentence says a problem with all its Others, for people.
