@@ -1,0 +1,224 @@
+package pinterest
+
+import (
+	commandline "flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rules"
+)
+
+var update = commandline.Bool("update", false, "write the tables of docs/platforms/pinterest.md anew")
+
+// TestTablesAreInTheDocumentation holds each generated part of the page, between
+// its two marks, to the tables of the program.
+func TestTablesAreInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	const path = "../../docs/platforms/pinterest.md"
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	page := string(content)
+	for name, want := range generated() {
+		begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
+		before, rest, found := strings.Cut(page, begin)
+		require.True(t, found, name)
+		got, after, found := strings.Cut(rest, end)
+		require.True(t, found, name)
+		if *update {
+			page = before + begin + want + end + after
+			continue
+		}
+		require.Equal(t, want, got, "%s: run go test ./platform/pinterest -run TestTablesAreInTheDocumentation -update", name)
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(page), 0o644)) //nolint:gosec // a page for everybody
+	}
+}
+
+func generated() map[string]string {
+	parts := map[string]string{"refusals": refusalTable(), "states": stateTables()}
+	for name, row := range catalogTypes() {
+		parts["fields of "+string(name)] = fieldTable(row)
+	}
+	return parts
+}
+
+// table writes a Markdown table.
+func table(head []string, rows [][]string) string {
+	var text strings.Builder
+	line := func(cells []string) {
+		for i := range cells {
+			cells[i] = strings.ReplaceAll(cells[i], "|", `\|`)
+		}
+		text.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	line(head)
+	text.WriteString(strings.Repeat("|---", len(head)) + "|\n")
+	for _, row := range rows {
+		line(row)
+	}
+	return text.String()
+}
+
+func refusalTable() string {
+	var rows [][]string
+	for _, row := range failures() {
+		rows = append(rows, []string{answerOf(row), consequence(row), row.Source})
+	}
+	return table([]string{"answer", "what Courier does", "source"}, rows)
+}
+
+// answerOf says which answers a row is about.
+func answerOf(row failure) string {
+	var parts []string
+	switch {
+	case row.StatusTo != 0:
+		parts = append(parts, fmt.Sprintf("%d to %d", row.Status, row.StatusTo))
+	case row.Status != 0:
+		parts = append(parts, strconv.Itoa(row.Status))
+	}
+	if row.Code != 0 {
+		parts = append(parts, fmt.Sprintf("code %d", row.Code))
+	}
+	if row.coded {
+		parts = append(parts, "with any code")
+	}
+	if row.word != "" {
+		parts = append(parts, fmt.Sprintf("with “%s” in the message", row.word))
+	}
+	if row.method != "" {
+		parts = append(parts, map[string]string{http.MethodPost: "to a POST", http.MethodGet: "to a poll"}[row.method])
+	}
+	if len(parts) == 0 {
+		return "anything else"
+	}
+	return strings.Join(parts, " ")
+}
+
+func consequence(row failure) string {
+	switch {
+	case row.lost:
+		return "the batch is lost: asked once more, then its items are sent again after `settle`"
+	case row.TooLarge:
+		return "the batch is halved"
+	case row.Token:
+		return "another token is asked for; without one the account is paused and tried again by itself"
+	case row.Ambiguous:
+		return "backs off; a POST may have been taken and is sent again, newer changes wait for `settle`"
+	}
+	return map[platform.FailureScope]string{
+		platform.ScopePlatform: "backs off and tries again",
+		platform.ScopeBatch:    "the batch is bisected until the bad records are found; those fail",
+		platform.ScopeAccount:  "the account is paused and tried again by itself",
+		platform.ScopeQuota:    "the quota rests for as long as the answer says",
+	}[row.Scope]
+}
+
+func stateTables() string {
+	var rows [][]string
+	for _, state := range batchStates {
+		rows = append(rows, []string{"batch", "`" + state.name + "`", state.meaning})
+	}
+	rows = append(rows,
+		[]string{"batch", "any other", "asked again, with a note in the log"},
+		[]string{"batch", "`created_time: null`", "skipped as a recent duplicate: sent again with other bytes after a pause, never a success"})
+	for _, state := range itemStates {
+		rows = append(rows, []string{"item", "`" + state.name + "`", state.meaning})
+	}
+	rows = append(rows,
+		[]string{"item", "any other, none, or the item is missing", "unknown: sent again"},
+		[]string{"item", "named twice", "failed if both say so, else unknown"},
+		[]string{"item", "any, with `errors`", "failed"})
+	return table([]string{"of", "status", "what it means"}, rows)
+}
+
+func fieldTable(row *catalogType) string {
+	var rows [][]string
+	for i := range row.table.Fields {
+		rows = appendField(rows, "", &row.table.Fields[i])
+	}
+	return table([]string{"attribute", "JSON type", "CREATE, UPSERT", "UPDATE", "rules about the value"}, rows)
+}
+
+func appendField(rows [][]string, parent string, f *rules.Field) [][]string {
+	name := parent + f.Name
+	created, updated := "optional", "value"
+	if f.Required {
+		created = "needed"
+	}
+	if f.Has(rules.Nullable) {
+		created += ", or null"
+	}
+	switch {
+	case f.Has(rules.Fixed):
+		updated = "no"
+	case f.Has(rules.Maskable):
+		updated = "value, or null to clear"
+	}
+	if parent != "" {
+		updated = ""
+	}
+	rows = append(rows, []string{"`" + name + "`", typesOf(f.Types), created, updated, rulesOf(f)})
+	for i := range f.Members {
+		rows = appendField(rows, name+".", &f.Members[i])
+	}
+	return rows
+}
+
+func typesOf(types rules.Type) string {
+	var names []string
+	for _, one := range []struct {
+		is   rules.Type
+		name string
+	}{
+		{rules.String, "string"}, {rules.Integer, "integer"}, {rules.Number, "number"}, {rules.Boolean, "boolean"},
+		{rules.Object, "object"}, {rules.List, "list"},
+	} {
+		if types&one.is != 0 {
+			names = append(names, one.name)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+func rulesOf(f *rules.Field) string {
+	var parts []string
+	add := func(format string, values ...any) { parts = append(parts, fmt.Sprintf(format, values...)) }
+	if f.Key > 0 {
+		add("must be the item id")
+	}
+	if f.MaxLength > 0 {
+		add("at most %d characters", f.MaxLength)
+	}
+	if len(f.Values) > 0 {
+		add("one of %s", strings.Join(f.Values, ", "))
+	}
+	if f.Format.Name != "" {
+		add("%s", f.Format.Name)
+	}
+	switch {
+	case f.MinItems > 0 && f.MinItems == f.MaxItems:
+		add("a list has %d entry", f.MinItems)
+	case f.MinItems > 0:
+		add("at least %d entries", f.MinItems)
+	}
+	if f.MaxItems > max(f.MinItems, 1) {
+		add("at most %d entries", f.MaxItems)
+	}
+	if f.Element != nil {
+		if each := rulesOf(f.Element); each != "" {
+			add("each %s", each)
+		}
+	}
+	if f.Doubt != "" {
+		add("(doubtful: %s)", f.Doubt)
+	}
+	return strings.Join(parts, "; ")
+}
