@@ -84,6 +84,8 @@ func productItemFields() []rules.Field {
 		formatted("origin_country", rules.Country),
 		whole("ordering_index", 0, math.MaxInt64),
 		from(catalogReference, activity()),
+		from(supportedFields, doubtful("a field of batch, the older edge",
+			oneOf("marked_for_product_launch", "default", "marked", "not_marked"))),
 	}
 }
 

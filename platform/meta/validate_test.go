@@ -111,3 +111,11 @@ func TestLegacyBatchTellsEachProblemOnce(t *testing.T) {
 	refused, _ := tellings(openAt(t, platform.RulesWarn, legacyBatchEdge, "PRODUCT_ITEM").Validate(m))
 	require.ElementsMatch(t, []told{{catalog.NotClearable, "attributes.title"}, {catalog.NotClearable, "attributes.seats"}}, refused)
 }
+
+// TestLegacyFieldsHaveRows: what the older edge translates is checked as well.
+func TestLegacyFieldsHaveRows(t *testing.T) {
+	t.Parallel()
+	for name := range legacyFields {
+		require.NotNil(t, productItem().table.Field(name), name)
+	}
+}
