@@ -39,7 +39,7 @@ func readExample(t *testing.T, name string) (example body) {
 
 func accountOf(t *testing.T, catalogs map[string]platform.CatalogSettings) platform.Account {
 	t.Helper()
-	made, err := New(platform.Settings{Name: "acme", Token: noToken, Catalogs: catalogs})
+	made, err := New(platform.Settings{Name: "acme", Token: tokenOf("t"), Catalogs: catalogs})
 	require.NoError(t, err)
 	return made
 }
@@ -211,4 +211,6 @@ func TestExampleOfLocalizedItems(t *testing.T) {
 		"localization":{"type":"LANGUAGE","value":"pl_PL"}}]}`, string(sent))
 }
 
-func noToken(context.Context) (string, error) { return "", nil }
+func tokenOf(token string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return token, nil }
+}
