@@ -57,6 +57,9 @@ func pick(values []string, i int) string { return values[i%len(values)] }
 
 func price(i int) string { return fmt.Sprintf("%d.%02d USD", 15+i%40, i*7%100) }
 
+// sale is always lower than the price of the same item.
+func sale(i int) string { return fmt.Sprintf("%d.%02d USD", 10+i%40, i*7%100) }
+
 func shirt(i int) map[string]any {
 	colour := pick([]string{"white", "navy", "olive", "sand", "black"}, i)
 	size := pick([]string{"S", "M", "L"}, i)
@@ -66,7 +69,7 @@ func shirt(i int) map[string]any {
 		"link":                    "https://shop.example/shirts/" + shirtID(i),
 		"image_link":              []string{"https://shop.example/images/" + shirtID(i) + ".jpg"},
 		"price":                   price(i),
-		"sale_price":              price(i / 2),
+		"sale_price":              sale(i),
 		"availability":            "in stock",
 		"condition":               "new",
 		"color":                   colour,
@@ -87,7 +90,7 @@ func lamp(i int) map[string]any {
 		"image":        []map[string]any{{"url": "https://shop.example/images/" + lampID(i) + ".jpg", "tag": []string{colour}}},
 		"brand":        "Lumen & Co",
 		"color":        colour,
-		"sale_price":   price(i / 3),
+		"sale_price":   sale(i),
 	}
 }
 
