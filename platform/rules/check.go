@@ -155,7 +155,7 @@ func (c *check) compare(rule *rule) {
 		return
 	}
 	c.enter(step{name: rule.Name})
-	c.wrong(rule, catalog.InvalidValue, "must be lower than "+rule.Below+", "+shown(high), low)
+	c.wrong(rule, catalog.InvalidValue, "must be lower than "+rule.Below+", which is "+shown(high), low)
 	c.leave()
 }
 
