@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/lease"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -18,7 +19,7 @@ import (
 
 // member is a worker that drains at once.
 type member struct {
-	leases *persistence.Leases
+	leases *lease.Keeper
 	stop   func()
 }
 
@@ -27,7 +28,7 @@ const ttl = 1500 * time.Millisecond
 // join starts a worker whose holdings are drained at once.
 func join(t *testing.T, pool *pgxpool.Pool) *member {
 	t.Helper()
-	leases := persistence.NewLeases(pool, persistence.LeasesConfig{Partitions: partitions, TTL: ttl, Interval: 50 * time.Millisecond})
+	leases := lease.New(persistence.NewLeaseTable(pool), lease.Config{Partitions: partitions, TTL: ttl, Interval: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	ended := make(chan error, 1)
@@ -99,7 +100,7 @@ func TestStalledWorkerStopsBeforeItsSuccessorStarts(t *testing.T) {
 	stalled := join(t, theirs)
 	eventually(t, "it owns all", func() bool { return stalled.owns() == partitions })
 	holdings := stalled.leases.Holdings()
-	successor := persistence.NewLeases(pool, persistence.LeasesConfig{Partitions: partitions, TTL: ttl, Interval: 50 * time.Millisecond})
+	successor := lease.New(persistence.NewLeaseTable(pool), lease.Config{Partitions: partitions, TTL: ttl, Interval: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	theirs.Close() // from here on no heartbeat gets through
@@ -130,7 +131,7 @@ func TestStalledWorkerStopsBeforeItsSuccessorStarts(t *testing.T) {
 func TestUnheardAcquisitionsDoNotStopTheHeartbeats(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	leases := persistence.NewLeases(pool, persistence.LeasesConfig{
+	leases := lease.New(persistence.NewLeaseTable(pool), lease.Config{
 		Partitions: partitions, TTL: ttl, Interval: 20 * time.Millisecond, DrainTimeout: 100 * time.Millisecond,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -181,12 +182,12 @@ func TestTakenLeaseIsLost(t *testing.T) {
 func TestHandOverWaitsForTheDrain(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	config := persistence.LeasesConfig{Partitions: partitions, TTL: ttl, Interval: 50 * time.Millisecond, DrainTimeout: 100 * time.Millisecond}
-	owner := persistence.NewLeases(pool, config)
+	config := lease.Config{Partitions: partitions, TTL: ttl, Interval: 50 * time.Millisecond, DrainTimeout: 100 * time.Millisecond}
+	owner := lease.New(persistence.NewLeaseTable(pool), config)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- owner.Run(ctx) }()
-	held := make([]*persistence.Holding, 0, partitions)
+	held := make([]*lease.Holding, 0, partitions)
 	for range partitions {
 		held = append(held, <-owner.Acquired())
 	}

@@ -11,14 +11,14 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/lease"
 	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // work works one partition until its lease is lost or asked back. What goes wrong with the partition alone, such as a stream that was put
 // back, makes it resume from what is recorded.
-func (w *worker) work(ctx context.Context, holding *persistence.Holding) {
+func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := w.log.With(slog.Int("partition", holding.Lease.Partition))
@@ -84,7 +84,7 @@ func (w *worker) work(ctx context.Context, holding *persistence.Holding) {
 // releaseTimeout bounds the hand-over of one partition.
 const releaseTimeout = 5 * time.Second
 
-func (w *worker) release(ctx context.Context, holding *persistence.Holding) {
+func (w *worker) release(ctx context.Context, holding *lease.Holding) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
 	if err := holding.Release(ctx); err != nil && !errors.Is(err, ledger.ErrLeaseLost) {
@@ -95,7 +95,7 @@ func (w *worker) release(ctx context.Context, holding *persistence.Holding) {
 
 // workOnce resumes the partition and delivers until drain, the end of the lease,
 // or trouble.
-func (w *worker) workOnce(ctx context.Context, holding *persistence.Holding) error {
+func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 	resumption, reader, err := w.open(ctx, holding)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resump
 
 // open reads what the last owner recorded and opens the stream behind it. A
 // stream that was put back to an older copy begins a new generation.
-func (w *worker) open(ctx context.Context, holding *persistence.Holding) (*ledger.Resumption, *queue.Reader, error) {
+func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, *queue.Reader, error) {
 	resumption, err := w.store.Resume(ctx, holding.Lease)
 	if err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/lease"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/telemetry"
@@ -45,7 +46,7 @@ type worker struct {
 	mirror   *queue.Mirror
 	pool     *pgxpool.Pool
 	store    *persistence.Store
-	leases   *persistence.Leases
+	leases   *lease.Keeper
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health
@@ -110,7 +111,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	w.scopes = delivery.NewScopes(w.store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
-	w.leases = persistence.NewLeases(w.pool, persistence.LeasesConfig{
+	w.leases = lease.New(persistence.NewLeaseTable(w.pool), lease.Config{
 		Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
 		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Logger: w.log,
 	})

@@ -1,4 +1,4 @@
-package persistence
+package lease
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 type Holding struct {
 	Lease ledger.Lease
 
-	leases   *Leases
+	keeper   *Keeper
 	deadline atomic.Pointer[time.Time]
 	handOver chan struct{}
 	lost     chan struct{}
@@ -24,8 +24,8 @@ type Holding struct {
 	gone     sync.Once
 }
 
-func newHolding(leases *Leases, lease ledger.Lease, deadline time.Time) *Holding {
-	h := &Holding{Lease: lease, leases: leases, handOver: make(chan struct{}), lost: make(chan struct{})}
+func newHolding(keeper *Keeper, lease ledger.Lease, deadline time.Time) *Holding {
+	h := &Holding{Lease: lease, keeper: keeper, handOver: make(chan struct{}), lost: make(chan struct{})}
 	h.deadline.Store(&deadline)
 	return h
 }
@@ -55,7 +55,7 @@ func (h *Holding) Lost() <-chan struct{} { return h.lost }
 // there is one. Call it once nothing of the partition is under way any more. It
 // is harmless to repeat. An error means that the row could not be written: then
 // the others wait for the expiry.
-func (h *Holding) Release(ctx context.Context) error { return h.leases.release(ctx, h) }
+func (h *Holding) Release(ctx context.Context) error { return h.keeper.release(ctx, h) }
 
 // Forfeit marks the holding lost, for a caller that learnt it from a fenced call
 // before the next heartbeat does. It must still be released.

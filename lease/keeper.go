@@ -1,0 +1,391 @@
+package lease
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Config says how a worker shares the partitions with others. All workers
+// should have the same times.
+type Config struct {
+	// Worker is this worker's id. Defaults to a fresh one.
+	Worker uuid.UUID
+	// Partitions is their number.
+	Partitions int
+	// Name is shown in the worker table. Defaults to the host's name.
+	Name string
+	// TTL is how long a worker's counter must stand still, by the observer's clock,
+	// for its partitions to be taken. Defaults to 10 s.
+	TTL time.Duration
+	// Interval is between two heartbeats. Defaults to TTL/5, at most 2 s: partitions
+	// are spread and handed over by heartbeats, and that should not take the longer
+	// the more patient a lease is.
+	Interval time.Duration
+	// Margin is how much earlier than others may take a partition its owner stops
+	// writing. Defaults to TTL/5.
+	Margin time.Duration
+	// DrainTimeout bounds how long Run waits at its end for the holdings to be
+	// released. Defaults to 60 s.
+	DrainTimeout time.Duration
+	Logger       *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	host, _ := os.Hostname() // an empty name is fine
+	c.Name = cmp.Or(c.Name, host)
+	if c.Worker == uuid.Nil {
+		c.Worker = uuid.New()
+	}
+	c.TTL = cmp.Or(c.TTL, 10*time.Second)
+	c.Interval = cmp.Or(c.Interval, min(c.TTL/5, 2*time.Second))
+	c.Margin = cmp.Or(c.Margin, c.TTL/5)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, time.Minute)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Keeper acquires partitions for one worker, keeps them by heartbeats and hands
+// surplus ones over, so that they are spread evenly over the living workers.
+type Keeper struct {
+	config Config
+	table  ledger.LeaseTable
+	me     uuid.UUID
+
+	acquired chan *Holding
+
+	mu       sync.Mutex
+	held     map[int]*Holding // until Release, lost ones too
+	released chan struct{}    // nudges Run after a release
+
+	seen map[uuid.UUID]sighting // of all workers; Run's own
+	free map[int]time.Time      // since when partitions were seen free; Run's own
+}
+
+// sighting is when a worker's counter was last seen to move, by this worker's
+// own monotonic clock.
+type sighting struct {
+	counter int64
+	moved   time.Time
+}
+
+// New prepares a worker's part; Run makes it live.
+func New(table ledger.LeaseTable, config Config) *Keeper {
+	config = config.withDefaults()
+	return &Keeper{
+		config: config, table: table, me: config.Worker,
+		acquired: make(chan *Holding, config.Partitions),
+		held:     make(map[int]*Holding),
+		released: make(chan struct{}, 1),
+		seen:     make(map[uuid.UUID]sighting),
+		free:     make(map[int]time.Time),
+	}
+}
+
+// Worker is this worker's id.
+func (k *Keeper) Worker() uuid.UUID { return k.me }
+
+// Acquired gives each partition as it becomes this worker's. It is never closed.
+func (k *Keeper) Acquired() <-chan *Holding { return k.acquired }
+
+// Holdings are the partitions held now, lost ones that are not released among
+// them.
+func (k *Keeper) Holdings() []*Holding {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	holdings := make([]*Holding, 0, len(k.held))
+	for _, h := range k.held {
+		holdings = append(holdings, h)
+	}
+	return holdings
+}
+
+// Run keeps the leases until ctx ends. Then it asks all holdings back, goes on
+// with the heartbeats until they are released or DrainTimeout has passed, and
+// leaves. A database that is away is waited for; what is held is lost at its
+// deadline. Run is called once.
+func (k *Keeper) Run(ctx context.Context) error {
+	// The heartbeats go on after ctx ends.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ticker := time.NewTicker(k.config.Interval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		k.round(ctx, true)
+		select {
+		case <-ticker.C:
+		case <-k.released:
+		case <-ctx.Done():
+		}
+	}
+	k.drain(work, ticker.C)
+	return k.leave(work)
+}
+
+func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
+	deadline := time.NewTimer(k.config.DrainTimeout)
+	defer deadline.Stop()
+	for _, h := range k.Holdings() {
+		h.askBack()
+	}
+	if err := k.bounded(ctx, func(ctx context.Context) error { return k.table.Drain(ctx, k.me) }); err != nil {
+		k.config.Logger.WarnContext(ctx, "announcing the shutdown failed", "error", err)
+	}
+	for len(k.Holdings()) > 0 {
+		select {
+		case <-tick:
+			k.round(ctx, false)
+		case <-k.released:
+		case <-deadline.C:
+			return
+		}
+	}
+}
+
+// leave forgets this worker. What it still held is lost first.
+func (k *Keeper) leave(ctx context.Context) error {
+	for _, h := range k.Holdings() {
+		h.lose()
+	}
+	return k.bounded(ctx, func(ctx context.Context) error { return k.table.Leave(ctx, k.me) })
+}
+
+// bounded gives one exchange with the database as long as heartbeats may be late.
+func (k *Keeper) bounded(ctx context.Context, exchange func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, k.config.TTL/2)
+	defer cancel()
+	return exchange(ctx)
+}
+
+// round is one heartbeat with what follows from it.
+func (k *Keeper) round(ctx context.Context, joining bool) {
+	err := k.bounded(ctx, func(ctx context.Context) error {
+		start := time.Now()
+		view, err := k.table.Heartbeat(ctx, k.me, k.config.Name)
+		if err != nil {
+			return err
+		}
+		k.confirm(view, start)
+		if !joining {
+			return nil
+		}
+		return k.act(ctx, view, start)
+	})
+	if err != nil && ctx.Err() == nil {
+		k.config.Logger.WarnContext(ctx, "heartbeat failed", "worker", k.me, "error", err)
+	}
+	k.expire()
+}
+
+// expire loses what could not be confirmed in time.
+func (k *Keeper) expire() {
+	at := time.Now()
+	for _, h := range k.Holdings() {
+		if deadline := h.Deadline(); !deadline.IsZero() && !at.Before(deadline) {
+			k.config.Logger.Warn("lease lost: no heartbeat got through in time", "partition", h.Lease.Partition)
+			h.lose()
+		}
+	}
+}
+
+// confirm extends what is still this worker's and loses what is not.
+func (k *Keeper) confirm(v *ledger.LeaseView, start time.Time) {
+	deadline := start.Add(k.config.TTL - k.config.Margin)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, row := range v.Leases {
+		h := k.held[row.Partition]
+		if h == nil || h.isLost() {
+			continue
+		}
+		if !is(row.Owner, k.me) || !is(row.Token, h.Lease.Token) {
+			k.config.Logger.Warn("lease lost: another worker took the partition", "partition", row.Partition)
+			h.lose()
+			continue
+		}
+		h.extend(deadline)
+		if row.WantedBy != nil {
+			h.askBack()
+		}
+	}
+}
+
+func is(id *uuid.UUID, other uuid.UUID) bool { return id != nil && *id == other }
+
+// act takes and asks for what is due to this worker.
+func (k *Keeper) act(ctx context.Context, v *ledger.LeaseView, start time.Time) error {
+	counters, live := k.observe(v, start)
+	partitions := k.ownerships(v, live, start)
+	var joining []uuid.UUID
+	for _, w := range v.Workers {
+		if live[w.ID] && !w.Draining {
+			joining = append(joining, w.ID)
+		}
+	}
+	rows := make(map[int]ledger.LeaseRow, len(v.Leases))
+	for _, row := range v.Leases {
+		rows[row.Partition] = row
+	}
+	d := spread(k.me, joining, partitions)
+	var errs []error
+	for _, row := range v.Leases {
+		if is(row.Owner, k.me) {
+			errs = append(errs, k.tidy(ctx, row, counters, start))
+		}
+	}
+	for _, partition := range d.take {
+		if len(k.acquired) == cap(k.acquired) {
+			break // nobody comes for what was taken before
+		}
+		errs = append(errs, k.take(ctx, rows[partition], counters, start))
+	}
+	for _, partition := range d.ask {
+		errs = append(errs, k.table.Ask(ctx, k.me, rows[partition]))
+	}
+	errs = append(errs, k.forget(ctx, v, live))
+	return errors.Join(errs...)
+}
+
+// tidy looks at a partition that is this worker's by its row. Without a holding
+// it was handed over, or taken without an answer: take it. With one that was lost
+// for want of heartbeats the row is freed, so that another need not wait for the
+// release.
+func (k *Keeper) tidy(ctx context.Context, row ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
+	k.mu.Lock()
+	h := k.held[row.Partition]
+	k.mu.Unlock()
+	switch {
+	case h == nil && len(k.acquired) == cap(k.acquired):
+		return nil // nobody comes for what was taken before
+	case h == nil:
+		return k.take(ctx, row, counters, start)
+	case h.isLost() && is(row.Token, h.Lease.Token):
+		return k.table.Free(ctx, k.me, h.Lease)
+	default:
+		return nil
+	}
+}
+
+func (k *Keeper) holds(partition int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.held[partition] != nil
+}
+
+// observe notes whose counters moved. A worker is alive until its counter stood
+// still for TTL by this worker's own clock; one never seen before starts now.
+func (k *Keeper) observe(v *ledger.LeaseView, at time.Time) (counters map[uuid.UUID]int64, live map[uuid.UUID]bool) {
+	counters, live = make(map[uuid.UUID]int64), make(map[uuid.UUID]bool)
+	for _, w := range v.Workers {
+		counters[w.ID] = w.Counter
+		known, ok := k.seen[w.ID]
+		if !ok || known.counter != w.Counter {
+			// Read after the counter moved: at the earliest now, not at start.
+			known = sighting{counter: w.Counter, moved: time.Now()}
+			k.seen[w.ID] = known
+		}
+		live[w.ID] = w.ID == k.me || at.Sub(known.moved) < k.config.TTL
+	}
+	for id := range k.seen {
+		if _, there := counters[id]; !there {
+			delete(k.seen, id)
+		}
+	}
+	return counters, live
+}
+
+// ownerships turns rows into what spread decides on.
+func (k *Keeper) ownerships(v *ledger.LeaseView, live map[uuid.UUID]bool, at time.Time) []ownership {
+	partitions := make([]ownership, 0, len(v.Leases))
+	for _, row := range v.Leases {
+		p := ownership{partition: row.Partition}
+		if row.Owner != nil && live[*row.Owner] {
+			p.owner = *row.Owner
+		}
+		if row.WantedBy != nil && live[*row.WantedBy] {
+			p.wantedBy = *row.WantedBy
+		}
+		if p.owner != k.me {
+			p.barred = k.holds(p.partition)
+		}
+		if p.owner != uuid.Nil {
+			delete(k.free, p.partition)
+		} else if since, ok := k.free[p.partition]; !ok {
+			k.free[p.partition] = at
+		} else {
+			p.stranded = at.Sub(since) > k.config.TTL
+		}
+		partitions = append(partitions, p)
+	}
+	return partitions
+}
+
+// take tries to make a partition this worker's, under a fresh token. Losing the
+// race to another worker is no error.
+func (k *Keeper) take(ctx context.Context, row ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
+	fresh := uuid.New()
+	claim := ledger.LeaseClaim{Row: row, Worker: k.me, Token: fresh}
+	if row.Owner != nil {
+		claim.Counter, claim.Registered = counters[*row.Owner]
+	}
+	took, err := k.table.Take(ctx, claim)
+	if err != nil || !took {
+		return err
+	}
+	lease := ledger.Lease{Partition: row.Partition, Token: fresh}
+	h := newHolding(k, lease, start.Add(k.config.TTL-k.config.Margin))
+	k.mu.Lock()
+	k.held[lease.Partition] = h
+	k.mu.Unlock()
+	k.config.Logger.InfoContext(ctx, "partition acquired", "partition", lease.Partition)
+	k.acquired <- h // has room: act looked, and nobody else sends
+	return nil
+}
+
+// forget removes the rows of workers that died and own nothing any more.
+func (k *Keeper) forget(ctx context.Context, v *ledger.LeaseView, live map[uuid.UUID]bool) error {
+	for _, w := range v.Workers {
+		if live[w.ID] {
+			continue
+		}
+		if err := k.table.Forget(ctx, w.ID, w.Counter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release writes the release and makes the partition available to this worker
+// again.
+func (k *Keeper) release(ctx context.Context, h *Holding) error {
+	k.mu.Lock()
+	current := k.held[h.Lease.Partition] == h
+	k.mu.Unlock()
+	if !current {
+		return nil
+	}
+	h.lose()
+	err := k.bounded(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		return k.table.Release(ctx, k.me, h.Lease, uuid.New())
+	})
+	k.mu.Lock()
+	if k.held[h.Lease.Partition] == h {
+		delete(k.held, h.Lease.Partition)
+	}
+	k.mu.Unlock()
+	select {
+	case k.released <- struct{}{}:
+	default:
+	}
+	return err
+}
