@@ -74,6 +74,7 @@ type OAuth struct {
 	unsaved *unsaved
 	closed  bool
 
+	stopped chan struct{} // closed with closed
 	flights sync.WaitGroup
 }
 
@@ -84,7 +85,7 @@ func NewOAuth(c OAuthConfig) *OAuth {
 	name := platform.CredentialsHash("oauth", c.URL, c.ClientID, c.RefreshToken.Reveal())
 	return &OAuth{
 		name: name, seed: c.RefreshToken, endpoint: newEndpoint(c), keys: c.Keys, store: c.Store, me: uuid.New(),
-		logger: c.Logger.With(slog.String("credential", name)), tokens: &tokens{},
+		logger: c.Logger.With(slog.String("credential", name)), tokens: &tokens{}, stopped: make(chan struct{}),
 	}
 }
 
@@ -200,13 +201,21 @@ func (o *OAuth) Run(ctx context.Context) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			o.mu.Lock()
-			o.closed = true
-			o.mu.Unlock()
+			o.close()
 			o.flights.Wait()
 			o.saveLast(ctx)
 			return
 		}
+	}
+}
+
+// close lets no further renewal begin, and none wait for another worker's.
+func (o *OAuth) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.closed = true
+		close(o.stopped)
 	}
 }
 

@@ -64,6 +64,8 @@ func (o *OAuth) renew(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(claimPause):
+		case <-o.stopped:
+			return errNone
 		case <-ctx.Done():
 			return databaseTrouble(ctx.Err())
 		}
