@@ -116,10 +116,11 @@ func (m *meter) learnShare(used float64, now time.Time) {
 		least  = 1e-6
 		most   = 0.25
 		finest = 0.01 // percents are whole numbers
+		tells  = 0.05 // less says little of what the quota is
 	)
 	old := m.base * max(0, 1-float64(now.Sub(m.born))/float64(m.window))
 	m.share = min(max(max(used-old, finest)/calls, least), most)
-	m.learnt = true
+	m.learnt = used-old >= tells
 }
 
 // advance lets go what has left the window, or was reset.

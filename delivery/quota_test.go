@@ -296,3 +296,25 @@ func TestWorkersOfOneScope(t *testing.T) {
 		}
 	})
 }
+
+// TestNewOwnerKeepsThePace: what is told of a quota outlives the worker it was told.
+func TestNewOwnerKeepsThePace(t *testing.T) {
+	simulateQuota(t, func(w *world) {
+		platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+		defer platform.Close()
+		g := &gate{handler: platform, refuse: refuseMeta, tell: tellMeta, limits: []*limit{{posts: true, calls: 200, window: time.Hour}}}
+		w.withMeta("acme", "1", quotaPolicy(20), g)
+		w.publish("acme", "PRODUCT_ITEM", metaItem, 6000)
+		began := time.Now()
+		for range 20 {
+			l := w.start()
+			pass(3 * time.Minute)
+			l.crash()
+		}
+		require.Empty(t, g.refused)
+		posts := within(g.posts, began, time.Hour)
+		t.Log("POSTs", posts)
+		require.GreaterOrEqual(t, posts, 120)
+		require.LessOrEqual(t, posts, 200)
+	})
+}
