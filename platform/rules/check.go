@@ -120,7 +120,7 @@ func (c *check) attributes(object string) {
 	nulls := c.table.nulls[c.operation]
 	carries := c.operation == catalog.Create || c.operation == catalog.Upsert || c.operation == catalog.Update
 	var seen uint64
-	members := inObject(object)
+	members := within(object)
 	for {
 		name, v, ok := members.member()
 		if !ok {

@@ -51,8 +51,7 @@ type Field struct {
 	// Below names a price that this one must be lower than, where both are there and
 	// have the same currency.
 	Below string
-	// MaxLength is the longest text in characters (code points), also of the texts
-	// in a list without Element.
+	// MaxLength is the longest text in characters (code points).
 	MaxLength int
 	// Values are the only ones allowed, in either case.
 	Values []string

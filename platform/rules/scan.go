@@ -55,10 +55,8 @@ type scanner struct {
 	at   int
 }
 
-// inObject and inList scan what stands between the brackets of a value.
-func inObject(raw string) scanner { return scanner{text: raw, at: skipSpace(raw, 0) + 1} }
-
-func inList(raw string) scanner { return inObject(raw) }
+// within scans what stands between the brackets of an object or list.
+func within(raw string) scanner { return scanner{text: raw, at: skipSpace(raw, 0) + 1} }
 
 // view shares the memory of bytes that nobody writes to.
 func view(object []byte) string {

@@ -11,7 +11,7 @@ import (
 type seenMember struct{ name, raw, plain string }
 
 func scanned(object string) (members []seenMember) {
-	scan := inObject(object)
+	scan := within(object)
 	for {
 		name, v, ok := scan.member()
 		if !ok {

@@ -67,7 +67,7 @@ func allowed(values []string, plain string) bool {
 
 func (c *check) checkList(rule *rule, v value) {
 	count := 0
-	elements := inList(v.raw)
+	elements := within(v.raw)
 	for {
 		element, ok := elements.element()
 		if !ok {
@@ -93,7 +93,7 @@ func (c *check) checkList(rule *rule, v value) {
 func (c *check) checkMembers(o *object, v value) {
 	var seen uint64
 	count := 0
-	members := inObject(v.raw)
+	members := within(v.raw)
 	for {
 		name, member, ok := members.member()
 		if !ok {
