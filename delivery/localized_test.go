@@ -11,6 +11,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 // localized makes a mutation say its item in another language: an item of the
@@ -226,6 +229,40 @@ func TestLocalizedWithoutAnythingToRead(t *testing.T) {
 		l.crash()
 		l = w.start()
 		w.finish(3 * time.Hour)
+		l.stop()
+	})
+}
+
+// TestLocalizedItemsOfMeta: Meta refuses a localization of an item that it does not
+// have, so that none may come before its item, also across a take-over.
+func TestLocalizedItemsOfMeta(t *testing.T) {
+	scenario(t, func(w *world) {
+		simulated := sandbox.NewMeta(sandbox.Options{Delay: 20 * time.Second, Jitter: 20 * time.Second})
+		defer simulated.Close()
+		connection := settings("acme", "", simulated, platform.CatalogSettings{CatalogID: "1"})
+		connection.Catalogs["l"] = platform.CatalogSettings{CatalogID: "1", Endpoint: "localized_items_batch"}
+		client, err := meta.New(connection)
+		require.NoError(t, err)
+		p := policy()
+		p.MaxItems = 7
+		w.account("acme", p).Client = client
+		product := func(m *catalog.Mutation) { m.Lane.Type = "PRODUCT_ITEM" }
+		l := w.start()
+		for i := range 60 {
+			item := fmt.Sprint("x", i)
+			w.change(item, catalog.Create, metaItem, product)
+			w.change(item, catalog.Upsert, `{"title":"Lampa"}`, product, localized)
+			if i%20 == 10 {
+				pass(5 * time.Second)
+			}
+		}
+		pass(10 * time.Second)
+		l.crash()
+		l = w.start()
+		w.finish(2 * time.Hour)
+		for _, row := range w.store.Mutations() {
+			require.Equal(t, memory.Succeeded, row.Status, "%s: %v", row.ID, row.Errors)
+		}
 		l.stop()
 	})
 }
