@@ -1,9 +1,12 @@
 package worker_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -131,6 +134,48 @@ func TestReplacingTheTokensFileResumesTheAccount(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"succeeded": 5}, bed.CheckInvariants())
 	require.NotContains(t, w.Log.String(), "old-token")
+}
+
+// TestCode190PausesAMetaAccount until its token works; each call proves with the
+// app's secret that the token is the app's.
+func TestCode190PausesAMetaAccount(t *testing.T) {
+	t.Parallel()
+	const good = "new-meta-token"
+	// printf new-meta-token | openssl dgst -sha256 -hmac app-secret-canary
+	const proof = "ffef9d02c41e4f64e632c2e94cc35a012dba4ddda0f03844cf9a5ceab2f5f4fd"
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("old-meta-token"), 0o600))
+	var behind http.Handler // set before the first call
+	var unproven atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+good {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":{"message":"Session has expired","type":"OAuthException","code":190,"error_subcode":463}}`))
+			return
+		}
+		if r.URL.Query().Get("appsecret_proof") != proof {
+			unproven.Add(1)
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	const key = "accounts." + testbed.MetaAccount + "."
+	bed := testbed.Start(t, testbed.Options{Settings: testbed.Settings{
+		key + "access_token": nil, key + "access_token_file": file, key + "app_secret": "app-secret-canary",
+		key + "base_url": server.URL + "/v25.0", "defaults.retry.max_attempts": 1,
+	}})
+	behind = bed.Meta
+	w := bed.StartWorker("a", testbed.WorkerOptions{})
+	bed.Publish(upserts(testbed.Products, "waits", 5)...)
+	w.AwaitLog("the platform refuses the account", patience)
+	require.NoError(t, os.WriteFile(file, []byte(good), 0o600))
+	bed.AwaitFinal(5, 2*patience)
+	require.Equal(t, map[string]int{"succeeded": 5}, bed.CheckInvariants())
+	require.Zero(t, unproven.Load())
+	require.Equal(t, 1, w.Log.Count("the platform refuses the account"), "one alert")
+	for _, secret := range []string{proof, good, "old-meta-token", "app-secret-canary"} {
+		require.NotContains(t, w.Log.String(), secret)
+	}
 }
 
 // TestRenewedTokensAreNeverTold (I7), whatever the token endpoint throws back.
