@@ -121,6 +121,7 @@ func TestPaceOfMetaPOSTs(t *testing.T) {
 				t.Log("took", took, "POSTs", len(g.posts), "polls", len(g.polls), "refused", len(g.refused), "fullness", w.fullness(c.items))
 				for hour := range 4 {
 					posts := within(g.posts, began.Add(time.Duration(hour)*time.Hour), time.Hour)
+					t.Log("hour", hour, "POSTs", posts)
 					require.GreaterOrEqual(t, posts, 180, "hour %d", hour)
 					require.LessOrEqual(t, posts, 200, "hour %d", hour)
 				}
