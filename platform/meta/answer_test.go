@@ -200,26 +200,60 @@ func TestUsageHeaders(t *testing.T) {
 	}
 }
 
+// FuzzDecodeStatus wants no success that the answer does not prove, also where an
+// item has several localizations in the batch.
 func FuzzDecodeStatus(f *testing.F) {
-	f.Add([]byte(`{"data":[{"handle":"h","status":"finished","errors":[{"line":0,"id":"A","message":"no"}],"errors_total_count":1}]}`))
-	f.Add([]byte(`{"data":[{"status":"finished","errors_total_count":0,"ids_of_invalid_requests":[{},1,"{"]}]}`))
-	f.Add([]byte(`{"data":{}}`))
+	for _, seed := range []string{
+		`{"data":[{"handle":"h","status":"finished","errors":[{"line":0,"id":"A","message":"no"}],"errors_total_count":1}]}`,
+		`{"data":[{"status":"finished","errors_total_count":0,"ids_of_invalid_requests":[{},1,"{"]}]}`,
+		`{"data":[{"status":"Canceled","errors_total_count":1,"errors":["BOS/JFK"],"warnings":[{"id":"A/B","message":"hm"}]}]}`,
+		`{"data":[{"status":"finished","errors_total_count":1,"ids_of_invalid_requests":["{\"origin_airport\":\"BOS\",\"destination_airport\":\"JFK\"}"]}]}`,
+		`{"data":[]}`, `{"data":{}}`, `{"data":[{"handle":"other","status":"finished"}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	records := recordsOf("BOS/JFK", "A/B", "BOS/JFK")
+	for i := range records {
+		records[i].Key.Localization = catalog.Localization{Type: byCountry, Value: []string{"GB", "GB", "FR"}[i]}
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		decoded, why := decodeStatus(body, "h")
 		if why != "" {
 			return
 		}
-		report := decoded.report(flight(), recordsOf("BOS/JFK", "A/B"), same)
+		report := decoded.report(flight(), records, same)
 		if report.Progress != platform.Finished {
 			return
 		}
-		require.Len(t, report.Verdicts, 2)
-		for _, verdict := range report.Verdicts {
-			if verdict.Outcome == platform.Succeeded {
-				require.GreaterOrEqual(t, decoded.total, 0, "no success without a count")
-				require.False(t, report.Incomplete)
+		require.Len(t, report.Verdicts, len(records))
+		named := strings.Contains(decoded.errors.Raw+decoded.ids.Raw, "BOS")
+		for i, verdict := range report.Verdicts {
+			require.LessOrEqual(t, len(verdict.Errors), maxIssues)
+			require.LessOrEqual(t, len(verdict.Warnings), maxIssues)
+			if verdict.Outcome != platform.Succeeded {
+				continue
 			}
+			require.GreaterOrEqual(t, decoded.total, 0, "no success without a count")
+			require.False(t, report.Incomplete && i == 1 && !named, "no success from a sample")
 		}
+		require.Equal(t, report.Verdicts[0].Outcome, report.Verdicts[2].Outcome, "nobody tells the localizations apart")
+	})
+}
+
+// FuzzRefusal wants every refusal to be of a documented sort.
+func FuzzRefusal(f *testing.F) {
+	f.Add([]byte(`{"error":{"message":"m","type":"OAuthException","code":190,"error_subcode":463,"error_user_msg":"u"}}`), 400, true)
+	f.Add([]byte(`{"error":{"code":-1,"is_transient":true}}`), 500, false)
+	f.Add([]byte(`<html>`), 502, true)
+	f.Fuzz(func(t *testing.T, body []byte, status int, posted bool) {
+		method := http.MethodGet
+		if posted {
+			method = http.MethodPost
+		}
+		row := failureOf(method, status, saidBy(body))
+		require.NotEmpty(t, row.Source)
+		require.False(t, row.lost && posted, "a POST has no handle to lose")
+		require.False(t, row.Scope == platform.ScopeBatch && !posted, "a poll refuses no batch")
 	})
 }
 

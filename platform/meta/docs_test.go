@@ -1,0 +1,184 @@
+package meta
+
+import (
+	commandline "flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+var update = commandline.Bool("update", false, "write the tables of docs/platforms/meta.md anew")
+
+// TestTablesAreInTheDocumentation holds each generated part of the page, between
+// its two marks, to the tables of the program.
+func TestTablesAreInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	const path = "../../docs/platforms/meta.md"
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	page := string(content)
+	for name, want := range generated() {
+		begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
+		before, rest, found := strings.Cut(page, begin)
+		require.True(t, found, name)
+		got, after, found := strings.Cut(rest, end)
+		require.True(t, found, name)
+		if *update {
+			page = before + begin + want + end + after
+			continue
+		}
+		require.Equal(t, want, got, "%s: run go test ./platform/meta -run TestTablesAreInTheDocumentation -update", name)
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(page), 0o644)) //nolint:gosec // a page for everybody
+	}
+}
+
+func generated() map[string]string {
+	parts := map[string]string{
+		"item types": typeTable(), "legacy names": legacyTable(), "states": stateTable(), "refusals": refusalTable(),
+	}
+	for name, row := range catalogTypes() {
+		parts["fields of "+string(name)] = row.table.Markdown()
+	}
+	return parts
+}
+
+// table writes a Markdown table.
+func table(head []string, rows [][]string) string {
+	var text strings.Builder
+	text.WriteString("| " + strings.Join(head, " | ") + " |\n")
+	text.WriteString(strings.Repeat("|---", len(head)) + "|\n")
+	for _, row := range rows {
+		text.WriteString("| " + strings.Join(row, " | ") + " |\n")
+	}
+	return text.String()
+}
+
+func typeTable() string {
+	types := catalogTypes()
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		var edges []string
+		for _, d := range []dialect{itemsBatch{}, legacyBatch{}, localizedBatch{}} {
+			if d.carries(types[name]) {
+				edges = append(edges, d.edge())
+			}
+		}
+		rows = append(rows, []string{"`" + string(name) + "`", "`" + strings.Join(types[name].keys, "/") + "`", strings.Join(edges, ", ")})
+	}
+	return table([]string{"catalog type", "`item_id`", "endpoints"}, rows)
+}
+
+func legacyTable() string {
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(legacyFields)) {
+		field := legacyFields[name]
+		cleared := "null clears it"
+		if field.required {
+			cleared = "cannot be cleared"
+		}
+		rows = append(rows, []string{"`" + name + "`", "`" + field.name + "`", cleared})
+	}
+	return table([]string{"published", "sent to batch", "UPDATE"}, rows)
+}
+
+func stateTable() string {
+	var rows [][]string
+	for _, state := range states() {
+		meaning := "asked again"
+		switch {
+		case state.whole:
+			meaning = "the lists decide, see below"
+		case state.final:
+			meaning = "named records failed, all others are unknown and are sent again"
+		}
+		rows = append(rows, []string{"`" + strings.Join(state.words, "`, `") + "`", meaning, state.source})
+	}
+	rows = append(rows,
+		[]string{"any other", "asked again, with a note in the log", "ours"},
+		[]string{"`{\"data\":[]}`", "asked again: the handle is not known yet", "reference of check_batch_request_status"})
+	return table([]string{"status, in either case", "what it means", "source"}, rows)
+}
+
+func refusalTable() string {
+	var rows [][]string
+	for _, row := range failures() {
+		rows = append(rows, []string{answerOf(row), consequence(row), row.Source})
+	}
+	return table([]string{"answer", "what Courier does", "source"}, rows)
+}
+
+// answerOf says which answers a row is about.
+func answerOf(row failure) string {
+	var parts []string
+	ranged := func(low, high int) string {
+		if high == 0 {
+			return strconv.Itoa(low)
+		}
+		return fmt.Sprintf("%d to %d", low, high)
+	}
+	if row.Status != 0 {
+		parts = append(parts, ranged(row.Status, row.StatusTo))
+	}
+	switch {
+	case row.Code < 0:
+		parts = append(parts, "any negative code")
+	case row.Code != 0:
+		parts = append(parts, "code "+ranged(row.Code, row.CodeTo))
+	}
+	if row.Subcode != 0 {
+		parts = append(parts, fmt.Sprintf("subcode %d", row.Subcode))
+	}
+	if row.kind != "" {
+		parts = append(parts, "of type "+row.kind)
+	}
+	if row.uncoded {
+		parts = append(parts, "without a code")
+	}
+	if row.transient {
+		parts = append(parts, "with `is_transient`")
+	}
+	if row.word != "" {
+		parts = append(parts, fmt.Sprintf("with “%s” in the message", row.word))
+	}
+	if row.method != "" {
+		parts = append(parts, map[string]string{http.MethodPost: "to a POST", http.MethodGet: "to a poll"}[row.method])
+	}
+	if len(parts) == 0 {
+		return "anything else"
+	}
+	return strings.Join(parts, " ")
+}
+
+func consequence(row failure) string {
+	switch {
+	case row.lost:
+		return "the batch is lost: asked once more, then its items are sent again after `settle`"
+	case row.TooLarge:
+		return "the batch is halved"
+	case row.Token:
+		return "another token is asked for; without one the account is paused and tried again by itself"
+	case row.Ambiguous:
+		return "backs off; a POST may have been taken and is sent again, newer changes wait for `settle`"
+	case row.Scope == platform.ScopeQuota:
+		return "rests for as long as the answer says: " + map[blocked]string{
+			ownQuota: "the quota of the call", batchQuota: "POSTs to the catalog", managementQuota: "polls of the catalog",
+			appQuota: "all calls of the app",
+		}[row.blocks]
+	}
+	return map[platform.FailureScope]string{
+		platform.ScopePlatform: "backs off and tries again",
+		platform.ScopeBatch:    "the batch is bisected until the bad records are found; those fail",
+		platform.ScopeAccount:  "the account is paused and tried again by itself",
+	}[row.Scope]
+}
