@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
 var update = commandline.Bool("update", false, "write the tables of docs/platforms/pinterest.md anew")
@@ -38,14 +37,14 @@ func TestTablesAreInTheDocumentation(t *testing.T) {
 		require.Equal(t, want, got, "%s: run go test ./platform/pinterest -run TestTablesAreInTheDocumentation -update", name)
 	}
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(page), 0o644)) //nolint:gosec // a page for everybody
+		require.NoError(t, os.WriteFile(path, []byte(page), 0o644))
 	}
 }
 
 func generated() map[string]string {
 	parts := map[string]string{"refusals": refusalTable(), "states": stateTables()}
 	for name, row := range catalogTypes() {
-		parts["fields of "+string(name)] = fieldTable(row)
+		parts["fields of "+string(name)] = row.table.Markdown()
 	}
 	return parts
 }
@@ -68,8 +67,9 @@ func table(head []string, rows [][]string) string {
 }
 
 func refusalTable() string {
-	var rows [][]string
-	for _, row := range failures() {
+	all := failures()
+	rows := make([][]string, 0, len(all))
+	for _, row := range all {
 		rows = append(rows, []string{answerOf(row), consequence(row), row.Source})
 	}
 	return table([]string{"answer", "what Courier does", "source"}, rows)
@@ -122,7 +122,7 @@ func consequence(row failure) string {
 }
 
 func stateTables() string {
-	var rows [][]string
+	rows := make([][]string, 0, 16)
 	for _, state := range batchStates {
 		rows = append(rows, []string{"batch", "`" + state.name + "`", state.meaning})
 	}
@@ -137,88 +137,4 @@ func stateTables() string {
 		[]string{"item", "named twice", "failed if both say so, else unknown"},
 		[]string{"item", "any, with `errors`", "failed"})
 	return table([]string{"of", "status", "what it means"}, rows)
-}
-
-func fieldTable(row *catalogType) string {
-	var rows [][]string
-	for i := range row.table.Fields {
-		rows = appendField(rows, "", &row.table.Fields[i])
-	}
-	return table([]string{"attribute", "JSON type", "CREATE, UPSERT", "UPDATE", "rules about the value"}, rows)
-}
-
-func appendField(rows [][]string, parent string, f *rules.Field) [][]string {
-	name := parent + f.Name
-	created, updated := "optional", "value"
-	if f.Required {
-		created = "needed"
-	}
-	if f.Has(rules.Nullable) {
-		created += ", or null"
-	}
-	switch {
-	case f.Has(rules.Fixed):
-		updated = "no"
-	case f.Has(rules.Maskable):
-		updated = "value, or null to clear"
-	}
-	if parent != "" {
-		updated = ""
-	}
-	rows = append(rows, []string{"`" + name + "`", typesOf(f.Types), created, updated, rulesOf(f)})
-	for i := range f.Members {
-		rows = appendField(rows, name+".", &f.Members[i])
-	}
-	return rows
-}
-
-func typesOf(types rules.Type) string {
-	var names []string
-	for _, one := range []struct {
-		is   rules.Type
-		name string
-	}{
-		{rules.String, "string"}, {rules.Integer, "integer"}, {rules.Number, "number"}, {rules.Boolean, "boolean"},
-		{rules.Object, "object"}, {rules.List, "list"},
-	} {
-		if types&one.is != 0 {
-			names = append(names, one.name)
-		}
-	}
-	return strings.Join(names, " or ")
-}
-
-func rulesOf(f *rules.Field) string {
-	var parts []string
-	add := func(format string, values ...any) { parts = append(parts, fmt.Sprintf(format, values...)) }
-	if f.Key > 0 {
-		add("must be the item id")
-	}
-	if f.MaxLength > 0 {
-		add("at most %d characters", f.MaxLength)
-	}
-	if len(f.Values) > 0 {
-		add("one of %s", strings.Join(f.Values, ", "))
-	}
-	if f.Format.Name != "" {
-		add("%s", f.Format.Name)
-	}
-	switch {
-	case f.MinItems > 0 && f.MinItems == f.MaxItems:
-		add("a list has %d entry", f.MinItems)
-	case f.MinItems > 0:
-		add("at least %d entries", f.MinItems)
-	}
-	if f.MaxItems > max(f.MinItems, 1) {
-		add("at most %d entries", f.MaxItems)
-	}
-	if f.Element != nil {
-		if each := rulesOf(f.Element); each != "" {
-			add("each %s", each)
-		}
-	}
-	if f.Doubt != "" {
-		add("(doubtful: %s)", f.Doubt)
-	}
-	return strings.Join(parts, "; ")
 }

@@ -10,7 +10,7 @@ import (
 const (
 	openAPI = "Pinterest API v5, OpenAPI 5.23.0"
 	// feedErrors is the one place that says what Pinterest does not publish without.
-	feedErrors = openAPI + ", CatalogsFeedValidationErrors"
+	feedErrors = openAPI + ", and its CatalogsFeedValidationErrors"
 )
 
 // The traits that most fields share. A field that is Fixed is not in the schema of
@@ -92,7 +92,7 @@ func maxLength(limit int, field rules.Field) rules.Field {
 }
 
 func required(field rules.Field) rules.Field {
-	field.Required, field.Source = true, field.Source+"; required: "+feedErrors
+	field.Required, field.Source = true, feedErrors
 	return field
 }
 

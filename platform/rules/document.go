@@ -64,6 +64,8 @@ func trivial(element *Field) bool {
 func (t *Table) ruleTexts(field *Field, nested bool) (texts []string) {
 	add := func(parts ...string) { texts = append(texts, strings.Join(parts, "")) }
 	switch {
+	case field.Key > 0 && len(t.Keys) == 1:
+		add("the item's key: may be left out")
 	case field.Key > 0:
 		add("part ", strconv.Itoa(field.Key), " of ", strconv.Itoa(len(t.Keys)), " of the key: may be left out")
 	case field.Required && nested:
@@ -88,19 +90,30 @@ func (t *Table) ruleTexts(field *Field, nested bool) (texts []string) {
 	if field.Format.Name != "" {
 		add(field.Format.Name)
 	}
-	if field.MinItems > 0 {
-		add("at least ", strconv.Itoa(field.MinItems), " entries")
-	}
-	if field.MaxItems > 0 {
-		add("at most ", strconv.Itoa(field.MaxItems), " entries")
+	switch {
+	case field.MinItems > 0 && field.MinItems == field.MaxItems:
+		add("a list has ", entries(field.MinItems))
+	case field.MinItems > 0 && field.MaxItems > 0:
+		add(strconv.Itoa(field.MinItems), " to ", entries(field.MaxItems))
+	case field.MinItems > 0:
+		add("at least ", entries(field.MinItems))
+	case field.MaxItems > 0:
+		add("at most ", entries(field.MaxItems))
 	}
 	return texts
+}
+
+func entries(count int) string {
+	if count == 1 {
+		return "1 entry"
+	}
+	return strconv.Itoa(count) + " entries"
 }
 
 // also is what may be done with the field, and what is in doubt.
 func also(field *Field, usual string) (texts []string) {
 	if field.Has(Nullable) {
-		texts = append(texts, "may be null")
+		texts = append(texts, "CREATE and UPSERT may say null")
 	}
 	if field.Has(Fixed) {
 		texts = append(texts, "not in UPDATE")
