@@ -29,40 +29,37 @@ var ErrRewound = errors.New("the stream does not hold the message at the recorde
 // Trimming keeps the message each position stands on, so a missing one is never
 // the trimmer's doing. Times are compared in microseconds, which is what Postgres
 // keeps of them.
-func (s *Stream) Verify(ctx context.Context, anchor ledger.Anchor) error {
+func Verify(ctx context.Context, log Log, anchor ledger.Anchor) error {
 	sequence := anchor.Position.Sequence
 	if sequence == 0 {
 		return nil
 	}
-	found, err := s.anchorAt(ctx, sequence)
+	found, ok, err := log.At(ctx, sequence)
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return fmt.Errorf("%w: stream %s has no message %d", ErrRewound, s.name, sequence)
 	case err != nil:
-		return fmt.Errorf("reading message %d of stream %s: %w", sequence, s.name, err)
+		return err
+	case !ok:
+		return fmt.Errorf("%w: it has no message %d", ErrRewound, sequence)
 	case !matches(found, anchor):
-		return fmt.Errorf("%w: message %d of stream %s was stored at %s with id %s, recorded are %s and %s", ErrRewound,
-			sequence, s.name, found.Time.UTC().Format(time.RFC3339Nano), quoteShort(found.MessageID),
+		return fmt.Errorf("%w: message %d was stored at %s with id %s, recorded are %s and %s", ErrRewound,
+			sequence, found.Time.UTC().Format(time.RFC3339Nano), quoteShort(found.MessageID),
 			anchor.Time.UTC().Format(time.RFC3339Nano), quoteShort(anchor.MessageID))
 	default:
 		return nil
 	}
 }
 
+// Verify compares the stream with an anchor: see the function Verify.
+func (s *Stream) Verify(ctx context.Context, anchor ledger.Anchor) error {
+	if err := Verify(ctx, s, anchor); err != nil {
+		return fmt.Errorf("stream %s: %w", s.name, err)
+	}
+	return nil
+}
+
 func matches(found, recorded ledger.Anchor) bool {
 	return found.MessageID == recorded.MessageID &&
 		found.Time.Truncate(time.Microsecond).Equal(recorded.Time.Truncate(time.Microsecond))
-}
-
-// anchorAt reads the message at a sequence; its generation is left at zero.
-func (s *Stream) anchorAt(ctx context.Context, sequence uint64) (ledger.Anchor, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	message, err := s.handle.GetMsg(ctx, sequence)
-	if err != nil {
-		return ledger.Anchor{}, err
-	}
-	return anchorOfRaw(message), nil
 }
 
 func anchorOfRaw(message *jetstream.RawStreamMsg) ledger.Anchor {
@@ -97,23 +94,23 @@ type RecordedAnchor func(ctx context.Context, sequence uint64) (anchor ledger.An
 // after it, so a binary search will do: about log2 of the stream's length calls
 // of recorded, and as many reads of the stream. What was trimmed from the stream
 // cannot be compared and does not count.
-func FindAnchor(ctx context.Context, stream *Stream, recorded RecordedAnchor) (newest ledger.Anchor, ok bool, err error) {
-	state, err := stream.Info(ctx)
+func FindAnchor(ctx context.Context, log Log, recorded RecordedAnchor) (newest ledger.Anchor, ok bool, err error) {
+	state, err := log.State(ctx)
 	if err != nil {
 		return ledger.Anchor{}, false, err
 	}
-	low, high := max(state.FirstSeq, 1), state.LastSeq
+	low, high := max(state.First, 1), state.Last
 	for low <= high {
 		middle := low + (high-low)/2
 		anchor, found, err := recorded(ctx, middle)
 		if err != nil {
 			return ledger.Anchor{}, false, fmt.Errorf("looking up what was recorded up to %d: %w", middle, err)
 		}
-		if !found || anchor.Position.Sequence < state.FirstSeq {
+		if !found || anchor.Position.Sequence < state.First {
 			low = middle + 1
 			continue
 		}
-		switch err := stream.Verify(ctx, anchor); {
+		switch err := Verify(ctx, log, anchor); {
 		case err == nil:
 			newest, ok = anchor, true
 			low = middle + 1

@@ -2,11 +2,7 @@ package queue
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
@@ -32,43 +28,38 @@ type TrimResult struct {
 // Over half of its size limit the stream is trimmed down to half by shortening
 // the window, oldest messages first, before the limit refuses producers. What is
 // not recorded is never removed.
-func Trim(ctx context.Context, stream *Stream, positions []ledger.Anchor, window time.Duration, now time.Time) (TrimResult, error) {
-	info, err := stream.handle.Info(ctx)
+func Trim(ctx context.Context, log Log, positions []ledger.Anchor, window time.Duration, now time.Time) (TrimResult, error) {
+	found, err := log.State(ctx)
 	if err != nil {
-		return TrimResult{}, fmt.Errorf("asking for the state of stream %s: %w", stream.name, err)
+		return TrimResult{}, err
 	}
-	state := trimState{
-		first: info.State.FirstSeq, last: info.State.LastSeq,
-		messages: info.State.Msgs, bytes: info.State.Bytes, limit: info.Config.MaxBytes,
-		recorded: lowestPosition(positions, stream.partitions),
-	}
-	result := TrimResult{Messages: state.messages, Bytes: state.bytes}
-	if state.messages == 0 || state.recorded <= state.first {
+	state := trimState{LogState: found, recorded: lowestPosition(positions, found.Partitions)}
+	result := TrimResult{Messages: state.Messages, Bytes: state.Bytes}
+	if state.Messages == 0 || state.recorded <= state.First {
 		return result, nil
 	}
 	for _, position := range positions {
-		if err := stream.Verify(ctx, position); err != nil {
+		if err := Verify(ctx, log, position); err != nil {
 			return result, err
 		}
 	}
-	if state.expired, err = stream.firstSince(ctx, state, now.Add(-window)); err != nil {
+	if state.expired, err = firstSince(ctx, log, state, now.Add(-window)); err != nil {
 		return result, err
 	}
 	keepFrom, shrunk := state.decide()
-	if keepFrom <= state.first {
+	if keepFrom <= state.First {
 		return result, nil
 	}
-	// Everything before a sequence, never by subject: that would read the messages.
-	if err := stream.handle.Purge(ctx, jetstream.WithPurgeSequence(keepFrom)); err != nil {
-		return result, fmt.Errorf("trimming stream %s before %d: %w", stream.name, keepFrom, err)
+	if err := log.PurgeBefore(ctx, keepFrom); err != nil {
+		return result, err
 	}
-	after, err := stream.Info(ctx)
+	after, err := log.State(ctx)
 	if err != nil {
 		return result, err
 	}
 	return TrimResult{
-		Purged: state.messages - min(after.Msgs, state.messages), Shrunk: shrunk,
-		Messages: after.Msgs, Bytes: after.Bytes,
+		Purged: state.Messages - min(after.Messages, state.Messages), Shrunk: shrunk,
+		Messages: after.Messages, Bytes: after.Bytes,
 	}, nil
 }
 
@@ -86,12 +77,9 @@ func lowestPosition(positions []ledger.Anchor, partitions int) uint64 {
 
 // trimState is all a trim is decided on.
 type trimState struct {
-	first, last uint64
-	messages    uint64
-	bytes       uint64
-	limit       int64  // of the stream's bytes; not positive: none
-	recorded    uint64 // all partitions are recorded up to here
-	expired     uint64 // the first message inside the window; last+1 if none is
+	LogState
+	recorded uint64 // all partitions are recorded up to here
+	expired  uint64 // the first message inside the window; Last+1 if none is
 }
 
 // decide says which message becomes the first one. It is never beyond recorded,
@@ -107,50 +95,36 @@ func (s trimState) decide() (keepFrom uint64, shrunk bool) {
 // halfFull is the first message to keep so that about half of the limit is left
 // free, assuming messages of equal size; the next trim corrects it.
 func (s trimState) halfFull() uint64 {
-	if s.limit <= 0 || s.messages == 0 {
-		return s.first
+	if s.Limit <= 0 || s.Messages == 0 {
+		return s.First
 	}
-	half := uint64(s.limit) / 2
-	if s.bytes <= half {
-		return s.first
+	half := uint64(s.Limit) / 2
+	if s.Bytes <= half {
+		return s.First
 	}
-	share := float64(s.bytes-half) / float64(s.bytes)
-	return s.first + uint64(share*float64(s.last-s.first+1))
+	share := float64(s.Bytes-half) / float64(s.Bytes)
+	return s.First + uint64(share*float64(s.Last-s.First+1))
 }
 
 // firstSince finds the first message stored at or after a time, last+1 if there
 // is none, by binary search: about 30 reads in a stream of a thousand million.
-func (s *Stream) firstSince(ctx context.Context, state trimState, since time.Time) (uint64, error) {
+func firstSince(ctx context.Context, log Log, state trimState, since time.Time) (uint64, error) {
 	// Beyond what is recorded nothing is removed, whatever its age.
-	low, high := state.first, min(state.last, state.recorded)+1
+	low, high := state.First, min(state.Last, state.recorded)+1
 	for low < high {
 		middle := low + (high-low)/2
-		found, err := s.nextFrom(ctx, middle)
+		found, ok, err := log.From(ctx, middle)
 		if err != nil {
 			return 0, err
 		}
 		switch {
-		case found == nil || found.Sequence >= high:
+		case !ok || found.Position.Sequence >= high:
 			high = middle // only removed messages between middle and high
 		case found.Time.Before(since):
-			low = found.Sequence + 1
+			low = found.Position.Sequence + 1
 		default:
 			high = middle
 		}
 	}
 	return low, nil
-}
-
-// nextFrom reads the first message at or after a sequence, nil if there is none.
-func (s *Stream) nextFrom(ctx context.Context, sequence uint64) (*jetstream.RawStreamMsg, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	found, err := s.handle.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(">"))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading stream %s from %d: %w", s.name, sequence, err)
-	}
-	return found, nil
 }

@@ -124,9 +124,11 @@ func TestTrimNeverRemovesWhatIsNotRecorded(t *testing.T) {
 		first := rapid.Uint64Range(1, 1000).Draw(t, "first")
 		last := first + rapid.Uint64Range(0, 1000).Draw(t, "length")
 		state := trimState{
-			first: first, last: last, messages: last - first + 1,
-			bytes:    rapid.Uint64Range(1, 1<<30).Draw(t, "bytes"),
-			limit:    rapid.Int64Range(-1, 1<<30).Draw(t, "limit"),
+			LogState: LogState{
+				First: first, Last: last, Messages: last - first + 1,
+				Bytes: rapid.Uint64Range(1, 1<<30).Draw(t, "bytes"),
+				Limit: rapid.Int64Range(-1, 1<<30).Draw(t, "limit"),
+			},
 			recorded: rapid.Uint64Range(0, last).Draw(t, "recorded"),
 			expired:  rapid.Uint64Range(first, last+1).Draw(t, "expired"),
 		}
@@ -137,7 +139,7 @@ func TestTrimNeverRemovesWhatIsNotRecorded(t *testing.T) {
 		if !shrunk && keepFrom > state.expired {
 			t.Fatalf("%+v removes what is inside the window: keeps from %d", state, keepFrom)
 		}
-		if shrunk && (state.limit <= 0 || state.bytes <= uint64(state.limit)/2) {
+		if shrunk && (state.Limit <= 0 || state.Bytes <= uint64(state.Limit)/2) {
 			t.Fatalf("%+v shortens the window without need", state)
 		}
 	})
