@@ -21,7 +21,7 @@ func settings() platform.Settings {
 	}
 }
 
-func openEndpoint(t testing.TB, s platform.Settings, catalogName string, catalogType catalog.Type) platform.Endpoint {
+func openEndpoint(t *testing.T, s platform.Settings, catalogName string, catalogType catalog.Type) platform.Endpoint {
 	t.Helper()
 	account, err := pinterest.New(s)
 	require.NoError(t, err)

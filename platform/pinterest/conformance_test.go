@@ -72,7 +72,7 @@ func variants() []variant {
 }
 
 // endpointOf is the way out of a variant that makes no calls.
-func (v variant) endpointOf(t testing.TB, change ...func(*platform.CatalogSettings)) platform.Endpoint {
+func (v variant) endpointOf(t *testing.T, change ...func(*platform.CatalogSettings)) platform.Endpoint {
 	t.Helper()
 	s := settings()
 	c := v.suite.Catalog

@@ -3,9 +3,9 @@ package pinterest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +31,7 @@ func answered(t *testing.T, catalogType catalog.Type, status int, header http.He
 		Token: func(context.Context) (string, error) { return fuzzToken, nil },
 		HTTP: &http.Client{Transport: reply(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{
-				Status: fmt.Sprint(status), StatusCode: status, Header: header, Request: r, ContentLength: -1,
+				Status: strconv.Itoa(status), StatusCode: status, Header: header, Request: r, ContentLength: -1,
 				Body: io.NopCloser(strings.NewReader(string(body))),
 			}, nil
 		})},

@@ -83,8 +83,10 @@ func TestBodiesFitPinterestsSpecification(t *testing.T) {
 				}
 				combinations++
 				t.Run(v.name+" "+operation.String(), func(t *testing.T) {
-					var records []catalog.Record
-					for i, attributes := range attributesOf(v, operation) {
+					t.Parallel()
+					all := attributesOf(v, operation)
+					records := make([]catalog.Record, 0, len(all))
+					for i, attributes := range all {
 						m := v.mutation(operation, attributes)
 						m.ItemID = v.suite.ItemID(i)
 						records = append(records, catalog.Record{Key: m.Key(), Change: m.Change(), Constituents: []*catalog.Mutation{m}})

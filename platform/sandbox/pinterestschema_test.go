@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -60,13 +61,9 @@ func TestPinterestSchemasAreThoseOfTheSpecification(t *testing.T) {
 
 func propertiesOf(schema *openapi3.Schema) openapi3.Schemas {
 	all := openapi3.Schemas{}
-	for name, property := range schema.Properties {
-		all[name] = property
-	}
+	maps.Copy(all, schema.Properties)
 	for _, part := range schema.AllOf {
-		for name, property := range propertiesOf(part.Value) {
-			all[name] = property
-		}
+		maps.Copy(all, propertiesOf(part.Value))
 	}
 	return all
 }
