@@ -45,8 +45,10 @@ func tellings(problem *catalog.Problem, warnings []catalog.Problem) (refused, wa
 func TestAllProblemsOfAnItemAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	hard := []told{
-		{catalog.NotClearable, "attributes.image"}, {catalog.KeyMismatch, "attributes.origin_airport"},
-		{catalog.UnsupportedOperation, "operation"}, {catalog.InvalidValue, "localization"},
+		{catalog.NotClearable, "attributes.image"},
+		{catalog.KeyMismatch, "attributes.origin_airport"},
+		{catalog.UnsupportedOperation, "operation"},
+		{catalog.InvalidValue, "localization"},
 	}
 	values := []told{{catalog.InvalidValue, "item_id"}, {catalog.InvalidValue, "attributes.price"}}
 	unknown := []told{{catalog.UnknownAttribute, "attributes.seats"}}

@@ -64,10 +64,6 @@ func wrongDecimals(amount, code string, decimals int) string {
 	if len(fraction) <= decimals {
 		return ""
 	}
-	// More than the currency has are fine as long as they say nothing: 490.00 JPY.
-	if strings.Trim(fraction[decimals:], "0") == "" {
-		return ""
-	}
 	return code + " has " + strconv.Itoa(decimals) + " decimals"
 }
 
