@@ -1,0 +1,64 @@
+package queue_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/queue/queuetest"
+)
+
+// TestQueueConforms: the suite that the model of a queue passes too.
+func TestQueueConforms(t *testing.T) {
+	t.Parallel()
+	queuetest.Run(t, func(t *testing.T) queuetest.Harness {
+		t.Helper()
+		server := natstest.Start(t)
+		js := server.JetStream(t)
+		stream, err := queue.Ensure(t.Context(), js, queue.StreamConfig{})
+		require.NoError(t, err)
+		mirror, err := queue.OpenMirror(t.Context(), js, queue.StreamConfig{})
+		require.NoError(t, err)
+		publisher := queue.NewPublisher(js, queue.PublisherOptions{})
+		connected := func() {
+			require.Eventually(t, js.Conn().IsConnected, 20*time.Second, time.Millisecond)
+		}
+		return queuetest.Harness{
+			Log: stream, Partitions: stream.Partitions(),
+			Open: func(ctx context.Context, config queue.ReaderConfig) (queuetest.Reader, error) {
+				return queue.OpenReader(ctx, stream, config)
+			},
+			Mirror: func(ctx context.Context, partition int) (queuetest.Mirror, int64, error) {
+				return mirror.Partition(ctx, partition)
+			},
+			Publish: func(t *testing.T, mutations ...queue.Mutation) []queue.Result {
+				t.Helper()
+				results, err := publisher.PublishMutations(t.Context(), mutations...)
+				require.NoError(t, err)
+				return results
+			},
+			Disconnect: func(t *testing.T) {
+				t.Helper()
+				server.Restart(t)
+				connected()
+			},
+			Copy: func(t *testing.T) func() {
+				t.Helper()
+				server.Stop()
+				putBack := server.Copy(t)
+				server.Run(t)
+				connected()
+				return func() {
+					server.Stop()
+					putBack()
+					server.Run(t)
+					connected()
+				}
+			},
+		}
+	})
+}

@@ -1,0 +1,143 @@
+// Package queuetest is the conformance suite of what workers need of a queue: every
+// queue that passes it may stand in for the one on NATS JetStream.
+package queuetest
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+// Reader reads one partition: see queue.Reader.
+type Reader interface {
+	Next(ctx context.Context) ([]catalog.Arrival, error)
+	Idle(ctx context.Context) (ledger.Anchor, bool, error)
+	Pending(ctx context.Context) (uint64, error)
+	Restarts() uint64
+	Close()
+}
+
+// Mirror notes a partition's commits: see queue.PartitionMirror.
+type Mirror interface {
+	Put(ctx context.Context, commits int64) error
+}
+
+// Harness is an empty queue with what a test needs around it.
+type Harness struct {
+	Log        queue.Log
+	Partitions int
+	Open       func(ctx context.Context, config queue.ReaderConfig) (Reader, error)
+	Mirror     func(ctx context.Context, partition int) (Mirror, int64, error)
+	// Publish stores mutations in order, and returns once they are stored.
+	Publish func(t *testing.T, mutations ...queue.Mutation) []queue.Result
+	// Disconnect breaks all connections; they come back by themselves.
+	Disconnect func(t *testing.T)
+	// Copy keeps a copy of the store; the function returned puts it back.
+	Copy func(t *testing.T) (putBack func())
+}
+
+// Run runs the suite. newHarness is called once for each test; the queue must have
+// at least 8 partitions.
+func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
+	t.Helper()
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, h Harness)
+	}{
+		{"an empty queue", empty},
+		{"a reader starts after its position", startsAfterPosition},
+		{"a reader reads its partition alone", ownPartition},
+		{"a reader skips what is recorded", skips},
+		{"a repeat of an id is dropped", repeats},
+		{"next ends with its context and with close", ends},
+		{"a broken connection loses and repeats nothing", brokenConnection},
+		{"a store put back to before what was read is noticed", putBack},
+		{"a store put back to after what was read is read on", putBackHarmlessly},
+		{"the newest anchor that still matches is found", newestAnchor},
+		{"an idle partition follows the stream", idle},
+		{"idleness passes no message", idlePassesNothing},
+		{"trimming keeps what a position stands on", trimming},
+		{"the mirror tells a later owner from an earlier one", mirror},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, newHarness(t))
+		})
+	}
+}
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// changes are deletes of an account's items, numbered from first.
+func changes(account string, first, count int) []queue.Mutation {
+	mutations := make([]queue.Mutation, count)
+	for i := range mutations {
+		mutations[i] = queue.Mutation{
+			Account: account, Catalog: "us", Type: "RETAIL", ItemID: strconv.Itoa(first + i), Operation: catalog.Delete,
+		}
+	}
+	return mutations
+}
+
+// config is a new owner's, of an account's partition.
+func (h Harness) config(account string, from ledger.Anchor) queue.ReaderConfig {
+	return queue.ReaderConfig{Partition: queue.PartitionOf(account, h.Partitions), LeaseToken: uuid.New(), From: from}
+}
+
+func (h Harness) open(t *testing.T, account string, from ledger.Anchor) Reader {
+	t.Helper()
+	return h.openWith(t, h.config(account, from))
+}
+
+func (h Harness) openWith(t *testing.T, config queue.ReaderConfig) Reader {
+	t.Helper()
+	reader, err := h.Open(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(reader.Close)
+	return reader
+}
+
+// take reads exactly count arrivals, items first, first+1 and so on.
+func take(t *testing.T, reader Reader, first, count int) []catalog.Arrival {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var all []catalog.Arrival
+	for len(all) < count {
+		chunk, err := reader.Next(ctx)
+		require.NoError(t, err)
+		require.NotEmpty(t, chunk)
+		all = append(all, chunk...)
+	}
+	require.Len(t, all, count)
+	for i, arrival := range all {
+		require.Nil(t, arrival.Problem)
+		require.Equal(t, strconv.Itoa(first+i), arrival.Mutation.ItemID)
+	}
+	return all
+}
+
+func nothingLeft(t *testing.T, reader Reader) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		pending, err := reader.Pending(t.Context())
+		return err == nil && pending == 0
+	}, patience, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err := reader.Next(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func last(arrivals []catalog.Arrival) ledger.Anchor {
+	return ledger.AnchorOf(arrivals[len(arrivals)-1].Mutation)
+}

@@ -1,0 +1,302 @@
+//nolint:thelper // these are tests, not helpers: a failure is where it happens
+package queuetest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+func empty(t *testing.T, h Harness) {
+	state, err := h.Log.State(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, state.Messages)
+	require.Zero(t, state.Last)
+	require.Equal(t, h.Partitions, state.Partitions)
+	_, ok, err := h.Log.At(t.Context(), 1)
+	require.NoError(t, err)
+	require.False(t, ok)
+	_, ok, err = h.Log.From(t.Context(), 1)
+	require.NoError(t, err)
+	require.False(t, ok)
+	newest, err := h.Log.Newest(t.Context(), 0)
+	require.NoError(t, err)
+	require.Zero(t, newest)
+	require.NoError(t, queue.Verify(t.Context(), h.Log, ledger.Anchor{}))
+	_, err = h.Open(t.Context(), queue.ReaderConfig{Partition: h.Partitions})
+	require.Error(t, err, "there is no such partition")
+}
+
+func startsAfterPosition(t *testing.T, h Harness) {
+	results := h.Publish(t, changes("acme", 0, 10)...)
+	all := take(t, h.open(t, "acme", ledger.Anchor{}), 0, 10)
+	for i, arrival := range all {
+		require.Equal(t, results[i].Sequence, arrival.Mutation.Position.Sequence)
+	}
+	from := ledger.AnchorOf(all[3].Mutation)
+	from.Position.Generation = 7
+	rest := take(t, h.open(t, "acme", from), 4, 6)
+	require.Equal(t, int64(7), rest[0].Mutation.Position.Generation)
+	found, ok, err := h.Log.At(t.Context(), from.Position.Sequence)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, from.MessageID, found.MessageID)
+	require.True(t, from.Time.Equal(found.Time))
+}
+
+func ownPartition(t *testing.T, h Harness) {
+	require.NotEqual(t, queue.PartitionOf("acme", h.Partitions), queue.PartitionOf("other", h.Partitions))
+	h.Publish(t, changes("acme", 0, 5)...)
+	h.Publish(t, changes("other", 100, 5)...)
+	h.Publish(t, changes("acme", 5, 5)...)
+	take(t, h.open(t, "acme", ledger.Anchor{}), 0, 10)
+	take(t, h.open(t, "other", ledger.Anchor{}), 100, 5)
+	newest, err := h.Log.Newest(t.Context(), queue.PartitionOf("other", h.Partitions))
+	require.NoError(t, err)
+	require.Equal(t, uint64(10), newest)
+}
+
+func skips(t *testing.T, h Harness) {
+	h.Publish(t, changes("acme", 0, 30)...)
+	config := h.config("acme", ledger.Anchor{})
+	config.Skip = []ledger.Range{{First: 21, Last: 30}, {First: 1, Last: 5}, {First: 3, Last: 10}}
+	reader := h.openWith(t, config)
+	take(t, reader, 10, 10)
+	nothingLeft(t, reader)
+	h.Publish(t, changes("acme", 30, 1)...)
+	take(t, reader, 30, 1)
+}
+
+func repeats(t *testing.T, h Harness) {
+	one := changes("acme", 0, 1)
+	one[0].ID = "the-same"
+	first := h.Publish(t, one...)
+	again := h.Publish(t, one...)
+	require.Equal(t, queue.Stored, first[0].Outcome)
+	require.Equal(t, queue.Duplicate, again[0].Outcome)
+	require.Equal(t, first[0].Sequence, again[0].Sequence)
+	h.Publish(t, changes("acme", 1, 1)...)
+	take(t, h.open(t, "acme", ledger.Anchor{}), 0, 2)
+}
+
+func ends(t *testing.T, h Harness) {
+	reader := h.open(t, "acme", ledger.Anchor{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := reader.Next(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	reader.Close()
+	reader.Close()
+	_, err = reader.Next(t.Context())
+	require.ErrorIs(t, err, queue.ErrClosed)
+}
+
+func brokenConnection(t *testing.T, h Harness) {
+	reader := h.open(t, "acme", ledger.Anchor{})
+	for round := range 3 {
+		h.Publish(t, changes("acme", 100*round, 60)...)
+		take(t, reader, 100*round, 60)
+		h.Disconnect(t)
+		h.Publish(t, changes("acme", 100*round+60, 40)...)
+		take(t, reader, 100*round+60, 40)
+	}
+	require.NotZero(t, reader.Restarts())
+	nothingLeft(t, reader)
+}
+
+// rewound reads until the reader says that the stream was put back.
+func rewound(t *testing.T, reader Reader) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		if _, err := reader.Next(ctx); err != nil {
+			require.ErrorIs(t, err, queue.ErrRewound)
+			return
+		}
+	}
+}
+
+func putBack(t *testing.T, h Harness) {
+	reader := h.open(t, "acme", ledger.Anchor{})
+	h.Publish(t, changes("acme", 0, 10)...)
+	take(t, reader, 0, 10)
+	putBack := h.Copy(t)
+	h.Publish(t, changes("acme", 10, 10)...)
+	lost := take(t, reader, 10, 10)
+	putBack()
+	// The other history is as long as the one that was read.
+	h.Publish(t, changes("acme", 50, 20)...)
+	rewound(t, reader)
+	_, err := h.Open(t.Context(), h.config("acme", last(lost)))
+	require.ErrorIs(t, err, queue.ErrRewound)
+	require.ErrorIs(t, queue.Verify(t.Context(), h.Log, last(lost)), queue.ErrRewound)
+}
+
+func putBackHarmlessly(t *testing.T, h Harness) {
+	reader := h.open(t, "acme", ledger.Anchor{})
+	h.Publish(t, changes("acme", 0, 10)...)
+	take(t, reader, 0, 10)
+	putBack := h.Copy(t)
+	h.Publish(t, changes("other", 0, 10)...)
+	putBack()
+	h.Publish(t, changes("acme", 10, 5)...)
+	take(t, reader, 10, 5)
+}
+
+func newestAnchor(t *testing.T, h Harness) {
+	h.Publish(t, changes("acme", 0, 10)...)
+	putBack := h.Copy(t)
+	h.Publish(t, changes("acme", 10, 10)...)
+	recorded := take(t, h.open(t, "acme", ledger.Anchor{}), 0, 20)
+	putBack()
+	h.Publish(t, changes("acme", 50, 20)...)
+	newest, ok, err := queue.FindAnchor(t.Context(), h.Log, func(_ context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		for i, arrival := range slices.Backward(recorded) {
+			anchor := ledger.AnchorOf(arrival.Mutation)
+			anchor.Time = anchor.Time.Truncate(time.Microsecond) // as Postgres keeps it
+			if anchor.Position.Sequence <= sequence && i%2 == 0 {
+				return anchor, true, nil
+			}
+		}
+		return ledger.Anchor{}, false, nil
+	})
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, uint64(9), newest.Position.Sequence, "every other one was recorded")
+	again := h.open(t, "acme", newest)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var items []string
+	for len(items) < 21 {
+		chunk, err := again.Next(ctx)
+		require.NoError(t, err)
+		for _, arrival := range chunk {
+			items = append(items, arrival.Mutation.ItemID)
+		}
+	}
+	require.Equal(t, []string{"9", "50", "51"}, items[:3])
+	require.Equal(t, "69", items[20])
+}
+
+func idle(t *testing.T, h Harness) {
+	reader := h.open(t, "acme", ledger.Anchor{})
+	_, ok, err := reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok, "the stream is empty")
+
+	results := h.Publish(t, changes("other", 0, 5)...)
+	anchor, ok, err := reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, results[4].Sequence, anchor.Position.Sequence)
+	require.NoError(t, queue.Verify(t.Context(), h.Log, anchor))
+	_, ok, err = reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok, "nothing new")
+
+	h.Publish(t, changes("acme", 0, 1)...)
+	h.Publish(t, changes("other", 5, 1)...)
+	_, ok, err = reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.False(t, ok, "a message of the partition was not returned yet")
+	take(t, reader, 0, 1)
+	anchor, ok, err = reader.Idle(t.Context())
+	require.NoError(t, err)
+	require.True(t, ok)
+
+	// After the last message read was trimmed the anchor stands in for it.
+	require.NoError(t, h.Log.PurgeBefore(t.Context(), anchor.Position.Sequence))
+	h.Disconnect(t)
+	h.Publish(t, changes("acme", 1, 1)...)
+	take(t, reader, 1, 1)
+}
+
+func idlePassesNothing(t *testing.T, h Harness) {
+	reader := h.open(t, "acme", ledger.Anchor{})
+	const count = 100
+	var publishers sync.WaitGroup
+	for _, account := range []string{"acme", "other"} {
+		publishers.Go(func() {
+			for i := range count {
+				h.Publish(t, changes(account, i, 1)...)
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var passed uint64
+	for read := 0; read < count; {
+		brief, stop := context.WithTimeout(ctx, time.Millisecond)
+		chunk, _ := reader.Next(brief)
+		stop()
+		require.NoError(t, ctx.Err())
+		for _, arrival := range chunk {
+			require.Greater(t, arrival.Mutation.Position.Sequence, passed, "the position had passed this message")
+			read++
+		}
+		anchor, ok, err := reader.Idle(ctx)
+		require.NoError(t, err)
+		if ok {
+			passed = anchor.Position.Sequence
+		}
+	}
+	publishers.Wait()
+}
+
+func trimming(t *testing.T, h Harness) {
+	h.Publish(t, changes("acme", 0, 20)...)
+	arrivals := take(t, h.open(t, "acme", ledger.Anchor{}), 0, 20)
+	positions := make([]ledger.Anchor, h.Partitions)
+	for i := range positions {
+		positions[i] = last(arrivals)
+	}
+	positions[0] = ledger.AnchorOf(arrivals[9].Mutation)
+	now := time.Now().Add(48 * time.Hour)
+	result, err := queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
+	require.NoError(t, err)
+	require.Equal(t, uint64(9), result.Purged)
+	require.Equal(t, uint64(11), result.Messages)
+	for _, position := range positions {
+		require.NoError(t, queue.Verify(t.Context(), h.Log, position))
+	}
+	first, ok, err := h.Log.From(t.Context(), 1)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, uint64(10), first.Position.Sequence)
+	_, ok, err = h.Log.At(t.Context(), 9)
+	require.NoError(t, err)
+	require.False(t, ok)
+	take(t, h.open(t, "acme", positions[0]), 10, 10)
+
+	positions[0] = ledger.AnchorOf(arrivals[8].Mutation)
+	_, err = queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
+	require.NoError(t, err, "a position before the first message leaves all as it is")
+}
+
+func mirror(t *testing.T, h Harness) {
+	first, commits, err := h.Mirror(t.Context(), 7)
+	require.NoError(t, err)
+	require.Zero(t, commits)
+	require.NoError(t, first.Put(t.Context(), 41))
+	require.NoError(t, first.Put(t.Context(), 42))
+	_, commits, err = h.Mirror(t.Context(), 6)
+	require.NoError(t, err)
+	require.Zero(t, commits)
+
+	second, commits, err := h.Mirror(t.Context(), 7)
+	require.NoError(t, err)
+	require.EqualValues(t, 42, commits)
+	require.NoError(t, second.Put(t.Context(), 50))
+	require.Error(t, first.Put(t.Context(), 43), "an owner that was frozen hides nothing")
+	third, commits, err := h.Mirror(t.Context(), 7)
+	require.NoError(t, err)
+	require.EqualValues(t, 50, commits)
+	require.NoError(t, third.Put(t.Context(), 5), "the owner after a lost tail begins from fewer")
+}
