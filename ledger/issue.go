@@ -18,6 +18,9 @@ const maxIssues = 100
 
 // IssuesOf lists problems with their Others, at most 100; nil for none.
 func IssuesOf(problems []catalog.Problem) []Issue {
+	if len(problems) == 0 {
+		return nil // of nearly every mutation
+	}
 	var issues []Issue
 	add := func(p *catalog.Problem) {
 		if len(issues) < maxIssues {
