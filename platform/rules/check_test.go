@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -83,6 +84,7 @@ func TestEveryRuleIsFoundAndNamed(t *testing.T) {
 		{remove, "s/l", `{"shop":"x","title":1}`, []string{"hard key_mismatch attributes.shop"}},
 		{remove, "s/l", ``, nil},
 		{remove, "s", ``, []string{"hard bad_key item_id"}},
+		{update, "s", `{"shop":"x"}`, []string{"hard bad_key item_id"}},
 		{remove, "s/l/m", ``, []string{"hard bad_key item_id"}},
 		{remove, "s/", ``, []string{"hard bad_key item_id"}},
 		{remove, "s%/l", ``, []string{"hard bad_key item_id"}},
@@ -235,6 +237,27 @@ func TestFindingsOfOneItemAreBounded(t *testing.T) {
 	problem, warnings := findings.Result(platform.RulesWarn)
 	require.Nil(t, problem)
 	require.Len(t, warnings, maxFindings)
+
+	m.Attributes = bytes.ReplaceAll(m.Attributes, []byte(":1"), []byte(":null"))
+	findings = lamps().Check(m, platform.RulesWarn)
+	problem, _ = findings.Result(platform.RulesWarn)
+	require.NotNil(t, problem)
+	require.Len(t, problem.Others, maxFindings-1)
+}
+
+// TestAReasonIsToldOnceOfAField: a platform may add what the table has found.
+func TestAReasonIsToldOnceOfAField(t *testing.T) {
+	t.Parallel()
+	var findings Findings
+	first := catalog.Problem{Reason: catalog.NotClearable, Field: "a", Text: "one"}
+	again := catalog.Problem{Reason: catalog.NotClearable, Field: "a", Text: "two"}
+	other := catalog.Problem{Reason: catalog.InvalidValue, Field: "a", Text: "three", Others: []catalog.Problem{first, again}}
+	findings.Add(first)
+	findings.Add(other)
+	problem, _ := findings.Result(platform.RulesOff)
+	other.Others = nil
+	first.Others = []catalog.Problem{other}
+	require.Equal(t, &first, problem)
 }
 
 // TestFindingsKeepNothingOfTheMutation: attributes are memory of the message, which
