@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,7 +241,7 @@ func TestAccountsOfOneApp(t *testing.T) {
 		for catalogID, account := range []string{"acme", "beta"} {
 			g := &gate{handler: platform, refuse: refuseMeta, tell: tellMeta, limits: []*limit{app}}
 			gates[account] = g
-			w.withMeta(account, fmt.Sprint(catalogID+1), quotaPolicy(20), g)
+			w.withMeta(account, strconv.Itoa(catalogID+1), quotaPolicy(20), g)
 			w.publish(account, "PRODUCT_ITEM", metaItem, 8000)
 		}
 		began := time.Now()
