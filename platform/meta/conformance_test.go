@@ -2,6 +2,7 @@ package meta_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -96,9 +97,7 @@ func suites() map[string]platformtest.Suite {
 			Clearable: "sale_price", ClearValue: `"14.99 USD"`, Unclearable: "image_link", Key: "id",
 		},
 	}
-	for name, row := range localizedSuites() {
-		rows[name] = row
-	}
+	maps.Copy(rows, localizedSuites())
 	for name, row := range rows {
 		edge, itemType, _ := strings.Cut(name, "/")
 		row.New, row.Type = meta.New, catalog.Type(itemType)
@@ -170,13 +169,15 @@ type localizedSandbox struct {
 
 func newLocalizedSandbox(o sandbox.Options, suite platformtest.Suite, complete string) localizedSandbox {
 	made := localizedSandbox{sandbox.NewMeta(o), suite.Localization}
-	ids := []string{"quote\" back\\slash ünïcode \x01"} // of the suite's own
-	for i := range 5 {
+	const count = 5 // as many as a test makes
+	ids := make([]string, 0, count+1)
+	ids = append(ids, "quote\" back\\slash ünïcode \x01") // the suite's own
+	for i := range count {
 		ids = append(ids, suite.ItemID(i))
 	}
 	for _, id := range ids {
 		item := &catalog.Mutation{ItemID: id, Operation: catalog.Create, Attributes: []byte(complete)}
-		if err := made.Meta.Apply(suite.CatalogKey, suite.Type, item); err != nil {
+		if err := made.Apply(suite.CatalogKey, suite.Type, item); err != nil {
 			panic(err)
 		}
 	}

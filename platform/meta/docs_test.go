@@ -39,7 +39,7 @@ func TestTablesAreInTheDocumentation(t *testing.T) {
 		require.Equal(t, want, got, "%s: run go test ./platform/meta -run TestTablesAreInTheDocumentation -update", name)
 	}
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(page), 0o644)) //nolint:gosec // a page for everybody
+		require.NoError(t, os.WriteFile(path, []byte(page), 0o644))
 	}
 }
 
@@ -66,7 +66,7 @@ func table(head []string, rows [][]string) string {
 
 func typeTable() string {
 	types := catalogTypes()
-	var rows [][]string
+	rows := make([][]string, 0, len(types))
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		var edges []string
 		for _, d := range []dialect{itemsBatch{}, legacyBatch{}, localizedBatch{}} {
@@ -80,7 +80,7 @@ func typeTable() string {
 }
 
 func legacyTable() string {
-	var rows [][]string
+	rows := make([][]string, 0, len(legacyFields))
 	for _, name := range slices.Sorted(maps.Keys(legacyFields)) {
 		field := legacyFields[name]
 		cleared := "null clears it"
@@ -93,8 +93,9 @@ func legacyTable() string {
 }
 
 func stateTable() string {
-	var rows [][]string
-	for _, state := range states() {
+	all := states()
+	rows := make([][]string, 0, len(all)+2)
+	for _, state := range all {
 		meaning := "asked again"
 		switch {
 		case state.whole:
@@ -111,8 +112,9 @@ func stateTable() string {
 }
 
 func refusalTable() string {
-	var rows [][]string
-	for _, row := range failures() {
+	all := failures()
+	rows := make([][]string, 0, len(all))
+	for _, row := range all {
 		rows = append(rows, []string{answerOf(row), consequence(row), row.Source})
 	}
 	return table([]string{"answer", "what Courier does", "source"}, rows)

@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,10 +125,7 @@ func mutationsOf(t *testing.T, e platform.Endpoint, example body) (mutations []*
 			m.ItemID = catalog.JoinItemID(parts...)
 		}
 		if m.Operation != catalog.Delete {
-			attributes := map[string]json.RawMessage{}
-			for name, value := range request.Data {
-				attributes[name] = value
-			}
+			attributes := maps.Clone(request.Data)
 			for _, key := range keys {
 				delete(attributes, key)
 			}

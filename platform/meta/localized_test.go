@@ -28,11 +28,22 @@ func TestLocalizations(t *testing.T) {
 		kind, value string
 		good        bool
 	}{
-		{byLanguage, "pl_PL", true}, {byLanguage, "en_XX", true}, {byLanguage, "pl", false}, {byLanguage, "pl-PL", false},
-		{byLanguage, "PL_pl", false}, {byLanguage, "GB", false}, {byLanguage, "pl_PL|PL", false},
-		{byCountry, "GB", true}, {byCountry, "gb", false}, {byCountry, "GBR", false}, {byCountry, "pl_PL", false},
-		{byLanguageAndCountry, "en_XX|US", true}, {byLanguageAndCountry, "US|en_XX", false}, {byLanguageAndCountry, "en_XX", false},
-		{"language", "pl_PL", false}, {"REGION", "EU", false},
+		{byLanguage, "pl_PL", true},
+		{byLanguage, "en_XX", true},
+		{byLanguage, "pl", false},
+		{byLanguage, "pl-PL", false},
+		{byLanguage, "PL_pl", false},
+		{byLanguage, "GB", false},
+		{byLanguage, "pl_PL|PL", false},
+		{byCountry, "GB", true},
+		{byCountry, "gb", false},
+		{byCountry, "GBR", false},
+		{byCountry, "pl_PL", false},
+		{byLanguageAndCountry, "en_XX|US", true},
+		{byLanguageAndCountry, "US|en_XX", false},
+		{byLanguageAndCountry, "en_XX", false},
+		{"language", "pl_PL", false},
+		{"REGION", "EU", false},
 	}
 	for _, c := range cases {
 		problem, _ := e.Validate(localizedMutation("A", c.kind, c.value, catalog.Upsert, `{"title":"Lampa"}`))
