@@ -144,6 +144,8 @@ func TestQuotaHeaders(t *testing.T) {
 	told = read("1000, 1000;w=86400", "0", "67150")
 	require.Equal(t, 67150*time.Second, told[0].Block)
 	require.Empty(t, parseQuotas(http.Header{}, "s", 0))
+	require.Equal(t, []platform.Quota{{Scope: "s", Limit: -1, Remaining: -1, UsedPercent: -1, Block: time.Minute}},
+		parseQuotas(http.Header{}, "s", time.Minute), "a wish to wait is honoured in any answer")
 	require.Empty(t, read("many", "-1", "soon"))
 }
 

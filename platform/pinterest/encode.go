@@ -10,8 +10,9 @@ import (
 const (
 	// maxFiller is how many spaces a variant adds at most.
 	maxFiller = 64
-	// frame is more than all fixed text around an item's id, attributes and mask.
-	frame = 128
+	// frame is more than all fixed text around an item's id, attributes and mask,
+	// with a time that stands in both.
+	frame = 192
 )
 
 // Overhead implements platform.Endpoint.
@@ -20,9 +21,6 @@ func (e *endpoint) Overhead() int { return e.form.overhead() + len("]}") + maxFi
 // RecordSize implements platform.Endpoint.
 func (e *endpoint) RecordSize(key catalog.ItemKey, change catalog.Change) int {
 	size := frame + wire.StringSize(key.ItemID)
-	if e.timed {
-		size += timeRoom
-	}
 	if !change.Operation.NeedsAttributes() {
 		return size
 	}

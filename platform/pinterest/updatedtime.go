@@ -13,10 +13,6 @@ import (
 // documented, so it is sent only where a setting asks for it.
 const lastUpdatedTime = "last_updated_time"
 
-// timeRoom is the most that a time adds to a record: the member with 19 digits,
-// and the name once more in a mask.
-const timeRoom = 64
-
 // timed reports whether items of the type have a last_updated_time: in the OpenAPI
 // file 5.23.0 those of RETAIL alone.
 func (t *catalogType) timed() bool { return t.canMask(lastUpdatedTime) }

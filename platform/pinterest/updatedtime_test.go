@@ -1,6 +1,7 @@
 package pinterest_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -103,6 +104,11 @@ func TestARecordIsNeverLongerThanPromised(t *testing.T) {
 		if problem, _ := endpoint.Validate(m); problem != nil {
 			return
 		}
-		itemOf(rt, endpoint, catalog.Record{Key: m.Key(), Change: m.Change(), Constituents: []*catalog.Mutation{m}})
+		record := catalog.Record{Key: m.Key(), Change: m.Change(), Constituents: []*catalog.Mutation{m}}
+		const times = 50 // so that what a whole body may have more hides nothing
+		body, err := endpoint.Encode(nil, endpoint.Group(operation), slices.Repeat([]catalog.Record{record}, times), 0)
+		require.NoError(rt, err)
+		require.True(rt, gjson.ValidBytes(body), string(body))
+		require.LessOrEqual(rt, len(body), endpoint.Overhead()+times*endpoint.RecordSize(record.Key, record.Change))
 	})
 }
