@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// lane is a row of faults that come one after the other. The lanes run beside each
+// other, so that up to three faults are there at once.
+type lane int
+
+const (
+	storeLane    lane = iota // workers, NATS, Postgres
+	networkLane              // connections of workers
+	platformLane             // the simulated platforms
+	laneCount
+)
+
+func (l lane) String() string {
+	return [...]string{"workers and stores", "network", "platforms"}[l]
+}
+
+// kind is one way to break something.
+type kind struct {
+	name  string
+	lane  lane
+	lasts time.Duration // about, with the repair
+	// strike breaks it and repairs it again; it returns once both are done. detail
+	// says what was chosen. The error means that the trial cannot go on.
+	strike func(s *striker) (detail string, err error)
+}
+
+// planned is a fault of the schedule.
+type planned struct {
+	at   time.Duration // from the beginning
+	kind kind
+	seed uint64 // of the choices that the fault makes
+}
+
+// calmShare of a trial only the platforms are in trouble, at least and at most so
+// long.
+const (
+	calmShare = 6
+	leastCalm = 8 * time.Second
+	mostCalm  = 30 * time.Second
+)
+
+func calmTime(duration time.Duration) time.Duration {
+	return min(max(duration/calmShare, leastCalm), mostCalm, duration/2)
+}
+
+// gaps are the least and the most pause between two faults of a lane.
+var gaps = [laneCount][2]time.Duration{
+	storeLane:    {500 * time.Millisecond, 2 * time.Second},
+	networkLane:  {time.Second, 4 * time.Second},
+	platformLane: {time.Second, 3 * time.Second},
+}
+
+// plan makes the schedule: everything follows from the seed. Every kind of a lane
+// comes once before any comes again.
+func plan(seed uint64, duration time.Duration, full bool) [laneCount][]planned {
+	var schedule [laneCount][]planned
+	for l := range laneCount {
+		random := rand.New(rand.NewPCG(seed, uint64(l))) //nolint:gosec // repeatable on purpose
+		begin := time.Duration(0)
+		if l != platformLane {
+			begin = calmTime(duration)
+		}
+		kinds := kindsOf(l, full)
+		queue := []kind{}
+		draw := func() kind {
+			if len(queue) == 0 {
+				queue = slices.Clone(kinds)
+				random.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
+			}
+			next := queue[0]
+			queue = queue[1:]
+			return next
+		}
+		picked := fit(random, l, begin, duration, draw)
+		if l == storeLane {
+			picked = withCopies(random, picked)
+		}
+		schedule[l] = at(random, l, begin, picked)
+	}
+	return schedule
+}
+
+// fit draws kinds until the time is used up.
+func fit(random *rand.Rand, l lane, begin, duration time.Duration, draw func() kind) (picked []kind) {
+	left := duration - begin
+	if l == storeLane {
+		left -= reserved(duration - begin)
+	}
+	for {
+		next := draw()
+		left -= next.lasts + (gaps[l][0]+gaps[l][1])/2
+		if left < 0 {
+			return picked
+		}
+		picked = append(picked, next)
+	}
+}
+
+// Copies are taken and put back at these shares of the store lane, first of one
+// store, then of the other. A short trial has time for one only.
+const (
+	copyTime    = 4 * time.Second
+	enoughForOf = 60 * time.Second
+)
+
+func reserved(duration time.Duration) time.Duration {
+	if duration < enoughForOf {
+		return 2 * copyTime
+	}
+	return 4 * copyTime
+}
+
+// withCopies inserts the faults that lose data: a store is put back to a copy that
+// was taken some faults before. The two stores never at the same time: together
+// they would lose what nobody could know of any more.
+func withCopies(random *rand.Rand, picked []kind) []kind {
+	pairs := [][2]kind{
+		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres}, {"Postgres put back to an older copy", storeLane, copyTime, restorePostgres}},
+		{{"copy of the stream taken", storeLane, copyTime, copyStream}, {"stream put back to an older copy", storeLane, copyTime, restoreStream}},
+	}
+	random.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
+	n := len(picked)
+	if n < 8 {
+		return slices.Concat([]kind{pairs[0][0]}, picked[:n*2/3], []kind{pairs[0][1]}, picked[n*2/3:])
+	}
+	return slices.Concat(
+		picked[:n/8], []kind{pairs[0][0]}, picked[n/8:n*3/8], []kind{pairs[0][1]},
+		picked[n*3/8:n*5/8], []kind{pairs[1][0]}, picked[n*5/8:n*7/8], []kind{pairs[1][1]}, picked[n*7/8:])
+}
+
+// at gives every fault its time.
+func at(random *rand.Rand, l lane, begin time.Duration, picked []kind) []planned {
+	faults := make([]planned, 0, len(picked))
+	now := begin
+	for _, k := range picked {
+		now += gaps[l][0] + time.Duration(random.Int64N(int64(gaps[l][1]-gaps[l][0])))
+		faults = append(faults, planned{at: now.Round(time.Millisecond), kind: k, seed: random.Uint64()})
+		now += k.lasts
+	}
+	return faults
+}
+
+// printSchedule shows the schedule to people.
+func printSchedule(out io.Writer, schedule [laneCount][]planned) {
+	for l, faults := range schedule {
+		_, _ = fmt.Fprintf(out, "%s:\n", lane(l))
+		for _, fault := range faults {
+			_, _ = fmt.Fprintf(out, "  %7.1f s  %s\n", fault.at.Seconds(), fault.kind.name)
+		}
+	}
+}
