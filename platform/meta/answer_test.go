@@ -200,6 +200,19 @@ func TestUsageHeaders(t *testing.T) {
 	}
 }
 
+func TestRetryAfterBlocksTheQuotaOfTheCall(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{"90": 90 * time.Second, "Sun, 22 Nov 2026 10:02:00 GMT": 2 * time.Minute} {
+		header := http.Header{}
+		header.Set("Retry-After", value)
+		header.Set("X-Business-Use-Case-Usage", `{"1":[{"type":"catalog_batch","call_count":100,"estimated_time_to_regain_access":1}]}`)
+		told := quotas(header, scopes{batch: "b", management: "m", app: "a"}, "b", now)
+		require.Len(t, told, 1)
+		require.Equal(t, want, told[0].Block, "the longer of the two")
+	}
+}
+
 // FuzzDecodeStatus wants no success that the answer does not prove, also where an
 // item has several localizations in the batch.
 func FuzzDecodeStatus(f *testing.F) {
@@ -282,16 +295,16 @@ func FuzzDecodeAccepted(f *testing.F) {
 	})
 }
 
-func benchmarkEncode(b *testing.B, row *catalogType, id func(i int) string) {
+func benchmarkEncode(b *testing.B, d dialect, row *catalogType, id func(i int) string) {
 	b.Helper()
-	attributes := []byte(`{"title":"A lamp","description":"` + strings.Repeat("light ", 75) + `","url":"https://example.com/lamp","price":"24.99 USD"}`)
+	attributes := []byte(`{"title":"A lamp","description":"` + strings.Repeat("light ", 75) + `","link":"https://example.com/lamp","price":"24.99 USD"}`)
 	records := make([]catalog.Record, 5000)
 	for i := range records {
 		records[i] = catalog.Record{
 			Key: catalog.ItemKey{ItemID: id(i)}, Change: catalog.Change{Operation: catalog.Upsert, Attributes: attributes},
 		}
 	}
-	e := &endpoint{dialect: itemsBatch{}, row: row}
+	e := &endpoint{dialect: d, row: row}
 	dst := make([]byte, 0, 8<<20)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -304,9 +317,17 @@ func benchmarkEncode(b *testing.B, row *catalogType, id func(i int) string) {
 }
 
 func BenchmarkEncodeProducts(b *testing.B) {
-	benchmarkEncode(b, productItem(), func(i int) string { return fmt.Sprintf("SKU-%06d", i) })
+	benchmarkEncode(b, itemsBatch{}, productItem(), func(i int) string { return fmt.Sprintf("SKU-%06d", i) })
+}
+
+func BenchmarkEncodeLegacyProducts(b *testing.B) {
+	benchmarkEncode(b, legacyBatch{}, productItem(), func(i int) string { return fmt.Sprintf("SKU-%06d", i) })
+}
+
+func BenchmarkEncodeLocalizedProducts(b *testing.B) {
+	benchmarkEncode(b, localizedBatch{}, productItem(), func(i int) string { return fmt.Sprintf("SKU-%06d", i) })
 }
 
 func BenchmarkEncodeFlights(b *testing.B) {
-	benchmarkEncode(b, flight(), func(i int) string { return fmt.Sprintf("A%03d/B%03d", i/1000, i%1000) })
+	benchmarkEncode(b, itemsBatch{}, flight(), func(i int) string { return fmt.Sprintf("A%03d/B%03d", i/1000, i%1000) })
 }
