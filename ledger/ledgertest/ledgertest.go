@@ -3,6 +3,7 @@
 package ledgertest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -22,6 +23,18 @@ type Harness struct {
 	Acquire func(t *testing.T, partition int) ledger.Lease
 	// Statuses reads mutation_status: the status by mutation id.
 	Statuses func(t *testing.T) map[string]string
+	// Positions are what a worker needs besides, and Leases the same database's lease
+	// table. It has Partitions rows.
+	Positions  Positions
+	Leases     ledger.LeaseTable
+	Partitions int
+}
+
+// Positions is how positions are read and put back.
+type Positions interface {
+	Positions(ctx context.Context) ([]ledger.Anchor, error)
+	RecordedAtOrBefore(ctx context.Context, partition int, generation int64, sequence uint64) (ledger.Anchor, bool, error)
+	Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor, recorded []ledger.Range) (generation int64, err error)
 }
 
 // Run runs the suite. newHarness is called once for each test.
@@ -47,6 +60,13 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"handles are never forgotten", handles},
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},
+		{"a partition is put back to an anchor in a new generation", rewind},
+		{"a free partition is taken once", takeFree},
+		{"a partition is taken from an owner that stands still", takeExpired},
+		{"a partition of a forgotten worker is taken", takeOrphan},
+		{"a partition is handed to who asked for it", handOver},
+		{"a draining worker is handed nothing", handNothing},
+		{"a leaving worker leaves nothing behind", leave},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -12,17 +12,19 @@ import (
 )
 
 // Commit writes a transaction, or nothing when the lease is lost. Committing the
-// transaction that was committed last again does nothing.
+// transaction that was committed last again does nothing. A process whose own last
+// transaction is not there any more has lost its lease too: the ledger was put back
+// to an older copy.
 func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
 	return s.call(ctx, CallCommit, func() error {
 		p := s.partition(lease.Partition)
 		switch {
 		case tx.ID != uuid.Nil && p.last == tx.ID:
 			return nil
-		case p.token != lease.Token:
+		case p.token != lease.Token, s.chains[lease] != uuid.Nil && s.chains[lease] != p.last:
 			return ledger.ErrLeaseLost
 		}
-		p.last = tx.ID
+		p.last, s.chains[lease] = tx.ID, tx.ID
 		s.commits++
 		p.commits++
 		p.slowest = cmp.Or(tx.Slowest, p.slowest)
@@ -32,19 +34,19 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	})
 }
 
-func (s *Store) apply(p *partition, tx *ledger.Transaction) {
+func (s *database) apply(p *partition, tx *ledger.Transaction) {
 	for i := range tx.Batches {
 		s.addBatch(tx, &tx.Batches[i])
 	}
 	for _, m := range tx.Waiting {
-		s.setRow(m, row{state: Waiting})
+		s.setRow(tx.Partition, m, row{state: Waiting})
 		s.addWaiting(m)
 	}
 	for i := range tx.Refused {
-		s.refuse(&tx.Refused[i])
+		s.refuse(tx.Partition, &tx.Refused[i])
 	}
 	for _, o := range tx.Overtaken {
-		s.setRow(o.Mutation, row{state: Superseded, overtaken: true, supersededBy: o.SupersededBy})
+		s.setRow(tx.Partition, o.Mutation, row{state: Superseded, overtaken: true, supersededBy: o.SupersededBy})
 		s.dropWaiting(o.Mutation)
 	}
 	for _, version := range tx.Versions {
@@ -61,7 +63,7 @@ func (s *Store) apply(p *partition, tx *ledger.Transaction) {
 	s.record(p, tx)
 }
 
-func (s *Store) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
+func (s *database) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
 	if s.batches[b.ID] != nil {
 		s.faultf("batch %s is written twice", b.ID)
 	}
@@ -82,7 +84,7 @@ func (s *Store) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
 			if m != newest {
 				next.supersededBy = newest.ID
 			}
-			s.setRow(m, next)
+			s.setRow(tx.Partition, m, next)
 			s.dropWaiting(m)
 			kept.Records[i].Constituents = append(kept.Records[i].Constituents, copyOf(m, false))
 		}
@@ -91,7 +93,7 @@ func (s *Store) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
 }
 
 // setRow makes or changes the row of a mutation; RecordedOn must say which.
-func (s *Store) setRow(m *catalog.Mutation, next row) {
+func (s *database) setRow(partition int, m *catalog.Mutation, next row) {
 	have := s.rows[m.Position]
 	switch {
 	case have != nil && m.RecordedOn.IsZero():
@@ -99,7 +101,8 @@ func (s *Store) setRow(m *catalog.Mutation, next row) {
 	case have == nil && !m.RecordedOn.IsZero():
 		s.faultf("mutation %s (%v) has no row to change", m.ID, m.Position)
 	}
-	next.mutation = *m
+	next.mutation, next.partition = *m, partition
+	s.lanes[m.Lane] = partition
 	next.warnings = ledger.IssuesOf(m.Warnings)
 	if have != nil && len(next.warnings) == 0 {
 		next.warnings = have.warnings
@@ -107,7 +110,7 @@ func (s *Store) setRow(m *catalog.Mutation, next row) {
 	s.rows[m.Position] = &next
 }
 
-func (s *Store) addWaiting(m *catalog.Mutation) {
+func (s *database) addWaiting(m *catalog.Mutation) {
 	lane := s.waiting[m.Lane]
 	if lane == nil {
 		lane = map[catalog.Position]*catalog.Mutation{}
@@ -120,7 +123,7 @@ func (s *Store) addWaiting(m *catalog.Mutation) {
 }
 
 // dropWaiting removes the waiting row of a mutation that says it has one.
-func (s *Store) dropWaiting(m *catalog.Mutation) {
+func (s *database) dropWaiting(m *catalog.Mutation) {
 	_, there := s.waiting[m.Lane][m.Position]
 	if says := m.Stored && !m.RecordedOn.IsZero(); says != there {
 		s.faultf("mutation %s (%v): Stored says %v of its waiting row, but it is %v", m.ID, m.Position, says, there)
@@ -128,15 +131,15 @@ func (s *Store) dropWaiting(m *catalog.Mutation) {
 	delete(s.waiting[m.Lane], m.Position)
 }
 
-func (s *Store) refuse(refusal *ledger.Refusal) {
-	s.setRow(refusal.Mutation, row{
+func (s *database) refuse(partition int, refusal *ledger.Refusal) {
+	s.setRow(partition, refusal.Mutation, row{
 		state: Invalid, reason: refusal.Problem.Reason, errors: ledger.IssuesOf([]catalog.Problem{refusal.Problem}),
 	})
 	s.dropWaiting(refusal.Mutation)
 	s.letters = append(s.letters, DeadLetter{Mutation: *refusal.Mutation, Reason: refusal.Problem.Reason, Text: ledger.Sentence(&refusal.Problem)})
 }
 
-func (s *Store) intend(intent ledger.Intent) {
+func (s *database) intend(intent ledger.Intent) {
 	b := s.batches[intent.BatchID]
 	if b == nil || b.outcome != nil {
 		s.faultf("intent %d of a batch that is not open: %s", intent.Attempt, intent.BatchID)
@@ -147,7 +150,7 @@ func (s *Store) intend(intent ledger.Intent) {
 	}
 }
 
-func (s *Store) conclude(outcome *ledger.BatchOutcome) {
+func (s *database) conclude(outcome *ledger.BatchOutcome) {
 	b := s.batches[outcome.BatchID]
 	if b == nil || b.outcome != nil {
 		s.faultf("outcome of a batch that is not open: %s", outcome.BatchID)
@@ -157,7 +160,7 @@ func (s *Store) conclude(outcome *ledger.BatchOutcome) {
 	kept.Exceptions = slices.Clone(outcome.Exceptions)
 	b.outcome = &kept
 	for i := range kept.Exceptions {
-		s.except(&kept, &kept.Exceptions[i])
+		s.except(b.partition, &kept, &kept.Exceptions[i])
 	}
 	for _, reset := range kept.ResetVersions {
 		if known, ok := s.versions[reset.Key]; ok && known.Version <= reset.Version {
@@ -166,18 +169,18 @@ func (s *Store) conclude(outcome *ledger.BatchOutcome) {
 	}
 }
 
-func (s *Store) except(outcome *ledger.BatchOutcome, exception *ledger.RecordOutcome) {
+func (s *database) except(partition int, outcome *ledger.BatchOutcome, exception *ledger.RecordOutcome) {
 	switch exception.Result {
 	case ledger.Succeeded:
 	case ledger.Returned:
 		for _, m := range exception.Settled {
-			s.setRow(m, row{state: Succeeded, batch: outcome.BatchID, record: exception.Index})
+			s.setRow(partition, m, row{state: Succeeded, batch: outcome.BatchID, record: exception.Index})
 		}
 		for _, m := range exception.Constituents {
 			if slices.Contains(exception.Settled, m) {
 				continue
 			}
-			s.setRow(m, row{state: Waiting, batch: outcome.BatchID, record: exception.Index})
+			s.setRow(partition, m, row{state: Waiting, batch: outcome.BatchID, record: exception.Index})
 			s.addWaiting(m)
 		}
 	case ledger.Failed, ledger.Unconfirmed:
@@ -199,7 +202,7 @@ func textOf(issues []ledger.Issue) string {
 }
 
 // record moves the position on. What it claims must have rows.
-func (s *Store) record(p *partition, tx *ledger.Transaction) {
+func (s *database) record(p *partition, tx *ledger.Transaction) {
 	p.recorded = append(p.recorded, tx.Recorded...)
 	if tx.Anchor == nil {
 		return
@@ -213,7 +216,7 @@ func (s *Store) record(p *partition, tx *ledger.Transaction) {
 }
 
 // settle notes on the mutations that their rows are made.
-func (s *Store) settle(tx *ledger.Transaction) {
+func (s *database) settle(tx *ledger.Transaction) {
 	note := func(m *catalog.Mutation) { m.RecordedOn = recordedOn(m) }
 	for i := range tx.Batches {
 		for j := range tx.Batches[i].Records {

@@ -19,6 +19,19 @@ const (
 	CallSaveScopes     Call = "SaveScopes"
 	CallSaveAccount    Call = "SaveAccount"
 	CallAccounts       Call = "Accounts"
+
+	CallPositions          Call = "Positions"
+	CallRecordedAtOrBefore Call = "RecordedAtOrBefore"
+	CallRewind             Call = "Rewind"
+
+	CallHeartbeat Call = "Heartbeat"
+	CallTake      Call = "Take"
+	CallAsk       Call = "Ask"
+	CallRelease   Call = "Release"
+	CallFree      Call = "Free"
+	CallDrain     Call = "Drain"
+	CallLeave     Call = "Leave"
+	CallForget    Call = "Forget"
 )
 
 // Stage says when a hook is run.
@@ -42,7 +55,7 @@ func (s *Store) SetHook(hook Hook) {
 }
 
 // call runs one method's work under the lock, between the hook's two stages.
-func (s *Store) call(ctx context.Context, name Call, work func() error) error {
+func (s *database) call(ctx context.Context, name Call, work func() error) error {
 	s.mu.Lock()
 	hook := s.hook
 	s.mu.Unlock()
@@ -65,14 +78,14 @@ func (s *Store) call(ctx context.Context, name Call, work func() error) error {
 	return nil
 }
 
-func (s *Store) locked(work func() error) error {
+func (s *database) locked(work func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return work()
 }
 
 // faultf keeps a broken rule. The lock must be held.
-func (s *Store) faultf(format string, args ...any) {
+func (s *database) faultf(format string, args ...any) {
 	const enough = 100
 	if len(s.faults) < enough {
 		s.faults = append(s.faults, fmt.Errorf(format, args...))

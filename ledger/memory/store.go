@@ -17,8 +17,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
-// Store is a ledger.Store. It is safe for concurrent use.
+// Store is one process's view of the ledger: a ledger.Store and a
+// ledger.LeaseTable. It is safe for concurrent use.
 type Store struct {
+	*database
+	// chains are what this process committed last, by lease.
+	chains map[ledger.Lease]uuid.UUID
+}
+
+// database is what all processes share.
+type database struct {
 	mu         sync.Mutex
 	hook       Hook
 	partitions map[int]*partition
@@ -31,12 +39,23 @@ type Store struct {
 	accounts   map[string]ledger.AccountState
 	commits    int
 	faults     []error
+
+	lanes       map[catalog.Lane]int // the partition of each lane that has rows
+	workers     map[uuid.UUID]ledger.WorkerRow
+	generations int64
+	rewinds     []rewind
+	restored    bool // put back to an older copy at least once
 }
 
-var _ ledger.Store = (*Store)(nil)
+var (
+	_ ledger.Store      = (*Store)(nil)
+	_ ledger.LeaseTable = (*Store)(nil)
+)
 
 // partition is one partition's lease and position.
 type partition struct {
+	owner    *uuid.UUID
+	wantedBy *uuid.UUID
 	token    uuid.UUID
 	last     uuid.UUID // transaction committed last under the token
 	anchor   ledger.Anchor
@@ -56,7 +75,7 @@ type batch struct {
 
 // New makes an empty ledger.
 func New() *Store {
-	return &Store{
+	return &Store{chains: map[ledger.Lease]uuid.UUID{}, database: &database{
 		partitions: map[int]*partition{},
 		batches:    map[uuid.UUID]*batch{},
 		rows:       map[catalog.Position]*row{},
@@ -64,7 +83,14 @@ func New() *Store {
 		versions:   map[catalog.ItemKey]ledger.ItemVersion{},
 		scopes:     map[string]ledger.ScopeState{},
 		accounts:   map[string]ledger.AccountState{},
-	}
+		lanes:      map[catalog.Lane]int{},
+		workers:    map[uuid.UUID]ledger.WorkerRow{},
+	}}
+}
+
+// Another is another process's view of the same ledger.
+func (s *Store) Another() *Store {
+	return &Store{database: s.database, chains: map[ledger.Lease]uuid.UUID{}}
 }
 
 // Acquire gives the partition to a new owner. The one before has lost its lease.
@@ -77,7 +103,7 @@ func (s *Store) Acquire(partitionNumber int) ledger.Lease {
 	return ledger.Lease{Partition: partitionNumber, Token: p.token}
 }
 
-func (s *Store) partition(number int) *partition {
+func (s *database) partition(number int) *partition {
 	p := s.partitions[number]
 	if p == nil {
 		p = &partition{}
@@ -95,20 +121,25 @@ func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumpt
 			return ledger.ErrLeaseLost
 		}
 		r = &ledger.Resumption{
-			Anchor: p.anchor, Commits: p.commits, Slowest: p.slowest, Recorded: slices.Clone(p.recorded), Open: s.openBatches(lease.Partition),
+			Anchor: p.anchor, Commits: p.commits, Slowest: p.slowest, Recorded: joined(p.recorded, p.anchor.Position.Sequence), Open: s.openBatches(lease.Partition),
 			Accounts: maps.Clone(s.accounts),
 		}
 		for lane, rows := range s.waiting {
-			if len(rows) > 0 {
+			if len(rows) > 0 && s.lanes[lane] == lease.Partition {
 				r.WaitingLanes = append(r.WaitingLanes, lane)
 			}
 		}
+		slices.SortFunc(r.WaitingLanes, compareLanes)
 		return nil
 	})
 	return r, err
 }
 
-func (s *Store) openBatches(partitionNumber int) []ledger.OpenBatch {
+func compareLanes(a, b catalog.Lane) int {
+	return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Catalog, b.Catalog), cmp.Compare(a.Type, b.Type))
+}
+
+func (s *database) openBatches(partitionNumber int) []ledger.OpenBatch {
 	var open []ledger.OpenBatch
 	for _, b := range s.batches {
 		if b.outcome != nil || b.partition != partitionNumber {
@@ -188,7 +219,9 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 		for _, attempt := range attempts {
 			b := s.batches[attempt.BatchID]
 			if b == nil {
-				s.faultf("attempt %d of the unknown batch %s", attempt.Number, attempt.BatchID)
+				if !s.restored {
+					s.faultf("attempt %d of the unknown batch %s", attempt.Number, attempt.BatchID)
+				}
 				continue
 			}
 			if b.attempts[attempt.Number].Result != ledger.Accepted || attempt.Result == ledger.Accepted {
@@ -217,8 +250,12 @@ func (s *Store) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeStat
 func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) error {
 	return s.call(ctx, CallSaveScopes, func() error {
 		for _, state := range scopes {
-			if have := s.scopes[state.Scope]; have.BlockedUntil.After(state.BlockedUntil) {
+			have := s.scopes[state.Scope]
+			if have.BlockedUntil.After(state.BlockedUntil) {
 				state.BlockedUntil = have.BlockedUntil
+			}
+			if state.Quota == nil {
+				state.Quota = have.Quota
 			}
 			s.scopes[state.Scope] = state
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -28,6 +29,7 @@ const (
 // row is what is kept about a mutation; its status may follow from its batch.
 type row struct {
 	mutation     catalog.Mutation
+	partition    int
 	warnings     []ledger.Issue // of the rules
 	errors       []ledger.Issue // of an invalid one
 	state        Status
@@ -84,9 +86,9 @@ func (s *Store) Mutations() []Mutation {
 }
 
 // line derives a mutation's status.
-func (s *Store) line(r *row) Mutation {
+func (s *database) line(r *row) Mutation {
 	m := Mutation{
-		ID: r.mutation.ID, Key: r.mutation.Key(), Operation: r.mutation.Operation, Position: r.mutation.Position,
+		ID: text(r.mutation.ID), Key: r.mutation.Key(), Operation: r.mutation.Operation, Position: r.mutation.Position,
 		Status: r.state, SupersededBy: r.supersededBy, Overtaken: r.overtaken, BatchID: r.batch,
 		Attempts: r.mutation.Attempts, Reason: r.reason, Errors: r.errors, Warnings: slices.Clone(r.warnings),
 	}
@@ -115,6 +117,11 @@ func (s *Store) line(r *row) Mutation {
 		m.Status = Waiting
 	}
 	return m
+}
+
+// text is what a view can show of a producer's text: valid UTF-8 without NUL.
+func text(from string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(from, "\x00", "\uFFFD"), "\uFFFD")
 }
 
 func exceptionOf(outcome *ledger.BatchOutcome, record int) *ledger.RecordOutcome {
