@@ -62,7 +62,7 @@ func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error
 	change := &record.Change
 	dst = append(append(append(dst, `{"`...), e.row.idField...), `":`...)
 	dst = wire.AppendString(dst, record.Key.ItemID)
-	if !e.form.sorted {
+	if !e.form.oneOperation {
 		dst = append(append(append(dst, `,"operation":"`...), change.Operation.String()...), '"')
 	}
 	updated := e.updatedAt(record)

@@ -20,9 +20,9 @@ type form struct {
 	operations []catalog.Operation
 	// heads are the bodies up to and with the bracket that opens the items, by group.
 	heads map[string]string
-	// sorted reports that a request has one operation, which stands in its head and
+	// oneOperation reports that a request has one operation, which stands in its head and
 	// not in the records.
-	sorted bool
+	oneOperation bool
 	// timedDelete reports that the record of a DELETE can say last_updated_time.
 	timedDelete bool
 }
@@ -66,7 +66,7 @@ func legacy(settings platform.CatalogSettings) *form {
 		head = wire.AppendString(append(head, `,"operation":`...), operation.String())
 		heads[operation.String()] = string(append(head, `,"items":[`...))
 	}
-	return &form{operations: operations, heads: heads, sorted: true}
+	return &form{operations: operations, heads: heads, oneOperation: true}
 }
 
 func appendPlace(head []byte, settings platform.CatalogSettings) []byte {
@@ -76,7 +76,7 @@ func appendPlace(head []byte, settings platform.CatalogSettings) []byte {
 
 // group names the records that may share a request.
 func (f *form) group(op catalog.Operation) string {
-	if f.sorted {
+	if f.oneOperation {
 		return op.String()
 	}
 	return ""
