@@ -25,27 +25,28 @@ func upsertOf(attributes string) *catalog.Mutation {
 func TestAttributesInTheOlderDialect(t *testing.T) {
 	t.Parallel()
 	e := endpointOf(t, legacyBatchEdge, "PRODUCT_ITEM")
-	for attributes, want := range map[string]string{
-		`{"title":"a\nb","link":"u","image_link":"i","mpn":"m"}`:                                        `{"name":"a\nb","url":"u","image_url":"i","manufacturer_part_number":"m"}`,
-		`{"id":"A","color":"red","inventory":7}`:                                                        `{"color":"red","inventory":7}`,
-		`{"price":"4.90 USD"}`:                                                                          `{"price":490,"currency":"USD"}`,
-		`{"price":"490 JPY"}`:                                                                           `{"price":49000,"currency":"JPY"}`,
-		`{"price":"1.230 kwd"}`:                                                                         `{"price":123,"currency":"KWD"}`,
-		`{"price":"0.5 USD","sale_price":"0.05 USD"}`:                                                   `{"price":50,"currency":"USD","sale_price":5}`,
-		`{"sale_price":"11 GBP"}`:                                                                       `{"sale_price":1100,"currency":"GBP"}`,
-		`{"sale_price":null,"price":"1 USD"}`:                                                           `{"sale_price":"","price":100,"currency":"USD"}`,
-		`{"sale_price":""}`:                                                                             `{"sale_price":""}`,
-		`{"color":null,"additional_image_link":null}`:                                                   `{"color":"","additional_image_urls":""}`,
-		`{"sale_price_effective_date":"2014-11-01T12:00-0300/2014-12-01T00:00-0300"}`:                   `{"sale_price_start_date":"2014-11-01T12:00-0300","sale_price_end_date":"2014-12-01T00:00-0300"}`,
-		`{"sale_price_effective_date":null}`:                                                            `{"sale_price_start_date":"","sale_price_end_date":""}`,
-		`{"additional_variant_attribute":"Scent: Fruity, Flavor:Apple"}`:                                `{"additional_variant_attributes":{"Scent":"Fruity","Flavor":"Apple"}}`,
-		`{"additional_variant_attribute":[{"variant_label":"a","variant_value":"b"}]}`:                  `{"additional_variant_attributes":{"a":"b"}}`,
-		`{"additional_variant_attribute":{"a":"b"}}`:                                                    `{"additional_variant_attributes":{"a":"b"}}`,
-		`{"applink":{"windows_phone_app_id":"64ec","ios_app_store_id":42,"iphone_app_store_id":"043"}}`: `{"applinks":{"ios":[{"app_store_id":42}],"iphone":[{"app_store_id":"043"}],"windows_phone":[{"app_id":"64ec"}]}}`,
-		`{"applink":{}}`:    `{"applinks":{}}`,
-		`{"shipping":[]}`:   `{"shipping":[]}`,
-		`{"shipping":null}`: `{"shipping":""}`,
+	for _, pair := range [][2]string{
+		{`{"title":"a\nb","link":"u","image_link":"i","mpn":"m"}`, `{"name":"a\nb","url":"u","image_url":"i","manufacturer_part_number":"m"}`},
+		{`{"id":"A","color":"red","inventory":7}`, `{"color":"red","inventory":7}`},
+		{`{"price":"4.90 USD"}`, `{"price":490,"currency":"USD"}`},
+		{`{"price":"490 JPY"}`, `{"price":49000,"currency":"JPY"}`},
+		{`{"price":"1.230 kwd"}`, `{"price":123,"currency":"KWD"}`},
+		{`{"price":"0.5 USD","sale_price":"0.05 USD"}`, `{"price":50,"currency":"USD","sale_price":5}`},
+		{`{"sale_price":"11 GBP"}`, `{"sale_price":1100,"currency":"GBP"}`},
+		{`{"sale_price":null,"price":"1 USD"}`, `{"sale_price":"","price":100,"currency":"USD"}`},
+		{`{"sale_price":""}`, `{"sale_price":""}`},
+		{`{"color":null,"additional_image_link":null}`, `{"color":"","additional_image_urls":""}`},
+		{`{"sale_price_effective_date":"2014-11-01T12:00-0300/2014-12-01T00:00-0300"}`, `{"sale_price_start_date":"2014-11-01T12:00-0300","sale_price_end_date":"2014-12-01T00:00-0300"}`},
+		{`{"sale_price_effective_date":null}`, `{"sale_price_start_date":"","sale_price_end_date":""}`},
+		{`{"additional_variant_attribute":"Scent: Fruity, Flavor:Apple"}`, `{"additional_variant_attributes":{"Scent":"Fruity","Flavor":"Apple"}}`},
+		{`{"additional_variant_attribute":[{"variant_label":"a","variant_value":"b"}]}`, `{"additional_variant_attributes":{"a":"b"}}`},
+		{`{"additional_variant_attribute":{"a":"b"}}`, `{"additional_variant_attributes":{"a":"b"}}`},
+		{`{"applink":{"windows_phone_app_id":"64ec","ios_app_store_id":42,"iphone_app_store_id":"043"}}`, `{"applinks":{"ios":[{"app_store_id":42}],"iphone":[{"app_store_id":"043"}],"windows_phone":[{"app_id":"64ec"}]}}`},
+		{`{"applink":{}}`, `{"applinks":{}}`},
+		{`{"shipping":[]}`, `{"shipping":[]}`},
+		{`{"shipping":null}`, `{"shipping":""}`},
 	} {
+		attributes, want := pair[0], pair[1]
 		m := upsertOf(attributes)
 		sent := encode(t, e, m)
 		require.JSONEq(t, want, gjson.GetBytes(sent, "requests.0.data").Raw, attributes)

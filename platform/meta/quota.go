@@ -29,6 +29,7 @@ func quotas(header http.Header, names scopes, own string, now time.Time) []platf
 }
 
 // quotaWindow is what the percentages are of: a rolling hour (Rate limits, 2026-09).
+// Simulated platforms may be in more of a hurry; they say so as window_seconds.
 const quotaWindow = time.Hour
 
 func appUsage(value, scope string) (platform.Quota, bool) {
@@ -81,6 +82,9 @@ func usage(entry gjson.Result, scope string) platform.Quota {
 		if value := entry.Get(counter); value.Exists() {
 			quota.UsedPercent = max(quota.UsedPercent, value.Float())
 		}
+	}
+	if window := rest.Seconds(entry.Get("window_seconds").Float()); window > 0 {
+		quota.Window = window
 	}
 	const secondsPerMinute = 60
 	quota.Block = rest.Seconds(entry.Get("estimated_time_to_regain_access").Float() * secondsPerMinute)

@@ -1,7 +1,7 @@
 package sandbox_test
 
 import (
-	"bytes"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,16 +20,10 @@ func ask(t *testing.T, meta *sandbox.Meta, edge, body string) (int, string) {
 	t.Helper()
 	response, err := post(t, meta, "/v25.0/"+products+"/"+edge, []byte(body))
 	require.NoError(t, err)
-	return response.StatusCode, read(t, response)
-}
-
-func read(t *testing.T, response *http.Response) string {
-	t.Helper()
 	defer func() { _ = response.Body.Close() }()
-	var text bytes.Buffer
-	_, err := text.ReadFrom(response.Body)
+	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return text.String()
+	return response.StatusCode, string(text)
 }
 
 // deliver posts a body, has it applied and returns the one element of the status.
@@ -44,7 +38,10 @@ func deliver(t *testing.T, meta *sandbox.Meta, edge, body string) gjson.Result {
 	request.Header.Set("Authorization", "Bearer token")
 	response, err := sandbox.Transport(meta).RoundTrip(request)
 	require.NoError(t, err)
-	said := gjson.Parse(read(t, response)).Get("data.0")
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	said := gjson.ParseBytes(answer).Get("data.0")
 	require.Equal(t, "finished", said.Get("status").Str)
 	return said
 }
