@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -198,7 +197,7 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 	newest := record.Newest()
 	newest.Attempts++
 	if newest.Attempts < f.lane.policy().MaxAttempts {
-		notBefore := c.now.Add(retryDelay(newest.Attempts, f.lane.policy()))
+		notBefore := c.now.Add(e.retryDelay(newest.Attempts, f.lane.policy()))
 		for _, m := range record.Constituents {
 			m.NotBefore = notBefore
 		}
@@ -219,14 +218,14 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 }
 
 // retryDelay is how long a mutation waits before attempt number attempts+1: it
-// doubles from RetryMin to RetryMax, less up to a quarter of jitter. It is a pure
-// function of the attempt because the schedule lives in Postgres.
-func retryDelay(attempts int, policy *Policy) time.Duration {
+// doubles from RetryMin to RetryMax, less up to a quarter of jitter. It is a
+// function of the attempt alone because the schedule lives in Postgres.
+func (e *Engine) retryDelay(attempts int, policy *Policy) time.Duration {
 	delay := policy.RetryMax
 	if shift := attempts - 1; shift < 30 {
 		delay = min(policy.RetryMin<<shift, policy.RetryMax)
 	}
-	return delay - time.Duration(rand.Int64N(int64(delay/4)+1)) //nolint:gosec // spreads load, guards nothing
+	return delay - e.spread(delay/4)
 }
 
 // giveBack returns the record's mutations to waiting.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -45,6 +46,9 @@ type Config struct {
 	// partition has committed, before anything of the last one is sent. A failure is
 	// logged and no more: it only matters when the database fails too.
 	Mirror func(ctx context.Context, commits int64) error
+	// Random draws from [0, 1) to spread what would happen at the same time; many
+	// goroutines call it. Defaults to math/rand/v2's Float64.
+	Random func() float64
 	// DrainTimeout bounds how long Run goes on after drain for POSTs under way.
 	DrainTimeout time.Duration
 }
@@ -102,6 +106,9 @@ type Engine struct {
 
 // New makes an engine that goes on where resumption says.
 func New(cfg Config, resumption *ledger.Resumption) *Engine {
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
+	}
 	e := &Engine{
 		cfg:      cfg,
 		log:      cfg.Logger.With(slog.Int("partition", cfg.Lease.Partition)),

@@ -45,7 +45,7 @@ type flight struct {
 	refusal  *platform.Error // the platform refused the batch as a whole
 	abandon  string          // why its items go back to waiting without any verdict
 	sendAt   time.Time
-	resend   *backoff.ExponentialBackOff
+	resend   backoff.BackOff
 	lastPost time.Time // when the last POST began
 
 	// holdUntil is the end of the settle time: an earlier copy of the batch may
@@ -86,11 +86,7 @@ func (e *Engine) newFlight(id uuid.UUID, l *lane, group string, records []catalo
 		attempt:   1,
 		heapIndex: -1,
 		rests:     map[int]catalog.Change{},
-		resend: backoff.NewExponentialBackOff(
-			backoff.WithInitialInterval(l.policy().RetryMin),
-			backoff.WithMaxInterval(l.policy().RetryMax),
-			backoff.WithMaxElapsedTime(0), // the platform's trouble is nobody's fault: never give up
-		),
+		resend:    e.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
 	}
 	for i := range records {
 		for _, m := range records[i].Constituents {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -121,7 +120,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)
-	h.nextPoll = now.Add(jitter(h.delay))
+	h.nextPoll = now.Add(e.jitter(h.delay))
 	switch {
 	case perr != nil:
 		// A failed poll postpones the verdict and says nothing about the batch.
@@ -184,8 +183,8 @@ func (e *Engine) endFollowing(f *flight, now time.Time) {
 
 // jitter spreads polls by a tenth, so that batches cut together are not asked
 // about together for ever.
-func jitter(d time.Duration) time.Duration {
-	return d - d/20 + time.Duration(rand.Int64N(int64(d/10)+1)) //nolint:gosec // spreads load, guards nothing
+func (e *Engine) jitter(d time.Duration) time.Duration {
+	return d - d/20 + e.spread(d/10)
 }
 
 func pollLabel(report platform.Report, perr *platform.Error) string {

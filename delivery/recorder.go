@@ -232,11 +232,7 @@ const rejectedTries = 6
 // ledger.Store. What the store refuses for good is given up after rejectedTries in a
 // row: the partition stops with that error instead of standing still for ever.
 func (e *Engine) persistently(ctx context.Context, what string, call func(context.Context) error) error {
-	policy := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(50*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second),
-		backoff.WithMaxElapsedTime(0), // until ctx ends: the lease bounds it
-	)
+	policy := e.backOff(50*time.Millisecond, 5*time.Second) // until ctx ends: the lease bounds it
 	refused := 0
 	operation := func() error {
 		call1, cancel := context.WithTimeout(ctx, storeTimeout)

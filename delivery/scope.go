@@ -400,11 +400,10 @@ func (c *scope) learn(quota platform.Quota, now time.Time) {
 // tell hands what was told to the meter of the limit that it is about.
 func (c *scope) tell(quota platform.Quota, now time.Time) {
 	c.quota, c.told = quota, now
-	window := quota.Window
-	if window == 0 && quota.Reset == 0 {
-		window = defaultWindow
+	if quota.Window == 0 && quota.Reset == 0 {
+		return // nobody knows what it is of: nothing to go by but a block
 	}
-	if m := c.meter(window, now); m != nil {
+	if m := c.meter(quota.Window, now); m != nil {
 		m.tell(quota, c.inUse, now)
 	}
 }
