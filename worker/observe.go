@@ -9,7 +9,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
@@ -29,7 +28,7 @@ type observer struct {
 type partitionGauges struct {
 	delivery.Gauges
 	pending uint64
-	reader  *queue.Reader
+	reader  Reader
 }
 
 var _ delivery.Observer = (*observer)(nil)
@@ -121,7 +120,7 @@ func (o *observer) Gauges(partition int, g delivery.Gauges) {
 func (o *observer) Paused(string, string, bool) {}
 
 // reading shows the partition's reader from now on.
-func (o *observer) reading(partition int, reader *queue.Reader) {
+func (o *observer) reading(partition int, reader Reader) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	gauges := o.partitions[partition]

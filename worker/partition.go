@@ -54,6 +54,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
 		backoff.WithMaxElapsedTime(0), // bounded by the lease
+		backoff.WithRandomizationFactor(0),
 	)
 	for {
 		began := time.Now()
@@ -69,6 +70,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 			pause.Reset()
 		}
 		wait := pause.NextBackOff()
+		wait = wait/2 + time.Duration(w.parts.Random()*float64(wait))
 		log.ErrorContext(ctx, "the partition stopped and is resumed from what is recorded",
 			slog.Duration("wait", wait), slog.Any("error", err))
 		select {
@@ -102,7 +104,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 	}
 	defer reader.Close()
 	w.observer.reading(holding.Lease.Partition, reader)
-	transport := delivery.GuardedTransport(func() time.Time {
+	transport := w.parts.Transport(func() time.Time {
 		if !holding.MayWrite() {
 			return time.Time{}
 		}
@@ -117,11 +119,12 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		config: w.config, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
-		Lease: holding.Lease, Store: w.store, Source: reader, Accounts: accounts.find,
+		Lease: holding.Lease, Store: w.parts.Store, Source: reader, Accounts: accounts.find,
 		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
 		RecordWithin:        w.config.Worker.RecordWithin,
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
 		DrainTimeout:        w.config.Worker.DrainTimeout,
+		Random:              w.parts.Random,
 		LostTail:            lostTail,
 		Mirror:              mirror.Put,
 	}, resumption)
@@ -131,8 +134,8 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 // openMirror compares the partition's commits with their mirror beside the stream:
 // fewer in the database mean that it was put back, or failed over without its last
 // commits.
-func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resumption) (mirror *queue.PartitionMirror, lostTail bool, err error) {
-	mirror, mirrored, err := w.mirror.Partition(ctx, partition)
+func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resumption) (mirror Mirror, lostTail bool, err error) {
+	mirror, mirrored, err := w.parts.Queue.Mirror(ctx, partition)
 	if err != nil {
 		return nil, false, err
 	}
@@ -146,8 +149,8 @@ func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resump
 
 // open reads what the last owner recorded and opens the stream behind it. A
 // stream that was put back to an older copy begins a new generation.
-func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, *queue.Reader, error) {
-	resumption, err := w.store.Resume(ctx, holding.Lease)
+func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, Reader, error) {
+	resumption, err := w.parts.Store.Resume(ctx, holding.Lease)
 	if err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)
 	}
@@ -160,7 +163,7 @@ func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resu
 	if err := w.rewind(ctx, holding.Lease, resumption); err != nil {
 		return nil, nil, err
 	}
-	if resumption, err = w.store.Resume(ctx, holding.Lease); err != nil {
+	if resumption, err = w.parts.Store.Resume(ctx, holding.Lease); err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)
 	}
 	reader, err = w.read(ctx, holding.Lease, resumption)

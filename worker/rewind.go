@@ -8,8 +8,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (*queue.Reader, error) {
-	reader, err := queue.OpenReader(ctx, w.stream, queue.ReaderConfig{
+func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (Reader, error) {
+	reader, err := w.parts.Queue.Open(ctx, queue.ReaderConfig{
 		Partition: lease.Partition, LeaseToken: lease.Token, From: r.Anchor, Skip: r.Recorded, Logger: w.log,
 	})
 	if err != nil {
@@ -26,8 +26,8 @@ func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resum
 		newest = max(newest, recorded.Last)
 	}
 	generation := r.Anchor.Position.Generation
-	anchor, _, err := queue.FindAnchor(ctx, w.stream, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
-		return w.store.RecordedAtOrBefore(ctx, lease.Partition, generation, min(sequence, newest))
+	anchor, _, err := queue.FindAnchor(ctx, w.parts.Queue, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		return w.parts.Store.RecordedAtOrBefore(ctx, lease.Partition, generation, min(sequence, newest))
 	})
 	if err != nil {
 		return fmt.Errorf("search the newest recorded message that the stream still has: %w", err)
@@ -38,7 +38,7 @@ func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resum
 	if r.Anchor.Position.Sequence < anchor.Position.Sequence {
 		to = r.Anchor
 	}
-	_, err = w.store.Rewind(ctx, lease, to, recorded)
+	_, err = w.parts.Store.Rewind(ctx, lease, to, recorded)
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -42,9 +41,9 @@ func (w *worker) keepUp(ctx context.Context) {
 func (w *worker) trim(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
-	positions, err := w.store.Positions(ctx)
+	positions, err := w.parts.Store.Positions(ctx)
 	if err == nil {
-		_, err = queue.Trim(ctx, w.stream, positions, w.config.NATS.Stream.ReplayWindow, time.Now())
+		_, err = queue.Trim(ctx, w.parts.Queue, positions, w.config.NATS.Stream.ReplayWindow, time.Now())
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "the stream could not be trimmed; it is tried again", slog.Any("error", err))
@@ -52,9 +51,12 @@ func (w *worker) trim(ctx context.Context) {
 }
 
 func (w *worker) retain(ctx context.Context) {
+	if w.parts.Retain == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
-	if _, err := w.store.Retain(ctx, persistence.RetentionPolicy{Keep: w.config.Worker.Retention}); err != nil && ctx.Err() == nil {
+	if err := w.parts.Retain(ctx); err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "old rows could not be retired; it is tried again", slog.Any("error", err))
 	}
 }

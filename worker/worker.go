@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
@@ -42,10 +41,7 @@ type worker struct {
 	log      *slog.Logger
 	tracer   trace.Tracer
 	observer *observer
-	stream   *queue.Stream
-	mirror   *queue.Mirror
-	pool     *pgxpool.Pool
-	store    *persistence.Store
+	parts    Parts
 	leases   *lease.Keeper
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
@@ -60,6 +56,25 @@ type worker struct {
 // it cannot work at all: settings that no account can be made of, a stream that
 // breaks the rules, another number of partitions than the recorded one.
 func Run(ctx context.Context, options Options) error {
+	return run(ctx, options, func(ctx context.Context, w *worker) (closeParts func(), err error) {
+		closeDatabase, err := w.openDatabase(ctx, options.Config)
+		if err != nil {
+			return nil, err
+		}
+		closeStream, err := w.openStream(ctx, options)
+		if err != nil {
+			closeDatabase()
+			return nil, err
+		}
+		return func() {
+			closeStream()
+			closeDatabase()
+		}, nil
+	})
+}
+
+// run works on the parts that open gives the worker.
+func run(ctx context.Context, options Options, open func(context.Context, *worker) (closeParts func(), err error)) error {
 	if err := CheckAccounts(options.Config); err != nil {
 		return err // nothing starts half
 	}
@@ -82,16 +97,12 @@ func Run(ctx context.Context, options Options) error {
 	}
 	defer func() { _ = stopObserving() }()
 
-	closeDatabase, err := w.openDatabase(ctx, options.Config)
+	closeParts, err := open(ctx, w)
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	defer closeDatabase()
-	closeStream, err := w.openStream(ctx, options)
-	if err != nil {
-		return stopped(ctx, err)
-	}
-	defer closeStream()
+	defer closeParts()
+	w.parts = w.parts.withDefaults()
 	return w.run(ctx, options.Name)
 }
 
@@ -108,11 +119,11 @@ func (w *worker) run(ctx context.Context, name string) error {
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	w.scopes = delivery.NewScopes(w.store, w.log)
+	w.scopes = delivery.NewScopes(w.parts.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
-	w.leases = lease.New(persistence.NewLeaseTable(w.pool), lease.Config{
-		Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
+	w.leases = lease.New(w.parts.Leases, lease.Config{
+		Worker: w.parts.Worker, Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
 		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Logger: w.log,
 	})
 
@@ -161,20 +172,15 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 	if w.health == nil {
 		return func() {}
 	}
-	w.health.AddCheck("database", func(ctx context.Context) error {
-		if err := w.pool.Ping(ctx); err != nil {
-			w.log.DebugContext(ctx, "readiness: the database does not answer", slog.Any("error", err))
-			return errors.New("does not answer")
-		}
-		return nil
-	})
-	w.health.AddCheck("stream", func(ctx context.Context) error {
-		if _, err := w.stream.Info(ctx); err != nil {
-			w.log.DebugContext(ctx, "readiness: the stream does not answer", slog.Any("error", err))
-			return errors.New("does not answer")
-		}
-		return nil
-	})
+	for name, ready := range w.parts.Ready {
+		w.health.AddCheck(name, func(ctx context.Context) error {
+			if err := ready(ctx); err != nil {
+				w.log.DebugContext(ctx, "readiness: a part does not answer", slog.String("part", name), slog.Any("error", err))
+				return errors.New("does not answer")
+			}
+			return nil
+		})
+	}
 	w.health.Started()
 	w.log.DebugContext(ctx, "probes answer from now on")
 	return w.health.AddHeartbeat("worker", heartbeatLimit)
@@ -195,16 +201,16 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatab
 	if err != nil {
 		return nil, err
 	}
-	w.pool = pool
-	if w.store, err = persistence.NewStore(pool, persistence.Config{Logger: w.log}); err != nil {
+	store, err := persistence.NewStore(pool, persistence.Config{Logger: w.log})
+	if err != nil {
 		pool.Close()
 		return nil, err
 	}
 	closeDatabase = func() {
-		w.store.Close()
+		store.Close()
 		pool.Close()
 	}
-	registered, err := w.openAccounts(c)
+	registered, err := w.openAccounts(c, store)
 	if err != nil {
 		closeDatabase()
 		return nil, err
@@ -213,21 +219,35 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatab
 		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
 			return err
 		}
-		if err := w.store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
+		if err := store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
 			return permanentIf(err, persistence.ErrPartitions)
 		}
-		return w.store.RegisterAccounts(ctx, registered)
+		return store.RegisterAccounts(ctx, registered)
 	})
 	if err != nil {
 		closeDatabase()
 		return nil, err
 	}
+	w.parts.Store, w.parts.Leases = store, persistence.NewLeaseTable(pool)
+	w.parts.Retain = func(ctx context.Context) error {
+		_, err := store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
+		return err
+	}
+	w.ready("database", pool.Ping)
 	return closeDatabase, nil
 }
 
+// ready has readiness look at a part.
+func (w *worker) ready(name string, check func(context.Context) error) {
+	if w.parts.Ready == nil {
+		w.parts.Ready = map[string]func(context.Context) error{}
+	}
+	w.parts.Ready[name] = check
+}
+
 // openAccounts makes the sources of the accounts' tokens.
-func (w *worker) openAccounts(c *config.Config) (registered []persistence.Account, err error) {
-	if w.credentials, err = newCredentials(c, w.store, w.log); err != nil {
+func (w *worker) openAccounts(c *config.Config, store *persistence.Store) (registered []persistence.Account, err error) {
+	if w.credentials, err = newCredentials(c, store, w.log); err != nil {
 		return nil, err
 	}
 	return registrations(c, w.credentials)
@@ -235,6 +255,7 @@ func (w *worker) openAccounts(c *config.Config) (registered []persistence.Accoun
 
 func (w *worker) openStream(ctx context.Context, options Options) (closeStream func(), err error) {
 	var conn *nats.Conn
+	var opened stream
 	err = w.waitFor(ctx, "NATS", func(ctx context.Context) error {
 		if conn == nil {
 			if conn, err = Connect(options.Config.NATS, w.log, options.NATSOptions...); err != nil {
@@ -245,10 +266,10 @@ func (w *worker) openStream(ctx context.Context, options Options) (closeStream f
 		if err != nil {
 			return err
 		}
-		if w.stream, err = queue.Ensure(ctx, js, StreamConfig(options.Config.NATS)); err != nil {
+		if opened.Stream, err = queue.Ensure(ctx, js, StreamConfig(options.Config.NATS)); err != nil {
 			return permanentIf(err, queue.ErrStreamMismatch)
 		}
-		w.mirror, err = queue.OpenMirror(ctx, js, StreamConfig(options.Config.NATS))
+		opened.mirror, err = queue.OpenMirror(ctx, js, StreamConfig(options.Config.NATS))
 		return err
 	})
 	if err != nil {
@@ -257,5 +278,10 @@ func (w *worker) openStream(ctx context.Context, options Options) (closeStream f
 		}
 		return nil, err
 	}
+	w.parts.Queue = opened
+	w.ready("stream", func(ctx context.Context) error {
+		_, err := opened.State(ctx)
+		return err
+	})
 	return conn.Close, nil
 }
