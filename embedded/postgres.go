@@ -170,9 +170,13 @@ func (p *Postgres) endBy(how stopMode) error {
 }
 
 // socketURL is a connection URL by Unix socket, which nobody but the owner of
-// the folder can reach: so there is no password.
-func socketURL(socketFolder, database string) string {
+// the folder can reach: so there is no password. port names the socket; "" is the
+// default one.
+func socketURL(socketFolder, port, database string) string {
 	query := url.Values{"host": {socketFolder}, "sslmode": {"disable"}}
+	if port != "" {
+		query.Set("port", port)
+	}
 	return (&url.URL{
 		Scheme: "postgres", User: url.User(superuser), Path: "/" + database, RawQuery: query.Encode(),
 	}).String()

@@ -22,7 +22,9 @@ type cluster struct {
 func (c cluster) data() string { return filepath.Join(c.folder.path, "data") }
 func (c cluster) log() string  { return filepath.Join(c.folder.path, "postgres.log") }
 
-func (c cluster) url(database string) string { return socketURL(c.folder.sockets, database) }
+func (c cluster) url(database string) string {
+	return socketURL(c.folder.sockets, c.options.Parameters["port"], database)
+}
 
 // initialise makes the data directory, unless there is one.
 func (c cluster) initialise(ctx context.Context) error {

@@ -1,0 +1,70 @@
+-- Roles with no more rights than they need, for Postgres 14 or newer:
+--
+--   courier_migrate  owns the schema: "worker migrate" and nothing else
+--   courier_worker   what "worker run" and the other commands connect as
+--   courier_reader   reads the five views: dashboards, support, analysts
+--
+-- Run it as a superuser in Courier's database, before the first "worker migrate" and
+-- again after every one: what a migration adds gets its owner and its grants then.
+-- It may be repeated, and it takes over a schema that one role owned alone.
+--
+--   psql "$ADMIN_URL" -v ON_ERROR_STOP=1 -1 -f deploy/postgres/roles.sql
+--
+-- It sets no passwords: ALTER ROLE courier_worker PASSWORD '…', or certificates.
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['courier_migrate', 'courier_worker', 'courier_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', role);
+        END IF;
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO courier_migrate, courier_worker, courier_reader', current_database());
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO courier_migrate', current_database());
+END
+$$;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- The migrator changes the tables that the worker owns, and its views read them.
+GRANT courier_worker TO courier_migrate;
+
+CREATE SCHEMA IF NOT EXISTS courier AUTHORIZATION courier_migrate;
+ALTER SCHEMA courier OWNER TO courier_migrate;
+
+-- The growing tables are cut into days. A worker makes the coming days, indexes
+-- those that are over and drops the old: ATTACH PARTITION and DROP TABLE are for
+-- owners, and an index that lets writers go on cannot be made by a function on
+-- somebody's behalf. So the worker owns these tables, and may create in the schema.
+DO $$
+DECLARE
+    relation record;
+    routine  record;
+BEGIN
+    FOR relation IN
+        SELECT c.relname, c.relkind, (c.relkind = 'p' OR c.relispartition) AS grows
+        FROM pg_class c WHERE c.relnamespace = 'courier'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+    LOOP
+        EXECUTE format('ALTER %s courier.%I OWNER TO %I', CASE relation.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
+            relation.relname, CASE WHEN relation.grows THEN 'courier_worker' ELSE 'courier_migrate' END);
+        CONTINUE WHEN relation.grows;
+        EXECUTE format('REVOKE ALL ON courier.%I FROM PUBLIC, courier_worker, courier_reader', relation.relname);
+        IF relation.relkind = 'v' THEN
+            EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_reader', relation.relname);
+        ELSIF relation.relname = 'schema_version' THEN
+            EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker', relation.relname);
+        ELSE
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON courier.%I TO courier_worker', relation.relname);
+        END IF;
+    END LOOP;
+    FOR routine IN
+        SELECT p.oid::regprocedure AS signature FROM pg_proc p WHERE p.pronamespace = 'courier'::regnamespace
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO courier_migrate', routine.signature);
+    END LOOP;
+END
+$$;
+GRANT USAGE, CREATE ON SCHEMA courier TO courier_worker;
+GRANT USAGE ON SCHEMA courier TO courier_reader;
