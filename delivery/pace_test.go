@@ -136,20 +136,6 @@ func TestQuotaIsHeardFromOthers(t *testing.T) {
 	require.True(t, late.told.IsZero())
 }
 
-// TestRefusalWithoutAWord: a refusal that tells neither which limit is used up nor
-// until when says nothing of the pace. The block that follows it, longer each time,
-// is all there is to go by.
-func TestRefusalWithoutAWord(t *testing.T) {
-	t.Parallel()
-	c := &scope{loaded: true}
-	for range 20 {
-		c.called(start)
-		c.ended(true)
-	}
-	c.tell(platform.Quota{Limit: -1, Remaining: 0, UsedPercent: 100}, start)
-	require.False(t, c.next(start.Add(time.Second)).After(start.Add(time.Second)), "no limit of an hour follows from it")
-}
-
 // TestTheEndOfABlockIsHeardFromOthers: the next owner tries again when the platform
 // said, not when a whole window is over.
 func TestTheEndOfABlockIsHeardFromOthers(t *testing.T) {
@@ -157,9 +143,11 @@ func TestTheEndOfABlockIsHeardFromOthers(t *testing.T) {
 	one, other := &scope{}, &scope{}
 	one.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100, Window: time.Hour, Block: time.Minute}, start)
 	now := start.Add(10 * time.Second)
-	other.blockedUntil = start.Add(time.Minute) // read with it
 	other.hear(one.quotaJSON(), now)
 	require.True(t, other.next(now).After(now))
 	now = start.Add(time.Minute)
 	require.False(t, other.next(now).After(now))
+	late := &scope{}
+	late.hear(one.quotaJSON(), now)
+	require.True(t, late.told.IsZero(), "the block is over")
 }

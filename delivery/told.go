@@ -16,6 +16,7 @@ type toldQuota struct {
 	Window      float64    `json:"window_seconds,omitempty"`
 	UsedPercent *float64   `json:"used_percent,omitempty"`
 	ResetsAt    *time.Time `json:"resets_at,omitempty"`
+	RegainedAt  *time.Time `json:"regained_at,omitempty"` // the end of a block
 }
 
 // quotaJSON is what was told last; nil when nothing was.
@@ -36,6 +37,10 @@ func (c *scope) quotaJSON() []byte {
 	if c.quota.Reset > 0 {
 		resets := c.told.Add(c.quota.Reset).UTC()
 		told.ResetsAt = &resets
+	}
+	if c.quota.Block > 0 {
+		regained := c.told.Add(c.quota.Block).UTC()
+		told.RegainedAt = &regained
 	}
 	encoded, err := json.Marshal(told)
 	if err != nil {
@@ -68,6 +73,11 @@ func (c *scope) hear(saved []byte, now time.Time) {
 	}
 	if quota.Window > 0 && now.Sub(told.ToldAt) > quota.Window {
 		return
+	}
+	if told.RegainedAt != nil {
+		if quota.Block = told.RegainedAt.Sub(now); quota.Block <= 0 {
+			return // it is over
+		}
 	}
 	c.tell(quota, now)
 	c.told = told.ToldAt
