@@ -97,6 +97,8 @@ func TestStatuses(t *testing.T) {
 	require.Equal(t, platform.Failed, report.Verdicts[0].Outcome)
 	require.Equal(t, platform.Unknown, report.Verdicts[1].Outcome, "some may not have finished")
 	require.NotEmpty(t, report.Error)
+	report = reportOf(t, `{"status":"canceled","errors":[],"errors_total_count":5}`, "A", "B")
+	require.False(t, report.Incomplete, "smaller batches would not tell more")
 	require.Equal(t, platform.Pending, reportOf(t, ``, "A").Progress)
 	require.NotEmpty(t, reportOf(t, `{"status":"dreaming"}`, "A").Note)
 }

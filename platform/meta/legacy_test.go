@@ -3,6 +3,7 @@ package meta
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -121,6 +122,29 @@ func TestPricesOfTwoCurrenciesDoNotMerge(t *testing.T) {
 		_, none := e.Split(catalog.Change{Operation: catalog.Update, Attributes: []byte(whole)})
 		require.Nil(t, none, whole)
 	}
+}
+
+// TestWhatGrowsStaysWithinItsBound writes everything that is longer in the older
+// dialect, in one record.
+func TestWhatGrowsStaysWithinItsBound(t *testing.T) {
+	t.Parallel()
+	m := upsertOf(`{"mpn":"","additional_image_link":[],"item_group_id":"","sale_price_effective_date":"2014-11-01/2014-12-01",` +
+		`"price":"1 USD","shipping":[],"applink":{"ios_url":"","iphone_url":"",` +
+		`"ipad_url":"","android_url":"","windows_phone_url":""}}`)
+	record := catalog.Record{Key: m.Key(), Change: m.Change()}
+	text, err := legacyBatch{}.appendRecord(nil, productItem(), &record)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(text), legacyBatch{}.recordSize(productItem(), record.Key, record.Change))
+
+	labels := make([]string, maxVariants)
+	for i := range labels {
+		labels[i] = fmt.Sprintf(`\n%d:`, i) // written \u000a by Courier
+	}
+	m = upsertOf(`{"additional_variant_attribute":"x` + strings.Join(labels, `,x`) + `"}`)
+	record.Change = m.Change()
+	text, err = legacyBatch{}.appendRecord(nil, productItem(), &record)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(text), legacyBatch{}.recordSize(productItem(), record.Key, record.Change))
 }
 
 // TestTheOlderDialectKeepsAmounts: whatever the amount, hundredths are what is sent.
