@@ -7,6 +7,8 @@ GO      ?= go
 BIN     ?= bin
 DATA    ?= ../shared/data
 FUZZ    ?= 20s
+MINUTES ?= 3
+SEED    ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -62,6 +64,15 @@ real: build ## run real data through, such as make real DATA=../shared/data
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
 	$(GO) -C bench run .
+
+.PHONY: chaos
+chaos: build ## break everything at random and check that nothing is lost: SEED= MINUTES=3
+	$(GO) build -o $(BIN)/ ./chaos
+	$(BIN)/chaos -worker $(BIN)/worker -seed $(SEED) -duration $(MINUTES)m -report chaos-report.md
+
+.PHONY: chaos-short
+chaos-short: ## the same in half a minute
+	$(MAKE) chaos MINUTES=0.6
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZ (20s)

@@ -42,15 +42,17 @@ func allKinds(full bool) []kind {
 			kind{"connections to " + behind + " slow", networkLane, 3 * second, slow(behind)},
 			kind{"no connection to " + behind, networkLane, 3 * second, refuse(behind)})
 	}
-	both, pinterest := []string{pinterestSite, metaSite}, []string{pinterestSite}
+	both, pinterest, meta := []string{pinterestSite, metaSite}, []string{pinterestSite}, []string{metaSite}
 	for _, trouble := range []struct {
 		name  string
 		sites []string
 		plan  []sandbox.PlannedFault
 	}{
-		{"storm of 429", both, every(0.7, sandbox.RateLimited)},
-		{"storm of 429 without a word when", both, every(0.5, sandbox.RateLimitedSilent)},
-		{"storm of 429 of the app", both, every(0.5, sandbox.AppRateLimited)},
+		// Meta tells a minute at least, and a worker that is told nothing waits longer
+		// than a trial: there some catalogs are hit, and always with a word.
+		{"storm of 429", pinterest, every(0.7, sandbox.RateLimited)},
+		{"storm of 429 without a word when", pinterest, every(0.5, sandbox.RateLimitedSilent)},
+		{"quota of some catalogs used up", meta, every(0.05, sandbox.RateLimited)},
 		{"storm of 5xx", both, append(every(0.4, sandbox.ServerError), posts(0.2, sandbox.ServerErrorAfter)...)},
 		{"platform breaks connections", both, append(every(0.3, sandbox.Reset), every(0.3, sandbox.ResetAfter)...)},
 		{"platform hangs", both, every(1, sandbox.Hang)},

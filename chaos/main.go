@@ -84,6 +84,11 @@ func (t *trial) whole(ctx context.Context) (err error) {
 	if err := t.drain(ctx); err != nil {
 		return fmt.Errorf("waiting for the end: %w", err)
 	}
+	if len(t.violations) > 0 {
+		if err := t.keepState(ctx); err != nil {
+			return err
+		}
+	}
 	drained := time.Since(t.began) - t.duration
 	t.say("everything is final")
 	h, err := t.finish(ctx)
