@@ -22,8 +22,11 @@ type NATS struct {
 	URL       Secret
 	CredsFile string
 	Token     Secret
-	TLS       TLS
-	Stream    Stream
+	// InboxPrefix begins the subjects that answers come to; "" is NATS's _INBOX.
+	// With one of their own, clients can be kept from reading each other's answers.
+	InboxPrefix string
+	TLS         TLS
+	Stream      Stream
 	// Partitions is how many parts the stream is cut into. It is fixed by the first
 	// start against a database and can never change.
 	Partitions int

@@ -40,6 +40,8 @@ func (l *loader) natsSettings() []setting {
 	list = append(list, text("creds_file", "A NATS credentials file.", "the path of a file", &n.CredsFile, nil))
 	list = append(list, l.secret("token", "A NATS token.", &n.Token, "")...)
 	return append(list,
+		text("inbox_prefix", "Where answers of NATS come to, instead of `_INBOX`: one prefix for each NATS user keeps users from reading each other's.",
+			"letters, digits, _ and -, at most 64", &n.InboxPrefix, streamName.MatchString),
 		section("tls", "Files of a TLS connection.",
 			text("ca_file", "The authorities to trust instead of the system's.", "the path of a file", &n.TLS.CAFile, nil),
 			text("cert_file", "The client's certificate.", "the path of a file", &n.TLS.CertFile, nil),

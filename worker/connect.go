@@ -27,6 +27,11 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				// The call itself only runs out of time, which says nothing of the reason.
+				logger.Error("NATS refuses a subject to this user", slog.Any("error", err))
+				return
+			}
 			logger.Debug("NATS reported an error", slog.Any("error", err))
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
@@ -38,6 +43,9 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 	}
 	if !settings.Token.IsZero() {
 		options = append(options, nats.Token(settings.Token.Reveal()))
+	}
+	if settings.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(settings.InboxPrefix))
 	}
 	if settings.TLS.CAFile != "" {
 		options = append(options, nats.RootCAs(settings.TLS.CAFile))
