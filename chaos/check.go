@@ -34,7 +34,7 @@ type judgement struct {
 	replayed   int
 }
 
-func (j *judgement) breaks(rule, format string, arguments ...any) {
+func (j *judgement) breakf(rule, format string, arguments ...any) {
 	j.violations = append(j.violations, violation{rule, fmt.Sprintf(format, arguments...)})
 }
 
@@ -69,24 +69,24 @@ func (j *judgement) rows(h *history, held, gone map[place]catalog.Arrival) {
 		seen[at]++
 		_, known := held[at]
 		if _, lost := gone[at]; !known && !lost {
-			j.breaks("I1", "a row of no message: %+v", r)
+			j.breakf("I1", "a row of no message: %+v", r)
 		}
 		if seen[at] > 1 {
-			j.breaks("I1", "a message has two rows: %+v", r)
+			j.breakf("I1", "a message has two rows: %+v", r)
 		}
 		if !final[r.status] {
-			j.breaks("I1", "not final: %+v", r)
+			j.breakf("I1", "not final: %+v", r)
 		}
 	}
 	for at, arrival := range held {
 		if seen[at] == 0 {
-			j.breaks("I1", "a message has no row: %+v, item %s", at, arrival.Mutation.ItemID)
+			j.breakf("I1", "a message has no row: %+v, item %s", at, arrival.Mutation.ItemID)
 		}
 	}
 	for at := range gone {
 		switch {
 		case !h.rewound:
-			j.breaks("I1", "the stream lost a message that it had acknowledged: %+v", at)
+			j.breakf("I1", "the stream lost a message that it had acknowledged: %+v", at)
 		case seen[at] == 0:
 			j.unrecorded++
 		}
@@ -106,7 +106,7 @@ func (j *judgement) superseded(rows []row) {
 		}
 		by, ok := byID[r.supersededBy]
 		if !ok || by.status == "superseded" || by.itemID != r.itemID || by.lane != r.lane {
-			j.breaks("I1", "superseded by a mutation that does not stand for it: %+v by %+v", r, by)
+			j.breakf("I1", "superseded by a mutation that does not stand for it: %+v by %+v", r, by)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (j *judgement) state(h *history, held, gone map[place]catalog.Arrival) {
 		if refusedByRule(e.lanes[m.Lane].rules, m.ItemID) {
 			e.apart[m.Key()] = true
 			if r.status == "succeeded" {
-				j.breaks("I5", "the platform refuses the item: %+v", r)
+				j.breakf("I5", "the platform refuses the item: %+v", r)
 			}
 			continue
 		}
@@ -185,13 +185,13 @@ func (j *judgement) applyOne(h *history, e *expectation, r row, m *catalog.Mutat
 	taken, err := e.apply(m)
 	switch {
 	case err != nil:
-		j.breaks("I2", "the expected state is not known: %v", err)
+		j.breakf("I2", "the expected state is not known: %v", err)
 	case r.status == "unconfirmed":
 		e.apart[m.Key()] = true
 	case r.status == "failed" && taken && r.publishedAt.Before(h.restored):
 		j.replayed++ // such as an update of an item that a later change had deleted
 	case r.status == "failed" && taken:
-		j.breaks("I2", "failed, though the platform takes it: %+v", r)
+		j.breakf("I2", "failed, though the platform takes it: %+v", r)
 	}
 }
 
@@ -207,7 +207,7 @@ func (j *judgement) compare(e *expectation) {
 		maps.Copy(both, have)
 		for _, id := range slices.Sorted(maps.Keys(both)) {
 			if want[id] != have[id] && !e.apart[catalog.ItemKey{Lane: lane, ItemID: id}] {
-				j.breaks("I2", "%v %s: want %s, have %s", lane, id, cmp.Or(want[id], "no item"), cmp.Or(have[id], "no item"))
+				j.breakf("I2", "%v %s: want %s, have %s", lane, id, cmp.Or(want[id], "no item"), cmp.Or(have[id], "no item"))
 			}
 		}
 	}
@@ -218,13 +218,13 @@ func (j *judgement) counters(sites []*site) {
 	for _, s := range sites {
 		c := s.Counters()
 		if c.Overlaps > 0 {
-			j.breaks("I3", "%s had two batches with different content of one item, %d times", s.name, c.Overlaps)
+			j.breakf("I3", "%s had two batches with different content of one item, %d times", s.name, c.Overlaps)
 		}
 		if c.DuplicateItems > 0 {
-			j.breaks("I4", "%s had two records of one item in a batch, %d times", s.name, c.DuplicateItems)
+			j.breakf("I4", "%s had two records of one item in a batch, %d times", s.name, c.DuplicateItems)
 		}
 		if c.MaxItems > maxItems {
-			j.breaks("I4", "%s had a batch of %d records", s.name, c.MaxItems)
+			j.breakf("I4", "%s had a batch of %d records", s.name, c.MaxItems)
 		}
 	}
 }
@@ -237,7 +237,7 @@ func (j *judgement) isolation(h *history) {
 	}
 	for _, r := range h.rows {
 		if quiet[r.lane.Account] && h.calm.holds(r.publishedAt) && final[r.status] && r.latency() > calmLatency {
-			j.breaks("I6", "took %s while only other accounts' platforms were in trouble: %+v", r.latency().Round(time.Millisecond), r)
+			j.breakf("I6", "took %s while only other accounts' platforms were in trouble: %+v", r.latency().Round(time.Millisecond), r)
 		}
 	}
 }

@@ -22,8 +22,8 @@ func (t *trial) keepState(ctx context.Context) error {
 	} {
 		table, rest, _ := strings.Cut(relation, " ")
 		var rows string
-		err := t.database.pool.QueryRow(ctx, //nolint:gosec // the names above
-			`SELECT coalesce(string_agg(r::text, E'\n'), '') FROM (SELECT * FROM `+table+` `+rest+`) r`).Scan(&rows)
+		err := t.database.pool.QueryRow(ctx,
+			`SELECT coalesce(string_agg(r::text, E'\n'), '') FROM (SELECT r FROM `+table+` r `+rest+`) r`).Scan(&rows)
 		_, _ = fmt.Fprintf(&text, "== %s (%v)\n%s\n\n", relation, err, rows)
 	}
 	return os.WriteFile(t.path("state.txt"), []byte(text.String()), 0o600)

@@ -49,12 +49,12 @@ func (t *trial) drain(ctx context.Context) error {
 			}
 		}
 		if time.Since(told) > tellEvery {
-			t.say("%v", errors.Join(fmt.Errorf("%s", now), err)) //nolint:err113 // a line for people
+			t.sayf("%v", errors.Join(fmt.Errorf("%s", now), err)) //nolint:err113 // a line for people
 			told = time.Now()
 		}
 		select {
 		case <-ctx.Done():
-			t.violate("I1", "not everything became final within %s: %s", drainPatience, last)
+			t.violatef("I1", "not everything became final within %s: %s", drainPatience, last)
 			return nil
 		case <-ticker.C:
 		}
@@ -108,11 +108,11 @@ func (t *trial) finish(ctx context.Context) (*history, error) {
 		}
 	}
 	for _, surprise := range t.fleet.surprises {
-		t.violate("stop", "%s", surprise)
+		t.violatef("stop", "%s", surprise)
 	}
 	for _, site := range t.platforms.sites {
 		if pending := site.Pending(); pending > 0 {
-			t.violate("I1", "%s has %d batches that are not applied yet, though all is said to be final", site.name, pending)
+			t.violatef("I1", "%s has %d batches that are not applied yet, though all is said to be final", site.name, pending)
 		}
 	}
 	h := &history{
@@ -129,7 +129,7 @@ func (t *trial) finish(ctx context.Context) (*history, error) {
 
 // searchSecrets is I7, for the logs.
 func (t *trial) searchSecrets() error {
-	for _, seat := range append(t.fleet.seats[:len(t.fleet.seats):len(t.fleet.seats)], t.fleet.guest) {
+	for _, seat := range t.fleet.everybody() {
 		log, err := os.ReadFile(seat.log)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
@@ -139,7 +139,7 @@ func (t *trial) searchSecrets() error {
 		}
 		for _, token := range tokens() {
 			if bytes.Contains(log, []byte(token)) {
-				t.violate("I7", "the log %s holds a token", seat.log)
+				t.violatef("I7", "the log %s holds a token", seat.log)
 			}
 		}
 	}

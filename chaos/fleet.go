@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,8 +118,11 @@ func (f *fleet) kill(s *seat) {
 	}
 }
 
+// everybody are the regular workers and the guest.
+func (f *fleet) everybody() []*seat { return append(slices.Clip(f.seats), f.guest) }
+
 func (f *fleet) seat(name string) *seat {
-	for _, s := range append([]*seat{f.guest}, f.seats...) {
+	for _, s := range f.everybody() {
 		if s.name == name {
 			return s
 		}
@@ -128,7 +132,7 @@ func (f *fleet) seat(name string) *seat {
 
 func (f *fleet) close() error {
 	var err error
-	for _, s := range append([]*seat{f.guest}, f.seats...) {
+	for _, s := range f.everybody() {
 		if s != nil {
 			f.kill(s)
 			err = errors.Join(err, s.close())

@@ -47,7 +47,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return err
 	}
 	if t.seed == 0 {
-		t.seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		t.seed = uint64(time.Now().UnixNano())
 	}
 	program, err := exec.LookPath(t.worker)
 	if err != nil {
@@ -80,7 +80,7 @@ func (t *trial) whole(ctx context.Context) (err error) {
 	if err := t.run(ctx, schedule); err != nil {
 		return fmt.Errorf("the trial went wrong: %w", err)
 	}
-	t.say("all faults are over")
+	t.sayf("all faults are over")
 	if err := t.drain(ctx); err != nil {
 		return fmt.Errorf("waiting for the end: %w", err)
 	}
@@ -90,7 +90,7 @@ func (t *trial) whole(ctx context.Context) (err error) {
 		}
 	}
 	drained := time.Since(t.began) - t.duration
-	t.say("everything is final")
+	t.sayf("everything is final")
 	h, err := t.finish(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the end: %w", err)

@@ -25,7 +25,7 @@ var laneColours = [laneCount]string{"#b3382c", "#b8860b", "#5b4b8a"}
 // picture is an SVG of what was published and what became final in each second,
 // with the faults below.
 func (t *trial) picture(h *history) []byte {
-	var publishedTimes, finalTimes []time.Time
+	publishedTimes, finalTimes := make([]time.Time, 0, len(h.acks)), make([]time.Time, 0, len(h.rows))
 	end := t.began.Add(t.duration)
 	for _, ack := range h.acks {
 		publishedTimes = append(publishedTimes, ack.at)

@@ -80,9 +80,9 @@ func plan(seed uint64, duration time.Duration, full bool) [laneCount][]planned {
 			queue = queue[1:]
 			return next
 		}
-		picked := fit(random, l, begin, duration, draw)
+		picked := fit(l, begin, duration, draw)
 		if l == storeLane {
-			picked = withCopies(random, picked)
+			picked = withCopies(random, picked, duration-begin)
 		}
 		schedule[l] = at(random, l, begin, picked)
 	}
@@ -90,14 +90,14 @@ func plan(seed uint64, duration time.Duration, full bool) [laneCount][]planned {
 }
 
 // fit draws kinds until the time is used up.
-func fit(random *rand.Rand, l lane, begin, duration time.Duration, draw func() kind) (picked []kind) {
+func fit(l lane, begin, duration time.Duration, draw func() kind) (picked []kind) {
 	left := duration - begin
 	if l == storeLane {
 		left -= reserved(duration - begin)
 	}
 	for {
 		next := draw()
-		left -= next.lasts + (gaps[l][0]+gaps[l][1])/2
+		left -= next.lasts + gaps[l][1]
 		if left < 0 {
 			return picked
 		}
@@ -105,31 +105,32 @@ func fit(random *rand.Rand, l lane, begin, duration time.Duration, draw func() k
 	}
 }
 
-// Copies are taken and put back at these shares of the store lane, first of one
-// store, then of the other. A short trial has time for one only.
+// Copies are taken and put back within the store lane, first of one store, then of
+// the other. A short trial has time for one only.
 const (
-	copyTime    = 4 * time.Second
-	enoughForOf = 60 * time.Second
+	copyTime      = 2 * time.Second
+	enoughForBoth = 50 * time.Second
 )
 
 func reserved(duration time.Duration) time.Duration {
-	if duration < enoughForOf {
-		return 2 * copyTime
+	one := copyTime + gaps[storeLane][1]
+	if duration < enoughForBoth {
+		return 2 * one
 	}
-	return 4 * copyTime
+	return 4 * one
 }
 
 // withCopies inserts the faults that lose data: a store is put back to a copy that
 // was taken some faults before. The two stores never at the same time: together
 // they would lose what nobody could know of any more.
-func withCopies(random *rand.Rand, picked []kind) []kind {
+func withCopies(random *rand.Rand, picked []kind, duration time.Duration) []kind {
 	pairs := [][2]kind{
 		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres}, {"Postgres put back to an older copy", storeLane, copyTime, restorePostgres}},
 		{{"copy of the stream taken", storeLane, copyTime, copyStream}, {"stream put back to an older copy", storeLane, copyTime, restoreStream}},
 	}
 	random.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	n := len(picked)
-	if n < 8 {
+	if duration < enoughForBoth {
 		return slices.Concat([]kind{pairs[0][0]}, picked[:n*2/3], []kind{pairs[0][1]}, picked[n*2/3:])
 	}
 	return slices.Concat(

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
@@ -43,11 +45,12 @@ func (s *striker) some() []*seat {
 }
 
 func namesOf(seats []*seat) string {
-	var names string
+	names := make([]string, 1, 1+len(seats))
+	names[0] = "worker"
 	for _, seat := range seats {
-		names += " " + seat.name
+		names = append(names, seat.name)
 	}
-	return "worker" + names
+	return strings.Join(names, " ")
 }
 
 // cut breaks connections again and again.
@@ -124,7 +127,7 @@ func misbehave(names []string, faults []sandbox.PlannedFault) func(*striker) (st
 			hit = names[one : one+1]
 		}
 		for _, name := range hit {
-			s.platforms.site(name).SetPlan(append(faults[:len(faults):len(faults)], everyday()...))
+			s.platforms.site(name).SetPlan(slices.Concat(faults, everyday()))
 		}
 		s.wait(s.between(2*time.Second, 4*time.Second))
 		for _, name := range hit {

@@ -93,7 +93,7 @@ func (s *striker) stop(seat *seat) (took time.Duration, err error) {
 	err = seat.process.await(stopPatience)
 	took = time.Since(began)
 	if err != nil {
-		s.violate("stop", "worker %s, told to stop: %v after %s; its log is %s", seat.name, err, took.Round(time.Millisecond), seat.log)
+		s.violatef("stop", "worker %s, told to stop: %v after %s; its log is %s", seat.name, err, took.Round(time.Millisecond), seat.log)
 		s.fleet.kill(seat)
 	}
 	return took, err
@@ -109,7 +109,7 @@ func terminateTwice(s *striker) (string, error) {
 	seat.process.signal(syscall.SIGTERM)
 	_ = seat.process.await(atOnce)
 	if !seat.process.gone() {
-		s.violate("stop", "worker %s lives %s after a second signal; its log is %s", seat.name, atOnce, seat.log)
+		s.violatef("stop", "worker %s lives %s after a second signal; its log is %s", seat.name, atOnce, seat.log)
 		s.fleet.kill(seat)
 	}
 	return fmt.Sprintf("worker %s: gone after %s", seat.name, time.Since(began).Round(time.Millisecond)), s.fleet.start(seat)
@@ -123,7 +123,7 @@ func join(s *striker) (string, error) {
 	}
 	share := partitions / (len(s.fleet.seats) + 1)
 	spread, even := awaitSpread(s.ctx, s.database.pool, startPatience, func(count map[string]int) bool {
-		for _, seat := range append(s.fleet.seats[:len(s.fleet.seats):len(s.fleet.seats)], guest) {
+		for _, seat := range s.fleet.everybody() {
 			if count[seat.name] < share {
 				return false
 			}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,12 +61,12 @@ type trial struct {
 	restored   time.Time
 }
 
-// workersRegular is how many workers there are all the time.
+// regulars are the workers that are there all the time.
 var regulars = []string{"a", "b", "c"}
 
 func (t *trial) path(name string) string { return filepath.Join(t.folder, name) }
 
-func (t *trial) say(format string, arguments ...any) {
+func (t *trial) sayf(format string, arguments ...any) {
 	since := 0.0
 	if !t.began.IsZero() {
 		since = time.Since(t.began).Seconds()
@@ -75,7 +76,7 @@ func (t *trial) say(format string, arguments ...any) {
 	_, _ = fmt.Fprintf(t.out, "%7.1f s  %s\n", since, fmt.Sprintf(format, arguments...))
 }
 
-func (t *trial) violate(rule, format string, arguments ...any) {
+func (t *trial) violatef(rule, format string, arguments ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.violations = append(t.violations, violation{rule, fmt.Sprintf(format, arguments...)})
@@ -110,8 +111,8 @@ func (t *trial) later(end func() error) { t.closers = append(t.closers, end) }
 // close ends everything, the last thing started first.
 func (t *trial) close() error {
 	var err error
-	for i := len(t.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, t.closers[i]())
+	for _, end := range slices.Backward(t.closers) {
+		err = errors.Join(err, end())
 	}
 	t.closers = nil
 	return err
@@ -273,7 +274,7 @@ func (t *trial) strikeAll(ctx context.Context, faults []planned) error {
 		t.mu.Lock()
 		t.strikes = append(t.strikes, strike{fault.kind.name, fault.kind.lane, began, ended, detail})
 		t.mu.Unlock()
-		t.say("%s (%.1f s) %s", fault.kind.name, ended.Sub(began).Seconds(), detail)
+		t.sayf("%s (%.1f s) %s", fault.kind.name, ended.Sub(began).Seconds(), detail)
 	}
 	return nil
 }

@@ -159,7 +159,7 @@ func (p *Proxy) connect(near net.Conn) {
 		_ = near.Close()
 		return
 	}
-	far, err := net.DialTimeout(network, target, dialTimeout)
+	far, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(context.Background(), network, target)
 	if err != nil {
 		_ = near.Close()
 		return

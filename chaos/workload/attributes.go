@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -109,10 +110,10 @@ func Part(itemType catalog.Type, mark string, choice int) map[string]any {
 	s := sampleOf(itemType)
 	names := s.texts
 	if s.price != "" {
-		names = append(names[:len(names):len(names)], s.price)
+		names = append(slices.Clip(names), s.price)
 	}
 	if s.cleared != "" && s.cleared != "sale_price" {
-		names = append(names[:len(names):len(names)], s.cleared)
+		names = append(slices.Clip(names), s.cleared)
 	}
 	name := names[choice%len(names)]
 	if name == s.price {
