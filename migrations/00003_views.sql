@@ -49,7 +49,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT x.errors, x.failed_at
     FROM courier.dead_letter x
-    WHERE x.sequence = m.sequence AND x.generation = m.generation
+    WHERE x.sequence = m.sequence AND x.generation = m.generation AND x.lane = m.lane
     ORDER BY x.id DESC LIMIT 1
 ) d ON m.state = 2;
 

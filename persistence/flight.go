@@ -60,7 +60,9 @@ func (p *plan) queueRemoved(b *pgx.Batch) {
 }
 
 // queueChanged updates rows that exist. One statement for each day, so that it
-// touches one partition. Two things keep its time proportional to the rows, also
+// touches one partition. The lane is part of a row's name: after a stream was put
+// back, one sequence of a generation may be a message here and one that is gone
+// there. Two things keep its time proportional to the rows, also
 // while the server has no statistics of a day that is just being written: any, for
 // without it the server takes day and generation to leave a handful of rows and goes
 // through all of the day once for each row; and that it is planned for the rows at
@@ -73,10 +75,10 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 		}
 		b.Queue(`update courier.mutation m set state = u.state, attempts = u.attempts, batch_id = u.batch_id, record = u.record,
 				superseded_by = u.superseded_by, warnings = coalesce(u.warnings::jsonb, m.warnings)
-			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[], $9::text[])
-				u(sequence, state, attempts, batch_id, record, superseded_by, warnings)
-			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.sequence = any ($3)`,
-			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings).Exec(p.expect(len(rows)))
+			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::int[])
+				u(sequence, state, attempts, batch_id, record, superseded_by, warnings, lane)
+			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.lane = u.lane and m.sequence = any ($3)`,
+			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes).Exec(p.expect(len(rows)))
 	}
 }
 
@@ -89,18 +91,20 @@ type columns struct {
 	records      []*int32
 	supersededBy []*string
 	warnings     []*string
+	lanes        []int32
 }
 
 func newColumns(n int) *columns {
 	return &columns{
 		sequences: make([]int64, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
 		batches: make([]*uuid.UUID, 0, n), records: make([]*int32, 0, n), supersededBy: make([]*string, 0, n),
-		warnings: make([]*string, 0, n),
+		warnings: make([]*string, 0, n), lanes: make([]int32, 0, n),
 	}
 }
 
 func (c *columns) add(r *row) {
 	c.sequences = append(c.sequences, int64(r.mutation.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+	c.lanes = append(c.lanes, r.lane)
 	c.states = append(c.states, r.state)
 	c.attempts = append(c.attempts, r.attempts())
 	c.supersededBy = append(c.supersededBy, cleanOrNull(r.supersededBy))

@@ -64,6 +64,28 @@ func rewind(t *testing.T, h Harness) {
 	require.ErrorIs(t, err, ledger.ErrLeaseLost)
 }
 
+// After a stream was put back only the partitions that it touched begin a new
+// generation, so that another partition's messages may come to have the very
+// positions of messages that are gone.
+func twoHistories(t *testing.T, h Harness) {
+	gone, later := h.Acquire(t, 0), h.Acquire(t, 1)
+	first, second := Mutation(7, "a"), Mutation(7, "b")
+	second.ID, second.Lane.Account = "m8", "other"
+	for lease, m := range map[ledger.Lease]*catalog.Mutation{gone: first, later: second} {
+		tx := Transaction(lease)
+		tx.Waiting = []*catalog.Mutation{m}
+		commit(t, h, lease, tx)
+		m.Stored = true
+	}
+	tx := Transaction(later)
+	tx.Refused = []ledger.Refusal{{Mutation: second, Problem: catalog.Problem{Reason: catalog.InvalidJSON, Text: "x"}}}
+	commit(t, h, later, tx)
+	require.Equal(t, map[string]string{"m7": "waiting", "m8": "invalid"}, h.Statuses(t))
+	batch := record(t, h, gone, Record(first))
+	finish(t, h, gone, batch)
+	require.Equal(t, map[string]string{"m7": "succeeded", "m8": "invalid"}, h.Statuses(t))
+}
+
 // beat is one heartbeat.
 func beat(t *testing.T, h Harness, worker uuid.UUID) *ledger.LeaseView {
 	t.Helper()

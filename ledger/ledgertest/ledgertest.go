@@ -61,6 +61,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},
 		{"a partition is put back to an anchor in a new generation", rewind},
+		{"one sequence of two histories is two messages", twoHistories},
 		{"a free partition is taken once", takeFree},
 		{"a partition is taken from an owner that stands still", takeExpired},
 		{"a partition of a forgotten worker is taken", takeOrphan},

@@ -94,20 +94,21 @@ func (s *database) addBatch(tx *ledger.Transaction, b *ledger.Batch) {
 
 // setRow makes or changes the row of a mutation; RecordedOn must say which.
 func (s *database) setRow(partition int, m *catalog.Mutation, next row) {
-	have := s.rows[m.Position]
+	at := place{partition, m.Position}
+	have := s.rows[at]
 	switch {
 	case have != nil && m.RecordedOn.IsZero():
 		s.faultf("mutation %s (%v) is recorded twice", m.ID, m.Position)
 	case have == nil && !m.RecordedOn.IsZero():
 		s.faultf("mutation %s (%v) has no row to change", m.ID, m.Position)
 	}
-	next.mutation, next.partition = *m, partition
+	next.mutation = *m
 	s.lanes[m.Lane] = partition
 	next.warnings = ledger.IssuesOf(m.Warnings)
 	if have != nil && len(next.warnings) == 0 {
 		next.warnings = have.warnings
 	}
-	s.rows[m.Position] = &next
+	s.rows[at] = &next
 }
 
 func (s *database) addWaiting(m *catalog.Mutation) {

@@ -50,8 +50,9 @@ func (s *Store) RecordedAtOrBefore(ctx context.Context, partition int, generatio
 }
 
 func (s *database) newestRow(partition int, generation int64, sequence uint64) (newest ledger.Anchor, ok bool) {
-	for position, r := range s.rows {
-		if r.partition == partition && position.Generation == generation && position.Sequence <= sequence &&
+	for at, r := range s.rows {
+		position := at.position
+		if at.partition == partition && position.Generation == generation && position.Sequence <= sequence &&
 			position.Sequence > newest.Position.Sequence {
 			newest, ok = ledger.AnchorOf(&r.mutation), true
 		}

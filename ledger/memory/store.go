@@ -25,13 +25,20 @@ type Store struct {
 	chains map[ledger.Lease]uuid.UUID
 }
 
+// place is where a mutation's row is. Of two partitions one may have read a
+// message that is gone since, and the other the one that came in its place.
+type place struct {
+	partition int
+	position  catalog.Position
+}
+
 // database is what all processes share.
 type database struct {
 	mu         sync.Mutex
 	hook       Hook
 	partitions map[int]*partition
 	batches    map[uuid.UUID]*batch
-	rows       map[catalog.Position]*row
+	rows       map[place]*row
 	waiting    map[catalog.Lane]map[catalog.Position]*catalog.Mutation
 	letters    []DeadLetter
 	versions   map[catalog.ItemKey]ledger.ItemVersion
@@ -78,7 +85,7 @@ func New() *Store {
 	return &Store{chains: map[ledger.Lease]uuid.UUID{}, database: &database{
 		partitions: map[int]*partition{},
 		batches:    map[uuid.UUID]*batch{},
-		rows:       map[catalog.Position]*row{},
+		rows:       map[place]*row{},
 		waiting:    map[catalog.Lane]map[catalog.Position]*catalog.Mutation{},
 		versions:   map[catalog.ItemKey]ledger.ItemVersion{},
 		scopes:     map[string]ledger.ScopeState{},

@@ -29,7 +29,6 @@ const (
 // row is what is kept about a mutation; its status may follow from its batch.
 type row struct {
 	mutation     catalog.Mutation
-	partition    int
 	warnings     []ledger.Issue // of the rules
 	errors       []ledger.Issue // of an invalid one
 	state        Status
@@ -211,4 +210,24 @@ func (s *Store) Check() error {
 		}
 	}
 	return errors.Join(append(faults, s.faults[len(faults):]...)...)
+}
+
+// Open counts the batches that have not ended.
+func (s *Store) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := 0
+	for _, b := range s.batches {
+		if b.outcome == nil {
+			open++
+		}
+	}
+	return open
+}
+
+// Owner is the lease that a partition is under now, whoever has it.
+func (s *Store) Owner(partitionNumber int) ledger.Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return ledger.Lease{Partition: partitionNumber, Token: s.partition(partitionNumber).token}
 }

@@ -66,7 +66,7 @@ WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.item_id <> '' AND EXISTS (
     SELECT FROM courier.mutation m
     WHERE m.item_id = d.item_id AND m.lane = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
         AND (m.generation, m.sequence) > (d.generation, d.sequence) AND m.state <> 2
-        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.generation = m.generation));
+        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.generation = m.generation AND x.lane = m.lane));
 
 -- name: MarkReplayed :execrows
 UPDATE courier.dead_letter SET replayed_at = sqlc.arg(at) WHERE id = ANY (sqlc.arg(ids)::bigint[]) AND replayed_at IS NULL;

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 // chunk ahead whenever Next returns. Next and Idle are for one goroutine.
 type Reader struct {
 	stream  *Stream
+	log     queue.Log // where it asks about the stream
 	config  queue.ReaderConfig
 	decoder queue.Decoder
 	closed  chan struct{}
@@ -31,6 +33,12 @@ type Reader struct {
 
 // Open verifies the position and reads after it: see queue.OpenReader.
 func (s *Stream) Open(ctx context.Context, config queue.ReaderConfig) (*Reader, error) {
+	return s.OpenThrough(ctx, s, config)
+}
+
+// OpenThrough opens a reader that asks log about the stream, so that a simulation
+// can come in between.
+func (s *Stream) OpenThrough(ctx context.Context, log queue.Log, config queue.ReaderConfig) (*Reader, error) {
 	if config.Partition < 0 || config.Partition >= s.partitions {
 		return nil, ErrPartition
 	}
@@ -38,7 +46,7 @@ func (s *Stream) Open(ctx context.Context, config queue.ReaderConfig) (*Reader, 
 	if config.ChunkMessages <= 0 {
 		config.ChunkMessages = chunk
 	}
-	r := &Reader{stream: s, config: config, closed: make(chan struct{}), last: config.From}
+	r := &Reader{stream: s, log: log, config: config, closed: make(chan struct{}), last: config.From}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -54,7 +62,7 @@ func (r *Reader) connect(ctx context.Context) error {
 	r.mu.Lock()
 	last := r.last
 	r.mu.Unlock()
-	if err := queue.Verify(ctx, r.stream, last); err != nil {
+	if err := queue.Verify(ctx, r.log, last); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -85,7 +93,12 @@ func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 			r.mu.Lock()
 			r.restarts++
 			r.mu.Unlock()
-			r.ended = r.connect(ctx)
+			if err := r.connect(ctx); errors.Is(err, queue.ErrRewound) {
+				r.ended = err
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 		case <-r.closed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -145,7 +158,7 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 	r.mu.Lock()
 	last := r.last
 	r.mu.Unlock()
-	anchor, ok, err = queue.IdleUpTo(ctx, r.stream, r.config.Partition, last)
+	anchor, ok, err = queue.IdleUpTo(ctx, r.log, r.config.Partition, last)
 	if ok {
 		r.mu.Lock()
 		r.last = anchor

@@ -206,7 +206,7 @@ WHERE d.id = ANY ($1::bigint[]) AND d.item_id <> '' AND EXISTS (
     SELECT FROM courier.mutation m
     WHERE m.item_id = d.item_id AND m.lane = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
         AND (m.generation, m.sequence) > (d.generation, d.sequence) AND m.state <> 2
-        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.generation = m.generation))
+        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.generation = m.generation AND x.lane = m.lane))
 `
 
 // Which dead letters have a newer change of the same item that was not itself
