@@ -26,7 +26,7 @@ func GuardedTransport(deadline func() time.Time) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return &guardedConn{Conn: conn, deadline: deadline}, nil
+			return Guard(conn, deadline), nil
 		},
 		MaxIdleConns:          64,
 		MaxIdleConnsPerHost:   16,
@@ -36,6 +36,12 @@ func GuardedTransport(deadline func() time.Time) *http.Transport {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        32 << 10,
 	}
+}
+
+// Guard makes a connection look at the lease before each write: see
+// GuardedTransport.
+func Guard(conn net.Conn, deadline func() time.Time) net.Conn {
+	return &guardedConn{Conn: conn, deadline: deadline}
 }
 
 // guardedConn is a connection that looks at the lease before each write.

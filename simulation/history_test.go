@@ -1,0 +1,280 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	oneSeed   = flag.Uint64("seed", 0, "tell this history alone, with its journal")
+	histories = flag.Int("histories", 300, "how many histories to tell")
+	firstSeed = flag.Uint64("first", 1, "the seed of the first history")
+)
+
+// TestHistories lets workers live through many histories. A failing one names its
+// seed; -args -seed N tells it again, exactly, with its journal.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	if *oneSeed > 0 {
+		log := &journal{kept: true, logs: true}
+		found := tell1(t, *oneSeed, variant{}, log)
+		t.Log("\n" + log.String())
+		require.Empty(t, found, "seed %d", *oneSeed)
+		return
+	}
+	for _, bad := range many(t, *firstSeed, *histories, variant{}, false) {
+		log := &journal{kept: true}
+		tell1(t, bad.seed, variant{}, log)
+		t.Errorf("seed %d: %v\nits journal ends with\n%s", bad.seed, bad.found, tail(log.String()))
+	}
+}
+
+// outcome is a history that broke a promise.
+type failure struct {
+	seed  uint64
+	found findings
+}
+
+// many tells histories beside each other, one for each processor. It returns those
+// that broke a promise, or stops at the first.
+func many(t *testing.T, first uint64, count int, broken variant, firstOnly bool) []failure {
+	t.Helper()
+	var next atomic.Uint64
+	next.Store(first)
+	var mu sync.Mutex
+	var failures []failure
+	var stop atomic.Bool
+	var running sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		running.Go(func() {
+			for !stop.Load() {
+				seed := next.Add(1) - 1
+				if seed >= first+uint64(count) { //nolint:gosec // a count
+					return
+				}
+				if found := tell1(t, seed, broken, &journal{}); len(found) > 0 {
+					mu.Lock()
+					failures = append(failures, failure{seed, found})
+					mu.Unlock()
+					stop.Store(firstOnly || len(failures) >= 3)
+				}
+			}
+		})
+	}
+	running.Wait()
+	return failures
+}
+
+func tail(text string) string {
+	const most = 6000
+	return text[max(0, len(text)-most):]
+}
+
+// tell1 tells one history in a bubble of its own.
+func tell1(t *testing.T, seed uint64, broken variant, log *journal) (found findings) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed, broken, log)
+		found = w.live()
+	})
+	return found
+}
+
+// live is a history: some workers, some mutations, some trouble; then calm, and a
+// look at what came of it.
+func (w *world) live() findings {
+	for range w.plan.workers {
+		w.start()
+		w.pass(time.Duration(w.random.Int64N(int64(time.Second))))
+	}
+	w.trouble()
+	var sleeper *process
+	if w.plan.sleeper {
+		sleeper = w.putToSleep()
+	}
+	w.calmDown()
+	for _, p := range w.processes {
+		if p != sleeper {
+			p.thaw()
+		}
+	}
+	w.start()
+	found := w.finish(sleeper)
+	w.end()
+	return found
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	<-time.After(d + time.Duration(w.random.Int64N(1000)))
+	synctest.Wait()
+}
+
+// trouble publishes the history's mutations, and does things to the world between
+// them.
+func (w *world) trouble() {
+	r := w.random
+	acts := map[int]func(){}
+	for range w.plan.actions {
+		acts[r.IntN(w.plan.mutations)] = w.act
+	}
+	if w.plan.restoresStream {
+		w.restore(acts, w.restoreStream)
+	}
+	if w.plan.restoresLedger {
+		w.restore(acts, w.ledger.Copy)
+	}
+	for i := range w.plan.mutations {
+		w.publish(w.draft())
+		if act := acts[i]; act != nil {
+			act()
+		}
+		switch r.IntN(4) {
+		case 0:
+			w.pass(time.Duration(r.Int64N(int64(3 * time.Second))))
+		case 1:
+			w.pass(time.Duration(r.Int64N(int64(100 * time.Millisecond))))
+		}
+	}
+}
+
+// restore plans a copy, and that it is put back later.
+func (w *world) restore(acts map[int]func(), keep func() (putBack func())) {
+	taken := w.random.IntN(w.plan.mutations - 1)
+	again := taken + 1 + w.random.IntN(w.plan.mutations-taken-1)
+	var putBack func()
+	acts[taken] = func() {
+		w.log.add("world", "keeps a copy", "")
+		putBack = keep()
+	}
+	acts[again] = func() {
+		w.log.add("world", "puts the copy back", "")
+		putBack()
+	}
+}
+
+// restoreStream keeps a copy of the stream. What is published after it vanishes with
+// the copy put back, unless it was recorded.
+func (w *world) restoreStream() (putBack func()) {
+	kept, put := len(w.published), w.stream.Copy()
+	return func() {
+		put()
+		for _, c := range w.published[kept:] {
+			c.vanished = true
+		}
+	}
+}
+
+// act does something to one of the workers, or to all connections.
+func (w *world) act() {
+	r := w.random
+	p := w.processes[r.IntN(len(w.processes))]
+	switch r.IntN(6) {
+	case 0:
+		p.kill()
+	case 1:
+		p.stop()
+	case 2:
+		p.freeze(time.Duration(1 + r.Int64N(int64(4*leaseTTL))))
+	case 3:
+		w.log.add("world", "breaks all connections to the stream", "")
+		w.stream.Disconnect()
+	default:
+		if len(w.processes) < maxWorkers {
+			w.start()
+		}
+	}
+}
+
+// maxWorkers bounds the workers of one history.
+const maxWorkers = 6
+
+// putToSleep freezes a running worker for good.
+func (w *world) putToSleep() *process {
+	for _, p := range w.processes {
+		if p.running() {
+			p.freeze(0)
+			return p
+		}
+	}
+	return nil
+}
+
+// patience is how long a calm world may take to come to an end.
+const patience = 30 * time.Minute
+
+// finish waits until all is done and looks at it. Then a sleeper wakes up, which
+// must change nothing.
+func (w *world) finish(sleeper *process) findings {
+	if !w.await(w.done) {
+		var found findings
+		found.addf("I6", "not all is final after %s: %s", patience, w.unfinished())
+		return append(found, w.check()...)
+	}
+	if found := w.check(); len(found) > 0 {
+		return found
+	}
+	if sleeper != nil {
+		sleeper.thaw()
+		w.pass(2 * leaseTTL)
+	}
+	if !w.await(w.followed) {
+		var found findings
+		found.addf("I6", "the positions do not follow the stream")
+		return found
+	}
+	return w.check()
+}
+
+func (w *world) await(condition func() bool) bool {
+	for waited := time.Duration(0); waited < patience; waited += time.Second {
+		if condition() {
+			return true
+		}
+		w.pass(time.Second)
+	}
+	return false
+}
+
+func (w *world) unfinished() string {
+	text := fmt.Sprintf("%d open batches, %d waiting rows;", w.ledger.Open(), w.ledger.WaitingRows())
+	recorded := map[string]bool{}
+	for _, row := range w.ledger.Mutations() {
+		recorded[row.ID] = true
+		if !final(row.Status) {
+			text += fmt.Sprintf(" %s %s", row.ID, row.Status)
+		}
+	}
+	for _, c := range w.published {
+		if !recorded[c.mutation.ID] && !c.vanished {
+			text += fmt.Sprintf(" %s without a row", c.mutation.ID)
+		}
+	}
+	return text
+}
+
+// end stops everything.
+func (w *world) end() {
+	for _, p := range w.processes {
+		p.thaw()
+		p.stop()
+	}
+	for _, p := range w.processes {
+		<-p.ended
+		if p.err != nil && !p.isDead() {
+			w.log.add(p.name, "ends with", p.err.Error())
+		}
+	}
+	w.close()
+}

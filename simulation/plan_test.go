@@ -1,0 +1,225 @@
+package simulation
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+// plan is what a history is like.
+type plan struct {
+	partitions int
+	workers    int
+	mutations  int
+	accounts   int
+	items      int // per account: few, so that many mutations meet
+	chunk      int // messages of one read
+	page       int // rows of one page of waiting ones
+
+	// Rates of what goes wrong, per side of a call.
+	cuts, kills, freezes float64
+	// actions are how many times the driver does something to the world.
+	actions        int
+	restoresStream bool // the stream is put back to an older copy once
+	restoresLedger bool // the ledger is
+	sleeper        bool // one worker stays frozen until all is done
+
+	platform        sandbox.Options
+	pinterestFaults []sandbox.PlannedFault
+	metaFaults      []sandbox.PlannedFault
+}
+
+func (w *world) newPlan() plan {
+	r := w.random
+	rate := func(most float64) float64 { // often none at all
+		if r.IntN(3) == 0 {
+			return 0
+		}
+		return most * r.Float64()
+	}
+	p := plan{
+		partitions: 1 + r.IntN(4), workers: 1 + r.IntN(3), mutations: 20 + r.IntN(41), accounts: 1 + r.IntN(3), items: 1 + r.IntN(6),
+		chunk: 1 + r.IntN(30), page: 1 + r.IntN(20),
+		cuts: rate(0.05), kills: rate(0.004), freezes: rate(0.004), actions: r.IntN(8),
+		sleeper: r.IntN(8) == 0,
+	}
+	switch r.IntN(8) {
+	case 0:
+		p.restoresStream = true
+	case 1:
+		p.restoresLedger = true
+	}
+	p.platform = sandbox.Options{
+		Seed:  w.seed,
+		Delay: time.Duration(r.Int64N(int64(2 * time.Second))), Jitter: time.Duration(r.Int64N(int64(4 * time.Second))),
+		LateBy: time.Duration(r.Int64N(int64(6 * time.Second))), AllowIncomplete: true,
+		Existing: []sandbox.CreateOnExisting{sandbox.Replace, sandbox.Refuse, sandbox.LayOver}[r.IntN(3)],
+	}
+	if r.IntN(3) > 0 {
+		p.pinterestFaults = w.faults(append(commonFaults, pinterestFaults...))
+		p.metaFaults = w.faults(append(commonFaults, metaFaults...))
+	}
+	return p
+}
+
+// kindOfFault is a fault with the calls that it may hit.
+type kindOfFault struct {
+	kind   sandbox.FaultKind
+	submit bool
+	poll   bool
+}
+
+// lies are faults by which a platform says of good records that they are bad, some
+// of them although it applied them.
+var lies = map[sandbox.FaultKind]bool{
+	sandbox.RefuseBatch: true, sandbox.TooLarge: true, sandbox.EmptyHandles: true, sandbox.FailBatch: true,
+	sandbox.TotalTooHigh: true, sandbox.ListBeyondZero: true,
+}
+
+// lied reports that platforms tell lies in this history.
+func (p *plan) lied() bool {
+	return slices.ContainsFunc(slices.Concat(p.pinterestFaults, p.metaFaults), func(f sandbox.PlannedFault) bool { return lies[f.Fault.Kind] })
+}
+
+var (
+	commonFaults = []kindOfFault{
+		{sandbox.RateLimited, true, true}, {sandbox.RateLimitedSilent, true, true}, {sandbox.ServerError, true, true},
+		{sandbox.Reset, true, true}, {sandbox.HTMLError, true, true}, {sandbox.TokenRevoked, true, true},
+		{sandbox.ServerErrorAfter, true, false}, {sandbox.ResetAfter, true, true}, {sandbox.Hang, true, true},
+		{sandbox.Slow, true, true}, {sandbox.HTML, true, true}, {sandbox.Truncated, true, true},
+		{sandbox.RefuseBatch, true, false}, {sandbox.TooLarge, true, false}, {sandbox.FailBatch, true, false},
+		{sandbox.LostHandle, false, true}, {sandbox.UnknownStatus, false, true}, {sandbox.OmitFirst, false, true},
+		{sandbox.OmitAll, false, true}, {sandbox.WrongIDs, false, true}, {sandbox.OtherBatch, false, true},
+		{sandbox.DuplicateIDs, false, true},
+	}
+	pinterestFaults = []kindOfFault{{sandbox.SkipBatch, true, false}}
+	metaFaults      = []kindOfFault{
+		{sandbox.EmptyHandles, true, false}, {sandbox.EmptyData, false, true}, {sandbox.TotalTooHigh, false, true},
+		{sandbox.ListBeyondZero, false, true},
+	}
+)
+
+// faults chooses some of the kinds, each for a few of the calls.
+func (w *world) faults(kinds []kindOfFault) (planned []sandbox.PlannedFault) {
+	for range 1 + w.random.IntN(5) {
+		kind := kinds[w.random.IntN(len(kinds))]
+		fault := sandbox.Fault{Kind: kind.kind, Duration: time.Duration(w.random.Int64N(int64(5 * time.Second)))}
+		rate := 0.25 * w.random.Float64()
+		if kind.submit {
+			planned = append(planned, sandbox.PlannedFault{Call: sandbox.Submit, Fault: fault, Rate: rate})
+		}
+		if kind.poll {
+			planned = append(planned, sandbox.PlannedFault{Call: sandbox.Poll, Fault: fault, Rate: rate})
+		}
+	}
+	return planned
+}
+
+// account names its platform: p1, m2 and so on.
+func (w *world) account(n int) (name string, platform config.Platform) {
+	if (uint64(n)+w.seed)%2 == 0 { //nolint:gosec // small
+		return fmt.Sprint("p", n), config.Pinterest
+	}
+	return fmt.Sprint("m", n), config.Meta
+}
+
+func (w *world) newConfig() *config.Config {
+	r := w.random
+	c := &config.Config{
+		NATS: config.NATS{Partitions: w.plan.partitions, Stream: config.Stream{ReplayWindow: 24 * time.Hour}},
+		Worker: config.Worker{
+			LeaseTTL: leaseTTL, RecordWithin: time.Second, MemoryLimit: 1 << 30,
+			UnknownAccountGrace: time.Minute, DrainTimeout: 5 * time.Second, Retention: 24 * time.Hour,
+		},
+		Accounts: map[string]config.Account{},
+	}
+	if r.IntN(3) == 0 {
+		c.Worker.MemoryLimit = 4000 + r.Int64N(40_000)
+	}
+	for n := range w.plan.accounts {
+		name, platform := w.account(n)
+		c.Accounts[name] = config.Account{
+			Name: name, Platform: platform, AccessToken: config.NewSecret("a-token-of-" + name),
+			Catalogs: map[string]config.Catalog{"c": w.catalogOf(n, platform)},
+			Delivery: config.Delivery{
+				BaseURL: "http://" + string(platform) + ".test/v1", Rules: config.RulesOff,
+				Batch:  config.Batch{MaxItems: 1 + r.IntN(10), MaxBytes: 600 + r.IntN(4000), MaxAge: time.Duration(1 + r.Int64N(int64(2*time.Second)))},
+				Poll:   config.Poll{Min: 200 * time.Millisecond, Max: 3 * time.Second, GiveUp: 90 * time.Second},
+				Retry:  config.Retry{MaxAttempts: 8, Min: 300 * time.Millisecond, Max: 5 * time.Second},
+				Settle: w.broken.settleOf(settle), Concurrency: 1 + r.IntN(4),
+			},
+		}
+	}
+	return c
+}
+
+func (w *world) catalogOf(n int, platform config.Platform) config.Catalog {
+	if platform == config.Meta {
+		return config.Catalog{Name: "c", CatalogID: fmt.Sprint(1000 + n)}
+	}
+	return config.Catalog{Name: "c", Country: "US", Language: "en-US", CatalogID: fmt.Sprint(1000 + n)}
+}
+
+// catalogKey is how the platform calls the catalog of an account.
+func (w *world) catalogKey(account string) string {
+	settings := w.config.Accounts[account].Catalogs["c"]
+	if w.config.Accounts[account].Platform == config.Meta {
+		return settings.CatalogID
+	}
+	return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
+}
+
+// change is a mutation that was published.
+type change struct {
+	number   int
+	sequence uint64
+	mutation queue.Mutation
+	bad      bool // the platform refuses it for its content
+	vanished bool // the stream was put back to before it
+}
+
+// draft makes up a mutation.
+func (w *world) draft() *change {
+	r := w.random
+	account, platform := w.account(r.IntN(w.plan.accounts))
+	i := len(w.published)
+	c := &change{mutation: queue.Mutation{Account: account, Catalog: "c", Type: "RETAIL", ItemID: fmt.Sprint("i", r.IntN(w.plan.items))}}
+	if platform == config.Meta {
+		c.mutation.Type = "PRODUCT_ITEM"
+	}
+	say := func(operation catalog.Operation, format string, values ...any) {
+		c.mutation.Operation = operation
+		if format != "" {
+			c.mutation.Attributes = json.RawMessage(fmt.Sprintf(format, values...))
+		}
+	}
+	switch r.IntN(14) {
+	case 0, 1, 2:
+		say(catalog.Upsert, `{"title":"t%d","color":"c%d"}`, i, i)
+	case 3:
+		say(catalog.Upsert, `{"title":"t%d"}`, i)
+	case 4:
+		say(catalog.Upsert, `{"title":"t%d","price":"cheap"}`, i)
+		c.bad = true
+	case 5:
+		say(catalog.Create, `{"title":"t%d","brand":"b%d"}`, i, i)
+	case 6, 7:
+		say(catalog.Update, `{"brand":"b%d"}`, i)
+	case 8:
+		say(catalog.Update, `{"color":null,"brand":"b%d"}`, i)
+	case 9:
+		say(catalog.Update, `{"price":"cheap %d"}`, i)
+		c.bad = true
+	case 10:
+		say(catalog.Update, `{"material":"m%d","size":"%d"}`, i, i)
+	default:
+		say(catalog.Delete, "")
+	}
+	return c
+}

@@ -1,0 +1,274 @@
+package simulation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/config"
+	ledgermodel "github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+)
+
+// findings are broken promises, each with the invariant that it breaks.
+type findings []string
+
+func (f *findings) addf(invariant, format string, values ...any) {
+	const enough = 20
+	if len(*f) < enough {
+		*f = append(*f, invariant+": "+fmt.Sprintf(format, values...))
+	}
+}
+
+func final(status ledgermodel.Status) bool {
+	switch status {
+	case ledgermodel.Succeeded, ledgermodel.Failed, ledgermodel.Invalid, ledgermodel.Unconfirmed, ledgermodel.Superseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// done reports that nothing is left to do: every message of the stream is final,
+// no batch is open, and all positions have come to the stream's end.
+func (w *world) done() bool {
+	rows := w.ledger.Mutations()
+	recorded := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		if !final(row.Status) {
+			return false
+		}
+		recorded[row.ID] = true
+	}
+	for _, c := range w.published {
+		if !recorded[c.mutation.ID] && !c.vanished {
+			return false
+		}
+	}
+	return w.ledger.Open() == 0 && w.ledger.WaitingRows() == 0
+}
+
+// followed reports that the positions of all partitions stand at the stream's end.
+func (w *world) followed() bool {
+	state, err := w.stream.State(w.tb.Context())
+	if err != nil {
+		return false
+	}
+	for partition := range w.plan.partitions {
+		if w.ledger.Anchor(partition).Position.Sequence != state.Last {
+			return false
+		}
+	}
+	return true
+}
+
+// check compares the end of a history with what must always hold.
+func (w *world) check() findings {
+	var found findings
+	if err := w.ledger.Check(); err != nil {
+		found.addf("I1", "the ledger was used against its rules: %v", err)
+	}
+	rows := w.checkRows(&found)
+	w.checkPlatforms(&found)
+	w.checkSuccess(&found, rows)
+	w.checkState(&found, rows)
+	return found
+}
+
+// checkRows: each mutation has one row, dead ones one letter, and a merged one names
+// the one that stands for it.
+func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
+	rows := map[string]ledgermodel.Mutation{}
+	for _, row := range w.ledger.Mutations() {
+		if _, twice := rows[row.ID]; twice {
+			found.addf("I1", "%s has two rows", row.ID)
+		}
+		rows[row.ID] = row
+	}
+	letters := map[string]int{}
+	for _, letter := range w.ledger.DeadLetters() {
+		letters[letter.Mutation.ID]++
+	}
+	for _, c := range w.published {
+		id := c.mutation.ID
+		row, recorded := rows[id]
+		if !recorded {
+			if !c.vanished {
+				found.addf("I1", "%s has no row", id)
+			}
+			continue
+		}
+		dead := row.Status == ledgermodel.Failed || row.Status == ledgermodel.Invalid || row.Status == ledgermodel.Unconfirmed
+		if want := map[bool]int{true: 1}[dead]; letters[id] != want {
+			found.addf("I1", "%s is %s and has %d dead letters", id, row.Status, letters[id])
+		}
+		if row.Status == ledgermodel.Superseded {
+			by, there := rows[row.SupersededBy]
+			if !there || by.Status == ledgermodel.Superseded || by.Key != row.Key {
+				found.addf("I1", "%s is superseded by %q, which does not stand for it", id, row.SupersededBy)
+			}
+		}
+		if row.Status == ledgermodel.Failed && !c.bad && !w.mayFail(c) {
+			found.addf("I1", "%s failed, and there is nothing wrong with it: %v", id, row.Errors)
+		}
+	}
+	return rows
+}
+
+// mayFail reports that the platform has a reason to refuse a good mutation: the item
+// is not there, or is there already, or it lies.
+func (w *world) mayFail(c *change) bool {
+	return c.mutation.Operation == catalog.Update || c.mutation.Operation == catalog.Create || w.plan.lied()
+}
+
+// checkPlatforms: I3 and I4, as the platforms see them.
+func (w *world) checkPlatforms(found *findings) {
+	most, bytes := 0, 0
+	for _, account := range w.config.Accounts {
+		most, bytes = max(most, account.Batch.MaxItems), max(bytes, account.Batch.MaxBytes)
+	}
+	for name, counters := range map[string]sandbox.Counters{"Pinterest": w.pinterest.Counters(), "Meta": w.meta.Counters()} {
+		if counters.Overlaps > 0 {
+			found.addf("I3", "%s had %d records of items with other content under way", name, counters.Overlaps)
+		}
+		if counters.DuplicateItems > 0 {
+			found.addf("I4", "%s had %d records of items that stood in the same body", name, counters.DuplicateItems)
+		}
+		if counters.MaxItems > most || counters.MaxBytes > bytes {
+			found.addf("I4", "%s had a body of %d records or %d bytes", name, counters.MaxItems, counters.MaxBytes)
+		}
+	}
+}
+
+// checkSuccess: what is said to have succeeded, the platform has said so.
+func (w *world) checkSuccess(found *findings, rows map[string]ledgermodel.Mutation) {
+	handles := map[string][]string{}
+	for _, batch := range w.ledger.Batches() {
+		for _, attempt := range batch.Attempts {
+			handles[batch.ID.String()] = append(handles[batch.ID.String()], attempt.Handles...)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		row := rows[id]
+		if row.Status != ledgermodel.Succeeded {
+			continue
+		}
+		if !slices.ContainsFunc(handles[row.BatchID.String()], func(handle string) bool { return w.confirmed(handle, row.Key.ItemID) }) {
+			found.addf("I5", "%s is said to have succeeded, which the platform never said of %s", id, row.Key.ItemID)
+		}
+	}
+}
+
+// truth is what the platforms come to that get the mutations one at a time, in
+// order.
+type truth struct {
+	w         *world
+	pinterest *sandbox.Pinterest
+	meta      *sandbox.Meta
+}
+
+func (w *world) newTruth() *truth {
+	honest := sandbox.Options{Existing: w.plan.platform.Existing, AllowIncomplete: true}
+	return &truth{w: w, pinterest: sandbox.NewPinterest(honest), meta: sandbox.NewMeta(honest)}
+}
+
+func (t *truth) close() {
+	t.pinterest.Close()
+	t.meta.Close()
+}
+
+// isMeta reports whose account it is.
+func (w *world) isMeta(account string) bool { return w.config.Accounts[account].Platform == config.Meta }
+
+func (t *truth) apply(m *catalog.Mutation) error {
+	if t.w.isMeta(m.Lane.Account) {
+		return t.meta.Apply(t.w.catalogKey(m.Lane.Account), m.Lane.Type, m)
+	}
+	return t.pinterest.Apply(t.w.catalogKey(m.Lane.Account), m.Lane.Type, m)
+}
+
+// items are what both have of an account.
+func (t *truth) items(account string) (want, have map[string]string) {
+	key := t.w.catalogKey(account)
+	if t.w.isMeta(account) {
+		return t.meta.Items(key, "PRODUCT_ITEM"), t.w.meta.Items(key, "PRODUCT_ITEM")
+	}
+	return t.pinterest.Items(key, "RETAIL"), t.w.pinterest.Items(key, "RETAIL")
+}
+
+// checkState: I2. Mutations that ended failed or unconfirmed are left out, and items
+// of which one is unconfirmed: nobody knows.
+func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation) {
+	t := w.newTruth()
+	defer t.close()
+	unsure := map[string]bool{}
+	for _, c := range w.inOrder(rows) {
+		row := rows[c.mutation.ID]
+		carrier := row
+		if row.Status == ledgermodel.Superseded {
+			carrier = rows[row.SupersededBy]
+		}
+		m := c.asRead()
+		switch {
+		case carrier.Status == ledgermodel.Unconfirmed:
+			unsure[m.Lane.Account+"/"+m.ItemID] = true
+		case row.Status == ledgermodel.Failed && !c.bad && w.plan.lied():
+			unsure[m.Lane.Account+"/"+m.ItemID] = true // perhaps it was applied all the same
+		case row.Status == ledgermodel.Failed, c.bad && row.Status == ledgermodel.Superseded:
+		case c.bad:
+			found.addf("I5", "%s is %s, and no platform takes it", c.mutation.ID, row.Status)
+		default:
+			if err := t.apply(m); err != nil && !errors.Is(err, sandbox.ErrNotApplied) {
+				found.addf("I2", "%s cannot be applied: %v", c.mutation.ID, err)
+			}
+		}
+	}
+	for _, account := range slices.Sorted(maps.Keys(w.config.Accounts)) {
+		want, have := t.items(account)
+		all := maps.Clone(want)
+		maps.Copy(all, have)
+		for _, item := range slices.Sorted(maps.Keys(all)) {
+			if want[item] != have[item] && !unsure[account+"/"+item] {
+				found.addf("I2", "%s/%s is %q and should be %q\n%s", account, item, have[item], want[item], w.story(account, item, rows))
+			}
+		}
+	}
+}
+
+// inOrder lists the recorded mutations as they were published. A stream that was put
+// back has two histories, and the order is that of the generations.
+func (w *world) inOrder(rows map[string]ledgermodel.Mutation) []*change {
+	var recorded []*change
+	for _, c := range w.published {
+		if _, ok := rows[c.mutation.ID]; ok {
+			recorded = append(recorded, c)
+		}
+	}
+	return recorded
+}
+
+// asRead is the mutation as a worker reads it.
+func (c *change) asRead() *catalog.Mutation {
+	attributes, _ := c.mutation.Attributes.(json.RawMessage)
+	return &catalog.Mutation{
+		ID: c.mutation.ID, Lane: catalog.Lane{Account: c.mutation.Account, Catalog: c.mutation.Catalog, Type: c.mutation.Type},
+		ItemID: c.mutation.ItemID, Operation: c.mutation.Operation, Attributes: attributes,
+		HasNull: strings.Contains(string(attributes), "null"),
+	}
+}
+
+// story tells of an item's mutations.
+func (w *world) story(account, item string, rows map[string]ledgermodel.Mutation) string {
+	var text strings.Builder
+	for _, c := range w.published {
+		if c.mutation.Account == account && c.mutation.ItemID == item {
+			row := rows[c.mutation.ID]
+			fmt.Fprintf(&text, "  %s at %v: %v %s is %s %s\n", c.mutation.ID, row.Position, c.mutation.Operation, c.mutation.Attributes, row.Status, row.SupersededBy)
+		}
+	}
+	return text.String()
+}

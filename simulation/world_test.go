@@ -1,0 +1,185 @@
+package simulation
+
+import (
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/config"
+	ledgermodel "github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/queue"
+	queuemodel "github.com/catalog-courier/catalog-courier/queue/memory"
+)
+
+// world is everything around the workers of one history, and they.
+type world struct {
+	tb     testing.TB
+	seed   uint64
+	plan   plan
+	broken variant
+	random *rand.Rand // the driver's own
+
+	config    *config.Config
+	ledger    *ledgermodel.Store
+	stream    *queuemodel.Stream
+	pinterest *sandbox.Pinterest
+	meta      *sandbox.Meta
+	processes []*process
+	published []*change
+	network   sync.WaitGroup // requests on their way
+
+	log    *journal
+	logger *slog.Logger
+	began  time.Time
+
+	mu      sync.Mutex
+	calm    bool                // nothing goes wrong any more
+	answers map[string][]string // what the platforms said of each handle
+}
+
+// newWorld makes an empty world. The rest is drawn from the seed.
+func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
+	tb.Helper()
+	w := &world{
+		tb: tb, seed: seed, broken: broken, random: rand.New(rand.NewPCG(seed, 11)), log: log,
+		ledger: ledgermodel.New(), began: time.Now(), answers: map[string][]string{},
+	}
+	log.began = w.began
+	w.logger = slog.New(log.handler())
+	w.plan = w.newPlan()
+	w.config = w.newConfig()
+	w.stream = queuemodel.New(w.plan.partitions)
+	w.ledger.EnsurePartitions(w.plan.partitions)
+	w.pinterest = sandbox.NewPinterest(w.plan.platform)
+	w.meta = sandbox.NewMeta(w.plan.platform)
+	w.pinterest.SetPlan(w.plan.pinterestFaults)
+	w.meta.SetPlan(w.plan.metaFaults)
+	return w
+}
+
+// close ends what the world runs by itself. All processes must have ended.
+func (w *world) close() {
+	w.pinterest.Close()
+	w.meta.Close()
+	w.network.Wait()
+}
+
+// platformOf is the platform behind a host.
+func (w *world) platformOf(host string) http.Handler {
+	if strings.HasPrefix(host, "meta") {
+		return w.meta
+	}
+	return w.pinterest
+}
+
+// hash mixes the seed, the moment, and what is asked about. It does not depend on
+// what was drawn before: two goroutines that draw at one instant do not disturb each
+// other.
+func (w *world) hash(parts ...string) uint64 {
+	sum := fnv.New64a()
+	_, _ = fmt.Fprintf(sum, "%d %d", w.seed, time.Since(w.began).Nanoseconds())
+	for _, part := range parts {
+		_, _ = sum.Write([]byte(part))
+		_, _ = sum.Write([]byte{0})
+	}
+	mixed := sum.Sum64()
+	mixed ^= mixed >> 30 // the finish of SplitMix64: FNV's high bits are poor
+	mixed *= 0xbf58476d1ce4e5b9
+	mixed ^= mixed >> 27
+	mixed *= 0x94d049bb133111eb
+	return mixed ^ mixed>>31
+}
+
+// draw draws from [0, 1).
+func (w *world) draw(parts ...string) float64 {
+	return float64(w.hash(parts...)>>11) / (1 << 53)
+}
+
+// latency is how long one side of a call takes: mostly some milliseconds, now and
+// then seconds. Its nanoseconds make every instant one of its own.
+func (w *world) latency(parts ...string) time.Duration {
+	drawn := w.hash(append(parts, "latency")...)
+	longest := 3 * time.Millisecond
+	switch rare := drawn % 100; {
+	case rare < 1:
+		longest = 3 * time.Second
+	case rare < 6:
+		longest = 300 * time.Millisecond
+	}
+	return time.Duration(1 + (drawn>>8)%uint64(longest)) //nolint:gosec // seconds at most
+}
+
+// fate is what becomes of a call, or of who makes it.
+type fate struct {
+	cut    bool
+	kill   bool
+	freeze time.Duration
+}
+
+func (w *world) fate(parts ...string) fate {
+	w.mu.Lock()
+	calm := w.calm
+	w.mu.Unlock()
+	drawn := w.draw(append(parts, "fate")...)
+	call := parts[1]
+	switch {
+	case calm, call == "Put" && w.plan.restoresLedger: // see the limits in docs/reliability.md
+		return fate{}
+	case drawn < w.plan.cuts:
+		return fate{cut: true}
+	case drawn < w.plan.cuts+w.plan.kills && w.mayLose():
+		return fate{kill: true}
+	case drawn > 1-w.plan.freezes:
+		return fate{freeze: time.Duration(1 + w.hash("freeze")%uint64(3*leaseTTL))} //nolint:gosec // seconds
+	default:
+		return fate{}
+	}
+}
+
+// mayLose bounds how many workers a history uses up.
+func (w *world) mayLose() bool {
+	lost := 0
+	for _, p := range w.processes {
+		if p.isDead() {
+			lost++
+		}
+	}
+	return lost < maxKilled
+}
+
+const (
+	leaseTTL  = 4 * time.Second
+	settle    = 25 * time.Second
+	maxKilled = 8
+)
+
+// calmDown ends all trouble.
+func (w *world) calmDown() {
+	w.mu.Lock()
+	w.calm = true
+	w.mu.Unlock()
+	w.pinterest.SetPlan(nil)
+	w.meta.SetPlan(nil)
+	w.log.add("world", "calms down", "")
+}
+
+// publish stores a mutation in the stream.
+func (w *world) publish(c *change) {
+	c.number = len(w.published) + 1
+	c.mutation.ID = fmt.Sprint("m", c.number)
+	results, err := w.stream.Publish(c.mutation)
+	if err != nil || results[0].Outcome != queue.Stored {
+		w.tb.Fatalf("seed %d: publishing %+v: %v %v", w.seed, c.mutation, results, err)
+	}
+	c.sequence = results[0].Sequence
+	w.published = append(w.published, c)
+	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s", c.mutation.ID, c.sequence, c.mutation.Account, c.mutation.ItemID,
+		c.mutation.Operation, c.mutation.Attributes))
+}
