@@ -156,8 +156,12 @@ func (w *worker) run(ctx context.Context, name string) error {
 		case err := <-leasesEnded:
 			// Every holding is released, or lost because it took too long.
 			partitions.Wait()
+			if err != nil {
+				w.log.WarnContext(ctx, "the database did not hear that the worker stops: its partitions are taken over when their leases expire",
+					slog.Any("error", err))
+			}
 			w.log.InfoContext(ctx, "worker stopped")
-			return err
+			return nil
 		}
 	}
 }
