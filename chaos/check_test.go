@@ -28,7 +28,7 @@ var (
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	path, err := writeSettings(t.TempDir(), "a", addresses{"127.0.0.1:1", "postgres://x@127.0.0.1:2/x", "127.0.0.1:3"})
+	path, err := writeSettings(t.TempDir(), "a", addresses{"127.0.0.1:1", "postgres://x@127.0.0.1:2/x", "127.0.0.1:3", "127.0.0.1:4"})
 	require.NoError(t, err)
 	settings, err := config.Load(path, config.Options{})
 	require.NoError(t, err)

@@ -58,7 +58,7 @@ func newSeat(ctx context.Context, folder, name string, b *broker, d *database, p
 	b.doors = append(b.doors, s.doors[toNATS])
 	var err error
 	s.settings, err = writeSettings(folder, name, addresses{
-		nats: s.doors[toNATS].Address(), database: d.address(s.doors[toPostgres].Address()), platforms: s.doors[toPlatforms].Address(),
+		nats: s.doors[toNATS].Address(), database: d.address(s.doors[toPostgres].Address()), platforms: s.doors[toPlatforms].Address(), oauth: p.listener.Addr().String(),
 	})
 	return s, err
 }

@@ -47,6 +47,15 @@ const (
 	lateBy   = 1200 * time.Millisecond
 )
 
+// What the account gamma-pinterest asks for access tokens with.
+const (
+	oauthClient   = "trial"
+	oauthSecret   = "canary-secret-5e20b7"
+	oauthRefresh  = "canary-refresh-81c4aa"
+	oauthLife     = time.Hour
+	encryptionKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of this trial only
+)
+
 const (
 	pinterestSite, metaSite           = "pinterest", "meta"
 	quietPinterestSite, quietMetaSite = "quiet-pinterest", "quiet-meta"
@@ -58,6 +67,9 @@ func newSites(seed uint64, tokens []string) []*site {
 	}
 	refused := sandbox.ItemRule{Contains: "SKU-0007", Action: sandbox.RefuseItem}
 	pinterest := options
+	// Refresh tokens are not rotated here: an older copy of Postgres would hold one
+	// that is taken no more, and only a person can give another.
+	pinterest.OAuth = sandbox.OAuth{ClientID: oauthClient, ClientSecret: oauthSecret, RefreshToken: oauthRefresh, Life: oauthLife}
 	pinterest.Rules = []sandbox.ItemRule{refused, {Contains: "SKU-0013", Action: sandbox.OmitItem, Times: 2}}
 	// Meta names no successes: an item missing in its answer looks like a refusal.
 	// It shows only two of the errors instead, so that others must be found out.

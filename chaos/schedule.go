@@ -31,6 +31,9 @@ type kind struct {
 	// strike breaks it and repairs it again; it returns once both are done. detail
 	// says what was chosen. The error means that the trial cannot go on.
 	strike func(s *striker) (detail string, err error)
+	// after is how long the accounts that it hit may rest afterwards, by design. It
+	// does not come when less than that is left of the trial.
+	after time.Duration
 }
 
 // planned is a fault of the schedule.
@@ -95,14 +98,20 @@ func fit(l lane, begin, duration time.Duration, draw func() kind) (picked []kind
 	if l == storeLane {
 		left -= reserved(duration - begin)
 	}
-	for {
+	const tries = 100
+	for skipped := 0; skipped < tries; {
 		next := draw()
+		if next.after > left {
+			skipped++
+			continue
+		}
 		left -= next.lasts + gaps[l][1]
 		if left < 0 {
 			return picked
 		}
 		picked = append(picked, next)
 	}
+	return picked
 }
 
 // Copies are taken and put back within the store lane, first of one store, then of
@@ -125,8 +134,8 @@ func reserved(duration time.Duration) time.Duration {
 // they would lose what nobody could know of any more.
 func withCopies(random *rand.Rand, picked []kind, duration time.Duration) []kind {
 	pairs := [][2]kind{
-		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres}, {"Postgres put back to an older copy", storeLane, copyTime, restorePostgres}},
-		{{"copy of the stream taken", storeLane, copyTime, copyStream}, {"stream put back to an older copy", storeLane, copyTime, restoreStream}},
+		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres, 0}, {"Postgres put back to an older copy", storeLane, copyTime, restorePostgres, 0}},
+		{{"copy of the stream taken", storeLane, copyTime, copyStream, 0}, {"stream put back to an older copy", storeLane, copyTime, restoreStream, 0}},
 	}
 	random.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	n := len(picked)

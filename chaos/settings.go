@@ -28,6 +28,7 @@ const (
 type account struct {
 	name     string
 	site     string
+	oauth    bool // it asks for its access tokens
 	catalogs map[string]map[string]any
 	types    map[string][]catalog.Type // by catalog
 }
@@ -53,7 +54,7 @@ func accounts() []account {
 			catalogs: map[string]map[string]any{"old": legacy}, types: map[string][]catalog.Type{"old": {"RETAIL"}},
 		},
 		{
-			name: "gamma-pinterest", site: pinterestSite,
+			name: "gamma-pinterest", site: pinterestSite, oauth: true,
 			catalogs: map[string]map[string]any{"us": pinterest(503)}, types: map[string][]catalog.Type{"us": {"RETAIL"}},
 		},
 		{
@@ -94,11 +95,17 @@ func (a account) platform() config.Platform {
 	return config.Pinterest
 }
 
+// tokens are those that the platforms take besides what they give out.
 func tokens() (all []string) {
 	for _, a := range accounts() {
 		all = append(all, a.token())
 	}
 	return all
+}
+
+// secrets are all words that must never be seen anywhere.
+func secrets() []string {
+	return append(tokens(), oauthSecret, oauthRefresh, encryptionKey, "pina_simulated-access")
 }
 
 // lanes are all places that changes are published to.
@@ -114,7 +121,7 @@ func lanes() (all []catalog.Lane) {
 }
 
 // addresses are where one worker finds things.
-type addresses struct{ nats, database, platforms string }
+type addresses struct{ nats, database, platforms, oauth string }
 
 // writeSettings writes a worker's configuration file. JSON is YAML.
 func writeSettings(folder, worker string, at addresses) (path string, err error) {
@@ -133,10 +140,18 @@ func settingsTree(worker string, at addresses) map[string]any {
 		if a.platform() == config.Meta {
 			version = "/v25.0"
 		}
-		perAccount[a.name] = map[string]any{
-			"platform": string(a.platform()), "access_token": a.token(), "catalogs": a.catalogs,
+		settings := map[string]any{
+			"platform": string(a.platform()), "catalogs": a.catalogs,
 			"base_url": "http://" + at.platforms + "/" + worker + "/" + a.site + version,
 		}
+		if a.oauth {
+			// All workers ask at one address: it is part of what tells credentials apart.
+			settings["oauth_url"] = "http://" + at.oauth + "/all/" + a.site + version + "/oauth/token"
+			settings["client_id"], settings["client_secret"], settings["refresh_token"] = oauthClient, oauthSecret, oauthRefresh
+		} else {
+			settings["access_token"] = a.token()
+		}
+		perAccount[a.name] = settings
 	}
 	return map[string]any{
 		"nats": map[string]any{
@@ -146,7 +161,7 @@ func settingsTree(worker string, at addresses) map[string]any {
 		"http":     map[string]any{"listen": "127.0.0.1:0"},
 		"worker": map[string]any{
 			"lease_ttl": leaseTTL.String(), "record_within": "500ms", "unknown_account_grace": "1s",
-			"drain_timeout": drainTimeout.String(),
+			"drain_timeout": drainTimeout.String(), "encryption_key": encryptionKey,
 		},
 		"defaults": map[string]any{
 			"settle": settle.String(), "concurrency": 4,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -135,6 +136,16 @@ func misbehave(names []string, faults []sandbox.PlannedFault) func(*striker) (st
 		}
 		return fmt.Sprint(hit), nil
 	}
+}
+
+// revokeIssued takes the access tokens back that were given out.
+func revokeIssued(s *striker) (string, error) {
+	site, ok := s.platforms.site(pinterestSite).simulated.(*sandbox.Pinterest)
+	if !ok {
+		return "", errors.New("the site is no Pinterest")
+	}
+	site.RevokeIssued()
+	return pinterestSite, nil
 }
 
 // revoke has a site refuse every token for a while.
