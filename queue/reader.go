@@ -31,6 +31,10 @@ type ReaderConfig struct {
 	From ledger.Anchor
 	// Skip is what is recorded above the position already.
 	Skip []ledger.Range
+	// SkippedLast is the newest message among those, as it was recorded. The stream
+	// must hold it too: the position may stand before the point to which a stream was
+	// put back, and what is recorded above it beyond.
+	SkippedLast ledger.Anchor
 
 	// PrefetchMessages and PrefetchBytes bound what was asked from the server and
 	// is not decoded yet. Default to 4000 messages and 16 MiB; at least 4 MiB.
@@ -46,6 +50,15 @@ type ReaderConfig struct {
 
 	// heartbeat is the longest silence of a server that has nothing to deliver.
 	heartbeat time.Duration
+}
+
+// Verify checks that the stream is still the one that was read up to last: see the
+// function Verify.
+func (c ReaderConfig) Verify(ctx context.Context, log Log, last ledger.Anchor) error {
+	if err := Verify(ctx, log, last); err != nil || c.SkippedLast.Position.Sequence <= last.Position.Sequence {
+		return err
+	}
+	return Verify(ctx, log, c.SkippedLast)
 }
 
 const (

@@ -91,7 +91,7 @@ func (s *session) start(ctx context.Context, config ReaderConfig, last ledger.An
 	case !s.connection.IsConnected():
 		return errConnection
 	}
-	if err := s.stream.Verify(ctx, last); err != nil {
+	if err := config.Verify(ctx, s.stream, last); err != nil {
 		return err
 	}
 	if err := s.prepareRequests(config); err != nil {

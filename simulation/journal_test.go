@@ -57,4 +57,3 @@ func (j *journal) Write(line []byte) (int, error) {
 	j.add("", strings.TrimSpace(string(line)), "")
 	return len(line), nil
 }
-

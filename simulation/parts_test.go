@@ -84,7 +84,10 @@ func (s *storeOf) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (m
 
 func (s *storeOf) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) error {
 	detail := fmt.Sprint(attempts[0].Result, attempts[0].Number, attempts[0].Handles)
-	return tell(ctx, s.p, "AppendAttempts", detail, func() error { return s.p.store.AppendAttempts(ctx, attempts) })
+	return tell(ctx, s.p, "AppendAttempts", detail, func() error {
+		s.p.w.accepted(attempts)
+		return s.p.store.AppendAttempts(ctx, attempts)
+	})
 }
 
 func (s *storeOf) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeState, error) {

@@ -59,6 +59,9 @@ func (w *world) newPlan() plan {
 		Seed:  w.seed,
 		Delay: time.Duration(r.Int64N(int64(2 * time.Second))), Jitter: time.Duration(r.Int64N(int64(4 * time.Second))),
 		LateBy: time.Duration(r.Int64N(int64(6 * time.Second))), AllowIncomplete: true,
+		// Enough for all, and told with each answer: a fault that speaks of a quota
+		// that is used up would be believed for an hour otherwise.
+		Writes: sandbox.RateLimit{Calls: 2000, Window: time.Minute}, Reads: sandbox.RateLimit{Calls: 2000, Window: time.Minute},
 		Existing: []sandbox.CreateOnExisting{sandbox.Replace, sandbox.Refuse, sandbox.LayOver}[r.IntN(3)],
 	}
 	if r.IntN(3) > 0 {

@@ -146,18 +146,12 @@ func (w *world) checkPlatforms(found *findings) {
 
 // checkSuccess: what is said to have succeeded, the platform has said so.
 func (w *world) checkSuccess(found *findings, rows map[string]ledgermodel.Mutation) {
-	handles := map[string][]string{}
-	for _, batch := range w.ledger.Batches() {
-		for _, attempt := range batch.Attempts {
-			handles[batch.ID.String()] = append(handles[batch.ID.String()], attempt.Handles...)
-		}
-	}
 	for _, id := range slices.Sorted(maps.Keys(rows)) {
 		row := rows[id]
 		if row.Status != ledgermodel.Succeeded {
 			continue
 		}
-		if !slices.ContainsFunc(handles[row.BatchID.String()], func(handle string) bool { return w.confirmed(handle, row.Key.ItemID) }) {
+		if !slices.ContainsFunc(w.handles[row.BatchID], func(handle string) bool { return w.confirmed(handle, row.Key.ItemID) }) {
 			found.addf("I5", "%s is said to have succeeded, which the platform never said of %s", id, row.Key.ItemID)
 		}
 	}
@@ -182,7 +176,9 @@ func (t *truth) close() {
 }
 
 // isMeta reports whose account it is.
-func (w *world) isMeta(account string) bool { return w.config.Accounts[account].Platform == config.Meta }
+func (w *world) isMeta(account string) bool {
+	return w.config.Accounts[account].Platform == config.Meta
+}
 
 func (t *truth) apply(m *catalog.Mutation) error {
 	if t.w.isMeta(m.Lane.Account) {

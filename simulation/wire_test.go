@@ -16,6 +16,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/worker"
 )
@@ -137,6 +138,16 @@ func (w *world) heard(request *http.Request, response *http.Response) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers[handle] = append(w.answers[handle], string(body))
+}
+
+// accepted keeps under which handles a batch was ever known: a ledger that is put
+// back forgets some, and its owner does not.
+func (w *world) accepted(attempts []ledger.Attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, attempt := range attempts {
+		w.handles[attempt.BatchID] = append(w.handles[attempt.BatchID], attempt.Handles...)
+	}
 }
 
 // confirmed reports whether the platform ever said under the handle that the item

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/catalog-courier/catalog-courier/config"
 	ledgermodel "github.com/catalog-courier/catalog-courier/ledger/memory"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
@@ -40,8 +42,9 @@ type world struct {
 	began  time.Time
 
 	mu      sync.Mutex
-	calm    bool                // nothing goes wrong any more
-	answers map[string][]string // what the platforms said of each handle
+	calm    bool                   // nothing goes wrong any more
+	answers map[string][]string    // what the platforms said of each handle
+	handles map[uuid.UUID][]string // of each batch
 }
 
 // newWorld makes an empty world. The rest is drawn from the seed.
@@ -49,7 +52,7 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	tb.Helper()
 	w := &world{
 		tb: tb, seed: seed, broken: broken, random: rand.New(rand.NewPCG(seed, 11)), log: log,
-		ledger: ledgermodel.New(), began: time.Now(), answers: map[string][]string{},
+		ledger: ledgermodel.New(), began: time.Now(), answers: map[string][]string{}, handles: map[uuid.UUID][]string{},
 	}
 	log.began = w.began
 	w.logger = slog.New(log.handler())

@@ -9,9 +9,17 @@ import (
 )
 
 func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (Reader, error) {
-	reader, err := w.parts.Queue.Open(ctx, queue.ReaderConfig{
+	config := queue.ReaderConfig{
 		Partition: lease.Partition, LeaseToken: lease.Token, From: r.Anchor, Skip: r.Recorded, Logger: w.log,
-	})
+	}
+	if newest := newestRecorded(r); newest > r.Anchor.Position.Sequence {
+		var err error
+		config.SkippedLast, _, err = w.parts.Store.RecordedAtOrBefore(ctx, lease.Partition, r.Anchor.Position.Generation, newest)
+		if err != nil {
+			return nil, fmt.Errorf("find the newest message that is recorded: %w", err)
+		}
+	}
+	reader, err := w.parts.Queue.Open(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the reader: %w", err)
 	}
@@ -21,11 +29,7 @@ func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumpt
 // rewind moves the partition back to the newest recorded message that the stream
 // still has, in a new generation. What is recorded up to there stays recorded.
 func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) error {
-	newest := r.Anchor.Position.Sequence
-	for _, recorded := range r.Recorded {
-		newest = max(newest, recorded.Last)
-	}
-	generation := r.Anchor.Position.Generation
+	newest, generation := newestRecorded(r), r.Anchor.Position.Generation
 	anchor, _, err := queue.FindAnchor(ctx, w.parts.Queue, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
 		return w.parts.Store.RecordedAtOrBefore(ctx, lease.Partition, generation, min(sequence, newest))
 	})
@@ -40,6 +44,15 @@ func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resum
 	}
 	_, err = w.parts.Store.Rewind(ctx, lease, to, recorded)
 	return err
+}
+
+// newestRecorded is the highest sequence of the partition that is recorded.
+func newestRecorded(r *ledger.Resumption) uint64 {
+	newest := r.Anchor.Position.Sequence
+	for _, recorded := range r.Recorded {
+		newest = max(newest, recorded.Last)
+	}
+	return newest
 }
 
 // clip leaves of the ranges what lies at or below last.

@@ -62,7 +62,7 @@ func (r *Reader) connect(ctx context.Context) error {
 	r.mu.Lock()
 	last := r.last
 	r.mu.Unlock()
-	if err := queue.Verify(ctx, r.log, last); err != nil {
+	if err := r.config.Verify(ctx, r.log, last); err != nil {
 		return err
 	}
 	r.mu.Lock()

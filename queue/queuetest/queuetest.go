@@ -61,6 +61,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"a broken connection loses and repeats nothing", brokenConnection},
 		{"a store put back to before what was read is noticed", putBack},
 		{"a store put back to after what was read is read on", putBackHarmlessly},
+		{"what is skipped must be what was recorded", skippedIsRecorded},
 		{"the newest anchor that still matches is found", newestAnchor},
 		{"an idle partition follows the stream", idle},
 		{"idleness passes no message", idlePassesNothing},

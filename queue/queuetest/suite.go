@@ -150,6 +150,25 @@ func putBackHarmlessly(t *testing.T, h Harness) {
 	take(t, reader, 10, 5)
 }
 
+// A position may stand before the point to which the stream was put back, and what
+// is recorded above it beyond: then other messages have those sequences now.
+func skippedIsRecorded(t *testing.T, h Harness) {
+	h.Publish(t, changes("acme", 0, 10)...)
+	putBack := h.Copy(t)
+	h.Publish(t, changes("acme", 10, 2)...)
+	recorded := take(t, h.open(t, "acme", ledger.Anchor{}), 0, 12)
+	config := h.config("acme", ledger.AnchorOf(recorded[4].Mutation))
+	config.Skip, config.SkippedLast = []ledger.Range{{First: 11, Last: 11}}, ledger.AnchorOf(recorded[10].Mutation)
+	config.ChunkMessages = 1
+	reader := h.openWith(t, config)
+	take(t, reader, 5, 1)
+	putBack()
+	h.Publish(t, changes("acme", 50, 5)...)
+	rewound(t, reader)
+	_, err := h.Open(t.Context(), config)
+	require.ErrorIs(t, err, queue.ErrRewound)
+}
+
 func newestAnchor(t *testing.T, h Harness) {
 	h.Publish(t, changes("acme", 0, 10)...)
 	putBack := h.Copy(t)
