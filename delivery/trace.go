@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -57,7 +58,7 @@ func (e *Engine) startCall(ctx context.Context, f *flight, operation string) (co
 
 func endCall(span trace.Span, perr *platform.Error) {
 	if perr != nil {
-		span.RecordError(perr)
+		span.RecordError(errors.New(perr.Outline()))
 		span.SetStatus(codes.Error, perr.Scope.String())
 		span.SetAttributes(attribute.String("error.type", perr.Scope.String()))
 	}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -52,21 +53,34 @@ type Error struct {
 	Err        error // the cause, may be nil
 }
 
-func (e *Error) Error() string {
-	text := e.Operation + ": "
+func (e *Error) Error() string { return e.text(e.Message) }
+
+// Outline is the error as logs and spans tell it. What a platform says of a request
+// it refuses may quote the items in it: those words are for the database alone.
+func (e *Error) Outline() string {
+	if e.Scope == ScopeBatch || e.Scope == ScopeItem {
+		return e.text("")
+	}
+	return e.Error()
+}
+
+// LogValue implements slog.LogValuer.
+func (e *Error) LogValue() slog.Value { return slog.StringValue(e.Outline()) }
+
+func (e *Error) text(message string) string {
+	text := e.Operation
 	if e.HTTPStatus != 0 {
-		text += fmt.Sprintf("HTTP %d", e.HTTPStatus)
+		text += fmt.Sprintf(": HTTP %d", e.HTTPStatus)
 		if e.Code != 0 {
 			text += fmt.Sprintf(", code %d", e.Code)
 		}
 		if e.Subcode != 0 {
 			text += fmt.Sprintf(", subcode %d", e.Subcode)
 		}
-		if e.Message != "" {
-			text += ": "
-		}
 	}
-	text += e.Message
+	if message != "" {
+		text += ": " + message
+	}
 	if e.Ambiguous {
 		text += " (may have been taken)"
 	}

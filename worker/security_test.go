@@ -1,0 +1,232 @@
+package worker_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/worker/internal/testbed"
+)
+
+// Canaries besides those of the bed and of credentials_test.go.
+const (
+	appSecret     = "canary-app-secret-8d2f"
+	staticToken   = "canary-static-token-c4b1"
+	headerCanary  = "canary-producer-header-19aa"
+	bodyCanary    = "canary-attribute-77f0"
+	brokenCanary  = "canary-broken-body-e3d9"
+	baseURLCanary = "canary-base-path-0a6c"
+)
+
+// indiscreet stands before a platform and answers its first calls with everything
+// that it was told: each way in which servers and proxies let secrets slip.
+type indiscreet struct {
+	platform http.Handler
+	prefix   string
+	calls    atomic.Int64
+	logins   atomic.Int64
+}
+
+// ServeHTTP implements http.Handler.
+func (i *indiscreet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	number, told := 0, r.Header.Get("Authorization")+" "+r.URL.RawQuery
+	if strings.HasSuffix(r.URL.Path, "/oauth/token") {
+		// After a failure logging in is tried again in seconds, then in minutes: one.
+		number = int(i.logins.Add(1)-1) * len(slips)
+	} else {
+		number = int(i.calls.Add(1)) - 1
+	}
+	if number >= len(slips) {
+		r.URL.Path = strings.TrimPrefix(r.URL.Path, i.prefix)
+		i.platform.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+		told += " " + string(body) // the log-in's; what items say may come back in a platform's words
+	}
+	w.Header().Set("X-Request-Echo", strings.Join(strings.Fields(told), "+"))
+	slips[number](w, told)
+}
+
+// slips are the answers, one for each call.
+var slips = []func(w http.ResponseWriter, told string){
+	func(w http.ResponseWriter, told string) { // an error of Meta's and Pinterest's shape at once
+		text, err := json.Marshal(told)
+		if err != nil {
+			panic(err)
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprintf(w, `{"code":0,"message":%s,"error":{"message":%s,"type":%s,"code":2,"error_user_msg":%s}}`, text, text, text, text)
+	},
+	func(w http.ResponseWriter, told string) { // a proxy's page
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprintf(w, "<html><title>%s</title><pre>%s</pre></html>", told, told)
+	},
+	func(w http.ResponseWriter, told string) { // a redirect to where the secrets are in the address
+		w.Header().Set("Location", "http://127.0.0.1:1/?access_token="+url.QueryEscape(told))
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	},
+	func(w http.ResponseWriter, told string) { // not JSON, though it is said to be
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"batch_id": %s`, told)
+	},
+	func(w http.ResponseWriter, told string) { // half of an answer
+		w.Header().Set("Content-Length", "100000")
+		fmt.Fprint(w, told)
+		panic(http.ErrAbortHandler)
+	},
+	func(_ http.ResponseWriter, _ string) { panic(http.ErrAbortHandler) }, // an error of the client with the address in it
+	func(w http.ResponseWriter, told string) {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+strings.Join(strings.Fields(told), "+")+`"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprintf(w, `{"code":2,"message":"Authentication failed.","error":{"message":"x","code":190}} %s`, told)
+	},
+}
+
+// TestCanaries (I7): secrets in tokens, of apps and in addresses, whatever a
+// platform throws back, are in no log line, span, measurement, table or view. What
+// producers send is data: it may be in tables, and nowhere else.
+func TestCanaries(t *testing.T) {
+	t.Parallel()
+	const meta, pinterest, static = "accounts." + testbed.MetaAccount + ".", pinterestKey, "accounts.second."
+	fronts := map[string]*indiscreet{}
+	settings := renewed()
+	for key, version := range map[string]string{meta: "/v25.0", pinterest: "/v5", static: "/v5"} {
+		front := &indiscreet{prefix: "/" + baseURLCanary}
+		server := httptest.NewServer(front)
+		t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+		fronts[key], settings[key+"base_url"] = front, server.URL+front.prefix+version
+	}
+	settings[meta+"app_secret"] = appSecret
+	settings[static+"platform"], settings[static+"access_token"] = "pinterest", staticToken
+	settings[static+"catalogs.gb"] = map[string]any{"country": "GB", "language": "en-GB", "catalog_id": "77"}
+	simulated := renewing()
+	simulated.Tokens = []string{staticToken}
+	simulated.Rules = []sandbox.ItemRule{{Contains: "refused", Action: sandbox.RefuseItem, Message: "never"}}
+	bed := testbed.Start(t, testbed.Options{Pinterest: simulated, Settings: settings})
+	fronts[meta].platform, fronts[pinterest].platform, fronts[static].platform = bed.Meta, bed.Pinterest, bed.Pinterest
+
+	spans, meters := tracetest.NewInMemoryExporter(), metric.NewManualReader()
+	w := bed.StartWorker("a", testbed.WorkerOptions{Spans: spans, Meters: meters})
+	published := publishCanaries(bed)
+	bed.Await("each platform was indiscreet", 3*patience, func() bool {
+		for _, front := range fronts {
+			if int(front.calls.Load()) <= len(slips) {
+				return false
+			}
+		}
+		return true
+	})
+	bed.AwaitFinal(published, 3*patience)
+	require.NoError(t, w.Stop())
+
+	outside := w.Log.String() + allSpans(spans) + allMeasurements(t, meters)
+	require.Greater(t, len(outside), 10_000, "much was looked through")
+	tables := allRelations(t, bed)
+	require.Contains(t, tables, headerCanary, "a dead letter has the whole message")
+	secrets := []string{
+		staticToken, appSecret, testbed.MetaToken, clientSecret, refreshToken, encryptionKey, "pina_simulated",
+		base64.StdEncoding.EncodeToString([]byte("app:" + clientSecret)), "appsecret_proof=", "Bearer%20",
+	}
+	requireNone(t, outside, append(secrets, headerCanary, bodyCanary, brokenCanary, baseURLCanary)...)
+	requireNone(t, tables, append(secrets, baseURLCanary)...)
+}
+
+// publishCanaries publishes something for each end that a mutation can come to, with
+// canaries in headers, attributes and bodies, and returns how many there are.
+func publishCanaries(bed *testbed.Bed) int {
+	second := catalog.Lane{Account: "second", Catalog: "gb", Type: "RETAIL"}
+	published := 0
+	for _, lane := range []catalog.Lane{testbed.Retail, testbed.Products, second} {
+		for _, prefix := range []string{"good", "refused"} {
+			mutations := upserts(lane, prefix, 3)
+			for i := range mutations {
+				mutations[i].Attributes.(map[string]any)["description"] = bodyCanary //nolint:forcetypeassert // made by Whole
+			}
+			bed.Publish(mutations...)
+			published += len(mutations)
+		}
+		header := nats.Header{"Authorization": {"Bearer " + headerCanary}, "Cookie": {headerCanary}}
+		subject := "catalog.mutations." + lane.Account + "." + lane.Catalog + "." + string(lane.Type)
+		for _, body := range []string{
+			`{"item_id":"B","operation":"UPSERT","attributes":{"title":{"` + bodyCanary + `":1}}}`,
+			`{"item_id":"B","operation":"` + brokenCanary + `"}`, `{"` + brokenCanary, brokenCanary,
+			`{"item_id":7,"operation":"UPSERT","attributes":"` + brokenCanary + `"}`,
+		} {
+			bed.PublishRaw(subject, body, header)
+			published++
+		}
+	}
+	bed.PublishRaw("catalog.mutations.nobody.us.RETAIL", `{"item_id":"X","operation":"DELETE"}`, nats.Header{"Authorization": {headerCanary}})
+	return published + 1
+}
+
+func allSpans(spans *tracetest.InMemoryExporter) string {
+	var text strings.Builder
+	for _, span := range spans.GetSpans() {
+		fmt.Fprintf(&text, "%s %v %v %+v %+v\n", span.Name, span.Attributes, span.Status, span.Events, span.Links)
+	}
+	return text.String()
+}
+
+func allMeasurements(t *testing.T, meters *metric.ManualReader) string {
+	t.Helper()
+	var collected metricdata.ResourceMetrics
+	require.NoError(t, meters.Collect(t.Context(), &collected))
+	text, err := json.Marshal(collected)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// allRelations is the text of all tables and views of the schema. Messages are kept
+// compressed in batches; what a view shows of them is in dead_letters.
+func allRelations(t *testing.T, bed *testbed.Bed) string {
+	t.Helper()
+	rows, err := bed.DB.Query(t.Context(), `SELECT relname FROM pg_class
+		WHERE relnamespace = 'courier'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition`)
+	require.NoError(t, err)
+	var names []string
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		names = append(names, name)
+	}
+	require.NoError(t, rows.Err())
+	require.Greater(t, len(names), 15)
+	var text strings.Builder
+	for _, name := range names {
+		text.WriteString(bed.Everything(name))
+	}
+	return text.String()
+}
+
+// requireNone fails when one of the secrets is in the text, as it is or in base64.
+func requireNone(t *testing.T, text string, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+			if at := strings.Index(text, form); at >= 0 {
+				require.Fail(t, "I7: told", "%s: …%s…", secret, text[max(at-300, 0):min(at+len(form)+50, len(text))])
+			}
+		}
+	}
+}
