@@ -258,11 +258,16 @@ func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor
 	if _, err := s.lookUp(ctx, c, lease, id); err != nil {
 		return 0, err
 	}
+	above := above(recorded, to.Position.Sequence)
+	shared := to.Position.Sequence // up to here both generations have the same messages
+	for _, r := range above {
+		shared = max(shared, r.Last)
+	}
 	b := &pgx.Batch{}
 	b.Queue(`insert into courier.rewind (partition, generation, from_generation, sequence)
-		select $1, $2, l.generation, $3 from courier.lease l where l.partition = $1`, lease.Partition, generation, int64(to.Position.Sequence)) //nolint:gosec // fits
+		select $1, $2, l.generation, $3 from courier.lease l where l.partition = $1`, lease.Partition, generation, int64(shared)) //nolint:gosec // fits
 	b.Queue("delete from courier.recorded where partition = $1", lease.Partition)
-	if above := above(recorded, to.Position.Sequence); len(above) > 0 {
+	if len(above) > 0 {
 		queueRecorded(b, lease.Partition, &generation, above)
 	}
 	queueFence(b, lease, c.last, fence)

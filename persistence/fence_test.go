@@ -217,7 +217,11 @@ func TestRewind(t *testing.T) {
 	at, ok, err = store.RecordedAtOrBefore(t.Context(), 0, 1, 64)
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.Equal(t, catalog.Position{Sequence: 60}, at.Position, "the search goes on in the generation before")
+	require.Equal(t, catalog.Position{Sequence: 64}, at.Position, "the search goes on in the generation before")
+	at, ok, err = store.RecordedAtOrBefore(t.Context(), 0, 1, 100)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, again.Position, at.Position)
 	stale := ledger.Lease{Partition: 0, Token: uuid.New()}
 	_, err = store.Rewind(t.Context(), stale, at, nil)
 	require.ErrorIs(t, err, ledger.ErrLeaseLost)

@@ -125,19 +125,20 @@ func (w *world) pass(d time.Duration) {
 // them.
 func (w *world) trouble() {
 	r := w.random
-	acts := map[int]func(){}
+	acts := make([][]func(), w.plan.mutations)
 	for range w.plan.actions {
-		acts[r.IntN(w.plan.mutations)] = w.act
+		at := r.IntN(w.plan.mutations)
+		acts[at] = append(acts[at], w.act)
 	}
-	if w.plan.restoresStream {
-		w.restore(acts, w.restoreStream)
+	for i, times := 0, w.plan.restoresStream; i < times; i++ { // one after the other
+		w.restore(acts[i*len(acts)/times:(i+1)*len(acts)/times], w.restoreStream)
 	}
 	if w.plan.restoresLedger {
 		w.restore(acts, w.ledger.Copy)
 	}
 	for i := range w.plan.mutations {
 		w.publish(w.draft())
-		if act := acts[i]; act != nil {
+		for _, act := range acts[i] {
 			act()
 		}
 		switch r.IntN(4) {
@@ -150,18 +151,18 @@ func (w *world) trouble() {
 }
 
 // restore plans a copy, and that it is put back later.
-func (w *world) restore(acts map[int]func(), keep func() (putBack func())) {
-	taken := w.random.IntN(w.plan.mutations - 1)
-	again := taken + 1 + w.random.IntN(w.plan.mutations-taken-1)
+func (w *world) restore(acts [][]func(), keep func() (putBack func())) {
+	taken := w.random.IntN(len(acts) - 1)
+	again := taken + 1 + w.random.IntN(len(acts)-taken-1)
 	var putBack func()
-	acts[taken] = func() {
+	acts[taken] = append(acts[taken], func() {
 		w.log.add("world", "keeps a copy", "")
 		putBack = keep()
-	}
-	acts[again] = func() {
+	})
+	acts[again] = append(acts[again], func() {
 		w.log.add("world", "puts the copy back", "")
 		putBack()
-	}
+	})
 }
 
 // restoreStream keeps a copy of the stream. What is published after it vanishes with

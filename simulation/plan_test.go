@@ -26,7 +26,7 @@ type plan struct {
 	cuts, kills, freezes float64
 	// actions are how many times the driver does something to the world.
 	actions        int
-	restoresStream bool // the stream is put back to an older copy once
+	restoresStream int  // how often the stream is put back to an older copy
 	restoresLedger bool // the ledger is
 	sleeper        bool // one worker stays frozen until all is done
 
@@ -51,7 +51,7 @@ func (w *world) newPlan() plan {
 	}
 	switch r.IntN(8) {
 	case 0:
-		p.restoresStream = true
+		p.restoresStream = 1 + r.IntN(2)
 	case 1:
 		p.restoresLedger = true
 	}

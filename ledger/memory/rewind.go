@@ -15,8 +15,8 @@ import (
 type rewind struct {
 	partition  int
 	generation int64
-	from       int64 // the generation before
-	sequence   uint64
+	from       int64  // the generation before
+	sequence   uint64 // up to here both have the same messages
 }
 
 // Positions lists the position of every partition.
@@ -69,15 +69,20 @@ func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor
 		}
 		s.generations++
 		generation = s.generations
+		above := joined(recorded, to.Position.Sequence)
+		shared := to.Position.Sequence
+		for _, r := range above {
+			shared = max(shared, r.Last)
+		}
 		s.rewinds = append(s.rewinds, rewind{
-			partition: lease.Partition, generation: generation, from: p.anchor.Position.Generation, sequence: to.Position.Sequence,
+			partition: lease.Partition, generation: generation, from: p.anchor.Position.Generation, sequence: shared,
 		})
 		p.last = uuid.New()
 		s.chains[lease] = p.last
 		p.commits++
 		p.anchor = to
 		p.anchor.Position.Generation = generation
-		p.recorded = joined(recorded, to.Position.Sequence)
+		p.recorded = above
 		return nil
 	})
 	return generation, err
