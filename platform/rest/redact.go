@@ -3,6 +3,7 @@ package rest
 import (
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -14,30 +15,33 @@ const maxMessage = 600
 var tokenShapes = regexp.MustCompile(
 	`(?i)pin[a-z]_[A-Za-z0-9_\-.]{8,}|\bEAA[A-Za-z0-9]{12,}|bearer\s+[^\s"',;]+|(access_token|client_secret|refresh_token|appsecret_proof)(["']?\s*[=:]\s*["']?)[^\s"'&,;]+`)
 
-// Redact makes text from outside fit to be logged and stored: secrets replaced,
-// bad UTF-8 and control characters removed, length bounded. The given secrets are
-// replaced wherever they stand, whatever their form.
+// Redact makes text from outside fit to be logged and stored: bad UTF-8, control
+// and invisible characters removed, secrets replaced, length bounded. The given
+// secrets are replaced wherever they stand, whatever their form.
 func Redact(text string, secrets ...string) string {
+	// First of all, as what is removed later would put a torn secret together again.
+	text = strings.Map(printable, text)
 	for _, secret := range secrets {
-		if len(secret) >= 4 { // shorter ones would tear words apart and protect nothing
+		if secret = strings.Map(printable, secret); len(secret) >= 4 { // shorter ones would tear words apart and protect nothing
 			text = strings.ReplaceAll(text, secret, "[redacted]")
 		}
 	}
 	// Bounded before the slow search as well, so that megabytes cost little; the
-	// margin keeps a secret across the final cut recognisable.
+	// margin keeps a token across the final cut recognisable.
 	if len(text) > 4*maxMessage {
 		text = text[:4*maxMessage]
 	}
 	text = tokenShapes.ReplaceAllString(text, "[redacted]")
-	text = strings.Map(printable, strings.ToValidUTF8(text, "\uFFFD"))
-	return shorten(text, maxMessage)
+	return shorten(strings.ToValidUTF8(text, ""), maxMessage)
 }
 
+// printable maps a character to what is kept of it, -1 for nothing. Each bad byte
+// comes as utf8.RuneError.
 func printable(r rune) rune {
 	switch {
-	case r == '\n' || r == '\r' || r == '\t':
+	case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
 		return ' '
-	case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0):
+	case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
 		return -1
 	default:
 		return r

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -201,8 +203,13 @@ func TestRedact(t *testing.T) {
 		"?access_token=abc&x=1":             "?[redacted]&x=1",
 		"Authorization: Bearer abc.def":     "Authorization: [redacted]",
 		"line one\nline two\x00\x7f\u0085!": "line one line two!",
-		"bad \xff utf-8":                    "bad \uFFFD utf-8",
+		"bad \xff utf-8":                    "bad  utf-8",
+		"one\u2028two \u202etxt.exe":        "one two txt.exe",
 		"it is " + secret + ".":             "it is [redacted].",
+		"it is " + broken(secret, "\x00"):   "it is [redacted]",
+		"it is " + broken(secret, "\xff"):   "it is [redacted]",
+		"it is " + broken(secret, "\u200b"): "it is [redacted]",
+		"pin\x01a_AbC123_\x02456-xyz":       "[redacted]",
 	} {
 		require.Equal(t, want, rest.Redact(text, secret))
 	}
@@ -224,11 +231,32 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// broken is the text with something between each two characters.
+func broken(text, between string) string { return strings.Join(strings.Split(text, ""), between) }
+
+func TestRedactFindsASecretBehindManyControlCharacters(t *testing.T) {
+	t.Parallel()
+	for before := 2300; before < 2500; before++ {
+		redacted := rest.Redact(strings.Repeat("\x00", before)+secret+" end", secret)
+		require.Equal(t, "[redacted] end", redacted, before)
+	}
+}
+
 func FuzzRedactKeepsNoSecret(f *testing.F) {
-	f.Add("a", 3)
-	f.Add("tok-", 2000)
-	f.Fuzz(func(t *testing.T, around string, times int) {
-		text := strings.Repeat(around+secret, min(max(times, 0), 300)) + secret[:len(secret)-1] + around + secret
+	f.Add("a", 3, "", 0)
+	f.Add("tok-", 2000, "\x00", 4)
+	f.Add("\x01\x02", 300, "\xff\u200b", 1)
+	f.Fuzz(func(t *testing.T, around string, times int, inside string, at int) {
+		// What removes nothing but itself; anything else makes another text of it.
+		inside = strings.Map(func(r rune) rune { // a bad byte becomes utf8.RuneError
+			if r == utf8.RuneError || r == 0x7f || r < ' ' && !strings.ContainsRune("\t\r\n", r) || unicode.Is(unicode.Cf, r) {
+				return r
+			}
+			return -1
+		}, inside)
+		at = int(uint(at) % uint(len(secret)))
+		torn := secret[:at] + inside + secret[at:]
+		text := strings.Repeat(around+torn, min(max(times, 0), 300)) + secret[:len(secret)-1] + around + torn
 		require.NotContains(t, rest.Redact(text, secret), secret)
 		require.LessOrEqual(t, len(rest.Redact(text, secret)), 600)
 	})
