@@ -125,6 +125,9 @@ func (e *endpoint) read(response *http.Response, body []byte, refreshToken strin
 		if refusing(status) {
 			failure.Scope = platform.ScopeAccount
 		}
+		if failure.Scope == platform.ScopeAccount && isInvalidGrant(body, code) {
+			failure.Err = errInvalidGrant
+		}
 		return grant{}, failure
 	}
 	if len(body) > maxGrant || !gjson.ValidBytes(body) {
@@ -147,6 +150,18 @@ func (e *endpoint) read(response *http.Response, body []byte, refreshToken strin
 func refusing(status int) bool {
 	return status >= 400 && status < 500 &&
 		status != http.StatusRequestTimeout && status != http.StatusTooEarly && status != http.StatusTooManyRequests
+}
+
+// errInvalidGrant is the cause of a refusal that is about the refresh token, and not
+// about the app or the request: another refresh token may be taken.
+var errInvalidGrant = errors.New("the refresh token is not taken")
+
+// isInvalidGrant reports a refusal of the refresh token: the error of RFC 6749,
+// section 5.2, or Pinterest's code for "The authorization grant is invalid" (seen:
+// pinterest-python-sdk #114).
+func isInvalidGrant(body []byte, code int) bool {
+	const pinterestsCode = 283
+	return code == pinterestsCode || (gjson.ValidBytes(body) && gjson.GetBytes(body, "error").Str == "invalid_grant")
 }
 
 // isToken reports whether the text can stand in a header: printable ASCII.

@@ -20,9 +20,15 @@ import (
 // tokenOf has one source ask an endpoint.
 func tokenOf(t *testing.T, handler http.HandlerFunc) (string, error) {
 	t.Helper()
+	return tokenFrom(t, newMemory(), handler)
+}
+
+// tokenFrom is tokenOf for a worker with a store.
+func tokenFrom(t *testing.T, store credential.Store, handler http.HandlerFunc) (string, error) {
+	t.Helper()
 	source := credential.NewOAuth(credential.OAuthConfig{
 		URL: "http://pinterest.test/v5/oauth/token", ClientID: "app id", ClientSecret: config.NewSecret(clientSecret),
-		RefreshToken: config.NewSecret(firstRefresh), Keys: keys(t, firstKey, ""), Store: newMemory(),
+		RefreshToken: config.NewSecret(firstRefresh), Keys: keys(t, firstKey, ""), Store: store,
 		HTTP: &http.Client{Transport: sandbox.Transport(handler)}, Logger: discard,
 	})
 	defer end(source)
@@ -95,6 +101,44 @@ func TestAnswersOfTheTokenEndpoint(t *testing.T) {
 			require.Equal(t, c.scope, failure.Scope)
 			require.ErrorContains(t, err, c.words)
 		})
+	}
+}
+
+// TestOlderRefreshTokensAreForARefusedOne: any other refusal would be theirs too,
+// and a used token that comes again may end the consent.
+func TestOlderRefreshTokensAreForARefusedOne(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status int
+		body   string
+		asked  []string
+	}{
+		{400, `{"error":"invalid_grant"}`, []string{"pinr_second", firstRefresh}},
+		{401, `{"code":283,"message":"The authorization grant is invalid"}`, []string{"pinr_second", firstRefresh}},
+		{400, `{"error":"invalid_request"}`, []string{"pinr_second"}},
+		{401, `{"code":2,"message":"Authentication failed."}`, []string{"pinr_second"}},
+		{401, `{"error":"invalid_client"}`, []string{"pinr_second"}},
+		{403, ``, []string{"pinr_second"}},
+		{404, `<html>`, []string{"pinr_second"}},
+		{500, `{"error":"invalid_grant"}`, []string{"pinr_second"}},
+	} {
+		store, asked := newMemory(), []string(nil)
+		handler := func(w http.ResponseWriter, r *http.Request) {
+			_ = r.ParseForm()
+			if asked = append(asked, r.PostForm.Get("refresh_token")); len(asked) > 1 {
+				w.WriteHeader(c.status)
+				_, _ = fmt.Fprint(w, c.body)
+				return
+			}
+			_, _ = fmt.Fprint(w, `{"access_token":"pina_x","refresh_token":"pinr_second","expires_in":3600}`)
+		}
+		_, err := tokenFrom(t, store, handler)
+		require.NoError(t, err)
+		store.expire()
+		_, err = tokenFrom(t, store, handler)
+		require.Error(t, err)
+		require.Equal(t, c.asked, asked[1:], c.body)
+		require.Equal(t, len(c.asked) == 2, strings.Contains(err.Error(), "refresh token refused"), err)
 	}
 }
 

@@ -30,6 +30,13 @@ var _ credential.Store = (*memory)(nil)
 
 func newMemory() *memory { return &memory{} }
 
+// expire lets the life of the access token be over.
+func (m *memory) expire() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expires, m.due = time.Now(), time.Now()
+}
+
 func (m *memory) Credential(context.Context, string) (ledger.Credential, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

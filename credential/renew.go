@@ -2,6 +2,7 @@ package credential
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -53,12 +54,15 @@ func (o *OAuth) renew(ctx context.Context) error {
 		if refused {
 			claim.Rest = refusedRest
 		}
+		began := time.Now()
 		claimed, err := o.store.ClaimCredential(ctx, claim)
 		switch {
 		case err != nil:
 			return databaseTrouble(err)
-		case claimed:
+		case claimed && time.Since(began) <= claimHold-askTimeout:
 			return o.exchange(ctx, row)
+			// A worker that was frozen meanwhile does not ask: the claim may be over before
+			// the answer is written down, and another worker ask with the same refresh token.
 		case usable:
 			return nil // another worker is at it
 		}
@@ -163,7 +167,9 @@ func (o *OAuth) exchange(ctx context.Context, row ledger.Credential) error {
 	return nil
 }
 
-// ask asks with each refresh token that is known, newest first.
+// ask asks with the newest refresh token that is known. The older ones come next
+// only where that one is refused: any other refusal would be theirs too, and some
+// platforms end a consent whose used tokens come again (RFC 9700, section 4.14.2).
 func (o *OAuth) ask(ctx context.Context, known tokens) (given grant, used string, failure *platform.Error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -173,7 +179,7 @@ func (o *OAuth) ask(ctx context.Context, known tokens) (given grant, used string
 	}
 	for _, used = range candidates {
 		given, failure = o.endpoint.ask(ctx, used)
-		if failure == nil || failure.Scope != platform.ScopeAccount {
+		if failure == nil || ctx.Err() != nil || !errors.Is(failure, errInvalidGrant) {
 			return given, used, failure
 		}
 	}
@@ -186,7 +192,7 @@ func (o *OAuth) fail(ctx context.Context, row ledger.Credential, failure *platfo
 	row.Refused = failure.Scope == platform.ScopeAccount
 	row.RetryIn = retryDelay(row.Failures, row.Refused, failure.RetryAfter)
 	failure.Operation = "no new access token"
-	if row.Refused && !o.seed.IsZero() {
+	if errors.Is(failure, errInvalidGrant) && !o.seed.IsZero() {
 		failure.Operation = "refresh token refused"
 	}
 	row.Problem = failure.Error()

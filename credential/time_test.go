@@ -124,6 +124,40 @@ func TestARefusedTokenIsRenewedOnceAMinute(t *testing.T) {
 	})
 }
 
+// late is a store that answers a claim when its worker was frozen for a while.
+type late struct {
+	*memory
+	frozen time.Duration
+}
+
+func (l *late) ClaimCredential(ctx context.Context, c ledger.CredentialClaim) (bool, error) {
+	claimed, err := l.memory.ClaimCredential(ctx, c)
+	time.Sleep(l.frozen) // the bubble's clock
+	l.frozen = 0
+	return claimed, err
+}
+
+// TestAWorkerThatWasFrozenDoesNotAsk with a claim that may be another's by now.
+func TestAWorkerThatWasFrozenDoesNotAsk(t *testing.T) {
+	t.Parallel()
+	for frozen, asks := range map[time.Duration]int{9 * time.Second: 1, 11 * time.Second: 0, 40 * time.Second: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemory()
+			b := bedOn(t, simulated(), store, nil)
+			b.store = &late{memory: store, frozen: frozen}
+			sleeper := b.worker()
+			var asking sync.WaitGroup
+			asking.Go(func() { _, _ = sleeper.Token(t.Context()) })
+			time.Sleep(frozen + time.Millisecond) // the bubble's clock
+			synctest.Wait()
+			require.Equal(t, asks, b.pinterest.Counters().Grants, frozen)
+			asking.Wait()
+			require.Equal(t, "pina_simulated-access-1", b.token(sleeper), "once the claim is over it asks again")
+			require.Zero(t, b.pinterest.Counters().GrantsRefused)
+		})
+	}
+}
+
 func TestAHangingEndpointIsTrouble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
