@@ -44,11 +44,12 @@ func (e *Engine) intake(ctx context.Context) {
 	var asked time.Time
 	for {
 		next, err := e.nextAdmission(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				e.report(ctx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
-			}
+		if ctx.Err() != nil {
 			return // the messages are read again by the next owner
+		}
+		if err != nil {
+			e.report(ctx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
+			return
 		}
 		if now := time.Now(); now.Sub(asked) > lagInterval {
 			asked = now // also when it fails: a stream in trouble is not asked each time

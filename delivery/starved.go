@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,7 +25,7 @@ func (e *Engine) starve(f *flight, scopes []string) {
 // none again: stepping them all at each slot would cost the square of their number.
 func (e *Engine) retryStarved() {
 	now := time.Now()
-	for key := range e.starved {
+	for _, key := range slices.Sorted(maps.Keys(e.starved)) {
 		for e.feed(key, now) {
 		}
 	}

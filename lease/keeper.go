@@ -122,6 +122,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		k.round(ctx, true)
+		if ctx.Err() != nil {
+			break // a tick that came meanwhile is for the drain
+		}
 		select {
 		case <-ticker.C:
 		case <-k.released:
@@ -144,7 +147,9 @@ func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
 	for len(k.Holdings()) > 0 {
 		select {
 		case <-tick:
-			k.round(ctx, false)
+			if len(k.Holdings()) > 0 { // the last one may have been released at this moment
+				k.round(ctx, false)
+			}
 		case <-k.released:
 		case <-deadline.C:
 			return

@@ -107,6 +107,7 @@ func (w *world) live() findings {
 	for _, p := range w.processes {
 		if p != sleeper {
 			p.thaw()
+			w.pass(0)
 		}
 	}
 	w.start()
@@ -117,7 +118,7 @@ func (w *world) live() findings {
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
-	<-time.After(d + time.Duration(w.random.Int64N(1000)))
+	<-time.After(d + time.Duration(1+w.random.Int64N(1000)))
 	synctest.Wait()
 }
 
@@ -138,8 +139,10 @@ func (w *world) trouble() {
 	}
 	for i := range w.plan.mutations {
 		w.publish(w.draft())
+		w.pass(0) // nothing happens at the very same instant
 		for _, act := range acts[i] {
 			act()
+			w.pass(0)
 		}
 		switch r.IntN(4) {
 		case 0:
@@ -269,7 +272,9 @@ func (w *world) unfinished() string {
 func (w *world) end() {
 	for _, p := range w.processes {
 		p.thaw()
+		w.pass(0)
 		p.stop()
+		w.pass(0)
 	}
 	for _, p := range w.processes {
 		<-p.ended

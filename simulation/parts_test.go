@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,7 +108,7 @@ func (s *storeOf) SaveAccount(ctx context.Context, state ledger.AccountState) (l
 }
 
 func (s *storeOf) Accounts(ctx context.Context, accounts []string) (map[string]ledger.AccountState, error) {
-	return call(ctx, s.p, "Accounts", accounts[0]+number(len(accounts)), func() (map[string]ledger.AccountState, error) {
+	return call(ctx, s.p, "Accounts", slices.Min(accounts)+number(len(accounts)), func() (map[string]ledger.AccountState, error) {
 		return s.p.store.Accounts(ctx, accounts)
 	})
 }
