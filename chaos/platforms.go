@@ -41,10 +41,11 @@ type site struct {
 
 // patience is how long a call without an answer is kept; what was accepted is
 // applied all the same. lateBy is how much later than others a platform applies a
-// POST that it never answered. Both together stay well below settle.
+// POST that it never answered: so much that the worker has long sent it again. Both
+// together stay well below settle.
 const (
-	patience = 1500 * time.Millisecond
-	lateBy   = 1200 * time.Millisecond
+	patience = 600 * time.Millisecond
+	lateBy   = 2 * time.Second
 )
 
 // What the account gamma-pinterest asks for access tokens with.
