@@ -1,9 +1,15 @@
 package catalog
 
+import "github.com/tidwall/gjson"
+
 // Rules say how a platform reads two changes of one item, so that they may be
 // merged into one with the same effect. The zero value merges nothing.
 type Rules struct {
 	Semantics Semantics
+	// Lasting names an attribute whose value leaves something behind when it is
+	// cleared again, such as a currency of the whole item: clearing it does not merge
+	// over a value of it. "" for none.
+	Lasting string
 }
 
 // Semantics is a column of the merge table in docs/design.md.
@@ -34,7 +40,7 @@ const (
 // Attributes must be valid JSON objects. The merged change may share memory with
 // the newer one.
 func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
-	if r.Semantics == NoMerging {
+	if r.Semantics == NoMerging || r.clearsLasting(older, newer) {
 		return Change{}, false
 	}
 	switch newer.Operation {
@@ -61,6 +67,18 @@ func replaceBy(newer Change, ok bool) (Change, bool) {
 	}
 	return newer, true
 }
+
+// clearsLasting reports that the newer change clears, by null or "", what the older
+// one gives a value that lasts.
+func (r Rules) clearsLasting(older, newer Change) bool {
+	if r.Lasting == "" || len(older.Attributes) == 0 || len(newer.Attributes) == 0 {
+		return false
+	}
+	cleared := gjson.GetBytes(newer.Attributes, r.Lasting)
+	return cleared.Exists() && isEmpty(cleared) && !isEmpty(gjson.GetBytes(older.Attributes, r.Lasting))
+}
+
+func isEmpty(value gjson.Result) bool { return value.String() == "" }
 
 func known(op Operation) bool { return op >= Create && op <= DeleteDiscontinued }
 

@@ -11,6 +11,8 @@ type catalogType struct {
 	// keys are the parts of the item's key, in the order of item_id.
 	keys  []string
 	table *rules.Table
+	// nullable is the table without its rules about null.
+	nullable *rules.Table
 }
 
 // catalogTypes is the table of item types that items_batch carries.
@@ -35,7 +37,8 @@ func catalogTypes() map[catalog.Type]*catalogType {
 		{"APP_AND_SOFTWARE", []string{"id"}, appAndSoftwareFields()},
 		{"MEDIA_TITLE", []string{"id"}, mediaTitleFields()},
 	} {
-		types[row.name] = &catalogType{name: row.name, keys: row.keys, table: newTable(row.name, row.keys, row.fields)}
+		table := newTable(row.name, row.keys, row.fields)
+		types[row.name] = &catalogType{name: row.name, keys: row.keys, table: table, nullable: table.WithoutNulls()}
 	}
 	return types
 }

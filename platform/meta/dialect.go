@@ -3,6 +3,7 @@ package meta
 import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
 // The three edges of a catalog to which changes are posted, as settings name them.
@@ -19,12 +20,16 @@ type dialect interface {
 	edge() string
 	// carries reports whether the edge takes items of the type.
 	carries(row *catalogType) bool
+	// fields are the rules of the item type that hold on the edge.
+	fields(row *catalogType) *rules.Table
 	// check finds what the edge cannot say, beyond the rules of the item type.
 	check(m *catalog.Mutation) *catalog.Problem
 	// group names what a request fixes for all its records.
 	group(op catalog.Operation) string
 	// split cuts off what one record cannot carry, see platform.Endpoint.
 	split(change catalog.Change) (first catalog.Change, rest *catalog.Change)
+	// lasting names what keeps changes from merging, see catalog.Rules.
+	lasting() string
 	// base names the catalog that has the items themselves, "" for this one.
 	base() string
 	// appendHead begins a body, up to and with the bracket of its records.

@@ -33,7 +33,9 @@ type scopes struct {
 }
 
 // Rules implements platform.Endpoint.
-func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: catalog.MetaSemantics} }
+func (e *endpoint) Rules() catalog.Rules {
+	return catalog.Rules{Semantics: catalog.MetaSemantics, Lasting: e.dialect.lasting()}
+}
 
 // Group implements platform.Endpoint.
 func (e *endpoint) Group(op catalog.Operation) string { return e.dialect.group(op) }

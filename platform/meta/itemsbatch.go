@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/rules"
 	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
@@ -19,6 +20,9 @@ func (itemsBatch) edge() string                      { return itemsBatchEdge }
 func (itemsBatch) carries(*catalogType) bool         { return true }
 func (itemsBatch) group(op catalog.Operation) string { return upsertGroup(op) }
 func (itemsBatch) base() string                      { return "" }
+func (itemsBatch) lasting() string                   { return "" }
+
+func (itemsBatch) fields(row *catalogType) *rules.Table { return row.table }
 
 func (itemsBatch) check(m *catalog.Mutation) *catalog.Problem { return notLocalized(m, itemsBatchEdge) }
 

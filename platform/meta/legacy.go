@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/rules"
 	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
@@ -19,6 +20,14 @@ func (legacyBatch) edge() string                      { return legacyBatchEdge }
 func (legacyBatch) carries(row *catalogType) bool     { return row.name == "PRODUCT_ITEM" }
 func (legacyBatch) group(op catalog.Operation) string { return upsertGroup(op) }
 func (legacyBatch) base() string                      { return "" }
+
+// lasting: a sale price brings a currency, and the item keeps it when the sale price
+// is cleared.
+func (legacyBatch) lasting() string { return "sale_price" }
+
+// fields say nothing about null: any optional field can be cleared here, also those
+// that have no empty value in items_batch, so that check looks at it.
+func (legacyBatch) fields(row *catalogType) *rules.Table { return row.nullable }
 
 // check translates each attribute and reports all that cannot be.
 func (legacyBatch) check(m *catalog.Mutation) *catalog.Problem {

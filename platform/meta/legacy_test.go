@@ -105,6 +105,68 @@ func TestWhatTheOlderDialectCannotSay(t *testing.T) {
 	require.Len(t, problem.Others, 2, "all at once")
 }
 
+// TestEveryOptionalFieldIsClearedInTheOlderDialect, also numbers and objects, which
+// have no empty value in items_batch.
+func TestEveryOptionalFieldIsClearedInTheOlderDialect(t *testing.T) {
+	t.Parallel()
+	e := endpointOf(t, legacyBatchEdge, "PRODUCT_ITEM")
+	for name, field := range legacyFields {
+		for _, operation := range []catalog.Operation{catalog.Update, catalog.Upsert} {
+			m := upsertOf(`{"` + name + `":null}`)
+			m.Operation = operation
+			problem, warnings := e.Validate(m)
+			if field.required {
+				require.NotNil(t, problem, name)
+				require.Equal(t, catalog.NotClearable, problem.Reason, name)
+				require.Empty(t, problem.Others, name)
+				continue
+			}
+			require.Nil(t, problem, name)
+			require.Empty(t, warnings, name)
+			sent, err := e.Encode(nil, e.Group(operation), []catalog.Record{{Key: m.Key(), Change: m.Change()}}, 0)
+			require.NoError(t, err)
+			data := gjson.GetBytes(sent, "requests.0.data")
+			require.Equal(t, `""`, data.Get(field.name).Raw, name)
+			data.ForEach(func(_, value gjson.Result) bool {
+				require.Equal(t, `""`, value.Raw, name)
+				return true
+			})
+		}
+	}
+}
+
+// TestAClearedSalePriceDoesNotHideItsCurrency: the sale price set the currency of
+// the whole item, and clearing it does not put that back.
+func TestAClearedSalePriceDoesNotHideItsCurrency(t *testing.T) {
+	t.Parallel()
+	update := func(attributes string) catalog.Change {
+		m := upsertOf(attributes)
+		m.Operation = catalog.Update
+		return m.Change()
+	}
+	older := endpointOf(t, legacyBatchEdge, "PRODUCT_ITEM").Rules()
+	newer := endpointOf(t, itemsBatchEdge, "PRODUCT_ITEM").Rules()
+	for _, c := range []struct {
+		first, second string
+		merges        bool
+	}{
+		{`{"sale_price":"5 EUR"}`, `{"sale_price":null}`, false},
+		{`{"sale_price":"5 EUR"}`, `{"color":"red","sale_price":""}`, false},
+		{`{"sale_price":"5 EUR"}`, `{"sale_price":"4 USD"}`, true},
+		{`{"sale_price":"5 EUR"}`, `{"color":null}`, true},
+		{`{"sale_price":null}`, `{"sale_price":null}`, true},
+		{`{"color":"red"}`, `{"sale_price":null}`, true},
+		{`{"sale_price":null}`, `{"sale_price":"5 EUR"}`, true},
+	} {
+		_, ok := older.Merge(update(c.first), update(c.second))
+		require.Equal(t, c.merges, ok, c.second)
+		_, ok = newer.Merge(update(c.first), update(c.second))
+		require.True(t, ok, c.second)
+	}
+	_, ok := older.Merge(update(`{"sale_price":"5 EUR"}`), catalog.Change{Operation: catalog.Delete})
+	require.True(t, ok)
+}
+
 // TestPricesOfTwoCurrenciesDoNotMerge: an item of batch has one currency, so a sale
 // price in another one goes after the price.
 func TestPricesOfTwoCurrenciesDoNotMerge(t *testing.T) {

@@ -19,6 +19,9 @@ type localizedBatch struct {
 func (localizedBatch) edge() string                   { return localizedBatchEdge }
 func (localizedBatch) group(catalog.Operation) string { return "" } // allow_upsert is no parameter there
 func (d localizedBatch) base() string                 { return d.baseCatalog }
+func (localizedBatch) lasting() string                { return "" }
+
+func (localizedBatch) fields(row *catalogType) *rules.Table { return row.table }
 
 // carries reports whether Meta lists fields of the item type that can be localized.
 func (localizedBatch) carries(row *catalogType) bool {

@@ -20,10 +20,11 @@ func (e *endpoint) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Pr
 }
 
 func (e *endpoint) checkFields(m *catalog.Mutation) rules.Findings {
+	table := e.dialect.fields(e.row)
 	if e.dialect.edge() == localizedBatchEdge {
-		return e.row.table.CheckLocalized(m, e.level, m.Localization.Type == byCountry)
+		return table.CheckLocalized(m, e.level, m.Localization.Type == byCountry)
 	}
-	return e.row.table.Check(m, e.level)
+	return table.Check(m, e.level)
 }
 
 // refuseOperation says which operation Meta does not have; nil when it has it.

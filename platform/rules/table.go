@@ -75,6 +75,13 @@ func (t *Table) Compile() *Table {
 	return t
 }
 
+// WithoutNulls is a compiled table without its rules about null.
+func (t *Table) WithoutNulls() *Table {
+	other := *t
+	other.Nulls, other.nulls = nil, [maxOperations]*NullRule{}
+	return &other
+}
+
 // Field finds the row of an attribute, also of a family's; nil when there is none.
 func (t *Table) Field(attribute string) *Field {
 	if rule := t.top.find(attribute); rule != nil {
