@@ -134,6 +134,7 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 	}
 	return &endpoint{
 		dialect: dialect, row: row, level: a.level, rest: a.rest, address: a.base + "/" + settings.CatalogID, scopes: a.scopesOf(settings),
+		localized: a.localizes(settings),
 	}, nil
 }
 
@@ -149,6 +150,17 @@ func (a *account) baseOf(localized platform.CatalogSettings) string {
 		}
 	}
 	return ""
+}
+
+// localizes reports whether a catalog of the account overlays the items that this
+// one writes.
+func (a *account) localizes(written platform.CatalogSettings) bool {
+	for _, c := range a.catalogs {
+		if c.CatalogID == written.CatalogID && c.Endpoint == localizedBatchEdge {
+			return written.Endpoint != localizedBatchEdge
+		}
+	}
+	return false
 }
 
 func (a *account) typesOf(d dialect) string {

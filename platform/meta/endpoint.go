@@ -23,6 +23,8 @@ type endpoint struct {
 	rest    *rest.Client
 	address string // of the catalog
 	scopes  scopes
+	// localized says that another catalog of the account localizes these items.
+	localized bool
 }
 
 // scopes are the quotas that calls of one catalog draw on.
@@ -52,6 +54,9 @@ func (e *endpoint) Split(change catalog.Change) (first catalog.Change, rest *cat
 
 // Base implements platform.Endpoint.
 func (e *endpoint) Base() string { return e.dialect.base() }
+
+// Localized implements platform.Localizable.
+func (e *endpoint) Localized() bool { return e.localized }
 
 // SubmitScopes implements platform.Endpoint.
 func (e *endpoint) SubmitScopes() []string { return []string{e.scopes.batch, e.scopes.app} }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,8 +78,9 @@ func decodeStatus(body []byte, handle string) (decoded status, why string) {
 		errors: element.Get("errors"), ids: element.Get("ids_of_invalid_requests"),
 		warnings: element.Get("warnings"), total: -1,
 	}
-	if total := element.Get("errors_total_count"); total.Type == gjson.Number && total.Num >= 0 {
-		decoded.total = int(total.Int())
+	// Anything but a whole number is not told: rounded, it could pass for no error.
+	if total, err := strconv.ParseUint(element.Get("errors_total_count").Raw, 10, 31); err == nil {
+		decoded.total = int(total)
 	}
 	return decoded, ""
 }
