@@ -41,6 +41,8 @@ type Batcher struct {
 	order  []*lane // as they were added
 	scopes map[string]*scope
 	turns  []*scope // as they were added
+	// localizing are the lanes whose items localize those of another, by that one.
+	localizing map[catalog.Lane][]*lane
 
 	deadlines timeHeap[*group] // groups that are not due yet
 	delayed   timeHeap[*item]  // items whose head has a NotBefore to come
@@ -53,9 +55,10 @@ type Batcher struct {
 // New makes an empty Batcher.
 func New(config Config) *Batcher {
 	return &Batcher{
-		config: config.withDefaults(),
-		lanes:  make(map[catalog.Lane]*lane),
-		scopes: make(map[string]*scope),
+		config:     config.withDefaults(),
+		lanes:      make(map[catalog.Lane]*lane),
+		scopes:     make(map[string]*scope),
+		localizing: make(map[catalog.Lane][]*lane),
 	}
 }
 
@@ -71,15 +74,36 @@ func (b *Batcher) AddLane(added Lane) {
 		b.turns = append(b.turns, s)
 	}
 	l := &lane{
-		Lane:      added.withDefaults(),
-		scope:     s,
-		plain:     make(map[string]*item),
-		localized: make(map[localizedName]*item),
-		groups:    make(map[string]*group),
-		blocked:   make(map[string][]*item),
+		Lane:         added.withDefaults(),
+		scope:        s,
+		plain:        make(map[string]*item),
+		localized:    make(map[localizedName]*item),
+		translations: make(map[string][]*item),
+		groups:       make(map[string]*group),
+		blocked:      make(map[string][]*item),
 	}
 	b.lanes[added.Key] = l
 	b.order = append(b.order, l)
+	b.connect(l)
+}
+
+// connect tells a lane of base items and those that localize it of each other,
+// whichever was made known first.
+func (b *Batcher) connect(added *lane) {
+	added.localizers = slices.Clone(b.localizing[added.Key])
+	if added.BaseLane == added.Key {
+		added.base = added
+		added.localizers = append(added.localizers, added)
+	} else if base := b.lanes[added.BaseLane]; base != nil {
+		added.base = base
+		base.localizers = append(base.localizers, added)
+	}
+	for _, l := range b.localizing[added.Key] {
+		l.base = added
+	}
+	if added.BaseLane != added.Key {
+		b.localizing[added.BaseLane] = append(b.localizing[added.BaseLane], added)
+	}
 }
 
 // HasLane reports whether the lane is known.
@@ -185,7 +209,7 @@ func (b *Batcher) replaceHead(it *item, head entry) {
 // rules or a limit are against it. The change is always that of the constituents
 // merged one by one from the oldest: a new owner makes it again from them.
 func (b *Batcher) merge(l *lane, it *item, older, newer *entry) (entry, bool) {
-	if older.apart() || newer.apart() ||
+	if older.apart() || newer.apart() || b.interleaved(it, older, newer) ||
 		len(older.constituents)+len(newer.constituents) > b.config.MaxConstituents ||
 		int(older.payload+newer.payload) > b.config.MaxPayload {
 		return entry{}, false
@@ -227,6 +251,7 @@ func (b *Batcher) Release(key catalog.ItemKey, returned []*catalog.Mutation, now
 		b.putBack(it, returned)
 	}
 	b.settleItem(it)
+	b.wake(it)
 }
 
 // putBack lays the entries that waited behind the returned ones.

@@ -290,37 +290,76 @@ func TestPausedLaneYieldsItsTurns(t *testing.T) {
 	require.Equal(t, [][]uint64{{1, 3}}, constituents(cut(t, b, start)))
 }
 
+// localizing is a batcher with items and their localizations.
+func localizing() *batcher.Batcher {
+	lane := testLane(localizedLane, 10)
+	lane.BaseLane = products
+	return newBatcher(lane, testLane(products, 10))
+}
+
+func inPolish(m *catalog.Mutation) *catalog.Mutation {
+	m.Localization = polish
+	return m
+}
+
 func TestLocalizedItemWaitsForItsBase(t *testing.T) {
 	t.Parallel()
-	localized := catalog.Lane{Account: "acme", Catalog: "products-pl", Type: "PRODUCT_ITEM"}
-	lane := testLane(localized, 10)
-	lane.BaseLane = products
-	b := newBatcher(testLane(products, 10), lane)
+	b := localizing()
 	var p producer
-	polish := func(id string) *catalog.Mutation {
-		m := p.update(localized, id, start)
-		m.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
-		return m
-	}
-	add(t, b, start, p.update(products, "x", start), polish("x"), polish("y"), polish("z"))
-	add(t, b, start, p.update(products, "z", start)) // its base comes while it waits
+	add(t, b, start, p.update(products, "x", start), inPolish(p.update(localizedLane, "x", start)), inPolish(p.update(localizedLane, "y", start)))
 
 	now := start.Add(2 * time.Second)
-	first := cut(t, b, now)
+	first, free := cut(t, b, now), cut(t, b, now)
+	require.Equal(t, []string{"y"}, ids(free))
+	require.Equal(t, []string{"x"}, ids(first))
 	require.Equal(t, products, first.Lane)
-	require.Equal(t, []string{"x", "z"}, ids(first))
-	require.Equal(t, []string{"y"}, ids(cut(t, b, now)))
 	requireNothingDue(t, b, now)
-	require.Equal(t, start, b.LaneStats()[1].Oldest)
+	require.Equal(t, start, b.LaneStats()[0].Oldest)
 
-	b.Release(first.Records[1].Key, first.Records[1].Constituents, now) // z comes back
-	b.Release(first.Records[0].Key, nil, now)
-	require.ElementsMatch(t, [][]string{{"z"}, {"x"}}, [][]string{ids(cut(t, b, now)), ids(cut(t, b, now))})
+	b.Release(first.Records[0].Key, first.Records[0].Constituents, now) // it comes back
+	again := cut(t, b, now)
+	require.Equal(t, products, again.Lane)
 	requireNothingDue(t, b, now)
-	b.Release(first.Records[1].Key, nil, now)
+	release(b, again, now)
 	last := cut(t, b, now)
-	require.Equal(t, localized, last.Lane)
-	require.Equal(t, []string{"z"}, ids(last))
+	require.Equal(t, localizedLane, last.Lane)
+	require.Equal(t, []string{"x"}, ids(last))
+}
+
+// TestItemAndLocalizationsKeepTheirOrder: a deletion does not overtake what was to be
+// localized before, a creation does not go before that deletion, and nothing merges
+// over a change of the other side.
+func TestItemAndLocalizationsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	b := localizing()
+	var p producer
+	add(t, b, start,
+		inPolish(p.update(localizedLane, "x", start)), p.remove(products, "x", start),
+		p.mutation(products, "x", catalog.Create, `{"a":1}`, start), inPolish(p.update(localizedLane, "x", start)),
+		p.update(products, "x", start), p.update(products, "x", start), inPolish(p.update(localizedLane, "x", start)))
+	now := start.Add(2 * time.Second)
+	for _, want := range [][]uint64{{1}, {2}, {3}, {4}, {5, 6}, {7}} {
+		batch := cut(t, b, now)
+		require.Equal(t, [][]uint64{want}, constituents(batch))
+		requireNothingDue(t, b, now)
+		release(b, batch, now)
+	}
+	requireEmpty(t, b)
+}
+
+// TestChangesOfAnItemStarveNoLocalization: later changes of the item wait for it.
+func TestChangesOfAnItemStarveNoLocalization(t *testing.T) {
+	t.Parallel()
+	b := localizing()
+	var p producer
+	add(t, b, start, p.update(products, "x", start), inPolish(p.update(localizedLane, "x", start)))
+	now := start.Add(2 * time.Second)
+	flying := cut(t, b, now)
+	add(t, b, now, p.update(products, "x", now), p.update(products, "x", now))
+	release(b, flying, now)
+	now = now.Add(2 * time.Second)
+	require.Equal(t, [][]uint64{{2}}, constituents(cut(t, b, now)))
+	requireNothingDue(t, b, now)
 }
 
 func TestTenThousandGroups(t *testing.T) {

@@ -47,7 +47,7 @@ func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
 	if s == nil {
 		return nil, false
 	}
-	// A group that yields nothing held only items that wait for their base item; it
+	// A group that yields nothing held only items that wait for an older change of their family; it
 	// is empty now and has no turn any more.
 	for s.turns.Len() > 0 {
 		g, ok := s.turns.Front().Value.(*group)
@@ -80,7 +80,7 @@ func (b *Batcher) cutGroup(g *group) *Batch {
 		if it == nil {
 			break
 		}
-		if b.baseBusy(it) {
+		if b.mustWait(it) {
 			g.remove(it)
 			b.block(it)
 			continue

@@ -8,7 +8,7 @@
 //
 //	                 ┌─ in flight ──────── its record is not final: Release
 //	Add ─▶ item ─────┼─ delayed ────────── until its NotBefore
-//	       entries   ├─ blocked ────────── a localized item, until its base is done
+//	       entries   ├─ blocked ────────── an item or its localization, for an older change of the other
 //	                 └─ group ─▶ due: full, or its oldest mutation old enough
 //	                               └─▶ a turn in its quota scope ─▶ Cut
 //

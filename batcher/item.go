@@ -14,7 +14,7 @@ const (
 	queued               // in the group of its head
 	behind               // its own record is in flight
 	delayed              // until its head's NotBefore
-	blocked              // until its base item has nothing waiting or in flight
+	blocked              // until the other side of its family has no older change
 )
 
 // item is one item with work: entries wait, or a record is in flight, or both.
@@ -138,6 +138,11 @@ func (e *entry) cost() int {
 	}
 	return cost
 }
+
+// oldest and newest are the positions of the first and the last constituent.
+func (e *entry) oldest() catalog.Position { return e.constituents[0].Position }
+
+func (e *entry) newest() catalog.Position { return e.constituents[len(e.constituents)-1].Position }
 
 func (e *entry) apart() bool {
 	return e.constituents[0].Apart || e.constituents[len(e.constituents)-1].Apart

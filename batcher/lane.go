@@ -3,6 +3,7 @@ package batcher
 import (
 	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -16,7 +17,8 @@ type Lane struct {
 	// Scope is the send-quota scope whose turns the lane's groups share.
 	Scope string
 	// BaseLane holds the base items of the lane's localized items; the zero value
-	// means this very lane.
+	// means this very lane. An item and its localizations are sent in the order of
+	// their changes.
 	BaseLane catalog.Lane
 
 	Rules catalog.Rules
@@ -82,11 +84,18 @@ type lane struct {
 	// strings is half the size of a map of item keys.
 	plain     map[string]*item
 	localized map[localizedName]*item
-	groups    map[string]*group
+	// translations are the localized items by item id.
+	translations map[string][]*item
+	groups       map[string]*group
+	// base is the lane of BaseLane, nil until it is known; localizers are the lanes,
+	// perhaps this very one too, whose base lane this is.
+	base       *lane
+	localizers []*lane
 	// aside are the items with waiting work that are in no group.
 	aside itemList
-	// blocked are localized items, of any lane, that wait for a base item of this
-	// one, by item id.
+	// blocked are, by item id, the items that wait for an older change on the other
+	// side: items of this lane for their localizations, and localizations, of any
+	// lane, for items of this one.
 	blocked map[string][]*item
 
 	// While spilled, cursor is how far waiting rows are loaded, and buffer has the
@@ -122,6 +131,7 @@ func (l *lane) create(id string, localization catalog.Localization) *item {
 	own := localization // a copy, so that plain items do not pay for it
 	it.localization = &own
 	l.localized[localizedName{id, localization}] = it
+	l.translations[id] = append(l.translations[id], it)
 	return it
 }
 
@@ -131,6 +141,22 @@ func (l *lane) forget(it *item) {
 		return
 	}
 	delete(l.localized, localizedName{it.id, *it.localization})
+	if left := without(l.translations[it.id], it); len(left) > 0 {
+		l.translations[it.id] = left
+	} else {
+		delete(l.translations, it.id)
+	}
+}
+
+// without takes an item out of a short list; the order of the others may change.
+func without(items []*item, gone *item) []*item {
+	i := slices.Index(items, gone)
+	if i < 0 {
+		return items
+	}
+	last := len(items) - 1
+	items[i], items[last] = items[last], nil
+	return items[:last]
 }
 
 // items calls visit for every item; visit may forget items.

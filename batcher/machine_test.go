@@ -101,7 +101,7 @@ func (m *machine) publish(t *rapid.T) {
 	}
 	added := m.producer.mutation(lane, id, op, attributes, m.now)
 	if lane == localizedLane {
-		added.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
+		added.Localization = polish
 	}
 	m.unfinished[added.Key()] = append(m.unfinished[added.Key()], added)
 	m.published++
@@ -149,7 +149,7 @@ func (m *machine) checkBatch(t *rapid.T, batch *batcher.Batch) {
 			require.True(t, len(r.Constituents) == 1 || !c.Apart)
 		}
 		checkChange(t, r)
-		m.checkBase(t, r)
+		m.checkFamily(t, r)
 		m.flying[r.Key] = positions(r.Constituents)
 	}
 	require.Equal(t, size, batch.Bytes)
@@ -173,16 +173,20 @@ func checkChange(t *rapid.T, r catalog.Record) {
 	require.Equal(t, string(want.Attributes), string(r.Change.Attributes))
 }
 
-// checkBase: no localized record goes while its base item is in flight or has
-// older changes.
-func (m *machine) checkBase(t *rapid.T, r catalog.Record) {
-	if r.Key.Lane != localizedLane {
+// checkFamily: an item and its localizations go in the order they were published,
+// whatever was merged: nothing of the other side that is not final is older.
+func (m *machine) checkFamily(t *rapid.T, r catalog.Record) {
+	other := catalog.ItemKey{Lane: products, ItemID: r.Key.ItemID}
+	switch r.Key.Lane {
+	case products:
+		other.Lane, other.Localization = localizedLane, polish
+	case localizedLane:
+	default:
 		return
 	}
-	base := catalog.ItemKey{Lane: products, ItemID: r.Key.ItemID}
-	require.NotContains(t, m.flying, base)
-	if waiting := m.unfinished[base]; len(waiting) > 0 {
-		require.Positive(t, waiting[0].Position.Compare(r.Constituents[0].Position))
+	newest := r.Newest().Position
+	for _, u := range m.unfinished[other] {
+		require.Positive(t, u.Position.Compare(newest), "%v before %v", r.Key, other)
 	}
 }
 

@@ -20,6 +20,8 @@ var (
 	flights  = catalog.Lane{Account: "acme", Catalog: "flights", Type: "FLIGHT"}
 )
 
+var polish = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
+
 const scope = "meta:catalog:1"
 
 var metaRules = catalog.Rules{Semantics: catalog.MetaSemantics}

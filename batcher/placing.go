@@ -13,7 +13,7 @@ func (b *Batcher) settleItem(it *item) {
 	case it.head.notBefore > b.now:
 		b.setAside(it, delayed)
 		b.delayed.set(it, it.head.notBefore)
-	case b.baseBusy(it):
+	case b.mustWait(it):
 		b.block(it)
 	default:
 		b.enqueue(it)
@@ -114,75 +114,5 @@ func (b *Batcher) advance() {
 func (b *Batcher) forget(it *item) {
 	it.lane.forget(it)
 	b.items--
-	if it.localization == nil && len(it.lane.blocked) > 0 {
-		b.wake(it.lane, it.id)
-	}
-}
-
-// baseBusy reports whether a localized item must wait for its base item, because
-// that waits or is in flight, or may have older rows that are not loaded yet.
-func (b *Batcher) baseBusy(it *item) bool {
-	if it.localization == nil {
-		return false
-	}
-	base := b.lanes[it.lane.BaseLane]
-	if base == nil {
-		return false
-	}
-	if base.mayHold(it.head.constituents[0].Position) {
-		return true
-	}
-	_, busy := base.plain[it.id]
-	return busy
-}
-
-func (b *Batcher) block(it *item) {
-	b.setAside(it, blocked)
-	base := b.lanes[it.lane.BaseLane]
-	base.blocked[it.id] = append(base.blocked[it.id], it)
-}
-
-func (b *Batcher) unblock(it *item) {
-	base := b.lanes[it.lane.BaseLane]
-	waiters := base.blocked[it.id]
-	for i, waiter := range waiters {
-		if waiter == it {
-			waiters[i] = waiters[len(waiters)-1]
-			waiters[len(waiters)-1] = nil
-			waiters = waiters[:len(waiters)-1]
-			break
-		}
-	}
-	if len(waiters) == 0 {
-		delete(base.blocked, it.id)
-		return
-	}
-	base.blocked[it.id] = waiters
-}
-
-// wake looks again at the items that wait for a base item.
-func (b *Batcher) wake(base *lane, id string) {
-	waiters := base.blocked[id]
-	delete(base.blocked, id)
-	for _, it := range waiters {
-		it.lane.aside.remove(it)
-		it.place = nowhere
-		b.settleItem(it)
-	}
-}
-
-// wakeAll looks again at all items that wait for a base item of the lane.
-func (b *Batcher) wakeAll(base *lane) {
-	waiting := base.blocked
-	if len(waiting) == 0 {
-		return
-	}
-	base.blocked = make(map[string][]*item)
-	for _, waiters := range waiting {
-		for _, it := range waiters {
-			it.lane.aside.remove(it)
-			it.place = nowhere
-			b.settleItem(it)
-		}
-	}
+	b.wake(it)
 }

@@ -188,6 +188,7 @@ func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int) []
 				dropped = append(dropped, head.constituents...)
 			}
 			b.settleItem(it)
+			b.wake(it)
 		}
 	}
 	return dropped

@@ -22,6 +22,7 @@ type lane struct {
 	sender   *sender
 	limits   platform.Limits
 	base     catalog.Lane // of the items that the lane's only localize; zero for none
+	family   bool         // its items are localized by another lane, or localize another's
 	loading  bool         // a page of its spilled rows is being read
 	spilled  time.Time    // when it was spilled last
 }
@@ -120,7 +121,10 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	}
 	l := &lane{key: key, account: info.account, endpoint: info.endpoint, limits: limits}
 	if base := info.endpoint.Base(); base != "" {
-		l.base = catalog.Lane{Account: key.Account, Catalog: base, Type: key.Type}
+		l.base, l.family = catalog.Lane{Account: key.Account, Catalog: base, Type: key.Type}, true
+	}
+	if localizable, ok := info.endpoint.(platform.Localizable); ok && localizable.Localized() {
+		l.family = true
 	}
 	l.sender = e.senderOf(info)
 	l.sender.lanes = append(l.sender.lanes, l)
@@ -390,7 +394,7 @@ func (e *Engine) loadSpilled(now time.Time) {
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissBase(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now) {
 			continue
 		}
@@ -404,11 +408,12 @@ func (e *Engine) loadSpilled(now time.Time) {
 	}
 }
 
-// mayMissBase reports that the waiting rows of a lane of localized items must not be
-// read back yet: the last owner may have recorded them and not an older change of
-// their base item, which the stream is still to bring.
-func (e *Engine) mayMissBase(l *lane) bool {
-	return l.base != (catalog.Lane{}) && e.readTo < e.recordedTo
+// mayMissFamily reports that the waiting rows of a lane of localized items, or of
+// items that others localize, must not be read back yet: the last owner may have
+// recorded them and not an older change of the other side, which the stream is
+// still to bring.
+func (e *Engine) mayMissFamily(l *lane) bool {
+	return l.family && e.readTo < e.recordedTo
 }
 
 func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {

@@ -23,31 +23,34 @@ func localized(m *catalog.Mutation) {
 	m.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
 }
 
-// watchBases finds localized records that are sent before an older change of their
-// base item is final and applied. A newer one may overtake a record that is sent
-// again.
-func (w *world) watchBases(p *post) {
+// watchFamilies finds records that are sent before an older change of the other side,
+// item or localization, is final and applied.
+func (w *world) watchFamilies(p *post) {
 	for i := range p.records {
 		record := &p.records[i]
-		if record.Key.Localization.IsZero() {
-			continue
-		}
-		base := catalog.ItemKey{Lane: record.Key.Lane, ItemID: record.Key.ItemID}
-		base.Lane.Catalog = "c"
+		newest := record.Newest().Position
 		for under := range w.platform.open {
 			for j := range under.records {
-				if under.records[j].Key == base && under.records[j].Constituents[0].Position.Compare(record.Newest().Position) < 0 {
-					w.platform.faultf("item %s is localized by POST %d while POST %d changes it", base.ItemID, p.number, under.number)
+				other := &under.records[j]
+				if acrossFamily(record.Key, other.Key) && other.Constituents[0].Position.Compare(newest) < 0 {
+					w.platform.faultf("POST %d changes %v while POST %d has an older change of %v", p.number, record.Key, under.number, other.Key)
 				}
 			}
 		}
-		if older := w.openBefore(base, record.Constituents[0].Position); older != "" {
-			w.platform.faultf("item %s is localized by POST %d before its older change %s is final", base.ItemID, p.number, older)
+		if older := w.openBefore(record.Key, newest); older != "" {
+			w.platform.faultf("POST %d changes %v before the older change %s of the other side is final", p.number, record.Key, older)
 		}
 	}
 }
 
-// openBefore finds a mutation of the item before the position that is not final.
+// acrossFamily reports whether one is an item and the other a localization of it.
+func acrossFamily(a, b catalog.ItemKey) bool {
+	return a.ItemID == b.ItemID && a.Lane.Account == b.Lane.Account && a.Lane.Type == b.Lane.Type &&
+		a.Localization.IsZero() != b.Localization.IsZero()
+}
+
+// openBefore finds a mutation of the other side before the position that is not
+// final.
 func (w *world) openBefore(key catalog.ItemKey, before catalog.Position) string {
 	known := map[uint64]memory.Mutation{}
 	for _, row := range w.store.Mutations() {
@@ -57,7 +60,7 @@ func (w *world) openBefore(key catalog.ItemKey, before catalog.Position) string 
 	defer w.stream.mu.Unlock()
 	for _, arrival := range w.stream.arrivals {
 		m := arrival.Mutation
-		if m.Key() != key || m.Position.Compare(before) >= 0 {
+		if !acrossFamily(key, m.Key()) || m.Position.Compare(before) >= 0 {
 			continue
 		}
 		row, ok := known[m.Position.Sequence]
@@ -167,6 +170,57 @@ func TestLocalizedWaitsForItsBaseItem(t *testing.T) {
 			require.Equal(t, `x UPSERT {"title":"dom"}`, w.platform.sent()[2])
 			l.stop()
 		})
+	})
+}
+
+// TestItemWaitsForItsLocalization: an item is deleted and created anew only when what
+// was said of its localization before has gone, also across a take-over.
+func TestItemWaitsForItsLocalization(t *testing.T) {
+	t.Parallel()
+	for _, crash := range []bool{false, true} {
+		t.Run(fmt.Sprint("crash ", crash), func(t *testing.T) {
+			scenario(t, func(w *world) {
+				w.platform.delay = time.Minute
+				l := w.start()
+				w.upsert("x", `{"a":1}`)
+				w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
+				pass(90 * time.Second)
+				w.change("x", catalog.Delete, "")
+				w.change("x", catalog.Create, `{"a":2}`)
+				w.change("x", catalog.Upsert, `{"title":"willa"}`, localized)
+				pass(20 * time.Second)
+				if crash {
+					l.crash()
+					l = w.start()
+				}
+				w.finish(2 * time.Hour)
+				require.Equal(t, []string{
+					`x UPSERT {"a":1}`, `x UPSERT {"title":"dom"}`, `x DELETE`, `x CREATE {"a":2}`, `x UPSERT {"title":"willa"}`,
+				}, w.platform.sent())
+				l.stop()
+			})
+		})
+	}
+}
+
+// TestItemIsRecordedBeforeItsLocalization: a crash left the item's change in the
+// store and the older one of its localization only in the stream.
+func TestItemIsRecordedBeforeItsLocalization(t *testing.T) {
+	scenario(t, func(w *world) {
+		lease := w.store.Acquire(0)
+		w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
+		w.upsert("x", `{"a":1}`)
+		recorded := w.expected[1]
+		recorded.Position = catalog.Position{Generation: 1, Sequence: 2}
+		recorded.ReceivedAt, recorded.Stored = time.Now(), true
+		require.NoError(t, w.store.Commit(t.Context(), lease, &ledger.Transaction{
+			Waiting: []*catalog.Mutation{&recorded}, Recorded: []ledger.Range{{First: 2, Last: 2}},
+		}))
+		w.stream.slow = time.Minute
+		l := w.start()
+		w.finish(10 * time.Minute)
+		require.Equal(t, []string{`x UPSERT {"title":"dom"}`, `x UPSERT {"a":1}`}, w.platform.sent())
+		l.stop()
 	})
 }
 

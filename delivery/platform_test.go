@@ -135,6 +135,7 @@ func (w *way) Group(catalog.Operation) string { return "" }
 func (w *way) Limits() platform.Limits        { return w.limits }
 func (w *way) Overhead() int                  { return 20 }
 func (w *way) Base() string                   { return w.base }
+func (w *way) Localized() bool                { return w.base == "" }
 func (w *way) SubmitScopes() []string         { return w.submit }
 func (w *way) PollScopes() []string           { return w.poll }
 

@@ -159,7 +159,7 @@ func newWorld(tb testing.TB, semantics catalog.Semantics) *world {
 		grace: 10 * time.Minute, logger: slog.New(slog.DiscardHandler),
 	}
 	w.account("acme", policy())
-	w.platform.watch = w.watchBases
+	w.platform.watch = w.watchFamilies
 	return w
 }
 

@@ -56,6 +56,12 @@ type Endpoint interface {
 	PollScopes() []string
 }
 
+// Localizable is an Endpoint that may know that another catalog of the account
+// localizes its items: see Endpoint.Base.
+type Localizable interface {
+	Localized() bool
+}
+
 // Limits are hard caps of one request.
 type Limits struct {
 	MaxItems int // records
