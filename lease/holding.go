@@ -22,6 +22,8 @@ type Holding struct {
 	lost     chan struct{}
 	asked    sync.Once
 	gone     sync.Once
+	// releasing is set once Release was called.
+	releasing atomic.Bool
 }
 
 func newHolding(keeper *Keeper, lease ledger.Lease, deadline time.Time) *Holding {

@@ -274,7 +274,7 @@ func (k *Keeper) tidy(ctx context.Context, row ledger.LeaseRow, counters map[uui
 		return nil // nobody comes for what was taken before
 	case h == nil:
 		return k.take(ctx, row, counters, start)
-	case h.isLost() && is(row.Token, h.Lease.Token):
+	case h.isLost() && !h.releasing.Load() && is(row.Token, h.Lease.Token):
 		return k.table.Free(ctx, k.me, h.Lease)
 	default:
 		return nil
@@ -379,6 +379,7 @@ func (k *Keeper) release(ctx context.Context, h *Holding) error {
 	if !current {
 		return nil
 	}
+	h.releasing.Store(true) // before it is lost: what is handed over must not be freed
 	h.lose()
 	err := k.bounded(context.WithoutCancel(ctx), func(ctx context.Context) error {
 		return k.table.Release(ctx, k.me, h.Lease, uuid.New())

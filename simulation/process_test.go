@@ -158,10 +158,8 @@ func (p *process) pass(ctx context.Context, call, detail string, side stage) err
 	}
 	for thawed := p.isFrozen(); thawed != nil; thawed = p.isFrozen() {
 		<-thawed
-		// What waits together goes on one after another.
-		if err := p.wait(ctx, p.w.latency(p.name, call, detail, "thawed")); err != nil {
-			return err
-		}
+		// What waits together goes on one after another, ended or not.
+		<-time.After(p.w.latency(p.name, call, detail, string(side), "thawed"))
 	}
 	if p.isDead() {
 		<-ctx.Done()
@@ -177,11 +175,10 @@ func (p *process) pass(ctx context.Context, call, detail string, side stage) err
 // arrive is the way of something that was read and cannot be cut off. It reports
 // whether the process lives to see it.
 func (p *process) arrive(ctx context.Context, what, detail string) bool {
-	ashore := context.WithoutCancel(ctx)
-	_ = p.wait(ashore, p.w.latency(p.name, what, detail, "")) // nothing ends it
+	<-time.After(p.w.latency(p.name, what, detail))
 	for thawed := p.isFrozen(); thawed != nil; thawed = p.isFrozen() {
 		<-thawed
-		_ = p.wait(ashore, p.w.latency(p.name, what, detail, "thawed"))
+		<-time.After(p.w.latency(p.name, what, detail, "thawed"))
 	}
 	if p.isDead() {
 		<-ctx.Done()
