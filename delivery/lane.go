@@ -52,11 +52,9 @@ func (l *lane) rest(m *catalog.Mutation) (rest catalog.Change, whole bool) {
 	return m.Change(), true
 }
 
-// oneRecord reports whether one record can carry the change.
+// oneRecord reports whether one record can carry the change. What merges is asked
+// here; a single mutation that needs two records is split.
 func (l *lane) oneRecord(change catalog.Change) bool {
-	if !change.HasNull {
-		return true
-	}
 	_, rest := l.endpoint.Split(change)
 	return rest == nil
 }
@@ -255,9 +253,6 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 func (e *Engine) split(f *flight) {
 	for i := range f.batch.Records {
 		record := &f.batch.Records[i]
-		if !record.Change.HasNull {
-			continue
-		}
 		if first, rest := f.lane.endpoint.Split(record.Change); rest != nil {
 			record.Change = first
 			f.rests[i] = *rest

@@ -1,0 +1,47 @@
+package delivery_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+)
+
+// TestChangesOfTwoCurrenciesOfMeta: an item of Meta's endpoint batch has one currency
+// for both of its prices, so that two changes which each bring another go one after
+// the other.
+func TestChangesOfTwoCurrenciesOfMeta(t *testing.T) {
+	scenario(t, func(w *world) {
+		simulated := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second})
+		defer simulated.Close()
+		posts := 0
+		counted := http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				posts++
+			}
+			simulated.ServeHTTP(answer, r)
+		})
+		client, err := meta.New(settings("acme", "", counted, platform.CatalogSettings{CatalogID: "1", Endpoint: "batch"}))
+		require.NoError(t, err)
+		w.account("acme", policy()).Client = client
+		product := func(m *catalog.Mutation) { m.Lane.Type = "PRODUCT_ITEM" }
+		l := w.start()
+		w.change("x", catalog.Create, metaItem, product)
+		w.finish(time.Hour)
+		w.change("x", catalog.Update, `{"price":"9.90 EUR"}`, product)
+		w.change("x", catalog.Update, `{"sale_price":"5 USD"}`, product)
+		w.finish(time.Hour)
+		require.Equal(t, map[string]memory.Status{
+			"m1": memory.Succeeded, "m2": memory.Succeeded, "m3": memory.Succeeded,
+		}, w.status())
+		require.Equal(t, 3, posts)
+		l.stop()
+	})
+}
