@@ -27,13 +27,16 @@ func TestChangesOfTwoCurrenciesOfMeta(t *testing.T) {
 		l := w.start()
 		w.change("x", catalog.Create, metaItem, product)
 		w.finish(time.Hour)
-		w.change("x", catalog.Update, `{"price":"9.90 EUR"}`, product)
 		w.change("x", catalog.Update, `{"sale_price":"5 USD"}`, product)
+		w.change("x", catalog.Update, `{"price":"9.90 EUR"}`, product)
 		w.finish(time.Hour)
 		require.Equal(t, map[string]memory.Status{
 			"m1": memory.Succeeded, "m2": memory.Succeeded, "m3": memory.Succeeded,
 		}, w.status())
 		require.Len(t, w.store.Batches(), 3, "none was refused and sent again as its parts")
+		batches := w.store.Batches()
+		require.Equal(t, batches[1].ID, w.row("m2").BatchID, "the older sale price does not come after the newer price")
+		require.Equal(t, batches[2].ID, w.row("m3").BatchID)
 		l.stop()
 	})
 }
