@@ -44,11 +44,10 @@ func (e *Engine) intake(ctx context.Context) {
 	var asked time.Time
 	for {
 		next, err := e.nextAdmission(ctx)
-		if ctx.Err() != nil {
-			return // the messages are read again by the next owner
-		}
 		if err != nil {
-			e.report(ctx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
+			if ctx.Err() == nil {
+				e.report(ctx, func() { e.fail(fmt.Errorf("read the stream: %w", err)) })
+			}
 			return
 		}
 		if now := time.Now(); now.Sub(asked) > lagInterval {
@@ -58,6 +57,9 @@ func (e *Engine) intake(ctx context.Context) {
 			}
 		}
 		next.pending = pending
+		if ctx.Err() != nil {
+			return // the messages are read again by the next owner
+		}
 		select {
 		case e.arrivals <- next:
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,6 +71,7 @@ type Keeper struct {
 
 	seen map[uuid.UUID]sighting // of all workers; Run's own
 	free map[int]time.Time      // since when partitions were seen free; Run's own
+	lost []*Holding             // those that were lost before this round; Run's own
 }
 
 // sighting is when a worker's counter was last seen to move, by this worker's
@@ -176,6 +178,7 @@ func (k *Keeper) bounded(ctx context.Context, exchange func(context.Context) err
 func (k *Keeper) round(ctx context.Context, joining bool) {
 	err := k.bounded(ctx, func(ctx context.Context) error {
 		start := time.Now()
+		k.lost = k.lostHoldings()
 		view, err := k.table.Heartbeat(ctx, k.me, k.config.Name)
 		if err != nil {
 			return err
@@ -263,8 +266,8 @@ func (k *Keeper) act(ctx context.Context, v *ledger.LeaseView, start time.Time) 
 
 // tidy looks at a partition that is this worker's by its row. Without a holding
 // it was handed over, or taken without an answer: take it. With one that was lost
-// for want of heartbeats the row is freed, so that another need not wait for the
-// release.
+// for want of heartbeats, and is slow to be released, the row is freed, so that
+// another need not wait.
 func (k *Keeper) tidy(ctx context.Context, row ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
 	k.mu.Lock()
 	h := k.held[row.Partition]
@@ -274,11 +277,16 @@ func (k *Keeper) tidy(ctx context.Context, row ledger.LeaseRow, counters map[uui
 		return nil // nobody comes for what was taken before
 	case h == nil:
 		return k.take(ctx, row, counters, start)
-	case h.isLost() && !h.releasing.Load() && is(row.Token, h.Lease.Token):
+	case slices.Contains(k.lost, h) && is(row.Token, h.Lease.Token):
 		return k.table.Free(ctx, k.me, h.Lease)
 	default:
 		return nil
 	}
+}
+
+// lostHoldings are those that are lost and not being released.
+func (k *Keeper) lostHoldings() []*Holding {
+	return slices.DeleteFunc(k.Holdings(), func(h *Holding) bool { return !h.isLost() || h.releasing.Load() })
 }
 
 func (k *Keeper) holds(partition int) bool {

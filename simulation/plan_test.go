@@ -148,7 +148,7 @@ func (w *world) newConfig() *config.Config {
 	for n := range w.plan.accounts {
 		name, platform := w.account(n)
 		c.Accounts[name] = config.Account{
-			Name: name, Platform: platform, AccessToken: config.NewSecret("a-token-of-" + name),
+			Name: name, Platform: platform, AccessToken: config.NewSecret("a-token-of-" + name), QuotaWindow: time.Minute,
 			Catalogs: map[string]config.Catalog{"c": w.catalogOf(n, platform)},
 			Delivery: config.Delivery{
 				BaseURL: "http://" + string(platform) + ".test/v1", Rules: config.RulesOff,

@@ -74,6 +74,9 @@ func (r *Reader) connect(ctx context.Context) error {
 // Next returns the next arrivals: see queue.Reader.
 func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 	for r.ended == nil {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		chunk, grown := r.ahead, (<-chan struct{})(nil)
 		if len(chunk) == 0 {
 			chunk, grown = r.take()
