@@ -289,7 +289,9 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 			}
 		}
 		half.phase = phaseRecording
-		half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
+		if !unsent(f.refusal) {
+			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
+		}
 		e.next.tx.Batches = append(e.next.tx.Batches, half.batch)
 		made = append(made, half)
 	}

@@ -16,6 +16,12 @@ import (
 // errNotMade stands for a call that was never made.
 var errNotMade = &platform.Error{Scope: platform.ScopeCaller, Message: "the call was not made"}
 
+// errUnsent is in the errors of bodies that could not be put together: no call was
+// made, so that nothing was learnt of the platform and no quota was used.
+var errUnsent = errors.New("the request was not sent")
+
+func unsent(perr *platform.Error) bool { return perr != nil && errors.Is(perr.Err, errUnsent) }
+
 // submitTimeout bounds one POST, its answer included. Large bodies over slow lines
 // need their time; the lease's deadline ends writing earlier if it must.
 const submitTimeout = 2 * time.Minute
@@ -45,9 +51,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 			e.post(f)
 			return
 		}
-		f.slot.Release(errNotMade, nil)
-		f.slot = nil
-		f.lane.sender.account.probing = false // the probe, if it was one, was not made
+		e.notMade(f)
 	}
 	if e.draining {
 		return
@@ -89,6 +93,14 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		f.phase = phaseReady
 		e.post(f)
 	})
+}
+
+// notMade gives back the slot of a POST that was not made after all, and with it the
+// account's probe, if it was one.
+func (e *Engine) notMade(f *flight) {
+	f.slot.Release(errNotMade, nil)
+	f.slot = nil
+	f.lane.sender.account.probing = false
 }
 
 // maySend reports whether nothing was learnt since the cut that forbids the POST:
@@ -177,15 +189,15 @@ func (e *Engine) encode(ctx context.Context, f *flight, group string, records []
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "putting a body together panicked; the batch is bisected to find the record",
 				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
-			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it", Err: errPanic}
+			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it", Err: errors.Join(errUnsent, errPanic)}
 		}
 	}()
 	body, err := f.lane.endpoint.Encode(make([]byte, 0, bodySize(f.lane.endpoint, records)), group, records, variant)
 	if err != nil {
-		return nil, &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: err.Error(), Err: err}
+		return nil, &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: err.Error(), Err: errors.Join(errUnsent, err)}
 	}
 	if len(body) > f.lane.endpoint.Limits().MaxBytes {
-		return nil, &platform.Error{Scope: platform.ScopeBatch, TooLarge: true, Operation: "encode", Message: "the body is larger than the platform's cap"}
+		return nil, &platform.Error{Scope: platform.ScopeBatch, TooLarge: true, Operation: "encode", Message: "the body is larger than the platform's cap", Err: errUnsent}
 	}
 	return body, nil
 }
@@ -285,9 +297,13 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 	if perr != nil {
 		quotas = perr.Quotas
 	}
-	f.slot.Release(perr, quotas)
-	f.slot = nil
-	e.heard(f.lane.sender.account, perr)
+	if unsent(perr) {
+		e.notMade(f)
+	} else {
+		f.slot.Release(perr, quotas)
+		f.slot = nil
+		e.heard(f.lane.sender.account, perr)
+	}
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)
 	if perr == nil {
 		f.resend.Reset()
