@@ -20,6 +20,8 @@ var (
 	oneSeed   = flag.Uint64("seed", 0, "tell this history alone, with its journal")
 	histories = flag.Int("histories", 300, "how many histories to tell")
 	firstSeed = flag.Uint64("first", 1, "the seed of the first history")
+	stopAt    = flag.Bool("stop", false, "stop at the first history that breaks a promise")
+	compile   = flag.Bool("compile", false, "compile the broken variants that need it")
 )
 
 // TestHistories lets workers live through many histories. A failing one names its
@@ -33,7 +35,7 @@ func TestHistories(t *testing.T) {
 		require.Empty(t, found, "seed %d", *oneSeed)
 		return
 	}
-	for _, bad := range many(t, *firstSeed, *histories, variant{}, false) {
+	for _, bad := range many(t, *firstSeed, *histories, variant{}, *stopAt) {
 		log := &journal{kept: true}
 		tell1(t, bad.seed, variant{}, log)
 		t.Errorf("seed %d: %v\nits journal ends with\n%s", bad.seed, bad.found, tail(log.String()))

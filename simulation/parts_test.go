@@ -204,7 +204,11 @@ func (q *queueOf) PurgeBefore(ctx context.Context, sequence uint64) error {
 
 func (q *queueOf) Open(ctx context.Context, config queue.ReaderConfig) (worker.Reader, error) {
 	config.ChunkMessages = q.p.w.plan.chunk
-	opened, err := q.p.w.stream.OpenThrough(ctx, q, config)
+	var log queue.Log = q
+	if q.p.w.broken.blind {
+		log = &blindLog{*q, config}
+	}
+	opened, err := q.p.w.stream.OpenThrough(ctx, log, config)
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,8 @@ type world struct {
 	calm    bool                   // nothing goes wrong any more
 	answers map[string][]string    // what the platforms said of each handle
 	handles map[uuid.UUID][]string // of each batch
+	moved   map[uuid.UUID]bool     // positions that a broken variant has moved
+	rows    map[int]bool           // lease rows that a broken variant has locked
 }
 
 // newWorld makes an empty world. The rest is drawn from the seed.
@@ -53,6 +55,7 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	w := &world{
 		tb: tb, seed: seed, broken: broken, random: rand.New(rand.NewPCG(seed, 11)), log: log,
 		ledger: ledgermodel.New(), began: time.Now(), answers: map[string][]string{}, handles: map[uuid.UUID][]string{},
+		moved: map[uuid.UUID]bool{}, rows: map[int]bool{},
 	}
 	log.began = w.began
 	w.logger = slog.New(log.handler())
@@ -185,4 +188,32 @@ func (w *world) publish(c *change) {
 	w.published = append(w.published, c)
 	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s", c.mutation.ID, c.sequence, c.mutation.Account, c.mutation.ItemID,
 		c.mutation.Operation, c.mutation.Attributes))
+}
+
+// first reports that a position is moved for the first time.
+func (w *world) first(id uuid.UUID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first := !w.moved[id]
+	w.moved[id] = true
+	return first
+}
+
+func (w *world) forget(id uuid.UUID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.moved, id)
+}
+
+// lock locks a partition's lease row, or lets it go.
+func (w *world) lock(partition int, locked bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rows[partition] = locked
+}
+
+func (w *world) locked(partition int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rows[partition]
 }
