@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 func (l *loader) checkInfrastructure() {
@@ -31,6 +32,9 @@ func (l *loader) finishAccounts() {
 		account.Catalogs = map[string]Catalog{}
 		if account.ClientID != "" && account.OAuthURL == "" {
 			account.OAuthURL = strings.TrimRight(account.BaseURL, "/") + "/oauth/token"
+		}
+		if account.Platform == Meta && account.QuotaWindow == 0 {
+			account.QuotaWindow = time.Hour
 		}
 		for key, entry := range l.catalogs {
 			if name, mine := strings.CutPrefix(key, account.Name+"."); mine {
@@ -78,6 +82,7 @@ var platformOnly = []struct {
 	{"oauth_url", Pinterest},
 	{"ad_account_id", Pinterest},
 	{"app_secret", Meta},
+	{"quota_window", Meta},
 }
 
 func (l *loader) checkCredentials(at string, a Account) {

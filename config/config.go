@@ -127,9 +127,14 @@ type Account struct {
 	ClientSecret    Secret
 	RefreshToken    Secret
 	// OAuthURL is where access tokens are asked for; "" without a client id.
-	OAuthURL    string
-	AppSecret   Secret // Meta, optional
-	AdAccountID string // Pinterest, optional
+	OAuthURL  string
+	AppSecret Secret // Meta, optional
+	// AppID names the app whose quotas the account draws on; "" where it follows from
+	// the credentials.
+	AppID string
+	// QuotaWindow is the time that Meta's percentages of a quota are of.
+	QuotaWindow time.Duration // Meta
+	AdAccountID string        // Pinterest, optional
 	Catalogs    map[string]Catalog
 
 	Delivery

@@ -79,6 +79,8 @@ func TestLoadGivesEveryFieldItsEffectiveValue(t *testing.T) {
 	require.Equal(t, 5*time.Minute, meta.Settle)
 	require.Equal(t, "1234567890", meta.Catalogs["products"].CatalogID, "unquoted digits are text")
 	require.Equal(t, "items_batch", meta.Catalogs["products"].Endpoint)
+	require.Equal(t, time.Hour, meta.QuotaWindow)
+	require.Zero(t, pin.QuotaWindow)
 
 	require.Equal(t, "CATALOG_MUTATIONS", c.NATS.Stream.Name)
 	require.Equal(t, 64, c.NATS.Partitions)
@@ -228,6 +230,7 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"client id for Meta", account("    client_id: x\n"), ":6: accounts.a.client_id: is for Pinterest accounts only"},
 		{"refresh token for Meta", account("    refresh_token: x\n"), ":6: accounts.a.refresh_token: is for Pinterest accounts only"},
 		{"oauth url for Meta", account("    oauth_url: https://x/token\n"), "accounts.a.oauth_url: is for Pinterest accounts only"},
+		{"quota window for Pinterest", pinterest("access_token: t, quota_window: 1m"), "accounts.p.quota_window: is for Meta accounts only"},
 		{"app secret for Pinterest", pinterest("access_token: t, app_secret: s"), "accounts.p.app_secret: is for Meta accounts only"},
 		{"client id alone", pinterest("client_id: x"), "client_id and client_secret are needed together"},
 		{"refresh token alone", pinterest("refresh_token: x"), "client_id and client_secret are needed together"},

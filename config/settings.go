@@ -109,6 +109,11 @@ func (l *loader) accountSettings(a *Account) []setting {
 	list = append(list,
 		text("oauth_url", "Pinterest: where access tokens are asked for. `base_url` with `/oauth/token` when it is left out.", webAddressForm, &a.OAuthURL, webAddress.MatchString))
 	list = append(list, l.secret("app_secret", "Meta: the app's secret, to prove with each call that the token is the app's (`appsecret_proof`).", &a.AppSecret, "")...)
+	list = append(list,
+		text("app_id", "The id of the app that the credentials are of: accounts of one app share its quotas, and a new token finds those of the old one.",
+			"digits", &a.AppID, digits.MatchString),
+		duration("quota_window", "Meta: the time that its percentages of a quota are of. `1h` when it is left out, the rolling hour of Meta's page Rate limits; "+
+			"the reference of items_batch speaks of minutes. Shorter for simulated platforms.", &a.QuotaWindow, time.Second, 24*time.Hour))
 	list = append(list, text("ad_account_id", "Pinterest: act for the owner of this ad account.", "digits", &a.AdAccountID, digits.MatchString))
 	list = append(list, setting{
 		key: "catalogs", about: "The account's catalogs, by the name that stands in the subject.",

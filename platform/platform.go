@@ -95,6 +95,13 @@ type Settings struct {
 	// Credentials names the credentials without revealing them (CredentialsHash):
 	// accounts with equal ones share quotas. "" means that no other account has them.
 	Credentials string
+	// App names the app that the credentials are of without revealing it
+	// (CredentialsHash): accounts of one app share its quotas, whatever their tokens.
+	// "" means that no account does whose Credentials are others.
+	App string
+	// QuotaWindow is the time that Meta's percentages of a quota are of. Zero means an
+	// hour.
+	QuotaWindow time.Duration
 	// Timeout bounds one call, from the first byte out to the last byte in. Zero
 	// means 60 s.
 	Timeout time.Duration

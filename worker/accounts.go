@@ -84,6 +84,18 @@ func registrations(c *config.Config, credentials *credentials) ([]persistence.Ac
 	return accounts, nil
 }
 
+// appOf names the app whose quotas an account draws on, "" where nothing tells.
+func appOf(a config.Account) string {
+	for _, known := range []struct{ kind, value string }{
+		{"app", a.AppID}, {"app secret", a.AppSecret.Reveal()}, {"client", a.ClientID},
+	} {
+		if known.value != "" {
+			return platform.CredentialsHash(known.kind, known.value)
+		}
+	}
+	return ""
+}
+
 func newAccount(a config.Account, source credential.Source, client *http.Client) (*delivery.Account, error) {
 	construct, ok := platforms[a.Platform]
 	if !ok {
@@ -99,6 +111,8 @@ func newAccount(a config.Account, source credential.Source, client *http.Client)
 		AdAccountID:  a.AdAccountID,
 		Rules:        ruleLevels[a.Rules],
 		Credentials:  source.Name(),
+		App:          appOf(a),
+		QuotaWindow:  a.QuotaWindow,
 		Catalogs:     make(map[string]platform.CatalogSettings, len(a.Catalogs)),
 	}
 	for name, c := range a.Catalogs {

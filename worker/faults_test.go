@@ -171,7 +171,10 @@ func TestQuotaIsKept(t *testing.T) {
 			limited := sandbox.Options{Writes: sandbox.RateLimit{Calls: 3, Window: time.Second}}
 			bed := testbed.Start(t, testbed.Options{
 				Pinterest: limited, Meta: limited,
-				Settings: testbed.Settings{"defaults.batch.max_items": 10, "defaults.retry.max_attempts": 2},
+				Settings: testbed.Settings{
+					"defaults.batch.max_items": 10, "defaults.retry.max_attempts": 2,
+					"accounts." + testbed.MetaAccount + ".quota_window": "1s",
+				},
 			})
 			bed.StartWorker("a", testbed.WorkerOptions{})
 			const mutations = 150

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -79,7 +80,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	service, err := rig.Start(ctx, rig.Options{
-		Config: configuration, Log: os.Stderr,
+		Config: strings.Replace(configuration, "${QUOTA_WINDOW}", o.window.String(), 1), Log: os.Stderr,
 		Meta:      platformOptions(o, o.meta),
 		Pinterest: platformOptions(o, o.retail),
 	})

@@ -2,12 +2,14 @@
 package meta
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -28,6 +30,7 @@ type account struct {
 	rest     *rest.Client
 	base     string
 	appScope string
+	window   time.Duration
 }
 
 // New makes the connection of one account. The error lists every setting that
@@ -40,14 +43,12 @@ func New(settings platform.Settings) (platform.Account, error) {
 	if err := check(settings); err != nil {
 		return nil, err
 	}
-	app := settings.Credentials
-	if app == "" {
-		app = platform.CredentialsHash("account", settings.Name)
-	}
+	app := cmp.Or(settings.App, settings.Credentials, platform.CredentialsHash("account", settings.Name))
 	return &account{
 		name: settings.Name, catalogs: settings.Catalogs, types: catalogTypes(), level: settings.Rules,
 		rest: rest.New(settings), base: settings.BaseURL,
 		appScope: "meta/app/" + platform.CredentialsHash(settings.BaseURL, app),
+		window:   cmp.Or(settings.QuotaWindow, defaultWindow),
 	}, nil
 }
 
@@ -64,6 +65,9 @@ func check(settings platform.Settings) error {
 	}
 	if settings.AdAccountID != "" {
 		complain("ad_account_id", "is a setting of Pinterest accounts")
+	}
+	if settings.QuotaWindow < 0 {
+		complain("quota_window", "must be longer than nothing")
 	}
 	for _, name := range sortedNames(settings.Catalogs) {
 		checkCatalog(settings.Catalogs[name], func(field, rule string) {
@@ -187,5 +191,5 @@ func (a *account) Scopes() []string {
 
 func (a *account) scopesOf(c platform.CatalogSettings) scopes {
 	prefix := "meta/catalog/" + c.CatalogID
-	return scopes{batch: prefix + "/batch", management: prefix + "/management", app: a.appScope}
+	return scopes{batch: prefix + "/batch", management: prefix + "/management", app: a.appScope, window: a.window}
 }

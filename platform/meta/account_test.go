@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,6 +31,26 @@ func TestSettingsAreCheckedAtOnce(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, field+": ")
 	}
+}
+
+func TestTheAppsQuotaOutlivesTokens(t *testing.T) {
+	t.Parallel()
+	scopesOf := func(name, token, app string) []string {
+		s := platform.Settings{
+			Name: name, Credentials: token, App: app, QuotaWindow: time.Second,
+			Token:    func(context.Context) (string, error) { return "", nil },
+			Catalogs: map[string]platform.CatalogSettings{"a": {CatalogID: "1"}},
+		}
+		made, err := New(s)
+		require.NoError(t, err)
+		e, _ := made.Endpoint("a", "FLIGHT")
+		require.Equal(t, time.Second, e.(*endpoint).scopes.window)
+		return e.SubmitScopes()
+	}
+	require.Equal(t, scopesOf("a", "one", "app"), scopesOf("b", "two", "app"))
+	require.NotEqual(t, scopesOf("a", "one", ""), scopesOf("a", "two", ""))
+	require.Equal(t, scopesOf("a", "one", ""), scopesOf("b", "one", ""))
+	require.NotEqual(t, scopesOf("a", "", ""), scopesOf("b", "", ""))
 }
 
 func TestEachEdgeTakesItsItemTypes(t *testing.T) {

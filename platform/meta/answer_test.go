@@ -190,7 +190,7 @@ func TestAnswerToThePostCastsDoubtOnWhatItDoesNotName(t *testing.T) {
 
 func TestUsageHeaders(t *testing.T) {
 	t.Parallel()
-	names := scopes{batch: "b", management: "m", app: "a"}
+	names := scopes{batch: "b", management: "m", app: "a", window: time.Hour}
 	read := func(business, app string) []platform.Quota {
 		header := http.Header{}
 		header.Set("X-Business-Use-Case-Usage", business)

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -32,6 +33,8 @@ type scopes struct {
 	batch      string // POSTs of the three batch endpoints
 	management string // other calls, such as the status
 	app        string
+	// window is what Meta's percentages of them are of.
+	window time.Duration
 }
 
 // Rules implements platform.Endpoint.

@@ -92,10 +92,10 @@ func TestNoFailureIsHiddenByAnother(t *testing.T) {
 
 func TestUsedUpQuotaSaysForHowLong(t *testing.T) {
 	t.Parallel()
-	told, wait := usedUp([]platform.Quota{{Scope: "b", UsedPercent: 40, Block: 3 * time.Minute}}, "b", time.Minute)
+	told, wait := scopes{window: time.Hour}.usedUp([]platform.Quota{{Scope: "b", UsedPercent: 40, Block: 3 * time.Minute}}, "b", time.Minute)
 	require.Equal(t, 3*time.Minute, wait)
 	require.InDelta(t, 100, told[0].UsedPercent, 0)
-	told, wait = usedUp(nil, "b", time.Minute)
+	told, wait = scopes{window: time.Hour}.usedUp(nil, "b", time.Minute)
 	require.Equal(t, time.Minute, wait)
 	require.Equal(t, "b", told[0].Scope)
 }

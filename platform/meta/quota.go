@@ -18,7 +18,7 @@ const maxUsages = 64
 // the quota, and the wait in minutes. own is the scope of the call.
 func quotas(header http.Header, names scopes, own string, now time.Time) []platform.Quota {
 	var told []platform.Quota
-	if usage, ok := appUsage(header.Get("X-App-Usage"), names.app); ok {
+	if usage, ok := appUsage(header.Get("X-App-Usage"), names); ok {
 		told = append(told, usage)
 	}
 	told = append(told, businessUsage(header.Get("X-Business-Use-Case-Usage"), names, own)...)
@@ -28,15 +28,15 @@ func quotas(header http.Header, names scopes, own string, now time.Time) []platf
 	return told
 }
 
-// quotaWindow is what the percentages are of: a rolling hour (Rate limits, 2026-09).
-// Simulated platforms may be in more of a hurry; they say so as window_seconds.
-const quotaWindow = time.Hour
+// defaultWindow is what the percentages are of: a rolling hour (Rate limits, 2026-09).
+// No answer says it.
+const defaultWindow = time.Hour
 
-func appUsage(value, scope string) (platform.Quota, bool) {
+func appUsage(value string, names scopes) (platform.Quota, bool) {
 	if !gjson.Valid(value) || !gjson.Parse(value).IsObject() {
 		return platform.Quota{}, false
 	}
-	return usage(gjson.Parse(value), scope), true
+	return names.usage(gjson.Parse(value), names.app), true
 }
 
 // businessUsage reads {"<business object>":[{"type","call_count",…}]}. The type of
@@ -58,11 +58,11 @@ func businessUsage(value string, names scopes, own string) []platform.Quota {
 			switch {
 			case !entry.IsObject():
 			case strings.Contains(kind, "catalog_batch"):
-				ours = merge(ours, usage(entry, names.batch))
+				ours = merge(ours, names.usage(entry, names.batch))
 			case strings.Contains(kind, "catalog_management"):
-				ours = merge(ours, usage(entry, names.management))
+				ours = merge(ours, names.usage(entry, names.management))
 			default:
-				others = merge(others, usage(entry, own))
+				others = merge(others, names.usage(entry, own))
 			}
 			return true
 		})
@@ -76,15 +76,12 @@ func businessUsage(value string, names scopes, own string) []platform.Quota {
 
 // usage reads one set of counters. The highest decides: calls are refused when
 // any of them reaches 100.
-func usage(entry gjson.Result, scope string) platform.Quota {
-	quota := platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: -1, Window: quotaWindow}
+func (s scopes) usage(entry gjson.Result, scope string) platform.Quota {
+	quota := platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: -1, Window: s.window}
 	for _, counter := range []string{"call_count", "total_cputime", "total_time"} {
 		if value := entry.Get(counter); value.Exists() {
 			quota.UsedPercent = max(quota.UsedPercent, value.Float())
 		}
-	}
-	if window := rest.Seconds(entry.Get("window_seconds").Float()); window > 0 {
-		quota.Window = window
 	}
 	const secondsPerMinute = 60
 	quota.Block = rest.Seconds(entry.Get("estimated_time_to_regain_access").Float() * secondsPerMinute)
@@ -105,8 +102,8 @@ func merge(told []platform.Quota, more platform.Quota) []platform.Quota {
 
 // usedUp makes sure that the quotas of a refusal say that the scope is used up, and
 // returns how long it is.
-func usedUp(told []platform.Quota, scope string, retryAfter time.Duration) ([]platform.Quota, time.Duration) {
-	told = merge(told, platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: 100, Window: quotaWindow, Block: retryAfter})
+func (s scopes) usedUp(told []platform.Quota, scope string, retryAfter time.Duration) ([]platform.Quota, time.Duration) {
+	told = merge(told, platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: 100, Window: s.window, Block: retryAfter})
 	for _, quota := range told {
 		if quota.Scope == scope {
 			return told, max(retryAfter, quota.Block)

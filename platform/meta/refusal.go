@@ -20,7 +20,7 @@ func (e *endpoint) refusal(answer *rest.Answer, call rest.Call, own string) (ref
 	refused.RetryAfter = rest.RetryAfter(answer.Header, now)
 	if row.Scope == platform.ScopeQuota {
 		refused.BlockedScope = e.scopes.of(row.blocks, own)
-		refused.Quotas, refused.RetryAfter = usedUp(refused.Quotas, refused.BlockedScope, refused.RetryAfter)
+		refused.Quotas, refused.RetryAfter = e.scopes.usedUp(refused.Quotas, refused.BlockedScope, refused.RetryAfter)
 	}
 	return refused, row.lost
 }

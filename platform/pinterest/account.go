@@ -3,6 +3,7 @@
 package pinterest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -41,11 +42,9 @@ func New(settings platform.Settings) (platform.Account, error) {
 	if err := check(settings); err != nil {
 		return nil, err
 	}
-	owner := settings.Credentials
-	if owner == "" {
-		owner = platform.CredentialsHash("account", settings.Name)
-	}
+	owner := cmp.Or(settings.Credentials, platform.CredentialsHash("account", settings.Name))
 	// Hashed together: the same credentials have other quotas at another address.
+	app := "pinterest/app/" + platform.CredentialsHash(settings.BaseURL, cmp.Or(settings.App, owner))
 	owner = platform.CredentialsHash(settings.BaseURL, owner)
 	return &account{
 		name:     settings.Name,
@@ -54,7 +53,8 @@ func New(settings platform.Settings) (platform.Account, error) {
 		level:    settings.Rules,
 		client: &client{
 			rest: rest.New(settings), base: settings.BaseURL, adAccount: settings.AdAccountID,
-			writeScope: "pinterest/" + owner + "/catalogs_write", readScope: "pinterest/" + owner + "/catalogs_read",
+			write: scopes{category: "pinterest/" + owner + "/catalogs_write", app: app},
+			read:  scopes{category: "pinterest/" + owner + "/catalogs_read", app: app},
 		},
 	}, nil
 }
@@ -150,4 +150,6 @@ func (a *account) typeNames() string {
 }
 
 // Scopes implements platform.Account.
-func (a *account) Scopes() []string { return []string{a.client.writeScope, a.client.readScope} }
+func (a *account) Scopes() []string {
+	return []string{a.client.write.category, a.client.read.category, a.client.write.app}
+}

@@ -123,12 +123,13 @@ func TestBatchIDsWithAndWithoutPrefix(t *testing.T) {
 
 func TestQuotaHeaders(t *testing.T) {
 	t.Parallel()
+	whose := scopes{category: "s", app: "app"}
 	read := func(limit, remaining, reset string) []platform.Quota {
 		header := http.Header{}
 		header.Set("X-Ratelimit-Limit", limit)
 		header.Set("X-Ratelimit-Remaining", remaining)
 		header.Set("X-Ratelimit-Reset", reset)
-		return parseQuotas(header, "s", 0)
+		return parseQuotas(header, whose, 0)
 	}
 	told := read("100, 100;w=1, 1000;w=60", "98", "1")
 	require.Equal(t, []platform.Quota{
@@ -136,16 +137,23 @@ func TestQuotaHeaders(t *testing.T) {
 		{Scope: "s", Limit: 100, Remaining: 98, Window: time.Second, Reset: time.Second, UsedPercent: 2},
 	}, told)
 	lines := http.Header{"X-Ratelimit-Limit": {"100", "100;w=1", "1000;w=60"}, "X-Ratelimit-Remaining": {"98"}, "X-Ratelimit-Reset": {"1"}}
-	require.Equal(t, told, parseQuotas(lines, "s", 0), "a list may stand in several lines: RFC 9110, 5.3")
+	require.Equal(t, told, parseQuotas(lines, whose, 0), "a list may stand in several lines: RFC 9110, 5.3")
 	told = read("100, 100;w=1, 100;w=60", "0", "30")
 	require.Equal(t, platform.Quota{
 		Scope: "s", Limit: 100, Remaining: 0, Window: time.Minute, Reset: 30 * time.Second, UsedPercent: 100, Block: 30 * time.Second,
 	}, told[len(told)-1], "the reset tells which window is meant")
 	told = read("1000, 1000;w=86400", "0", "67150")
-	require.Equal(t, 67150*time.Second, told[0].Block)
-	require.Empty(t, parseQuotas(http.Header{}, "s", 0))
+	require.Equal(t, []platform.Quota{{
+		Scope: "app", Limit: 1000, Remaining: 0, Window: 24 * time.Hour, Reset: 67150 * time.Second, UsedPercent: 100, Block: 67150 * time.Second,
+	}}, told, "a day is of the app's trial access")
+	told = read("100, 100;w=1, 1000;w=86400", "98", "1")
+	require.Equal(t, []string{"app", "s"}, []string{told[0].Scope, told[1].Scope})
+	require.Equal(t, "app", read("1000", "0", "3601")[0].Scope, "too long for a category's")
+	require.Equal(t, "s", read("1000", "0", "3600")[0].Scope)
+	require.Equal(t, "app", parseQuotas(http.Header{}, whose, 2*time.Hour)[0].Scope)
+	require.Empty(t, parseQuotas(http.Header{}, whose, 0))
 	require.Equal(t, []platform.Quota{{Scope: "s", Limit: -1, Remaining: -1, UsedPercent: -1, Block: time.Minute}},
-		parseQuotas(http.Header{}, "s", time.Minute), "a wish to wait is honoured in any answer")
+		parseQuotas(http.Header{}, whose, time.Minute), "a wish to wait is honoured in any answer")
 	require.Empty(t, read("many", "-1", "soon"))
 }
 

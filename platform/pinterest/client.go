@@ -14,11 +14,11 @@ import (
 
 // client calls the API for one account.
 type client struct {
-	rest       *rest.Client
-	base       string
-	adAccount  string
-	writeScope string
-	readScope  string
+	rest      *rest.Client
+	base      string
+	adAccount string
+	write     scopes
+	read      scopes
 }
 
 // address is a URL with the account that the call acts for.
@@ -41,12 +41,12 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 		return platform.Submission{}, failure
 	}
 	if !isGood(answer) {
-		refused, _ := refusal(answer, call, c.writeScope)
+		refused, _ := refusal(answer, call, c.write)
 		return platform.Submission{}, refused
 	}
 	batch, why := decodeBatch(answer.Body)
 	if why == "" && batch.id == "" && batch.skipped {
-		return platform.Submission{}, skippedWithoutName(answer, call, c.writeScope)
+		return platform.Submission{}, skippedWithoutName(answer, call, c.write)
 	}
 	if why == "" && batch.id == "" {
 		why = "the answer has no batch_id"
@@ -54,7 +54,7 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 	if why != "" {
 		return platform.Submission{}, answer.Unreadable(call, why)
 	}
-	submission := platform.Submission{Handles: []string{batch.id}, Quotas: quotas(answer, c.writeScope, time.Now())}
+	submission := platform.Submission{Handles: []string{batch.id}, Quotas: quotas(answer, c.write, time.Now())}
 	if batch.skipped {
 		submission.Verdicts = skipped(len(records))
 	}
@@ -63,10 +63,10 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 
 // skippedWithoutName is the error of a POST that was skipped as a duplicate of one
 // that has another name: nothing was taken, and other bytes may be.
-func skippedWithoutName(answer *rest.Answer, call rest.Call, scope string) *platform.Error {
+func skippedWithoutName(answer *rest.Answer, call rest.Call, names scopes) *platform.Error {
 	return &platform.Error{
 		Scope: platform.ScopePlatform, Operation: call.Operation, HTTPStatus: answer.Status,
-		Message: skippedText, Quotas: quotas(answer, scope, time.Now()),
+		Message: skippedText, Quotas: quotas(answer, names, time.Now()),
 	}
 }
 
@@ -77,7 +77,7 @@ func (c *client) poll(ctx context.Context, handle, idField string, records []cat
 		return platform.Report{}, failure
 	}
 	if !isGood(answer) {
-		refused, lost := refusal(answer, call, c.readScope)
+		refused, lost := refusal(answer, call, c.read)
 		if lost {
 			return platform.Report{Progress: platform.NotFound, Error: refused.Message, Quotas: refused.Quotas}, nil
 		}
@@ -91,7 +91,7 @@ func (c *client) poll(ctx context.Context, handle, idField string, records []cat
 		return platform.Report{}, answer.Unreadable(call, why)
 	}
 	report := batch.report(idField, records, answer.Redact)
-	report.Quotas = quotas(answer, c.readScope, time.Now())
+	report.Quotas = quotas(answer, c.read, time.Now())
 	return report, nil
 }
 

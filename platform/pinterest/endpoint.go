@@ -40,10 +40,10 @@ func (e *endpoint) Limits() platform.Limits {
 func (e *endpoint) Base() string { return "" }
 
 // SubmitScopes implements platform.Endpoint.
-func (e *endpoint) SubmitScopes() []string { return []string{e.client.writeScope} }
+func (e *endpoint) SubmitScopes() []string { return e.client.write.names() }
 
 // PollScopes implements platform.Endpoint.
-func (e *endpoint) PollScopes() []string { return []string{e.client.readScope} }
+func (e *endpoint) PollScopes() []string { return e.client.read.names() }
 
 // Submit implements platform.Endpoint.
 func (e *endpoint) Submit(ctx context.Context, body []byte, _ string, records []catalog.Record) (platform.Submission, error) {

@@ -73,7 +73,7 @@ func TestEveryRefusalHasItsKind(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			answer := &rest.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)}
-			failure, lost := refusal(answer, rest.Call{Operation: "x", Method: c.method}, "scope")
+			failure, lost := refusal(answer, rest.Call{Operation: "x", Method: c.method}, scopes{category: "scope", app: "app"})
 			require.Equal(t, c.lost, lost)
 			if !lost {
 				require.Equal(t, c.scope.String(), failure.Scope.String())
@@ -122,19 +122,21 @@ func TestARateLimitSaysHowLong(t *testing.T) {
 		want   time.Duration
 	}{
 		{"retry-after in seconds", header("Retry-After", "7"), 7 * time.Second},
-		{"retry-after as a date", header("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)), time.Hour},
+		{"retry-after as a date", header("Retry-After", time.Now().Add(50*time.Minute).UTC().Format(http.TimeFormat)), 50 * time.Minute},
 		{"reset", header("X-Ratelimit-Limit", "100, 100;w=60", "X-Ratelimit-Remaining", "0", "X-Ratelimit-Reset", "30"), 30 * time.Second},
 		{"both: the wish counts", header("Retry-After", "5", "X-Ratelimit-Remaining", "0", "X-Ratelimit-Reset", "30"), 5 * time.Second},
 		{"nothing", header(), 0},
+		{"a day of trial access", header("X-Ratelimit-Limit", "1000, 1000;w=86400", "X-Ratelimit-Remaining", "0", "X-Ratelimit-Reset", "67150"), 67150 * time.Second},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			answer := &rest.Answer{Status: http.StatusTooManyRequests, Header: c.header, Body: []byte(`{"code":8,"message":"limit"}`)}
-			failure, _ := refusal(answer, rest.Call{Method: http.MethodPost}, "scope")
+			failure, _ := refusal(answer, rest.Call{Method: http.MethodPost}, scopes{category: "scope", app: "app"})
 			require.InDelta(t, c.want, failure.RetryAfter, float64(c.want)/20, "a date passes while the test runs")
 			last := failure.Quotas[len(failure.Quotas)-1]
-			require.Equal(t, "scope", last.Scope)
+			require.Equal(t, c.want > time.Hour, last.Scope == "app")
+			require.Equal(t, last.Scope, failure.BlockedScope)
 			require.Zero(t, last.Remaining)
 			require.InDelta(t, 100, last.UsedPercent, 0)
 		})

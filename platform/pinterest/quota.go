@@ -19,15 +19,31 @@ type policy struct {
 	window time.Duration
 }
 
-// quotas reads the rate limit headers of an answer: limit and policies, remaining,
-// and reset in seconds. The limit that applies now comes last.
-func quotas(answer *rest.Answer, scope string, now time.Time) []platform.Quota {
-	return parseQuotas(answer.Header, scope, rest.RetryAfter(answer.Header, now))
+// scopes are the quotas that a call draws on: its category's, of a user and an app,
+// and the app's over all calls, such as the 1,000 a day of trial access.
+type scopes struct{ category, app string }
+
+func (s scopes) names() []string { return []string{s.category, s.app} }
+
+// of finds whose a limit is: trial access has a day's limits, per app; all others are
+// of seconds and minutes (Pinterest's page Rate limits). No answer says it.
+func (s scopes) of(window, reset time.Duration) string {
+	const day = 24 * time.Hour
+	if window >= day || reset > time.Hour {
+		return s.app
+	}
+	return s.category
 }
 
-func parseQuotas(header http.Header, scope string, retryAfter time.Duration) []platform.Quota {
+// quotas reads the rate limit headers of an answer: limit and policies, remaining,
+// and reset in seconds. The limit that applies now comes last.
+func quotas(answer *rest.Answer, names scopes, now time.Time) []platform.Quota {
+	return parseQuotas(answer.Header, names, rest.RetryAfter(answer.Header, now))
+}
+
+func parseQuotas(header http.Header, names scopes, retryAfter time.Duration) []platform.Quota {
 	current, policies := parseLimit(strings.Join(header.Values("X-Ratelimit-Limit"), ","))
-	now := platform.Quota{Scope: scope, Limit: current, Remaining: -1, UsedPercent: -1}
+	now := platform.Quota{Limit: current, Remaining: -1, UsedPercent: -1}
 	if remaining, err := strconv.Atoi(firstField(header.Get("X-Ratelimit-Remaining"))); err == nil && remaining >= 0 {
 		now.Remaining = remaining
 	}
@@ -48,8 +64,9 @@ func parseQuotas(header http.Header, scope string, retryAfter time.Duration) []p
 			now.Window = p.window
 			continue
 		}
-		told = append(told, platform.Quota{Scope: scope, Limit: p.limit, Remaining: -1, Window: p.window, UsedPercent: -1})
+		told = append(told, platform.Quota{Scope: names.of(p.window, 0), Limit: p.limit, Remaining: -1, Window: p.window, UsedPercent: -1})
 	}
+	now.Scope = names.of(now.Window, max(now.Reset, now.Block))
 	if now.Limit < 0 && now.Remaining < 0 && now.Reset == 0 && now.Block == 0 {
 		return told
 	}
@@ -102,10 +119,11 @@ func firstField(value string) string {
 	return strings.TrimSpace(field)
 }
 
-// blocked makes sure that the quotas of a 429 say that the scope is used up.
-func blocked(told []platform.Quota, scope string, retryAfter time.Duration) []platform.Quota {
+// blocked makes sure that the quotas of a 429 say that a scope is used up: that of the
+// last.
+func blocked(told []platform.Quota, names scopes, retryAfter time.Duration) []platform.Quota {
 	if len(told) == 0 {
-		told = append(told, platform.Quota{Scope: scope, Limit: -1, Remaining: -1, UsedPercent: -1})
+		told = append(told, platform.Quota{Scope: names.of(0, retryAfter), Limit: -1, Remaining: -1, UsedPercent: -1})
 	}
 	last := &told[len(told)-1]
 	last.Remaining, last.UsedPercent = 0, 100

@@ -12,20 +12,21 @@ import (
 
 // refusal is the error of an answer that is not 2xx. lost says, of a poll, that
 // Pinterest does not know the batch.
-func refusal(answer *rest.Answer, call rest.Call, scope string) (refused *platform.Error, lost bool) {
+func refusal(answer *rest.Answer, call rest.Call, names scopes) (refused *platform.Error, lost bool) {
 	said := saidBy(answer.Body)
 	row := failureOf(call.Method, answer.Status, said)
 	refused = answer.Refusal(call, []rest.Rule{row.alone()}, said)
 	now := time.Now()
-	refused.Quotas = quotas(answer, scope, now)
+	refused.Quotas = quotas(answer, names, now)
 	refused.RetryAfter = rest.RetryAfter(answer.Header, now)
 	if row.Scope != platform.ScopeQuota {
 		return refused, row.lost
 	}
-	refused.BlockedScope = scope
-	refused.Quotas = blocked(refused.Quotas, scope, refused.RetryAfter)
+	refused.Quotas = blocked(refused.Quotas, names, refused.RetryAfter)
+	binding := refused.Quotas[len(refused.Quotas)-1]
+	refused.BlockedScope = binding.Scope
 	if refused.RetryAfter == 0 {
-		refused.RetryAfter = refused.Quotas[len(refused.Quotas)-1].Block
+		refused.RetryAfter = binding.Block
 	}
 	return refused, false
 }

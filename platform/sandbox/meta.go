@@ -109,7 +109,7 @@ func (f metaFace) limited(call CallKind, used usage) answer {
 }
 
 // told writes X-Business-Use-Case-Usage: percent of the quota, and minutes to wait.
-// window_seconds is this sandbox's own: Meta's percentages are always of an hour.
+// What they are percent of is not told: an account with quota_window knows.
 func (f metaFace) told(header map[string]string, call CallKind, used usage) {
 	const name = "X-Business-Use-Case-Usage"
 	if used.limit.Calls == 0 || header[name] != "" {
@@ -121,8 +121,8 @@ func (f metaFace) told(header map[string]string, call CallKind, used usage) {
 	if used.exceeded() && used.limit.Window >= time.Minute {
 		minutes = int(math.Ceil(used.reset.Minutes()))
 	}
-	header[name] = fmt.Sprintf(`{"%s":[{"type":"%s","call_count":%d,"total_cputime":%d,"total_time":%d,"estimated_time_to_regain_access":%d,"window_seconds":%g}]}`,
-		f.catalog, kind, percent, percent/2, percent/3, minutes, used.limit.Window.Seconds())
+	header[name] = fmt.Sprintf(`{"%s":[{"type":"%s","call_count":%d,"total_cputime":%d,"total_time":%d,"estimated_time_to_regain_access":%d}]}`,
+		f.catalog, kind, percent, percent/2, percent/3, minutes)
 }
 
 func (f metaFace) refusal(call CallKind, fault Fault, credentials string) (answer, bool) {
