@@ -26,6 +26,7 @@ type Scopes struct {
 
 	mu     sync.Mutex
 	scopes map[string]*scope
+	fresh  bool // some were made since mu was locked
 }
 
 // scope is what is known of one quota scope. Scopes.mu guards it.
@@ -176,12 +177,22 @@ func (s *Scopes) get(name string) *scope {
 			}
 		},
 	})
-	s.scopes[name] = made
+	s.scopes[name], s.fresh = made, true
+	return made
+}
+
+// unlock has the scopes that were made meanwhile read, all of them together.
+func (s *Scopes) unlock() {
+	fresh := s.fresh
+	s.fresh = false
+	s.mu.Unlock()
+	if !fresh {
+		return
+	}
 	select {
 	case s.kick <- struct{}{}:
 	default:
 	}
-	return made
 }
 
 // Slot is the right to make one call. Exactly one of its Release calls must follow.
@@ -196,7 +207,7 @@ type Slot struct {
 // slot was given back. maxConcurrency caps the adapted limit.
 func (s *Scopes) Acquire(names []string, maxConcurrency int, wake chan<- struct{}) (slot *Slot, again time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	now := time.Now()
 	var wait time.Time
 	for _, name := range names {
@@ -303,7 +314,7 @@ func (c *scope) meter(window time.Duration, now time.Time) *meter {
 // for nothing.
 func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	s.scopes.mu.Lock()
-	defer s.scopes.mu.Unlock()
+	defer s.scopes.unlock()
 	now := time.Now()
 	for i, name := range s.names {
 		scope := s.scopes.scopes[name]
@@ -466,7 +477,7 @@ func (s *Scopes) ReserveBisect(names []string) time.Time {
 		spacing = time.Duration(float64(time.Minute) / (rate * bisectShare))
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	scope := s.get(names[0])
 	at := later(time.Now(), scope.halveAt)
 	scope.halveAt = at.Add(spacing)
