@@ -59,6 +59,7 @@ func (l *loader) checkAccounts() {
 			continue
 		}
 		l.checkCredentials(at, account)
+		l.checkAddresses(at, account)
 		l.checkDelivery(at, account)
 		if len(account.Catalogs) == 0 {
 			l.reportAtf(at, "catalogs is missing: an account needs at least one catalog")
@@ -69,6 +70,8 @@ func (l *loader) checkAccounts() {
 	}
 	l.checkSharedBaseURL()
 	l.checkDistinct()
+	l.checkBases()
+	l.warnOfAliases()
 }
 
 // platformOnly are the keys that only accounts of one platform have.
@@ -169,48 +172,5 @@ func (l *loader) checkSharedBaseURL() {
 	if users[Pinterest] != "" && users[Meta] != "" {
 		l.reportAtf("defaults.base_url", "would hold for accounts of both platforms (%s, %s); give them their own base_url",
 			users[Pinterest], users[Meta])
-	}
-}
-
-// target is where a catalog's changes end up on the platform.
-type target struct {
-	platform  Platform
-	baseURL   string
-	owner     string // when nothing else names the catalog; holds a secret
-	country   string
-	language  string
-	catalogID string
-	localized bool
-}
-
-func targetOf(a Account, c Catalog) target {
-	t := target{
-		platform: a.Platform, baseURL: strings.TrimRight(a.BaseURL, "/"), country: c.Country, language: c.Language,
-		catalogID: c.CatalogID, localized: c.Endpoint == "localized_items_batch",
-	}
-	if t.catalogID == "" {
-		t.owner = strings.Join([]string{a.AdAccountID, a.AccessToken.Reveal(), a.ClientID, a.RefreshToken.Reveal()}, " ")
-	}
-	return t
-}
-
-// checkDistinct refuses two names for one catalog: order is kept by name, so
-// changes through two names could pass each other.
-func (l *loader) checkDistinct() {
-	first := map[target]string{}
-	for _, accountName := range l.config.AccountNames() {
-		account := l.config.Accounts[accountName]
-		for _, catalogName := range sortedKeys(account.Catalogs) {
-			if account.Platform == Meta && account.Catalogs[catalogName].CatalogID == "" {
-				continue // already reported
-			}
-			at := "accounts." + accountName + ".catalogs." + catalogName
-			where := targetOf(account, account.Catalogs[catalogName])
-			if other, taken := first[where]; taken {
-				l.reportAtf(at, "names the same platform catalog as %s; one catalog has one name, or the order of its changes is lost", other)
-				continue
-			}
-			first[where] = at
-		}
 	}
 }

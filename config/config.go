@@ -14,6 +14,8 @@ type Config struct {
 	Worker   Worker
 	// Accounts by the name that stands in the subject.
 	Accounts map[string]Account
+	// Warnings are what may be wrong. They keep nothing from starting.
+	Warnings Problems
 }
 
 // NATS is the connection to the stream and the stream's own settings.

@@ -28,15 +28,23 @@ func (d *decoder) reportf(line int, key, format string, args ...any) {
 	}
 }
 
-// reportAt reports at the line of a key that was read, or of the nearest section
+// warnAtf notes what may be wrong and keeps nothing from starting.
+func (l *loader) warnAtf(key, format string, args ...any) {
+	l.config.Warnings = append(l.config.Warnings, Problem{Source: l.file, Line: l.lineOf(key), Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// lineOf is the line of a key that was read, or of the nearest section around it.
+func (d *decoder) lineOf(key string) (line int) {
+	for at := key; line == 0 && at != ""; at, _ = parentKey(at) {
+		line = d.lines[at]
+	}
+	return line
+}
+
+// reportAtf reports at the line of a key that was read, or of the nearest section
 // around it.
 func (d *decoder) reportAtf(key, format string, args ...any) {
-	line, at := 0, key
-	for line == 0 && at != "" {
-		line = d.lines[at]
-		at, _ = parentKey(at)
-	}
-	d.reportf(line, key, format, args...)
+	d.reportf(d.lineOf(key), key, format, args...)
 }
 
 func parentKey(key string) (parent string, found bool) {

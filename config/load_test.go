@@ -291,18 +291,24 @@ func TestTwoNamesForOnePlatformCatalogAreRefused(t *testing.T) {
 		return fmt.Sprintf("accounts:\n  a: {platform: %s, access_token: t, catalogs: {c: %s}}\n  b: {platform: %s, access_token: t, catalogs: {d: %s}}\n",
 			platform, one, platform, two)
 	}
+	once := func(one, two string) string {
+		return fmt.Sprintf("accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: %s, d: %s}}\n", one, two)
+	}
 	cases := []struct {
 		name, yaml string
 		same       bool
 	}{
 		{"Meta, same id", twice("meta", "{catalog_id: '1'}", "{catalog_id: '1'}"), true},
 		{"Meta, two endpoints", twice("meta", "{catalog_id: '1'}", "{catalog_id: '1', endpoint: batch}"), true},
-		{"Meta, batch and localized", twice("meta", "{catalog_id: '1', endpoint: batch}", "{catalog_id: '1', endpoint: localized_items_batch}"), false},
+		{"Meta, batch and localized", once("{catalog_id: '1', endpoint: batch}", "{catalog_id: '1', endpoint: localized_items_batch}"), false},
 		{"Meta, localized twice", twice("meta", "{catalog_id: '1', endpoint: localized_items_batch}", "{catalog_id: '1', endpoint: localized_items_batch}"), true},
 		{"Pinterest, two bodies", twice("pinterest", "{country: US, language: EN}", "{country: US, language: EN, body: legacy}"), true},
-		{"Meta, localized apart", twice("meta", "{catalog_id: '1'}", "{catalog_id: '1', endpoint: localized_items_batch}"), false},
+		{"Meta, localized apart", once("{catalog_id: '1'}", "{catalog_id: '1', endpoint: localized_items_batch}"), false},
 		{"Meta, other id", twice("meta", "{catalog_id: '1'}", "{catalog_id: '2'}"), false},
 		{"Pinterest, same all", twice("pinterest", "{country: US, language: EN}", "{country: US, language: EN}"), true},
+		{"Pinterest, a locale of the language", twice("pinterest", "{country: US, language: EN, catalog_id: '7'}", "{country: US, language: en-US, catalog_id: '7'}"), true},
+		{"Pinterest, other language", twice("pinterest", "{country: US, language: ES, catalog_id: '7'}", "{country: US, language: en-US, catalog_id: '7'}"), false},
+		{"Pinterest, other id", twice("pinterest", "{country: US, language: EN, catalog_id: '8'}", "{country: US, language: en-US, catalog_id: '7'}"), false},
 		{"Pinterest, other country", twice("pinterest", "{country: US, language: EN}", "{country: GB, language: EN}"), false},
 	}
 	for _, test := range cases {
@@ -315,6 +321,61 @@ func TestTwoNamesForOnePlatformCatalogAreRefused(t *testing.T) {
 			}
 			require.ErrorContains(t, err, ":3: accounts.b.catalogs.d: names the same platform catalog as accounts.a.catalogs.c")
 		})
+	}
+}
+
+func TestLocalizationsStandInTheAccountOfTheirItems(t *testing.T) {
+	t.Parallel()
+	const yaml = `
+accounts:
+  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1'}}}
+  b: {platform: meta, access_token: u, catalogs: {d: {catalog_id: '%s', endpoint: localized_items_batch}}}
+`
+	_, err := config.Load(write(t, fmt.Sprintf(yaml, "1")), config.Options{})
+	require.ErrorContains(t, err, ":4: accounts.b.catalogs.d: localizes items of accounts.a.catalogs.c, which is in another account")
+	_, err = config.Load(write(t, fmt.Sprintf(yaml, "2")), config.Options{})
+	require.NoError(t, err)
+}
+
+func TestPinterestCatalogsThatMayBeOneAreTold(t *testing.T) {
+	t.Parallel()
+	for catalogs, warnings := range map[string]int{
+		"a: {country: US, language: EN}, b: {country: US, language: en-US}":                                    1,
+		"a: {country: US, language: EN, catalog_id: '7'}, b: {country: US, language: en-US}":                   1,
+		"a: {country: US, language: EN}, b: {country: US, language: EN, catalog_id: '7'}":                      1,
+		"a: {country: US, language: EN, body: legacy}, b: {country: US, language: en-US}":                      1,
+		"a: {country: US, language: EN, body: legacy}, b: {country: US, language: en-US, catalog_id: '7'}":     1,
+		"a: {country: US, language: EN, catalog_id: '8'}, b: {country: US, language: en-US, catalog_id: '7'}":  0,
+		"a: {country: US, language: EN}, b: {country: US, language: es-US}, c: {country: GB, language: en-GB}": 0,
+	} {
+		c, err := config.Load(write(t, "accounts:\n  p: {platform: pinterest, access_token: t, catalogs: {"+catalogs+"}}\n"), config.Options{})
+		require.NoError(t, err, catalogs)
+		require.Len(t, c.Warnings, warnings, catalogs)
+		if warnings > 0 {
+			require.ErrorContains(t, c.Warnings[0], "courier.yaml:2: accounts.p.catalogs.b: may name the same platform catalog as accounts.p.catalogs.a")
+		}
+	}
+}
+
+func TestSecretsTravelByHTTPS(t *testing.T) {
+	t.Parallel()
+	for address, fine := range map[string]bool{
+		"https://graph.facebook.com/v25.0": true, "http://127.0.0.1:1/v5": true, "http://[::1]:1/v5": true, "http://localhost/v5": true,
+		"http://sandbox:8090/meta": true, "http://meta.localhost:1/x": true,
+		"http://graph.facebook.com/v25.0": false, "http://10.0.0.1/v5": false, "http://127.0.0.1.example.com/v5": false, "http://localhost.example.com": false,
+	} {
+		for _, at := range []struct{ key, yaml string }{
+			{"accounts.a.base_url", account("    base_url: " + address + "\n")},
+			{"accounts.p.oauth_url", pinterest("client_id: x, client_secret: y, oauth_url: '" + address + "'")},
+			{"defaults.base_url", "defaults: {base_url: '" + address + "'}\n" + account("")},
+		} {
+			_, err := config.Load(write(t, at.yaml), config.Options{})
+			if fine {
+				require.NoError(t, err, address)
+				continue
+			}
+			require.ErrorContains(t, err, at.key+": must begin with https://", address)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type finding struct {
 	Check   string `json:"check"`
 	OK      bool   `json:"ok"`
 	Problem string `json:"problem,omitempty"`
+	Warning string `json:"warning,omitempty"`
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -66,6 +67,9 @@ func (a *app) check(ctx context.Context) []finding {
 		}
 	} else {
 		findings = append(findings, found("accounts", worker.CheckAccounts(settings)))
+		for _, warning := range settings.Warnings {
+			findings = append(findings, finding{Check: "accounts", OK: true, Warning: warning.Error()})
+		}
 	}
 	findings = append(findings, checkStream(ctx, settings.NATS)...)
 	return append(findings, checkDatabase(ctx, settings)...)
@@ -131,6 +135,9 @@ func printFindings(streams cli.Streams, format cli.Output, findings []finding) e
 		line := state + " " + f.Check
 		if f.Problem != "" {
 			line += ": " + f.Problem
+		}
+		if f.Warning != "" {
+			line = "warns  " + f.Check + ": " + f.Warning
 		}
 		if _, err := fmt.Fprintln(streams.Out, line); err != nil {
 			return err
