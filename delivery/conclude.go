@@ -80,10 +80,13 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 			named.Outcome = platform.Unknown
 		}
 		e.again(f, i, named, c)
-	case f.namesCulprit():
+	case f.names(f.refusal):
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
+	case f.lane.hold.held() && !unsent(f.refusal) && !f.refusal.TooLarge:
+		// The refusal is hardly about this record: no attempt is used up.
+		c.giveBack(i, record.Constituents, &platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}})
 	case f.taken():
 		e.again(f, i, platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}}, c)
 	default:
@@ -98,10 +101,10 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 	}
 }
 
-// namesCulprit reports whether the refusal names a record of the batch. One that
-// names only others would be met again for ever.
-func (f *flight) namesCulprit() bool {
-	for i := range f.refusal.Named {
+// names reports whether the refusal names a record of the batch. One that names only
+// others would be met again for ever.
+func (f *flight) names(refusal *platform.Error) bool {
+	for i := range refusal.Named {
 		if i >= 0 && i < len(f.batch.Records) {
 			return true
 		}
@@ -288,7 +291,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 				half.rests[to] = rest
 			}
 		}
-		half.phase = phaseRecording
+		half.phase, half.half = phaseRecording, true
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		}

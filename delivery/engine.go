@@ -64,6 +64,7 @@ type Engine struct {
 	lanes   map[catalog.Lane]*lane
 	senders map[string]*sender // by batcher scope
 	resting map[*sender]struct{}
+	held    map[*lane]struct{}
 	turn    int // of the sender that had the last slot
 	account map[string]*accountState
 	strays  map[catalog.Lane]*stray
@@ -117,6 +118,7 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		lanes:    map[catalog.Lane]*lane{},
 		senders:  map[string]*sender{},
 		resting:  map[*sender]struct{}{},
+		held:     map[*lane]struct{}{},
 		account:  map[string]*accountState{},
 		strays:   map[catalog.Lane]*stray{},
 		version:  newVersions(),
@@ -223,6 +225,7 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	default:
 	}
 	e.stepDue(now)
+	e.tryHeld(now)
 	e.cut(ctx, now)
 	e.spill(now)
 	e.loadSpilled(now)
@@ -244,6 +247,11 @@ func (e *Engine) nextWake(now time.Time) time.Time {
 	}
 	if due, ok := e.batcher.NextDue(); ok && due.After(now) {
 		next = earlier(next, due)
+	}
+	for l := range e.held {
+		if l.open == 0 && l.hold.until.After(now) {
+			next = earlier(next, l.hold.until)
+		}
 	}
 	for s := range e.resting {
 		if !s.again.After(now) {

@@ -35,6 +35,8 @@ type flight struct {
 	bytes    int   // of its messages, for the budget
 	span     trace.Span
 	recorded bool // its batch row is committed
+	half     bool // made of a batch that was refused or told too little of its records
+	try      bool // whether its held lane is taken again
 
 	// rests are what records of split changes leave for later, by record index.
 	rests map[int]catalog.Change

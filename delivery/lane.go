@@ -21,6 +21,8 @@ type lane struct {
 	endpoint platform.Endpoint
 	sender   *sender
 	limits   platform.Limits
+	open     int // batches
+	hold     hold
 	base     catalog.Lane // of the items that the lane's only localize; zero for none
 	family   bool         // its items are localized by another lane, or localize another's
 	loading  bool         // a page of its spilled rows is being read
@@ -73,7 +75,7 @@ type sender struct {
 // accountState is what the engine knows of an account's health.
 type accountState struct {
 	account *Account
-	open    int // batches
+	open    int // batches, the halves of refused ones apart
 	// openBytes are the messages of its open batches.
 	openBytes int64
 	state     ledger.AccountState
@@ -241,6 +243,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 	f := e.newFlight(uuid.Must(uuid.NewV7()), l, batch.Group, batch.Records, now)
 	f.slot = slot
 	s.account.began()
+	e.beginTry(f, now)
 	e.split(f)
 	mutations := e.record(ctx, f)
 	e.flow.add(len(batch.Records), now)
@@ -282,7 +285,10 @@ func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
 // open counts the flight in.
 func (e *Engine) open(ctx context.Context, f *flight) {
 	e.flights[f.batch.ID] = f
-	f.lane.sender.account.open++
+	f.lane.open++
+	if !f.half {
+		f.lane.sender.account.open++
+	}
 	f.lane.sender.account.openBytes += int64(f.bytes)
 	e.cfg.Budget.open.Add(int64(f.bytes))
 	e.startSpan(ctx, f)
@@ -292,7 +298,10 @@ func (e *Engine) open(ctx context.Context, f *flight) {
 func (e *Engine) close(f *flight) {
 	e.unschedule(f)
 	delete(e.flights, f.batch.ID)
-	f.lane.sender.account.open--
+	f.lane.open--
+	if !f.half {
+		f.lane.sender.account.open--
+	}
 	f.lane.sender.account.openBytes -= int64(f.bytes)
 	e.cfg.Budget.open.Add(-int64(f.bytes))
 	if f.span != nil {

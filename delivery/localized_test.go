@@ -26,6 +26,12 @@ func localized(m *catalog.Mutation) {
 // watchFamilies finds records that are sent before an older change of the other side,
 // item or localization, is final and applied.
 func (w *world) watchFamilies(p *post) {
+	w.stream.mu.Lock()
+	none := !w.stream.families
+	w.stream.mu.Unlock()
+	if none {
+		return
+	}
 	for i := range p.records {
 		record := &p.records[i]
 		newest := record.Newest().Position

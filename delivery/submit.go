@@ -60,6 +60,10 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		e.schedule(f, f.sendAt)
 		return
 	}
+	if f.lane.holds(f, now) {
+		e.schedule(f, f.lane.nextTry(f))
+		return
+	}
 	if !f.taken() && f.attempt > 1 && e.hasNewer(f) {
 		// No copy of it can have arrived and newer changes wait: sending it as it is
 		// would only spend a call on what is stale.
@@ -83,6 +87,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	}
 	f.slot = slot
 	account.began()
+	e.beginTry(f, now)
 	if f.attempt == 1 {
 		e.post(f) // the batch row implies the first POST
 		return
@@ -107,7 +112,7 @@ func (e *Engine) notMade(f *flight) {
 // recording may take long where the database is in trouble.
 func (e *Engine) maySend(f *flight, now time.Time) bool {
 	account := f.lane.sender.account
-	return !account.state.ByHand && (!account.paused || account.probing) &&
+	return !account.state.ByHand && !f.lane.holds(f, now) && (!account.paused || account.probing) &&
 		!e.cfg.Scopes.BlockedUntil(f.lane.sender.scopes).After(now)
 }
 
@@ -303,6 +308,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 		f.slot.Release(perr, quotas)
 		f.slot = nil
 		e.heard(f.lane.sender.account, perr)
+		e.judgeLane(f, perr, now)
 	}
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)
 	if perr == nil {

@@ -27,6 +27,7 @@ type stream struct {
 	grown    chan struct{}
 	chunk    int
 	slow     time.Duration // before the first chunk of a reader
+	families bool          // something localized is among them
 }
 
 func newStream() *stream { return &stream{grown: make(chan struct{}), chunk: 100} }
@@ -38,6 +39,7 @@ func (s *stream) add(arrival catalog.Arrival) {
 	m.Position = catalog.Position{Generation: 1, Sequence: uint64(len(s.arrivals) + 1)}
 	m.PublishedAt = time.Now()
 	s.arrivals = append(s.arrivals, arrival)
+	s.families = s.families || !m.Localization.IsZero()
 	close(s.grown)
 	s.grown = make(chan struct{})
 }

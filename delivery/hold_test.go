@@ -1,0 +1,81 @@
+package delivery_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// TestLaneThatIsRefusedAsAWhole waits, without spending the quota and without losing
+// anything, and keeps no other lane of its account from sending.
+func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
+	scenario(t, func(w *world) {
+		misfit, healed := 0, false
+		w.platform.onPost = func(p *post) answer {
+			if p.lane.Type != "U" {
+				return answer{}
+			}
+			if misfit++; healed {
+				return answer{}
+			}
+			return answer{err: &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Code: 100, Message: "item_type does not fit"}}
+		}
+		l := w.start()
+		for i := range 3000 {
+			w.change(fmt.Sprint("u", i), catalog.Upsert, `{"a":1}`, func(m *catalog.Mutation) { m.Lane.Type = "U" })
+		}
+		pass(10 * time.Second)
+		for i := range 5 {
+			id := w.upsert(fmt.Sprint("x", i), `{"a":1}`)
+			w.until(time.Minute, "the other lane sends", func() bool { return w.status()[id] == memory.Succeeded })
+			pass(time.Hour)
+		}
+		require.Equal(t, []string{"acme batches refused true"}, w.alerts.list(), "one alert")
+		require.Less(t, misfit, 60, "one try a quarter of an hour at last")
+		require.Empty(t, w.store.DeadLetters())
+		healed = true
+		w.finish(time.Hour)
+		require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
+		for id, status := range w.status() {
+			require.Equal(t, memory.Succeeded, status, id)
+		}
+		l.stop()
+	})
+}
+
+// TestManyBadRecordsOfALane are found in the end, though the lane is held meanwhile.
+func TestManyBadRecordsOfALane(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(p *post) answer {
+			if containsPoison([]byte(p.body)) {
+				return answer{err: refusal(nil)}
+			}
+			return answer{}
+		}
+		l := w.start()
+		for i := range 100 {
+			attributes := `{"a":1}`
+			if i%4 == 0 {
+				attributes = `{"poison":1}`
+			}
+			w.upsert(fmt.Sprint("x", i), attributes)
+		}
+		w.upsert("last", `{"a":1}`)
+		w.until(96*time.Hour, "all good ones succeed", func() bool {
+			good := 0
+			for _, row := range w.store.Mutations() {
+				if row.Status == memory.Succeeded {
+					good++
+				}
+			}
+			return good == 76
+		})
+		l.crash()
+	})
+}
