@@ -10,8 +10,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// pollTimeout bounds one poll.
-const pollTimeout = time.Minute
+// pollTimeout bounds one poll. It is longer than the clients' own (see
+// platform.Settings): of two that end together it would be left to chance whether
+// the platform was silent or the call given up.
+const pollTimeout = 2 * time.Minute
 
 // follow begins to poll the handles of a POST that was taken.
 func (e *Engine) follow(f *flight, attempt int, names []string, now time.Time) {
