@@ -52,6 +52,11 @@ type check struct {
 	place  [maxDepth]step
 	depth  int
 
+	// unknown are the names of attributes without a row, as a text that shows so many
+	// of all.
+	unknown                 []byte
+	unknowns, unknownsShown int
+
 	findings Findings
 }
 
@@ -140,6 +145,7 @@ func (c *check) attributes(object string) {
 		}
 		c.leave()
 	}
+	c.tellUnknown()
 	if c.values && !c.localized && c.table.createdBy.has(c.operation) {
 		c.missing(c.table.top, seen)
 	}
@@ -192,7 +198,7 @@ func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bo
 		return false
 	}
 	if rule == nil {
-		c.unknownAttribute()
+		c.unknownAttribute(c.place[0].name)
 		return false
 	}
 	if c.localized {
@@ -284,16 +290,37 @@ func (c *check) hard(reason catalog.Reason, text string) {
 	c.findings.Add(catalog.Problem{Reason: reason, Field: field, Text: sentence + text})
 }
 
-func (c *check) unknownAttribute() {
-	if len(c.findings.unknown) == maxFindings {
+// unknownAttribute notes the name of an attribute without a row. All of an item go
+// into one warning: a producer with ten of its own has them in every message.
+func (c *check) unknownAttribute(name string) {
+	if c.unknowns++; len(c.unknown) >= maxUnknown {
 		return
 	}
-	field, sentence := c.subject()
-	c.findings.unknown = addTo(c.findings.unknown, catalog.Problem{
-		Reason: catalog.UnknownAttribute, Field: field,
-		Text: sentence + " is not one that is documented for " + c.table.Platform + "'s " +
-			string(c.table.Type) + " items; it is sent as it is",
-	})
+	if c.unknown == nil {
+		c.unknown = make([]byte, 0, maxUnknown/2)
+	} else {
+		c.unknown = append(c.unknown, ", "...)
+	}
+	c.unknown = append(c.unknown, short(name, maxName)...)
+	c.unknownsShown++
+}
+
+func (c *check) tellUnknown() {
+	if c.unknowns == 0 {
+		return
+	}
+	names := string(c.unknown)
+	warning := catalog.Problem{Reason: catalog.UnknownAttribute, Field: "attributes"}
+	what, end := "the attributes ", " are not documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; they are sent as they are"
+	if c.unknowns == 1 {
+		warning.Field = "attributes." + names
+		what, end = "the attribute ", " is not one that is documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; it is sent as it is"
+	}
+	if more := c.unknowns - c.unknownsShown; more > 0 {
+		names += " and " + strconv.Itoa(more) + " more"
+	}
+	warning.Text = what + names + end
+	c.findings.unknown = []catalog.Problem{warning}
 }
 
 // wrong adds a rule about a value: which, what is wrong, the value, the source.

@@ -190,6 +190,36 @@ func TestTextsSayWhatIsWrongAndWhereItIsWritten(t *testing.T) {
 	require.Less(t, len(findings.unknown[0].Text), 400)
 }
 
+func TestUnknownAttributesShareOneWarning(t *testing.T) {
+	t.Parallel()
+	m := &catalog.Mutation{ItemID: "s/l", Operation: catalog.Update, Attributes: []byte(`{"one":1,"stars":2,"two":2,"three":[]}`)}
+	findings := lamps().Check(m, platform.RulesWarn)
+	_, warnings := findings.Result(platform.RulesWarn)
+	require.Equal(t, []catalog.Problem{{
+		Reason: catalog.UnknownAttribute, Field: "attributes",
+		Text: "the attributes one, two, three are not documented for Shop's LAMP items; they are sent as they are",
+	}}, warnings)
+}
+
+func TestWarningsOfOneItemAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`"` + strings.Repeat("ü", 50) + `%d":1`, `"watts_%d":"` + strings.Repeat("x", 90) + `"`} {
+		var attributes strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&attributes, ","+text, i)
+		}
+		m := &catalog.Mutation{ItemID: "s/l", Operation: catalog.Create, Attributes: []byte("{" + attributes.String()[1:] + "}")}
+		findings := lamps().Check(m, platform.RulesWarn)
+		_, warnings := findings.Result(platform.RulesWarn)
+		size := 0
+		for _, w := range warnings {
+			size += len(w.Field) + len(w.Text)
+		}
+		require.Less(t, size, 1200)
+		require.Regexp(t, "and [0-9]+ more", warnings)
+	}
+}
+
 func TestLevelsDecideWhatAValueRuleDoes(t *testing.T) {
 	t.Parallel()
 	m := &catalog.Mutation{
@@ -236,7 +266,7 @@ func TestFindingsOfOneItemAreBounded(t *testing.T) {
 	findings := lamps().Check(m, platform.RulesWarn)
 	problem, warnings := findings.Result(platform.RulesWarn)
 	require.Nil(t, problem)
-	require.Len(t, warnings, maxFindings)
+	require.Len(t, warnings, 1)
 
 	m.Attributes = bytes.ReplaceAll(m.Attributes, []byte(":1"), []byte(":null"))
 	findings = lamps().Check(m, platform.RulesWarn)
@@ -342,6 +372,23 @@ func TestACleanItemCostsNoAllocation(t *testing.T) {
 		findings := table.Check(m, platform.RulesWarn)
 		findings.Result(platform.RulesWarn)
 	}))
+}
+
+// BenchmarkCheckUnknown is an item with ten attributes that have no row.
+func BenchmarkCheckUnknown(b *testing.B) {
+	table := lamps()
+	attributes := strings.TrimSuffix(ordinaryLamp, "}")
+	for i := range 10 {
+		attributes += fmt.Sprintf(`,"own_attribute_%d":"value"`, i)
+	}
+	m := &catalog.Mutation{ItemID: "shop/lamp", Operation: catalog.Create, Attributes: []byte(attributes + "}")}
+	b.ReportAllocs()
+	for b.Loop() {
+		findings := table.Check(m, platform.RulesWarn)
+		if _, warnings := findings.Result(platform.RulesWarn); len(warnings) != 1 {
+			b.Fatal(warnings)
+		}
+	}
 }
 
 // BenchmarkCheck is one ordinary item of eight attributes; less than 5 µs are wanted.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +17,10 @@ const (
 	maxShown = 40
 	// maxName bounds an attribute's name, which is the producer's own text.
 	maxName = 100
+	// maxUnknown bounds the names of unknown attributes, and maxWarnings all warnings of
+	// an item, in bytes: a warning is kept with each mutation.
+	maxUnknown  = 300
+	maxWarnings = 1000
 )
 
 // Findings are all rules that one item breaks. The zero value is a clean item.
@@ -60,7 +65,7 @@ func (f *Findings) Result(level platform.RuleLevel) (*catalog.Problem, []catalog
 	case platform.RulesOff:
 		warnings = nil
 	case platform.RulesWarn:
-		warnings = slices.Concat(f.values, f.unknown)
+		warnings = slices.Concat(bounded(f.values, maxWarnings-sizeOf(f.unknown)), f.unknown)
 	}
 	if len(problems) == 0 {
 		return nil, none(warnings)
@@ -68,6 +73,25 @@ func (f *Findings) Result(level platform.RuleLevel) (*catalog.Problem, []catalog
 	first := problems[0]
 	first.Others = none(problems[1:])
 	return &first, none(warnings)
+}
+
+// bounded are the first findings, in so many bytes, and how many there are more.
+func bounded(list []catalog.Problem, room int) []catalog.Problem {
+	for i := range list {
+		if room -= sizeOf(list[i : i+1]); room < 0 && i > 0 {
+			return append(list[:i:i], catalog.Problem{
+				Reason: list[i].Reason, Field: "attributes", Text: "and " + strconv.Itoa(len(list)-i) + " more warnings",
+			})
+		}
+	}
+	return list
+}
+
+func sizeOf(list []catalog.Problem) (size int) {
+	for i := range list {
+		size += len(list[i].Field) + len(list[i].Text)
+	}
+	return size
 }
 
 func none(list []catalog.Problem) []catalog.Problem {
