@@ -89,6 +89,14 @@ func (s *Scopes) Run(ctx context.Context) {
 		case <-ticker.C:
 		case <-s.kick:
 		}
+		select { // one reading serves whatever asked for it
+		case <-ticker.C:
+		default:
+		}
+		select {
+		case <-s.kick:
+		default:
+		}
 		call, cancel := context.WithTimeout(ctx, 10*time.Second)
 		s.sync(call)
 		cancel()

@@ -124,17 +124,27 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		k.round(ctx, true)
-		if ctx.Err() != nil {
-			break // a tick that came meanwhile is for the drain
-		}
 		select {
 		case <-ticker.C:
 		case <-k.released:
 		case <-ctx.Done():
 		}
+		k.takeWishes(ticker.C) // one round serves all that asked for it
 	}
 	k.drain(work, ticker.C)
 	return k.leave(work)
+}
+
+// takeWishes takes what else asks for a round.
+func (k *Keeper) takeWishes(tick <-chan time.Time) {
+	select {
+	case <-tick:
+	default:
+	}
+	select {
+	case <-k.released:
+	default:
+	}
 }
 
 func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {

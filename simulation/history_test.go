@@ -14,7 +14,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain leaves all goroutines one processor, where each runs until it waits:
+// what happens at one instant happens in one order then. To use more processors, run
+// more processes.
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	oneSeed   = flag.Uint64("seed", 0, "tell this history alone, with its journal")
