@@ -56,6 +56,8 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		e.judgeRefused(f, i, c)
 	case f.abandon != "":
 		c.giveBack(i, record.Constituents, nil)
+	case f.unknown != nil:
+		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
 	case v.Outcome == platform.Failed:
 		e.failed(f, i, v, catalog.Refused, c)
 	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
@@ -212,6 +214,11 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 		e.failed(f, i, v, catalog.AttemptsExhausted, c)
 		return
 	}
+	c.unconfirmed(i, record, v)
+}
+
+// unconfirmed ends a record that the platform never said anything certain of.
+func (c *conclusion) unconfirmed(i int, record *catalog.Record, v platform.Verdict) {
 	c.except(ledger.RecordOutcome{
 		Index: i, Result: ledger.Unconfirmed, Errors: v.Errors, Warnings: v.Warnings,
 		Constituents: record.Constituents, Reason: catalog.Unconfirmed,
@@ -264,6 +271,8 @@ func (c *conclusion) nameState(f *flight) {
 	switch {
 	case f.refusal != nil:
 		c.outcome.State, c.outcome.Error = ledger.BatchRefused, f.refusal.Error()
+	case f.unknown != nil:
+		c.outcome.State, c.outcome.Error = ledger.BatchAbandoned, f.unknown.Error()
 	case f.abandon != "":
 		c.outcome.State, c.outcome.Error = ledger.BatchAbandoned, f.abandon
 	}

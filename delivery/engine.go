@@ -64,8 +64,8 @@ type Engine struct {
 	lanes   map[catalog.Lane]*lane
 	senders map[string]*sender // by batcher scope
 	resting map[*sender]struct{}
-	held    map[*lane]struct{}
-	turn    int // of the sender that had the last slot
+	held    []*lane // see hold
+	turn    int     // of the sender that had the last slot
 	account map[string]*accountState
 	strays  map[catalog.Lane]*stray
 	version versions
@@ -118,7 +118,6 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		lanes:    map[catalog.Lane]*lane{},
 		senders:  map[string]*sender{},
 		resting:  map[*sender]struct{}{},
-		held:     map[*lane]struct{}{},
 		account:  map[string]*accountState{},
 		strays:   map[catalog.Lane]*stray{},
 		version:  newVersions(),
@@ -248,7 +247,7 @@ func (e *Engine) nextWake(now time.Time) time.Time {
 	if due, ok := e.batcher.NextDue(); ok && due.After(now) {
 		next = earlier(next, due)
 	}
-	for l := range e.held {
+	for _, l := range e.held {
 		if l.open == 0 && l.hold.until.After(now) {
 			next = earlier(next, l.hold.until)
 		}

@@ -44,6 +44,8 @@ type flight struct {
 	attempt  int // number of the current or last POST
 	posts    []post
 	handles  []*handle
+	unclear  int             // POSTs whose answer did not say what became of them
+	unknown  *platform.Error // the last of them, when nobody is going to ask again
 	refusal  *platform.Error // the platform refused the batch as a whole
 	abandon  string          // why its items go back to waiting without any verdict
 	sendAt   time.Time
@@ -73,8 +75,9 @@ type handle struct {
 	nextPoll   time.Time
 	delay      time.Duration
 	polling    bool
-	slot       *Slot // of the poll under way
-	notFound   int   // times in a row
+	slot       *Slot     // of the poll under way
+	notFound   int       // times in a row
+	unclear    time.Time // when an answer was unclear first since the last clear one
 	final      bool
 	verdicts   []platform.Verdict // nil when the handle led nowhere
 	incomplete bool

@@ -96,12 +96,12 @@ func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group strin
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "reading the answer to a poll panicked; it is asked for again",
 				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
-			err = &platform.Error{Scope: platform.ScopePlatform, Operation: "poll", Message: "Courier could not read the answer; please report it"}
+			err = &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: "Courier could not read the answer; please report it"}
 		}
 	}()
 	report, err = f.lane.endpoint.Poll(ctx, h.name, group, records)
 	if err == nil && report.Progress == platform.Finished && len(report.Verdicts) != len(records) {
-		return report, &platform.Error{Scope: platform.ScopePlatform, Operation: "poll", Message: "the answer was read into a wrong number of verdicts"}
+		return report, &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: "the answer was read into a wrong number of verdicts"}
 	}
 	return report, err
 }
@@ -132,13 +132,16 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 		if perr.RetryAfter > 0 {
 			h.nextPoll = now.Add(perr.RetryAfter)
 		}
+		if perr.Unclear {
+			e.unclearPoll(f, h, now)
+		}
 	case report.Progress == platform.Finished:
 		h.final, h.verdicts, h.incomplete, h.message = true, report.Verdicts, report.Incomplete, report.Error
 		e.slowest = max(e.slowest*99/100, now.Sub(h.since))
 	case report.Progress == platform.NotFound:
 		e.missed(f, h, now)
 	default:
-		h.notFound = 0
+		h.notFound, h.unclear = 0, time.Time{}
 		e.giveUp(f, h, now)
 	}
 	e.pollDue(f, now)
@@ -155,6 +158,22 @@ func (e *Engine) giveUp(f *flight, h *handle, now time.Time) {
 	e.log.WarnContext(e.callsCtx, "a handle is given up: the platform did not finish it in time; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, "the platform did not finish the batch in time"
+	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
+}
+
+// unclearPoll ends a handle whose answers made no sense for PollGiveUp. Other failed
+// polls say nothing, and none of them ends a handle.
+func (e *Engine) unclearPoll(f *flight, h *handle, now time.Time) {
+	if h.unclear.IsZero() {
+		h.unclear = now
+	}
+	policy := f.lane.policy()
+	if now.Sub(h.unclear) <= policy.PollGiveUp {
+		return
+	}
+	e.log.WarnContext(e.callsCtx, "a handle is given up: the answers about it make no sense; its items are sent again",
+		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
+	h.final, h.message = true, "the platform's answers about the batch make no sense"
 	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
 }
 

@@ -1,7 +1,9 @@
 package delivery
 
 import (
+	"container/heap"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -67,7 +69,7 @@ func (e *Engine) refusedWhole(l *lane, perr *platform.Error, now time.Time) {
 		return
 	}
 	if !h.held() {
-		e.held[l] = struct{}{}
+		e.held = append(e.held, l)
 		e.batcher.SetPaused(l.key, true)
 		e.cfg.Observer.Paused(l.key.Account, "batches refused", true)
 		e.log.ErrorContext(e.callsCtx, "the platform refuses every batch of a catalog for one reason: its changes wait, and one batch is tried from time to time",
@@ -84,13 +86,14 @@ func (e *Engine) endHold(l *lane, now time.Time) {
 	if !held {
 		return
 	}
-	delete(e.held, l)
+	e.held = slices.DeleteFunc(e.held, func(other *lane) bool { return other == l })
 	e.batcher.SetPaused(l.key, false)
-	for _, f := range e.flights {
-		if f.lane == l && f.phase == phaseReady && f.heapIndex >= 0 {
-			e.schedule(f, now)
+	for _, f := range e.timed {
+		if f.lane == l && f.phase == phaseReady {
+			f.wakeAt = now
 		}
 	}
+	heap.Init(&e.timed)
 	e.cfg.Observer.Paused(l.key.Account, "batches refused", false)
 	e.log.InfoContext(e.callsCtx, "the platform takes batches of the catalog again",
 		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)))
@@ -98,7 +101,7 @@ func (e *Engine) endHold(l *lane, now time.Time) {
 
 // tryHeld lets held lanes that have no open batch cut one for their next try.
 func (e *Engine) tryHeld(now time.Time) {
-	for l := range e.held {
+	for _, l := range e.held {
 		if l.open == 0 && !l.hold.until.After(now) {
 			e.batcher.SetPaused(l.key, false)
 		}

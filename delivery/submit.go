@@ -171,7 +171,7 @@ func (e *Engine) submit(ctx context.Context, f *flight, group string, records []
 	perr = asPlatformError(err)
 	endCall(span, perr)
 	if perr == nil && len(submission.Handles) == 0 {
-		perr = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Operation: "POST", Message: "the platform took the batch and named no handle"}
+		perr = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: "the platform took the batch and named no handle"}
 	}
 	return submission, perr
 }
@@ -183,7 +183,7 @@ func (e *Engine) callSubmit(ctx context.Context, f *flight, body []byte, group s
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "reading the answer to a POST panicked; it counts as no answer",
 				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
-			err = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Operation: "POST", Message: "Courier could not read the answer; please report it"}
+			err = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: "Courier could not read the answer; please report it"}
 		}
 	}()
 	return f.lane.endpoint.Submit(ctx, body, group, records)
@@ -331,20 +331,32 @@ func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
 	if perr.Ambiguous {
 		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
 	}
-	switch perr.Scope {
-	case platform.ScopeBatch, platform.ScopeItem:
+	switch {
+	case perr.Scope == platform.ScopeBatch || perr.Scope == platform.ScopeItem:
 		f.refusal = perr
 		e.endFollowing(f, now)
-	case platform.ScopeCaller:
+	case perr.Scope == platform.ScopeCaller:
 		if perr.Ambiguous {
 			f.attempt++
 		}
 		e.schedule(f, now.Add(f.lane.policy().RetryMin))
+	case e.unclearPost(f, perr):
+		f.unknown = perr
+		e.endFollowing(f, now)
 	default:
 		f.attempt++
 		f.sendAt = now.Add(max(perr.RetryAfter, f.resend.NextBackOff()))
 		e.schedule(f, f.sendAt)
 	}
+}
+
+// unclearPost counts an answer that does not say what became of the POST. An outage
+// only postpones; whom such an answer meets each time would be sent for ever.
+func (e *Engine) unclearPost(f *flight, perr *platform.Error) bool {
+	if perr.Unclear {
+		f.unclear++
+	}
+	return perr.Unclear && f.unclear >= f.lane.policy().MaxAttempts
 }
 
 // settle is how long an ambiguous copy of a batch may still be applied.

@@ -58,10 +58,12 @@ func notIngested(call rest.Call, answer *rest.Answer, found validation, records 
 			failure.Named[i] = *verdict
 		}
 	}
-	if records == 1 && len(failure.Named) == 0 && found.firstError != "" {
-		failure.Named = map[int]platform.Verdict{0: {
-			Outcome: platform.Failed, Errors: []ledger.Issue{{Message: found.firstError}},
-		}}
+	if records == 1 && len(failure.Named) == 0 {
+		verdict := platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{{Message: failure.Message}}}
+		if found.firstError == "" {
+			verdict.Outcome = platform.Retryable // not taken, and nobody said a word against it
+		}
+		failure.Named = map[int]platform.Verdict{0: verdict}
 	}
 	return failure
 }

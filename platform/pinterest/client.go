@@ -65,7 +65,7 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 // that has another name: nothing was taken, and other bytes may be.
 func skippedWithoutName(answer *rest.Answer, call rest.Call, names scopes) *platform.Error {
 	return &platform.Error{
-		Scope: platform.ScopePlatform, Operation: call.Operation, HTTPStatus: answer.Status,
+		Scope: platform.ScopePlatform, Unclear: true, Operation: call.Operation, HTTPStatus: answer.Status,
 		Message: skippedText, Quotas: quotas(answer, names, time.Now()),
 	}
 }

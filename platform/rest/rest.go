@@ -130,10 +130,13 @@ func (c *Client) try(ctx context.Context, call Call, key key) (*Answer, *platfor
 	if err != nil {
 		failure := callFailure(ctx, call, key, err, true)
 		failure.HTTPStatus = response.StatusCode
+		failure.Unclear = isGood(response.StatusCode) && (errors.Is(err, errTooLong) || errors.Is(err, io.ErrUnexpectedEOF))
 		return nil, failure
 	}
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, key: key, refused: c.refused}, nil
 }
+
+func isGood(status int) bool { return status >= 200 && status < 300 }
 
 // key gets the current token, for no longer than a call may take: it may be on its
 // way from the platform.

@@ -63,7 +63,7 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 // nobody knows what it was meant to say.
 func (a *Answer) Unreadable(call Call, why string) *platform.Error {
 	return &platform.Error{
-		Scope: platform.ScopePlatform, Ambiguous: call.changes(), Operation: call.Operation,
+		Scope: platform.ScopePlatform, Ambiguous: call.changes(), Unclear: true, Operation: call.Operation,
 		HTTPStatus: a.Status, Message: a.Redact(why),
 	}
 }
