@@ -2,6 +2,7 @@ package meta
 
 import (
 	"encoding/json"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -232,6 +233,15 @@ func TestOnlyOptionalStringsAndListsAreCleared(t *testing.T) {
 	}
 }
 
+// all are a problem and its others.
+func all(problem *catalog.Problem) iter.Seq[catalog.Problem] {
+	return func(yield func(catalog.Problem) bool) {
+		if problem != nil && yield(*problem) {
+			slices.Values(problem.Others)(yield)
+		}
+	}
+}
+
 // TestOnlyCreateAsksForAllRequiredFields: an UPSERT of an item that exists changes no
 // more than it names.
 func TestOnlyCreateAsksForAllRequiredFields(t *testing.T) {
@@ -245,10 +255,10 @@ func TestOnlyCreateAsksForAllRequiredFields(t *testing.T) {
 			}
 		}
 		for _, op := range []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete} {
-			findings := row.table.Check(&catalog.Mutation{ItemID: id, Operation: op, Attributes: []byte(`{}`)}, platform.RulesWarn)
-			_, warnings := findings.Result(platform.RulesWarn)
+			findings := row.table.Check(&catalog.Mutation{ItemID: id, Operation: op, Attributes: []byte(`{}`)}, platform.RulesStrict)
+			problem, _ := findings.Result(platform.RulesStrict)
 			missing := map[string]bool{}
-			for _, one := range warnings {
+			for one := range all(problem) {
 				require.Equal(t, catalog.MissingField, one.Reason)
 				missing[one.Field] = true
 			}
