@@ -61,6 +61,21 @@ demo: build ## start everything, publish examples/, wait for the end, compare
 real: build ## run real data through, such as make real DATA=../shared/data
 	$(GO) -C bench run ./real -data $(abspath $(DATA))
 
+# Every history is a seed; SEED= tells one of them again, with its journal.
+HISTORIES ?= 2000
+SHARDS    ?= 2
+
+.PHONY: sim
+sim: ## tell HISTORIES (2000) of whole workers on fake time, or SEED alone; break the workers and see each caught
+	$(GO) test -c -o $(BIN)/simulation.test ./simulation
+	@if [ "$(SEED)" -gt 0 ]; then cd simulation && ../$(BIN)/simulation.test -test.v -test.run '^TestHistories$$' -seed $(SEED); else \
+		cd simulation; pids=; each=$$(( ($(HISTORIES) + $(SHARDS) - 1) / $(SHARDS) )); \
+		for shard in $$(seq 0 $$(($(SHARDS) - 1))); do \
+			../$(BIN)/simulation.test -test.run '^TestHistories$$' -first $$((shard * each + 1)) -histories $$each & pids="$$pids $$!"; \
+		done; for pid in $$pids; do wait $$pid; done; \
+		../$(BIN)/simulation.test -test.v -test.run '^Test(Replay|Broken)' -compile; \
+	fi
+
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
 	$(GO) -C bench run .

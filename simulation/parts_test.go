@@ -33,7 +33,7 @@ func (s *storeOf) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Tra
 }
 
 func (s *storeOf) commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
-	return tell(ctx, s.p, "Commit", describe(tx), func() error { return s.p.store.Commit(ctx, lease, tx) })
+	return do(ctx, s.p, "Commit", describe(tx), func() error { return s.p.store.Commit(ctx, lease, tx) })
 }
 
 // describe is what a transaction writes, without its ids: those are random.
@@ -85,7 +85,7 @@ func (s *storeOf) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (m
 
 func (s *storeOf) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) error {
 	detail := fmt.Sprint(attempts[0].Result, attempts[0].Number, attempts[0].Handles)
-	return tell(ctx, s.p, "AppendAttempts", detail, func() error {
+	return do(ctx, s.p, "AppendAttempts", detail, func() error {
 		s.p.w.accepted(attempts)
 		return s.p.store.AppendAttempts(ctx, attempts)
 	})
@@ -98,7 +98,7 @@ func (s *storeOf) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeSt
 }
 
 func (s *storeOf) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) error {
-	return tell(ctx, s.p, "SaveScopes", number(len(scopes)), func() error { return s.p.store.SaveScopes(ctx, scopes) })
+	return do(ctx, s.p, "SaveScopes", number(len(scopes)), func() error { return s.p.store.SaveScopes(ctx, scopes) })
 }
 
 func (s *storeOf) SaveAccount(ctx context.Context, state ledger.AccountState) (ledger.AccountState, error) {
@@ -118,7 +118,7 @@ func (s *storeOf) Positions(ctx context.Context) ([]ledger.Anchor, error) {
 }
 
 func (s *storeOf) RecordedAtOrBefore(ctx context.Context, partition int, generation int64, sequence uint64) (anchor ledger.Anchor, ok bool, err error) {
-	err = tell(ctx, s.p, "RecordedAtOrBefore", fmt.Sprint(partition, generation, sequence), func() (err error) {
+	err = do(ctx, s.p, "RecordedAtOrBefore", fmt.Sprint(partition, generation, sequence), func() (err error) {
 		anchor, ok, err = s.p.store.RecordedAtOrBefore(ctx, partition, generation, sequence)
 		return err
 	})
@@ -148,27 +148,27 @@ func (l *leasesOf) Take(ctx context.Context, claim ledger.LeaseClaim) (bool, err
 }
 
 func (l *leasesOf) Ask(ctx context.Context, id uuid.UUID, row ledger.LeaseRow) error {
-	return tell(ctx, l.p, "Ask", number(row.Partition), func() error { return l.p.store.Ask(ctx, id, row) })
+	return do(ctx, l.p, "Ask", number(row.Partition), func() error { return l.p.store.Ask(ctx, id, row) })
 }
 
 func (l *leasesOf) Release(ctx context.Context, id uuid.UUID, lease ledger.Lease, fresh uuid.UUID) error {
-	return tell(ctx, l.p, "Release", number(lease.Partition), func() error { return l.p.store.Release(ctx, id, lease, fresh) })
+	return do(ctx, l.p, "Release", number(lease.Partition), func() error { return l.p.store.Release(ctx, id, lease, fresh) })
 }
 
 func (l *leasesOf) Free(ctx context.Context, id uuid.UUID, lease ledger.Lease) error {
-	return tell(ctx, l.p, "Free", number(lease.Partition), func() error { return l.p.store.Free(ctx, id, lease) })
+	return do(ctx, l.p, "Free", number(lease.Partition), func() error { return l.p.store.Free(ctx, id, lease) })
 }
 
 func (l *leasesOf) Drain(ctx context.Context, id uuid.UUID) error {
-	return tell(ctx, l.p, "Drain", "", func() error { return l.p.store.Drain(ctx, id) })
+	return do(ctx, l.p, "Drain", "", func() error { return l.p.store.Drain(ctx, id) })
 }
 
 func (l *leasesOf) Leave(ctx context.Context, id uuid.UUID) error {
-	return tell(ctx, l.p, "Leave", "", func() error { return l.p.store.Leave(ctx, id) })
+	return do(ctx, l.p, "Leave", "", func() error { return l.p.store.Leave(ctx, id) })
 }
 
 func (l *leasesOf) Forget(ctx context.Context, id uuid.UUID, counter int64) error {
-	return tell(ctx, l.p, "Forget", fmt.Sprint(id[15], counter), func() error { return l.p.store.Forget(ctx, id, counter) })
+	return do(ctx, l.p, "Forget", fmt.Sprint(id[15], counter), func() error { return l.p.store.Forget(ctx, id, counter) })
 }
 
 // queueOf is the stream as a process reaches it.
@@ -179,7 +179,7 @@ func (q *queueOf) State(ctx context.Context) (queue.LogState, error) {
 }
 
 func (q *queueOf) At(ctx context.Context, sequence uint64) (anchor ledger.Anchor, ok bool, err error) {
-	err = tell(ctx, q.p, "At", number(int(sequence)), func() (err error) {
+	err = do(ctx, q.p, "At", number(int(sequence)), func() (err error) {
 		anchor, ok, err = q.p.w.stream.At(ctx, sequence)
 		return err
 	})
@@ -187,7 +187,7 @@ func (q *queueOf) At(ctx context.Context, sequence uint64) (anchor ledger.Anchor
 }
 
 func (q *queueOf) From(ctx context.Context, sequence uint64) (anchor ledger.Anchor, ok bool, err error) {
-	err = tell(ctx, q.p, "From", number(int(sequence)), func() (err error) {
+	err = do(ctx, q.p, "From", number(int(sequence)), func() (err error) {
 		anchor, ok, err = q.p.w.stream.From(ctx, sequence)
 		return err
 	})
@@ -199,7 +199,7 @@ func (q *queueOf) Newest(ctx context.Context, partition int) (uint64, error) {
 }
 
 func (q *queueOf) PurgeBefore(ctx context.Context, sequence uint64) error {
-	return tell(ctx, q.p, "PurgeBefore", number(int(sequence)), func() error { return q.p.w.stream.PurgeBefore(ctx, sequence) })
+	return do(ctx, q.p, "PurgeBefore", number(int(sequence)), func() error { return q.p.w.stream.PurgeBefore(ctx, sequence) })
 }
 
 func (q *queueOf) Open(ctx context.Context, config queue.ReaderConfig) (worker.Reader, error) {
@@ -216,7 +216,7 @@ func (q *queueOf) Open(ctx context.Context, config queue.ReaderConfig) (worker.R
 }
 
 func (q *queueOf) Mirror(ctx context.Context, partition int) (mirror worker.Mirror, commits int64, err error) {
-	err = tell(ctx, q.p, "Mirror", number(partition), func() (err error) {
+	err = do(ctx, q.p, "Mirror", number(partition), func() (err error) {
 		var own *queuemodel.Mirror
 		own, commits, err = q.p.w.stream.Mirror(ctx, partition)
 		mirror = &mirrorOf{own, q.p, partition}
@@ -258,5 +258,5 @@ type mirrorOf struct {
 }
 
 func (m *mirrorOf) Put(ctx context.Context, commits int64) error {
-	return tell(ctx, m.p, "Put", fmt.Sprint(m.partition, commits), func() error { return m.own.Put(ctx, commits) })
+	return do(ctx, m.p, "Put", fmt.Sprint(m.partition, commits), func() error { return m.own.Put(ctx, commits) })
 }

@@ -203,12 +203,12 @@ func (p *process) wait(ctx context.Context, d time.Duration) error {
 
 // call makes a call with both of its sides. An answer that is cut off is lost; what
 // was done stays.
-func call[T any](ctx context.Context, p *process, name, detail string, do func() (T, error)) (T, error) {
+func call[T any](ctx context.Context, p *process, name, detail string, made func() (T, error)) (T, error) {
 	var none T
 	if err := p.pass(ctx, name, detail, before); err != nil {
 		return none, err
 	}
-	result, err := do()
+	result, err := made()
 	p.w.log.outcome(p.name, name, detail, err)
 	if cut := p.pass(ctx, name, detail, after); cut != nil {
 		return none, cut
@@ -217,7 +217,7 @@ func call[T any](ctx context.Context, p *process, name, detail string, do func()
 }
 
 // tell is a call without a result.
-func tell(ctx context.Context, p *process, name, detail string, do func() error) error {
-	_, err := call(ctx, p, name, detail, func() (struct{}, error) { return struct{}{}, do() })
+func do(ctx context.Context, p *process, name, detail string, made func() error) error {
+	_, err := call(ctx, p, name, detail, func() (struct{}, error) { return struct{}{}, made() })
 	return err
 }

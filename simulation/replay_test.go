@@ -19,7 +19,7 @@ func TestReplay(t *testing.T) {
 		var journals [2]journal
 		for i := range journals {
 			journals[i].kept = true
-			tell1(t, seed, variant{}, &journals[i])
+			tell(t, seed, variant{}, &journals[i])
 		}
 		first, second := journals[0].String(), journals[1].String()
 		require.NotEmpty(t, first)
