@@ -118,6 +118,9 @@ type Mutation struct {
 	// Apart keeps the mutation from merging with its neighbours: it was part of
 	// a merged record that the platform refused.
 	Apart bool
+	// Doubtful reports that an earlier record with this mutation may have been applied
+	// though nobody said so: its effect may be there when it is sent again.
+	Doubtful bool
 	// NotBefore is the earliest time to send it; zero means at once.
 	NotBefore time.Time
 	// Stored reports that a waiting row in Postgres holds the mutation, so that a

@@ -58,6 +58,9 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		c.giveBack(i, record.Constituents, nil)
 	case f.unknown != nil:
 		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
+	case v.Outcome == platform.Failed && f.doubtful(i):
+		v.Outcome = platform.Unknown
+		e.again(f, i, v, c)
 	case v.Outcome == platform.Failed:
 		e.failed(f, i, v, catalog.Refused, c)
 	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
@@ -75,10 +78,10 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 	record := &f.batch.Records[i]
 	named, isNamed := f.refusal.Named[i]
 	switch {
-	case isNamed && named.Outcome == platform.Failed && !f.taken():
+	case isNamed && named.Outcome == platform.Failed && !f.taken() && !f.doubtful(i):
 		e.failed(f, i, named, catalog.Refused, c)
 	case isNamed:
-		if f.taken() {
+		if f.taken() || named.Outcome == platform.Failed {
 			named.Outcome = platform.Unknown
 		}
 		e.again(f, i, named, c)
@@ -89,7 +92,7 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 	case f.lane.hold.held() && !unsent(f.refusal) && !f.refusal.TooLarge:
 		// The refusal is hardly about this record: no attempt is used up.
 		c.giveBack(i, record.Constituents, &platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}})
-	case f.taken():
+	case f.taken() || f.doubtful(i) && !unsent(f.refusal):
 		e.again(f, i, platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}}, c)
 	default:
 		reason := catalog.Refused
@@ -201,6 +204,11 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 	record := &f.batch.Records[i]
 	newest := record.Newest()
 	newest.Attempts++
+	if v.Outcome == platform.Unknown {
+		for _, m := range record.Constituents {
+			m.Doubtful = true
+		}
+	}
 	if newest.Attempts < f.lane.policy().MaxAttempts {
 		notBefore := c.now.Add(e.retryDelay(newest.Attempts, f.lane.policy()))
 		for _, m := range record.Constituents {

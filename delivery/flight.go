@@ -188,6 +188,18 @@ func standing(o platform.Outcome) int {
 // taken reports that some POST of the flight was, or may have been, taken.
 func (f *flight) taken() bool { return len(f.posts) > 0 || !f.holdUntil.IsZero() }
 
+// doubtful reports that a refusal of the record may be the work of another copy of
+// it: a CREATE is refused where the item is there, a deletion where it is gone. What
+// UPSERT and UPDATE say can be said twice.
+func (f *flight) doubtful(i int) bool {
+	record := &f.batch.Records[i]
+	if op := record.Change.Operation; op == catalog.Upsert || op == catalog.Update {
+		return false
+	}
+	return len(f.posts) > 1 || !f.holdUntil.IsZero() ||
+		slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful })
+}
+
 // flightHeap orders flights by wakeAt.
 type flightHeap []*flight //nolint:recvcheck // container/heap wants both kinds
 

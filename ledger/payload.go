@@ -33,6 +33,7 @@ const (
 	flagStored
 	flagDelivery // attempts, step, not before
 	flagChecked
+	flagDoubtful
 )
 
 // EncodeRecords appends the records to dst in Courier's own framing: all there
@@ -188,6 +189,7 @@ func (e *encoder) flags(m *catalog.Mutation, attributesInside bool) uint64 {
 	set(flagApart, m.Apart)
 	set(flagStored, m.Stored)
 	set(flagChecked, m.Checked)
+	set(flagDoubtful, m.Doubtful)
 	set(flagDelivery, m.Attempts != 0 || m.Step != 0 || !m.NotBefore.IsZero())
 	return flags
 }
@@ -316,6 +318,7 @@ func (d *decoder) mutation() *catalog.Mutation {
 		Apart:      flags&flagApart != 0,
 		Stored:     flags&flagStored != 0,
 		Checked:    flags&flagChecked != 0,
+		Doubtful:   flags&flagDoubtful != 0,
 	}
 	if flags&flagSameLane == 0 {
 		d.lane = catalog.Lane{Account: d.text(), Catalog: d.text(), Type: catalog.Type(d.text())}

@@ -24,6 +24,7 @@ func recordedAndFinished(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
 	older, newer, other := Mutation(1, "a"), Mutation(2, "a"), Mutation(3, "b")
 	older.Attempts, older.Step, older.Apart, older.NotBefore = 2, 1, true, At.Add(time.Hour)
+	older.Doubtful = true
 	newer.TraceParent, newer.Version, newer.HasVersion = "00-aa-bb-01", 7, true
 	batch := record(t, h, lease, Record(older, newer), Record(other))
 	require.False(t, older.RecordedOn.IsZero(), "the store notes where the row is")

@@ -1,0 +1,71 @@
+package delivery_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// TestRefusalThatAnotherCopyMayHaveCaused: a CREATE is refused because the item is
+// there, a DELETE because it is gone, and both may be the work of a copy that nobody
+// answered for. Nobody knows then, also after a crash.
+func TestRefusalThatAnotherCopyMayHaveCaused(t *testing.T) {
+	t.Parallel()
+	refuse := func(int, *catalog.Record) *platform.Verdict {
+		return &platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{{Message: "exists, or does not"}}}
+	}
+	for _, test := range []struct {
+		op    catalog.Operation
+		first answer
+		want  memory.Status
+		posts int
+	}{
+		{catalog.Create, answer{err: ambiguous, take: true}, memory.Unconfirmed, 4},
+		{catalog.Delete, answer{err: ambiguous, take: true}, memory.Unconfirmed, 4},
+		{catalog.Upsert, answer{err: ambiguous, take: true}, memory.Failed, 2},
+		{catalog.Update, answer{err: ambiguous, take: true}, memory.Failed, 2},
+		{catalog.Create, answer{lost: true}, memory.Unconfirmed, 3},
+		{catalog.Create, answer{err: &platform.Error{Scope: platform.ScopePlatform, Message: "connection refused"}}, memory.Failed, 2},
+		{catalog.Create, answer{judge: func(int, *catalog.Record) *platform.Verdict {
+			return &platform.Verdict{Outcome: platform.Retryable}
+		}}, memory.Failed, 2},
+	} {
+		for _, crash := range []bool{false, true} {
+			t.Run(fmt.Sprint(test.op, " ", test.posts, " ", test.want, " crash ", crash), func(t *testing.T) {
+				scenario(t, func(w *world) {
+					w.platform.onPost = func(p *post) answer {
+						if p.number == 1 {
+							return test.first
+						}
+						return answer{judge: refuse}
+					}
+					l := w.start()
+					attributes := `{"a":1}`
+					if test.op == catalog.Delete {
+						attributes = ""
+					}
+					w.change("x", test.op, attributes)
+					if crash {
+						w.until(time.Hour, "the second POST has its end", func() bool {
+							return w.posts() == 2 && w.store.WaitingRows() > 0 || w.done()
+						})
+						l.crash()
+						l = w.start()
+					}
+					w.finish(12 * time.Hour)
+					require.Equal(t, test.want, w.status()["m1"])
+					require.Equal(t, test.posts, w.posts())
+					require.Equal(t, "exists, or does not", w.row("m1").Errors[0].Message)
+					l.stop()
+				})
+			})
+		}
+	}
+}
