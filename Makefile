@@ -7,6 +7,7 @@ GO      ?= go
 BIN     ?= bin
 DATA    ?= ../shared/data
 FUZZ    ?= 20s
+MUTATIONS ?= 5000000
 MINUTES ?= 3
 SEED    ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -73,12 +74,20 @@ sim: ## tell HISTORIES (2000) of whole workers on fake time, or SEED alone; brea
 		for shard in $$(seq 0 $$(($(SHARDS) - 1))); do \
 			../$(BIN)/simulation.test -test.run '^TestHistories$$' -first $$((shard * each + 1)) -histories $$each & pids="$$pids $$!"; \
 		done; for pid in $$pids; do wait $$pid; done; \
-		../$(BIN)/simulation.test -test.v -test.run '^Test(Replay|Broken)' -compile; \
+		../$(BIN)/simulation.test -test.v -test.run '^Test(Replay|Broken)' -replays 200 -compile; \
 	fi
+
+.PHONY: sim-short
+sim-short: ## the form of sim that runs before each merge
+	$(GO) test ./simulation -count=1 -run '^Test(Histories|Replay)$$' -args -histories 400 -replays 200
 
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
 	$(GO) -C bench run .
+
+.PHONY: bounded
+bounded: build ## memory while MUTATIONS (5000000) wait on a paused account
+	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -mutations $(MUTATIONS) bounded
 
 .PHONY: chaos
 chaos: build ## break everything at random and check that nothing is lost: SEED= MINUTES=3

@@ -11,11 +11,8 @@ import (
 // happened is the same, to the nanosecond.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	count := uint64(200)
-	if testing.Short() {
-		count = 30
-	}
-	for seed := uint64(1); seed <= count; seed++ {
+	for n := range *replays {
+		seed := uint64(n + 1) //nolint:gosec // a count
 		var journals [2]journal
 		for i := range journals {
 			journals[i].kept = true
