@@ -66,9 +66,9 @@ func failures() []failure {
 		{Rule: rest.Rule{Code: codeBadParameter, Subcode: 33, Scope: platform.ScopeAccount, Source: "codes: object missing or no permission"}},
 		// A wrong app secret: no record is to blame.
 		{kind: "GraphMethodException", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeAccount, Source: "seen: facebook-python-business-sdk #528, appsecret_proof invalid"}},
-		{Rule: rest.Rule{Code: 803, Scope: platform.ScopeAccount, Source: "seen: alias does not exist; the catalog_id is wrong"}},
-		{Rule: rest.Rule{Code: 2500, Scope: platform.ScopeAccount, Source: "seen: unknown path; the address is wrong"}},
-		{Rule: rest.Rule{Code: 2635, Scope: platform.ScopeAccount, Source: "codes: deprecated version; the base_url is out of date"}},
+		{Rule: rest.Rule{Code: 803, Scope: platform.ScopeAccount, Source: "seen: mobolic/facebook-sdk #315, the object does not exist: the catalog_id is wrong"}},
+		{Rule: rest.Rule{Code: 2500, Scope: platform.ScopeAccount, Source: "seen: arsduo/koala #611, unknown path: the address is wrong"}},
+		{Rule: rest.Rule{Code: 2635, Scope: platform.ScopeAccount, Source: "seen: facebook-nodejs-business-sdk #222, deprecated version: the base_url is out of date"}},
 
 		{Rule: rest.Rule{Code: 1, Scope: platform.ScopePlatform, Ambiguous: true, Source: "errors: unknown, wait and retry"}},
 		{Rule: rest.Rule{Code: 2, Scope: platform.ScopePlatform, Ambiguous: true, Source: "errors: service, wait and retry"}},
