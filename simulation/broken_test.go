@@ -160,7 +160,6 @@ const enough = 3000
 
 // TestBrokenVariantsAreCaught: every check can fail.
 func TestBrokenVariantsAreCaught(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
@@ -175,7 +174,6 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 
 // TestBrokenSourcesAreCaught compiles each edit and lets it live through histories.
 func TestBrokenSourcesAreCaught(t *testing.T) {
-	t.Parallel()
 	if !*compile {
 		t.Skip("compiles the workers anew for each variant: -args -compile")
 	}

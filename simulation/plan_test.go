@@ -92,18 +92,34 @@ func (p *plan) lied() bool {
 
 var (
 	commonFaults = []kindOfFault{
-		{sandbox.RateLimited, true, true}, {sandbox.RateLimitedSilent, true, true}, {sandbox.ServerError, true, true},
-		{sandbox.Reset, true, true}, {sandbox.HTMLError, true, true}, {sandbox.TokenRevoked, true, true},
-		{sandbox.ServerErrorAfter, true, false}, {sandbox.ResetAfter, true, true}, {sandbox.Hang, true, true},
-		{sandbox.Slow, true, true}, {sandbox.HTML, true, true}, {sandbox.Truncated, true, true},
-		{sandbox.RefuseBatch, true, false}, {sandbox.TooLarge, true, false}, {sandbox.FailBatch, true, false},
-		{sandbox.LostHandle, false, true}, {sandbox.UnknownStatus, false, true}, {sandbox.OmitFirst, false, true},
-		{sandbox.OmitAll, false, true}, {sandbox.WrongIDs, false, true}, {sandbox.OtherBatch, false, true},
+		{sandbox.RateLimited, true, true},
+		{sandbox.RateLimitedSilent, true, true},
+		{sandbox.ServerError, true, true},
+		{sandbox.Reset, true, true},
+		{sandbox.HTMLError, true, true},
+		{sandbox.TokenRevoked, true, true},
+		{sandbox.ServerErrorAfter, true, false},
+		{sandbox.ResetAfter, true, true},
+		{sandbox.Hang, true, true},
+		{sandbox.Slow, true, true},
+		{sandbox.HTML, true, true},
+		{sandbox.Truncated, true, true},
+		{sandbox.RefuseBatch, true, false},
+		{sandbox.TooLarge, true, false},
+		{sandbox.FailBatch, true, false},
+		{sandbox.LostHandle, false, true},
+		{sandbox.UnknownStatus, false, true},
+		{sandbox.OmitFirst, false, true},
+		{sandbox.OmitAll, false, true},
+		{sandbox.WrongIDs, false, true},
+		{sandbox.OtherBatch, false, true},
 		{sandbox.DuplicateIDs, false, true},
 	}
 	pinterestFaults = []kindOfFault{{sandbox.SkipBatch, true, false}}
 	metaFaults      = []kindOfFault{
-		{sandbox.EmptyHandles, true, false}, {sandbox.EmptyData, false, true}, {sandbox.TotalTooHigh, false, true},
+		{sandbox.EmptyHandles, true, false},
+		{sandbox.EmptyData, false, true},
+		{sandbox.TotalTooHigh, false, true},
 		{sandbox.ListBeyondZero, false, true},
 	}
 )
@@ -126,7 +142,7 @@ func (w *world) faults(kinds []kindOfFault) (planned []sandbox.PlannedFault) {
 
 // account names its platform: p1, m2 and so on.
 func (w *world) account(n int) (name string, platform config.Platform) {
-	if (uint64(n)+w.seed)%2 == 0 { //nolint:gosec // small
+	if (uint64(n)+w.seed)%2 == 0 {
 		return fmt.Sprint("p", n), config.Pinterest
 	}
 	return fmt.Sprint("m", n), config.Meta
@@ -164,9 +180,9 @@ func (w *world) newConfig() *config.Config {
 
 func (w *world) catalogOf(n int, platform config.Platform) config.Catalog {
 	if platform == config.Meta {
-		return config.Catalog{Name: "c", CatalogID: fmt.Sprint(1000 + n)}
+		return config.Catalog{Name: "c", CatalogID: number(1000 + n)}
 	}
-	return config.Catalog{Name: "c", Country: "US", Language: "en-US", CatalogID: fmt.Sprint(1000 + n)}
+	return config.Catalog{Name: "c", Country: "US", Language: "en-US", CatalogID: number(1000 + n)}
 }
 
 // catalogKey is how the platform calls the catalog of an account.

@@ -30,7 +30,7 @@ type process struct {
 }
 
 // start starts a worker.
-func (w *world) start() *process {
+func (w *world) start() {
 	number := len(w.processes) + 1
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{
@@ -45,7 +45,6 @@ func (w *world) start() *process {
 			Config: w.config, Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
 		}, p.parts())
 	}()
-	return p
 }
 
 func (p *process) parts() worker.Parts {

@@ -12,7 +12,7 @@ import (
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	for n := range *replays {
-		seed := uint64(n + 1) //nolint:gosec // a count
+		seed := uint64(n + 1)
 		var journals [2]journal
 		for i := range journals {
 			journals[i].kept = true

@@ -105,7 +105,7 @@ func (t *wire) deliver(ctx context.Context, request *http.Request, detail string
 	w := t.p.w
 	<-time.After(w.latency(t.p.name, "network", detail, request.Method))
 	w.log.add(t.p.name, request.Method+" arrives", detail)
-	response, err := sandbox.Transport(w.platformOf(request.URL.Host)).RoundTrip(arrived.WithContext(ctx))
+	response, err := sandbox.Transport(w.platformOf(request.URL.Host)).RoundTrip(arrived.WithContext(ctx)) //nolint:bodyclose // whoever asked closes it
 	if err == nil {
 		w.heard(request, response)
 		w.log.add(t.p.name, request.Method+" is answered", detail+" "+http.StatusText(response.StatusCode))

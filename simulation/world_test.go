@@ -119,7 +119,7 @@ func (w *world) latency(parts ...string) time.Duration {
 	case rare < 6:
 		longest = 300 * time.Millisecond
 	}
-	return time.Duration(1 + (drawn>>8)%uint64(longest)) //nolint:gosec // seconds at most
+	return time.Duration(1 + (drawn>>8)%uint64(longest))
 }
 
 // fate is what becomes of a call, or of who makes it.
@@ -143,7 +143,7 @@ func (w *world) fate(parts ...string) fate {
 	case drawn < w.plan.cuts+w.plan.kills && w.mayLose():
 		return fate{kill: true}
 	case drawn > 1-w.plan.freezes:
-		return fate{freeze: time.Duration(1 + w.hash("freeze")%uint64(3*leaseTTL))} //nolint:gosec // seconds
+		return fate{freeze: time.Duration(1 + w.hash("freeze")%uint64(3*leaseTTL))}
 	default:
 		return fate{}
 	}

@@ -7,6 +7,7 @@ package memory
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -113,15 +114,11 @@ func (s *Stream) Copy() (putBack func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	messages, first := slices.Clone(s.messages), s.first
-	mirrored := make(map[int]entry, len(s.mirrored))
-	for partition, kept := range s.mirrored {
-		mirrored[partition] = kept
-	}
-	revision := s.revision
+	mirrored, revision := maps.Clone(s.mirrored), s.revision
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.messages, s.first, s.mirrored, s.revision = slices.Clone(messages), first, mirrored, revision
+		s.messages, s.first, s.mirrored, s.revision = slices.Clone(messages), first, maps.Clone(mirrored), revision
 		s.disconnect()
 	}
 }
