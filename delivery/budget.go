@@ -2,31 +2,38 @@ package delivery
 
 import "sync/atomic"
 
-// Budget bounds the memory that the engines of one worker hold in messages:
-// half for what waits, half for batches that are open. It counts message bytes
-// and an allowance for what hangs on them; it is not exact.
+// Budget bounds the memory that the engines of one worker hold in messages: half
+// for batches that are open, a sixteenth for what waits. More would be of little use:
+// what may be sent soon fits into that, and what may not is kept in the database.
+// The rest is for what hangs on them. It counts message bytes and an allowance; it
+// is not exact.
 type Budget struct {
-	half    int64
-	waiting atomic.Int64
-	open    atomic.Int64
+	mostOpen    int64
+	mostWaiting int64
+	waiting     atomic.Int64
+	open        atomic.Int64
 }
 
 // NewBudget makes a budget of limit bytes.
-func NewBudget(limit int64) *Budget { return &Budget{half: limit / 2} }
+func NewBudget(limit int64) *Budget { return &Budget{mostOpen: limit / 2, mostWaiting: limit / 8} }
+
+// Open is how many bytes are in open batches. What a worker does with memory beyond
+// what it needs follows from it.
+func (b *Budget) Open() int64 { return b.open.Load() }
 
 // waitingFull reports that waiting messages must be spilled.
-func (b *Budget) waitingFull() bool { return b.waiting.Load() > b.half }
+func (b *Budget) waitingFull() bool { return b.waiting.Load() > b.mostWaiting }
 
 // waitingMuch reports that engines with a steady flow should read no further, so
 // that memory does not get short.
-func (b *Budget) waitingMuch() bool { return b.waiting.Load() > b.half/2 }
+func (b *Budget) waitingMuch() bool { return b.waiting.Load() > b.mostWaiting/2 }
 
 // intakeFull reports that no more may be read until some were spilled. It leaves
 // room for spilling to work before reading stops.
-func (b *Budget) intakeFull() bool { return b.waiting.Load() > b.half+b.half/4 }
+func (b *Budget) intakeFull() bool { return b.waiting.Load() > b.mostWaiting+b.mostWaiting/4 }
 
 // openFull reports that no further batch may be cut by an account that has one.
-func (b *Budget) openFull() bool { return b.open.Load() > b.half }
+func (b *Budget) openFull() bool { return b.open.Load() > b.mostOpen }
 
 // hog reports that one account has its share of the memory for open batches.
-func (b *Budget) hog(bytes int64) bool { return bytes > b.half/2 }
+func (b *Budget) hog(bytes int64) bool { return bytes > b.mostOpen/2 }

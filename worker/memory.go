@@ -1,10 +1,13 @@
 package worker
 
 import (
+	"context"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/delivery"
 )
 
 const (
@@ -12,13 +15,22 @@ const (
 	// saves memory at the cost of a quarter of all processor time here: messages live
 	// shortly, and there are many.
 	collectAt = 400
-	// besides is what a worker needs for everything but waiting mutations.
+	// besides is what a process needs for everything but messages, when it does more
+	// than to run a worker.
 	besides = 512 << 20
+	// atRest is the soft limit of a worker's own process that has no open batches,
+	// however much waits: that is in the database.
+	atRest = 144 << 20
+	// garbagePerOpen is how much the limit grows with each byte in open batches: under
+	// load memory buys processor time, and then only.
+	garbagePerOpen = 4
+	// limitInterval is how often the limit follows.
+	limitInterval = 500 * time.Millisecond
 )
 
-// TuneCollector trades memory for processor time in a process that runs a worker,
-// within a soft limit that grows with the worker's own: garbage may fill what the
-// waiting mutations leave free. GOGC and GOMEMLIMIT go before.
+// TuneCollector trades memory for processor time in a process that runs a worker
+// among other things, within a soft limit that grows with the worker's own. GOGC and
+// GOMEMLIMIT go before.
 func TuneCollector(settings config.Worker) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
@@ -27,3 +39,29 @@ func TuneCollector(settings config.Worker) {
 		debug.SetMemoryLimit(2*settings.MemoryLimit + besides)
 	}
 }
+
+// limitMemory has the process's soft limit follow what is being delivered, until ctx
+// ends. GOMEMLIMIT goes before.
+func limitMemory(ctx context.Context, budget *delivery.Budget) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	ticker := time.NewTicker(limitInterval)
+	defer ticker.Stop()
+	var limit int64
+	for {
+		// Setting it stops the world for a moment: small changes are not worth it.
+		if wanted := memoryLimit(budget.Open()); wanted > limit+limit/8 || wanted < limit-limit/8 {
+			limit = wanted
+			debug.SetMemoryLimit(limit)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// memoryLimit is the soft limit with that many bytes in open batches.
+func memoryLimit(open int64) int64 { return atRest + garbagePerOpen*open }

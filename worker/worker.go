@@ -33,6 +33,9 @@ type Options struct {
 	Name string
 	// NATSOptions are added to the connection, such as nats.InProcessServer.
 	NATSOptions []nats.Option
+	// OwnProcess says that the process does nothing else: its soft limit of memory
+	// follows what the worker delivers.
+	OwnProcess bool
 }
 
 // worker is one running worker.
@@ -46,6 +49,8 @@ type worker struct {
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health
+	// ownProcess is Options.OwnProcess.
+	ownProcess bool
 
 	credentials *credentials
 }
@@ -78,7 +83,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 	if err := CheckAccounts(options.Config); err != nil {
 		return err // nothing starts half
 	}
-	w := &worker{config: options.Config, log: slog.New(slog.DiscardHandler), health: options.Health}
+	w := &worker{config: options.Config, log: slog.New(slog.DiscardHandler), health: options.Health, ownProcess: options.OwnProcess}
 	w.tracer = noop.NewTracerProvider().Tracer("")
 	var instruments *telemetry.Instruments
 	if t := options.Telemetry; t != nil {
@@ -132,6 +137,9 @@ func (w *worker) run(ctx context.Context, name string) error {
 	defer stop()
 	services.Go(func() { w.scopes.Run(base) })
 	services.Go(func() { w.credentials.run(base) })
+	if w.ownProcess {
+		services.Go(func() { limitMemory(base, w.budget) })
+	}
 	leasesEnded := make(chan error, 1)
 	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
 

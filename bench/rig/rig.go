@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -52,10 +53,15 @@ type Rig struct {
 	Pinterest *sandbox.Pinterest
 	Meta      *sandbox.Meta
 
-	log     io.Writer
-	logger  *slog.Logger
-	closers []func() error // in the order they were opened
+	log       io.Writer
+	logger    *slog.Logger
+	variables map[string]string
+	closers   []func() error // in the order they were opened
 }
+
+// Variables are what the configuration's ${…} stand for, for workers in processes of
+// their own.
+func (r *Rig) Variables() map[string]string { return maps.Clone(r.variables) }
 
 // Start starts everything but workers. Close it, also after an error of its use.
 func Start(ctx context.Context, options Options) (rig *Rig, err error) {
@@ -76,6 +82,7 @@ func Start(ctx context.Context, options Options) (rig *Rig, err error) {
 	if err := rig.startPlatforms(ctx, options, variables); err != nil {
 		return rig, err
 	}
+	rig.variables = variables
 	if rig.Config, err = loadConfig(options.Config, variables); err != nil {
 		return rig, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/telemetry"
+	"github.com/catalog-courier/catalog-courier/worker"
 )
 
 func (a *app) devCommand() *cobra.Command {
@@ -63,7 +64,7 @@ func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error)
 	if err := a.explain(environment, settings); err != nil {
 		return err
 	}
-	return a.work(ctx, settings, "dev")
+	return a.work(ctx, settings, worker.Options{Name: "dev"})
 }
 
 // databaseURL is the one that flag or environment name; "" when none does.

@@ -31,7 +31,7 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 			if settings.Database.URL.IsZero() {
 				return errNoDatabase
 			}
-			return a.work(c.Context(), settings, name)
+			return a.work(c.Context(), settings, worker.Options{Name: name, OwnProcess: true})
 		},
 	}
 	command.Flags().StringVar(&name, "name", hostName(), "what people call this worker")
@@ -46,8 +46,9 @@ func hostName() string {
 	return name
 }
 
-// work runs a worker with its telemetry and its listener until ctx ends.
-func (a *app) work(ctx context.Context, settings *config.Config, name string) (err error) {
+// work runs a worker, of which the options say the rest, with its telemetry and its
+// listener until ctx ends.
+func (a *app) work(ctx context.Context, settings *config.Config, options worker.Options) (err error) {
 	format, level, err := a.logOptions()
 	if err != nil {
 		return err
@@ -78,7 +79,8 @@ func (a *app) work(ctx context.Context, settings *config.Config, name string) (e
 	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
 	worker.TuneCollector(settings.Worker)
-	return worker.Run(ctx, worker.Options{Config: settings, Telemetry: tel, Health: health, Name: name})
+	options.Config, options.Telemetry, options.Health = settings, tel, health
+	return worker.Run(ctx, options)
 }
 
 func closeServer(ctx context.Context, server *telemetry.Server) error {

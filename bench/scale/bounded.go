@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// mostOverIdle is how much more memory than idle a worker may have, however much
+// waits.
+const mostOverIdle = 256 << 20
+
+const boundedConfiguration = `
+nats: {url: "${NATS_URL}", stream: {max_bytes: 20GiB}}
+database: {url: "${DATABASE_URL}"}
+accounts:
+  paused:
+    platform: meta
+    base_url: "${META_URL}"
+    access_token: ${TOKEN}
+    catalogs:
+      main: {catalog_id: "1"}
+`
+
+// bounded pauses an account, publishes to it, and watches the worker's memory while
+// the mutations are recorded as waiting, while they wait, and over a restart.
+func bounded(ctx context.Context, out io.Writer, o options) (err error) {
+	p, err := startPlant(ctx, o, boundedConfiguration)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	w, err := p.startWorker(ctx, "bounded")
+	if err != nil {
+		return err
+	}
+	if err := p.await(ctx, time.Minute, allOwned); err != nil {
+		return err
+	}
+	if err := p.operate(ctx, "accounts", "pause", "paused"); err != nil {
+		return err
+	}
+	pause(ctx, 10*time.Second)
+	idle, err := w.memory()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "idle: %s\n", megabytes(idle))
+
+	peak, took, err := p.fill(ctx, out, w, o.mutations)
+	if err != nil {
+		return err
+	}
+	pause(ctx, 30*time.Second)
+	settled, err := w.memory()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d mutations recorded as waiting in %s, %.0f a second\npeak: %s over idle; half a minute later: %s over idle\n",
+		o.mutations, took.Round(time.Second), float64(o.mutations)/took.Seconds(), megabytes(peak-idle), megabytes(settled-idle))
+	worst := peak - idle
+
+	stopped, err := w.stop()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if w, err = p.startWorker(ctx, "again"); err != nil {
+		return err
+	}
+	if err := p.await(ctx, time.Minute, allOwned); err != nil {
+		return err
+	}
+	started := time.Since(began)
+	pause(ctx, 15*time.Second)
+	after, err := w.memory()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "stopped in %s, all partitions worked again after %s; then %s over idle\n",
+		stopped.Round(time.Millisecond), started.Round(time.Millisecond), megabytes(after-idle))
+	worst = max(worst, after-idle)
+	if _, err := w.stop(); err != nil {
+		return err
+	}
+	var waiting int
+	if err := p.Database.QueryRow(ctx, "SELECT count(*) FROM courier.waiting").Scan(&waiting); err != nil {
+		return err
+	}
+	switch {
+	case waiting != o.mutations:
+		return fmt.Errorf("%d mutations wait, of %d", waiting, o.mutations)
+	case worst > mostOverIdle:
+		return fmt.Errorf("%s over idle are more than %s", megabytes(worst), megabytes(mostOverIdle))
+	}
+	return nil
+}
+
+// fill publishes to the paused account until all is recorded, and returns the most
+// memory that the worker had meanwhile.
+func (p *plant) fill(ctx context.Context, out io.Writer, w *process, mutations int) (peak int64, took time.Duration, err error) {
+	began := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	var published error
+	var publishing sync.WaitGroup
+	publishing.Go(func() { published = p.publish(ctx, "paused", 0, mutations) })
+	defer publishing.Wait()
+	defer cancel()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	told := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		case <-w.ended:
+			return 0, 0, fmt.Errorf("the worker ended: %w", w.err)
+		case <-ticker.C:
+		}
+		now, err := w.memory()
+		if err != nil {
+			return 0, 0, err
+		}
+		peak = max(peak, now)
+		var position int
+		if err := p.Database.QueryRow(ctx, `SELECT min(sequence) FROM courier.lease`).Scan(&position); err != nil {
+			return 0, 0, err
+		}
+		if position >= mutations {
+			publishing.Wait()
+			return peak, time.Since(began), published
+		}
+		if time.Since(told) > 15*time.Second {
+			told = time.Now()
+			fmt.Fprintf(out, "%4.0f s: %d recorded, %s\n", time.Since(began).Seconds(), position, megabytes(now))
+		}
+	}
+}

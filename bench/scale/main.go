@@ -1,0 +1,56 @@
+// Command scale measures what a worker needs and holds back, with workers in
+// processes of their own beside a broker, a Postgres and simulated platforms:
+//
+//	bounded    memory while millions of mutations wait on a paused account
+//	drain      how quickly a backlog is worked off, with how much memory
+//
+// Its figures are in docs/reliability.md.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+)
+
+// options of all measurements; each uses some.
+type options struct {
+	worker    string // path of the program
+	mutations int
+	verbose   bool
+}
+
+// measurements by name.
+var measurements = map[string]func(ctx context.Context, out io.Writer, o options) error{
+	"bounded": bounded,
+	"drain":   drain,
+}
+
+func main() { os.Exit(command()) }
+
+// command returns the exit code: 0 done, 1 failed or a bound broken, 2 wrong usage.
+func command() int {
+	var o options
+	flag.StringVar(&o.worker, "worker", "../bin/worker", "the worker program")
+	flag.IntVar(&o.mutations, "mutations", 5_000_000, "how many mutations")
+	flag.BoolVar(&o.verbose, "v", false, "show what the workers log")
+	flag.Parse()
+	measure, ok := measurements[flag.Arg(0)]
+	if !ok || flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "scale: name bounded or drain after the flags")
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	fmt.Printf("%s, %d CPUs, %s\n", flag.Arg(0), runtime.NumCPU(), runtime.Version())
+	if err := measure(ctx, os.Stdout, o); err != nil {
+		fmt.Fprintln(os.Stderr, "scale:", err)
+		return 1
+	}
+	return 0
+}
