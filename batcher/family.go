@@ -1,6 +1,10 @@
 package batcher
 
-import "github.com/catalog-courier/catalog-courier/catalog"
+import (
+	"slices"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
 
 // An item and its localizations are a family. What is localized must be there, and
 // deleting an item takes its localizations along, so their changes are sent in the
@@ -48,13 +52,8 @@ func (b *Batcher) across(it *item, position catalog.Position, found func(*item) 
 		if l != it.lane && l.mayHold(position) {
 			return true
 		}
-		if len(l.translations) == 0 {
-			continue
-		}
-		for _, other := range l.translations[it.id] {
-			if found(other) {
-				return true
-			}
+		if len(l.translations) > 0 && slices.ContainsFunc(l.translations[it.id], found) {
+			return true
 		}
 	}
 	return false

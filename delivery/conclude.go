@@ -49,6 +49,9 @@ func (e *Engine) conclude(f *flight, now time.Time) {
 // judge decides what becomes of one record.
 func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c *conclusion) {
 	record := &f.batch.Records[i]
+	if v.Outcome == platform.Unknown && f.copied() {
+		doubt(record)
+	}
 	switch {
 	case v.Outcome == platform.Succeeded:
 		e.succeeded(f, i, v, c)
@@ -89,11 +92,11 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
+	case f.taken() || f.doubtful(i) && !unsent(f.refusal):
+		e.again(f, i, platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}}, c)
 	case f.lane.hold.held() && !unsent(f.refusal) && !f.refusal.TooLarge:
 		// The refusal is hardly about this record: no attempt is used up.
 		c.giveBack(i, record.Constituents, &platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}})
-	case f.taken() || f.doubtful(i) && !unsent(f.refusal):
-		e.again(f, i, platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}}, c)
 	default:
 		reason := catalog.Refused
 		switch {
@@ -205,9 +208,7 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 	newest := record.Newest()
 	newest.Attempts++
 	if v.Outcome == platform.Unknown {
-		for _, m := range record.Constituents {
-			m.Doubtful = true
-		}
+		doubt(record)
 	}
 	if newest.Attempts < f.lane.policy().MaxAttempts {
 		notBefore := c.now.Add(e.retryDelay(newest.Attempts, f.lane.policy()))
@@ -223,6 +224,13 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 		return
 	}
 	c.unconfirmed(i, record, v)
+}
+
+// doubt notes that the record may have been applied.
+func doubt(record *catalog.Record) {
+	for _, m := range record.Constituents {
+		m.Doubtful = true
+	}
 }
 
 // unconfirmed ends a record that the platform never said anything certain of.

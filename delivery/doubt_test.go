@@ -69,3 +69,31 @@ func TestRefusalThatAnotherCopyMayHaveCaused(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubtOutlivesTheBatch: what a refused batch gives back, whole or in halves, may
+// have been applied by an earlier copy of it.
+func TestDoubtOutlivesTheBatch(t *testing.T) {
+	t.Parallel()
+	for _, named := range []map[int]platform.Verdict{nil, {0: {Outcome: platform.Failed}}} {
+		t.Run(fmt.Sprint("named ", len(named)), func(t *testing.T) {
+			scenario(t, func(w *world) {
+				w.platform.onPost = func(p *post) answer {
+					switch p.number {
+					case 1:
+						return answer{err: ambiguous, take: true}
+					case 2:
+						return answer{err: refusal(named)}
+					default:
+						return answer{err: refusal(map[int]platform.Verdict{0: {Outcome: platform.Failed}, 1: {Outcome: platform.Failed}})}
+					}
+				}
+				l := w.start()
+				w.change("x", catalog.Create, `{"a":1}`)
+				w.change("y", catalog.Create, `{"a":1}`)
+				w.finish(12 * time.Hour)
+				require.Equal(t, map[string]memory.Status{"m1": memory.Unconfirmed, "m2": memory.Unconfirmed}, w.status())
+				l.stop()
+			})
+		})
+	}
+}

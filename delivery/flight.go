@@ -196,9 +196,12 @@ func (f *flight) doubtful(i int) bool {
 	if op := record.Change.Operation; op == catalog.Upsert || op == catalog.Update {
 		return false
 	}
-	return len(f.posts) > 1 || !f.holdUntil.IsZero() ||
+	return f.copied() ||
 		slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful })
 }
+
+// copied reports that what is known of the flight may not be all that was done of it.
+func (f *flight) copied() bool { return len(f.posts) > 1 || !f.holdUntil.IsZero() }
 
 // flightHeap orders flights by wakeAt.
 type flightHeap []*flight //nolint:recvcheck // container/heap wants both kinds
