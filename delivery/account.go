@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -13,6 +14,10 @@ type Account struct {
 	Platform string
 	Client   platform.Account
 	Policy   Policy
+	// Credential names the present access token without revealing it, "" when there is
+	// none: another one is tried at once where the last was refused. It waits no longer
+	// than ctx. Nil where the token never changes.
+	Credential func(ctx context.Context) string
 }
 
 // Policy is how an account is served. Every field must be set, except Settle.

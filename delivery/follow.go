@@ -60,7 +60,7 @@ func (e *Engine) pollDue(f *flight, now time.Time) {
 func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 	account := f.lane.sender.account
 	if !account.mayCall(now) {
-		h.nextPoll = later(account.state.ResumesAt, now.Add(accountWatch))
+		h.nextPoll = account.nextLook(now)
 		return false
 	}
 	slot, again := e.cfg.Scopes.Acquire(f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)

@@ -20,6 +20,8 @@ const (
 	// refused, before one call tries again; it doubles up to longestPause.
 	firstPause   = 15 * time.Second
 	longestPause = 15 * time.Minute
+	// credentialTimeout bounds looking for other access tokens.
+	credentialTimeout = 2 * time.Second
 )
 
 // heard learns from a finished call whether the account works. An answer of any
@@ -76,9 +78,9 @@ func (e *Engine) watchAccounts(now time.Time) {
 		return
 	}
 	e.looking, e.lastLook = true, now
-	names := make([]string, 0, len(e.account))
-	for name := range e.account {
-		names = append(names, name)
+	names, accounts := make([]string, 0, len(e.account)), make([]*Account, 0, len(e.account))
+	for name, state := range e.account {
+		names, accounts = append(names, name), append(accounts, state.account)
 	}
 	e.goDo(func(ctx context.Context) {
 		var states map[string]ledger.AccountState
@@ -86,16 +88,45 @@ func (e *Engine) watchAccounts(now time.Time) {
 			states, err = e.cfg.Store.Accounts(ctx, names)
 			return err
 		})
+		credentials := credentialsOf(ctx, accounts)
 		e.report(ctx, func() {
 			e.looking = false
-			if err != nil {
-				return
-			}
-			for _, name := range names {
-				e.learnAccount(e.account[name], states[name])
+			for i, name := range names {
+				if err == nil {
+					e.learnAccount(e.account[name], states[name])
+				}
+				e.learnCredential(e.account[name], credentials[i])
 			}
 		})
 	})
+}
+
+// credentialsOf names the accounts' present access tokens.
+func credentialsOf(ctx context.Context, accounts []*Account) []string {
+	ctx, cancel := context.WithTimeout(ctx, credentialTimeout)
+	defer cancel()
+	names := make([]string, len(accounts))
+	for i, account := range accounts {
+		if account.Credential != nil {
+			names[i] = account.Credential(ctx)
+		}
+	}
+	return names
+}
+
+// learnCredential has a paused account tried at once when its token is not the one
+// that was refused. While a call tries the former token it waits for the end of it.
+func (e *Engine) learnCredential(a *accountState, present string) {
+	if present == "" || a.probing {
+		return
+	}
+	former := a.credential
+	a.credential = present
+	if now := time.Now(); a.paused && former != "" && former != present && a.state.ResumesAt.After(now) {
+		a.state.ResumesAt, a.backoff = now, 0
+		e.log.InfoContext(e.callsCtx, "there is another access token: the paused account is tried again", slog.String("account", a.account.Name))
+		e.wakeUp()
+	}
 }
 
 func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {

@@ -84,6 +84,8 @@ type accountState struct {
 	probing   bool // one call finds out whether the account works again
 	loaded    bool // its saved state was read
 	saved     bool // its pause was seen in the store
+	// credential is the access token that was last seen, by its name.
+	credential string
 }
 
 // mayCall reports whether a call for the account may be made now; a call for a
@@ -97,6 +99,16 @@ func (a *accountState) mayCall(now time.Time) bool {
 	default:
 		return !a.probing && !a.state.ResumesAt.After(now)
 	}
+}
+
+// nextLook is when to look again whether a call may be made: a pause can end before
+// its time.
+func (a *accountState) nextLook(now time.Time) time.Time {
+	next := now.Add(accountWatch)
+	if a.state.ResumesAt.After(now) {
+		next = earlier(next, a.state.ResumesAt)
+	}
+	return next
 }
 
 // began notes that a call is being made.

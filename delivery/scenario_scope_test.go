@@ -1,7 +1,9 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +43,32 @@ func TestAccountPauseEndsByItself(t *testing.T) {
 			require.Equal(t, memory.Succeeded, row.Status)
 			require.Zero(t, row.Attempts)
 		}
+		l.stop()
+	})
+}
+
+// TestANewTokenEndsAPauseAtOnce, however long the account has been refused.
+func TestANewTokenEndsAPauseAtOnce(t *testing.T) {
+	scenario(t, func(w *world) {
+		var token atomic.Value
+		token.Store("old")
+		w.accounts["acme"].Credential = func(context.Context) string { return token.Load().(string) }
+		w.platform.onPost = func(*post) answer {
+			if token.Load() == "old" {
+				return answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401, Message: "bad token"}}
+			}
+			return answer{}
+		}
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		pass(40 * time.Minute)
+		w.upsert("y", `{"a":1}`)
+		probes := w.posts()
+		pass(5 * time.Minute)
+		require.LessOrEqual(t, w.posts(), probes+1, "every 15 minutes")
+		token.Store("new")
+		w.finish(30 * time.Second)
+		require.Equal(t, []string{"acme refused true", "acme  false"}, w.alerts.list())
 		l.stop()
 	})
 }

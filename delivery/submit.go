@@ -73,7 +73,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	}
 	account := f.lane.sender.account
 	if !account.mayCall(now) {
-		e.schedule(f, later(account.state.ResumesAt, now.Add(accountWatch)))
+		e.schedule(f, account.nextLook(now))
 		return
 	}
 	slot, again := e.cfg.Scopes.Acquire(f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)

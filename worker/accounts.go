@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -129,6 +130,13 @@ func newAccount(a config.Account, source credential.Source, client *http.Client)
 		Name:     a.Name,
 		Platform: string(a.Platform),
 		Client:   made,
+		Credential: func(ctx context.Context) string {
+			token, err := source.Token(ctx)
+			if err != nil {
+				return "" // calls find out why
+			}
+			return platform.CredentialsHash(token)
+		},
 		Policy: delivery.Policy{
 			MaxItems: a.Batch.MaxItems, MaxBytes: a.Batch.MaxBytes, MaxAge: a.Batch.MaxAge,
 			PollMin: a.Poll.Min, PollMax: a.Poll.Max, PollGiveUp: a.Poll.GiveUp,
