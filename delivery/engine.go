@@ -101,8 +101,11 @@ type Engine struct {
 	// recordedTo is how far the last owner recorded above its position, readTo how far
 	// the stream was read since.
 	recordedTo, readTo uint64
-	ownBytes           int64 // this engine's share of the budget's waiting bytes
-	slowest            time.Duration
+	// idle is the stream's end as found when nothing was left to read; nil when the
+	// position stands there or something was read since.
+	idle     *ledger.Anchor
+	ownBytes int64 // this engine's share of the budget's waiting bytes
+	slowest  time.Duration
 }
 
 // New makes an engine that goes on where resumption says.
@@ -229,6 +232,7 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	e.spill(now)
 	e.loadSpilled(now)
 	e.watchAccounts(now)
+	e.followStream()
 	e.handOver()
 	e.gauges(now)
 	timer.Reset(max(time.Until(e.nextWake(now)), 0))

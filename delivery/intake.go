@@ -192,11 +192,19 @@ func (e *Engine) admit(a admission) {
 		}
 	}
 	e.readTo = max(e.readTo, a.last())
-	if a.idle != nil && !e.draining && e.tracker.follow(*a.idle) {
-		e.next.tx.Anchor = a.idle
+	if len(a.arrivals) > 0 || a.idle != nil {
+		e.idle = a.idle
 	}
 	e.cfg.Observer.Received(e.cfg.Lease.Partition, len(a.arrivals), a.pending)
 	e.updateBudget()
+}
+
+// followStream moves the position of an idle partition to the stream's end, once all
+// that was read is recorded. The source tells of an end only once.
+func (e *Engine) followStream() {
+	if e.idle != nil && !e.draining && e.tracker.follow(*e.idle) {
+		e.next.tx.Anchor, e.idle = e.idle, nil
+	}
 }
 
 // updateBudget brings this engine's share of the budget up to date.

@@ -126,6 +126,7 @@ type Reader struct {
 	mu       sync.Mutex
 	session  *session
 	last     ledger.Anchor // the last message received, or what Idle found since
+	told     uint64        // the last sequence that was kept for Next, or found by Idle
 	waiting  int           // arrivals decoded and not returned by Next
 	restarts uint64
 }
@@ -144,6 +145,7 @@ func OpenReader(ctx context.Context, stream *Stream, config ReaderConfig) (*Read
 		chunks: make(chan []catalog.Arrival),
 		done:   make(chan struct{}),
 		last:   config.From,
+		told:   config.From.Position.Sequence,
 	}
 	first, err := r.open(ctx)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 // anchor has been returned by Next; once they are all recorded, the anchor is the
 // partition's position. ok is false when there is nothing new to say.
 func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err error) {
-	last, quiet := r.quiet()
+	last, told, quiet := r.quiet()
 	if !quiet {
 		return ledger.Anchor{}, false, nil
 	}
-	anchor, ok, err = IdleUpTo(ctx, r.stream, r.config.Partition, last)
+	anchor, ok, err = IdleUpTo(ctx, r.stream, r.config.Partition, last, told)
 	if err != nil || !ok {
 		return ledger.Anchor{}, false, err
 	}
@@ -24,17 +24,17 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 }
 
 // IdleUpTo finds the stream's last message, if there is none of the partition
-// between it and last, the last one that was read. The anchor is of last's
-// generation.
+// between it and last, the last one that was read or skipped. The anchor is of
+// last's generation. Nothing up to told is news.
 //
 // The order of the questions matters. First the stream's last sequence L; then
 // the newest message of the partition: if that one was read, so was everything of
 // the partition up to L. The last question is whether the stream is still the one
 // that was read (else ErrRewound): then the answers before it were about that one
 // too.
-func IdleUpTo(ctx context.Context, log Log, partition int, last ledger.Anchor) (anchor ledger.Anchor, ok bool, err error) {
+func IdleUpTo(ctx context.Context, log Log, partition int, last ledger.Anchor, told uint64) (anchor ledger.Anchor, ok bool, err error) {
 	state, err := log.State(ctx)
-	if err != nil || state.Last <= last.Position.Sequence {
+	if err != nil || state.Last <= told {
 		return ledger.Anchor{}, false, err
 	}
 	newest, err := log.Newest(ctx, partition)
@@ -52,12 +52,12 @@ func IdleUpTo(ctx context.Context, log Log, partition int, last ledger.Anchor) (
 	return anchor, true, nil
 }
 
-// quiet is the last message received, and whether Next has returned everything
-// up to it.
-func (r *Reader) quiet() (ledger.Anchor, bool) {
+// quiet is the last message received, the last sequence that was returned or told,
+// and whether Next has returned everything.
+func (r *Reader) quiet() (last ledger.Anchor, told uint64, quiet bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last, r.waiting == 0 && r.session != nil
+	return r.last, r.told, r.waiting == 0 && r.session != nil
 }
 
 // follow makes the anchor the message to verify after a reconnect: the last one
@@ -65,6 +65,7 @@ func (r *Reader) quiet() (ledger.Anchor, bool) {
 func (r *Reader) follow(anchor ledger.Anchor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.told = max(r.told, anchor.Position.Sequence)
 	if anchor.Position.Sequence > r.last.Position.Sequence {
 		r.last = anchor
 	}

@@ -153,6 +153,7 @@ func (r *Reader) receive(anchor ledger.Anchor, kept bool) bool {
 	}
 	r.last = anchor
 	if kept {
+		r.told = anchor.Position.Sequence
 		r.waiting++
 	}
 	return true

@@ -82,7 +82,7 @@ type kindOfFault struct {
 // of them although it applied them.
 var lies = map[sandbox.FaultKind]bool{
 	sandbox.RefuseBatch: true, sandbox.TooLarge: true, sandbox.EmptyHandles: true, sandbox.FailBatch: true,
-	sandbox.TotalTooHigh: true, sandbox.ListBeyondZero: true,
+	sandbox.TotalTooHigh: true, sandbox.ListBeyondZero: true, sandbox.OmitFirst: true, sandbox.OmitAll: true,
 }
 
 // lied reports that platforms tell lies in this history.

@@ -27,6 +27,7 @@ type Reader struct {
 
 	mu       sync.Mutex
 	last     ledger.Anchor
+	told     uint64          // the last sequence that was kept, or found by Idle
 	broken   <-chan struct{} // of the connection that is read through
 	restarts uint64
 }
@@ -46,7 +47,7 @@ func (s *Stream) OpenThrough(ctx context.Context, log queue.Log, config queue.Re
 	if config.ChunkMessages <= 0 {
 		config.ChunkMessages = chunk
 	}
-	r := &Reader{stream: s, log: log, config: config, closed: make(chan struct{}), last: config.From}
+	r := &Reader{stream: s, log: log, config: config, closed: make(chan struct{}), last: config.From, told: config.From.Position.Sequence}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -133,6 +134,7 @@ func (r *Reader) take() (chunk []catalog.Arrival, grown <-chan struct{}) {
 		r.last = stored.anchor
 		r.last.Position.Generation = r.config.From.Position.Generation
 		if !r.skips(from) {
+			r.told = from
 			chunk = append(chunk, r.decode(stored))
 		}
 	}
@@ -159,12 +161,12 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 		return ledger.Anchor{}, false, nil
 	}
 	r.mu.Lock()
-	last := r.last
+	last, told := r.last, r.told
 	r.mu.Unlock()
-	anchor, ok, err = queue.IdleUpTo(ctx, r.log, r.config.Partition, last)
+	anchor, ok, err = queue.IdleUpTo(ctx, r.log, r.config.Partition, last, told)
 	if ok {
 		r.mu.Lock()
-		r.last = anchor
+		r.last, r.told = anchor, anchor.Position.Sequence
 		r.mu.Unlock()
 	}
 	return anchor, ok, err

@@ -64,6 +64,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"what is skipped must be what was recorded", skippedIsRecorded},
 		{"the newest anchor that still matches is found", newestAnchor},
 		{"an idle partition follows the stream", idle},
+		{"the stream may end with what is skipped", idleAfterSkipped},
 		{"idleness passes no message", idlePassesNothing},
 		{"trimming keeps what a position stands on", trimming},
 		{"the mirror tells a later owner from an earlier one", mirror},

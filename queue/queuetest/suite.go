@@ -237,6 +237,19 @@ func idle(t *testing.T, h Harness) {
 	take(t, reader, 1, 1)
 }
 
+func idleAfterSkipped(t *testing.T, h Harness) {
+	h.Publish(t, changes("acme", 0, 5)...)
+	config := h.config("acme", ledger.Anchor{})
+	config.Skip = []ledger.Range{{First: 4, Last: 5}}
+	reader := h.openWith(t, config)
+	take(t, reader, 0, 3)
+	require.Eventually(t, func() bool { // what is skipped arrives by itself
+		anchor, ok, err := reader.Idle(t.Context())
+		require.NoError(t, err)
+		return ok && anchor.Position.Sequence == 5
+	}, patience, time.Millisecond)
+}
+
 func idlePassesNothing(t *testing.T, h Harness) {
 	reader := h.open(t, "acme", ledger.Anchor{})
 	const count = 100
