@@ -377,11 +377,11 @@ func TestACleanItemCostsNoAllocation(t *testing.T) {
 // BenchmarkCheckUnknown is an item with ten attributes that have no row.
 func BenchmarkCheckUnknown(b *testing.B) {
 	table := lamps()
-	attributes := strings.TrimSuffix(ordinaryLamp, "}")
+	attributes := []byte(strings.TrimSuffix(ordinaryLamp, "}"))
 	for i := range 10 {
-		attributes += fmt.Sprintf(`,"own_attribute_%d":"value"`, i)
+		attributes = fmt.Appendf(attributes, `,"own_attribute_%d":"value"`, i)
 	}
-	m := &catalog.Mutation{ItemID: "shop/lamp", Operation: catalog.Create, Attributes: []byte(attributes + "}")}
+	m := &catalog.Mutation{ItemID: "shop/lamp", Operation: catalog.Create, Attributes: append(attributes, '}')}
 	b.ReportAllocs()
 	for b.Loop() {
 		findings := table.Check(m, platform.RulesWarn)
