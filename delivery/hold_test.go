@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,12 +17,13 @@ import (
 // anything, and keeps no other lane of its account from sending.
 func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 	scenario(t, func(w *world) {
-		misfit, healed := 0, false
+		var misfit atomic.Int32
+		var healed atomic.Bool
 		w.platform.onPost = func(p *post) answer {
 			if p.lane.Type != "U" {
 				return answer{}
 			}
-			if misfit++; healed {
+			if misfit.Add(1); healed.Load() {
 				return answer{}
 			}
 			return answer{err: &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Code: 100, Message: "item_type does not fit"}}
@@ -37,9 +39,9 @@ func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 			pass(time.Hour)
 		}
 		require.Equal(t, []string{"acme batches refused true"}, w.alerts.list(), "one alert")
-		require.Less(t, misfit, 60, "one try a quarter of an hour at last")
+		require.Less(t, int(misfit.Load()), 60, "one try a quarter of an hour at last")
 		require.Empty(t, w.store.DeadLetters())
-		healed = true
+		healed.Store(true)
 		w.finish(time.Hour)
 		require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
 		for id, status := range w.status() {

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,15 +42,16 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 	})
 	t.Run("to polls", func(t *testing.T) {
 		scenario(t, func(w *world) {
-			outage := true
+			var outage atomic.Bool
+			outage.Store(true)
 			w.platform.onPoll = func(*taken) *platform.Error {
-				return &platform.Error{Scope: platform.ScopePlatform, Unclear: !outage, Message: "not JSON"}
+				return &platform.Error{Scope: platform.ScopePlatform, Unclear: !outage.Load(), Message: "not JSON"}
 			}
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			pass(5 * time.Hour)
 			require.Equal(t, 1, w.posts(), "an outage says nothing about the batch")
-			outage = false
+			outage.Store(false)
 			pass(50 * time.Minute)
 			require.Equal(t, 1, w.posts())
 			w.finish(4 * time.Hour)

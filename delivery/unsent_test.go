@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,14 +19,20 @@ func TestBodyThatIsNotSentIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	t.Run("a paused account stays paused", func(t *testing.T) {
 		scenario(t, func(w *world) {
+			var odd atomic.Bool
+			w.platform.encode = func([]catalog.Record) {
+				if odd.Load() {
+					panic("odd")
+				}
+			}
 			w.answers(answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401, Message: "bad token"}})
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.until(time.Second, "the account is paused", func() bool { return len(w.alerts.list()) == 1 })
-			w.platform.encode = func([]catalog.Record) { panic("odd") }
+			odd.Store(true)
 			w.until(time.Minute, "the probe fails", func() bool { return w.status()["m1"] == memory.Failed })
 			require.Equal(t, []string{"acme refused true"}, w.alerts.list())
-			w.platform.encode = nil
+			odd.Store(false)
 			w.upsert("y", `{"a":1}`)
 			w.finish(time.Minute)
 			require.Equal(t, []string{"acme refused true", "acme  false"}, w.alerts.list())
