@@ -159,12 +159,14 @@ func TestBrokerLogins(t *testing.T) {
 		bad     config.NATS
 	}{
 		"token": {
-			withToken, "tls://", config.NATS{Token: config.NewSecret(natsPassword), TLS: trusted},
+			withToken, "tls://",
+			config.NATS{Token: config.NewSecret(natsPassword), TLS: trusted},
 			config.NATS{Token: config.NewSecret("wrong"), TLS: trusted},
 		},
 		"client certificate": {
 			serverTLS(true), "tls://",
-			config.NATS{TLS: config.TLS{CAFile: ca.file, CertFile: clientCert, KeyFile: clientKey}}, config.NATS{TLS: trusted},
+			config.NATS{TLS: config.TLS{CAFile: ca.file, CertFile: clientCert, KeyFile: clientKey}},
+			config.NATS{TLS: trusted},
 		},
 		"authority":        {serverTLS(false), "tls://", config.NATS{TLS: trusted}, config.NATS{TLS: config.TLS{CAFile: newAuthority(t).file}}},
 		"credentials file": {operator, "nats://", config.NATS{CredsFile: creds}, config.NATS{}},

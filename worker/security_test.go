@@ -44,7 +44,8 @@ type indiscreet struct {
 
 // ServeHTTP implements http.Handler.
 func (i *indiscreet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	number, told := 0, r.Header.Get("Authorization")+" "+r.URL.RawQuery
+	told := r.Header.Get("Authorization") + " " + r.URL.RawQuery
+	var number int
 	if strings.HasSuffix(r.URL.Path, "/oauth/token") {
 		// After a failure logging in is tried again in seconds, then in minutes: one.
 		number = int(i.logins.Add(1)-1) * len(slips)

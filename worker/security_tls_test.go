@@ -32,7 +32,7 @@ func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	folder := t.TempDir()
 	// Postgres, which may run as another user, must get there.
-	require.NoError(t, os.Chmod(filepath.Dir(folder), 0o711)) //nolint:gosec // as said
+	require.NoError(t, os.Chmod(filepath.Dir(folder), 0o711))
 	a := &authority{folder: folder, file: filepath.Join(folder, "ca.crt")}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"},
