@@ -218,8 +218,14 @@ func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation
 		case c.bad:
 			found.addf("I5", "%s is %s, and no platform takes it", c.mutation.ID, row.Status)
 		default:
-			if err := t.apply(m); err != nil && !errors.Is(err, sandbox.ErrNotApplied) {
+			err := t.apply(m)
+			switch {
+			case err == nil:
+			case !errors.Is(err, sandbox.ErrNotApplied):
 				found.addf("I2", "%s cannot be applied: %v", c.mutation.ID, err)
+			case w.plan.restoresLedger:
+				// It was refused then, and worked when it was applied again after newer ones.
+				unsure[m.Lane.Account+"/"+m.ItemID] = true
 			}
 		}
 	}
