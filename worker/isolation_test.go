@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestTroubleOfOneAccount(t *testing.T) {
 	for i, name := range []string{"silent", "paused", "flooding"} {
 		settings["accounts."+name+".platform"] = "meta"
 		settings["accounts."+name+".access_token"] = "token-" + name
-		settings["accounts."+name+".catalogs.products"] = map[string]any{"catalog_id": fmt.Sprint(7000 + i)}
+		settings["accounts."+name+".catalogs.products"] = map[string]any{"catalog_id": strconv.Itoa(7000 + i)}
 		lanes[name] = catalog.Lane{Account: name, Catalog: "products", Type: "PRODUCT_ITEM"}
 	}
 	settings["accounts.silent.base_url"] = silent.URL + "/v25.0"
