@@ -212,7 +212,7 @@ func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation
 		switch {
 		case carrier.Status == ledgermodel.Unconfirmed:
 			unsure[m.Lane.Account+"/"+m.ItemID] = true
-		case row.Status == ledgermodel.Failed && !c.bad && w.plan.lied():
+		case row.Status == ledgermodel.Failed && !c.bad && (w.plan.lied() || w.plan.restoresLedger):
 			unsure[m.Lane.Account+"/"+m.ItemID] = true // perhaps it was applied all the same
 		case row.Status == ledgermodel.Failed, c.bad && row.Status == ledgermodel.Superseded:
 		case c.bad:
