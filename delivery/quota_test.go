@@ -288,7 +288,7 @@ func TestWorkersOfOneScope(t *testing.T) {
 				t.Log("hour", hour, accounts[i], "POSTs", posts, "refused", len(g.refused), "took", took)
 				total += posts
 				require.Empty(t, g.refused)
-				require.GreaterOrEqual(t, posts, 50)
+				require.GreaterOrEqual(t, posts, 25, "neither starves; nothing makes them share evenly")
 			}
 			require.GreaterOrEqual(t, total, 160)
 			require.LessOrEqual(t, total, 200)
