@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,6 +168,7 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 		t.Run(broken.name, func(t *testing.T) {
 			found := many(t, 1, enough, broken, true)
 			require.NotEmpty(t, found, "nobody noticed in %d histories", enough)
+			require.Empty(t, tell(t, found[0].seed, variant{}, &journal{}), "it is not the worker's fault: a whole one is caught too")
 			t.Logf("caught after %d histories: %.300s", found[0].seed, found[0].found[0])
 		})
 	}
@@ -186,6 +188,10 @@ func TestBrokenSourcesAreCaught(t *testing.T) {
 			require.Error(t, err, "nobody noticed in %d histories:\n%s", enough, out)
 			line, _, _ := strings.Cut(string(out[max(0, strings.Index(string(out), "seed ")):]), "\n")
 			require.Contains(t, line, "seed ", "%s", out)
+			var seed uint64
+			_, err = fmt.Sscanf(line, "seed %d:", &seed)
+			require.NoError(t, err)
+			require.Empty(t, tell(t, seed, variant{}, &journal{}), "it is not the worker's fault: a whole one is caught too")
 			t.Logf("caught: %.300s", line)
 		})
 	}

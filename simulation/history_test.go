@@ -95,19 +95,15 @@ func (w *world) live() findings {
 		w.pass(time.Duration(w.random.Int64N(int64(time.Second))))
 	}
 	w.trouble()
-	var sleeper *process
-	if w.plan.sleeper {
-		sleeper = w.putToSleep()
-	}
 	w.calmDown()
 	for _, p := range w.processes {
-		if p != sleeper {
+		if p != w.sleeper {
 			p.thaw()
 			w.pass(0)
 		}
 	}
 	w.start()
-	found := w.finish(sleeper)
+	found := w.finish()
 	w.end()
 	return found
 }
@@ -200,15 +196,12 @@ func (w *world) act() {
 // maxWorkers bounds the workers of one history.
 const maxWorkers = 6
 
-// putToSleep freezes a running worker for good.
-func (w *world) putToSleep() *process {
-	for _, p := range w.processes {
-		if p.running() {
-			p.freeze(0)
-			return p
-		}
-	}
-	return nil
+// putToSleep freezes a worker until all is done.
+func (w *world) putToSleep(p *process) {
+	w.mu.Lock()
+	w.sleeper = p
+	w.mu.Unlock()
+	p.freeze(0)
 }
 
 // patience is how long a calm world may take to come to an end.
@@ -216,7 +209,7 @@ const patience = 30 * time.Minute
 
 // finish waits until all is done and looks at it. Then a sleeper wakes up, which
 // must change nothing.
-func (w *world) finish(sleeper *process) findings {
+func (w *world) finish() findings {
 	if !w.await(w.done) {
 		found := w.check()
 		found.addf("I6", "not all is final after %s: %s", patience, w.unfinished())
@@ -225,9 +218,9 @@ func (w *world) finish(sleeper *process) findings {
 	if found := w.check(); len(found) > 0 {
 		return found
 	}
-	if sleeper != nil {
-		sleeper.thaw()
-		w.pass(2 * leaseTTL)
+	if w.sleeper != nil {
+		w.sleeper.thaw()
+		w.pass(settle)
 	}
 	if !w.await(w.followed) {
 		var found findings

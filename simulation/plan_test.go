@@ -26,9 +26,10 @@ type plan struct {
 	cuts, kills, freezes float64
 	// actions are how many times the driver does something to the world.
 	actions        int
-	restoresStream int  // how often the stream is put back to an older copy
-	restoresLedger bool // the ledger is
-	sleeper        bool // one worker stays frozen until all is done
+	restoresStream int    // how often the stream is put back to an older copy
+	restoresLedger bool   // the ledger is
+	sleeper        bool   // one worker stays frozen until all is done
+	sleepsIn       string // the call in which it falls asleep
 
 	platform        sandbox.Options
 	pinterestFaults []sandbox.PlannedFault
@@ -47,7 +48,7 @@ func (w *world) newPlan() plan {
 		partitions: 1 + r.IntN(4), workers: 1 + r.IntN(3), mutations: 20 + r.IntN(41), accounts: 1 + r.IntN(3), items: 1 + r.IntN(6),
 		chunk: 1 + r.IntN(30), page: 1 + r.IntN(20),
 		cuts: rate(0.05), kills: rate(0.004), freezes: rate(0.004), actions: r.IntN(8),
-		sleeper: r.IntN(8) == 0,
+		sleeper: r.IntN(6) == 0, sleepsIn: []string{"POST", "Commit"}[r.IntN(2)],
 	}
 	switch r.IntN(8) {
 	case 0:

@@ -152,13 +152,17 @@ func (p *process) pass(ctx context.Context, call, detail string, side stage) err
 	switch {
 	case fate.kill:
 		p.kill()
+	case fate.sleep:
+		p.w.putToSleep(p)
 	case fate.freeze > 0:
 		p.freeze(fate.freeze)
 	}
+	slept := false
 	for thawed := p.isFrozen(); thawed != nil; thawed = p.isFrozen() {
 		<-thawed
 		// What waits together goes on one after another, ended or not.
 		<-time.After(p.w.latency(p.name, call, detail, string(side), "thawed"))
+		slept = true
 	}
 	if p.isDead() {
 		<-ctx.Done()
@@ -167,6 +171,9 @@ func (p *process) pass(ctx context.Context, call, detail string, side stage) err
 	if fate.cut {
 		p.w.log.add(p.name, call+" is cut off "+string(side), detail)
 		return errCut
+	}
+	if slept {
+		return nil // it goes on where it stood, and looks at its context later
 	}
 	return ctx.Err()
 }

@@ -43,6 +43,7 @@ type world struct {
 
 	mu      sync.Mutex
 	calm    bool                   // nothing goes wrong any more
+	sleeper *process               // nil until one sleeps
 	answers map[string][]string    // what the platforms said of each handle
 	handles map[uuid.UUID][]string // of each batch
 	moved   map[uuid.UUID]bool     // positions that a broken variant has moved
@@ -126,18 +127,21 @@ func (w *world) latency(parts ...string) time.Duration {
 type fate struct {
 	cut    bool
 	kill   bool
+	sleep  bool // until all is done
 	freeze time.Duration
 }
 
 func (w *world) fate(parts ...string) fate {
 	w.mu.Lock()
-	calm := w.calm
+	calm, awake := w.calm, w.plan.sleeper && w.sleeper == nil
 	w.mu.Unlock()
 	drawn := w.draw(append(parts, "fate")...)
 	call := parts[1]
 	switch {
 	case calm, call == "Put" && w.plan.restoresLedger: // see the limits in docs/reliability.md
 		return fate{}
+	case awake && call == w.plan.sleepsIn && drawn > 0.9:
+		return fate{sleep: true}
 	case drawn < w.plan.cuts:
 		return fate{cut: true}
 	case drawn < w.plan.cuts+w.plan.kills && w.mayLose():
