@@ -118,16 +118,6 @@ func (p *process) isFrozen() chan struct{} {
 	return p.frozen
 }
 
-// running reports that the process works: it was not ended and is not frozen.
-func (p *process) running() bool {
-	select {
-	case <-p.ended:
-		return false
-	default:
-		return !p.isDead() && p.isFrozen() == nil
-	}
-}
-
 var (
 	errCut  = errors.New("the connection broke")
 	errDead = errors.New("the process is dead")
