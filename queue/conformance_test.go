@@ -21,8 +21,6 @@ func TestQueueConforms(t *testing.T) {
 		js := server.JetStream(t)
 		stream, err := queue.Ensure(t.Context(), js, queue.StreamConfig{})
 		require.NoError(t, err)
-		mirror, err := queue.OpenMirror(t.Context(), js, queue.StreamConfig{})
-		require.NoError(t, err)
 		publisher := queue.NewPublisher(js, queue.PublisherOptions{})
 		connected := func() {
 			require.Eventually(t, js.Conn().IsConnected, 20*time.Second, time.Millisecond)
@@ -33,6 +31,10 @@ func TestQueueConforms(t *testing.T) {
 				return queue.OpenReader(ctx, stream, config)
 			},
 			Mirror: func(ctx context.Context, partition int) (queuetest.Mirror, int64, error) {
+				mirror, err := queue.OpenMirror(ctx, js, queue.StreamConfig{}) // as each owner does
+				if err != nil {
+					return nil, 0, err
+				}
 				return mirror.Partition(ctx, partition)
 			},
 			Publish: func(t *testing.T, mutations ...queue.Mutation) []queue.Result {

@@ -2,9 +2,7 @@ package queue
 
 import (
 	"context"
-	"slices"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,58 +12,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
-
-func TestReaderStartsAfterThePosition(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	b.publish(t, "acme", 0, 10)
-	all := take(t, b.open(t, "acme", nil), 0, 10)
-	from := ledger.AnchorOf(all[3].Mutation)
-	require.NotEmpty(t, from.MessageID)
-	reader := b.open(t, "acme", func(c *ReaderConfig) { c.From = from })
-	take(t, reader, 4, 6)
-	nothingLeft(t, reader)
-
-	at := anchorOfLast(all)
-	end := b.open(t, "acme", func(c *ReaderConfig) { c.From = at })
-	b.publish(t, "acme", 10, 1)
-	take(t, end, 10, 1)
-}
-
-func TestReaderReadsItsPartitionAlone(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	require.NotEqual(t, PartitionOf("acme", DefaultPartitions), PartitionOf("other", DefaultPartitions))
-	b.publish(t, "acme", 0, 5)
-	b.publish(t, "other", 100, 5)
-	b.publish(t, "acme", 5, 5)
-	take(t, b.open(t, "acme", nil), 0, 10)
-	take(t, b.open(t, "other", nil), 100, 5)
-}
-
-func TestReaderSkipsWhatIsRecorded(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	b.publish(t, "acme", 0, 30)
-	reader := b.open(t, "acme", func(c *ReaderConfig) {
-		// Items are numbered from 0 and sequences from 1. The ranges come unsorted and
-		// overlap.
-		c.Skip = []ledger.Range{{First: 21, Last: 30}, {First: 1, Last: 5}, {First: 3, Last: 10}}
-	})
-	take(t, reader, 10, 10)
-	nothingLeft(t, reader)
-	b.publish(t, "acme", 30, 1)
-	take(t, reader, 30, 1)
-}
-
-func TestReaderRefusesAnotherPartition(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{Partitions: 4})
-	for _, partition := range []int{-1, 4} {
-		_, err := OpenReader(t.Context(), b.stream, ReaderConfig{Partition: partition})
-		require.Error(t, err)
-	}
-}
 
 func TestPrefetchIsBounded(t *testing.T) {
 	t.Parallel()
@@ -88,19 +34,6 @@ func TestPrefetchIsBounded(t *testing.T) {
 	require.LessOrEqual(t, info.Delivered.Consumer, uint64(30))
 	take(t, reader, 0, 500)
 	require.Zero(t, reader.Restarts())
-}
-
-func TestNextEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	_, err := reader.Next(ctx)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	reader.Close()
-	_, err = reader.Next(t.Context())
-	require.ErrorIs(t, err, ErrClosed)
 }
 
 func TestCloseRemovesTheConsumer(t *testing.T) {
@@ -220,72 +153,6 @@ func TestBadMessagesArriveWithTheirProblem(t *testing.T) {
 	}
 }
 
-func TestAStorePutBackIsNoticed(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
-	b.publish(t, "acme", 0, 10)
-	kept := take(t, reader, 0, 10)
-	b.server.Stop()
-	putBack := b.server.Copy(t)
-	b.server.Run(t)
-	b.publishWhenConnected(t, 10, 10)
-	lost := take(t, reader, 10, 10)
-
-	b.server.Stop()
-	putBack()
-	b.server.Run(t)
-	// The other timeline is as long as the one that was read.
-	b.publishWhenConnected(t, 50, 20)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	_, err := reader.Next(ctx)
-	require.ErrorIs(t, err, ErrRewound)
-	_, err = OpenReader(t.Context(), b.stream, ReaderConfig{Partition: reader.config.Partition, From: anchorOfLast(lost)})
-	require.ErrorIs(t, err, ErrRewound)
-
-	recorded := append(append([]catalog.Arrival{}, kept...), lost...)
-	calls := 0
-	newest, ok, err := FindAnchor(t.Context(), b.stream, func(_ context.Context, sequence uint64) (ledger.Anchor, bool, error) {
-		calls++
-		for i, arrival := range slices.Backward(recorded) {
-			// Postgres keeps microseconds.
-			anchor := ledger.AnchorOf(arrival.Mutation)
-			anchor.Time = anchor.Time.Truncate(time.Microsecond)
-			if anchor.Position.Sequence <= sequence && i%2 == 0 {
-				return anchor, true, nil
-			}
-		}
-		return ledger.Anchor{}, false, nil
-	})
-	require.NoError(t, err)
-	require.True(t, ok)
-	require.Equal(t, uint64(9), newest.Position.Sequence, "every other one was recorded")
-	require.LessOrEqual(t, calls, 7)
-
-	newest.Position.Generation = 1
-	again := b.open(t, "acme", func(c *ReaderConfig) { c.From = newest })
-	var items []string
-	for len(items) < 21 {
-		chunk, err := again.Next(ctx)
-		require.NoError(t, err)
-		for _, arrival := range chunk {
-			require.Equal(t, int64(1), arrival.Mutation.Position.Generation)
-			items = append(items, arrival.Mutation.ItemID)
-		}
-	}
-	require.Equal(t, "9", items[0])
-	require.Equal(t, "50", items[1])
-	require.Equal(t, "69", items[20])
-}
-
-// publishWhenConnected publishes after a restart.
-func (b *broker) publishWhenConnected(tb testing.TB, first, count int) {
-	tb.Helper()
-	require.Eventually(tb, b.js.Conn().IsConnected, patience, time.Millisecond)
-	b.publish(tb, "acme", first, count)
-}
-
 func TestFindAnchorWithoutAMatch(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
@@ -314,89 +181,6 @@ func TestAnchors(t *testing.T) {
 	}
 	require.NoError(t, b.stream.handle.Purge(t.Context()))
 	require.ErrorIs(t, b.stream.Verify(t.Context(), anchor), ErrRewound, "purged by hand")
-}
-
-func TestAnIdlePartitionFollowsTheStream(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
-	_, ok, err := reader.Idle(t.Context())
-	require.NoError(t, err)
-	require.False(t, ok, "the stream is empty")
-
-	results := b.publish(t, "other", 0, 5)
-	anchor, ok, err := reader.Idle(t.Context())
-	require.NoError(t, err)
-	require.True(t, ok)
-	require.Equal(t, results[4].Sequence, anchor.Position.Sequence)
-	require.NoError(t, b.stream.Verify(t.Context(), anchor))
-	_, ok, err = reader.Idle(t.Context())
-	require.NoError(t, err)
-	require.False(t, ok, "nothing new")
-
-	b.publish(t, "acme", 0, 1)
-	b.publish(t, "other", 5, 1)
-	_, ok, err = reader.Idle(t.Context())
-	require.NoError(t, err)
-	require.False(t, ok, "a message of the partition was not returned yet")
-	take(t, reader, 0, 1)
-	anchor, ok, err = reader.Idle(t.Context())
-	require.NoError(t, err)
-	require.True(t, ok)
-
-	// After the trimmer removed the last message read, the anchor stands in for it.
-	require.NoError(t, b.stream.handle.Purge(t.Context(), purgeBefore(anchor.Position.Sequence)))
-	b.server.Restart(t)
-	b.publishWhenConnected(t, 1, 1)
-	take(t, reader, 1, 1)
-}
-
-func TestIdleNeverPassesAMessage(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
-	const count = 300
-	var publishers sync.WaitGroup
-	for _, account := range []string{"acme", "other"} {
-		publishers.Go(func() {
-			publisher := NewPublisher(b.js, PublisherOptions{})
-			for i := range count {
-				mutation := Mutation{Account: account, Catalog: "us", Type: "RETAIL", ItemID: strconv.Itoa(i), Operation: catalog.Delete}
-				if _, err := publisher.PublishMutations(context.Background(), mutation); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var passed uint64
-	for read := 0; read < count; {
-		brief, stop := context.WithTimeout(ctx, time.Millisecond)
-		chunk, _ := reader.Next(brief)
-		stop()
-		require.NoError(t, ctx.Err())
-		for _, arrival := range chunk {
-			require.Equal(t, strconv.Itoa(read), arrival.Mutation.ItemID)
-			require.Greater(t, arrival.Mutation.Position.Sequence, passed, "the position had passed this message")
-			read++
-		}
-		anchor, ok, err := reader.Idle(ctx)
-		require.NoError(t, err)
-		if ok {
-			passed = anchor.Position.Sequence
-		}
-	}
-	publishers.Wait()
-	// Whether the position moved while they published is chance; now it must.
-	mutation := Mutation{Account: "other", Catalog: "us", Type: "RETAIL", ItemID: "last", Operation: catalog.Delete}
-	_, err := NewPublisher(b.js, PublisherOptions{}).PublishMutations(ctx, mutation)
-	require.NoError(t, err)
-	anchor, ok, err := reader.Idle(ctx)
-	require.NoError(t, err)
-	require.True(t, ok)
-	require.Greater(t, anchor.Position.Sequence, passed)
 }
 
 func TestReplySubjects(t *testing.T) {

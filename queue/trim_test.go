@@ -4,16 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
-
-func purgeBefore(sequence uint64) jetstream.StreamPurgeOpt {
-	return jetstream.WithPurgeSequence(sequence)
-}
 
 // positionsOf reads everything of the account acme and returns a position of each partition: at the
 // arrival with the given index, the others at the last message.
@@ -26,31 +21,6 @@ func (b *broker) positionsOf(t *testing.T, index, count int) []ledger.Anchor {
 	}
 	positions[0] = ledger.AnchorOf(arrivals[index].Mutation)
 	return positions
-}
-
-func TestTrimKeepsEachPositionsOwnMessage(t *testing.T) {
-	t.Parallel()
-	b := newBroker(t, StreamConfig{Partitions: 4})
-	b.publish(t, "acme", 0, 20)
-	positions := b.positionsOf(t, 9, 20)
-	now := time.Now().Add(48 * time.Hour)
-
-	result, err := Trim(t.Context(), b.stream, positions, 24*time.Hour, now)
-	require.NoError(t, err)
-	require.Equal(t, uint64(9), result.Purged)
-	require.False(t, result.Shrunk)
-	for _, position := range positions {
-		require.NoError(t, b.stream.Verify(t.Context(), position))
-	}
-	require.Equal(t, uint64(11), result.Messages)
-
-	again, err := Trim(t.Context(), b.stream, positions, 24*time.Hour, now)
-	require.NoError(t, err)
-	require.Zero(t, again.Purged)
-	positions[0] = positions[1]
-	last, err := Trim(t.Context(), b.stream, positions, 24*time.Hour, now)
-	require.NoError(t, err)
-	require.Equal(t, uint64(1), last.Messages, "the message they all stand on")
 }
 
 func TestTrimKeepsTheReplayWindow(t *testing.T) {

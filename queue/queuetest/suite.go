@@ -4,6 +4,7 @@ package queuetest
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -30,8 +31,10 @@ func empty(t *testing.T, h Harness) {
 	require.NoError(t, err)
 	require.Zero(t, newest)
 	require.NoError(t, queue.Verify(t.Context(), h.Log, ledger.Anchor{}))
-	_, err = h.Open(t.Context(), queue.ReaderConfig{Partition: h.Partitions})
-	require.Error(t, err, "there is no such partition")
+	for _, partition := range []int{-1, h.Partitions} {
+		_, err = h.Open(t.Context(), queue.ReaderConfig{Partition: partition})
+		require.Error(t, err, "there is no such partition")
+	}
 }
 
 func startsAfterPosition(t *testing.T, h Harness) {
@@ -41,14 +44,21 @@ func startsAfterPosition(t *testing.T, h Harness) {
 		require.Equal(t, results[i].Sequence, arrival.Mutation.Position.Sequence)
 	}
 	from := ledger.AnchorOf(all[3].Mutation)
+	require.NotEmpty(t, from.MessageID)
 	from.Position.Generation = 7
-	rest := take(t, h.open(t, "acme", from), 4, 6)
+	reader := h.open(t, "acme", from)
+	rest := take(t, reader, 4, 6)
 	require.Equal(t, int64(7), rest[0].Mutation.Position.Generation)
+	nothingLeft(t, reader)
 	found, ok, err := h.Log.At(t.Context(), from.Position.Sequence)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, from.MessageID, found.MessageID)
 	require.True(t, from.Time.Equal(found.Time))
+
+	end := h.open(t, "acme", last(all))
+	h.Publish(t, changes("acme", 10, 1)...)
+	take(t, end, 10, 1)
 }
 
 func ownPartition(t *testing.T, h Harness) {
@@ -133,8 +143,11 @@ func putBack(t *testing.T, h Harness) {
 	putBack()
 	// The other history is as long as the one that was read.
 	h.Publish(t, changes("acme", 50, 20)...)
-	rewound(t, reader)
-	_, err := h.Open(t.Context(), h.config("acme", last(lost)))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := reader.Next(ctx)
+	require.ErrorIs(t, err, queue.ErrRewound, "nothing of the other history is returned")
+	_, err = h.Open(t.Context(), h.config("acme", last(lost)))
 	require.ErrorIs(t, err, queue.ErrRewound)
 	require.ErrorIs(t, queue.Verify(t.Context(), h.Log, last(lost)), queue.ErrRewound)
 }
@@ -176,7 +189,9 @@ func newestAnchor(t *testing.T, h Harness) {
 	recorded := take(t, h.open(t, "acme", ledger.Anchor{}), 0, 20)
 	putBack()
 	h.Publish(t, changes("acme", 50, 20)...)
+	calls := 0
 	newest, ok, err := queue.FindAnchor(t.Context(), h.Log, func(_ context.Context, sequence uint64) (ledger.Anchor, bool, error) {
+		calls++
 		for i, arrival := range slices.Backward(recorded) {
 			anchor := ledger.AnchorOf(arrival.Mutation)
 			anchor.Time = anchor.Time.Truncate(time.Microsecond) // as Postgres keeps it
@@ -189,6 +204,8 @@ func newestAnchor(t *testing.T, h Harness) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, uint64(9), newest.Position.Sequence, "every other one was recorded")
+	require.LessOrEqual(t, calls, 7, "a binary search")
+	newest.Position.Generation = 1
 	again := h.open(t, "acme", newest)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -197,6 +214,7 @@ func newestAnchor(t *testing.T, h Harness) {
 		chunk, err := again.Next(ctx)
 		require.NoError(t, err)
 		for _, arrival := range chunk {
+			require.Equal(t, int64(1), arrival.Mutation.Position.Generation)
 			items = append(items, arrival.Mutation.ItemID)
 		}
 	}
@@ -252,7 +270,7 @@ func idleAfterSkipped(t *testing.T, h Harness) {
 
 func idlePassesNothing(t *testing.T, h Harness) {
 	reader := h.open(t, "acme", ledger.Anchor{})
-	const count = 100
+	const count = 300
 	var publishers sync.WaitGroup
 	for _, account := range []string{"acme", "other"} {
 		publishers.Go(func() {
@@ -270,6 +288,7 @@ func idlePassesNothing(t *testing.T, h Harness) {
 		stop()
 		require.NoError(t, ctx.Err())
 		for _, arrival := range chunk {
+			require.Equal(t, strconv.Itoa(read), arrival.Mutation.ItemID)
 			require.Greater(t, arrival.Mutation.Position.Sequence, passed, "the position had passed this message")
 			read++
 		}
@@ -280,6 +299,12 @@ func idlePassesNothing(t *testing.T, h Harness) {
 		}
 	}
 	publishers.Wait()
+	// Whether the position moved while they published is chance; now it must.
+	h.Publish(t, changes("other", count, 1)...)
+	anchor, ok, err := reader.Idle(ctx)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Greater(t, anchor.Position.Sequence, passed)
 }
 
 func trimming(t *testing.T, h Harness) {
@@ -294,6 +319,7 @@ func trimming(t *testing.T, h Harness) {
 	result, err := queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
 	require.NoError(t, err)
 	require.Equal(t, uint64(9), result.Purged)
+	require.False(t, result.Shrunk)
 	require.Equal(t, uint64(11), result.Messages)
 	for _, position := range positions {
 		require.NoError(t, queue.Verify(t.Context(), h.Log, position))
@@ -307,9 +333,17 @@ func trimming(t *testing.T, h Harness) {
 	require.False(t, ok)
 	take(t, h.open(t, "acme", positions[0]), 10, 10)
 
+	again, err := queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
+	require.NoError(t, err)
+	require.Zero(t, again.Purged)
 	positions[0] = ledger.AnchorOf(arrivals[8].Mutation)
-	_, err = queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
-	require.NoError(t, err, "a position before the first message leaves all as it is")
+	again, err = queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
+	require.NoError(t, err)
+	require.Zero(t, again.Purged, "a position before the first message leaves all as it is")
+	positions[0] = positions[1]
+	again, err = queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), again.Messages, "the message they all stand on")
 }
 
 func mirror(t *testing.T, h Harness) {
