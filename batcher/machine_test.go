@@ -256,7 +256,13 @@ func (m *machine) write(ms []*catalog.Mutation) {
 
 func (m *machine) takeUnstored(t *rapid.T) {
 	age := time.Duration(rapid.IntRange(-1, 3).Draw(t, "age")) * time.Second
-	taken := m.batcher.TakeUnstored(m.now.Add(-age), rapid.IntRange(1, 10).Draw(t, "limit"))
+	limit := rapid.IntRange(1, 10).Draw(t, "limit")
+	var taken []*catalog.Mutation
+	if rapid.Bool().Draw(t, "of one lane") {
+		taken = m.batcher.TakeUnstoredOf(rapid.SampledFrom(machineLanes).Draw(t, "lane"), limit)
+	} else {
+		taken = m.batcher.TakeUnstored(m.now.Add(-age), limit)
+	}
 	require.True(t, slices.IsSortedFunc(taken, func(a, b *catalog.Mutation) int { return a.Position.Compare(b.Position) }))
 	for _, c := range taken {
 		require.True(t, c.Stored)

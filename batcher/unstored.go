@@ -104,6 +104,27 @@ func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.M
 	return markStored(taken)
 }
 
+// TakeUnstoredOf takes what waits without a waiting row in one lane, whenever it was
+// received, at most limit, and sets Stored: the caller writes the rows next.
+func (b *Batcher) TakeUnstoredOf(key catalog.Lane, limit int) []*catalog.Mutation {
+	l := b.lanes[key]
+	if l == nil {
+		return nil
+	}
+	buffered := l.buffer[l.bufferTaken:]
+	taken := slices.Clone(buffered[:min(len(buffered), max(limit, 0))])
+	l.bufferTaken += len(taken)
+	for it, next := b.unstored.first, (*item)(nil); it != nil && len(taken) < limit; it = next {
+		if next = it.nextUnstored; it.lane != l {
+			continue
+		}
+		if taken = it.appendUnstored(taken, limit-len(taken)); it.unstored == 0 {
+			b.unstored.remove(it)
+		}
+	}
+	return markStored(taken)
+}
+
 // markStored puts mutations in order and says that their waiting rows are being
 // written.
 func markStored(taken []*catalog.Mutation) []*catalog.Mutation {

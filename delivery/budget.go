@@ -12,6 +12,8 @@ type Budget struct {
 	mostWaiting int64
 	waiting     atomic.Int64
 	open        atomic.Int64
+	flow        atomic.Int64 // records a second that are cut, by all engines
+	flowing     atomic.Int64 // engines that have a part in it worth mentioning
 }
 
 // NewBudget makes a budget of limit bytes.
@@ -37,3 +39,27 @@ func (b *Budget) openFull() bool { return b.open.Load() > b.mostOpen }
 
 // hog reports that one account has its share of the memory for open batches.
 func (b *Budget) hog(bytes int64) bool { return bytes > b.mostOpen/2 }
+
+// fair reports that the worker is busy sending and that an engine which sends that
+// many records a second has its part in it: an eighth of an even share at least, as
+// the platforms' batches differ in size.
+func (b *Budget) fair(perSecond int) bool {
+	const part = 8
+	all := b.flow.Load()
+	return all >= busyFlow && part*int64(perSecond)*max(b.flowing.Load(), 1) >= all
+}
+
+// changeFlow replaces what an engine added to the flow.
+func (b *Budget) changeFlow(before, after int64) {
+	b.flow.Add(after - before)
+	switch was, is := before >= leastFlow, after >= leastFlow; {
+	case is && !was:
+		b.flowing.Add(1)
+	case was && !is:
+		b.flowing.Add(-1)
+	}
+}
+
+// leastFlow is from how many records a second on an engine counts among those that
+// share the machine.
+const leastFlow = 100

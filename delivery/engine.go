@@ -77,10 +77,12 @@ type Engine struct {
 	left      *ledger.Resumption // what the last owner left; nil once taken over
 	next      *job
 	recording bool
-	flow      flow      // what is being sent
-	commits   int64     // of the partition; the recorder's own
-	mirrorAt  time.Time // when to try the mirror again after a failure; the recorder's own
-	began     time.Time
+	flow      flow // what is being sent
+	// largestBatch is the most records that a batch of any lane takes.
+	largestBatch int
+	commits      int64     // of the partition; the recorder's own
+	mirrorAt     time.Time // when to try the mirror again after a failure; the recorder's own
+	began        time.Time
 
 	events   chan func()
 	wake     chan struct{}
@@ -105,6 +107,7 @@ type Engine struct {
 	// position stands there or something was read since.
 	idle     *ledger.Anchor
 	ownBytes int64 // this engine's share of the budget's waiting bytes
+	ownFlow  int64 // and of its flow
 	slowest  time.Duration
 }
 
@@ -305,7 +308,8 @@ func (e *Engine) settled() bool {
 // releaseAll gives back what an engine shares with others.
 func (e *Engine) releaseAll() {
 	e.cfg.Budget.waiting.Add(-e.ownBytes)
-	e.ownBytes = 0
+	e.cfg.Budget.changeFlow(e.ownFlow, 0)
+	e.ownBytes, e.ownFlow = 0, 0
 	for _, f := range e.flights {
 		e.cfg.Budget.open.Add(-int64(f.bytes))
 		if f.slot != nil {

@@ -63,7 +63,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		h.nextPoll = account.nextLook(now)
 		return false
 	}
-	slot, again := e.cfg.Scopes.Acquire(f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
+	slot, again := e.cfg.Scopes.Acquire(f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
 			e.starve(f, f.lane.endpoint.PollScopes())
@@ -106,7 +106,7 @@ func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group strin
 	return report, err
 }
 
-// pollConcurrency caps polls at a time in one scope.
+// pollConcurrency caps an account's calls at a time for one more poll to be made.
 const pollConcurrency = 8
 
 // polled goes on after a poll.

@@ -29,6 +29,9 @@ type AccountGauges struct {
 	Waiting       int // mutations in memory
 	OldestHandle  time.Duration
 	OldestWaiting time.Duration
+	Breaker       gobreaker.State
+	Calls         int     // under way
+	Concurrency   float64 // calls at a time, adapted
 }
 
 func (e *Engine) gauges(now time.Time) {
@@ -59,6 +62,7 @@ func (e *Engine) gauges(now time.Time) {
 			account.OldestWaiting = max(account.OldestWaiting, now.Sub(lane.Oldest))
 		}
 	}
+	e.cfg.Scopes.measure(accounts)
 	for _, account := range accounts {
 		g.Accounts = append(g.Accounts, *account)
 	}
@@ -83,9 +87,6 @@ type ScopeGauges struct {
 	UsedPercent float64 // -1 when not told
 	Remaining   int     // calls; -1 when not told
 	Blocked     time.Duration
-	Breaker     gobreaker.State
-	InUse       int     // calls under way
-	Limit       float64 // calls at a time, adapted
 }
 
 // Gauges shows the scopes at this moment.
@@ -97,9 +98,18 @@ func (s *Scopes) Gauges() []ScopeGauges {
 	for name, scope := range s.scopes {
 		gauges = append(gauges, ScopeGauges{
 			Scope: name, UsedPercent: scope.quota.UsedPercent, Remaining: scope.quota.Remaining,
-			Blocked: max(scope.blockedUntil.Sub(now), 0), Breaker: scope.breaker.State(),
-			InUse: scope.inUse, Limit: scope.limit,
+			Blocked: max(scope.blockedUntil.Sub(now), 0),
 		})
 	}
 	return gauges
+}
+
+// measure adds how the accounts' calls are limited.
+func (s *Scopes) measure(accounts map[string]*AccountGauges) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, gauges := range accounts {
+		l := s.limiterOf(name)
+		gauges.Breaker, gauges.Calls, gauges.Concurrency = l.breaker.State(), l.inUse, l.limit
+	}
 }

@@ -59,7 +59,7 @@ func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 		w.until(time.Second, "sent", func() bool { return w.posts() == 1 })
 		w.upsert("y", `{"a":1}`)
 		pass(13 * time.Second)
-		slot, _ := scopes.Acquire([]string{"submit"}, 100, make(chan struct{}, 1))
+		slot, _ := scopes.Acquire("shop", []string{"submit"}, 100, make(chan struct{}, 1))
 		require.NotNil(t, slot)
 		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
 			if call == memory.CallCommit && stage == memory.Before {

@@ -195,6 +195,9 @@ func (e *Engine) admit(a admission) {
 	if len(a.arrivals) > 0 || a.idle != nil {
 		e.idle = a.idle
 	}
+	if len(a.arrivals) > 0 {
+		e.flow.arrivals(now)
+	}
 	e.cfg.Observer.Received(e.cfg.Lease.Partition, len(a.arrivals), a.pending)
 	e.updateBudget()
 }
@@ -212,6 +215,9 @@ func (e *Engine) updateBudget() {
 	bytes := int64(e.batcher.Bytes())
 	e.cfg.Budget.waiting.Add(bytes - e.ownBytes)
 	e.ownBytes = bytes
+	flow := int64(e.flow.perSecond(time.Now()))
+	e.cfg.Budget.changeFlow(e.ownFlow, flow)
+	e.ownFlow = flow
 }
 
 func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {

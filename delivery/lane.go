@@ -141,6 +141,7 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	l.sender = e.senderOf(info)
 	l.sender.lanes = append(l.sender.lanes, l)
 	e.lanes[key] = l
+	e.largestBatch = max(e.largestBatch, limits.MaxItems)
 	e.batcher.AddLane(batcher.Lane{
 		Key: key, BaseLane: l.base, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
 		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
@@ -238,7 +239,7 @@ const openPerSlot = 16
 
 // cutOne takes a slot and a batch to go with it.
 func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
-	slot, again := e.cfg.Scopes.Acquire(s.scopes, s.account.account.Policy.Concurrency, e.wake)
+	slot, again := e.cfg.Scopes.Acquire(s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
 	if slot == nil {
 		s.again = again
 		if !again.IsZero() {
@@ -329,14 +330,29 @@ func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
 	}
 }
 
-// recordOld writes rows for what was in memory alone for too long.
+// recordOld writes rows for what was in memory alone for too long. What reading waits
+// for and cannot be sent gets them at once: others are behind it.
 func (e *Engine) recordOld(now time.Time) {
 	if now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
 		return
 	}
 	e.lastTake = now
+	if e.ahead(now) {
+		e.recordBlocked(now)
+	}
 	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), jobMutations); len(old) > 0 {
 		e.writeWaiting(old)
+	}
+}
+
+func (e *Engine) recordBlocked(now time.Time) {
+	for _, stats := range e.batcher.LaneStats() {
+		if l := e.lanes[stats.Lane]; stats.Waiting+stats.Buffered == 0 || !e.blocked(l, now) {
+			continue
+		}
+		if stuck := e.batcher.TakeUnstoredOf(stats.Lane, jobMutations-e.next.mutations); len(stuck) > 0 {
+			e.writeWaiting(stuck)
+		}
 	}
 }
 
@@ -351,12 +367,16 @@ func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
 
 // spill forgets the largest lane's waiting mutations when memory is short; they
 // are read back, oldest first, when there is room and a use for them. A steady flow
-// makes room by itself, as reading waits for it.
+// makes room by itself, as reading waits for it, but for what is blocked beside it.
 func (e *Engine) spill(now time.Time) {
-	if !e.cfg.Budget.waitingFull() || e.next.mutations >= jobMutations || e.steady(now) {
+	if !e.cfg.Budget.waitingFull() || e.next.mutations >= jobMutations {
 		return
 	}
-	key, ok := e.largestLane()
+	steady := e.steady(now)
+	key, ok := e.largestLane(func(l *lane) bool { return !steady || e.blocked(l, now) })
+	if !ok && steady {
+		return
+	}
 	if !ok {
 		// All is in spilled lanes' buffers: write them out now.
 		if ms := e.batcher.TakeUnstored(now, jobMutations); len(ms) > 0 {
@@ -374,12 +394,13 @@ func (e *Engine) spill(now time.Time) {
 	e.updateBudget()
 }
 
-// largestLane is the lane with the most bytes in memory. A spilled one counts with
-// what was read back or returned to it: its batches may have failed since.
-func (e *Engine) largestLane() (key catalog.Lane, ok bool) {
+// largestLane is the lane with the most bytes in memory among those that may be
+// spilled. A spilled one counts with what was read back or returned to it: its
+// batches may have failed since.
+func (e *Engine) largestLane(may func(*lane) bool) (key catalog.Lane, ok bool) {
 	largest := 0
 	for _, stats := range e.batcher.LaneStats() {
-		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest {
+		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest && may(e.lanes[stats.Lane]) {
 			key, largest, ok = stats.Lane, stats.Bytes, true
 		}
 	}

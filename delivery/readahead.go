@@ -8,6 +8,10 @@ const (
 	// does a few times faster: other accounts of the partition are behind it in the
 	// stream.
 	steadyFlow = 1_000
+	// busyFlow is how many records a second of all engines together tell that the
+	// machine is the bound, not a platform: then one that gets a fair share of it is
+	// steady too, as taking aside would only take from what is sent.
+	busyFlow = 10_000
 	// flowPeriod is over what time a flow is measured. A machine that is short of
 	// processor time may send its large batches seconds apart: it least of all can
 	// afford to write them twice.
@@ -16,17 +20,30 @@ const (
 	// be sent. It stays well below RecordWithin: what is in memory for longer gets a
 	// waiting row first and is written twice, which costs several times as much.
 	readAhead = 2
-	// leastAhead is what is read ahead in any case, two of the largest batches.
-	leastAhead = 10_000
+	// leastAhead is what is read ahead in any case, or one of the largest batches.
+	leastAhead = 1_000
 )
 
 // flow measures how many records are being cut: in this period so far, or in the
 // period before it if that were more.
 type flow struct {
-	began  time.Time
-	count  int
-	before int
+	began   time.Time
+	count   int
+	before  int
+	since   time.Time // arrivals come since, after a rest; zero: never
+	arrived time.Time // the last time
 }
+
+// arrivals notes that something was read.
+func (f *flow) arrivals(now time.Time) {
+	if now.Sub(f.arrived) >= 2*flowPeriod {
+		f.since = now
+	}
+	f.arrived = now
+}
+
+// young reports that arrivals came so recently that what is cut of them says nothing.
+func (f *flow) young(now time.Time) bool { return now.Sub(f.since) < flowPeriod }
 
 func (f *flow) add(records int, now time.Time) {
 	f.turn(now)
@@ -51,13 +68,24 @@ func (f *flow) turn(now time.Time) {
 	f.began, f.count = now, 0
 }
 
-// steady reports that much is being sent.
-func (e *Engine) steady(now time.Time) bool { return e.flow.perSecond(now) >= steadyFlow }
+// steady reports that as much is being sent as can be, or may be: nobody knows yet.
+func (e *Engine) steady(now time.Time) bool {
+	own := e.flow.perSecond(now)
+	return own >= steadyFlow || e.flow.young(now) || e.cfg.Budget.fair(own)
+}
 
 // ahead reports that reading is so far ahead of a steady flow that it should wait:
 // the stream keeps messages at no cost. Where little flows, because a quota is used
 // up or an account is paused, reading goes on for the sake of the other accounts.
 func (e *Engine) ahead(now time.Time) bool {
 	return e.steady(now) && (e.cfg.Budget.waitingMuch() ||
-		e.batcher.Stats().Unstored > max(readAhead*e.flow.perSecond(now), leastAhead))
+		e.batcher.Stats().Unstored > max(readAhead*e.flow.perSecond(now), leastAhead, e.largestBatch))
+}
+
+// blocked reports that nothing of the lane is sent for longer than its changes may be
+// in memory alone.
+func (e *Engine) blocked(l *lane, now time.Time) bool {
+	account := l.sender.account
+	return l.hold.held() || account.loaded && !account.mayCall(now) ||
+		l.sender.again.After(now.Add(e.cfg.RecordWithin))
 }

@@ -3,30 +3,27 @@ package delivery
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
 // Scopes are the quota scopes of one worker process: whose limits calls draw on,
-// shared by all its engines. What is learnt of a scope is saved, and read again
-// every few seconds, so that workers that share a scope, and a new owner, do not
-// call into a block that another was told of.
+// shared by all its engines, and how many calls at a time each account makes. What is
+// learnt of a scope is saved, and read again every few seconds, so that workers that
+// share a scope, and a new owner, do not call into a block that another was told of.
 type Scopes struct {
 	store  ledger.Store
 	logger *slog.Logger
 	kick   chan struct{}
 
-	mu     sync.Mutex
-	scopes map[string]*scope
-	fresh  bool // some were made since mu was locked
+	mu       sync.Mutex
+	scopes   map[string]*scope
+	fresh    bool                // some were made since mu was locked
+	limiters map[string]*limiter // by account
 }
 
 // scope is what is known of one quota scope. Scopes.mu guards it.
@@ -43,25 +40,13 @@ type scope struct {
 	lastCall     time.Time     // for the pace
 	patience     time.Duration // for how long it was blocked without being told
 
-	limit   float64 // calls at a time, adapted
 	inUse   int
 	halveAt time.Time // pace of bisecting
 
-	breaker     *gobreaker.TwoStepCircuitBreaker[struct{}]
-	openedUntil time.Time
-
-	waiters map[chan<- struct{}]struct{}
+	waiters map[chan<- struct{}]struct{} // until it is loaded
 }
 
 const (
-	// initialConcurrency is how many calls at a time a scope starts with. It grows
-	// by one per round of successes and halves on trouble.
-	initialConcurrency = 2
-	// breakerTimeout is how long a scope rests after a row of platform failures
-	// before one call tries again.
-	breakerTimeout = 5 * time.Second
-	// breakerFailures in a row open the breaker.
-	breakerFailures = 5
 	// scopeSync is how often scopes are saved and read.
 	scopeSync = 3 * time.Second
 	// defaultBlock is how long a scope rests after a refusal for quota that named no
@@ -72,7 +57,7 @@ const (
 
 // NewScopes makes the scopes of a worker. Run must be running while engines use them.
 func NewScopes(store ledger.Store, logger *slog.Logger) *Scopes {
-	return &Scopes{store: store, logger: logger, kick: make(chan struct{}, 1), scopes: map[string]*scope{}}
+	return &Scopes{store: store, logger: logger, kick: make(chan struct{}, 1), scopes: map[string]*scope{}, limiters: map[string]*limiter{}}
 }
 
 // Run saves and reads the scopes until ctx ends, and saves once more then.
@@ -160,7 +145,7 @@ func (s *Scopes) learn(names []string, states []ledger.ScopeState) {
 	for _, name := range names {
 		if scope := s.scopes[name]; !scope.loaded {
 			scope.loaded = true
-			scope.wake()
+			wakeAll(scope.waiters)
 		}
 	}
 }
@@ -171,20 +156,8 @@ func (s *Scopes) get(name string) *scope {
 	if found != nil {
 		return found
 	}
-	made := &scope{name: name, limit: initialConcurrency, waiters: map[chan<- struct{}]struct{}{}}
+	made := &scope{name: name, waiters: map[chan<- struct{}]struct{}{}}
 	made.quota = platform.Quota{Limit: -1, Remaining: -1, UsedPercent: -1}
-	made.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:        name,
-		Timeout:     breakerTimeout,
-		IsExcluded:  func(err error) bool { return errors.Is(err, errNotMade) },
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
-		OnStateChange: func(_ string, _, to gobreaker.State) {
-			// Called with s.mu held: the breaker is only used under it.
-			if to == gobreaker.StateOpen {
-				made.openedUntil = time.Now().Add(breakerTimeout)
-			}
-		},
-	})
 	s.scopes[name], s.fresh = made, true
 	return made
 }
@@ -205,15 +178,27 @@ func (s *Scopes) unlock() {
 
 // Slot is the right to make one call. Exactly one of its Release calls must follow.
 type Slot struct {
-	scopes *Scopes
-	names  []string
-	done   []func(error)
+	scopes  *Scopes
+	limiter *limiter
+	names   []string
+	done    func(error)
 }
 
-// Acquire takes a slot in all the named scopes at once, or none. When there is
-// none, again says when to ask; a zero again means that wake is sent to once a
-// slot was given back. maxConcurrency caps the adapted limit.
-func (s *Scopes) Acquire(names []string, maxConcurrency int, wake chan<- struct{}) (slot *Slot, again time.Time) {
+// limiterOf finds or makes an account's limiter. s.mu must be held.
+func (s *Scopes) limiterOf(account string) *limiter {
+	found, ok := s.limiters[account]
+	if !ok {
+		found = newLimiter(account)
+		s.limiters[account] = found
+	}
+	return found
+}
+
+// Acquire takes a slot for a call of the account that uses up the quota of all the
+// named scopes, or none. When there is none, again says when to ask; a zero again
+// means that wake is sent to once there may be one. maxConcurrency caps the adapted
+// limit of the account's calls under way.
+func (s *Scopes) Acquire(account string, names []string, maxConcurrency int, wake chan<- struct{}) (slot *Slot, again time.Time) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := time.Now()
@@ -223,55 +208,34 @@ func (s *Scopes) Acquire(names []string, maxConcurrency int, wake chan<- struct{
 	}
 	for _, name := range names {
 		scope := s.scopes[name]
-		free, at := scope.free(now, maxConcurrency)
-		if free {
-			continue
-		}
-		if at.IsZero() {
+		if !scope.loaded {
 			scope.waiters[wake] = struct{}{}
 			return nil, time.Time{}
 		}
-		if at.After(wait) {
-			wait = at
-		}
+		wait = later(wait, scope.freeAt(now))
 	}
-	if !wait.IsZero() {
+	limiter := s.limiterOf(account)
+	free, at := limiter.free(now, maxConcurrency)
+	if !free && at.IsZero() {
+		limiter.waiters[wake] = struct{}{}
+		return nil, time.Time{}
+	}
+	if wait = later(wait, at); wait.After(now) {
 		return nil, wait
 	}
-	slot = &Slot{scopes: s, names: names}
-	for _, name := range names {
-		scope := s.scopes[name]
-		done, err := scope.breaker.Allow()
-		if err != nil {
-			slot.abandon()
-			return nil, now.Add(breakerTimeout / 10)
-		}
-		slot.done = append(slot.done, done)
-		scope.called(now)
+	done, err := limiter.begin()
+	if err != nil {
+		return nil, now.Add(breakerTimeout / 10)
 	}
-	return slot, time.Time{}
+	for _, name := range names {
+		s.scopes[name].called(now)
+	}
+	return &Slot{scopes: s, limiter: limiter, names: names, done: done}, time.Time{}
 }
 
-// free reports whether a call may be made now, and if not when to look again
-// (zero: when a slot is given back).
-func (c *scope) free(now time.Time, maxConcurrency int) (bool, time.Time) {
-	switch {
-	case !c.loaded:
-		return false, time.Time{}
-	case c.blockedUntil.After(now):
-		return false, c.blockedUntil
-	case c.breaker.State() == gobreaker.StateOpen:
-		return false, later(c.openedUntil, now.Add(breakerTimeout/10))
-	case c.breaker.State() == gobreaker.StateHalfOpen && c.inUse > 0:
-		return false, time.Time{}
-	case c.inUse >= int(math.Min(c.limit, float64(maxConcurrency))):
-		return false, time.Time{}
-	}
-	if next := c.next(now); next.After(now) {
-		return false, next
-	}
-	return true, time.Time{}
-}
+// freeAt is when the scope's quota allows the next call; a time that has passed
+// means now.
+func (c *scope) freeAt(now time.Time) time.Time { return later(c.blockedUntil, c.next(now)) }
 
 // next is when all limits of the scope allow the next call.
 func (c *scope) next(now time.Time) (next time.Time) {
@@ -324,25 +288,16 @@ func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	s.scopes.mu.Lock()
 	defer s.scopes.unlock()
 	now := time.Now()
-	for i, name := range s.names {
+	for _, name := range s.names {
 		scope := s.scopes.scopes[name]
 		scope.ended(err == nil || err.Scope != platform.ScopeCaller || err.Ambiguous)
-		scope.adapt(err)
-		// The breaker is about the platform being there at all: a refusal or a used
-		// up quota is an answer like any other.
-		switch {
-		case err == nil:
-			s.done[i](nil)
-		case err.Scope == platform.ScopePlatform:
-			s.done[i](err)
-		case err.Scope == platform.ScopeCaller:
-			s.done[i](errNotMade)
-		default:
-			s.done[i](nil)
+		if err == nil {
+			scope.patience = 0
 		}
-		if err != nil && err.Scope == platform.ScopePlatform && err.RetryAfter > 0 {
-			scope.block(now.Add(err.RetryAfter))
-		}
+	}
+	if err != nil && err.Scope == platform.ScopePlatform && err.RetryAfter > 0 {
+		// The narrowest: one account's trouble is no reason to stop a whole app.
+		s.scopes.get(s.names[0]).block(now.Add(err.RetryAfter))
 	}
 	for _, quota := range quotas {
 		s.scopes.get(quota.Scope).learn(quota, now)
@@ -350,9 +305,7 @@ func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	if err != nil && err.Scope == platform.ScopeQuota {
 		s.refused(err, quotas, now)
 	}
-	for _, name := range s.names {
-		s.scopes.scopes[name].wake()
-	}
+	s.limiter.end(s.done, err)
 }
 
 // refused blocks the scope whose quota is used up, for as long as the platform
@@ -379,25 +332,6 @@ func anyBlock(quotas []platform.Quota) bool {
 		}
 	}
 	return false
-}
-
-// abandon gives back what Acquire took before it failed.
-func (s *Slot) abandon() {
-	for i := range s.done {
-		s.scopes.scopes[s.names[i]].ended(false)
-		s.done[i](errNotMade)
-	}
-}
-
-// adapt is additive increase, multiplicative decrease.
-func (c *scope) adapt(err *platform.Error) {
-	switch {
-	case err == nil:
-		c.limit = math.Min(c.limit+1/c.limit, 1024)
-		c.patience = 0
-	case err.Scope == platform.ScopePlatform || err.Scope == platform.ScopeQuota:
-		c.limit = math.Max(c.limit/2, 1)
-	}
 }
 
 func (c *scope) learn(quota platform.Quota, now time.Time) {
@@ -430,17 +364,6 @@ func (c *scope) tell(quota platform.Quota, now time.Time) {
 func (c *scope) block(until time.Time) {
 	if until.After(c.blockedUntil) {
 		c.blockedUntil, c.dirty = until, true
-	}
-}
-
-// wake tells everybody who found no slot to ask again.
-func (c *scope) wake() {
-	for waiter := range c.waiters {
-		select {
-		case waiter <- struct{}{}:
-		default: // it has a wake-up waiting already
-		}
-		delete(c.waiters, waiter)
 	}
 }
 

@@ -7,13 +7,10 @@ import (
 	"time"
 )
 
-// starve notes that the flight found no slot in the scopes. It is stepped again
-// when one was given back, first come first served.
+// starve notes that the flight found no slot for a call of its account that draws on
+// the scopes. It is stepped again when one was given back, first come first served.
 func (e *Engine) starve(f *flight, scopes []string) {
-	key := scopes[0]
-	if len(scopes) > 1 {
-		key = strings.Join(scopes, " ")
-	}
+	key := f.lane.key.Account + " " + strings.Join(scopes, " ")
 	if f.starvesFor == key {
 		return
 	}
@@ -21,7 +18,7 @@ func (e *Engine) starve(f *flight, scopes []string) {
 	e.starved[key] = append(e.starved[key], f)
 }
 
-// retryStarved steps the flights that found no slot, in each scope until one finds
+// retryStarved steps the flights that found no slot, for each account until one finds
 // none again: stepping them all at each slot would cost the square of their number.
 func (e *Engine) retryStarved() {
 	now := time.Now()
@@ -31,7 +28,7 @@ func (e *Engine) retryStarved() {
 	}
 }
 
-// feed steps the first flight that waits for a slot in the scopes. It reports
+// feed steps the first flight that waits for a slot of the kind. It reports
 // whether it is worth going on.
 func (e *Engine) feed(key string, now time.Time) bool {
 	queue := e.starved[key]

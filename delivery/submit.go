@@ -76,7 +76,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		e.schedule(f, account.nextLook(now))
 		return
 	}
-	slot, again := e.cfg.Scopes.Acquire(f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
+	slot, again := e.cfg.Scopes.Acquire(f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
 			e.starve(f, f.lane.sender.scopes)

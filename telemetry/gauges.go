@@ -39,6 +39,9 @@ type AccountState struct {
 	OldestHandle time.Duration
 	// OldestWaiting is the age of the oldest mutation not sent.
 	OldestWaiting time.Duration
+	Breaker       string  // closed, half-open or open
+	Calls         int     // under way
+	Concurrency   float64 // calls at a time that are made now
 }
 
 // QuotaState is what is known of a quota scope.
@@ -47,9 +50,6 @@ type QuotaState struct {
 	UsedPercent float64 // -1 when not told
 	Remaining   int     // calls; -1 when not told
 	Blocked     time.Duration
-	Breaker     string  // closed, half-open or open
-	InUse       int     // calls under way
-	Concurrency float64 // calls at a time that are allowed now
 }
 
 type gauges struct {
@@ -63,7 +63,7 @@ type gauges struct {
 	bytes         metric.Float64ObservableGauge
 	paused        metric.Float64ObservableGauge
 	breaker       metric.Float64ObservableGauge
-	inUse         metric.Float64ObservableGauge
+	calls         metric.Float64ObservableGauge
 	concurrency   metric.Float64ObservableGauge
 	inFlight      metric.Float64ObservableGauge
 	waiting       metric.Float64ObservableGauge
@@ -85,9 +85,9 @@ func (g *gauges) declare(d *declaration) {
 	g.items = d.gauge("courier.items.waiting", "{item}", "Items that wait in memory.")
 	g.bytes = d.gauge("courier.waiting.size", "By", "Memory taken by what waits.")
 	g.paused = d.gauge("courier.account.paused", "1", "1 while the account is paused.")
-	g.breaker = d.gauge("courier.quota.breaker", "1", "The breaker of a quota scope: 0 closed, 0.5 half open, 1 open.")
-	g.inUse = d.gauge("courier.quota.calls", "{request}", "Calls under way in a quota scope.")
-	g.concurrency = d.gauge("courier.quota.concurrency", "{request}", "Calls at a time that a quota scope allows now; it adapts.")
+	g.breaker = d.gauge("courier.account.breaker", "1", "The breaker of the account's calls: 0 closed, 0.5 half open, 1 open.")
+	g.calls = d.gauge("courier.account.calls", "{request}", "Calls under way.")
+	g.concurrency = d.gauge("courier.account.concurrency", "{request}", "Calls at a time that are made now; it adapts.")
 	g.inFlight = d.gauge("courier.account.batches_in_flight", "{batch}", "Batches that are not final.")
 	g.waiting = d.gauge("courier.account.waiting", "{mutation}", "Mutations not sent yet.")
 	g.ambiguous = d.gauge("courier.account.batches_ambiguous", "{batch}", "Batches with a POST whose end is not known.")
@@ -100,7 +100,7 @@ func (g *gauges) declare(d *declaration) {
 
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
-		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.breaker, g.inUse, g.concurrency, g.inFlight, g.waiting,
+		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
 		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked,
 	}
 }
@@ -140,13 +140,13 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 		observer.ObserveFloat64(g.ambiguous, float64(a.Ambiguous), at)
 		observer.ObserveFloat64(g.oldestHandle, a.OldestHandle.Seconds(), at)
 		observer.ObserveFloat64(g.oldestWaiting, a.OldestWaiting.Seconds(), at)
+		observer.ObserveFloat64(g.breaker, breakerLevel(a.Breaker), at)
+		observer.ObserveFloat64(g.calls, float64(a.Calls), at)
+		observer.ObserveFloat64(g.concurrency, a.Concurrency, at)
 	}
 	for _, q := range s.Quotas {
 		at := metric.WithAttributes(ScopeKey.String(q.Scope))
 		observer.ObserveFloat64(g.quotaBlocked, q.Blocked.Seconds(), at)
-		observer.ObserveFloat64(g.breaker, breakerLevel(q.Breaker), at)
-		observer.ObserveFloat64(g.inUse, float64(q.InUse), at)
-		observer.ObserveFloat64(g.concurrency, q.Concurrency, at)
 		if q.UsedPercent >= 0 {
 			observer.ObserveFloat64(g.quotaUsed, q.UsedPercent, at)
 		}

@@ -111,7 +111,7 @@ func TestEveryMeasurementReachesPrometheus(t *testing.T) {
 		"courier_batch_duration_seconds_count", "courier_outcomes_total", "courier_mutation_latency_seconds_sum", "courier_retries_total",
 		"courier_dead_letters_total", "courier_lease_changes_total", "courier_partition_reader_restarts",
 		"courier_partition_lag", "courier_partition_position", "courier_leases_held", "courier_groups_open", "courier_items_waiting",
-		"courier_waiting_size_bytes", "courier_account_paused", "courier_quota_breaker", "courier_account_batches_in_flight",
+		"courier_waiting_size_bytes", "courier_account_paused", "courier_account_breaker", "courier_account_batches_in_flight",
 		"courier_account_waiting", "courier_account_batches_ambiguous", "courier_account_oldest_handle_seconds",
 		"courier_account_oldest_waiting_seconds", "courier_quota_used_percent", "courier_quota_blocked_seconds", "go_goroutine",
 	} {

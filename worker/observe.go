@@ -166,6 +166,7 @@ func (o *observer) snapshot() telemetry.Snapshot {
 				Account: account.Account, Platform: account.Platform, Paused: account.Paused,
 				InFlight: account.OpenBatches, Waiting: account.Waiting, Ambiguous: account.Ambiguous,
 				OldestHandle: account.OldestHandle, OldestWaiting: account.OldestWaiting,
+				Breaker: account.Breaker.String(), Calls: account.Calls, Concurrency: account.Concurrency,
 			})
 		}
 	}
@@ -175,7 +176,6 @@ func (o *observer) snapshot() telemetry.Snapshot {
 	for _, scope := range o.scopes.Gauges() {
 		s.Quotas = append(s.Quotas, telemetry.QuotaState{
 			Scope: scope.Scope, UsedPercent: scope.UsedPercent, Remaining: scope.Remaining, Blocked: scope.Blocked,
-			Breaker: scope.Breaker.String(), InUse: scope.InUse, Concurrency: scope.Limit,
 		})
 	}
 	return s
