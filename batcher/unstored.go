@@ -114,7 +114,8 @@ func (b *Batcher) TakeUnstoredOf(key catalog.Lane, limit int) []*catalog.Mutatio
 	buffered := l.buffer[l.bufferTaken:]
 	taken := slices.Clone(buffered[:min(len(buffered), max(limit, 0))])
 	l.bufferTaken += len(taken)
-	for it, next := b.unstored.first, (*item)(nil); it != nil && len(taken) < limit; it = next {
+	var next *item
+	for it := b.unstored.first; it != nil && len(taken) < limit; it = next {
 		if next = it.nextUnstored; it.lane != l {
 			continue
 		}
