@@ -55,11 +55,11 @@ func (b *broker) publish(tb testing.TB, account string, first, count int) []Resu
 	return results
 }
 
-// open starts a reader of an account's partition.
-func (b *broker) open(tb testing.TB, account string, adjust func(*ReaderConfig)) *Reader {
+// open starts a reader of the partition of the account acme.
+func (b *broker) open(tb testing.TB, adjust func(*ReaderConfig)) *Reader {
 	tb.Helper()
 	config := ReaderConfig{
-		Partition: PartitionOf(account, b.stream.Partitions()), LeaseToken: uuid.New(),
+		Partition: PartitionOf("acme", b.stream.Partitions()), LeaseToken: uuid.New(),
 		heartbeat: 200 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(tb.Output(), nil)),
 	}
 	if adjust != nil {

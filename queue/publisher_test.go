@@ -35,7 +35,7 @@ func TestPublishInBatchesKeepsTheOrder(t *testing.T) {
 	for i, result := range results {
 		require.Equal(t, uint64(i+1), result.Sequence)
 	}
-	take(t, b.open(t, "acme", nil), 0, count)
+	take(t, b.open(t, nil), 0, count)
 }
 
 func TestOneDuplicateDoesNotLoseItsBatch(t *testing.T) {
@@ -86,7 +86,7 @@ func TestTheLargestBodyFits(t *testing.T) {
 	results, err := NewPublisher(b.js, PublisherOptions{}).Publish(t.Context(), []Publication{{Subject: testSubject, Data: []byte(body)}})
 	require.NoError(t, err)
 	require.Equal(t, Stored, results[0].Outcome)
-	arrivals := take(t, b.open(t, "acme", nil), 0, 1)
+	arrivals := take(t, b.open(t, nil), 0, 1)
 	require.NotEmpty(t, arrivals[0].Mutation.ID)
 }
 
@@ -115,7 +115,7 @@ func TestServersWithoutBatchesGetSingleMessages(t *testing.T) {
 	results, err = publisher.Publish(t.Context(), publications(0, 5))
 	require.NoError(t, err)
 	require.Equal(t, Summary{Duplicates: 5}, Summarize(results))
-	take(t, b.open(t, "acme", nil), 0, MaxBatch+5)
+	take(t, b.open(t, nil), 0, MaxBatch+5)
 }
 
 func TestTraceContextTravels(t *testing.T) {
@@ -130,7 +130,7 @@ func TestTraceContextTravels(t *testing.T) {
 	message, err := b.stream.handle.GetMsg(t.Context(), results[1].Sequence)
 	require.NoError(t, err)
 	require.NotEmpty(t, message.Header["traceparent"], "NATS header names are case-sensitive for others")
-	arrivals := take(t, b.open(t, "acme", nil), 0, 2)
+	arrivals := take(t, b.open(t, nil), 0, 2)
 	require.Equal(t, message.Header["traceparent"][0], arrivals[0].Mutation.TraceParent)
 	require.Contains(t, arrivals[0].Mutation.TraceParent, span.TraceID().String())
 }

@@ -17,7 +17,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
 	b.publish(t, "acme", 0, 500)
-	reader := b.open(t, "acme", func(c *ReaderConfig) { c.PrefetchMessages, c.ChunkMessages = 20, 10 })
+	reader := b.open(t, func(c *ReaderConfig) { c.PrefetchMessages, c.ChunkMessages = 20, 10 })
 	// Nobody calls Next: the reader holds one chunk and what it asked for ahead.
 	require.Eventually(t, func() bool {
 		reader.mu.Lock()
@@ -39,7 +39,7 @@ func TestPrefetchIsBounded(t *testing.T) {
 func TestCloseRemovesTheConsumer(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
+	reader := b.open(t, nil)
 	reader.Close()
 	reader.Close()
 	info, err := b.stream.handle.Info(t.Context())
@@ -50,7 +50,7 @@ func TestCloseRemovesTheConsumer(t *testing.T) {
 func TestRestartsOfTheServerLoseAndRepeatNothing(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", func(c *ReaderConfig) { c.PrefetchMessages, c.ChunkMessages = 50, 20 })
+	reader := b.open(t, func(c *ReaderConfig) { c.PrefetchMessages, c.ChunkMessages = 50, 20 })
 	const rounds, perRound = 4, 400
 	for round := range rounds {
 		b.publish(t, "acme", round*perRound, perRound)
@@ -75,7 +75,7 @@ func TestRestartsOfTheServerLoseAndRepeatNothing(t *testing.T) {
 func TestAGapIsReadAgain(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
+	reader := b.open(t, nil)
 	b.publish(t, "acme", 0, 5)
 	take(t, reader, 0, 5)
 	// Somebody else takes messages from the same consumer: to the reader they are
@@ -102,7 +102,7 @@ func TestAGapIsReadAgain(t *testing.T) {
 func TestARemovedConsumerIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", nil)
+	reader := b.open(t, nil)
 	for round := range 3 {
 		b.publish(t, "acme", 10*round, 10)
 		take(t, reader, 10*round, 10)
@@ -117,7 +117,7 @@ func TestARemovedConsumerIsMadeAnew(t *testing.T) {
 func TestAStalledConsumerIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
-	reader := b.open(t, "acme", func(c *ReaderConfig) { c.StallTimeout = 100 * time.Millisecond; c.heartbeat = 50 * time.Millisecond })
+	reader := b.open(t, func(c *ReaderConfig) { c.StallTimeout = 100 * time.Millisecond; c.heartbeat = 50 * time.Millisecond })
 	reader.mu.Lock()
 	name := reader.session.name
 	reader.mu.Unlock()
@@ -141,7 +141,7 @@ func TestBadMessagesArriveWithTheirProblem(t *testing.T) {
 		_, err := b.js.Publish(t.Context(), subject, []byte(body))
 		require.NoError(t, err)
 	}
-	reader := b.open(t, "acme", nil)
+	reader := b.open(t, nil)
 	seen := 0
 	for seen < 3 {
 		chunk, err := reader.Next(t.Context())
@@ -168,7 +168,7 @@ func TestAnchors(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
 	b.publish(t, "acme", 0, 3)
-	arrivals := take(t, b.open(t, "acme", nil), 0, 3)
+	arrivals := take(t, b.open(t, nil), 0, 3)
 	anchor := ledger.AnchorOf(arrivals[1].Mutation)
 	require.NoError(t, b.stream.Verify(t.Context(), anchor))
 	require.NoError(t, b.stream.Verify(t.Context(), ledger.Anchor{}), "the beginning always matches")

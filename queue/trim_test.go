@@ -14,7 +14,7 @@ import (
 // arrival with the given index, the others at the last message.
 func (b *broker) positionsOf(t *testing.T, index, count int) []ledger.Anchor {
 	t.Helper()
-	arrivals := take(t, b.open(t, "acme", nil), 0, count)
+	arrivals := take(t, b.open(t, nil), 0, count)
 	positions := make([]ledger.Anchor, b.stream.Partitions())
 	for i := range positions {
 		positions[i] = anchorOfLast(arrivals)

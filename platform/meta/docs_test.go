@@ -1,46 +1,23 @@
 package meta
 
 import (
-	commandline "flag"
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rules/rulestest"
 )
-
-var update = commandline.Bool("update", false, "write the tables of docs/platforms/meta.md anew")
 
 // TestTablesAreInTheDocumentation holds each generated part of the page, between
 // its two marks, to the tables of the program.
 func TestTablesAreInTheDocumentation(t *testing.T) {
 	t.Parallel()
-	const path = "../../docs/platforms/meta.md"
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	page := string(content)
-	for name, want := range generated() {
-		begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
-		before, rest, found := strings.Cut(page, begin)
-		require.True(t, found, name)
-		got, after, found := strings.Cut(rest, end)
-		require.True(t, found, name)
-		if *update {
-			page = before + begin + want + end + after
-			continue
-		}
-		require.Equal(t, want, got, "%s: run go test ./platform/meta -run TestTablesAreInTheDocumentation -update", name)
-	}
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(page), 0o644))
-	}
+	rulestest.Documents(t, "../../docs/platforms/meta.md", generated())
 }
 
 func generated() map[string]string {
@@ -51,17 +28,6 @@ func generated() map[string]string {
 		parts["fields of "+string(name)] = row.table.Markdown()
 	}
 	return parts
-}
-
-// table writes a Markdown table.
-func table(head []string, rows [][]string) string {
-	var text strings.Builder
-	text.WriteString("| " + strings.Join(head, " | ") + " |\n")
-	text.WriteString(strings.Repeat("|---", len(head)) + "|\n")
-	for _, row := range rows {
-		text.WriteString("| " + strings.Join(row, " | ") + " |\n")
-	}
-	return text.String()
 }
 
 func typeTable() string {
@@ -76,7 +42,7 @@ func typeTable() string {
 		}
 		rows = append(rows, []string{"`" + string(name) + "`", "`" + strings.Join(types[name].keys, "/") + "`", strings.Join(edges, ", ")})
 	}
-	return table([]string{"catalog type", "`item_id`", "endpoints"}, rows)
+	return rulestest.Markdown([]string{"catalog type", "`item_id`", "endpoints"}, rows)
 }
 
 func legacyTable() string {
@@ -89,7 +55,7 @@ func legacyTable() string {
 		}
 		rows = append(rows, []string{"`" + name + "`", "`" + field.name + "`", cleared})
 	}
-	return table([]string{"published", "sent to batch", "UPDATE"}, rows)
+	return rulestest.Markdown([]string{"published", "sent to batch", "UPDATE"}, rows)
 }
 
 func stateTable() string {
@@ -108,7 +74,7 @@ func stateTable() string {
 	rows = append(rows,
 		[]string{"any other", "asked again, with a note in the log", "ours"},
 		[]string{"`{\"data\":[]}`", "asked again: the handle is not known yet", "reference of check_batch_request_status"})
-	return table([]string{"status, in either case", "what it means", "source"}, rows)
+	return rulestest.Markdown([]string{"status, in either case", "what it means", "source"}, rows)
 }
 
 func refusalTable() string {
@@ -117,7 +83,7 @@ func refusalTable() string {
 	for _, row := range all {
 		rows = append(rows, []string{answerOf(row), consequence(row), row.Source})
 	}
-	return table([]string{"answer", "what Courier does", "source"}, rows)
+	return rulestest.Markdown([]string{"answer", "what Courier does", "source"}, rows)
 }
 
 // answerOf says which answers a row is about.

@@ -1,44 +1,21 @@
 package pinterest
 
 import (
-	commandline "flag"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rules/rulestest"
 )
-
-var update = commandline.Bool("update", false, "write the tables of docs/platforms/pinterest.md anew")
 
 // TestTablesAreInTheDocumentation holds each generated part of the page, between
 // its two marks, to the tables of the program.
 func TestTablesAreInTheDocumentation(t *testing.T) {
 	t.Parallel()
-	const path = "../../docs/platforms/pinterest.md"
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	page := string(content)
-	for name, want := range generated() {
-		begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->"
-		before, rest, found := strings.Cut(page, begin)
-		require.True(t, found, name)
-		got, after, found := strings.Cut(rest, end)
-		require.True(t, found, name)
-		if *update {
-			page = before + begin + want + end + after
-			continue
-		}
-		require.Equal(t, want, got, "%s: run go test ./platform/pinterest -run TestTablesAreInTheDocumentation -update", name)
-	}
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(page), 0o644))
-	}
+	rulestest.Documents(t, "../../docs/platforms/pinterest.md", generated())
 }
 
 func generated() map[string]string {
@@ -49,30 +26,13 @@ func generated() map[string]string {
 	return parts
 }
 
-// table writes a Markdown table.
-func table(head []string, rows [][]string) string {
-	var text strings.Builder
-	line := func(cells []string) {
-		for i := range cells {
-			cells[i] = strings.ReplaceAll(cells[i], "|", `\|`)
-		}
-		text.WriteString("| " + strings.Join(cells, " | ") + " |\n")
-	}
-	line(head)
-	text.WriteString(strings.Repeat("|---", len(head)) + "|\n")
-	for _, row := range rows {
-		line(row)
-	}
-	return text.String()
-}
-
 func refusalTable() string {
 	all := failures()
 	rows := make([][]string, 0, len(all))
 	for _, row := range all {
 		rows = append(rows, []string{answerOf(row), consequence(row), row.Source})
 	}
-	return table([]string{"answer", "what Courier does", "source"}, rows)
+	return rulestest.Markdown([]string{"answer", "what Courier does", "source"}, rows)
 }
 
 // answerOf says which answers a row is about.
@@ -136,5 +96,5 @@ func stateTables() string {
 		[]string{"item", "any other, none, or the item is missing", "unknown: sent again"},
 		[]string{"item", "named twice", "failed if both say so, else unknown"},
 		[]string{"item", "any, with `errors`", "failed"})
-	return table([]string{"of", "status", "what it means"}, rows)
+	return rulestest.Markdown([]string{"of", "status", "what it means"}, rows)
 }
