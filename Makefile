@@ -89,6 +89,24 @@ bench: ## measure mutations a second end to end, beside what its parts can do
 bounded: build ## memory while MUTATIONS (5000000) wait on a paused account
 	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -mutations $(MUTATIONS) bounded
 
+.PHONY: accounts
+accounts: build ## what four workers with 10,000 accounts need, working and idle
+	$(GO) -C bench run ./scale -worker ../$(BIN)/worker accounts
+
+.PHONY: join
+join: build ## workers join, leave and are killed under load: how partitions move
+	$(GO) -C bench run ./scale -worker ../$(BIN)/worker join
+
+PAIRS ?= 5
+
+.PHONY: isolation
+isolation: build ## what ordinary accounts wait beside others in trouble, in PAIRS (5) of runs
+	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -pairs $(PAIRS) isolation
+
+.PHONY: soak
+soak: build ## look for MINUTES whether anything grows under a steady load, such as make soak MINUTES=60
+	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -during $(MINUTES)m -csv ../soak.csv soak
+
 .PHONY: chaos
 chaos: build ## break everything at random and check that nothing is lost: SEED= MINUTES=3
 	$(GO) build -o $(BIN)/ ./chaos

@@ -39,6 +39,9 @@ type Options struct {
 	Postgres  map[string]string
 	Pinterest sandbox.Options
 	Meta      sandbox.Options
+	// Around, when not nil, makes what stands between the workers and each simulated
+	// platform.
+	Around func(platform http.Handler) http.Handler
 	// Log gets the warnings and errors of workers and servers.
 	Log io.Writer
 }
@@ -143,6 +146,9 @@ func (r *Rig) startPlatforms(ctx context.Context, options Options, variables map
 	r.Meta = sandbox.NewMeta(options.Meta)
 	r.later(func() error { r.Meta.Close(); return nil })
 	for name, handler := range map[string]http.Handler{"PINTEREST_URL": r.Pinterest, "META_URL": r.Meta} {
+		if options.Around != nil {
+			handler = options.Around(handler)
+		}
 		url, err := r.serve(ctx, handler)
 		if err != nil {
 			return err

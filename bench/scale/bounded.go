@@ -28,7 +28,7 @@ accounts:
 // bounded pauses an account, publishes to it, and watches the worker's memory while
 // the mutations are recorded as waiting, while they wait, and over a restart.
 func bounded(ctx context.Context, out io.Writer, o options) (err error) {
-	p, err := startPlant(ctx, o, boundedConfiguration)
+	p, err := startPlant(ctx, o, blueprint{configuration: boundedConfiguration, platforms: quick()})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ accounts:
 // drain publishes to two accounts, then starts a worker, and tells how quickly it is
 // through, with how much memory: what a bound on memory costs.
 func drain(ctx context.Context, out io.Writer, o options) (err error) {
-	p, err := startPlant(ctx, o, drainConfiguration)
+	p, err := startPlant(ctx, o, blueprint{configuration: drainConfiguration, platforms: quick()})
 	if err != nil {
 		return err
 	}

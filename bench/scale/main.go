@@ -3,6 +3,10 @@
 //
 //	bounded    memory while millions of mutations wait on a paused account
 //	drain      how quickly a backlog is worked off, with how much memory
+//	accounts   what workers with very many accounts need, working and idle
+//	join       how partitions move when workers join, leave and are killed under load
+//	isolation  what the trouble of some accounts does to the others
+//	soak       whether anything grows over a long time
 //
 // Its figures are in docs/reliability.md.
 package main
@@ -12,23 +16,36 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // options of all measurements; each uses some.
 type options struct {
 	worker    string // path of the program
 	mutations int
+	accounts  int
+	workers   int
+	pairs     int
+	during    time.Duration
+	csv       string // path
 	verbose   bool
 }
 
 // measurements by name.
 var measurements = map[string]func(ctx context.Context, out io.Writer, o options) error{
-	"bounded": bounded,
-	"drain":   drain,
+	"bounded":   bounded,
+	"drain":     drain,
+	"accounts":  accounts,
+	"join":      join,
+	"isolation": isolation,
+	"soak":      soak,
 }
 
 func main() { os.Exit(command()) }
@@ -37,12 +54,17 @@ func main() { os.Exit(command()) }
 func command() int {
 	var o options
 	flag.StringVar(&o.worker, "worker", "../bin/worker", "the worker program")
-	flag.IntVar(&o.mutations, "mutations", 5_000_000, "how many mutations")
+	flag.IntVar(&o.mutations, "mutations", 5_000_000, "bounded, drain: how many mutations")
+	flag.IntVar(&o.accounts, "accounts", 10_000, "accounts: how many accounts")
+	flag.IntVar(&o.workers, "workers", 4, "accounts: how many workers")
+	flag.IntVar(&o.pairs, "pairs", 5, "isolation: how many quiet and troubled runs")
+	flag.DurationVar(&o.during, "during", time.Hour, "soak: how long")
+	flag.StringVar(&o.csv, "csv", "soak.csv", "soak: where the samples go")
 	flag.BoolVar(&o.verbose, "v", false, "show what the workers log")
 	flag.Parse()
 	measure, ok := measurements[flag.Arg(0)]
 	if !ok || flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "scale: name bounded or drain after the flags")
+		fmt.Fprintln(os.Stderr, "scale: name one after the flags: "+strings.Join(slices.Sorted(maps.Keys(measurements)), ", "))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
@@ -27,10 +27,24 @@ type plant struct {
 	folder  string
 	config  string // path
 	log     io.Writer
+	workers []*process // all that were started
+}
+
+// blueprint says what a measurement needs.
+type blueprint struct {
+	configuration string
+	// platforms is how both simulated platforms behave.
+	platforms sandbox.Options
+	around    func(platform http.Handler) http.Handler
+}
+
+// quick platforms trust what they get.
+func quick() sandbox.Options {
+	return sandbox.Options{SkipValidation: true, Delay: 50 * time.Millisecond}
 }
 
 // startPlant starts the servers and writes down the settings. Its Close ends them.
-func startPlant(ctx context.Context, o options, configuration string) (*plant, error) {
+func startPlant(ctx context.Context, o options, b blueprint) (*plant, error) {
 	p := &plant{options: o, log: io.Discard}
 	if o.verbose {
 		p.log = os.Stderr
@@ -44,12 +58,11 @@ func startPlant(ctx context.Context, o options, configuration string) (*plant, e
 		return nil, err
 	}
 	p.config = filepath.Join(p.folder, "courier.yaml")
-	if err := os.WriteFile(p.config, []byte(configuration), 0o600); err != nil {
+	if err := os.WriteFile(p.config, []byte(b.configuration), 0o600); err != nil {
 		return nil, err
 	}
-	quick := sandbox.Options{SkipValidation: true, Delay: 50 * time.Millisecond}
 	p.Rig, err = rig.Start(ctx, rig.Options{
-		Config: configuration, Log: p.log, Meta: quick, Pinterest: quick,
+		Config: b.configuration, Log: p.log, Meta: b.platforms, Pinterest: b.platforms, Around: b.around,
 		Postgres: map[string]string{"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"},
 	})
 	if err != nil {
@@ -58,36 +71,12 @@ func startPlant(ctx context.Context, o options, configuration string) (*plant, e
 	return p, nil
 }
 
-// Close ends the servers and removes what they kept.
-func (p *plant) Close() error { return errors.Join(p.Rig.Close(), os.RemoveAll(p.folder)) }
-
-// process is a worker in a process of its own.
-type process struct {
-	name    string
-	address string // of its metrics
-	command *exec.Cmd
-	ended   chan struct{}
-	err     error // set when ended is closed
-}
-
-// startWorker runs "worker run". End it with stop.
-func (p *plant) startWorker(ctx context.Context, name string) (*process, error) {
-	address, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
+// Close ends what still runs and removes what the servers kept.
+func (p *plant) Close() error {
+	for _, w := range p.workers {
+		w.kill()
 	}
-	w := &process{name: name, address: address, ended: make(chan struct{})}
-	w.command = exec.CommandContext(ctx, p.options.worker, "run", "--config", p.config, "--name", name, "--log-level", "warn")
-	w.command.Env = append(p.environment(), "COURIER_HTTP_LISTEN="+address)
-	w.command.Stderr = p.log
-	if err := w.command.Start(); err != nil {
-		return nil, err
-	}
-	go func() { // ends with the process, and that with ctx at the latest
-		defer close(w.ended)
-		w.err = w.command.Wait()
-	}()
-	return w, nil
+	return errors.Join(p.Rig.Close(), os.RemoveAll(p.folder))
 }
 
 func (p *plant) environment() []string {
@@ -108,54 +97,6 @@ func (p *plant) operate(ctx context.Context, arguments ...string) error {
 	return nil
 }
 
-// stop has the worker drain, and tells how long that took.
-func (w *process) stop() (took time.Duration, err error) {
-	began := time.Now()
-	if err := w.command.Process.Signal(syscall.SIGTERM); err != nil {
-		return 0, err
-	}
-	<-w.ended
-	return time.Since(began), w.err
-}
-
-// memory is the resident memory of the process, in bytes.
-func (w *process) memory() (int64, error) { return w.status("VmRSS:") }
-
-func (w *process) status(field string) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.command.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("only Linux tells the memory of another process: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, field); ok {
-			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			return kilobytes << 10, err
-		}
-	}
-	return 0, fmt.Errorf("there is no %s in the status of the process", field)
-}
-
-// processorTime is what the process has used so far.
-func (w *process) processorTime() (time.Duration, error) {
-	const ticksPerSecond = 100 // USER_HZ, the same on every Linux that Go runs on
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", w.command.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// After the command's name in brackets; utime and stime are fields 14 and 15 of
-	// proc_pid_stat(5).
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
-}
-
 func freeAddress(ctx context.Context) (string, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -166,23 +107,38 @@ func freeAddress(ctx context.Context) (string, error) {
 
 // publish publishes mutations from to to of an account, in atomic batches.
 func (p *plant) publish(ctx context.Context, account string, from, to int) error {
-	publisher := p.Publisher()
-	subject := "catalog.mutations." + account + ".main.PRODUCT_ITEM"
 	batch := make([]queue.Publication, 0, queue.MaxBatch)
 	for from < to {
 		batch = batch[:0]
 		for ; from < to && len(batch) < queue.MaxBatch; from++ {
-			batch = append(batch, queue.Publication{Subject: subject, ID: account + "-" + strconv.Itoa(from), Data: message(from)})
+			batch = append(batch, p.publicationOf(account, from))
 		}
-		results, err := publisher.Publish(ctx, batch)
-		if err != nil {
+		if err := p.store(ctx, batch); err != nil {
 			return err
-		}
-		if sum := queue.Summarize(results); sum.Stored != len(batch) {
-			return fmt.Errorf("not all messages were stored: %+v", sum)
 		}
 	}
 	return nil
+}
+
+// store publishes a batch, of at most queue.MaxBatch, all of which has to be stored.
+func (p *plant) store(ctx context.Context, batch []queue.Publication) error {
+	results, err := p.Publisher().Publish(ctx, batch)
+	if err != nil {
+		return err
+	}
+	if sum := queue.Summarize(results); sum.Stored != len(batch) {
+		return fmt.Errorf("not all messages were stored: %+v", sum)
+	}
+	return nil
+}
+
+// publicationOf is a change of an item of an account; each number is another item.
+func (p *plant) publicationOf(account string, number int) queue.Publication {
+	lane := laneOf(p.Config, account)
+	return queue.Publication{
+		Subject: "catalog.mutations." + lane.Account + "." + lane.Catalog + "." + string(lane.Type),
+		ID:      account + "-" + strconv.Itoa(number), Data: message(number),
+	}
 }
 
 // message is a change of a product of its own, of about 600 bytes.
@@ -218,8 +174,6 @@ func (p *plant) await(ctx context.Context, within time.Duration, query string, a
 }
 
 const allOwned = `SELECT count(*) > 0 AND bool_and(owner IS NOT NULL) FROM courier.lease`
-
-func megabytes(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
 
 // pause waits, unless ctx ends.
 func pause(ctx context.Context, d time.Duration) {

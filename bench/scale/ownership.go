@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// look is how often the leases are looked at.
+const look = 25 * time.Millisecond
+
+// mostEven is how long partitions may take to be spread evenly.
+const mostEven = 10 * time.Second
+
+// names are those of the workers.
+func names(workers []*process) []string {
+	all := make([]string, 0, len(workers))
+	for _, w := range workers {
+		all = append(all, w.name)
+	}
+	return all
+}
+
+// lease is a row of the lease table.
+type lease struct {
+	partition int
+	owner     string // "" for nobody
+	token     uuid.UUID
+	commits   int64
+}
+
+func (p *plant) leases(ctx context.Context) ([]lease, error) {
+	rows, err := p.Database.Query(ctx, `
+		SELECT l.partition, coalesce(w.name, ''), coalesce(l.token, '00000000-0000-0000-0000-000000000000'), l.commits
+		FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner ORDER BY l.partition`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l lease, err error) {
+		err = row.Scan(&l.partition, &l.owner, &l.token, &l.commits)
+		return l, err
+	})
+}
+
+// awaitEven waits until the workers own all partitions and none has two more than
+// another. It fails when that takes longer than within.
+func (p *plant) awaitEven(ctx context.Context, workers []string, within time.Duration) (took time.Duration, err error) {
+	began := time.Now()
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		leases, err := p.leases(ctx)
+		took := time.Since(began)
+		switch {
+		case err != nil:
+			return took, err
+		case even(leases, workers):
+			return took, nil
+		case took > within:
+			return took, fmt.Errorf("the partitions are not spread evenly over %v within %s", workers, within)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return took, ctx.Err()
+		}
+	}
+}
+
+// even reports that the workers own all partitions, each as many as any other or one
+// more.
+func even(leases []lease, workers []string) bool {
+	owned := make([]int, len(workers))
+	for _, l := range leases {
+		at := slices.Index(workers, l.owner)
+		if at < 0 {
+			return false
+		}
+		owned[at]++
+	}
+	return len(leases) > 0 && slices.Max(owned)-slices.Min(owned) <= 1
+}
+
+// tenure is the time that a partition was with one owner, as far as it was seen.
+type tenure struct {
+	partition   int
+	owner       string
+	from        time.Time
+	firstCommit time.Time // zero: none yet
+	lastCommit  time.Time // zero: none yet
+}
+
+// handOver is a partition's change of owner.
+type handOver struct {
+	partition int
+	from, to  string
+	owned     time.Time // by the new owner
+	// gap is from the last transaction of the old owner to the first of the new one.
+	gap time.Duration
+}
+
+// watch keeps looking at the leases.
+type watch struct {
+	mu      sync.Mutex
+	tenures map[int][]tenure // by partition
+	commits map[int]lease    // as seen last
+	err     error
+
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// watchLeases looks until stop is called.
+func (p *plant) watchLeases(ctx context.Context) *watch {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watch{tenures: map[int][]tenure{}, commits: map[int]lease{}, cancel: cancel, ended: make(chan struct{})}
+	go func() { // stop waits for it
+		defer close(w.ended)
+		ticker := time.NewTicker(look)
+		defer ticker.Stop()
+		for {
+			leases, err := p.leases(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			w.note(time.Now(), leases, err)
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return w
+}
+
+func (w *watch) stop() error {
+	w.cancel()
+	<-w.ended
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+func (w *watch) note(now time.Time, leases []lease, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.err = err
+		return
+	}
+	for _, l := range leases {
+		before, known := w.commits[l.partition]
+		w.commits[l.partition] = l
+		all := w.tenures[l.partition]
+		if l.owner != "" && (!known || before.token != l.token || len(all) == 0) {
+			all = append(all, tenure{partition: l.partition, owner: l.owner, from: now})
+		}
+		if known && len(all) > 0 && l.commits > before.commits {
+			last := &all[len(all)-1]
+			last.lastCommit = now
+			if last.firstCommit.IsZero() {
+				last.firstCommit = now
+			}
+		}
+		w.tenures[l.partition] = all
+	}
+}
+
+// handOvers are those since a time of which both owners have committed something.
+func (w *watch) handOvers(since time.Time) []handOver {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found []handOver
+	for _, all := range w.tenures {
+		for i := 1; i < len(all); i++ {
+			old, now := all[i-1], all[i]
+			if now.from.Before(since) || old.lastCommit.IsZero() || now.firstCommit.IsZero() {
+				continue
+			}
+			found = append(found, handOver{
+				partition: now.partition, from: old.owner, to: now.owner, owned: now.from, gap: now.firstCommit.Sub(old.lastCommit),
+			})
+		}
+	}
+	return found
+}
