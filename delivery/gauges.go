@@ -32,6 +32,7 @@ type AccountGauges struct {
 	Breaker       gobreaker.State
 	Calls         int     // under way
 	Concurrency   float64 // calls at a time, adapted
+	Held          int     // lanes whose batches are all refused
 }
 
 func (e *Engine) gauges(now time.Time) {
@@ -50,6 +51,9 @@ func (e *Engine) gauges(now time.Time) {
 		accounts[name] = &AccountGauges{
 			Account: name, Platform: state.account.Platform, Paused: state.paused || state.state.ByHand, OpenBatches: state.open,
 		}
+	}
+	for _, l := range e.held {
+		accounts[l.key.Account].Held++
 	}
 	for _, f := range e.flights {
 		g.OpenSize += f.bytes

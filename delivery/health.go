@@ -11,8 +11,9 @@ import (
 
 // The states of an account, as they stand in account_status.
 const (
-	accountActive = "active"
-	accountPaused = "paused"
+	accountActive    = "active"
+	accountPaused    = "paused"
+	accountThrottled = "throttled"
 )
 
 const (
@@ -139,6 +140,9 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 	if first && saved.State == accountPaused && !saved.ByHand {
 		a.paused, a.state = true, saved
 		a.backoff = firstPause
+	}
+	if first && saved.State == accountThrottled && !saved.ByHand {
+		e.hideHold(a) // the last owner's
 	}
 	switch {
 	case saved.State == accountPaused:

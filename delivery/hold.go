@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -77,6 +78,31 @@ func (e *Engine) refusedWhole(l *lane, perr *platform.Error, now time.Time) {
 	}
 	h.backoff = min(max(2*h.backoff, firstPause), longestPause)
 	h.until = now.Add(h.backoff)
+	e.showHold(l, perr)
+}
+
+// showHold tells those who look at the account why its changes wait. Only the engine
+// in memory goes by the hold: a new owner finds out for itself.
+func (e *Engine) showHold(l *lane, perr *platform.Error) {
+	account := l.sender.account
+	if account.paused {
+		return // that says more
+	}
+	account.state = ledger.AccountState{
+		Account: account.account.Name, State: accountThrottled, ByHand: account.state.ByHand,
+		Reason:    "every batch of " + l.key.Catalog + " " + string(l.key.Type) + " is refused: " + perr.Error(),
+		ResumesAt: l.hold.until,
+	}
+	e.saveAccount(account)
+}
+
+// hideHold takes back what showHold told, once no lane of the account is held.
+func (e *Engine) hideHold(account *accountState) {
+	if account.paused || slices.ContainsFunc(e.held, func(l *lane) bool { return l.sender.account == account }) {
+		return
+	}
+	account.state = ledger.AccountState{Account: account.account.Name, State: accountActive, ByHand: account.state.ByHand}
+	e.saveAccount(account)
 }
 
 // endHold forgets the refusals: a batch was taken.
@@ -88,6 +114,7 @@ func (e *Engine) endHold(l *lane, now time.Time) {
 	}
 	e.held = slices.DeleteFunc(e.held, func(other *lane) bool { return other == l })
 	e.batcher.SetPaused(l.key, false)
+	e.hideHold(l.sender.account)
 	for _, f := range e.timed {
 		if f.lane == l && f.phase == phaseReady {
 			f.wakeAt = now

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/ledger/memory"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
@@ -41,12 +42,32 @@ func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 		require.Equal(t, []string{"acme batches refused true"}, w.alerts.list(), "one alert")
 		require.Less(t, int(misfit.Load()), 60, "one try a quarter of an hour at last")
 		require.Empty(t, w.store.DeadLetters())
+		shown := shownAs(t, w, "acme")
+		require.Equal(t, "throttled", shown.State)
+		require.Contains(t, shown.Reason, "every batch of c U is refused")
+		require.True(t, shown.ResumesAt.After(time.Now()), "the next try")
 		healed.Store(true)
 		w.finish(time.Hour)
+		require.Equal(t, "active", shownAs(t, w, "acme").State)
 		require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
 		for id, status := range w.status() {
 			require.Equal(t, memory.Succeeded, status, id)
 		}
+		l.stop()
+	})
+}
+
+// TestHoldOfTheLastOwner is not shown any longer than by the one that knows of it.
+func TestHoldOfTheLastOwner(t *testing.T) {
+	scenario(t, func(w *world) {
+		_, err := w.store.SaveAccount(t.Context(), ledger.AccountState{
+			Account: "acme", State: "throttled", Reason: "every batch is refused", ResumesAt: time.Now().Add(time.Hour),
+		})
+		require.NoError(t, err)
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.finish(time.Hour)
+		require.Equal(t, "active", shownAs(t, w, "acme").State)
 		l.stop()
 	})
 }
@@ -80,4 +101,12 @@ func TestManyBadRecordsOfALane(t *testing.T) {
 		})
 		l.crash()
 	})
+}
+
+// shownAs is what account_status is made of.
+func shownAs(t *testing.T, w *world, account string) ledger.AccountState {
+	t.Helper()
+	states, err := w.store.Accounts(t.Context(), []string{account})
+	require.NoError(t, err)
+	return states[account]
 }

@@ -42,6 +42,7 @@ type AccountState struct {
 	Breaker       string  // closed, half-open or open
 	Calls         int     // under way
 	Concurrency   float64 // calls at a time that are made now
+	Held          int     // catalog types whose batches are all refused
 }
 
 // QuotaState is what is known of a quota scope.
@@ -62,6 +63,7 @@ type gauges struct {
 	items         metric.Float64ObservableGauge
 	bytes         metric.Float64ObservableGauge
 	paused        metric.Float64ObservableGauge
+	held          metric.Float64ObservableGauge
 	breaker       metric.Float64ObservableGauge
 	calls         metric.Float64ObservableGauge
 	concurrency   metric.Float64ObservableGauge
@@ -85,6 +87,7 @@ func (g *gauges) declare(d *declaration) {
 	g.items = d.gauge("courier.items.waiting", "{item}", "Items that wait in memory.")
 	g.bytes = d.gauge("courier.waiting.size", "By", "Memory taken by what waits.")
 	g.paused = d.gauge("courier.account.paused", "1", "1 while the account is paused.")
+	g.held = d.gauge("courier.account.held", "1", "Catalog types of a catalog whose batches are all refused: their changes wait, and one batch is tried from time to time.")
 	g.breaker = d.gauge("courier.account.breaker", "1", "The breaker of the account's calls: 0 closed, 0.5 half open, 1 open.")
 	g.calls = d.gauge("courier.account.calls", "{request}", "Calls under way.")
 	g.concurrency = d.gauge("courier.account.concurrency", "{request}", "Calls at a time that are made now; it adapts.")
@@ -100,7 +103,7 @@ func (g *gauges) declare(d *declaration) {
 
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
-		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
+		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.held, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
 		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked,
 	}
 }
@@ -140,6 +143,7 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 		observer.ObserveFloat64(g.ambiguous, float64(a.Ambiguous), at)
 		observer.ObserveFloat64(g.oldestHandle, a.OldestHandle.Seconds(), at)
 		observer.ObserveFloat64(g.oldestWaiting, a.OldestWaiting.Seconds(), at)
+		observer.ObserveFloat64(g.held, float64(a.Held), at)
 		observer.ObserveFloat64(g.breaker, breakerLevel(a.Breaker), at)
 		observer.ObserveFloat64(g.calls, float64(a.Calls), at)
 		observer.ObserveFloat64(g.concurrency, a.Concurrency, at)

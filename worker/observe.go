@@ -166,7 +166,7 @@ func (o *observer) snapshot() telemetry.Snapshot {
 				Account: account.Account, Platform: account.Platform, Paused: account.Paused,
 				InFlight: account.OpenBatches, Waiting: account.Waiting, Ambiguous: account.Ambiguous,
 				OldestHandle: account.OldestHandle, OldestWaiting: account.OldestWaiting,
-				Breaker: account.Breaker.String(), Calls: account.Calls, Concurrency: account.Concurrency,
+				Breaker: account.Breaker.String(), Calls: account.Calls, Concurrency: account.Concurrency, Held: account.Held,
 			})
 		}
 	}
