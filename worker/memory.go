@@ -12,7 +12,7 @@ import (
 
 const (
 	// collectAt is the growth in percent after which garbage is collected. Go's 100
-	// saves memory at the cost of a quarter of all processor time here: messages live
+	// saves memory at the cost of a fifth of all processor time here: messages live
 	// shortly, and there are many.
 	collectAt = 400
 	// besides is what a process needs for everything but messages, when it does more
@@ -28,21 +28,27 @@ const (
 	limitInterval = 500 * time.Millisecond
 )
 
-// TuneCollector trades memory for processor time in a process that runs a worker
-// among other things, within a soft limit that grows with the worker's own. GOGC and
+// TuneCollector trades memory for processor time in a process that does more than to
+// run a worker, within a soft limit that leaves room for the rest. A worker with
+// Options.OwnProcess does it for itself, with a limit that follows the load. GOGC and
 // GOMEMLIMIT go before.
 func TuneCollector(settings config.Worker) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	collectRarely()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*settings.MemoryLimit + besides)
+	}
+}
+
+func collectRarely() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
 	}
 }
 
 // limitMemory has the process's soft limit follow what is being delivered, until ctx
 // ends. GOMEMLIMIT goes before.
 func limitMemory(ctx context.Context, budget *delivery.Budget) {
+	collectRarely()
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

@@ -78,7 +78,9 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	}
 	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
-	worker.TuneCollector(settings.Worker)
+	if !options.OwnProcess {
+		worker.TuneCollector(settings.Worker)
+	}
 	options.Config, options.Telemetry, options.Health = settings, tel, health
 	return worker.Run(ctx, options)
 }
