@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -8,22 +9,39 @@ import (
 
 func (l *loader) checkInfrastructure() {
 	for address := range strings.SplitSeq(l.config.NATS.URL.Reveal(), ",") {
-		if !hasScheme(strings.TrimSpace(address), "nats", "tls", "ws", "wss") {
-			l.reportAtf("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port")
+		if !isNATSServer(strings.TrimSpace(address)) {
+			l.reportAtf("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port; %s", encoded)
 			break
 		}
 	}
-	if url := l.config.Database.URL; !url.IsZero() && !hasScheme(url.Reveal(), "postgres", "postgresql") {
-		l.reportAtf("database.url", "is not a Postgres address: postgres://user:password@host:5432/name")
+	if address := l.config.Database.URL; !address.IsZero() && !isDatabase(address.Reveal()) {
+		l.reportAtf("database.url", "is not a Postgres address: postgres://user:password@host:5432/name; %s", encoded)
 	}
 	if tls := l.config.NATS.TLS; (tls.CertFile == "") != (tls.KeyFile == "") {
 		l.reportAtf("nats.tls", "cert_file and key_file are only of use together")
 	}
 }
 
-func hasScheme(address string, schemes ...string) bool {
+const encoded = "what is special in a user or password is percent-encoded (@ is %40)"
+
+// isNATSServer reports the address of a server. What it lets through the client can
+// read: the client's own errors quote the address, with the password.
+func isNATSServer(address string) bool {
+	parsed, err := url.Parse(address)
+	return err == nil && parsed.Hostname() != "" && !strings.Contains(parsed.Path, "@") &&
+		slices.Contains([]string{"nats", "tls", "ws", "wss"}, parsed.Scheme)
+}
+
+// isDatabase reports an address of Postgres. With an @ in a password the rest of it
+// would be taken for a part of the host's name, which errors tell.
+func isDatabase(address string) bool {
 	scheme, rest, found := strings.Cut(address, "://")
-	return found && rest != "" && slices.Contains(schemes, scheme)
+	if !found || rest == "" || !slices.Contains([]string{"postgres", "postgresql"}, scheme) {
+		return false
+	}
+	_, host, _ := strings.Cut(rest, "@")
+	host, _, _ = strings.Cut(host, "?")
+	return !strings.Contains(host, "@")
 }
 
 // finishAccounts puts the accounts that were read into the configuration.

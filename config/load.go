@@ -243,7 +243,11 @@ func readTree(path string, content []byte) (*yaml.Node, error) {
 	return nil, nil
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var (
+	yamlLine = regexp.MustCompile(`line (\d+): `)
+	// A secret that begins with * and has no quotes around it is taken for one.
+	yamlAnchor = regexp.MustCompile(`unknown anchor '.*' referenced`)
+)
 
 func syntaxProblem(path string, err error) Problem {
 	problem := Problem{Source: path, Text: "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
@@ -251,5 +255,6 @@ func syntaxProblem(path string, err error) Problem {
 		problem.Line, _ = strconv.Atoi(at[1])
 		problem.Text = strings.Replace(problem.Text, at[0], "", 1)
 	}
+	problem.Text = yamlAnchor.ReplaceAllString(problem.Text, "unknown anchor; a value that begins with * needs quotes")
 	return problem
 }

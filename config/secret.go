@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -50,12 +51,31 @@ func (s Secret) MarshalYAML() (any, error) { return redacted, nil }
 // LogValue hides the value.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// Address is the part of a secret URL that may be shown: scheme, host and path,
-// without user, password and query. A value that is no URL shows nothing.
+// Address is the part of a secret URL, or of several with commas between them, that
+// may be shown: scheme, host and path, without user, password and query. A value
+// that is neither shows nothing.
 func (s Secret) Address() string {
-	parsed, err := url.Parse(s.Reveal())
-	if err != nil || parsed.Host == "" {
-		return redacted
+	var shown []string
+	for one := range strings.SplitSeq(s.Reveal(), ",") {
+		if address := withoutSecrets(strings.TrimSpace(one)); address != "" {
+			shown = append(shown, address)
+		}
+	}
+	if len(shown) == strings.Count(s.Reveal(), ",")+1 {
+		return strings.Join(shown, ",")
+	}
+	if address := withoutSecrets(s.Reveal()); address != "" { // of several hosts, perhaps
+		return address
+	}
+	return redacted
+}
+
+// withoutSecrets is what may be shown of a URL; "" when it is not clear where its
+// password ends.
+func withoutSecrets(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Host == "" || strings.Contains(parsed.Path, "@") {
+		return ""
 	}
 	shown := url.URL{Scheme: parsed.Scheme, Host: parsed.Host, Path: parsed.Path}
 	return shown.String()

@@ -45,6 +45,23 @@ func text(key, about, allowed string, into *string, accept func(string) bool) se
 	}
 }
 
+// address is a web address. What is not one is not shown, as it may have a secret
+// in it.
+func address(key, about string, into *string) setting {
+	const allowed = "an http or https address without ?, # and @"
+	return setting{
+		key: key, about: about, allowed: allowed,
+		assign: func(value string) error {
+			if !webAddress.MatchString(value) {
+				return errors.New("must be " + allowed)
+			}
+			*into = value
+			return nil
+		},
+		show: func() string { return *into },
+	}
+}
+
 func choice[T ~string](key, about string, into *T, choices ...T) setting {
 	names := make([]string, len(choices))
 	for i, name := range choices {

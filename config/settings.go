@@ -18,8 +18,6 @@ var (
 	listener     = regexp.MustCompile(`^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]*):[0-9]{1,5}$`)
 )
 
-const webAddressForm = "an http or https address without ?, # and @"
-
 // settings declares every key outside of accounts and defaults.
 func (l *loader) settings() []setting {
 	c := l.config
@@ -107,7 +105,7 @@ func (l *loader) accountSettings(a *Account) []setting {
 	list = append(list, l.secret("client_secret", "Pinterest: the app's secret.", &a.ClientSecret, "")...)
 	list = append(list, l.secret("refresh_token", "Pinterest: the user's refresh token. Without one the app acts in its own name (client credentials).", &a.RefreshToken, "")...)
 	list = append(list,
-		text("oauth_url", "Pinterest: where access tokens are asked for. `base_url` with `/oauth/token` when it is left out.", webAddressForm, &a.OAuthURL, webAddress.MatchString))
+		address("oauth_url", "Pinterest: where access tokens are asked for. `base_url` with `/oauth/token` when it is left out.", &a.OAuthURL))
 	list = append(list, l.secret("app_secret", "Meta: the app's secret, to prove with each call that the token is the app's (`appsecret_proof`).", &a.AppSecret, "")...)
 	list = append(list,
 		text("app_id", "The id of the app that the credentials are of: accounts of one app share its quotas, and a new token finds those of the old one.",
@@ -150,7 +148,7 @@ func catalogSettings(c *Catalog) []setting {
 // deliverySettings declares what an account and the defaults section share.
 func deliverySettings(d *Delivery, most caps) []setting {
 	return []setting{
-		text("base_url", "The platform's address, up to and with the version.", webAddressForm, &d.BaseURL, webAddress.MatchString),
+		address("base_url", "The platform's address, up to and with the version.", &d.BaseURL),
 		choice("rules", "What a change does that breaks a rule about its values: `warn` sends it and notes a warning, `strict` makes it invalid, `off` does not look.",
 			&d.Rules, RulesWarn, RulesStrict, RulesOff),
 		section("batch", "When a batch is full or old enough.",
