@@ -29,22 +29,24 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	beTheCommand()
 	goleak.VerifyTestMain(pgtest.Main(m), append(natstest.ServersOwn(),
 		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"))...)
 }
 
-// plant is everything running, and a worker on it.
+// plant is everything that workers need, running.
 type plant struct {
 	environment *local.Environment
 	variables   map[string]string
 	config      string
+	js          jetstream.JetStream
 	publisher   *queue.Publisher
 }
 
+// newPlant starts everything without a worker.
 func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	environment, err := local.Start(ctx, local.Options{
+	environment, err := local.Start(context.WithoutCancel(t.Context()), local.Options{
 		DatabaseURL: pgtest.Database(t), NATSPort: -1,
 		Simulated: simulated.Options{Address: "127.0.0.1:0", Pinterest: simulate, Meta: simulate},
 		Logger:    telemetry.NewLogger(t.Output(), "text", 8),
@@ -59,25 +61,39 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 	text = strings.Replace(text, "platform: meta", "platform: meta\n    base_url: "+environment.Platforms.MetaURL(), 1)
 	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
 
-	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "tester") }()
 	conn, err := environment.NATS.Connect()
 	require.NoError(t, err)
-	js, err := jetstream.New(conn)
+	p.js, err = jetstream.New(conn)
 	require.NoError(t, err)
-	p.publisher = queue.NewPublisher(js, queue.PublisherOptions{})
+	p.publisher = queue.NewPublisher(p.js, queue.PublisherOptions{})
 	t.Cleanup(func() {
 		conn.Close()
+		require.NoError(t, environment.Close())
+	})
+	return p
+}
+
+// work runs a worker in this process until the test ends.
+func (p *plant) work(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	exited := make(chan execution, 1)
+	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "tester") }()
+	t.Cleanup(func() {
 		cancel()
 		got := <-exited
 		require.Zero(t, got.code, got.err)
-		require.NoError(t, environment.Close())
 	})
+	p.awaitStream(t)
+}
+
+// awaitStream waits until a worker has made the stream.
+func (p *plant) awaitStream(t *testing.T) {
+	t.Helper()
 	eventually(t, "the stream is there", func() bool {
-		_, err := js.Stream(ctx, queue.DefaultStreamName)
+		_, err := p.js.Stream(t.Context(), queue.DefaultStreamName)
 		return err == nil
 	})
-	return p
 }
 
 func (p *plant) publish(t *testing.T, mutations ...queue.Mutation) {
@@ -135,6 +151,7 @@ func lampOf(title string) map[string]any {
 func TestOperatingAWorker(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "BAD", Action: sandbox.RefuseItem, Times: 1, Message: "not today"}}})
+	p.work(t)
 
 	t.Run("check finds nothing wrong", func(t *testing.T) {
 		got := p.run(t, "check", "--config", p.config)

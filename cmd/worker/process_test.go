@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+)
+
+// commandVariable makes the test binary be the command itself.
+const commandVariable = "COURIER_TEST_COMMAND"
+
+// beTheCommand does what main does, and does not return, if this process was started
+// by startProcess.
+func beTheCommand() {
+	if os.Getenv(commandVariable) == "" {
+		return
+	}
+	go func() { // ends with the process: its end is the parent's end
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(3)
+	}()
+	streams := cli.Standard()
+	os.Exit(cli.Run(newCommand(streams), streams, os.Args[1:]))
+}
+
+// process is the command in a process of its own, with real signals and real
+// streams.
+type process struct {
+	command *exec.Cmd
+	said    *recording // standard output and error
+	done    chan struct{}
+}
+
+// startProcess runs the command with those variables until it ends or the test does.
+func startProcess(t *testing.T, variables map[string]string, args ...string) *process {
+	t.Helper()
+	p := &process{said: &recording{}, done: make(chan struct{})}
+	p.command = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...)
+	p.command.Env = []string{commandVariable + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=halt_on_error=1"}
+	for name, value := range variables {
+		p.command.Env = append(p.command.Env, name+"="+value)
+	}
+	p.command.Stdout, p.command.Stderr = p.said, p.said
+	alive, err := p.command.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.command.Start())
+	go func() { // the cleanup waits for it
+		defer close(p.done)
+		_ = p.command.Wait() // ProcessState has it
+	}()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill()
+		<-p.done
+		_ = alive.Close()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", strings.Join(args, " "), p.said)
+		}
+	})
+	return p
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	require.NoError(t, p.command.Process.Signal(s))
+}
+
+// exitCode waits until the process has ended by itself.
+func (p *process) exitCode(t *testing.T, within time.Duration) int {
+	t.Helper()
+	status := p.ended(t, within)
+	require.True(t, status.Exited(), "killed by %s", status.Signal())
+	return status.ExitStatus()
+}
+
+// killedBy waits until a signal has ended the process.
+func (p *process) killedBy(t *testing.T, within time.Duration) syscall.Signal {
+	t.Helper()
+	status := p.ended(t, within)
+	require.True(t, status.Signaled(), "exited with %d", status.ExitStatus())
+	return status.Signal()
+}
+
+func (p *process) ended(t *testing.T, within time.Duration) syscall.WaitStatus {
+	t.Helper()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+		require.FailNow(t, "the process has not ended", "within %s", within)
+	}
+	status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, ok)
+	return status
+}
+
+// recording keeps what a process says.
+type recording struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (r *recording) Write(text []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(text)
+}
+
+func (r *recording) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
