@@ -4,12 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -19,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/worker/internal/testbed"
 )
@@ -33,89 +31,19 @@ const (
 	baseURLCanary = "canary-base-path-0a6c"
 )
 
-// indiscreet stands before a platform and answers its first calls with everything
-// that it was told: each way in which servers and proxies let secrets slip.
-type indiscreet struct {
-	platform http.Handler
-	prefix   string
-	calls    atomic.Int64
-	logins   atomic.Int64
-}
-
-// ServeHTTP implements http.Handler.
-func (i *indiscreet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	told := r.Header.Get("Authorization") + " " + r.URL.RawQuery
-	var number int
-	if strings.HasSuffix(r.URL.Path, "/oauth/token") {
-		// After a failure logging in is tried again in seconds, then in minutes: one.
-		number = int(i.logins.Add(1)-1) * len(slips)
-	} else {
-		number = int(i.calls.Add(1)) - 1
-	}
-	if number >= len(slips) {
-		r.URL.Path = strings.TrimPrefix(r.URL.Path, i.prefix)
-		i.platform.ServeHTTP(w, r)
-		return
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
-		told += " " + string(body) // the log-in's; what items say may come back in a platform's words
-	}
-	w.Header().Set("X-Request-Echo", strings.Join(strings.Fields(told), "+"))
-	slips[number](w, told)
-}
-
-// slips are the answers, one for each call.
-var slips = []func(w http.ResponseWriter, told string){
-	func(w http.ResponseWriter, told string) { // an error of Meta's and Pinterest's shape at once
-		text, err := json.Marshal(told)
-		if err != nil {
-			panic(err)
-		}
-		w.WriteHeader(http.StatusInternalServerError)
-		fmt.Fprintf(w, `{"code":0,"message":%s,"error":{"message":%s,"type":%s,"code":2,"error_user_msg":%s}}`, text, text, text, text)
-	},
-	func(w http.ResponseWriter, told string) { // a proxy's page
-		w.WriteHeader(http.StatusBadGateway)
-		fmt.Fprintf(w, "<html><title>%s</title><pre>%s</pre></html>", told, told)
-	},
-	func(w http.ResponseWriter, told string) { // a redirect to where the secrets are in the address
-		w.Header().Set("Location", "http://127.0.0.1:1/?access_token="+url.QueryEscape(told))
-		w.WriteHeader(http.StatusTemporaryRedirect)
-	},
-	func(w http.ResponseWriter, told string) { // not JSON, though it is said to be
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"batch_id": %s`, told)
-	},
-	func(w http.ResponseWriter, told string) { // half of an answer
-		w.Header().Set("Content-Length", "100000")
-		fmt.Fprint(w, told)
-		panic(http.ErrAbortHandler)
-	},
-	func(_ http.ResponseWriter, _ string) { panic(http.ErrAbortHandler) }, // an error of the client with the address in it
-	func(w http.ResponseWriter, told string) {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+strings.Join(strings.Fields(told), "+")+`"`)
-		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprintf(w, `{"code":2,"message":"Authentication failed.","error":{"message":"x","code":190}} %s`, told)
-	},
-}
-
 // TestCanaries (I7): secrets in tokens, of apps and in addresses, whatever a
 // platform throws back, are in no log line, span, measurement, table or view. What
 // producers send is data: it may be in tables, and nowhere else.
 func TestCanaries(t *testing.T) {
 	t.Parallel()
 	const meta, pinterest, static = "accounts." + testbed.MetaAccount + ".", pinterestKey, "accounts.second."
-	fronts := map[string]*indiscreet{}
+	fronts := map[string]*platformtest.Indiscreet{}
 	settings := renewed()
 	for key, version := range map[string]string{meta: "/v25.0", pinterest: "/v5", static: "/v5"} {
-		front := &indiscreet{prefix: "/" + baseURLCanary}
+		front := &platformtest.Indiscreet{Prefix: "/" + baseURLCanary}
 		server := httptest.NewServer(front)
 		t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-		fronts[key], settings[key+"base_url"] = front, server.URL+front.prefix+version
+		fronts[key], settings[key+"base_url"] = front, server.URL+front.Prefix+version
 	}
 	settings[meta+"app_secret"] = appSecret
 	settings[static+"platform"], settings[static+"access_token"] = "pinterest", staticToken
@@ -124,14 +52,14 @@ func TestCanaries(t *testing.T) {
 	simulated.Tokens = []string{staticToken}
 	simulated.Rules = []sandbox.ItemRule{{Contains: "refused", Action: sandbox.RefuseItem, Message: "never"}}
 	bed := testbed.Start(t, testbed.Options{Pinterest: simulated, Settings: settings})
-	fronts[meta].platform, fronts[pinterest].platform, fronts[static].platform = bed.Meta, bed.Pinterest, bed.Pinterest
+	fronts[meta].Platform, fronts[pinterest].Platform, fronts[static].Platform = bed.Meta, bed.Pinterest, bed.Pinterest
 
 	spans, meters := tracetest.NewInMemoryExporter(), metric.NewManualReader()
 	w := bed.StartWorker("a", testbed.WorkerOptions{Spans: spans, Meters: meters})
 	published := publishCanaries(bed)
 	bed.Await("each platform was indiscreet", 3*patience, func() bool {
 		for _, front := range fronts {
-			if int(front.calls.Load()) <= len(slips) {
+			if !front.Done() {
 				return false
 			}
 		}
