@@ -16,10 +16,11 @@ import (
 // Bounds of join.
 const (
 	leaseTTL = 10 * time.Second // the default of worker.lease_ttl
-	// deliveryMargin is what may come to the lease time until the next delivery: a
-	// heartbeat of the observer (2 s), resuming, a batch with its answer, and that an
-	// account has a change only every half second.
-	deliveryMargin = 5 * time.Second
+	// deliveryMargin is what may come to the lease time until the next delivery: the
+	// others see the last heartbeat up to a heartbeat (2 s) later, and look only with
+	// each of their own; then resuming, a batch with its answer, and an account has a
+	// change only every half second.
+	deliveryMargin = 2*2*time.Second + 3*time.Second
 	// mostHandOver is far from waiting until a lease expires.
 	mostHandOver = leaseTTL / 2
 )
@@ -95,7 +96,7 @@ func join(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	fmt.Fprintf(out, "%d changes of %d accounts in %s, %d a second\n", load.count(), len(accounts), seconds(ended.Sub(began)), joinRate)
-	err = f.report(out, watch, pausesOf(rows, began, ended))
+	err = f.report(out, watch, silencesOf(rows, began, ended))
 	return errors.Join(err, p.checkAndSay(out, rows, load.kept))
 }
 
@@ -191,8 +192,8 @@ type silence struct {
 	lasted  time.Duration
 }
 
-// silences finds the longest of each account that ended between began and ended.
-func pausesOf(rows []row, began, ended time.Time) []silence {
+// silencesOf finds the longest of each account between began and ended.
+func silencesOf(rows []row, began, ended time.Time) []silence {
 	delivered := map[string][]time.Time{}
 	for _, r := range rows {
 		if r.status == "succeeded" {

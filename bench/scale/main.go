@@ -33,6 +33,7 @@ type options struct {
 	accounts  int
 	workers   int
 	pairs     int
+	trouble   []string // accounts
 	during    time.Duration
 	csv       string // path
 	verbose   bool
@@ -58,6 +59,16 @@ func command() int {
 	flag.IntVar(&o.accounts, "accounts", 10_000, "accounts: how many accounts")
 	flag.IntVar(&o.workers, "workers", 4, "accounts: how many workers")
 	flag.IntVar(&o.pairs, "pairs", 5, "isolation: how many quiet and troubled runs")
+	o.trouble = inTrouble
+	flag.Func("trouble", "isolation: which of "+strings.Join(inTrouble, ", ")+"; all of them by default", func(names string) error {
+		o.trouble = strings.Split(names, ",")
+		for _, name := range o.trouble {
+			if !slices.Contains(inTrouble, name) {
+				return fmt.Errorf("there is no account %q to be in trouble", name)
+			}
+		}
+		return nil
+	})
 	flag.DurationVar(&o.during, "during", time.Hour, "soak: how long")
 	flag.StringVar(&o.csv, "csv", "soak.csv", "soak: where the samples go")
 	flag.BoolVar(&o.verbose, "v", false, "show what the workers log")

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -30,19 +29,18 @@ func names(workers []*process) []string {
 type lease struct {
 	partition int
 	owner     string // "" for nobody
-	token     uuid.UUID
 	commits   int64
 }
 
 func (p *plant) leases(ctx context.Context) ([]lease, error) {
 	rows, err := p.Database.Query(ctx, `
-		SELECT l.partition, coalesce(w.name, ''), coalesce(l.token, '00000000-0000-0000-0000-000000000000'), l.commits
+		SELECT l.partition, coalesce(w.name, ''), l.commits
 		FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner ORDER BY l.partition`)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l lease, err error) {
-		err = row.Scan(&l.partition, &l.owner, &l.token, &l.commits)
+		err = row.Scan(&l.partition, &l.owner, &l.commits)
 		return l, err
 	})
 }
@@ -158,7 +156,7 @@ func (w *watch) note(now time.Time, leases []lease, err error) {
 		before, known := w.commits[l.partition]
 		w.commits[l.partition] = l
 		all := w.tenures[l.partition]
-		if l.owner != "" && (!known || before.token != l.token || len(all) == 0) {
+		if newOwner := len(all) == 0 || all[len(all)-1].owner != l.owner; l.owner != "" && newOwner {
 			all = append(all, tenure{partition: l.partition, owner: l.owner, from: now})
 		}
 		if known && len(all) > 0 && l.commits > before.commits {

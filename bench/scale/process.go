@@ -20,20 +20,21 @@ type process struct {
 	err     error // set when ended is closed
 }
 
-// startWorker runs "worker run". End it with stop.
+// startWorker runs "worker run". End it with stop, else the plant's Close does.
 func (p *plant) startWorker(ctx context.Context, name string) (*process, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &process{name: name, address: address, ended: make(chan struct{})}
-	w.command = exec.CommandContext(ctx, p.options.worker, "run", "--config", p.config, "--name", name, "--log-level", "warn")
+	// It outlives ctx, which may be that of a step only: the plant's Close ends it.
+	w.command = exec.CommandContext(context.WithoutCancel(ctx), p.options.worker, "run", "--config", p.config, "--name", name, "--log-level", "warn")
 	w.command.Env = append(p.environment(), "COURIER_HTTP_LISTEN="+address)
 	w.command.Stderr = p.log
 	if err := w.command.Start(); err != nil {
 		return nil, err
 	}
-	go func() { // ends with the process, and that with ctx or the plant at the latest
+	go func() { // ends with the process, and that with the plant at the latest
 		defer close(w.ended)
 		w.err = w.command.Wait()
 	}()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,13 +14,17 @@ import (
 	"time"
 )
 
+// errMetrics says that a worker did not tell its metrics.
+var errMetrics = errors.New("no metrics")
+
 // vitals are what a worker has at a moment. Sizes are in bytes.
 type vitals struct {
 	memory      int64 // resident
 	heap        int64 // what the Go runtime uses but stacks
 	goroutines  int64
-	files       int // descriptors, sockets included
-	connections int // to Postgres, which are by Unix socket here, and nothing else is
+	files       int           // descriptors, sockets included
+	connections int           // to Postgres, which are by Unix socket here, and nothing else is
+	told        time.Duration // until the worker had told its metrics
 }
 
 func (w *process) vitals(ctx context.Context) (v vitals, err error) {
@@ -29,10 +34,12 @@ func (w *process) vitals(ctx context.Context) (v vitals, err error) {
 	if v.files, v.connections, err = w.descriptors(); err != nil {
 		return v, err
 	}
+	began := time.Now()
 	metrics, err := w.metrics(ctx, "go_goroutine_count", "go_memory_used_bytes")
 	if err != nil {
 		return v, err
 	}
+	v.told = time.Since(began)
 	for series, value := range metrics {
 		switch {
 		case strings.HasPrefix(series, "go_goroutine_count"):
@@ -77,7 +84,7 @@ func (w *process) descriptors() (files, unix int, err error) {
 
 // metrics asks the worker for the series of some metrics, by name with attributes.
 func (w *process) metrics(ctx context.Context, wanted ...string) (map[string]float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/metrics", nil)
 	if err != nil {
@@ -88,6 +95,9 @@ func (w *process) metrics(ctx context.Context, wanted ...string) (map[string]flo
 		return nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%w: the worker says %s", errMetrics, answer.Status)
+	}
 	return seriesOf(answer.Body, wanted)
 }
 
