@@ -98,16 +98,19 @@ type lane struct {
 	// lane, for items of this one.
 	blocked map[string][]*item
 
-	// While spilled, cursor is how far waiting rows are loaded, and buffer has the
+	// While spilled, cursor is how far waiting rows are loaded, floor is known to be no
+	// newer than any row that is not (zero: nothing is known), and buffer has the
 	// arrivals since, oldest first; the first bufferTaken of them have been given
 	// out to be stored.
 	spilled     bool
 	cursor      catalog.Position
+	floor       catalog.Position
 	buffer      []*catalog.Mutation
 	bufferTaken int
 
-	waiting int // mutations, those in buffer included
-	bytes   int
+	waiting  int // mutations, those in buffer included
+	unstored int // items with waiting mutations that have no waiting row
+	bytes    int
 }
 
 type localizedName struct {
@@ -172,7 +175,7 @@ func (l *lane) items(visit func(*item)) {
 // mayHold reports whether mutations older than the position may wait that are not
 // known by item.
 func (l *lane) mayHold(position catalog.Position) bool {
-	return l.spilled && (l.cursor.Compare(position) < 0 ||
+	return l.spilled && (l.cursor.Compare(position) < 0 && l.floor.Compare(position) < 0 ||
 		len(l.buffer) > 0 && l.buffer[0].Position.Compare(position) < 0)
 }
 

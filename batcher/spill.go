@@ -16,12 +16,19 @@ func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation {
 	if l == nil {
 		return nil
 	}
+	floor, known := l.floor, l.spilled
+	if known && floor.Compare(l.cursor) < 0 {
+		floor = l.cursor
+	}
 	l.spilled = true
 	l.cursor = catalog.Position{}
 	var unstored []*catalog.Mutation
 	l.items(func(it *item) {
 		if !it.waiting() {
 			return
+		}
+		if oldest := it.head.oldest(); !known || oldest.Compare(floor) < 0 {
+			floor, known = oldest, true
 		}
 		b.lift(it)
 		if it.unstored > 0 {
@@ -32,6 +39,7 @@ func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation {
 		it.takeAll()
 		b.settleItem(it)
 	})
+	l.floor = floor
 	return markStored(unstored)
 }
 
@@ -107,7 +115,7 @@ func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog
 // unspill lets the buffered arrivals follow what was loaded.
 func (b *Batcher) unspill(l *lane) {
 	l.spilled = false
-	l.cursor = catalog.Position{}
+	l.cursor, l.floor = catalog.Position{}, catalog.Position{}
 	buffer := l.buffer
 	l.buffer, l.bufferTaken = nil, 0
 	for _, m := range buffer {
@@ -152,6 +160,9 @@ func (b *Batcher) forgetBuffered(l *lane, upTo catalog.Position) {
 		m := l.buffer[gone]
 		if m.Position.Compare(l.cursor) <= 0 {
 			l.cursor = catalog.Position{Generation: m.Position.Generation, Sequence: m.Position.Sequence - 1}
+		}
+		if m.Position.Compare(l.floor) < 0 {
+			l.floor = m.Position
 		}
 		b.charge(l, -1, -(len(m.Message.Data) + mutationCost))
 		l.buffer[gone] = nil
