@@ -256,13 +256,7 @@ func (m *machine) write(ms []*catalog.Mutation) {
 
 func (m *machine) takeUnstored(t *rapid.T) {
 	age := time.Duration(rapid.IntRange(-1, 3).Draw(t, "age")) * time.Second
-	limit := rapid.IntRange(1, 10).Draw(t, "limit")
-	var taken []*catalog.Mutation
-	if rapid.Bool().Draw(t, "of one lane") {
-		taken = m.batcher.TakeUnstoredOf(rapid.SampledFrom(machineLanes).Draw(t, "lane"), limit)
-	} else {
-		taken = m.batcher.TakeUnstored(m.now.Add(-age), limit)
-	}
+	taken := m.batcher.TakeUnstored(m.now.Add(-age), rapid.IntRange(1, 10).Draw(t, "limit"))
 	require.True(t, slices.IsSortedFunc(taken, func(a, b *catalog.Mutation) int { return a.Position.Compare(b.Position) }))
 	for _, c := range taken {
 		require.True(t, c.Stored)
@@ -390,14 +384,18 @@ func (m *machine) replay(t *rapid.T) {
 
 func (m *machine) check(t *rapid.T) {
 	stats := m.batcher.Stats()
-	waiting, bytes := 0, 0
+	waiting, bytes, unstored := 0, 0, 0
 	for _, lane := range m.batcher.LaneStats() {
+		laneUnstored, laneBytes := m.batcher.InMemory(lane.Lane)
+		require.Equal(t, lane.Bytes, laneBytes)
+		unstored += laneUnstored
 		waiting += lane.Waiting + lane.Buffered
 		bytes += lane.Bytes
 		require.Equal(t, lane.Waiting+lane.Buffered == 0, lane.Oldest.IsZero())
 	}
 	require.Equal(t, waiting, stats.Waiting)
 	require.Equal(t, bytes, stats.Bytes)
+	require.Equal(t, unstored, stats.Unstored)
 	require.GreaterOrEqual(t, stats.Items, stats.InFlight)
 }
 

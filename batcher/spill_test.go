@@ -216,20 +216,3 @@ func TestTakeUnstored(t *testing.T) {
 	b.Release(batch.Records[0].Key, batch.Records[0].Constituents, at(6))
 	require.Equal(t, []uint64{1}, positions(b.TakeUnstored(at(9), 10)), "a returned one that has no row yet")
 }
-
-func TestTakeUnstoredOfALane(t *testing.T) {
-	t.Parallel()
-	others := catalog.Lane{Account: "other", Catalog: "main", Type: "PRODUCT_ITEM"}
-	b := newBatcher(testLane(products, 1), testLane(others, 1))
-	var p producer
-	add(t, b, start, p.update(products, "x", start)) // 1
-	add(t, b, start, p.update(others, "x", start))   // 2
-	add(t, b, start, p.update(products, "y", start)) // 3
-	require.Equal(t, []uint64{1}, positions(b.TakeUnstoredOf(products, 1)))
-	require.Equal(t, []uint64{3}, positions(b.TakeUnstoredOf(products, 10)))
-	require.Empty(t, b.TakeUnstoredOf(products, 10))
-	require.Empty(t, b.Spill(products), "all have rows")
-	add(t, b, start, p.update(products, "z", start)) // 4, buffered
-	require.Equal(t, []uint64{4}, positions(b.TakeUnstoredOf(products, 10)))
-	require.Equal(t, []uint64{2}, positions(b.TakeUnstored(start.Add(time.Second), 10)), "the other lane's is still there")
-}

@@ -25,6 +25,15 @@ func (b *Batcher) Stats() Stats {
 	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Unstored: b.unstored.items, Bytes: b.bytes}
 }
 
+// InMemory is how much of one lane waits in memory: items that have no waiting row,
+// and bytes, see Batcher.Bytes. It is cheap.
+func (b *Batcher) InMemory(key catalog.Lane) (unstored, bytes int) {
+	if l := b.lanes[key]; l != nil {
+		return l.unstored, l.bytes
+	}
+	return 0, 0
+}
+
 // LaneStats counts what waits in one lane.
 type LaneStats struct {
 	Lane    catalog.Lane

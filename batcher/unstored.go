@@ -26,6 +26,7 @@ func (u *unstoredList) note(it *item, m *catalog.Mutation) {
 		}
 		u.last = it
 		u.items++
+		it.lane.unstored++
 	}
 	it.unstored++
 }
@@ -45,6 +46,7 @@ func (u *unstoredList) noteReturned(it *item, m *catalog.Mutation) {
 	}
 	u.first = it
 	u.items++
+	it.lane.unstored++
 	it.unstored++
 }
 
@@ -76,6 +78,7 @@ func (u *unstoredList) remove(it *item) {
 	}
 	it.prevUnstored, it.nextUnstored = nil, nil
 	u.items--
+	it.lane.unstored--
 }
 
 // TakeUnstored finds mutations that wait without a waiting row, of items that have
@@ -98,28 +101,6 @@ func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.M
 	for it := b.unstored.first; it != nil && it.unstoredSince < before && len(taken) < limit; it = b.unstored.first {
 		taken = it.appendUnstored(taken, limit-len(taken))
 		if it.unstored == 0 {
-			b.unstored.remove(it)
-		}
-	}
-	return markStored(taken)
-}
-
-// TakeUnstoredOf takes what waits without a waiting row in one lane, whenever it was
-// received, at most limit, and sets Stored: the caller writes the rows next.
-func (b *Batcher) TakeUnstoredOf(key catalog.Lane, limit int) []*catalog.Mutation {
-	l := b.lanes[key]
-	if l == nil {
-		return nil
-	}
-	buffered := l.buffer[l.bufferTaken:]
-	taken := slices.Clone(buffered[:min(len(buffered), max(limit, 0))])
-	l.bufferTaken += len(taken)
-	var next *item
-	for it := b.unstored.first; it != nil && len(taken) < limit; it = next {
-		if next = it.nextUnstored; it.lane != l {
-			continue
-		}
-		if taken = it.appendUnstored(taken, limit-len(taken)); it.unstored == 0 {
 			b.unstored.remove(it)
 		}
 	}

@@ -330,29 +330,14 @@ func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
 	}
 }
 
-// recordOld writes rows for what was in memory alone for too long. What reading waits
-// for and cannot be sent gets them at once: others are behind it.
+// recordOld writes rows for what was in memory alone for too long.
 func (e *Engine) recordOld(now time.Time) {
 	if now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
 		return
 	}
 	e.lastTake = now
-	if e.ahead(now) {
-		e.recordBlocked(now)
-	}
 	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), jobMutations); len(old) > 0 {
 		e.writeWaiting(old)
-	}
-}
-
-func (e *Engine) recordBlocked(now time.Time) {
-	for _, stats := range e.batcher.LaneStats() {
-		if l := e.lanes[stats.Lane]; stats.Waiting+stats.Buffered == 0 || !e.blocked(l, now) {
-			continue
-		}
-		if stuck := e.batcher.TakeUnstoredOf(stats.Lane, jobMutations-e.next.mutations); len(stuck) > 0 {
-			e.writeWaiting(stuck)
-		}
 	}
 }
 

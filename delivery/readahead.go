@@ -20,6 +20,8 @@ const (
 	// be sent. It stays well below RecordWithin: what is in memory for longer gets a
 	// waiting row first and is written twice, which costs several times as much.
 	readAhead = 2
+	// longPace is from what distance between calls on it is a quota that bounds a lane.
+	longPace = time.Second
 	// leastAhead is what is read ahead in any case, or one of the largest batches.
 	leastAhead = 1_000
 )
@@ -76,16 +78,36 @@ func (e *Engine) steady(now time.Time) bool {
 
 // ahead reports that reading is so far ahead of a steady flow that it should wait:
 // the stream keeps messages at no cost. Where little flows, because a quota is used
-// up or an account is paused, reading goes on for the sake of the other accounts.
+// up or an account is paused, reading goes on for the sake of the other accounts and
+// so that more merges.
 func (e *Engine) ahead(now time.Time) bool {
-	return e.steady(now) && (e.cfg.Budget.waitingMuch() ||
-		e.batcher.Stats().Unstored > max(readAhead*e.flow.perSecond(now), leastAhead, e.largestBatch))
+	if !e.steady(now) {
+		return false
+	}
+	enough := max(readAhead*e.flow.perSecond(now), leastAhead, e.largestBatch)
+	stats := e.batcher.Stats()
+	if stats.Unstored <= enough && !e.cfg.Budget.waitingMuch() {
+		return false
+	}
+	unstored, bytes := e.atRest(now)
+	return stats.Unstored-unstored > enough || e.cfg.Budget.waitingMuch() && 2*bytes < stats.Bytes
 }
 
-// blocked reports that nothing of the lane is sent for longer than its changes may be
-// in memory alone.
+// atRest is how much waits in memory for a quota, or for an account or a lane that is
+// paused: nothing of it is on its way.
+func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
+	for _, l := range e.lanes {
+		if e.blocked(l, now) {
+			laneUnstored, laneBytes := e.batcher.InMemory(l.key)
+			unstored, bytes = unstored+laneUnstored, bytes+laneBytes
+		}
+	}
+	return unstored, bytes
+}
+
+// blocked reports that nothing of the lane is sent for a while, however fast the
+// machine is.
 func (e *Engine) blocked(l *lane, now time.Time) bool {
 	account := l.sender.account
-	return l.hold.held() || account.loaded && !account.mayCall(now) ||
-		l.sender.again.After(now.Add(e.cfg.RecordWithin))
+	return l.hold.held() || account.loaded && !account.mayCall(now) || l.sender.again.After(now.Add(longPace))
 }
