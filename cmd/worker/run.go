@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.opentelemetry.io/otel"
 
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/telemetry"
@@ -53,6 +52,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	if err != nil {
 		return err
 	}
+	listenToExporters(ctx, telemetry.NewLogger(a.streams.Err, format, level), a.streams.Lookup) // for what the start has to say
 	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Service: "catalog-courier-worker", Version: version, Lookup: a.streams.Lookup,
 		LogOutput: a.streams.Err, LogFormat: format, LogLevel: level,
@@ -60,17 +60,12 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	if err != nil {
 		return err
 	}
+	exporters := listenToExporters(ctx, tel.Logger, a.streams.Lookup)
 	defer func() {
 		if closeErr := tel.Shutdown(ctx); closeErr != nil {
-			tel.Logger.WarnContext(ctx, "the last traces or metrics could not be sent", slog.Any("error", closeErr))
+			exporters.warn(ctx, "the last traces or metrics could not be sent", closeErr)
 		}
 	}()
-	// The exporters report through this global alone; without it they would write
-	// to the standard logger.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		tel.Logger.WarnContext(ctx, "OpenTelemetry has trouble", slog.Any("error", err))
-	}))
-
 	health := &telemetry.Health{}
 	server, err := telemetry.Serve(ctx, settings.HTTP.Listen, tel.Handler(health), tel.Logger)
 	if err != nil {

@@ -97,9 +97,15 @@ func (p *plant) startWorker(t *testing.T, name string, drain time.Duration) *pro
 // count is how many rows of mutations there are.
 func (p *plant) count(t *testing.T, where string) (count int) {
 	t.Helper()
+	p.ask(t, &count, "SELECT count(*) FROM courier.mutation_status "+where)
+	return count
+}
+
+// ask asks the database for one value.
+func (p *plant) ask(t *testing.T, into any, query string) {
+	t.Helper()
 	connection, err := pgx.Connect(t.Context(), p.environment.DatabaseURL)
 	require.NoError(t, err)
 	defer func() { _ = connection.Close(context.WithoutCancel(t.Context())) }()
-	require.NoError(t, connection.QueryRow(t.Context(), "SELECT count(*) FROM courier.mutation_status "+where).Scan(&count))
-	return count
+	require.NoError(t, connection.QueryRow(t.Context(), query).Scan(into))
 }

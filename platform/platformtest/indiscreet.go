@@ -23,8 +23,8 @@ type Indiscreet struct {
 	logins atomic.Int64
 }
 
-// Done reports that there was a call in each of the ways, and one more.
-func (i *Indiscreet) Done() bool { return int(i.calls.Load()) > len(slips) }
+// Done reports that there was a call for each of the ways.
+func (i *Indiscreet) Done() bool { return int(i.calls.Load()) >= len(slips) }
 
 // ServeHTTP implements http.Handler.
 func (i *Indiscreet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
