@@ -49,7 +49,7 @@ func accounts(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	started := time.Since(began)
-	if _, err := p.awaitEven(ctx, names(workers), patience); err != nil {
+	if err := p.awaitEven(ctx, names(workers), patience); err != nil {
 		return err
 	}
 	even := time.Since(began)

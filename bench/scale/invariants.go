@@ -7,37 +7,32 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/jackc/pgx/v5"
 )
 
 // row is what mutation_status says of a mutation.
 type row struct {
-	id          string
-	account     string
-	status      string
-	publishedAt time.Time
-	finishedAt  time.Time // zero while it is not final
+	id         string
+	account    string
+	status     string
+	finishedAt time.Time // zero while it is not final
 }
-
-// latency is how long the mutation took from being published to its final status.
-func (r row) latency() time.Duration { return r.finishedAt.Sub(r.publishedAt) }
 
 // rows are all, in the order of the stream.
 func (p *plant) rows(ctx context.Context) ([]row, error) {
 	rows, err := p.Database.Query(ctx, `
-		SELECT mutation_id, account, status, published_at, finished_at FROM courier.mutation_status
+		SELECT mutation_id, account, status, finished_at FROM courier.mutation_status
 		ORDER BY stream_generation, stream_sequence`)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (r row, err error) {
 		var finished *time.Time
-		err = found.Scan(&r.id, &r.account, &r.status, &r.publishedAt, &finished)
+		err = found.Scan(&r.id, &r.account, &r.status, &finished)
 		if finished != nil {
 			r.finishedAt = *finished
 		}

@@ -12,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/jackc/pgx/v5"
 )
 
 // mostTroubled is how many times as long as in quiet ordinary accounts may wait while
@@ -24,8 +23,7 @@ const mostTroubled = 2.0
 
 const (
 	ordinaryRate = 160 // changes a second, of all ordinary accounts together
-	floodRate    = 5000
-	stuckRate    = 50 // of the account that times out, and of the paused one
+	stuckRate    = 50  // of the account that times out, and of the paused one
 
 	// warmUp is how long a run flows before it is measured, and measured for how long.
 	warmUp   = 10 * time.Second
@@ -150,7 +148,7 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 			return nil, err
 		}
 	}
-	if _, err := p.awaitEven(ctx, []string{"w1", "w2"}, time.Minute); err != nil {
+	if err := p.awaitEven(ctx, []string{"w1", "w2"}, time.Minute); err != nil {
 		return nil, err
 	}
 	flows := []*flow{{plant: p, rate: ordinaryRate}}
@@ -164,7 +162,7 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 		for _, name := range o.trouble {
 			rate := stuckRate
 			if name == floodAccount {
-				rate = floodRate
+				rate = o.flood
 			}
 			flows = append(flows, &flow{plant: p, rate: rate, turns: []turn{p.upserts(name)}})
 		}

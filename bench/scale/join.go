@@ -70,7 +70,7 @@ func join(ctx context.Context, out io.Writer, o options) (err error) {
 
 	load := &flow{plant: p, rate: joinRate, keep: true}
 	for i, name := range accounts {
-		load.turns = append(load.turns, p.shop(name, uint64(i)+1)) //nolint:gosec // small and positive
+		load.turns = append(load.turns, p.shop(name, uint64(i)+1))
 	}
 	f := &fleet{plant: p}
 	if err := f.join(ctx, "w1"); err != nil {
@@ -179,7 +179,7 @@ func (f *fleet) take(at int) *process {
 // the report to say.
 func (f *fleet) settle(ctx context.Context, e event) error {
 	const patience = 2 * time.Minute
-	_, err := f.plant.awaitEven(ctx, names(f.workers), patience)
+	err := f.plant.awaitEven(ctx, names(f.workers), patience)
 	e.even = time.Since(e.at)
 	f.events = append(f.events, e)
 	return err
@@ -200,7 +200,7 @@ func silencesOf(rows []row, began, ended time.Time) []silence {
 			delivered[r.account] = append(delivered[r.account], r.finishedAt)
 		}
 	}
-	var all []silence
+	all := make([]silence, 0, len(delivered))
 	for account, times := range delivered {
 		times = append(times, began, ended)
 		slices.SortFunc(times, time.Time.Compare)

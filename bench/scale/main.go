@@ -34,6 +34,7 @@ type options struct {
 	workers   int
 	pairs     int
 	trouble   []string // accounts
+	flood     int      // changes a second
 	during    time.Duration
 	csv       string // path
 	verbose   bool
@@ -69,6 +70,7 @@ func command() int {
 		}
 		return nil
 	})
+	flag.IntVar(&o.flood, "flood", 2000, "isolation: changes a second of the account that floods")
 	flag.DurationVar(&o.during, "during", time.Hour, "soak: how long")
 	flag.StringVar(&o.csv, "csv", "soak.csv", "soak: where the samples go")
 	flag.BoolVar(&o.verbose, "v", false, "show what the workers log")
@@ -80,7 +82,7 @@ func command() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fmt.Printf("%s, %d CPUs, %s\n", flag.Arg(0), runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(os.Stdout, "%s, %d CPUs, %s\n", flag.Arg(0), runtime.NumCPU(), runtime.Version())
 	if err := measure(ctx, os.Stdout, o); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		return 1

@@ -47,25 +47,24 @@ func (p *plant) leases(ctx context.Context) ([]lease, error) {
 
 // awaitEven waits until the workers own all partitions and none has two more than
 // another. It fails when that takes longer than within.
-func (p *plant) awaitEven(ctx context.Context, workers []string, within time.Duration) (took time.Duration, err error) {
+func (p *plant) awaitEven(ctx context.Context, workers []string, within time.Duration) error {
 	began := time.Now()
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
 		leases, err := p.leases(ctx)
-		took := time.Since(began)
 		switch {
 		case err != nil:
-			return took, err
+			return err
 		case even(leases, workers):
-			return took, nil
-		case took > within:
-			return took, fmt.Errorf("the partitions are not spread evenly over %v within %s", workers, within)
+			return nil
+		case time.Since(began) > within:
+			return fmt.Errorf("the partitions are not spread evenly over %v within %s", workers, within)
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return took, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

@@ -89,6 +89,7 @@ func (p *plant) environment() []string {
 
 // operate runs another command of the worker program, such as "accounts pause".
 func (p *plant) operate(ctx context.Context, arguments ...string) error {
+	//nolint:gosec // the program that the caller named
 	command := exec.CommandContext(ctx, p.options.worker, append(arguments, "--config", p.config)...)
 	command.Env = p.environment()
 	if output, err := command.CombinedOutput(); err != nil {
@@ -105,7 +106,8 @@ func freeAddress(ctx context.Context) (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// publish publishes mutations from to to of an account, in atomic batches.
+// publish publishes the mutations of an account from one number up to another, in
+// atomic batches.
 func (p *plant) publish(ctx context.Context, account string, from, to int) error {
 	batch := make([]queue.Publication, 0, queue.MaxBatch)
 	for from < to {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -28,6 +29,7 @@ func (p *plant) startWorker(ctx context.Context, name string) (*process, error) 
 	}
 	w := &process{name: name, address: address, ended: make(chan struct{})}
 	// It outlives ctx, which may be that of a step only: the plant's Close ends it.
+	//nolint:gosec // the program that the caller named
 	w.command = exec.CommandContext(context.WithoutCancel(ctx), p.options.worker, "run", "--config", p.config, "--name", name, "--log-level", "warn")
 	w.command.Env = append(p.environment(), "COURIER_HTTP_LISTEN="+address)
 	w.command.Stderr = p.log
@@ -94,7 +96,7 @@ func (w *process) processorTime() (time.Duration, error) {
 	}
 	// After the command's name in brackets; utime and stime are fields 14 and 15 of
 	// proc_pid_stat(5).
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	var ticks int64
 	for _, field := range fields[11:13] {
 		n, err := strconv.ParseInt(field, 10, 64)

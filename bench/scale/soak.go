@@ -74,12 +74,12 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 		}
 		workers = append(workers, w)
 	}
-	if _, err := p.awaitEven(ctx, names(workers), time.Minute); err != nil {
+	if err := p.awaitEven(ctx, names(workers), time.Minute); err != nil {
 		return err
 	}
 	load := &flow{plant: p, rate: soakRate}
 	for i, name := range accounts {
-		load.turns = append(load.turns, p.shop(name, uint64(i)+1)) //nolint:gosec // small and positive
+		load.turns = append(load.turns, p.shop(name, uint64(i)+1))
 	}
 	r := &recording{plant: p, workers: workers, load: load, out: out}
 	if err := during(ctx, []*flow{load}, func(ctx context.Context) error { return r.run(ctx, o.during, o.csv) }); err != nil {
