@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,6 +104,23 @@ metrics    http://%[5]s/metrics
 
 Publish:   enqueue --nats %[1]s examples/mutations.jsonl
 Ask:       psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
-`, environment.NATS.URL(), environment.DatabaseURL, environment.Platforms.PinterestURL(), environment.Platforms.MetaURL(), settings.HTTP.Listen)
+`, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), environment.Platforms.PinterestURL(), environment.Platforms.MetaURL(), settings.HTTP.Listen)
 	return err
+}
+
+// withoutPassword is a database's address for people; whoever named it knows the
+// password.
+func withoutPassword(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return config.NewSecret(address).Address()
+	}
+	if _, guarded := parsed.User.Password(); guarded {
+		parsed.User = url.User(parsed.User.Username())
+	}
+	query := parsed.Query()
+	query.Del("password")
+	query.Del("sslpassword")
+	parsed.RawQuery = query.Encode()
+	return parsed.String()
 }

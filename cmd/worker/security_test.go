@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -216,4 +217,29 @@ func (p *process) pages(t *testing.T, paths ...string) string {
 		said.Write(text)
 	}
 	return said.String()
+}
+
+// TestDevShowsNoPassword: what dev says about the database that was named to it can
+// be used, but for the password.
+func TestDevShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	address := withPassword(t, pgtest.Database(t))
+	w := startProcess(t, map[string]string{"DATABASE_URL": address, "COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1")
+	eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "worker started") })
+	w.signal(t, syscall.SIGTERM)
+	require.Zero(t, w.exitCode(t, soon))
+	parsed, err := url.Parse(address)
+	require.NoError(t, err)
+	password, _ := parsed.User.Password()
+	requireNone(t, "dev", w.said.String(), ":"+password+"@")
+	require.Contains(t, w.said.String(), "psql 'postgres://"+parsed.User.Username()+"@")
+
+	for address, shown := range map[string]string{
+		"postgres://u:p@h/d?sslmode=disable":            "postgres://u@h/d?sslmode=disable",
+		"postgres://u@h/d?password=p&sslpassword=q&x=y": "postgres://u@h/d?x=y",
+		"postgres:///d?host=%2Ftmp":                     "postgres:///d?host=%2Ftmp",
+		"postgres://u:p%zz@h/d":                         "[redacted]",
+	} {
+		require.Equal(t, shown, withoutPassword(address))
+	}
 }
