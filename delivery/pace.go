@@ -17,8 +17,10 @@ const (
 	// percent: Meta's batch calls of a new catalog, 200 within a rolling hour.
 	defaultWindow = time.Hour
 	defaultShare  = 1.0 / 200
-	// learnFrom is how many own calls a share is learnt from.
-	learnFrom = 10
+	// learnFrom is how many own calls a share is learnt from; fewer where they took
+	// learnAtOnce of the quota or more.
+	learnFrom   = 10
+	learnAtOnce = 0.2
 	// lookAgain is the part of a window after which a used up quota is tried again
 	// whose use is not our own: nobody tells when that ends.
 	lookAgain = 12
@@ -109,7 +111,7 @@ func (m *meter) learnShare(used float64, now time.Time) {
 	if m.told.IsZero() {
 		m.base = max(0, used-calls*defaultShare)
 	}
-	if m.own.total < learnFrom {
+	if m.own.total < learnFrom && (m.own.total == 0 || used-m.base < learnAtOnce) {
 		return
 	}
 	const (

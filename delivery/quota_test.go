@@ -140,6 +140,31 @@ func TestPaceOfMetaPOSTs(t *testing.T) {
 	}
 }
 
+// TestPaceOfAFewPOSTs: where a quota is of a few calls, each of which takes a good part
+// of it, that is seen at once.
+func TestPaceOfAFewPOSTs(t *testing.T) {
+	t.Parallel()
+	for name, fixed := range map[string]bool{"rolling": false, "beginning anew": true} {
+		t.Run(name, func(t *testing.T) {
+			simulateQuota(t, func(w *world) {
+				platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+				defer platform.Close()
+				g := &gate{handler: platform, refuse: refuseMeta, tell: tellMeta, limits: []*limit{
+					{posts: true, calls: 3, window: time.Hour, fixed: fixed}, {reads: true, calls: 20_000, window: time.Hour},
+				}}
+				w.withMeta("acme", "1", quotaPolicy(20), g)
+				w.publish("acme", "PRODUCT_ITEM", metaItem, 60*20)
+				l := w.start()
+				took := w.delivered(40 * time.Hour)
+				t.Log("took", took, "POSTs", len(g.posts), "refused", len(g.refused))
+				require.LessOrEqual(t, len(g.refused), 3)
+				require.LessOrEqual(t, took, 24*time.Hour, "twenty at best")
+				l.stop()
+			})
+		})
+	}
+}
+
 // pinterestGate stands before a Pinterest that applies batches after two seconds.
 func (w *world) pinterestGate(limits ...*limit) *gate {
 	platform := sandbox.NewPinterest(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
