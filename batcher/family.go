@@ -1,6 +1,7 @@
 package batcher
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -117,8 +118,8 @@ func (b *Batcher) wakeAll(l *lane) {
 		}
 		waiting := base.blocked
 		base.blocked = make(map[string][]*item)
-		for _, waiters := range waiting {
-			b.settleAgain(waiters)
+		for _, id := range slices.Sorted(maps.Keys(waiting)) { // nothing is left to chance
+			b.settleAgain(waiting[id])
 		}
 		if l.base == l {
 			return

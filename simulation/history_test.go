@@ -87,8 +87,8 @@ func tell(t *testing.T, seed uint64, broken variant, log *journal) (found findin
 	return found
 }
 
-// live is a history: some workers, some mutations, some trouble; then calm, and a
-// look at what came of it.
+// live is a history: some workers, some mutations, some trouble; then calm, but for
+// an account in trouble until all others are through, and a look at what came of it.
 func (w *world) live() findings {
 	for range w.plan.workers {
 		w.start()
@@ -103,7 +103,11 @@ func (w *world) live() findings {
 		}
 	}
 	w.start()
-	found := w.finish()
+	found := w.outlast()
+	w.heal()
+	if len(found) == 0 {
+		found = w.finish()
+	}
 	w.end()
 	return found
 }
@@ -112,6 +116,9 @@ func (w *world) live() findings {
 func (w *world) pass(d time.Duration) {
 	<-time.After(d + time.Duration(1+w.random.Int64N(1000)))
 	synctest.Wait()
+	if time.Since(w.looked) > lookEvery {
+		w.look()
+	}
 }
 
 // trouble publishes the history's mutations, and does things to the world between
@@ -129,7 +136,14 @@ func (w *world) trouble() {
 	if w.plan.restoresLedger {
 		w.restore(acts, w.ledger.Copy)
 	}
+	floodAt := -1
+	if w.plan.ailment.floods {
+		floodAt = r.IntN(w.plan.mutations)
+	}
 	for i := range w.plan.mutations {
+		if i == floodAt {
+			w.flood()
+		}
 		w.publish(w.draft())
 		w.pass(0) // nothing happens at the very same instant
 		for _, act := range acts[i] {
@@ -156,6 +170,7 @@ func (w *world) restore(acts [][]func(), keep func() (putBack func())) {
 	})
 	acts[again] = append(acts[again], func() {
 		w.log.add("world", "puts the copy back", "")
+		w.disturb()
 		putBack()
 	})
 }
@@ -185,6 +200,7 @@ func (w *world) act() {
 		p.freeze(time.Duration(1 + r.Int64N(int64(4*leaseTTL))))
 	case 3:
 		w.log.add("world", "breaks all connections to the stream", "")
+		w.disturb()
 		w.stream.Disconnect()
 	default:
 		if len(w.processes) < maxWorkers {

@@ -144,7 +144,10 @@ func (l *leasesOf) Take(ctx context.Context, claim ledger.LeaseClaim) (bool, err
 			return false, err
 		}
 	}
-	return call(ctx, l.p, "Take", number(claim.Row.Partition), func() (bool, error) { return l.p.store.Take(ctx, claim) })
+	return call(ctx, l.p, "Take", number(claim.Row.Partition), func() (bool, error) {
+		l.p.w.disturb()
+		return l.p.store.Take(ctx, claim)
+	})
 }
 
 func (l *leasesOf) Ask(ctx context.Context, id uuid.UUID, row ledger.LeaseRow) error {

@@ -1,15 +1,12 @@
 package simulation
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // plan is what a history is like.
@@ -30,6 +27,9 @@ type plan struct {
 	restoresLedger bool   // the ledger is
 	sleeper        bool   // one worker stays frozen until all is done
 	sleepsIn       string // the call in which it falls asleep
+	localizes      bool   // Meta's catalogs have localizations
+	oneApp         bool   // all accounts are of one platform and one app
+	ailment        ailment
 
 	platform        sandbox.Options
 	pinterestFaults []sandbox.PlannedFault
@@ -69,6 +69,10 @@ func (w *world) newPlan() plan {
 		p.pinterestFaults = w.faults(append(commonFaults, pinterestFaults...))
 		p.metaFaults = w.faults(append(commonFaults, metaFaults...))
 	}
+	p.localizes = r.IntN(3) == 0
+	if r.IntN(4) == 0 {
+		w.makeIll(&p)
+	}
 	return p
 }
 
@@ -99,6 +103,7 @@ var (
 		{sandbox.Reset, true, true},
 		{sandbox.HTMLError, true, true},
 		{sandbox.TokenRevoked, true, true},
+		{sandbox.SpamBlocked, true, true},
 		{sandbox.ServerErrorAfter, true, false},
 		{sandbox.ResetAfter, true, true},
 		{sandbox.Hang, true, true},
@@ -143,7 +148,11 @@ func (w *world) faults(kinds []kindOfFault) (planned []sandbox.PlannedFault) {
 
 // account names its platform: p1, m2 and so on.
 func (w *world) account(n int) (name string, platform config.Platform) {
-	if (uint64(n)+w.seed)%2 == 0 {
+	turn := w.seed
+	if !w.plan.oneApp {
+		turn += uint64(n)
+	}
+	if turn%2 == 0 {
 		return fmt.Sprint("p", n), config.Pinterest
 	}
 	return fmt.Sprint("m", n), config.Meta
@@ -165,13 +174,13 @@ func (w *world) newConfig() *config.Config {
 	for n := range w.plan.accounts {
 		name, platform := w.account(n)
 		c.Accounts[name] = config.Account{
-			Name: name, Platform: platform, AccessToken: config.NewSecret("a-token-of-" + name), QuotaWindow: time.Minute,
-			Catalogs: map[string]config.Catalog{"c": w.catalogOf(n, platform)},
+			Name: name, Platform: platform, AccessToken: config.NewSecret(tokenPrefix + name), AppID: w.app(), QuotaWindow: time.Minute,
+			Catalogs: w.catalogsOf(n, platform),
 			Delivery: config.Delivery{
 				BaseURL: "http://" + string(platform) + ".test/v1", Rules: config.RulesOff,
 				Batch:  config.Batch{MaxItems: 1 + r.IntN(10), MaxBytes: 600 + r.IntN(4000), MaxAge: time.Duration(1 + r.Int64N(int64(2*time.Second)))},
 				Poll:   config.Poll{Min: 200 * time.Millisecond, Max: 3 * time.Second, GiveUp: 90 * time.Second},
-				Retry:  config.Retry{MaxAttempts: 8, Min: 300 * time.Millisecond, Max: 5 * time.Second},
+				Retry:  config.Retry{MaxAttempts: 8, Min: 300 * time.Millisecond, Max: longestRetry},
 				Settle: w.broken.settleOf(settle), Concurrency: 1 + r.IntN(4),
 			},
 		}
@@ -179,67 +188,45 @@ func (w *world) newConfig() *config.Config {
 	return c
 }
 
-func (w *world) catalogOf(n int, platform config.Platform) config.Catalog {
-	if platform == config.Meta {
-		return config.Catalog{Name: "c", CatalogID: number(1000 + n)}
+// tokenPrefix is what an account's access token begins with; its name follows.
+const tokenPrefix = "a-token-of-"
+
+// longestRetry is the longest rest before something is tried again.
+const longestRetry = 5 * time.Second
+
+// app names the app of all accounts, "" when each has its own.
+func (w *world) app() string {
+	if w.plan.oneApp {
+		return "77"
 	}
-	return config.Catalog{Name: "c", Country: "US", Language: "en-US", CatalogID: number(1000 + n)}
+	return ""
+}
+
+// catalogsOf is what an account writes to: c, and on Meta perhaps l, which localizes
+// the items of c. On Pinterest the old body, which alone knows DELETE_DISCONTINUED,
+// takes turns with the present one.
+func (w *world) catalogsOf(n int, platform config.Platform) map[string]config.Catalog {
+	id := number(1000 + n)
+	switch legacy := w.random.IntN(2) == 0; {
+	case platform == config.Pinterest && legacy:
+		country := []string{"US", "GB", "DE", "FR"}[n] // all write to the oldest catalog
+		return map[string]config.Catalog{"c": {Name: "c", Country: country, Language: "en-US", Body: "legacy"}}
+	case platform == config.Pinterest:
+		return map[string]config.Catalog{"c": {Name: "c", Country: "US", Language: "en-US", CatalogID: id}}
+	case w.plan.localizes:
+		return map[string]config.Catalog{
+			"c": {Name: "c", CatalogID: id}, "l": {Name: "l", CatalogID: id, Endpoint: "localized_items_batch"},
+		}
+	default:
+		return map[string]config.Catalog{"c": {Name: "c", CatalogID: id}}
+	}
 }
 
 // catalogKey is how the platform calls the catalog of an account.
 func (w *world) catalogKey(account string) string {
 	settings := w.config.Accounts[account].Catalogs["c"]
-	if w.config.Accounts[account].Platform == config.Meta {
+	if w.isMeta(account) {
 		return settings.CatalogID
 	}
 	return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
-}
-
-// change is a mutation that was published.
-type change struct {
-	number   int
-	sequence uint64
-	mutation queue.Mutation
-	bad      bool // the platform refuses it for its content
-	vanished bool // the stream was put back to before it
-}
-
-// draft makes up a mutation.
-func (w *world) draft() *change {
-	r := w.random
-	account, platform := w.account(r.IntN(w.plan.accounts))
-	i := len(w.published)
-	c := &change{mutation: queue.Mutation{Account: account, Catalog: "c", Type: "RETAIL", ItemID: fmt.Sprint("i", r.IntN(w.plan.items))}}
-	if platform == config.Meta {
-		c.mutation.Type = "PRODUCT_ITEM"
-	}
-	say := func(operation catalog.Operation, format string, values ...any) {
-		c.mutation.Operation = operation
-		if format != "" {
-			c.mutation.Attributes = json.RawMessage(fmt.Sprintf(format, values...))
-		}
-	}
-	switch r.IntN(14) {
-	case 0, 1, 2:
-		say(catalog.Upsert, `{"title":"t%d","color":"c%d"}`, i, i)
-	case 3:
-		say(catalog.Upsert, `{"title":"t%d"}`, i)
-	case 4:
-		say(catalog.Upsert, `{"title":"t%d","price":"cheap"}`, i)
-		c.bad = true
-	case 5:
-		say(catalog.Create, `{"title":"t%d","brand":"b%d"}`, i, i)
-	case 6, 7:
-		say(catalog.Update, `{"brand":"b%d"}`, i)
-	case 8:
-		say(catalog.Update, `{"color":null,"brand":"b%d"}`, i)
-	case 9:
-		say(catalog.Update, `{"price":"cheap %d"}`, i)
-		c.bad = true
-	case 10:
-		say(catalog.Update, `{"material":"m%d","size":"%d"}`, i, i)
-	default:
-		say(catalog.Delete, "")
-	}
-	return c
 }

@@ -39,6 +39,7 @@ func (w *world) start() {
 	}
 	w.processes = append(w.processes, p)
 	w.log.add(p.name, "starts", "")
+	w.disturb()
 	go func() {
 		defer close(p.ended)
 		p.err = worker.RunOn(ctx, worker.Options{
@@ -58,6 +59,7 @@ func (p *process) parts() worker.Parts {
 // stop is SIGTERM.
 func (p *process) stop() {
 	p.w.log.add(p.name, "stops", "")
+	p.w.disturb()
 	p.cancel()
 }
 
@@ -68,6 +70,7 @@ func (p *process) kill() {
 	defer p.mu.Unlock()
 	if !p.isDead() {
 		p.w.log.add(p.name, "is killed", "")
+		p.w.disturb()
 		close(p.dead)
 		p.cancel()
 		if p.frozen != nil {
@@ -94,6 +97,7 @@ func (p *process) freeze(d time.Duration) {
 		return
 	}
 	p.w.log.add(p.name, "freezes for", d.String())
+	p.w.disturb()
 	p.frozen = make(chan struct{})
 	if d > 0 {
 		time.AfterFunc(d, p.thaw)
@@ -105,6 +109,7 @@ func (p *process) thaw() {
 	defer p.mu.Unlock()
 	if p.frozen != nil {
 		p.w.log.add(p.name, "thaws", "")
+		p.w.disturb()
 		close(p.frozen)
 		p.frozen = nil
 	}

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -112,6 +111,9 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 				found.addf("I1", "%s is superseded by %q, which does not stand for it", id, row.SupersededBy)
 			}
 		}
+		if c.invalid != (row.Status == ledgermodel.Invalid) {
+			found.addf("I1", "%s is %s: %s", id, row.Status, row.Reason)
+		}
 		if row.Status == ledgermodel.Failed && !c.bad && !w.mayFail(c) {
 			found.addf("I1", "%s failed, and there is nothing wrong with it: %v", id, row.Errors)
 		}
@@ -122,7 +124,12 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 // mayFail reports that the platform has a reason to refuse a good mutation: the item
 // is not there, or is there already, or it lies.
 func (w *world) mayFail(c *change) bool {
-	return c.mutation.Operation == catalog.Update || c.mutation.Operation == catalog.Create || w.plan.lied()
+	switch c.mutation.Operation {
+	case catalog.Update, catalog.Create, catalog.DeleteDiscontinued:
+		return true
+	default:
+		return c.mutation.Catalog == "l" || w.plan.lied()
+	}
 }
 
 // checkPlatforms: I3 and I4, as the platforms see them.
@@ -131,7 +138,8 @@ func (w *world) checkPlatforms(found *findings) {
 	for _, account := range w.config.Accounts {
 		most, bytes = max(most, account.Batch.MaxItems), max(bytes, account.Batch.MaxBytes)
 	}
-	for name, counters := range map[string]sandbox.Counters{"Pinterest": w.pinterest.Counters(), "Meta": w.meta.Counters()} {
+	for name, site := range w.sites() {
+		counters := site.Counters()
 		if counters.Overlaps > 0 {
 			found.addf("I3", "%s had %d records of items with other content under way", name, counters.Overlaps)
 		}
@@ -181,19 +189,20 @@ func (w *world) isMeta(account string) bool {
 }
 
 func (t *truth) apply(m *catalog.Mutation) error {
-	if t.w.isMeta(m.Lane.Account) {
-		return t.meta.Apply(t.w.catalogKey(m.Lane.Account), m.Lane.Type, m)
-	}
-	return t.pinterest.Apply(t.w.catalogKey(m.Lane.Account), m.Lane.Type, m)
+	return t.siteOf(m.Lane.Account).Apply(t.w.catalogKey(m.Lane.Account), m.Lane.Type, m)
 }
 
 // items are what both have of an account.
 func (t *truth) items(account string) (want, have map[string]string) {
-	key := t.w.catalogKey(account)
+	key, itemType := t.w.catalogKey(account), t.w.typeOf(account)
+	return t.siteOf(account).Items(key, itemType), t.w.siteOf(account).Items(key, itemType)
+}
+
+func (t *truth) siteOf(account string) site {
 	if t.w.isMeta(account) {
-		return t.meta.Items(key, "PRODUCT_ITEM"), t.w.meta.Items(key, "PRODUCT_ITEM")
+		return t.meta
 	}
-	return t.pinterest.Items(key, "RETAIL"), t.w.pinterest.Items(key, "RETAIL")
+	return t.pinterest
 }
 
 // checkState: I2. Mutations that ended failed or unconfirmed are left out, and items
@@ -201,7 +210,7 @@ func (t *truth) items(account string) (want, have map[string]string) {
 func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation) {
 	t := w.newTruth()
 	defer t.close()
-	unsure := map[string]bool{}
+	unsure := doubts{}
 	for _, c := range w.inOrder(rows) {
 		row := rows[c.mutation.ID]
 		carrier := row
@@ -211,10 +220,10 @@ func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation
 		m := c.asRead()
 		switch {
 		case carrier.Status == ledgermodel.Unconfirmed:
-			unsure[m.Lane.Account+"/"+m.ItemID] = true
+			unsure.add(c)
 		case row.Status == ledgermodel.Failed && !c.bad && (w.plan.lied() || w.plan.restoresLedger):
-			unsure[m.Lane.Account+"/"+m.ItemID] = true // perhaps it was applied all the same
-		case row.Status == ledgermodel.Failed, c.bad && row.Status == ledgermodel.Superseded:
+			unsure.add(c) // perhaps it was applied all the same
+		case row.Status == ledgermodel.Failed, row.Status == ledgermodel.Invalid, c.bad && row.Status == ledgermodel.Superseded:
 		case c.bad:
 			found.addf("I5", "%s is %s, and no platform takes it", c.mutation.ID, row.Status)
 		default:
@@ -225,7 +234,7 @@ func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation
 				found.addf("I2", "%s cannot be applied: %v", c.mutation.ID, err)
 			case w.plan.restoresLedger:
 				// It was refused then, and worked when it was applied again after newer ones.
-				unsure[m.Lane.Account+"/"+m.ItemID] = true
+				unsure.add(c)
 			}
 		}
 	}
@@ -234,11 +243,21 @@ func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation
 		all := maps.Clone(want)
 		maps.Copy(all, have)
 		for _, item := range slices.Sorted(maps.Keys(all)) {
-			if want[item] != have[item] && !unsure[account+"/"+item] {
+			if want[item] != have[item] && !unsure.of(account, item) {
 				found.addf("I2", "%s/%s is %q and should be %q\n%s", account, item, have[item], want[item], w.story(account, item, rows))
 			}
 		}
 	}
+}
+
+// doubts are the items of which nobody knows, and so their localizations.
+type doubts map[string]bool
+
+func (d doubts) add(c *change) { d[c.mutation.Account+"/"+c.item()] = true }
+
+func (d doubts) of(account, item string) bool {
+	base, _, _ := strings.Cut(item, " ")
+	return d[account+"/"+item] || d[account+"/"+base]
 }
 
 // inOrder lists the recorded mutations as they were published. A stream that was put
@@ -253,23 +272,13 @@ func (w *world) inOrder(rows map[string]ledgermodel.Mutation) []*change {
 	return recorded
 }
 
-// asRead is the mutation as a worker reads it.
-func (c *change) asRead() *catalog.Mutation {
-	attributes, _ := c.mutation.Attributes.(json.RawMessage)
-	return &catalog.Mutation{
-		ID: c.mutation.ID, Lane: catalog.Lane{Account: c.mutation.Account, Catalog: c.mutation.Catalog, Type: c.mutation.Type},
-		ItemID: c.mutation.ItemID, Operation: c.mutation.Operation, Attributes: attributes,
-		HasNull: strings.Contains(string(attributes), "null"),
-	}
-}
-
 // story tells of an item's mutations.
 func (w *world) story(account, item string, rows map[string]ledgermodel.Mutation) string {
 	var text strings.Builder
 	for _, c := range w.published {
-		if c.mutation.Account == account && c.mutation.ItemID == item {
+		if c.mutation.Account == account && strings.HasPrefix(item+" ", c.mutation.ItemID+" ") {
 			row := rows[c.mutation.ID]
-			fmt.Fprintf(&text, "  %s at %v: %v %s is %s %s\n", c.mutation.ID, row.Position, c.mutation.Operation, c.mutation.Attributes, row.Status, row.SupersededBy)
+			fmt.Fprintf(&text, "  %s of %s at %v: %v %s is %s %s\n", c.mutation.ID, c.item(), row.Position, c.mutation.Operation, c.mutation.Attributes, row.Status, row.SupersededBy)
 		}
 	}
 	return text.String()

@@ -82,6 +82,8 @@ func (t *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 	select {
 	case said = <-answered:
 	case <-ctx.Done():
+		// What was given up together is noticed one after the other.
+		<-time.After(t.p.w.moment(t.p.name, request.Method, detail, "given up"))
 		said.err = ctx.Err()
 	}
 	if cut := t.p.pass(ctx, request.Method, detail, after); cut != nil {
@@ -105,7 +107,7 @@ func (t *wire) deliver(ctx context.Context, request *http.Request, detail string
 	w := t.p.w
 	<-time.After(w.latency(t.p.name, "network", detail, request.Method))
 	w.log.add(t.p.name, request.Method+" arrives", detail)
-	response, err := sandbox.Transport(w.platformOf(request.URL.Host)).RoundTrip(arrived.WithContext(ctx)) //nolint:bodyclose // whoever asked closes it
+	response, err := sandbox.Transport(w.platformOf(arrived)).RoundTrip(arrived.WithContext(ctx)) //nolint:bodyclose // whoever asked closes it
 	if err == nil {
 		w.heard(request, response)
 		w.log.add(t.p.name, request.Method+" is answered", detail+" "+http.StatusText(response.StatusCode))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/config"
 	ledgermodel "github.com/catalog-courier/catalog-courier/ledger/memory"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
@@ -33,6 +34,7 @@ type world struct {
 	stream    *queuemodel.Stream
 	pinterest *sandbox.Pinterest
 	meta      *sandbox.Meta
+	ill       site // the platform of the account in trouble, if there is one
 	processes []*process
 	published []*change
 	network   sync.WaitGroup // requests on their way
@@ -41,13 +43,17 @@ type world struct {
 	logger *slog.Logger
 	began  time.Time
 
-	mu      sync.Mutex
-	calm    bool                   // nothing goes wrong any more
-	sleeper *process               // nil until one sleeps
-	answers map[string][]string    // what the platforms said of each handle
-	handles map[uuid.UUID][]string // of each batch
-	moved   map[uuid.UUID]bool     // positions that a broken variant has moved
-	rows    map[int]bool           // lease rows that a broken variant has locked
+	looked time.Time // at the neighbours of the account in trouble
+	late   findings  // of theirs
+
+	mu        sync.Mutex
+	disturbed time.Time              // when something was last done to a worker
+	calm      bool                   // nothing goes wrong any more
+	sleeper   *process               // nil until one sleeps
+	answers   map[string][]string    // what the platforms said of each handle
+	handles   map[uuid.UUID][]string // of each batch
+	moved     map[uuid.UUID]bool     // positions that a broken variant has moved
+	rows      map[int]bool           // lease rows that a broken variant has locked
 }
 
 // newWorld makes an empty world. The rest is drawn from the seed.
@@ -68,22 +74,57 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	w.meta = sandbox.NewMeta(w.plan.platform)
 	w.pinterest.SetPlan(w.plan.pinterestFaults)
 	w.meta.SetPlan(w.plan.metaFaults)
+	w.ill = w.newSite(w.illName())
+	w.fallIll()
 	return w
 }
 
 // close ends what the world runs by itself. All processes must have ended.
 func (w *world) close() {
-	w.pinterest.Close()
-	w.meta.Close()
+	for _, site := range w.sites() {
+		site.Close()
+	}
 	w.network.Wait()
 }
 
-// platformOf is the platform behind a host.
-func (w *world) platformOf(host string) http.Handler {
-	if strings.HasPrefix(host, "meta") {
-		return w.meta
+// site is a simulated platform.
+type site interface {
+	http.Handler
+	Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error
+	Items(catalogKey string, itemType catalog.Type) map[string]string
+	Counters() sandbox.Counters
+	SetPlan(plan []sandbox.PlannedFault)
+	Close()
+}
+
+// newSite makes another platform of the account's kind.
+func (w *world) newSite(account string) site {
+	if w.isMeta(account) {
+		return sandbox.NewMeta(w.plan.platform)
 	}
-	return w.pinterest
+	return sandbox.NewPinterest(w.plan.platform)
+}
+
+func (w *world) sites() map[string]site {
+	return map[string]site{"Pinterest": w.pinterest, "Meta": w.meta, "the platform in trouble": w.ill}
+}
+
+// siteOf is where an account's calls go. One in trouble is alone with it: its
+// neighbours call the same address, and nobody but the platform tells them apart.
+func (w *world) siteOf(account string) site {
+	switch {
+	case w.isIll(account):
+		return w.ill
+	case w.isMeta(account):
+		return w.meta
+	default:
+		return w.pinterest
+	}
+}
+
+// platformOf is who answers a request.
+func (w *world) platformOf(request *http.Request) http.Handler {
+	return w.siteOf(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "+tokenPrefix))
 }
 
 // hash mixes the seed, the moment, and what is asked about. It does not depend on
@@ -123,6 +164,11 @@ func (w *world) latency(parts ...string) time.Duration {
 	return time.Duration(1 + (drawn>>8)%uint64(longest))
 }
 
+// moment is as good as nothing, and another for each that asks.
+func (w *world) moment(parts ...string) time.Duration {
+	return time.Duration(1 + w.hash(parts...)%uint64(time.Millisecond))
+}
+
 // fate is what becomes of a call, or of who makes it.
 type fate struct {
 	cut    bool
@@ -143,6 +189,7 @@ func (w *world) fate(parts ...string) fate {
 	case awake && call == w.plan.sleepsIn && drawn > 0.9:
 		return fate{sleep: true}
 	case drawn < w.plan.cuts:
+		w.disturb()
 		return fate{cut: true}
 	case drawn < w.plan.cuts+w.plan.kills && w.mayLose():
 		return fate{kill: true}
@@ -170,7 +217,7 @@ const (
 	maxKilled = 8
 )
 
-// calmDown ends all trouble.
+// calmDown ends all trouble but that of one account.
 func (w *world) calmDown() {
 	w.mu.Lock()
 	w.calm = true
@@ -182,7 +229,7 @@ func (w *world) calmDown() {
 
 // publish stores a mutation in the stream.
 func (w *world) publish(c *change) {
-	c.number = len(w.published) + 1
+	c.number, c.at, c.behind = len(w.published)+1, time.Now(), w.behind(c)
 	c.mutation.ID = fmt.Sprint("m", c.number)
 	results, err := w.stream.Publish(c.mutation)
 	if err != nil || results[0].Outcome != queue.Stored {
@@ -190,7 +237,7 @@ func (w *world) publish(c *change) {
 	}
 	c.sequence = results[0].Sequence
 	w.published = append(w.published, c)
-	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s", c.mutation.ID, c.sequence, c.mutation.Account, c.mutation.ItemID,
+	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s", c.mutation.ID, c.sequence, c.mutation.Account, c.item(),
 		c.mutation.Operation, c.mutation.Attributes))
 }
 
