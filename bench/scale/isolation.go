@@ -33,7 +33,7 @@ const (
 	// timing out in a run of half a minute.
 	gateway = 3 * time.Second
 	// floodWindow is that of the quota of the account that floods.
-	floodWindow = 2 * time.Second
+	floodWindow = 10 * time.Second
 	// sharedApp is the app of the accounts in trouble and of half of the others.
 	sharedApp = "4711"
 )
@@ -136,7 +136,7 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 	if err != nil {
 		return nil, err
 	}
-	crossing := newCrossing()
+	crossing := newCrossing(o)
 	defer crossing.close()
 	p, err := startPlant(ctx, o, blueprint{configuration: text, platforms: quick(), around: crossing.around})
 	if err != nil {
@@ -245,15 +245,15 @@ type crossing struct {
 	silent, flood *sandbox.Meta
 }
 
-func newCrossing() *crossing {
+func newCrossing(o options) *crossing {
 	hangs := quick()
 	hangs.Plan = []sandbox.PlannedFault{
 		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.Hang}, Rate: 1},
 		{Call: sandbox.Poll, Fault: sandbox.Fault{Kind: sandbox.Hang}, Rate: 1},
 	}
-	// The flood is more than its platform takes: it piles up.
+	// A flood that is more than its platform takes piles up.
 	limited := quick()
-	limited.Writes = sandbox.RateLimit{Calls: 4, Window: floodWindow}
+	limited.Writes = sandbox.RateLimit{Calls: o.floodPosts, Window: floodWindow}
 	return &crossing{silent: sandbox.NewMeta(hangs), flood: sandbox.NewMeta(limited)}
 }
 

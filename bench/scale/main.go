@@ -35,9 +35,12 @@ type options struct {
 	pairs     int
 	trouble   []string // accounts
 	flood     int      // changes a second
-	during    time.Duration
-	csv       string // path
-	verbose   bool
+	// floodPosts are how many requests a platform takes of the account that floods in
+	// each floodWindow; 0 any number.
+	floodPosts int
+	during     time.Duration
+	csv        string // path
+	verbose    bool
 }
 
 // measurements by name.
@@ -71,6 +74,7 @@ func command() int {
 		return nil
 	})
 	flag.IntVar(&o.flood, "flood", 2000, "isolation: changes a second of the account that floods")
+	flag.IntVar(&o.floodPosts, "flood-posts", 0, "isolation: a quota of the account that floods, in requests each "+floodWindow.String()+"; 0 none")
 	flag.DurationVar(&o.during, "during", time.Hour, "soak: how long")
 	flag.StringVar(&o.csv, "csv", "soak.csv", "soak: where the samples go")
 	flag.BoolVar(&o.verbose, "v", false, "show what the workers log")
