@@ -18,6 +18,9 @@ const (
 	soakRate     = 200 // changes a second
 	soakAccounts = 24
 	sampleEvery  = 30 * time.Second
+	// quotaWindow is that of a quota that a fault calls used up: with Meta's hour an
+	// account would rest for longer than a soak.
+	quotaWindow = 10 * time.Second
 	// keepDays is the shortest retention that may be set.
 	keepDays = 24 * time.Hour
 )
@@ -37,6 +40,7 @@ func soakSettings() (accounts []string, tree settings) {
 	all := map[string]settings{}
 	for number := range soakAccounts {
 		one := metaAccount(number + 1)
+		one["quota_window"] = quotaWindow.String()
 		if number%2 == 1 {
 			one = pinterestAccount(number + 1)
 		}
