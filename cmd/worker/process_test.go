@@ -75,29 +75,29 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 }
 
 // exitCode waits until the process has ended by itself.
-func (p *process) exitCode(t *testing.T, within time.Duration) int {
+func (p *process) exitCode(t *testing.T) int {
 	t.Helper()
-	status := p.ended(t, within)
+	status := p.ended(t)
 	require.True(t, status.Exited(), "killed by %s", status.Signal())
 	return status.ExitStatus()
 }
 
 // killedBy waits until a signal has ended the process.
-func (p *process) killedBy(t *testing.T, within time.Duration) syscall.Signal {
+func (p *process) killedBy(t *testing.T) syscall.Signal {
 	t.Helper()
-	status := p.ended(t, within)
+	status := p.ended(t)
 	require.True(t, status.Signaled(), "exited with %d", status.ExitStatus())
 	return status.Signal()
 }
 
-func (p *process) ended(t *testing.T, within time.Duration) syscall.WaitStatus {
+func (p *process) ended(t *testing.T) syscall.WaitStatus {
 	t.Helper()
-	timer := time.NewTimer(within)
+	timer := time.NewTimer(soon)
 	defer timer.Stop()
 	select {
 	case <-p.done:
 	case <-timer.C:
-		require.FailNow(t, "the process has not ended", "within %s", within)
+		require.FailNow(t, "the process has not ended", "within %s", soon)
 	}
 	status, ok := p.command.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok)

@@ -125,7 +125,7 @@ func TestOutputsTellNoSecret(t *testing.T) {
 		[]string{"migrate"}, []string{"dead-letters", "replay", "--all"})
 	pages := w.pages(t, "/metrics", "/readyz", "/livez", "/startupz", "/")
 	w.signal(t, syscall.SIGTERM)
-	require.Zero(t, w.exitCode(t, soon))
+	require.Zero(t, w.exitCode(t))
 
 	require.Contains(t, outputs, "demo-pinterest/us/RETAIL")
 	require.Contains(t, letters, messageCanary, "dead letters have the whole message")
@@ -227,7 +227,7 @@ func TestDevShowsNoPassword(t *testing.T) {
 	w := startProcess(t, map[string]string{"DATABASE_URL": address, "COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1")
 	eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "worker started") })
 	w.signal(t, syscall.SIGTERM)
-	require.Zero(t, w.exitCode(t, soon))
+	require.Zero(t, w.exitCode(t))
 	parsed, err := url.Parse(address)
 	require.NoError(t, err)
 	password, _ := parsed.User.Password()

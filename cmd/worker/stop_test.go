@@ -56,20 +56,20 @@ func TestStopping(t *testing.T) {
 	}
 
 	patient := caughtSending("patient", never, sandbox.Fault{Kind: sandbox.Slow, Duration: time.Second})
-	require.Zero(t, patient.exitCode(t, soon))
+	require.Zero(t, patient.exitCode(t))
 	require.Contains(t, patient.said.String(), "worker stopped")
 	require.NotContains(t, patient.said.String(), "the drain time is over")
 	require.Positive(t, p.count(t, "WHERE handle IS NOT NULL"), "the answer was waited for")
 	require.Zero(t, platform.Counters().Repeats)
 
 	pressed := caughtSending("pressed", time.Second, sandbox.Fault{Kind: sandbox.Hang})
-	require.Zero(t, pressed.exitCode(t, soon), "a drain that runs out of time is a clean stop")
+	require.Zero(t, pressed.exitCode(t), "a drain that runs out of time is a clean stop")
 	require.Contains(t, pressed.said.String(), "the drain time is over")
 
 	hasty := caughtSending("hasty", never, sandbox.Fault{Kind: sandbox.Hang})
 	eventually(t, "it drains", func() bool { return strings.Contains(hasty.said.String(), "worker stops") })
 	hasty.signal(t, syscall.SIGTERM)
-	require.Equal(t, syscall.SIGTERM, hasty.killedBy(t, soon), "the second signal has its usual effect")
+	require.Equal(t, syscall.SIGTERM, hasty.killedBy(t), "the second signal has its usual effect")
 
 	platform.SetPlan(nil)
 	p.startWorker(t, "last", never)
