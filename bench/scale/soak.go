@@ -25,12 +25,13 @@ const (
 	keepDays = 24 * time.Hour
 )
 
-// mildFaults happen all the time.
+// mildFaults happen all the time: with a hundred POSTs a second every few seconds. A
+// quota that is used up is rarer, as Meta tells the time to wait in minutes.
 func mildFaults() []sandbox.PlannedFault {
 	return []sandbox.PlannedFault{
 		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.ServerError}, Rate: 0.005},
 		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.ResetAfter}, Rate: 0.002},
-		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second}, Rate: 0.002},
+		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second}, Rate: 0.0001},
 		{Call: sandbox.Poll, Fault: sandbox.Fault{Kind: sandbox.Reset}, Rate: 0.005},
 		{Call: sandbox.Poll, Fault: sandbox.Fault{Kind: sandbox.LostHandle}, Rate: 0.001},
 	}
