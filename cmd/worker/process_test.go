@@ -69,9 +69,10 @@ func startProcess(t *testing.T, variables map[string]string, args ...string) *pr
 	return p
 }
 
-func (p *process) signal(t *testing.T, s syscall.Signal) {
+// terminate sends SIGTERM.
+func (p *process) terminate(t *testing.T) {
 	t.Helper()
-	require.NoError(t, p.command.Process.Signal(s))
+	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
 }
 
 // exitCode waits until the process has ended by itself.

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -124,7 +123,7 @@ func TestOutputsTellNoSecret(t *testing.T) {
 		[]string{"check", "--config", p.config}, []string{"check", "--config", p.config, "--output", "json"},
 		[]string{"migrate"}, []string{"dead-letters", "replay", "--all"})
 	pages := w.pages(t, "/metrics", "/readyz", "/livez", "/startupz", "/")
-	w.signal(t, syscall.SIGTERM)
+	w.terminate(t)
 	require.Zero(t, w.exitCode(t))
 
 	require.Contains(t, outputs, "demo-pinterest/us/RETAIL")
@@ -226,7 +225,7 @@ func TestDevShowsNoPassword(t *testing.T) {
 	address := withPassword(t, pgtest.Database(t))
 	w := startProcess(t, map[string]string{"DATABASE_URL": address, "COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1")
 	eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "worker started") })
-	w.signal(t, syscall.SIGTERM)
+	w.terminate(t)
 	require.Zero(t, w.exitCode(t))
 	parsed, err := url.Parse(address)
 	require.NoError(t, err)

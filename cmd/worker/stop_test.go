@@ -51,7 +51,7 @@ func TestStopping(t *testing.T) {
 		p.publish(t, lamps(published, each)...)
 		published += each
 		eventually(t, "a POST is under way", func() bool { return platform.Counters().Posts > before })
-		w.signal(t, syscall.SIGTERM)
+		w.terminate(t)
 		return w
 	}
 
@@ -68,7 +68,7 @@ func TestStopping(t *testing.T) {
 
 	hasty := caughtSending("hasty", never, sandbox.Fault{Kind: sandbox.Hang})
 	eventually(t, "it drains", func() bool { return strings.Contains(hasty.said.String(), "worker stops") })
-	hasty.signal(t, syscall.SIGTERM)
+	hasty.terminate(t)
 	require.Equal(t, syscall.SIGTERM, hasty.killedBy(t), "the second signal has its usual effect")
 
 	platform.SetPlan(nil)
