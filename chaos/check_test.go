@@ -157,6 +157,12 @@ func TestOlderCopies(t *testing.T) {
 	require.Equal(t, 1, judged.unrecorded)
 
 	s = newScene(t)
+	s.rows[5].status, s.rows[5].errors = "failed", `[{"message":"This item cannot be read"}]`
+	judged = judge(s.history)
+	require.Empty(t, judged.violations, "a platform may blame an item for no reason")
+	require.Equal(t, 1, judged.blamed)
+
+	s = newScene(t)
 	s.rows[5].status = "failed"
 	s.restored = sceneBegan.Add(time.Hour)
 	judged = judge(s.history)

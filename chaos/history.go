@@ -46,6 +46,7 @@ type row struct {
 	position     catalog.Position
 	publishedAt  time.Time
 	finishedAt   time.Time // zero while it is not final
+	errors       string    // JSON
 }
 
 // place names a message of the stream, also after its sequence was given to another.
@@ -63,7 +64,7 @@ func (r row) latency() time.Duration { return r.finishedAt.Sub(r.publishedAt) }
 func readRows(ctx context.Context, pool *pgxpool.Pool) ([]row, error) {
 	rows, err := pool.Query(ctx, `
 		SELECT mutation_id, account, catalog, catalog_type, item_id, status, coalesce(superseded_by, ''), batch_id IS NOT NULL,
-			stream_generation, stream_sequence, published_at, finished_at
+			stream_generation, stream_sequence, published_at, finished_at, coalesce(errors::text, '')
 		FROM courier.mutation_status ORDER BY stream_generation, stream_sequence`)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ func readRows(ctx context.Context, pool *pgxpool.Pool) ([]row, error) {
 		var sequence int64
 		var finished *time.Time
 		err = found.Scan(&r.id, &r.lane.Account, &r.lane.Catalog, &r.lane.Type, &r.itemID, &r.status, &r.supersededBy, &r.inBatch,
-			&r.position.Generation, &sequence, &r.publishedAt, &finished)
+			&r.position.Generation, &sequence, &r.publishedAt, &finished, &r.errors)
 		r.position.Sequence = uint64(sequence) //nolint:gosec // written from one
 		if finished != nil {
 			r.finishedAt = *finished

@@ -63,6 +63,9 @@ func allKinds(full bool) []kind {
 		{"unknown states", both, polls(0.5, sandbox.UnknownStatus), 0},
 		{"items missing in the answer", pinterest, polls(0.5, sandbox.OmitFirst), 0},
 		{"batches skipped as repeats", pinterest, posts(0.5, sandbox.SkipBatch), 0},
+		{"batches fail as a whole", both, posts(0.5, sandbox.FailBatch), 0},
+		{"no handle, and one item named", meta, posts(0.3, sandbox.EmptyHandles), 0},
+		{"accounts blocked for spam", both, every(0.2, sandbox.SpamBlocked), 15 * second},
 	} {
 		kinds = append(kinds, kind{trouble.name, platformLane, 3 * second, misbehave(trouble.sites, trouble.plan), trouble.after})
 	}

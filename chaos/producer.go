@@ -65,6 +65,7 @@ func newProducer(settings config.NATS, address string, seed uint64, rate int) (*
 	}
 	generator := workload.New(seed)
 	generator.Lanes, generator.Items, generator.Hot = lanes(), 400, 8
+	generator.Bases, generator.Discontinues = map[catalog.Lane]catalog.Lane{localizingLane: localizedLane}, []catalog.Lane{discontinuingLane}
 	return &producer{
 		conn: conn, js: js, generator: generator, rate: rate,
 		publisher: queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, Attempts: 2}),

@@ -79,6 +79,7 @@ func (t *trial) writeFigures(say func(string, ...any), h *history, j *judgement,
 	}
 	say("| gone with an older copy of the stream, never recorded | %d |", j.unrecorded)
 	say("| failed when applied again after an older copy of Postgres | %d |", j.replayed)
+	say("| refused by a platform for no reason | %d |", j.blamed)
 	c := t.total()
 	say("| batches POSTed | %d |", c.Posts)
 	say("| of them taken by a platform | %d |", c.Accepted)

@@ -33,6 +33,14 @@ type account struct {
 	types    map[string][]catalog.Type // by catalog
 }
 
+// Of the lanes below, one localizes the items of another, and one takes
+// DELETE_DISCONTINUED.
+var (
+	localizingLane    = catalog.Lane{Account: "gamma-meta", Catalog: "languages", Type: "PRODUCT_ITEM"}
+	localizedLane     = catalog.Lane{Account: "gamma-meta", Catalog: "products", Type: "PRODUCT_ITEM"}
+	discontinuingLane = catalog.Lane{Account: "beta-pinterest", Catalog: "old", Type: "RETAIL"}
+)
+
 // accounts are on both platforms, with several catalog types and request bodies.
 // Those on quiet sites show whether others' trouble reaches them.
 func accounts() []account {
@@ -43,6 +51,8 @@ func accounts() []account {
 	meta := func(id int) map[string]any { return map[string]any{"catalog_id": strconv.Itoa(id)} }
 	metaLegacy := meta(2001)
 	metaLegacy["endpoint"] = "batch"
+	languages := meta(3001)
+	languages["endpoint"] = "localized_items_batch"
 	return []account{
 		{
 			name: "acme-pinterest", site: pinterestSite,
@@ -71,8 +81,10 @@ func accounts() []account {
 		},
 		{
 			name: "gamma-meta", site: metaSite,
-			catalogs: map[string]map[string]any{"products": meta(3001), "flights": meta(3002)},
-			types:    map[string][]catalog.Type{"products": {"PRODUCT_ITEM"}, "flights": {"FLIGHT"}},
+			catalogs: map[string]map[string]any{"products": meta(3001), "flights": meta(3002), "languages": languages},
+			types: map[string][]catalog.Type{
+				"products": {"PRODUCT_ITEM"}, "flights": {"FLIGHT"}, "languages": {"PRODUCT_ITEM"},
+			},
 		},
 		{
 			name: "quiet-pinterest", site: quietPinterestSite,

@@ -3,6 +3,7 @@ package workload
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -14,6 +15,10 @@ import (
 type Generator struct {
 	// Lanes that the items are spread over.
 	Lanes []catalog.Lane
+	// Bases names, of those whose items only localize others, the lane of the others.
+	Bases map[catalog.Lane]catalog.Lane
+	// Discontinues are those that take DELETE_DISCONTINUED.
+	Discontinues []catalog.Lane
 	// Items per lane; the first Hot of them get every third change.
 	Items int
 	Hot   int
@@ -52,12 +57,21 @@ func (g *Generator) invent() {
 	if g.random.IntN(3) == 0 {
 		number = g.random.IntN(g.Hot)
 	}
+	base, localizes := g.Bases[lane]
+	if localizes && g.localize(lane, catalog.ItemKey{Lane: base, ItemID: itemID(lane.Type, number)}) {
+		return
+	}
+	if localizes {
+		lane = base
+	}
 	key := catalog.ItemKey{Lane: lane, ItemID: itemID(lane.Type, number)}
 	if !g.exists[key] {
 		g.inventForMissing(key)
 		return
 	}
 	switch dice := g.random.IntN(100); {
+	case dice < 5 && slices.Contains(g.Discontinues, lane):
+		g.add(key, catalog.DeleteDiscontinued, nil)
 	case dice < 55:
 		g.add(key, catalog.Update, Part(lane.Type, g.mark(), g.random.IntN(1000)))
 	case dice < 63:
@@ -83,6 +97,26 @@ func (g *Generator) inventForMissing(key catalog.ItemKey) {
 	}
 }
 
+// localize queues a change of a localization. It reports whether it did: what is not
+// there is seldom localized.
+func (g *Generator) localize(lane catalog.Lane, base catalog.ItemKey) bool {
+	const seldom = 10
+	if !g.exists[base] && g.random.IntN(seldom) > 0 {
+		return false
+	}
+	key := catalog.ItemKey{Lane: lane, ItemID: base.ItemID}
+	key.Localization = catalog.Localization{Type: "LANGUAGE", Value: []string{"pl_PL", "fr_FR"}[g.random.IntN(2)]}
+	switch dice := g.random.IntN(100); {
+	case dice < 50:
+		g.add(key, catalog.Update, map[string]any{"title": text("title", g.mark())})
+	case dice < 85:
+		g.add(key, catalog.Upsert, map[string]any{"title": text("title", g.mark()), "description": text("description", g.mark())})
+	default:
+		g.add(key, catalog.Delete, nil)
+	}
+	return true
+}
+
 // clear clears an attribute where the type has one that can be, and changes one
 // otherwise.
 func (g *Generator) clear(key catalog.ItemKey) {
@@ -96,7 +130,7 @@ func (g *Generator) clear(key catalog.ItemKey) {
 func (g *Generator) add(key catalog.ItemKey, operation catalog.Operation, attributes map[string]any) {
 	change := queue.Mutation{
 		Account: key.Lane.Account, Catalog: key.Lane.Catalog, Type: key.Lane.Type,
-		ItemID: key.ItemID, Operation: operation,
+		ItemID: key.ItemID, Localization: key.Localization, Operation: operation,
 	}
 	if attributes != nil {
 		change.Attributes = attributes

@@ -64,18 +64,26 @@ func TestTheSameSeedMakesTheSameChanges(t *testing.T) {
 	t.Parallel()
 	made := func(seed uint64) []queue.Mutation {
 		g := workload.New(seed)
-		g.Lanes = []catalog.Lane{{Account: "a", Catalog: "c", Type: "RETAIL"}, {Account: "a", Catalog: "c", Type: "FLIGHT"}}
-		g.Items = 20
+		old, products := catalog.Lane{Account: "a", Catalog: "c", Type: "RETAIL"}, catalog.Lane{Account: "b", Catalog: "c", Type: "PRODUCT_ITEM"}
+		languages := catalog.Lane{Account: "b", Catalog: "l", Type: "PRODUCT_ITEM"}
+		g.Lanes = []catalog.Lane{old, {Account: "b", Catalog: "c", Type: "FLIGHT"}, products, languages}
+		g.Items, g.Discontinues, g.Bases = 20, []catalog.Lane{old}, map[catalog.Lane]catalog.Lane{languages: products}
 		return append(g.Next(30), g.Next(270)...)
 	}
 	first, again, other := made(1), made(1), made(2)
 	require.Equal(t, first, again)
 	require.NotEqual(t, first, other)
 	operations := map[catalog.Operation]int{}
+	localized := 0
 	for _, m := range first {
 		operations[m.Operation]++
+		if !m.Localization.IsZero() {
+			localized++
+		}
+		require.Equal(t, m.Catalog == "l", !m.Localization.IsZero())
 	}
-	for _, operation := range []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete} {
+	require.Positive(t, localized)
+	for _, operation := range []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete, catalog.DeleteDiscontinued} {
 		require.Positive(t, operations[operation], operation)
 	}
 }
