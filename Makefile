@@ -104,7 +104,8 @@ isolation: build ## what ordinary accounts wait beside others in trouble, in PAI
 	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -pairs $(PAIRS) isolation
 
 .PHONY: soak
-soak: build ## look for MINUTES whether anything grows under a steady load, such as make soak MINUTES=60
+soak: MINUTES = 60
+soak: build ## look for MINUTES (60) whether anything grows under a steady load
 	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -during $(MINUTES)m -csv ../soak.csv soak
 
 .PHONY: chaos
