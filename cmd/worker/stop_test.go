@@ -46,7 +46,8 @@ func TestStopping(t *testing.T) {
 	caughtSending := func(name string, drain time.Duration, answer sandbox.Fault) *process {
 		platform.SetPlan([]sandbox.PlannedFault{{Call: sandbox.Submit, Fault: answer, Rate: 1}})
 		before := platform.Counters().Posts
-		w := p.startWorker(t, name, drain)
+		const lease = 30 * time.Second // a busy machine must not make it lose one
+		w := p.startWorker(t, name, lease, drain)
 		p.awaitStream(t)
 		p.publish(t, lamps(published, each)...)
 		published += each
@@ -72,7 +73,8 @@ func TestStopping(t *testing.T) {
 	require.Equal(t, syscall.SIGTERM, hasty.killedBy(t), "the second signal has its usual effect")
 
 	platform.SetPlan(nil)
-	p.startWorker(t, "last", never)
+	// How long a silent worker keeps its leases is for those to say who look at it.
+	p.startWorker(t, "last", 3*time.Second, never)
 	eventually(t, "all is final", func() bool { return p.count(t, "WHERE finished_at IS NOT NULL") == published })
 	require.Equal(t, published, p.count(t, "WHERE status = 'succeeded'"))
 	fresh := sandbox.NewMeta(sandbox.Options{})
@@ -87,10 +89,10 @@ func TestStopping(t *testing.T) {
 }
 
 // startWorker runs a worker in a process of its own.
-func (p *plant) startWorker(t *testing.T, name string, drain time.Duration) *process {
+func (p *plant) startWorker(t *testing.T, name string, lease, drain time.Duration) *process {
 	t.Helper()
 	variables := maps.Clone(p.variables)
-	variables["COURIER_WORKER_LEASE_TTL"], variables["COURIER_WORKER_DRAIN_TIMEOUT"] = "1s", drain.String()
+	variables["COURIER_WORKER_LEASE_TTL"], variables["COURIER_WORKER_DRAIN_TIMEOUT"] = lease.String(), drain.String()
 	return startProcess(t, variables, "run", "--config", p.config, "--name", name)
 }
 
