@@ -12,7 +12,7 @@ import (
 func TestFitFindsTheLineBehindScatter(t *testing.T) {
 	t.Parallel()
 	for _, slope := range []float64{-100, -0.5, 0, 0.5, 3, 100} {
-		var x, y []float64
+		x, y := make([]float64, 0, 40), make([]float64, 0, 40)
 		for i := range 40 {
 			x = append(x, float64(i)/10)
 			// As much above as below, and as often at the beginning as at the end.
@@ -57,8 +57,14 @@ func TestHandOvers(t *testing.T) {
 	began := time.Unix(1000, 0)
 	w := &watch{tenures: map[int][]tenure{}, commits: map[int]lease{}}
 	for at, seen := range []lease{
-		{owner: "a", commits: 7}, {owner: "a", commits: 8}, {owner: "a", commits: 8}, {owner: "", commits: 8},
-		{owner: "b", commits: 8}, {owner: "b", commits: 8}, {owner: "b", commits: 9}, {owner: "b", commits: 10},
+		{owner: "a", commits: 7},
+		{owner: "a", commits: 8},
+		{owner: "a", commits: 8},
+		{owner: "", commits: 8},
+		{owner: "b", commits: 8},
+		{owner: "b", commits: 8},
+		{owner: "b", commits: 9},
+		{owner: "b", commits: 10},
 	} {
 		w.note(began.Add(time.Duration(at)*time.Second), []lease{seen}, nil)
 	}
@@ -71,8 +77,10 @@ func TestSilences(t *testing.T) {
 	began := time.Unix(1000, 0)
 	after := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
 	rows := []row{
-		{account: "a", status: "succeeded", finishedAt: after(1)}, {account: "a", status: "succeeded", finishedAt: after(9)},
-		{account: "a", status: "failed", finishedAt: after(5)}, {account: "b", status: "succeeded", finishedAt: after(4)},
+		{account: "a", status: "succeeded", finishedAt: after(1)},
+		{account: "a", status: "succeeded", finishedAt: after(9)},
+		{account: "a", status: "failed", finishedAt: after(5)},
+		{account: "b", status: "succeeded", finishedAt: after(4)},
 		{account: "b", status: "succeeded", finishedAt: after(60)},
 	}
 	require.Equal(t, []silence{
