@@ -79,7 +79,7 @@ sim: ## tell HISTORIES (2000) of whole workers on fake time, or SEED alone; brea
 
 .PHONY: sim-short
 sim-short: ## the form of sim that runs before each merge
-	$(GO) test ./simulation -count=1 -run '^Test(Histories|Replay)$$' -args -histories 400 -replays 200
+	$(GO) test ./simulation -count=1 -run '^Test(Histories|Replay)$$' -args -histories 300 -replays 120
 
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
