@@ -83,12 +83,11 @@ func (p *process) exitCode(t *testing.T) int {
 	return status.ExitStatus()
 }
 
-// killedBy waits until a signal has ended the process.
-func (p *process) killedBy(t *testing.T) syscall.Signal {
+// requireKilled waits until a signal has ended the process.
+func (p *process) requireKilled(t *testing.T) {
 	t.Helper()
 	status := p.ended(t)
 	require.True(t, status.Signaled(), "exited with %d", status.ExitStatus())
-	return status.Signal()
 }
 
 func (p *process) ended(t *testing.T) syscall.WaitStatus {

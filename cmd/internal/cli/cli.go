@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
@@ -77,10 +78,41 @@ func ErrReported() error { return errSilent }
 // Run executes the command and returns its exit code. The first SIGINT or SIGTERM
 // cancels the command's context; the second ends the process at once.
 func Run(root *cobra.Command, streams Streams, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // from now on a signal has its usual effect
+	ctx, cancel := context.WithCancel(context.Background())
+	// Room for both: the second is not lost however soon it follows.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var listening sync.WaitGroup
+	done := make(chan struct{})
+	listening.Go(func() {
+		for _, act := range []func(os.Signal){func(os.Signal) { cancel() }, endBy} {
+			select {
+			case received := <-signals:
+				act(received)
+			case <-done:
+				return
+			}
+		}
+	})
+	defer func() {
+		signal.Stop(signals)
+		close(done)
+		listening.Wait()
+		cancel()
+	}()
 	return Execute(ctx, root, streams, args)
+}
+
+// endBy ends the process as the signal does where nobody listens.
+func endBy(received os.Signal) {
+	signal.Reset(received)
+	self, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = self.Signal(received)
+	}
+	if err != nil { // the system has no such signals
+		os.Exit(Failed)
+	}
 }
 
 // Execute runs the command under a context of the caller's.
