@@ -68,7 +68,7 @@ func TestStopping(t *testing.T) {
 
 	hasty := caughtSending("hasty", never, sandbox.Fault{Kind: sandbox.Hang})
 	require.NoError(t, hasty.command.Process.Signal(os.Interrupt)) // before it can have begun to drain
-	hasty.requireKilled(t) // by either: the system may deliver them in any order
+	hasty.requireKilled(t)                                         // by either: the system may deliver them in any order
 
 	platform.SetPlan(nil)
 	// How long a silent worker keeps its leases is for those to say who look at it.
