@@ -46,6 +46,14 @@ func isDatabase(address string) bool {
 
 // finishAccounts puts the accounts that were read into the configuration.
 func (l *loader) finishAccounts() {
+	catalogs := map[string]map[string]*Catalog{} // by account
+	for key, entry := range l.catalogs {
+		account, name, _ := strings.Cut(key, ".") // names have no dots
+		if catalogs[account] == nil {
+			catalogs[account] = map[string]*Catalog{}
+		}
+		catalogs[account][name] = entry
+	}
 	for _, account := range l.accounts {
 		account.Catalogs = map[string]Catalog{}
 		if account.ClientID != "" && account.OAuthURL == "" {
@@ -54,13 +62,11 @@ func (l *loader) finishAccounts() {
 		if account.Platform == Meta && account.QuotaWindow == 0 {
 			account.QuotaWindow = time.Hour
 		}
-		for key, entry := range l.catalogs {
-			if name, mine := strings.CutPrefix(key, account.Name+"."); mine {
-				if account.Platform == Meta && entry.Endpoint == "" {
-					entry.Endpoint = "items_batch"
-				}
-				account.Catalogs[name] = *entry
+		for name, entry := range catalogs[account.Name] {
+			if account.Platform == Meta && entry.Endpoint == "" {
+				entry.Endpoint = "items_batch"
 			}
+			account.Catalogs[name] = *entry
 		}
 		l.config.Accounts[account.Name] = *account
 	}
