@@ -1,6 +1,8 @@
 package meta
 
 import (
+	"sync"
+
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
@@ -18,7 +20,10 @@ type catalogType struct {
 // catalogTypes is the table of item types that items_batch carries.
 // Source: Meta's reference of product catalog items_batch and its page Catalog item
 // types, 2026-09.
-func catalogTypes() map[catalog.Type]*catalogType {
+// It never changes and is shared by all accounts: compiled it has some hundred KiB.
+var catalogTypes = sync.OnceValue(compileCatalogTypes)
+
+func compileCatalogTypes() map[catalog.Type]*catalogType {
 	types := make(map[catalog.Type]*catalogType, 11)
 	for _, row := range []struct {
 		name   catalog.Type

@@ -1,6 +1,8 @@
 package pinterest
 
 import (
+	"sync"
+
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
@@ -17,7 +19,10 @@ type catalogType struct {
 
 // catalogTypes is the table of catalog types that Pinterest has.
 // Source: Pinterest API v5, OpenAPI 5.23.0, CatalogsVerticalBatchRequest.
-func catalogTypes() map[catalog.Type]*catalogType {
+// It never changes and is shared by all accounts: compiled it has some hundred KiB.
+var catalogTypes = sync.OnceValue(compileCatalogTypes)
+
+func compileCatalogTypes() map[catalog.Type]*catalogType {
 	types := make(map[catalog.Type]*catalogType, 3)
 	for _, row := range []struct {
 		name    catalog.Type
