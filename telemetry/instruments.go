@@ -40,6 +40,14 @@ func (w Where) attributes(more ...attribute.KeyValue) metric.MeasurementOption {
 		AccountKey.String(w.Account), PlatformKey.String(w.Platform), TypeKey.String(string(w.Type)))...))
 }
 
+// anyAccount leaves the account out. Durations and sizes are kept for each platform
+// and type only: each histogram has twenty series, and there may be ten thousand
+// accounts. Counters and gauges tell accounts apart, and the views every change.
+func (w Where) anyAccount(more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(append(more,
+		PlatformKey.String(w.Platform), TypeKey.String(string(w.Type)))...))
+}
+
 // Instruments are all measurements of a worker. Its methods are called per batch,
 // not per item. A nil *Instruments measures nothing.
 type Instruments struct {
@@ -129,10 +137,11 @@ func (i *Instruments) Cut(ctx context.Context, where Where, reason string, recor
 	if i == nil {
 		return
 	}
-	option := where.attributes(ReasonKey.String(reason))
-	i.batchItems.Record(ctx, int64(records), option)
-	i.batchBytes.Record(ctx, int64(bytes), option)
-	i.batchMutations.Add(ctx, int64(mutations), option)
+	cut := ReasonKey.String(reason)
+	size := where.anyAccount(cut)
+	i.batchItems.Record(ctx, int64(records), size)
+	i.batchBytes.Record(ctx, int64(bytes), size)
+	i.batchMutations.Add(ctx, int64(mutations), where.attributes(cut))
 }
 
 // Posted measures one POST; result is accepted, ambiguous or not_taken.
@@ -140,9 +149,9 @@ func (i *Instruments) Posted(ctx context.Context, where Where, result string, to
 	if i == nil {
 		return
 	}
-	option := where.attributes(ResultKey.String(result))
-	i.posts.Add(ctx, 1, option)
-	i.postDuration.Record(ctx, took.Seconds(), option)
+	ended := ResultKey.String(result)
+	i.posts.Add(ctx, 1, where.attributes(ended))
+	i.postDuration.Record(ctx, took.Seconds(), where.anyAccount(ended))
 }
 
 // Polled measures one look at a handle; result is pending, finished, not_found or
@@ -151,9 +160,9 @@ func (i *Instruments) Polled(ctx context.Context, where Where, result string, to
 	if i == nil {
 		return
 	}
-	option := where.attributes(ResultKey.String(result))
-	i.polls.Add(ctx, 1, option)
-	i.pollDuration.Record(ctx, took.Seconds(), option)
+	ended := ResultKey.String(result)
+	i.polls.Add(ctx, 1, where.attributes(ended))
+	i.pollDuration.Record(ctx, took.Seconds(), where.anyAccount(ended))
 }
 
 // Finished is what became of the records of one batch.
@@ -173,7 +182,7 @@ func (i *Instruments) Ended(ctx context.Context, where Where, f Finished) {
 	if i == nil {
 		return
 	}
-	plain := where.attributes()
+	plain := where.anyAccount()
 	if f.Took > 0 {
 		i.batchDuration.Record(ctx, f.Took.Seconds(), plain)
 	}
