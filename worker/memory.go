@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/config"
@@ -24,6 +25,9 @@ const (
 	// garbagePerOpen is how much the limit grows with each byte in open batches: under
 	// load memory buys processor time, and then only.
 	garbagePerOpen = 4
+	// overLive is how much memory there is at least for each live byte of the heap: a
+	// limit near to what is live has the collector run all the time.
+	overLive = 1.75
 	// limitInterval is how often the limit follows.
 	limitInterval = 500 * time.Millisecond
 )
@@ -54,10 +58,12 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	}
 	ticker := time.NewTicker(limitInterval)
 	defer ticker.Stop()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	var limit int64
 	for {
 		// Setting it stops the world for a moment: small changes are not worth it.
-		if wanted := memoryLimit(budget.Open()); wanted > limit+limit/8 || wanted < limit-limit/8 {
+		metrics.Read(live)
+		if wanted := memoryLimit(budget.Open(), live[0].Value.Uint64()); wanted > limit+limit/8 || wanted < limit-limit/8 {
 			limit = wanted
 			debug.SetMemoryLimit(limit)
 		}
@@ -69,5 +75,8 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	}
 }
 
-// memoryLimit is the soft limit with that many bytes in open batches.
-func memoryLimit(open int64) int64 { return atRest + garbagePerOpen*open }
+// memoryLimit is the soft limit with that many bytes in open batches and live at the
+// last collection.
+func memoryLimit(open int64, live uint64) int64 {
+	return max(atRest+garbagePerOpen*open, int64(overLive*float64(live)))
+}
