@@ -70,6 +70,7 @@ type sender struct {
 	account *accountState
 	lanes   []*lane
 	again   time.Time // when to ask for a slot again; zero: now or when woken
+	rested  time.Time // when there was something to send last and no slot for it yet
 }
 
 // accountState is what the engine knows of an account's health.
@@ -244,6 +245,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 		s.again = again
 		if !again.IsZero() {
 			e.resting[s] = struct{}{}
+			s.rested = now
 		}
 		return false
 	}

@@ -17,10 +17,10 @@ const (
 	// percent: Meta's batch calls of a new catalog, 200 within a rolling hour.
 	defaultWindow = time.Hour
 	defaultShare  = 1.0 / 200
-	// learnFrom is how many own calls a share is learnt from; fewer where they took
-	// learnAtOnce of the quota or more.
-	learnFrom   = 10
-	learnAtOnce = 0.2
+	// learnFrom is how many own calls a share is learnt from; two are enough where
+	// each took as much of the quota as the other, and largeStep of it or more.
+	learnFrom = 10
+	largeStep = 0.1
 	// lookAgain is the part of a window after which a used up quota is tried again
 	// whose use is not our own: nobody tells when that ends.
 	lookAgain = 12
@@ -38,6 +38,7 @@ type meter struct {
 	exact  bool          // the platform counts calls and tells the count
 
 	used   float64   // as last told, less what has left the window since; 1 is all
+	step   float64   // what one call added when it was told last
 	told   time.Time // zero: never
 	base   float64   // what others had used when it was told first
 	resets time.Time // when used falls to nothing; zero: as calls leave the window
@@ -81,7 +82,7 @@ func (m *meter) tell(quota platform.Quota, underWay int, now time.Time) {
 	case used < 0:
 		return // the limit alone: the own calls count
 	case m.limit == 0:
-		m.learnShare(used, now)
+		m.learnShare(used, m.since-underWay, now)
 	}
 	if m.overtaken(used, now.Add(quota.Reset)) {
 		return
@@ -103,26 +104,35 @@ func (m *meter) overtaken(used float64, resets time.Time) bool {
 	return !m.resets.IsZero() && resets.Sub(m.resets).Abs() < rounding && used < m.used
 }
 
-// learnShare compares the used share with the own calls in the window. What others
-// had used before counts for less the longer ago that is; what they use meanwhile
-// makes the own calls look dearer, and so the pace slower, as it should be.
-func (m *meter) learnShare(used float64, now time.Time) {
-	calls := float64(m.own.total)
-	if m.told.IsZero() {
-		m.base = max(0, used-calls*defaultShare)
-	}
-	if m.own.total < learnFrom && (m.own.total == 0 || used-m.base < learnAtOnce) {
-		return
-	}
+// learnShare compares the used share with the own calls in the window; calls of them
+// were made since it was told last. What others had used before counts for less the
+// longer ago that is; what they use meanwhile makes the own calls look dearer, and so
+// the pace slower, as it should be, but not much at once: a platform may also say that
+// all is used up when it is not.
+func (m *meter) learnShare(used float64, calls int, now time.Time) {
 	const (
 		least  = 1e-6
-		most   = 0.25
+		most   = 0.5
 		finest = 0.01 // percents are whole numbers
 		tells  = 0.05 // less says little of what the quota is
+		faster = 2
+		alike  = 1.5
 	)
-	old := m.base * max(0, 1-float64(now.Sub(m.born))/float64(m.window))
-	m.share = min(max(max(used-old, finest)/calls, least), most)
-	m.learnt = used-old >= tells
+	own, before := float64(m.own.total), m.step
+	if m.told.IsZero() {
+		m.base = max(0, used-own*defaultShare)
+	} else {
+		m.step = (used - m.used) / float64(max(calls, 1))
+	}
+	if m.own.total >= learnFrom {
+		old := m.base * max(0, 1-float64(now.Sub(m.born))/float64(m.window))
+		m.share = min(max(max(used-old, finest)/own, least), most, faster*m.share)
+		m.learnt = used-old >= tells
+		return
+	}
+	if smaller, larger := min(before, m.step), max(before, m.step); smaller >= largeStep && larger < alike*smaller {
+		m.share, m.learnt = min(smaller, most), true
+	}
 }
 
 // advance lets go what has left the window, or was reset.
@@ -153,7 +163,7 @@ func (m *meter) freed() {
 }
 
 func (m *meter) reserve() float64 {
-	if m.exact {
+	if m.exact || m.share >= largeStep { // or it would cost a whole call
 		return 0
 	}
 	return reserveShare

@@ -151,3 +151,21 @@ func TestTheEndOfABlockIsHeardFromOthers(t *testing.T) {
 	late.hear(one.quotaJSON(), now)
 	require.True(t, late.told.IsZero(), "the block is over")
 }
+
+// TestMeterDoubtsAFalseAlarm: a quota that is told to be used up after a few calls that
+// used little of it is tried again within a twelfth of its window.
+func TestMeterDoubtsAFalseAlarm(t *testing.T) {
+	t.Parallel()
+	for _, calls := range []int{1, 3, 12, 40} {
+		m := newMeter(time.Hour, start)
+		now := start
+		for i := range calls {
+			now = now.Add(10 * time.Second)
+			m.called(now)
+			m.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: float64((i + 1) / 10)}, 0, now)
+		}
+		m.called(now)
+		m.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100}, 0, now)
+		require.LessOrEqual(t, m.next(now, now).Sub(now), 5*time.Minute, "%d calls", calls)
+	}
+}

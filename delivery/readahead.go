@@ -20,8 +20,6 @@ const (
 	// be sent. It stays well below RecordWithin: what is in memory for longer gets a
 	// waiting row first and is written twice, which costs several times as much.
 	readAhead = 2
-	// longPace is from what distance between calls on it is a quota that bounds a lane.
-	longPace = time.Second
 	// leastAhead is what is read ahead in any case, or one of the largest batches.
 	leastAhead = 1_000
 )
@@ -105,9 +103,10 @@ func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
 	return unstored, bytes
 }
 
-// blocked reports that nothing of the lane is sent for a while, however fast the
-// machine is.
+// blocked reports that it is a quota, or a refusal, that bounds what is sent of the
+// lane, however fast the machine is.
 func (e *Engine) blocked(l *lane, now time.Time) bool {
-	account := l.sender.account
-	return l.hold.held() || account.loaded && !account.mayCall(now) || l.sender.again.After(now.Add(longPace))
+	s := l.sender
+	return l.hold.held() || s.account.loaded && !s.account.mayCall(now) ||
+		s.again.After(now) || now.Sub(s.rested) < flowPeriod
 }
