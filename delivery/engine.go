@@ -275,6 +275,9 @@ const (
 	// takeInterval is how often messages that were alone in memory for RecordWithin
 	// are looked for.
 	takeInterval = 200 * time.Millisecond
+	// takeMutations is how many of them one transaction takes: the batches of other
+	// accounts wait for its end, and a row with a payload takes a while to write.
+	takeMutations = 4_000
 	// idleFollow is how long a partition must be idle for its position to follow
 	// the stream.
 	idleFollow = 10 * time.Second

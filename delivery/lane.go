@@ -338,7 +338,7 @@ func (e *Engine) recordOld(now time.Time) {
 		return
 	}
 	e.lastTake = now
-	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), jobMutations); len(old) > 0 {
+	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), takeMutations); len(old) > 0 {
 		e.writeWaiting(old)
 	}
 }
