@@ -22,7 +22,8 @@ type change struct {
 	content    uint64   // hash of the record
 	errors     []issue  // known when the body is read: it will not be applied
 	warnings   []issue
-	twice      bool // an earlier record of the body names the same item
+	twice      bool   // an earlier record of the body names the same item
+	item       *entry // from when it is expected until it is settled
 }
 
 type issue struct {
@@ -86,19 +87,19 @@ func (t *table) expect(c *change) (overlapping, repeated bool) {
 	repeated = item.content == c.content
 	item.inFlight++
 	item.content = c.content
+	c.item = item
 	return overlapping, repeated
 }
 
-// settle applies an expected change, or drops it.
+// settle applies an expected change, or drops it. Its item is in the table as long as
+// it is in flight.
 func (t *table) settle(c *change, drop bool) []issue {
 	wrong := c.errors
 	if !drop && len(wrong) == 0 && !c.twice {
 		wrong = t.apply(c)
 	}
-	if item := t.items[c.id]; item != nil {
-		item.inFlight--
-		t.forget(c.id, item)
-	}
+	c.item.inFlight--
+	t.forget(c.id, c.item)
 	return wrong
 }
 
@@ -110,7 +111,10 @@ func (t *table) forget(id string, item *entry) {
 
 // apply changes the item. The issues say why it did not.
 func (t *table) apply(c *change) []issue {
-	item := t.entryOf(c.id)
+	item := c.item
+	if item == nil {
+		item = t.entryOf(c.id)
+	}
 	switch c.operation {
 	case catalog.Create:
 		return t.create(c, item)
