@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/config"
@@ -219,6 +220,11 @@ type Worker struct {
 	err    error // set when ended is closed
 }
 
+// memoryLimit is the soft limit of the process: the platforms keep the state of every
+// item in it and the broker the ids of two minutes, so that a worker's own limit would
+// have garbage collected all the time.
+const memoryLimit = 6 << 30
+
 // StartWorker runs a worker with everything a service has: its own connections,
 // metrics, and leases like any other.
 func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
@@ -229,6 +235,9 @@ func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
 		return nil, err
 	}
 	worker.TuneCollector(r.Config.Worker)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Worker{name: name, cancel: cancel, ended: make(chan struct{})}
 	go func() { // ends with Run; Stop waits for it
