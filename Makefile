@@ -29,13 +29,17 @@ build: ## build worker and enqueue into bin/
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/worker ./cmd/enqueue
 	$(GO) build ./...
 
+# Tests that run at a time in a package. Many wait for platforms, leases and pauses
+# most of the time.
+PARALLEL ?= 4
+
 .PHONY: test
 test: ## run all tests: real NATS and Postgres, started by the tests themselves
-	$(GO) test -shuffle=on -timeout 10m ./...
+	$(GO) test -shuffle=on -parallel $(PARALLEL) -timeout 10m ./...
 
 .PHONY: race
 race: ## run all tests with the race detector, the long ones shortened
-	$(GO) test -race -short -shuffle=on -timeout 15m ./...
+	$(GO) test -race -short -shuffle=on -parallel $(PARALLEL) -timeout 15m ./...
 
 .PHONY: lint
 lint: ## check formatting, vet and the linters of .golangci.yml
