@@ -404,7 +404,11 @@ const spillRest = time.Second
 // maxLoading bounds the pages that are read at a time: each may fill memory.
 const maxLoading = 2
 
-// loadSpilled reads back lanes that have little left in memory and may send.
+// readBackAhead is how long before its next call a lane is read back: when the call may
+// be made the batch should be full.
+const readBackAhead = 5 * time.Second
+
+// loadSpilled reads back lanes that have little left in memory and may send soon.
 func (e *Engine) loadSpilled(now time.Time) {
 	if e.draining || e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
 		return
@@ -419,7 +423,7 @@ func (e *Engine) loadSpilled(now time.Time) {
 			return
 		}
 		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
-			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now) {
+			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now.Add(readBackAhead)) {
 			continue
 		}
 		l.loading = true
