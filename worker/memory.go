@@ -25,9 +25,9 @@ const (
 	// garbagePerOpen is how much the limit grows with each byte in open batches: under
 	// load memory buys processor time, and then only.
 	garbagePerOpen = 4
-	// overLive is how much memory there is at least for each live byte of the heap: a
-	// limit near to what is live has the collector run all the time.
-	overLive = 1.75
+	// overLive is how much memory there is at least over the live heap: a limit near to
+	// that has the collector run all the time.
+	overLive = 64 << 20
 	// limitInterval is how often the limit follows.
 	limitInterval = 500 * time.Millisecond
 )
@@ -78,5 +78,5 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 // memoryLimit is the soft limit with that many bytes in open batches and live at the
 // last collection.
 func memoryLimit(open int64, live uint64) int64 {
-	return max(atRest+garbagePerOpen*open, int64(overLive*float64(live)))
+	return max(atRest+garbagePerOpen*open, int64(min(live, 1<<40))+overLive) //nolint:gosec // below 2^41
 }
