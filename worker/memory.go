@@ -78,5 +78,5 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 // memoryLimit is the soft limit with that many bytes in open batches and live at the
 // last collection.
 func memoryLimit(open int64, live uint64) int64 {
-	return max(atRest+garbagePerOpen*open, int64(min(live, 1<<40))+overLive) //nolint:gosec // below 2^41
+	return max(atRest+garbagePerOpen*open, int64(min(live, 1<<40))+overLive)
 }
