@@ -16,9 +16,6 @@ const (
 	// saves memory at the cost of a fifth of all processor time here: messages live
 	// shortly, and there are many.
 	collectAt = 400
-	// besides is what a process needs for everything but messages, when it does more
-	// than to run a worker.
-	besides = 512 << 20
 	// atRest is the soft limit of a worker's own process that has no open batches,
 	// however much waits: that is in the database.
 	atRest = 144 << 20
@@ -33,10 +30,10 @@ const (
 )
 
 // TuneCollector trades memory for processor time in a process that does more than to
-// run a worker, within a soft limit that leaves room for the rest. A worker with
-// Options.OwnProcess does it for itself, with a limit that follows the load. GOGC and
-// GOMEMLIMIT go before.
-func TuneCollector(settings config.Worker) {
+// run a worker, within a soft limit that leaves room, in bytes, for what it does
+// besides. A worker with Options.OwnProcess does it for itself, with a limit that
+// follows the load. GOGC and GOMEMLIMIT go before.
+func TuneCollector(settings config.Worker, besides int64) {
 	collectRarely()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*settings.MemoryLimit + besides)

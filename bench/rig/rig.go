@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/config"
@@ -220,10 +219,9 @@ type Worker struct {
 	err    error // set when ended is closed
 }
 
-// memoryLimit is the soft limit of the process: the platforms keep the state of every
-// item in it and the broker the ids of two minutes, so that a worker's own limit would
-// have garbage collected all the time.
-const memoryLimit = 6 << 30
+// brokerAndPlatforms is the memory that a million mutations need beside the worker: the
+// platforms keep the state of every item, the broker the ids of two minutes.
+const brokerAndPlatforms = 5 << 30
 
 // StartWorker runs a worker with everything a service has: its own connections,
 // metrics, and leases like any other.
@@ -234,10 +232,7 @@ func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	worker.TuneCollector(r.Config.Worker)
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	worker.TuneCollector(r.Config.Worker, brokerAndPlatforms)
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Worker{name: name, cancel: cancel, ended: make(chan struct{})}
 	go func() { // ends with Run; Stop waits for it

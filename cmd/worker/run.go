@@ -74,7 +74,8 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
 	if !options.OwnProcess {
-		worker.TuneCollector(settings.Worker)
+		const brokerAndPlatforms = 512 << 20
+		worker.TuneCollector(settings.Worker, brokerAndPlatforms)
 	}
 	options.Config, options.Telemetry, options.Health = settings, tel, health
 	return worker.Run(ctx, options)
