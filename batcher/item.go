@@ -130,6 +130,9 @@ type entry struct {
 // Mutation, its headers, and its share of an item.
 const mutationCost = 800
 
+// Cost is about what a mutation that waits takes in memory, in bytes.
+func Cost(m *catalog.Mutation) int { return len(m.Message.Data) + mutationCost }
+
 // cost is about what the entry takes in memory.
 func (e *entry) cost() int {
 	cost := int(e.payload) + len(e.constituents)*mutationCost

@@ -11,6 +11,7 @@ type Budget struct {
 	mostOpen    int64
 	mostWaiting int64
 	waiting     atomic.Int64
+	leaving     atomic.Int64 // what no longer waits in memory, and is not written yet
 	open        atomic.Int64
 	flow        atomic.Int64 // records a second that are cut, by all engines
 	flowing     atomic.Int64 // engines that have a part in it worth mentioning
@@ -30,9 +31,11 @@ func (b *Budget) waitingFull() bool { return b.waiting.Load() > b.mostWaiting }
 // that memory does not get short.
 func (b *Budget) waitingMuch() bool { return b.waiting.Load() > b.mostWaiting/2 }
 
-// intakeFull reports that no more may be read until some were spilled. It leaves
-// room for spilling to work before reading stops.
-func (b *Budget) intakeFull() bool { return b.waiting.Load() > b.mostWaiting+b.mostWaiting/4 }
+// intakeFull reports that no more may be read, by an engine that has so many bytes of
+// its own, until some were written. One flood alone leaves room for other partitions.
+func (b *Budget) intakeFull(own int64) bool {
+	return own > b.mostWaiting || b.waiting.Load()+b.leaving.Load() > b.mostWaiting+b.mostWaiting/2
+}
 
 // openFull reports that no further batch may be cut by an account that has one.
 func (b *Budget) openFull() bool { return b.open.Load() > b.mostOpen }

@@ -105,10 +105,13 @@ type Engine struct {
 	recordedTo, readTo uint64
 	// idle is the stream's end as found when nothing was left to read; nil when the
 	// position stands there or something was read since.
-	idle     *ledger.Anchor
-	ownBytes int64 // this engine's share of the budget's waiting bytes
-	ownFlow  int64 // and of its flow
-	slowest  time.Duration
+	idle *ledger.Anchor
+	// leaving are mutations that the batcher has let go and that no job has yet.
+	leaving    []*catalog.Mutation
+	ownBytes   int64 // this engine's share of the budget's waiting bytes
+	ownLeaving int64 // of those that leave
+	ownFlow    int64 // and of its flow
+	slowest    time.Duration
 }
 
 // New makes an engine that goes on where resumption says.
@@ -233,6 +236,7 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	e.tryHeld(now)
 	e.cut(ctx, now)
 	e.spill(now)
+	e.writeLeaving()
 	e.loadSpilled(now)
 	e.watchAccounts(now)
 	e.followStream()
@@ -311,8 +315,9 @@ func (e *Engine) settled() bool {
 // releaseAll gives back what an engine shares with others.
 func (e *Engine) releaseAll() {
 	e.cfg.Budget.waiting.Add(-e.ownBytes)
+	e.cfg.Budget.leaving.Add(-e.ownLeaving)
 	e.cfg.Budget.changeFlow(e.ownFlow, 0)
-	e.ownBytes, e.ownFlow = 0, 0
+	e.ownBytes, e.ownLeaving, e.ownFlow = 0, 0, 0
 	for _, f := range e.flights {
 		e.cfg.Budget.open.Add(-int64(f.bytes))
 		if f.slot != nil {

@@ -172,8 +172,8 @@ func (e *Engine) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival)
 
 // admits reports whether the engine may take in more messages.
 func (e *Engine) admits() bool {
-	return !e.draining && e.next.mutations < jobMutations && !e.cfg.Budget.intakeFull() &&
-		!e.ahead(time.Now())
+	return !e.draining && e.next.mutations < jobMutations &&
+		!e.cfg.Budget.intakeFull(e.ownBytes+e.ownLeaving) && !e.ahead(time.Now())
 }
 
 // admit takes a chunk of arrivals in.

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -350,110 +349,4 @@ func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
 		e.batcher.Stored(ms)
 		e.updateBudget()
 	})
-}
-
-// spill forgets the largest lane's waiting mutations when memory is short; they
-// are read back, oldest first, when there is room and a use for them. A steady flow
-// makes room by itself, as reading waits for it, but for what is blocked beside it.
-func (e *Engine) spill(now time.Time) {
-	if !e.cfg.Budget.waitingFull() || e.next.mutations >= jobMutations {
-		return
-	}
-	steady := e.steady(now)
-	key, ok := e.largestLane(func(l *lane) bool { return !steady || e.blocked(l, now) })
-	if !ok && steady {
-		return
-	}
-	if !ok {
-		// All is in spilled lanes' buffers: write them out now.
-		if ms := e.batcher.TakeUnstored(now, jobMutations); len(ms) > 0 {
-			e.writeWaiting(ms)
-		}
-		return
-	}
-	unstored := e.batcher.Spill(key)
-	if l := e.lanes[key]; l != nil {
-		l.spilled = now
-	}
-	e.log.DebugContext(e.callsCtx, "memory is short: waiting mutations go to the database",
-		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
-	e.writeWaiting(unstored)
-	e.updateBudget()
-}
-
-// largestLane is the lane with the most bytes in memory among those that may be
-// spilled. A spilled one counts with what was read back or returned to it: its
-// batches may have failed since.
-func (e *Engine) largestLane(may func(*lane) bool) (key catalog.Lane, ok bool) {
-	largest := 0
-	for _, stats := range e.batcher.LaneStats() {
-		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest && may(e.lanes[stats.Lane]) {
-			key, largest, ok = stats.Lane, stats.Bytes, true
-		}
-	}
-	return key, ok
-}
-
-// pageSize is how many waiting rows are read at a time.
-const pageSize = 5000
-
-// spillRest is how long a lane stays spilled at least: where memory is very short
-// it would be read and spilled again without an end.
-const spillRest = time.Second
-
-// maxLoading bounds the pages that are read at a time: each may fill memory.
-const maxLoading = 2
-
-// readBackAhead is how long before its next call a lane is read back: when the call may
-// be made the batch should be full.
-const readBackAhead = 5 * time.Second
-
-// loadSpilled reads back lanes that have little left in memory and may send soon.
-func (e *Engine) loadSpilled(now time.Time) {
-	if e.draining || e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
-		return
-	}
-	loading := 0
-	for _, stats := range e.batcher.LaneStats() {
-		l := e.lanes[stats.Lane]
-		if l != nil && l.loading {
-			loading++
-		}
-		if loading >= maxLoading {
-			return
-		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
-			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now.Add(readBackAhead)) {
-			continue
-		}
-		l.loading = true
-		loading++
-		after := e.batcher.LoadCursor(l.key)
-		e.next.loads = append(e.next.loads, &load{
-			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems), check: true,
-			then: func(read *load) { e.loaded(l, after, read) },
-		})
-	}
-}
-
-// mayMissFamily reports that the waiting rows of a lane of localized items, or of
-// items that others localize, must not be read back yet: the last owner may have
-// recorded them and not an older change of the other side, which the stream is
-// still to bring.
-func (e *Engine) mayMissFamily(l *lane) bool {
-	return l.family && e.readTo < e.recordedTo
-}
-
-func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
-	l.loading = false
-	for i := range read.refused {
-		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
-	}
-	for _, m := range e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, time.Now()) {
-		e.refuse(m, &catalog.Problem{
-			Reason: catalog.RecordTooLarge, Field: "attributes",
-			Text: "the item alone is larger than one request may be",
-		})
-	}
-	e.updateBudget()
 }

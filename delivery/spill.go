@@ -1,0 +1,150 @@
+package delivery
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/batcher"
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// spill forgets the largest lane's waiting mutations when memory is short; they
+// are read back, oldest first, when there is room and a use for them. A steady flow
+// makes room by itself, as reading waits for it, but for what is blocked beside it.
+func (e *Engine) spill(now time.Time) {
+	if !e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || e.next.mutations >= jobMutations {
+		return
+	}
+	steady := e.steady(now)
+	key, ok := e.largestLane(func(l *lane) bool { return !steady || e.blocked(l, now) })
+	if !ok && steady {
+		return
+	}
+	if !ok {
+		// All is in spilled lanes' buffers: write them out now.
+		if ms := e.batcher.TakeUnstored(now, jobMutations); len(ms) > 0 {
+			e.writeWaiting(ms)
+		}
+		return
+	}
+	unstored := e.batcher.Spill(key)
+	if l := e.lanes[key]; l != nil {
+		l.spilled = now
+	}
+	e.log.DebugContext(e.callsCtx, "memory is short: waiting mutations go to the database",
+		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
+	e.leave(unstored)
+	e.updateBudget()
+}
+
+// leavePiece is how many mutations of a spilled lane one transaction writes. Packed
+// for Postgres they take as much memory again.
+const leavePiece = 10_000
+
+// leave has mutations written that the batcher has let go. Nothing is read back
+// before all of them are in a transaction.
+func (e *Engine) leave(ms []*catalog.Mutation) {
+	e.leaving = ms
+	e.addLeaving(ms, 1)
+}
+
+// writeLeaving puts the next piece of what leaves into the next transaction.
+func (e *Engine) writeLeaving() {
+	count := min(leavePiece-e.next.mutations, len(e.leaving))
+	if count <= 0 || e.draining { // what was not recorded is read again by the next owner
+		return
+	}
+	piece := e.leaving[:count]
+	if e.leaving = e.leaving[count:]; len(e.leaving) == 0 {
+		e.leaving = nil
+	}
+	e.writeWaiting(piece)
+	e.next.done = append(e.next.done, func() { e.addLeaving(piece, -1) })
+}
+
+// addLeaving counts memory that is free once a transaction is committed.
+func (e *Engine) addLeaving(ms []*catalog.Mutation, sign int64) {
+	var bytes int64
+	for _, m := range ms {
+		bytes += sign * int64(batcher.Cost(m))
+	}
+	e.ownLeaving += bytes
+	e.cfg.Budget.leaving.Add(bytes)
+}
+
+// largestLane is the lane with the most bytes in memory among those that may be
+// spilled. A spilled one counts with what was read back or returned to it: its
+// batches may have failed since.
+func (e *Engine) largestLane(may func(*lane) bool) (key catalog.Lane, ok bool) {
+	largest := 0
+	for _, stats := range e.batcher.LaneStats() {
+		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest && may(e.lanes[stats.Lane]) {
+			key, largest, ok = stats.Lane, stats.Bytes, true
+		}
+	}
+	return key, ok
+}
+
+// pageSize is how many waiting rows are read at a time.
+const pageSize = 5000
+
+// spillRest is how long a lane stays spilled at least: where memory is very short
+// it would be read and spilled again without an end.
+const spillRest = time.Second
+
+// maxLoading bounds the pages that are read at a time: each may fill memory.
+const maxLoading = 2
+
+// readBackAhead is how long before its next call a lane is read back: when the call may
+// be made the batch should be full.
+const readBackAhead = 5 * time.Second
+
+// loadSpilled reads back lanes that have little left in memory and may send soon.
+func (e *Engine) loadSpilled(now time.Time) {
+	if e.draining || e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
+		return
+	}
+	loading := 0
+	for _, stats := range e.batcher.LaneStats() {
+		l := e.lanes[stats.Lane]
+		if l != nil && l.loading {
+			loading++
+		}
+		if loading >= maxLoading {
+			return
+		}
+		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now.Add(readBackAhead)) {
+			continue
+		}
+		l.loading = true
+		loading++
+		after := e.batcher.LoadCursor(l.key)
+		e.next.loads = append(e.next.loads, &load{
+			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems), check: true,
+			then: func(read *load) { e.loaded(l, after, read) },
+		})
+	}
+}
+
+// mayMissFamily reports that the waiting rows of a lane of localized items, or of
+// items that others localize, must not be read back yet: the last owner may have
+// recorded them and not an older change of the other side, which the stream is
+// still to bring.
+func (e *Engine) mayMissFamily(l *lane) bool {
+	return l.family && e.readTo < e.recordedTo
+}
+
+func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
+	l.loading = false
+	for i := range read.refused {
+		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
+	}
+	for _, m := range e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, time.Now()) {
+		e.refuse(m, &catalog.Problem{
+			Reason: catalog.RecordTooLarge, Field: "attributes",
+			Text: "the item alone is larger than one request may be",
+		})
+	}
+	e.updateBudget()
+}
