@@ -8,9 +8,22 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
+const (
+	// prefetchMessages and chunkMessages are what the partitions share of messages asked
+	// for ahead and of those handed on at a time. A worker may own all of them, and all
+	// may have to wait for one that takes up its memory.
+	prefetchMessages = 64_000
+	chunkMessages    = 16_000
+)
+
+// share is a partition's part of a whole, between what is of use and what is enough.
+func share(whole, partitions int) int { return min(max(whole/partitions, whole/256), whole/16) }
+
 func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (Reader, error) {
 	config := queue.ReaderConfig{
 		Partition: lease.Partition, LeaseToken: lease.Token, From: r.Anchor, Skip: r.Recorded, Logger: w.log,
+		PrefetchMessages: share(prefetchMessages, w.config.NATS.Partitions),
+		ChunkMessages:    share(chunkMessages, w.config.NATS.Partitions),
 	}
 	if newest := newestRecorded(r); newest > r.Anchor.Position.Sequence {
 		var err error

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,18 +19,33 @@ const boundedConfiguration = `
 nats: {url: "${NATS_URL}", stream: {max_bytes: 20GiB}}
 database: {url: "${DATABASE_URL}"}
 accounts:
-  paused:
+`
+
+const boundedAccount = `  %s:
     platform: meta
     base_url: "${META_URL}"
     access_token: ${TOKEN}
     catalogs:
-      main: {catalog_id: "1"}
+      main: {catalog_id: "%d"}
 `
 
-// bounded pauses an account, publishes to it, and watches the worker's memory while
+// pausedAccounts names so many accounts, and configures them.
+func pausedAccounts(count int) (accounts []string, configuration string) {
+	var text strings.Builder
+	text.WriteString(boundedConfiguration)
+	for number := range count {
+		account := "paused-" + strconv.Itoa(number)
+		accounts = append(accounts, account)
+		fmt.Fprintf(&text, boundedAccount, account, number+1)
+	}
+	return accounts, text.String()
+}
+
+// bounded pauses accounts, publishes to them, and watches the worker's memory while
 // the mutations are recorded as waiting, while they wait, and over a restart.
 func bounded(ctx context.Context, out io.Writer, o options) (err error) {
-	p, err := startPlant(ctx, o, blueprint{configuration: boundedConfiguration, platforms: quick()})
+	accounts, configuration := pausedAccounts(o.paused)
+	p, err := startPlant(ctx, o, blueprint{configuration: configuration, platforms: quick()})
 	if err != nil {
 		return err
 	}
@@ -40,8 +57,10 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := p.await(ctx, time.Minute, allOwned); err != nil {
 		return err
 	}
-	if err := p.operate(ctx, "accounts", "pause", "paused"); err != nil {
-		return err
+	for _, account := range accounts {
+		if err := p.operate(ctx, "accounts", "pause", account); err != nil {
+			return err
+		}
 	}
 	pause(ctx, 10*time.Second)
 	idle, err := w.memory()
@@ -50,7 +69,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	fmt.Fprintf(out, "idle: %s\n", megabytes(idle))
 
-	peak, took, err := p.fill(ctx, out, w, o.mutations)
+	peak, took, err := p.fill(ctx, out, w, accounts)
 	if err != nil {
 		return err
 	}
@@ -99,14 +118,14 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 	return nil
 }
 
-// fill publishes to the paused account until all is recorded, and returns the most
+// fill publishes to the paused accounts until all is recorded, and returns the most
 // memory that the worker had meanwhile.
-func (p *plant) fill(ctx context.Context, out io.Writer, w *process, mutations int) (peak int64, took time.Duration, err error) {
-	began := time.Now()
+func (p *plant) fill(ctx context.Context, out io.Writer, w *process, accounts []string) (peak int64, took time.Duration, err error) {
+	began, mutations := time.Now(), p.options.mutations
 	ctx, cancel := context.WithCancel(ctx)
 	var published error
 	var publishing sync.WaitGroup
-	publishing.Go(func() { published = p.publish(ctx, "paused", 0, mutations) })
+	publishing.Go(func() { published = p.publish(ctx, accounts, 0, mutations) })
 	defer publishing.Wait()
 	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)

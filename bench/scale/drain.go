@@ -28,7 +28,7 @@ func drain(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	for _, account := range []string{"first", "second"} {
-		if err := p.publish(ctx, account, 0, o.mutations/2); err != nil {
+		if err := p.publish(ctx, []string{account}, 0, o.mutations/2); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,7 @@ import (
 type options struct {
 	worker    string // path of the program
 	mutations int
+	paused    int
 	accounts  int
 	workers   int
 	pairs     int
@@ -60,6 +61,7 @@ func command() int {
 	var o options
 	flag.StringVar(&o.worker, "worker", "../bin/worker", "the worker program")
 	flag.IntVar(&o.mutations, "mutations", 5_000_000, "bounded, drain: how many mutations")
+	flag.IntVar(&o.paused, "paused", 1, "bounded: how many accounts are paused")
 	flag.IntVar(&o.accounts, "accounts", 10_000, "accounts: how many accounts")
 	flag.IntVar(&o.workers, "workers", 4, "accounts: how many workers")
 	flag.IntVar(&o.pairs, "pairs", 5, "isolation: how many quiet and troubled runs")

@@ -106,14 +106,14 @@ func freeAddress(ctx context.Context) (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// publish publishes the mutations of an account from one number up to another, in
-// atomic batches.
-func (p *plant) publish(ctx context.Context, account string, from, to int) error {
+// publish publishes mutations of the accounts in turn, from one number up to another,
+// in atomic batches.
+func (p *plant) publish(ctx context.Context, accounts []string, from, to int) error {
 	batch := make([]queue.Publication, 0, queue.MaxBatch)
 	for from < to {
 		batch = batch[:0]
 		for ; from < to && len(batch) < queue.MaxBatch; from++ {
-			batch = append(batch, p.publicationOf(account, from))
+			batch = append(batch, p.publicationOf(accounts[from%len(accounts)], from))
 		}
 		if err := p.store(ctx, batch); err != nil {
 			return err
