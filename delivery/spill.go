@@ -37,10 +37,6 @@ func (e *Engine) spill(now time.Time) {
 	e.updateBudget()
 }
 
-// leavePiece is how many mutations of a spilled lane one transaction writes. Packed
-// for Postgres they take as much memory again.
-const leavePiece = 10_000
-
 // leave has mutations written that the batcher has let go. Nothing is read back
 // before all of them are in a transaction.
 func (e *Engine) leave(ms []*catalog.Mutation) {
@@ -48,16 +44,23 @@ func (e *Engine) leave(ms []*catalog.Mutation) {
 	e.addLeaving(ms, 1)
 }
 
-// writeLeaving puts the next piece of what leaves into the next transaction.
+// writeLeaving puts the next piece of what leaves into the transaction that is about
+// to be written: packed for Postgres it takes as much memory again. What a drain finds
+// here is read again by the next owner.
 func (e *Engine) writeLeaving() {
-	count := min(leavePiece-e.next.mutations, len(e.leaving))
-	if count <= 0 || e.draining { // what was not recorded is read again by the next owner
+	if len(e.leaving) == 0 || e.recording || e.draining {
+		return
+	}
+	var bytes int64
+	count := 0
+	for most := min(jobMutations-e.next.mutations, len(e.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
+		bytes += int64(batcher.Cost(e.leaving[count]))
+	}
+	if count == 0 {
 		return
 	}
 	piece := e.leaving[:count]
-	if e.leaving = e.leaving[count:]; len(e.leaving) == 0 {
-		e.leaving = nil
-	}
+	e.leaving = e.leaving[count:]
 	e.writeWaiting(piece)
 	e.next.done = append(e.next.done, func() { e.addLeaving(piece, -1) })
 }
