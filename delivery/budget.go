@@ -37,8 +37,9 @@ func (b *Budget) intakeFull(own int64) bool {
 	return own > b.mostWaiting || b.waiting.Load()+b.leaving.Load() > b.mostWaiting+b.mostWaiting/2
 }
 
-// mostLeaving is how many bytes of what leaves are written in one transaction.
-func (b *Budget) mostLeaving() int64 { return b.mostWaiting / 4 }
+// mostLeaving is how many bytes of what leaves are written in one transaction: what
+// other accounts have to record comes after it.
+func (b *Budget) mostLeaving() int64 { return b.mostWaiting / 16 }
 
 // openFull reports that no further batch may be cut by an account that has one.
 func (b *Budget) openFull() bool { return b.open.Load() > b.mostOpen }

@@ -333,7 +333,7 @@ func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
 
 // recordOld writes rows for what was in memory alone for too long.
 func (e *Engine) recordOld(now time.Time) {
-	if now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
+	if e.recording || now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
 		return
 	}
 	e.lastTake = now

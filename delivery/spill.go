@@ -21,10 +21,7 @@ func (e *Engine) spill(now time.Time) {
 		return
 	}
 	if !ok {
-		// All is in spilled lanes' buffers: write them out now.
-		if ms := e.batcher.TakeUnstored(now, jobMutations); len(ms) > 0 {
-			e.writeWaiting(ms)
-		}
+		e.writeBuffered(now)
 		return
 	}
 	unstored := e.batcher.Spill(key)
@@ -35,6 +32,17 @@ func (e *Engine) spill(now time.Time) {
 		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
 	e.leave(unstored)
 	e.updateBudget()
+}
+
+// writeBuffered writes what has arrived for spilled lanes, when nothing else is left
+// that could make room.
+func (e *Engine) writeBuffered(now time.Time) {
+	if e.recording {
+		return
+	}
+	if ms := e.batcher.TakeUnstored(now, takeMutations); len(ms) > 0 {
+		e.writeWaiting(ms)
+	}
 }
 
 // leave has mutations written that the batcher has let go. Nothing is read back

@@ -150,6 +150,10 @@ var edits = []edit{
 		"	if l.spilled {\n		l.buffer = append(l.buffer, m)\n		b.charge(l, 1, added.cost())\n		return nil\n	}\n", "",
 	},
 	{
+		"spilled lane read back before it is written", "delivery/spill.go",
+		"e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes())", "e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes())",
+	},
+	{
 		"merged record refused as a whole", "delivery/conclude.go",
 		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
 		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
