@@ -52,12 +52,13 @@ func TestPartitionsSpreadEvenly(t *testing.T) {
 // POST, writes nothing down, and comes back as a worker like any other.
 func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	t.Parallel()
-	const items, size = 900, 8 << 10 // a body that no socket takes at once
+	const items, size = 900, 8 << 10
 	bed := testbed.Start(t, testbed.Options{
 		Listen: true,
 		Settings: testbed.Settings{
-			"defaults.batch.max_items": items, "defaults.batch.max_bytes": "20MB", "defaults.batch.max_age": "1s",
-			"worker.record_within": "5s", "defaults.settle": "2s",
+			"defaults.batch.max_items": items, "defaults.batch.max_bytes": "20MB",
+			"defaults.batch.max_age": "8s", // time for all of them to be read, on a slow machine too
+			"worker.record_within":   "5s", "defaults.settle": "2s",
 		},
 	})
 	first := bed.StartProcess("a", nil)
@@ -69,7 +70,8 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	}
 	bed.Publish(large...)
 	select {
-	case <-arrived:
+	case bytes := <-arrived:
+		require.Greater(t, bytes, int64(6<<20), "sockets take the whole body, which nobody can take back")
 	case <-time.After(patience):
 		t.Fatal("no POST arrived")
 	}

@@ -21,7 +21,7 @@ type Gate struct {
 
 	mu       sync.Mutex
 	answered func(Answered) (deliver bool)
-	hold     func()
+	hold     func(bytes int64)
 	patience time.Duration
 	calls    map[string]int // by worker
 }
@@ -66,13 +66,13 @@ func (g *Gate) LosePatience(after time.Duration) {
 }
 
 // HoldNextPost has the next POST wait before the platform reads its body. arrived
-// is closed when it is there; goOn lets it go on.
-func (g *Gate) HoldNextPost() (arrived <-chan struct{}, goOn func()) {
+// gives the body's bytes when it is there; goOn lets it go on.
+func (g *Gate) HoldNextPost() (arrived <-chan int64, goOn func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	here, further := make(chan struct{}), make(chan struct{})
-	g.hold = func() {
-		close(here)
+	here, further := make(chan int64, 1), make(chan struct{})
+	g.hold = func(bytes int64) {
+		here <- bytes
 		<-further
 	}
 	var once sync.Once
@@ -82,11 +82,11 @@ func (g *Gate) HoldNextPost() (arrived <-chan struct{}, goOn func()) {
 }
 
 // takeHold gives the hold to one POST.
-func (g *Gate) takeHold(r *http.Request) func() {
+func (g *Gate) takeHold(r *http.Request) func(bytes int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if r.Method != http.MethodPost || g.hold == nil {
-		return func() {}
+		return func(int64) {}
 	}
 	hold := g.hold
 	g.hold = nil
@@ -108,7 +108,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.calls[worker]++
 	look, patience := g.answered, g.patience
 	g.mu.Unlock()
-	g.takeHold(r)()
+	g.takeHold(r)(r.ContentLength)
 	if patience > 0 {
 		var cancel func()
 		r, cancel = impatient(r, patience)
