@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -153,18 +155,20 @@ func TestACancelledCallIsTheCallers(t *testing.T) {
 
 func TestACallEndsInTime(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // the server notices a caller that leaves only after the body
-		<-r.Context().Done()
-	}))
-	t.Cleanup(server.Close)
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	_, failure := clientOf(transport, 50*time.Millisecond).Do(t.Context(), post(server.URL, "{}"))
-	require.NotNil(t, failure)
-	require.Equal(t, platform.ScopePlatform, failure.Scope)
-	require.True(t, failure.Ambiguous)
-	require.ErrorIs(t, failure, context.DeadlineExceeded)
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		var server sync.WaitGroup
+		server.Go(func() { _, _ = io.Copy(io.Discard, theirs) }) // it hears all and says nothing
+		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
+		began := time.Now()
+		_, failure := clientOf(transport, 30*time.Second).Do(t.Context(), post("http://platform.test", "{}"))
+		require.Equal(t, 30*time.Second, time.Since(began))
+		require.NotNil(t, failure)
+		require.Equal(t, platform.ScopePlatform, failure.Scope)
+		require.True(t, failure.Ambiguous)
+		require.ErrorIs(t, failure, context.DeadlineExceeded)
+		server.Wait() // the connection was closed
+	})
 }
 
 func TestNoTokenNoCall(t *testing.T) {
