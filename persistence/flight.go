@@ -62,11 +62,15 @@ func (p *plan) queueRemoved(b *pgx.Batch) {
 // queueChanged updates rows that exist. One statement for each day, so that it
 // touches one partition. The lane is part of a row's name: after a stream was put
 // back, one sequence of a generation may be a message here and one that is gone
-// there. Two things keep its time proportional to the rows, also
-// while the server has no statistics of a day that is just being written: any, for
-// without it the server takes day and generation to leave a handful of rows and goes
-// through all of the day once for each row; and that it is planned for the rows at
-// hand (see Open), for then any is a hash table.
+// there.
+//
+// Its time must be proportional to the rows, also while the server has no statistics
+// of a day that is just being written: it takes day and generation to leave a handful
+// of rows then, and joins them by going through the day, or through all of u for each
+// row. So each row is looked up by itself, which "offset 0" keeps the server from
+// turning into a join, and is then reached by its place. No other transaction moves it
+// meanwhile: only the partition's owner changes it, and of two the fence lets one
+// commit.
 func (p *plan) queueChanged(b *pgx.Batch) {
 	for place, rows := range p.changed {
 		c := newColumns(len(rows))
@@ -76,8 +80,10 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 		b.Queue(`update courier.mutation m set state = u.state, attempts = u.attempts, batch_id = u.batch_id, record = u.record,
 				superseded_by = u.superseded_by, warnings = coalesce(u.warnings::jsonb, m.warnings)
 			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::int[])
-				u(sequence, state, attempts, batch_id, record, superseded_by, warnings, lane)
-			where m.day = $1 and m.generation = $2 and m.sequence = u.sequence and m.lane = u.lane and m.sequence = any ($3)`,
+				u(sequence, state, attempts, batch_id, record, superseded_by, warnings, lane),
+			lateral (select r.ctid as place from courier.mutation r
+				where r.day = $1 and r.generation = $2 and r.sequence = u.sequence and r.lane = u.lane offset 0) found
+			where m.day = $1 and m.ctid = found.place`,
 			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes).Exec(p.expect(len(rows)))
 	}
 }

@@ -17,7 +17,7 @@ import (
 // for a few rows, or for any number of them, takes minutes instead of milliseconds.
 func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	t.Parallel()
-	const rows, batches, limit = 1000, 8, 10 * time.Second
+	const rows, batches, limit = 2000, 8, time.Second
 	store, pool := newDatabase(t)
 	lease := acquire(t, pool, 0)
 	waiting := make([]*catalog.Mutation, 0, rows*batches)
@@ -30,7 +30,7 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	_, err := pool.Exec(t.Context(), `insert into courier.mutation (sequence, published_ns, received_at, day, lane, generation, operation,
 			state, attempts, mutation_id, item_id)
 		select 1000000 + i, 0, received_at, day, lane, generation, 2, 3, 0, i::text, i::text
-		from courier.mutation, generate_series(1, 200000) i where sequence = 1`)
+		from courier.mutation, generate_series(1, 60000) i where sequence = 1`)
 	require.NoError(t, err, "the rest of a busy day")
 	for i := range batches {
 		records := make([]catalog.Record, 0, rows)
