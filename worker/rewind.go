@@ -12,12 +12,12 @@ const (
 	// prefetchMessages and chunkMessages are what the partitions share of messages asked
 	// for ahead and of those handed on at a time. A worker may own all of them, and all
 	// may have to wait for one that takes up its memory.
-	prefetchMessages = 64_000
-	chunkMessages    = 16_000
+	prefetchMessages = 32_000
+	chunkMessages    = 8_000
 )
 
 // share is a partition's part of a whole, between what is of use and what is enough.
-func share(whole, partitions int) int { return min(max(whole/partitions, whole/256), whole/16) }
+func share(whole, partitions int) int { return min(max(whole/partitions, whole/128), whole/8) }
 
 func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (Reader, error) {
 	config := queue.ReaderConfig{
