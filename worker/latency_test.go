@@ -19,7 +19,7 @@ func TestLatencyOfOneMutation(t *testing.T) {
 	quick := sandbox.Options{Delay: 50 * time.Millisecond}
 	bed := testbed.Start(t, testbed.Options{Pinterest: quick, Meta: quick, Settings: testbed.Settings{"defaults.batch.max_age": "100ms"}})
 	bed.StartWorker("a", testbed.WorkerOptions{})
-	var took []time.Duration
+	took := make([]time.Duration, 0, 5)
 	for i, lane := range []catalog.Lane{testbed.Retail, testbed.Products, testbed.Retail, testbed.Products, testbed.Retail} {
 		id := bed.Publish(testbed.Mutation(lane, "L", catalog.Upsert, testbed.Whole(lane.Type, "quick")))[0]
 		s := bed.AwaitStatus(id, "succeeded", patience)
