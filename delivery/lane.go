@@ -331,9 +331,10 @@ func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
 	}
 }
 
-// recordOld writes rows for what was in memory alone for too long.
+// recordOld writes rows for what was in memory alone for too long. What leaves goes
+// first: a new owner must not find a row of an item whose older change has none.
 func (e *Engine) recordOld(now time.Time) {
-	if e.recording || now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
+	if len(e.leaving) > 0 || e.recording || now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
 		return
 	}
 	e.lastTake = now

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/batcher"
@@ -67,7 +68,8 @@ func (e *Engine) writeLeaving() {
 	if count == 0 {
 		return
 	}
-	piece := e.leaving[:count]
+	piece := slices.Clone(e.leaving[:count]) // the array would keep all of them as long as the last
+	clear(e.leaving[:count])
 	e.leaving = e.leaving[count:]
 	e.writeWaiting(piece)
 	e.next.done = append(e.next.done, func() { e.addLeaving(piece, -1) })
