@@ -1,0 +1,57 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+)
+
+// TestWhatLeavesIsRecordedBeforeWhatFollows: a spilled lane is written in pieces. A
+// worker that dies between them must not leave a row of an item whose older change has
+// none: its successor would read that one again and have it come second.
+func TestWhatLeavesIsRecordedBeforeWhatFollows(t *testing.T) {
+	scenario(t, func(w *world) {
+		const items = 40
+		w.budget = delivery.NewBudget(200_000) // of which about thirty changes may wait
+		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
+			if call == memory.CallCommit && stage == memory.Before {
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
+		_, err := w.store.SaveAccount(t.Context(), ledger.AccountState{Account: "acme", State: "paused", ByHand: true})
+		require.NoError(t, err)
+		l := w.start()
+		var older, newer [items]string
+		for i := range items {
+			older[i] = w.upsert(fmt.Sprint("x", i), fmt.Sprintf(`{"a":%d}`, i))
+		}
+		pass(time.Second)
+		for i := items - 1; i >= 0; i-- {
+			newer[i] = w.upsert(fmt.Sprint("x", i), fmt.Sprintf(`{"a":%d}`, items+i))
+		}
+		for range 60 {
+			pass(time.Second)
+			rows := w.status()
+			for i := range items {
+				if rows[newer[i]] != "" {
+					require.NotEmpty(t, rows[older[i]], "a row of item %d, and none of its older change", i)
+				}
+			}
+		}
+		l.crash()
+		w.store.SetHook(nil)
+		w.store.ResumeAccount("acme")
+		l = w.start()
+		w.finish(time.Hour)
+		w.requireState()
+		l.stop()
+	})
+}
