@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,8 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -145,46 +148,64 @@ func TestBlockedWriteEndsWithTheLease(t *testing.T) {
 	require.NoError(t, (<-accepted).Close())
 }
 
+// readSlowly is a platform behind a slow line: it reads a request, a piece at a time,
+// answers it and tells its body's size.
+func readSlowly(conn net.Conn) (size int64, err error) {
+	request, err := http.ReadRequest(bufio.NewReaderSize(conn, 64<<10))
+	if err != nil {
+		return 0, err
+	}
+	for buffer := make([]byte, 64<<10); ; {
+		n, err := request.Body.Read(buffer)
+		size += int64(n)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return size, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	return size, err
+}
+
 // TestRenewedLeaseLetsALongBodyGoOn: a body that takes longer than the lease had
 // left at its beginning is written to its end when the lease is renewed.
 func TestRenewedLeaseLetsALongBodyGoOn(t *testing.T) {
 	t.Parallel()
-	const size = 8 << 20
-	got := make(chan int64, 1)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var n int64
-		buffer := make([]byte, 256<<10)
-		for {
-			read, err := r.Body.Read(buffer)
-			n += int64(read)
-			if err != nil {
-				break
+	synctest.Test(t, func(t *testing.T) {
+		const size, ttl = 8 << 20, time.Second
+		held := &lease{}
+		held.end(time.Now().Add(ttl))
+		ours, theirs := net.Pipe()
+		client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return delivery.Guard(ours, held.deadline), nil
+		}}}
+		defer client.CloseIdleConnections()
+		var platform, heart sync.WaitGroup
+		var got int64
+		var failure error
+		platform.Go(func() { got, failure = readSlowly(theirs) })
+		stop := make(chan struct{})
+		heart.Go(func() {
+			for tick := time.Tick(ttl / 5); ; {
+				select {
+				case <-tick:
+					held.end(time.Now().Add(ttl))
+				case <-stop:
+					return
+				}
 			}
-			time.Sleep(5 * time.Millisecond) // a slow line, no synchronisation
-		}
-		got <- n
-	}))
-	defer server.Close()
-	client, held := guarded(t)
-	held.end(time.Now().Add(150 * time.Millisecond))
-	stop := make(chan struct{})
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				held.end(time.Now().Add(150 * time.Millisecond))
-			case <-stop:
-				return
-			}
-		}
-	}()
-	err := send(t, client, server.URL, bytes.NewReader(make([]byte, size)))
-	close(stop)
-	<-done
-	require.NoError(t, err)
-	require.EqualValues(t, size, <-got)
+		})
+		began := time.Now()
+		err := send(t, client, "http://platform.test", bytes.NewReader(make([]byte, size)))
+		close(stop)
+		heart.Wait()
+		require.NoError(t, err)
+		platform.Wait()
+		require.NoError(t, failure)
+		require.EqualValues(t, size, got)
+		require.Greater(t, time.Since(began), 3*ttl, "the lease that stood at the beginning was over")
+	})
 }
