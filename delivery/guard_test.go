@@ -164,7 +164,7 @@ func readSlowly(conn net.Conn) (size int64, err error) {
 		if err != nil {
 			return size, err
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // the bubble's clock
 	}
 	_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	return size, err

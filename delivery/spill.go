@@ -49,8 +49,12 @@ func (e *Engine) writeBuffered(now time.Time) {
 // leave has mutations written that the batcher has let go. Nothing is read back
 // before all of them are in a transaction.
 func (e *Engine) leave(ms []*catalog.Mutation) {
+	var bytes int64
+	for _, m := range ms {
+		bytes += int64(batcher.Cost(m))
+	}
 	e.leaving = ms
-	e.addLeaving(ms, 1)
+	e.addLeaving(bytes)
 }
 
 // writeLeaving puts the next piece of what leaves into the transaction that is about
@@ -72,15 +76,11 @@ func (e *Engine) writeLeaving() {
 	clear(e.leaving[:count])
 	e.leaving = e.leaving[count:]
 	e.writeWaiting(piece)
-	e.next.done = append(e.next.done, func() { e.addLeaving(piece, -1) })
+	e.next.done = append(e.next.done, func() { e.addLeaving(-bytes) })
 }
 
 // addLeaving counts memory that is free once a transaction is committed.
-func (e *Engine) addLeaving(ms []*catalog.Mutation, sign int64) {
-	var bytes int64
-	for _, m := range ms {
-		bytes += sign * int64(batcher.Cost(m))
-	}
+func (e *Engine) addLeaving(bytes int64) {
 	e.ownLeaving += bytes
 	e.cfg.Budget.leaving.Add(bytes)
 }

@@ -22,7 +22,7 @@ func TestWhatLeavesIsRecordedBeforeWhatFollows(t *testing.T) {
 		w.budget = delivery.NewBudget(200_000) // of which about thirty changes may wait
 		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
 			if call == memory.CallCommit && stage == memory.Before {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // the bubble's clock
 			}
 			return nil
 		})

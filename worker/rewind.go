@@ -16,7 +16,8 @@ const (
 	chunkMessages    = 8_000
 )
 
-// share is a partition's part of a whole, between what is of use and what is enough.
+// share is a partition's part of a whole: never more than an eighth, which is all that
+// one can use, nor less than a 128th, which it takes to keep it busy.
 func share(whole, partitions int) int { return min(max(whole/partitions, whole/128), whole/8) }
 
 func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (Reader, error) {

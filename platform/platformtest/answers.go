@@ -286,9 +286,10 @@ func (s Suite) failureScopes(t *testing.T) {
 	})
 }
 
-// giveUpWhenTaken cancels a call once the platform has taken its body: before that
-// nobody may call it ambiguous. The function that it returns waits for its end.
-func (b *bench) giveUpWhenTaken(ctx context.Context, cancel context.CancelFunc) (wait func()) {
+// untilTaken is a context that ends once the platform has taken a body: before that
+// nobody may call a POST ambiguous. end ends it at any time.
+func (b *bench) untilTaken(ctx context.Context) (taken context.Context, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		defer cancel()
@@ -298,7 +299,7 @@ func (b *bench) giveUpWhenTaken(ctx context.Context, cancel context.CancelFunc) 
 			<-look.C
 		}
 	})
-	return func() {
+	return ctx, func() {
 		cancel()
 		watching.Wait()
 	}
@@ -322,8 +323,8 @@ func (s Suite) ambiguity(t *testing.T) {
 	t.Run("never answered", func(t *testing.T) {
 		b := s.open(t, sandbox.Options{})
 		b.sandbox.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.Hang})
-		ctx, cancel := context.WithCancel(t.Context())
-		defer b.giveUpWhenTaken(ctx, cancel)()
+		ctx, end := b.untilTaken(t.Context())
+		defer end()
 		records := s.three()
 		_, err := b.endpoint.Submit(ctx, b.encode(t, records, 0), b.group(records), records)
 		failure := failureOf(t, err)
