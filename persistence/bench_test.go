@@ -48,9 +48,10 @@ func BenchmarkIndexes(b *testing.B) {
 	for name, ddl := range map[string]string{
 		"as migrated":   "",
 		"no item index": "drop index courier.mutation_item",
-		"no id index":   "drop index courier.mutation_id",
-		"neither":       "drop index courier.mutation_item; drop index courier.mutation_id",
-		"bare":          "drop index courier.mutation_item; drop index courier.mutation_id; drop index courier.mutation_sequence; drop index courier.mutation_batch",
+		"no id index":   "drop index courier.mutation_name",
+		"neither":       "drop index courier.mutation_item; drop index courier.mutation_name",
+		"bare":          "drop index courier.mutation_item; drop index courier.mutation_name; drop index courier.mutation_place",
+		"two B-trees":   "drop index courier.mutation_name; create index on courier.mutation (mutation_id); create index on courier.mutation (sequence)",
 		"item btree":    "drop index courier.mutation_item; create index on courier.mutation (item_id)",
 		"item hash":     "drop index courier.mutation_item; create index on courier.mutation using hash (item_id)",
 	} {

@@ -3,6 +3,7 @@ package persistence_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -196,6 +197,12 @@ func TestRewind(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, *ledgertest.Anchor(60), at, "exactly as the stream said it")
+	for _, later := range []uint64{101, 2_000, 100_000_000, math.MaxInt64, math.MaxUint64} {
+		last, ok, err := store.RecordedAtOrBefore(t.Context(), 0, 0, later)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, *ledgertest.Anchor(100), last, "searched from %d", later)
+	}
 	_, ok, err = store.RecordedAtOrBefore(t.Context(), 1, 0, 60)
 	require.NoError(t, err)
 	require.False(t, ok, "another partition's messages say nothing")

@@ -79,17 +79,19 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 		}
 		b.Queue(`update courier.mutation m set state = u.state, attempts = u.attempts, batch_id = u.batch_id, record = u.record,
 				superseded_by = u.superseded_by, warnings = coalesce(u.warnings::jsonb, m.warnings)
-			from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::int[])
-				u(sequence, state, attempts, batch_id, record, superseded_by, warnings, lane),
+			from unnest($3::text[], $4::bigint[], $5::smallint[], $6::smallint[], $7::uuid[], $8::int[], $9::text[], $10::text[], $11::int[])
+				u(mutation_id, sequence, state, attempts, batch_id, record, superseded_by, warnings, lane),
 			lateral (select r.ctid as place from courier.mutation r
-				where r.day = $1 and r.generation = $2 and r.sequence = u.sequence and r.lane = u.lane offset 0) found
+				where r.day = $1 and r.generation = $2 and r.mutation_id = u.mutation_id and r.sequence = u.sequence
+					and r.lane = u.lane offset 0) found
 			where m.day = $1 and m.ctid = found.place`,
-			place.day, place.generation, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes).Exec(p.expect(len(rows)))
+			place.day, place.generation, c.ids, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes).Exec(p.expect(len(rows)))
 	}
 }
 
 // columns are rows turned into arrays.
 type columns struct {
+	ids          []string
 	sequences    []int64
 	states       []int16
 	attempts     []int16
@@ -102,13 +104,14 @@ type columns struct {
 
 func newColumns(n int) *columns {
 	return &columns{
-		sequences: make([]int64, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
+		ids: make([]string, 0, n), sequences: make([]int64, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
 		batches: make([]*uuid.UUID, 0, n), records: make([]*int32, 0, n), supersededBy: make([]*string, 0, n),
 		warnings: make([]*string, 0, n), lanes: make([]int32, 0, n),
 	}
 }
 
 func (c *columns) add(r *row) {
+	c.ids = append(c.ids, clean(r.mutation.ID))
 	c.sequences = append(c.sequences, int64(r.mutation.Position.Sequence)) //nolint:gosec // a stream's sequence fits
 	c.lanes = append(c.lanes, r.lane)
 	c.states = append(c.states, r.state)

@@ -47,8 +47,8 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	// A clock says little on a busy machine: the server counts how it reached the rows.
 	require.Eventually(t, func() bool {
 		var lookedUp int
-		err := pool.QueryRow(t.Context(), `select coalesce(sum(idx_scan), 0) from pg_stat_user_tables
-			where schemaname = 'courier' and relname like 'mutation\_2%'`).Scan(&lookedUp)
+		err := pool.QueryRow(t.Context(), `select coalesce(sum(idx_scan), 0) from pg_stat_user_indexes
+			where schemaname = 'courier' and indexrelname like 'mutation\_2%\_mutation\_id\_sequence\_idx'`).Scan(&lookedUp)
 		return err == nil && lookedUp >= rows*batches
 	}, limit, 100*time.Millisecond, "each row was looked up by itself")
 	left := 0

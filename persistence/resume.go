@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -249,14 +250,9 @@ func (s *Store) RecordedAtOrBefore(ctx context.Context, partition int, generatio
 	of := int32(partition) //nolint:gosec // at most maxPartitions
 	// Every step goes back one generation.
 	for range generation + 1 {
-		row, err := s.query.NewestMutationAtOrBefore(ctx, query.NewestMutationAtOrBeforeParams{
-			Partition: of, Generation: int32(generation), Sequence: int64(sequence), //nolint:gosec // see above
-		})
-		if err == nil {
-			return anchor(generation, row.Sequence, row.PublishedNs, row.MessageID), true, nil
-		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return ledger.Anchor{}, false, fmt.Errorf("searching the recorded messages: %w", err)
+		found, ok, err := s.newestUpTo(ctx, of, generation, sequence)
+		if ok || err != nil {
+			return found, ok, err
 		}
 		before, err := s.query.RewindOf(ctx, query.RewindOfParams{Partition: of, Generation: generation})
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -266,6 +262,31 @@ func (s *Store) RecordedAtOrBefore(ctx context.Context, partition int, generatio
 			return ledger.Anchor{}, false, fmt.Errorf("searching the generations: %w", err)
 		}
 		generation, sequence = before.FromGeneration, min(sequence, uint64(before.Sequence)) //nolint:gosec // written from one
+	}
+	return ledger.Anchor{}, false, nil
+}
+
+// newestUpTo finds a partition's newest recorded message of one generation up to a
+// sequence. The sequence has a block range index, which finds a range of them and
+// knows no order: so the search goes back by ever larger steps.
+func (s *Store) newestUpTo(ctx context.Context, partition int32, generation int64, sequence uint64) (_ ledger.Anchor, ok bool, err error) {
+	const firstStep, growth = 1 << 10, 1 << 5
+	upTo := int64(min(sequence, math.MaxInt64))
+	for step := int64(firstStep); upTo > 0; step *= growth {
+		above := int64(0)
+		if step < upTo && step < math.MaxInt64/growth { // at most 11 steps
+			above = upTo - step
+		}
+		row, err := s.query.NewestMutationBetween(ctx, query.NewestMutationBetweenParams{
+			Partition: partition, Generation: int32(generation), Above: above, UpTo: upTo, //nolint:gosec // counts rewinds
+		})
+		if err == nil {
+			return anchor(generation, row.Sequence, row.PublishedNs, row.MessageID), true, nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return ledger.Anchor{}, false, fmt.Errorf("searching the recorded messages: %w", err)
+		}
+		upTo = above
 	}
 	return ledger.Anchor{}, false, nil
 }

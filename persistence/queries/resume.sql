@@ -44,10 +44,11 @@ FROM courier.item_version v
 JOIN (SELECT unnest(sqlc.arg(lanes)::int[]) AS lane, unnest(sqlc.arg(items)::text[]) AS item_id,
     unnest(sqlc.arg(localizations)::text[]) AS localization) k ON v.lane = k.lane AND v.item_id = k.item_id AND v.localization = k.localization;
 
--- name: NewestMutationAtOrBefore :one
+-- name: NewestMutationBetween :one
+-- Above the one sequence, and not above the other.
 SELECT m.sequence, m.published_ns, coalesce(m.message_id, m.mutation_id)::text AS message_id
 FROM courier.mutation m JOIN courier.lane l ON l.id = m.lane
-WHERE l.partition = $1 AND m.generation = sqlc.arg(generation)::int AND m.sequence <= sqlc.arg(sequence)
+WHERE l.partition = $1 AND m.generation = sqlc.arg(generation)::int AND m.sequence > sqlc.arg(above)::bigint AND m.sequence <= sqlc.arg(up_to)::bigint
 ORDER BY m.sequence DESC LIMIT 1;
 
 -- name: RewindOf :one

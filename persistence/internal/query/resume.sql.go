@@ -129,28 +129,35 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 	return i, err
 }
 
-const newestMutationAtOrBefore = `-- name: NewestMutationAtOrBefore :one
+const newestMutationBetween = `-- name: NewestMutationBetween :one
 SELECT m.sequence, m.published_ns, coalesce(m.message_id, m.mutation_id)::text AS message_id
 FROM courier.mutation m JOIN courier.lane l ON l.id = m.lane
-WHERE l.partition = $1 AND m.generation = $2::int AND m.sequence <= $3
+WHERE l.partition = $1 AND m.generation = $2::int AND m.sequence > $3::bigint AND m.sequence <= $4::bigint
 ORDER BY m.sequence DESC LIMIT 1
 `
 
-type NewestMutationAtOrBeforeParams struct {
+type NewestMutationBetweenParams struct {
 	Partition  int32
 	Generation int32
-	Sequence   int64
+	Above      int64
+	UpTo       int64
 }
 
-type NewestMutationAtOrBeforeRow struct {
+type NewestMutationBetweenRow struct {
 	Sequence    int64
 	PublishedNs int64
 	MessageID   string
 }
 
-func (q *Queries) NewestMutationAtOrBefore(ctx context.Context, arg NewestMutationAtOrBeforeParams) (NewestMutationAtOrBeforeRow, error) {
-	row := q.db.QueryRow(ctx, newestMutationAtOrBefore, arg.Partition, arg.Generation, arg.Sequence)
-	var i NewestMutationAtOrBeforeRow
+// Above the one sequence, and not above the other.
+func (q *Queries) NewestMutationBetween(ctx context.Context, arg NewestMutationBetweenParams) (NewestMutationBetweenRow, error) {
+	row := q.db.QueryRow(ctx, newestMutationBetween,
+		arg.Partition,
+		arg.Generation,
+		arg.Above,
+		arg.UpTo,
+	)
+	var i NewestMutationBetweenRow
 	err := row.Scan(&i.Sequence, &i.PublishedNs, &i.MessageID)
 	return i, err
 }
