@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -75,7 +75,7 @@ func bareCopy(ctx context.Context, o options, service *rig.Rig) error {
 			number := from + i
 			return []any{
 				int64(number), now.UnixNano(), now, day, int32(1), int32(1), int32(i), int16(1), int16(0), int16(0), //nolint:gosec // below 5000
-				id, mutationID(number), fmt.Sprintf("SKU-%d", number),
+				id, string(appendID(nil, number)), "SKU-" + strconv.Itoa(number),
 			}, nil
 		})
 		if _, err := connection.CopyFrom(ctx, pgx.Identifier{"bare_row"}, columns, rows); err != nil {

@@ -86,23 +86,38 @@ func publishAll(ctx context.Context, o options, service *rig.Rig, publish publis
 			return problem
 		}
 		part := share{subject: subject, from: i * o.mutations / len(all), to: (i + 1) * o.mutations / len(all), bytes: o.bytes}
-		running.Go(func() { errs[i] = publish(ctx, service, part) })
+		running.Go(func() { errs[i] = produce(ctx, service, part, publish) })
 	}
 	running.Wait()
 	return errors.Join(errs...)
 }
 
+// produce publishes a share through a connection of its own.
+func produce(ctx context.Context, service *rig.Rig, part share, publish publisher) error {
+	js, end, err := service.Producer()
+	if err != nil {
+		return err
+	}
+	defer end()
+	return publish(ctx, js, part)
+}
+
 // publisher is a way to publish.
-type publisher func(ctx context.Context, service *rig.Rig, part share) error
+type publisher func(ctx context.Context, js jetstream.JetStream, part share) error
 
 // atomically publishes in batches of 1000 that are stored as a whole or not at all.
-func atomically(ctx context.Context, service *rig.Rig, part share) error {
-	publisher := service.Publisher()
+func atomically(ctx context.Context, js jetstream.JetStream, part share) error {
+	publisher := queue.NewPublisher(js, queue.PublisherOptions{})
 	batch := make([]queue.Publication, 0, queue.MaxBatch)
+	bodies := make([]byte, 0, queue.MaxBatch*(part.bytes+slack))
 	for from := part.from; from < part.to; from += len(batch) {
-		batch = batch[:0]
+		batch, bodies = batch[:0], bodies[:0] // Publish keeps neither
 		for number := from; number < min(from+queue.MaxBatch, part.to); number++ {
-			batch = append(batch, queue.Publication{Subject: part.subject, ID: mutationID(number), Data: message(number, part.bytes)})
+			begin := len(bodies)
+			bodies = appendMessage(bodies, number, part.bytes)
+			batch = append(batch, queue.Publication{
+				Subject: part.subject, ID: string(appendID(nil, number)), Data: bodies[begin:len(bodies):len(bodies)],
+			})
 		}
 		results, err := publisher.Publish(ctx, batch)
 		if err != nil {
@@ -129,18 +144,20 @@ func allowFast(ctx context.Context, service *rig.Rig) error {
 
 // fast publishes one long batch whose messages are stored as they come, the way of
 // servers that do not flush before each acknowledgement.
-func fast(ctx context.Context, service *rig.Rig, part share) error {
-	batch, err := jetstreamext.NewFastPublisher(service.JetStream, jetstreamext.FastPublishFlowControl{
-		Flow: 1000, MaxOutstandingAcks: 2, AckTimeout: 10 * time.Second,
+func fast(ctx context.Context, js jetstream.JetStream, part share) error {
+	batch, err := jetstreamext.NewFastPublisher(js, jetstreamext.FastPublishFlowControl{
+		Flow: 4000, MaxOutstandingAcks: 3, AckTimeout: 10 * time.Second,
 	})
 	if err != nil {
 		return err
 	}
+	id := []string{""}
+	m := &nats.Msg{Header: nats.Header{jetstream.MsgIDHeader: id}}
+	body := make([]byte, 0, part.bytes+slack)
 	for number := part.from; number < part.to; number++ {
-		m := &nats.Msg{
-			Subject: part.subject, Data: message(number, part.bytes),
-			Header: nats.Header{jetstream.MsgIDHeader: []string{mutationID(number)}},
-		}
+		body = appendMessage(body[:0], number, part.bytes)
+		// The client has written the message to its buffer when AddMsg returns.
+		m.Subject, m.Data, id[0] = part.subject, body, string(appendID(nil, number))
 		if _, err := batch.AddMsg(m); err != nil {
 			return err
 		}
@@ -155,30 +172,36 @@ func fast(ctx context.Context, service *rig.Rig, part share) error {
 	return nil
 }
 
-// mutationID looks like a UUID version 7, and grows as they do.
-func mutationID(number int) string {
-	return "019abcde-0000-7000-8000-" + fmt.Sprintf("%012x", number)
+// appendID appends a mutation's id, which looks like a UUID version 7 and grows as they do.
+func appendID(b []byte, number int) []byte {
+	const prefix, digits = "019abcde-0000-7000-8000-", "0123456789abcdef"
+	b = append(b, prefix...)
+	for shift := 44; shift >= 0; shift -= 4 {
+		b = append(b, digits[number>>shift&0xf])
+	}
+	return b
 }
 
-// message is a mutation of a product of its own that both platforms take.
-func message(number, size int) []byte {
-	id := strconv.Itoa(number)
-	data := make([]byte, 0, size+64)
-	data = append(data, `{"id":"`...)
-	data = append(data, mutationID(number)...)
-	data = append(data, `","item_id":"SKU-`...)
-	data = append(data, id...)
-	data = append(data, `","operation":"UPSERT","attributes":{"title":"Product number `...)
-	data = append(data, id...)
-	data = append(data, `","link":"https://shop.example.com/products/`...)
-	data = append(data, id...)
-	data = append(data, `","image_link":"https://img.example.com/products/`...)
-	data = append(data, id...)
-	data = append(data, `.jpg","price":"24.99 USD","availability":"in stock","condition":"new","brand":"Example","description":"`...)
-	for len(data) < size-4 {
-		data = append(data, filler[:min(len(filler), size-4-len(data))]...)
+// slack is how much a message may be longer than what was asked for.
+const slack = 64
+
+// appendMessage appends a mutation of a product of its own that both platforms take.
+func appendMessage(b []byte, number, size int) []byte {
+	begin := len(b)
+	b = appendID(append(b, `{"id":"`...), number)
+	b = appendNumber(b, `","item_id":"SKU-`, number)
+	b = appendNumber(b, `","operation":"UPSERT","attributes":{"title":"Product number `, number)
+	b = appendNumber(b, `","link":"https://shop.example.com/products/`, number)
+	b = appendNumber(b, `","image_link":"https://img.example.com/products/`, number)
+	b = append(b, `.jpg","price":"24.99 USD","availability":"in stock","condition":"new","brand":"Example","description":"`...)
+	for left := size - 4 - (len(b) - begin); left > 0; left -= len(filler) {
+		b = append(b, filler[:min(len(filler), left)]...)
 	}
-	return append(data, `"}}`...)
+	return append(b, `"}}`...)
+}
+
+func appendNumber(b []byte, before string, number int) []byte {
+	return strconv.AppendInt(append(b, before...), int64(number), 10)
 }
 
 const filler = "Sturdy, light and made to last; comes in many colours and is shipped the same day. "

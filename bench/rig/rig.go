@@ -206,6 +206,19 @@ func (r *Rig) connect(ctx context.Context) (err error) {
 	return err
 }
 
+// Producer is a client of its own, as producers have one. close ends it.
+func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
+	connection, err := worker.Connect(r.Config.NATS, r.logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	if js, err = jetstream.New(connection); err != nil {
+		connection.Close()
+		return nil, nil, err
+	}
+	return js, connection.Close, nil
+}
+
 // Publisher publishes to the rig's stream.
 func (r *Rig) Publisher() *queue.Publisher {
 	return queue.NewPublisher(r.JetStream, queue.PublisherOptions{})
