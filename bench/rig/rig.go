@@ -206,7 +206,8 @@ func (r *Rig) connect(ctx context.Context) (err error) {
 	return err
 }
 
-// Producer is a client of its own, as producers have one. close ends it.
+// Producer is a client of its own, as producers have one: they would wait for each other
+// on one connection. end closes it.
 func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
 	connection, err := worker.Connect(r.Config.NATS, r.logger)
 	if err != nil {
