@@ -18,44 +18,29 @@ DROP INDEX courier.mutation_sequence;
 DROP INDEX courier.mutation_batch;
 DROP INDEX courier.mutation_item;
 
--- Makes the partitions of a day, as before. A block range index of an empty table has
--- its first range summed up, so that each row written there changes the sum: the Bloom
--- filter is unpacked and packed again, 80 µs for each of the day's first 2,000 rows.
+-- A block range index of an empty table has its first range summed up, so that each
+-- row written there changes the sum: the Bloom filter is unpacked and packed again, 80 µs
+-- for each of the day's first 2,000 rows. So the sums of a new day are thrown away.
+-- Whoever comes second may do so again: what has no sum is looked through, no more.
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION courier.ensure_day(day date) RETURNS void
+CREATE FUNCTION courier.start_day(day date) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    suffix  text := to_char(day, 'YYYYMMDD');
-    parents text[] := ARRAY['mutation', 'batch', 'attempt', 'record_outcome'];
-    parent  text;
+    partition text := 'courier.mutation_' || to_char(day, 'YYYYMMDD');
+    is_new    boolean := to_regclass(partition) IS NULL;
 BEGIN
-    IF (SELECT bool_and(to_regclass('courier.' || p || '_' || suffix) IS NOT NULL) FROM unnest(parents) p) THEN
-        RETURN;
+    PERFORM courier.ensure_day(day);
+    IF is_new THEN
+        PERFORM brin_desummarize_range(i.indexrelid, 0)
+        FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am a ON a.oid = c.relam
+        WHERE i.indrelid = partition::regclass AND a.amname = 'brin';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('courier.ensure_day'));
-    FOREACH parent IN ARRAY parents LOOP
-        -- Looked up in the catalog itself: to_regclass remembers its answer from
-        -- before the wait for the lock.
-        CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c
-            WHERE c.relnamespace = 'courier'::regnamespace AND c.relname = parent || '_' || suffix);
-        EXECUTE format('CREATE TABLE courier.%I (LIKE courier.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
-            parent || '_' || suffix, parent);
-        IF parent = 'mutation' THEN
-            EXECUTE format('ALTER TABLE courier.mutation ATTACH PARTITION courier.%I FOR VALUES FROM (%L) TO (%L)',
-                'mutation_' || suffix, day, day + 1);
-            PERFORM brin_desummarize_range(i.indexrelid, 0)
-            FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am a ON a.oid = c.relam
-            WHERE i.indrelid = format('courier.%I', 'mutation_' || suffix)::regclass AND a.amname = 'brin';
-        ELSE
-            EXECUTE format('ALTER TABLE courier.%I ATTACH PARTITION courier.%I FOR VALUES FROM (%L) TO (%L)',
-                parent, parent || '_' || suffix, courier.first_id(day), courier.first_id(day + 1));
-        END IF;
-    END LOOP;
 END
 $$;
 -- +goose StatementEnd
 
 -- +goose Down
+DROP FUNCTION courier.start_day;
 CREATE INDEX mutation_id ON courier.mutation (mutation_id);
 CREATE INDEX mutation_item ON courier.mutation USING brin (item_id text_bloom_ops(n_distinct_per_range = 2500))
     WITH (pages_per_range = 32, autosummarize = on);
@@ -63,33 +48,3 @@ CREATE INDEX mutation_sequence ON courier.mutation (sequence);
 CREATE INDEX mutation_batch ON courier.mutation USING brin (batch_id) WITH (pages_per_range = 8, autosummarize = on);
 DROP INDEX courier.mutation_name;
 DROP INDEX courier.mutation_range;
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION courier.ensure_day(day date) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    suffix  text := to_char(day, 'YYYYMMDD');
-    parents text[] := ARRAY['mutation', 'batch', 'attempt', 'record_outcome'];
-    parent  text;
-BEGIN
-    IF (SELECT bool_and(to_regclass('courier.' || p || '_' || suffix) IS NOT NULL) FROM unnest(parents) p) THEN
-        RETURN;
-    END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('courier.ensure_day'));
-    FOREACH parent IN ARRAY parents LOOP
-        -- Looked up in the catalog itself: to_regclass remembers its answer from
-        -- before the wait for the lock.
-        CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_class c
-            WHERE c.relnamespace = 'courier'::regnamespace AND c.relname = parent || '_' || suffix);
-        EXECUTE format('CREATE TABLE courier.%I (LIKE courier.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
-            parent || '_' || suffix, parent);
-        IF parent = 'mutation' THEN
-            EXECUTE format('ALTER TABLE courier.mutation ATTACH PARTITION courier.%I FOR VALUES FROM (%L) TO (%L)',
-                'mutation_' || suffix, day, day + 1);
-        ELSE
-            EXECUTE format('ALTER TABLE courier.%I ATTACH PARTITION courier.%I FOR VALUES FROM (%L) TO (%L)',
-                parent, parent || '_' || suffix, courier.first_id(day), courier.first_id(day + 1));
-        END IF;
-    END LOOP;
-END
-$$;
--- +goose StatementEnd

@@ -25,7 +25,7 @@ func TestDaysAreMadeByManyAtOnce(t *testing.T) {
 			made.Go(func() {
 				defer func() { _ = connection.Close(context.WithoutCancel(t.Context())) }()
 				<-start
-				_, err := connection.Exec(t.Context(), "SELECT courier.ensure_day($1)", day)
+				_, err := connection.Exec(t.Context(), "SELECT courier.start_day($1)", day)
 				results <- err
 			})
 		}

@@ -106,7 +106,7 @@ func (s *Store) ensureDay(ctx context.Context, day time.Time) error {
 	if s.days.has(day) {
 		return nil
 	}
-	if err := s.query.EnsureDay(ctx, day); err != nil {
+	if err := s.query.StartDay(ctx, day); err != nil {
 		return fmt.Errorf("making the partitions of %s: %w", day.Format(time.DateOnly), rejected(err))
 	}
 	s.days.add(day)

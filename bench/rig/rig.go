@@ -195,19 +195,18 @@ func loadConfig(text string, variables map[string]string) (*config.Config, error
 }
 
 func (r *Rig) connect(ctx context.Context) (err error) {
-	if r.Conn, err = worker.Connect(r.Config.NATS, r.logger); err != nil {
+	var end func()
+	if r.JetStream, end, err = r.Producer(); err != nil {
 		return err
 	}
-	r.later(func() error { r.Conn.Close(); return nil })
-	if r.JetStream, err = jetstream.New(r.Conn); err != nil {
-		return err
-	}
+	r.later(func() error { end(); return nil })
+	r.Conn = r.JetStream.Conn()
 	r.Stream, err = queue.Ensure(ctx, r.JetStream, worker.StreamConfig(r.Config.NATS))
 	return err
 }
 
-// Producer is a client of its own, as producers have one: they would wait for each other
-// on one connection. end closes it.
+// Producer is a client with a connection of its own, as producers are programs of their
+// own. end closes it.
 func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
 	connection, err := worker.Connect(r.Config.NATS, r.logger)
 	if err != nil {

@@ -15,8 +15,8 @@ SELECT partitions FROM courier.stream;
 -- name: Positions :many
 SELECT partition, generation, sequence, message_ns, message_id FROM courier.lease ORDER BY partition;
 
--- name: EnsureDay :exec
-SELECT courier.ensure_day(sqlc.arg(day)::date);
+-- name: StartDay :exec
+SELECT courier.start_day(sqlc.arg(day)::date);
 
 -- name: LaneID :one
 SELECT id FROM courier.lane WHERE account = $1 AND catalog = $2 AND catalog_type = $3;

@@ -43,15 +43,6 @@ func (q *Queries) AddLeases(ctx context.Context, partitions int32) error {
 	return err
 }
 
-const ensureDay = `-- name: EnsureDay :exec
-SELECT courier.ensure_day($1::date)
-`
-
-func (q *Queries) EnsureDay(ctx context.Context, day time.Time) error {
-	_, err := q.db.Exec(ctx, ensureDay, day)
-	return err
-}
-
 const fixPartitions = `-- name: FixPartitions :one
 INSERT INTO courier.stream (partitions) VALUES ($1)
 ON CONFLICT (single) DO UPDATE SET partitions = courier.stream.partitions
@@ -130,4 +121,13 @@ func (q *Queries) Positions(ctx context.Context) ([]PositionsRow, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const startDay = `-- name: StartDay :exec
+SELECT courier.start_day($1::date)
+`
+
+func (q *Queries) StartDay(ctx context.Context, day time.Time) error {
+	_, err := q.db.Exec(ctx, startDay, day)
+	return err
 }
