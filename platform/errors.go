@@ -17,7 +17,7 @@ type FailureScope uint8
 const (
 	ScopePlatform FailureScope = iota // 5xx, time-outs, connection: back off, breaker
 	ScopeItem                         // the named records are bad
-	ScopeBatch                        // refused as a whole
+	ScopeBatch                        // refused as a whole; of a poll: said of this handle alone
 	ScopeAccount                      // token or permission: pause the account
 	ScopeQuota                        // a limit is reached: block the quota scope
 	ScopeCaller                       // the call was never made: cancelled, lease lost
@@ -42,6 +42,11 @@ type Error struct {
 	// Named, with ScopeBatch, are the records that the platform named as the cause,
 	// by index, with what it said; the others are innocent.
 	Named map[int]Verdict
+	// OfRecords, with ScopeBatch, reports that the answer is known to be about what the
+	// records say: a code that the platform documents for a bad value. Without it the
+	// account, the app or the catalog may as well be the reason, so that a record which
+	// is refused alone is given up only where others of its lane are taken.
+	OfRecords bool
 	// RetryAfter is the platform's own wish; 0 when it said none.
 	RetryAfter time.Duration
 	// BlockedScope, with ScopeQuota, names the quota scope whose limit is reached.

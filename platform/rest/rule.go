@@ -18,6 +18,7 @@ type Rule struct {
 	Token     bool // the access token itself is refused: another may work
 	Ambiguous bool // a POST may have been taken all the same
 	TooLarge  bool
+	OfRecords bool   // see platform.Error.OfRecords
 	Source    string // where the rule comes from
 }
 
@@ -49,7 +50,7 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 		if rule.matches(a.Status, said.Code, said.Subcode) {
 			failure.Scope = rule.Scope
 			failure.Ambiguous = rule.Ambiguous && call.changes()
-			failure.TooLarge = rule.TooLarge
+			failure.TooLarge, failure.OfRecords = rule.TooLarge, rule.OfRecords
 			if rule.Token && a.refused != nil {
 				a.refused(a.key.token)
 			}
