@@ -38,6 +38,12 @@ type Lane struct {
 	// Overhead is an upper bound of the bytes of a body without records.
 	Overhead int
 
+	// Overtaken reports that a mutation is not to be sent any more: whoever says so has
+	// taken it over. It is asked once of each that Load takes in and of the buffered ones
+	// behind them, in order, because what Load brings may be older than they are. Nil
+	// means none.
+	Overtaken func(*catalog.Mutation) bool
+
 	// MaxItems and MaxBytes are hard caps of one request; MaxBytes 0 means none.
 	// MaxItems 0 makes a lane without a way out: it keeps what it is given and is
 	// never due.
@@ -54,6 +60,9 @@ type Lane struct {
 func (l Lane) withDefaults() Lane {
 	if l.BaseLane == (catalog.Lane{}) {
 		l.BaseLane = l.Key
+	}
+	if l.Overtaken == nil {
+		l.Overtaken = func(*catalog.Mutation) bool { return false }
 	}
 	if l.Group == nil {
 		l.Group = func(catalog.Operation) string { return "" }

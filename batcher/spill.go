@@ -103,6 +103,9 @@ func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog
 			tooLarge = append(tooLarge, m)
 			continue
 		}
+		if l.Overtaken(m) {
+			continue
+		}
 		b.insert(l, m, loaded)
 	}
 	if !more {
@@ -125,7 +128,9 @@ func (b *Batcher) unspill(l *lane) {
 		}
 		added := l.single(m)
 		b.charge(l, -1, -added.cost())
-		b.insert(l, m, added)
+		if !l.Overtaken(m) {
+			b.insert(l, m, added)
+		}
 	}
 }
 

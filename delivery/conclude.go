@@ -146,7 +146,7 @@ func (e *Engine) succeeded(f *flight, i int, v platform.Verdict, c *conclusion) 
 	}
 	if newest := record.Newest(); record.Change.Operation == catalog.Delete && newest.HasVersion {
 		c.outcome.ResetVersions = append(c.outcome.ResetVersions, ledger.ItemVersion{
-			Key: record.Key, Version: newest.Version, MutationID: newest.ID,
+			Key: record.Key, Version: newest.Version, MutationID: newest.ID, Position: newest.Position,
 		})
 	}
 }

@@ -69,6 +69,9 @@ type Engine struct {
 	account map[string]*accountState
 	strays  map[catalog.Lane]*stray
 	version versions
+	// unweighed are mutations of the page that is being taken in whose versions nobody has
+	// compared yet.
+	unweighed map[*catalog.Mutation]bool
 
 	flights map[uuid.UUID]*flight
 	timed   flightHeap

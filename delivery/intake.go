@@ -17,6 +17,8 @@ type admission struct {
 	// versions are the newest known to the store of the items in the chunk that
 	// carry one.
 	versions map[catalog.ItemKey]ledger.ItemVersion
+	// asked is before they were read.
+	asked time.Time
 	// idle, when not nil, is the stream's end, found when nothing of the partition
 	// was left to read. It comes behind everything that was read before.
 	idle *ledger.Anchor
@@ -89,7 +91,7 @@ func (e *Engine) nextAdmission(ctx context.Context) (admission, error) {
 			arrivals[i].Problem = e.check(ctx, arrivals[i].Mutation)
 		}
 	}
-	next.versions, err = e.lookUpVersions(ctx, arrivals)
+	next.versions, next.asked, err = e.lookUpVersions(ctx, arrivals)
 	return next, err
 }
 
@@ -152,24 +154,6 @@ func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catal
 	}
 }
 
-func (e *Engine) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival) (map[catalog.ItemKey]ledger.ItemVersion, error) {
-	var keys []catalog.ItemKey
-	for i := range arrivals {
-		if m := arrivals[i].Mutation; arrivals[i].Problem == nil && (m.HasVersion || m.Operation == catalog.Delete) {
-			keys = append(keys, m.Key())
-		}
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	var known map[catalog.ItemKey]ledger.ItemVersion
-	err := e.persistently(ctx, "read versions", func(ctx context.Context) (err error) {
-		known, err = e.cfg.Store.NewestVersions(ctx, keys)
-		return err
-	})
-	return known, err
-}
-
 // admits reports whether the engine may take in more messages.
 func (e *Engine) admits() bool {
 	return !e.draining && e.next.mutations < jobMutations &&
@@ -183,14 +167,13 @@ func (e *Engine) admit(a admission) {
 	for _, arrival := range a.arrivals {
 		m := arrival.Mutation
 		e.tracker.saw(m)
-		switch {
-		case arrival.Problem != nil:
+		if arrival.Problem != nil {
 			e.refuse(m, arrival.Problem)
-		case e.overtaken(m):
-		case e.add(m, now):
-			e.sawVersion(m, now)
+			continue
 		}
+		e.add(m, now)
 	}
+	e.version.asked = a.asked
 	e.readTo = max(e.readTo, a.last())
 	if len(a.arrivals) > 0 || a.idle != nil {
 		e.idle = a.idle
@@ -212,7 +195,7 @@ func (e *Engine) followStream() {
 
 // updateBudget brings this engine's share of the budget up to date.
 func (e *Engine) updateBudget() {
-	bytes := int64(e.batcher.Bytes())
+	bytes := int64(e.batcher.Bytes()) + e.version.heldBytes
 	e.cfg.Budget.waiting.Add(bytes - e.ownBytes)
 	e.ownBytes = bytes
 	flow := int64(e.flow.perSecond(time.Now()))
@@ -226,52 +209,26 @@ func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
 	e.cfg.Observer.Refused(m.Lane, problem.Reason, 1)
 }
 
-// add puts a valid mutation where it waits. It reports whether the mutation is on
-// its way: not refused after all, and not waiting for a configuration.
-func (e *Engine) add(m *catalog.Mutation, now time.Time) bool {
-	lane := e.laneOf(m.Lane)
-	if lane == nil {
+// add puts a valid mutation where it waits, unless it is overtaken. Of one that waits
+// for a configuration nobody knows yet whether it is valid: its version counts when it
+// is read back.
+func (e *Engine) add(m *catalog.Mutation, now time.Time) {
+	if e.laneOf(m.Lane) == nil {
 		e.addStray(m, now)
-		return false
-	}
-	if problem := e.batcher.Add(m, now); problem != nil {
-		e.refuse(m, problem)
-		return false
-	}
-	return true
-}
-
-// overtaken records a mutation with an older version than the newest seen as
-// superseded. A DELETE without a version takes the newest: when it succeeds, the
-// counter that it found ends.
-func (e *Engine) overtaken(m *catalog.Mutation) bool {
-	if !m.HasVersion && m.Operation != catalog.Delete {
-		return false
-	}
-	have, ok := e.version.newest(m.Key())
-	if ok && !m.HasVersion && m.Operation == catalog.Delete {
-		m.Version, m.HasVersion = have.version, true
-	}
-	if !ok || !m.HasVersion || m.Version >= have.version {
-		return false
-	}
-	e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: have.mutationID})
-	e.next.note(m)
-	return true
-}
-
-// sawVersion notes the version of a mutation that is on its way: one that is refused
-// must not supersede good ones.
-func (e *Engine) sawVersion(m *catalog.Mutation, now time.Time) {
-	if !m.HasVersion {
 		return
 	}
-	key := m.Key()
-	if have, ok := e.version.newest(key); ok && have.version == m.Version {
-		return // a DELETE that took it over
+	own := m.HasVersion
+	if by, ok := e.overtakes(m); ok {
+		e.supersede(m, by)
+		return
 	}
-	e.version.saw(key, knownVersion{version: m.Version, mutationID: m.ID}, now)
-	e.next.tx.Versions = append(e.next.tx.Versions, ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID})
+	if problem := e.batcher.Add(m, now); problem != nil {
+		e.refuse(m, problem) // it must not supersede good ones
+		return
+	}
+	if own {
+		e.carry(m, now)
+	}
 }
 
 // store writes a waiting row for the mutation in the next transaction.

@@ -145,7 +145,7 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	e.batcher.AddLane(batcher.Lane{
 		Key: key, BaseLane: l.base, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
 		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
-		MaxItems: limits.MaxItems, MaxBytes: limits.MaxBytes, MaxAge: policy.MaxAge,
+		MaxItems: limits.MaxItems, MaxBytes: limits.MaxBytes, MaxAge: policy.MaxAge, Overtaken: e.overtakenReadBack,
 	})
 	return l
 }

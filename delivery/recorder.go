@@ -37,6 +37,10 @@ type load struct {
 	check   bool
 	page    ledger.Page // without those refused
 	refused []ledger.Refusal
+	// unweighed are those of page that waited for a configuration: their versions have
+	// not been compared. versions are what the store knows of their items.
+	unweighed map[*catalog.Mutation]bool
+	versions  map[catalog.ItemKey]ledger.ItemVersion
 	then    func(*load)
 }
 
@@ -64,12 +68,16 @@ func (j *job) note(ms ...*catalog.Mutation) {
 	j.mutations += len(ms)
 }
 
-// dropSentFromWaiting leaves out of Waiting what the same job puts into a batch.
+// dropSentFromWaiting leaves out of Waiting what the same job puts into a batch, or
+// records as overtaken.
 func (j *job) dropSentFromWaiting() {
-	if len(j.tx.Waiting) == 0 || len(j.tx.Batches) == 0 {
+	if len(j.tx.Waiting) == 0 || len(j.tx.Batches)+len(j.tx.Overtaken) == 0 {
 		return
 	}
 	sent := map[*catalog.Mutation]struct{}{}
+	for i := range j.tx.Overtaken {
+		sent[j.tx.Overtaken[i].Mutation] = struct{}{}
+	}
 	for b := range j.tx.Batches {
 		for r := range j.tx.Batches[b].Records {
 			for _, m := range j.tx.Batches[b].Records[r].Constituents {
@@ -93,6 +101,7 @@ func (e *Engine) handOver() {
 	}
 	current := e.next
 	e.next = &job{}
+	e.writeVersions(current)
 	current.dropSentFromWaiting()
 	current.tx.ID = uuid.New()
 	current.tx.Partition = e.cfg.Lease.Partition
@@ -138,7 +147,10 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			e.report(ctx, func() { e.fail(err) })
 			return
 		}
-		e.prepare(ctx, l)
+		if err := e.prepare(ctx, l); err != nil {
+			e.report(ctx, func() { e.fail(err) })
+			return
+		}
 	}
 	e.report(ctx, func() {
 		e.recording = false
@@ -152,18 +164,29 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 }
 
 // prepare looks through a page that was read.
-func (e *Engine) prepare(ctx context.Context, l *load) {
+func (e *Engine) prepare(ctx context.Context, l *load) (err error) {
+	var keys []catalog.ItemKey
 	l.page.Mutations = slices.DeleteFunc(l.page.Mutations, func(m *catalog.Mutation) bool {
 		m.Stored = true
 		if !l.check {
 			return false
 		}
+		waited := !m.Checked
 		problem := e.check(ctx, m)
-		if problem != nil {
+		switch {
+		case problem != nil:
 			l.refused = append(l.refused, ledger.Refusal{Mutation: m, Problem: *problem})
+		case waited && weighed(m):
+			if l.unweighed == nil {
+				l.unweighed = map[*catalog.Mutation]bool{}
+			}
+			l.unweighed[m] = true
+			keys = append(keys, m.Key())
 		}
 		return problem != nil
 	})
+	l.versions, _, err = e.versionsOf(ctx, keys)
+	return err
 }
 
 func (e *Engine) commit(ctx context.Context, tx *ledger.Transaction) error {

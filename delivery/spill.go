@@ -153,7 +153,12 @@ func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 	for i := range read.refused {
 		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
 	}
-	for _, m := range e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, time.Now()) {
+	now := time.Now()
+	e.version.learn(read.versions, now)
+	e.unweighed = read.unweighed
+	tooLarge := e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, now)
+	e.unweighed = nil
+	for _, m := range tooLarge {
 		e.refuse(m, &catalog.Problem{
 			Reason: catalog.RecordTooLarge, Field: "attributes",
 			Text: "the item alone is larger than one request may be",

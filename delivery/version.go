@@ -1,41 +1,67 @@
 package delivery
 
 import (
+	"context"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
 // versions holds the newest versions of items that were seen lately. The store
-// has them all; what counts here is what it may not have yet, or still has of a
-// counter that was reset.
+// has them all; what counts here is what it does not have yet, or still had when it was
+// read: of a counter that ended since.
+//
+// A version is recorded together with the mutation that sets it, never before: a new
+// owner that found it alone would take the older changes, which it reads again, for
+// overtaken. For the same reason what it overtakes is recorded together with it at the
+// earliest.
 type versions struct {
 	young map[catalog.ItemKey]knownVersion
 	old   map[catalog.ItemKey]knownVersion
 	since time.Time // when young was begun
+	asked time.Time // before the store was asked for the versions admitted last
+
+	// carried are the versions that no transaction has yet, by the position of the
+	// mutation that sets them.
+	carried map[catalog.Position]*carriedVersion
+	// pins counts by item the versions that no transaction is known to have recorded:
+	// they are not forgotten.
+	pins map[catalog.ItemKey]int
+	// heldBytes is the memory of the mutations that wait for a carried version.
+	heldBytes int64
+}
+
+// carriedVersion is a version whose mutation has no row yet, with the mutations that it
+// overtakes.
+type carriedVersion struct {
+	version   ledger.ItemVersion
+	overtaken []*catalog.Mutation
 }
 
 // knownVersion is the newest version of an item that was seen here.
 type knownVersion struct {
 	version    int64
 	mutationID string
-	// A DELETE ended the counter when it had come to endedAt; until another version
-	// was seen, nothing else is known.
+	position   catalog.Position
+	// A DELETE at endedAt ended the counter; until another version was seen, nothing
+	// else is known.
 	ended   bool
-	endedAt int64
+	endedAt catalog.Position
 	none    bool
 }
 
-// versionsAge is how long a version is remembered at least: the time in which it
-// is surely in the store, and in which an older reading of the store may arrive.
+// versionsAge is how long a version is remembered at least.
 const versionsAge = time.Minute
 
 // versionsKept is how many versions may be remembered for longer.
 const versionsKept = 100_000
 
 func newVersions() versions {
-	return versions{young: map[catalog.ItemKey]knownVersion{}}
+	return versions{
+		young: map[catalog.ItemKey]knownVersion{}, carried: map[catalog.Position]*carriedVersion{}, pins: map[catalog.ItemKey]int{},
+	}
 }
 
 func (v *versions) find(key catalog.ItemKey) (knownVersion, bool) {
@@ -46,39 +72,223 @@ func (v *versions) find(key catalog.ItemKey) (knownVersion, bool) {
 	return known, ok
 }
 
-// newest is the newest version of the item, if its counter was not ended since.
-func (v *versions) newest(key catalog.ItemKey) (knownVersion, bool) {
+// before is the newest version of the item that was set before the position in the
+// stream, if its counter was not ended since.
+func (v *versions) before(key catalog.ItemKey, position catalog.Position) (knownVersion, bool) {
 	known, ok := v.find(key)
-	return known, ok && !known.none
+	return known, ok && !known.none && known.position.Compare(position) < 0
 }
 
 // saw notes the newest version of an item.
 func (v *versions) saw(key catalog.ItemKey, known knownVersion, now time.Time) {
-	if len(v.young) >= versionsKept && now.Sub(v.since) >= versionsAge {
-		v.old, v.young, v.since = v.young, map[catalog.ItemKey]knownVersion{}, now
-	}
+	v.rotate(now)
 	if have, ok := v.find(key); ok && have.ended && !known.ended {
 		known.ended, known.endedAt = true, have.endedAt
 	}
 	v.young[key] = known
 }
 
-// learn takes in what was read from the store, perhaps a while ago.
-func (v *versions) learn(read map[catalog.ItemKey]ledger.ItemVersion, now time.Time) {
-	for key, stored := range read {
-		have, ok := v.find(key)
-		if have.ended && stored.Version <= have.endedAt {
-			continue // it was read before the counter ended
-		}
-		if !ok || have.none || stored.Version > have.version {
-			v.saw(key, knownVersion{version: stored.Version, mutationID: stored.MutationID}, now)
+// rotate forgets what was noted long ago, recorded since, and cannot be contradicted by
+// what is still to be admitted: that was read from the store later.
+func (v *versions) rotate(now time.Time) {
+	if len(v.young) < versionsKept || now.Sub(v.since) < versionsAge || !v.asked.After(v.since) {
+		return
+	}
+	forgotten := v.old
+	v.old, v.young, v.since = v.young, map[catalog.ItemKey]knownVersion{}, now
+	for key := range v.pins {
+		known, ok := forgotten[key]
+		if _, newer := v.old[key]; ok && !newer {
+			v.young[key] = known
 		}
 	}
 }
 
-// reset ends the item's counter, unless a newer version was seen meanwhile.
+// learn takes in what was read from the store, perhaps a while ago.
+func (v *versions) learn(read map[catalog.ItemKey]ledger.ItemVersion, now time.Time) {
+	for key, stored := range read {
+		have, ok := v.find(key)
+		if have.ended && stored.Position.Compare(have.endedAt) <= 0 {
+			continue // it was read before the counter ended
+		}
+		if !ok || have.none || stored.Newer(have.of(key)) {
+			v.saw(key, knownVersion{version: stored.Version, mutationID: stored.MutationID, position: stored.Position}, now)
+		}
+	}
+}
+
+// of is the version as it is stored.
+func (k knownVersion) of(key catalog.ItemKey) ledger.ItemVersion {
+	return ledger.ItemVersion{Key: key, Version: k.version, MutationID: k.mutationID, Position: k.position}
+}
+
+// reset ends the item's counter. What was set behind the DELETE belongs to the next.
 func (v *versions) reset(ended ledger.ItemVersion, now time.Time) {
-	if have, ok := v.find(ended.Key); !ok || have.none || have.version <= ended.Version {
-		v.saw(ended.Key, knownVersion{ended: true, endedAt: ended.Version, none: true}, now)
+	known, ok := v.find(ended.Key)
+	if !ok || known.none || known.of(ended.Key).EndedBy(ended) {
+		known = knownVersion{none: true}
+	}
+	known.ended, known.endedAt = true, ended.Position
+	v.saw(ended.Key, known, now)
+}
+
+// pin keeps the item's version from being forgotten, until it is unpinned as often.
+func (v *versions) pin(key catalog.ItemKey) { v.pins[key]++ }
+
+func (v *versions) unpin(key catalog.ItemKey, now time.Time) {
+	if v.pins[key]--; v.pins[key] == 0 {
+		delete(v.pins, key)
+	}
+	if known, ok := v.find(key); ok {
+		v.saw(key, known, now) // a reading that began before the commit may still arrive
+	}
+}
+
+// lookUpVersions reads what the store knows of the items of mutations whose versions
+// are to be compared, in one query. asked is before the reading began.
+func (e *Engine) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival) (known map[catalog.ItemKey]ledger.ItemVersion, asked time.Time, err error) {
+	var keys []catalog.ItemKey
+	for i := range arrivals {
+		if m := arrivals[i].Mutation; arrivals[i].Problem == nil && weighed(m) {
+			keys = append(keys, m.Key())
+		}
+	}
+	return e.versionsOf(ctx, keys)
+}
+
+func (e *Engine) versionsOf(ctx context.Context, keys []catalog.ItemKey) (known map[catalog.ItemKey]ledger.ItemVersion, asked time.Time, err error) {
+	asked = time.Now()
+	if len(keys) == 0 {
+		return nil, asked, nil
+	}
+	err = e.persistently(ctx, "read versions", func(ctx context.Context) (err error) {
+		asked = time.Now()
+		known, err = e.cfg.Store.NewestVersions(ctx, keys)
+		return err
+	})
+	return known, asked, err
+}
+
+// weighed reports that the newest version of the mutation's item matters to it.
+func weighed(m *catalog.Mutation) bool { return m.HasVersion || m.Operation == catalog.Delete }
+
+// overtakes finds the newer version that makes the mutation superfluous: one that was
+// set before it in the stream. A DELETE without a version takes the newest before it:
+// when it succeeds, the counter that it found ends.
+func (e *Engine) overtakes(m *catalog.Mutation) (by knownVersion, overtaken bool) {
+	if !weighed(m) {
+		return knownVersion{}, false
+	}
+	have, ok := e.version.before(m.Key(), m.Position)
+	switch {
+	case !ok:
+		return knownVersion{}, false
+	case !m.HasVersion:
+		m.Version, m.HasVersion = have.version, true
+		return knownVersion{}, false
+	default:
+		return have, m.Version < have.version
+	}
+}
+
+// supersede records a mutation as overtaken, but not before the one that overtakes it:
+// should that not be recorded by this owner, the next reads both again and judges for
+// itself.
+func (e *Engine) supersede(m *catalog.Mutation, by knownVersion) {
+	if carried := e.version.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {
+		carried.overtaken = append(carried.overtaken, m)
+		e.version.heldBytes += int64(batcher.Cost(m))
+		return
+	}
+	e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: by.mutationID})
+	e.next.note(m)
+}
+
+// carry notes the version of a mutation that is on its way. It is recorded when the
+// mutation is.
+func (e *Engine) carry(m *catalog.Mutation, now time.Time) {
+	key := m.Key()
+	set := ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID, Position: m.Position}
+	if have, ok := e.version.find(key); !ok || have.none || set.Newer(have.of(key)) {
+		e.version.saw(key, knownVersion{version: m.Version, mutationID: m.ID, position: m.Position}, now)
+	}
+	if !m.RecordedOn.IsZero() { // it waited for a configuration
+		e.next.tx.Versions = append(e.next.tx.Versions, set)
+		return
+	}
+	e.version.carried[m.Position] = &carriedVersion{version: set}
+	e.version.pin(key)
+}
+
+// writeVersions adds to a job the versions of the mutations that it records, and what
+// they overtake.
+func (e *Engine) writeVersions(j *job) {
+	if len(e.version.carried) == 0 {
+		return
+	}
+	var written []catalog.ItemKey
+	write := func(ms []*catalog.Mutation) {
+		for _, m := range ms {
+			carried := e.version.carried[m.Position]
+			if carried == nil {
+				continue
+			}
+			delete(e.version.carried, m.Position)
+			j.tx.Versions = append(j.tx.Versions, carried.version)
+			written = append(written, carried.version.Key)
+			for _, overtaken := range carried.overtaken {
+				j.tx.Overtaken = append(j.tx.Overtaken, ledger.Overtaken{Mutation: overtaken, SupersededBy: m.ID})
+				e.version.heldBytes -= int64(batcher.Cost(overtaken))
+			}
+			j.note(carried.overtaken...)
+		}
+	}
+	for b := range j.tx.Batches {
+		for r := range j.tx.Batches[b].Records {
+			write(j.tx.Batches[b].Records[r].Constituents)
+		}
+	}
+	write(j.tx.Waiting)
+	if len(written) == 0 {
+		return
+	}
+	j.done = append(j.done, func() {
+		now := time.Now()
+		for _, key := range written {
+			e.version.unpin(key, now)
+		}
+		e.updateBudget()
+	})
+}
+
+// overtakenReadBack compares a mutation that is read back with the versions before it,
+// and records it as overtaken where one is newer. Between the rows of a lane may be some
+// that waited for a configuration and whose versions count only now.
+func (e *Engine) overtakenReadBack(m *catalog.Mutation) bool {
+	fresh, own := e.unweighed[m], m.HasVersion
+	by, ok := e.overtakes(m)
+	if ok && (fresh || by.position != (catalog.Position{})) {
+		e.handOn(m, by)
+		e.supersede(m, by)
+		return true
+	}
+	if fresh && own {
+		e.carry(m, time.Now())
+	}
+	return false
+}
+
+// handOn takes back the version of a mutation that is overtaken after all: what it was
+// to overtake is overtaken by the other.
+func (e *Engine) handOn(m *catalog.Mutation, by knownVersion) {
+	carried := e.version.carried[m.Position]
+	if carried == nil {
+		return
+	}
+	delete(e.version.carried, m.Position)
+	e.version.unpin(m.Key(), time.Now())
+	for _, overtaken := range carried.overtaken {
+		e.version.heldBytes -= int64(batcher.Cost(overtaken))
+		e.supersede(overtaken, by)
 	}
 }

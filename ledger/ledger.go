@@ -68,7 +68,9 @@ type Transaction struct {
 	// Overtaken are recorded as superseded without being sent: the producer's
 	// version said that newer state is known.
 	Overtaken []Overtaken
-	// Versions are the newest producer versions seen.
+	// Versions are the producer versions that mutations of Batches and Waiting set.
+	// None is written before the row of its mutation is: whoever finds a version finds
+	// that mutation, and all older ones of its item, recorded.
 	Versions []ItemVersion
 
 	// Intents are further POSTs of batches about to start.
@@ -103,17 +105,37 @@ type Refusal struct {
 	Problem  catalog.Problem
 }
 
-// Overtaken is a mutation with an older version than the newest seen.
+// Overtaken is a mutation with an older version than a mutation of its item before it
+// in the stream. That one is recorded by then, or by the same transaction.
 type Overtaken struct {
 	Mutation     *catalog.Mutation
 	SupersededBy string // mutation id
 }
 
-// ItemVersion is the newest producer version of an item.
+// ItemVersion is the newest producer version of an item. Of two equal ones the later
+// in the stream stays.
 type ItemVersion struct {
 	Key        catalog.ItemKey
 	Version    int64
 	MutationID string
+	// Position is the place of the mutation that set it: only what comes behind it in
+	// the stream can be overtaken by it. Zero where it is not known, which counts as
+	// before everything.
+	Position catalog.Position
+}
+
+// Newer reports whether v takes the place of the other version of the same item.
+func (v ItemVersion) Newer(than ItemVersion) bool {
+	if v.Version != than.Version {
+		return v.Version > than.Version
+	}
+	return v.Position.Compare(than.Position) > 0
+}
+
+// EndedBy reports whether the version belongs to the counter that a DELETE ends: the
+// DELETE has at least this version, and stands behind it in the stream.
+func (v ItemVersion) EndedBy(reset ItemVersion) bool {
+	return v.Version <= reset.Version && v.Position.Compare(reset.Position) <= 0
 }
 
 // Intent says that POST number Attempt of a batch is about to start. The first
@@ -181,7 +203,8 @@ type BatchOutcome struct {
 
 	// Exceptions are the records with another outcome than plain success.
 	Exceptions []RecordOutcome
-	// ResetVersions are the items whose version counter a succeeded DELETE ends.
+	// ResetVersions are the items whose version counter a succeeded DELETE ends, each
+	// with the DELETE's version and position: what was set behind it stays.
 	ResetVersions []ItemVersion
 }
 

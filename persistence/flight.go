@@ -169,24 +169,26 @@ func (p *plan) queueLetters(b *pgx.Batch) {
 	}
 }
 
-// queueVersions keeps the newest version of each item.
+// queueVersions keeps the newest version of each item, and of equal ones the later.
 func (p *plan) queueVersions(b *pgx.Batch, versions []ledger.ItemVersion) {
 	if len(versions) == 0 {
 		return
 	}
 	newest := make(map[catalog.ItemKey]ledger.ItemVersion, len(versions))
 	for _, version := range versions {
-		if known, ok := newest[version.Key]; !ok || version.Version > known.Version {
+		if known, ok := newest[version.Key]; !ok || version.Newer(known) {
 			newest[version.Key] = version
 		}
 	}
 	c := p.versionColumns(newest)
-	b.Queue(`insert into courier.item_version as v (lane, item_id, localization, version, mutation_id)
-		select u.lane, u.item_id, u.localization, u.version, u.mutation_id
-		from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[]) u(lane, item_id, localization, version, mutation_id)
+	b.Queue(`insert into courier.item_version as v (lane, item_id, localization, version, mutation_id, generation, sequence)
+		select u.lane, u.item_id, u.localization, u.version, u.mutation_id, u.generation, u.sequence
+		from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])
+			u(lane, item_id, localization, version, mutation_id, generation, sequence)
 		on conflict (lane, item_id, localization) do update set version = excluded.version, mutation_id = excluded.mutation_id,
-			updated_at = now()
-		where excluded.version > v.version`, c.lanes, c.items, c.localizations, c.versions, c.mutations)
+			generation = excluded.generation, sequence = excluded.sequence, updated_at = now()
+		where (excluded.version, excluded.generation, excluded.sequence) > (v.version, v.generation, v.sequence)`,
+		c.lanes, c.items, c.localizations, c.versions, c.mutations, c.generations, c.sequences)
 }
 
 type versionColumns struct {
@@ -195,6 +197,8 @@ type versionColumns struct {
 	localizations []string
 	versions      []int64
 	mutations     []string
+	generations   []int64
+	sequences     []int64
 }
 
 func (p *plan) versionColumns(versions map[catalog.ItemKey]ledger.ItemVersion) versionColumns {
@@ -205,6 +209,8 @@ func (p *plan) versionColumns(versions map[catalog.ItemKey]ledger.ItemVersion) v
 		c.localizations = append(c.localizations, localizationText(key.Localization))
 		c.versions = append(c.versions, version.Version)
 		c.mutations = append(c.mutations, clean(version.MutationID))
+		c.generations = append(c.generations, version.Position.Generation)
+		c.sequences = append(c.sequences, int64(version.Position.Sequence)) //nolint:gosec // a stream's sequence fits
 	}
 	return c
 }
@@ -245,8 +251,8 @@ func queueExceptions(b *pgx.Batch, outcome *ledger.BatchOutcome) {
 		outcome.BatchID, records, results, issues, warnings)
 }
 
-// queueResets ends the version counters of items that a DELETE removed; a newer
-// version seen meanwhile stays.
+// queueResets ends the version counters of items that a DELETE removed; what was set
+// behind the DELETE stays.
 func (p *plan) queueResets(b *pgx.Batch, versions []ledger.ItemVersion) {
 	if len(versions) == 0 {
 		return
@@ -257,9 +263,11 @@ func (p *plan) queueResets(b *pgx.Batch, versions []ledger.ItemVersion) {
 	}
 	c := p.versionColumns(ended)
 	b.Queue(`delete from courier.item_version v
-		using unnest($1::int[], $2::text[], $3::text[], $4::bigint[]) u(lane, item_id, localization, version)
-		where v.lane = u.lane and v.item_id = u.item_id and v.localization = u.localization and v.version <= u.version`,
-		c.lanes, c.items, c.localizations, c.versions)
+		using unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+			u(lane, item_id, localization, version, generation, sequence)
+		where v.lane = u.lane and v.item_id = u.item_id and v.localization = u.localization and v.version <= u.version
+			and (v.generation, v.sequence) <= (u.generation, u.sequence)`,
+		c.lanes, c.items, c.localizations, c.versions, c.generations, c.sequences)
 }
 
 // recordedAbove are the ranges that the transaction's own anchor leaves open.

@@ -235,7 +235,10 @@ func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map
 	}
 	for _, row := range rows {
 		key := wanted[place{lane: row.Lane, item: row.ItemID, localization: row.Localization}]
-		versions[key] = ledger.ItemVersion{Key: key, Version: row.Version, MutationID: row.MutationID}
+		versions[key] = ledger.ItemVersion{
+			Key: key, Version: row.Version, MutationID: row.MutationID,
+			Position: catalog.Position{Generation: row.Generation, Sequence: uint64(row.Sequence)}, //nolint:gosec // written from one
+		}
 	}
 	return versions, nil
 }

@@ -231,42 +231,6 @@ func failedRecords(t *testing.T, h Harness) {
 	}, h.Statuses(t), "of a merged record that nobody knows of, each mutation is unconfirmed")
 }
 
-func versions(t *testing.T, h Harness) {
-	lease := h.Acquire(t, 0)
-	key := catalog.ItemKey{Lane: Lane, ItemID: "a"}
-	polish := key
-	polish.Localization = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
-	see := func(versions ...ledger.ItemVersion) {
-		tx := Transaction(lease)
-		tx.Versions = versions
-		commit(t, h, lease, tx)
-	}
-	read := func() map[catalog.ItemKey]ledger.ItemVersion {
-		known, err := h.Store.NewestVersions(t.Context(), []catalog.ItemKey{key, polish, {Lane: Lane, ItemID: "unknown"}})
-		require.NoError(t, err)
-		return known
-	}
-	require.Empty(t, read())
-	see(ledger.ItemVersion{Key: key, Version: 3, MutationID: "m3"}, ledger.ItemVersion{Key: key, Version: 5, MutationID: "m5"})
-	see(ledger.ItemVersion{Key: key, Version: 4, MutationID: "m4"}, ledger.ItemVersion{Key: polish, Version: 1, MutationID: "p1"})
-	require.Equal(t, map[catalog.ItemKey]ledger.ItemVersion{
-		key: {Key: key, Version: 5, MutationID: "m5"}, polish: {Key: polish, Version: 1, MutationID: "p1"},
-	}, read())
-	reset := func(version int64) {
-		batch := record(t, h, lease, Record(Mutation(uint64(version+100), "a"))) //nolint:gosec // a small number
-		ended := outcome(batch)
-		ended.ResetVersions = []ledger.ItemVersion{{Key: key, Version: version}}
-		tx := Transaction(lease)
-		tx.Outcomes = []ledger.BatchOutcome{ended}
-		commit(t, h, lease, tx)
-	}
-	reset(4)
-	require.Len(t, read(), 2, "a newer version was seen since the delete")
-	reset(5)
-	require.NotContains(t, read(), key)
-	require.Contains(t, read(), polish)
-}
-
 func attempts(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
 	batch := record(t, h, lease, Record(Mutation(1, "a")))

@@ -50,7 +50,10 @@ func (s *database) apply(p *partition, tx *ledger.Transaction) {
 		s.dropWaiting(o.Mutation)
 	}
 	for _, version := range tx.Versions {
-		if known, ok := s.versions[version.Key]; !ok || version.Version > known.Version {
+		if s.rows[place{tx.Partition, version.Position}] == nil && version.Position != (catalog.Position{}) {
+			s.faultf("version %d of %v is written before the row of %s", version.Version, version.Key, version.MutationID)
+		}
+		if known, ok := s.versions[version.Key]; !ok || version.Newer(known) {
 			s.versions[version.Key] = version
 		}
 	}
@@ -164,7 +167,7 @@ func (s *database) conclude(outcome *ledger.BatchOutcome) {
 		s.except(b.partition, &kept, &kept.Exceptions[i])
 	}
 	for _, reset := range kept.ResetVersions {
-		if known, ok := s.versions[reset.Key]; ok && known.Version <= reset.Version {
+		if known, ok := s.versions[reset.Key]; ok && known.EndedBy(reset) {
 			delete(s.versions, reset.Key)
 		}
 	}

@@ -39,7 +39,7 @@ WHERE b.before < sqlc.arg(max_bytes)::bigint
 ORDER BY b.generation, b.sequence;
 
 -- name: NewestVersions :many
-SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id
+SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
 FROM courier.item_version v
 JOIN (SELECT unnest(sqlc.arg(lanes)::int[]) AS lane, unnest(sqlc.arg(items)::text[]) AS item_id,
     unnest(sqlc.arg(localizations)::text[]) AS localization) k ON v.lane = k.lane AND v.item_id = k.item_id AND v.localization = k.localization;

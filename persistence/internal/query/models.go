@@ -3,14 +3,3 @@
 //   sqlc v1.31.1
 
 package query
-
-import (
-	"time"
-)
-
-type CourierQuotaScope struct {
-	Scope        string
-	BlockedUntil *time.Time
-	Quota        []byte
-	UpdatedAt    time.Time
-}

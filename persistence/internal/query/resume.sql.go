@@ -163,7 +163,7 @@ func (q *Queries) NewestMutationBetween(ctx context.Context, arg NewestMutationB
 }
 
 const newestVersions = `-- name: NewestVersions :many
-SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id
+SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
 FROM courier.item_version v
 JOIN (SELECT unnest($1::int[]) AS lane, unnest($2::text[]) AS item_id,
     unnest($3::text[]) AS localization) k ON v.lane = k.lane AND v.item_id = k.item_id AND v.localization = k.localization
@@ -181,6 +181,8 @@ type NewestVersionsRow struct {
 	Localization string
 	Version      int64
 	MutationID   string
+	Generation   int64
+	Sequence     int64
 }
 
 func (q *Queries) NewestVersions(ctx context.Context, arg NewestVersionsParams) ([]NewestVersionsRow, error) {
@@ -198,6 +200,8 @@ func (q *Queries) NewestVersions(ctx context.Context, arg NewestVersionsParams) 
 			&i.Localization,
 			&i.Version,
 			&i.MutationID,
+			&i.Generation,
+			&i.Sequence,
 		); err != nil {
 			return nil, err
 		}
