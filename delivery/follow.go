@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -63,7 +64,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		h.nextPoll = account.nextLook(now)
 		return false
 	}
-	slot, again := e.cfg.Scopes.Acquire(f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
 			e.starve(f, f.lane.endpoint.PollScopes())
@@ -74,7 +75,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 	}
 	h.polling, h.slot = true, slot
 	account.began()
-	group, records := f.batch.Group, f.batch.Records
+	group, records, who := f.batch.Group, f.batch.Records, account.refusable()
 	e.goDo(func(ctx context.Context) {
 		began := time.Now()
 		call, cancel := context.WithTimeout(ctx, pollTimeout)
@@ -84,7 +85,8 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		perr := asPlatformError(err)
 		endCall(span, perr)
 		took := time.Since(began)
-		e.report(ctx, func() { e.polled(f, h, report, perr, took) })
+		saved := e.hear(ctx, slot, who, perr, quotasOf(report.Quotas, perr))
+		e.report(ctx, func() { e.polled(f, h, report, perr, saved, took) })
 	})
 	return true
 }
@@ -110,15 +112,11 @@ func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group strin
 const pollConcurrency = 8
 
 // polled goes on after a poll.
-func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *platform.Error, took time.Duration) {
+func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *platform.Error, saved *ledger.AccountState, took time.Duration) {
 	now := time.Now()
-	quotas := report.Quotas
-	if perr != nil {
-		quotas = perr.Quotas
-	}
-	h.slot.Release(perr, quotas)
+	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
-	e.heard(f.lane.sender.account, perr)
+	e.heard(f.lane.sender.account, perr, saved)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)

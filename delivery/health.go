@@ -27,12 +27,13 @@ const (
 
 // heard learns from a finished call whether the account works. An answer of any
 // other kind than a refusal of the account ends a pause; a call that was never
-// made, or got no answer, says nothing.
-func (e *Engine) heard(a *accountState, perr *platform.Error) {
+// made, or got no answer, says nothing. saved is the pause that the store knows of, if
+// there is one.
+func (e *Engine) heard(a *accountState, perr *platform.Error, saved *ledger.AccountState) {
 	a.probing = false
 	switch {
 	case perr != nil && perr.Scope == platform.ScopeAccount:
-		e.pause(a, perr)
+		e.pause(a, perr, saved)
 	case perr != nil && (perr.Scope == platform.ScopeCaller || perr.Scope == platform.ScopePlatform || perr.Scope == platform.ScopeQuota):
 	case a.paused:
 		a.paused, a.saved, a.backoff = false, false, 0
@@ -45,7 +46,7 @@ func (e *Engine) heard(a *accountState, perr *platform.Error) {
 
 // pause stops all calls of the account but one from time to time. It alerts once
 // per pause, however many calls were under way.
-func (e *Engine) pause(a *accountState, perr *platform.Error) {
+func (e *Engine) pause(a *accountState, perr *platform.Error, saved *ledger.AccountState) {
 	now := time.Now()
 	if a.paused && a.state.ResumesAt.After(now) {
 		return // another call of the same trouble
@@ -55,13 +56,15 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 		e.log.ErrorContext(e.callsCtx, "the platform refuses the account: it is paused and tried again by itself; nothing is lost meanwhile",
 			slog.String("account", a.account.Name), slog.Any("error", perr))
 	}
-	a.backoff = min(max(2*a.backoff, firstPause), longestPause)
-	a.paused = true
-	a.state = ledger.AccountState{
-		Account: a.account.Name, State: accountPaused, Reason: perr.Error(), ResumesAt: now.Add(a.backoff),
-		ByHand: a.state.ByHand,
+	byHand, state := a.state.ByHand, a.refusable().pausedBy(perr, now)
+	if saved != nil {
+		state = *saved
 	}
-	e.saveAccount(a)
+	a.paused, a.backoff, a.state = true, state.Pause, state
+	a.state.ByHand = byHand
+	if saved == nil {
+		e.saveAccount(a)
+	}
 }
 
 // saveAccount has the account's state written. A pause by hand is the operator's
@@ -139,7 +142,7 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 	}
 	if first && saved.State == accountPaused && !saved.ByHand {
 		a.paused, a.state = true, saved
-		a.backoff = firstPause
+		a.backoff = min(max(saved.Pause, firstPause), longestPause)
 	}
 	if first && saved.State == accountThrottled && !saved.ByHand {
 		e.hideHold(a) // the last owner's

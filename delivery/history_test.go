@@ -52,7 +52,10 @@ func TestFailedPollsGiveNoHandleUp(t *testing.T) {
 // A paused account is probed again when its probe could not be sent after all.
 func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 	scenario(t, func(w *world) {
-		w.answers(answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401, Message: "bad token", RetryAfter: 10 * time.Minute}})
+		p := policy()
+		p.RetryMin, p.RetryMax = 10*time.Minute, 10*time.Minute // so that the first batch is not the probe
+		w.account("acme", p)
+		w.answers(answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401, Message: "bad token"}})
 		scopes := delivery.NewScopes(w.store, w.logger)
 		l := w.startWith(scopes)
 		w.upsert("x", `{"a":1}`)

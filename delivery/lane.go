@@ -239,7 +239,7 @@ const openPerSlot = 16
 
 // cutOne takes a slot and a batch to go with it.
 func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
-	slot, again := e.cfg.Scopes.Acquire(s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.began, s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
 	if slot == nil {
 		s.again = again
 		if !again.IsZero() {

@@ -41,7 +41,7 @@ type load struct {
 	// not been compared. versions are what the store knows of their items.
 	unweighed map[*catalog.Mutation]bool
 	versions  map[catalog.ItemKey]ledger.ItemVersion
-	then    func(*load)
+	then      func(*load)
 }
 
 // jobMutations bounds a transaction; beyond it the engine stops cutting and

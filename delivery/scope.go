@@ -22,7 +22,7 @@ type Scopes struct {
 
 	mu       sync.Mutex
 	scopes   map[string]*scope
-	fresh    bool                // some were made since mu was locked
+	fresh    bool                // some are to be read since mu was locked
 	limiters map[string]*limiter // by account
 }
 
@@ -30,12 +30,16 @@ type Scopes struct {
 type scope struct {
 	name string
 	// loaded is false until the saved state was read: a call before that could
-	// go into a block.
+	// go into a block. readAt is before the last reading began, wanted how new somebody
+	// wants one to be.
 	loaded       bool
+	readAt       time.Time
+	wanted       time.Time
 	blockedUntil time.Time
 	quota        platform.Quota
 	told         time.Time // when quota was learnt; zero: never
 	dirty        bool
+	untold       bool          // it was blocked, and the store has not been told
 	meters       []*meter      // its limits
 	lastCall     time.Time     // for the pace
 	patience     time.Duration // for how long it was blocked without being told
@@ -43,7 +47,7 @@ type scope struct {
 	inUse   int
 	halveAt time.Time // pace of bisecting
 
-	waiters map[chan<- struct{}]struct{} // until it is loaded
+	waiters map[chan<- struct{}]struct{} // until it is read
 }
 
 const (
@@ -100,12 +104,13 @@ func (s *Scopes) sync(ctx context.Context) {
 	if len(names) == 0 {
 		return
 	}
+	began := time.Now()
 	states, err := s.store.Scopes(ctx, names)
 	if err != nil {
 		s.logger.WarnContext(ctx, "quota scopes could not be read, trying again", slog.Any("error", err))
 		return
 	}
-	s.learn(names, states)
+	s.learn(names, states, began)
 }
 
 func (s *Scopes) collect() (save []ledger.ScopeState, names []string) {
@@ -116,38 +121,57 @@ func (s *Scopes) collect() (save []ledger.ScopeState, names []string) {
 		if !scope.dirty {
 			continue
 		}
-		scope.dirty = false
-		save = append(save, ledger.ScopeState{
-			Scope: name, BlockedUntil: scope.blockedUntil, Quota: scope.quotaJSON(), UpdatedAt: time.Now(),
-		})
+		save = append(save, scope.toSave())
 	}
 	return save, names
+}
+
+// toSave is the scope as it is saved now.
+func (c *scope) toSave() ledger.ScopeState {
+	c.dirty, c.untold = false, false
+	return ledger.ScopeState{
+		Scope: c.name, BlockedUntil: c.blockedUntil, Quota: c.quotaJSON(), UpdatedAt: time.Now(), Patience: c.patience,
+	}
 }
 
 func (s *Scopes) markDirty(states []ledger.ScopeState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, state := range states {
-		s.scopes[state.Scope].dirty = true
+		s.scopes[state.Scope].dirty, s.scopes[state.Scope].untold = true, true
 	}
 }
 
-func (s *Scopes) learn(names []string, states []ledger.ScopeState) {
+func (s *Scopes) learn(names []string, states []ledger.ScopeState, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	for _, state := range states {
 		if scope := s.scopes[state.Scope]; scope != nil {
+			if !scope.loaded || state.BlockedUntil.After(scope.blockedUntil) {
+				scope.patience = max(scope.patience, min(state.Patience, longestBlock))
+			}
 			scope.blockedUntil = later(scope.blockedUntil, state.BlockedUntil)
 			scope.hear(state.Quota, now)
 		}
 	}
 	for _, name := range names {
-		if scope := s.scopes[name]; !scope.loaded {
-			scope.loaded = true
-			wakeAll(scope.waiters)
-		}
+		scope := s.scopes[name]
+		scope.loaded, scope.readAt = true, began
+		wakeAll(scope.waiters)
 	}
+}
+
+// readSince reports that the scope was read after the time, and has it read otherwise.
+// Scopes.mu must be held.
+func (s *Scopes) readSince(scope *scope, since time.Time) bool {
+	if scope.loaded && !scope.readAt.Before(since) {
+		return true
+	}
+	if scope.wanted.Before(since) {
+		scope.wanted, s.fresh = since, true
+	}
+	return false
 }
 
 // get finds or makes a scope. s.mu must be held.
@@ -162,7 +186,8 @@ func (s *Scopes) get(name string) *scope {
 	return made
 }
 
-// unlock has the scopes that were made meanwhile read, all of them together.
+// unlock has the scopes that were made meanwhile, or are to be read again, read: all of
+// them together.
 func (s *Scopes) unlock() {
 	fresh := s.fresh
 	s.fresh = false
@@ -182,6 +207,7 @@ type Slot struct {
 	limiter *limiter
 	names   []string
 	done    func(error)
+	heard   bool // what is to be learnt from the call was
 }
 
 // limiterOf finds or makes an account's limiter. s.mu must be held.
@@ -199,6 +225,13 @@ func (s *Scopes) limiterOf(account string) *limiter {
 // means that wake is sent to once there may be one. maxConcurrency caps the adapted
 // limit of the account's calls under way.
 func (s *Scopes) Acquire(account string, names []string, maxConcurrency int, wake chan<- struct{}) (slot *Slot, again time.Time) {
+	return s.AcquireSince(time.Time{}, account, names, maxConcurrency, wake)
+}
+
+// AcquireSince is Acquire for who takes over at a moment what another owner did: the
+// scopes must have been read after it, also where this process knows them, because that
+// one may have been told of a block just before.
+func (s *Scopes) AcquireSince(since time.Time, account string, names []string, maxConcurrency int, wake chan<- struct{}) (slot *Slot, again time.Time) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := time.Now()
@@ -206,13 +239,16 @@ func (s *Scopes) Acquire(account string, names []string, maxConcurrency int, wak
 	for _, name := range names {
 		s.get(name) // all of them at once, so that they are read together
 	}
+	unread := false
 	for _, name := range names {
 		scope := s.scopes[name]
-		if !scope.loaded {
-			scope.waiters[wake] = struct{}{}
-			return nil, time.Time{}
+		if !s.readSince(scope, since) && !unread {
+			scope.waiters[wake], unread = struct{}{}, true // once: all of them are read together
 		}
 		wait = later(wait, scope.freeAt(now))
+	}
+	if unread {
+		return nil, time.Time{}
 	}
 	limiter := s.limiterOf(account)
 	free, at := limiter.free(now, maxConcurrency)
@@ -281,23 +317,36 @@ func (c *scope) meter(window time.Duration, now time.Time) *meter {
 	return m
 }
 
-// Release gives the slot back after a call and learns from how it ended; err is
-// nil or what the call returned. A call that was never made (ScopeCaller) counts
-// for nothing.
+// Release gives the slot back after a call and learns from how it ended, unless Heard
+// has; err is nil or what the call returned. A call that was never made (ScopeCaller)
+// counts for nothing.
 func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	s.scopes.mu.Lock()
 	defer s.scopes.unlock()
+	if !s.heard {
+		s.learn(err, quotas)
+	}
+	s.limiter.end(s.done, err)
+}
+
+// learn takes in how the call ended. Scopes.mu must be held.
+func (s *Slot) learn(err *platform.Error, quotas []platform.Quota) {
+	s.heard = true
 	now := time.Now()
 	for _, name := range s.names {
 		scope := s.scopes.scopes[name]
 		scope.ended(err == nil || err.Scope != platform.ScopeCaller || err.Ambiguous)
-		if err == nil {
-			scope.patience = 0
+		if err == nil && scope.patience > 0 {
+			scope.patience, scope.dirty = 0, true
 		}
 	}
-	if err != nil && err.Scope == platform.ScopePlatform && err.RetryAfter > 0 {
-		// The narrowest: one account's trouble is no reason to stop a whole app.
-		s.scopes.get(s.names[0]).block(now.Add(err.RetryAfter))
+	if err != nil && err.RetryAfter > 0 {
+		switch err.Scope {
+		case platform.ScopePlatform, platform.ScopeBatch, platform.ScopeItem:
+			// The narrowest: one account's trouble is no reason to stop a whole app.
+			s.scopes.get(s.names[0]).block(now.Add(err.RetryAfter))
+		case platform.ScopeQuota, platform.ScopeAccount, platform.ScopeCaller: // see refused and pause
+		}
 	}
 	for _, quota := range quotas {
 		s.scopes.get(quota.Scope).learn(quota, now)
@@ -305,7 +354,6 @@ func (s *Slot) Release(err *platform.Error, quotas []platform.Quota) {
 	if err != nil && err.Scope == platform.ScopeQuota {
 		s.refused(err, quotas, now)
 	}
-	s.limiter.end(s.done, err)
 }
 
 // refused blocks the scope whose quota is used up, for as long as the platform
@@ -321,7 +369,7 @@ func (s *Slot) refused(err *platform.Error, quotas []platform.Quota, now time.Ti
 
 // waitLonger is the next block that nobody told the length of.
 func (c *scope) waitLonger() time.Duration {
-	c.patience = min(max(2*c.patience, defaultBlock), longestBlock)
+	c.patience, c.dirty = min(max(2*c.patience, defaultBlock), longestBlock), true
 	return c.patience
 }
 
@@ -363,7 +411,7 @@ func (c *scope) tell(quota platform.Quota, now time.Time) {
 
 func (c *scope) block(until time.Time) {
 	if until.After(c.blockedUntil) {
-		c.blockedUntil, c.dirty = until, true
+		c.blockedUntil, c.dirty, c.untold = until, true, true
 	}
 }
 

@@ -76,7 +76,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		e.schedule(f, account.nextLook(now))
 		return
 	}
-	slot, again := e.cfg.Scopes.Acquire(f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
 			e.starve(f, f.lane.sender.scopes)
@@ -96,7 +96,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	e.next.tx.Intents = append(e.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
 	e.next.done = append(e.next.done, func() {
 		f.phase = phaseReady
-		e.post(f)
+		e.step(f, time.Now()) // a pause may have been told since
 	})
 }
 
@@ -136,14 +136,18 @@ func (e *Engine) post(f *flight) {
 	f.lastPost = time.Now()
 	number, records, group := f.attempt, f.batch.Records, f.batch.Group
 	variant := variantOf(f)
-	hadAmbiguity := f.taken()
+	hadAmbiguity, slot, who := f.taken(), f.slot, f.lane.sender.account.refusable()
 	e.goDo(func(ctx context.Context) {
 		began := time.Now()
 		submission, perr := e.submit(ctx, f, group, records, variant)
 		took := time.Since(began)
 		attempt := attemptOf(f, number, submission, perr)
-		if attempt.Result == ledger.NotTaken && !hadAmbiguity {
-			attempt.NextAt = time.Now().Add(max(perr.RetryAfter, f.lane.policy().RetryMin))
+		if perr != nil && (perr.RetryAfter > 0 || attempt.Result == ledger.NotTaken && !hadAmbiguity) {
+			attempt.NextAt = attempt.At.Add(max(perr.RetryAfter, f.lane.policy().RetryMin))
+		}
+		var saved *ledger.AccountState
+		if !unsent(perr) {
+			saved = e.hear(ctx, slot, who, perr, quotasOf(submission.Quotas, perr))
 		}
 		if perr == nil || perr.Scope != platform.ScopeCaller {
 			if err := e.persistently(ctx, "record how a POST ended", func(ctx context.Context) error {
@@ -153,7 +157,7 @@ func (e *Engine) post(f *flight) {
 				return
 			}
 		}
-		e.report(ctx, func() { e.posted(f, submission, perr, took) })
+		e.report(ctx, func() { e.posted(f, submission, perr, saved, took) })
 	})
 }
 
@@ -295,19 +299,24 @@ func decodeNotes(encoded []byte, records int) ([]platform.Verdict, error) {
 	return verdicts, nil
 }
 
-// posted goes on after a POST whose result is recorded.
-func (e *Engine) posted(f *flight, submission platform.Submission, perr *platform.Error, took time.Duration) {
-	now := time.Now()
-	quotas := submission.Quotas
+// quotasOf is what an answer told of quotas, whether it was one or a refusal.
+func quotasOf(answered []platform.Quota, perr *platform.Error) []platform.Quota {
 	if perr != nil {
-		quotas = perr.Quotas
+		return perr.Quotas
 	}
+	return answered
+}
+
+// posted goes on after a POST whose result is recorded; saved is the pause of the account
+// that the store knows of.
+func (e *Engine) posted(f *flight, submission platform.Submission, perr *platform.Error, saved *ledger.AccountState, took time.Duration) {
+	now := time.Now()
 	if unsent(perr) {
 		e.notMade(f)
 	} else {
-		f.slot.Release(perr, quotas)
+		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
 		f.slot = nil
-		e.heard(f.lane.sender.account, perr)
+		e.heard(f.lane.sender.account, perr, saved)
 		e.judgeLane(f, perr, now)
 	}
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)

@@ -263,6 +263,9 @@ type AccountState struct {
 	Reason    string // for people
 	ByHand    bool   // paused by an operator: only an operator resumes it
 	ResumesAt time.Time
+	// Pause is how long the account rests by itself after a refusal, 0 when it does not:
+	// the next refusal doubles it. The platform may have asked for longer.
+	Pause time.Duration
 }
 
 // ScopeState is what is known of a quota scope.
@@ -271,6 +274,9 @@ type ScopeState struct {
 	BlockedUntil time.Time
 	Quota        []byte // JSON as last told, for the account_status view
 	UpdatedAt    time.Time
+	// Patience is how long the last block was that nobody told the length of, 0 when a
+	// call worked since: the next one doubles it.
+	Patience time.Duration
 }
 
 // Page is a piece of a lane's waiting rows, oldest first.
@@ -297,7 +303,8 @@ type Store interface {
 	AppendAttempts(ctx context.Context, attempts []Attempt) error
 	// Scopes reads the scopes named; unknown ones are absent.
 	Scopes(ctx context.Context, scopes []string) ([]ScopeState, error)
-	// SaveScopes writes what was learnt; a later BlockedUntil wins.
+	// SaveScopes writes what was learnt; a later BlockedUntil wins, and of the rest what
+	// was updated last.
 	SaveScopes(ctx context.Context, scopes []ScopeState) error
 	// SaveAccount writes an account's state; a pause by hand is left alone. It
 	// returns the state that stands afterwards.

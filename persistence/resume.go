@@ -70,7 +70,7 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 		return nil, err
 	}
 	for _, a := range accounts {
-		r.Accounts[a.Name] = accountState(a.Name, a.State, a.Reason, a.ByHand, a.ResumesAt)
+		r.Accounts[a.Name] = accountState(a.Name, a.State, a.Reason, a.ByHand, a.ResumesAt, a.PauseNs)
 	}
 	return r, nil
 }

@@ -70,7 +70,10 @@ func (s *Store) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeStat
 	}
 	states := make([]ledger.ScopeState, len(rows))
 	for i, row := range rows {
-		states[i] = ledger.ScopeState{Scope: row.Scope, BlockedUntil: timeOf(row.BlockedUntil), Quota: row.Quota, UpdatedAt: row.UpdatedAt}
+		states[i] = ledger.ScopeState{
+			Scope: row.Scope, BlockedUntil: timeOf(row.BlockedUntil), Quota: row.Quota, UpdatedAt: row.UpdatedAt,
+			Patience: time.Duration(row.PatienceNs),
+		}
 	}
 	return states, nil
 }
@@ -89,6 +92,7 @@ func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) erro
 		}
 		params[i] = query.SaveScopeParams{
 			Scope: clean(scope.Scope), BlockedUntil: timeOrNull(scope.BlockedUntil), Quota: scope.Quota, UpdatedAt: scope.UpdatedAt,
+			PatienceNs: scope.Patience.Nanoseconds(),
 		}
 	}
 	if err := all(s.query.SaveScope(ctx, params)); err != nil {
@@ -104,6 +108,7 @@ func (s *Store) SaveAccount(ctx context.Context, state ledger.AccountState) (led
 	defer cancel()
 	err := s.query.SaveAccount(ctx, query.SaveAccountParams{
 		Name: state.Account, State: state.State, Reason: clean(state.Reason), ByHand: state.ByHand, ResumesAt: timeOrNull(state.ResumesAt),
+		PauseNs: state.Pause.Nanoseconds(),
 	})
 	if err != nil {
 		return ledger.AccountState{}, fmt.Errorf("saving account %s: %w", state.Account, rejected(err))
@@ -122,13 +127,15 @@ func (s *Store) Accounts(ctx context.Context, accounts []string) (map[string]led
 	}
 	states := make(map[string]ledger.AccountState, len(rows))
 	for _, row := range rows {
-		states[row.Name] = accountState(row.Name, row.State, row.Reason, row.ByHand, row.ResumesAt)
+		states[row.Name] = accountState(row.Name, row.State, row.Reason, row.ByHand, row.ResumesAt, row.PauseNs)
 	}
 	return states, nil
 }
 
-func accountState(name, state, reason string, byHand bool, resumesAt *time.Time) ledger.AccountState {
-	return ledger.AccountState{Account: name, State: state, Reason: reason, ByHand: byHand, ResumesAt: timeOf(resumesAt)}
+func accountState(name, state, reason string, byHand bool, resumesAt *time.Time, pauseNs int64) ledger.AccountState {
+	return ledger.AccountState{
+		Account: name, State: state, Reason: reason, ByHand: byHand, ResumesAt: timeOf(resumesAt), Pause: time.Duration(pauseNs),
+	}
 }
 
 // Account is an account of the configuration.

@@ -276,7 +276,8 @@ func scopes(t *testing.T, h Harness) {
 		require.NoError(t, h.Store.SaveScopes(t.Context(), []ledger.ScopeState{scope}))
 	}
 	save(ledger.ScopeState{Scope: "s", BlockedUntil: At.Add(time.Hour), Quota: []byte(`{"left": 1}`), UpdatedAt: At})
-	save(ledger.ScopeState{Scope: "s", BlockedUntil: At.Add(time.Minute), UpdatedAt: At.Add(time.Second)})
+	save(ledger.ScopeState{Scope: "s", BlockedUntil: At.Add(time.Minute), UpdatedAt: At.Add(time.Second), Patience: time.Minute})
+	save(ledger.ScopeState{Scope: "s", BlockedUntil: At.Add(2 * time.Minute), UpdatedAt: At.Add(-time.Second), Quota: []byte(`{"left": 2}`)})
 	save(ledger.ScopeState{Scope: "t", UpdatedAt: At})
 	known, err := h.Store.Scopes(t.Context(), []string{"s", "u"})
 	require.NoError(t, err)
@@ -284,6 +285,12 @@ func scopes(t *testing.T, h Harness) {
 	require.Equal(t, "s", known[0].Scope)
 	require.True(t, At.Add(time.Hour).Equal(known[0].BlockedUntil))
 	require.JSONEq(t, `{"left": 1}`, string(known[0].Quota))
+	require.Equal(t, time.Minute, known[0].Patience, "what was updated last")
+	save(ledger.ScopeState{Scope: "s", UpdatedAt: At.Add(time.Minute)})
+	known, err = h.Store.Scopes(t.Context(), []string{"s"})
+	require.NoError(t, err)
+	require.Zero(t, known[0].Patience)
+	require.True(t, At.Add(time.Hour).Equal(known[0].BlockedUntil), "a block that was told ends when it was told")
 }
 
 func accounts(t *testing.T, h Harness) {
@@ -293,6 +300,8 @@ func accounts(t *testing.T, h Harness) {
 		require.NoError(t, err)
 		return stands
 	}
+	refused := ledger.AccountState{Account: name, State: "paused", Reason: "401", ResumesAt: At.Add(time.Hour), Pause: 8 * time.Minute}
+	require.Equal(t, refused, save(refused))
 	throttled := ledger.AccountState{Account: name, State: "throttled", Reason: "429", ResumesAt: At.Add(time.Hour)}
 	require.Equal(t, throttled, save(throttled))
 	paused := ledger.AccountState{Account: name, State: "paused", Reason: "by Ann", ByHand: true}

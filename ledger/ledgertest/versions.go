@@ -38,7 +38,9 @@ func versions(t *testing.T, h Harness) {
 		require.NoError(t, err)
 		return known
 	}
-	at := func(sequence uint64, version int64) ledger.ItemVersion { return versionAt(Mutation(sequence, "a"), version) }
+	at := func(sequence uint64, version int64) ledger.ItemVersion {
+		return versionAt(Mutation(sequence, "a"), version)
+	}
 	require.Empty(t, read())
 	polishOne := at(4, 1)
 	polishOne.Key = polish

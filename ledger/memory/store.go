@@ -253,13 +253,18 @@ func (s *Store) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeStat
 	return states, err
 }
 
-// SaveScopes writes what was learnt; a later BlockedUntil wins.
+// SaveScopes writes what was learnt; a later BlockedUntil wins, and of the rest what was
+// updated last.
 func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) error {
 	return s.call(ctx, CallSaveScopes, func() error {
 		for _, state := range scopes {
 			have := s.scopes[state.Scope]
 			if have.BlockedUntil.After(state.BlockedUntil) {
 				state.BlockedUntil = have.BlockedUntil
+			}
+			if have.UpdatedAt.After(state.UpdatedAt) {
+				state.Patience, state.UpdatedAt = have.Patience, have.UpdatedAt
+				state.Quota, have.Quota = have.Quota, state.Quota
 			}
 			if state.Quota == nil {
 				state.Quota = have.Quota

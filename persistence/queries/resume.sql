@@ -21,7 +21,7 @@ WHERE l.partition = $1 AND EXISTS (SELECT FROM courier.waiting w WHERE w.lane = 
 
 -- name: AccountsOf :many
 -- The accounts that have lanes in the partition.
-SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at FROM courier.account a
+SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at, a.pause_ns FROM courier.account a
 WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1);
 
 -- name: WaitingPage :many

@@ -1,29 +1,30 @@
 -- name: ScopesNamed :many
-SELECT scope, blocked_until, quota, updated_at FROM courier.quota_scope WHERE scope = ANY (sqlc.arg(scopes)::text[]);
+SELECT scope, blocked_until, quota, updated_at, patience_ns FROM courier.quota_scope WHERE scope = ANY (sqlc.arg(scopes)::text[]);
 
 -- name: SaveScope :batchexec
--- A later block wins; the quota told last wins.
-INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at) VALUES ($1, $2, $3, $4)
+-- A later block wins; of the rest what was told last.
+INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at, patience_ns) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (scope) DO UPDATE SET
     blocked_until = greatest(s.blocked_until, excluded.blocked_until),
     quota = CASE WHEN excluded.updated_at >= s.updated_at THEN coalesce(excluded.quota, s.quota) ELSE coalesce(s.quota, excluded.quota) END,
+    patience_ns = CASE WHEN excluded.updated_at >= s.updated_at THEN excluded.patience_ns ELSE s.patience_ns END,
     updated_at = greatest(s.updated_at, excluded.updated_at);
 
 -- name: SaveAccount :exec
 -- A pause by hand is left alone, unless it is an operator who speaks.
-INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at, pause_ns) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO UPDATE SET state = excluded.state, reason = excluded.reason, by_hand = excluded.by_hand,
-    resumes_at = excluded.resumes_at, updated_at = now()
+    resumes_at = excluded.resumes_at, pause_ns = excluded.pause_ns, updated_at = now()
 WHERE NOT a.by_hand OR excluded.by_hand;
 
 -- name: AccountsNamed :many
-SELECT name, state, reason, by_hand, resumes_at FROM courier.account WHERE name = ANY (sqlc.arg(names)::text[]);
+SELECT name, state, reason, by_hand, resumes_at, pause_ns FROM courier.account WHERE name = ANY (sqlc.arg(names)::text[]);
 
 -- name: ResumeAccount :execrows
-UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, updated_at = now() WHERE name = $1;
+UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1;
 
 -- name: PauseAccount :execrows
-UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, updated_at = now() WHERE name = $1;
+UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1;
 
 -- name: RegisterAccount :batchexec
 INSERT INTO courier.account (name, platform, scopes) VALUES ($1, $2, $3)

@@ -143,10 +143,11 @@ func (b *RegisterAccountBatchResults) Close() error {
 }
 
 const saveScope = `-- name: SaveScope :batchexec
-INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at) VALUES ($1, $2, $3, $4)
+INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at, patience_ns) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (scope) DO UPDATE SET
     blocked_until = greatest(s.blocked_until, excluded.blocked_until),
     quota = CASE WHEN excluded.updated_at >= s.updated_at THEN coalesce(excluded.quota, s.quota) ELSE coalesce(s.quota, excluded.quota) END,
+    patience_ns = CASE WHEN excluded.updated_at >= s.updated_at THEN excluded.patience_ns ELSE s.patience_ns END,
     updated_at = greatest(s.updated_at, excluded.updated_at)
 `
 
@@ -161,9 +162,10 @@ type SaveScopeParams struct {
 	BlockedUntil *time.Time
 	Quota        []byte
 	UpdatedAt    time.Time
+	PatienceNs   int64
 }
 
-// A later block wins; the quota told last wins.
+// A later block wins; of the rest what was told last.
 func (q *Queries) SaveScope(ctx context.Context, arg []SaveScopeParams) *SaveScopeBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {
@@ -172,6 +174,7 @@ func (q *Queries) SaveScope(ctx context.Context, arg []SaveScopeParams) *SaveSco
 			a.BlockedUntil,
 			a.Quota,
 			a.UpdatedAt,
+			a.PatienceNs,
 		}
 		batch.Queue(saveScope, vals...)
 	}

@@ -3,3 +3,15 @@
 //   sqlc v1.31.1
 
 package query
+
+import (
+	"time"
+)
+
+type CourierQuotaScope struct {
+	Scope        string
+	BlockedUntil *time.Time
+	Quota        []byte
+	UpdatedAt    time.Time
+	PatienceNs   int64
+}

@@ -13,7 +13,7 @@ import (
 )
 
 const accountsOf = `-- name: AccountsOf :many
-SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at FROM courier.account a
+SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at, a.pause_ns FROM courier.account a
 WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1)
 `
 
@@ -23,6 +23,7 @@ type AccountsOfRow struct {
 	Reason    string
 	ByHand    bool
 	ResumesAt *time.Time
+	PauseNs   int64
 }
 
 // The accounts that have lanes in the partition.
@@ -41,6 +42,7 @@ func (q *Queries) AccountsOf(ctx context.Context, partition int32) ([]AccountsOf
 			&i.Reason,
 			&i.ByHand,
 			&i.ResumesAt,
+			&i.PauseNs,
 		); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const accountsNamed = `-- name: AccountsNamed :many
-SELECT name, state, reason, by_hand, resumes_at FROM courier.account WHERE name = ANY ($1::text[])
+SELECT name, state, reason, by_hand, resumes_at, pause_ns FROM courier.account WHERE name = ANY ($1::text[])
 `
 
 type AccountsNamedRow struct {
@@ -22,6 +22,7 @@ type AccountsNamedRow struct {
 	Reason    string
 	ByHand    bool
 	ResumesAt *time.Time
+	PauseNs   int64
 }
 
 func (q *Queries) AccountsNamed(ctx context.Context, names []string) ([]AccountsNamedRow, error) {
@@ -39,6 +40,7 @@ func (q *Queries) AccountsNamed(ctx context.Context, names []string) ([]Accounts
 			&i.Reason,
 			&i.ByHand,
 			&i.ResumesAt,
+			&i.PauseNs,
 		); err != nil {
 			return nil, err
 		}
@@ -294,7 +296,7 @@ func (q *Queries) OwnedPartitions(ctx context.Context) ([]OwnedPartitionsRow, er
 }
 
 const pauseAccount = `-- name: PauseAccount :execrows
-UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, updated_at = now() WHERE name = $1
+UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1
 `
 
 type PauseAccountParams struct {
@@ -311,7 +313,7 @@ func (q *Queries) PauseAccount(ctx context.Context, arg PauseAccountParams) (int
 }
 
 const resumeAccount = `-- name: ResumeAccount :execrows
-UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, updated_at = now() WHERE name = $1
+UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1
 `
 
 func (q *Queries) ResumeAccount(ctx context.Context, name string) (int64, error) {
@@ -323,9 +325,9 @@ func (q *Queries) ResumeAccount(ctx context.Context, name string) (int64, error)
 }
 
 const saveAccount = `-- name: SaveAccount :exec
-INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at, pause_ns) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO UPDATE SET state = excluded.state, reason = excluded.reason, by_hand = excluded.by_hand,
-    resumes_at = excluded.resumes_at, updated_at = now()
+    resumes_at = excluded.resumes_at, pause_ns = excluded.pause_ns, updated_at = now()
 WHERE NOT a.by_hand OR excluded.by_hand
 `
 
@@ -335,6 +337,7 @@ type SaveAccountParams struct {
 	Reason    string
 	ByHand    bool
 	ResumesAt *time.Time
+	PauseNs   int64
 }
 
 // A pause by hand is left alone, unless it is an operator who speaks.
@@ -345,35 +348,30 @@ func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error 
 		arg.Reason,
 		arg.ByHand,
 		arg.ResumesAt,
+		arg.PauseNs,
 	)
 	return err
 }
 
 const scopesNamed = `-- name: ScopesNamed :many
-SELECT scope, blocked_until, quota, updated_at FROM courier.quota_scope WHERE scope = ANY ($1::text[])
+SELECT scope, blocked_until, quota, updated_at, patience_ns FROM courier.quota_scope WHERE scope = ANY ($1::text[])
 `
 
-type ScopesNamedRow struct {
-	Scope        string
-	BlockedUntil *time.Time
-	Quota        []byte
-	UpdatedAt    time.Time
-}
-
-func (q *Queries) ScopesNamed(ctx context.Context, scopes []string) ([]ScopesNamedRow, error) {
+func (q *Queries) ScopesNamed(ctx context.Context, scopes []string) ([]CourierQuotaScope, error) {
 	rows, err := q.db.Query(ctx, scopesNamed, scopes)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ScopesNamedRow
+	var items []CourierQuotaScope
 	for rows.Next() {
-		var i ScopesNamedRow
+		var i CourierQuotaScope
 		if err := rows.Scan(
 			&i.Scope,
 			&i.BlockedUntil,
 			&i.Quota,
 			&i.UpdatedAt,
+			&i.PatienceNs,
 		); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,297 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+var errKilled = errors.New("the process is killed")
+
+// seen is how long it takes a test at most to see that something has happened.
+const seen = 100 * time.Millisecond
+
+// kill ends the engine as SIGKILL does: nothing of it reaches the store any more.
+func (l *life) kill() {
+	l.w.store.SetHook(func(context.Context, memory.Call, memory.Stage) error { return errKilled })
+	l.crash()
+	l.w.store.SetHook(nil)
+}
+
+// told are the ways to ask for a pause, with how long it is at least.
+var told = map[string]struct {
+	answer answer
+	pause  time.Duration
+}{
+	"429 with Retry-After": {answer{err: &platform.Error{
+		Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 40 * time.Second,
+	}}, 40 * time.Second},
+	"429 about another scope": {answer{err: &platform.Error{
+		Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 40 * time.Second, BlockedScope: "submit",
+	}}, 40 * time.Second},
+	"429 with headers alone": {answer{err: &platform.Error{
+		Scope: platform.ScopeQuota, HTTPStatus: 429,
+		Quotas: []platform.Quota{{Scope: "submit", Limit: 10, Remaining: 0, Reset: 40 * time.Second, Block: 40 * time.Second, Window: time.Minute, UsedPercent: 100}},
+	}}, 40 * time.Second},
+	"429 without a word": {answer{err: &platform.Error{Scope: platform.ScopeQuota, HTTPStatus: 429}}, 5 * time.Second},
+	"503 with Retry-After": {answer{err: &platform.Error{
+		Scope: platform.ScopePlatform, HTTPStatus: 503, Ambiguous: true, RetryAfter: 40 * time.Second,
+	}}, 40 * time.Second},
+	"400 with Retry-After": {answer{err: &platform.Error{
+		Scope: platform.ScopeBatch, HTTPStatus: 400, RetryAfter: 40 * time.Second,
+	}}, 40 * time.Second},
+	"401": {answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401}}, 15 * time.Second},
+	"429 about the account": {answer{err: &platform.Error{
+		Scope: platform.ScopeAccount, HTTPStatus: 429, RetryAfter: 40 * time.Second,
+	}}, 40 * time.Second},
+	"nothing remains": {answer{
+		quotas: []platform.Quota{{Scope: "submit", Limit: 10, Remaining: 0, Reset: 40 * time.Second, Window: time.Minute, UsedPercent: -1}},
+	}, 40 * time.Second},
+	"a time to regain access": {answer{
+		quotas: []platform.Quota{{Scope: "submit", Limit: -1, Remaining: -1, Block: 3 * time.Minute, UsedPercent: 100}},
+	}, 3 * time.Minute},
+	"all is used": {answer{
+		quotas: []platform.Quota{{Scope: "submit", Limit: -1, Remaining: -1, UsedPercent: 100}},
+	}, 5 * time.Second},
+}
+
+// leaves are the moments at which an owner that was told of a pause goes.
+var leaves = map[string]func(*life){
+	"killed at once": (*life).kill,
+	"killed half a second later": func(l *life) {
+		pass(500 * time.Millisecond)
+		l.kill()
+	},
+	"handed over": (*life).stop,
+}
+
+// TestToldPauseOutlivesTheOwner: the next owner makes no POST before the end of a pause
+// that a platform has asked the last one for, however that one left.
+func TestToldPauseOutlivesTheOwner(t *testing.T) {
+	for kind, test := range told {
+		for name, leave := range leaves {
+			t.Run(kind+", "+name, func(t *testing.T) {
+				scenario(t, func(w *world) {
+					w.answers(test.answer)
+					l := w.start()
+					w.upsert("x", `{"a":1}`)
+					w.until(time.Second, "the pause is told", func() bool { return w.posts() == 1 })
+					over := time.Now().Add(test.pause - seen)
+					leave(l)
+					for i := range 20 {
+						w.upsert(fmt.Sprint("y", i), `{"a":1}`)
+					}
+					l = w.start()
+					pass(time.Until(over))
+					require.Equal(t, 1, w.posts(), "the pause is not over")
+					w.platform.onPost = nil
+					w.finish(time.Hour)
+					l.stop()
+				})
+			})
+		}
+	}
+}
+
+// TestToldPauseOfPolls is the same for what is asked about batches.
+func TestToldPauseOfPolls(t *testing.T) {
+	for kind, perr := range map[string]platform.Error{
+		"429":                 {Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 40 * time.Second},
+		"503":                 {Scope: platform.ScopePlatform, HTTPStatus: 503, RetryAfter: 40 * time.Second},
+		"400":                 {Scope: platform.ScopeBatch, HTTPStatus: 400, RetryAfter: 40 * time.Second},
+		"the account refused": {Scope: platform.ScopeAccount, HTTPStatus: 403, RetryAfter: 40 * time.Second},
+		"headers alone": {Scope: platform.ScopeQuota, HTTPStatus: 429, Quotas: []platform.Quota{
+			{Scope: "poll", Limit: 10, Remaining: 0, Reset: 40 * time.Second, Window: time.Minute, UsedPercent: 100},
+		}},
+	} {
+		for name, leave := range leaves {
+			t.Run(kind+", "+name, func(t *testing.T) {
+				scenario(t, func(w *world) {
+					w.platform.onPoll = func(*taken) *platform.Error { return &perr }
+					l := w.start()
+					w.upsert("x", `{"a":1}`)
+					w.until(time.Minute, "the pause is told", func() bool { return len(w.platform.polls) == 1 })
+					over := time.Now().Add(40*time.Second - seen)
+					leave(l)
+					w.platform.onPoll = nil
+					l = w.start()
+					pass(time.Until(over))
+					require.Len(t, w.platform.polls, 1, "the pause is not over")
+					w.finish(time.Hour)
+					l.stop()
+				})
+			})
+		}
+	}
+}
+
+// TestToldPauseIsReadAtTakeOver, also by a process that has known the scope for long,
+// and read it a moment before the pause was told elsewhere.
+func TestToldPauseIsReadAtTakeOver(t *testing.T) {
+	scenario(t, func(w *world) {
+		scopes := delivery.NewScopes(w.store, w.logger)
+		w.account("first", policy())
+		w.account("second", policy())
+		other := w.startPartition(1, "second", scopes)
+		w.change("x", catalog.Upsert, `{"a":1}`, of("second"))
+		w.finish(time.Minute)
+		l := w.startPartition(0, "first", delivery.NewScopes(w.store, w.logger))
+		w.change("y", catalog.Upsert, `{"a":1}`, of("first"))
+		w.until(time.Second, "it is sent", func() bool { return w.posts() == 2 })
+		pass(2500 * time.Millisecond)
+		w.platform.onPost = func(*post) answer {
+			return answer{err: &platform.Error{Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 40 * time.Second}}
+		}
+		w.change("z", catalog.Upsert, `{"a":1}`, of("first"))
+		w.until(time.Second, "the pause is told", func() bool { return w.posts() == 3 })
+		over := time.Now().Add(40*time.Second - seen)
+		l.kill()
+		w.platform.onPost = nil
+		l = w.startPartition(0, "first", scopes)
+		w.change("v", catalog.Upsert, `{"a":1}`, of("first"))
+		pass(time.Until(over))
+		require.Equal(t, 3, w.posts())
+		w.finish(time.Hour)
+		l.crash()
+		other.crash()
+	})
+}
+
+// TestPauseThatCannotBeSaved is kept by the worker that was told of it, and saved as soon
+// as the store takes it.
+func TestPauseThatCannotBeSaved(t *testing.T) {
+	for name, broken := range map[string]func(){
+		"refused": func() {}, "silent": func() { time.Sleep(time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, func(w *world) {
+				p := policy()
+				p.MaxItems = 1
+				w.account("acme", p)
+				w.answers(answer{}, answer{err: &platform.Error{Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 5 * time.Minute}})
+				l := w.start()
+				w.upsert("a", `{"a":1}`)
+				w.finish(time.Minute)
+				down := true
+				w.store.SetHook(func(ctx context.Context, call memory.Call, stage memory.Stage) error {
+					if !down || call != memory.CallSaveScopes || stage != memory.Before {
+						return nil
+					}
+					broken()
+					return errors.New("away")
+				})
+				for i := range 20 {
+					w.upsert(fmt.Sprint("x", i), `{"a":1}`)
+				}
+				w.until(time.Second, "the pause is told", func() bool { return w.posts() >= 2 })
+				under := w.posts() + p.Concurrency // those under way
+				pass(time.Minute)
+				require.LessOrEqual(t, w.posts(), under)
+				sent := w.posts()
+				down = false
+				pass(time.Minute)
+				require.Equal(t, sent, w.posts())
+				w.store.SetHook(nil)
+				l.kill()
+				l = w.start()
+				pass(2 * time.Minute)
+				if name == "refused" {
+					require.Equal(t, sent, w.posts(), "the next owner knows")
+				}
+				w.finish(2 * time.Hour)
+				l.stop()
+			})
+		})
+	}
+}
+
+// TestLengthOfAPauseOutlivesTheOwner: owners that come and go do not try a refused
+// account, or a quota of which nobody says when it is free, every few seconds.
+func TestLengthOfAPauseOutlivesTheOwner(t *testing.T) {
+	for kind, perr := range map[string]*platform.Error{
+		"account": {Scope: platform.ScopeAccount, HTTPStatus: 401},
+		"quota":   {Scope: platform.ScopeQuota, HTTPStatus: 429},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			scenario(t, func(w *world) {
+				w.platform.onPost = func(*post) answer { return answer{err: perr} }
+				w.upsert("x", `{"a":1}`)
+				for range 60 {
+					l := w.start()
+					pass(time.Minute)
+					l.kill()
+				}
+				require.Less(t, w.posts(), 18, "an hour has seven doublings and a call in five or fifteen minutes")
+				w.platform.onPost = nil
+				l := w.start()
+				w.finish(time.Hour)
+				if kind == "account" {
+					states, err := w.store.Accounts(t.Context(), []string{"acme"})
+					require.NoError(t, err)
+					require.Equal(t, ledger.AccountState{Account: "acme", State: "active"}, states["acme"])
+				}
+				l.stop()
+			})
+		})
+	}
+}
+
+// TestPauseToldWhileAFurtherPOSTIsRecorded: that it was going to be made is written down
+// first, which may take a while.
+func TestPauseToldWhileAFurtherPOSTIsRecorded(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.answers(answer{err: &platform.Error{Scope: platform.ScopePlatform, HTTPStatus: 502}})
+		scopes := delivery.NewScopes(w.store, w.logger)
+		l := w.startWith(scopes)
+		w.upsert("x", `{"a":1}`)
+		w.until(time.Second, "the first POST fails", func() bool { return w.posts() == 1 })
+		slot, _ := scopes.Acquire("shop", []string{"submit"}, 100, make(chan struct{}, 1))
+		require.NotNil(t, slot)
+		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
+			if call == memory.CallCommit && stage == memory.Before {
+				time.Sleep(5 * time.Second)
+			}
+			return nil
+		})
+		pass(3 * time.Second) // the second is about to be recorded
+		slot.Release(&platform.Error{Scope: platform.ScopeQuota, RetryAfter: 5 * time.Minute}, nil)
+		pass(4 * time.Minute)
+		require.Equal(t, 1, w.posts())
+		w.store.SetHook(nil)
+		w.finish(time.Hour)
+		require.Equal(t, 2, w.posts())
+		l.stop()
+	})
+}
+
+// TestNextAttemptIsKnown: a batch that was told to wait is sent no sooner by the next
+// owner, also where an earlier POST of it had no known end.
+func TestNextAttemptIsKnown(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.answers(answer{err: &platform.Error{Scope: platform.ScopePlatform, HTTPStatus: 500, Ambiguous: true}},
+			answer{err: &platform.Error{Scope: platform.ScopePlatform, HTTPStatus: 503, Ambiguous: true, RetryAfter: 10 * time.Minute}})
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.until(time.Minute, "told to wait", func() bool { return w.posts() == 2 })
+		over := time.Now().Add(10*time.Minute - seen)
+		pass(0)
+		attempts := w.store.Batches()[0].Attempts
+		require.WithinDuration(t, over, attempts[1].NextAt, time.Second)
+		l.kill()
+		l = w.start()
+		pass(time.Until(over))
+		require.Equal(t, 2, w.posts())
+		w.finish(time.Hour)
+		l.stop()
+	})
+}
