@@ -159,6 +159,24 @@ var edits = []edit{
 		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
 	},
 	{
+		"versions written before their mutations", "delivery/version.go",
+		"	e.version.carried[m.Position] = &carriedVersion{version: set}\n	e.version.pin(key)\n",
+		"	set.Position = catalog.Position{}\n	e.next.tx.Versions = append(e.next.tx.Versions, set)\n",
+	},
+	{
+		"overtaken written before what overtakes it", "delivery/version.go",
+		"	if carried := e.version.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {\n",
+		"	if carried := e.version.carried[by.position]; carried != nil && false {\n",
+	},
+	{
+		"told pause not saved", "delivery/heard.go",
+		"	if len(told) == 0 {\n", "	if len(told) >= 0 {\n",
+	},
+	{
+		"told pause not read at take-over", "delivery/scope.go",
+		"	if scope.loaded && !scope.readAt.Before(since) {\n", "	if scope.loaded {\n",
+	},
+	{
 		"breaker shared by all accounts", "delivery/scope.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},

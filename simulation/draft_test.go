@@ -21,15 +21,18 @@ type change struct {
 	invalid  bool // no request can say it
 	vanished bool // the stream was put back to before it
 
-	behind int  // changes of its item that had no end when it was published, with it
-	final  bool // at the last look
-	late   bool // which was said already
+	behind   int  // changes of its item that had no end when it was published, with it
+	doubtful int  // of those, as behind counts them
+	final    bool // at the last look
+	late     bool // which was said already
 }
 
 // draft makes up a mutation.
 func (w *world) draft() *change {
 	account, _ := w.account(w.random.IntN(w.plan.accounts))
-	return w.draftOf(account, fmt.Sprint("i", w.random.IntN(w.plan.items)))
+	c := w.draftOf(account, fmt.Sprint("i", w.random.IntN(w.plan.items)))
+	w.count(c)
+	return c
 }
 
 func (w *world) draftOf(account, item string) *change {

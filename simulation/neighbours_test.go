@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
@@ -108,6 +109,10 @@ const (
 	// roundsEach is how many batches each change of an item may need in a row: a record
 	// that is refused is sent again as its parts.
 	roundsEach = 2
+	// inDoubt bounds what a change takes besides whose refusal may be the work of its own
+	// earlier copy, as when it deletes what is gone: it is sent until its attempts are
+	// used up.
+	inDoubt = 4 * longestRetry
 )
 
 // round bounds one batch of an account from its mutations to their ends: it waits
@@ -125,7 +130,7 @@ func (w *world) due(c *change) time.Time {
 	if c.at.After(from) {
 		from = c.at
 	}
-	return from.Add(time.Duration(roundsEach*c.behind) * w.round(c.mutation.Account))
+	return from.Add(time.Duration(roundsEach*c.behind)*w.round(c.mutation.Account) + time.Duration(c.doubtful)*inDoubt)
 }
 
 // lookEvery is between two looks at the neighbours of an account in trouble.
@@ -164,14 +169,21 @@ func (w *world) illName() string {
 }
 
 // behind counts a change with those before it that are not final: its item and the
-// localizations of that are changed one after the other.
-func (w *world) behind(c *change) (count int) {
-	for _, older := range w.published {
-		if !older.final && older.mutation.Account == c.mutation.Account && older.mutation.ItemID == c.mutation.ItemID {
-			count++
+// localizations of that are changed one after the other. doubtful are those among them
+// whose refusal may be the work of an earlier copy.
+func (w *world) behind(c *change) (count, doubtful int) {
+	for _, older := range append(w.published, c) {
+		if older.final || older.mutation.Account != c.mutation.Account || older.mutation.ItemID != c.mutation.ItemID {
+			continue
+		}
+		count++
+		switch older.mutation.Operation {
+		case catalog.Create, catalog.Delete, catalog.DeleteDiscontinued:
+			doubtful++
+		case catalog.Upsert, catalog.Update:
 		}
 	}
-	return count + 1
+	return count, doubtful
 }
 
 // outlast waits until the accounts beside the one in trouble are through, while it

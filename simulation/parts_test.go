@@ -98,7 +98,14 @@ func (s *storeOf) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeSt
 }
 
 func (s *storeOf) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) error {
-	return do(ctx, s.p, "SaveScopes", number(len(scopes)), func() error { return s.p.store.SaveScopes(ctx, scopes) })
+	s.p.w.saving(s.p, scopes)
+	return do(ctx, s.p, "SaveScopes", scopesOf(scopes), func() error {
+		err := s.p.store.SaveScopes(ctx, scopes)
+		if err == nil {
+			s.p.w.saved(scopes)
+		}
+		return err
+	})
 }
 
 func (s *storeOf) SaveAccount(ctx context.Context, state ledger.AccountState) (ledger.AccountState, error) {
@@ -146,7 +153,11 @@ func (l *leasesOf) Take(ctx context.Context, claim ledger.LeaseClaim) (bool, err
 	}
 	return call(ctx, l.p, "Take", number(claim.Row.Partition), func() (bool, error) {
 		l.p.w.disturb()
-		return l.p.store.Take(ctx, claim)
+		took, err := l.p.store.Take(ctx, claim)
+		if took && err == nil {
+			l.p.w.takes(l.p, claim.Row.Partition)
+		}
+		return took, err
 	})
 }
 

@@ -29,6 +29,8 @@ type plan struct {
 	sleepsIn       string // the call in which it falls asleep
 	localizes      bool   // Meta's catalogs have localizations
 	oneApp         bool   // all accounts are of one platform and one app
+	versions       bool   // producers count the changes of each item
+	pauses         bool   // platforms ask for long pauses, and workers go in the middle of them
 	ailment        ailment
 
 	platform        sandbox.Options
@@ -70,8 +72,11 @@ func (w *world) newPlan() plan {
 		p.metaFaults = w.faults(append(commonFaults, metaFaults...))
 	}
 	p.localizes = r.IntN(3) == 0
+	p.versions = r.IntN(2) == 0
 	if r.IntN(4) == 0 {
 		w.makeIll(&p)
+	} else if r.IntN(4) == 0 {
+		w.makePauses(&p)
 	}
 	return p
 }

@@ -74,8 +74,11 @@ func (w *world) check() findings {
 	rows := w.checkRows(&found)
 	w.checkPlatforms(&found)
 	w.checkSuccess(&found, rows)
+	w.checkVersions(&found, rows)
 	w.checkState(&found, rows)
-	return found
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append(found, w.pushy...)
 }
 
 // checkRows: each mutation has one row, dead ones one letter, and a merged one names
@@ -107,7 +110,7 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 		}
 		if row.Status == ledgermodel.Superseded {
 			by, there := rows[row.SupersededBy]
-			if !there || by.Status == ledgermodel.Superseded || by.Key != row.Key {
+			if !there || by.Status == ledgermodel.Superseded && !row.Overtaken || by.Key != row.Key {
 				found.addf("I1", "%s is superseded by %q, which does not stand for it", id, row.SupersededBy)
 			}
 		}
@@ -219,6 +222,7 @@ func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation
 		}
 		m := c.asRead()
 		switch {
+		case row.Overtaken: // see checkVersions
 		case carrier.Status == ledgermodel.Unconfirmed:
 			unsure.add(c)
 		case row.Status == ledgermodel.Failed && !c.bad && (w.plan.lied() || w.plan.restoresLedger):
@@ -278,7 +282,7 @@ func (w *world) story(account, item string, rows map[string]ledgermodel.Mutation
 	for _, c := range w.published {
 		if c.mutation.Account == account && strings.HasPrefix(item+" ", c.mutation.ItemID+" ") {
 			row := rows[c.mutation.ID]
-			fmt.Fprintf(&text, "  %s of %s at %v: %v %s is %s %s\n", c.mutation.ID, c.item(), row.Position, c.mutation.Operation, c.mutation.Attributes, row.Status, row.SupersededBy)
+			fmt.Fprintf(&text, "  %s of %s at %v: %v %s %s is %s %s\n", c.mutation.ID, c.item(), row.Position, c.mutation.Operation, c.mutation.Attributes, c.version(), row.Status, row.SupersededBy)
 		}
 	}
 	return text.String()

@@ -62,6 +62,7 @@ func (t *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 		request.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	detail = request.URL.Host + " " + digest(request.URL.RequestURI(), body)
+	t.p.w.begins(t.p, request)
 	if err := t.p.pass(ctx, request.Method, detail, before); err != nil {
 		return nil, err
 	}
@@ -88,6 +89,9 @@ func (t *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	if cut := t.p.pass(ctx, request.Method, detail, after); cut != nil {
 		return nil, cut
+	}
+	if said.err == nil {
+		t.p.w.told(t.p, request, said.response)
 	}
 	return said.response, said.err
 }

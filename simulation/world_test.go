@@ -37,7 +37,8 @@ type world struct {
 	ill       site // the platform of the account in trouble, if there is one
 	processes []*process
 	published []*change
-	network   sync.WaitGroup // requests on their way
+	counters  map[string]int64 // the producers', by item
+	network   sync.WaitGroup   // requests on their way
 
 	log    *journal
 	logger *slog.Logger
@@ -54,6 +55,9 @@ type world struct {
 	handles   map[uuid.UUID][]string // of each batch
 	moved     map[uuid.UUID]bool     // positions that a broken variant has moved
 	rows      map[int]bool           // lease rows that a broken variant has locked
+	pauses    []*pause
+	taken     map[int]taking // of each partition, the last
+	pushy     findings       // calls within a pause
 }
 
 // newWorld makes an empty world. The rest is drawn from the seed.
@@ -62,7 +66,7 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	w := &world{
 		tb: tb, seed: seed, broken: broken, random: rand.New(rand.NewPCG(seed, 11)), log: log,
 		ledger: ledgermodel.New(), began: time.Now(), answers: map[string][]string{}, handles: map[uuid.UUID][]string{},
-		moved: map[uuid.UUID]bool{}, rows: map[int]bool{},
+		moved: map[uuid.UUID]bool{}, rows: map[int]bool{}, counters: map[string]int64{}, taken: map[int]taking{},
 	}
 	log.began = w.began
 	w.logger = slog.New(log.handler())
@@ -124,7 +128,12 @@ func (w *world) siteOf(account string) site {
 
 // platformOf is who answers a request.
 func (w *world) platformOf(request *http.Request) http.Handler {
-	return w.siteOf(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "+tokenPrefix))
+	return w.siteOf(accountOf(request))
+}
+
+// accountOf is the account that makes a call.
+func accountOf(request *http.Request) string {
+	return strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "+tokenPrefix)
 }
 
 // hash mixes the seed, the moment, and what is asked about. It does not depend on
@@ -229,7 +238,8 @@ func (w *world) calmDown() {
 
 // publish stores a mutation in the stream.
 func (w *world) publish(c *change) {
-	c.number, c.at, c.behind = len(w.published)+1, time.Now(), w.behind(c)
+	c.number, c.at = len(w.published)+1, time.Now()
+	c.behind, c.doubtful = w.behind(c)
 	c.mutation.ID = fmt.Sprint("m", c.number)
 	results, err := w.stream.Publish(c.mutation)
 	if err != nil || results[0].Outcome != queue.Stored {
@@ -237,8 +247,8 @@ func (w *world) publish(c *change) {
 	}
 	c.sequence = results[0].Sequence
 	w.published = append(w.published, c)
-	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s", c.mutation.ID, c.sequence, c.mutation.Account, c.item(),
-		c.mutation.Operation, c.mutation.Attributes))
+	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s %s", c.mutation.ID, c.sequence, c.mutation.Account, c.item(),
+		c.mutation.Operation, c.mutation.Attributes, c.version()))
 }
 
 // first reports that a position is moved for the first time.
