@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -85,8 +84,8 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		perr := asPlatformError(err)
 		endCall(span, perr)
 		took := time.Since(began)
-		saved := e.hear(ctx, slot, who, perr, quotasOf(report.Quotas, perr))
-		e.report(ctx, func() { e.polled(f, h, report, perr, saved, took) })
+		e.hear(ctx, slot, who, perr, quotasOf(report.Quotas, perr))
+		e.report(ctx, func() { e.polled(f, h, report, perr, took) })
 	})
 	return true
 }
@@ -112,11 +111,11 @@ func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group strin
 const pollConcurrency = 8
 
 // polled goes on after a poll.
-func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *platform.Error, saved *ledger.AccountState, took time.Duration) {
+func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
-	e.heard(f.lane.sender.account, perr, saved)
+	e.heard(f.lane.sender.account, perr)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)

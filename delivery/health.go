@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -27,15 +28,15 @@ const (
 
 // heard learns from a finished call whether the account works. An answer of any
 // other kind than a refusal of the account ends a pause; a call that was never
-// made, or got no answer, says nothing. saved is the pause that the store knows of, if
-// there is one.
-func (e *Engine) heard(a *accountState, perr *platform.Error, saved *ledger.AccountState) {
+// made, or got no answer, says nothing, and one that was under way ends no pause that the
+// platform asked for meanwhile.
+func (e *Engine) heard(a *accountState, perr *platform.Error) {
 	a.probing = false
 	switch {
 	case perr != nil && perr.Scope == platform.ScopeAccount:
-		e.pause(a, perr, saved)
+		e.pause(a, perr)
 	case perr != nil && (perr.Scope == platform.ScopeCaller || perr.Scope == platform.ScopePlatform || perr.Scope == platform.ScopeQuota):
-	case a.paused:
+	case a.paused && !a.told.After(time.Now()):
 		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
 		e.saveAccount(a)
@@ -46,33 +47,37 @@ func (e *Engine) heard(a *accountState, perr *platform.Error, saved *ledger.Acco
 
 // pause stops all calls of the account but one from time to time. It alerts once
 // per pause, however many calls were under way.
-func (e *Engine) pause(a *accountState, perr *platform.Error, saved *ledger.AccountState) {
+func (e *Engine) pause(a *accountState, perr *platform.Error) {
 	now := time.Now()
-	if a.paused && a.state.ResumesAt.After(now) {
-		return // another call of the same trouble
+	if perr.RetryAfter > 0 {
+		a.told = later(a.told, now.Add(perr.RetryAfter))
+	}
+	if a.paused && a.state.ResumesAt.After(now) { // another call of the same trouble
+		if a.told.After(a.state.ResumesAt) {
+			a.state.ResumesAt = a.told
+			e.saveAccount(a)
+		}
+		return
 	}
 	if !a.paused {
 		e.cfg.Observer.Paused(a.account.Name, "refused", true)
 		e.log.ErrorContext(e.callsCtx, "the platform refuses the account: it is paused and tried again by itself; nothing is lost meanwhile",
 			slog.String("account", a.account.Name), slog.Any("error", perr))
 	}
-	byHand, state := a.state.ByHand, a.refusable().pausedBy(perr, now)
-	if saved != nil {
-		state = *saved
-	}
-	a.paused, a.backoff, a.state = true, state.Pause, state
-	a.state.ByHand = byHand
-	if saved == nil {
-		e.saveAccount(a)
-	}
+	byHand := a.state.ByHand
+	a.state = a.refusable().pausedBy(perr, now)
+	a.paused, a.backoff, a.state.ByHand = true, a.state.Pause, byHand
+	e.saveAccount(a)
 }
 
-// saveAccount has the account's state written. A pause by hand is the operator's
-// to write.
+// saveAccount has the account's state written, by the next job: after whatever an
+// earlier one says of it. A pause by hand is the operator's to write.
 func (e *Engine) saveAccount(a *accountState) {
-	if !a.state.ByHand {
-		e.next.accounts = append(e.next.accounts, a.state)
+	if a.state.ByHand {
+		return
 	}
+	e.next.accounts = slices.DeleteFunc(e.next.accounts, func(s ledger.AccountState) bool { return s.Account == a.state.Account })
+	e.next.accounts = append(e.next.accounts, a.state)
 }
 
 // watchAccounts reads the accounts' saved states: what an earlier owner learnt,
@@ -127,7 +132,7 @@ func (e *Engine) learnCredential(a *accountState, present string) {
 	former := a.credential
 	a.credential = present
 	if now := time.Now(); a.paused && former != "" && former != present && a.state.ResumesAt.After(now) {
-		a.state.ResumesAt, a.backoff = now, 0
+		a.state.ResumesAt, a.backoff = later(now, a.told), 0
 		e.log.InfoContext(e.callsCtx, "there is another access token: the paused account is tried again", slog.String("account", a.account.Name))
 		e.wakeUp()
 	}

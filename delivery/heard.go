@@ -25,7 +25,7 @@ const (
 )
 
 // Heard learns from how the call ended, and saves the blocks that were told before it
-// returns. Release must still follow.
+// returns, or until ctx ends. Release must still follow.
 func (s *Slot) Heard(ctx context.Context, err *platform.Error, quotas []platform.Quota) {
 	s.scopes.mu.Lock()
 	if !s.heard {
@@ -51,16 +51,13 @@ func (s *Scopes) told() (states []ledger.ScopeState) {
 			states = append(states, scope.toSave())
 		}
 	}
-	slices.SortFunc(states, func(a, b ledger.ScopeState) int { return strings.Compare(a.Scope, b.Scope) })
+	slices.SortFunc(states, func(a, b ledger.ScopeState) int { return strings.Compare(a.Scope, b.Scope) }) // see names
 	return states
 }
 
 // tell saves a pause: again and again until it works, the store refuses it for good, or
-// tellTimeout is over. It goes on when ctx ends: the lease may be lost, and knowing of a
-// pause does no harm.
+// ctx ends.
 func tell(ctx context.Context, save func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
-	defer cancel()
 	for wait := tellAgain; ; wait *= 2 {
 		err := save(ctx)
 		if err == nil || errors.Is(err, ledger.ErrRejected) {
@@ -96,12 +93,14 @@ func (r refusable) pausedBy(perr *platform.Error, now time.Time) ledger.AccountS
 	}
 }
 
-// hear takes in how a call ended, on the goroutine that made it. It returns the pause of
-// the account that was saved, if there is one.
-func (e *Engine) hear(ctx context.Context, slot *Slot, who refusable, perr *platform.Error, quotas []platform.Quota) (saved *ledger.AccountState) {
+// hear takes in how a call ended, on the goroutine that made it, for tellTimeout at most.
+// It goes on when ctx ends: the lease may be lost, and knowing of a pause does no harm.
+func (e *Engine) hear(ctx context.Context, slot *Slot, who refusable, perr *platform.Error, quotas []platform.Quota) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
+	defer cancel()
 	slot.Heard(ctx, perr, quotas)
 	if perr == nil || perr.Scope != platform.ScopeAccount || who.byHand {
-		return nil
+		return
 	}
 	state := who.pausedBy(perr, time.Now())
 	err := tell(ctx, func(ctx context.Context) error {
@@ -110,7 +109,5 @@ func (e *Engine) hear(ctx context.Context, slot *Slot, who refusable, perr *plat
 	})
 	if err != nil {
 		e.log.WarnContext(ctx, "the pause of an account could not be saved yet", slog.String("account", who.account), slog.Any("error", err))
-		return nil
 	}
-	return &state
 }

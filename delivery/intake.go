@@ -173,7 +173,7 @@ func (e *Engine) admit(a admission) {
 		}
 		e.add(m, now)
 	}
-	e.version.asked = a.asked
+	e.version.asked = later(e.version.asked, a.asked)
 	e.readTo = max(e.readTo, a.last())
 	if len(a.arrivals) > 0 || a.idle != nil {
 		e.idle = a.idle

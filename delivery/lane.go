@@ -81,9 +81,10 @@ type accountState struct {
 	state     ledger.AccountState
 	paused    bool
 	backoff   time.Duration
-	probing   bool // one call finds out whether the account works again
-	loaded    bool // its saved state was read
-	saved     bool // its pause was seen in the store
+	told      time.Time // the end of a pause that the platform asked for
+	probing   bool      // one call finds out whether the account works again
+	loaded    bool      // its saved state was read
+	saved     bool      // its pause was seen in the store
 	// credential is the access token that was last seen, by its name.
 	credential string
 }

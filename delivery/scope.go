@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,15 +118,18 @@ func (s *Scopes) sync(ctx context.Context) {
 func (s *Scopes) collect() (save []ledger.ScopeState, names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, scope := range s.scopes {
-		names = append(names, name)
-		if !scope.dirty {
-			continue
+	names = s.names()
+	for _, name := range names {
+		if scope := s.scopes[name]; scope.dirty {
+			save = append(save, scope.toSave())
 		}
-		save = append(save, scope.toSave())
 	}
 	return save, names
 }
+
+// names lists the scopes in order: two who save some of them at the same time must not
+// wait for each other. s.mu must be held.
+func (s *Scopes) names() []string { return slices.Sorted(maps.Keys(s.scopes)) }
 
 // toSave is the scope as it is saved now.
 func (c *scope) toSave() ledger.ScopeState {

@@ -145,9 +145,8 @@ func (e *Engine) post(f *flight) {
 		if perr != nil && (perr.RetryAfter > 0 || attempt.Result == ledger.NotTaken && !hadAmbiguity) {
 			attempt.NextAt = attempt.At.Add(max(perr.RetryAfter, f.lane.policy().RetryMin))
 		}
-		var saved *ledger.AccountState
 		if !unsent(perr) {
-			saved = e.hear(ctx, slot, who, perr, quotasOf(submission.Quotas, perr))
+			e.hear(ctx, slot, who, perr, quotasOf(submission.Quotas, perr))
 		}
 		if perr == nil || perr.Scope != platform.ScopeCaller {
 			if err := e.persistently(ctx, "record how a POST ended", func(ctx context.Context) error {
@@ -157,7 +156,7 @@ func (e *Engine) post(f *flight) {
 				return
 			}
 		}
-		e.report(ctx, func() { e.posted(f, submission, perr, saved, took) })
+		e.report(ctx, func() { e.posted(f, submission, perr, took) })
 	})
 }
 
@@ -307,16 +306,15 @@ func quotasOf(answered []platform.Quota, perr *platform.Error) []platform.Quota 
 	return answered
 }
 
-// posted goes on after a POST whose result is recorded; saved is the pause of the account
-// that the store knows of.
-func (e *Engine) posted(f *flight, submission platform.Submission, perr *platform.Error, saved *ledger.AccountState, took time.Duration) {
+// posted goes on after a POST whose result is recorded.
+func (e *Engine) posted(f *flight, submission platform.Submission, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	if unsent(perr) {
 		e.notMade(f)
 	} else {
 		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
 		f.slot = nil
-		e.heard(f.lane.sender.account, perr, saved)
+		e.heard(f.lane.sender.account, perr)
 		e.judgeLane(f, perr, now)
 	}
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)

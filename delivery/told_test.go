@@ -295,3 +295,42 @@ func TestNextAttemptIsKnown(t *testing.T) {
 		l.stop()
 	})
 }
+
+// TestToldPauseOutlivesCallsUnderWay: neither the success of a call that was under way
+// when the pause was told ends it, nor a shorter pause that is heard of in between.
+func TestToldPauseOutlivesCallsUnderWay(t *testing.T) {
+	asked := &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 429, RetryAfter: 5 * time.Minute}
+	shorter := &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401}
+	for name, answers := range map[string][]answer{
+		"taken":         {{}, {}, {err: asked}, {latency: 2 * time.Second}},
+		"refused":       {{}, {}, {err: asked}, {latency: 2 * time.Second, err: shorter}},
+		"refused first": {{}, {}, {err: shorter}, {latency: 2 * time.Second, err: asked}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, func(w *world) {
+				p := policy()
+				p.MaxItems = 1
+				w.account("acme", p)
+				w.answers(answers...)
+				l := w.start()
+				w.upsert("a", `{"a":1}`)
+				w.upsert("b", `{"a":1}`)
+				w.finish(time.Minute)
+				for i := range 10 {
+					w.upsert(fmt.Sprint("x", i), `{"a":1}`)
+				}
+				pass(3 * time.Second)
+				sent := w.posts()
+				require.GreaterOrEqual(t, sent, 4)
+				pass(5*time.Minute - 4*time.Second)
+				require.Equal(t, sent, w.posts(), "what was under way is no more")
+				states, err := w.store.Accounts(t.Context(), []string{"acme"})
+				require.NoError(t, err)
+				require.Equal(t, "paused", states["acme"].State)
+				require.Positive(t, time.Until(states["acme"].ResumesAt))
+				w.finish(time.Hour)
+				l.stop()
+			})
+		})
+	}
+}

@@ -306,8 +306,8 @@ type Store interface {
 	// SaveScopes writes what was learnt; a later BlockedUntil wins, and of the rest what
 	// was updated last.
 	SaveScopes(ctx context.Context, scopes []ScopeState) error
-	// SaveAccount writes an account's state; a pause by hand is left alone. It
-	// returns the state that stands afterwards.
+	// SaveAccount writes an account's state; a pause by hand is left alone, and of two
+	// other pauses the later ResumesAt stays. It returns the state that stands afterwards.
 	SaveAccount(ctx context.Context, state AccountState) (AccountState, error)
 	// Accounts reads the states of the accounts named; absent means active.
 	Accounts(ctx context.Context, accounts []string) (map[string]AccountState, error)

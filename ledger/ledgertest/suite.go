@@ -302,6 +302,13 @@ func accounts(t *testing.T, h Harness) {
 	}
 	refused := ledger.AccountState{Account: name, State: "paused", Reason: "401", ResumesAt: At.Add(time.Hour), Pause: 8 * time.Minute}
 	require.Equal(t, refused, save(refused))
+	sooner := refused
+	sooner.ResumesAt, sooner.Reason = At, "403"
+	stands := refused
+	stands.Reason = "403"
+	require.Equal(t, stands, save(sooner), "of two pauses the one that ends later stays")
+	require.Equal(t, ledger.AccountState{Account: name, State: "active"}, save(ledger.AccountState{Account: name, State: "active"}))
+	require.Equal(t, sooner, save(sooner))
 	throttled := ledger.AccountState{Account: name, State: "throttled", Reason: "429", ResumesAt: At.Add(time.Hour)}
 	require.Equal(t, throttled, save(throttled))
 	paused := ledger.AccountState{Account: name, State: "paused", Reason: "by Ann", ByHand: true}

@@ -276,11 +276,16 @@ func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) erro
 }
 
 // SaveAccount writes an account's state; a pause by hand is left alone, unless
-// the new state is by hand too.
+// the new state is by hand too, and of two other pauses the later ResumesAt stays.
 func (s *Store) SaveAccount(ctx context.Context, state ledger.AccountState) (ledger.AccountState, error) {
 	err := s.call(ctx, CallSaveAccount, func() error {
-		if s.accounts[state.Account].ByHand && !state.ByHand {
-			state = s.accounts[state.Account]
+		const paused = "paused"
+		have := s.accounts[state.Account]
+		if have.ByHand && !state.ByHand {
+			state = have
+		}
+		if have.State == paused && state.State == paused && !state.ByHand && have.ResumesAt.After(state.ResumesAt) {
+			state.ResumesAt = have.ResumesAt
 		}
 		s.accounts[state.Account] = state
 		return nil

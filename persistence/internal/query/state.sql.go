@@ -327,7 +327,9 @@ func (q *Queries) ResumeAccount(ctx context.Context, name string) (int64, error)
 const saveAccount = `-- name: SaveAccount :exec
 INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at, pause_ns) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (name) DO UPDATE SET state = excluded.state, reason = excluded.reason, by_hand = excluded.by_hand,
-    resumes_at = excluded.resumes_at, pause_ns = excluded.pause_ns, updated_at = now()
+    resumes_at = CASE WHEN a.state = 'paused' AND excluded.state = 'paused' AND NOT excluded.by_hand
+        THEN greatest(a.resumes_at, excluded.resumes_at) ELSE excluded.resumes_at END,
+    pause_ns = excluded.pause_ns, updated_at = now()
 WHERE NOT a.by_hand OR excluded.by_hand
 `
 
@@ -340,7 +342,8 @@ type SaveAccountParams struct {
 	PauseNs   int64
 }
 
-// A pause by hand is left alone, unless it is an operator who speaks.
+// A pause by hand is left alone, unless it is an operator who speaks. Of two pauses the
+// one that ends later stays: calls that were under way together may ask for both.
 func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error {
 	_, err := q.db.Exec(ctx, saveAccount,
 		arg.Name,
