@@ -78,6 +78,7 @@ var leaves = map[string]func(*life){
 // TestToldPauseOutlivesTheOwner: the next owner makes no POST before the end of a pause
 // that a platform has asked the last one for, however that one left.
 func TestToldPauseOutlivesTheOwner(t *testing.T) {
+	t.Parallel()
 	for kind, test := range told {
 		for name, leave := range leaves {
 			t.Run(kind+", "+name, func(t *testing.T) {
@@ -105,6 +106,7 @@ func TestToldPauseOutlivesTheOwner(t *testing.T) {
 
 // TestToldPauseOfPolls is the same for what is asked about batches.
 func TestToldPauseOfPolls(t *testing.T) {
+	t.Parallel()
 	for kind, perr := range map[string]platform.Error{
 		"429":                 {Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 40 * time.Second},
 		"503":                 {Scope: platform.ScopePlatform, HTTPStatus: 503, RetryAfter: 40 * time.Second},
@@ -170,6 +172,7 @@ func TestToldPauseIsReadAtTakeOver(t *testing.T) {
 // TestPauseThatCannotBeSaved is kept by the worker that was told of it, and saved as soon
 // as the store takes it.
 func TestPauseThatCannotBeSaved(t *testing.T) {
+	t.Parallel()
 	for name, broken := range map[string]func(){
 		"refused": func() {}, "silent": func() { time.Sleep(time.Hour) },
 	} {
@@ -183,7 +186,7 @@ func TestPauseThatCannotBeSaved(t *testing.T) {
 				w.upsert("a", `{"a":1}`)
 				w.finish(time.Minute)
 				down := true
-				w.store.SetHook(func(ctx context.Context, call memory.Call, stage memory.Stage) error {
+				w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
 					if !down || call != memory.CallSaveScopes || stage != memory.Before {
 						return nil
 					}
@@ -218,6 +221,7 @@ func TestPauseThatCannotBeSaved(t *testing.T) {
 // TestLengthOfAPauseOutlivesTheOwner: owners that come and go do not try a refused
 // account, or a quota of which nobody says when it is free, every few seconds.
 func TestLengthOfAPauseOutlivesTheOwner(t *testing.T) {
+	t.Parallel()
 	for kind, perr := range map[string]*platform.Error{
 		"account": {Scope: platform.ScopeAccount, HTTPStatus: 401},
 		"quota":   {Scope: platform.ScopeQuota, HTTPStatus: 429},
@@ -299,6 +303,7 @@ func TestNextAttemptIsKnown(t *testing.T) {
 // TestToldPauseOutlivesCallsUnderWay: neither the success of a call that was under way
 // when the pause was told ends it, nor a shorter pause that is heard of in between.
 func TestToldPauseOutlivesCallsUnderWay(t *testing.T) {
+	t.Parallel()
 	asked := &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 429, RetryAfter: 5 * time.Minute}
 	shorter := &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401}
 	for name, answers := range map[string][]answer{

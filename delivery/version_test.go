@@ -1,6 +1,8 @@
 package delivery_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,6 +33,7 @@ var ends = map[string]func(*life){"killed": (*life).crash, "handed over": (*life
 // TestVersionsAreRecordedWithTheirMutations: whatever is committed meanwhile, an owner
 // that goes leaves no version behind whose mutation the next one reads again.
 func TestVersionsAreRecordedWithTheirMutations(t *testing.T) {
+	t.Parallel()
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, func(w *world) {
@@ -57,16 +60,13 @@ func TestVersionsAreRecordedWithTheirMutations(t *testing.T) {
 func (w *world) versions(item string) []ledger.ItemVersion {
 	known, err := w.store.NewestVersions(w.t.Context(), []catalog.ItemKey{{Lane: laneOf("acme"), ItemID: item}})
 	require.NoError(w.t, err)
-	var versions []ledger.ItemVersion
-	for _, version := range known {
-		versions = append(versions, version)
-	}
-	return versions
+	return slices.Collect(maps.Values(known))
 }
 
 // TestDeleteBeforeANewerVersion: a DELETE does not vanish because the change behind it
 // was seen, also where it takes its version from the change before it.
 func TestDeleteBeforeANewerVersion(t *testing.T) {
+	t.Parallel()
 	for kind, options := range map[string][]func(*catalog.Mutation){"with a version": {version(2)}, "without": nil} {
 		for name, end := range ends {
 			t.Run(kind+", "+name, func(t *testing.T) {
@@ -96,6 +96,7 @@ func TestDeleteBeforeANewerVersion(t *testing.T) {
 // TestOvertakenIsNotRecordedAlone: what is overtaken has no row before the change that
 // overtakes it has one. The next owner may find that one invalid.
 func TestOvertakenIsNotRecordedAlone(t *testing.T) {
+	t.Parallel()
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, func(w *world) {
@@ -148,6 +149,7 @@ func TestOvertakenGetsItsRowInTime(t *testing.T) {
 // TestEqualVersionBehindADelete: the counter that a DELETE ends is the one before it, and
 // not that of a change behind it which happens to bear the same number.
 func TestEqualVersionBehindADelete(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]func(*catalog.Mutation){"with a version": {version(5)}, "without": nil} {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, func(w *world) {
@@ -176,6 +178,7 @@ func TestEqualVersionBehindADelete(t *testing.T) {
 // TestVersionsOfStrays: versions of changes for an account that nobody knows count once
 // it is known, in the order of the stream, and only if the changes are valid.
 func TestVersionsOfStrays(t *testing.T) {
+	t.Parallel()
 	for name, invalid := range map[string]bool{"all valid": false, "the newest invalid": true} {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, func(w *world) {

@@ -78,7 +78,10 @@ func (w *world) check() findings {
 	w.checkState(&found, rows)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append(found, w.pushy...)
+	for _, call := range w.pushy {
+		found.addf("I6", "%s", call)
+	}
+	return found
 }
 
 // checkRows: each mutation has one row, dead ones one letter, and a merged one names

@@ -57,7 +57,7 @@ type world struct {
 	rows      map[int]bool           // lease rows that a broken variant has locked
 	pauses    []*pause
 	taken     map[int]taking // of each partition, the last
-	pushy     findings       // calls within a pause
+	pushy     []string       // calls within a pause
 }
 
 // newWorld makes an empty world. The rest is drawn from the seed.
