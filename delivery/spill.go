@@ -158,6 +158,9 @@ func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 	e.unweighed = read.unweighed
 	tooLarge := e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, now)
 	e.unweighed = nil
+	if !e.batcher.Spilled(l.key) {
+		e.version.forgetLate(l.key)
+	}
 	for _, m := range tooLarge {
 		e.refuse(m, &catalog.Problem{
 			Reason: catalog.RecordTooLarge, Field: "attributes",

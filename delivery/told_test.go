@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,20 @@ func (l *life) kill() {
 	l.w.store.SetHook(func(context.Context, memory.Call, memory.Stage) error { return errKilled })
 	l.crash()
 	l.w.store.SetHook(nil)
+}
+
+// heals has the platform answer as it should from now on.
+func (w *world) heals() {
+	w.platform.mu.Lock()
+	defer w.platform.mu.Unlock()
+	w.platform.onPost, w.platform.onPoll = nil, nil
+}
+
+// polls counts the polls so far.
+func (w *world) polls() int {
+	w.platform.mu.Lock()
+	defer w.platform.mu.Unlock()
+	return len(w.platform.polls)
 }
 
 // told are the ways to ask for a pause, with how long it is at least.
@@ -95,7 +110,7 @@ func TestToldPauseOutlivesTheOwner(t *testing.T) {
 					l = w.start()
 					pass(time.Until(over))
 					require.Equal(t, 1, w.posts(), "the pause is not over")
-					w.platform.onPost = nil
+					w.heals()
 					w.finish(time.Hour)
 					l.stop()
 				})
@@ -122,13 +137,13 @@ func TestToldPauseOfPolls(t *testing.T) {
 					w.platform.onPoll = func(*taken) *platform.Error { return &perr }
 					l := w.start()
 					w.upsert("x", `{"a":1}`)
-					w.until(time.Minute, "the pause is told", func() bool { return len(w.platform.polls) == 1 })
+					w.until(time.Minute, "the pause is told", func() bool { return w.polls() == 1 })
 					over := time.Now().Add(40*time.Second - seen)
 					leave(l)
-					w.platform.onPoll = nil
+					w.heals()
 					l = w.start()
 					pass(time.Until(over))
-					require.Len(t, w.platform.polls, 1, "the pause is not over")
+					require.Equal(t, 1, w.polls(), "the pause is not over")
 					w.finish(time.Hour)
 					l.stop()
 				})
@@ -151,14 +166,16 @@ func TestToldPauseIsReadAtTakeOver(t *testing.T) {
 		w.change("y", catalog.Upsert, `{"a":1}`, of("first"))
 		w.until(time.Second, "it is sent", func() bool { return w.posts() == 2 })
 		pass(2500 * time.Millisecond)
+		w.platform.mu.Lock()
 		w.platform.onPost = func(*post) answer {
 			return answer{err: &platform.Error{Scope: platform.ScopeQuota, HTTPStatus: 429, RetryAfter: 40 * time.Second}}
 		}
+		w.platform.mu.Unlock()
 		w.change("z", catalog.Upsert, `{"a":1}`, of("first"))
 		w.until(time.Second, "the pause is told", func() bool { return w.posts() == 3 })
 		over := time.Now().Add(40*time.Second - seen)
 		l.kill()
-		w.platform.onPost = nil
+		w.heals()
 		l = w.startPartition(0, "first", scopes)
 		w.change("v", catalog.Upsert, `{"a":1}`, of("first"))
 		pass(time.Until(over))
@@ -185,9 +202,10 @@ func TestPauseThatCannotBeSaved(t *testing.T) {
 				l := w.start()
 				w.upsert("a", `{"a":1}`)
 				w.finish(time.Minute)
-				down := true
+				var down atomic.Bool
+				down.Store(true)
 				w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-					if !down || call != memory.CallSaveScopes || stage != memory.Before {
+					if !down.Load() || call != memory.CallSaveScopes || stage != memory.Before {
 						return nil
 					}
 					broken()
@@ -201,7 +219,7 @@ func TestPauseThatCannotBeSaved(t *testing.T) {
 				pass(time.Minute)
 				require.LessOrEqual(t, w.posts(), under)
 				sent := w.posts()
-				down = false
+				down.Store(false)
 				pass(time.Minute)
 				require.Equal(t, sent, w.posts())
 				w.store.SetHook(nil)
@@ -236,7 +254,7 @@ func TestLengthOfAPauseOutlivesTheOwner(t *testing.T) {
 					l.kill()
 				}
 				require.Less(t, w.posts(), 18, "an hour has seven doublings and a call in five or fifteen minutes")
-				w.platform.onPost = nil
+				w.heals()
 				l := w.start()
 				w.finish(time.Hour)
 				if kind == "account" {

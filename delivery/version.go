@@ -23,6 +23,11 @@ type versions struct {
 	since time.Time // when young was begun
 	asked time.Time // before the store was asked for the versions admitted last
 
+	// late are the newest versions of changes that waited for a configuration, where
+	// newer ones, behind them in the stream, were seen before they were read back. They
+	// count for what stands between.
+	late map[catalog.ItemKey]knownVersion
+
 	// carried are the versions that no transaction has yet, by the position of the
 	// mutation that sets them.
 	carried map[catalog.Position]*carriedVersion
@@ -60,7 +65,8 @@ const versionsKept = 100_000
 
 func newVersions() versions {
 	return versions{
-		young: map[catalog.ItemKey]knownVersion{}, carried: map[catalog.Position]*carriedVersion{}, pins: map[catalog.ItemKey]int{},
+		young: map[catalog.ItemKey]knownVersion{}, late: map[catalog.ItemKey]knownVersion{},
+		carried: map[catalog.Position]*carriedVersion{}, pins: map[catalog.ItemKey]int{},
 	}
 }
 
@@ -75,8 +81,20 @@ func (v *versions) find(key catalog.ItemKey) (knownVersion, bool) {
 // before is the newest version of the item that was set before the position in the
 // stream, if its counter was not ended since.
 func (v *versions) before(key catalog.ItemKey, position catalog.Position) (knownVersion, bool) {
-	known, ok := v.find(key)
-	return known, ok && !known.none && known.position.Compare(position) < 0
+	if known, ok := v.find(key); ok && !known.none && known.position.Compare(position) < 0 {
+		return known, true
+	}
+	known, ok := v.late[key]
+	return known, ok && known.position.Compare(position) < 0
+}
+
+// forgetLate forgets what counted while a lane was read back.
+func (v *versions) forgetLate(lane catalog.Lane) {
+	for key := range v.late {
+		if key.Lane == lane {
+			delete(v.late, key)
+		}
+	}
 }
 
 // saw notes the newest version of an item.
@@ -129,6 +147,9 @@ func (v *versions) reset(ended ledger.ItemVersion, now time.Time) {
 		known = knownVersion{none: true}
 	}
 	known.ended, known.endedAt = true, ended.Position
+	if late, ok := v.late[ended.Key]; ok && late.of(ended.Key).EndedBy(ended) {
+		delete(v.late, ended.Key)
+	}
 	v.saw(ended.Key, known, now)
 }
 
@@ -209,8 +230,11 @@ func (e *Engine) supersede(m *catalog.Mutation, by knownVersion) {
 func (e *Engine) carry(m *catalog.Mutation, now time.Time) {
 	key := m.Key()
 	set := ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID, Position: m.Position}
+	known := knownVersion{version: m.Version, mutationID: m.ID, position: m.Position}
 	if have, ok := e.version.find(key); !ok || have.none || set.Newer(have.of(key)) {
-		e.version.saw(key, knownVersion{version: m.Version, mutationID: m.ID, position: m.Position}, now)
+		e.version.saw(key, known, now)
+	} else if late, ok := e.version.late[key]; !ok || set.Newer(late.of(key)) {
+		e.version.late[key] = known
 	}
 	if !m.RecordedOn.IsZero() { // it waited for a configuration
 		e.next.tx.Versions = append(e.next.tx.Versions, set)

@@ -207,7 +207,7 @@ func TestVersionsOfStrays(t *testing.T) {
 				require.Equal(t, map[bool]string{false: "5", true: "4"}[invalid], w.platform.items[catalog.ItemKey{Lane: laneOf("later"), ItemID: "x"}]["a"])
 				if invalid {
 					require.False(t, w.row("m2").Overtaken)
-					require.True(t, w.row("m3").Overtaken)
+					require.True(t, w.row("m3").Overtaken, "%+v %q", w.store.Mutations(), w.platform.sent())
 				} else {
 					require.Equal(t, []bool{true, true, true}, []bool{w.row("m2").Overtaken, w.row("m3").Overtaken, w.row("m4").Overtaken})
 				}
