@@ -11,7 +11,7 @@ import (
 
 // Lane tells the Batcher all it must know of one catalog type of one catalog: how
 // its mutations merge, which may share a request, and how large a request may be.
-// The functions must be pure.
+// The functions must be pure, but for Overtaken.
 type Lane struct {
 	Key catalog.Lane
 	// Scope is the send-quota scope whose turns the lane's groups share.
