@@ -152,17 +152,17 @@ func (w *world) begins(p *process, request *http.Request) {
 		}
 		switch {
 		case pause.heardBy == p && pause.at.Before(now):
-			w.pushes("%s calls for %s %s before the end of a pause that it was told of %s before", p.name, account,
+			w.pushesf("%s calls for %s %s before the end of a pause that it was told of %s before", p.name, account,
 				pause.until.Sub(now), now.Sub(pause.at))
 		case taken.by == p && !known.IsZero() && known.Before(taken.at) && !w.plan.restoresLedger:
-			w.pushes("%s calls for %s %s before the end of a pause that %s was told of %s before", p.name, account,
+			w.pushesf("%s calls for %s %s before the end of a pause that %s was told of %s before", p.name, account,
 				pause.until.Sub(now), pause.heardBy.name, now.Sub(pause.at))
 		}
 	}
 }
 
-// pushes notes a call within a pause. w.mu must be held.
-func (w *world) pushes(format string, values ...any) {
+// pushesf notes a call within a pause. w.mu must be held.
+func (w *world) pushesf(format string, values ...any) {
 	w.pushy = append(w.pushy, fmt.Sprintf(format, values...))
 }
 
