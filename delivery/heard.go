@@ -55,7 +55,7 @@ func (s *Scopes) told() (states []ledger.ScopeState) {
 	return states
 }
 
-// tell saves a pause: again and again until it works, the store refuses it for good, or
+// tell saves a pause: again and again until it works, the store refuses it permanently, or
 // ctx ends.
 func tell(ctx context.Context, save func(ctx context.Context) error) error {
 	for wait := tellAgain; ; wait *= 2 {

@@ -9,7 +9,7 @@ import (
 )
 
 // count gives a change the producer's version: mostly the next one, sometimes one that
-// comes late, or the last once more, or none. After a DELETE some begin anew.
+// comes late, or the last once more, or none. After a DELETE some count from one again.
 func (w *world) count(c *change) {
 	if !w.plan.versions {
 		return
