@@ -59,7 +59,8 @@ type Error struct {
 	Code       int    // the platform's own, 0 when none
 	Subcode    int
 	Message    string
-	Err        error // the cause, may be nil
+	Brief      string // Message without what it quotes of the answer; "" where it quotes nothing
+	Err        error  // the cause, may be nil
 }
 
 func (e *Error) Error() string { return e.text(e.Message) }
@@ -69,6 +70,9 @@ func (e *Error) Error() string { return e.text(e.Message) }
 func (e *Error) Outline() string {
 	if e.Scope == ScopeBatch || e.Scope == ScopeItem {
 		return e.text("")
+	}
+	if e.Brief != "" {
+		return e.text(e.Brief)
 	}
 	return e.Error()
 }

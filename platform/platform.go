@@ -166,7 +166,9 @@ type Submission struct {
 	// already says of them (Unknown where it says nothing). They stand: a later
 	// report that does not name the record does not overrule them.
 	Verdicts []Verdict
-	Quotas   []Quota
+	// Note is worth a log line: a part of the answer that belongs to no record.
+	Note   string
+	Quotas []Quota
 }
 
 // Progress is how far a handle is.

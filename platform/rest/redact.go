@@ -10,6 +10,9 @@ import (
 // maxMessage bounds what is kept of a platform's words.
 const maxMessage = 600
 
+// hidden replaces a secret.
+const hidden = "[redacted]"
+
 // tokenShapes are the forms in which platforms write tokens: Pinterest's pina_,
 // pinc_ and pinr_, Meta's EAA…, and any token named as such.
 var tokenShapes = regexp.MustCompile(
@@ -17,21 +20,23 @@ var tokenShapes = regexp.MustCompile(
 
 // Redact makes text from outside fit to be logged and stored: bad UTF-8, control
 // and invisible characters removed, secrets replaced, length bounded. The given
-// secrets are replaced wherever they stand, whatever their form.
+// secrets are replaced wherever they are, also within longer text that is encoded in
+// base64 or hex, and with characters escaped as in addresses, JSON or HTML.
 func Redact(text string, secrets ...string) string {
 	// First of all, as what is removed later would put a torn secret together again.
 	text = strings.Map(printable, text)
-	for _, secret := range secrets {
-		if secret = strings.Map(printable, secret); len(secret) >= 4 { // shorter ones would tear words apart and protect nothing
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
+	partly := len(text) > maxRead
+	text = hide(text[:min(len(text), maxRead)], secrets)
+	if partly && len(text) <= 4*maxMessage {
+		// Nearly all of it was secret, so that one may be torn at the cut.
+		text = text[:strings.LastIndex(text, hidden)+len(hidden)]
 	}
 	// Bounded before the slow search as well, so that megabytes cost little; the
 	// margin keeps a token across the final cut recognisable.
 	if len(text) > 4*maxMessage {
 		text = text[:4*maxMessage]
 	}
-	text = tokenShapes.ReplaceAllString(text, "[redacted]")
+	text = tokenShapes.ReplaceAllString(text, hidden)
 	return shorten(strings.ToValidUTF8(text, ""), maxMessage)
 }
 

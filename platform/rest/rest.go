@@ -50,6 +50,10 @@ func New(settings platform.Settings) *Client {
 		own = *settings.HTTP
 	}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if own.Transport == nil {
+		own.Transport = http.DefaultTransport
+	}
+	own.Transport = locations{own.Transport}
 	timeout := settings.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout

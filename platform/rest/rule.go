@@ -43,7 +43,12 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 		Operation: call.Operation, HTTPStatus: a.Status, Code: said.Code, Subcode: said.Subcode,
 		Message: a.Redact(said.Message),
 	}
-	if failure.Message == "" {
+	switch where := a.pointsTo(call); {
+	case where != "" && failure.Message != "":
+		failure.Message = shorten(where+": "+failure.Message, maxMessage)
+	case where != "":
+		failure.Message = where
+	case failure.Message == "":
 		failure.Message = http.StatusText(a.Status)
 	}
 	for _, rule := range rules {
@@ -61,10 +66,17 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 }
 
 // Unreadable is the error of a good status with an answer that makes no sense:
-// nobody knows what it was meant to say.
+// nobody knows what it was meant to say. why is a sentence about the answer, such as
+// "the answer has no handles"; the message goes on with what it has.
 func (a *Answer) Unreadable(call Call, why string) *platform.Error {
 	return &platform.Error{
 		Scope: platform.ScopePlatform, Ambiguous: call.changes(), Unclear: true, Operation: call.Operation,
-		HTTPStatus: a.Status, Message: a.Redact(why),
+		HTTPStatus: a.Status, Message: a.Explain(why), Brief: a.Redact(why),
 	}
+}
+
+// Explain is a sentence about the answer that goes on with what the answer has, both
+// shortened and without secrets. It may quote items.
+func (a *Answer) Explain(why string) string {
+	return shorten(a.Redact(why)+" but "+a.what(), maxMessage)
 }
