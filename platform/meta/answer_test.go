@@ -13,6 +13,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
 func recordsOf(ids ...string) []catalog.Record {
@@ -30,9 +31,9 @@ func same(text string) string { return text }
 
 func reportOf(t *testing.T, element string, ids ...string) platform.Report {
 	t.Helper()
-	decoded, why := decodeStatus([]byte(`{"data":[`+element+`]}`), "h")
+	read, why := readStatus(gjson.Parse(`{"data":[`+element+`]}`), "h")
 	require.Empty(t, why)
-	return decoded.report(productItem(), recordsOf(ids...), same)
+	return read.report(productItem(), recordsOf(ids...), same)
 }
 
 func TestUnnamedRecordsSucceedOnlyWhenTheListIsWhole(t *testing.T) {
@@ -64,7 +65,10 @@ func TestUnnamedRecordsSucceedOnlyWhenTheListIsWhole(t *testing.T) {
 		{"more listed than counted", `"errors":[{"id":"B"},{"id":"C"}],"errors_total_count":1`, []platform.Outcome{u, f, f}, true},
 		{"listed, none counted", `"errors":[{"id":"B"}],"errors_total_count":0`, []platform.Outcome{u, f, u}, true},
 		{"counted, none listed", `"errors":[],"errors_total_count":1`, []platform.Outcome{u, u, u}, true},
-		{"a count of no number", `"errors":[],"errors_total_count":"0"`, []platform.Outcome{u, u, u}, true},
+		{"a count as a string", `"errors":[],"errors_total_count":"0"`, []platform.Outcome{s, s, s}, false},
+		{"another count as a string", `"errors":[{"id":"B"}],"errors_total_count":"1"`, []platform.Outcome{s, f, s}, false},
+		{"a count of no number", `"errors":[],"errors_total_count":" 0"`, []platform.Outcome{u, u, u}, true},
+		{"a count of nothing in quotes", `"errors":[],"errors_total_count":""`, []platform.Outcome{u, u, u}, true},
 		{"a negative count", `"errors":[],"errors_total_count":-1`, []platform.Outcome{u, u, u}, true},
 	}
 	for _, c := range cases {
@@ -150,9 +154,9 @@ func TestAnIDWithSeveralLocalizationsLeavesAllOfThemDoubtful(t *testing.T) {
 		return found
 	}
 	report := func(lists string) platform.Report {
-		decoded, why := decodeStatus([]byte(`{"data":[{"status":"finished",`+lists+`}]}`), "h")
+		read, why := readStatus(gjson.Parse(`{"data":[{"status":"finished",`+lists+`}]}`), "h")
 		require.Empty(t, why)
-		return decoded.report(productItem(), records, same)
+		return read.report(productItem(), records, same)
 	}
 	clean := report(`"errors":[],"errors_total_count":0`)
 	require.Equal(t, []platform.Outcome{s, s, s, s, s}, outcomes(clean.Verdicts))
@@ -168,7 +172,7 @@ func TestAnIDWithSeveralLocalizationsLeavesAllOfThemDoubtful(t *testing.T) {
 	require.Equal(t, "hm", both.Verdicts[2].Warnings[0].Message)
 
 	e := &endpoint{dialect: localizedBatch{}, row: productItem()}
-	posted := e.validation(gjson.Parse(`[{"retailer_id":"A","errors":[{"message":"no"}]},{"retailer_id":"C","errors":[{"message":"no"}]}]`), records, same)
+	posted := e.validation(rowsOf(gjson.Parse(`[{"retailer_id":"A","errors":[{"message":"no"}]},{"retailer_id":"C","errors":[{"message":"no"}]}]`)), records, same)
 	verdicts := posted.verdicts(len(records))
 	require.Equal(t, []platform.Outcome{u, u, u, f, u}, outcomes(verdicts))
 	require.NotEmpty(t, verdicts[0].Errors, "doubt that a later silence does not lift")
@@ -240,23 +244,27 @@ func FuzzDecodeStatus(f *testing.F) {
 		records[i].Key.Localization = catalog.Localization{Type: byCountry, Value: []string{"GB", "GB", "FR"}[i]}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		decoded, why := decodeStatus(body, "h")
+		value, ok := rest.Parse(body)
+		if !ok {
+			return
+		}
+		read, why := readStatus(value, "h")
 		if why != "" {
 			return
 		}
-		report := decoded.report(flight(), records, same)
+		report := read.report(flight(), records, same)
 		if report.Progress != platform.Finished {
 			return
 		}
 		require.Len(t, report.Verdicts, len(records))
-		named := strings.Contains(decoded.errors.Raw+decoded.ids.Raw, "BOS")
+		named := strings.Contains(string(body), "BOS")
 		for i, verdict := range report.Verdicts {
 			require.LessOrEqual(t, len(verdict.Errors), maxIssues)
 			require.LessOrEqual(t, len(verdict.Warnings), maxIssues)
 			if verdict.Outcome != platform.Succeeded {
 				continue
 			}
-			require.GreaterOrEqual(t, decoded.total, 0, "no success without a count")
+			require.GreaterOrEqual(t, read.total, 0, "no success without a count")
 			require.False(t, report.Incomplete && i == 1 && !named, "no success from a sample")
 		}
 		require.Equal(t, report.Verdicts[0].Outcome, report.Verdicts[2].Outcome, "nobody tells the localizations apart")
@@ -276,7 +284,8 @@ func FuzzRefusal(f *testing.F) {
 		row := failureOf(method, status, saidBy(body))
 		require.NotEmpty(t, row.Source)
 		require.False(t, row.lost && posted, "a POST has no handle to lose")
-		require.False(t, row.Scope == platform.ScopeBatch && !posted, "a poll refuses no batch")
+		require.False(t, row.OfRecords && !posted, "a poll has no records to refuse")
+		require.False(t, row.Scope == platform.ScopeItem)
 	})
 }
 
@@ -291,17 +300,34 @@ func FuzzUsageHeaders(f *testing.F) {
 	})
 }
 
-func FuzzDecodeAccepted(f *testing.F) {
-	f.Add([]byte(`{"handles":["h"],"validation_status":[{"retailer_id":"A","errors":[{"message":"no"}]}]}`))
+// FuzzReadAccepted wants no success and no lost refusal out of an answer to a POST.
+func FuzzReadAccepted(f *testing.F) {
+	for _, seed := range []string{
+		`{"handles":["h"],"validation_status":[{"retailer_id":"A","errors":[{"message":"no"}]}]}`,
+		`{"validation_status":[{"errors":[{"message":"Can not find required field id"}]}]}`,
+		`{"validation_status":{"A":{"errors":"no"},"B":["x",null]},"handles":{"handle":7}}`,
+		`{"handles":"h","handles":[null," ",{},7.5],"validation_status":["x",{"id":"B","warnings":{"message":"hm"}}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		decoded, why := decodeAccepted(body)
-		if why != "" {
+		value, ok := rest.Parse(body)
+		if !ok {
 			return
 		}
-		found := (&endpoint{dialect: itemsBatch{}, row: productItem()}).validation(decoded.rows, recordsOf("A", "B"), same)
-		for i := range found.named {
-			require.Contains(t, []int{0, 1}, i)
+		read := readAccepted(value)
+		require.LessOrEqual(t, len(read.handles), maxHandles)
+		for _, handle := range read.handles {
+			require.NotEmpty(t, strings.TrimSpace(handle))
 		}
+		require.False(t, read.nothing && len(read.handles) > 0)
+		found := (&endpoint{dialect: itemsBatch{}, row: productItem()}).validation(read.rows, recordsOf("A", "B"), same)
+		for i, verdict := range found.named {
+			require.Contains(t, []int{0, 1}, i)
+			require.Contains(t, []platform.Outcome{platform.Unknown, platform.Failed}, verdict.Outcome, "a POST's answer confirms nothing")
+			require.False(t, verdict.Outcome == platform.Failed && len(verdict.Errors) == 0, "a refusal has words")
+		}
+		require.Equal(t, found.firstError != "", found.unnamed || len(found.refused()) > 0)
 	})
 }
 

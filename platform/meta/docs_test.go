@@ -136,6 +136,8 @@ func consequence(row failure) string {
 		return "the batch is halved"
 	case row.Token:
 		return "another token is asked for; without one the account is paused and tried again by itself"
+	case row.Ambiguous && row.Scope == platform.ScopeAccount:
+		return "the account is paused and tried again by itself; a POST may have been taken"
 	case row.Ambiguous:
 		return "backs off; a POST may have been taken and is sent again, newer changes wait for `settle`"
 	case row.Scope == platform.ScopeQuota:
@@ -144,9 +146,15 @@ func consequence(row failure) string {
 			appQuota: "all calls of the app",
 		}[row.blocks]
 	}
+	switch {
+	case row.Scope == platform.ScopeBatch && row.method == http.MethodGet:
+		return "said of this batch alone: asked again, for as long as `poll.give_up`"
+	case row.OfRecords:
+		return "about records: the batch is bisected until the bad ones are found; those fail"
+	}
 	return map[platform.FailureScope]string{
 		platform.ScopePlatform: "backs off and tries again",
-		platform.ScopeBatch:    "the batch is bisected until the bad records are found; those fail",
+		platform.ScopeBatch:    "the batch is bisected; a record that is refused alone fails once others of its catalog are taken, and waits until then",
 		platform.ScopeAccount:  "the account is paused and tried again by itself",
 	}[row.Scope]
 }

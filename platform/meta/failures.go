@@ -2,6 +2,7 @@ package meta
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -35,14 +36,26 @@ type failure struct {
 	rest.Rule
 }
 
-// failures is what an answer that is not 2xx means; the first match counts.
-// "errors" is Meta's page Handle errors (graph-api), "limits" Rate limits, "codes"
-// Marketing API error codes, "localized" the reference of localized_items_batch,
-// all of 2026; "seen" is an answer that others have published; "ours" is a choice
-// where nobody says anything. Subcodes of 190 and 102 change nothing: each means
+// failures is what an answer with an error means, or one that is not 2xx; the first
+// match counts. "errors" is Meta's page Handle errors (graph-api), "limits" Rate
+// limits, "codes" Marketing API error codes, "localized" the reference of
+// localized_items_batch, "edges" the tables of errors of other edges of catalogs and
+// businesses, all of 2026; "seen" is an answer that others have published; "ours" is a
+// choice where nobody says anything. Subcodes of 190 and 102 change nothing: each means
 // that this token is not taken.
+//
+// A POST is refused for its records only where somebody says so. What is refused for
+// the account, the app or the catalog is not the fault of the records, and a poll is
+// never reason enough to pause an account, unless it speaks of the token or of a
+// permission: it is about one handle.
 func failures() []failure {
-	const post, get = http.MethodPost, http.MethodGet
+	return slices.Concat(quotaFailures(), accountFailures(), passingFailures(), requestFailures(), statusFailures())
+}
+
+const post, get = http.MethodPost, http.MethodGet
+
+// quotaFailures are those about size and quotas.
+func quotaFailures() []failure {
 	return []failure{
 		// The message alone tells a body that is too big from any other unknown error.
 		{method: post, word: "reduce the amount of data", Rule: rest.Rule{Code: 1, Scope: platform.ScopeBatch, TooLarge: true, Source: "localized: code 1, the size of the data is too large"}},
@@ -55,42 +68,93 @@ func failures() []failure {
 		{blocks: appQuota, Rule: rest.Rule{Code: 32, Scope: platform.ScopeQuota, Source: "limits: page"}},
 		{blocks: appQuota, Rule: rest.Rule{Code: 341, Scope: platform.ScopeQuota, Source: "errors: application limit reached"}},
 		{blocks: appQuota, Rule: rest.Rule{Code: 613, Scope: platform.ScopeQuota, Source: "limits: custom"}},
+	}
+}
 
+// accountFailures are those about the token, the app, the account and the catalog.
+func accountFailures() []failure {
+	return []failure{
 		{Rule: rest.Rule{Code: 190, Scope: platform.ScopeAccount, Token: true, Source: "errors: access token expired, revoked or invalid"}},
 		{Rule: rest.Rule{Code: 102, Scope: platform.ScopeAccount, Token: true, Source: "errors: session expired or invalid"}},
+		{Rule: rest.Rule{Code: 450, Scope: platform.ScopeAccount, Token: true, Source: "seen: arsduo/koala, session expired"}},
+		{Rule: rest.Rule{Code: 452, Scope: platform.ScopeAccount, Token: true, Source: "seen: arsduo/koala, session key invalid"}},
 		{kind: "OAuthException", uncoded: true, Rule: rest.Rule{Scope: platform.ScopeAccount, Token: true, Source: "errors: OAuthException without a code, as 190"}},
 		{Rule: rest.Rule{Code: 10, Scope: platform.ScopeAccount, Source: "errors: permission denied"}},
 		{Rule: rest.Rule{Code: 3, Scope: platform.ScopeAccount, Source: "errors: capability or permission"}},
 		{Rule: rest.Rule{Code: 294, Scope: platform.ScopeAccount, Source: "codes: managing ads needs a permission"}},
 		{Rule: rest.Rule{Code: 200, CodeTo: 299, Scope: platform.ScopeAccount, Source: "errors: permission"}},
-		{Rule: rest.Rule{Code: codeBadParameter, Subcode: 33, Scope: platform.ScopeAccount, Source: "codes: object missing or no permission"}},
-		// A wrong app secret: no record is to blame.
-		{kind: "GraphMethodException", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeAccount, Source: "seen: facebook-python-business-sdk #528, appsecret_proof invalid"}},
-		{Rule: rest.Rule{Code: 803, Scope: platform.ScopeAccount, Source: "seen: mobolic/facebook-sdk #315, the object does not exist: the catalog_id is wrong"}},
-		{Rule: rest.Rule{Code: 2500, Scope: platform.ScopeAccount, Source: "seen: arsduo/koala #611, unknown path: the address is wrong"}},
-		{Rule: rest.Rule{Code: 2635, Scope: platform.ScopeAccount, Source: "seen: facebook-nodejs-business-sdk #222, deprecated version: the base_url is out of date"}},
+		// A wrong app secret: no record is to blame, and no handle.
+		{word: "appsecret_proof", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeAccount, Source: "seen: facebook-python-business-sdk #528, appsecret_proof invalid"}},
 
+		{method: post, Rule: rest.Rule{Code: codeBadParameter, Subcode: 33, Scope: platform.ScopeAccount, Source: "codes: object missing or no permission"}},
+		{method: post, kind: "GraphMethodException", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeAccount, Source: "seen: facebook-python-business-sdk #528, about the call and not its parameters"}},
+		{method: post, word: "nonexisting field", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeAccount, Source: "seen: the node is of another type: the catalog_id is wrong"}},
+		{method: post, Rule: rest.Rule{Code: 5, Scope: platform.ScopeAccount, Source: "errors: unauthorized source IP address"}},
+		{method: post, Rule: rest.Rule{Code: 12, Scope: platform.ScopeAccount, Source: "seen: deprecated for this version and higher"}},
+		{method: post, Rule: rest.Rule{Code: 33, Scope: platform.ScopeAccount, Source: "seen: facebook-for-magento2 #28, the catalog does not exist or there is no permission"}},
+		{method: post, Rule: rest.Rule{Code: 101, Scope: platform.ScopeAccount, Source: "errors: the application is not valid"}},
+		{method: post, Rule: rest.Rule{Code: 104, Scope: platform.ScopeAccount, Source: "errors: incorrect signature"}},
+		{method: post, Rule: rest.Rule{Code: 415, Scope: platform.ScopeAccount, Source: "edges: two factor authentication required"}},
+		{method: post, Rule: rest.Rule{Code: 457, Scope: platform.ScopeAccount, Source: "edges: the session has an invalid origin"}},
+		{method: post, Rule: rest.Rule{Code: 803, Scope: platform.ScopeAccount, Source: "seen: mobolic/facebook-sdk #315, the object does not exist: the catalog_id is wrong"}},
+		{method: post, Rule: rest.Rule{Code: 2500, Scope: platform.ScopeAccount, Source: "seen: arsduo/koala #611, unknown path: the address is wrong"}},
+		{method: post, Rule: rest.Rule{Code: 2635, Scope: platform.ScopeAccount, Source: "seen: facebook-nodejs-business-sdk #222, deprecated version: the base_url is out of date"}},
+	}
+}
+
+// passingFailures are those that pass.
+func passingFailures() []failure {
+	return []failure{
 		{Rule: rest.Rule{Code: 1, Scope: platform.ScopePlatform, Ambiguous: true, Source: "errors: unknown, wait and retry"}},
 		{Rule: rest.Rule{Code: 2, Scope: platform.ScopePlatform, Ambiguous: true, Source: "errors: service, wait and retry"}},
 		{Rule: rest.Rule{Code: 368, Scope: platform.ScopePlatform, Source: "errors: temporarily blocked, wait and retry"}},
 		{Rule: rest.Rule{Code: -1 << 31, CodeTo: -1, Scope: platform.ScopePlatform, Ambiguous: true, Source: "codes: internal"}},
-		{transient: true, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopePlatform, Source: "codes: is_transient, wait and retry"}},
+		{transient: true, Rule: rest.Rule{Status: 200, StatusTo: 499, Scope: platform.ScopePlatform, Source: "codes: is_transient, wait and retry"}},
+	}
+}
 
+// requestFailures are those about what was sent.
+func requestFailures() []failure {
+	return []failure{
+		// Seen with a missing catalog and a missing permission: not the handle, but no
+		// word of the account either.
+		{method: get, Rule: rest.Rule{Code: codeBadParameter, Subcode: 33, Scope: platform.ScopeBatch, Source: "codes: object missing or no permission"}},
+		{method: get, kind: "GraphMethodException", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeBatch, Source: "seen: facebook-python-business-sdk #528, about the call and not its parameters"}},
+		{method: get, word: "nonexisting field", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeBatch, Source: "seen: the node is of another type"}},
 		// The catalog is there (that would be subcode 33), so it is the handle.
 		{method: get, lost: true, Rule: rest.Rule{Code: codeBadParameter, Source: "ours: the handle is the only parameter of a poll"}},
-		{method: post, Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeBatch, Source: "errors: invalid parameter"}},
+		{method: post, word: "requests[", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeBatch, OfRecords: true, Source: "errors: invalid parameter; the message names a record"}},
+		{method: post, word: "retailer_id", Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeBatch, OfRecords: true, Source: "errors: invalid parameter; the message names an item's id"}},
+		{method: post, Rule: rest.Rule{Code: codeBadParameter, Scope: platform.ScopeBatch, Source: "errors: invalid parameter, which may be one of the settings"}},
+		{method: post, Rule: rest.Rule{Code: 10800, Scope: platform.ScopeBatch, OfRecords: true, Source: "edges: duplicate retailer_id"}},
+	}
+}
 
+// statusFailures are those that have no code that says more.
+func statusFailures() []failure {
+	return []failure{
 		{Rule: rest.Rule{Status: http.StatusTooManyRequests, Scope: platform.ScopeQuota, Source: "RFC 6585, 4"}},
 		{Rule: rest.Rule{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true, Source: "RFC 9110, 15.5.2"}},
-		{Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.4"}},
-		{Rule: rest.Rule{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.5; the address is wrong"}},
-		{Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.6; the address is wrong"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusPaymentRequired, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.3"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.4"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.5; the address is wrong"}},
+		{method: post, Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.6; the address is wrong"}},
+		{Rule: rest.Rule{Status: http.StatusProxyAuthRequired, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.8; a proxy asks for a log-in"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusRequestEntityTooLarge, Scope: platform.ScopeBatch, TooLarge: true, Source: "RFC 9110, 15.5.14"}},
 		{Rule: rest.Rule{Status: http.StatusRequestTimeout, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.5.9"}},
+		{Rule: rest.Rule{Status: http.StatusTooEarly, Scope: platform.ScopePlatform, Source: "RFC 8470, 5.2"}},
+		{method: post, kind: "OAuthException", Rule: rest.Rule{Status: 200, StatusTo: 499, Scope: platform.ScopeAccount, Source: "ours: with another code than 100 it is not about a record"}},
+		{method: post, Rule: rest.Rule{Status: 200, StatusTo: 299, Scope: platform.ScopeBatch, Source: "ours: any other error in an answer of good status"}},
 		{method: post, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error, with a code or without"}},
+		{method: get, Rule: rest.Rule{Status: 200, StatusTo: 299, Scope: platform.ScopeBatch, Source: "ours: any other error in an answer of good status"}},
+		{method: get, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error"}},
+		{Rule: rest.Rule{Status: http.StatusNetworkAuthenticationRequired, Scope: platform.ScopeAccount, Source: "RFC 6585, 6; a proxy asks for a log-in"}},
 		{Rule: rest.Rule{Status: 500, StatusTo: 599, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.6"}},
+		// It may have been worked at: the answer is elsewhere.
+		{Rule: rest.Rule{Status: http.StatusSeeOther, Scope: platform.ScopeAccount, Ambiguous: true, Source: "RFC 9110, 15.4.4; the base_url is wrong, or a proxy asks for a log-in"}},
+		{Rule: rest.Rule{Status: 300, StatusTo: 399, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.4; the base_url is wrong, or a proxy asks for a log-in"}},
 		// What is left is no answer of this API, and nothing was processed.
-		{Rule: rest.Rule{Scope: platform.ScopePlatform, Source: "ours: everything else, such as a proxy's page"}},
+		{Rule: rest.Rule{Scope: platform.ScopeAccount, Source: "ours: no answer of this API; the base_url is wrong"}},
 	}
 }
 

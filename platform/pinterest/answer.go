@@ -2,6 +2,9 @@ package pinterest
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -9,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
 const (
@@ -18,45 +22,65 @@ const (
 	maxHandle = 512
 )
 
-// batch is the answer that POST and GET share, CatalogsItemsBatch.
+// batch is the answer that POST and GET share, CatalogsItemsBatch, read member by
+// member: what one says counts, whatever the others look like.
 type batch struct {
 	id        string
 	status    string
 	skipped   bool // created_time is null: a recent duplicate, nothing was done
 	completed time.Time
-	items     gjson.Result
+	items     []gjson.Result
+	known     bool // the answer has a member of a batch: an id, a status or items
+	cut       bool // the id is too long to be followed
 }
 
-// decodeBatch reads an answer. why is "" or says what is wrong with it.
-func decodeBatch(body []byte) (decoded batch, why string) {
-	if !gjson.ValidBytes(body) {
-		return batch{}, "the answer is not JSON"
-	}
-	answer := gjson.ParseBytes(body)
+// readBatch reads an answer. A name that is there twice counts twice.
+func readBatch(answer gjson.Result) (read batch) {
 	if !answer.IsObject() {
-		return batch{}, "the answer is not a JSON object"
+		return batch{}
 	}
+	var statuses []string
+	created := 0
 	answer.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case "batch_id":
-			if decoded.id = value.String(); value.Type == gjson.Null || value.IsObject() || value.IsArray() {
-				decoded.id = ""
+			if id := rest.Text(value); id != "" {
+				read.id = id
 			}
 		case "status":
-			decoded.status = value.String()
+			statuses = append(statuses, strings.TrimSpace(value.String()))
 		case "created_time":
-			decoded.skipped = value.Type == gjson.Null
+			read.skipped = value.Type == gjson.Null && (created == 0 || read.skipped)
+			created++
 		case "completed_time":
-			decoded.completed = parseTime(value.String())
+			read.completed = parseTime(value.String())
 		case "items":
-			decoded.items = value
+			read.items = append(read.items, rowsOf(value)...)
+			read.known = read.known || value.IsArray() || value.IsObject()
 		}
 		return true
 	})
-	if len(decoded.id) > maxHandle {
-		return batch{}, "batch_id is longer than 512 bytes"
+	read.status = strings.Join(slices.Compact(statuses), " and ")
+	if len(read.id) > maxHandle {
+		read.id, read.cut = "", true
 	}
-	return decoded, ""
+	_, isStatus := stateOf(read.status)
+	read.known = read.known || read.id != "" || isStatus
+	return read
+}
+
+// rowsOf are the rows of items. An object in place of the list is one row, or has a
+// row under the name of each item.
+func rowsOf(value gjson.Result) []gjson.Result {
+	if value.IsArray() || !value.IsObject() {
+		return value.Array()
+	}
+	for _, name := range []string{"status", "errors"} {
+		if value.Get(name).Exists() {
+			return []gjson.Result{value}
+		}
+	}
+	return nil
 }
 
 // parseTime reads the times that Pinterest writes: with and without zone, with
@@ -102,14 +126,11 @@ func (b batch) report(idField string, records []catalog.Record, redact func(stri
 // failWithBatch is what the failure of the whole batch means for one record:
 // where Pinterest names no fault of the item itself, it may work another time.
 func failWithBatch(verdict *platform.Verdict) {
-	itemAtFault := verdict.Outcome == platform.Failed && len(verdict.Errors) > 0
+	itemAtFault := verdict.Outcome == platform.Failed && !isNoReason(verdict.Errors)
 	if itemAtFault || verdict.Outcome == platform.Succeeded {
 		return
 	}
-	verdict.Outcome = platform.Retryable
-	if len(verdict.Errors) == 0 {
-		verdict.Errors = []ledger.Issue{{Message: failedText}}
-	}
+	verdict.Outcome, verdict.Errors = platform.Retryable, []ledger.Issue{{Message: failedText}}
 }
 
 // verdicts matches the answer's items to the records by item id. A record that
@@ -119,12 +140,10 @@ func (b batch) verdicts(idField string, records []catalog.Record, redact func(st
 	index := make(map[string]int, len(records))
 	for i := range records {
 		index[records[i].Key.ItemID] = i
+		verdicts[i] = unnamed
 	}
 	seen := make([]bool, len(records))
-	if !b.items.IsArray() {
-		return verdicts
-	}
-	b.items.ForEach(func(_, row gjson.Result) bool {
+	for _, row := range b.items {
 		item := decodeItem(row, idField)
 		i, known := index[item.id]
 		switch {
@@ -135,10 +154,12 @@ func (b batch) verdicts(idField string, records []catalog.Record, redact func(st
 			seen[i] = true
 			verdicts[i] = item.verdict(redact)
 		}
-		return true
-	})
+	}
 	return verdicts
 }
+
+// unnamed is the verdict of a record that a finished batch does not name.
+var unnamed = platform.Verdict{Errors: []ledger.Issue{{Message: "Pinterest's answer about the finished batch does not name the item"}}}
 
 // twice is the verdict of a record that the answer names more than once: only
 // what all of them say is believed, and a success not at all.
@@ -146,33 +167,44 @@ func twice(first, second platform.Verdict) platform.Verdict {
 	if first.Outcome == platform.Failed && second.Outcome == platform.Failed {
 		return first
 	}
-	return platform.Verdict{Outcome: platform.Unknown}
+	return platform.Verdict{Errors: []ledger.Issue{{Message: "Pinterest's answer names the item twice"}}}
 }
 
 // item is one row of the answer's items.
 type item struct {
 	id       string
 	status   string
-	errors   gjson.Result
-	warnings gjson.Result
+	errors   []gjson.Result
+	warnings []gjson.Result
+	empty    bool // the list of errors has entries that say nothing
 }
 
 func decodeItem(row gjson.Result, idField string) (decoded item) {
+	if !row.IsObject() {
+		return item{}
+	}
+	var statuses []string
 	row.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case idField:
-			if value.Type == gjson.String {
+			switch {
+			case value.Type == gjson.String:
 				decoded.id = value.Str
+			case value.Type == gjson.Number:
+				decoded.id = rest.Text(value)
 			}
 		case "status":
-			decoded.status = value.Str
+			statuses = append(statuses, strings.TrimSpace(value.String()))
 		case "errors":
-			decoded.errors = value
+			entries := rest.Entries(value)
+			decoded.errors = append(decoded.errors, entries...)
+			decoded.empty = decoded.empty || value.IsArray() && len(entries) < len(value.Array())
 		case "warnings":
-			decoded.warnings = value
+			decoded.warnings = append(decoded.warnings, rest.Entries(value)...)
 		}
 		return true
 	})
+	decoded.status = strings.Join(slices.Compact(statuses), " and ")
 	return decoded
 }
 
@@ -182,25 +214,45 @@ func (i item) verdict(redact func(string) string) platform.Verdict {
 	verdict := platform.Verdict{
 		Outcome: itemOutcome(i.status), Errors: issues(i.errors, redact), Warnings: issues(i.warnings, redact),
 	}
-	if len(verdict.Errors) > 0 {
+	switch {
+	case len(verdict.Errors) > 0:
 		verdict.Outcome = platform.Failed
+	case verdict.Outcome == platform.Failed:
+		verdict.Errors = noReason()
+	case verdict.Outcome == platform.Succeeded && !i.empty:
+	default:
+		verdict.Outcome = platform.Unknown
+		verdict.Errors = []ledger.Issue{{Message: "Pinterest says of the item in a finished batch: status " + quoted(redact(i.status))}}
 	}
 	return verdict
 }
 
-func issues(list gjson.Result, redact func(string) string) []ledger.Issue {
-	if !list.IsArray() {
+// noReason are the errors of a refusal without any.
+func noReason() []ledger.Issue { return []ledger.Issue{{Message: noReasonText}} }
+
+func isNoReason(errors []ledger.Issue) bool {
+	return len(errors) == 1 && errors[0] == ledger.Issue{Message: noReasonText}
+}
+
+func quoted(status string) string {
+	if status == "" {
+		return "missing"
+	}
+	return strconv.Quote(status)
+}
+
+func issues(list []gjson.Result, redact func(string) string) []ledger.Issue {
+	if len(list) == 0 {
 		return nil
 	}
-	var found []ledger.Issue
-	list.ForEach(func(_, event gjson.Result) bool {
-		found = append(found, ledger.Issue{
-			Code:      redact(event.Get("code").String()),
-			Attribute: redact(event.Get("attribute").String()),
-			Message:   redact(event.Get("message").String()),
-		})
-		return len(found) < maxIssues
-	})
+	found := make([]ledger.Issue, 0, min(len(list), maxIssues))
+	for _, event := range list[:min(len(list), maxIssues)] {
+		issue := ledger.Issue{Message: redact(rest.Words(event))}
+		if event.IsObject() {
+			issue.Code, issue.Attribute = redact(event.Get("code").String()), redact(event.Get("attribute").String())
+		}
+		found = append(found, issue)
+	}
 	return found
 }
 

@@ -133,7 +133,7 @@ func TestAPollThatFindsNothing(t *testing.T) {
 			}
 			failure := (*platform.Error)(nil)
 			require.ErrorAs(t, err, &failure)
-			require.Equal(t, platform.ScopePlatform, failure.Scope)
+			require.Equal(t, platform.ScopeBatch, failure.Scope) // of this batch alone
 		})
 	}
 }

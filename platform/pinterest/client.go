@@ -31,7 +31,7 @@ func (c *client) address(path string) string {
 }
 
 // submit posts a batch.
-func (c *client) submit(ctx context.Context, body []byte, records []catalog.Record) (platform.Submission, *platform.Error) {
+func (c *client) submit(ctx context.Context, body []byte, idField string, records []catalog.Record) (platform.Submission, *platform.Error) {
 	call := rest.Call{
 		Operation: "POST catalogs/items/batch", Method: http.MethodPost,
 		URL: c.address("/catalogs/items/batch"), Body: body,
@@ -40,25 +40,48 @@ func (c *client) submit(ctx context.Context, body []byte, records []catalog.Reco
 	if failure != nil {
 		return platform.Submission{}, failure
 	}
-	if !isGood(answer) {
-		refused, _ := refusal(answer, call, c.write)
+	value, isJSON := rest.Parse(answer.Body)
+	batch, said := readBatch(value), saidIn(value)
+	switch {
+	case !isGood(answer), said.isError && !batch.known:
+		refused, _ := refusal(answer, call, said, c.write)
 		return platform.Submission{}, refused
-	}
-	batch, why := decodeBatch(answer.Body)
-	if why == "" && batch.id == "" && batch.skipped {
+	case !isJSON:
+		return platform.Submission{}, answer.Unreadable(call, "the answer is not JSON")
+	case batch.id == "" && batch.skipped && !batch.cut:
 		return platform.Submission{}, skippedWithoutName(answer, call, c.write)
-	}
-	if why == "" && batch.id == "" {
-		why = "the answer has no batch_id"
-	}
-	if why != "" {
-		return platform.Submission{}, answer.Unreadable(call, why)
+	case batch.id == "":
+		return platform.Submission{}, c.nameless(answer, call, batch, idField, records)
 	}
 	submission := platform.Submission{Handles: []string{batch.id}, Quotas: quotas(answer, c.write, time.Now())}
 	if batch.skipped {
 		submission.Verdicts = skipped(len(records))
 	}
+	if said.isError {
+		submission.Note = "Pinterest took a batch and told of an error: " + answer.Redact(said.Message)
+	}
 	return submission, nil
+}
+
+// nameless is the error of a POST that was answered without the name of the batch, so
+// that it cannot be followed. What a finished batch says of its items counts.
+func (c *client) nameless(answer *rest.Answer, call rest.Call, batch batch, idField string, records []catalog.Record) *platform.Error {
+	failure := answer.Unreadable(call, "the answer has no batch_id")
+	failure.Quotas = quotas(answer, c.write, time.Now())
+	if state, known := stateOf(batch.status); !known || state.progress != platform.Finished {
+		return failure
+	}
+	named := make(map[int]platform.Verdict)
+	for i, verdict := range batch.verdicts(idField, records, answer.Redact) {
+		if verdict.Outcome == platform.Failed && !isNoReason(verdict.Errors) {
+			named[i] = verdict
+		}
+	}
+	if len(named) > 0 {
+		// Nothing is under way any more: the others may go again.
+		failure.Scope, failure.Ambiguous, failure.Unclear, failure.Named = platform.ScopeBatch, false, false, named
+	}
+	return failure
 }
 
 // skippedWithoutName is the error of a POST that was skipped as a duplicate of one
@@ -76,22 +99,27 @@ func (c *client) poll(ctx context.Context, handle, idField string, records []cat
 	if failure != nil {
 		return platform.Report{}, failure
 	}
-	if !isGood(answer) {
-		refused, lost := refusal(answer, call, c.read)
+	value, isJSON := rest.Parse(answer.Body)
+	batch, said := readBatch(value), saidIn(value)
+	switch {
+	case !isGood(answer), said.isError && !batch.known:
+		refused, lost := refusal(answer, call, said, c.read)
 		if lost {
 			return platform.Report{Progress: platform.NotFound, Error: refused.Message, Quotas: refused.Quotas}, nil
 		}
 		return platform.Report{}, refused
-	}
-	batch, why := decodeBatch(answer.Body)
-	if why == "" && !sameBatch(batch.id, handle) {
-		why = "the answer is about another batch"
-	}
-	if why != "" {
-		return platform.Report{}, answer.Unreadable(call, why)
+	case !isJSON:
+		return platform.Report{}, answer.Unreadable(call, "the answer is not JSON")
+	case !sameBatch(batch.id, handle):
+		return platform.Report{}, answer.Unreadable(call, "the answer is about another batch")
+	case batch.status == "" && !batch.skipped:
+		return platform.Report{}, answer.Unreadable(call, "the answer has no status")
 	}
 	report := batch.report(idField, records, answer.Redact)
 	report.Quotas = quotas(answer, c.read, time.Now())
+	if said.isError {
+		report.Note = strings.TrimPrefix(report.Note+"; Pinterest told of an error beside a batch: "+answer.Redact(said.Message), "; ")
+	}
 	return report, nil
 }
 

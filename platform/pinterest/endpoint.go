@@ -47,7 +47,7 @@ func (e *endpoint) PollScopes() []string { return e.client.read.names() }
 
 // Submit implements platform.Endpoint.
 func (e *endpoint) Submit(ctx context.Context, body []byte, _ string, records []catalog.Record) (platform.Submission, error) {
-	submission, failure := e.client.submit(ctx, body, records)
+	submission, failure := e.client.submit(ctx, body, e.row.idField, records)
 	if failure != nil {
 		return platform.Submission{}, failure
 	}

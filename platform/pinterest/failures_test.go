@@ -3,7 +3,6 @@ package pinterest
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,16 +46,16 @@ func TestEveryRefusalHasItsKind(t *testing.T) {
 		{"no such batch", get, 404, said(4331, "Sorry! We could not find your batch ID."), platform.ScopePlatform, false, true},
 		{"no such batch, another code", get, 404, said(50, "Batch not found"), platform.ScopePlatform, false, true},
 		{"no such batch, invalid id", get, 400, said(1, "batch_id does not match ^\\d+$"), platform.ScopePlatform, false, true},
-		{"404 page to a GET", get, 404, page, platform.ScopePlatform, false, false},
-		{"404 without code to a GET", get, 404, `{"code":0,"message":"No such endpoint."}`, platform.ScopePlatform, false, false},
-		{"400 page to a GET", get, 400, page, platform.ScopePlatform, false, false},
+		{"404 page to a GET", get, 404, page, platform.ScopeBatch, false, false},
+		{"404 without code to a GET", get, 404, `{"code":0,"message":"No such endpoint."}`, platform.ScopeBatch, false, false},
+		{"400 page to a GET", get, 400, page, platform.ScopeBatch, false, false},
 		{"gone", get, 410, ``, platform.ScopePlatform, false, true},
-		{"405", get, 405, said(5, "Method not allowed."), platform.ScopeAccount, false, false},
+		{"405", post, 405, said(5, "Method not allowed."), platform.ScopeAccount, false, false},
 		{"405 alone", post, 405, ``, platform.ScopeAccount, false, false},
 		{"408", post, 408, ``, platform.ScopePlatform, true, false},
 		{"413", post, 413, ``, platform.ScopeBatch, false, false},
 		{"422", post, 422, said(1, "no"), platform.ScopeBatch, false, false},
-		{"422 to a GET", get, 422, ``, platform.ScopePlatform, false, false},
+		{"422 to a GET", get, 422, ``, platform.ScopeBatch, false, false},
 		{"418", post, 418, said(99999, "a code of tomorrow"), platform.ScopeBatch, false, false},
 		{"rate limit", post, 429, said(8, "This request exceeded a rate limit."), platform.ScopeQuota, false, false},
 		{"rate limit of an endpoint", get, 429, said(30, "Too many"), platform.ScopeQuota, false, false},
@@ -67,13 +66,14 @@ func TestEveryRefusalHasItsKind(t *testing.T) {
 		{"500", post, 500, ``, platform.ScopePlatform, true, false},
 		{"500 to a GET", get, 500, ``, platform.ScopePlatform, false, false},
 		{"503 with a code of tomorrow", post, 503, said(99999, "x"), platform.ScopePlatform, true, false},
-		{"redirect", post, 302, page, platform.ScopePlatform, false, false},
+		{"405, asked", get, 405, said(5, "Method not allowed."), platform.ScopeBatch, false, false},
+		{"redirect", post, 302, page, platform.ScopeAccount, false, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			answer := &rest.Answer{Status: c.status, Header: http.Header{}, Body: []byte(c.body)}
-			failure, lost := refusal(answer, rest.Call{Operation: "x", Method: c.method}, scopes{category: "scope", app: "app"})
+			failure, lost := refusal(answer, rest.Call{Operation: "x", Method: c.method}, saidBy(c.body), scopes{category: "scope", app: "app"})
 			require.Equal(t, c.lost, lost)
 			if !lost {
 				require.Equal(t, c.scope.String(), failure.Scope.String())
@@ -97,9 +97,9 @@ func TestNoRowOfFailuresIsInVain(t *testing.T) {
 			method = http.MethodPost
 		}
 		if status == 0 {
-			status = http.StatusMultipleChoices // no row names it
+			status = 600 // no row names it
 		}
-		said := rest.Said{Code: row.Code, Message: "It says " + strings.ToUpper(row.word) + "."}
+		said := said{Said: rest.Said{Code: row.Code}, reason: "it says " + row.word + "."}
 		if row.coded {
 			said.Code = 77
 		}
@@ -132,7 +132,7 @@ func TestARateLimitSaysHowLong(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			answer := &rest.Answer{Status: http.StatusTooManyRequests, Header: c.header, Body: []byte(`{"code":8,"message":"limit"}`)}
-			failure, _ := refusal(answer, rest.Call{Method: http.MethodPost}, scopes{category: "scope", app: "app"})
+			failure, _ := refusal(answer, rest.Call{Method: http.MethodPost}, saidBy(string(answer.Body)), scopes{category: "scope", app: "app"})
 			require.InDelta(t, c.want, failure.RetryAfter, float64(c.want)/20, "a date passes while the test runs")
 			last := failure.Quotas[len(failure.Quotas)-1]
 			require.Equal(t, c.want > time.Hour, last.Scope == "app")
@@ -141,4 +141,9 @@ func TestARateLimitSaysHowLong(t *testing.T) {
 			require.InDelta(t, 100, last.UsedPercent, 0)
 		})
 	}
+}
+
+func saidBy(body string) said {
+	value, _ := rest.Parse([]byte(body))
+	return saidIn(value)
 }

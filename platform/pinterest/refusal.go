@@ -2,6 +2,7 @@ package pinterest
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -10,12 +11,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-// refusal is the error of an answer that is not 2xx. lost says, of a poll, that
-// Pinterest does not know the batch.
-func refusal(answer *rest.Answer, call rest.Call, names scopes) (refused *platform.Error, lost bool) {
-	said := saidBy(answer.Body)
+// refusal is the error of an answer that is not 2xx, or that has an error all the
+// same. lost says, of a poll, that Pinterest does not know the batch.
+func refusal(answer *rest.Answer, call rest.Call, said said, names scopes) (refused *platform.Error, lost bool) {
 	row := failureOf(call.Method, answer.Status, said)
-	refused = answer.Refusal(call, []rest.Rule{row.alone()}, said)
+	refused = answer.Refusal(call, []rest.Rule{row.alone()}, said.Said)
 	now := time.Now()
 	refused.Quotas = quotas(answer, names, now)
 	refused.RetryAfter = rest.RetryAfter(answer.Header, now)
@@ -31,22 +31,48 @@ func refusal(answer *rest.Answer, call rest.Call, names scopes) (refused *platfo
 	return refused, false
 }
 
-// saidBy reads the schema Error: code and message; message_detail is seen beside
-// them. All is zero in a body that is none.
-func saidBy(body []byte) (said rest.Said) {
-	if !gjson.ValidBytes(body) {
-		return said
+// said is what Pinterest's error says.
+type said struct {
+	rest.Said
+
+	isError bool   // the answer has one
+	reason  string // the message without what it repeats of the request, in lower case
+}
+
+// saidIn reads the schema Error: code and message; message_detail is seen beside
+// them, and so is an object error. All is zero in a body that is none.
+func saidIn(answer gjson.Result) (found said) {
+	if !answer.IsObject() {
+		return said{}
 	}
-	parsed := gjson.ParseBytes(body)
-	if !parsed.IsObject() {
-		return said
+	found.Code = int(answer.Get("code").Int())
+	found.Message = answer.Get("message").String()
+	if detail := answer.Get("message_detail").String(); detail != "" {
+		found.Message += " (" + detail + ")"
 	}
-	said.Code = int(parsed.Get("code").Int())
-	said.Message = parsed.Get("message").String()
-	if detail := parsed.Get("message_detail").String(); detail != "" {
-		said.Message += " (" + detail + ")"
+	object := answer.Get("error")
+	if found.Code == 0 && object.IsObject() {
+		found.Code = int(object.Get("code").Int())
 	}
-	return said
+	if found.Message == "" && rest.Says(object) {
+		found.Message = rest.Words(object)
+	}
+	found.isError = found.Code != 0 || rest.Says(object)
+	found.Message, found.reason = withoutRequest(found.Message)
+	return found
+}
+
+// withoutRequest takes from a message the request that it repeats: in the OpenAPI
+// file's example, Invalid request: {…} ('…' is not of type array), the reason comes
+// last, behind up to a thousand items.
+func withoutRequest(message string) (short, reason string) {
+	begin := strings.Index(message, ": {")
+	end := strings.LastIndex(message, "} (")
+	if begin < 0 || end < begin {
+		return message, strings.ToLower(message)
+	}
+	reason = message[end+len("} "):]
+	return message[:begin] + ": {…} " + reason, strings.ToLower(reason)
 }
 
 func isGood(answer *rest.Answer) bool {

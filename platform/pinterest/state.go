@@ -9,6 +9,8 @@ import (
 const (
 	skippedText = "Pinterest skipped the batch as a recent duplicate"
 	failedText  = "Pinterest reports the batch as FAILED"
+
+	noReasonText = "Pinterest gives no reason"
 )
 
 // batchState is what a status of a batch means.
