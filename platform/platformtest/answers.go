@@ -194,16 +194,25 @@ func (s Suite) batchFailures(t *testing.T) {
 		})
 		return
 	}
-	t.Run("nothing ingested", func(t *testing.T) {
-		b := s.open(t, sandbox.Options{})
-		b.sandbox.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.EmptyHandles})
-		_, err := b.submit(t, s.three()...)
-		failure := failureOf(t, err)
-		require.Equal(t, platform.ScopeBatch, failure.Scope)
-		require.False(t, failure.Ambiguous)
-		require.Len(t, failure.Named, 1)
-		require.Equal(t, platform.Failed, failure.Named[0].Outcome)
-	})
+	for _, fault := range []sandbox.FaultKind{sandbox.EmptyHandles, sandbox.NoHandles, sandbox.NobodyNamed} {
+		t.Run("nothing ingested, "+string(fault), func(t *testing.T) {
+			b := s.open(t, sandbox.Options{})
+			b.sandbox.InjectNext(sandbox.Submit, sandbox.Fault{Kind: fault})
+			_, err := b.submit(t, s.three()...)
+			failure := failureOf(t, err)
+			require.Equal(t, platform.ScopeBatch, failure.Scope)
+			require.False(t, failure.Ambiguous)
+			require.True(t, failure.OfRecords)
+			require.Equal(t, "This item cannot be read", failure.Message)
+			if fault == sandbox.NobodyNamed {
+				require.Empty(t, failure.Named)
+				return
+			}
+			require.Len(t, failure.Named, 1)
+			require.Equal(t, platform.Failed, failure.Named[0].Outcome)
+			require.Equal(t, failure.Message, failure.Named[0].Errors[0].Message)
+		})
+	}
 	t.Run("two records of one item", func(t *testing.T) {
 		b := s.open(t, sandbox.Options{})
 		records := s.three()

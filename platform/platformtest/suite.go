@@ -87,6 +87,7 @@ func Run(t *testing.T, suite Suite) {
 	t.Run("validation", suite.validation)
 	t.Run("verdicts", suite.verdicts)
 	t.Run("lying answers", suite.lyingAnswers)
+	t.Run("odd answers", suite.oddAnswers)
 	t.Run("batch failures", suite.batchFailures)
 	t.Run("failure scopes", suite.failureScopes)
 	t.Run("ambiguity", suite.ambiguity)

@@ -51,6 +51,9 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 	case failure.Message == "":
 		failure.Message = http.StatusText(a.Status)
 	}
+	if failure.Message == "" {
+		failure.Message = "an answer with a status that HTTP does not have"
+	}
 	for _, rule := range rules {
 		if rule.matches(a.Status, said.Code, said.Subcode) {
 			failure.Scope = rule.Scope

@@ -36,7 +36,7 @@ type platformFace interface {
 type exchange struct {
 	call    CallKind
 	catalog string // Meta's catalog id, else ""
-	handle  string // of a poll
+	handle  string // of a poll, or given to a POST
 	query   map[string]string
 	body    []byte
 }
@@ -82,6 +82,10 @@ func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, 
 		breakConnection(w)
 		return
 	}
+	if fault.Kind == AnswerWith {
+		send(w, fault.Answer.to(request.handle))
+		return
+	}
 	said, refused := face.refusal(request.call, fault, r.Header.Get("Authorization"))
 	if !refused {
 		said = face.work(request, fault)
@@ -90,7 +94,15 @@ func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, 
 		said.header = make(map[string]string)
 	}
 	face.told(said.header, request.call, used)
+	if fault.Kind == AnswerAfter {
+		said = fault.Answer.to(request.handle)
+	}
 	c.deliver(r.Context(), w, said, fault)
+}
+
+// to is the answer about a batch.
+func (a *Answer) to(handle string) answer {
+	return answer{status: max(a.Status, http.StatusOK), header: a.Header, body: []byte(strings.ReplaceAll(a.Body, HandleHere, handle))}
 }
 
 // readBody reads a request's body at once where its length is told.
@@ -150,7 +162,9 @@ func send(w http.ResponseWriter, said answer) {
 	for name, value := range said.header {
 		w.Header().Set(name, value)
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(said.body)))
+	if said.status != http.StatusNoContent && said.status != http.StatusNotModified {
+		w.Header().Set("Content-Length", strconv.Itoa(len(said.body)))
+	}
 	w.WriteHeader(said.status)
 	_, _ = w.Write(said.body) // the caller may be gone
 }

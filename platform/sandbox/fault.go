@@ -24,26 +24,34 @@ const (
 	Reset             FaultKind = "reset"               // the connection breaks before the work
 	TokenRevoked      FaultKind = "token_revoked"
 	Forbidden         FaultKind = "forbidden"
-	EchoToken         FaultKind = "echo_token" // an error that repeats the request's credentials
-	HTMLError         FaultKind = "html_error" // 502 with a page for people
+	EchoToken         FaultKind = "echo_token"   // an error that repeats the request's credentials
+	HTMLError         FaultKind = "html_error"   // 502 with a page for people
+	ErrorIn200        FaultKind = "error_in_200" // an error that passes, with status 200
+	// AnswerWith sends Fault.Answer, whatever was asked.
+	AnswerWith FaultKind = "answer_with"
 )
 
 // Faults of the answer: what was asked is done all the same.
 const (
 	ServerErrorAfter FaultKind = "server_error_after"
 	ResetAfter       FaultKind = "reset_after"
-	Hang             FaultKind = "hang" // never answered; a POST is applied late
-	Slow             FaultKind = "slow" // answered after Duration
-	HTML             FaultKind = "html" // 200 with a page for people
+	Hang             FaultKind = "hang"     // never answered; a POST is applied late
+	Slow             FaultKind = "slow"     // answered after Duration
+	HTML             FaultKind = "html"     // 200 with a page for people
+	OddForm          FaultKind = "odd_form" // the same said in another form: see the platforms
 	Truncated        FaultKind = "truncated"
 	Huge             FaultKind = "huge" // an answer above any sensible size
+	// AnswerAfter sends Fault.Answer when the work is done.
+	AnswerAfter FaultKind = "answer_after"
 )
 
 // Faults of a POST.
 const (
 	RefuseBatch  FaultKind = "refuse_batch"  // refused as a whole, nobody named
 	TooLarge     FaultKind = "too_large"     // refused for its size
-	EmptyHandles FaultKind = "empty_handles" // Meta: 200, nothing taken, the first record named
+	EmptyHandles FaultKind = "empty_handles" // Meta: 200, nothing taken, the first record named; as documented
+	NoHandles    FaultKind = "no_handles"    // Meta: the same without the member handles, as seen
+	NobodyNamed  FaultKind = "nobody_named"  // Meta: as NoHandles, and the error names no record
 	SkipBatch    FaultKind = "skip_batch"    // Pinterest: created_time null, nothing done
 	FailBatch    FaultKind = "fail_batch"    // taken, then the batch fails as a whole
 )
@@ -67,7 +75,21 @@ type Fault struct {
 	Kind FaultKind
 	// Duration is how long Slow takes, and what a rate limit asks to wait.
 	Duration time.Duration
+	// Answer is what AnswerWith and AnswerAfter send.
+	Answer *Answer
 }
+
+// Answer is an answer, byte for byte.
+type Answer struct {
+	Status int // 0 means 200
+	Header map[string]string
+	// Body may hold HandleHere, which becomes the name of the batch: of a POST that was
+	// worked at, or of the batch that a poll asks for.
+	Body string
+}
+
+// HandleHere stands for the name of the batch in an Answer.
+const HandleHere = "{handle}"
 
 // PlannedFault happens to a share of the calls of one kind.
 type PlannedFault struct {

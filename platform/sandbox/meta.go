@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,6 +156,8 @@ func (f metaFace) refusal(call CallKind, fault Fault, credentials string) (answe
 		return tooMuch(), true
 	case LostHandle:
 		return metaError(http.StatusBadRequest, 100, 0, "Invalid parameter: handle"), true
+	case ErrorIn200:
+		return metaError(http.StatusOK, 2, 0, "Service temporarily unavailable"), true
 	case EmptyData:
 		return answer{status: http.StatusOK, body: []byte(`{"data":[]}`)}, true
 	default:
@@ -182,15 +185,19 @@ func (f metaFace) submit(request *exchange, fault FaultKind) answer {
 	if refused.status != 0 {
 		return refused
 	}
-	if fault == EmptyHandles && len(accepted.changes) > 0 {
+	if (fault == EmptyHandles || fault == NoHandles || fault == NobodyNamed) && len(accepted.changes) > 0 {
 		accepted.changes[0].errors = []issue{{message: "This item cannot be read"}}
-		return answer{status: http.StatusOK, body: f.appendAccepted(nil, accepted, false)}
+		return answer{status: http.StatusOK, body: f.appendAccepted(nil, accepted, false, fault)}
+	}
+	if f.options.DropsBadBodies && slices.ContainsFunc(accepted.changes, func(one change) bool { return len(one.errors) > 0 }) {
+		return answer{status: http.StatusOK, body: f.appendAccepted(nil, accepted, false, fault)}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	accepted.handle = f.newMetaHandle()
+	request.handle = accepted.handle
 	f.accept(accepted, len(request.body), fault)
-	return answer{status: http.StatusOK, body: f.appendAccepted(nil, accepted, true)}
+	return answer{status: http.StatusOK, body: f.appendAccepted(nil, accepted, true, fault)}
 }
 
 // newMetaHandle looks as opaque as the real ones, with characters that a query
@@ -204,17 +211,28 @@ func (c *core) newMetaHandle() string {
 }
 
 // appendAccepted writes the answer to a POST. validation_status has only rows with
-// a problem.
-func (f metaFace) appendAccepted(dst []byte, b *batch, taken bool) []byte {
-	dst = append(dst, `{"handles":[`...)
-	if taken {
-		dst = wire.AppendString(dst, b.handle)
+// a problem, and is not there without any. handles is not there where nothing was
+// taken; the reference calls it empty, as EmptyHandles makes it. OddForm writes one
+// handle alone, and more into validation_status that says nothing of an item.
+func (f metaFace) appendAccepted(dst []byte, b *batch, taken bool, fault FaultKind) []byte {
+	dst = append(dst, '{')
+	switch {
+	case taken && fault == OddForm:
+		dst = append(wire.AppendString(append(dst, `"handles":`...), b.handle), ',')
+	case taken:
+		dst = append(wire.AppendString(append(dst, `"handles":[`...), b.handle), `],`...)
+	case fault == EmptyHandles:
+		dst = append(dst, `"handles":[],`...)
 	}
-	dst = append(dst, `],"validation_status":[`...)
+	dst = append(dst, `"validation_status":[`...)
 	rows := 0
+	if fault == OddForm {
+		dst = append(dst, `null,{},{"warnings":[{"message":"Unrecognised field: foo"}]}`...)
+		rows = 3
+	}
 	for i := range b.changes {
 		one := &b.changes[i]
-		// What is refused at once stands here; the rest comes with the status.
+		// What is refused at once is here; the rest comes with the status.
 		refused := one.twice || (!taken && len(one.errors) > 0)
 		if !refused && len(one.warnings) == 0 {
 			continue
@@ -222,18 +240,24 @@ func (f metaFace) appendAccepted(dst []byte, b *batch, taken bool) []byte {
 		if rows++; rows > 1 {
 			dst = append(dst, ',')
 		}
-		dst = wire.AppendString(append(dst, `{"retailer_id":`...), f.idOf(b.key.itemType, itemOf(one.id), i))
+		dst = append(dst, '{')
+		if fault != NobodyNamed {
+			dst = append(wire.AppendString(append(dst, `"retailer_id":`...), f.idOf(b.key.itemType, itemOf(one.id), i)), ',')
+		}
 		if refused {
 			wrong := one.errors
 			if one.twice {
 				wrong = []issue{{message: "Duplicate retailer_id in batch api call - " + itemOf(one.id) + "."}}
 			}
-			dst = appendMessages(append(dst, `,"errors":`...), wrong)
+			dst = append(appendMessages(append(dst, `"errors":`...), wrong), ',')
 		}
 		if len(one.warnings) > 0 {
-			dst = appendMessages(append(dst, `,"warnings":`...), one.warnings)
+			dst = append(appendMessages(append(dst, `"warnings":`...), one.warnings), ',')
 		}
-		dst = append(dst, '}')
+		dst[len(dst)-1] = '}'
+	}
+	if taken && rows == 0 {
+		return append(dst[:len(dst)-len(`,"validation_status":[`)], '}')
 	}
 	return append(dst, "]}"...)
 }

@@ -108,7 +108,7 @@ func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 		if one.keyless {
 			// Seen in practice: the whole batch is dropped, in a good answer.
 			refused = answer{status: http.StatusOK, body: []byte(
-				`{"handles":[],"validation_status":[{"errors":[{"message":"Can not find required field ` + head.known.keys[0] + `"}]}]}`)}
+				`{"validation_status":[{"errors":[{"message":"Can not find required field ` + head.known.keys[0] + `"}]}]}`)}
 			return false
 		}
 		if one.ignored {

@@ -42,12 +42,16 @@ func (f metaFace) appendStatus(dst []byte, b *batch, withIDs bool, fault FaultKi
 	if fault == OtherBatch {
 		handle = "AcOther"
 	}
-	dst = wire.AppendString(append(dst, `{"data":[{"handle":`...), handle)
+	begin, quote, name, end := `{"data":[{"handle":`, ``, `id`, "]}]}"
+	if fault == OddForm { // an element and no list, counts as strings, ids by another name
+		begin, quote, name, end = "\ufeff"+`{"data":{"handle":`, `"`, `retailer_id`, "]}}\n<!-- 12 ms -->"
+	}
+	dst = wire.AppendString(append(dst, begin...), handle)
 	dst = wire.AppendString(append(dst, `,"status":`...), metaStatus(b, fault))
-	dst = appendRows(append(dst, `,"errors":`...), rows[:min(len(rows), f.options.ErrorSample)])
-	dst = strconv.AppendInt(append(dst, `,"errors_total_count":`...), int64(total), 10)
+	dst = appendRows(append(dst, `,"errors":`...), rows[:min(len(rows), f.options.ErrorSample)], name)
+	dst = append(strconv.AppendInt(append(append(dst, `,"errors_total_count":`...), quote...), int64(total), 10), quote...)
 	warned := f.warnedRows(b)
-	dst = appendRows(append(dst, `,"warnings":`...), warned[:min(len(warned), f.options.ErrorSample)])
+	dst = appendRows(append(dst, `,"warnings":`...), warned[:min(len(warned), f.options.ErrorSample)], name)
 	dst = strconv.AppendInt(append(dst, `,"warnings_total_count":`...), int64(len(warned)), 10)
 	dst = append(dst, `,"ids_of_invalid_requests":[`...)
 	if withIDs && !f.options.HideIDs {
@@ -58,7 +62,7 @@ func (f metaFace) appendStatus(dst []byte, b *batch, withIDs bool, fault FaultKi
 			dst = wire.AppendString(dst, row.id)
 		}
 	}
-	return append(dst, "]}]}"...)
+	return append(dst, end...)
 }
 
 func metaStatus(b *batch, fault FaultKind) string {
@@ -107,14 +111,15 @@ func (f metaFace) warnedRows(b *batch) (rows []refusedRow) {
 	return rows
 }
 
-func appendRows(dst []byte, rows []refusedRow) []byte {
+// appendRows writes a list of errors or warnings, whose ids have this name.
+func appendRows(dst []byte, rows []refusedRow, name string) []byte {
 	dst = append(dst, '[')
 	for i, row := range rows {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = strconv.AppendInt(append(dst, `{"line":`...), int64(row.line), 10)
-		dst = wire.AppendString(append(dst, `,"id":`...), row.id)
+		dst = wire.AppendString(append(append(append(dst, `,"`...), name...), `":`...), row.id)
 		dst = append(wire.AppendString(append(dst, `,"message":`...), row.message), '}')
 	}
 	return append(dst, ']')

@@ -56,6 +56,9 @@ type Options struct {
 	// Verticals are the verticals of Meta's catalogs by id; a catalog that is not here
 	// takes every item type.
 	Verticals map[string]string
+	// DropsBadBodies has Meta ingest nothing of a body that has a record which it
+	// refuses: the answer names those and has no handles.
+	DropsBadBodies bool
 	// LocalizedOnce has Meta take two localizations of one item in one body for
 	// duplicates, as it takes two records of one item; whether it does is not documented.
 	LocalizedOnce bool

@@ -138,6 +138,8 @@ func (f pinterestFace) refusal(call CallKind, fault Fault, credentials string) (
 		return pinterestError(http.StatusForbidden, 2625, "Sorry, you cannot perform this action as your account has been disapproved."), true
 	case EchoToken:
 		return pinterestError(http.StatusBadRequest, 1, "Invalid request with Authorization: "+credentials), true
+	case ErrorIn200:
+		return pinterestError(http.StatusOK, 8, rateLimitText), true
 	case HTMLError:
 		return answer{status: http.StatusBadGateway, body: []byte(page), header: map[string]string{"Content-Type": "text/html"}}, true
 	case RefuseBatch:
@@ -159,10 +161,11 @@ func (f pinterestFace) work(request *exchange, fault Fault) answer {
 	if request.call == Poll {
 		return f.poll(request.handle, fault.Kind)
 	}
-	return f.submit(request.body, fault.Kind)
+	return f.submit(request, fault.Kind)
 }
 
-func (f pinterestFace) submit(body []byte, fault FaultKind) answer {
+func (f pinterestFace) submit(request *exchange, fault FaultKind) answer {
+	body := request.body
 	accepted, wrong := f.readPinterest(body)
 	switch {
 	case wrong != "":
@@ -174,6 +177,7 @@ func (f pinterestFace) submit(body []byte, fault FaultKind) answer {
 	defer f.mu.Unlock()
 	accepted.skipped = f.repeats(body)
 	accepted.handle = f.newHandle()
+	request.handle = accepted.handle
 	f.accept(accepted, len(body), fault)
 	return answer{status: http.StatusOK, body: f.appendBatch(nil, accepted, fault)}
 }
@@ -232,6 +236,9 @@ func (f pinterestFace) appendBatch(dst []byte, b *batch, fault FaultKind) []byte
 	if fault == OtherBatch {
 		handle = "595953100599279259-00000000000000000000000000000000"
 	}
+	if fault == OddForm { // with a mark before and text after, and null for empty lists
+		dst = append(dst, "\ufeff\n"...)
+	}
 	dst = wire.AppendString(append(dst, `{"catalog_type":`...), string(b.key.itemType))
 	dst = wire.AppendString(append(dst, `,"batch_id":`...), handle)
 	dst = append(dst, `,"created_time":`...)
@@ -250,6 +257,12 @@ func (f pinterestFace) appendBatch(dst []byte, b *batch, fault FaultKind) []byte
 	dst = append(dst, `,"items":[`...)
 	if b.done {
 		dst = f.appendResults(dst, b, fault)
+	}
+	if fault == OddForm {
+		if dst[len(dst)-1] != '[' {
+			dst = append(dst, ',')
+		}
+		return append(dst, `null,{}],"created_time":NaN}`+"\n<!-- 12 ms -->"...)
 	}
 	return append(dst, "]}"...)
 }
@@ -288,13 +301,19 @@ func (f pinterestFace) appendResult(dst []byte, b *batch, done *result, fault Fa
 	dst = append(append(append(dst, `{"`...), f.types[b.key.itemType].idField...), `":`...)
 	dst = wire.AppendString(dst, id)
 	dst = append(append(append(dst, `,"status":"`...), status...), `","errors":`...)
-	dst = appendEvents(dst, done.errors)
-	dst = appendEvents(append(dst, `,"warnings":`...), done.warnings)
+	dst = appendEvents(dst, done.errors, fault)
+	dst = appendEvents(append(dst, `,"warnings":`...), done.warnings, fault)
 	return append(dst, '}')
 }
 
-// appendEvents writes a list of ItemValidationEvent.
-func appendEvents(dst []byte, issues []issue) []byte {
+// appendEvents writes a list of ItemValidationEvent, or what OddForm has in its place.
+func appendEvents(dst []byte, issues []issue, fault FaultKind) []byte {
+	switch {
+	case fault == OddForm && len(issues) == 0:
+		return append(dst, "null"...)
+	case fault == OddForm:
+		return wire.AppendString(dst, issues[0].message)
+	}
 	dst = append(dst, '[')
 	for i, event := range issues {
 		if i > 0 {
