@@ -70,7 +70,7 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		// It uses up no attempt: the halves end by themselves, at single records.
 		c.halves = append(c.halves, i)
 	default:
-		e.again(f, i, v, c)
+		e.again(f, i, f.explained(v), c)
 	}
 }
 

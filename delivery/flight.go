@@ -82,6 +82,7 @@ type handle struct {
 	verdicts   []platform.Verdict // nil when the handle led nowhere
 	incomplete bool
 	message    string
+	note       string // the last that was logged
 }
 
 func (e *Engine) newFlight(id uuid.UUID, l *lane, group string, records []catalog.Record, now time.Time) *flight {
@@ -126,7 +127,7 @@ func (f *flight) verdicts() (verdicts []platform.Verdict, incomplete bool) {
 			if !known {
 				continue
 			}
-			if standing(worst[i].Outcome) > standing(verdicts[i].Outcome) {
+			if standing(worst[i].Outcome) > standing(verdicts[i].Outcome) || isBlank(verdicts[i]) {
 				verdicts[i] = worst[i]
 			}
 		}
@@ -173,6 +174,11 @@ func (f *flight) worstOf(p post) (worst []platform.Verdict, known, incomplete bo
 		}
 	}
 	return worst, known, incomplete
+}
+
+// isBlank reports that a verdict has no outcome and no words.
+func isBlank(v platform.Verdict) bool {
+	return v.Outcome == platform.Unknown && len(v.Errors)+len(v.Warnings) == 0
 }
 
 // gravity orders outcomes within one POST.

@@ -117,6 +117,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	h.polling, h.slot = false, nil
 	e.heard(f.lane.sender.account, perr)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
+	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)
 	h.nextPoll = now.Add(e.jitter(h.delay))
@@ -130,7 +131,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 			h.nextPoll = now.Add(perr.RetryAfter)
 		}
 		if perr.Unclear {
-			e.unclearPoll(f, h, now)
+			e.unclearPoll(f, h, perr, now)
 		}
 	case report.Progress == platform.Finished:
 		h.final, h.verdicts, h.incomplete, h.message = true, report.Verdicts, report.Incomplete, report.Error
@@ -160,7 +161,7 @@ func (e *Engine) giveUp(f *flight, h *handle, now time.Time) {
 
 // unclearPoll ends a handle whose answers made no sense for PollGiveUp. Other failed
 // polls say nothing, and none of them ends a handle.
-func (e *Engine) unclearPoll(f *flight, h *handle, now time.Time) {
+func (e *Engine) unclearPoll(f *flight, h *handle, perr *platform.Error, now time.Time) {
 	if h.unclear.IsZero() {
 		h.unclear = now
 	}
@@ -170,7 +171,7 @@ func (e *Engine) unclearPoll(f *flight, h *handle, now time.Time) {
 	}
 	e.log.WarnContext(e.callsCtx, "a handle is given up: the answers about it make no sense; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
-	h.final, h.message = true, "the platform's answers about the batch make no sense"
+	h.final, h.message = true, "the platform's answers about the batch make no sense: "+perr.Message
 	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
 }
 

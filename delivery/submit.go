@@ -321,6 +321,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 	if perr == nil {
 		f.resend.Reset()
 		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts})
+		e.noteAnswer(f, nil, submission.Note)
 		e.follow(f, f.attempt, submission.Handles, now)
 		return
 	}
