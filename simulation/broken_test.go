@@ -154,6 +154,11 @@ var edits = []edit{
 		"e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes())", "e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes())",
 	},
 	{
+		"an answer without handles is thrown away whole", "platform/meta/submit.go",
+		"	case read.nothing:\n		return platform.Submission{}, notIngested(call, answer, found, len(records), told)\n",
+		"	case read.nothing:\n		return platform.Submission{}, answer.Unreadable(call, \"the answer has no handles\")\n",
+	},
+	{
 		"merged record refused as a whole", "delivery/conclude.go",
 		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
 		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",

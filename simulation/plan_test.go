@@ -31,6 +31,7 @@ type plan struct {
 	oneApp         bool   // all accounts are of one platform and one app
 	versions       bool   // producers count the changes of each item
 	pauses         bool   // platforms ask for long pauses, and workers go in the middle of them
+	drops          bool   // Meta ingests nothing of a body with a bad record, and nothing else odd happens
 	ailment        ailment
 
 	platform        sandbox.Options
@@ -73,6 +74,10 @@ func (w *world) newPlan() plan {
 	}
 	p.localizes = r.IntN(3) == 0
 	p.versions = r.IntN(2) == 0
+	if p.restoresStream == 0 && !p.restoresLedger && r.IntN(6) == 0 {
+		p.drops, p.platform.DropsBadBodies = true, true
+		p.pinterestFaults, p.metaFaults = nil, nil
+	}
 	if r.IntN(4) == 0 {
 		w.makeIll(&p)
 	} else if r.IntN(4) == 0 {
@@ -92,6 +97,7 @@ type kindOfFault struct {
 // of them although it applied them.
 var lies = map[sandbox.FaultKind]bool{
 	sandbox.RefuseBatch: true, sandbox.TooLarge: true, sandbox.EmptyHandles: true, sandbox.FailBatch: true,
+	sandbox.NoHandles: true, sandbox.NobodyNamed: true,
 	sandbox.TotalTooHigh: true, sandbox.ListBeyondZero: true, sandbox.OmitFirst: true, sandbox.OmitAll: true,
 }
 
@@ -115,6 +121,8 @@ var (
 		{sandbox.Slow, true, true},
 		{sandbox.HTML, true, true},
 		{sandbox.Truncated, true, true},
+		{sandbox.OddForm, true, true},
+		{sandbox.ErrorIn200, true, true},
 		{sandbox.RefuseBatch, true, false},
 		{sandbox.TooLarge, true, false},
 		{sandbox.FailBatch, true, false},
@@ -129,6 +137,8 @@ var (
 	pinterestFaults = []kindOfFault{{sandbox.SkipBatch, true, false}}
 	metaFaults      = []kindOfFault{
 		{sandbox.EmptyHandles, true, false},
+		{sandbox.NoHandles, true, false},
+		{sandbox.NobodyNamed, true, false},
 		{sandbox.EmptyData, false, true},
 		{sandbox.TotalTooHigh, false, true},
 		{sandbox.ListBeyondZero, false, true},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/worker"
 )
@@ -162,7 +163,7 @@ func (w *world) confirmed(handle, itemID string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, body := range w.answers[handle] {
-		if saysSuccess(gjson.Parse(body), itemID) {
+		if answer, ok := rest.Parse([]byte(body)); ok && saysSuccess(answer, itemID) {
 			return true
 		}
 	}
@@ -170,9 +171,13 @@ func (w *world) confirmed(handle, itemID string) bool {
 }
 
 func saysSuccess(answer gjson.Result, itemID string) bool {
-	if data := answer.Get("data.0"); data.Exists() { // Meta names no successes
+	data := answer.Get("data")
+	if data.IsArray() {
+		data = data.Get("0")
+	}
+	if data.Exists() { // Meta names no successes
 		listed := data.Get("ids_of_invalid_requests.#").Int()
-		return data.Get("status").Str == "finished" && !names(data.Get("errors"), "id", itemID) &&
+		return data.Get("status").Str == "finished" && !names(data.Get("errors"), "id", itemID) && !names(data.Get("errors"), "retailer_id", itemID) &&
 			!strings.Contains(data.Get("ids_of_invalid_requests").Raw, `"`+itemID+`"`) &&
 			max(listed, data.Get("errors.#").Int()) >= data.Get("errors_total_count").Int()
 	}
