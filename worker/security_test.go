@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -148,11 +149,20 @@ func allRelations(t *testing.T, bed *testbed.Bed) string {
 	return text.String()
 }
 
-// requireNone fails when one of the secrets is in the text, as it is or in base64.
+// requireNone fails when one of the secrets is in the text, as it is, in hex or in
+// base64, wherever it begins in what is encoded.
 func requireNone(t *testing.T, text string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
-		for _, form := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+		forms := []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))}
+		if !strings.ContainsAny(secret, "%=") { // else it is what is before a secret
+			forms = append(forms, hex.EncodeToString([]byte(secret)))
+		}
+		for before := range 3 * (len(forms) - 3) {
+			encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
+			forms = append(forms, encoded[before+min(before, 1):len(encoded)-2]) // what depends on the secret alone
+		}
+		for _, form := range forms {
 			if at := strings.Index(text, form); at >= 0 {
 				require.Fail(t, "I7: told", "%s: …%s…", secret, text[max(at-300, 0):min(at+len(form)+50, len(text))])
 			}

@@ -1,6 +1,7 @@
 package meta_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -140,6 +141,8 @@ func polledAnswers() []platformtest.Answer {
 		{Name: "data of words", Source: odd, Body: `{"data":["finished"]}`, Poll: "platform unclear", Says: `data ["finished"]`},
 		{Name: "an error beside a status", Source: odd, Body: `{"data":[` + done + `],"error":{"code":80009,"message":"too many"}}`, Poll: "finished A succeeded B succeeded noted", Says: "too many"},
 		{Name: "an error and empty data", Source: odd, Body: `{"data":[],"error":{"code":190,"message":"expired"}}`, Poll: "account token"},
+		{Name: "a deep id", Source: odd, Body: `{"data":[{"handle":"h","status":"finished","errors":[{"id":"{\"a\":` + strings.Repeat("[", 12<<20) + `","message":"bad"}],"errors_total_count":1}]}`, Poll: "finished incomplete"},
+		{Name: "a deep header", Source: odd, Header: map[string]string{"X-Business-Use-Case-Usage": strings.Repeat("[", 9<<20), "X-App-Usage": "{"}, Body: `{"data":[]}`, Poll: "pending noted"},
 		{Name: "a marked status", Source: odd, Body: "\ufeff{\"data\":[" + done + "]} --", Poll: "finished A succeeded B succeeded"},
 	}
 }

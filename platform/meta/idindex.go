@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
 // idIndex finds the records that an id in an answer means. How Meta writes the id
@@ -60,10 +61,10 @@ func (x *idIndex) find(id gjson.Result, visit func(i int, only bool)) int {
 // fromObject makes an item id of the key fields in a JSON object; text that is no
 // such object is an id like any other.
 func (x *idIndex) fromObject(text string) string {
-	if !gjson.Valid(text) {
+	object, ok := rest.Parse([]byte(text))
+	if !ok || !object.IsObject() {
 		return text
 	}
-	object := gjson.Parse(text)
 	parts := make([]string, len(x.row.keys))
 	for i, name := range x.row.keys {
 		part := object.Get(name)

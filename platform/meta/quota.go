@@ -33,10 +33,11 @@ func quotas(header http.Header, names scopes, own string, now time.Time) []platf
 const defaultWindow = time.Hour
 
 func appUsage(value string, names scopes) (platform.Quota, bool) {
-	if !gjson.Valid(value) || !gjson.Parse(value).IsObject() {
+	read, ok := rest.Parse([]byte(value))
+	if !ok || !read.IsObject() {
 		return platform.Quota{}, false
 	}
-	return names.usage(gjson.Parse(value), names.app), true
+	return names.usage(read, names.app), true
 }
 
 // businessUsage reads {"<business object>":[{"type","call_count",…}]}. The type of
@@ -44,12 +45,13 @@ func appUsage(value string, names scopes) (platform.Quota, bool) {
 // catalog_batch and catalog_management. If no entry is called so, all are taken to
 // be about the call's own quota; else the others are about other products.
 func businessUsage(value string, names scopes, own string) []platform.Quota {
-	if !gjson.Valid(value) {
+	read, ok := rest.Parse([]byte(value))
+	if !ok {
 		return nil
 	}
 	var ours, others []platform.Quota
 	seen := 0
-	gjson.Parse(value).ForEach(func(_, entries gjson.Result) bool {
+	read.ForEach(func(_, entries gjson.Result) bool {
 		entries.ForEach(func(_, entry gjson.Result) bool {
 			if seen++; seen > maxUsages {
 				return false

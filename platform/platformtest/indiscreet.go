@@ -1,8 +1,11 @@
 package platformtest
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -54,8 +57,11 @@ func (i *Indiscreet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // slips are the answers, one for each call.
 var slips = []func(w http.ResponseWriter, told string){
-	func(w http.ResponseWriter, told string) { // an error of Meta's and Pinterest's shape at once
-		text, err := json.Marshal(told)
+	func(w http.ResponseWriter, told string) { // an error of Meta's and Pinterest's shape at once, with all encodings
+		encoded := hex.EncodeToString([]byte(told)) + " " + base64.StdEncoding.EncodeToString([]byte(told)) + " " +
+			base64.RawURLEncoding.EncodeToString([]byte("?"+told)) + " " + url.QueryEscape(base64.URLEncoding.EncodeToString([]byte("??"+told))) +
+			" " + html.EscapeString(told) + " " + url.QueryEscape(told)
+		text, err := json.Marshal(encoded + " " + told)
 		if err != nil {
 			panic(err)
 		}
@@ -66,13 +72,9 @@ var slips = []func(w http.ResponseWriter, told string){
 		w.WriteHeader(http.StatusBadGateway)
 		fmt.Fprintf(w, "<html><title>%s</title><pre>%s</pre></html>", told, told)
 	},
-	func(w http.ResponseWriter, told string) { // a redirect to where the secrets are in the address
-		w.Header().Set("Location", "http://127.0.0.1:1/?access_token="+url.QueryEscape(told))
-		w.WriteHeader(http.StatusTemporaryRedirect)
-	},
 	func(w http.ResponseWriter, told string) { // not JSON, though it is said to be
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"batch_id": %s`, told)
+		fmt.Fprintf(w, `{"debug":%q, "batch_id": %s`, base64.StdEncoding.EncodeToString([]byte("x"+told)), told)
 	},
 	func(w http.ResponseWriter, told string) { // half of an answer
 		w.Header().Set("Content-Length", "100000")
@@ -80,6 +82,10 @@ var slips = []func(w http.ResponseWriter, told string){
 		panic(http.ErrAbortHandler)
 	},
 	func(_ http.ResponseWriter, _ string) { panic(http.ErrAbortHandler) }, // an error of the client with the address in it
+	func(w http.ResponseWriter, told string) { // last but one, as it pauses the account: a redirect to where the secrets are in the address
+		w.Header().Set("Location", "http://127.0.0.1:1/?access_token="+url.QueryEscape(told))
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	},
 	func(w http.ResponseWriter, told string) {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+strings.Join(strings.Fields(told), "+")+`"`)
 		w.WriteHeader(http.StatusUnauthorized)
