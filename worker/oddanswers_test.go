@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -22,19 +23,17 @@ func together(lane catalog.Lane, ids ...string) []queue.Mutation {
 	return mutations
 }
 
-// answerNext has the platform give an answer to so many calls, byte for byte.
-func answerNext(inject func(sandbox.CallKind, sandbox.Fault), call sandbox.CallKind, times int, answer sandbox.Answer) {
+// answerNext has Meta give an answer to so many POSTs, byte for byte.
+func answerNext(bed *testbed.Bed, times int, answer sandbox.Answer) {
 	for range times {
-		inject(call, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
+		bed.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
 	}
 }
 
 // batched settings let all that is published at once go in one batch.
 func batched(more testbed.Settings) testbed.Settings {
 	settings := testbed.Settings{"defaults.batch.max_age": "500ms"}
-	for name, value := range more {
-		settings[name] = value
-	}
+	maps.Copy(settings, more)
 	return settings
 }
 
@@ -43,7 +42,7 @@ func batched(more testbed.Settings) testbed.Settings {
 func TestMetaIngestsNothingAndNamesAll(t *testing.T) {
 	t.Parallel()
 	bed := testbed.Start(t, testbed.Options{Settings: batched(nil)})
-	answerNext(bed.Meta.InjectNext, sandbox.Submit, 1, sandbox.Answer{Body: `{"validation_status":[` +
+	answerNext(bed, 1, sandbox.Answer{Body: `{"validation_status":[` +
 		`{"retailer_id":"A","errors":[{"message":"The price information under A is invalid. Review for more details"}]},` +
 		`{"retailer_id":"B","errors":[{"message":"B is bad"}]},{"retailer_id":"C","errors":[{"message":"C is bad"}]}]}`})
 	bed.StartWorker("a", testbed.WorkerOptions{})
@@ -73,7 +72,7 @@ func TestMetaIngestsNothingAndNamesOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bed := testbed.Start(t, testbed.Options{Settings: batched(nil)})
-			answerNext(bed.Meta.InjectNext, sandbox.Submit, 1, sandbox.Answer{Body: body})
+			answerNext(bed, 1, sandbox.Answer{Body: body})
 			bed.StartWorker("a", testbed.WorkerOptions{})
 			ids := bed.Publish(together(testbed.Products, "A", "B", "C")...)
 			s := bed.AwaitStatus(ids[1], "failed", patience)
@@ -129,7 +128,7 @@ func TestAnErrorWithAGoodStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bed := testbed.Start(t, testbed.Options{Settings: batched(testbed.Settings{"defaults.retry.max_attempts": 2})})
-			answerNext(bed.Meta.InjectNext, sandbox.Submit, 1, c.answer)
+			answerNext(bed, 1, c.answer)
 			w := bed.StartWorker("a", testbed.WorkerOptions{})
 			ids := bed.Publish(together(testbed.Products, "A", "B")...)
 			var reason string
@@ -156,7 +155,7 @@ func TestUnconfirmedSaysWhatCameInstead(t *testing.T) {
 	t.Run("to POSTs", func(t *testing.T) {
 		t.Parallel()
 		bed := testbed.Start(t, testbed.Options{Settings: batched(testbed.Settings{"defaults.retry.max_attempts": 2})})
-		answerNext(bed.Meta.InjectNext, sandbox.Submit, 2, sandbox.Answer{Body: `{"success":true}`})
+		answerNext(bed, 2, sandbox.Answer{Body: `{"success":true}`})
 		w := bed.StartWorker("a", testbed.WorkerOptions{})
 		id := bed.Publish(together(testbed.Products, "A")...)[0]
 		s := bed.AwaitStatus(id, "unconfirmed", patience)

@@ -285,7 +285,7 @@ func FuzzRefusal(f *testing.F) {
 		require.NotEmpty(t, row.Source)
 		require.False(t, row.lost && posted, "a POST has no handle to lose")
 		require.False(t, row.OfRecords && !posted, "a poll has no records to refuse")
-		require.False(t, row.Scope == platform.ScopeItem)
+		require.NotEqual(t, platform.ScopeItem, row.Scope)
 	})
 }
 

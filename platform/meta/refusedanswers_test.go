@@ -2,6 +2,7 @@ package meta_test
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
@@ -62,7 +63,7 @@ func refusedAnswers() []platformtest.Answer {
 		rows[i].Status = 400
 	}
 	// The code counts, whatever the status.
-	for _, row := range rows[:len(rows):len(rows)] {
+	for _, row := range slices.Clip(rows) {
 		row.Name, row.Source, row.Status = row.Name+" with 200", "the code of the error decides, not the status", 200
 		rows = append(rows, row)
 	}

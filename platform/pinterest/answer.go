@@ -187,11 +187,9 @@ func decodeItem(row gjson.Result, idField string) (decoded item) {
 	row.ForEach(func(name, value gjson.Result) bool {
 		switch name.Str {
 		case idField:
-			switch {
-			case value.Type == gjson.String:
-				decoded.id = value.Str
-			case value.Type == gjson.Number:
-				decoded.id = rest.Text(value)
+			decoded.id = rest.Text(value)
+			if value.Type == gjson.String {
+				decoded.id = value.Str // as it is
 			}
 		case "status":
 			statuses = append(statuses, strings.TrimSpace(value.String()))

@@ -52,6 +52,7 @@ func (s Suite) oddAnswers(t *testing.T) {
 // senseless are answers of good status that say nothing: a POST may have been taken,
 // a poll is made again, and the error says what came.
 func (s Suite) senseless(t *testing.T) {
+	t.Helper()
 	for name, c := range map[string]struct {
 		answer sandbox.Answer
 		says   string
@@ -92,6 +93,7 @@ func (s Suite) senseless(t *testing.T) {
 // elsewhere are answers that are not the platform's: the account waits, and its
 // reason says where the way leads.
 func (s Suite) elsewhere(t *testing.T) {
+	t.Helper()
 	const location = "https://login.example:8443/sso?next=%2Fv5&token=" + canary
 	for _, status := range []int{300, 301, 302, 303, 304, 307, 308, 399, 407, 511, 600, 999} {
 		t.Run(fmt.Sprint("HTTP ", status), func(t *testing.T) {

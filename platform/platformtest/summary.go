@@ -149,21 +149,22 @@ func noted(note string) string {
 }
 
 // verdictsOf tells the outcomes of the items of which something is said.
-func verdictsOf(verdicts []platform.Verdict, items []string) (told string) {
+func verdictsOf(verdicts []platform.Verdict, items []string) string {
 	names := [...]string{
 		platform.Unknown: "unknown", platform.Succeeded: "succeeded", platform.Failed: "failed", platform.Retryable: "retryable",
 		platform.Skipped: "skipped",
 	}
+	var words []string
 	for i, verdict := range verdicts {
 		if verdict.Outcome == platform.Unknown && len(verdict.Errors)+len(verdict.Warnings) == 0 {
 			continue
 		}
-		told += " " + items[i] + " " + names[verdict.Outcome]
+		words = append(words, items[i], names[verdict.Outcome])
 		if len(verdict.Warnings) > 0 {
-			told += " warned"
+			words = append(words, "warned")
 		}
 	}
-	return told
+	return joined(words)
 }
 
 func failed(err error, items []string, token bool) string {
@@ -171,24 +172,33 @@ func failed(err error, items []string, token bool) string {
 	if !ok {
 		return "no platform.Error: " + err.Error()
 	}
-	told := failure.Scope.String()
-	for _, flag := range []struct {
-		name string
-		set  bool
-	}{
-		{"token", token}, {"ambiguous", failure.Ambiguous}, {"unclear", failure.Unclear}, {"halve", failure.TooLarge},
-		{"of records", failure.OfRecords},
-	} {
-		if flag.set {
-			told += " " + flag.name
+	words := []string{failure.Scope.String()}
+	flag := func(name string, set bool) {
+		if set {
+			words = append(words, name)
 		}
 	}
+	flag("token", token)
+	flag("ambiguous", failure.Ambiguous)
+	flag("unclear", failure.Unclear)
+	flag("halve", failure.TooLarge)
+	flag("of records", failure.OfRecords)
 	if parts := strings.Split(failure.BlockedScope, "/"); len(parts) > 1 {
-		told += " " + map[bool]string{true: "app", false: parts[len(parts)-1]}[slices.Contains(parts, "app")]
+		isApp := slices.Contains(parts, "app")
+		flag("app", isApp)
+		flag(parts[len(parts)-1], !isApp)
 	}
 	named := make([]platform.Verdict, len(items))
 	for i, verdict := range failure.Named {
 		named[i] = verdict
 	}
-	return told + verdictsOf(named, items)
+	return strings.TrimPrefix(joined(words), " ") + verdictsOf(named, items)
+}
+
+// joined are the words, each behind a blank.
+func joined(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return " " + strings.Join(words, " ")
 }

@@ -22,7 +22,7 @@ func Parse(body []byte) (value gjson.Result, ok bool) {
 	if end == 0 {
 		return gjson.Result{}, false
 	}
-	if after := bytes.TrimSpace(text[end:]); len(after) > 0 && bytes.IndexByte([]byte(`{["`), after[0]) >= 0 {
+	if after := bytes.TrimSpace(text[end:]); len(after) > 0 && strings.IndexByte(`{["`, after[0]) >= 0 {
 		return gjson.Result{}, false
 	}
 	text = text[:end]

@@ -18,7 +18,8 @@ func Entries(value gjson.Result) []gjson.Result {
 	}
 	var found []gjson.Result
 	value.ForEach(func(_, entry gjson.Result) bool {
-		if entry.Type != gjson.Null && !(entry.Type == gjson.String && strings.TrimSpace(entry.Str) == "") {
+		blank := entry.Type == gjson.String && strings.TrimSpace(entry.Str) == ""
+		if entry.Type != gjson.Null && !blank {
 			found = append(found, entry)
 		}
 		return true
