@@ -58,7 +58,7 @@ func TestCanaries(t *testing.T) {
 	spans, meters := tracetest.NewInMemoryExporter(), metric.NewManualReader()
 	w := bed.StartWorker("a", testbed.WorkerOptions{Spans: spans, Meters: meters})
 	published := publishCanaries(bed)
-	bed.Await("each platform was indiscreet", 3*patience, func() bool {
+	bed.Await("each platform was indiscreet", 5*patience, func() bool {
 		for _, front := range fronts {
 			if !front.Done() {
 				return false
@@ -154,13 +154,13 @@ func allRelations(t *testing.T, bed *testbed.Bed) string {
 func requireNone(t *testing.T, text string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
-		forms := []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))}
+		forms := []string{secret}
 		if !strings.ContainsAny(secret, "%=") { // else it is what is before a secret
-			forms = append(forms, hex.EncodeToString([]byte(secret)))
-		}
-		for before := range 3 * (len(forms) - 3) {
-			encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
-			forms = append(forms, encoded[before+min(before, 1):len(encoded)-2]) // what depends on the secret alone
+			forms = append(forms, url.QueryEscape(secret), hex.EncodeToString([]byte(secret)))
+			for before := range 3 {
+				encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
+				forms = append(forms, encoded[before+min(before, 1):len(encoded)-2]) // what depends on the secret alone
+			}
 		}
 		for _, form := range forms {
 			if at := strings.Index(text, form); at >= 0 {
