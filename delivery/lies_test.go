@@ -33,7 +33,7 @@ type lie struct {
 
 const (
 	unconfirmed  = "unconfirmed unconfirmed unconfirmed"
-	waiting      = "waiting waiting waiting" // refused, and nobody says for whose fault
+	waiting      = "waiting waiting waiting"    // refused, and nobody says for whose fault
 	believed     = "succeeded failed succeeded" // the lie is none to those who read closely
 	tokenInHTML  = "<!DOCTYPE html><html><body>Sorry, Bearer " + canary + "</body></html>"
 	onlyTheFirst = "unconfirmed failed succeeded"
