@@ -120,7 +120,7 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 		if c.invalid != (row.Status == ledgermodel.Invalid) {
 			found.addf("I1", "%s is %s: %s", id, row.Status, row.Reason)
 		}
-		if row.Status == ledgermodel.Unconfirmed && w.told(c) {
+		if row.Status == ledgermodel.Unconfirmed && w.wasTold(c) {
 			found.addf("I1", "%s is unconfirmed, and the platform said what is wrong with each batch: %v", id, row.Errors)
 		}
 		if row.Status == ledgermodel.Failed && !c.bad && !w.mayFail(c) {
@@ -130,9 +130,9 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 	return rows
 }
 
-// told reports that Meta said of each batch with the change what is wrong with it, and
+// wasTold reports that Meta said of each batch with the change what is wrong with it, and
 // of nothing that is not. Only a CREATE and a DELETE that are sent again can leave a doubt.
-func (w *world) told(c *change) bool {
+func (w *world) wasTold(c *change) bool {
 	op := c.mutation.Operation
 	return w.plan.drops && w.isMeta(c.mutation.Account) && (op == catalog.Upsert || op == catalog.Update)
 }
