@@ -21,6 +21,7 @@ type conclusion struct {
 	halves []int
 	// returned are the mutations that go back to waiting, by record index.
 	returned  map[int][]*catalog.Mutation
+	suspects  map[int]bool // those of them that were refused alone, perhaps for no fault of theirs
 	counts    map[string]int
 	latencies []time.Duration
 }
@@ -29,7 +30,7 @@ type conclusion struct {
 func (e *Engine) conclude(f *flight, now time.Time) {
 	f.phase = phaseConcluding
 	c := &conclusion{
-		now: now, returned: map[int][]*catalog.Mutation{}, counts: map[string]int{},
+		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{}, counts: map[string]int{},
 		outcome: ledger.BatchOutcome{
 			BatchID: f.batch.ID, Lane: f.batch.Lane, CreatedAt: f.batch.CreatedAt, FinishedAt: now,
 			State: ledger.BatchCompleted,
@@ -55,17 +56,16 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 	switch {
 	case v.Outcome == platform.Succeeded:
 		e.succeeded(f, i, v, c)
+	case v.Outcome == platform.Failed && f.doubtful(i):
+		e.refusedInDoubt(f, i, v, c)
+	case v.Outcome == platform.Failed:
+		e.failed(f, i, v, catalog.Refused, c)
 	case f.refusal != nil && v.Outcome == platform.Unknown:
 		e.judgeRefused(f, i, c)
 	case f.abandon != "":
 		c.giveBack(i, record.Constituents, nil)
 	case f.unknown != nil:
 		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
-	case v.Outcome == platform.Failed && f.doubtful(i):
-		v.Outcome = platform.Unknown
-		e.again(f, i, v, c)
-	case v.Outcome == platform.Failed:
-		e.failed(f, i, v, catalog.Refused, c)
 	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
 		// It uses up no attempt: the halves end by themselves, at single records.
 		c.halves = append(c.halves, i)
@@ -74,17 +74,21 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 	}
 }
 
-// judgeRefused decides about a record of a batch that was refused as a whole. What
-// is refused is refused for good only where no other copy of the batch may have been
-// taken: a CREATE is refused because its first copy worked.
+// judgeRefused decides about a record of a batch that was refused as a whole. It is
+// given up only where the refusal is the record's own: the platform named it, or is
+// known to speak of records, or takes others of the lane. And where no other copy of
+// the batch may have been taken: a CREATE is refused because its first copy worked.
 func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 	record := &f.batch.Records[i]
+	refused := platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}
 	named, isNamed := f.refusal.Named[i]
 	switch {
 	case isNamed && named.Outcome == platform.Failed && !f.taken() && !f.doubtful(i):
 		e.failed(f, i, named, catalog.Refused, c)
+	case isNamed && named.Outcome == platform.Failed:
+		e.refusedInDoubt(f, i, named, c)
 	case isNamed:
-		if f.taken() || named.Outcome == platform.Failed {
+		if f.taken() {
 			named.Outcome = platform.Unknown
 		}
 		e.again(f, i, named, c)
@@ -92,21 +96,57 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
+	case !f.refusal.Ambiguous && !f.ofRecord(i):
+		e.keepWaiting(f, i, refused, c)
 	case f.taken() || f.doubtful(i) && !unsent(f.refusal):
-		e.again(f, i, platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}}, c)
-	case f.lane.hold.held() && !unsent(f.refusal) && !f.refusal.TooLarge:
-		// The refusal is hardly about this record: no attempt is used up.
-		c.giveBack(i, record.Constituents, &platform.Verdict{Errors: []ledger.Issue{f.refusal.Issue()}})
+		e.refusedInDoubt(f, i, refused, c)
 	default:
-		reason := catalog.Refused
-		switch {
-		case f.refusal.TooLarge:
-			reason = catalog.RecordTooLarge
-		case errors.Is(f.refusal, errPanic):
-			reason = catalog.InternalError
-		}
-		e.failed(f, i, platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}, reason, c)
+		e.failed(f, i, refused, refusalReasonOf(f.refusal), c)
 	}
+}
+
+// ofRecord reports that the refusal of a batch of one record is known to be about the
+// record.
+func (f *flight) ofRecord(i int) bool {
+	return unsent(f.refusal) || f.refusal.TooLarge || f.refusal.OfRecords && !f.lane.hold.held() || f.inCompany(i)
+}
+
+func refusalReasonOf(refusal *platform.Error) catalog.Reason {
+	switch {
+	case refusal.TooLarge:
+		return catalog.RecordTooLarge
+	case errors.Is(refusal, errPanic):
+		return catalog.InternalError
+	default:
+		return catalog.Refused
+	}
+}
+
+// keepWaiting returns a record that was refused alone to waiting, for no attempt: the
+// refusal is perhaps not about it.
+func (e *Engine) keepWaiting(f *flight, i int, v platform.Verdict, c *conclusion) {
+	record := &f.batch.Records[i]
+	notBefore := c.now.Add(max(f.lane.hold.backoff, firstPause))
+	for _, m := range record.Constituents {
+		m.NotBefore = notBefore
+	}
+	c.giveBack(i, record.Constituents, &v)
+	c.suspects[i] = true
+	c.counts["suspected"]++
+}
+
+// refusedInDoubt goes on with a record that was certainly refused this time, perhaps
+// because an earlier copy of it was taken. Of a merged one the parts tell more; a
+// single mutation goes again.
+func (e *Engine) refusedInDoubt(f *flight, i int, v platform.Verdict, c *conclusion) {
+	record := &f.batch.Records[i]
+	doubt(record)
+	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {
+		e.failed(f, i, v, catalog.Refused, c)
+		return
+	}
+	v.Outcome = platform.Unknown
+	e.again(f, i, v, c)
 }
 
 // names reports whether the refusal names a record of the batch. One that names only
@@ -317,6 +357,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 			}
 		}
 		half.phase, half.half = phaseRecording, true
+		half.refusedFirst = f.refusedFirst
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		}
@@ -340,6 +381,11 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 		returned := c.returned[i]
 		for _, m := range returned {
 			m.Stored = true
+		}
+		if c.suspects[i] {
+			e.suspect(f, key, returned)
+		} else {
+			f.lane.hold.clear(key)
 		}
 		e.batcher.Release(key, returned, now)
 	}

@@ -64,7 +64,8 @@ type Engine struct {
 	lanes   map[catalog.Lane]*lane
 	senders map[string]*sender // by batcher scope
 	resting map[*sender]struct{}
-	held    []*lane // see hold
+	held    []*lane // those that are stopped or have suspects, see hold
+	moment  int64   // counts POSTs that began and refusals that were heard, in their order
 	turn    int     // of the sender that had the last slot
 	account map[string]*accountState
 	strays  map[catalog.Lane]*stray
@@ -262,7 +263,7 @@ func (e *Engine) nextWake(now time.Time) time.Time {
 		next = earlier(next, due)
 	}
 	for _, l := range e.held {
-		if l.open == 0 && l.hold.until.After(now) {
+		if l.hold.until.After(now) {
 			next = earlier(next, l.hold.until)
 		}
 	}

@@ -36,7 +36,7 @@ type flight struct {
 	span     trace.Span
 	recorded bool // its batch row is committed
 	half     bool // made of a batch that was refused or told too little of its records
-	try      bool // whether its held lane is taken again
+	try      bool // whether its stopped lane, or a suspect, is taken now
 
 	// rests are what records of split changes leave for later, by record index.
 	rests map[int]catalog.Change
@@ -51,6 +51,11 @@ type flight struct {
 	sendAt   time.Time
 	resend   backoff.BackOff
 	lastPost time.Time // when the last POST began
+	// lastPostNo is the moment when the last POST began, refusedFirst that of the first
+	// refusal of the batch or of the one that it is a half of, refusedLast that of its
+	// last, at refusedAt: see Engine.moment. 0: none that this owner knows of.
+	lastPostNo, refusedFirst, refusedLast int64
+	refusedAt                             time.Time
 
 	// holdUntil is the end of the settle time: an earlier copy of the batch may
 	// still be applied until then.

@@ -26,13 +26,13 @@ type AccountGauges struct {
 	Paused        bool
 	OpenBatches   int
 	Ambiguous     int // batches held because a POST's end is not known
-	Waiting       int // mutations in memory
+	Waiting       int // mutations in memory that are at no platform: those in batches that are held or were refused, too
 	OldestHandle  time.Duration
 	OldestWaiting time.Duration
 	Breaker       gobreaker.State
 	Calls         int     // under way
 	Concurrency   float64 // calls at a time, adapted
-	Held          int     // lanes whose batches are all refused
+	Held          int     // lanes of which nothing is taken, as far as is known
 }
 
 func (e *Engine) gauges(now time.Time) {
@@ -53,7 +53,9 @@ func (e *Engine) gauges(now time.Time) {
 		}
 	}
 	for _, l := range e.held {
-		accounts[l.key.Account].Held++
+		if l.hold.told {
+			accounts[l.key.Account].Held++
+		}
 	}
 	for _, f := range e.flights {
 		g.OpenSize += f.bytes
@@ -77,6 +79,11 @@ func (e *Engine) gauges(now time.Time) {
 func (f *flight) measure(account *AccountGauges, now time.Time) {
 	if f.holdUntil.After(now) {
 		account.Ambiguous++
+	}
+	if f.waits() {
+		oldest, mutations := f.oldest()
+		account.Waiting += mutations
+		account.OldestWaiting = max(account.OldestWaiting, now.Sub(oldest))
 	}
 	for _, h := range f.handles {
 		if !h.final {

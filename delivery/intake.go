@@ -213,7 +213,8 @@ func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
 // for a configuration nobody knows yet whether it is valid: its version counts when it
 // is read back.
 func (e *Engine) add(m *catalog.Mutation, now time.Time) {
-	if e.laneOf(m.Lane) == nil {
+	lane := e.laneOf(m.Lane)
+	if lane == nil {
 		e.addStray(m, now)
 		return
 	}
@@ -226,6 +227,7 @@ func (e *Engine) add(m *catalog.Mutation, now time.Time) {
 		e.refuse(m, problem) // it must not supersede good ones
 		return
 	}
+	e.sayMore(lane, m.Key(), now)
 	if own {
 		e.carry(m, now)
 	}

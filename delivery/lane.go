@@ -254,16 +254,21 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 		slot.Release(errNotMade, nil)
 		return false
 	}
+	e.beginTry(e.launch(ctx, batch, slot, now), now)
+	return true
+}
+
+// launch makes a flight of a batch that was cut, and has it recorded.
+func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *flight {
 	l := e.lanes[batch.Lane]
 	f := e.newFlight(uuid.Must(uuid.NewV7()), l, batch.Group, batch.Records, now)
 	f.slot = slot
-	s.account.began()
-	e.beginTry(f, now)
+	l.sender.account.began()
 	e.split(f)
 	mutations := e.record(ctx, f)
 	e.flow.add(len(batch.Records), now)
 	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, l.limits.MaxItems, batch.Reason)
-	return true
+	return f
 }
 
 // split cuts down the records that say more than one record can carry; what is

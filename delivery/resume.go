@@ -107,7 +107,7 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 			resend = false
 		case ledger.Ambiguous:
 			ambiguous(a.At)
-		case ledger.NotTaken:
+		case ledger.NotTaken, ledger.Unsent:
 		default: // no known end: it may be on its way still
 			ambiguous(now)
 		}

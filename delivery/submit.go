@@ -57,14 +57,14 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		return
 	}
 	if now.Before(f.sendAt) {
-		e.schedule(f, f.sendAt)
+		e.wait(f, now, f.sendAt, "")
 		return
 	}
 	if f.lane.holds(f, now) {
-		e.schedule(f, f.lane.nextTry(f))
+		e.wait(f, now, f.lane.nextTry(f), "every batch of its catalog is refused")
 		return
 	}
-	if !f.taken() && f.attempt > 1 && e.hasNewer(f) {
+	if !f.taken() && f.attempt > 1 && !f.unsentHalf() && e.hasNewer(f) {
 		// No copy of it can have arrived and newer changes wait: sending it as it is
 		// would only spend a call on what is stale.
 		f.abandon = "newer changes of its items wait"
@@ -73,7 +73,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	}
 	account := f.lane.sender.account
 	if !account.mayCall(now) {
-		e.schedule(f, account.nextLook(now))
+		e.wait(f, now, account.nextLook(now), "the account is paused")
 		return
 	}
 	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
@@ -82,7 +82,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 			e.starve(f, f.lane.sender.scopes)
 			return
 		}
-		e.schedule(f, again)
+		e.wait(f, now, again, "its quota is used up, or the platform rests")
 		return
 	}
 	f.slot = slot
@@ -133,7 +133,8 @@ func (e *Engine) hasNewer(f *flight) bool {
 // engine hears of it.
 func (e *Engine) post(f *flight) {
 	f.phase = phaseSending
-	f.lastPost = time.Now()
+	e.moment++
+	f.lastPost, f.lastPostNo = time.Now(), e.moment
 	number, records, group := f.attempt, f.batch.Records, f.batch.Group
 	variant := variantOf(f)
 	hadAmbiguity, slot, who := f.taken(), f.slot, f.lane.sender.account.refusable()
@@ -315,6 +316,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
 		f.slot = nil
 		e.heard(f.lane.sender.account, perr)
+		f.heardRefusal(e, perr, now)
 		e.judgeLane(f, perr, now)
 	}
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)
@@ -331,6 +333,18 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 			slog.String("scope", perr.Scope.String()), slog.Any("error", perr))
 	}
 	e.failedPost(f, perr, now)
+}
+
+// heardRefusal notes when the batch was refused.
+func (f *flight) heardRefusal(e *Engine, perr *platform.Error, now time.Time) {
+	if perr == nil || perr.Scope != platform.ScopeBatch {
+		return
+	}
+	e.moment++
+	f.refusedLast, f.refusedAt = e.moment, now
+	if f.refusedFirst == 0 {
+		f.refusedFirst = e.moment
+	}
 }
 
 // failedPost decides what becomes of a batch whose POST failed.

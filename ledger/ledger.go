@@ -160,6 +160,9 @@ const (
 	Ambiguous
 	// NotTaken: certainly not processed (refused connection, 429, 4xx).
 	NotTaken
+	// Unsent: the POST was not made, and will not be under this number: the batch waits
+	// for the end of a pause, of a hold or of a quota's window.
+	Unsent
 )
 
 // Attempt is one POST of a batch.

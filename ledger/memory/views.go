@@ -100,6 +100,9 @@ func (s *database) line(r *row) Mutation {
 		m.Errors, m.Reason = exception.Errors, exception.Reason
 		m.Warnings = append(m.Warnings, exception.Warnings...)
 	}
+	if r.state == Submitted && b.outcome == nil && r.supersededBy == "" && b.waits() {
+		m.Status = Waiting
+	}
 	if r.state != Submitted || b.outcome == nil && r.supersededBy == "" {
 		return m
 	}
@@ -116,6 +119,12 @@ func (s *database) line(r *row) Mutation {
 		m.Status = Waiting
 	}
 	return m
+}
+
+// waits reports that an open batch is certainly not taken, and waits to be sent.
+func (b *batch) waits() bool {
+	last := b.attempts[slices.Max(slices.Collect(maps.Keys(b.attempts)))]
+	return last.Result == ledger.NotTaken || last.Result == ledger.Unsent
 }
 
 // text is what a view can show of a producer's text: valid UTF-8 without NUL.

@@ -1,0 +1,201 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// suspect is an item whose record was refused alone, for a reason that is not known
+// to be about records, while nothing else of its lane was taken: it may as well be
+// the account, the app or the catalog that is refused. It waits, uses up no attempt,
+// and holds up nothing but its own item. Suspects of a lane are tried one at a time,
+// in turn, at growing intervals; once any other batch of the lane is taken they all
+// go again, and one that is refused then is bad.
+//
+// They are kept in memory: a new owner knows of none, so that it takes longer to give
+// a record up and never gives one up that this owner would not.
+type suspect struct {
+	refused int64 // the moment of its last refusal
+	free    bool  // another batch was taken since: it goes as any other change does
+}
+
+const (
+	// maxSuspects bounds what a lane remembers. More than that are tried again by the
+	// delay in their rows.
+	maxSuspects = 10_000
+	// suspectDelay keeps a suspect in memory from being cut by itself. Its row has the
+	// lane's present interval, for a new owner.
+	suspectDelay = 10_000 * time.Hour
+	// evidenceHolds is for how long a batch that was taken speaks for its lane.
+	evidenceHolds = longestPause
+	// soon is within what time an open batch is about to be sent.
+	soon = 10 * time.Second
+)
+
+// inCompany reports that the lane took another batch since the record was first seen
+// to be refused, so that the fault is the record's.
+func (f *flight) inCompany(i int) bool {
+	h := &f.lane.hold
+	since := f.refusedFirst
+	if s := h.suspects[f.batch.Records[i].Key]; s != nil {
+		since = min(since, s.refused)
+	}
+	return h.taken > since && f.refusedAt.Sub(h.takenAt) < evidenceHolds
+}
+
+// suspected reports that the flight is nothing but a suspect that is tried again.
+func (f *flight) suspected() bool {
+	if len(f.batch.Records) != 1 {
+		return false
+	}
+	s := f.lane.hold.suspects[f.batch.Records[0].Key]
+	return s != nil && !s.free
+}
+
+// suspect keeps returned mutations of a record that was refused alone, before the
+// batcher gets them.
+func (e *Engine) suspect(f *flight, key catalog.ItemKey, returned []*catalog.Mutation) {
+	l := f.lane
+	h := &l.hold
+	s := h.suspects[key]
+	if s == nil && len(h.suspects) >= maxSuspects {
+		return
+	}
+	if s == nil {
+		s = &suspect{}
+		if h.suspects == nil {
+			h.suspects = map[catalog.ItemKey]*suspect{}
+		}
+		h.suspects[key] = s
+	}
+	s.refused, s.free = f.refusedLast, h.taken > f.refusedLast
+	delay := suspectDelay
+	if s.free {
+		delay = 0
+	} else if !slices.Contains(h.queue, key) {
+		h.queue = append(h.queue, key)
+	}
+	setDelay(returned, delay)
+	if s.free {
+		return
+	}
+	if h.backoff == 0 {
+		h.backoff, h.until = firstPause, time.Now().Add(firstPause)
+	}
+	e.watch(l)
+}
+
+func setDelay(ms []*catalog.Mutation, delay time.Duration) {
+	var notBefore time.Time
+	if delay > 0 {
+		notBefore = time.Now().Add(delay)
+	}
+	for _, m := range ms {
+		m.NotBefore = notBefore
+	}
+}
+
+// delaySuspect gives a mutation that is read back the delay that it had in memory.
+func (h *hold) delaySuspect(m *catalog.Mutation) {
+	switch s := h.suspects[m.Key()]; {
+	case s == nil:
+	case s.free:
+		setDelay([]*catalog.Mutation{m}, 0)
+	default:
+		setDelay([]*catalog.Mutation{m}, suspectDelay)
+	}
+}
+
+// freeSuspects lets all suspects of the lane go.
+func (e *Engine) freeSuspects(l *lane, now time.Time) {
+	for _, key := range l.hold.queue {
+		if s := l.hold.suspects[key]; s != nil {
+			s.free = true
+			e.batcher.Hasten(key, now)
+		}
+	}
+}
+
+// clear forgets that the item was suspected: something was learnt of it, or it has
+// something else to say.
+func (h *hold) clear(key catalog.ItemKey) (was bool) {
+	if _, was = h.suspects[key]; !was {
+		return false
+	}
+	delete(h.suspects, key)
+	h.queue = slices.DeleteFunc(h.queue, func(other catalog.ItemKey) bool { return other == key })
+	return true
+}
+
+// sayMore lets a suspect go at once that has a newer change: it may be the correction.
+func (e *Engine) sayMore(l *lane, key catalog.ItemKey, now time.Time) {
+	if s := l.hold.suspects[key]; s == nil || s.free || !e.batcher.Hasten(key, now) {
+		return
+	}
+	l.hold.clear(key)
+}
+
+// trySuspect sends the suspect whose turn it is, alone. It reports whether it is to
+// be waited for.
+func (e *Engine) trySuspect(l *lane, now time.Time) bool {
+	h, s := &l.hold, l.sender
+	if !e.nextSuspect(h) {
+		return false
+	}
+	if e.draining || !e.mayCut(s, now) {
+		return true
+	}
+	slot, _ := e.cfg.Scopes.Acquire(s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
+	if slot == nil {
+		return true
+	}
+	key := h.queue[0]
+	h.queue = append(h.queue[1:], key)
+	batch, ok := e.batcher.CutItem(key, now)
+	if !ok { // it waits for another change of its family
+		slot.Release(errNotMade, nil)
+		h.until = now.Add(idleWake)
+		return false
+	}
+	e.try(e.launch(e.callsCtx, batch, slot, now), now)
+	return true
+}
+
+// nextSuspect brings a suspect that waits in memory to the front of the queue, if
+// there is one among the first. Others are in flight, or in the database: loading them
+// has them looked for again.
+func (e *Engine) nextSuspect(h *hold) bool {
+	const most = 64
+	for range min(len(h.queue), most) {
+		if e.batcher.Waits(h.queue[0]) {
+			return true
+		}
+		h.queue = append(h.queue[1:], h.queue[0])
+	}
+	return false
+}
+
+// tellSuspicion alerts people of a lane with suspects, once no other batch of it is
+// about to be answered that could clear it.
+func (e *Engine) tellSuspicion(l *lane, now time.Time) {
+	if l.hold.told || len(l.hold.queue) == 0 {
+		return
+	}
+	for _, f := range e.flights {
+		if f.lane != l {
+			continue
+		}
+		switch f.phase {
+		case phaseSending, phaseRecording:
+			return
+		case phaseReady:
+			if f.wakeAt.Before(now.Add(soon)) {
+				return
+			}
+		case phaseFollowing, phaseSettling, phaseConcluding:
+		}
+	}
+	e.tell(l, "the platform refuses a change and takes nothing else of its catalog: it waits, and is tried from time to time")
+}
