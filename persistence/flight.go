@@ -40,13 +40,18 @@ func (p *plan) queue(b *pgx.Batch) {
 func (p *plan) queueBatches(b *pgx.Batch) {
 	for i := range p.tx.Batches {
 		batch := &p.tx.Batches[i]
-		mutations := 0
+		mutations, oldest := 0, batch.CreatedAt
 		for j := range batch.Records {
 			mutations += len(batch.Records[j].Constituents)
+			for _, m := range batch.Records[j].Constituents {
+				if m.ReceivedAt.Before(oldest) {
+					oldest = m.ReceivedAt
+				}
+			}
 		}
-		b.Queue(`insert into courier.batch (id, created_at, partition, lane, records, mutations, request_group, payload)
-			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			batch.ID, batch.CreatedAt, p.tx.Partition, p.lanes[batch.Lane], len(batch.Records), mutations, batch.Group, p.payload[i])
+		b.Queue(`insert into courier.batch (id, created_at, partition, lane, records, mutations, request_group, payload, oldest_received_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			batch.ID, batch.CreatedAt, p.tx.Partition, p.lanes[batch.Lane], len(batch.Records), mutations, batch.Group, p.payload[i], oldest)
 	}
 }
 

@@ -235,7 +235,9 @@ func TestConcurrentMigrations(t *testing.T) {
 	require.ErrorIs(t, err, persistence.ErrSchemaBehind)
 	files, err := fs.Glob(migrations.Files, "*.sql")
 	require.NoError(t, err)
-	newest := len(files)
+	newest := 0
+	_, err = fmt.Sscanf(files[len(files)-1], "%05d_", &newest)
+	require.NoError(t, err)
 	var group sync.WaitGroup
 	results := make([]string, 6)
 	for i := range results {

@@ -2,6 +2,7 @@ package persistence_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -320,6 +321,95 @@ func TestReplay(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, letters, 1)
 	require.Equal(t, ids[2], letters[0].ID)
+}
+
+// TestWhatAPlatformRefusedIsShownAsWaiting: batches that are certainly at no platform
+// count as waiting, with the time since when their oldest mutation does.
+func TestWhatAPlatformRefusedIsShownAsWaiting(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	require.NoError(t, store.RegisterAccounts(t.Context(), []persistence.Account{
+		{Name: "acme", Platform: "meta", Scopes: []string{}}, {Name: "idle", Platform: "meta", Scopes: []string{}},
+	}))
+	shown := func(account string) (items int, oldest *time.Time) {
+		require.NoError(t, pool.QueryRow(t.Context(),
+			"select waiting_items, oldest_waiting_at from courier.account_status where account = $1", account).Scan(&items, &oldest))
+		return items, oldest
+	}
+	first, second, sent, held, row := ledgertest.Mutation(1, "a"), ledgertest.Mutation(2, "a"), ledgertest.Mutation(3, "b"), ledgertest.Mutation(4, "c"), ledgertest.Mutation(5, "d")
+	first.ReceivedAt = ledgertest.At.Add(-time.Hour)
+	refused, sending, unsent := ledgertest.Batch(ledgertest.Record(first, second)), ledgertest.Batch(ledgertest.Record(sent)), ledgertest.Batch(ledgertest.Record(held))
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		tx.Batches = []ledger.Batch{refused, sending, unsent}
+		tx.Waiting = []*catalog.Mutation{row}
+	})
+	items, _ := shown("acme")
+	require.Equal(t, 1, items, "what is being sent does not wait")
+
+	retryAt := ledgertest.At.Add(15 * time.Minute)
+	require.NoError(t, store.AppendAttempts(t.Context(), []ledger.Attempt{
+		{BatchID: refused.ID, Number: 1, Result: ledger.NotTaken, At: ledgertest.At, Error: "POST items_batch: HTTP 400, code 100, subcode 33: no such catalog", NextAt: retryAt},
+		{BatchID: unsent.ID, Number: 1, Result: ledger.Unsent, At: ledgertest.At, Error: "not sent yet: the account is paused", NextAt: retryAt},
+	}))
+	require.Equal(t, map[string]string{"m1": "superseded", "m2": "waiting", "m3": "submitted", "m4": "waiting", "m5": "waiting"}, statuses(t, pool))
+	items, oldest := shown("acme")
+	require.Equal(t, 4, items, "merged ones wait as well")
+	require.True(t, first.ReceivedAt.Equal(*oldest), "%s", oldest)
+	items, oldest = shown("idle")
+	require.Zero(t, items)
+	require.Nil(t, oldest)
+	b := one(t, pool, "select * from courier.batch_status where batch_id = $1", unsent.ID)
+	require.Equal(t, "waiting", b["state"])
+	require.EqualValues(t, 0, b["attempts"], "no POST was made")
+	require.Equal(t, "not sent yet: the account is paused", b["last_error"])
+	require.Equal(t, retryAt, b["next_attempt_at"])
+	require.Nil(t, b["submitted_at"])
+	require.Equal(t, "waiting", one(t, pool, "select * from courier.item_status where item_id = 'c'")["status"])
+
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		tx.Intents = []ledger.Intent{{BatchID: refused.ID, Attempt: 2, At: ledgertest.At}, {BatchID: unsent.ID, Attempt: 2, At: ledgertest.At}}
+	})
+	require.NoError(t, store.AppendAttempts(t.Context(), []ledger.Attempt{
+		{BatchID: refused.ID, Number: 2, Result: ledger.Ambiguous, At: ledgertest.At, Error: "no answer"},
+		{BatchID: unsent.ID, Number: 2, Result: ledger.Accepted, Handles: []string{"h"}, At: ledgertest.At},
+	}))
+	require.Equal(t, map[string]string{"m1": "superseded", "m2": "submitted", "m3": "submitted", "m4": "submitted", "m5": "waiting"}, statuses(t, pool))
+	items, oldest = shown("acme")
+	require.Equal(t, 1, items)
+	require.True(t, row.ReceivedAt.Equal(*oldest))
+	m := one(t, pool, "select * from courier.mutation_status where mutation_id = 'm4'")
+	require.EqualValues(t, 1, m["attempts"], "the one that was made")
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		tx.Outcomes = []ledger.BatchOutcome{{BatchID: unsent.ID, Lane: unsent.Lane, CreatedAt: unsent.CreatedAt, State: ledger.BatchCompleted, FinishedAt: ledgertest.At, Succeeded: 1}}
+	})
+	b = one(t, pool, "select * from courier.batch_status where batch_id = $1", unsent.ID)
+	require.Nil(t, b["last_error"], "that it waited is no error")
+}
+
+// TestAccountStatusReadsOpenBatchesByTheirIndex: those that are through are never
+// looked at.
+func TestAccountStatusReadsOpenBatchesByTheirIndex(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	require.NoError(t, store.RegisterAccounts(t.Context(), []persistence.Account{{Name: "acme", Platform: "meta", Scopes: []string{}}}))
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(1, "a")))
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
+	_, err := pool.Exec(t.Context(), `insert into courier.batch (id, created_at, partition, lane, records, mutations, finished_at, state, payload)
+		select (left($1::text, 18) || lpad(to_hex(i), 18, '-8000-000000000000'))::uuid, b.created_at, 0, b.lane, 1, 1, b.created_at, 'completed', ''
+		from courier.batch b, generate_series(1, 20000) i where b.id = $1::uuid`, batch.ID.String())
+	require.NoError(t, err, "many that are through")
+	_, err = pool.Exec(t.Context(), "analyze courier.batch")
+	require.NoError(t, err)
+	rows, err := pool.Query(t.Context(), "explain select waiting_items, oldest_waiting_at from courier.account_status where account = 'acme'")
+	require.NoError(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	var day string
+	require.NoError(t, pool.QueryRow(t.Context(), "select relname from pg_class where oid = (select tableoid from courier.batch where id = $1)", batch.ID).Scan(&day))
+	require.NotContains(t, strings.Join(plan, "\n"), "Seq Scan on "+day)
+	require.Contains(t, strings.Join(plan, "\n"), day+"_partition_idx", "the partial index")
 }
 
 func TestAccountStatus(t *testing.T) {

@@ -271,6 +271,36 @@ func handles(t *testing.T, h Harness) {
 	require.NoError(t, h.Store.AppendAttempts(t.Context(), nil))
 }
 
+func atNoPlatform(t *testing.T, h Harness) {
+	lease := h.Acquire(t, 0)
+	older, newer := Mutation(1, "a"), Mutation(2, "a")
+	batch := record(t, h, lease, Record(older, newer), Record(Mutation(3, "b")))
+	says := func(result ledger.AttemptResult, number int, want string) {
+		require.NoError(t, h.Store.AppendAttempts(t.Context(), []ledger.Attempt{{BatchID: batch.ID, Number: number, Result: result, At: At, Handles: nil}}))
+		require.Equal(t, map[string]string{"m1": "superseded", "m2": want, "m3": want}, h.Statuses(t))
+	}
+	says(ledger.Unsent, 1, "waiting")
+	intend := func(number int) {
+		tx := Transaction(lease)
+		tx.Intents = []ledger.Intent{{BatchID: batch.ID, Attempt: number, At: At}}
+		commit(t, h, lease, tx)
+		require.Equal(t, map[string]string{"m1": "superseded", "m2": "submitted", "m3": "submitted"}, h.Statuses(t), "it is being sent")
+	}
+	intend(2)
+	says(ledger.NotTaken, 2, "waiting")
+	intend(3)
+	says(ledger.Ambiguous, 3, "submitted")
+	intend(4)
+	says(ledger.Accepted, 4, "submitted")
+	results := make([]ledger.AttemptResult, 0, 4)
+	for _, attempt := range resume(t, h, lease).Open[0].Attempts {
+		results = append(results, attempt.Result)
+	}
+	require.Equal(t, []ledger.AttemptResult{ledger.Unsent, ledger.NotTaken, ledger.Ambiguous, ledger.Accepted}, results)
+	finish(t, h, lease, batch)
+	require.Equal(t, map[string]string{"m1": "superseded", "m2": "succeeded", "m3": "succeeded"}, h.Statuses(t))
+}
+
 func scopes(t *testing.T, h Harness) {
 	save := func(scope ledger.ScopeState) {
 		require.NoError(t, h.Store.SaveScopes(t.Context(), []ledger.ScopeState{scope}))
