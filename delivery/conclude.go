@@ -66,6 +66,8 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		c.giveBack(i, record.Constituents, nil)
 	case f.unknown != nil:
 		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
+	case v.Outcome == platform.Unknown && f.untold != nil:
+		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.untold.Issue()}})
 	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
 		// It uses up no attempt: the halves end by themselves, at single records.
 		c.halves = append(c.halves, i)

@@ -46,6 +46,7 @@ type flight struct {
 	handles  []*handle
 	unclear  int             // POSTs whose answer did not say what became of them
 	unknown  *platform.Error // the last of them, when nobody is going to ask again
+	untold   *platform.Error // polls failed until nobody was going to ask any more
 	refusal  *platform.Error // the platform refused the batch as a whole
 	abandon  string          // why its items go back to waiting without any verdict
 	sendAt   time.Time
@@ -82,7 +83,8 @@ type handle struct {
 	polling    bool
 	slot       *Slot     // of the poll under way
 	notFound   int       // times in a row
-	unclear    time.Time // when an answer was unclear first since the last clear one
+	unclear    time.Time // when an answer told nothing first since the last that did
+	silence    silence
 	final      bool
 	verdicts   []platform.Verdict // nil when the handle led nowhere
 	incomplete bool

@@ -115,7 +115,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	now := time.Now()
 	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
-	e.heard(f.lane.sender.account, perr)
+	e.heardPoll(f.lane.sender.account, h, perr)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
 	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()
@@ -123,16 +123,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	h.nextPoll = now.Add(e.jitter(h.delay))
 	switch {
 	case perr != nil:
-		// A failed poll postpones the verdict and says nothing about the batch.
-		if perr.Scope != platform.ScopeCaller {
-			e.log.DebugContext(e.callsCtx, "a poll failed", slog.String("batch_id", f.batch.ID.String()), slog.Any("error", perr))
-		}
-		if perr.RetryAfter > 0 {
-			h.nextPoll = now.Add(perr.RetryAfter)
-		}
-		if perr.Unclear {
-			e.unclearPoll(f, h, perr, now)
-		}
+		e.pollFailed(f, h, perr, now)
 	case report.Progress == platform.Finished:
 		h.final, h.verdicts, h.incomplete, h.message = true, report.Verdicts, report.Incomplete, report.Error
 		e.slowest = max(e.slowest*99/100, now.Sub(h.since))
@@ -141,6 +132,9 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	default:
 		h.notFound, h.unclear = 0, time.Time{}
 		e.giveUp(f, h, now)
+	}
+	if perr == nil {
+		e.pollWorks(f, h)
 	}
 	e.pollDue(f, now)
 }
@@ -156,22 +150,6 @@ func (e *Engine) giveUp(f *flight, h *handle, now time.Time) {
 	e.log.WarnContext(e.callsCtx, "a handle is given up: the platform did not finish it in time; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, "the platform did not finish the batch in time"
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
-}
-
-// unclearPoll ends a handle whose answers made no sense for PollGiveUp. Other failed
-// polls say nothing, and none of them ends a handle.
-func (e *Engine) unclearPoll(f *flight, h *handle, perr *platform.Error, now time.Time) {
-	if h.unclear.IsZero() {
-		h.unclear = now
-	}
-	policy := f.lane.policy()
-	if now.Sub(h.unclear) <= policy.PollGiveUp {
-		return
-	}
-	e.log.WarnContext(e.callsCtx, "a handle is given up: the answers about it make no sense; its items are sent again",
-		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
-	h.final, h.message = true, "the platform's answers about the batch make no sense: "+perr.Message
 	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
 }
 

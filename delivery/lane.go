@@ -85,6 +85,7 @@ type accountState struct {
 	probing   bool      // one call finds out whether the account works again
 	loaded    bool      // its saved state was read
 	saved     bool      // its pause was seen in the store
+	took      time.Time // when the last POST began that was taken
 	// credential is the access token that was last seen, by its name.
 	credential string
 }

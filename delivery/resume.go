@@ -42,6 +42,7 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		// a worker knows the account again.
 		e.log.WarnContext(context.Background(), "an open batch belongs to an account or catalog that is not configured; it waits",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account))
+		e.sayUnconfigured(open, now)
 		return
 	}
 	f := e.newFlight(open.ID, l, open.Group, open.Records, open.CreatedAt)
@@ -53,6 +54,24 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 	e.resumeAttempts(f, open.Attempts, now)
 	f.sendAt = later(f.sendAt, e.quietUntil(l.policy()))
 	e.schedule(f, now)
+}
+
+// sayUnconfigured writes down why nobody goes on with the batch. A POST without a known
+// end is ambiguous, and so it is written.
+func (e *Engine) sayUnconfigured(open *ledger.OpenBatch, now time.Time) {
+	last := ledger.Attempt{BatchID: open.ID, Number: 1}
+	if n := len(open.Attempts); n > 0 {
+		last = open.Attempts[n-1]
+	}
+	if last.Result == 0 {
+		last.Result, last.At = ledger.Ambiguous, now
+	}
+	why := "account " + open.Lane.Account + ", catalog " + open.Lane.Catalog + ", type " + string(open.Lane.Type) +
+		" is not in the configuration of the workers: the batch waits until it is"
+	if last.Error != why {
+		last.Error = why
+		e.amend("record why a batch waits", last)
+	}
 }
 
 // quietUntil is when the first POST may be made: after a database lost its tail,
@@ -102,6 +121,7 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 			for _, name := range a.Handles {
 				f.handles = append(f.handles, &handle{
 					name: name, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
+					silence: silence{stated: a.Error != ""},
 				})
 			}
 			resend = false

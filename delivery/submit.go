@@ -322,6 +322,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)
 	if perr == nil {
 		f.resend.Reset()
+		f.lane.sender.account.took = f.lastPost
 		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts})
 		e.noteAnswer(f, nil, submission.Note)
 		e.follow(f, f.attempt, submission.Handles, now)

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -24,13 +23,7 @@ func (e *Engine) wait(f *flight, now, until time.Time, why string) {
 	}
 	unsent := ledger.Attempt{BatchID: f.batch.ID, Number: f.attempt, Result: ledger.Unsent, At: now, Error: "not sent yet: " + why, NextAt: until}
 	f.attempt++
-	e.goDo(func(ctx context.Context) {
-		if err := e.persistently(ctx, "record that a batch waits", func(ctx context.Context) error {
-			return e.cfg.Store.AppendAttempts(ctx, []ledger.Attempt{unsent})
-		}); err != nil {
-			e.report(ctx, func() { e.fail(err) })
-		}
-	})
+	e.amend("record that a batch waits", unsent)
 }
 
 // unsentHalf reports that the flight is a part of a refused batch that was not sent
