@@ -16,6 +16,10 @@ import (
 // in single records. It leaves room to find several bad ones in a batch.
 const maxRefusals = 16
 
+// triesBetween is how many tries of a stopped lane are of what was not refused alone
+// yet, where there is such, for each of one that was.
+const triesBetween = 3
+
 // hold is what a lane learnt from batches that were refused as a whole. A stopped
 // lane tries one from time to time and loses nothing meanwhile; one that only has
 // suspects sends everything else as ever.
@@ -35,7 +39,7 @@ type hold struct {
 
 	suspects map[catalog.ItemKey]*suspect
 	queue    []catalog.ItemKey // the suspects that wait for a try, least recently tried first
-	turn     bool              // the last try of the stopped lane was a suspect's
+	tries    int               // of the stopped lane since the last of a suspect
 }
 
 // refusalReason tells refusals apart by what they are, never by their words.
@@ -61,6 +65,7 @@ func (e *Engine) try(f *flight, now time.Time) {
 	h := &f.lane.hold
 	f.try = true
 	h.until = now.Add(h.backoff)
+	h.tries++
 	if h.stopped {
 		e.batcher.SetPaused(f.lane.key, true)
 	}
@@ -89,7 +94,7 @@ func (e *Engine) refusedWhole(f *flight, perr *platform.Error, tried bool, now t
 	if h.since == 0 {
 		h.since = f.refusedLast
 	}
-	if !f.suspected() {
+	if !f.tellsNothingNew() {
 		h.refusals++
 	}
 	if tried || h.refusals >= maxRefusals && !h.stopped {
@@ -198,10 +203,9 @@ func (e *Engine) tryHeld(now time.Time) {
 		case !h.stopped:
 			e.trySuspect(l, now)
 		case e.hasReady(l): // it is the next try
-		case len(h.queue) > 0 && (!h.turn || !e.batcher.Queued(l.key)) && e.trySuspect(l, now):
-			h.turn = true
+		case len(h.queue) > 0 && (h.tries >= triesBetween || !e.batcher.Queued(l.key)) && e.trySuspect(l, now):
+			h.tries = 0
 		default:
-			h.turn = false
 			e.batcher.SetPaused(l.key, false)
 		}
 	}

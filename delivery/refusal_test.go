@@ -21,7 +21,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 	}
 	t.Run("certainly refused", func(t *testing.T) {
 		scenario(t, func(w *world) {
-			w.answers(answer{err: refusal(nil)})
+			w.answers(answer{err: ofRecords()})
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.finish(time.Hour)

@@ -17,7 +17,7 @@ import (
 // They are kept in memory: a new owner knows of none, so that it takes longer to give
 // a record up and never gives one up that this owner would not.
 type suspect struct {
-	refused int64 // the moment of its last refusal
+	refused int64 // the moment when it was refused first, alone or with others, since a batch was taken
 	free    bool  // another batch was taken since: it goes as any other change does
 }
 
@@ -28,8 +28,9 @@ const (
 	// suspectDelay keeps a suspect in memory from being cut by itself. Its row has the
 	// lane's present interval, for a new owner.
 	suspectDelay = 10_000 * time.Hour
-	// evidenceHolds is for how long a batch that was taken speaks for its lane.
-	evidenceHolds = longestPause
+	// evidenceHolds is for how long a batch that was taken speaks for its lane: the
+	// refusals may have begun again.
+	evidenceHolds = 5 * time.Minute
 	// soon is within what time an open batch is about to be sent.
 	soon = 10 * time.Second
 )
@@ -45,13 +46,17 @@ func (f *flight) inCompany(i int) bool {
 	return h.taken > since && f.refusedAt.Sub(h.takenAt) < evidenceHolds
 }
 
-// suspected reports that the flight is nothing but a suspect that is tried again.
-func (f *flight) suspected() bool {
-	if len(f.batch.Records) != 1 {
-		return false
+// tellsNothingNew reports that the refusal of the flight says no more of its lane than
+// is known: it is a suspect that was tried again, or nothing but records that were
+// refused before the lane took others.
+func (f *flight) tellsNothingNew() bool {
+	for i := range f.batch.Records {
+		s := f.lane.hold.suspects[f.batch.Records[i].Key]
+		if s == nil || s.free && !f.inCompany(i) || !s.free && len(f.batch.Records) > 1 {
+			return false
+		}
 	}
-	s := f.lane.hold.suspects[f.batch.Records[0].Key]
-	return s != nil && !s.free
+	return true
 }
 
 // suspect keeps returned mutations of a record that was refused alone, before the
@@ -70,7 +75,7 @@ func (e *Engine) suspect(f *flight, key catalog.ItemKey, returned []*catalog.Mut
 		}
 		h.suspects[key] = s
 	}
-	s.refused, s.free = f.refusedLast, h.taken > f.refusedLast
+	s.refused, s.free = f.refusedFirst, h.taken > f.refusedFirst
 	delay := suspectDelay
 	if s.free {
 		delay = 0

@@ -1,0 +1,429 @@
+package delivery_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+// unlisted is a refusal that may be the account's, the app's or the catalog's fault.
+func unlisted() *platform.Error {
+	return &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Code: 33, Message: "the shop is not installed, or a permission is missing"}
+}
+
+// ofRecords is a refusal that is known to speak of what the records say.
+func ofRecords() *platform.Error {
+	return &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Code: 100, OfRecords: true, Message: "price is not a price"}
+}
+
+// trouble refuses every POST while it is on, and what contains poison at any time.
+type trouble struct {
+	on      atomic.Bool
+	refused atomic.Int32
+	error   func() *platform.Error
+}
+
+func (w *world) trouble() *trouble {
+	s := &trouble{error: unlisted}
+	s.on.Store(true)
+	w.platform.onPost = func(p *post) answer {
+		if s.on.Load() || containsPoison([]byte(p.body)) {
+			s.refused.Add(1)
+			return answer{err: s.error()}
+		}
+		return answer{}
+	}
+	return s
+}
+
+// requireAll checks that all published mutations ended like that, for no attempt.
+func (w *world) requireAll(status memory.Status) {
+	w.t.Helper()
+	rows := w.store.Mutations()
+	require.Len(w.t, rows, len(w.expected))
+	for _, row := range rows {
+		require.Equal(w.t, status, row.Status, row.ID)
+		require.Zero(w.t, row.Attempts, row.ID)
+	}
+	require.Empty(w.t, w.store.DeadLetters())
+}
+
+// mostTries bounds the POSTs of two hours in which a platform refuses everything:
+// maxRefusals, and after those tries after 15 s, doubling to 15 min. What was under way
+// when the lane was stopped comes on top.
+const mostTries = 16 + 13 + 4
+
+// TestAccountThatIsRefusedLosesNoChange, however few they are: nobody knows that the
+// refusal is about them, and all are delivered when it ends.
+func TestAccountThatIsRefusedLosesNoChange(t *testing.T) {
+	t.Parallel()
+	for _, changes := range []int{1, 2, 3, 8, 12, 40, 250} {
+		for name, words := range map[string]func() *platform.Error{
+			"a code that no table lists": unlisted,
+			"a page of a proxy": func() *platform.Error {
+				return &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Message: "Bad Request"}
+			},
+		} {
+			t.Run(fmt.Sprint(changes, " ", name), func(t *testing.T) {
+				scenario(t, func(w *world) {
+					trouble := w.trouble()
+					trouble.error = words
+					l := w.start()
+					for i := range changes {
+						w.upsert(fmt.Sprint("lamp-", i), `{"price":"24"}`)
+					}
+					pass(time.Minute)
+					require.Equal(t, []string{"acme batches refused true"}, w.alerts.list(), "at once, and once")
+					shown := shownAs(t, w, "acme")
+					require.Equal(t, "throttled", shown.State)
+					require.Contains(t, shown.Reason, "c T")
+					require.Contains(t, shown.Reason, words().Error())
+					pass(time.Hour)
+					hour := trouble.refused.Load()
+					pass(time.Hour)
+					require.LessOrEqual(t, int(trouble.refused.Load()), mostTries)
+					require.LessOrEqual(t, int(trouble.refused.Load()-hour), 5, "every quarter of an hour")
+					for id, status := range w.status() {
+						require.Equal(t, memory.Waiting, status, id)
+					}
+					trouble.on.Store(false)
+					w.finish(20 * time.Minute)
+					w.requireAll(memory.Succeeded)
+					require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
+					require.Equal(t, "active", shownAs(t, w, "acme").State)
+					w.requireState()
+					l.stop()
+				})
+			})
+		}
+	}
+}
+
+// TestTrickleIntoARefusedAccount: a change a minute makes no row of refusals at once.
+func TestTrickleIntoARefusedAccount(t *testing.T) {
+	t.Parallel()
+	for _, every := range []time.Duration{0, 25 * time.Minute, 7 * time.Minute} {
+		t.Run(fmt.Sprint("a new owner each ", every), func(t *testing.T) {
+			scenario(t, func(w *world) {
+				trouble := w.trouble()
+				l := w.start()
+				owners := 1
+				for minute := range 120 {
+					if minute < 40 {
+						w.upsert(fmt.Sprint("lamp-", minute), `{"price":"24"}`)
+					}
+					pass(time.Minute)
+					if every > 0 && minute%int(every.Minutes()) == 0 {
+						l.crash()
+						l = w.start()
+						owners++
+					}
+				}
+				require.LessOrEqual(t, int(trouble.refused.Load()), mostTries*owners, "each owner finds out for itself")
+				trouble.on.Store(false)
+				w.finish(20 * time.Minute)
+				w.requireAll(memory.Succeeded)
+				l.stop()
+			})
+		})
+	}
+}
+
+// TestAccountThatIsRefusedNowAndThen loses nothing either.
+func TestAccountThatIsRefusedNowAndThen(t *testing.T) {
+	scenario(t, func(w *world) {
+		trouble := w.trouble()
+		l := w.start()
+		for minute := range 180 {
+			trouble.on.Store(minute/7%2 == 0)
+			w.upsert(fmt.Sprint("lamp-", minute%50), fmt.Sprintf(`{"price":"%d"}`, minute))
+			pass(time.Minute)
+		}
+		trouble.on.Store(false)
+		w.finish(20 * time.Minute)
+		require.Empty(t, w.store.DeadLetters())
+		w.requireState()
+		l.stop()
+	})
+}
+
+// TestBadRecordBesideGoodOnes fails, although nobody says that the code is about
+// records: the platform takes others of the lane, before or after.
+func TestBadRecordBesideGoodOnes(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{2, 3, 8, 12, 40} {
+		for _, at := range []int{0, size / 2, size - 1} {
+			t.Run(fmt.Sprint(at, " of ", size), func(t *testing.T) {
+				scenario(t, func(w *world) {
+					w.trouble().on.Store(false)
+					l := w.start()
+					for i := range size {
+						price := `{"price":"24"}`
+						if i == at {
+							price = `{"poison":1}`
+						}
+						w.upsert(fmt.Sprint("lamp-", i), price)
+					}
+					w.finish(time.Minute)
+					for i, row := range w.store.Mutations() {
+						want := memory.Succeeded
+						if i == at {
+							want = memory.Failed
+						}
+						require.Equal(t, want, row.Status, row.ID)
+					}
+					require.Equal(t, catalog.Refused, w.store.DeadLetters()[0].Reason)
+					require.Empty(t, w.alerts.list(), "the others cleared it in a moment")
+					l.stop()
+				})
+			})
+		}
+	}
+	t.Run("alone, and others later", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			w.trouble().on.Store(false)
+			l := w.start()
+			bad := w.upsert("lamp", `{"poison":1}`)
+			pass(3 * time.Hour)
+			require.Equal(t, memory.Waiting, w.status()[bad])
+			require.LessOrEqual(t, w.posts(), 7+12, "15 s, doubling to 15 min")
+			good := w.upsert("chair", `{"price":"1"}`)
+			w.until(10*time.Second, "it is not held up", func() bool { return w.status()[good] == memory.Succeeded })
+			w.finish(10 * time.Second)
+			require.Equal(t, memory.Failed, w.status()[bad])
+			require.Equal(t, unlisted().Message, w.row(bad).Errors[0].Message)
+			require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
+			l.stop()
+		})
+	})
+	t.Run("others before say nothing", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			trouble := w.trouble()
+			trouble.on.Store(false)
+			l := w.start()
+			for i := range 5 {
+				w.upsert(fmt.Sprint("lamp-", i), `{"price":"24"}`)
+				pass(time.Minute)
+			}
+			trouble.on.Store(true)
+			id := w.upsert("chair", `{"price":"1"}`)
+			pass(time.Hour)
+			require.Equal(t, memory.Waiting, w.status()[id])
+			l.crash()
+			trouble.on.Store(false)
+			l = w.start()
+			w.finish(20 * time.Minute)
+			require.Equal(t, memory.Succeeded, w.status()[id])
+			l.stop()
+		})
+	})
+	t.Run("a POST under way when the refusals begin says nothing", func(t *testing.T) {
+		scenario(t, func(w *world) {
+			p := w.accounts["acme"].Policy
+			p.MaxItems = 1
+			w.account("acme", p)
+			w.answers(answer{latency: time.Minute}, answer{err: unlisted()}, answer{err: unlisted()}, answer{err: unlisted()})
+			l := w.start()
+			w.upsert("slow", `{"price":"24"}`)
+			pass(time.Second)
+			w.upsert("lamp", `{"price":"24"}`)
+			w.finish(time.Hour)
+			w.requireAll(memory.Succeeded)
+			l.stop()
+		})
+	})
+}
+
+// TestLaneOfBadRecordsWaits with a stated reason, and a correction goes at once.
+func TestLaneOfBadRecordsWaits(t *testing.T) {
+	scenario(t, func(w *world) {
+		trouble := w.trouble()
+		trouble.on.Store(false)
+		l := w.start()
+		for i := range 6 {
+			w.upsert(fmt.Sprint("lamp-", i), `{"poison":1}`)
+		}
+		pass(48 * time.Hour)
+		require.Empty(t, w.store.DeadLetters())
+		require.LessOrEqual(t, int(trouble.refused.Load()), 11+7+4*48)
+		require.Contains(t, shownAs(t, w, "acme").Reason, unlisted().Error())
+		before := w.posts()
+		fixed := w.upsert("lamp-3", `{"price":"24"}`)
+		w.until(10*time.Second, "the correction is taken", func() bool { return w.status()[fixed] == memory.Succeeded })
+		w.finish(10 * time.Second)
+		require.LessOrEqual(t, w.posts()-before, 1+9, "then the others are known to be bad")
+		for i, row := range w.store.Mutations() {
+			want := map[int]memory.Status{3: memory.Superseded, 6: memory.Succeeded}[i]
+			if want == "" {
+				want = memory.Failed
+			}
+			require.Equal(t, want, row.Status, row.ID)
+		}
+		require.Equal(t, map[string]string{"price": `"24"`}, w.platform.items[catalog.ItemKey{Lane: laneOf("acme"), ItemID: "lamp-3"}])
+		l.stop()
+	})
+}
+
+// TestGoodRecordsBehindManyBadOnesGetTheirTurn: what is tried rotates.
+func TestGoodRecordsBehindManyBadOnesGetTheirTurn(t *testing.T) {
+	scenario(t, func(w *world) {
+		p := w.accounts["acme"].Policy
+		p.MaxItems = 5
+		w.account("acme", p)
+		w.trouble().on.Store(false)
+		l := w.start()
+		for i := range 60 {
+			w.upsert(fmt.Sprint("bad-", i), `{"poison":1}`)
+		}
+		for i := range 5 {
+			w.upsert(fmt.Sprint("good-", i), `{"price":"24"}`)
+		}
+		w.finish(48 * time.Hour)
+		for i, row := range w.store.Mutations() {
+			want := memory.Failed
+			if i >= 60 {
+				want = memory.Succeeded
+			}
+			require.Equal(t, want, row.Status, row.ID)
+		}
+		l.stop()
+	})
+}
+
+// TestSuspectsOfASpilledLane wait in the database and are tried all the same.
+func TestSuspectsOfASpilledLane(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.budget = delivery.NewBudget(20_000)
+		trouble := w.trouble()
+		l := w.start()
+		for i := range 30 {
+			w.upsert(fmt.Sprint("lamp-", i), `{"text":"`+strings.Repeat("x", 400)+`"}`)
+			pass(20 * time.Second)
+		}
+		pass(2 * time.Hour)
+		require.Empty(t, w.store.DeadLetters())
+		trouble.on.Store(false)
+		w.finish(40 * time.Minute)
+		w.requireAll(memory.Succeeded)
+		l.stop()
+	})
+}
+
+// TestMergedRecordThatIsSuspectedIsNotParted: nobody knows yet that it is bad.
+func TestMergedRecordThatIsSuspectedIsNotParted(t *testing.T) {
+	scenario(t, func(w *world) {
+		trouble := w.trouble()
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.change("x", catalog.Update, `{"b":2}`)
+		pass(2 * time.Hour)
+		trouble.on.Store(false)
+		w.finish(20 * time.Minute)
+		for _, line := range w.platform.sent() {
+			require.Equal(t, `x UPSERT {"a":1,"b":2}`, line)
+		}
+		require.Equal(t, map[string]memory.Status{"m1": memory.Superseded, "m2": memory.Succeeded}, w.status())
+		l.stop()
+	})
+}
+
+// TestRecordInDoubtOutlivesARefusedAccount: a creation that was sent without an answer
+// does not use up its attempts on refusals that are perhaps not about it.
+func TestRecordInDoubtOutlivesARefusedAccount(t *testing.T) {
+	scenario(t, func(w *world) {
+		trouble := w.trouble()
+		inner := w.platform.onPost
+		w.platform.onPost = func(p *post) answer {
+			if p.number == 1 {
+				return answer{err: ambiguous}
+			}
+			return inner(p)
+		}
+		l := w.start()
+		w.change("x", catalog.Create, `{"a":1}`)
+		pass(3 * time.Hour)
+		require.Equal(t, memory.Waiting, w.status()["m1"])
+		trouble.on.Store(false)
+		w.finish(30 * time.Minute)
+		require.Equal(t, memory.Succeeded, w.status()["m1"])
+		l.stop()
+	})
+}
+
+// TestRefusalsOfOneLaneSayNothingOfAnother of the account.
+func TestRefusalsOfOneLaneSayNothingOfAnother(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(p *post) answer {
+			if p.lane.Type == "U" {
+				return answer{err: unlisted()}
+			}
+			return answer{}
+		}
+		l := w.start()
+		id := w.change("hotel", catalog.Upsert, `{"a":1}`, func(m *catalog.Mutation) { m.Lane.Type = "U" })
+		for i := range 30 {
+			other := w.upsert(fmt.Sprint("lamp-", i), `{"price":"24"}`)
+			w.until(10*time.Second, "the other lane is not held up", func() bool { return w.status()[other] == memory.Succeeded })
+			pass(time.Minute)
+		}
+		require.Equal(t, memory.Waiting, w.status()[id], "what others take says nothing of this one")
+		require.Contains(t, shownAs(t, w, "acme").Reason, "c U")
+		l.crash()
+	})
+}
+
+// TestCodeThatIsKnownToBeOfRecordsFailsThem at once, but for a whole row of them.
+func TestCodeThatIsKnownToBeOfRecordsFailsThem(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(*post) answer { return answer{err: ofRecords()} }
+		l := w.start()
+		for i := range 3 {
+			w.upsert(fmt.Sprint("lamp-", i), `{"price":"24"}`)
+		}
+		w.finish(time.Minute)
+		require.Len(t, w.store.DeadLetters(), 3)
+		require.Equal(t, 5, w.posts())
+		require.Empty(t, w.alerts.list())
+		for i := range 60 {
+			w.upsert(fmt.Sprint("chair-", i), `{"price":"24"}`)
+		}
+		pass(time.Hour)
+		require.Equal(t, []string{"acme batches refused true"}, w.alerts.list())
+		require.Less(t, len(w.store.DeadLetters()), 3+maxLostOfRecords)
+		l.crash()
+	})
+}
+
+// maxLostOfRecords bounds what fails before 16 refusals in a row stop the lane.
+const maxLostOfRecords = 16
+
+// TestPauseByHandAmongSuspects: a suspect is no reason to call for a paused account.
+func TestPauseByHandAmongSuspects(t *testing.T) {
+	scenario(t, func(w *world) {
+		trouble := w.trouble()
+		l := w.start()
+		w.upsert("lamp", `{"price":"24"}`)
+		pass(10 * time.Minute)
+		_, err := w.store.SaveAccount(t.Context(), ledger.AccountState{Account: "acme", State: "paused", ByHand: true})
+		require.NoError(t, err)
+		pass(10 * time.Second)
+		before := w.posts()
+		pass(2 * time.Hour)
+		require.Equal(t, before, w.posts())
+		trouble.on.Store(false)
+		w.store.ResumeAccount("acme")
+		w.finish(20 * time.Minute)
+		w.requireAll(memory.Succeeded)
+		l.stop()
+	})
+}
