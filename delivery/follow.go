@@ -115,7 +115,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	now := time.Now()
 	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
-	e.heardPoll(f.lane.sender.account, h, perr)
+	e.heardPoll(f.lane.sender.account, perr)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
 	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()

@@ -25,7 +25,7 @@ type silence struct {
 	since  time.Time // of the first failed poll since the last that told something; zero: none failed
 	works  time.Time // when the account's POSTs were first seen to be taken all the same
 	stated bool      // it was written down
-	pauses int       // times that a poll of the handle paused its account
+	pauses int       // polls of the handle that were refused for its account
 }
 
 // ofHandle reports that a failed poll is the answer to one handle: it says nothing
@@ -34,19 +34,23 @@ func ofHandle(perr *platform.Error) bool {
 	return perr != nil && (perr.Scope == platform.ScopeBatch || perr.Scope == platform.ScopeItem)
 }
 
-// heardPoll learns from a poll whether the account works. A handle whose polls pause
-// the account again and again, while other calls end the pause, is asked for ever more
-// seldom.
-func (e *Engine) heardPoll(a *accountState, h *handle, perr *platform.Error) {
+// heardPoll learns from a poll whether the account works.
+func (e *Engine) heardPoll(a *accountState, perr *platform.Error) {
 	if ofHandle(perr) {
 		a.probing = false
 		return
 	}
-	paused := a.paused
 	e.heard(a, perr)
-	if !paused && a.paused {
-		h.silence.pauses++
-	}
+}
+
+// yield has the next poll of a handle that was refused for its account come a while
+// after the pause: another call tries the account first, if there is one, as the
+// refusal may be about this handle alone. So one handle takes little of the account's
+// time.
+func (h *handle) yield(a *accountState, now time.Time) {
+	h.silence.pauses++
+	const doublings = 6 // up to longestPause
+	h.nextPoll = later(now, a.state.ResumesAt).Add(min(firstPause<<min(h.silence.pauses, doublings), longestPause))
 }
 
 // pollFailed postpones the verdict: a failed poll says nothing about the batch, so
@@ -68,8 +72,8 @@ func (e *Engine) pollFailed(f *flight, h *handle, perr *platform.Error, now time
 		e.unclearPoll(f, h, "the platform's answers about the batch make no sense: "+perr.Message, now)
 	case ofHandle(perr):
 		e.unclearPoll(f, h, "the platform refuses to tell of the batch: "+perr.Error(), now)
-	case perr.Scope == platform.ScopeAccount && h.silence.pauses > 1:
-		h.nextPoll = later(h.nextPoll, now.Add(min(firstPause<<min(h.silence.pauses, 10), longestPause)))
+	case perr.Scope == platform.ScopeAccount:
+		h.yield(f.lane.sender.account, now)
 	}
 	if h.final {
 		return
