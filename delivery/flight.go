@@ -57,6 +57,10 @@ type flight struct {
 	// last, at refusedAt: see Engine.moment. 0: none that this owner knows of.
 	lastPostNo, refusedFirst, refusedLast int64
 	refusedAt                             time.Time
+	// lastTaken and lastTakenAt are hold.taken and hold.takenAt as they were when the
+	// last POST began.
+	lastTaken   int64
+	lastTakenAt time.Time
 
 	// holdUntil is the end of the settle time: an earlier copy of the batch may
 	// still be applied until then.

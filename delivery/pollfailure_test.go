@@ -226,6 +226,7 @@ func TestPollThatIsRefusedForTheAccountPausesItAndNoMore(t *testing.T) {
 			}
 			l := w.start()
 			w.upsert("lamp", `{"price":"24"}`)
+			pass(time.Second)
 			for i := range 200 {
 				id := w.upsert(fmt.Sprint("chair-", i), `{"price":"24"}`)
 				w.until(5*time.Minute, "others wait for one pause at most", func() bool { return w.status()[id] == memory.Succeeded })

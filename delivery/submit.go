@@ -135,6 +135,7 @@ func (e *Engine) post(f *flight) {
 	f.phase = phaseSending
 	e.moment++
 	f.lastPost, f.lastPostNo = time.Now(), e.moment
+	f.lastTaken, f.lastTakenAt = f.lane.hold.taken, f.lane.hold.takenAt
 	number, records, group := f.attempt, f.batch.Records, f.batch.Group
 	variant := variantOf(f)
 	hadAmbiguity, slot, who := f.taken(), f.slot, f.lane.sender.account.refusable()

@@ -35,15 +35,17 @@ const (
 	soon = 10 * time.Second
 )
 
-// inCompany reports that the lane took another batch since the record was first seen
-// to be refused, so that the fault is the record's.
+// inCompany reports that the lane took another batch after the record was refused
+// first, and that this was known before the record was sent and refused once more: so
+// the fault is the record's. Where both were under way together, the refusals of the
+// account may have ended between them.
 func (f *flight) inCompany(i int) bool {
 	h := &f.lane.hold
 	since := f.refusedFirst
 	if s := h.suspects[f.batch.Records[i].Key]; s != nil {
 		since = min(since, s.refused)
 	}
-	return h.taken > since && f.refusedAt.Sub(h.takenAt) < evidenceHolds
+	return f.lastTaken > since && f.refusedAt.Sub(f.lastTakenAt) < evidenceHolds
 }
 
 // tellsNothingNew reports that the refusal of the flight says no more of its lane than
