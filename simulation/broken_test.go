@@ -182,6 +182,15 @@ var edits = []edit{
 		"	if scope.loaded && !scope.readAt.Before(since) {\n", "	if scope.loaded {\n",
 	},
 	{
+		"merged record in doubt never parted", "delivery/conclude.go",
+		"	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {\n",
+		"	if len(record.Constituents) > 1_000_000 && (f.refusal == nil || !f.refusal.Ambiguous) {\n",
+	},
+	{
+		"an unlisted refusal fails a single record at once", "delivery/conclude.go",
+		"	case !f.refusal.Ambiguous && !f.ofRecord(i):\n", "	case false:\n",
+	},
+	{
 		"breaker shared by all accounts", "delivery/scope.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},

@@ -16,6 +16,8 @@ type ailment struct {
 	faults []sandbox.FaultKind // of its platform, one of them at each call
 	byHand bool                // an operator has paused it
 	floods bool                // it has much to say at once
+	// refusesPosts and refusesPolls: see refusals.
+	refusesPosts, refusesPolls bool
 }
 
 // ailments leave out what a platform does to all accounts of an app by itself, such
@@ -30,6 +32,8 @@ var ailments = []ailment{
 	{name: "has used up its own quota", faults: []sandbox.FaultKind{sandbox.RateLimited}},
 	{name: "is paused", byHand: true},
 	{name: "floods", floods: true},
+	{name: "is refused with a code that no table lists", refusesPosts: true},
+	{name: "is told nothing of its handles", refusesPolls: true},
 }
 
 // plan lets each of the faults have its part of all calls.
@@ -74,6 +78,7 @@ func (w *world) heal() {
 		return
 	}
 	w.ill.SetPlan(nil)
+	w.healed.Store(true)
 	name, _ := w.account(0)
 	w.log.add("world", "heals", name)
 	if w.plan.ailment.byHand {

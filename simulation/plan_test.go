@@ -33,6 +33,7 @@ type plan struct {
 	pauses         bool   // platforms ask for long pauses, and workers go in the middle of them
 	drops          bool   // Meta ingests nothing of a body with a bad record, and nothing else odd happens
 	ailment        ailment
+	refusals       *refusals // of one account; nil: none
 
 	platform        sandbox.Options
 	pinterestFaults []sandbox.PlannedFault
@@ -83,6 +84,7 @@ func (w *world) newPlan() plan {
 	} else if r.IntN(4) == 0 {
 		w.makePauses(&p)
 	}
+	p.refusals = w.newRefusals(&p)
 	return p
 }
 

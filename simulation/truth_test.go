@@ -75,6 +75,7 @@ func (w *world) check() findings {
 	w.checkPlatforms(&found)
 	w.checkSuccess(&found, rows)
 	w.checkVersions(&found, rows)
+	w.checkRefusals(&found, rows)
 	w.checkState(&found, rows)
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -112,6 +112,10 @@ func (t *wire) deliver(ctx context.Context, request *http.Request, detail string
 	w := t.p.w
 	<-time.After(w.latency(t.p.name, "network", detail, request.Method))
 	w.log.add(t.p.name, request.Method+" arrives", detail)
+	if refusal := w.refusal(arrived); refusal != nil {
+		w.log.add(t.p.name, request.Method+" is refused", detail)
+		return answer{response: refusal}
+	}
 	response, err := sandbox.Transport(w.platformOf(arrived)).RoundTrip(arrived.WithContext(ctx)) //nolint:bodyclose // whoever asked closes it
 	if err == nil {
 		w.heard(request, response)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,8 +45,9 @@ type world struct {
 	logger *slog.Logger
 	began  time.Time
 
-	looked time.Time // at the neighbours of the account in trouble
-	late   findings  // of theirs
+	healed atomic.Bool // the account in trouble is well again
+	looked time.Time   // at the neighbours of the account in trouble
+	late   findings    // of theirs
 
 	mu        sync.Mutex
 	disturbed time.Time              // when something was last done to a worker
