@@ -89,7 +89,7 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		e.failed(f, i, named, catalog.Refused, c)
 	case isNamed && named.Outcome == platform.Failed:
 		e.refusedInDoubt(f, i, named, c)
-	case isNamed:
+	case isNamed && (named.Outcome != platform.Retryable || f.taken() || f.ofRecord(i)):
 		if f.taken() {
 			named.Outcome = platform.Unknown
 		}
@@ -151,11 +151,12 @@ func (e *Engine) refusedInDoubt(f *flight, i int, v platform.Verdict, c *conclus
 	e.again(f, i, v, c)
 }
 
-// names reports whether the refusal names a record of the batch. One that names only
-// others would be met again for ever.
+// names reports whether the refusal names a record of the batch as the cause. One that
+// names only others would be met again for ever, and one that may work later is not
+// said to be bad.
 func (f *flight) names(refusal *platform.Error) bool {
-	for i := range refusal.Named {
-		if i >= 0 && i < len(f.batch.Records) {
+	for i, verdict := range refusal.Named {
+		if i >= 0 && i < len(f.batch.Records) && verdict.Outcome != platform.Retryable {
 			return true
 		}
 	}

@@ -40,6 +40,7 @@ func (e *Engine) heard(a *accountState, perr *platform.Error) {
 		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
 		e.saveAccount(a)
+		e.showAgain(a)
 		e.cfg.Observer.Paused(a.account.Name, "", false)
 		e.log.InfoContext(e.callsCtx, "the account works again", slog.String("account", a.account.Name))
 	}
@@ -144,6 +145,7 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 	if saved.ByHand != a.state.ByHand {
 		a.state.ByHand = saved.ByHand
 		e.cfg.Observer.Paused(a.account.Name, "by hand", saved.ByHand)
+		e.showAgain(a)
 	}
 	if first && saved.State == accountPaused && !saved.ByHand {
 		a.paused, a.state = true, saved

@@ -105,7 +105,7 @@ func (e *Engine) refusedWhole(f *flight, perr *platform.Error, tried bool, now t
 		h.stopped = true
 		e.batcher.SetPaused(l.key, true)
 		e.watch(l)
-		e.tell(l, "the platform refuses every batch of a catalog: its changes wait, and one batch is tried from time to time")
+		e.tell(l)
 	}
 	if h.told {
 		e.showHold(l)
@@ -120,14 +120,15 @@ func (e *Engine) watch(l *lane) {
 }
 
 // tell alerts people, once for as long as no batch of the lane is taken.
-func (e *Engine) tell(l *lane, what string) {
+func (e *Engine) tell(l *lane) {
 	if l.hold.told {
 		return
 	}
 	l.hold.told = true
 	e.cfg.Observer.Paused(l.key.Account, "batches refused", true)
-	e.log.ErrorContext(e.callsCtx, what, slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog),
-		slog.String("type", string(l.key.Type)), slog.Int("status", l.hold.reason.status), slog.Int("code", l.hold.reason.code),
+	e.log.ErrorContext(e.callsCtx, "the platform refuses changes of a catalog and takes none: they wait, and are tried from time to time; nothing is lost meanwhile",
+		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)), slog.Bool("all", l.hold.stopped),
+		slog.Int("status", l.hold.reason.status), slog.Int("code", l.hold.reason.code),
 		slog.Int("subcode", l.hold.reason.subcode))
 	e.showHold(l)
 }
@@ -157,6 +158,16 @@ func (e *Engine) hideHold(account *accountState) {
 	}
 	account.state = ledger.AccountState{Account: account.account.Name, State: accountActive, ByHand: account.state.ByHand}
 	e.saveAccount(account)
+}
+
+// showAgain tells once more what is known of the account's lanes, after its state said
+// something else for a while.
+func (e *Engine) showAgain(account *accountState) {
+	for _, l := range e.held {
+		if l.sender.account == account && l.hold.told {
+			e.showHold(l)
+		}
+	}
 }
 
 // laneTakes forgets the refusals: a batch was taken that was sent after the first of

@@ -311,7 +311,7 @@ func TestWhatIsAtNoPlatformIsWaiting(t *testing.T) {
 					pass(10*time.Minute + 17*time.Second)
 					waiting(w, changes)
 					w.finish(3 * time.Hour)
-					w.requireAll(memory.Succeeded)
+					w.requireAllSucceeded()
 					l.stop()
 				})
 			})

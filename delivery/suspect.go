@@ -127,13 +127,11 @@ func (e *Engine) freeSuspects(l *lane, now time.Time) {
 
 // clear forgets that the item was suspected: something was learnt of it, or it has
 // something else to say.
-func (h *hold) clear(key catalog.ItemKey) (was bool) {
-	if _, was = h.suspects[key]; !was {
-		return false
+func (h *hold) clear(key catalog.ItemKey) {
+	if _, was := h.suspects[key]; was {
+		delete(h.suspects, key)
+		h.queue = slices.DeleteFunc(h.queue, func(other catalog.ItemKey) bool { return other == key })
 	}
-	delete(h.suspects, key)
-	h.queue = slices.DeleteFunc(h.queue, func(other catalog.ItemKey) bool { return other == key })
-	return true
 }
 
 // sayMore lets a suspect go at once that has a newer change: it may be the correction.
@@ -204,5 +202,5 @@ func (e *Engine) tellSuspicion(l *lane, now time.Time) {
 		case phaseFollowing, phaseSettling, phaseConcluding:
 		}
 	}
-	e.tell(l, "the platform refuses a change and takes nothing else of its catalog: it waits, and is tried from time to time")
+	e.tell(l)
 }

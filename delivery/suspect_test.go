@@ -46,13 +46,13 @@ func (w *world) trouble() *trouble {
 	return s
 }
 
-// requireAll checks that all published mutations ended like that, for no attempt.
-func (w *world) requireAll(status memory.Status) {
+// requireAllSucceeded checks that all published mutations did, for no attempt.
+func (w *world) requireAllSucceeded() {
 	w.t.Helper()
 	rows := w.store.Mutations()
 	require.Len(w.t, rows, len(w.expected))
 	for _, row := range rows {
-		require.Equal(w.t, status, row.Status, row.ID)
+		require.Equal(w.t, memory.Succeeded, row.Status, row.ID)
 		require.Zero(w.t, row.Attempts, row.ID)
 	}
 	require.Empty(w.t, w.store.DeadLetters())
@@ -70,6 +70,9 @@ func TestAccountThatIsRefusedLosesNoChange(t *testing.T) {
 	for _, changes := range []int{1, 2, 3, 8, 12, 40, 250} {
 		for name, words := range map[string]func() *platform.Error{
 			"a code that no table lists": unlisted,
+			"nothing is taken, without a word": func() *platform.Error {
+				return &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 200, Message: "no handle"}
+			},
 			"a page of a proxy": func() *platform.Error {
 				return &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Message: "Bad Request"}
 			},
@@ -88,6 +91,7 @@ func TestAccountThatIsRefusedLosesNoChange(t *testing.T) {
 					require.Equal(t, "throttled", shown.State)
 					require.Contains(t, shown.Reason, "c T")
 					require.Contains(t, shown.Reason, words().Error())
+					require.Zero(t, shownAs(t, w, "another"))
 					pass(time.Hour)
 					hour := trouble.refused.Load()
 					pass(time.Hour)
@@ -98,7 +102,7 @@ func TestAccountThatIsRefusedLosesNoChange(t *testing.T) {
 					}
 					trouble.on.Store(false)
 					w.finish(20 * time.Minute)
-					w.requireAll(memory.Succeeded)
+					w.requireAllSucceeded()
 					require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
 					require.Equal(t, "active", shownAs(t, w, "acme").State)
 					w.requireState()
@@ -132,7 +136,7 @@ func TestTrickleIntoARefusedAccount(t *testing.T) {
 				require.LessOrEqual(t, int(trouble.refused.Load()), mostTries*owners, "each owner finds out for itself")
 				trouble.on.Store(false)
 				w.finish(20 * time.Minute)
-				w.requireAll(memory.Succeeded)
+				w.requireAllSucceeded()
 				l.stop()
 			})
 		})
@@ -238,7 +242,7 @@ func TestBadRecordBesideGoodOnes(t *testing.T) {
 			pass(time.Second)
 			w.upsert("lamp", `{"price":"24"}`)
 			w.finish(time.Hour)
-			w.requireAll(memory.Succeeded)
+			w.requireAllSucceeded()
 			l.stop()
 		})
 	})
@@ -314,7 +318,7 @@ func TestSuspectsOfASpilledLane(t *testing.T) {
 		require.Empty(t, w.store.DeadLetters())
 		trouble.on.Store(false)
 		w.finish(40 * time.Minute)
-		w.requireAll(memory.Succeeded)
+		w.requireAllSucceeded()
 		l.stop()
 	})
 }
@@ -423,7 +427,36 @@ func TestPauseByHandAmongSuspects(t *testing.T) {
 		trouble.on.Store(false)
 		w.store.ResumeAccount("acme")
 		w.finish(20 * time.Minute)
-		w.requireAll(memory.Succeeded)
+		w.requireAllSucceeded()
+		l.stop()
+	})
+}
+
+// TestRecordThatIsNotTakenWithoutAWord uses up attempts only where others are taken.
+func TestRecordThatIsNotTakenWithoutAWord(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(p *post) answer {
+			if !containsPoison([]byte(p.body)) {
+				return answer{}
+			}
+			err := &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 200, Message: "no handle"}
+			if len(p.records) == 1 {
+				err.Named = map[int]platform.Verdict{0: {Outcome: platform.Retryable, Errors: []ledger.Issue{{Message: "no handle"}}}}
+			}
+			return answer{err: err}
+		}
+		l := w.start()
+		id := w.upsert("lamp", `{"poison":1}`)
+		pass(5 * time.Hour)
+		require.Equal(t, memory.Waiting, w.status()[id])
+		require.Zero(t, w.row(id).Attempts)
+		for i := range 40 {
+			w.upsert(fmt.Sprint("chair-", i), `{"price":"24"}`)
+			pass(time.Minute)
+		}
+		w.finish(time.Minute)
+		require.Equal(t, memory.Failed, w.status()[id])
+		require.Equal(t, catalog.AttemptsExhausted, w.row(id).Reason)
 		l.stop()
 	})
 }

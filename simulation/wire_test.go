@@ -112,7 +112,7 @@ func (t *wire) deliver(ctx context.Context, request *http.Request, detail string
 	w := t.p.w
 	<-time.After(w.latency(t.p.name, "network", detail, request.Method))
 	w.log.add(t.p.name, request.Method+" arrives", detail)
-	if refusal := w.refusal(arrived); refusal != nil {
+	if refusal := w.refusal(arrived); refusal != nil { //nolint:bodyclose // whoever asked closes it
 		w.log.add(t.p.name, request.Method+" is refused", detail)
 		return answer{response: refusal}
 	}

@@ -87,7 +87,7 @@ func (g *gauges) declare(d *declaration) {
 	g.items = d.gauge("courier.items.waiting", "{item}", "Items that wait in memory.")
 	g.bytes = d.gauge("courier.waiting.size", "By", "Memory taken by what waits.")
 	g.paused = d.gauge("courier.account.paused", "1", "1 while the account is paused.")
-	g.held = d.gauge("courier.account.held", "1", "Catalog types of a catalog whose batches are all refused: their changes wait, and one batch is tried from time to time.")
+	g.held = d.gauge("courier.account.held", "1", "Catalog types of a catalog of which the platform refuses changes and takes none: they wait, and are tried from time to time.")
 	g.breaker = d.gauge("courier.account.breaker", "1", "The breaker of the account's calls: 0 closed, 0.5 half open, 1 open.")
 	g.calls = d.gauge("courier.account.calls", "{request}", "Calls under way.")
 	g.concurrency = d.gauge("courier.account.concurrency", "{request}", "Calls at a time that are made now; it adapts.")
