@@ -38,6 +38,8 @@ type flight struct {
 	half     bool // made of a batch that was refused or told too little of its records
 	try      bool // whether its stopped lane, or a suspect, is taken now
 
+	torn bool // a record of it cannot be put together again: it is followed, and never sent
+
 	// rests are what records of split changes leave for later, by record index.
 	rests map[int]catalog.Change
 

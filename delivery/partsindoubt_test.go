@@ -181,3 +181,31 @@ func TestMergedRecordThatNobodySpeaksOf(t *testing.T) {
 		})
 	}
 }
+
+// TestMergeThatCannotBeRepeated: the next owner reads changes in another way than the
+// one that merged them. What it cannot put together again goes as it merges it, and
+// nothing counts as sent that was not.
+func TestMergeThatCannotBeRepeated(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]answer{"no answer": {err: ambiguous}, "away": {err: &platform.Error{Scope: platform.ScopePlatform, Message: "connection refused"}}} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, func(w *world) {
+				w.answers(first)
+				l := w.start()
+				w.upsert("x", `{"a":1}`)
+				w.change("x", catalog.Update, `{"b":2}`)
+				w.until(time.Second, "it is sent", func() bool { return w.posts() == 1 })
+				l.crash()
+				w.platform.mu.Lock()
+				w.platform.semantics = catalog.NoMerging
+				w.platform.mu.Unlock()
+				l = w.start()
+				w.finish(time.Hour)
+				require.Equal(t, []string{`x UPSERT {"a":1,"b":2}`, `x UPSERT {"a":1}`, `x UPDATE {"b":2}`}, w.platform.sent())
+				require.Equal(t, map[string]string{"a": "1", "b": "2"}, w.platform.itemX())
+				require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Succeeded}, w.status())
+				l.stop()
+			})
+		})
+	}
+}

@@ -93,8 +93,9 @@ func (e *Engine) rebuild(f *flight) {
 			merged, ok := rules.Merge(record.Change, f.lane.effective(m))
 			if !ok {
 				// Only a change of the merge rules between two versions gets here: the
-				// newest alone would lose the older, so the record is left as it is and
-				// the platform's refusal, if any, brings out the parts.
+				// record as it is would lose what the newer ones say, so that it is not
+				// sent, and its mutations go again as the present rules merge them.
+				f.torn = true
 				e.log.Error("a recorded merge cannot be repeated by this version",
 					slog.String("batch_id", f.batch.ID.String()), slog.String("mutation_id", m.ID))
 				continue

@@ -56,6 +56,11 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	if e.draining {
 		return
 	}
+	if f.torn {
+		f.abandon = "its changes do not merge any more as they did when it was recorded"
+		e.endFollowing(f, now)
+		return
+	}
 	if now.Before(f.sendAt) {
 		e.wait(f, now, f.sendAt, "")
 		return
