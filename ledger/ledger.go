@@ -75,12 +75,18 @@ type Transaction struct {
 
 	// Intents are further POSTs of batches about to start.
 	Intents []Intent
+	// Claims says that the owner goes on with this history after another one was noted
+	// outside the store: the transaction counts as one that announces a POST.
+	Claims bool
 	// Outcomes end batches.
 	Outcomes []BatchOutcome
 
 	// Recorded names the stream sequences whose rows this transaction writes. Kept
 	// as rows only as far as they lie above Anchor.
 	Recorded []Range
+	// Mirrored is the transaction that is known to be noted outside the store, see
+	// Sent; the zero value leaves what is known.
+	Mirrored uuid.UUID
 	// Slowest is how long the slowest recent batch of the partition took, for the next
 	// owner; 0 leaves what is known.
 	Slowest time.Duration
@@ -88,6 +94,10 @@ type Transaction struct {
 	// partition up to it is recorded once this transaction is.
 	Anchor *Anchor
 }
+
+// Sends reports that the transaction announces a POST: a new batch, a further attempt
+// at one, or that there may be some from now on.
+func (tx *Transaction) Sends() bool { return tx.Claims || len(tx.Batches)+len(tx.Intents) > 0 }
 
 // Batch is a batch about to be sent for the first time.
 type Batch struct {
@@ -247,9 +257,12 @@ type OpenBatch struct {
 // Resumption is all a new owner needs before it reads the stream.
 type Resumption struct {
 	Anchor Anchor // zero Position.Sequence: from the beginning
-	// Commits counts the transactions committed for the partition, by all its
-	// owners. A higher count known elsewhere shows a database that lost its tail.
+	// Commits counts the transactions committed for the partition, by all its owners.
 	Commits int64
+	// Sent is the last transaction of the partition that announced a POST, Mirrored the
+	// last of them that is known to be noted outside the store; zero where there is
+	// none. See Sent for what they tell.
+	Sent, Mirrored uuid.UUID
 	// Slowest is how long the slowest recent batch took; 0 when none is known.
 	Slowest  time.Duration
 	Recorded []Range
@@ -296,6 +309,11 @@ type Store interface {
 	Resume(ctx context.Context, lease Lease) (*Resumption, error)
 	// Commit writes a transaction, fence last.
 	Commit(ctx context.Context, lease Lease, tx *Transaction) error
+	// Verify returns ErrLeaseLost when the partition has another owner, or when what
+	// this process committed last for the lease is not there any more: the store was put
+	// back to an older copy, or failed over without its last commits. Commit finds out
+	// by itself; an owner that has nothing to commit has to ask.
+	Verify(ctx context.Context, lease Lease) error
 	// Waiting reads up to limit waiting rows of a lane, oldest first, above after.
 	// A page may be shorter for its size; More tells whether there may be more.
 	Waiting(ctx context.Context, lane catalog.Lane, after catalog.Position, limit int) (Page, error)

@@ -21,6 +21,7 @@ const (
 	codeOtherOwner       = "CC001"
 	codeAlreadyCommitted = "CC002"
 	codeOtherTransaction = "CC003"
+	codeOtherLane        = "CC004" // see courier.check_lanes
 )
 
 // codeUnique is Postgres's unique_violation.
@@ -153,7 +154,10 @@ func (s *Store) finish(c *chain, tx *ledger.Transaction, err error) error {
 	// A plain server error is an answer: nothing was written. Everything else, the
 	// end of the connection above all, is none.
 	if answered && problem.Code == codeNoPartition {
-		s.days.forget() // another process dropped a day; the next try makes it again
+		s.days.forget() // another process dropped a day, or a failover lost it; the next try makes it again
+	}
+	if answered && problem.Code == codeOtherLane {
+		s.lanes.forget() // a failover lost it; the next try makes it again
 	}
 	c.doubt = !answered || problem.Severity != "ERROR" || problem.Code == codeOtherTransaction
 	return fmt.Errorf("committing transaction %s: %w", tx.ID, rejected(err))
@@ -232,8 +236,32 @@ func queueFence(b *pgx.Batch, lease ledger.Lease, previous uuid.UUID, tx *ledger
 	if tx.Slowest > 0 {
 		slowest = new(tx.Slowest.Nanoseconds())
 	}
-	b.Queue("select courier.fence($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID, slowest)
+	b.Queue("select courier.fence($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID, slowest, tx.Sends(), idOrNull(tx.Mirrored))
+}
+
+func idOrNull(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
+}
+
+// Verify looks whether what was committed last for the lease is still there: see
+// ledger.Store.
+func (s *Store) Verify(ctx context.Context, lease ledger.Lease) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	c := s.chainOf(lease)
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
+	defer c.leave()
+	if c.doubt && c.last != uuid.Nil {
+		return nil // a commit without an answer: its repetition finds out
+	}
+	_, err := s.lookUp(ctx, c, lease, uuid.New())
+	return err
 }
 
 // Rewind puts a partition back to an anchor that still matches a stream whose

@@ -16,6 +16,7 @@ import (
 // queue adds everything but the new mutation rows to the last flight, in the
 // order of the transaction's fields.
 func (p *plan) queue(b *pgx.Batch) {
+	p.queueLanes(b)
 	p.queueBatches(b)
 	p.queueRemoved(b)
 	p.queueChanged(b)
@@ -35,6 +36,21 @@ func (p *plan) queue(b *pgx.Batch) {
 		b.Queue("delete from courier.recorded where partition = $1 and last <= $2 and generation <= $3",
 			p.tx.Partition, int64(a.Position.Sequence), a.Position.Generation) //nolint:gosec // a stream's sequence fits
 	}
+}
+
+// queueLanes has the ids of the lanes checked: they may be remembered from a database
+// that lost its last commits since.
+func (p *plan) queueLanes(b *pgx.Batch) {
+	if len(p.lanes) == 0 {
+		return
+	}
+	ids := make([]int32, 0, len(p.lanes))
+	accounts, catalogs, types := make([]string, 0, len(p.lanes)), make([]string, 0, len(p.lanes)), make([]string, 0, len(p.lanes))
+	for lane, id := range p.lanes {
+		ids = append(ids, id)
+		accounts, catalogs, types = append(accounts, clean(lane.Account)), append(catalogs, clean(lane.Catalog)), append(types, clean(string(lane.Type)))
+	}
+	b.Queue("select courier.check_lanes($1, $2, $3, $4)", ids, accounts, catalogs, types)
 }
 
 func (p *plan) queueBatches(b *pgx.Batch) {

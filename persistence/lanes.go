@@ -19,7 +19,8 @@ import (
 // fill it otherwise. Past it the cache starts anew.
 const maxLanes = 100_000
 
-// laneCache holds the ids of lanes, which never change.
+// laneCache holds the ids of lanes. They change only when the database loses its last
+// commits; so each transaction has those that it uses checked, see courier.check_lanes.
 type laneCache struct {
 	mu  sync.Mutex
 	ids map[catalog.Lane]int32
@@ -39,6 +40,12 @@ func (c *laneCache) put(lane catalog.Lane, id int32) {
 		c.ids = make(map[catalog.Lane]int32)
 	}
 	c.ids[lane] = id
+}
+
+func (c *laneCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ids = nil
 }
 
 // laneID finds a lane's id and makes the row at first sight. Rows of lanes are

@@ -48,6 +48,8 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 		Anchor:   anchor(row.Generation, row.Sequence, row.MessageNs, row.MessageID),
 		Commits:  row.Commits,
 		Slowest:  time.Duration(row.SlowestNs),
+		Sent:     idOf(row.Sent),
+		Mirrored: idOf(row.Mirrored),
 		Accounts: make(map[string]ledger.AccountState),
 	}
 	ranges, err := q.RecordedRanges(ctx, query.RecordedRangesParams{Partition: partition, Generation: row.Generation})
@@ -73,6 +75,13 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 		r.Accounts[a.Name] = accountState(a.Name, a.State, a.Reason, a.ByHand, a.ResumesAt, a.PauseNs)
 	}
 	return r, nil
+}
+
+func idOf(id *uuid.UUID) uuid.UUID {
+	if id == nil {
+		return uuid.Nil
+	}
+	return *id
 }
 
 func (s *Store) openBatches(ctx context.Context, q *query.Queries, partition int32) ([]ledger.OpenBatch, error) {
@@ -162,16 +171,9 @@ func mergeRanges(rows []query.RecordedRangesRow, position uint64) []ledger.Range
 func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Position, limit int) (ledger.Page, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	id, err := s.knownLaneID(ctx, lane)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return ledger.Page{}, nil
-	}
-	if err != nil {
-		return ledger.Page{}, err
-	}
 	limit = min(max(limit, 1), maxPage)
 	payloads, err := s.query.WaitingPage(ctx, query.WaitingPageParams{
-		Lane:       id,
+		Account: clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
 		Generation: int32(after.Generation), //nolint:gosec // counts rewinds
 		Sequence:   int64(after.Sequence),   //nolint:gosec // a stream's sequence fits
 		Lim:        int32(limit) + 1,
@@ -206,22 +208,20 @@ func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	type place struct {
-		lane               int32
-		item, localization string
+		account, catalog, catalogType string
+		item, localization            string
 	}
 	var params query.NewestVersionsParams
 	wanted := make(map[place]catalog.ItemKey, len(keys))
 	for _, key := range keys {
-		id, err := s.knownLaneID(ctx, key.Lane)
-		if errors.Is(err, pgx.ErrNoRows) {
-			continue
+		at := place{
+			account: clean(key.Lane.Account), catalog: clean(key.Lane.Catalog), catalogType: clean(string(key.Lane.Type)),
+			item: clean(key.ItemID), localization: localizationText(key.Localization),
 		}
-		if err != nil {
-			return nil, err
-		}
-		at := place{lane: id, item: clean(key.ItemID), localization: localizationText(key.Localization)}
 		wanted[at] = key
-		params.Lanes = append(params.Lanes, at.lane)
+		params.Accounts = append(params.Accounts, at.account)
+		params.Catalogs = append(params.Catalogs, at.catalog)
+		params.Types = append(params.Types, at.catalogType)
 		params.Items = append(params.Items, at.item)
 		params.Localizations = append(params.Localizations, at.localization)
 	}
@@ -234,7 +234,7 @@ func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map
 		return nil, fmt.Errorf("reading versions: %w", rejected(err))
 	}
 	for _, row := range rows {
-		key := wanted[place{lane: row.Lane, item: row.ItemID, localization: row.Localization}]
+		key := wanted[place{account: row.Account, catalog: row.Catalog, catalogType: row.CatalogType, item: row.ItemID, localization: row.Localization}]
 		versions[key] = ledger.ItemVersion{
 			Key: key, Version: row.Version, MutationID: row.MutationID,
 			Position: catalog.Position{Generation: row.Generation, Sequence: uint64(row.Sequence)}, //nolint:gosec // written from one

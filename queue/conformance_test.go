@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/embedded/natstest"
@@ -30,12 +31,12 @@ func TestQueueConforms(t *testing.T) {
 			Open: func(ctx context.Context, config queue.ReaderConfig) (queuetest.Reader, error) {
 				return queue.OpenReader(ctx, stream, config)
 			},
-			Mirror: func(ctx context.Context, partition int) (queuetest.Mirror, int64, error) {
+			Mirror: func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (queuetest.Mirror, queue.Noted, error) {
 				mirror, err := queue.OpenMirror(ctx, js, queue.StreamConfig{}) // as each owner does
 				if err != nil {
-					return nil, 0, err
+					return nil, queue.Noted{}, err
 				}
-				return mirror.Partition(ctx, partition)
+				return mirror.Partition(ctx, partition, knows)
 			},
 			Publish: func(t *testing.T, mutations ...queue.Mutation) []queue.Result {
 				t.Helper()

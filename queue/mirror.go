@@ -2,99 +2,214 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
-// Mirror keeps, beside the stream, how many transactions each partition has
-// committed in Postgres. A database that was put back, or failed over to a standby
-// without its last commits, knows a lower number: what it lost may have been sent.
+// Mirror keeps, beside the stream, the last transaction of each partition that
+// announced a POST. A database that was put back, or failed over to a standby without
+// its last commits, does not know it: what it lost may have been sent. And where two
+// databases go on side by side, the owner that notes second finds the other's note.
 type Mirror struct {
+	js     jetstream.JetStream
+	config StreamConfig
+
+	mu     sync.Mutex
 	bucket jetstream.KeyValue
 }
 
 // OpenMirror makes or finds the mirror of a stream: a bucket named
 // <stream>_COMMITS, with as many replicas as the stream.
 func OpenMirror(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*Mirror, error) {
-	config = config.withDefaults()
-	name := config.Name + "_COMMITS"
+	m := &Mirror{js: js, config: config.withDefaults()}
+	return m, m.open(ctx)
+}
+
+func (m *Mirror) name() string { return m.config.Name + "_COMMITS" }
+
+// open makes or finds the bucket, also when somebody removed it meanwhile.
+func (m *Mirror) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	bucket, err := js.KeyValue(ctx, name)
+	bucket, err := m.js.KeyValue(ctx, m.name())
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: name, Description: "Catalog Courier: transactions committed for each partition",
-			History: 1, Storage: jetstream.FileStorage, Replicas: config.Replicas,
+		bucket, err = m.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: m.name(), Description: "Catalog Courier: the last transaction of each partition that announced a request",
+			History: 1, Storage: jetstream.FileStorage, Replicas: m.config.Replicas,
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the bucket %s: %w", name, err)
+		return fmt.Errorf("opening the bucket %s: %w", m.name(), err)
 	}
-	return &Mirror{bucket: bucket}, nil
-}
-
-// PartitionMirror is one owner's view of its partition's entry.
-type PartitionMirror struct {
-	bucket   jetstream.KeyValue
-	key      string
-	revision uint64 // of the entry as this owner knows it; 0 when there is none
-}
-
-// Partition reads the mirrored number of a partition's commits, 0 when none was
-// noted, for an owner that goes on from there.
-func (m *Mirror) Partition(ctx context.Context, partition int) (own *PartitionMirror, commits int64, err error) {
-	own = &PartitionMirror{bucket: m.bucket, key: strconv.Itoa(partition)}
-	commits, err = own.read(ctx)
-	return own, commits, err
-}
-
-// Put notes the number of the partition's commits. It fails when another owner has
-// noted more meanwhile: an owner that was frozen must not hide what its successor
-// did. It is for one goroutine.
-func (p *PartitionMirror) Put(ctx context.Context, commits int64) error {
-	err := p.update(ctx, commits)
-	if err == nil {
-		return nil
-	}
-	// Perhaps an earlier update did arrive and only its answer was lost.
-	noted, readErr := p.read(ctx)
-	if readErr != nil || noted > commits {
-		return fmt.Errorf("mirroring %d commits of partition %s: %w", commits, p.key, errors.Join(err, readErr))
-	}
-	if err := p.update(ctx, commits); err != nil {
-		return fmt.Errorf("mirroring %d commits of partition %s: %w", commits, p.key, err)
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bucket = bucket
 	return nil
 }
 
-func (p *PartitionMirror) update(ctx context.Context, commits int64) error {
+func (m *Mirror) current() jetstream.KeyValue {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.bucket
+}
+
+// Noted is what the mirror has of a partition.
+type Noted struct {
+	ledger.Sent
+	// Found reports that there is a note.
+	Found bool
+	// Former is the number of commits that versions without transactions in the mirror
+	// noted; 0 when there is none. It says something only where no note is found.
+	Former int64
+}
+
+// note is a Noted as it is stored.
+type note struct {
+	Transaction uuid.UUID `json:"transaction"`
+	Commits     int64     `json:"commits"`
+	SlowestMS   int64     `json:"slowest_ms"`
+}
+
+// PartitionMirror is one owner's view of its partition's note. It is for one
+// goroutine.
+type PartitionMirror struct {
+	mirror   *Mirror
+	key      string
+	knows    func(transaction uuid.UUID) bool // until the first Put: then only own ones are to be found
+	revision uint64                           // of the note as this owner has seen it; 0 when there is none
+	own      []uuid.UUID                      // what this owner noted, or tried to since then
+}
+
+// maxTries bounds what an owner remembers of notes that had no answer.
+const maxTries = 64
+
+// Partition reads a partition's note, for an owner that goes on from there. knows
+// reports whether a transaction is in the history that this owner goes on with.
+func (m *Mirror) Partition(ctx context.Context, partition int, knows func(transaction uuid.UUID) bool) (*PartitionMirror, Noted, error) {
+	p := &PartitionMirror{mirror: m, key: "sent." + strconv.Itoa(partition), knows: knows}
+	noted, err := p.read(ctx)
+	if err != nil || noted.Found {
+		return p, noted, err
+	}
+	noted.Former, err = m.former(ctx, partition)
+	return p, noted, err
+}
+
+// former reads what older versions noted.
+func (m *Mirror) former(ctx context.Context, partition int) (commits int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	revision, err := p.bucket.Update(ctx, p.key, strconv.AppendInt(nil, commits, 10), p.revision)
+	entry, err := m.current().Get(ctx, strconv.Itoa(partition))
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return 0, nil
+	}
+	if err == nil {
+		commits, err = strconv.ParseInt(string(entry.Value()), 10, 64)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the mirrored commits of partition %d: %w", partition, err)
+	}
+	return commits, nil
+}
+
+// Put notes the last transaction that announced a POST. The error is
+// ledger.ErrOtherHistory when somebody has noted a transaction meanwhile that this
+// owner does not know: then nothing was noted, and nothing may be sent. Any other
+// error says that the mirror could not be reached. It may be repeated.
+func (p *PartitionMirror) Put(ctx context.Context, sent ledger.Sent) error {
+	if !slices.Contains(p.own, sent.Transaction) {
+		p.own = append(p.own[max(0, len(p.own)-maxTries):], sent.Transaction)
+	}
+	err := p.write(ctx, sent)
+	if err != nil {
+		// Perhaps an earlier note did arrive and only its answer was lost, or the owner
+		// before was late with its last.
+		err = p.writeAgain(ctx, sent, err)
+	}
+	if err != nil {
+		return fmt.Errorf("mirroring transaction %s of partition %s: %w", sent.Transaction, p.key, err)
+	}
+	p.own, p.knows = append(p.own[:0], sent.Transaction), knowsNone
+	return nil
+}
+
+func knowsNone(uuid.UUID) bool { return false }
+
+func (p *PartitionMirror) writeAgain(ctx context.Context, sent ledger.Sent, cause error) error {
+	former := p.revision
+	noted, err := p.read(ctx)
+	if err != nil {
+		// A bucket that was removed is recreated; one that is away is not.
+		if openErr := p.mirror.open(ctx); openErr != nil {
+			return errors.Join(cause, openErr)
+		}
+		if noted, err = p.read(ctx); err != nil {
+			return errors.Join(cause, err)
+		}
+	}
+	switch {
+	case p.revision == former:
+		// Nobody else has noted anything.
+	case noted.Found && !p.knows(noted.Transaction) && !slices.Contains(p.own, noted.Transaction):
+		return fmt.Errorf("%w (it is transaction %s)", ledger.ErrOtherHistory, noted.Transaction)
+	}
+	return p.write(ctx, sent)
+}
+
+// Moved reads the note again and reports whether anybody has written it since it was
+// read or put last.
+func (p *PartitionMirror) Moved(ctx context.Context) (bool, error) {
+	before := p.revision
+	_, err := p.read(ctx)
+	return p.revision != before, err
+}
+
+func (p *PartitionMirror) write(ctx context.Context, sent ledger.Sent) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	value, err := json.Marshal(note{Transaction: sent.Transaction, Commits: sent.Commits, SlowestMS: sent.Slowest.Milliseconds()})
+	if err != nil {
+		return err
+	}
+	var revision uint64
+	if p.revision == 0 {
+		revision, err = p.mirror.current().Create(ctx, p.key, value) // also where it was deleted
+	} else {
+		revision, err = p.mirror.current().Update(ctx, p.key, value, p.revision)
+	}
 	if err == nil {
 		p.revision = revision
 	}
 	return err
 }
 
-func (p *PartitionMirror) read(ctx context.Context) (int64, error) {
+func (p *PartitionMirror) read(ctx context.Context) (noted Noted, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	entry, err := p.bucket.Get(ctx, p.key)
+	entry, err := p.mirror.current().Get(ctx, p.key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		p.revision = 0
-		return 0, nil
+		return Noted{}, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("reading the mirrored commits of partition %s: %w", p.key, err)
+		return Noted{}, fmt.Errorf("reading the note %s of the mirror: %w", p.key, err)
 	}
-	commits, err := strconv.ParseInt(string(entry.Value()), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("reading the mirrored commits of partition %s: %w", p.key, err)
+	var stored note
+	if err := json.Unmarshal(entry.Value(), &stored); err != nil {
+		return Noted{}, fmt.Errorf("reading the note %s of the mirror: %w", p.key, err)
 	}
 	p.revision = entry.Revision()
-	return commits, nil
+	return Noted{Found: true, Sent: ledger.Sent{
+		Transaction: stored.Transaction, Commits: stored.Commits, Slowest: time.Duration(stored.SlowestMS) * time.Millisecond,
+	}}, nil
 }

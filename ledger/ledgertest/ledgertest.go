@@ -48,6 +48,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"a batch is recorded, resumed and finished", recordedAndFinished},
 		{"only the lease's owner commits", staleLease},
 		{"a transaction that is repeated is applied once", repeated},
+		{"what was sent last is known, and what is noted of it", sentAndMirrored},
+		{"an owner without anything to commit learns that it lost the lease", verify},
 		{"the position never goes back", positionGreatest},
 		{"what is above the position is kept as ranges", ranges},
 		{"waiting rows come in order and page by page", waitingPages},

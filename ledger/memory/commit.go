@@ -27,9 +27,23 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		p.last, s.chains[lease] = tx.ID, tx.ID
 		s.commits++
 		p.commits++
-		p.slowest = cmp.Or(tx.Slowest, p.slowest)
+		p.slowest, p.mirrored = cmp.Or(tx.Slowest, p.slowest), cmp.Or(tx.Mirrored, p.mirrored)
+		if tx.Sends() {
+			p.sent = tx.ID
+		}
 		s.apply(p, tx)
 		s.settle(tx)
+		return nil
+	})
+}
+
+// Verify looks whether what this process committed last for the lease is still there.
+func (s *Store) Verify(ctx context.Context, lease ledger.Lease) error {
+	return s.call(ctx, CallVerify, func() error {
+		p := s.partition(lease.Partition)
+		if p.token != lease.Token || s.chains[lease] != uuid.Nil && s.chains[lease] != p.last {
+			return ledger.ErrLeaseLost
+		}
 		return nil
 	})
 }

@@ -12,6 +12,7 @@ type Call string
 const (
 	CallResume         Call = "Resume"
 	CallCommit         Call = "Commit"
+	CallVerify         Call = "Verify"
 	CallWaiting        Call = "Waiting"
 	CallNewestVersions Call = "NewestVersions"
 	CallAppendAttempts Call = "AppendAttempts"

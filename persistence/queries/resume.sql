@@ -1,5 +1,5 @@
 -- name: LeaseRow :one
-SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns FROM courier.lease WHERE partition = $1;
+SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, mirrored FROM courier.lease WHERE partition = $1;
 
 -- name: RecordedRanges :many
 SELECT first_each, last_each FROM courier.recorded WHERE partition = $1 AND generation = $2;
@@ -31,7 +31,8 @@ SELECT b.payload FROM (
         sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
     FROM (
         SELECT w.payload, w.generation, w.sequence FROM courier.waiting w
-        WHERE w.lane = $1 AND (w.generation, w.sequence) > (sqlc.arg(generation)::int, sqlc.arg(sequence)::bigint)
+        WHERE w.lane = (SELECT l.id FROM courier.lane l WHERE l.account = sqlc.arg(account) AND l.catalog = sqlc.arg(catalog) AND l.catalog_type = sqlc.arg(catalog_type))
+            AND (w.generation, w.sequence) > (sqlc.arg(generation)::int, sqlc.arg(sequence)::bigint)
         ORDER BY w.generation, w.sequence LIMIT sqlc.arg(lim)
     ) p
 ) b
@@ -39,10 +40,14 @@ WHERE b.before < sqlc.arg(max_bytes)::bigint
 ORDER BY b.generation, b.sequence;
 
 -- name: NewestVersions :many
-SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
-FROM courier.item_version v
-JOIN (SELECT unnest(sqlc.arg(lanes)::int[]) AS lane, unnest(sqlc.arg(items)::text[]) AS item_id,
-    unnest(sqlc.arg(localizations)::text[]) AS localization) k ON v.lane = k.lane AND v.item_id = k.item_id AND v.localization = k.localization;
+-- Lanes by their names: an id that a worker remembers may be another's after a
+-- failover that lost the tail.
+SELECT l.account, l.catalog, l.catalog_type, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
+FROM (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(catalogs)::text[]) AS catalog,
+    unnest(sqlc.arg(types)::text[]) AS catalog_type, unnest(sqlc.arg(items)::text[]) AS item_id,
+    unnest(sqlc.arg(localizations)::text[]) AS localization) k
+JOIN courier.lane l ON l.account = k.account AND l.catalog = k.catalog AND l.catalog_type = k.catalog_type
+JOIN courier.item_version v ON v.lane = l.id AND v.item_id = k.item_id AND v.localization = k.localization;
 
 -- name: NewestMutationBetween :one
 -- Above the one sequence, and not above the other.

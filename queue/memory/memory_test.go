@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -25,8 +26,8 @@ func TestModelConforms(t *testing.T) {
 			Open: func(ctx context.Context, config queue.ReaderConfig) (queuetest.Reader, error) {
 				return stream.Open(ctx, config)
 			},
-			Mirror: func(ctx context.Context, partition int) (queuetest.Mirror, int64, error) {
-				return stream.Mirror(ctx, partition)
+			Mirror: func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (queuetest.Mirror, queue.Noted, error) {
+				return stream.Mirror(ctx, partition, knows)
 			},
 			Publish: func(t *testing.T, mutations ...queue.Mutation) []queue.Result {
 				t.Helper()

@@ -41,9 +41,9 @@ type message struct {
 	data      []byte
 }
 
-// entry is a partition's mirrored number of commits.
+// entry is a partition's note in the mirror.
 type entry struct {
-	commits  int64
+	sent     ledger.Sent
 	revision uint64
 }
 

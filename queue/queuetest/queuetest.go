@@ -25,9 +25,10 @@ type Reader interface {
 	Close()
 }
 
-// Mirror notes a partition's commits: see queue.PartitionMirror.
+// Mirror notes what was sent of a partition: see queue.PartitionMirror.
 type Mirror interface {
-	Put(ctx context.Context, commits int64) error
+	Put(ctx context.Context, sent ledger.Sent) error
+	Moved(ctx context.Context) (bool, error)
 }
 
 // Harness is an empty queue with what a test needs around it.
@@ -35,7 +36,7 @@ type Harness struct {
 	Log        queue.Log
 	Partitions int
 	Open       func(ctx context.Context, config queue.ReaderConfig) (Reader, error)
-	Mirror     func(ctx context.Context, partition int) (Mirror, int64, error)
+	Mirror     func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (Mirror, queue.Noted, error)
 	// Publish stores mutations in order, and returns once they are stored.
 	Publish func(t *testing.T, mutations ...queue.Mutation) []queue.Result
 	// Disconnect breaks all connections; they come back by themselves.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -347,22 +348,50 @@ func trimming(t *testing.T, h Harness) {
 }
 
 func mirror(t *testing.T, h Harness) {
-	first, commits, err := h.Mirror(t.Context(), 7)
-	require.NoError(t, err)
-	require.Zero(t, commits)
-	require.NoError(t, first.Put(t.Context(), 41))
-	require.NoError(t, first.Put(t.Context(), 42))
-	_, commits, err = h.Mirror(t.Context(), 6)
-	require.NoError(t, err)
-	require.Zero(t, commits)
+	known := map[uuid.UUID]bool{}
+	open := func(partition int) (Mirror, queue.Noted) {
+		own, noted, err := h.Mirror(t.Context(), partition, func(id uuid.UUID) bool { return known[id] })
+		require.NoError(t, err)
+		return own, noted
+	}
+	sent := func(commits int64) ledger.Sent {
+		return ledger.Sent{Transaction: uuid.New(), Commits: commits, Slowest: 3 * time.Second}
+	}
+	first, noted := open(7)
+	require.Zero(t, noted)
+	require.NoError(t, first.Put(t.Context(), sent(41)))
+	before := sent(42)
+	require.NoError(t, first.Put(t.Context(), before))
+	require.NoError(t, first.Put(t.Context(), before), "as it does to show that it lives")
+	_, noted = open(6)
+	require.Zero(t, noted)
 
-	second, commits, err := h.Mirror(t.Context(), 7)
+	known[before.Transaction] = true
+	second, noted := open(7)
+	require.Equal(t, queue.Noted{Sent: before, Found: true}, noted)
+	late := sent(43)
+	require.NoError(t, first.Put(t.Context(), late), "the owner before is late with its last")
+	require.ErrorIs(t, second.Put(t.Context(), sent(50)), ledger.ErrOtherHistory, "which the next one does not know")
+	known[late.Transaction] = true
+	second, _ = open(7)
+	require.NoError(t, first.Put(t.Context(), late))
+	after := sent(5)
+	require.NoError(t, second.Put(t.Context(), after), "this one it knows; and numbers say nothing")
+	require.ErrorIs(t, first.Put(t.Context(), late), ledger.ErrOtherHistory, "an owner that was frozen hides nothing")
+
+	// The owner after a lost tail knows nothing of what is noted.
+	third, noted := open(7)
+	require.Equal(t, after.Transaction, noted.Transaction)
+	moved, err := third.Moved(t.Context())
 	require.NoError(t, err)
-	require.EqualValues(t, 42, commits)
-	require.NoError(t, second.Put(t.Context(), 50))
-	require.Error(t, first.Put(t.Context(), 43), "an owner that was frozen hides nothing")
-	third, commits, err := h.Mirror(t.Context(), 7)
+	require.False(t, moved)
+	require.NoError(t, second.Put(t.Context(), after), "the other history is alive")
+	moved, err = third.Moved(t.Context())
 	require.NoError(t, err)
-	require.EqualValues(t, 50, commits)
-	require.NoError(t, third.Put(t.Context(), 5), "the owner after a lost tail begins from fewer")
+	require.True(t, moved)
+	moved, err = third.Moved(t.Context())
+	require.NoError(t, err)
+	require.False(t, moved)
+	require.NoError(t, third.Put(t.Context(), sent(1)), "it has seen all of it")
+	require.ErrorIs(t, second.Put(t.Context(), sent(51)), ledger.ErrOtherHistory)
 }

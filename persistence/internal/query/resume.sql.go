@@ -101,7 +101,7 @@ func (q *Queries) AttemptsOf(ctx context.Context, batches []uuid.UUID) ([]Attemp
 }
 
 const leaseRow = `-- name: LeaseRow :one
-SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns FROM courier.lease WHERE partition = $1
+SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, mirrored FROM courier.lease WHERE partition = $1
 `
 
 type LeaseRowRow struct {
@@ -113,6 +113,8 @@ type LeaseRowRow struct {
 	MessageID       string
 	Commits         int64
 	SlowestNs       int64
+	Sent            *uuid.UUID
+	Mirrored        *uuid.UUID
 }
 
 func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, error) {
@@ -127,6 +129,8 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 		&i.MessageID,
 		&i.Commits,
 		&i.SlowestNs,
+		&i.Sent,
+		&i.Mirrored,
 	)
 	return i, err
 }
@@ -165,20 +169,26 @@ func (q *Queries) NewestMutationBetween(ctx context.Context, arg NewestMutationB
 }
 
 const newestVersions = `-- name: NewestVersions :many
-SELECT v.lane, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
-FROM courier.item_version v
-JOIN (SELECT unnest($1::int[]) AS lane, unnest($2::text[]) AS item_id,
-    unnest($3::text[]) AS localization) k ON v.lane = k.lane AND v.item_id = k.item_id AND v.localization = k.localization
+SELECT l.account, l.catalog, l.catalog_type, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
+FROM (SELECT unnest($1::text[]) AS account, unnest($2::text[]) AS catalog,
+    unnest($3::text[]) AS catalog_type, unnest($4::text[]) AS item_id,
+    unnest($5::text[]) AS localization) k
+JOIN courier.lane l ON l.account = k.account AND l.catalog = k.catalog AND l.catalog_type = k.catalog_type
+JOIN courier.item_version v ON v.lane = l.id AND v.item_id = k.item_id AND v.localization = k.localization
 `
 
 type NewestVersionsParams struct {
-	Lanes         []int32
+	Accounts      []string
+	Catalogs      []string
+	Types         []string
 	Items         []string
 	Localizations []string
 }
 
 type NewestVersionsRow struct {
-	Lane         int32
+	Account      string
+	Catalog      string
+	CatalogType  string
 	ItemID       string
 	Localization string
 	Version      int64
@@ -187,8 +197,16 @@ type NewestVersionsRow struct {
 	Sequence     int64
 }
 
+// Lanes by their names: an id that a worker remembers may be another's after a
+// failover that lost the tail.
 func (q *Queries) NewestVersions(ctx context.Context, arg NewestVersionsParams) ([]NewestVersionsRow, error) {
-	rows, err := q.db.Query(ctx, newestVersions, arg.Lanes, arg.Items, arg.Localizations)
+	rows, err := q.db.Query(ctx, newestVersions,
+		arg.Accounts,
+		arg.Catalogs,
+		arg.Types,
+		arg.Items,
+		arg.Localizations,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +215,9 @@ func (q *Queries) NewestVersions(ctx context.Context, arg NewestVersionsParams) 
 	for rows.Next() {
 		var i NewestVersionsRow
 		if err := rows.Scan(
-			&i.Lane,
+			&i.Account,
+			&i.Catalog,
+			&i.CatalogType,
 			&i.ItemID,
 			&i.Localization,
 			&i.Version,
@@ -365,26 +385,31 @@ SELECT b.payload FROM (
         sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
     FROM (
         SELECT w.payload, w.generation, w.sequence FROM courier.waiting w
-        WHERE w.lane = $1 AND (w.generation, w.sequence) > ($2::int, $3::bigint)
-        ORDER BY w.generation, w.sequence LIMIT $4
+        WHERE w.lane = (SELECT l.id FROM courier.lane l WHERE l.account = $1 AND l.catalog = $2 AND l.catalog_type = $3)
+            AND (w.generation, w.sequence) > ($4::int, $5::bigint)
+        ORDER BY w.generation, w.sequence LIMIT $6
     ) p
 ) b
-WHERE b.before < $5::bigint
+WHERE b.before < $7::bigint
 ORDER BY b.generation, b.sequence
 `
 
 type WaitingPageParams struct {
-	Lane       int32
-	Generation int32
-	Sequence   int64
-	Lim        int32
-	MaxBytes   int64
+	Account     string
+	Catalog     string
+	CatalogType string
+	Generation  int32
+	Sequence    int64
+	Lim         int32
+	MaxBytes    int64
 }
 
 // A page is bounded by rows and by bytes: what comes after max_bytes is left out.
 func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([][]byte, error) {
 	rows, err := q.db.Query(ctx, waitingPage,
-		arg.Lane,
+		arg.Account,
+		arg.Catalog,
+		arg.CatalogType,
 		arg.Generation,
 		arg.Sequence,
 		arg.Lim,
