@@ -40,12 +40,17 @@ type Config struct {
 	// wait before they are invalid: workers may be between two configurations.
 	UnknownAccountGrace time.Duration
 	// LostTail says that the database lost its last commits, so that batches may be
-	// under way that nobody knows of: nothing is sent until Policy.Settle has passed.
+	// under way that nobody knows of: nothing is sent until Quiet has passed.
 	LostTail bool
-	// Mirror, when not nil, notes outside the database how many transactions the
-	// partition has committed, before anything of the last one is sent. A failure is
-	// logged and no more: it only matters when the database fails too.
-	Mirror func(ctx context.Context, commits int64) error
+	// Quiet is how long that is: the longest Settle of the partition's accounts, and no
+	// less than ShortestQuiet. Owners of the partition show that they are alive in a
+	// quarter of it.
+	Quiet time.Duration
+	// Mirror, when not nil, notes outside the database what was sent, before it is. One
+	// that cannot be reached for a minute stops the sending.
+	Mirror Mirror
+	// Noted is what the mirror has, where the database knows it.
+	Noted ledger.Sent
 	// Random draws from [0, 1) to spread what would happen at the same time; many
 	// goroutines call it. Defaults to math/rand/v2's Float64.
 	Random func() float64
@@ -84,9 +89,11 @@ type Engine struct {
 	flow      flow // what is being sent
 	// largestBatch is the most records that a batch of any lane takes.
 	largestBatch int
-	commits      int64     // of the partition; the recorder's own
-	mirrorAt     time.Time // when to try the mirror again after a failure; the recorder's own
+	commits      int64 // of the partition; the recorder's own
 	began        time.Time
+	witness      witness
+	quiet        bool      // nothing is sent, see Config.LostTail
+	lastProof    time.Time // when the history was last found to be the one it was
 
 	events   chan func()
 	wake     chan struct{}
@@ -142,9 +149,12 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		arrivals: make(chan admission, 2),
 		resolved: map[catalog.Lane]laneInfo{},
 		commits:  resumption.Commits,
+		quiet:    cfg.LostTail,
 		left:     resumption,
 		began:    time.Now(),
 	}
+	e.lastProof = e.began
+	e.witness.sent, e.witness.noted = cfg.Noted, cfg.Noted.Transaction
 	return e
 }
 
@@ -169,6 +179,7 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 	readCtx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	e.goDo(func(context.Context) { e.intake(readCtx) })
+	e.goDo(e.keepMirror)
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -244,6 +255,7 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	e.loadSpilled(now)
 	e.watchAccounts(now)
 	e.followStream()
+	e.proveHistory(now)
 	e.handOver()
 	e.gauges(now)
 	timer.Reset(max(time.Until(e.nextWake(now)), 0))

@@ -165,17 +165,14 @@ func (e *Engine) senderOf(info laneInfo) *sender {
 		e.account[info.account.Name] = state
 		e.lastLook = time.Time{} // read its saved state before the first call
 	}
-	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state, again: e.quietUntil(&info.account.Policy)}
-	if !s.again.IsZero() {
-		e.resting[s] = struct{}{}
-	}
+	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state}
 	e.senders[key] = s
 	return s
 }
 
 // cut makes batches while there are due groups, free slots and room.
 func (e *Engine) cut(ctx context.Context, now time.Time) {
-	if e.draining {
+	if e.draining || e.shut() {
 		return
 	}
 	due := e.dueSenders(now)

@@ -25,6 +25,7 @@ type job struct {
 	done      []func()           // run by the engine after the commit
 	loads     []*load
 	accounts  []ledger.AccountState
+	verify    bool // look whether the last commit is still there
 }
 
 // load reads a page of a spilled lane.
@@ -49,7 +50,7 @@ type load struct {
 const jobMutations = 20_000
 
 func (j *job) empty() bool {
-	return j.tx.Anchor == nil && len(j.done) == 0 && len(j.loads) == 0 && len(j.accounts) == 0 &&
+	return j.tx.Anchor == nil && !j.verify && len(j.done) == 0 && len(j.loads) == 0 && len(j.accounts) == 0 &&
 		len(j.positions) == 0 && len(j.tx.Versions) == 0
 }
 
@@ -57,7 +58,7 @@ func (j *job) empty() bool {
 func (j *job) needsCommit() bool {
 	tx := &j.tx
 	return len(tx.Batches)+len(tx.Waiting)+len(tx.Refused)+len(tx.Overtaken)+len(tx.Versions)+
-		len(tx.Intents)+len(tx.Outcomes)+len(tx.Recorded) > 0 || tx.Anchor != nil
+		len(tx.Intents)+len(tx.Outcomes)+len(tx.Recorded) > 0 || tx.Anchor != nil || tx.Claims
 }
 
 // note adds the mutations' positions to what the job records.
@@ -106,6 +107,7 @@ func (e *Engine) handOver() {
 	current.tx.ID = uuid.New()
 	current.tx.Partition = e.cfg.Lease.Partition
 	current.tx.Slowest = e.slowest
+	current.tx.Mirrored = e.noted()
 	ranges, anchor := e.tracker.record(current.positions)
 	current.tx.Recorded = ranges
 	if anchor != nil {
@@ -123,8 +125,19 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			return
 		}
 		e.commits++
-		if len(j.tx.Batches)+len(j.tx.Intents) > 0 {
-			e.mirror(ctx)
+		if j.tx.Sends() {
+			if err := e.noteSent(ctx, j.tx.ID, j.tx.Slowest, j.tx.Claims); err != nil {
+				e.report(ctx, func() { e.fail(err) })
+				return
+			}
+		}
+	} else if j.verify {
+		err := e.persistently(ctx, "look for the last commit", func(ctx context.Context) error {
+			return e.cfg.Store.Verify(ctx, e.cfg.Lease)
+		})
+		if err != nil {
+			e.report(ctx, func() { e.fail(err) })
+			return
 		}
 	}
 	for _, state := range j.accounts {
@@ -154,6 +167,9 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 	}
 	e.report(ctx, func() {
 		e.recording = false
+		if j.verify || j.needsCommit() {
+			e.lastProof = time.Now()
+		}
 		for _, done := range j.done {
 			done()
 		}
@@ -224,22 +240,6 @@ func freshRows(tx *ledger.Transaction) (fresh int) {
 		count(tx.Overtaken[i].Mutation)
 	}
 	return fresh
-}
-
-// mirrorPause is how long the mirror is left alone after it failed, so that a
-// broker that is away does not slow every transaction down.
-const mirrorPause = 5 * time.Second
-
-// mirror notes the commits outside the database before what they record is sent.
-func (e *Engine) mirror(ctx context.Context) {
-	if e.cfg.Mirror == nil || time.Now().Before(e.mirrorAt) {
-		return
-	}
-	if err := e.cfg.Mirror(ctx, e.commits); err != nil {
-		e.mirrorAt = time.Now().Add(mirrorPause)
-		e.log.WarnContext(ctx, "the number of commits could not be mirrored: a database that loses its tail now would not be noticed",
-			slog.Any("error", err))
-	}
 }
 
 // storeTimeout bounds one call to the store.

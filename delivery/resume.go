@@ -52,7 +52,6 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 	e.batcher.Hold(f.batch.Records)
 	e.open(ctx, f)
 	e.resumeAttempts(f, open.Attempts, now)
-	f.sendAt = later(f.sendAt, e.quietUntil(l.policy()))
 	e.schedule(f, now)
 }
 
@@ -72,15 +71,6 @@ func (e *Engine) sayUnconfigured(open *ledger.OpenBatch, now time.Time) {
 		last.Error = why
 		e.amend("record why a batch waits", last)
 	}
-}
-
-// quietUntil is when the first POST may be made: after a database lost its tail,
-// only when what was sent and forgotten can no longer be applied.
-func (e *Engine) quietUntil(policy *Policy) time.Time {
-	if !e.cfg.LostTail {
-		return time.Time{}
-	}
-	return e.began.Add(e.settle(policy))
 }
 
 // rebuild merges the constituents of each record again.

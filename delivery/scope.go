@@ -151,7 +151,9 @@ func (s *Scopes) learn(names []string, states []ledger.ScopeState, began time.Ti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	saved := make(map[string]time.Time, len(states))
 	for _, state := range states {
+		saved[state.Scope] = state.BlockedUntil
 		if scope := s.scopes[state.Scope]; scope != nil {
 			if !scope.loaded || state.BlockedUntil.After(scope.blockedUntil) {
 				scope.patience = max(scope.patience, min(state.Patience, longestBlock))
@@ -164,6 +166,10 @@ func (s *Scopes) learn(names []string, states []ledger.ScopeState, began time.Ti
 		scope := s.scopes[name]
 		scope.loaded, scope.readAt = true, began
 		wakeAll(scope.waiters)
+		// A failover may have lost what was saved: others must not call into the block.
+		if scope.blockedUntil.After(now) && saved[name].Before(scope.blockedUntil.Add(-time.Second)) {
+			scope.dirty = true
+		}
 	}
 }
 

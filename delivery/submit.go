@@ -46,6 +46,13 @@ func (e *Engine) step(f *flight, now time.Time) {
 
 // trySend sends the flight if it may be sent now.
 func (e *Engine) trySend(f *flight, now time.Time) {
+	if e.shut() {
+		if f.slot != nil {
+			e.notMade(f)
+		}
+		e.schedule(f, now.Add(idleWake))
+		return
+	}
 	if f.slot != nil { // the first POST: its slot was taken with the cut
 		if e.maySend(f, now) {
 			e.post(f)
@@ -390,10 +397,7 @@ func (e *Engine) unclearPost(f *flight, perr *platform.Error) bool {
 
 // settle is how long an ambiguous copy of a batch may still be applied.
 func (e *Engine) settle(policy *Policy) time.Duration {
-	if fixed := policy.Settle; fixed > 0 {
-		return fixed
-	}
-	return min(max(3*e.slowest, 2*time.Minute), 30*time.Minute)
+	return Settle(policy.Settle, e.slowest)
 }
 
 func resultLabel(perr *platform.Error) string {

@@ -66,6 +66,9 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 			log.WarnContext(ctx, "the partition has another owner")
 			holding.Forfeit()
 			return
+		case errors.Is(err, ledger.ErrOtherHistory):
+			log.ErrorContext(ctx, "somebody else goes on with the partition, on another database or after this one lost its last commits: nothing is sent from here",
+				slog.Any("error", err))
 		case time.Since(began) > time.Minute:
 			pause.Reset()
 		}
@@ -111,7 +114,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		return holding.Deadline()
 	})
 	defer transport.CloseIdleConnections()
-	mirror, lostTail, err := w.openMirror(ctx, holding.Lease.Partition, resumption)
+	witness, err := w.openMirror(ctx, holding.Lease.Partition, resumption)
 	if err != nil {
 		return err
 	}
@@ -125,26 +128,12 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
 		DrainTimeout:        w.config.Worker.DrainTimeout,
 		Random:              w.parts.Random,
-		LostTail:            lostTail,
-		Mirror:              mirror.Put,
+		LostTail:            witness.lostTail,
+		Quiet:               witness.quiet,
+		Mirror:              witness.mirror,
+		Noted:               witness.noted,
 	}, resumption)
 	return engine.Run(ctx, holding.HandOver())
-}
-
-// openMirror compares the partition's commits with their mirror beside the stream:
-// fewer in the database mean that it was put back, or failed over without its last
-// commits.
-func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resumption) (mirror Mirror, lostTail bool, err error) {
-	mirror, mirrored, err := w.parts.Queue.Mirror(ctx, partition)
-	if err != nil {
-		return nil, false, err
-	}
-	if mirrored <= r.Commits {
-		return mirror, false, nil
-	}
-	w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
-		slog.Int("partition", partition), slog.Int64("commits", r.Commits), slog.Int64("mirrored", mirrored))
-	return mirror, true, nil
 }
 
 // open reads what the last owner recorded and opens the stream behind it. A

@@ -21,6 +21,9 @@ type Parts struct {
 	Store  Store
 	Leases ledger.LeaseTable
 	Queue  Queue
+	// Register, when not nil, writes what a worker wrote of itself at its start; it is
+	// called again from time to time, as the database may have lost it.
+	Register func(ctx context.Context) error
 	// Retain, when not nil, retires old rows from time to time.
 	Retain func(ctx context.Context) error
 	// Ready are what readiness looks at, by name.
@@ -51,8 +54,8 @@ type Queue interface {
 	queue.Log
 	// Open reads a partition from a position on: see queue.OpenReader.
 	Open(ctx context.Context, config queue.ReaderConfig) (Reader, error)
-	// Mirror finds the mirrored number of a partition's commits: see queue.Mirror.
-	Mirror(ctx context.Context, partition int) (Mirror, int64, error)
+	// Mirror finds what is noted of a partition: see queue.Mirror.
+	Mirror(ctx context.Context, partition int, knows func(transaction uuid.UUID) bool) (delivery.Mirror, queue.Noted, error)
 }
 
 // Reader is one partition's reader: see queue.Reader.
@@ -60,11 +63,6 @@ type Reader interface {
 	delivery.Source
 	Restarts() uint64
 	Close()
-}
-
-// Mirror notes a partition's commits: see queue.PartitionMirror.
-type Mirror interface {
-	Put(ctx context.Context, commits int64) error
 }
 
 // Transport makes HTTP calls.
@@ -115,7 +113,7 @@ func (s stream) Open(ctx context.Context, config queue.ReaderConfig) (Reader, er
 	return queue.OpenReader(ctx, s.Stream, config)
 }
 
-// Mirror finds the mirrored number of a partition's commits.
-func (s stream) Mirror(ctx context.Context, partition int) (Mirror, int64, error) {
-	return s.mirror.Partition(ctx, partition)
+// Mirror finds what is noted of a partition.
+func (s stream) Mirror(ctx context.Context, partition int, knows func(uuid.UUID) bool) (delivery.Mirror, queue.Noted, error) {
+	return s.mirror.Partition(ctx, partition, knows)
 }

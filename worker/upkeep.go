@@ -17,6 +17,8 @@ const (
 	// worker at a time is enough.
 	upkeepPartition = 0
 	upkeepTimeout   = 5 * time.Minute
+	// registerInterval is how often a worker writes again what it wrote at its start.
+	registerInterval = 30 * time.Second
 )
 
 // keepUp trims the stream and retires old rows until ctx ends.
@@ -35,6 +37,28 @@ func (w *worker) keepUp(ctx context.Context) {
 		case <-retain.C:
 			w.retain(ctx)
 		}
+	}
+}
+
+// keepRegistered writes again what the worker wrote at its start, until ctx ends: a
+// database that fails over may have lost it, and nothing else would tell.
+func (w *worker) keepRegistered(ctx context.Context) {
+	if w.parts.Register == nil {
+		return
+	}
+	again := time.NewTicker(registerInterval)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		call, cancel := context.WithTimeout(ctx, registerInterval)
+		if err := w.parts.Register(call); err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, "the partitions and accounts could not be registered again; it is tried again", slog.Any("error", err))
+		}
+		cancel()
 	}
 }
 

@@ -137,6 +137,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	defer stop()
 	services.Go(func() { w.scopes.Run(base) })
 	services.Go(func() { w.credentials.run(base) })
+	services.Go(func() { w.keepRegistered(base) })
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base, w.budget) })
 	}
@@ -227,14 +228,17 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatab
 		closeDatabase()
 		return nil, err
 	}
-	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
-		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
-			return err
-		}
+	w.parts.Register = func(ctx context.Context) error {
 		if err := store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
 			return permanentIf(err, persistence.ErrPartitions)
 		}
 		return store.RegisterAccounts(ctx, registered)
+	}
+	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
+		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
+			return err
+		}
+		return w.parts.Register(ctx)
 	})
 	if err != nil {
 		closeDatabase()

@@ -1,0 +1,228 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/google/uuid"
+
+	"github.com/catalog-courier/catalog-courier/ledger"
+)
+
+// Mirror is the partition's note outside the store: see queue.PartitionMirror. The
+// engine makes one call at a time.
+type Mirror interface {
+	// Put notes what is about to be sent. ledger.ErrOtherHistory says that somebody of
+	// another history has noted something meanwhile; any other error says that the
+	// mirror cannot be reached.
+	Put(ctx context.Context, sent ledger.Sent) error
+	// Moved reports whether anybody has written the note since it was read or put last.
+	Moved(ctx context.Context) (bool, error)
+}
+
+const (
+	// mirrorPause is how long the mirror is left alone after it failed, so that a
+	// broker that is away does not slow every transaction down.
+	mirrorPause = 5 * time.Second
+	// mirrorPatience is for how long batches are sent without a note in the mirror. A
+	// store that loses its last commits then would not be found out.
+	mirrorPatience = time.Minute
+	// longestSign is the longest time between two signs of life in the mirror, see
+	// signEvery.
+	longestSign = 30 * time.Second
+	// historyWatch is how often an owner that has nothing to commit looks whether its
+	// last commit is still there.
+	historyWatch = 5 * time.Second
+)
+
+// ShortestQuiet is the least time for which nothing is sent after a store lost its last
+// commits: an owner of another history that is alive shows it meanwhile.
+const ShortestQuiet = 3 * time.Second
+
+// Settle is how long an ambiguous copy of a batch may still be applied: fixed, where it
+// is set, else three times the slowest recent batch, 2 to 30 minutes.
+func Settle(fixed, slowest time.Duration) time.Duration {
+	if fixed > 0 {
+		return fixed
+	}
+	return min(max(3*slowest, 2*time.Minute), 30*time.Minute)
+}
+
+// witness is what the engine noted in the mirror.
+type witness struct {
+	mu      sync.Mutex // a call of the mirror is under way
+	sent    ledger.Sent
+	noted   uuid.UUID // the transaction that is known to be in the mirror
+	failing time.Time // since when it cannot be reached; zero: it can
+	again   time.Time // when the recorder tries again after a failure
+	// blind is set while it could not be reached for mirrorPatience.
+	blind atomic.Bool
+}
+
+// shut reports that nothing may be sent for the whole partition.
+func (e *Engine) shut() bool { return e.quiet || e.witness.blind.Load() }
+
+// signEvery is the time between two signs of life in the mirror. An owner of another
+// history that waits for Quiet sees at least three of them.
+func (e *Engine) signEvery() time.Duration {
+	if e.cfg.Quiet <= 0 {
+		return longestSign
+	}
+	return min(e.cfg.Quiet/4, longestSign)
+}
+
+// noteSent notes a committed transaction before anything of it is sent. Only
+// ledger.ErrOtherHistory is an error; with strict it tries until it is noted.
+func (e *Engine) noteSent(ctx context.Context, id uuid.UUID, slowest time.Duration, strict bool) error {
+	if e.cfg.Mirror == nil {
+		return nil
+	}
+	w := &e.witness
+	w.mu.Lock()
+	w.sent = ledger.Sent{Transaction: id, Commits: e.commits, Slowest: max(slowest, w.sent.Slowest)}
+	resting := time.Now().Before(w.again)
+	w.mu.Unlock()
+	if !strict {
+		if resting {
+			return nil
+		}
+		err := e.putNote(ctx)
+		if errors.Is(err, ledger.ErrOtherHistory) {
+			return err
+		}
+		return nil
+	}
+	policy := backoff.WithContext(e.backOff(50*time.Millisecond, mirrorPause), ctx)
+	return backoff.Retry(func() error {
+		err := e.putNote(ctx)
+		if errors.Is(err, ledger.ErrOtherHistory) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}, policy)
+}
+
+// putNote writes the newest note.
+func (e *Engine) putNote(ctx context.Context) error {
+	w := &e.witness
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sent := w.sent
+	if sent.Transaction == uuid.Nil {
+		return nil // nothing was ever sent
+	}
+	err := e.cfg.Mirror.Put(ctx, sent)
+	switch {
+	case err == nil:
+		w.noted, w.failing, w.again = sent.Transaction, time.Time{}, time.Time{}
+		if w.blind.Swap(false) {
+			e.log.InfoContext(ctx, "the mirror is back: batches are sent again")
+			e.wakeUp()
+		}
+		return nil
+	case errors.Is(err, ledger.ErrOtherHistory), ctx.Err() != nil:
+		return err
+	}
+	now := time.Now()
+	w.again = now.Add(mirrorPause)
+	if w.failing.IsZero() {
+		w.failing = now
+		e.log.WarnContext(ctx, "what is sent cannot be noted in the mirror: a database that loses its last commits now would not be noticed",
+			slog.Duration("nothing_is_sent_after", mirrorPatience), slog.Any("error", err))
+	}
+	if now.Sub(w.failing) >= mirrorPatience && !w.blind.Swap(true) {
+		e.log.ErrorContext(ctx, "the mirror cannot be reached: nothing is sent until it is back", slog.Any("error", err))
+	}
+	return err
+}
+
+// noted is the transaction that is known to be in the mirror.
+func (e *Engine) noted() uuid.UUID {
+	e.witness.mu.Lock()
+	defer e.witness.mu.Unlock()
+	return e.witness.noted
+}
+
+// keepMirror waits out a lost tail, and shows then from time to time that this owner
+// is alive, so that one of another history waits.
+func (e *Engine) keepMirror(ctx context.Context) {
+	if e.cfg.LostTail {
+		if !e.sitOut(ctx) {
+			return
+		}
+		e.report(ctx, e.claim)
+	}
+	for e.cfg.Mirror != nil {
+		e.witness.mu.Lock()
+		wait := e.signEvery()
+		if !e.witness.failing.IsZero() {
+			wait = min(wait, mirrorPause)
+		}
+		e.witness.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if err := e.putNote(ctx); errors.Is(err, ledger.ErrOtherHistory) {
+			e.report(ctx, func() { e.fail(err) })
+			return
+		}
+	}
+}
+
+// sitOut waits until nothing that was sent and forgotten can still be applied, and
+// nobody of another history has shown a sign of life meanwhile. It only looks: what
+// the mirror has stays there, so that every later owner finds it and waits as well.
+func (e *Engine) sitOut(ctx context.Context) bool {
+	since := e.began
+	for alone := false; ; {
+		wait := min(e.signEvery(), max(time.Until(since.Add(e.cfg.Quiet)), 0))
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+		moved, err := false, error(nil)
+		if e.cfg.Mirror != nil {
+			moved, err = e.cfg.Mirror.Moved(ctx)
+		}
+		switch now := time.Now(); {
+		case err != nil:
+			// Without an answer nobody knows; the last look must have one.
+			if !now.Before(since.Add(e.cfg.Quiet)) {
+				since = now.Add(mirrorPause - e.cfg.Quiet)
+			}
+		case moved:
+			since = now
+			if !alone {
+				alone = true
+				e.log.ErrorContext(ctx, "another database goes on with the partition: two primaries are in use, and this one waits until the other is silent")
+			}
+		case !now.Before(since.Add(e.cfg.Quiet)):
+			return true
+		}
+	}
+}
+
+// claim has it committed and noted that this history is the one that goes on.
+func (e *Engine) claim() {
+	e.next.tx.Claims = true
+	e.next.done = append(e.next.done, func() {
+		e.quiet = false
+		e.log.InfoContext(e.callsCtx, "what was sent and forgotten can no longer be applied: batches are sent again")
+	})
+}
+
+// proveHistory has an owner that commits nothing look whether its last commit is still
+// there: after a failover that lost it, what it recorded must be read again.
+func (e *Engine) proveHistory(now time.Time) {
+	if !e.recording && e.next.empty() && !e.draining && now.Sub(e.lastProof) >= historyWatch {
+		e.next.verify = true
+	}
+}
