@@ -154,6 +154,7 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		began:    time.Now(),
 	}
 	e.lastProof = e.began
+	e.witness.turn = make(chan struct{}, 1)
 	e.witness.sent, e.witness.noted = cfg.Noted, cfg.Noted.Transaction
 	return e
 }

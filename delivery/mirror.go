@@ -55,7 +55,9 @@ func Settle(fixed, slowest time.Duration) time.Duration {
 
 // witness is what the engine noted in the mirror.
 type witness struct {
-	mu      sync.Mutex // a call of the mirror is under way
+	turn chan struct{} // holds one token while a call of the mirror is under way
+
+	mu      sync.Mutex
 	sent    ledger.Sent
 	noted   uuid.UUID // the transaction that is known to be in the mirror
 	failing time.Time // since when it cannot be reached; zero: it can
@@ -110,13 +112,21 @@ func (e *Engine) noteSent(ctx context.Context, id uuid.UUID, slowest time.Durati
 // putNote writes the newest note.
 func (e *Engine) putNote(ctx context.Context) error {
 	w := &e.witness
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-w.turn }()
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	sent := w.sent
+	w.mu.Unlock()
 	if sent.Transaction == uuid.Nil {
 		return nil // nothing was ever sent
 	}
 	err := e.cfg.Mirror.Put(ctx, sent)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
 	case err == nil:
 		w.noted, w.failing, w.again = sent.Transaction, time.Time{}, time.Time{}

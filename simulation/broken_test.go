@@ -30,6 +30,8 @@ type variant struct {
 	unguarded bool
 	// blind takes any stream for the one that a position was recorded of.
 	blind bool
+	// numbers compares the mirror by how many commits there were.
+	numbers bool
 	// settle is how long newer changes wait for an ambiguous copy, when not 0.
 	settle time.Duration
 }
@@ -49,6 +51,7 @@ var variants = []variant{
 	{name: "no write guard", unguarded: true},
 	{name: "position anchor not compared", blind: true},
 	{name: "no settle", settle: time.Nanosecond},
+	{name: "lost tail compared by number, and forgotten by the second owner", numbers: true},
 }
 
 // positionFirst moves the position in a transaction of its own, before that of the

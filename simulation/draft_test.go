@@ -45,6 +45,11 @@ func (w *world) draftOf(account, item string) *change {
 			c.mutation.Attributes = json.RawMessage(fmt.Sprintf(format, values...))
 		}
 	}
+	if w.plan.restoresLedger && r.IntN(6) == 0 {
+		c.mutation.Type, c.invalid = "NO_SUCH_TYPE", true // what is read again is recorded again, valid or not
+		say(catalog.Upsert, `{"title":"t%d"}`, i)
+		return c
+	}
 	settings := w.config.Accounts[account].Catalogs
 	if _, localizes := settings["l"]; localizes && r.IntN(3) == 0 {
 		c.mutation.Catalog = "l"

@@ -134,7 +134,12 @@ func (w *world) trouble() {
 		w.restore(acts[i*len(acts)/times:(i+1)*len(acts)/times], w.restoreStream)
 	}
 	if w.plan.restoresLedger {
-		w.restore(acts, w.ledger.Copy)
+		again := w.restore(acts, w.ledger.Copy)
+		// The lost tail must be known to every owner of the time after.
+		for range r.IntN(4) {
+			at := min(again+r.IntN(8), len(acts)-1)
+			acts[at] = append(acts[at], w.changeOwner)
+		}
 	}
 	floodAt := -1
 	if w.plan.ailment.floods {
@@ -160,9 +165,9 @@ func (w *world) trouble() {
 }
 
 // restore plans a copy, and that it is put back later.
-func (w *world) restore(acts [][]func(), keep func() (putBack func())) {
+func (w *world) restore(acts [][]func(), keep func() (putBack func())) (again int) {
 	taken := w.random.IntN(len(acts) - 1)
-	again := taken + 1 + w.random.IntN(len(acts)-taken-1)
+	again = taken + 1 + w.random.IntN(len(acts)-taken-1)
 	var putBack func()
 	acts[taken] = append(acts[taken], func() {
 		w.log.add("world", "keeps a copy", "")
@@ -173,6 +178,23 @@ func (w *world) restore(acts [][]func(), keep func() (putBack func())) {
 		w.disturb()
 		putBack()
 	})
+	return again
+}
+
+// changeOwner ends a worker, well or badly, and starts another.
+func (w *world) changeOwner() {
+	r := w.random
+	p := w.processes[r.IntN(len(w.processes))]
+	w.pass(time.Duration(r.Int64N(int64(settle / 4))))
+	if r.IntN(3) == 0 {
+		p.kill()
+	} else {
+		p.stop()
+	}
+	w.pass(time.Duration(r.Int64N(int64(2 * leaseTTL))))
+	if len(w.processes) < 2*maxWorkers {
+		w.start()
+	}
 }
 
 // restoreStream keeps a copy of the stream. What is published after it vanishes with

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/queue"
 	queuemodel "github.com/catalog-courier/catalog-courier/queue/memory"
@@ -36,6 +37,10 @@ func (s *storeOf) commit(ctx context.Context, lease ledger.Lease, tx *ledger.Tra
 	return do(ctx, s.p, "Commit", describe(tx), func() error { return s.p.store.Commit(ctx, lease, tx) })
 }
 
+func (s *storeOf) Verify(ctx context.Context, lease ledger.Lease) error {
+	return do(ctx, s.p, "Verify", number(lease.Partition), func() error { return s.p.store.Verify(ctx, lease) })
+}
+
 // describe is what a transaction writes, without its ids: those are random.
 func describe(tx *ledger.Transaction) string {
 	var text strings.Builder
@@ -54,6 +59,9 @@ func describe(tx *ledger.Transaction) string {
 	}
 	for i := range tx.Outcomes {
 		fmt.Fprintf(&text, " %s %d/%d", tx.Outcomes[i].State, tx.Outcomes[i].Succeeded, tx.Outcomes[i].Failed)
+	}
+	if tx.Claims {
+		text.WriteString(" claims")
 	}
 	if tx.Anchor != nil {
 		fmt.Fprintf(&text, " position %d", tx.Anchor.Position.Sequence)
@@ -229,14 +237,17 @@ func (q *queueOf) Open(ctx context.Context, config queue.ReaderConfig) (worker.R
 	return &readerOf{Reader: opened, p: q.p, partition: config.Partition}, nil
 }
 
-func (q *queueOf) Mirror(ctx context.Context, partition int) (mirror worker.Mirror, commits int64, err error) {
+func (q *queueOf) Mirror(ctx context.Context, partition int, knows func(uuid.UUID) bool) (mirror delivery.Mirror, noted queue.Noted, err error) {
 	err = do(ctx, q.p, "Mirror", number(partition), func() (err error) {
 		var own *queuemodel.Mirror
-		own, commits, err = q.p.w.stream.Mirror(ctx, partition)
+		own, noted, err = q.p.w.stream.Mirror(ctx, partition, knows)
 		mirror = &mirrorOf{own, q.p, partition}
 		return err
 	})
-	return mirror, commits, err
+	if sent, commits := q.p.store.Sent(partition); q.p.w.broken.numbers && noted.Commits <= commits {
+		noted.Transaction = sent
+	}
+	return mirror, noted, err
 }
 
 // readerOf is one partition's reader.
@@ -271,6 +282,16 @@ type mirrorOf struct {
 	partition int
 }
 
-func (m *mirrorOf) Put(ctx context.Context, commits int64) error {
-	return do(ctx, m.p, "Put", fmt.Sprint(m.partition, commits), func() error { return m.own.Put(ctx, commits) })
+func (m *mirrorOf) Put(ctx context.Context, sent ledger.Sent) error {
+	return do(ctx, m.p, "Put", fmt.Sprint(m.partition, sent.Commits), func() error {
+		err := m.own.Put(ctx, sent)
+		if err != nil && m.p.w.broken.numbers {
+			err = m.own.Put(ctx, sent)
+		}
+		return err
+	})
+}
+
+func (m *mirrorOf) Moved(ctx context.Context) (bool, error) {
+	return call(ctx, m.p, "Moved", number(m.partition), func() (bool, error) { return m.own.Moved(ctx) })
 }

@@ -26,6 +26,15 @@ const (
 	Unconfirmed Status = "unconfirmed"
 )
 
+// Sent is the partition's last transaction that announced a POST, and how many were
+// committed.
+func (s *Store) Sent(partitionNumber int) (transaction uuid.UUID, commits int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.partition(partitionNumber)
+	return p.sent, p.commits
+}
+
 // row is what is kept about a mutation; its status may follow from its batch.
 type row struct {
 	mutation     catalog.Mutation
