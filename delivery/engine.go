@@ -155,7 +155,12 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 	}
 	e.lastProof = e.began
 	e.witness.turn = make(chan struct{}, 1)
-	e.witness.sent, e.witness.noted = cfg.Noted, cfg.Noted.Transaction
+	e.witness.sent = cfg.Noted
+	if cfg.Noted.Transaction != uuid.Nil {
+		// The owner before may still be late with a note of its own.
+		e.witness.noted = append([]uuid.UUID{cfg.Noted.Transaction, resumption.Sent}, resumption.Noted...)
+		e.witness.noted = e.witness.noted[:min(len(e.witness.noted), maxTries)]
+	}
 	return e
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,9 @@ const (
 	// longestSign is the longest time between two signs of life in the mirror, see
 	// signEvery.
 	longestSign = 30 * time.Second
+	// maxTries bounds the notes without an answer that are remembered. Beyond it a note
+	// that did arrive looks like one of another history: nothing is sent for a while.
+	maxTries = 32
 	// historyWatch is how often an owner that has nothing to commit looks whether its
 	// last commit is still there.
 	historyWatch = 5 * time.Second
@@ -59,9 +63,9 @@ type witness struct {
 
 	mu      sync.Mutex
 	sent    ledger.Sent
-	noted   uuid.UUID // the transaction that is known to be in the mirror
-	failing time.Time // since when it cannot be reached; zero: it can
-	again   time.Time // when the recorder tries again after a failure
+	noted   []uuid.UUID // what may be in the mirror: what is known to be, and tries without an answer
+	failing time.Time   // since when it cannot be reached; zero: it can
+	again   time.Time   // when the recorder tries again after a failure
 	// blind is set while it could not be reached for mirrorPatience.
 	blind atomic.Bool
 }
@@ -120,6 +124,10 @@ func (e *Engine) putNote(ctx context.Context) error {
 	defer func() { <-w.turn }()
 	w.mu.Lock()
 	sent := w.sent
+	if n := len(w.noted); sent.Transaction != uuid.Nil && !slices.Contains(w.noted, sent.Transaction) {
+		// The first is known to be there; few follow, as the mirror is tried seldom.
+		w.noted = append(w.noted[:min(n, maxTries):min(n, maxTries)], sent.Transaction)
+	}
 	w.mu.Unlock()
 	if sent.Transaction == uuid.Nil {
 		return nil // nothing was ever sent
@@ -129,7 +137,7 @@ func (e *Engine) putNote(ctx context.Context) error {
 	defer w.mu.Unlock()
 	switch {
 	case err == nil:
-		w.noted, w.failing, w.again = sent.Transaction, time.Time{}, time.Time{}
+		w.noted, w.failing, w.again = []uuid.UUID{sent.Transaction}, time.Time{}, time.Time{}
 		if w.blind.Swap(false) {
 			e.log.InfoContext(ctx, "the mirror is back: batches are sent again")
 			e.wakeUp()
@@ -151,8 +159,8 @@ func (e *Engine) putNote(ctx context.Context) error {
 	return err
 }
 
-// noted is the transaction that is known to be in the mirror.
-func (e *Engine) noted() uuid.UUID {
+// noted are the transactions that may be in the mirror.
+func (e *Engine) noted() []uuid.UUID {
 	e.witness.mu.Lock()
 	defer e.witness.mu.Unlock()
 	return e.witness.noted

@@ -107,7 +107,7 @@ func (e *Engine) handOver() {
 	current.tx.ID = uuid.New()
 	current.tx.Partition = e.cfg.Lease.Partition
 	current.tx.Slowest = e.slowest
-	current.tx.Mirrored = e.noted()
+	current.tx.Noted = e.noted()
 	ranges, anchor := e.tracker.record(current.positions)
 	current.tx.Recorded = ranges
 	if anchor != nil {

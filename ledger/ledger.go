@@ -84,9 +84,10 @@ type Transaction struct {
 	// Recorded names the stream sequences whose rows this transaction writes. Kept
 	// as rows only as far as they lie above Anchor.
 	Recorded []Range
-	// Mirrored is the transaction that is known to be noted outside the store, see
-	// Sent; the zero value leaves what is known.
-	Mirrored uuid.UUID
+	// Noted are the transactions that may be noted outside the store, see Sent: the last
+	// one that is known to be, and those since whose notes had no answer. None leaves
+	// what is known.
+	Noted []uuid.UUID
 	// Slowest is how long the slowest recent batch of the partition took, for the next
 	// owner; 0 leaves what is known.
 	Slowest time.Duration
@@ -259,10 +260,11 @@ type Resumption struct {
 	Anchor Anchor // zero Position.Sequence: from the beginning
 	// Commits counts the transactions committed for the partition, by all its owners.
 	Commits int64
-	// Sent is the last transaction of the partition that announced a POST, Mirrored the
-	// last of them that is known to be noted outside the store; zero where there is
-	// none. See Sent for what they tell.
-	Sent, Mirrored uuid.UUID
+	// Sent is the last transaction of the partition that announced a POST, zero where
+	// there is none; Noted are those that may be noted outside the store, see the type
+	// Sent.
+	Sent  uuid.UUID
+	Noted []uuid.UUID
 	// Slowest is how long the slowest recent batch took; 0 when none is known.
 	Slowest  time.Duration
 	Recorded []Range

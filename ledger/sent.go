@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,7 +28,7 @@ type Sent struct {
 
 // Knows reports whether a transaction noted outside the store is in the history that
 // the resumption is of. An owner that ended between its commit and the note left the
-// note of the transaction before.
+// note of a transaction before.
 func (r *Resumption) Knows(transaction uuid.UUID) bool {
-	return transaction == r.Sent || transaction != uuid.Nil && transaction == r.Mirrored
+	return transaction == r.Sent || slices.Contains(r.Noted, transaction)
 }

@@ -3,9 +3,10 @@
 -- Which histories a partition's owner knows to be one and the same: a database that
 -- was put back, or failed over without its last commits, goes on with another
 -- history, and numbers cannot tell the two apart. sent is the last transaction that
--- announced a POST; mirrored is the last of them that is known to be noted outside
--- the database as well. What is noted there must be one of the two.
-ALTER TABLE courier.lease ADD COLUMN sent uuid, ADD COLUMN mirrored uuid;
+-- announced a POST; noted are those that may be noted outside the database: the last
+-- one that is known to be, and those since whose notes had no answer. What is found
+-- there must be one of these.
+ALTER TABLE courier.lease ADD COLUMN sent uuid, ADD COLUMN noted uuid[];
 
 -- Raises CC004 unless each lane has the id by which a worker knows it. A worker
 -- remembers ids; a database that lost its last commits may have lost the lane, or
@@ -26,12 +27,12 @@ $$;
 -- +goose StatementEnd
 
 -- The fence of 00002, which workers of the version before still call, with what was
--- sent: sends says that the transaction announces a POST, its_mirrored is what the
--- owner knows to be noted outside.
+-- sent: sends says that the transaction announces a POST, its_noted is what may be
+-- noted outside.
 -- +goose StatementBegin
 CREATE FUNCTION courier.fence(of_partition integer, its_token uuid, previous uuid, this uuid,
     to_generation bigint, to_sequence bigint, to_message_ns bigint, to_message_id text, its_slowest_ns bigint,
-    sends boolean, its_mirrored uuid) RETURNS void
+    sends boolean, its_noted uuid[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     held    courier.lease%ROWTYPE;
@@ -49,7 +50,7 @@ BEGIN
     UPDATE courier.lease SET last_transaction = this, commits = commits + 1,
         slowest_ns = coalesce(its_slowest_ns, slowest_ns),
         sent = CASE WHEN sends THEN this ELSE sent END,
-        mirrored = coalesce(its_mirrored, mirrored),
+        noted = coalesce(its_noted, noted),
         generation = CASE WHEN forward THEN to_generation ELSE generation END,
         sequence = CASE WHEN forward THEN to_sequence ELSE sequence END,
         message_ns = CASE WHEN forward THEN to_message_ns ELSE message_ns END,
@@ -60,6 +61,6 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION courier.fence(integer, uuid, uuid, uuid, bigint, bigint, bigint, text, bigint, boolean, uuid);
+DROP FUNCTION courier.fence(integer, uuid, uuid, uuid, bigint, bigint, bigint, text, bigint, boolean, uuid[]);
 DROP FUNCTION courier.check_lanes;
-ALTER TABLE courier.lease DROP COLUMN sent, DROP COLUMN mirrored;
+ALTER TABLE courier.lease DROP COLUMN sent, DROP COLUMN noted;

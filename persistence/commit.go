@@ -237,14 +237,7 @@ func queueFence(b *pgx.Batch, lease ledger.Lease, previous uuid.UUID, tx *ledger
 		slowest = new(tx.Slowest.Nanoseconds())
 	}
 	b.Queue("select courier.fence($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID, slowest, tx.Sends(), idOrNull(tx.Mirrored))
-}
-
-func idOrNull(id uuid.UUID) *uuid.UUID {
-	if id == uuid.Nil {
-		return nil
-	}
-	return &id
+		lease.Partition, lease.Token, previous, tx.ID, generation, sequence, messageNs, messageID, slowest, tx.Sends(), tx.Noted)
 }
 
 // Verify looks whether what was committed last for the lease is still there: see

@@ -26,7 +26,7 @@ func loseAll(t *testing.T, pool *pgxpool.Pool, lease ledger.Lease) {
 		_, err := pool.Exec(t.Context(), statement)
 		require.NoError(t, err)
 	}
-	_, err := pool.Exec(t.Context(), `update courier.lease set last_transaction = token, sequence = 0, message_ns = 0, message_id = '', sent = null, mirrored = null
+	_, err := pool.Exec(t.Context(), `update courier.lease set last_transaction = token, sequence = 0, message_ns = 0, message_id = '', sent = null, noted = null
 		where partition = $1 and token = $2`, lease.Partition, lease.Token)
 	require.NoError(t, err)
 }

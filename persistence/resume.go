@@ -49,7 +49,7 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 		Commits:  row.Commits,
 		Slowest:  time.Duration(row.SlowestNs),
 		Sent:     idOf(row.Sent),
-		Mirrored: idOf(row.Mirrored),
+		Noted:    row.Noted,
 		Accounts: make(map[string]ledger.AccountState),
 	}
 	ranges, err := q.RecordedRanges(ctx, query.RecordedRangesParams{Partition: partition, Generation: row.Generation})

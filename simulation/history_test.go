@@ -131,13 +131,17 @@ func (w *world) trouble() {
 		acts[at] = append(acts[at], w.act)
 	}
 	for i, times := 0, w.plan.restoresStream; i < times; i++ { // one after the other
-		w.restore(acts[i*len(acts)/times:(i+1)*len(acts)/times], w.restoreStream)
+		w.restore(acts[i*len(acts)/times:(i+1)*len(acts)/times], len(acts), w.restoreStream)
 	}
 	if w.plan.restoresLedger {
-		again := w.restore(acts, w.ledger.Copy)
+		longest := len(acts)
+		if w.plan.lagging {
+			longest = 4 // as a standby is that is some seconds behind
+		}
+		again := w.restore(acts, longest, w.ledger.Copy)
 		// The lost tail must be known to every owner of the time after.
 		for range r.IntN(4) {
-			at := min(again+r.IntN(8), len(acts)-1)
+			at := min(again+2+r.IntN(6), len(acts)-1)
 			acts[at] = append(acts[at], w.changeOwner)
 		}
 	}
@@ -164,10 +168,10 @@ func (w *world) trouble() {
 	}
 }
 
-// restore plans a copy, and that it is put back later.
-func (w *world) restore(acts [][]func(), keep func() (putBack func())) (again int) {
+// restore plans a copy, and that it is put back later, after longest mutations at most.
+func (w *world) restore(acts [][]func(), longest int, keep func() (putBack func())) (again int) {
 	taken := w.random.IntN(len(acts) - 1)
-	again = taken + 1 + w.random.IntN(len(acts)-taken-1)
+	again = taken + 1 + w.random.IntN(min(len(acts)-taken-1, longest))
 	var putBack func()
 	acts[taken] = append(acts[taken], func() {
 		w.log.add("world", "keeps a copy", "")
@@ -185,13 +189,13 @@ func (w *world) restore(acts [][]func(), keep func() (putBack func())) (again in
 func (w *world) changeOwner() {
 	r := w.random
 	p := w.processes[r.IntN(len(w.processes))]
-	w.pass(time.Duration(r.Int64N(int64(settle / 4))))
+	w.pass(time.Duration(r.Int64N(int64(settle / 8))))
 	if r.IntN(3) == 0 {
 		p.kill()
 	} else {
 		p.stop()
 	}
-	w.pass(time.Duration(r.Int64N(int64(2 * leaseTTL))))
+	w.pass(time.Duration(r.Int64N(int64(leaseTTL))))
 	if len(w.processes) < 2*maxWorkers {
 		w.start()
 	}

@@ -25,6 +25,7 @@ type plan struct {
 	actions        int
 	restoresStream int    // how often the stream is put back to an older copy
 	restoresLedger bool   // the ledger is
+	lagging        bool   // to a copy that is some seconds older, while much is under way
 	sleeper        bool   // one worker stays frozen until all is done
 	sleepsIn       string // the call in which it falls asleep
 	localizes      bool   // Meta's catalogs have localizations
@@ -72,6 +73,11 @@ func (w *world) newPlan() plan {
 	if r.IntN(3) > 0 {
 		p.pinterestFaults = w.faults(append(commonFaults, pinterestFaults...))
 		p.metaFaults = w.faults(append(commonFaults, metaFaults...))
+	}
+	if p.restoresLedger && r.IntN(3) > 0 {
+		// What is sent and forgotten takes a while, and there are newer changes of it.
+		p.lagging, p.platform.Delay = true, p.platform.Delay+settle/3
+		p.partitions, p.accounts, p.items = 1, 1, 1+r.IntN(2)
 	}
 	p.localizes = r.IntN(3) == 0
 	p.versions = r.IntN(2) == 0

@@ -39,9 +39,9 @@ func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resump
 		w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
 			slog.Int("partition", partition), slog.String("noted", noted.Transaction.String()), slog.String("known", r.Sent.String()),
 			slog.Int64("commits", r.Commits), slog.Int64("noted_commits", noted.Commits), slog.Duration("nothing_is_sent_for", found.quiet))
-	case r.Mirrored != uuid.Nil:
+	case len(r.Noted) > 0:
 		w.log.ErrorContext(ctx, "the mirror has lost what was noted of the partition, so that nobody knows whether the database is whole: nothing is sent until what may have been sent and forgotten can no longer be applied",
-			slog.Int("partition", partition), slog.String("known", r.Mirrored.String()), slog.Duration("nothing_is_sent_for", found.quiet))
+			slog.Int("partition", partition), slog.String("known", r.Noted[0].String()), slog.Duration("nothing_is_sent_for", found.quiet))
 	case r.Sent == uuid.Nil && noted.Former > r.Commits:
 		w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
 			slog.Int("partition", partition), slog.Int64("commits", r.Commits), slog.Int64("noted_commits", noted.Former), slog.Duration("nothing_is_sent_for", found.quiet))
@@ -57,7 +57,7 @@ func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resump
 // from the slowest batch and nobody knows that any more, it is the longest there is.
 func (w *worker) quietFor(partition int, r *ledger.Resumption, noted queue.Noted) time.Duration {
 	slowest := max(r.Slowest, noted.Slowest)
-	if !noted.Found && r.Mirrored != uuid.Nil {
+	if !noted.Found && len(r.Noted) > 0 {
 		slowest = time.Hour
 	}
 	quiet := delivery.ShortestQuiet

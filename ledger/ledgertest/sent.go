@@ -14,7 +14,7 @@ func sentAndMirrored(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
 	r := resume(t, h, lease)
 	require.Zero(t, r.Sent)
-	require.Zero(t, r.Mirrored)
+	require.Empty(t, r.Noted)
 	require.True(t, r.Knows(uuid.Nil), "nothing was ever sent")
 	require.False(t, r.Knows(uuid.New()))
 
@@ -24,16 +24,16 @@ func sentAndMirrored(t *testing.T, h Harness) {
 	commit(t, h, lease, first)
 	r = resume(t, h, lease)
 	require.Equal(t, first.ID, r.Sent)
-	require.Zero(t, r.Mirrored)
+	require.Empty(t, r.Noted)
 	require.False(t, r.Knows(uuid.Nil))
 
 	waiting := Transaction(lease)
 	waiting.Waiting = append(waiting.Waiting, Mutation(2, "b"))
-	waiting.Mirrored = first.ID
+	waiting.Noted = []uuid.UUID{first.ID}
 	commit(t, h, lease, waiting)
 	r = resume(t, h, lease)
 	require.Equal(t, first.ID, r.Sent, "a waiting row announces nothing")
-	require.Equal(t, first.ID, r.Mirrored)
+	require.Equal(t, []uuid.UUID{first.ID}, r.Noted)
 
 	again := Transaction(lease)
 	again.Intents = []ledger.Intent{{BatchID: batch.ID, Attempt: 2, At: At}}
@@ -41,10 +41,19 @@ func sentAndMirrored(t *testing.T, h Harness) {
 	lease = h.Acquire(t, 0) // the next owner
 	r = resume(t, h, lease)
 	require.Equal(t, again.ID, r.Sent)
-	require.Equal(t, first.ID, r.Mirrored, "what was known stays known")
+	require.Equal(t, []uuid.UUID{first.ID}, r.Noted, "what was known stays known")
 	require.True(t, r.Knows(again.ID))
 	require.True(t, r.Knows(first.ID), "its owner may have ended before it was noted")
 	require.False(t, r.Knows(waiting.ID))
+
+	tried := Transaction(lease)
+	tried.Intents = []ledger.Intent{{BatchID: batch.ID, Attempt: 3, At: At}}
+	tried.Noted = []uuid.UUID{first.ID, again.ID}
+	commit(t, h, lease, tried)
+	r = resume(t, h, lease)
+	for _, id := range []uuid.UUID{first.ID, again.ID, tried.ID} {
+		require.True(t, r.Knows(id), "the note of each may be the one that arrived")
+	}
 
 	claim := Transaction(lease)
 	claim.Claims = true

@@ -27,7 +27,10 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		p.last, s.chains[lease] = tx.ID, tx.ID
 		s.commits++
 		p.commits++
-		p.slowest, p.mirrored = cmp.Or(tx.Slowest, p.slowest), cmp.Or(tx.Mirrored, p.mirrored)
+		p.slowest = cmp.Or(tx.Slowest, p.slowest)
+		if len(tx.Noted) > 0 {
+			p.noted = slices.Clone(tx.Noted)
+		}
 		if tx.Sends() {
 			p.sent = tx.ID
 		}

@@ -69,8 +69,8 @@ type partition struct {
 	recorded []ledger.Range
 	commits  int64
 	slowest  time.Duration
-	sent     uuid.UUID // the last transaction that announced a POST
-	mirrored uuid.UUID // the last of them that is known to be noted outside
+	sent     uuid.UUID   // the last transaction that announced a POST
+	noted    []uuid.UUID // those that may be noted outside
 }
 
 // batch is a batch with all that was written about it. Its records keep only
@@ -130,7 +130,7 @@ func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumpt
 			return ledger.ErrLeaseLost
 		}
 		r = &ledger.Resumption{
-			Anchor: p.anchor, Commits: p.commits, Slowest: p.slowest, Sent: p.sent, Mirrored: p.mirrored, Recorded: joined(p.recorded, p.anchor.Position.Sequence), Open: s.openBatches(lease.Partition),
+			Anchor: p.anchor, Commits: p.commits, Slowest: p.slowest, Sent: p.sent, Noted: slices.Clone(p.noted), Recorded: joined(p.recorded, p.anchor.Position.Sequence), Open: s.openBatches(lease.Partition),
 			Accounts: maps.Clone(s.accounts),
 		}
 		for lane, rows := range s.waiting {

@@ -1,5 +1,5 @@
 -- name: LeaseRow :one
-SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, mirrored FROM courier.lease WHERE partition = $1;
+SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, noted FROM courier.lease WHERE partition = $1;
 
 -- name: RecordedRanges :many
 SELECT first_each, last_each FROM courier.recorded WHERE partition = $1 AND generation = $2;

@@ -101,7 +101,7 @@ func (q *Queries) AttemptsOf(ctx context.Context, batches []uuid.UUID) ([]Attemp
 }
 
 const leaseRow = `-- name: LeaseRow :one
-SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, mirrored FROM courier.lease WHERE partition = $1
+SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, noted FROM courier.lease WHERE partition = $1
 `
 
 type LeaseRowRow struct {
@@ -114,7 +114,7 @@ type LeaseRowRow struct {
 	Commits         int64
 	SlowestNs       int64
 	Sent            *uuid.UUID
-	Mirrored        *uuid.UUID
+	Noted           []uuid.UUID
 }
 
 func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, error) {
@@ -130,7 +130,7 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 		&i.Commits,
 		&i.SlowestNs,
 		&i.Sent,
-		&i.Mirrored,
+		&i.Noted,
 	)
 	return i, err
 }
