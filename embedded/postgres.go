@@ -57,6 +57,7 @@ type PostgresOptions struct {
 type Postgres struct {
 	url     string
 	process *child
+	cluster cluster
 	folder  *folder
 	stop    sync.Once
 	stopErr error
@@ -99,7 +100,7 @@ func (p *Postgres) start(ctx context.Context, c cluster) error {
 	if err != nil {
 		return err
 	}
-	p.process = process
+	p.process, p.cluster = process, c
 	if err := p.awaitReady(ctx, c); err != nil {
 		return err
 	}

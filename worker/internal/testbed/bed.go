@@ -30,6 +30,8 @@ type Options struct {
 	Settings Settings
 	// Listen makes NATS reachable for other processes.
 	Listen bool
+	// Database is the URL of an empty database to use instead of a fresh one.
+	Database string
 }
 
 // Bed is one test's surroundings.
@@ -61,7 +63,13 @@ var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
 // a test may publish before the first worker starts.
 func Start(tb testing.TB, options Options) *Bed {
 	tb.Helper()
-	b := &Bed{tb: tb, options: options, Database: migrated.Database(tb)}
+	b := &Bed{tb: tb, options: options, Database: options.Database}
+	if b.Database == "" {
+		b.Database = migrated.Database(tb)
+	} else {
+		_, err := persistence.Migrate(tb.Context(), b.Database)
+		require.NoError(tb, err)
+	}
 	if options.Listen {
 		b.NATS = natstest.Listen(tb)
 	} else {
@@ -69,7 +77,7 @@ func Start(tb testing.TB, options Options) *Bed {
 	}
 	b.DB = b.openDatabase()
 	b.startPlatforms()
-	b.settings = b.baseSettings().with(options.Settings)
+	b.settings = b.baseSettings().With(options.Settings)
 	b.js = b.NATS.JetStream(tb)
 	b.publisher = queue.NewPublisher(b.js, queue.PublisherOptions{Timeout: 2 * time.Second, Attempts: 10})
 	_, err := queue.Ensure(tb.Context(), b.js, b.streamConfig())

@@ -19,7 +19,8 @@ import (
 // their values. A nil value takes the key out.
 type Settings map[string]any
 
-func (s Settings) with(more Settings) Settings {
+// With lays more settings over these.
+func (s Settings) With(more Settings) Settings {
 	merged := maps.Clone(s)
 	for key, value := range more {
 		if merged[key] = value; value == nil {
@@ -80,7 +81,7 @@ func (b *Bed) baseSettings() Settings {
 // file writes the configuration of one worker. JSON is YAML.
 func (b *Bed) file(worker string, more Settings) string {
 	b.tb.Helper()
-	settings := b.settings.with(more)
+	settings := b.settings.With(more)
 	if url := b.NATS.URL(); url != "" {
 		settings["nats.url"] = url
 	}
