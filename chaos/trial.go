@@ -161,7 +161,7 @@ func (t *trial) startStores(ctx context.Context) error {
 		t.later(func() error { return made.remove(context.WithoutCancel(ctx)) })
 		disks[name] = made
 	}
-	t.database = &database{disk: disks["postgres-disk"], copy: t.path("postgres-copy")}
+	t.database = &database{disk: disks["postgres-disk"], copy: t.path("postgres-copy"), place: t.path("postgres-in-use")}
 	t.later(func() error { return t.database.close() })
 	if err := t.database.start(ctx); err != nil {
 		return err
