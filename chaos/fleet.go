@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -35,6 +36,7 @@ const (
 // fleet are the workers.
 type fleet struct {
 	program string
+	clock   string  // the same program with a clock that can be wrong, see chaos/clock
 	seats   []*seat // the regular ones
 	guest   *seat   // joins and leaves
 
@@ -72,7 +74,14 @@ func (s *seat) close() error {
 }
 
 // start runs a worker on the seat, unless one runs there.
-func (f *fleet) start(s *seat) error {
+func (f *fleet) start(s *seat) error { return f.startAs(s, f.program) }
+
+// startWithClock runs a worker whose wall clock is wrong by the offset.
+func (f *fleet) startWithClock(s *seat, offset time.Duration) error {
+	return f.startAs(s, f.clock, fmt.Sprintf("COURIER_CLOCK_OFFSET_SECONDS=%d", int(offset.Seconds())))
+}
+
+func (f *fleet) startAs(s *seat, program string, environment ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s.process != nil && !s.process.gone() {
@@ -80,7 +89,7 @@ func (f *fleet) start(s *seat) error {
 	}
 	f.examine(s)
 	var err error
-	s.process, err = startProcess(f.program, s.settings, s.name, s.log)
+	s.process, err = startProcess(program, s.settings, s.name, s.log, environment...)
 	return err
 }
 

@@ -26,6 +26,7 @@ func allKinds(full bool) []kind {
 		{"worker told to stop", storeLane, 3 * second, terminate, 0},
 		{"worker told to stop twice", storeLane, 2 * second, terminateTwice, 0},
 		{"worker joins and leaves", storeLane, 6 * second, join, 0},
+		{"worker with a wrong clock joins and leaves", storeLane, 8 * second, joinWithClock, 0},
 		{"Postgres crashed", storeLane, 2 * second, crashPostgres, 0},
 		{"Postgres fails over to a standby that is behind", storeLane, 8 * second, failOverBehind, 0},
 		{"Postgres fails over to a synchronous standby", storeLane, 5 * second, failOverInTime, 0},

@@ -42,6 +42,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	flags.DurationVar(&t.duration, "duration", 3*time.Minute, "how long things break")
 	flags.IntVar(&t.rate, "rate", 300, "messages published a second")
 	flags.StringVar(&t.worker, "worker", "bin/worker", "the worker program")
+	flags.StringVar(&t.clock, "clock-worker", "bin/worker-clock", "the worker program as chaos/clock builds it")
 	flags.StringVar(&t.report, "report", "", "also write the report to this file, and a picture beside it")
 	if err := flags.Parse(arguments); err != nil {
 		return err
@@ -54,6 +55,9 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return err
 	}
 	t.worker = program
+	if t.clock, err = exec.LookPath(t.clock); err != nil {
+		return err
+	}
 	return t.whole(ctx)
 }
 

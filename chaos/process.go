@@ -20,13 +20,14 @@ type process struct {
 }
 
 // startProcess runs the worker program; its log is appended to the file.
-func startProcess(program, settings, name, log string) (*process, error) {
+func startProcess(program, settings, name, log string, environment ...string) (*process, error) {
 	output, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // our own folder
 	if err != nil {
 		return nil, err
 	}
 	//nolint:gosec,noctx // the program that the caller named; kill and terminate end it
 	p := &process{command: exec.Command(program, "run", "--config", settings, "--name", name, "--log-format", "json")}
+	p.command.Env = append(os.Environ(), environment...)
 	p.ended = make(chan struct{})
 	p.command.Stdout, p.command.Stderr = output, output
 	started := make(chan error, 1)

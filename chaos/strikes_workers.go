@@ -151,6 +151,23 @@ func join(s *striker) (string, error) {
 	return fmt.Sprintf("spread evenly after %s, handed over after %s", atMost(spread, even), atMost(handed, handed >= 0)), nil
 }
 
+// joinWithClock has a worker join for a while whose wall clock is wrong.
+func joinWithClock(s *striker) (string, error) {
+	guest, offset := s.fleet.guest, s.between(10*time.Second, mostWrong)
+	if s.random.IntN(2) == 0 {
+		offset = -offset
+	}
+	if err := s.fleet.startWithClock(guest, offset); err != nil {
+		return "", err
+	}
+	s.wait(s.between(4*time.Second, 7*time.Second))
+	took, err := s.stop(guest)
+	return fmt.Sprintf("%s, gone after %s, %s", offset.Round(time.Second), took.Round(time.Millisecond), outcome(err)), nil
+}
+
+// mostWrong is how wrong a clock is at most.
+const mostWrong = time.Minute
+
 func atMost(took time.Duration, ok bool) string {
 	if !ok {
 		return "more than " + startPatience.String()

@@ -24,6 +24,7 @@ type options struct {
 	duration time.Duration
 	rate     int    // messages a second
 	worker   string // the worker program
+	clock    string // the worker program with a clock that can be wrong
 	report   string // the file to write
 	out      io.Writer
 }
@@ -178,7 +179,7 @@ func (t *trial) startStores(ctx context.Context) error {
 
 // seatWorkers makes the places of the workers; none runs yet.
 func (t *trial) seatWorkers(ctx context.Context) (err error) {
-	t.fleet = &fleet{program: t.worker}
+	t.fleet = &fleet{program: t.worker, clock: t.clock}
 	t.later(t.fleet.close)
 	for _, name := range regulars {
 		seat, err := newSeat(ctx, t.folder, name, t.broker, t.database, t.platforms)

@@ -134,14 +134,14 @@ func (w *world) trouble() {
 		w.restore(acts[i*len(acts)/times:(i+1)*len(acts)/times], len(acts), w.restoreStream)
 	}
 	if w.plan.restoresLedger {
-		longest := len(acts)
+		longest, changes, within := len(acts), r.IntN(4), 6
 		if w.plan.lagging {
-			longest = 4 // as a standby is that is some seconds behind
+			longest, changes, within = 3, 1+r.IntN(3), 12 // as a standby is that is some seconds behind
 		}
 		again := w.restore(acts, longest, w.ledger.Copy)
 		// The lost tail must be known to every owner of the time after.
-		for range r.IntN(4) {
-			at := min(again+2+r.IntN(6), len(acts)-1)
+		for range changes {
+			at := min(again+3+r.IntN(within), len(acts)-1)
 			acts[at] = append(acts[at], w.changeOwner)
 		}
 	}

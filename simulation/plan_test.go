@@ -74,10 +74,10 @@ func (w *world) newPlan() plan {
 		p.pinterestFaults = w.faults(append(commonFaults, pinterestFaults...))
 		p.metaFaults = w.faults(append(commonFaults, metaFaults...))
 	}
-	if p.restoresLedger && r.IntN(3) > 0 {
+	if p.restoresLedger && r.IntN(4) > 0 {
 		// What is sent and forgotten takes a while, and there are newer changes of it.
-		p.lagging, p.platform.Delay = true, p.platform.Delay+settle/3
-		p.partitions, p.accounts, p.items = 1, 1, 1+r.IntN(2)
+		p.lagging, p.platform.Delay = true, p.platform.Delay+settle/2
+		p.partitions, p.accounts, p.items, p.mutations = 1, 1, 1+r.IntN(2), 40+r.IntN(21)
 	}
 	p.localizes = r.IntN(3) == 0
 	p.versions = r.IntN(2) == 0
