@@ -82,11 +82,11 @@ func (d *database) failOver(ctx context.Context, synchronous bool, behind func()
 	}
 	if !synchronous {
 		if err := standby.Fall(ctx); err != nil {
-			return errors.Join(err, standby.Stop())
+			return errors.Join(err, standby.Stop()) //nolint:contextcheck // ending it must not end with ctx
 		}
 	}
 	behind()
-	err = errors.Join(d.running.Kill(), standby.Promote(ctx))
+	err = errors.Join(d.running.Kill(), standby.Promote(ctx)) //nolint:contextcheck // ending it must not end with ctx
 	d.running, d.name = standby, d.other()
 	return errors.Join(err, d.show())
 }

@@ -81,6 +81,7 @@ func (w *world) startMirrored(b *board, lostTail bool) *life {
 // After a database lost its last commits, batches may be under way that nobody
 // knows of: nothing is sent until they can no longer be applied.
 func TestNothingIsSentAfterTheDatabaseLostItsTail(t *testing.T) {
+	t.Parallel()
 	for name, b := range map[string]*board{"without a mirror": nil, "with a mirror": {}} {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, func(w *world) {

@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// errNotOurs is returned for a server that was not started here.
-var errNotOurs = errors.New("only a server that was started here can have a standby")
+var (
+	// errNotOurs is returned for a server that was not started here.
+	errNotOurs  = errors.New("only a server that was started here can have a standby")
+	errNoServer = errors.New("no server was named")
+)
 
 // StandbyOptions say what a standby is like.
 type StandbyOptions struct {
@@ -70,7 +74,7 @@ func (p *Postgres) startStandby(ctx context.Context, standby *Postgres, options 
 		return err
 	}
 	return p.await(ctx, "the standby follows", "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND (sync_state <> 'async') = "+
-		fmt.Sprint(options.Synchronous)+")")
+		strconv.FormatBool(options.Synchronous)+")")
 }
 
 // backUp copies the running server's files into the standby's folder.
@@ -179,25 +183,20 @@ func (p *Postgres) Kill() error { return p.endBy(stopKill) }
 
 // URLOfAny is a connection URL of whichever of the servers takes writes.
 func URLOfAny(servers ...*Postgres) (string, error) {
+	if len(servers) == 0 {
+		return "", errNoServer
+	}
 	var address *url.URL
-	hosts := ""
-	for _, server := range servers {
+	hosts := make([]string, len(servers))
+	for i, server := range servers {
 		parsed, err := url.Parse(server.url)
 		if err != nil {
 			return "", err
 		}
-		if address == nil {
-			address = parsed
-		} else {
-			hosts += ","
-		}
-		hosts += parsed.Query().Get("host")
-	}
-	if address == nil {
-		return "", os.ErrInvalid
+		address, hosts[i] = parsed, parsed.Query().Get("host")
 	}
 	query := address.Query()
-	query.Set("host", hosts)
+	query.Set("host", strings.Join(hosts, ","))
 	query.Set("target_session_attrs", "read-write")
 	address.RawQuery = query.Encode()
 	return address.String(), nil

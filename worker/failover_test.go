@@ -143,7 +143,7 @@ func TestTheNextOwnerKnowsOfALostTail(t *testing.T) {
 	})
 	p.Publish(round(4)...) // newer than what was sent and forgotten
 	published += len(round(4))
-	time.Sleep(time.Until(promoted.Add(settle / 2))) //nolint:forbidigo // the history is about this time
+	p.Await("half of settle is over", patience, func() bool { return time.Since(promoted) >= settle/2 })
 	require.NoError(t, a.Stop())
 	require.NoError(t, b.Stop())
 	c := p.StartWorker("c", testbed.WorkerOptions{})
@@ -214,7 +214,7 @@ func TestTwoPrimariesAreNoticed(t *testing.T) {
 	fresh.AwaitLog("lost its last commits", patience)
 	fresh.AwaitLog("another database goes on with the partition", patience)
 	p.Publish(round(2)...)
-	time.Sleep(time.Until(began.Add(12 * time.Second))) //nolint:forbidigo // three times settle
+	p.Await("settle is over three times", patience, func() bool { return time.Since(began) >= 12*time.Second })
 	for _, post := range p.madeSince(began) {
 		require.Equal(t, "old", post.worker)
 	}
