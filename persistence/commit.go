@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -83,6 +82,9 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	defer cancel()
 	if tx.ID == uuid.Nil || tx.Partition != lease.Partition {
 		return fmt.Errorf("%w: a transaction needs an id and the lease's partition, not %s of %d", ledger.ErrRejected, tx.ID, tx.Partition)
+	}
+	if err := s.checkClock(); err != nil {
+		return fmt.Errorf("partition %d: %w: %w", tx.Partition, err, ledger.ErrLeaseLost)
 	}
 	c := s.chainOf(lease)
 	if err := c.enter(ctx); err != nil {
@@ -295,6 +297,3 @@ func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor
 	err = s.pool.SendBatch(ctx, b).Close()
 	return generation, s.finish(c, fence, err)
 }
-
-// now is the wall clock for what people read.
-func now() time.Time { return time.Now().UTC() }

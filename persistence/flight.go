@@ -66,7 +66,7 @@ func (p *plan) queueBatches(b *pgx.Batch) {
 			}
 		}
 		b.Queue(`insert into courier.batch (id, created_at, partition, lane, records, mutations, request_group, payload, oldest_received_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			values ($1, coalesce($2, now()), $3, $4, $5, $6, $7, $8, $9)`,
 			batch.ID, batch.CreatedAt, p.tx.Partition, p.lanes[batch.Lane], len(batch.Records), mutations, batch.Group, p.payload[i], oldest)
 	}
 }
@@ -183,8 +183,8 @@ func (p *plan) queueLetters(b *pgx.Batch) {
 		}
 		b.Queue(`insert into courier.dead_letter (sequence, failed_at, batch_id, lane, generation, operation, mutation_id, item_id,
 				localization, subject, reason, field, text, headers, body, errors)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb)`,
-			int64(m.Position.Sequence), l.failedAt, batch, l.lane, m.Position.Generation, int16(m.Operation), clean(m.ID), //nolint:gosec // fits
+			values ($1, coalesce($2, now()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb)`,
+			int64(m.Position.Sequence), timeOrNull(l.failedAt), batch, l.lane, m.Position.Generation, int16(m.Operation), clean(m.ID), //nolint:gosec // fits
 			clean(m.ItemID), cleanOrNull(localizationText(m.Localization)), clean(m.Message.Subject), string(l.reason),
 			cleanOrNull(l.field), clean(l.text), headers, body, issuesJSON(l.errors))
 	}

@@ -8,38 +8,51 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
 
-// maxLanes bounds the dictionary in memory: messages for made-up catalogs could
-// fill it otherwise. Past it the cache starts anew.
-const maxLanes = 100_000
+const (
+	// maxLanes bounds the dictionary in memory: messages for made-up catalogs could
+	// fill it otherwise. Past it the cache starts empty again.
+	maxLanes = 100_000
+	// laneLife is how long an id is used without another look. A lane is deleted only
+	// when nobody looked it up for days, so that an id in memory is never of a lane
+	// that is gone.
+	laneLife = 6 * time.Hour
+)
 
-// laneCache holds the ids of lanes. They change only when the database loses its last
-// commits; so each transaction has those that it uses checked, see courier.check_lanes.
+// laneCache holds the ids of lanes that were looked up lately. They change only when the
+// database loses its last commits, or when a lane was not in use for days; so each
+// transaction has those that it uses checked, see courier.check_lanes.
 type laneCache struct {
 	mu  sync.Mutex
-	ids map[catalog.Lane]int32
+	ids map[catalog.Lane]knownLane
 }
 
-func (c *laneCache) get(lane catalog.Lane) (int32, bool) {
+type knownLane struct {
+	id   int32
+	at   time.Time // of the look, by the monotonic clock
+	used bool      // the database heard that the lane is in use
+}
+
+// get finds an id; toWrite asks for one that new rows may bear.
+func (c *laneCache) get(lane catalog.Lane, toWrite bool) (int32, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id, ok := c.ids[lane]
-	return id, ok
+	known, ok := c.ids[lane]
+	return known.id, ok && time.Since(known.at) < laneLife && (known.used || !toWrite)
 }
 
-func (c *laneCache) put(lane catalog.Lane, id int32) {
+func (c *laneCache) put(lane catalog.Lane, known knownLane) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ids == nil || len(c.ids) >= maxLanes {
-		c.ids = make(map[catalog.Lane]int32)
+		c.ids = make(map[catalog.Lane]knownLane)
 	}
-	c.ids[lane] = id
+	c.ids[lane] = known
 }
 
 func (c *laneCache) forget() {
@@ -48,36 +61,44 @@ func (c *laneCache) forget() {
 	c.ids = nil
 }
 
-// laneID finds a lane's id and makes the row at first sight. Rows of lanes are
-// not fenced: one too many does no harm.
+// laneID finds a lane's id, for rows that are about to be written, and makes the lane
+// at first sight. Rows of lanes are not fenced: one too many does no harm.
 func (s *Store) laneID(ctx context.Context, partition int, lane catalog.Lane) (int32, error) {
-	id, err := s.knownLaneID(ctx, lane)
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return id, err
+	if id, ok := s.lanes.get(lane, true); ok {
+		return id, nil
 	}
-	err = s.query.AddLane(ctx, query.AddLaneParams{
+	asked := monotonic()
+	id, err := s.query.UseLane(ctx, query.UseLaneParams{
 		Partition: int32(partition), //nolint:gosec // at most maxPartitions
 		Account:   clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
 	})
 	if err != nil {
-		return 0, fmt.Errorf("adding a lane: %w", rejected(err))
+		return 0, fmt.Errorf("looking up a lane: %w", rejected(err))
 	}
-	return s.knownLaneID(ctx, lane)
+	s.lanes.put(lane, knownLane{id: id, at: asked, used: true})
+	return id, nil
 }
 
-// knownLaneID is pgx.ErrNoRows for a lane that was never written.
+// knownLaneID finds the id of a lane to read what there is of it; it is pgx.ErrNoRows
+// for a lane that was never written.
 func (s *Store) knownLaneID(ctx context.Context, lane catalog.Lane) (int32, error) {
-	if id, ok := s.lanes.get(lane); ok {
+	if id, ok := s.lanes.get(lane, false); ok {
 		return id, nil
 	}
+	asked := monotonic()
 	id, err := s.query.LaneID(ctx, query.LaneIDParams{
 		Account: clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("looking up a lane: %w", err)
 	}
-	s.lanes.put(lane, id)
+	s.lanes.put(lane, knownLane{id: id, at: asked})
 	return id, nil
+}
+
+// monotonic is a moment for time.Since alone.
+func monotonic() time.Time {
+	return time.Now() //nolint:forbidigo // only its monotonic reading is looked at
 }
 
 // dayCache holds the days whose partitions are known to exist.
@@ -114,7 +135,7 @@ func (s *Store) ensureDay(ctx context.Context, day time.Time) error {
 		return nil
 	}
 	if err := s.query.StartDay(ctx, day); err != nil {
-		return fmt.Errorf("making the partitions of %s: %w", day.Format(time.DateOnly), rejected(err))
+		return fmt.Errorf("making the partitions of %s: %w", day.Format(time.DateOnly), clockRefused(rejected(err)))
 	}
 	s.days.add(day)
 	return nil

@@ -48,7 +48,7 @@ type letter struct {
 	mutation *catalog.Mutation
 	lane     int32
 	batch    uuid.UUID
-	failedAt time.Time
+	failedAt time.Time // zero: now, by the database's clock
 	reason   catalog.Reason
 	field    string
 	text     string
@@ -184,6 +184,9 @@ func (s *Store) ensureDays(ctx context.Context, p *plan) error {
 		if err != nil {
 			return err
 		}
+		if err := s.checkDay(on); err != nil {
+			return err
+		}
 		if err := s.ensureDay(ctx, on); err != nil {
 			return err
 		}
@@ -197,6 +200,9 @@ func (s *Store) ensureDays(ctx context.Context, p *plan) error {
 		on := recordedOn(m)
 		if on.Equal(last) {
 			continue
+		}
+		if err := s.checkDay(on); err != nil {
+			return err
 		}
 		if err := s.ensureDay(ctx, on); err != nil {
 			return err
@@ -256,7 +262,7 @@ func (p *plan) addRefusal(refusal *ledger.Refusal) {
 	p.place(row{mutation: m, state: stateInvalid})
 	p.removeStored(m)
 	p.letters = append(p.letters, letter{
-		mutation: m, lane: p.lanes[m.Lane], failedAt: now(),
+		mutation: m, lane: p.lanes[m.Lane],
 		reason: refusal.Problem.Reason, field: refusal.Problem.Field,
 		text: ledger.Sentence(&refusal.Problem), errors: ledger.IssuesOf([]catalog.Problem{refusal.Problem}),
 	})

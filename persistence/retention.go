@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ type RetentionPolicy struct {
 	// DeadLetters is the age from which dead letters are deleted. Defaults to 90
 	// days.
 	DeadLetters time.Duration
-	// At is the time it is. Defaults to now.
+	// At, when not zero, is the time it is, whatever any clock says, and nothing is
+	// compared: for tests of what is kept. Without it the database's clock decides.
 	At time.Time
 }
 
@@ -32,6 +34,7 @@ type RetentionReport struct {
 	Kept        []string // old partitions with something in them that is not final
 	Busy        []string // old partitions that were in use; the next call tries again
 	DeadLetters int64    // deleted
+	Lanes       int64    // forgotten, as nothing refers to them
 }
 
 const (
@@ -44,40 +47,105 @@ const (
 	// deadLettersAtOnce bounds one DELETE, deadLetterRounds how many there are.
 	deadLettersAtOnce = 5000
 	deadLetterRounds  = 1000
+	// clockTolerance is how far this process's clock and the database's may differ for
+	// anything to be dropped.
+	clockTolerance = 2 * time.Minute
 )
+
+// retention is one run of Retain.
+type retention struct {
+	*Store
+	keep, deadLetters time.Duration
+	report            RetentionReport
+	at                time.Time // by the clock that decides
+	given             bool      // at was given: no clock is looked at
+}
 
 // Retain makes the partitions of the coming days, indexes the days that are over
 // for look-ups by item, and drops what is old and final.
 // Call it at the start and every hour or so, from any number of workers.
+//
+// What is old is decided by the database's clock, in the transaction that drops it.
+// Nothing is dropped, and ErrClock returned, while that clock and this process's
+// differ, when it jumped by more than a day since the last call, or when there are
+// batches from the future; the last two until a day has passed since. Each drop is
+// logged.
 func (s *Store) Retain(ctx context.Context, policy RetentionPolicy) (RetentionReport, error) {
-	var report RetentionReport
-	at := policy.At
-	if at.IsZero() {
-		at = now()
+	r := &retention{
+		Store: s, keep: cmp.Or(policy.Keep, 30*24*time.Hour), deadLetters: cmp.Or(policy.DeadLetters, 90*24*time.Hour),
+		at: policy.At, given: !policy.At.IsZero(),
 	}
-	today := day(at)
+	err := r.run(ctx)
+	return r.report, err
+}
+
+func (r *retention) run(ctx context.Context) error {
+	refused := r.lookAtClock(ctx)
+	if refused != nil && !errors.Is(refused, ErrClock) {
+		return refused
+	}
+	// Days are made all the same: rows must have a place.
+	today := day(r.at)
 	for ahead := range daysAhead + 1 {
-		if err := s.retentionStep(ctx, func(ctx context.Context) error {
-			return s.ensureDay(ctx, today.AddDate(0, 0, ahead))
+		if err := r.retentionStep(ctx, func(ctx context.Context) error {
+			return r.ensureDay(ctx, today.AddDate(0, 0, ahead))
 		}); err != nil {
-			return report, err
+			return errors.Join(refused, err)
 		}
 	}
-	if err := s.indexPastDays(ctx, today); err != nil {
-		return report, err
+	if refused != nil {
+		return refused
 	}
-	cutoff := day(at.Add(-cmp.Or(policy.Keep, 30*24*time.Hour)))
-	oldest, err := s.dropMutations(ctx, cutoff, today, &report)
+	if err := r.indexPastDays(ctx, today); err != nil {
+		return err
+	}
+	defer r.days.forget() // of what was dropped
+	cutoff := day(r.at.Add(-r.keep))
+	oldest, err := r.dropMutations(ctx, cutoff, today)
 	if err != nil {
-		return report, err
+		return err
 	}
 	// A mutation's batch is as old as the mutation or newer; a day more allows for
 	// clocks that differ.
-	if err := s.dropBatches(ctx, minTime(cutoff, oldest.AddDate(0, 0, -1)), &report); err != nil {
-		return report, err
+	oldestBatch, err := r.dropBatches(ctx, minTime(cutoff, oldest.AddDate(0, 0, -1)), today)
+	if err != nil {
+		return err
 	}
-	s.days.forget()
-	return report, s.deleteDeadLetters(ctx, at.Add(-cmp.Or(policy.DeadLetters, 90*24*time.Hour)), &report)
+	if err := r.deleteDeadLetters(ctx, r.at.Add(-r.deadLetters)); err != nil {
+		return err
+	}
+	// A row of a day is written by whoever looked its lane up on that day or, at
+	// midnight, on the day before.
+	return r.deleteLanes(ctx, minTime(oldest, oldestBatch).AddDate(0, 0, -1))
+}
+
+// lookAtClock sets the time of this run. ErrClock says that nothing may be dropped.
+func (r *retention) lookAtClock(ctx context.Context) error {
+	if r.given {
+		return nil
+	}
+	return r.retentionStep(ctx, func(ctx context.Context) error {
+		asked := ownClock()
+		row, err := r.query.LookAtClock(ctx, clockTolerance.Seconds())
+		if err != nil {
+			return fmt.Errorf("looking at the clock: %w", err)
+		}
+		answered := ownClock()
+		r.at = row.Clock
+		switch {
+		case row.Clock.Before(asked.Add(-clockTolerance)) || row.Clock.After(answered.Add(clockTolerance)):
+			return fmt.Errorf("%w: this worker's says %s, the database's %s; nothing old is dropped while they differ", ErrClock,
+				answered.Format(time.RFC3339), row.Clock.Format(time.RFC3339))
+		case row.Doubted != nil && row.Why != nil:
+			return fmt.Errorf("%w: %s; nothing old is dropped before a day has passed since %s", ErrClock, *row.Why, row.Doubted.Format(time.RFC3339))
+		}
+		return nil
+	})
+}
+
+// ownClock is this process's wall clock, for comparing it with the database's.
+func ownClock() time.Time {
+	return time.Now().UTC() //nolint:forbidigo // it decides nothing but that the clocks differ
 }
 
 func (s *Store) retentionStep(ctx context.Context, step func(context.Context) error) error {
@@ -87,11 +155,11 @@ func (s *Store) retentionStep(ctx context.Context, step func(context.Context) er
 }
 
 // dropMutations drops days before cutoff and returns the oldest that is left.
-func (s *Store) dropMutations(ctx context.Context, cutoff, today time.Time, report *RetentionReport) (oldest time.Time, err error) {
+func (r *retention) dropMutations(ctx context.Context, cutoff, today time.Time) (oldest time.Time, err error) {
 	oldest = today
-	err = s.eachDay(ctx, "courier.mutation", func(name string, on time.Time) error {
+	err = r.eachDay(ctx, "courier.mutation", func(name string, on time.Time) error {
 		if on.Before(cutoff) {
-			dropped, err := s.dropDay(ctx, on, []string{name}, report, func(ctx context.Context, q *query.Queries) (bool, error) {
+			dropped, err := r.dropDay(ctx, on, []string{name}, func(ctx context.Context, q *query.Queries) (bool, error) {
 				open, err := q.OpenMutationsOn(ctx, on)
 				return open != nil && *open, err
 			})
@@ -105,16 +173,22 @@ func (s *Store) dropMutations(ctx context.Context, cutoff, today time.Time, repo
 	return oldest, err
 }
 
-func (s *Store) dropBatches(ctx context.Context, cutoff time.Time, report *RetentionReport) error {
-	return s.eachDay(ctx, "courier.batch", func(name string, on time.Time) error {
-		if !on.Before(cutoff) {
-			return nil
+// dropBatches drops days before cutoff and returns the oldest that is left.
+func (r *retention) dropBatches(ctx context.Context, cutoff, today time.Time) (oldest time.Time, err error) {
+	oldest = today
+	err = r.eachDay(ctx, "courier.batch", func(name string, on time.Time) error {
+		if on.Before(cutoff) {
+			suffix := strings.TrimPrefix(name, "batch")
+			dropped, err := r.dropDay(ctx, on, []string{name, "attempt" + suffix, "record_outcome" + suffix},
+				func(ctx context.Context, q *query.Queries) (bool, error) { return q.OpenBatchesBetween(ctx, on) })
+			if err != nil || dropped {
+				return err
+			}
 		}
-		suffix := strings.TrimPrefix(name, "batch")
-		_, err := s.dropDay(ctx, on, []string{name, "attempt" + suffix, "record_outcome" + suffix}, report,
-			func(ctx context.Context, q *query.Queries) (bool, error) { return q.OpenBatchesBetween(ctx, on) })
-		return err
+		oldest = minTime(oldest, on)
+		return nil
 	})
+	return oldest, err
 }
 
 // eachDay calls visit for the day partitions of a table, oldest first.
@@ -145,18 +219,23 @@ func (s *Store) eachDay(ctx context.Context, parent string, visit func(name stri
 }
 
 // dropDay drops the tables of a day unless something in them is open.
-func (s *Store) dropDay(ctx context.Context, on time.Time, names []string, report *RetentionReport,
+func (r *retention) dropDay(ctx context.Context, on time.Time, names []string,
 	open func(context.Context, *query.Queries) (bool, error),
 ) (dropped bool, err error) {
-	ctx, cancel := s.bounded(ctx)
+	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	kept := false
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	var sizes []slog.Attr
+	err = pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		q := r.query.WithTx(tx)
 		var err error
-		if kept, err = open(ctx, s.query.WithTx(tx)); err != nil || kept {
+		if kept, err = open(ctx, q); err != nil || kept {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+lockWait+"'"); err != nil {
+			return err
+		}
+		if sizes, err = sizesOf(ctx, q, names); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -164,21 +243,52 @@ func (s *Store) dropDay(ctx context.Context, on time.Time, names []string, repor
 				return err
 			}
 		}
-		return nil
+		return r.checkDay(ctx, q, on) // last: it says what is right when the transaction commits
 	})
 	problem, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case answered && (problem.Code == codeLockNotAvailable || problem.Code == codeDeadlock):
-		report.Busy = append(report.Busy, names...)
+		r.report.Busy = append(r.report.Busy, names...)
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("dropping the day %s: %w", on.Format(time.DateOnly), err)
+		return false, fmt.Errorf("dropping the day %s: %w", on.Format(time.DateOnly), clockRefused(err))
 	case kept:
-		report.Kept = append(report.Kept, names...)
+		r.report.Kept = append(r.report.Kept, names...)
 		return false, nil
 	}
-	report.Dropped = append(report.Dropped, names...)
+	r.report.Dropped = append(r.report.Dropped, names...)
+	r.logger.LogAttrs(ctx, slog.LevelInfo, "an old day was dropped: all in it was final and older than the retention", append([]slog.Attr{
+		slog.String("day", on.Format(time.DateOnly)), slog.Duration("retention", r.keep),
+		slog.Time("database_clock", r.at), slog.Time("worker_clock", ownClock()),
+	}, sizes...)...)
 	return true, nil
+}
+
+// checkDay is an error unless the day is old by the database's clock, at this moment.
+func (r *retention) checkDay(ctx context.Context, q *query.Queries, on time.Time) error {
+	if r.given {
+		return nil
+	}
+	return q.CheckDayIsOld(ctx, query.CheckDayIsOldParams{
+		Day: on, Keep: r.keep.Seconds(), Theirs: ownClock(), Tolerance: clockTolerance.Seconds(),
+	})
+}
+
+// sizesOf says for the log what is in tables that are about to be dropped. Rows are as
+// the server's statistics have them.
+func sizesOf(ctx context.Context, q *query.Queries, names []string) ([]slog.Attr, error) {
+	attrs := make([]slog.Attr, 0, len(names))
+	for _, name := range names {
+		size, err := q.SizeOf(ctx, pgx.Identifier{"courier", name}.Sanitize())
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		attrs = append(attrs, slog.Group(name, slog.Int64("rows", max(size.Rows, 0)), slog.Int64("bytes", size.Bytes)))
+	}
+	return attrs, nil
 }
 
 // What Postgres says when the lock wait was too long, or crossed another's.
@@ -186,24 +296,6 @@ const (
 	codeLockNotAvailable = "55P03"
 	codeDeadlock         = "40P01"
 )
-
-func (s *Store) deleteDeadLetters(ctx context.Context, before time.Time, report *RetentionReport) error {
-	for range deadLetterRounds {
-		var deleted int64
-		err := s.retentionStep(ctx, func(ctx context.Context) (err error) {
-			deleted, err = s.query.DeleteDeadLetters(ctx, query.DeleteDeadLettersParams{FailedBefore: before, Lim: deadLettersAtOnce})
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("deleting old dead letters: %w", err)
-		}
-		report.DeadLetters += deleted
-		if deleted < deadLettersAtOnce {
-			return nil
-		}
-	}
-	return nil
-}
 
 func minTime(a, b time.Time) time.Time {
 	if b.Before(a) {

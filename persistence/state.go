@@ -40,7 +40,7 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 	defer cancel()
 	params := make([]query.AppendAttemptParams, len(attempts))
 	for i := range attempts {
-		a := &attempts[i]
+		a := s.withRightTimes(&attempts[i])
 		handles := make([]string, len(a.Handles))
 		for j, handle := range a.Handles {
 			handles[j] = clean(handle)
@@ -85,13 +85,13 @@ func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) erro
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	if err := s.checkClock(); err != nil {
+		return fmt.Errorf("saving quota scopes: %w", err)
+	}
 	params := make([]query.SaveScopeParams, len(scopes))
 	for i, scope := range scopes {
-		if scope.UpdatedAt.IsZero() {
-			scope.UpdatedAt = now()
-		}
 		params[i] = query.SaveScopeParams{
-			Scope: clean(scope.Scope), BlockedUntil: timeOrNull(scope.BlockedUntil), Quota: scope.Quota, UpdatedAt: scope.UpdatedAt,
+			Scope: clean(scope.Scope), BlockedUntil: timeOrNull(scope.BlockedUntil), Quota: scope.Quota, UpdatedAt: timeOrNull(scope.UpdatedAt),
 			PatienceNs: scope.Patience.Nanoseconds(),
 		}
 	}
@@ -106,6 +106,9 @@ func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) erro
 func (s *Store) SaveAccount(ctx context.Context, state ledger.AccountState) (ledger.AccountState, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	if err := s.checkClock(); err != nil {
+		return ledger.AccountState{}, fmt.Errorf("saving account %s: %w", state.Account, err)
+	}
 	err := s.query.SaveAccount(ctx, query.SaveAccountParams{
 		Name: state.Account, State: state.State, Reason: clean(state.Reason), ByHand: state.ByHand, ResumesAt: timeOrNull(state.ResumesAt),
 		PauseNs: state.Pause.Nanoseconds(),

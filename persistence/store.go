@@ -23,8 +23,20 @@ type Config struct {
 	// Timeout bounds each call, the wait for a connection included. Defaults to
 	// 60 s.
 	Timeout time.Duration
-	// Logger gets what is odd but no error.
+	// Logger gets what is odd but no error, and each day that is dropped.
 	Logger *slog.Logger
+	// Clock, when not nil, is asked before times of this process's clock are written
+	// that others go by. While its Check is an error, that is returned, as
+	// ErrClock, and nothing is written; clock.Watch is one.
+	Clock Clock
+}
+
+// Clock knows how the clock of this process and the database's differ.
+type Clock interface {
+	// Check is an error while they differ by more than is harmless.
+	Check() error
+	// Theirs is what the database's clock says now, as far as is known.
+	Theirs() time.Time
 }
 
 // Store is the ledger on Postgres. It is safe for concurrent use; the fenced
@@ -34,6 +46,7 @@ type Store struct {
 	query   *query.Queries
 	timeout time.Duration
 	logger  *slog.Logger
+	clock   Clock // nil: never wrong
 
 	lanes  laneCache
 	days   dayCache
@@ -59,6 +72,7 @@ func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
 		query:   query.New(pool),
 		timeout: cmp.Or(config.Timeout, time.Minute),
 		logger:  logger,
+		clock:   config.Clock,
 		codec:   codec,
 		chains:  make(map[int]*chain),
 	}, nil

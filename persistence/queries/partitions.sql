@@ -18,9 +18,28 @@ SELECT partition, generation, sequence, message_ns, message_id FROM courier.leas
 -- name: StartDay :exec
 SELECT courier.start_day(sqlc.arg(day)::date);
 
+-- name: UseLane :one
+-- Finds a lane's id and notes that it is in use. The row is locked either way, so that
+-- DeleteLanes looks again; once a day it is written.
+INSERT INTO courier.lane AS l (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account, catalog, catalog_type) DO UPDATE SET used_on = greatest(l.used_on, current_date)
+RETURNING id;
+
 -- name: LaneID :one
 SELECT id FROM courier.lane WHERE account = $1 AND catalog = $2 AND catalog_type = $3;
 
--- name: AddLane :exec
-INSERT INTO courier.lane (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
-ON CONFLICT (account, catalog, catalog_type) DO NOTHING;
+-- name: DeleteLanes :execrows
+-- Deletes lanes that nobody looked up since before the oldest day there is, so that no
+-- row of any day can name them, and that nothing outside the days names either. A lane
+-- that is looked up meanwhile is seen to be in use when its row is free again.
+DELETE FROM courier.lane l WHERE l.id IN (
+    SELECT c.id FROM courier.lane c
+    WHERE c.used_on < sqlc.arg(before)::date
+        AND NOT EXISTS (SELECT FROM courier.waiting w WHERE w.lane = c.id)
+        AND NOT EXISTS (SELECT FROM courier.dead_letter d WHERE d.lane = c.id)
+        AND NOT EXISTS (SELECT FROM courier.item_version v WHERE v.lane = c.id)
+    LIMIT sqlc.arg(lim)
+) AND l.used_on < sqlc.arg(before)::date;
+
+-- name: MarkStream :one
+SELECT courier.mark_stream(sqlc.arg(last)::bigint, make_interval(secs => sqlc.arg(seconds)::double precision));

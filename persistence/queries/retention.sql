@@ -11,3 +11,22 @@ SELECT EXISTS (SELECT FROM courier.batch b WHERE b.finished_at IS NULL
 -- name: DeleteDeadLetters :execrows
 DELETE FROM courier.dead_letter WHERE id IN (
     SELECT d.id FROM courier.dead_letter d WHERE d.failed_at < sqlc.arg(failed_before) ORDER BY d.id LIMIT sqlc.arg(lim));
+
+-- name: Clock :one
+SELECT clock_timestamp()::timestamptz AS clock;
+
+-- name: LookAtClock :one
+SELECT clock::timestamptz AS clock, doubted, why FROM courier.look_at_clock(make_interval(secs => sqlc.arg(tolerance)::double precision));
+
+-- name: CheckClock :exec
+SELECT courier.check_clock(sqlc.arg(theirs), make_interval(secs => sqlc.arg(tolerance)::double precision));
+
+-- name: CheckDayIsOld :exec
+SELECT courier.check_day_is_old(sqlc.arg(day)::date, make_interval(secs => sqlc.arg(keep)::double precision),
+    sqlc.arg(theirs), make_interval(secs => sqlc.arg(tolerance)::double precision));
+
+-- name: SizeOf :one
+-- How much a table holds: bytes with its indexes, and rows as the statistics have it,
+-- negative where there are none.
+SELECT c.reltuples::bigint AS rows, pg_total_relation_size(c.oid)::bigint AS bytes
+FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(sqlc.arg(name)::text);

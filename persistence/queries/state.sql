@@ -3,7 +3,8 @@ SELECT scope, blocked_until, quota, updated_at, patience_ns FROM courier.quota_s
 
 -- name: SaveScope :batchexec
 -- A later block wins; of the rest what was told last.
-INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at, patience_ns) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at, patience_ns)
+VALUES ($1, $2, $3, coalesce(sqlc.narg(updated_at)::timestamptz, now()), $4)
 ON CONFLICT (scope) DO UPDATE SET
     blocked_until = greatest(s.blocked_until, excluded.blocked_until),
     quota = CASE WHEN excluded.updated_at >= s.updated_at THEN coalesce(excluded.quota, s.quota) ELSE coalesce(s.quota, excluded.quota) END,

@@ -143,7 +143,8 @@ func (b *RegisterAccountBatchResults) Close() error {
 }
 
 const saveScope = `-- name: SaveScope :batchexec
-INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at, patience_ns) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO courier.quota_scope AS s (scope, blocked_until, quota, updated_at, patience_ns)
+VALUES ($1, $2, $3, coalesce($5::timestamptz, now()), $4)
 ON CONFLICT (scope) DO UPDATE SET
     blocked_until = greatest(s.blocked_until, excluded.blocked_until),
     quota = CASE WHEN excluded.updated_at >= s.updated_at THEN coalesce(excluded.quota, s.quota) ELSE coalesce(s.quota, excluded.quota) END,
@@ -161,8 +162,8 @@ type SaveScopeParams struct {
 	Scope        string
 	BlockedUntil *time.Time
 	Quota        []byte
-	UpdatedAt    time.Time
 	PatienceNs   int64
+	UpdatedAt    *time.Time
 }
 
 // A later block wins; of the rest what was told last.
@@ -173,8 +174,8 @@ func (q *Queries) SaveScope(ctx context.Context, arg []SaveScopeParams) *SaveSco
 			a.Scope,
 			a.BlockedUntil,
 			a.Quota,
-			a.UpdatedAt,
 			a.PatienceNs,
+			a.UpdatedAt,
 		}
 		batch.Queue(saveScope, vals...)
 	}

@@ -10,28 +10,6 @@ import (
 	"time"
 )
 
-const addLane = `-- name: AddLane :exec
-INSERT INTO courier.lane (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
-ON CONFLICT (account, catalog, catalog_type) DO NOTHING
-`
-
-type AddLaneParams struct {
-	Partition   int32
-	Account     string
-	Catalog     string
-	CatalogType string
-}
-
-func (q *Queries) AddLane(ctx context.Context, arg AddLaneParams) error {
-	_, err := q.db.Exec(ctx, addLane,
-		arg.Partition,
-		arg.Account,
-		arg.Catalog,
-		arg.CatalogType,
-	)
-	return err
-}
-
 const addLeases = `-- name: AddLeases :exec
 INSERT INTO courier.lease (partition)
 SELECT generate_series(0, $1::int - 1)
@@ -41,6 +19,33 @@ ON CONFLICT (partition) DO NOTHING
 func (q *Queries) AddLeases(ctx context.Context, partitions int32) error {
 	_, err := q.db.Exec(ctx, addLeases, partitions)
 	return err
+}
+
+const deleteLanes = `-- name: DeleteLanes :execrows
+DELETE FROM courier.lane l WHERE l.id IN (
+    SELECT c.id FROM courier.lane c
+    WHERE c.used_on < $1::date
+        AND NOT EXISTS (SELECT FROM courier.waiting w WHERE w.lane = c.id)
+        AND NOT EXISTS (SELECT FROM courier.dead_letter d WHERE d.lane = c.id)
+        AND NOT EXISTS (SELECT FROM courier.item_version v WHERE v.lane = c.id)
+    LIMIT $2
+) AND l.used_on < $1::date
+`
+
+type DeleteLanesParams struct {
+	Before time.Time
+	Lim    int32
+}
+
+// Deletes lanes that nobody looked up since before the oldest day there is, so that no
+// row of any day can name them, and that nothing outside the days names either. A lane
+// that is looked up meanwhile is seen to be in use when its row is free again.
+func (q *Queries) DeleteLanes(ctx context.Context, arg DeleteLanesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteLanes, arg.Before, arg.Lim)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const fixPartitions = `-- name: FixPartitions :one
@@ -72,6 +77,22 @@ func (q *Queries) LaneID(ctx context.Context, arg LaneIDParams) (int32, error) {
 	var id int32
 	err := row.Scan(&id)
 	return id, err
+}
+
+const markStream = `-- name: MarkStream :one
+SELECT courier.mark_stream($1::bigint, make_interval(secs => $2::double precision))
+`
+
+type MarkStreamParams struct {
+	Last    int64
+	Seconds float64
+}
+
+func (q *Queries) MarkStream(ctx context.Context, arg MarkStreamParams) (int64, error) {
+	row := q.db.QueryRow(ctx, markStream, arg.Last, arg.Seconds)
+	var mark_stream int64
+	err := row.Scan(&mark_stream)
+	return mark_stream, err
 }
 
 const partitions = `-- name: Partitions :one
@@ -130,4 +151,31 @@ SELECT courier.start_day($1::date)
 func (q *Queries) StartDay(ctx context.Context, day time.Time) error {
 	_, err := q.db.Exec(ctx, startDay, day)
 	return err
+}
+
+const useLane = `-- name: UseLane :one
+INSERT INTO courier.lane AS l (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account, catalog, catalog_type) DO UPDATE SET used_on = greatest(l.used_on, current_date)
+RETURNING id
+`
+
+type UseLaneParams struct {
+	Partition   int32
+	Account     string
+	Catalog     string
+	CatalogType string
+}
+
+// Finds a lane's id and notes that it is in use. The row is locked either way, so that
+// DeleteLanes looks again; once a day it is written.
+func (q *Queries) UseLane(ctx context.Context, arg UseLaneParams) (int32, error) {
+	row := q.db.QueryRow(ctx, useLane,
+		arg.Partition,
+		arg.Account,
+		arg.Catalog,
+		arg.CatalogType,
+	)
+	var id int32
+	err := row.Scan(&id)
+	return id, err
 }

@@ -10,6 +10,53 @@ import (
 	"time"
 )
 
+const checkClock = `-- name: CheckClock :exec
+SELECT courier.check_clock($1, make_interval(secs => $2::double precision))
+`
+
+type CheckClockParams struct {
+	Theirs    time.Time
+	Tolerance float64
+}
+
+func (q *Queries) CheckClock(ctx context.Context, arg CheckClockParams) error {
+	_, err := q.db.Exec(ctx, checkClock, arg.Theirs, arg.Tolerance)
+	return err
+}
+
+const checkDayIsOld = `-- name: CheckDayIsOld :exec
+SELECT courier.check_day_is_old($1::date, make_interval(secs => $2::double precision),
+    $3, make_interval(secs => $4::double precision))
+`
+
+type CheckDayIsOldParams struct {
+	Day       time.Time
+	Keep      float64
+	Theirs    time.Time
+	Tolerance float64
+}
+
+func (q *Queries) CheckDayIsOld(ctx context.Context, arg CheckDayIsOldParams) error {
+	_, err := q.db.Exec(ctx, checkDayIsOld,
+		arg.Day,
+		arg.Keep,
+		arg.Theirs,
+		arg.Tolerance,
+	)
+	return err
+}
+
+const clock = `-- name: Clock :one
+SELECT clock_timestamp()::timestamptz AS clock
+`
+
+func (q *Queries) Clock(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, clock)
+	var clock time.Time
+	err := row.Scan(&clock)
+	return clock, err
+}
+
 const deleteDeadLetters = `-- name: DeleteDeadLetters :execrows
 DELETE FROM courier.dead_letter WHERE id IN (
     SELECT d.id FROM courier.dead_letter d WHERE d.failed_at < $1 ORDER BY d.id LIMIT $2)
@@ -26,6 +73,23 @@ func (q *Queries) DeleteDeadLetters(ctx context.Context, arg DeleteDeadLettersPa
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const lookAtClock = `-- name: LookAtClock :one
+SELECT clock::timestamptz AS clock, doubted, why FROM courier.look_at_clock(make_interval(secs => $1::double precision))
+`
+
+type LookAtClockRow struct {
+	Clock   time.Time
+	Doubted *time.Time
+	Why     *string
+}
+
+func (q *Queries) LookAtClock(ctx context.Context, tolerance float64) (LookAtClockRow, error) {
+	row := q.db.QueryRow(ctx, lookAtClock, tolerance)
+	var i LookAtClockRow
+	err := row.Scan(&i.Clock, &i.Doubted, &i.Why)
+	return i, err
 }
 
 const openBatchesBetween = `-- name: OpenBatchesBetween :one
@@ -52,4 +116,23 @@ func (q *Queries) OpenMutationsOn(ctx context.Context, day time.Time) (*bool, er
 	var column_1 *bool
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const sizeOf = `-- name: SizeOf :one
+SELECT c.reltuples::bigint AS rows, pg_total_relation_size(c.oid)::bigint AS bytes
+FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1::text)
+`
+
+type SizeOfRow struct {
+	Rows  int64
+	Bytes int64
+}
+
+// How much a table holds: bytes with its indexes, and rows as the statistics have it,
+// negative where there are none.
+func (q *Queries) SizeOf(ctx context.Context, name string) (SizeOfRow, error) {
+	row := q.db.QueryRow(ctx, sizeOf, name)
+	var i SizeOfRow
+	err := row.Scan(&i.Rows, &i.Bytes)
+	return i, err
 }
