@@ -37,7 +37,11 @@ type Config struct {
 	// DrainTimeout bounds how long Run waits at its end for the holdings to be
 	// released. Defaults to 60 s.
 	DrainTimeout time.Duration
-	Logger       *slog.Logger
+	// Fit, when not nil, is asked before each round. While it is false the worker
+	// takes no partitions, hands over what it has, and leaves the others to
+	// themselves. It must be quick, and safe for concurrent use.
+	Fit    func() bool
+	Logger *slog.Logger
 }
 
 func (c Config) withDefaults() Config {
@@ -52,6 +56,9 @@ func (c Config) withDefaults() Config {
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Fit == nil {
+		c.Fit = func() bool { return true }
 	}
 	return c
 }
@@ -123,6 +130,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(k.config.Interval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
+		if !k.config.Fit() {
+			k.standAside(ctx, work, ticker.C)
+			continue
+		}
 		k.round(ctx, true)
 		select {
 		case <-ticker.C:
@@ -133,6 +144,31 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 	k.drain(work, ticker.C)
 	return k.leave(work)
+}
+
+// standAside hands everything over, as at the end, and waits until the worker is fit
+// again or ctx ends. The row of the worker is removed meanwhile, so that the others
+// share the partitions among themselves; the next heartbeat makes it again.
+func (k *Keeper) standAside(ctx, work context.Context, tick <-chan time.Time) {
+	k.config.Logger.WarnContext(ctx, "this worker stands aside: it takes no partitions and hands over what it has")
+	k.drain(work, tick)
+	left := false
+	for ctx.Err() == nil {
+		if !left { // a database that is away is asked again
+			err := k.leave(work)
+			if left = err == nil; !left {
+				k.config.Logger.WarnContext(ctx, "leaving the group of workers failed, trying again", "error", err)
+			}
+		}
+		if k.config.Fit() {
+			k.config.Logger.InfoContext(ctx, "this worker takes partitions again")
+			return
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // takeWishes takes what else asks for a round.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,6 +36,8 @@ type LogState struct {
 	Bytes       uint64
 	Limit       int64 // of the bytes; not positive: none
 	Partitions  int
+	// Now is the broker's clock when it said all that.
+	Now time.Time
 }
 
 var _ Log = (*Stream)(nil)
@@ -49,7 +52,7 @@ func (s *Stream) State(ctx context.Context) (LogState, error) {
 	}
 	return LogState{
 		First: info.State.FirstSeq, Last: info.State.LastSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes,
-		Limit: info.Config.MaxBytes, Partitions: s.partitions,
+		Limit: info.Config.MaxBytes, Partitions: s.partitions, Now: info.TimeStamp,
 	}, nil
 }
 

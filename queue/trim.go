@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -17,7 +18,24 @@ type TrimResult struct {
 	Bytes    uint64
 }
 
-// Trim removes from the front of the stream what is recorded in all partitions
+// Age says which messages are older than the replay window.
+type Age struct {
+	// Now is the time it is, and Window the replay window: what is stored before
+	// Now - Window, by its own timestamp, is older.
+	Now    time.Time
+	Window time.Duration
+	// Known is the sequence up to which messages are known to be older than the window
+	// otherwise than by their timestamps, which are the broker's clock at the time.
+	// Nothing after it is older, whatever its timestamp says.
+	Known uint64
+}
+
+// Trim is TrimByAge by the messages' timestamps alone.
+func Trim(ctx context.Context, log Log, positions []ledger.Anchor, window time.Duration, now time.Time) (TrimResult, error) {
+	return TrimByAge(ctx, log, positions, Age{Now: now, Window: window, Known: math.MaxUint64 - 1})
+}
+
+// TrimByAge removes from the front of the stream what is recorded in all partitions
 // and older than the replay window. positions are the recorded positions of all
 // partitions; with one of them still at the beginning nothing is removed.
 //
@@ -28,7 +46,7 @@ type TrimResult struct {
 // Over half of its size limit the stream is trimmed down to half by shortening
 // the window, oldest messages first, before the limit refuses producers. What is
 // not recorded is never removed.
-func Trim(ctx context.Context, log Log, positions []ledger.Anchor, window time.Duration, now time.Time) (TrimResult, error) {
+func TrimByAge(ctx context.Context, log Log, positions []ledger.Anchor, age Age) (TrimResult, error) {
 	found, err := log.State(ctx)
 	if err != nil {
 		return TrimResult{}, err
@@ -43,9 +61,10 @@ func Trim(ctx context.Context, log Log, positions []ledger.Anchor, window time.D
 			return result, err
 		}
 	}
-	if state.expired, err = firstSince(ctx, log, state, now.Add(-window)); err != nil {
+	if state.expired, err = firstSince(ctx, log, state, age.Now.Add(-age.Window)); err != nil {
 		return result, err
 	}
+	state.expired = min(state.expired, max(age.Known+1, state.First))
 	keepFrom, shrunk := state.decide()
 	if keepFrom <= state.First {
 		return result, nil

@@ -17,6 +17,13 @@ type Snapshot struct {
 	// WaitingItems and WaitingBytes are held in memory.
 	WaitingItems int
 	WaitingBytes int64
+	Clocks       []ClockState
+}
+
+// ClockState is how another clock differs from this process's.
+type ClockState struct {
+	Of    string        // database or nats
+	Ahead time.Duration // negative when it is behind
 }
 
 // PartitionState is where a partition stands.
@@ -75,6 +82,7 @@ type gauges struct {
 	quotaUsed     metric.Float64ObservableGauge
 	quotaLeft     metric.Float64ObservableGauge
 	quotaBlocked  metric.Float64ObservableGauge
+	clockAhead    metric.Float64ObservableGauge
 }
 
 func (g *gauges) declare(d *declaration) {
@@ -99,12 +107,13 @@ func (g *gauges) declare(d *declaration) {
 	g.quotaUsed = d.gauge("courier.quota.used", "%", "How much of the quota is used, as the platform last told.")
 	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform last told.")
 	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.")
+	g.clockAhead = d.gauge("courier.clock.ahead", "s", "By how much another clock is ahead of this worker's; negative when it is behind.")
 }
 
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
 		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.held, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
-		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked,
+		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked, g.clockAhead,
 	}
 }
 
@@ -129,6 +138,9 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 	observer.ObserveFloat64(g.groups, float64(s.OpenGroups))
 	observer.ObserveFloat64(g.items, float64(s.WaitingItems))
 	observer.ObserveFloat64(g.bytes, float64(s.WaitingBytes))
+	for _, c := range s.Clocks {
+		observer.ObserveFloat64(g.clockAhead, c.Ahead.Seconds(), metric.WithAttributes(ClockKey.String(c.Of)))
+	}
 	for _, p := range s.Partitions {
 		at := metric.WithAttributes(PartitionKey.Int(p.Partition))
 		observer.ObserveFloat64(g.lag, float64(p.Lag), at)

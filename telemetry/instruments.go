@@ -26,6 +26,7 @@ const (
 	ReasonKey    = attribute.Key("courier.reason")
 	ResultKey    = attribute.Key("courier.result")
 	StateKey     = attribute.Key("courier.state")
+	ClockKey     = attribute.Key("courier.clock")
 )
 
 // Where says which way out a measurement is about.

@@ -23,6 +23,7 @@ type observer struct {
 	mu         sync.Mutex
 	partitions map[int]partitionGauges
 	scopes     *delivery.Scopes // nil until the worker has them
+	clocks     *clocks          // nil: there is no other clock
 }
 
 type partitionGauges struct {
@@ -139,6 +140,13 @@ func (o *observer) watch(scopes *delivery.Scopes) {
 	o.scopes = scopes
 }
 
+// compare shows how far the clocks differ from now on.
+func (o *observer) compare(clocks *clocks) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.clocks = clocks
+}
+
 // released forgets a partition that is no longer owned.
 func (o *observer) released(partition int) {
 	o.instruments.LeaseChanged(o.nowhere, "released")
@@ -169,6 +177,9 @@ func (o *observer) snapshot() telemetry.Snapshot {
 				Breaker: account.Breaker.String(), Calls: account.Calls, Concurrency: account.Concurrency, Held: account.Held,
 			})
 		}
+	}
+	if o.clocks != nil {
+		s.Clocks = o.clocks.gauges()
 	}
 	if o.scopes == nil {
 		return s

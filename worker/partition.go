@@ -13,6 +13,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/lease"
 	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -61,6 +62,10 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		err := w.workOnce(ctx, holding)
 		switch {
 		case err == nil, ctx.Err() != nil:
+			return
+		case errors.Is(err, persistence.ErrClock):
+			log.WarnContext(ctx, "the partition is given up because of a clock", slog.Any("error", err))
+			holding.Forfeit()
 			return
 		case errors.Is(err, ledger.ErrLeaseLost):
 			log.WarnContext(ctx, "the partition has another owner")

@@ -26,6 +26,12 @@ type Parts struct {
 	Register func(ctx context.Context) error
 	// Retain, when not nil, retires old rows from time to time.
 	Retain func(ctx context.Context) error
+	// Clock, when not nil, asks the database for the time. The worker stands aside while
+	// its own clock differs.
+	Clock func(ctx context.Context) (time.Time, error)
+	// MarkStream, when not nil, notes how far the stream reaches and returns the sequence
+	// up to which all messages are older than the replay window.
+	MarkStream func(ctx context.Context, last uint64, window time.Duration) (uint64, error)
 	// Ready are what readiness looks at, by name.
 	Ready map[string]func(ctx context.Context) error
 	// Transport makes what a partition's calls go through; it writes nothing once the

@@ -49,6 +49,7 @@ type worker struct {
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health
+	clocks   *clocks // nil: there is no other clock
 	// ownProcess is Options.OwnProcess.
 	ownProcess bool
 
@@ -127,14 +128,21 @@ func (w *worker) run(ctx context.Context, name string) error {
 	w.scopes = delivery.NewScopes(w.parts.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
+	if w.clocks == nil && w.parts.Clock != nil {
+		w.clocks = newClocks(w.parts.Clock, w.log)
+	}
 	w.leases = lease.New(w.parts.Leases, lease.Config{
 		Worker: w.parts.Worker, Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
-		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Logger: w.log,
+		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Fit: w.clocks.fit, Logger: w.log,
 	})
 
 	var services, partitions sync.WaitGroup
 	defer services.Wait()
 	defer stop()
+	if w.clocks != nil {
+		w.observer.compare(w.clocks)
+		services.Go(func() { w.clocks.run(base) })
+	}
 	services.Go(func() { w.scopes.Run(base) })
 	services.Go(func() { w.credentials.run(base) })
 	services.Go(func() { w.keepRegistered(base) })
@@ -194,6 +202,9 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 			return nil
 		})
 	}
+	if w.clocks != nil {
+		w.health.AddCheck("clock", w.clocks.check)
+	}
 	w.health.Started()
 	w.log.DebugContext(ctx, "probes answer from now on")
 	return w.health.AddHeartbeat("worker", heartbeatLimit)
@@ -214,7 +225,10 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatab
 	if err != nil {
 		return nil, err
 	}
-	store, err := persistence.NewStore(pool, persistence.Config{Logger: w.log})
+	// The watch is asked by the store, and asks the store.
+	var store *persistence.Store
+	w.clocks = newClocks(func(ctx context.Context) (time.Time, error) { return store.Clock(ctx) }, w.log)
+	store, err = persistence.NewStore(pool, persistence.Config{Logger: w.log, Clock: w.clocks.watch})
 	if err != nil {
 		pool.Close()
 		return nil, err
@@ -238,13 +252,18 @@ func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatab
 		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
 			return err
 		}
-		return w.parts.Register(ctx)
+		if err := w.parts.Register(ctx); err != nil {
+			return err
+		}
+		_, err := w.clocks.watch.Look(ctx)
+		return err
 	})
 	if err != nil {
 		closeDatabase()
 		return nil, err
 	}
 	w.parts.Store, w.parts.Leases = store, persistence.NewLeaseTable(pool)
+	w.parts.Clock, w.parts.MarkStream = store.Clock, store.MarkStream
 	w.parts.Retain = func(ctx context.Context) error {
 		_, err := store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
@@ -295,6 +314,10 @@ func (w *worker) openStream(ctx context.Context, options Options) (closeStream f
 		return nil, err
 	}
 	w.parts.Queue = opened
+	w.clocks.broker = func(ctx context.Context) (time.Time, error) {
+		state, err := opened.State(ctx)
+		return state.Now, err
+	}
 	w.ready("stream", func(ctx context.Context) error {
 		_, err := opened.State(ctx)
 		return err

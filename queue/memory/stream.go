@@ -128,7 +128,7 @@ func (s *Stream) State(context.Context) (queue.LogState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := queue.LogState{
-		First: s.first, Last: s.next() - 1, Messages: uint64(len(s.messages)), Partitions: s.partitions,
+		First: s.first, Last: s.next() - 1, Messages: uint64(len(s.messages)), Partitions: s.partitions, Now: time.Now(),
 	}
 	for i := range s.messages {
 		state.Bytes += uint64(len(s.messages[i].data))
