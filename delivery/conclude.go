@@ -4,7 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -353,7 +352,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 		for to, from := range indexes {
 			records[to] = f.batch.Records[from]
 		}
-		half := e.newFlight(uuid.Must(uuid.NewV7()), f.lane, f.batch.Group, records, c.now)
+		half := e.newFlight(ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
 		for to, from := range indexes {
 			if rest, ok := f.rests[from]; ok {
 				half.rests[to] = rest

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -259,7 +257,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 // launch makes a flight of a batch that was cut, and has it recorded.
 func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *flight {
 	l := e.lanes[batch.Lane]
-	f := e.newFlight(uuid.Must(uuid.NewV7()), l, batch.Group, batch.Records, now)
+	f := e.newFlight(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
 	f.slot = slot
 	l.sender.account.began()
 	e.split(f)

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,5 +13,16 @@ import (
 
 func TestMain(m *testing.M) {
 	testbed.ChildProcess()
-	goleak.VerifyTestMain(pgtest.Main(m), natstest.ServersOwn()...)
+	goleak.VerifyTestMain(cleaned{pgtest.Main(m)}, natstest.ServersOwn()...)
+}
+
+// cleaned removes what the tests built together.
+type cleaned struct{ goleak.TestingM }
+
+func (c cleaned) Run() int {
+	code := c.TestingM.Run()
+	if clockFolder != "" {
+		_ = os.RemoveAll(clockFolder)
+	}
+	return code
 }

@@ -63,11 +63,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return
-		case errors.Is(err, persistence.ErrClock):
-			log.WarnContext(ctx, "the partition is given up because of a clock", slog.Any("error", err))
-			holding.Forfeit()
-			return
-		case errors.Is(err, ledger.ErrLeaseLost):
+		case errors.Is(err, ledger.ErrLeaseLost) && !errors.Is(err, persistence.ErrClock): // a clock takes no lease away
 			log.WarnContext(ctx, "the partition has another owner")
 			holding.Forfeit()
 			return

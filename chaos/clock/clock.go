@@ -58,7 +58,7 @@ func Environment(offset time.Duration) string {
 }
 
 // Set writes the offset into the file that FileVariable names, in one step. A
-// running program follows within 50 ms of its next look at the clock.
+// running program follows within 50 ms.
 func Set(file string, offset time.Duration) error {
 	next := file + ".next"
 	if err := os.WriteFile(next, []byte(seconds(offset)), 0o600); err != nil {

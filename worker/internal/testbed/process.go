@@ -77,9 +77,25 @@ type Process struct {
 // end of the test. The bed must listen.
 func (b *Bed) StartProcess(name string, settings Settings) *Process {
 	b.tb.Helper()
+	return b.start(name, os.Args[0], nil, []string{
+		configVariable + "=" + b.file(name, settings), nameVariable + "=" + name, "GORACE=halt_on_error=1",
+	})
+}
+
+// StartProgram does the same with a program that was built of cmd/worker, and with
+// variables besides those of this process.
+func (b *Bed) StartProgram(name, program string, settings Settings, variables ...string) *Process {
+	b.tb.Helper()
+	arguments := []string{"run", "--config", b.file(name, settings), "--name", name, "--log-format", "json"}
+	return b.start(name, program, arguments, append([]string{"COURIER_HTTP_LISTEN=127.0.0.1:0"}, variables...))
+}
+
+func (b *Bed) start(name, program string, arguments, variables []string) *Process {
+	b.tb.Helper()
 	p := &Process{Name: name, Log: &Log{}, bed: b, done: make(chan struct{})}
-	p.command = exec.CommandContext(context.WithoutCancel(b.tb.Context()), os.Args[0]) //nolint:gosec // this very binary; it outlives the context until the cleanup
-	p.command.Env = append(os.Environ(), configVariable+"="+b.file(name, settings), nameVariable+"="+name, "GORACE=halt_on_error=1")
+	//nolint:gosec // this very binary, or one that the test built; it outlives the context until the cleanup
+	p.command = exec.CommandContext(context.WithoutCancel(b.tb.Context()), program, arguments...)
+	p.command.Env = append(os.Environ(), variables...)
 	p.command.Stdout, p.command.Stderr = p.Log, p.Log
 	alive, err := p.command.StdinPipe()
 	require.NoError(b.tb, err)
@@ -92,10 +108,16 @@ func (b *Bed) StartProcess(name string, settings Settings) *Process {
 	b.tb.Cleanup(func() {
 		p.Kill()
 		if b.tb.Failed() {
-			b.tb.Logf("log of process %s:\n%s", name, p.Log.tail(32<<10))
+			b.tb.Logf("log of process %s:\n%s", name, p.Log.tail(3200<<10))
 		}
 	})
 	return p
+}
+
+// AwaitLog waits for a log line with the words.
+func (p *Process) AwaitLog(words string, within time.Duration) {
+	p.bed.tb.Helper()
+	p.bed.Await("process "+p.Name+" logs "+words, within, func() bool { return p.Log.Contains(words) })
 }
 
 // Kill ends the process without any warning and waits until it is gone.
