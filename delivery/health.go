@@ -150,6 +150,7 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 	if first && saved.State == accountPaused && !saved.ByHand {
 		a.paused, a.state = true, saved
 		a.backoff = min(max(saved.Pause, firstPause), longestPause)
+		a.state.ResumesAt = notLater(saved.ResumesAt, time.Now().Add(max(saved.Pause, longestPause)))
 	}
 	if first && saved.State == accountThrottled && !saved.ByHand {
 		e.hideHold(a) // the last owner's

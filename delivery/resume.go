@@ -95,11 +95,23 @@ func (e *Engine) rebuild(f *flight) {
 	}
 }
 
+// notLater bounds a time that was written by another worker's clock: one that was
+// ahead must not have this one wait for the time to come.
+func notLater(at, bound time.Time) time.Time {
+	if at.After(bound) {
+		return bound
+	}
+	return at
+}
+
+// resumeAttempts learns from what is recorded of a batch's POSTs. No wait is longer
+// than it was meant to be, whatever clock wrote it down.
 func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.Time) {
 	ambiguous := func(at time.Time) { f.holdUntil = later(f.holdUntil, at.Add(e.settle(f.lane.policy()))) }
 	f.phase, f.attempt = phaseReady, 1
 	resend := true // the last POST was not taken as far as is known
 	for _, a := range attempts {
+		a.At = notLater(a.At, now)
 		f.attempt = a.Number
 		resend = true
 		switch a.Result {
@@ -134,7 +146,8 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 	if resend {
 		f.attempt++
 		if len(attempts) > 0 {
-			f.sendAt = attempts[len(attempts)-1].NextAt
+			last := &attempts[len(attempts)-1]
+			f.sendAt = notLater(last.NextAt, now.Add(last.NextAt.Sub(last.At)))
 		}
 	}
 }

@@ -59,6 +59,9 @@ const (
 	// time; it doubles with each further one up to longestBlock.
 	defaultBlock = 5 * time.Second
 	longestBlock = 5 * time.Minute
+	// clockDoubt is how far in the future a worker's saved state may be: further and its
+	// clock was wrong, so that its times mean nothing.
+	clockDoubt = 2 * time.Minute
 )
 
 // NewScopes makes the scopes of a worker. Run must be running while engines use them.
@@ -155,10 +158,12 @@ func (s *Scopes) learn(names []string, states []ledger.ScopeState, began time.Ti
 	for _, state := range states {
 		saved[state.Scope] = state.BlockedUntil
 		if scope := s.scopes[state.Scope]; scope != nil {
-			if !scope.loaded || state.BlockedUntil.After(scope.blockedUntil) {
-				scope.patience = max(scope.patience, min(state.Patience, longestBlock))
+			if !state.UpdatedAt.After(now.Add(clockDoubt)) { // else of a clock that was ahead
+				if !scope.loaded || state.BlockedUntil.After(scope.blockedUntil) {
+					scope.patience = max(scope.patience, min(state.Patience, longestBlock))
+				}
+				scope.blockedUntil = later(scope.blockedUntil, state.BlockedUntil)
 			}
-			scope.blockedUntil = later(scope.blockedUntil, state.BlockedUntil)
 			scope.hear(state.Quota, now)
 		}
 	}

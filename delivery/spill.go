@@ -154,6 +154,9 @@ func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
 	}
 	now := time.Now()
+	for _, m := range read.page.Mutations {
+		m.NotBefore = notLater(m.NotBefore, now.Add(l.policy().RetryMax)) // of whatever clock
+	}
 	e.version.learn(read.versions, now)
 	e.unweighed = read.unweighed
 	for _, m := range read.page.Mutations {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -97,4 +98,21 @@ func (s *Store) MarkStream(ctx context.Context, last uint64, window time.Duratio
 		return 0, fmt.Errorf("noting how far the stream reaches: %w", err)
 	}
 	return uint64(max(before, 0)), nil
+}
+
+// ClockDoubt is ErrClock while the database's own clock is doubted, so that nothing
+// old is dropped: see Retain.
+func (s *Store) ClockDoubt(ctx context.Context) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	row, err := s.query.ClockDoubt(ctx)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("asking whether the database's clock is doubted: %w", err)
+	case row.Doubt == nil || row.DoubtedSince == nil:
+		return nil
+	}
+	return fmt.Errorf("%w: %s; nothing old is dropped before a day has passed since %s", ErrClock, *row.Doubt, row.DoubtedSince.UTC().Format(time.RFC3339))
 }

@@ -30,8 +30,13 @@ type Health struct {
 }
 
 type heartbeat struct {
-	last  atomic.Int64
+	last  atomic.Pointer[time.Time] // with its monotonic reading: a wall clock that is set is no silence
 	limit time.Duration
+}
+
+func (h *heartbeat) beat() {
+	now := time.Now()
+	h.last.Store(&now)
 }
 
 // AddCheck adds a condition of readiness, such as a ping of the database. Its
@@ -54,9 +59,9 @@ func (h *Health) AddHeartbeat(name string, limit time.Duration) (beat func()) {
 		h.beats = map[string]*heartbeat{}
 	}
 	state := &heartbeat{limit: limit}
-	state.last.Store(time.Now().UnixNano())
+	state.beat()
 	h.beats[name] = state
-	return func() { state.last.Store(time.Now().UnixNano()) }
+	return state.beat
 }
 
 // Started says that the start is over.
@@ -73,7 +78,7 @@ func (h *Health) live() map[string]string {
 	defer h.mu.Unlock()
 	failures := map[string]string{}
 	for name, beat := range h.beats {
-		if silent := time.Since(time.Unix(0, beat.last.Load())); silent > beat.limit {
+		if silent := time.Since(*beat.last.Load()); silent > beat.limit {
 			failures[name] = "silent for " + silent.Round(time.Second).String()
 		}
 	}

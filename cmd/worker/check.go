@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/clock"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -34,7 +35,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "say what is wrong with the configuration, NATS, the stream and Postgres",
 		Long: `Checks the configuration, then whether NATS and Postgres answer, whether the
-stream can be worked with and whether the schema is up to date. Changes nothing.
+stream can be worked with, whether the schema is up to date and whether this
+machine's clock and the database's agree. Changes nothing.
 The exit code is 1 when anything is wrong.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, err := cli.ParseOutput(output)
@@ -120,7 +122,26 @@ func checkDatabase(ctx context.Context, settings *config.Config) []finding {
 	case err != nil:
 		return []finding{found("Postgres", fmt.Errorf("%s: %w", settings.Database.URL.Address(), err))}
 	}
-	return []finding{found("Postgres", nil), found(fmt.Sprintf("schema version %d", version), nil)}
+	return []finding{
+		found("Postgres", nil), found(fmt.Sprintf("schema version %d", version), nil), found("clock", checkClock(ctx, settings)),
+	}
+}
+
+// checkClock compares this machine's clock with the database's, as a worker does.
+func checkClock(ctx context.Context, settings *config.Config) error {
+	db, err := openDatabase(ctx, settings)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	reading, err := clock.Read(ctx, db.Clock)
+	if err != nil {
+		return err
+	}
+	if err := reading.Check(); err != nil {
+		return err
+	}
+	return db.ClockDoubt(ctx)
 }
 
 func printFindings(streams cli.Streams, format cli.Output, findings []finding) error {

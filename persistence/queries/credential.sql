@@ -2,8 +2,10 @@
 SELECT version, key_id, sealed,
     coalesce(extract(epoch FROM expires_at - now()), 0)::double precision AS expires_in,
     coalesce(extract(epoch FROM refresh_at - now()), 0)::double precision AS refresh_in,
-    coalesce(extract(epoch FROM now() - refreshed_at), 1e9)::double precision AS age,
-    coalesce(extract(epoch FROM retry_at - now()), 0)::double precision AS retry_in,
+    -- Of a time to come, which the database's clock wrote while it was ahead, nothing
+    -- is known. Nobody is told to wait longer than an hour.
+    CASE WHEN refreshed_at <= now() THEN extract(epoch FROM now() - refreshed_at) ELSE 1e9 END::double precision AS age,
+    CASE WHEN retry_at <= now() + interval '1 hour' THEN extract(epoch FROM retry_at - now()) ELSE 0 END::double precision AS retry_in,
     failures, refused, problem
 FROM courier.credential WHERE name = $1;
 
@@ -12,11 +14,14 @@ FROM courier.credential WHERE name = $1;
 INSERT INTO courier.credential (name, key_id, sealed) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING;
 
 -- name: ClaimCredential :execrows
+-- Times further ahead than they can be set are of a clock that was ahead: they bind
+-- nobody.
 UPDATE courier.credential SET claimed_by = sqlc.arg(claimer)::uuid, claimed_until = now() + make_interval(secs => sqlc.arg(hold)::double precision)
 WHERE name = $1 AND version = $2
-    AND (claimed_until IS NULL OR claimed_until <= now())
-    AND (retry_at IS NULL OR retry_at <= now())
-    AND (refreshed_at IS NULL OR refreshed_at <= now() - make_interval(secs => sqlc.arg(rest)::double precision));
+    AND (claimed_until IS NULL OR claimed_until <= now()
+        OR claimed_until > now() + 2 * make_interval(secs => sqlc.arg(hold)::double precision))
+    AND (retry_at IS NULL OR retry_at <= now() OR retry_at > now() + interval '1 hour')
+    AND (refreshed_at IS NULL OR refreshed_at > now() OR refreshed_at <= now() - make_interval(secs => sqlc.arg(rest)::double precision));
 
 -- name: RenewCredential :execrows
 -- Not bound to the claim: new tokens are written as long as nobody else's are.

@@ -30,3 +30,6 @@ SELECT courier.check_day_is_old(sqlc.arg(day)::date, make_interval(secs => sqlc.
 -- negative where there are none.
 SELECT c.reltuples::bigint AS rows, pg_total_relation_size(c.oid)::bigint AS bytes
 FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(sqlc.arg(name)::text);
+
+-- name: ClockDoubt :one
+SELECT doubted_since, doubt FROM courier.retention_clock WHERE doubted_since IS NOT NULL;

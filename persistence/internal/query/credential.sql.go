@@ -14,9 +14,10 @@ import (
 const claimCredential = `-- name: ClaimCredential :execrows
 UPDATE courier.credential SET claimed_by = $3::uuid, claimed_until = now() + make_interval(secs => $4::double precision)
 WHERE name = $1 AND version = $2
-    AND (claimed_until IS NULL OR claimed_until <= now())
-    AND (retry_at IS NULL OR retry_at <= now())
-    AND (refreshed_at IS NULL OR refreshed_at <= now() - make_interval(secs => $5::double precision))
+    AND (claimed_until IS NULL OR claimed_until <= now()
+        OR claimed_until > now() + 2 * make_interval(secs => $4::double precision))
+    AND (retry_at IS NULL OR retry_at <= now() OR retry_at > now() + interval '1 hour')
+    AND (refreshed_at IS NULL OR refreshed_at > now() OR refreshed_at <= now() - make_interval(secs => $5::double precision))
 `
 
 type ClaimCredentialParams struct {
@@ -27,6 +28,8 @@ type ClaimCredentialParams struct {
 	Rest    float64
 }
 
+// Times further ahead than they can be set are of a clock that was ahead: they bind
+// nobody.
 func (q *Queries) ClaimCredential(ctx context.Context, arg ClaimCredentialParams) (int64, error) {
 	result, err := q.db.Exec(ctx, claimCredential,
 		arg.Name,
@@ -45,8 +48,10 @@ const credentialNamed = `-- name: CredentialNamed :one
 SELECT version, key_id, sealed,
     coalesce(extract(epoch FROM expires_at - now()), 0)::double precision AS expires_in,
     coalesce(extract(epoch FROM refresh_at - now()), 0)::double precision AS refresh_in,
-    coalesce(extract(epoch FROM now() - refreshed_at), 1e9)::double precision AS age,
-    coalesce(extract(epoch FROM retry_at - now()), 0)::double precision AS retry_in,
+    -- Of a time to come, which the database's clock wrote while it was ahead, nothing
+    -- is known. Nobody is told to wait longer than an hour.
+    CASE WHEN refreshed_at <= now() THEN extract(epoch FROM now() - refreshed_at) ELSE 1e9 END::double precision AS age,
+    CASE WHEN retry_at <= now() + interval '1 hour' THEN extract(epoch FROM retry_at - now()) ELSE 0 END::double precision AS retry_in,
     failures, refused, problem
 FROM courier.credential WHERE name = $1
 `

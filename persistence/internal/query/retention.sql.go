@@ -57,6 +57,22 @@ func (q *Queries) Clock(ctx context.Context) (time.Time, error) {
 	return clock, err
 }
 
+const clockDoubt = `-- name: ClockDoubt :one
+SELECT doubted_since, doubt FROM courier.retention_clock WHERE doubted_since IS NOT NULL
+`
+
+type ClockDoubtRow struct {
+	DoubtedSince *time.Time
+	Doubt        *string
+}
+
+func (q *Queries) ClockDoubt(ctx context.Context) (ClockDoubtRow, error) {
+	row := q.db.QueryRow(ctx, clockDoubt)
+	var i ClockDoubtRow
+	err := row.Scan(&i.DoubtedSince, &i.Doubt)
+	return i, err
+}
+
 const deleteDeadLetters = `-- name: DeleteDeadLetters :execrows
 DELETE FROM courier.dead_letter WHERE id IN (
     SELECT d.id FROM courier.dead_letter d WHERE d.failed_at < $1 ORDER BY d.id LIMIT $2)
