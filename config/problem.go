@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // Problem is one thing wrong with the configuration.
@@ -17,15 +19,15 @@ type Problem struct { //nolint:errname // it is one of Problems, and called so i
 
 func (p Problem) Error() string {
 	var text strings.Builder
-	text.WriteString(p.Source)
+	text.WriteString(legible.Text(p.Source))
 	if p.Line > 0 {
 		fmt.Fprintf(&text, ":%d", p.Line)
 	}
 	text.WriteString(": ")
 	if p.Key != "" {
-		text.WriteString(p.Key + ": ")
+		text.WriteString(legible.Text(p.Key) + ": ")
 	}
-	text.WriteString(p.Text)
+	text.WriteString(legible.Text(p.Text))
 	return text.String()
 }
 

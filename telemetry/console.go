@@ -8,6 +8,8 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // consoleExporter writes each span as one line of JSON, for people who try things
@@ -34,7 +36,7 @@ func (e *consoleExporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOn
 	if e.out == nil {
 		return nil
 	}
-	encoder := json.NewEncoder(e.out)
+	encoder := json.NewEncoder(legible.NewJSONWriter(e.out))
 	for _, span := range spans {
 		line := consoleSpan{
 			Name: span.Name(), TraceID: span.SpanContext().TraceID().String(), SpanID: span.SpanContext().SpanID().String(),

@@ -6,16 +6,19 @@ import (
 	"log/slog"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // NewLogger writes log lines as JSON, or as text when format is "text". Lines
-// logged with the context of a span carry its trace_id and span_id.
+// logged with the context of a span carry its trace_id and span_id. What no terminal
+// should get is escaped, wherever it stands in a line.
 func NewLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "text" {
-		return slog.New(traced{slog.NewTextHandler(out, options)})
+		return slog.New(traced{slog.NewTextHandler(legible.NewWriter(out), options)})
 	}
-	return slog.New(traced{slog.NewJSONHandler(out, options)})
+	return slog.New(traced{slog.NewJSONHandler(legible.NewJSONWriter(out), options)})
 }
 
 // traced adds the ids of the span in the context.

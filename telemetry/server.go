@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // Health is what the probes answer.
@@ -140,7 +142,7 @@ func answer(w http.ResponseWriter, failures map[string]string) {
 		body = probe{Status: "failing", Failures: failures}
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	if err := json.NewEncoder(w).Encode(body); err != nil {
+	if err := json.NewEncoder(legible.NewJSONWriter(w)).Encode(body); err != nil {
 		return // the prober has gone: nobody to tell
 	}
 }

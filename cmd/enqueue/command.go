@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/legible"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/worker"
 )
@@ -67,6 +69,7 @@ type arguments struct {
 }
 
 func newCommand(streams cli.Streams, open connector) *cobra.Command {
+	streams = streams.Legible()
 	var given arguments
 	command := &cobra.Command{
 		Use:     "enqueue [file ...]",
@@ -158,6 +161,9 @@ func publishFile(ctx context.Context, streams cli.Streams, feed *feeder, lane ca
 		return feed.consume(ctx, newLineReader("standard input", streams.In, lane))
 	}
 	file, err := os.Open(name) //nolint:gosec // the user names the file
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("opening %s: %w", legible.Text(name), failed.Err)
+	}
 	if err != nil {
 		return err
 	}

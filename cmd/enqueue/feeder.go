@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/catalog-courier/catalog-courier/legible"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -76,7 +77,7 @@ func (f *feeder) flush(ctx context.Context) error {
 	}
 	if err != nil {
 		first := f.lines[0]
-		return fmt.Errorf("publishing stopped in the batch that begins with %s:%d: %w", first.source, first.number, err)
+		return fmt.Errorf("publishing stopped in the batch that begins with %s:%d: %w", legible.Text(first.source), first.number, err)
 	}
 	f.shown.published(f.report.Published + f.report.Duplicate)
 	clear(f.batch)

@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/sjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/legible"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -85,7 +86,7 @@ func (r *lineReader) text() (text []byte, tooLong bool, err error) {
 			}
 			return text, tooLong, nil
 		case err != nil:
-			return nil, false, fmt.Errorf("reading %s: %w", r.source, err)
+			return nil, false, fmt.Errorf("reading %s: %w", legible.Text(r.source), err)
 		default:
 			return text, tooLong, nil
 		}

@@ -22,7 +22,7 @@ func startProgress(streams cli.Streams, quiet bool, total int64) *progressBar {
 		return nil
 	}
 	p := &progressBar{writer: progress.NewWriter(), tracker: &progress.Tracker{Message: "publishing", Total: total, Units: progress.UnitsBytes}}
-	p.writer.SetOutputWriter(streams.Err)
+	p.writer.SetOutputWriter(cli.Raw(streams.Err)) // it draws; nothing of it comes from outside
 	p.writer.SetUpdateFrequency(200 * time.Millisecond)
 	if streams.Colour() {
 		p.writer.SetStyle(progress.StyleDefault)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // maxRefusals bounds how many refused lines are named; all are counted.
@@ -39,7 +40,7 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 		return cli.PrintJSON(streams.Out, s)
 	}
 	for _, r := range s.Refusals {
-		if _, err := fmt.Fprintf(streams.Err, "%s:%d: refused: %s\n", r.Source, r.Line, r.Reason); err != nil {
+		if _, err := fmt.Fprintf(streams.Err, "%s:%d: refused: %s\n", legible.Text(r.Source), r.Line, legible.Text(r.Reason)); err != nil {
 			return err
 		}
 	}

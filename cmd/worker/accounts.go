@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 func (a *app) accountsCommand() *cobra.Command {
@@ -16,7 +18,7 @@ func (a *app) accountsCommand() *cobra.Command {
 followed to their end; what arrives waits.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.changeAccount(c, func(db *database) error { return db.PauseAccount(c.Context(), args[0], reason) }, args[0]+" is paused")
+			return a.changeAccount(c, func(db *database) error { return db.PauseAccount(c.Context(), args[0], reason) }, legible.Text(args[0])+" is paused")
 		},
 	}
 	pause.Flags().StringVar(&reason, "reason", "paused by hand", "shown in account_status")
@@ -25,7 +27,7 @@ followed to their end; what arrives waits.`,
 		Short: "end every pause of the account",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.changeAccount(c, func(db *database) error { return db.ResumeAccount(c.Context(), args[0]) }, args[0]+" is resumed")
+			return a.changeAccount(c, func(db *database) error { return db.ResumeAccount(c.Context(), args[0]) }, legible.Text(args[0])+" is resumed")
 		},
 	}
 	group.AddCommand(pause, resume)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/clock"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/legible"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/worker"
@@ -155,10 +157,10 @@ func printFindings(streams cli.Streams, format cli.Output, findings []finding) e
 		}
 		line := state + " " + f.Check
 		if f.Problem != "" {
-			line += ": " + f.Problem
+			line += ": " + strings.ReplaceAll(f.Problem, "\n", "\n       ") // no line of it begins as ours do
 		}
 		if f.Warning != "" {
-			line = "warns  " + f.Check + ": " + f.Warning
+			line = "warns  " + f.Check + ": " + legible.Text(f.Warning)
 		}
 		if _, err := fmt.Fprintln(streams.Out, line); err != nil {
 			return err

@@ -33,7 +33,7 @@ type arguments struct {
 }
 
 func newCommand(streams cli.Streams) *cobra.Command {
-	a := &app{streams: streams}
+	a := &app{streams: streams.Legible()}
 	root := &cobra.Command{
 		Use:   "worker",
 		Short: "deliver catalog mutations to ad platforms and keep what became of each",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/demo"
+	"github.com/catalog-courier/catalog-courier/legible"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
@@ -80,7 +81,7 @@ func printDemo(streams cli.Streams, result *demo.Result) error {
 	}
 	if len(result.Differences) > 0 {
 		for _, difference := range result.Differences {
-			_, _ = fmt.Fprintln(streams.Out, "DIFFERS: "+difference)
+			_, _ = fmt.Fprintln(streams.Out, "DIFFERS: "+legible.Text(difference))
 		}
 		return fmt.Errorf("what the platforms hold differs from what was published in %d places", len(result.Differences))
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 func (a *app) healthcheckCommand() *cobra.Command {
@@ -63,7 +65,7 @@ func probe(ctx context.Context, url string, timeout time.Duration) (err error) {
 		return fmt.Errorf("reading the answer of %s: %w", url, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", url, response.Status, strings.TrimSpace(string(body)))
+		return fmt.Errorf("%s answers %s: %s", url, response.Status, legible.Text(strings.TrimSpace(string(body))))
 	}
 	return nil
 }

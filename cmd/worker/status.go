@@ -131,15 +131,11 @@ func printBatches(streams cli.Streams, batches []batchRow) {
 	cli.Table(streams.Out, []string{"batch", "catalog", "state", "items", "succeeded", "failed", "attempts", "handles", "last error"}, rows)
 }
 
-func text(s *string) string {
+func text(s *string) cli.Clipped {
 	if s == nil {
 		return ""
 	}
-	const limit = 80
-	if runes := []rune(*s); len(runes) > limit {
-		return string(runes[:limit]) + "…"
-	}
-	return *s
+	return cli.Clipped(*s)
 }
 
 func number(n *int64) string {

@@ -9,11 +9,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // The exit codes.
@@ -37,10 +41,25 @@ func Standard() Streams {
 	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv}
 }
 
+// Legible has everything that is written made legible: see package legible. Whoever
+// draws on a terminal takes Raw.
+func (s Streams) Legible() Streams {
+	s.Out, s.Err = legible.NewWriter(s.Out), legible.NewWriter(s.Err)
+	return s
+}
+
+// Raw is what is written to as it is.
+func Raw(w io.Writer) io.Writer {
+	if made, ok := w.(*legible.Writer); ok {
+		return made.Inner()
+	}
+	return w
+}
+
 // Terminal reports whether people watch the writer: progress is shown to them
 // only.
 func Terminal(w io.Writer) bool {
-	file, isFile := w.(*os.File)
+	file, isFile := Raw(w).(*os.File)
 	return isFile && isatty.IsTerminal(file.Fd())
 }
 
@@ -117,10 +136,14 @@ func endBy(received os.Signal) {
 
 // Execute runs the command under a context of the caller's.
 func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []string) int {
+	streams = streams.Legible()
 	prepare(root)
 	root.SetArgs(args)
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
+	if len(args) > 0 && slices.Contains([]string{"completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, args[0]) {
+		root.SetOut(Raw(streams.Out)) // for a shell, which needs the tabs; all of it is ours
+	}
 	root.SetErr(streams.Err)
 	called, err := root.ExecuteContextC(ctx)
 	switch {
@@ -129,13 +152,17 @@ func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []s
 	case errors.Is(err, errSilent):
 		return Failed
 	}
-	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), err)
+	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), Indented(err.Error()))
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		_, _ = fmt.Fprintf(streams.Err, "Run %q for help.\n", called.CommandPath()+" --help")
 		return Usage
 	}
 	return Failed
 }
+
+// Indented has further lines of a text stand apart from the lines of the command
+// itself, so that none can be taken for one.
+func Indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
 // prepare makes every way of calling a command wrongly a usage error.
 func prepare(command *cobra.Command) {

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // Output is how results are printed: table for people, json for machines.
@@ -24,15 +26,33 @@ func ParseOutput(text string) (Output, error) {
 // JSON reports whether machines read it.
 func (o Output) JSON() bool { return o == "json" }
 
-// PrintJSON writes a value as one indented document.
+// PrintJSON writes a value as one indented document. What no terminal should get is
+// escaped in it.
 func PrintJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
+	encoder := json.NewEncoder(legible.NewJSONWriter(w))
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
+}
+
+// Clipped is a cell of which so much is shown as fits in 80 columns.
+type Clipped string
+
+const clippedWidth = 80
+
+// cell is a value as it stands in a table: on one line, and legible.
+func cell(value any) any {
+	switch value := value.(type) {
+	case int, int32, int64, uint64, float64, bool:
+		return value
+	case Clipped:
+		return legible.Clip(string(value), clippedWidth)
+	default:
+		return legible.Text(fmt.Sprint(value))
+	}
 }
 
 // Table prints rows under a header. Without rows it says so.
@@ -53,7 +73,11 @@ func Table(w io.Writer, header []string, rows [][]any) {
 	}
 	t.AppendHeader(titles)
 	for _, row := range rows {
-		t.AppendRow(row)
+		cells := make(table.Row, len(row))
+		for i, value := range row {
+			cells[i] = cell(value)
+		}
+		t.AppendRow(cells)
 	}
 	t.Render()
 }

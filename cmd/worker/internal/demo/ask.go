@@ -110,7 +110,7 @@ func collect[T any](ctx context.Context, v view, query string) ([]T, error) {
 // failed, invalid or unconfirmed, or were merged into such a one.
 func (v view) applied(ctx context.Context) (map[string]bool, error) {
 	ids, err := collect[struct{ ID string }](ctx, v, `SELECT m.mutation_id FROM courier.mutation_status m
-		LEFT JOIN courier.mutation_status s ON s.mutation_id = m.superseded_by
+		LEFT JOIN courier.mutation_status s ON s.mutation_id = m.superseded_by AND s.account = m.account
 		WHERE m.mutation_id LIKE 'demo-%' AND (m.status = 'succeeded' OR (m.status = 'superseded' AND s.status = 'succeeded'))`)
 	if err != nil {
 		return nil, err
