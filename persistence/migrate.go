@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -31,19 +33,73 @@ func Migrate(ctx context.Context, url string) (version int64, err error) {
 	if err := createSchema(ctx, db); err != nil {
 		return 0, err
 	}
-	// Tries every second, for five minutes.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	provider, err := newProvider(db, goose.WithSessionLocker(&schemaLock{db: db}))
 	if err != nil {
 		return 0, err
 	}
-	provider, err := newProvider(db, goose.WithSessionLocker(locker))
+	for attempt := 1; ; attempt++ {
+		_, err := provider.Up(ctx)
+		if hasCode(err, codeLockNotAvailable) && attempt < lockAttempts {
+			continue // another migrates, or somebody reads what is to be changed
+		}
+		if err != nil {
+			return 0, fmt.Errorf("migrating the schema: %w", err)
+		}
+		return provider.GetDBVersion(ctx)
+	}
+}
+
+const (
+	// migrationLockWait is how long a migration waits for a lock before it tries again
+	// from the start. Whoever comes after it waits as long, so that it is short.
+	migrationLockWait = "10s"
+	// lockAttempts of them are five minutes.
+	lockAttempts = 30
+)
+
+// schemaLock lets one migration run at a time. It locks a table, in a session of its
+// own: advisory locks are open to every role that may connect, so that one that only
+// reads could keep a migration from ever beginning.
+type schemaLock struct {
+	db      *sql.DB
+	session *sql.Conn
+	held    *sql.Tx
+}
+
+// SessionLock implements lock.SessionLocker. Goose calls it and SessionUnlock in turn.
+func (l *schemaLock) SessionLock(ctx context.Context, _ *sql.Conn) (err error) {
+	if l.session, err = l.db.Conn(ctx); err != nil {
+		return err
+	}
+	if l.held, err = l.session.BeginTx(ctx, nil); err == nil {
+		_, err = l.held.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
+	}
+	if err == nil {
+		_, err = l.held.ExecContext(ctx, `LOCK TABLE courier.schema_lock IN ACCESS EXCLUSIVE MODE`)
+	}
 	if err != nil {
-		return 0, err
+		return errors.Join(fmt.Errorf("waiting for another migration: %w", err), l.SessionUnlock(ctx, nil))
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return 0, fmt.Errorf("migrating the schema: %w", err)
+	return nil
+}
+
+// SessionUnlock implements lock.SessionLocker.
+func (l *schemaLock) SessionUnlock(context.Context, *sql.Conn) error {
+	var err error
+	if l.held != nil {
+		err = l.held.Rollback()
 	}
-	return provider.GetDBVersion(ctx)
+	err = errors.Join(err, l.session.Close())
+	l.held, l.session = nil, nil
+	return err
+}
+
+var _ lock.SessionLocker = (*schemaLock)(nil)
+
+// hasCode reports whether the server answered with one of these codes.
+func hasCode(err error, codes ...string) bool {
+	problem, answered := errors.AsType[*pgconn.PgError](err)
+	return answered && slices.Contains(codes, problem.Code)
 }
 
 // CheckSchema reports the schema's version and ErrSchemaBehind if it is older
@@ -91,18 +147,28 @@ func openForMigration(url string) (*sql.DB, error) {
 		return nil, fmt.Errorf("reading the database URL: %w", err)
 	}
 	config.RuntimeParams["application_name"] = "catalog-courier migrate"
+	config.RuntimeParams["lock_timeout"] = migrationLockWait
 	return stdlib.OpenDB(*config), nil
 }
 
-// createSchema makes the schema for goose's own table. IF NOT EXISTS alone races
-// with another CREATE, hence the lock.
+// createSchema makes the schema for goose's own table, and the table that migrations
+// lock. IF NOT EXISTS races with another CREATE, of which one fails: by then it is there.
 func createSchema(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, `DO $$ BEGIN
-		PERFORM pg_advisory_xact_lock(hashtext('courier.schema'));
-		CREATE SCHEMA IF NOT EXISTS courier;
-	END $$`)
-	if err != nil {
-		return fmt.Errorf("creating the schema: %w", err)
+	for _, statement := range []string{
+		"CREATE SCHEMA IF NOT EXISTS courier",
+		"CREATE TABLE IF NOT EXISTS courier.schema_lock ()",
+	} {
+		_, err := db.ExecContext(ctx, statement)
+		if err != nil && !hasCode(err, codeUnique, codeDuplicateSchema, codeDuplicateTable, codeDuplicateType) {
+			return fmt.Errorf("creating the schema: %w", err)
+		}
 	}
 	return nil
 }
+
+// What Postgres says of what another has made meanwhile.
+const (
+	codeDuplicateSchema = "42P06"
+	codeDuplicateTable  = "42P07"
+	codeDuplicateType   = "42710"
+)

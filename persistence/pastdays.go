@@ -43,15 +43,13 @@ func (s *Store) indexDay(ctx context.Context, name string) (err error) {
 	if err != nil || valid {
 		return err
 	}
-	var mine bool
-	if err := connection.QueryRow(ctx, "select pg_try_advisory_lock(hashtext('courier.index_day'))").Scan(&mine); err != nil || !mine {
+	unlock, mine, err := s.lockIndexes(ctx)
+	if err != nil || !mine {
 		return err
 	}
 	defer func() {
-		// Unlocked at once for the next day; the settings end with the session.
-		after := context.WithoutCancel(ctx)
-		_, unlockErr := connection.Exec(after, "select pg_advisory_unlock(hashtext('courier.index_day'))")
-		err = errors.Join(err, unlockErr, connection.Conn().Close(after))
+		// The settings end with the session.
+		err = errors.Join(err, connection.Conn().Close(context.WithoutCancel(ctx)), unlock())
 	}()
 	for _, statement := range []string{
 		"set statement_timeout = 0",
@@ -67,6 +65,34 @@ func (s *Store) indexDay(ctx context.Context, name string) (err error) {
 		}
 	}
 	return nil
+}
+
+// lockIndexes keeps other workers from making an index at the same time; mine is false
+// when one is at it. The lock is a table's, which no reader can take, and is held by a
+// transaction in a session of its own, as an index cannot be made inside one. That
+// transaction has no snapshot, so that the index does not wait for it.
+func (s *Store) lockIndexes(ctx context.Context) (unlock func() error, mine bool, err error) {
+	session, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
+	if err != nil {
+		return nil, false, err
+	}
+	unlock = func() error { return session.Close(context.WithoutCancel(ctx)) }
+	for _, statement := range []string{
+		"set idle_in_transaction_session_timeout = 0",
+		"begin",
+		"lock table courier.index_lock in access exclusive mode nowait",
+	} {
+		if _, err = session.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+			break
+		}
+	}
+	switch {
+	case hasCode(err, codeLockNotAvailable):
+		return nil, false, unlock()
+	case err != nil:
+		return nil, false, errors.Join(err, unlock())
+	}
+	return unlock, true, nil
 }
 
 func indexState(ctx context.Context, connection *pgxpool.Conn, index string) (valid bool, err error) {

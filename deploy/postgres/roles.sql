@@ -55,6 +55,8 @@ BEGIN
             EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_reader', relation.relname);
         ELSIF relation.relname = 'schema_version' THEN
             EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker', relation.relname);
+        ELSIF relation.relname = 'schema_lock' THEN
+            NULL; -- migrations lock it, and nobody else
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON courier.%I TO courier_worker', relation.relname);
         END IF;
@@ -68,3 +70,11 @@ END
 $$;
 GRANT USAGE, CREATE ON SCHEMA courier TO courier_worker;
 GRANT USAGE ON SCHEMA courier TO courier_reader;
+
+-- An old day is dropped, and a view replaced, only when nobody reads it at that
+-- moment: a query or a transaction that never ends would be in the way for ever. A
+-- session may set these otherwise for itself, so they help against mistakes, not
+-- against malice; whatever a reader does, no change is recorded later for it.
+ALTER ROLE courier_reader SET statement_timeout = '60s';
+ALTER ROLE courier_reader SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE courier_reader SET lock_timeout = '5s';
