@@ -12,13 +12,14 @@ import (
 
 // NewLogger writes log lines as JSON, or as text when format is "text". Lines
 // logged with the context of a span carry its trace_id and span_id. What no terminal
-// should get is escaped, wherever it stands in a line.
+// should get is escaped, wherever it stands in a line. Of warnings and errors of one
+// kind the first are logged and the rest of a minute is summed up.
 func NewLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "text" {
-		return slog.New(traced{slog.NewTextHandler(legible.NewWriter(out), options)})
+		return slog.New(traced{newLimited(slog.NewTextHandler(legible.NewWriter(out), options))})
 	}
-	return slog.New(traced{slog.NewJSONHandler(legible.NewJSONWriter(out), options)})
+	return slog.New(traced{newLimited(slog.NewJSONHandler(legible.NewJSONWriter(out), options))})
 }
 
 // traced adds the ids of the span in the context.
