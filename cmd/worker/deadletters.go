@@ -35,7 +35,7 @@ func (s *chosen) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.catalog, "catalog", "", "only of this catalog")
 	flags.StringVar(&s.itemType, "type", "", "only of this catalog type")
 	flags.StringVar(&s.reason, "reason", "", "only with this reason code, such as refused or not_clearable")
-	flags.StringVar(&s.mutation, "mutation", "", "only of the mutation with this id")
+	flags.StringVar(&s.mutation, "mutation", "", "only of the mutation with this id; ids are the producers' own, so name --account too")
 	flags.BoolVar(&s.replayed, "replayed", false, "those too that were replayed before")
 }
 

@@ -42,6 +42,9 @@ it would bring an old state back; --force replays it all the same.`,
 			if len(ids) == 0 && choice.empty() && !all {
 				return cli.UsageErrorf("say which: ids, a filter such as --reason, or --all")
 			}
+			if choice.mutation != "" && choice.account == "" {
+				return cli.UsageErrorf("--mutation needs --account: ids are the producers' own, and two accounts may have the same")
+			}
 			return a.replay(c, choice.filter(ids), force)
 		},
 	}

@@ -3,6 +3,7 @@ package queuetest
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -317,9 +318,26 @@ func trimming(t *testing.T, h Harness) {
 	}
 	positions[0] = ledger.AnchorOf(arrivals[9].Mutation)
 	now := time.Now().Add(48 * time.Hour)
+	for _, age := range []queue.Age{
+		{Now: now, Window: 24 * time.Hour},                                          // old by their timestamps alone
+		{Now: now.Add(-48 * time.Hour), Window: 24 * time.Hour, Known: 20},          // old by all but their timestamps
+		{Window: 24 * time.Hour, Known: 20},                                         // nobody knows what time it is
+		{Now: now.AddDate(0, 0, -95), Window: 24 * time.Hour, Known: math.MaxInt64}, // a clock that is behind
+	} {
+		kept, err := queue.TrimByAge(t.Context(), h.Log, positions, age)
+		require.NoError(t, err)
+		require.Zero(t, kept.Purged)
+		require.Equal(t, uint64(20), kept.Messages)
+	}
+	some, err := queue.TrimByAge(t.Context(), h.Log, positions, queue.Age{Now: now, Window: 24 * time.Hour, Known: 4})
+	require.NoError(t, err)
+	require.Equal(t, uint64(4), some.Purged, "those that were there when the window began")
+	state, err := h.Log.State(t.Context())
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), state.Now, time.Minute)
 	result, err := queue.Trim(t.Context(), h.Log, positions, 24*time.Hour, now)
 	require.NoError(t, err)
-	require.Equal(t, uint64(9), result.Purged)
+	require.Equal(t, uint64(5), result.Purged)
 	require.False(t, result.Shrunk)
 	require.Equal(t, uint64(11), result.Messages)
 	for _, position := range positions {
