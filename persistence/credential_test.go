@@ -117,3 +117,25 @@ func TestAFailedRenewalKeepsEverybodyOff(t *testing.T) {
 	require.Empty(t, healthy.Problem)
 	require.Zero(t, healthy.RetryIn)
 }
+
+// TestACredentialOutlivesAClockThatWasAhead: what the database wrote down while its
+// clock was ahead keeps nobody from renewing once it is right.
+func TestACredentialOutlivesAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	for _, column := range []string{"claimed_until", "retry_at", "refreshed_at"} {
+		t.Run(column, func(t *testing.T) {
+			t.Parallel()
+			store, pool := newDatabase(t)
+			require.NoError(t, store.PlantCredential(t.Context(), ledger.Credential{Name: "one", KeyID: "k1", Sealed: []byte("seed")}))
+			_, err := pool.Exec(t.Context(), "update courier.credential set "+column+" = now() + interval '95 days'")
+			require.NoError(t, err)
+			c := read(t, store)
+			require.LessOrEqual(t, c.RetryIn, time.Duration(0))
+			require.Greater(t, c.Age, time.Hour)
+			_, claimed := claim(t, store, 1, 30*time.Second, time.Minute)
+			require.True(t, claimed)
+			_, claimed = claim(t, store, 1, 30*time.Second, time.Minute)
+			require.False(t, claimed, "one at a time, all the same")
+		})
+	}
+}

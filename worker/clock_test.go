@@ -2,8 +2,12 @@ package worker_test
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +70,12 @@ func TestAWorkerWithAWrongClockDoesNothing(t *testing.T) {
 
 			wrong := bed.StartProgram("wrong", program, nil, clock.Environment(offset))
 			wrong.AwaitLog(clocksDiffer, patience)
+			requireNotReady(t, wrong)
+			check := exec.CommandContext(t.Context(), program, "check")
+			check.Env = append(os.Environ(), clock.Environment(offset), "DATABASE_URL="+bed.Database, "NATS_URL="+bed.NATS.URL())
+			said, err := check.CombinedOutput()
+			require.Error(t, err)
+			require.Contains(t, string(said), "FAILED clock: "+clocksDiffer)
 			bed.Publish(upserts(testbed.Retail, "S", 30)...)
 			bed.AwaitFinal(61, patience)
 			require.Zero(t, bed.Owned()["wrong"])
@@ -89,6 +99,23 @@ func TestAWorkerWithAWrongClockDoesNothing(t *testing.T) {
 			bed.CheckInvariants()
 		})
 	}
+}
+
+// requireNotReady asks the worker's probe.
+func requireNotReady(t *testing.T, p *testbed.Process) {
+	t.Helper()
+	address := regexp.MustCompile(`"address":"([^"]+)"`).FindStringSubmatch(p.Log.String())
+	require.Len(t, address, 2)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address[1]+"/readyz", nil)
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+	require.Contains(t, string(body), `"clock":"`+clocksDiffer)
 }
 
 // TestAClockThatIsSetWhileTheWorkerRuns: the worker hands over at once, writes no time

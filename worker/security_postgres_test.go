@@ -163,6 +163,38 @@ func TestDatabaseRoles(t *testing.T) {
 		require.NotEmpty(t, report.Dropped)
 		require.Empty(t, report.Busy)
 	})
+	t.Run("a reader holds up nothing", func(t *testing.T) {
+		// A session as people open them, with every lock it can get.
+		idle, err := pgx.Connect(t.Context(), g.url("courier_reader"))
+		require.NoError(t, err)
+		defer idle.Close(context.Background())
+		for setting, want := range map[string]string{"statement_timeout": "1min", "idle_in_transaction_session_timeout": "1min", "lock_timeout": "5s"} {
+			var found string
+			require.NoError(t, idle.QueryRow(t.Context(), "SELECT current_setting($1)", setting).Scan(&found))
+			require.Equal(t, want, found, setting)
+		}
+		const goose = "5887940537704921958"
+		for _, statement := range []string{
+			"BEGIN", "SELECT count(*) FROM courier.mutation_status", "SELECT count(*) FROM courier.dead_letters",
+			"SELECT pg_advisory_lock(hashtext('courier.ensure_day'))", "SELECT pg_advisory_lock(hashtext('courier.index_day'))",
+			"SELECT pg_advisory_lock(hashtext('courier.schema'))", "SELECT pg_advisory_lock(" + goose + ")",
+		} {
+			_, err := idle.Exec(t.Context(), statement)
+			require.NoError(t, err, statement)
+		}
+		for _, table := range []string{"day_lock", "index_lock", "schema_lock", "mutation", "lease", "stream"} {
+			mayNot(t, reader, "DO $$ BEGIN LOCK TABLE courier."+table+" IN ACCESS SHARE MODE; END $$")
+		}
+		mayNot(t, reader, "DO $$ BEGIN LOCK TABLE courier.mutation_status IN SHARE MODE; END $$")
+		for _, day := range []string{"2031-02-01", "2031-02-02"} {
+			began := time.Now()
+			_, err := writer.Exec(t.Context(), "SELECT courier.start_day($1::text::date)", day)
+			require.NoError(t, err)
+			require.Less(t, time.Since(began), 5*time.Second)
+		}
+		_, err = persistence.Migrate(t.Context(), g.url("courier_migrate"))
+		require.NoError(t, err)
+	})
 	t.Run("migrating again, and the grants after it", func(t *testing.T) {
 		_, err := persistence.Migrate(t.Context(), g.url("courier_migrate"))
 		require.NoError(t, err)

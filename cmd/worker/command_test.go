@@ -55,6 +55,7 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"status", "--batches", "0"},
 		{"dead-letters", "replay"},
 		{"dead-letters", "replay", "x"},
+		{"dead-letters", "replay", "--mutation", "m"}, // of which account?
 		{"check", "--output", "yaml"},
 	} {
 		got := execute(t, nil, args...)

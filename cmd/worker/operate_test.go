@@ -157,6 +157,7 @@ func TestOperatingAWorker(t *testing.T) {
 		got := p.run(t, "check", "--config", p.config)
 		require.Zero(t, got.code, got.out)
 		require.Contains(t, got.out, "ok     schema version")
+		require.Contains(t, got.out, "ok     clock")
 	})
 	t.Run("migrate is done already", func(t *testing.T) {
 		got := p.run(t, "migrate")
