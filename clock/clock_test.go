@@ -19,9 +19,9 @@ type other struct {
 }
 
 func (o *other) ask(context.Context) (time.Time, error) {
-	time.Sleep(o.takes / 2) //nolint:forbidigo // in a bubble
+	time.Sleep(o.takes / 2)
 	at := time.Now().Add(o.ahead)
-	time.Sleep(o.takes - o.takes/2) //nolint:forbidigo // in a bubble
+	time.Sleep(o.takes - o.takes/2)
 	return at, o.err
 }
 
@@ -75,7 +75,7 @@ func TestWatch(t *testing.T) {
 		_, err := watch.Look(t.Context())
 		require.NoError(t, err)
 		require.ErrorIs(t, watch.Check(), clock.ErrDiffers)
-		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
+		time.Sleep(time.Hour)
 		require.True(t, time.Now().Add(10*time.Minute).Equal(watch.Theirs()))
 
 		database.err = errors.New("away")

@@ -13,6 +13,7 @@ import (
 // TestTimesOfAnotherClockBindNobody: what a worker wrote whose clock was 95 days off
 // makes the next one wait no longer than was meant.
 func TestTimesOfAnotherClockBindNobody(t *testing.T) {
+	t.Parallel()
 	away := &platform.Error{Scope: platform.ScopePlatform, Operation: "POST", Message: "503"}
 	for name, ahead := range map[string]time.Duration{"ahead": 95 * 24 * time.Hour, "behind": -95 * 24 * time.Hour} {
 		for kind, result := range map[string]ledger.AttemptResult{

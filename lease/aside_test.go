@@ -30,7 +30,7 @@ func TestAWorkerThatIsNotFitStandsAside(t *testing.T) {
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- k.Run(ctx) }()
-		time.Sleep(3 * ttl) //nolint:forbidigo // in a bubble
+		time.Sleep(3 * ttl)
 		require.Empty(t, k.Acquired(), "it takes nothing")
 
 		unfit.Store(false)
@@ -42,13 +42,13 @@ func TestAWorkerThatIsNotFitStandsAside(t *testing.T) {
 		}
 		other, stopOther := keep(table, 2)
 		defer stopOther()
-		time.Sleep(interval) //nolint:forbidigo // in a bubble
+		time.Sleep(interval)
 		require.Empty(t, other.Acquired(), "not while they are held")
 		for _, holding := range held {
 			require.NoError(t, holding.Release(t.Context()))
 		}
 		got := []*lease.Holding{<-other.Acquired(), <-other.Acquired()}
-		time.Sleep(3 * ttl) //nolint:forbidigo // in a bubble
+		time.Sleep(3 * ttl)
 		for _, holding := range got {
 			select {
 			case <-holding.HandOver():
@@ -68,8 +68,8 @@ func TestAWorkerThatIsNotFitStandsAside(t *testing.T) {
 		require.NoError(t, asked.Release(t.Context()))
 		require.Equal(t, asked.Lease.Partition, (<-k.Acquired()).Lease.Partition)
 
-		unfit.Store(true)    // the process ends while it stands aside
-		time.Sleep(interval) //nolint:forbidigo // in a bubble
+		unfit.Store(true) // the process ends while it stands aside
+		time.Sleep(interval)
 		stop()
 		for _, holding := range k.Holdings() {
 			require.NoError(t, holding.Release(t.Context()))
@@ -98,7 +98,7 @@ func TestHoldingsAreLostWhereNobodyHandsThemOver(t *testing.T) {
 		<-held.Lost()
 		require.False(t, held.MayWrite())
 		unfit.Store(false)
-		time.Sleep(ttl) //nolint:forbidigo // in a bubble
+		time.Sleep(ttl)
 		require.Empty(t, k.Acquired(), "not before the lost one is released")
 		require.NoError(t, held.Release(t.Context()))
 		again := <-k.Acquired()

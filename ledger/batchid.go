@@ -14,7 +14,7 @@ func NewBatchID(at time.Time) uuid.UUID {
 	id := uuid.Must(uuid.NewV7())
 	milliseconds := at.UnixMilli()
 	for i := range 6 {
-		id[i] = byte(milliseconds >> (8 * (5 - i)))
+		id[i] = byte(milliseconds >> (8 * (5 - i))) //nolint:gosec // one byte of them
 	}
 	return id
 }

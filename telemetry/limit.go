@@ -58,8 +58,8 @@ func (h limited) Handle(ctx context.Context, record slog.Record) error {
 	if record.Level < slog.LevelWarn {
 		return h.Handler.Handle(ctx, record)
 	}
-	h.state.end(time.Now())
-	if !h.state.admit(h, record) {
+	h.state.end(time.Now())        //nolint:contextcheck // a summary belongs to no span
+	if !h.state.admit(h, record) { //nolint:contextcheck // as above
 		return nil
 	}
 	return h.Handler.Handle(ctx, record)

@@ -39,7 +39,7 @@ func TestAFloodOfWarningsIsSummedUp(t *testing.T) {
 		require.NotContains(t, text, "were not logged")
 
 		out.Reset()
-		time.Sleep(time.Minute + time.Second) //nolint:forbidigo // in a bubble
+		time.Sleep(time.Minute + time.Second)
 		synctest.Wait()
 		require.Contains(t, out.String(), `"message":"bad message","lines":9995,"account":"one"`)
 		require.Contains(t, out.String(), `"message":"unknown account","lines":9900,"account":"(several)"`)

@@ -50,7 +50,7 @@ func TestEachChangeOfTheClocksIsSaidOnce(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); c.run(ctx) }()
 		pass := func(d time.Duration) {
-			time.Sleep(d) //nolint:forbidigo // in a bubble
+			time.Sleep(d)
 			synctest.Wait()
 		}
 		pass(time.Minute)

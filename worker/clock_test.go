@@ -22,7 +22,7 @@ import (
 // clockProgram is cmd/worker with a clock that can be set. It is built once; later
 // runs find it in the build cache.
 var clockProgram = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "courier-clock-") //nolint:usetesting // of all tests; TestMain removes it
+	folder, err := os.MkdirTemp("", "courier-clock-") // of all tests; TestMain removes it
 	if err != nil {
 		return "", err
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// trimInterval is how often the stream is trimmed.
-	trimInterval = 30 * time.Second
-	// markInterval is how often it is looked how far the stream reaches.
+	// markInterval is how often it is looked how far the stream reaches, and trimEvery
+	// after how many looks it is trimmed.
 	markInterval = 10 * time.Second
+	trimEvery    = 3
 	// retainInterval is how often old rows are dropped and partitions made ahead.
 	retainInterval = 10 * time.Minute
 	// upkeepPartition is the partition whose owner does the upkeep of all: one
@@ -27,21 +27,21 @@ const (
 
 // keepUp trims the stream and retires old rows until ctx ends.
 func (w *worker) keepUp(ctx context.Context) {
-	mark := time.NewTicker(markInterval)
-	defer mark.Stop()
-	trim := time.NewTicker(trimInterval)
-	defer trim.Stop()
+	stream := time.NewTicker(markInterval)
+	defer stream.Stop()
 	retain := time.NewTicker(retainInterval)
 	defer retain.Stop()
 	w.retain(ctx)
-	for {
+	for looks := 1; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-mark.C:
-			w.mark(ctx)
-		case <-trim.C:
-			w.trim(ctx)
+		case <-stream.C:
+			if looks++; looks%trimEvery == 1 {
+				w.trim(ctx)
+			} else {
+				w.mark(ctx)
+			}
 		case <-retain.C:
 			w.retain(ctx)
 		}

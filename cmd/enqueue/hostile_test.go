@@ -40,8 +40,14 @@ func TestTextFromOutsideIsShownAsText(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600))
 		for _, args := range [][]string{
-			{path}, {"--output", "json", path}, {"--account", text, path}, {"--" + text}, {"--output", text}, {"--nats", text, path},
-			{"--config", text, path}, {filepath.Join(path, text)},
+			{path},
+			{"--output", "json", path},
+			{"--account", text, path},
+			{"--" + text},
+			{"--output", text},
+			{"--nats", text, path},
+			{"--config", text, path},
+			{filepath.Join(path, text)},
 		} {
 			got := execute(t, (&recorder{failAt: 1}).open, "", args...)
 			require.NotZero(t, got.code, "%q", args)
