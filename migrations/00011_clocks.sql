@@ -24,7 +24,8 @@ $$;
 
 -- Looks at the clock before old rows are dropped, and says whether it is to be
 -- trusted. It is doubted when it jumped by more than a day since the last look that
--- trusted it, or when there are batches from the future. A doubt ends by itself after
+-- trusted it, or when there are batches from further in the future than a worker whose
+-- clock is still good enough can make them. A doubt ends by itself after
 -- a day in which the clock went on without another jump: by then somebody has read the
 -- log, or workers were only off for a while. A clock that went back drops less, so that
 -- is no reason to doubt.
@@ -43,7 +44,7 @@ BEGIN
     IF clock > row.trusted_at + interval '1 day' THEN
         why := format('the clock of the database moved by %s since it was last trusted at %s',
             date_trunc('second', clock - row.trusted_at), date_trunc('second', row.trusted_at));
-    ELSIF newest > clock + tolerance AND newest > coalesce(row.known_future, '-infinity') THEN
+    ELSIF newest > clock + 3 * tolerance AND newest > coalesce(row.known_future, '-infinity') THEN
         why := format('there is a batch of %s, which is in the future by the clock of the database', date_trunc('second', newest));
     END IF;
     IF why IS NULL THEN
