@@ -22,6 +22,9 @@ const (
 	// refused, before one call tries again; it doubles up to longestPause.
 	firstPause   = 15 * time.Second
 	longestPause = 15 * time.Minute
+	// longestTold is the longest pause that a platform can ask for, see rest.RetryAfter:
+	// one that ends later was written down by a clock that was ahead.
+	longestTold = 24 * time.Hour
 	// credentialTimeout bounds looking for other access tokens.
 	credentialTimeout = 2 * time.Second
 )
@@ -150,7 +153,7 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 	if first && saved.State == accountPaused && !saved.ByHand {
 		a.paused, a.state = true, saved
 		a.backoff = min(max(saved.Pause, firstPause), longestPause)
-		a.state.ResumesAt = notLater(saved.ResumesAt, time.Now().Add(max(saved.Pause, longestPause)))
+		a.state.ResumesAt = notLater(saved.ResumesAt, time.Now().Add(longestTold))
 	}
 	if first && saved.State == accountThrottled && !saved.ByHand {
 		e.hideHold(a) // the last owner's
