@@ -3,6 +3,7 @@ package persistence
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,13 +31,22 @@ func rejected(err error) error {
 	return err
 }
 
-// unsendable gives the same kind to values that cannot be encoded. pgx has no type
-// for that error; but any trouble with the line ends a connection, so that one that
-// outlives an error which is no answer was not the cause.
+// unsendable gives the same kind to values that cannot be encoded: pgx encodes a batch
+// before it sends the rest of it. The step is told by the text alone, and a test holds pgx
+// to it; whether the connection outlives the error is no sign, as statements of the same
+// batch may be under way by then. Without a batch pgx has no type for it at all; but any
+// trouble with the line ends a connection, so that one that outlives an error which is no
+// answer was not the cause.
 func unsendable(err error, connection *pgx.Conn) error {
-	_, answered := errors.AsType[*pgconn.PgError](err)
-	if err == nil || answered || connection.IsClosed() {
+	if err == nil {
+		return nil
+	}
+	if _, answered := errors.AsType[*pgconn.PgError](err); answered {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ledger.ErrRejected, err)
+	before, isBatch := errors.AsType[pgx.ErrPreprocessingBatch](err)
+	if built := isBatch && strings.HasPrefix(before.Error(), "error preprocessing batch (build)"); built || !connection.IsClosed() {
+		return fmt.Errorf("%w: %w", ledger.ErrRejected, err)
+	}
+	return err
 }
