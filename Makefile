@@ -115,7 +115,7 @@ soak: build ## look for MINUTES (60) whether anything grows under a steady load
 .PHONY: chaos
 chaos: build ## break everything at random and check that nothing is lost: SEED= MINUTES=3
 	$(GO) build -o $(BIN)/ ./chaos
-	$(GO) run ./chaos/clock -out $(BIN)/worker-clock
+	$(GO) run ./chaos/clock/build -out $(BIN)/worker-clock
 	$(BIN)/chaos -worker $(BIN)/worker -clock-worker $(BIN)/worker-clock -seed $(SEED) -duration $(MINUTES)m -report chaos-report.md
 
 .PHONY: chaos-short

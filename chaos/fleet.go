@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/catalog-courier/catalog-courier/chaos/clock"
 	"github.com/catalog-courier/catalog-courier/chaos/proxy"
 )
 
@@ -78,7 +78,7 @@ func (f *fleet) start(s *seat) error { return f.startAs(s, f.program) }
 
 // startWithClock runs a worker whose wall clock is wrong by the offset.
 func (f *fleet) startWithClock(s *seat, offset time.Duration) error {
-	return f.startAs(s, f.clock, fmt.Sprintf("COURIER_CLOCK_OFFSET_SECONDS=%d", int(offset.Seconds())))
+	return f.startAs(s, f.clock, clock.Environment(offset))
 }
 
 func (f *fleet) startAs(s *seat, program string, environment ...string) error {
