@@ -82,6 +82,7 @@ func (l *loader) load(root *yaml.Node) {
 	if root != nil {
 		l.section(root, "", known)
 	}
+	l.noteLines(infrastructure, "")
 	l.environment(infrastructure, "")
 	l.flags(infrastructure)
 	l.checkInfrastructure()
@@ -155,6 +156,7 @@ func (l *loader) environment(settings []setting, at string) {
 			if err := s.assign(value); err != nil {
 				l.problems = append(l.problems, Problem{Source: "environment", Key: name, Text: err.Error()})
 			}
+			l.noteOrigin(key, "environment "+name)
 		}
 	}
 }
@@ -178,6 +180,7 @@ func (l *loader) flags(settings []setting) {
 		if err := s.assign(l.options.Flags[key]); err != nil {
 			l.problems = append(l.problems, Problem{Source: "command line", Key: key, Text: err.Error()})
 		}
+		l.noteOrigin(key, flagName(key))
 	}
 }
 

@@ -120,6 +120,10 @@ func (s *storeOf) Accounts(ctx context.Context, accounts []string) (map[string]l
 	})
 }
 
+func (s *storeOf) StreamIdentity(ctx context.Context) (ledger.StreamIdentity, error) {
+	return call(ctx, s.p, "StreamIdentity", "", func() (ledger.StreamIdentity, error) { return s.p.store.StreamIdentity(ctx) })
+}
+
 func (s *storeOf) Positions(ctx context.Context) ([]ledger.Anchor, error) {
 	return call(ctx, s.p, "Positions", "", func() ([]ledger.Anchor, error) { return s.p.store.Positions(ctx) })
 }
@@ -187,6 +191,10 @@ func (l *leasesOf) Forget(ctx context.Context, id uuid.UUID, counter int64) erro
 
 // queueOf is the stream as a process reaches it.
 type queueOf struct{ p *process }
+
+func (q *queueOf) Identity(ctx context.Context) (ledger.StreamIdentity, error) {
+	return call(ctx, q.p, "Identity", "", func() (ledger.StreamIdentity, error) { return q.p.w.stream.Identity(ctx) })
+}
 
 func (q *queueOf) State(ctx context.Context) (queue.LogState, error) {
 	return call(ctx, q.p, "State", "", func() (queue.LogState, error) { return q.p.w.stream.State(ctx) })

@@ -66,6 +66,9 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 			log.WarnContext(ctx, "the partition has another owner")
 			holding.Forfeit()
 			return
+		case errors.Is(err, queue.ErrForeignStream):
+			w.abandon(ctx, err)
+			return
 		case time.Since(began) > time.Minute:
 			pause.Reset()
 		}
@@ -150,6 +153,9 @@ func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resump
 // open reads what the last owner recorded and opens the stream behind it. A
 // stream that was put back to an older copy begins a new generation.
 func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, Reader, error) {
+	if err := w.sameStream(ctx); err != nil {
+		return nil, nil, err
+	}
 	resumption, err := w.parts.Store.Resume(ctx, holding.Lease)
 	if err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)

@@ -38,6 +38,9 @@ type Parts struct {
 // Store is the ledger with what a worker needs besides.
 type Store interface {
 	ledger.Store
+	// StreamIdentity reads which stream the positions are of; the zero value when none
+	// is recorded.
+	StreamIdentity(ctx context.Context) (ledger.StreamIdentity, error)
 	// Positions reads the position of every partition.
 	Positions(ctx context.Context) ([]ledger.Anchor, error)
 	// RecordedAtOrBefore finds the newest recorded message at or before a sequence.
@@ -84,9 +87,10 @@ func (p Parts) withDefaults() Parts {
 }
 
 // RunOn works as Run does, on the given parts. Nothing of them is closed. Accounts
-// with tokens that change need a database and are refused.
+// with tokens that change need a database and are refused. A stream that is not the
+// one recorded in the store is refused too; where none is recorded any is taken.
 func RunOn(ctx context.Context, options Options, parts Parts) error {
-	return run(ctx, options, func(_ context.Context, w *worker) (func(), error) {
+	return run(ctx, options, func(ctx context.Context, w *worker) (func(), error) {
 		var err error
 		if w.credentials, err = newCredentials(options.Config, nil, w.log); err != nil {
 			return nil, fmt.Errorf("accounts: %w", err)
@@ -95,7 +99,12 @@ func RunOn(ctx context.Context, options Options, parts Parts) error {
 			return nil, errRenewed
 		}
 		w.parts = parts
-		return func() {}, nil
+		return func() {}, w.waitFor(ctx, "the stream", func(ctx context.Context) (err error) {
+			if w.identity, err = parts.Store.StreamIdentity(ctx); err != nil {
+				return err
+			}
+			return permanent(w.compareStream(ctx))
+		})
 	})
 }
 

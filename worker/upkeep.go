@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -41,7 +42,12 @@ func (w *worker) keepUp(ctx context.Context) {
 func (w *worker) trim(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
-	positions, err := w.parts.Store.Positions(ctx)
+	// What is removed from another stream would be lost there.
+	err := queue.CheckIdentity(ctx, w.parts.Queue, w.identity)
+	var positions []ledger.Anchor
+	if err == nil {
+		positions, err = w.parts.Store.Positions(ctx)
+	}
 	if err == nil {
 		_, err = queue.Trim(ctx, w.parts.Queue, positions, w.config.NATS.Stream.ReplayWindow, time.Now())
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/worker"
 )
 
 func (a *app) migrateCommand() *cobra.Command {
@@ -26,7 +27,7 @@ applies, the others wait and find it done. Needs no accounts.`,
 				return err
 			}
 			if settings.Database.URL.IsZero() {
-				return errNoDatabase
+				return worker.ErrNoDatabase
 			}
 			version, err := a.migrate(c.Context(), settings.Database.URL.Reveal(), wait)
 			if err != nil {
