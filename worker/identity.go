@@ -22,11 +22,14 @@ func (s *surroundings) judge(ctx context.Context) (ledger.StreamIdentity, error)
 	if err != nil {
 		return ledger.StreamIdentity{}, err
 	}
-	if s.mirror != nil {
-		if err := s.judgeMirror(ctx, recorded); err != nil {
-			return ledger.StreamIdentity{}, err
-		}
+	identity, err := s.judgeStream(ctx, recorded)
+	if err == nil && s.mirror != nil {
+		err = s.judgeMirror(ctx, recorded)
 	}
+	return identity, err
+}
+
+func (s *surroundings) judgeStream(ctx context.Context, recorded ledger.StreamIdentity) (ledger.StreamIdentity, error) {
 	positions, err := s.recordedPositions(ctx)
 	if err != nil {
 		return ledger.StreamIdentity{}, err
