@@ -47,12 +47,7 @@ func (l *loader) noteLines(settings []setting, at string) {
 	}
 }
 
-// flagNames are the flags that set a key, where they are not called as it is.
-var flagNames = map[string]string{"nats.url": "--nats", "database.url": "--database"}
-
+// flagName is the flag that sets a key: --nats sets nats.url.
 func flagName(key string) string {
-	if name, ok := flagNames[key]; ok {
-		return "flag " + name
-	}
-	return "flag for " + key
+	return "flag --" + strings.TrimSuffix(key, ".url")
 }
