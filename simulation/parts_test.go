@@ -149,17 +149,23 @@ func (l *leasesOf) Heartbeat(ctx context.Context, id uuid.UUID, name string) (*l
 	return call(ctx, l.p, "Heartbeat", "", func() (*ledger.LeaseView, error) { return l.p.store.Heartbeat(ctx, id, name) })
 }
 
-func (l *leasesOf) Take(ctx context.Context, claim ledger.LeaseClaim) (bool, error) {
-	if l.p.w.broken.take != nil {
-		if err := l.p.w.broken.take(ctx, l.p, claim.Row.Partition); err != nil {
-			return false, err
+func (l *leasesOf) Take(ctx context.Context, claims []ledger.LeaseClaim) ([]bool, error) {
+	partitions := make([]string, len(claims))
+	for i, claim := range claims {
+		partitions[i] = number(claim.Row.Partition)
+		if l.p.w.broken.take != nil {
+			if err := l.p.w.broken.take(ctx, l.p, claim.Row.Partition); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return call(ctx, l.p, "Take", number(claim.Row.Partition), func() (bool, error) {
+	return call(ctx, l.p, "Take", strings.Join(partitions, "+"), func() ([]bool, error) {
 		l.p.w.disturb()
-		took, err := l.p.store.Take(ctx, claim)
-		if took && err == nil {
-			l.p.w.takes(l.p, claim.Row.Partition)
+		took, err := l.p.store.Take(ctx, claims)
+		for i, claim := range claims {
+			if err == nil && took[i] {
+				l.p.w.takes(l.p, claim.Row.Partition)
+			}
 		}
 		return took, err
 	})

@@ -106,7 +106,7 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 
 // connect connects to NATS and asks whether it has JetStream.
 func (s *surroundings) connect(ctx context.Context) (err error) {
-	at := s.config.NATS.URL.Address()
+	at := NATSAddress(s.config, nil)
 	if s.conn == nil {
 		if s.conn, err = Connect(s.config.NATS, s.log, s.nats...); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
@@ -157,7 +157,7 @@ func (s *surroundings) reach(ctx context.Context) error {
 		err = failures.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.config.Database.URL.Address(), err)
+		return fmt.Errorf("%s: %w", DatabaseAddress(s.config), err)
 	}
 	return s.openLedger(ctx)
 }

@@ -200,6 +200,7 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 	if w.health == nil {
 		return func() {}
 	}
+	w.ready("leases", func(context.Context) error { return w.leases.Healthy() })
 	for name, ready := range w.parts.Ready {
 		w.health.AddCheck(name, func(ctx context.Context) error {
 			if err := ready(ctx); err != nil {
@@ -216,7 +217,7 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 
 // withoutDetails is what a probe, which has no log-in, tells of an error.
 func withoutDetails(err error) error {
-	for _, kind := range []error{queue.ErrForeignStream, queue.ErrStreamGone} {
+	for _, kind := range []error{queue.ErrForeignStream, queue.ErrStreamGone, lease.ErrTooSlow} {
 		if errors.Is(err, kind) {
 			return kind
 		}
@@ -253,7 +254,7 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	if err != nil {
 		return err
 	}
-	w.parts.Store, w.parts.Leases = s.store, persistence.NewLeaseTable(s.leases)
+	w.parts.Store, w.parts.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
 	w.parts.Retain = func(ctx context.Context) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
