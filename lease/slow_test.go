@@ -176,7 +176,13 @@ func TestTakenWhileStandingStill(t *testing.T) {
 			again := standing && call == memory.CallHeartbeat && stage == memory.Before && beats.Add(1) > 1
 			if again || standing && call == memory.CallTake && stage == memory.After {
 				<-thaw // whatever becomes of ctx
+				if call == memory.CallTake {
+					<-time.After(3 * interval / 2) // heartbeats come before the answer
+				}
 				return nil
+			}
+			if call == memory.CallHeartbeat && stage == memory.Before {
+				<-time.After(interval / 8)
 			}
 			return ctx.Err()
 		})
