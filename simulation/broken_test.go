@@ -30,6 +30,8 @@ type variant struct {
 	unguarded bool
 	// blind takes any stream for the one that a position was recorded of.
 	blind bool
+	// anyStream takes any stream for the recorded one.
+	anyStream bool
 	// settle is how long newer changes wait for an ambiguous copy, when not 0.
 	settle time.Duration
 }
@@ -48,6 +50,7 @@ var variants = []variant{
 	{name: "fence checked first", commit: fenceFirst, take: waitForFence},
 	{name: "no write guard", unguarded: true},
 	{name: "position anchor not compared", blind: true},
+	{name: "any stream is taken", anyStream: true},
 	{name: "no settle", settle: time.Nanosecond},
 }
 

@@ -136,6 +136,10 @@ func (w *world) trouble() {
 	if w.plan.restoresLedger {
 		w.restore(acts, w.ledger.Copy)
 	}
+	if w.plan.replacesStream {
+		at := r.IntN(len(acts))
+		acts[at] = append(acts[at], w.replaceStream)
+	}
 	floodAt := -1
 	if w.plan.ailment.floods {
 		floodAt = r.IntN(w.plan.mutations)

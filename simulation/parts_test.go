@@ -199,7 +199,12 @@ func (l *leasesOf) Forget(ctx context.Context, id uuid.UUID, counter int64) erro
 type queueOf struct{ p *process }
 
 func (q *queueOf) Identity(ctx context.Context) (ledger.StreamIdentity, error) {
-	return call(ctx, q.p, "Identity", "", func() (ledger.StreamIdentity, error) { return q.p.w.stream.Identity(ctx) })
+	return call(ctx, q.p, "Identity", "", func() (ledger.StreamIdentity, error) {
+		if q.p.w.broken.anyStream {
+			return q.p.store.StreamIdentity(ctx)
+		}
+		return q.p.w.stream.Identity(ctx)
+	})
 }
 
 func (q *queueOf) State(ctx context.Context) (queue.LogState, error) {
