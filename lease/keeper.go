@@ -248,7 +248,8 @@ func (k *Keeper) confirm(v *ledger.LeaseView, start time.Time) {
 			continue
 		}
 		own := is(row.Owner, k.me) && is(row.Token, h.Lease.Token)
-		if !own && !(h.taken.After(start) && sameRow(row, h.before)) {
+		early := h.taken.After(start) && sameRow(row, h.before) // the view is of before the taking
+		if !own && !early {
 			k.config.Logger.Warn("lease lost: another worker took the partition", "partition", row.Partition)
 			h.lose()
 			continue

@@ -69,13 +69,7 @@ func TestSlowCommitsKeepTheirLeases(t *testing.T) {
 						for {
 							select {
 							case h := <-keepers[i].Acquired():
-								go func() {
-									select {
-									case <-h.HandOver():
-									case <-h.Lost():
-									}
-									_ = h.Release(context.Background())
-								}()
+								go release(context.WithoutCancel(ctx), h)
 							case <-ctx.Done():
 								return
 							}
@@ -100,6 +94,15 @@ func TestSlowCommitsKeepTheirLeases(t *testing.T) {
 			})
 		})
 	}
+}
+
+// release lets go of a partition when it is asked for, or lost.
+func release(ctx context.Context, h *lease.Holding) {
+	select {
+	case <-h.HandOver():
+	case <-h.Lost():
+	}
+	_ = h.Release(ctx) // it expires otherwise
 }
 
 func holdings(keepers []*lease.Keeper) map[int]*lease.Holding {

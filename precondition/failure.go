@@ -9,7 +9,7 @@ import (
 )
 
 // Failure is one precondition that does not hold.
-type Failure struct {
+type Failure struct { //nolint:errname // one of Failures
 	// Key is the setting or property, as its server names it, such as server_encoding.
 	Key string
 	// What names it for people, such as "the database's encoding".
@@ -32,7 +32,7 @@ func (f Failure) Error() string {
 }
 
 // Failures are all that do not hold, in the order in which they were looked at.
-type Failures []Failure
+type Failures []Failure //nolint:errname // the plural of Failure
 
 func (fs Failures) Error() string {
 	lines := make([]string, len(fs))

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func stateOf(t *testing.T, bed *testbed.Bed, js jetstream.JetStream) state {
 	s := state{
 		Rows: bed.Count("SELECT count(*) FROM courier.mutation"), Batches: bed.Count("SELECT count(*) FROM courier.batch"),
 		Positions: positions, Identity: recordedIdentity(t, bed), Generation: bed.Count("SELECT generation FROM courier.stream"),
-		Posts: uint64(bed.Pinterest.Counters().Accepted + bed.Meta.Counters().Accepted), //nolint:gosec // never negative
+		Posts: uint64(bed.Pinterest.Counters().Accepted + bed.Meta.Counters().Accepted),
 	}
 	handle, err := js.Stream(t.Context(), bedStream)
 	if err == nil {
@@ -114,8 +115,11 @@ func TestAnotherServerIsRefused(t *testing.T) {
 		says  []string
 	}{
 		"with another installation's stream": {
-			other: func(t *testing.T, _ *testbed.Bed) *natstest.Server { t.Helper(); return installed(t, "foreign", 28).NATS },
-			kind:  queue.ErrForeignStream,
+			other: func(t *testing.T, _ *testbed.Bed) *natstest.Server {
+				t.Helper()
+				return installed(t, "foreign", 28).NATS
+			},
+			kind: queue.ErrForeignStream,
 		},
 		"with a stream that nobody works": {
 			other: func(t *testing.T, _ *testbed.Bed) *natstest.Server {
@@ -137,8 +141,11 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream, says: []string{"(none)"},
 		},
 		"with an empty stream": {
-			other: func(t *testing.T, _ *testbed.Bed) *natstest.Server { t.Helper(); return testbed.Start(t, testbed.Options{}).NATS },
-			kind:  queue.ErrForeignStream,
+			other: func(t *testing.T, _ *testbed.Bed) *natstest.Server {
+				t.Helper()
+				return testbed.Start(t, testbed.Options{}).NATS
+			},
+			kind: queue.ErrForeignStream,
 		},
 		"without a stream": {
 			other: func(t *testing.T, _ *testbed.Bed) *natstest.Server { t.Helper(); return natstest.Start(t) },
@@ -156,8 +163,12 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream, says: []string{"none of the"},
 		},
 		"without a stream, and a database of before identities were kept": {
-			other: func(t *testing.T, x *testbed.Bed) *natstest.Server { t.Helper(); forget(t, x); return natstest.Start(t) },
-			kind:  queue.ErrStreamGone,
+			other: func(t *testing.T, x *testbed.Bed) *natstest.Server {
+				t.Helper()
+				forget(t, x)
+				return natstest.Start(t)
+			},
+			kind: queue.ErrStreamGone,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +183,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			for _, says := range append(test.says, bedStream, "--adopt-stream", before.Identity.Stream) {
 				require.ErrorContains(t, err, says)
 			}
-			if id := before.Metadata[metadataStream]; id != "" && test.kind == queue.ErrForeignStream {
+			if id := before.Metadata[metadataStream]; id != "" && errors.Is(err, queue.ErrForeignStream) {
 				require.True(t, strings.Contains(err.Error(), id) || strings.Contains(err.Error(), before.Metadata[metadataInstallation]),
 					"the other is named: %s", err)
 			}
@@ -268,9 +279,12 @@ func TestStreamIsReplacedUnderAWorker(t *testing.T) {
 		replace func(t *testing.T, bed *testbed.Bed)
 		kind    error
 	}{
-		"a server that comes back empty":           {restart, queue.ErrStreamGone},
-		"a server that comes back with another":    {func(t *testing.T, bed *testbed.Bed) { t.Helper(); restart(t, bed); foreign(t, bed) }, queue.ErrForeignStream},
-		"a stream that is deleted":                 {func(t *testing.T, bed *testbed.Bed) { t.Helper(); require.NoError(t, bed.JetStream().DeleteStream(t.Context(), bedStream)) }, queue.ErrStreamGone},
+		"a server that comes back empty":        {restart, queue.ErrStreamGone},
+		"a server that comes back with another": {func(t *testing.T, bed *testbed.Bed) { t.Helper(); restart(t, bed); foreign(t, bed) }, queue.ErrForeignStream},
+		"a stream that is deleted": {func(t *testing.T, bed *testbed.Bed) {
+			t.Helper()
+			require.NoError(t, bed.JetStream().DeleteStream(t.Context(), bedStream))
+		}, queue.ErrStreamGone},
 		"a stream that is deleted and made by hand": {func(t *testing.T, bed *testbed.Bed) {
 			t.Helper()
 			handle, err := bed.JetStream().Stream(t.Context(), bedStream)
@@ -298,15 +312,18 @@ func TestStreamIsReplacedUnderAWorker(t *testing.T) {
 			require.Zero(t, bed.Count("SELECT generation FROM courier.stream"), "no new generation began")
 			require.Equal(t, recorded, recordedIdentity(t, bed))
 			require.Zero(t, bed.Count("SELECT count(*) FROM courier.lease WHERE owner IS NOT NULL"), "it handed everything over")
-			_, err = bed.JetStream().Stream(t.Context(), bedStream)
-			if test.kind == queue.ErrStreamGone {
-				require.ErrorIs(t, err, jetstream.ErrStreamNotFound, "a running worker makes no stream")
+			gone := errors.Is(err, queue.ErrStreamGone)
+			requireNoStream := func() {
+				_, err := bed.JetStream().Stream(t.Context(), bedStream)
+				require.ErrorIs(t, err, jetstream.ErrStreamNotFound, "a worker makes no stream over recorded positions")
+			}
+			if gone {
+				requireNoStream()
 			}
 			next := bed.StartWorker("b", testbed.WorkerOptions{})
 			require.ErrorIs(t, next.Wait(patience), test.kind, "nor does the next one")
-			if test.kind == queue.ErrStreamGone {
-				_, err = bed.JetStream().Stream(t.Context(), bedStream)
-				require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+			if gone {
+				requireNoStream()
 			}
 		})
 	}
@@ -326,9 +343,9 @@ func TestFormerInstallationIsBound(t *testing.T) {
 	config.Description, config.Duplicates = "ours", 5*time.Minute
 	_, err = bed.JetStream().UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	var workers []*testbed.Worker
-	for _, name := range []string{"a", "b", "c"} {
-		workers = append(workers, bed.StartWorker(name, testbed.WorkerOptions{Settings: testbed.Settings{"nats.stream.max_bytes": "77MiB"}}))
+	workers := make([]*testbed.Worker, 3)
+	for i := range workers {
+		workers[i] = bed.StartWorker(string(rune('a'+i)), testbed.WorkerOptions{Settings: testbed.Settings{"nats.stream.max_bytes": "77MiB"}})
 	}
 	for _, w := range workers {
 		w.AwaitLog("worker started", patience)

@@ -101,6 +101,17 @@ func TestAVariableLeftInTheShell(t *testing.T) {
 	require.Contains(t, got.err, "--adopt-stream")
 	require.Equal(t, 5, x.counted(t, "SELECT count(*) FROM courier.mutation"))
 
+	before := stored(t, y)
+	got = execute(t, variables, "dead-letters", "replay", "--all")
+	require.Equal(t, cli.Failed, got.code, "the other installation would deliver them")
+	require.Contains(t, got.err, y.variables["NATS_URL"])
+	require.Equal(t, before, stored(t, y))
+
+	got = execute(t, variables, "status")
+	require.Zero(t, got.code)
+	require.Contains(t, got.err, "database postgres://", "it says where it looks")
+	require.Contains(t, got.err, "(environment DATABASE_URL)")
+
 	got = execute(t, variables, "migrate", "--adopt-stream")
 	require.Equal(t, cli.Failed, got.code, "nobody can answer")
 	require.Contains(t, got.out, "8 of the stream's 8 messages are not recorded")
@@ -120,6 +131,13 @@ func TestAVariableLeftInTheShell(t *testing.T) {
 	misled.worked(t, func() { misled.deliver(t, "later-", 3) })
 	require.Equal(t, 5+8+3, x.counted(t, "SELECT count(*) FROM courier.mutation_status WHERE status IN ('succeeded', 'failed', 'superseded')"))
 	require.Equal(t, 8, x.counted(t, "SELECT count(*) FROM courier.mutation WHERE item_id LIKE 'foreign-%'"))
+}
+
+func stored(t *testing.T, p *plant) uint64 {
+	t.Helper()
+	handle, err := p.js.Stream(t.Context(), queue.DefaultStreamName)
+	require.NoError(t, err)
+	return handle.CachedInfo().State.Msgs
 }
 
 func metadataOf(t *testing.T, p *plant) map[string]string {
@@ -181,7 +199,7 @@ func TestDevKeepsToItself(t *testing.T) {
 	}
 	kept := t.TempDir()
 	for _, above := range []string{kept, filepath.Dir(kept)} {
-		require.NoError(t, os.Chmod(above, 0o755), "Postgres may run as another user") //nolint:gosec // a test's folder
+		require.NoError(t, os.Chmod(above, 0o755), "Postgres may run as another user")
 	}
 	for _, dir := range []string{"", kept} {
 		args := []string{"dev", "--nats-port", "-1"}

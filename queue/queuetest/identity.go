@@ -39,14 +39,15 @@ func (h Harness) compare(t *testing.T, recorded ledger.StreamIdentity) (err erro
 }
 
 // openBound opens a reader that knows which stream is recorded.
-func (h Harness) openBound(t *testing.T, identity ledger.StreamIdentity, from ledger.Anchor) Reader {
+func (h Harness) openBound(t *testing.T, identity ledger.StreamIdentity) Reader {
 	t.Helper()
-	config := h.config("acme", from)
+	config := h.config("acme", ledger.Anchor{})
 	config.Identity = identity
 	return h.openWith(t, config)
 }
 
 func ownIdentity(t *testing.T, h Harness) {
+	t.Helper()
 	made, err := h.Log.Identity(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, made.Stream)
@@ -69,6 +70,7 @@ func ownIdentity(t *testing.T, h Harness) {
 }
 
 func foreignNotOpened(t *testing.T, h Harness) {
+	t.Helper()
 	recorded := h.bound(t)
 	for name, wrong := range map[string]ledger.StreamIdentity{
 		"another stream":       {Stream: uuid.NewString(), Installation: recorded.Installation},
@@ -80,7 +82,7 @@ func foreignNotOpened(t *testing.T, h Harness) {
 		require.ErrorIs(t, err, queue.ErrForeignStream, name)
 	}
 	h.Publish(t, changes("acme", 0, 5)...)
-	take(t, h.openBound(t, recorded, ledger.Anchor{}), 0, 5)
+	take(t, h.openBound(t, recorded), 0, 5)
 }
 
 // foreign takes what the reader gives until it ends: nothing may come any more.
@@ -93,10 +95,11 @@ func foreign(t *testing.T, reader Reader) {
 }
 
 func foreignUnderReader(t *testing.T, h Harness) {
-	untouched := h.openBound(t, h.bound(t), ledger.Anchor{})
+	t.Helper()
+	untouched := h.openBound(t, h.bound(t))
 	recorded, err := h.Log.Identity(t.Context())
 	require.NoError(t, err)
-	reader := h.openBound(t, recorded, ledger.Anchor{})
+	reader := h.openBound(t, recorded)
 	h.Publish(t, changes("acme", 0, 10)...)
 	take(t, reader, 0, 10)
 	take(t, untouched, 0, 10)
@@ -110,7 +113,8 @@ func foreignUnderReader(t *testing.T, h Harness) {
 }
 
 func emptyUnderReader(t *testing.T, h Harness) {
-	reader := h.openBound(t, h.bound(t), ledger.Anchor{})
+	t.Helper()
+	reader := h.openBound(t, h.bound(t))
 	h.Publish(t, changes("acme", 0, 10)...)
 	take(t, reader, 0, 10)
 	h.Replace(t)
@@ -118,6 +122,7 @@ func emptyUnderReader(t *testing.T, h Harness) {
 }
 
 func idleIgnoresForeign(t *testing.T, h Harness) {
+	t.Helper()
 	recorded := h.bound(t)
 	h.Replace(t, changes("other", 0, 20)...)
 	require.ErrorIs(t, h.compare(t, recorded), queue.ErrForeignStream)
