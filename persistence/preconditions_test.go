@@ -3,6 +3,8 @@ package persistence_test
 import (
 	"context"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/embedded"
 	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/precondition"
@@ -125,4 +128,29 @@ func TestReadOnlyDatabase(t *testing.T) {
 	require.False(t, precondition.Permanent(failures.Err()))
 	_, err = persistence.Migrate(t.Context(), address)
 	require.ErrorContains(t, err, "default_transaction_read_only is on; off is needed")
+}
+
+// TestStandbyIsRefused: a worker waits for its promotion, and says so.
+func TestStandbyIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, above := range []string{dir, filepath.Dir(dir)} {
+		require.NoError(t, os.Chmod(above, 0o755), "Postgres may run as another user")
+	}
+	start := func() *embedded.Postgres {
+		server, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{Dir: filepath.Join(dir, "postgres")})
+		require.NoError(t, err)
+		return server
+	}
+	require.NoError(t, start().Stop())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "postgres", "data", "standby.signal"), nil, 0o644))
+	server := start()
+	defer func() { require.NoError(t, server.Stop()) }()
+	failures, err := persistence.Preconditions(t.Context(), server.URL())
+	require.NoError(t, err)
+	require.Len(t, failures, 1)
+	require.Equal(t, "in_recovery", failures[0].Key)
+	require.False(t, precondition.Permanent(failures.Err()))
+	_, err = persistence.Migrate(t.Context(), server.URL())
+	require.ErrorContains(t, err, "the server's role is a standby in recovery; the primary is needed")
 }
