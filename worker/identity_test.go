@@ -3,15 +3,20 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -395,4 +400,88 @@ func TestChangedSettingsKeepTheIdentity(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(99<<20), handle.CachedInfo().Config.MaxBytes)
 	require.Equal(t, before, handle.CachedInfo().Config.Metadata)
+}
+
+// TestServersOfTwoClusters: the address lists servers that do not belong together, and
+// the client goes to the other when the first is away.
+func TestServersOfTwoClusters(t *testing.T) {
+	t.Parallel()
+	x := testbed.Start(t, testbed.Options{Listen: true})
+	y := testbed.Start(t, testbed.Options{Listen: true})
+	y.Publish(upserts(testbed.Retail, "foreign", 28)...)
+	first := x.StartWorker("first", testbed.WorkerOptions{})
+	x.Publish(upserts(testbed.Retail, "own", 20)...)
+	x.AwaitFinal(20, patience)
+	require.NoError(t, first.Stop())
+	w := x.StartWorker("a", testbed.WorkerOptions{Edit: func(c *config.Config) {
+		c.NATS.URL = config.NewSecret(x.NATS.URL() + "," + y.NATS.URL())
+	}})
+	x.Await("it works, or has gone to the other at once", patience, func() bool {
+		return w.Log.Contains("partition acquired") || w.Log.Contains("cannot be used") || w.Ended()
+	})
+	x.NATS.Stop()
+	require.ErrorIs(t, w.Wait(2*patience), queue.ErrForeignStream)
+	require.Equal(t, 20, x.Count("SELECT count(*) FROM courier.mutation"))
+	require.Zero(t, x.Count("SELECT generation FROM courier.stream"))
+	require.Empty(t, metadataOf(t, y.JetStream(), bedStream)[metadataInstallation])
+	_, err := y.JetStream().KeyValue(t.Context(), bedStream+"_COMMITS")
+	require.ErrorIs(t, err, jetstream.ErrBucketNotFound, "nothing was made there")
+}
+
+// TestLedgerChangesUnderAWorker: it has adopted another stream, or the address leads to
+// another database by now.
+func TestLedgerChangesUnderAWorker(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{"stream_id = gen_random_uuid()", "installation_id = gen_random_uuid()", "stream_id = NULL"} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			bed := testbed.Start(t, testbed.Options{})
+			w := bed.StartWorker("a", testbed.WorkerOptions{})
+			bed.Publish(upserts(testbed.Retail, "own", 5)...)
+			bed.AwaitFinal(5, patience)
+			_, err := bed.DB.Exec(t.Context(), "UPDATE courier.stream SET "+change)
+			require.NoError(t, err)
+			_, err = bed.DB.Exec(t.Context(), "UPDATE courier.lease SET owner = NULL, token = gen_random_uuid()")
+			require.NoError(t, err)
+			require.ErrorIs(t, w.Wait(patience), queue.ErrForeignStream)
+		})
+	}
+}
+
+// TestOneServerWithTwoAccounts: streams of one name in two accounts are two streams.
+func TestOneServerWithTwoAccounts(t *testing.T) {
+	t.Parallel()
+	const accounts = `accounts {
+		ONE: {jetstream: enabled, users: [{user: one, password: p}]}
+		TWO: {jetstream: enabled, users: [{user: two, password: p}]}
+		SYS: {users: [{user: sys, password: p}]}
+	}
+	system_account: SYS`
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	require.NoError(t, os.WriteFile(file, []byte(accounts), 0o600))
+	options, err := server.ProcessConfigFile(file)
+	require.NoError(t, err)
+	address := startBroker(t, options)
+	bed := testbed.Start(t, testbed.Options{Listen: true})
+	start := func(user string) *testbed.Worker {
+		return bed.StartWorker(user, testbed.WorkerOptions{Edit: func(c *config.Config) {
+			c.NATS.URL = config.NewSecret("nats://" + user + ":p@" + address)
+		}})
+	}
+	for user, item := range map[string]string{"one": "own", "two": "foreign"} {
+		connection, err := nats.Connect("nats://" + user + ":p@" + address)
+		require.NoError(t, err)
+		t.Cleanup(connection.Close)
+		js, err := jetstream.New(connection)
+		require.NoError(t, err)
+		_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{Partitions: 8})
+		require.NoError(t, err)
+		_, err = queue.NewPublisher(js, queue.PublisherOptions{}).PublishMutations(t.Context(), upserts(testbed.Retail, item, 7)...)
+		require.NoError(t, err)
+	}
+	w := start("one")
+	bed.AwaitFinal(7, patience)
+	require.NoError(t, w.Stop())
+	require.ErrorIs(t, start("two").Wait(patience), queue.ErrForeignStream)
+	require.Zero(t, bed.Count("SELECT count(*) FROM courier.mutation WHERE item_id LIKE 'foreign%'"))
 }

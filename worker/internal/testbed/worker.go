@@ -96,6 +96,16 @@ func (w *Worker) Wait(within time.Duration) error {
 	}
 }
 
+// Ended reports whether the worker has returned.
+func (w *Worker) Ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // AwaitLog waits for a log line with the words.
 func (w *Worker) AwaitLog(words string, within time.Duration) {
 	w.bed.tb.Helper()
