@@ -121,7 +121,7 @@ func (s *storeOf) Accounts(ctx context.Context, accounts []string) (map[string]l
 }
 
 func (s *storeOf) StreamIdentity(ctx context.Context) (ledger.StreamIdentity, error) {
-	return call(ctx, s.p, "StreamIdentity", "", func() (ledger.StreamIdentity, error) { return s.p.store.StreamIdentity(ctx) })
+	return call(ctx, s.p, "StreamIdentity", s.p.turn(), func() (ledger.StreamIdentity, error) { return s.p.store.StreamIdentity(ctx) })
 }
 
 func (s *storeOf) Positions(ctx context.Context) ([]ledger.Anchor, error) {
@@ -199,7 +199,7 @@ func (l *leasesOf) Forget(ctx context.Context, id uuid.UUID, counter int64) erro
 type queueOf struct{ p *process }
 
 func (q *queueOf) Identity(ctx context.Context) (ledger.StreamIdentity, error) {
-	return call(ctx, q.p, "Identity", "", func() (ledger.StreamIdentity, error) {
+	return call(ctx, q.p, "Identity", q.p.turn(), func() (ledger.StreamIdentity, error) {
 		if q.p.w.broken.anyStream {
 			return q.p.store.StreamIdentity(ctx)
 		}

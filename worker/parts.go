@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -98,14 +99,35 @@ func RunOn(ctx context.Context, options Options, parts Parts) error {
 		if len(w.credentials.renewed) > 0 {
 			return nil, errRenewed
 		}
-		w.parts = parts
-		return func() {}, w.waitFor(ctx, "the stream", func(ctx context.Context) (err error) {
-			if w.identity, err = parts.Store.StreamIdentity(ctx); err != nil {
-				return err
-			}
-			return permanent(w.compareStream(ctx))
-		})
+		w.parts = parts.withDefaults()
+		return func() {}, w.openIdentity(ctx)
 	})
+}
+
+// openIdentity reads which stream is recorded and compares it, until it is known.
+func (w *worker) openIdentity(ctx context.Context) error {
+	const longest = time.Second
+	for {
+		err := w.readIdentity(ctx)
+		if err == nil || errors.Is(err, queue.ErrForeignStream) || errors.Is(err, queue.ErrStreamGone) {
+			return err
+		}
+		w.log.WarnContext(ctx, "the stream cannot be compared yet, trying again", slog.Any("error", err))
+		select {
+		case <-time.After(time.Duration(float64(longest) * (1 + w.parts.Random()) / 2)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *worker) readIdentity(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if w.identity, err = w.parts.Store.StreamIdentity(ctx); err != nil {
+		return err
+	}
+	return w.compareStream(ctx)
 }
 
 // errRenewed says that an account's tokens need a database.
