@@ -16,6 +16,8 @@ type Config struct {
 	Accounts map[string]Account
 	// Warnings are what may be wrong. They keep nothing from starting.
 	Warnings Problems
+
+	origins map[string][]string // by key, the one that goes before the others last
 }
 
 // NATS is the connection to the stream and the stream's own settings.

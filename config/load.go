@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ type Options struct {
 	// Flags are values given on the command line, by key, such as "nats.url". They
 	// win over everything.
 	Flags map[string]string
+	// FlagsFrom is what Config.Origin calls the origin of Flags. Defaults to the names
+	// of the flags.
+	FlagsFrom string
 	// WithoutAccounts leaves accounts and defaults unread, for commands that only
 	// talk to the stream and the database: those must work where the platforms'
 	// tokens are not at hand.
@@ -82,6 +86,7 @@ func (l *loader) load(root *yaml.Node) {
 	if root != nil {
 		l.section(root, "", known)
 	}
+	l.noteLines(infrastructure, "")
 	l.environment(infrastructure, "")
 	l.flags(infrastructure)
 	l.checkInfrastructure()
@@ -155,6 +160,7 @@ func (l *loader) environment(settings []setting, at string) {
 			if err := s.assign(value); err != nil {
 				l.problems = append(l.problems, Problem{Source: "environment", Key: name, Text: err.Error()})
 			}
+			l.noteOrigin(key, "environment "+name)
 		}
 	}
 }
@@ -178,6 +184,7 @@ func (l *loader) flags(settings []setting) {
 		if err := s.assign(l.options.Flags[key]); err != nil {
 			l.problems = append(l.problems, Problem{Source: "command line", Key: key, Text: err.Error()})
 		}
+		l.noteOrigin(key, cmp.Or(l.options.FlagsFrom, flagName(key)))
 	}
 }
 

@@ -55,7 +55,7 @@ func (l *loader) natsSettings() []setting {
 func (l *loader) workerSettings() []setting {
 	w := &l.config.Worker
 	list := []setting{
-		duration("lease_ttl", "How long a silent worker keeps its partitions.", &w.LeaseTTL, time.Second, 5*time.Minute),
+		duration("lease_ttl", "How long a silent worker keeps its partitions. At least 2.5 times as long as the slowest commit of the database takes: else no partition can be kept, and `/readyz` and the log say so.", &w.LeaseTTL, time.Second, 5*time.Minute),
 		duration("record_within", "How long a received mutation may be without a row.", &w.RecordWithin, 10*time.Millisecond, 10*time.Second),
 		size("memory_limit", "Waiting mutations held in memory; more are kept in Postgres.", &w.MemoryLimit, 1<<20, 1<<40),
 		duration("unknown_account_grace", "How long mutations of an unknown account wait before they are invalid.", &w.UnknownAccountGrace, 0, 24*time.Hour),

@@ -17,6 +17,8 @@ type Holding struct {
 	Lease ledger.Lease
 
 	keeper   *Keeper
+	taken    time.Time // when this worker learnt that it is the owner
+	before   ledger.LeaseRow
 	deadline atomic.Pointer[time.Time]
 	handOver chan struct{}
 	lost     chan struct{}
@@ -27,7 +29,7 @@ type Holding struct {
 }
 
 func newHolding(keeper *Keeper, lease ledger.Lease, deadline time.Time) *Holding {
-	h := &Holding{Lease: lease, keeper: keeper, handOver: make(chan struct{}), lost: make(chan struct{})}
+	h := &Holding{Lease: lease, keeper: keeper, taken: time.Now(), handOver: make(chan struct{}), lost: make(chan struct{})}
 	h.deadline.Store(&deadline)
 	return h
 }

@@ -3,7 +3,6 @@ package lease
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"slices"
@@ -32,7 +31,8 @@ type Config struct {
 	// the more patient a lease is.
 	Interval time.Duration
 	// Margin is how much earlier than others may take a partition its owner stops
-	// writing. Defaults to TTL/5.
+	// writing. Defaults to TTL/10: the owner counts from before its heartbeat and the
+	// others from after it, so that this is for clocks that run at different speeds.
 	Margin time.Duration
 	// DrainTimeout bounds how long Run waits at its end for the holdings to be
 	// released. Defaults to 60 s.
@@ -52,7 +52,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.TTL = cmp.Or(c.TTL, 10*time.Second)
 	c.Interval = cmp.Or(c.Interval, min(c.TTL/5, 2*time.Second))
-	c.Margin = cmp.Or(c.Margin, c.TTL/5)
+	c.Margin = cmp.Or(c.Margin, c.TTL/10)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -74,7 +74,12 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	held     map[int]*Holding // until Release, lost ones too
-	released chan struct{}    // nudges Run after a release
+	claims   map[int]*claimed // what is being taken
+	health   health
+	acting   bool          // what followed from a heartbeat is being done
+	acted    time.Time     // when that last ended
+	wished   bool          // a round came by meanwhile
+	released chan struct{} // nudges Run after a release
 
 	seen map[uuid.UUID]sighting // of all workers; Run's own
 	free map[int]time.Time      // since when partitions were seen free; Run's own
@@ -95,6 +100,7 @@ func New(table ledger.LeaseTable, config Config) *Keeper {
 		config: config, table: table, me: config.Worker,
 		acquired: make(chan *Holding, config.Partitions),
 		held:     make(map[int]*Holding),
+		claims:   make(map[int]*claimed),
 		released: make(chan struct{}, 1),
 		seen:     make(map[uuid.UUID]sighting),
 		free:     make(map[int]time.Time),
@@ -127,23 +133,37 @@ func (k *Keeper) Run(ctx context.Context) error {
 	// The heartbeats go on after ctx ends.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	k.mu.Lock()
+	k.health.began = time.Now()
+	k.mu.Unlock()
 	ticker := time.NewTicker(k.config.Interval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		if !k.config.Fit() {
+		k.takePart(ctx, ticker.C)
+		if ctx.Err() == nil {
 			k.standAside(ctx, work, ticker.C)
-			continue
 		}
-		k.round(ctx, true)
-		select {
-		case <-ticker.C:
-		case <-k.released:
-		case <-ctx.Done():
-		}
-		k.takeWishes(ticker.C) // one round serves all that asked for it
 	}
 	k.drain(work, ticker.C)
 	return k.leave(work)
+}
+
+// takePart acquires partitions and keeps them until ctx ends or the worker is not fit.
+// Nothing is being taken any more when it returns.
+func (k *Keeper) takePart(ctx context.Context, tick <-chan time.Time) {
+	var actions sync.WaitGroup
+	defer actions.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // their calls end with it
+	for ctx.Err() == nil && k.config.Fit() {
+		k.round(ctx, &actions)
+		select {
+		case <-tick:
+		case <-k.released:
+		case <-ctx.Done():
+		}
+		k.takeWishes(tick) // one round serves all that asked for it
+	}
 }
 
 // standAside hands everything over, as at the end, and waits until the worker is fit
@@ -196,7 +216,7 @@ func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
 		select {
 		case <-tick:
 			if len(k.Holdings()) > 0 { // the last one may have been released at this moment
-				k.round(ctx, false)
+				k.round(ctx, nil)
 			}
 		case <-k.released:
 		case <-deadline.C:
@@ -213,30 +233,34 @@ func (k *Keeper) leave(ctx context.Context) error {
 	return k.bounded(ctx, func(ctx context.Context) error { return k.table.Leave(ctx, k.me) })
 }
 
-// bounded gives one exchange with the database as long as heartbeats may be late.
+// bounded gives one exchange with the database its time. It does not hold up
+// heartbeats.
 func (k *Keeper) bounded(ctx context.Context, exchange func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, k.config.TTL/2)
+	const least = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, max(k.config.TTL/2, least))
 	defer cancel()
 	return exchange(ctx)
 }
 
-// round is one heartbeat with what follows from it.
-func (k *Keeper) round(ctx context.Context, joining bool) {
-	err := k.bounded(ctx, func(ctx context.Context) error {
-		start := time.Now()
-		k.lost = k.lostHoldings()
-		view, err := k.table.Heartbeat(ctx, k.me, k.config.Name)
-		if err != nil {
-			return err
-		}
+// round is one heartbeat. What follows from it is done beside the next ones, as one of
+// actions; nil when the worker takes nothing any more.
+func (k *Keeper) round(ctx context.Context, actions *sync.WaitGroup) {
+	start := time.Now()
+	k.lost = k.lostHoldings()
+	// Later than that it would confirm nothing.
+	beat, cancel := context.WithTimeout(ctx, k.config.TTL-k.config.Margin)
+	view, err := k.table.Heartbeat(beat, k.me, k.config.Name)
+	cancel()
+	switch {
+	case err == nil:
 		k.confirm(view, start)
-		if !joining {
-			return nil
+		k.noteHeartbeat(ctx, start, true)
+		if actions != nil {
+			k.follow(ctx, view, start, actions)
 		}
-		return k.act(ctx, view, start)
-	})
-	if err != nil && ctx.Err() == nil {
+	case ctx.Err() == nil:
 		k.config.Logger.WarnContext(ctx, "heartbeat failed", "worker", k.me, "error", err)
+		k.noteHeartbeat(ctx, start, false)
 	}
 	k.expire()
 }
@@ -252,83 +276,36 @@ func (k *Keeper) expire() {
 	}
 }
 
-// confirm extends what is still this worker's and loses what is not.
+// confirm extends what is still this worker's and loses what is not. What is being
+// taken counts as well, see claimed.
 func (k *Keeper) confirm(v *ledger.LeaseView, start time.Time) {
 	deadline := start.Add(k.config.TTL - k.config.Margin)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.health.began = start
 	for _, row := range v.Leases {
+		if c := k.claims[row.Partition]; c != nil {
+			c.confirm(row, k.me, deadline)
+		}
 		h := k.held[row.Partition]
 		if h == nil || h.isLost() {
 			continue
 		}
-		if !is(row.Owner, k.me) || !is(row.Token, h.Lease.Token) {
+		own := is(row.Owner, k.me) && is(row.Token, h.Lease.Token)
+		early := h.taken.After(start) && sameRow(row, h.before) // the view is of before the taking
+		if !own && !early {
 			k.config.Logger.Warn("lease lost: another worker took the partition", "partition", row.Partition)
 			h.lose()
 			continue
 		}
 		h.extend(deadline)
-		if row.WantedBy != nil {
+		if own && row.WantedBy != nil {
 			h.askBack()
 		}
 	}
 }
 
 func is(id *uuid.UUID, other uuid.UUID) bool { return id != nil && *id == other }
-
-// act takes and asks for what is due to this worker.
-func (k *Keeper) act(ctx context.Context, v *ledger.LeaseView, start time.Time) error {
-	counters, live := k.observe(v, start)
-	partitions := k.ownerships(v, live, start)
-	var joining []uuid.UUID
-	for _, w := range v.Workers {
-		if live[w.ID] && !w.Draining {
-			joining = append(joining, w.ID)
-		}
-	}
-	rows := make(map[int]ledger.LeaseRow, len(v.Leases))
-	for _, row := range v.Leases {
-		rows[row.Partition] = row
-	}
-	d := spread(k.me, joining, partitions)
-	var errs []error
-	for _, row := range v.Leases {
-		if is(row.Owner, k.me) {
-			errs = append(errs, k.tidy(ctx, row, counters, start))
-		}
-	}
-	for _, partition := range d.take {
-		if len(k.acquired) == cap(k.acquired) {
-			break // nobody comes for what was taken before
-		}
-		errs = append(errs, k.take(ctx, rows[partition], counters, start))
-	}
-	for _, partition := range d.ask {
-		errs = append(errs, k.table.Ask(ctx, k.me, rows[partition]))
-	}
-	errs = append(errs, k.forget(ctx, v, live))
-	return errors.Join(errs...)
-}
-
-// tidy looks at a partition that is this worker's by its row. Without a holding
-// it was handed over, or taken without an answer: take it. With one that was lost
-// for want of heartbeats, and is slow to be released, the row is freed, so that
-// another need not wait.
-func (k *Keeper) tidy(ctx context.Context, row ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
-	k.mu.Lock()
-	h := k.held[row.Partition]
-	k.mu.Unlock()
-	switch {
-	case h == nil && len(k.acquired) == cap(k.acquired):
-		return nil // nobody comes for what was taken before
-	case h == nil:
-		return k.take(ctx, row, counters, start)
-	case slices.Contains(k.lost, h) && is(row.Token, h.Lease.Token):
-		return k.table.Free(ctx, k.me, h.Lease)
-	default:
-		return nil
-	}
-}
 
 // lostHoldings are those that are lost and not being released.
 func (k *Keeper) lostHoldings() []*Holding {
@@ -389,41 +366,6 @@ func (k *Keeper) ownerships(v *ledger.LeaseView, live map[uuid.UUID]bool, at tim
 	return partitions
 }
 
-// take tries to make a partition this worker's, under a fresh token. Losing the
-// race to another worker is no error.
-func (k *Keeper) take(ctx context.Context, row ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
-	fresh := uuid.New()
-	claim := ledger.LeaseClaim{Row: row, Worker: k.me, Token: fresh}
-	if row.Owner != nil {
-		claim.Counter, claim.Registered = counters[*row.Owner]
-	}
-	took, err := k.table.Take(ctx, claim)
-	if err != nil || !took {
-		return err
-	}
-	lease := ledger.Lease{Partition: row.Partition, Token: fresh}
-	h := newHolding(k, lease, start.Add(k.config.TTL-k.config.Margin))
-	k.mu.Lock()
-	k.held[lease.Partition] = h
-	k.mu.Unlock()
-	k.config.Logger.InfoContext(ctx, "partition acquired", "partition", lease.Partition)
-	k.acquired <- h // has room: act looked, and nobody else sends
-	return nil
-}
-
-// forget removes the rows of workers that died and own nothing any more.
-func (k *Keeper) forget(ctx context.Context, v *ledger.LeaseView, live map[uuid.UUID]bool) error {
-	for _, w := range v.Workers {
-		if live[w.ID] {
-			continue
-		}
-		if err := k.table.Forget(ctx, w.ID, w.Counter); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // release writes the release and makes the partition available to this worker
 // again.
 func (k *Keeper) release(ctx context.Context, h *Holding) error {
@@ -443,9 +385,6 @@ func (k *Keeper) release(ctx context.Context, h *Holding) error {
 		delete(k.held, h.Lease.Partition)
 	}
 	k.mu.Unlock()
-	select {
-	case k.released <- struct{}{}:
-	default:
-	}
+	k.nudge()
 	return err
 }

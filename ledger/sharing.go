@@ -15,8 +15,10 @@ type LeaseTable interface {
 	// everything. What it reads as the worker's own was so at a moment after the call
 	// began: nobody takes a partition from a worker whose counter has just moved.
 	Heartbeat(ctx context.Context, worker uuid.UUID, name string) (*LeaseView, error)
-	// Take makes a partition the claimer's, under a fresh token.
-	Take(ctx context.Context, claim LeaseClaim) (bool, error)
+	// Take makes partitions the claimer's, each under a fresh token, in one step: one
+	// commit for all, where commits are slow. took says of each claim whether it was
+	// found as it had been seen.
+	Take(ctx context.Context, claims []LeaseClaim) (took []bool, err error)
 	// Ask asks the owner seen in the row for a graceful hand-over.
 	Ask(ctx context.Context, worker uuid.UUID, row LeaseRow) error
 	// Release hands the partition to whoever asked for it, if that worker is still

@@ -1,12 +1,15 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -16,7 +19,7 @@ import (
 // LeaseTable is ledger.LeaseTable on Postgres. The rows of the partitions are made
 // by Store.EnsurePartitions.
 type LeaseTable struct {
-	pool  *pgxpool.Pool
+	beats *pgxpool.Pool // for heartbeats and for taking
 	query *query.Queries
 }
 
@@ -24,8 +27,12 @@ var _ ledger.LeaseTable = (*LeaseTable)(nil)
 
 // NewLeaseTable makes the table's view of a migrated database. The pool stays the
 // caller's.
-func NewLeaseTable(pool *pgxpool.Pool) *LeaseTable {
-	return &LeaseTable{pool: pool, query: query.New(pool)}
+func NewLeaseTable(pool *pgxpool.Pool) *LeaseTable { return NewLeaseTableWith(pool, pool) }
+
+// NewLeaseTableWith is NewLeaseTable with connections of their own for heartbeats: in
+// one pool with commits they wait behind those that need the lease.
+func NewLeaseTableWith(pool, beats *pgxpool.Pool) *LeaseTable {
+	return &LeaseTable{beats: beats, query: query.New(pool)}
 }
 
 // The statements of a heartbeat. They are written here because they go out
@@ -54,38 +61,84 @@ func (t *LeaseTable) Heartbeat(ctx context.Context, worker uuid.UUID, name strin
 		view.Workers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ledger.WorkerRow])
 		return err
 	})
-	if err := t.pool.SendBatch(ctx, batch).Close(); err != nil {
+	if err := t.beats.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("heartbeat: %w", err)
 	}
 	return view, nil
 }
 
-// Take makes a partition the claimer's: see ledger.LeaseTable.
-func (t *LeaseTable) Take(ctx context.Context, claim ledger.LeaseClaim) (bool, error) {
-	took, err := t.take(ctx, claim)
-	if err != nil {
-		return false, fmt.Errorf("taking partition %d: %w", claim.Row.Partition, err)
+// The ways to take a partition. Locking the owner's row makes the last look at its
+// counter and the taking one step: a heartbeat in between either makes takeExpired
+// find nothing, or waits and then sees the loss.
+const (
+	// takeFree takes a partition that nobody owns.
+	takeFree = `UPDATE courier.lease SET owner = $2, token = $3, last_transaction = $3, wanted_by = NULL
+		WHERE partition = $1 AND owner IS NULL`
+	// takeHanded takes a partition that its former owner handed to this worker, or that
+	// this worker itself gave up without releasing it.
+	takeHanded = `UPDATE courier.lease SET token = $3, last_transaction = $3, wanted_by = NULL
+		WHERE partition = $1 AND owner = $2 AND token IS NOT DISTINCT FROM $4::uuid`
+	// takeExpired takes a partition from an owner whose counter stood still.
+	takeExpired = `WITH still AS (
+			SELECT w.id FROM courier.worker w WHERE w.id = $5 AND w.counter = $6 FOR UPDATE
+		)
+		UPDATE courier.lease l SET owner = $2, token = $3, last_transaction = $3, wanted_by = NULL
+		FROM still
+		WHERE l.partition = $1 AND l.owner = still.id AND l.token IS NOT DISTINCT FROM $4::uuid`
+	// takeOrphan takes a partition whose owner has no row any more.
+	takeOrphan = `UPDATE courier.lease l SET owner = $2, token = $3, last_transaction = $3, wanted_by = NULL
+		WHERE l.partition = $1 AND l.owner = $5 AND l.token IS NOT DISTINCT FROM $4::uuid
+			AND NOT EXISTS (SELECT FROM courier.worker w WHERE w.id = $5)`
+)
+
+// Take makes partitions the claimer's: see ledger.LeaseTable. All go out in one
+// flight and are one transaction.
+func (t *LeaseTable) Take(ctx context.Context, claims []ledger.LeaseClaim) ([]bool, error) {
+	took := make([]bool, len(claims))
+	batch := &pgx.Batch{}
+	for _, i := range inLockOrder(claims) {
+		queueTake(batch, claims[i]).Exec(func(done pgconn.CommandTag) error {
+			took[i] = done.RowsAffected() > 0
+			return nil
+		})
 	}
-	return took > 0, nil
+	if err := t.beats.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("taking %d partitions: %w", len(claims), err)
+	}
+	return took, nil
 }
 
-func (t *LeaseTable) take(ctx context.Context, claim ledger.LeaseClaim) (int64, error) {
-	partition, row := int32(claim.Row.Partition), claim.Row //nolint:gosec // at most maxPartitions
+// inLockOrder lists the claims so that two workers that take at once lock the rows of
+// owners, and then those of partitions, in one order.
+func inLockOrder(claims []ledger.LeaseClaim) []int {
+	order := make([]int, len(claims))
+	for i := range order {
+		order[i] = i
+	}
+	owner := func(claim ledger.LeaseClaim) (id uuid.UUID) {
+		if claim.Row.Owner != nil {
+			id = *claim.Row.Owner
+		}
+		return id
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		first, second := owner(claims[a]), owner(claims[b])
+		return cmp.Or(slices.Compare(first[:], second[:]), cmp.Compare(claims[a].Row.Partition, claims[b].Row.Partition))
+	})
+	return order
+}
+
+func queueTake(batch *pgx.Batch, claim ledger.LeaseClaim) *pgx.QueuedQuery {
+	row := claim.Row
 	switch {
 	case row.Owner == nil:
-		return t.query.TakeFree(ctx, query.TakeFreeParams{Partition: partition, Me: claim.Worker, Fresh: claim.Token})
+		return batch.Queue(takeFree, row.Partition, claim.Worker, claim.Token)
 	case *row.Owner == claim.Worker:
-		return t.query.TakeHanded(ctx, query.TakeHandedParams{
-			Partition: partition, Me: claim.Worker, Fresh: claim.Token, Seen: row.Token,
-		})
+		return batch.Queue(takeHanded, row.Partition, claim.Worker, claim.Token, row.Token)
 	case !claim.Registered:
-		return t.query.TakeOrphan(ctx, query.TakeOrphanParams{
-			Partition: partition, Me: claim.Worker, Fresh: claim.Token, Owner: *row.Owner, Seen: row.Token,
-		})
+		return batch.Queue(takeOrphan, row.Partition, claim.Worker, claim.Token, row.Token, *row.Owner)
 	default:
-		return t.query.TakeExpired(ctx, query.TakeExpiredParams{
-			Partition: partition, Me: claim.Worker, Fresh: claim.Token, Owner: *row.Owner, Counter: claim.Counter, Seen: row.Token,
-		})
+		return batch.Queue(takeExpired, row.Partition, claim.Worker, claim.Token, row.Token, *row.Owner, claim.Counter)
 	}
 }
 

@@ -23,8 +23,13 @@ const versionTable = "courier.schema_version"
 var ErrSchemaBehind = errors.New("the database schema is older than this program: run worker migrate")
 
 // Migrate brings the schema up to date and returns its version. It is safe to
-// run from many places at once: one applies, the others wait and find it done.
+// run from many places at once: one applies, the others wait and find it done. The
+// error is precondition.Failures where the database cannot be worked with at all;
+// nothing is changed then.
 func Migrate(ctx context.Context, url string) (version int64, err error) {
+	if err := checked(ctx, url); err != nil {
+		return 0, err
+	}
 	db, err := openForMigration(url)
 	if err != nil {
 		return 0, err
@@ -146,6 +151,7 @@ func openForMigration(url string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the database URL: %w", err)
 	}
+	setSession(config.RuntimeParams)
 	config.RuntimeParams["application_name"] = "catalog-courier migrate"
 	config.RuntimeParams["lock_timeout"] = migrationLockWait
 	return stdlib.OpenDB(*config), nil

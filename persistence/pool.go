@@ -31,6 +31,17 @@ type PoolConfig struct {
 	Tracer pgx.QueryTracer
 }
 
+// connectTimeout bounds the making of one connection.
+const connectTimeout = 10 * time.Second
+
+// setSession sets what every session of this program depends on. Sent with the start
+// of the connection, it goes before what the URL's options, the environment, the role
+// and the database say.
+func setSession(parameters map[string]string) {
+	parameters["client_encoding"] = "UTF8"
+	parameters["standard_conforming_strings"] = "on"
+}
+
 // Open prepares a pool without connecting. Errors never hold the URL's password.
 func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	parsed, err := pgxpool.ParseConfig(config.URL)
@@ -39,9 +50,10 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	}
 	parsed.MaxConns = int32(min(cmp.Or(config.MaxConns, 10), 1000)) //nolint:gosec // bounded
 	parsed.MaxConnIdleTime = 5 * time.Minute
-	parsed.ConnConfig.ConnectTimeout = 10 * time.Second
+	parsed.ConnConfig.ConnectTimeout = connectTimeout
 	parsed.ConnConfig.Tracer = config.Tracer
 	timeout := cmp.Or(config.StatementTimeout, 30*time.Second)
+	setSession(parsed.ConnConfig.RuntimeParams)
 	maps.Copy(parsed.ConnConfig.RuntimeParams, map[string]string{
 		"application_name":                    cmp.Or(config.ApplicationName, "catalog-courier"),
 		"statement_timeout":                   milliseconds(timeout),

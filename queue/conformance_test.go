@@ -62,6 +62,18 @@ func TestQueueConforms(t *testing.T) {
 					connected()
 				}
 			},
+			Bind: stream.Bind,
+			Replace: func(t *testing.T, mutations ...queue.Mutation) {
+				t.Helper()
+				server.Stop()
+				server.Wipe(t)
+				server.Run(t)
+				connected()
+				_, err := queue.Ensure(t.Context(), js, queue.StreamConfig{})
+				require.NoError(t, err)
+				_, err = publisher.PublishMutations(t.Context(), mutations...)
+				require.NoError(t, err)
+			},
 		}
 	})
 }

@@ -15,6 +15,9 @@ import (
 // and they are trimmed. *Stream is the real one. The anchors it returns have no
 // generation: a stream knows of none.
 type Log interface {
+	// Identity is what the stream says of itself, each part "" where it says nothing.
+	// The error is ErrStreamGone when there is no stream.
+	Identity(ctx context.Context) (ledger.StreamIdentity, error)
 	// State is how far the stream reaches now.
 	State(ctx context.Context) (LogState, error)
 	// At finds the message at a sequence; ok is false when there is none.

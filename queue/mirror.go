@@ -24,8 +24,10 @@ type Mirror struct {
 	js     jetstream.JetStream
 	config StreamConfig
 
-	mu     sync.Mutex
-	bucket jetstream.KeyValue
+	mu           sync.Mutex
+	bucket       jetstream.KeyValue
+	installation string // whose transactions they are; "" compares nothing
+	compared     uint64 // the connection, counted from 1, on which that was compared
 }
 
 // OpenMirror makes or finds the mirror of a stream: a bucket named
@@ -43,10 +45,16 @@ func (m *Mirror) open(ctx context.Context) error {
 	defer cancel()
 	bucket, err := m.js.KeyValue(ctx, m.name())
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		bucket, err = m.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		if err := m.compareStream(ctx); err != nil {
+			return err
+		}
+		bucket, err = m.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: m.name(), Description: "Catalog Courier: the last transaction of each partition that announced a request",
-			History: 1, Storage: jetstream.FileStorage, Replicas: m.config.Replicas,
+			History: 1, Storage: jetstream.FileStorage, Replicas: m.config.Replicas, Metadata: m.metadata(),
 		})
+		if errors.Is(err, jetstream.ErrBucketExists) { // somebody else made it at the same moment
+			bucket, err = m.js.KeyValue(ctx, m.name())
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("opening the bucket %s: %w", m.name(), err)
@@ -96,7 +104,7 @@ const maxTries = 64
 // Partition reads a partition's note, for an owner that goes on from there. knows
 // reports whether a transaction is in the history that this owner goes on with.
 func (m *Mirror) Partition(ctx context.Context, partition int, knows func(transaction uuid.UUID) bool) (*PartitionMirror, Noted, error) {
-	p := &PartitionMirror{mirror: m, key: "sent." + strconv.Itoa(partition), knows: knows}
+	p := &PartitionMirror{mirror: m, key: noteKey(partition), knows: knows}
 	noted, err := p.read(ctx)
 	if err != nil || noted.Found {
 		return p, noted, err
@@ -104,6 +112,8 @@ func (m *Mirror) Partition(ctx context.Context, partition int, knows func(transa
 	noted.Former, err = m.former(ctx, partition)
 	return p, noted, err
 }
+
+func noteKey(partition int) string { return "sent." + strconv.Itoa(partition) }
 
 // former reads what older versions noted.
 func (m *Mirror) former(ctx context.Context, partition int) (commits int64, err error) {
@@ -146,6 +156,9 @@ func (p *PartitionMirror) Put(ctx context.Context, sent ledger.Sent) error {
 func knowsNone(uuid.UUID) bool { return false }
 
 func (p *PartitionMirror) writeAgain(ctx context.Context, sent ledger.Sent, cause error) error {
+	if errors.Is(cause, ErrForeignStream) {
+		return fmt.Errorf("%w: %w", ledger.ErrOtherHistory, cause)
+	}
 	former := p.revision
 	noted, err := p.read(ctx)
 	if err != nil {
@@ -177,6 +190,9 @@ func (p *PartitionMirror) Moved(ctx context.Context) (bool, error) {
 func (p *PartitionMirror) write(ctx context.Context, sent ledger.Sent) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if err := p.mirror.compare(ctx); err != nil {
+		return err
+	}
 	value, err := json.Marshal(note{Transaction: sent.Transaction, Commits: sent.Commits, SlowestMS: sent.Slowest.Milliseconds()})
 	if err != nil {
 		return err
@@ -196,6 +212,9 @@ func (p *PartitionMirror) write(ctx context.Context, sent ledger.Sent) error {
 func (p *PartitionMirror) read(ctx context.Context) (noted Noted, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if err := p.mirror.compare(ctx); err != nil {
+		return Noted{}, err
+	}
 	entry, err := p.mirror.current().Get(ctx, p.key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		p.revision = 0

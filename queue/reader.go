@@ -35,6 +35,9 @@ type ReaderConfig struct {
 	// must hold it too: the position may stand before the point to which a stream was
 	// put back, and what is recorded above it beyond.
 	SkippedLast ledger.Anchor
+	// Identity is the recorded one. The stream is compared with it on each connection
+	// before anything is read through it; the zero value compares nothing.
+	Identity ledger.StreamIdentity
 
 	// PrefetchMessages and PrefetchBytes bound what was asked from the server and
 	// is not decoded yet. Default to 4000 messages and 16 MiB; at least 4 MiB.
@@ -52,9 +55,12 @@ type ReaderConfig struct {
 	heartbeat time.Duration
 }
 
-// Verify checks that the stream is still the one that was read up to last: see the
-// function Verify.
+// Verify checks that the stream is the recorded one (else ErrForeignStream) and still
+// holds what was read up to last: see CheckIdentity and the function Verify.
 func (c ReaderConfig) Verify(ctx context.Context, log Log, last ledger.Anchor) error {
+	if err := CheckIdentity(ctx, log, c.Identity); err != nil {
+		return err
+	}
 	if err := Verify(ctx, log, last); err != nil || c.SkippedLast.Position.Sequence <= last.Position.Sequence {
 		return err
 	}
@@ -131,8 +137,8 @@ type Reader struct {
 	restarts uint64
 }
 
-// OpenReader checks that the stream holds the message config.From stands on
-// (else ErrRewound) and starts to read after it. ctx is for the opening alone;
+// OpenReader checks that the stream is the recorded one (else ErrForeignStream) and
+// holds the message config.From stands on (else ErrRewound), and starts to read after it. ctx is for the opening alone;
 // Close ends the reading.
 func OpenReader(ctx context.Context, stream *Stream, config ReaderConfig) (*Reader, error) {
 	config = config.withDefaults()
@@ -159,7 +165,7 @@ func OpenReader(ctx context.Context, stream *Stream, config ReaderConfig) (*Read
 
 // Next returns the next arrivals, at least one, in the order of the stream. It
 // waits until there are some, ctx ends, or reading has failed for good: with
-// ErrRewound, with nats.ErrConnectionClosed, or with ErrClosed after Close.
+// ErrForeignStream, ErrRewound, nats.ErrConnectionClosed, or ErrClosed after Close.
 func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 	select {
 	case chunk := <-r.chunks:
@@ -245,7 +251,7 @@ func (r *Reader) reopen(ctx context.Context) (*session, error) {
 		backoff.WithInitialInterval(firstPause), backoff.WithMaxInterval(longestPause), backoff.WithMaxElapsedTime(0))
 	return backoff.RetryNotifyWithData(func() (*session, error) {
 		next, err := r.open(ctx)
-		if errors.Is(err, ErrRewound) || errors.Is(err, nats.ErrConnectionClosed) {
+		if errors.Is(err, ErrForeignStream) || errors.Is(err, ErrRewound) || errors.Is(err, nats.ErrConnectionClosed) {
 			return nil, backoff.Permanent(err)
 		}
 		return next, err

@@ -15,7 +15,7 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 	if !quiet {
 		return ledger.Anchor{}, false, nil
 	}
-	anchor, ok, err = IdleUpTo(ctx, r.stream, r.config.Partition, last, told)
+	anchor, ok, err = IdleUpTo(ctx, r.stream, r.config, last, told)
 	if err != nil || !ok {
 		return ledger.Anchor{}, false, err
 	}
@@ -30,19 +30,22 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 // The order of the questions matters. First the stream's last sequence L; then
 // the newest message of the partition: if that one was read, so was everything of
 // the partition up to L. The last question is whether the stream is still the one
-// that was read (else ErrRewound): then the answers before it were about that one
-// too.
-func IdleUpTo(ctx context.Context, log Log, partition int, last ledger.Anchor, told uint64) (anchor ledger.Anchor, ok bool, err error) {
+// that was read (else ErrForeignStream or ErrRewound): then the answers before it
+// were about that one too.
+func IdleUpTo(ctx context.Context, log Log, config ReaderConfig, last ledger.Anchor, told uint64) (anchor ledger.Anchor, ok bool, err error) {
 	state, err := log.State(ctx)
 	if err != nil || state.Last <= told {
 		return ledger.Anchor{}, false, err
 	}
-	newest, err := log.Newest(ctx, partition)
+	newest, err := log.Newest(ctx, config.Partition)
 	if err != nil || newest > last.Position.Sequence {
 		return ledger.Anchor{}, false, err
 	}
 	anchor, ok, err = log.At(ctx, state.Last)
 	if err != nil || !ok { // removed since
+		return ledger.Anchor{}, false, err
+	}
+	if err := CheckIdentity(ctx, log, config.Identity); err != nil {
 		return ledger.Anchor{}, false, err
 	}
 	if err := Verify(ctx, log, last); err != nil {

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -59,7 +60,8 @@ const (
 	inactiveThreshold = time.Minute
 )
 
-// openSession verifies the anchor and makes a consumer that starts after it.
+// openSession makes a consumer that starts after the anchor, and verifies the stream
+// and the anchor.
 func openSession(ctx context.Context, stream *Stream, config ReaderConfig, last ledger.Anchor, number uint64) (*session, error) {
 	connection := stream.js.Conn()
 	s := &session{
@@ -91,12 +93,18 @@ func (s *session) start(ctx context.Context, config ReaderConfig, last ledger.An
 	case !s.connection.IsConnected():
 		return errConnection
 	}
-	if err := config.Verify(ctx, s.stream, last); err != nil {
-		return err
-	}
 	if err := s.prepareRequests(config); err != nil {
 		return err
 	}
+	if err := s.makeConsumer(ctx, config, last); err != nil {
+		return err
+	}
+	// Last, as a consumer is gone with its stream: checked before, the stream could be
+	// replaced before the consumer was made. Nothing was asked for by now.
+	return config.Verify(ctx, s.stream, last)
+}
+
+func (s *session) makeConsumer(ctx context.Context, config ReaderConfig, last ledger.Anchor) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	consumer, err := s.stream.js.CreateConsumer(ctx, s.stream.name, jetstream.ConsumerConfig{
@@ -110,6 +118,9 @@ func (s *session) start(ctx context.Context, config ReaderConfig, last ledger.An
 		MemoryStorage:     true,
 		Replicas:          1,
 	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return s.stream.asking(err)
+	}
 	if err != nil {
 		return fmt.Errorf("making consumer %s: %w", s.name, err)
 	}

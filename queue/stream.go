@@ -125,10 +125,28 @@ func (s *Stream) Info(ctx context.Context) (jetstream.StreamState, error) {
 	return info.State, nil
 }
 
-// Ensure makes the stream, or checks the one that is there. Its errors are
-// ErrServerTooOld, ErrStreamMismatch, or that of a failed call; ErrStreamMismatch
-// names each setting with what was found and what is wanted.
+// Ensure makes the stream, with an id of its own in the metadata, or checks the one
+// that is there. Its errors are ErrServerTooOld, ErrStreamMismatch, or that of a
+// failed call; ErrStreamMismatch names each setting with what was found and what is
+// wanted. An existing stream keeps its metadata.
 func Ensure(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*Stream, error) {
+	config = config.withDefaults()
+	stream, err := Find(ctx, js, config)
+	if errors.Is(err, ErrStreamGone) {
+		stream, err = create(ctx, js, config)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.adjustLimit(ctx, config); err != nil {
+		return nil, err
+	}
+	return stream, nil
+}
+
+// Find checks the stream that is there and changes nothing. Its errors are those of
+// Ensure, and ErrStreamGone when there is none.
+func Find(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*Stream, error) {
 	config = config.withDefaults()
 	if config.Partitions < 1 {
 		return nil, fmt.Errorf("%w: %d partitions", ErrStreamMismatch, config.Partitions)
@@ -136,38 +154,39 @@ func Ensure(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*
 	if err := checkServer(js.Conn()); err != nil {
 		return nil, err
 	}
+	stream := &Stream{js: js, name: config.Name, partitions: config.Partitions}
 	handle, err := js.Stream(ctx, config.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		// Somebody else may make it at the same moment: the same settings are no
-		// error, and others are found by the check.
-		handle, err = js.CreateStream(ctx, config.wanted())
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			handle, err = js.Stream(ctx, config.Name)
-		}
-	}
 	if err != nil {
-		return nil, fmt.Errorf("opening stream %s: %w", config.Name, err)
+		return nil, fmt.Errorf("opening the stream: %w", stream.asking(err))
 	}
 	if err := checkStream(handle.CachedInfo().Config, config.wanted()); err != nil {
 		return nil, err
 	}
-	if err := adjustLimit(ctx, js, handle, config); err != nil {
-		return nil, err
+	stream.handle = handle
+	return stream, nil
+}
+
+func create(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*Stream, error) {
+	wanted := config.wanted()
+	wanted.Metadata = newStreamMetadata()
+	_, err := js.CreateStream(ctx, wanted)
+	// Somebody else may make it at the same moment: then theirs is checked.
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return nil, fmt.Errorf("making stream %s: %w", config.Name, err)
 	}
-	return &Stream{js: js, handle: handle, name: config.Name, partitions: config.Partitions}, nil
+	return Find(ctx, js, config)
 }
 
 // adjustLimit is the one setting that may change while the stream is in use.
-func adjustLimit(ctx context.Context, js jetstream.JetStream, handle jetstream.Stream, config StreamConfig) error {
-	found := handle.CachedInfo().Config
-	if config.MaxBytes < 0 || found.MaxBytes == config.MaxBytes {
+func (s *Stream) adjustLimit(ctx context.Context, config StreamConfig) error {
+	if config.MaxBytes < 0 || s.handle.CachedInfo().Config.MaxBytes == config.MaxBytes {
 		return nil
 	}
-	found.MaxBytes = config.MaxBytes
-	if _, err := js.UpdateStream(ctx, found); err != nil {
-		return fmt.Errorf("setting the size limit of stream %s: %w", config.Name, err)
-	}
-	return nil
+	return changeStream(ctx, s.js, s.name, func(found *jetstream.StreamConfig) bool {
+		changed := found.MaxBytes != config.MaxBytes
+		found.MaxBytes = config.MaxBytes
+		return changed
+	})
 }
 
 // checkServer looks at the server this client is connected to; others of a

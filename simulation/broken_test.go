@@ -32,6 +32,8 @@ type variant struct {
 	blind bool
 	// numbers compares the mirror by how many commits there were.
 	numbers bool
+	// anyStream takes any stream for the recorded one.
+	anyStream bool
 	// settle is how long newer changes wait for an ambiguous copy, when not 0.
 	settle time.Duration
 }
@@ -50,6 +52,7 @@ var variants = []variant{
 	{name: "fence checked first", commit: fenceFirst, take: waitForFence},
 	{name: "no write guard", unguarded: true},
 	{name: "position anchor not compared", blind: true},
+	{name: "any stream is taken", anyStream: true},
 	{name: "no settle", settle: time.Nanosecond},
 	{name: "lost tail compared by number, and forgotten by the second owner", numbers: true},
 }

@@ -145,6 +145,10 @@ func (w *world) trouble() {
 			acts[at] = append(acts[at], w.changeOwner)
 		}
 	}
+	if w.plan.replacesStream {
+		at := r.IntN(len(acts))
+		acts[at] = append(acts[at], w.replaceStream)
+	}
 	floodAt := -1
 	if w.plan.ailment.floods {
 		floodAt = r.IntN(w.plan.mutations)

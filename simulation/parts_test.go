@@ -128,6 +128,10 @@ func (s *storeOf) Accounts(ctx context.Context, accounts []string) (map[string]l
 	})
 }
 
+func (s *storeOf) StreamIdentity(ctx context.Context) (ledger.StreamIdentity, error) {
+	return call(ctx, s.p, "StreamIdentity", s.p.turn(), func() (ledger.StreamIdentity, error) { return s.p.store.StreamIdentity(ctx) })
+}
+
 func (s *storeOf) Positions(ctx context.Context) ([]ledger.Anchor, error) {
 	return call(ctx, s.p, "Positions", "", func() ([]ledger.Anchor, error) { return s.p.store.Positions(ctx) })
 }
@@ -153,17 +157,23 @@ func (l *leasesOf) Heartbeat(ctx context.Context, id uuid.UUID, name string) (*l
 	return call(ctx, l.p, "Heartbeat", "", func() (*ledger.LeaseView, error) { return l.p.store.Heartbeat(ctx, id, name) })
 }
 
-func (l *leasesOf) Take(ctx context.Context, claim ledger.LeaseClaim) (bool, error) {
-	if l.p.w.broken.take != nil {
-		if err := l.p.w.broken.take(ctx, l.p, claim.Row.Partition); err != nil {
-			return false, err
+func (l *leasesOf) Take(ctx context.Context, claims []ledger.LeaseClaim) ([]bool, error) {
+	partitions := make([]string, len(claims))
+	for i, claim := range claims {
+		partitions[i] = number(claim.Row.Partition)
+		if l.p.w.broken.take != nil {
+			if err := l.p.w.broken.take(ctx, l.p, claim.Row.Partition); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return call(ctx, l.p, "Take", number(claim.Row.Partition), func() (bool, error) {
+	return call(ctx, l.p, "Take", strings.Join(partitions, "+"), func() ([]bool, error) {
 		l.p.w.disturb()
-		took, err := l.p.store.Take(ctx, claim)
-		if took && err == nil {
-			l.p.w.takes(l.p, claim.Row.Partition)
+		took, err := l.p.store.Take(ctx, claims)
+		for i, claim := range claims {
+			if err == nil && took[i] {
+				l.p.w.takes(l.p, claim.Row.Partition)
+			}
 		}
 		return took, err
 	})
@@ -195,6 +205,15 @@ func (l *leasesOf) Forget(ctx context.Context, id uuid.UUID, counter int64) erro
 
 // queueOf is the stream as a process reaches it.
 type queueOf struct{ p *process }
+
+func (q *queueOf) Identity(ctx context.Context) (ledger.StreamIdentity, error) {
+	return call(ctx, q.p, "Identity", q.p.turn(), func() (ledger.StreamIdentity, error) {
+		if q.p.w.broken.anyStream {
+			return q.p.store.StreamIdentity(ctx)
+		}
+		return q.p.w.stream.Identity(ctx)
+	})
+}
 
 func (q *queueOf) State(ctx context.Context) (queue.LogState, error) {
 	return call(ctx, q.p, "State", "", func() (queue.LogState, error) { return q.p.w.stream.State(ctx) })

@@ -26,6 +26,7 @@ type plan struct {
 	restoresStream int    // how often the stream is put back to an older copy
 	restoresLedger bool   // the ledger is
 	lagging        bool   // to a copy that is some seconds older, while much is under way
+	replacesStream bool   // another stream stands in its place for a while
 	sleeper        bool   // one worker stays frozen until all is done
 	sleepsIn       string // the call in which it falls asleep
 	localizes      bool   // Meta's catalogs have localizations
@@ -91,6 +92,8 @@ func (w *world) newPlan() plan {
 		w.makePauses(&p)
 	}
 	p.refusals = w.newRefusals(&p)
+	// A mirror that is away hides a lost tail: see the limits in docs/reliability.md.
+	p.replacesStream = !p.restoresLedger && p.restoresStream == 0 && w.seed%5 == 0
 	return p
 }
 

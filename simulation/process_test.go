@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +24,8 @@ type process struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // of its run; read after ended
+
+	turns atomic.Int64
 
 	mu     sync.Mutex
 	dead   chan struct{} // closed when it is killed
@@ -122,6 +125,10 @@ func (p *process) isFrozen() chan struct{} {
 	defer p.mu.Unlock()
 	return p.frozen
 }
+
+// turn tells calls apart that several goroutines make in the same words: what waits
+// together would go on at one instant otherwise, in no order.
+func (p *process) turn() string { return number(int(p.turns.Add(1))) }
 
 var (
 	errCut  = errors.New("the connection broke")

@@ -90,6 +90,9 @@ func (w *world) check() findings {
 func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 	rows := map[string]ledgermodel.Mutation{}
 	for _, row := range w.ledger.Mutations() {
+		if isForeign(row.ID) {
+			found.addf("I1", "%s of another stream was recorded", row.ID)
+		}
 		if _, twice := rows[row.ID]; twice {
 			found.addf("I1", "%s has two rows", row.ID)
 		}

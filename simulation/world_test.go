@@ -76,6 +76,7 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	w.config = w.newConfig()
 	w.stream = queuemodel.New(w.plan.partitions)
 	w.ledger.EnsurePartitions(w.plan.partitions)
+	w.bind()
 	w.pinterest = sandbox.NewPinterest(w.plan.platform)
 	w.meta = sandbox.NewMeta(w.plan.platform)
 	w.pinterest.SetPlan(w.plan.pinterestFaults)

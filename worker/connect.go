@@ -78,11 +78,3 @@ func retryWithNotice(ctx context.Context, call func(context.Context) error, noti
 		return call(limited)
 	}, backoff.WithContext(policy, ctx), notice)
 }
-
-// permanentIf marks err as one that waiting does not cure if it is of that kind.
-func permanentIf(err, kind error) error {
-	if errors.Is(err, kind) {
-		return backoff.Permanent(err)
-	}
-	return err
-}

@@ -70,6 +70,9 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		case errors.Is(err, ledger.ErrOtherHistory):
 			log.ErrorContext(ctx, "somebody else goes on with the partition, on another database or after this one lost its last commits: nothing is sent from here",
 				slog.Any("error", err))
+		case errors.Is(err, queue.ErrForeignStream):
+			w.abandon(ctx, err)
+			return
 		case time.Since(began) > time.Minute:
 			pause.Reset()
 		}
@@ -140,6 +143,9 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 // open reads what the last owner recorded and opens the stream behind it. A
 // stream that was put back to an older copy begins a new generation.
 func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, Reader, error) {
+	if err := w.sameStream(ctx); err != nil {
+		return nil, nil, err
+	}
 	resumption, err := w.parts.Store.Resume(ctx, holding.Lease)
 	if err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)

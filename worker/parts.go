@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -47,6 +48,9 @@ type Parts struct {
 // Store is the ledger with what a worker needs besides.
 type Store interface {
 	ledger.Store
+	// StreamIdentity reads which stream the positions are of; the zero value when none
+	// is recorded.
+	StreamIdentity(ctx context.Context) (ledger.StreamIdentity, error)
 	// Positions reads the position of every partition.
 	Positions(ctx context.Context) ([]ledger.Anchor, error)
 	// RecordedAtOrBefore finds the newest recorded message at or before a sequence.
@@ -88,9 +92,10 @@ func (p Parts) withDefaults() Parts {
 }
 
 // RunOn works as Run does, on the given parts. Nothing of them is closed. Accounts
-// with tokens that change need a database and are refused.
+// with tokens that change need a database and are refused. A stream that is not the
+// one recorded in the store is refused too; where none is recorded any is taken.
 func RunOn(ctx context.Context, options Options, parts Parts) error {
-	return run(ctx, options, func(_ context.Context, w *worker) (func(), error) {
+	return run(ctx, options, func(ctx context.Context, w *worker) (func(), error) {
 		var err error
 		if w.credentials, err = newCredentials(options.Config, nil, w.log); err != nil {
 			return nil, fmt.Errorf("accounts: %w", err)
@@ -98,9 +103,35 @@ func RunOn(ctx context.Context, options Options, parts Parts) error {
 		if len(w.credentials.renewed) > 0 {
 			return nil, errRenewed
 		}
-		w.parts = parts
-		return func() {}, nil
+		w.parts = parts.withDefaults()
+		return func() {}, w.openIdentity(ctx)
 	})
+}
+
+// openIdentity reads which stream is recorded and compares it, until it is known.
+func (w *worker) openIdentity(ctx context.Context) error {
+	const longest = time.Second
+	for {
+		err := w.readIdentity(ctx)
+		if err == nil || errors.Is(err, queue.ErrForeignStream) || errors.Is(err, queue.ErrStreamGone) {
+			return err
+		}
+		w.log.WarnContext(ctx, "the stream cannot be compared yet, trying again", slog.Any("error", err))
+		select {
+		case <-time.After(time.Duration(float64(longest) * (1 + w.parts.Random()) / 2)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *worker) readIdentity(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if w.identity, err = w.parts.Store.StreamIdentity(ctx); err != nil {
+		return err
+	}
+	return w.compareStream(ctx)
 }
 
 // errRenewed says that an account's tokens need a database.

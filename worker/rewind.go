@@ -23,6 +23,7 @@ func share(whole, partitions int) int { return min(max(whole/partitions, whole/1
 func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumption) (Reader, error) {
 	config := queue.ReaderConfig{
 		Partition: lease.Partition, LeaseToken: lease.Token, From: r.Anchor, Skip: r.Recorded, Logger: w.log,
+		Identity:         w.identity,
 		PrefetchMessages: share(prefetchMessages, w.config.NATS.Partitions),
 		ChunkMessages:    share(chunkMessages, w.config.NATS.Partitions),
 	}
@@ -49,6 +50,10 @@ func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resum
 	})
 	if err != nil {
 		return fmt.Errorf("search the newest recorded message that the stream still has: %w", err)
+	}
+	// The answers were about the recorded stream only if it still is there.
+	if err := queue.CheckIdentity(ctx, w.parts.Queue, w.identity); err != nil {
+		return err
 	}
 	// Everything above the old position and up to the anchor that was not recorded
 	// must still be read: the position goes back to the older of the two.

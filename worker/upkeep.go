@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -95,7 +96,12 @@ func (w *worker) olderThanWindow(ctx context.Context, state queue.LogState) (uin
 func (w *worker) trim(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
 	defer cancel()
-	positions, err := w.parts.Store.Positions(ctx)
+	// What is removed from another stream would be lost there.
+	err := queue.CheckIdentity(ctx, w.parts.Queue, w.identity)
+	var positions []ledger.Anchor
+	if err == nil {
+		positions, err = w.parts.Store.Positions(ctx)
+	}
 	var age queue.Age
 	if err == nil {
 		age, err = w.ageOfMessages(ctx)

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/lease"
+	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/telemetry"
@@ -54,28 +54,37 @@ type worker struct {
 	ownProcess bool
 
 	credentials *credentials
+	// identity is what the stream and the database say of each other; the zero value
+	// where nothing is recorded (RunOn).
+	identity ledger.StreamIdentity
+	// connected says where the worker is connected, for its first log line.
+	connected []slog.Attr
+	// end stops the worker with an error.
+	end context.CancelCauseFunc
 }
 
 // Run works until ctx ends: then it stops reading, settles what is under way
 // within Worker.DrainTimeout, hands its partitions over and returns nil. Until
 // NATS and Postgres can be reached it waits, saying so. It returns an error when
 // it cannot work at all: settings that no account can be made of, a stream that
-// breaks the rules, another number of partitions than the recorded one.
+// breaks the rules, another number of partitions than the recorded one, a database
+// of another encoding (precondition.Failures); and when the stream is not the one
+// that the database knows, or no more (queue.ErrForeignStream, queue.ErrStreamGone).
 func Run(ctx context.Context, options Options) error {
 	return run(ctx, options, func(ctx context.Context, w *worker) (closeParts func(), err error) {
-		closeDatabase, err := w.openDatabase(ctx, options.Config)
+		s := &surroundings{config: options.Config, log: w.log, nats: options.NATSOptions}
+		if err = w.openDatabase(ctx, s); err == nil {
+			err = w.openStream(ctx, s)
+		}
 		if err != nil {
+			s.close()
 			return nil, err
 		}
-		closeStream, err := w.openStream(ctx, options)
-		if err != nil {
-			closeDatabase()
-			return nil, err
+		w.connected = []slog.Attr{
+			slog.String("nats", NATSAddress(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
+			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
 		}
-		return func() {
-			closeStream()
-			closeDatabase()
-		}, nil
+		return s.close, nil
 	})
 }
 
@@ -122,6 +131,8 @@ func stopped(ctx context.Context, err error) error {
 
 // run works the partitions until ctx ends and everything has been handed over.
 func (w *worker) run(ctx context.Context, name string) error {
+	ctx, w.end = context.WithCancelCause(ctx)
+	defer w.end(nil)
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -146,6 +157,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	services.Go(func() { w.scopes.Run(base) })
 	services.Go(func() { w.credentials.run(base) })
 	services.Go(func() { w.keepRegistered(base) })
+	services.Go(func() { w.watchStream(base) })
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base, w.budget) })
 	}
@@ -153,8 +165,9 @@ func (w *worker) run(ctx context.Context, name string) error {
 	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
 
 	beat := w.startHealth(ctx)
-	w.log.InfoContext(ctx, "worker started", slog.String("name", name),
-		slog.Int("partitions", w.config.NATS.Partitions), slog.Int("accounts", len(w.config.Accounts)))
+	w.log.LogAttrs(ctx, slog.LevelInfo, "worker started", append([]slog.Attr{
+		slog.String("name", name), slog.Int("partitions", w.config.NATS.Partitions), slog.Int("accounts", len(w.config.Accounts)),
+	}, w.connected...)...)
 	stopping := ctx.Done()
 	alive := time.NewTicker(heartbeatLimit / 10)
 	defer alive.Stop()
@@ -178,6 +191,9 @@ func (w *worker) run(ctx context.Context, name string) error {
 					slog.Any("error", err))
 			}
 			w.log.InfoContext(ctx, "worker stopped")
+			if cause := context.Cause(ctx); errors.Is(cause, queue.ErrForeignStream) || errors.Is(cause, queue.ErrStreamGone) {
+				return cause
+			}
 			return nil
 		}
 	}
@@ -193,11 +209,12 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 	if w.health == nil {
 		return func() {}
 	}
+	w.ready("leases", func(context.Context) error { return w.leases.Healthy() })
 	for name, ready := range w.parts.Ready {
 		w.health.AddCheck(name, func(ctx context.Context) error {
 			if err := ready(ctx); err != nil {
-				w.log.DebugContext(ctx, "readiness: a part does not answer", slog.String("part", name), slog.Any("error", err))
-				return errors.New("does not answer")
+				w.log.DebugContext(ctx, "readiness: a part cannot be used", slog.String("part", name), slog.Any("error", err))
+				return withoutDetails(err)
 			}
 			return nil
 		})
@@ -210,6 +227,16 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 	return w.health.AddHeartbeat("worker", heartbeatLimit)
 }
 
+// withoutDetails is what a probe, which has no log-in, tells of an error.
+func withoutDetails(err error) error {
+	for _, kind := range []error{queue.ErrForeignStream, queue.ErrStreamGone, lease.ErrTooSlow} {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	return errors.New("does not answer")
+}
+
 // waitFor repeats connect until it works, ctx ends, or it fails for good.
 func (w *worker) waitFor(ctx context.Context, what string, connect func(context.Context) error) error {
 	return retryWithNotice(ctx, connect, func(err error, wait time.Duration) {
@@ -218,58 +245,45 @@ func (w *worker) waitFor(ctx context.Context, what string, connect func(context.
 	})
 }
 
-func (w *worker) openDatabase(ctx context.Context, c *config.Config) (closeDatabase func(), err error) {
-	pool, err := persistence.Open(ctx, persistence.PoolConfig{
-		URL: c.Database.URL.Reveal(), MaxConns: c.Database.MaxConns,
-	})
-	if err != nil {
-		return nil, err
-	}
+func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
+	c := s.config
 	// The watch is asked by the store, and asks the store.
-	var store *persistence.Store
-	w.clocks = newClocks(func(ctx context.Context) (time.Time, error) { return store.Clock(ctx) }, w.log)
-	store, err = persistence.NewStore(pool, persistence.Config{Logger: w.log, Clock: w.clocks.watch})
-	if err != nil {
-		pool.Close()
-		return nil, err
+	w.clocks = newClocks(func(ctx context.Context) (time.Time, error) { return s.store.Clock(ctx) }, w.log)
+	s.clock = w.clocks.watch
+	if err := s.openLedger(ctx); err != nil {
+		return err
 	}
-	closeDatabase = func() {
-		store.Close()
-		pool.Close()
-	}
-	registered, err := w.openAccounts(c, store)
+	registered, err := w.openAccounts(c, s.store)
 	if err != nil {
-		closeDatabase()
-		return nil, err
+		return err
 	}
 	w.parts.Register = func(ctx context.Context) error {
-		if err := store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
-			return permanentIf(err, persistence.ErrPartitions)
+		if err := s.store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
+			return err
 		}
-		return store.RegisterAccounts(ctx, registered)
+		return s.store.RegisterAccounts(ctx, registered)
 	}
 	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
-		if _, err := persistence.CheckSchema(ctx, c.Database.URL.Reveal()); err != nil {
-			return err
+		if err := failed(s.lookAtDatabase(ctx)); err != nil {
+			return permanent(err)
 		}
 		if err := w.parts.Register(ctx); err != nil {
-			return err
+			return permanent(err)
 		}
 		_, err := w.clocks.watch.Look(ctx)
 		return err
 	})
 	if err != nil {
-		closeDatabase()
-		return nil, err
-	}
-	w.parts.Store, w.parts.Leases = store, persistence.NewLeaseTable(pool)
-	w.parts.Clock, w.parts.MarkStream = store.Clock, store.MarkStream
-	w.parts.Retain = func(ctx context.Context) error {
-		_, err := store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
 	}
-	w.ready("database", pool.Ping)
-	return closeDatabase, nil
+	w.parts.Clock, w.parts.MarkStream = s.store.Clock, s.store.MarkStream
+	w.parts.Store, w.parts.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
+	w.parts.Retain = func(ctx context.Context) error {
+		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
+		return err
+	}
+	w.ready("database", s.pool.Ping)
+	return nil
 }
 
 // ready has readiness look at a part.
@@ -288,39 +302,22 @@ func (w *worker) openAccounts(c *config.Config, store *persistence.Store) (regis
 	return registrations(c, w.credentials)
 }
 
-func (w *worker) openStream(ctx context.Context, options Options) (closeStream func(), err error) {
-	var conn *nats.Conn
-	var opened stream
-	err = w.waitFor(ctx, "NATS", func(ctx context.Context) error {
-		if conn == nil {
-			if conn, err = Connect(options.Config.NATS, w.log, options.NATSOptions...); err != nil {
-				return err
-			}
+func (w *worker) openStream(ctx context.Context, s *surroundings) error {
+	err := w.waitFor(ctx, "NATS", func(ctx context.Context) (err error) {
+		if err := failed(s.lookAtNATS(ctx)); err != nil {
+			return permanent(err)
 		}
-		js, err := jetstream.New(conn)
-		if err != nil {
-			return err
-		}
-		if opened.Stream, err = queue.Ensure(ctx, js, StreamConfig(options.Config.NATS)); err != nil {
-			return permanentIf(err, queue.ErrStreamMismatch)
-		}
-		opened.mirror, err = queue.OpenMirror(ctx, js, StreamConfig(options.Config.NATS))
-		return err
+		w.identity, err = s.bind(ctx)
+		return permanent(err)
 	})
 	if err != nil {
-		if conn != nil {
-			conn.Close()
-		}
-		return nil, err
+		return err
 	}
-	w.parts.Queue = opened
+	w.parts.Queue = stream{Stream: s.stream, mirror: s.mirror}
 	w.clocks.broker = func(ctx context.Context) (time.Time, error) {
-		state, err := opened.State(ctx)
+		state, err := s.stream.State(ctx)
 		return state.Now, err
 	}
-	w.ready("stream", func(ctx context.Context) error {
-		_, err := opened.State(ctx)
-		return err
-	})
-	return conn.Close, nil
+	w.ready("stream", w.compareStream)
+	return nil
 }

@@ -104,8 +104,11 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 		return cli.UsageErrorf("name a file, or pipe lines into standard input")
 	}
 	given.lane.Type = catalog.Type(given.laneType)
-	settings, err := loadNATS(streams, given)
+	settings, where, err := loadNATS(streams, given)
 	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(streams.Err, "publishing to "+where); err != nil {
 		return err
 	}
 	target, closeAll, err := open(ctx, settings)
@@ -132,16 +135,17 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 	}
 }
 
-func loadNATS(streams cli.Streams, given arguments) (config.NATS, error) {
+// loadNATS reads the settings of NATS, and says where they lead and why.
+func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where string, err error) {
 	options := config.Options{Lookup: streams.Lookup, WithoutAccounts: true}
 	if given.natsURL != "" {
 		options.Flags = map[string]string{"nats.url": given.natsURL}
 	}
 	loaded, err := config.Load(given.configPath, options)
 	if err != nil {
-		return config.NATS{}, err
+		return config.NATS{}, "", err
 	}
-	return loaded.NATS, nil
+	return loaded.NATS, loaded.NATS.Stream.Name + " at " + worker.NATSAddress(loaded, nil), nil
 }
 
 func publishAll(ctx context.Context, streams cli.Streams, feed *feeder, lane catalog.Lane, files []string) error {

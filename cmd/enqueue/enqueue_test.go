@@ -238,3 +238,16 @@ func FuzzLines(f *testing.F) {
 		require.Equal(t, int64(len(input)), reader.consumed)
 	})
 }
+
+// TestWhereItPublishes: a variable of another shell must not stay unseen.
+func TestWhereItPublishes(t *testing.T) {
+	t.Parallel()
+	var out, errOut bytes.Buffer
+	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut, Lookup: func(name string) (string, bool) {
+		return "nats://user:canary@127.0.0.1:1", name == "NATS_URL"
+	}}
+	require.Equal(t, cli.Failed, cli.Execute(t.Context(), newCommand(streams, connect), streams, []string{"--output", "json"}))
+	require.Contains(t, errOut.String(), "publishing to CATALOG_MUTATIONS at nats://127.0.0.1:1 (environment NATS_URL)\n")
+	require.NotContains(t, errOut.String(), "canary")
+	require.Empty(t, out.String(), "the summary alone goes there")
+}

@@ -2,31 +2,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
-	"github.com/catalog-courier/catalog-courier/clock"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/legible"
-	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/worker"
 )
-
-// checkTimeout bounds each check.
-const checkTimeout = 10 * time.Second
 
 // finding is the answer of one check.
 type finding struct {
 	Check   string `json:"check"`
 	OK      bool   `json:"ok"`
+	Detail  string `json:"detail,omitempty"` // such as an address and where it came from
 	Problem string `json:"problem,omitempty"`
 	Warning string `json:"warning,omitempty"`
 }
@@ -36,10 +26,11 @@ func (a *app) checkCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "check",
 		Short: "say what is wrong with the configuration, NATS, the stream and Postgres",
-		Long: `Checks the configuration, then whether NATS and Postgres answer, whether the
-stream can be worked with, whether the schema is up to date and whether this
-machine's clock and the database's agree. Changes nothing.
-The exit code is 1 when anything is wrong.`,
+		Long: `Checks the configuration, then what "worker run" needs: whether NATS and Postgres
+answer and are fit, whether the stream can be worked with, whether the schema is
+up to date, whether this machine's clock and the database's agree, and whether
+stream and database are each other's. Says where each address came from. Changes
+nothing. The exit code is 1 when anything is wrong.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, err := cli.ParseOutput(output)
 			if err != nil {
@@ -75,8 +66,12 @@ func (a *app) check(ctx context.Context) []finding {
 			findings = append(findings, finding{Check: "accounts", OK: true, Warning: warning.Error()})
 		}
 	}
-	findings = append(findings, checkStream(ctx, settings.NATS)...)
-	return append(findings, checkDatabase(ctx, settings)...)
+	for _, looked := range worker.Look(ctx, settings) {
+		one := found(looked.Check, looked.Err)
+		one.Detail = looked.Detail
+		findings = append(findings, one)
+	}
+	return findings
 }
 
 func found(check string, err error) finding {
@@ -85,65 +80,6 @@ func found(check string, err error) finding {
 		f.Problem = err.Error()
 	}
 	return f
-}
-
-func checkStream(ctx context.Context, settings config.NATS) []finding {
-	conn, err := worker.Connect(settings, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return []finding{found("NATS", fmt.Errorf("%s: %w", settings.URL.Address(), err))}
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		return []finding{found("NATS", err)}
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	if _, err := js.AccountInfo(ctx); err != nil {
-		return []finding{found("NATS", fmt.Errorf("%s: JetStream: %w", settings.URL.Address(), err))}
-	}
-	_, err = js.Stream(ctx, settings.Stream.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = nil // the first worker makes it, by the same rules
-	} else if err == nil {
-		_, err = queue.Ensure(ctx, js, worker.StreamConfig(settings))
-	}
-	return []finding{found("NATS", nil), found("stream "+settings.Stream.Name, err)}
-}
-
-func checkDatabase(ctx context.Context, settings *config.Config) []finding {
-	if settings.Database.URL.IsZero() {
-		return []finding{found("Postgres", errNoDatabase)}
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	version, err := persistence.CheckSchema(ctx, settings.Database.URL.Reveal())
-	switch {
-	case errors.Is(err, persistence.ErrSchemaBehind):
-		return []finding{found("Postgres", nil), found("schema", err)}
-	case err != nil:
-		return []finding{found("Postgres", fmt.Errorf("%s: %w", settings.Database.URL.Address(), err))}
-	}
-	return []finding{
-		found("Postgres", nil), found(fmt.Sprintf("schema version %d", version), nil), found("clock", checkClock(ctx, settings)),
-	}
-}
-
-// checkClock compares this machine's clock with the database's, as a worker does.
-func checkClock(ctx context.Context, settings *config.Config) error {
-	db, err := openDatabase(ctx, settings)
-	if err != nil {
-		return err
-	}
-	defer db.close()
-	reading, err := clock.Read(ctx, db.Clock)
-	if err != nil {
-		return err
-	}
-	if err := reading.Check(); err != nil {
-		return err
-	}
-	return db.ClockDoubt(ctx)
 }
 
 func printFindings(streams cli.Streams, format cli.Output, findings []finding) error {
@@ -156,6 +92,9 @@ func printFindings(streams cli.Streams, format cli.Output, findings []finding) e
 			state = "FAILED"
 		}
 		line := state + " " + f.Check
+		if f.Detail != "" {
+			line += " " + f.Detail
+		}
 		if f.Problem != "" {
 			line += ": " + strings.ReplaceAll(f.Problem, "\n", "\n       ") // no line of it begins as ours do
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/worker"
 )
 
 // defaultConfig is read when no --config is given and the file is there.
@@ -90,8 +91,6 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	return loaded, err
 }
 
-var errNoDatabase = errors.New("no database is named: set DATABASE_URL, or database.url in the configuration")
-
 // openStore opens the ledger of a database whose schema is up to date.
 func (a *app) openStore(c *cobra.Command) (*database, error) {
 	settings, err := a.loadInfrastructure()
@@ -99,7 +98,7 @@ func (a *app) openStore(c *cobra.Command) (*database, error) {
 		return nil, err
 	}
 	if settings.Database.URL.IsZero() {
-		return nil, errNoDatabase
+		return nil, worker.ErrNoDatabase
 	}
 	if _, err := persistence.CheckSchema(c.Context(), settings.Database.URL.Reveal()); err != nil {
 		return nil, fmt.Errorf("the database at %s: %w", settings.Database.URL.Address(), err)

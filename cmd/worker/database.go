@@ -7,12 +7,14 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/worker"
 )
 
 // database is an open ledger.
 type database struct {
 	*persistence.Store
-	pool *pgxpool.Pool
+	pool    *pgxpool.Pool
+	address string // and where it came from, for people
 }
 
 func openDatabase(ctx context.Context, settings *config.Config) (*database, error) {
@@ -27,7 +29,7 @@ func openDatabase(ctx context.Context, settings *config.Config) (*database, erro
 		pool.Close()
 		return nil, err
 	}
-	return &database{Store: store, pool: pool}, nil
+	return &database{Store: store, pool: pool, address: worker.DatabaseAddress(settings)}, nil
 }
 
 func (d *database) close() {

@@ -22,7 +22,9 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "publish examples/ to everything started in this process, and compare",
 		Long: `Starts NATS, Postgres, simulated platforms and a worker, publishes the example
 mutations, waits until all are final, and compares what the platforms hold with
-what applying the mutations one at a time gives. Exits with 1 when they differ.`,
+what applying the mutations one at a time gives. Exits with 1 when they differ.
+NATS_URL, DATABASE_URL and a courier.yaml in this folder are ignored; with
+--database a temporary database is made on that server.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, fmt.Errorf("the demonstration took longer than %s", timeout))
 			defer cancel()
@@ -38,7 +40,7 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	databaseURL, err := a.databaseURL()
+	databaseURL, err := a.ownDatabase("demo")
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
 	"github.com/catalog-courier/catalog-courier/config"
@@ -25,9 +28,10 @@ func (a *app) devCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dev",
 		Short: "start everything on this machine and work: needs nothing else",
-		Long: `Starts a NATS server inside this process, a private Postgres (or the one that
-DATABASE_URL names), a simulated Pinterest and a simulated Meta, and works until
-a signal comes. Without --config it uses two demonstration accounts.`,
+		Long: `Starts a NATS server inside this process, a private Postgres (or uses the server
+that --database names), a simulated Pinterest and a simulated Meta, and works
+until a signal comes. Without --config it uses two demonstration accounts.
+NATS_URL, DATABASE_URL and a courier.yaml in this folder are ignored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.dev(c.Context(), dir, listen, port)
 		},
@@ -40,7 +44,7 @@ a signal comes. Without --config it uses two demonstration accounts.`,
 }
 
 func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error) {
-	databaseURL, err := a.databaseURL()
+	databaseURL, err := a.ownDatabase("dev")
 	if err != nil {
 		return err
 	}
@@ -68,9 +72,34 @@ func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error)
 	return a.work(ctx, settings, worker.Options{Name: "dev"})
 }
 
-// databaseURL is the one that flag or environment name; "" when none does.
-func (a *app) databaseURL() (string, error) {
-	settings, err := a.loadInfrastructure()
+// ownDatabase is the database that --database names; "" when it names none. What the
+// environment and a file in this folder say is for real workers: a forgotten variable
+// must not lead an experiment into their database.
+func (a *app) ownDatabase(command string) (string, error) {
+	if a.given.nats != "" {
+		return "", cli.UsageErrorf("worker %s starts a NATS server of its own: --nats is not for it", command)
+	}
+	var ignored []string
+	for _, name := range []string{
+		"NATS_URL", "COURIER_NATS_URL", "COURIER_NATS_URL_FILE", "DATABASE_URL", "COURIER_DATABASE_URL", "COURIER_DATABASE_URL_FILE",
+	} {
+		if value, found := a.streams.Lookup(name); found && value != "" {
+			ignored = append(ignored, name)
+		}
+	}
+	if _, err := os.Stat(defaultConfig); err == nil && a.given.configPath == "" {
+		ignored = append(ignored, defaultConfig)
+	}
+	if len(ignored) > 0 {
+		if _, err := fmt.Fprintf(a.streams.Err, "worker %s uses servers of its own; ignored: %s\n", command, strings.Join(ignored, ", ")); err != nil {
+			return "", err
+		}
+	}
+	flags := map[string]string{}
+	if a.given.database != "" {
+		flags["database.url"] = a.given.database
+	}
+	settings, err := config.Parse("", nil, config.Options{Flags: flags, WithoutAccounts: true})
 	if err != nil {
 		return "", err
 	}
@@ -80,7 +109,7 @@ func (a *app) databaseURL() (string, error) {
 // localConfig reads the given configuration, or the demonstration's, and points
 // it at what runs in this process.
 func (a *app) localConfig(environment *local.Environment) (*config.Config, error) {
-	options := config.Options{Lookup: a.streams.Lookup, Flags: environment.Overrides()}
+	options := config.Options{Lookup: a.streams.Lookup, Flags: environment.Overrides(), FlagsFrom: "started by worker dev"}
 	var settings *config.Config
 	var err error
 	if a.given.configPath != "" {

@@ -10,33 +10,49 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/worker"
 )
 
 func (a *app) migrateCommand() *cobra.Command {
 	var wait time.Duration
+	var adopt, yes bool
 	command := &cobra.Command{
 		Use:   "migrate",
 		Short: "bring the database schema up to date",
 		Long: `Brings the schema up to date. Safe to run from many places at once: one
-applies, the others wait and find it done. Needs no accounts.`,
+applies, the others wait and find it done. Needs no accounts.
+
+A worker refuses a stream that its database does not know, and a stream that
+another database's workers work. --adopt-stream accepts the stream that is there
+on purpose: after the stream, or the database, was replaced. It says first what
+will be sent again, and asks; --yes answers for scripts. Stop all workers before.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if yes && !adopt {
+				return cli.UsageErrorf("--yes answers what --adopt-stream asks")
+			}
 			settings, err := a.loadInfrastructure()
 			if err != nil {
 				return err
 			}
 			if settings.Database.URL.IsZero() {
-				return errNoDatabase
+				return worker.ErrNoDatabase
 			}
 			version, err := a.migrate(c.Context(), settings.Database.URL.Reveal(), wait)
 			if err != nil {
 				return fmt.Errorf("the database at %s: %w", settings.Database.URL.Address(), err)
 			}
-			_, err = fmt.Fprintf(a.streams.Out, "the schema is at version %d\n", version)
-			return err
+			if _, err = fmt.Fprintf(a.streams.Out, "the schema is at version %d\n", version); err != nil || !adopt {
+				return err
+			}
+			return a.adopt(c.Context(), settings, yes)
 		},
 	}
-	command.Flags().DurationVar(&wait, "wait", 0, "how long to wait for a database that cannot be reached yet")
+	flags := command.Flags()
+	flags.DurationVar(&wait, "wait", 0, "how long to wait for a database that cannot be reached yet")
+	flags.BoolVar(&adopt, "adopt-stream", false, "accept the stream that is there in the place of the recorded one")
+	flags.BoolVar(&yes, "yes", false, "adopt without asking")
 	return command
 }
 

@@ -44,8 +44,15 @@ type process struct {
 // startProcess runs the command with those variables until it ends or the test does.
 func startProcess(t *testing.T, variables map[string]string, args ...string) *process {
 	t.Helper()
+	return startProcessIn(t, "", variables, args...)
+}
+
+// startProcessIn is startProcess in a folder; "" is that of the tests.
+func startProcessIn(t *testing.T, folder string, variables map[string]string, args ...string) *process {
+	t.Helper()
 	p := &process{said: &recording{}, done: make(chan struct{})}
 	p.command = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...)
+	p.command.Dir = folder
 	p.command.Env = []string{commandVariable + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=halt_on_error=1"}
 	for name, value := range variables {
 		p.command.Env = append(p.command.Env, name+"="+value)

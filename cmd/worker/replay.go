@@ -16,6 +16,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/worker"
@@ -73,6 +74,9 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 	if err != nil {
 		return err
 	}
+	if err := sameStream(c.Context(), db, js, settings.NATS); err != nil {
+		return err
+	}
 	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{}), force: force}
 	err = r.all(c.Context(), filter)
 	if _, printErr := fmt.Fprintf(a.streams.Out, "replayed %d\n", r.replayed); printErr != nil {
@@ -83,6 +87,23 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 		err = errors.Join(err, printErr)
 	}
 	return err
+}
+
+// sameStream refuses to publish to a stream that the database does not know: another
+// installation would deliver what is replayed.
+func sameStream(ctx context.Context, db *database, js jetstream.JetStream, settings config.NATS) error {
+	recorded, err := db.StreamIdentity(ctx)
+	if err != nil || recorded.Stream == "" {
+		return err
+	}
+	stream, err := queue.Find(ctx, js, worker.StreamConfig(settings))
+	if err == nil {
+		err = queue.CheckIdentity(ctx, stream, recorded)
+	}
+	if err != nil {
+		return fmt.Errorf("stream %s at %s: %w", settings.Stream.Name, settings.URL.Address(), err)
+	}
+	return nil
 }
 
 // replayer publishes dead letters again.

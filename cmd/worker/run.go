@@ -28,7 +28,7 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 				return err
 			}
 			if settings.Database.URL.IsZero() {
-				return errNoDatabase
+				return worker.ErrNoDatabase
 			}
 			return a.work(c.Context(), settings, worker.Options{Name: name, OwnProcess: true})
 		},

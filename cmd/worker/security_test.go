@@ -223,7 +223,7 @@ func (p *process) pages(t *testing.T, paths ...string) string {
 func TestDevShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	address := withPassword(t, pgtest.Database(t))
-	w := startProcess(t, map[string]string{"DATABASE_URL": address, "COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1")
+	w := startProcess(t, map[string]string{"COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1", "--database", address)
 	eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "worker started") })
 	w.terminate(t)
 	require.Zero(t, w.exitCode(t))

@@ -59,6 +59,10 @@ func (a *app) statusCommand() *cobra.Command {
 				return err
 			}
 			defer db.close()
+			// Beside the answer, so that scripts read it as before.
+			if _, err := fmt.Fprintln(a.streams.Err, "database "+db.address); err != nil {
+				return err
+			}
 			accounts, err := db.accountStatus(c.Context(), account)
 			if err != nil {
 				return err

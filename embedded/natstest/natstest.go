@@ -98,6 +98,14 @@ func (s *Server) Copy(tb testing.TB) (putBack func()) {
 	}
 }
 
+// Wipe removes the stopped server's files, as a lost volume does.
+func (s *Server) Wipe(tb testing.TB) {
+	tb.Helper()
+	if err := os.RemoveAll(s.dir); err != nil {
+		tb.Fatalf("removing the server's files: %v", err)
+	}
+}
+
 // URL is where other processes connect; "" unless the server was made by Listen.
 func (s *Server) URL() string {
 	s.mu.Lock()

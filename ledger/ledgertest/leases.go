@@ -116,9 +116,10 @@ func counter(t *testing.T, view *ledger.LeaseView, worker uuid.UUID) int64 {
 func claim(t *testing.T, h Harness, c ledger.LeaseClaim) (lease ledger.Lease, took bool) {
 	t.Helper()
 	c.Token = uuid.New()
-	took, err := h.Leases.Take(t.Context(), c)
+	each, err := h.Leases.Take(t.Context(), []ledger.LeaseClaim{c})
 	require.NoError(t, err)
-	return ledger.Lease{Partition: c.Row.Partition, Token: c.Token}, took
+	require.Len(t, each, 1)
+	return ledger.Lease{Partition: c.Row.Partition, Token: c.Token}, each[0]
 }
 
 // own makes the worker the owner of partition 2.

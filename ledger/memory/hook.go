@@ -21,6 +21,7 @@ const (
 	CallSaveAccount    Call = "SaveAccount"
 	CallAccounts       Call = "Accounts"
 
+	CallStreamIdentity     Call = "StreamIdentity"
 	CallPositions          Call = "Positions"
 	CallRecordedAtOrBefore Call = "RecordedAtOrBefore"
 	CallRewind             Call = "Rewind"

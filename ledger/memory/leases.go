@@ -47,12 +47,15 @@ func (s *database) leaseRow(number int) ledger.LeaseRow {
 	return row
 }
 
-// Take makes a partition the claimer's if it still is as it was seen.
-func (s *Store) Take(ctx context.Context, claim ledger.LeaseClaim) (took bool, err error) {
+// Take makes partitions the claimer's that still are as they were seen.
+func (s *Store) Take(ctx context.Context, claims []ledger.LeaseClaim) (took []bool, err error) {
+	took = make([]bool, len(claims))
 	err = s.call(ctx, CallTake, func() error {
-		took = s.mayTake(claim)
-		if took {
-			s.give(s.partition(claim.Row.Partition), new(claim.Worker), claim.Token)
+		for i, claim := range claims {
+			took[i] = s.mayTake(claim)
+			if took[i] {
+				s.give(s.partition(claim.Row.Partition), new(claim.Worker), claim.Token)
+			}
 		}
 		return nil
 	})

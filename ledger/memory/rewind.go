@@ -19,6 +19,23 @@ type rewind struct {
 	sequence   uint64 // up to here both have the same messages
 }
 
+// Record notes which stream the positions are of.
+func (s *Store) Record(identity ledger.StreamIdentity) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity = identity
+}
+
+// StreamIdentity is which stream the positions are of; the zero value when none is
+// recorded.
+func (s *Store) StreamIdentity(ctx context.Context) (identity ledger.StreamIdentity, err error) {
+	err = s.call(ctx, CallStreamIdentity, func() error {
+		identity = s.identity
+		return nil
+	})
+	return identity, err
+}
+
 // Positions lists the position of every partition.
 func (s *Store) Positions(ctx context.Context) ([]ledger.Anchor, error) {
 	var anchors []ledger.Anchor

@@ -47,6 +47,7 @@ type database struct {
 	commits    int
 	faults     []error
 
+	identity    ledger.StreamIdentity
 	lanes       map[catalog.Lane]int // the partition of each lane that has rows
 	workers     map[uuid.UUID]ledger.WorkerRow
 	generations int64

@@ -43,3 +43,30 @@ DELETE FROM courier.lane l WHERE l.id IN (
 
 -- name: MarkStream :one
 SELECT courier.mark_stream(sqlc.arg(last)::bigint, make_interval(secs => sqlc.arg(seconds)::double precision));
+
+-- name: StreamIdentity :one
+SELECT installation_id, stream_id FROM courier.stream;
+
+-- name: BindStream :execrows
+-- Of two workers that start at once with different streams, one is refused.
+UPDATE courier.stream SET stream_id = sqlc.arg(stream)::uuid
+WHERE stream_id IS NULL OR stream_id = sqlc.arg(stream)::uuid;
+
+-- name: AdoptStream :execrows
+-- Guarded by what was judged, and by workers that may still work the former stream:
+-- each beats at least every two seconds.
+UPDATE courier.stream SET stream_id = sqlc.arg(stream)::uuid
+WHERE stream_id IS NOT DISTINCT FROM sqlc.narg(former)::uuid
+    AND NOT EXISTS (SELECT 1 FROM courier.worker WHERE seen_at > now() - interval '30 seconds');
+
+-- name: RunningWorkers :many
+SELECT name, (extract(epoch FROM now() - seen_at))::bigint AS silent_seconds FROM courier.worker
+WHERE seen_at > now() - interval '30 seconds' ORDER BY seen_at DESC;
+
+-- name: CommitCount :one
+SELECT coalesce(sum(commits), 0)::bigint FROM courier.lease;
+
+-- name: Unfinished :one
+-- What the ledger will bring to its end whatever the stream holds.
+SELECT (SELECT count(*) FROM courier.batch WHERE finished_at IS NULL) AS batches,
+    (SELECT count(*) FROM courier.waiting) AS waiting;

@@ -37,6 +37,14 @@ func TestModelConforms(t *testing.T) {
 			},
 			Disconnect: func(*testing.T) { stream.Disconnect() },
 			Copy:       func(*testing.T) func() { return stream.Copy() },
+			Bind:       stream.Bind,
+			Replace: func(t *testing.T, mutations ...queue.Mutation) {
+				t.Helper()
+				other := memory.New(partitions)
+				_, err := other.Publish(mutations...)
+				require.NoError(t, err)
+				stream.Replace(other)
+			},
 		}
 	})
 }

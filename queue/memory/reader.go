@@ -97,7 +97,7 @@ func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 			r.mu.Lock()
 			r.restarts++
 			r.mu.Unlock()
-			if err := r.connect(ctx); errors.Is(err, queue.ErrRewound) {
+			if err := r.connect(ctx); errors.Is(err, queue.ErrRewound) || errors.Is(err, queue.ErrForeignStream) {
 				r.ended = err
 			}
 			if err := ctx.Err(); err != nil {
@@ -163,7 +163,7 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 	r.mu.Lock()
 	last, told := r.last, r.told
 	r.mu.Unlock()
-	anchor, ok, err = queue.IdleUpTo(ctx, r.log, r.config.Partition, last, told)
+	anchor, ok, err = queue.IdleUpTo(ctx, r.log, r.config, last, told)
 	if ok {
 		r.mu.Lock()
 		r.last, r.told = anchor, anchor.Position.Sequence

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -25,6 +27,7 @@ type Stream struct {
 	partitions int
 
 	mu       sync.Mutex
+	identity ledger.StreamIdentity
 	messages []message // in order; sequences without a gap
 	first    uint64    // of messages, or the next sequence when there are none
 	mirrored map[int]entry
@@ -52,6 +55,7 @@ var _ queue.Log = (*Stream)(nil)
 // New makes an empty stream.
 func New(partitions int) *Stream {
 	return &Stream{
+		identity:   ledger.StreamIdentity{Stream: uuid.NewString()},
 		partitions: partitions, first: 1, mirrored: map[int]entry{},
 		grown: make(chan struct{}), broken: make(chan struct{}),
 	}
@@ -108,19 +112,61 @@ func (s *Stream) disconnect() {
 	s.broken = make(chan struct{})
 }
 
-// Copy keeps a copy of the store, the mirror with it. The function returned puts
-// the copy back, which nothing but the messages themselves will tell.
-func (s *Stream) Copy() (putBack func()) {
+// contents is all that a stream's store holds.
+type contents struct {
+	identity ledger.StreamIdentity
+	messages []message
+	first    uint64
+	mirrored map[int]entry
+	revision uint64
+}
+
+func (s *Stream) contents() contents {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	messages, first := slices.Clone(s.messages), s.first
-	mirrored, revision := maps.Clone(s.mirrored), s.revision
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.messages, s.first, s.mirrored, s.revision = slices.Clone(messages), first, maps.Clone(mirrored), revision
-		s.disconnect()
+	return contents{
+		identity: s.identity, messages: slices.Clone(s.messages), first: s.first,
+		mirrored: maps.Clone(s.mirrored), revision: s.revision,
 	}
+}
+
+func (s *Stream) put(c contents) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity, s.messages, s.first = c.identity, slices.Clone(c.messages), c.first
+	s.mirrored, s.revision = maps.Clone(c.mirrored), c.revision
+	s.disconnect()
+}
+
+// Copy keeps a copy of the store, the mirror and the identity with it. The function
+// returned puts the copy back, which nothing but the messages themselves will tell.
+func (s *Stream) Copy() (putBack func()) {
+	kept := s.contents()
+	return func() { s.put(kept) }
+}
+
+// Replace puts the store of another stream in the place of this one, as a wrong
+// address or a lost volume does, and breaks all connections. The function returned
+// brings the first store back, as it was left.
+func (s *Stream) Replace(other *Stream) (back func()) {
+	back = s.Copy()
+	s.put(other.contents())
+	return back
+}
+
+// Identity is what the stream says of itself.
+func (s *Stream) Identity(context.Context) (ledger.StreamIdentity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identity, nil
+}
+
+// Bind writes the identity down in the stream.
+func (s *Stream) Bind(_ context.Context, identity ledger.StreamIdentity) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identity = identity
+	return nil
 }
 
 // State is how far the stream reaches.

@@ -43,6 +43,11 @@ type Harness struct {
 	Disconnect func(t *testing.T)
 	// Copy keeps a copy of the store; the function returned puts it back.
 	Copy func(t *testing.T) (putBack func())
+	// Bind writes an identity into the stream.
+	Bind func(ctx context.Context, identity ledger.StreamIdentity) error
+	// Replace puts another stream, which holds the mutations, in the place of the
+	// queue's, and breaks all connections.
+	Replace func(t *testing.T, mutations ...queue.Mutation)
 }
 
 // Run runs the suite. newHarness is called once for each test; the queue must have
@@ -68,6 +73,11 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"the stream may end with what is skipped", idleAfterSkipped},
 		{"idleness passes no message", idlePassesNothing},
 		{"trimming keeps what a position stands on", trimming},
+		{"a stream has an identity of its own", ownIdentity},
+		{"another stream is not opened", foreignNotOpened},
+		{"another stream under a reader ends it", foreignUnderReader},
+		{"an empty stream under a reader ends it", emptyUnderReader},
+		{"idleness does not follow another stream", idleIgnoresForeign},
 		{"the mirror tells a later owner from an earlier one", mirror},
 	} {
 		t.Run(test.name, func(t *testing.T) {

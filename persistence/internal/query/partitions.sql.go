@@ -8,6 +8,8 @@ package query
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const addLeases = `-- name: AddLeases :exec
@@ -19,6 +21,52 @@ ON CONFLICT (partition) DO NOTHING
 func (q *Queries) AddLeases(ctx context.Context, partitions int32) error {
 	_, err := q.db.Exec(ctx, addLeases, partitions)
 	return err
+}
+
+const adoptStream = `-- name: AdoptStream :execrows
+UPDATE courier.stream SET stream_id = $1::uuid
+WHERE stream_id IS NOT DISTINCT FROM $2::uuid
+    AND NOT EXISTS (SELECT 1 FROM courier.worker WHERE seen_at > now() - interval '30 seconds')
+`
+
+type AdoptStreamParams struct {
+	Stream uuid.UUID
+	Former *uuid.UUID
+}
+
+// Guarded by what was judged, and by workers that may still work the former stream:
+// each beats at least every two seconds.
+func (q *Queries) AdoptStream(ctx context.Context, arg AdoptStreamParams) (int64, error) {
+	result, err := q.db.Exec(ctx, adoptStream, arg.Stream, arg.Former)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const bindStream = `-- name: BindStream :execrows
+UPDATE courier.stream SET stream_id = $1::uuid
+WHERE stream_id IS NULL OR stream_id = $1::uuid
+`
+
+// Of two workers that start at once with different streams, one is refused.
+func (q *Queries) BindStream(ctx context.Context, stream uuid.UUID) (int64, error) {
+	result, err := q.db.Exec(ctx, bindStream, stream)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const commitCount = `-- name: CommitCount :one
+SELECT coalesce(sum(commits), 0)::bigint FROM courier.lease
+`
+
+func (q *Queries) CommitCount(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, commitCount)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const deleteLanes = `-- name: DeleteLanes :execrows
@@ -144,6 +192,36 @@ func (q *Queries) Positions(ctx context.Context) ([]PositionsRow, error) {
 	return items, nil
 }
 
+const runningWorkers = `-- name: RunningWorkers :many
+SELECT name, (extract(epoch FROM now() - seen_at))::bigint AS silent_seconds FROM courier.worker
+WHERE seen_at > now() - interval '30 seconds' ORDER BY seen_at DESC
+`
+
+type RunningWorkersRow struct {
+	Name          string
+	SilentSeconds int64
+}
+
+func (q *Queries) RunningWorkers(ctx context.Context) ([]RunningWorkersRow, error) {
+	rows, err := q.db.Query(ctx, runningWorkers)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RunningWorkersRow
+	for rows.Next() {
+		var i RunningWorkersRow
+		if err := rows.Scan(&i.Name, &i.SilentSeconds); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const startDay = `-- name: StartDay :exec
 SELECT courier.start_day($1::date)
 `
@@ -151,6 +229,40 @@ SELECT courier.start_day($1::date)
 func (q *Queries) StartDay(ctx context.Context, day time.Time) error {
 	_, err := q.db.Exec(ctx, startDay, day)
 	return err
+}
+
+const streamIdentity = `-- name: StreamIdentity :one
+SELECT installation_id, stream_id FROM courier.stream
+`
+
+type StreamIdentityRow struct {
+	InstallationID uuid.UUID
+	StreamID       *uuid.UUID
+}
+
+func (q *Queries) StreamIdentity(ctx context.Context) (StreamIdentityRow, error) {
+	row := q.db.QueryRow(ctx, streamIdentity)
+	var i StreamIdentityRow
+	err := row.Scan(&i.InstallationID, &i.StreamID)
+	return i, err
+}
+
+const unfinished = `-- name: Unfinished :one
+SELECT (SELECT count(*) FROM courier.batch WHERE finished_at IS NULL) AS batches,
+    (SELECT count(*) FROM courier.waiting) AS waiting
+`
+
+type UnfinishedRow struct {
+	Batches int64
+	Waiting int64
+}
+
+// What the ledger will bring to its end whatever the stream holds.
+func (q *Queries) Unfinished(ctx context.Context) (UnfinishedRow, error) {
+	row := q.db.QueryRow(ctx, unfinished)
+	var i UnfinishedRow
+	err := row.Scan(&i.Batches, &i.Waiting)
+	return i, err
 }
 
 const useLane = `-- name: UseLane :one

@@ -14,6 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 	"github.com/catalog-courier/catalog-courier/worker"
 )
@@ -21,6 +22,8 @@ import (
 // WorkerOptions say how a worker in the test's process runs.
 type WorkerOptions struct {
 	Settings Settings
+	// Broker is the NATS server to use; nil is the bed's own.
+	Broker *natstest.Server
 	// Edit changes the effective configuration, for values that no file may say.
 	Edit   func(*config.Config)
 	Spans  sdktrace.SpanExporter
@@ -54,8 +57,11 @@ func (b *Bed) StartWorker(name string, options WorkerOptions) *Worker {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	natsOptions := []nats.Option{nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}
-	if b.NATS.URL() == "" {
-		natsOptions = append(natsOptions, nats.InProcessServer(b.NATS))
+	if options.Broker == nil {
+		options.Broker = b.NATS
+	}
+	if options.Broker.URL() == "" {
+		natsOptions = append(natsOptions, nats.InProcessServer(options.Broker))
 	}
 	go func() { // Stop and the test's end wait for it
 		defer close(w.done)
@@ -87,6 +93,16 @@ func (w *Worker) Wait(within time.Duration) error {
 	case <-time.After(within):
 		w.bed.tb.Fatalf("worker %s has not returned within %s", w.Name, within)
 		return nil
+	}
+}
+
+// Ended reports whether the worker has returned.
+func (w *Worker) Ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -112,8 +112,10 @@ func (e *Environment) Overrides() map[string]string {
 	return map[string]string{"nats.url": e.NATS.URL(), "database.url": e.DatabaseURL}
 }
 
-// Use points the accounts of a configuration at the simulated platforms.
+// Use points a configuration at what was started: its accounts at the simulated
+// platforms, and its log-in to NATS, which is for another server, at none.
 func (e *Environment) Use(c *config.Config) {
+	c.NATS.CredsFile, c.NATS.Token, c.NATS.InboxPrefix, c.NATS.TLS = "", config.Secret{}, "", config.TLS{}
 	for name, account := range c.Accounts {
 		switch account.Platform {
 		case config.Pinterest:

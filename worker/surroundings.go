@@ -1,0 +1,231 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/clock"
+	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/precondition"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+// Finding is one precondition of a worker, as it was found. Worker check prints the
+// list that worker run goes through at its start.
+type Finding struct {
+	Check string
+	// Detail says where, such as an address and where it came from; no secrets.
+	Detail string
+	Err    error
+}
+
+// surroundings are what a worker stands on, while they are looked at and opened.
+type surroundings struct {
+	config *config.Config
+	log    *slog.Logger
+	nats   []nats.Option
+	clock  persistence.Clock // nil: nothing is written
+
+	pool   *pgxpool.Pool
+	leases *pgxpool.Pool
+	store  *persistence.Store
+
+	conn   *nats.Conn
+	js     jetstream.JetStream
+	stream *queue.Stream // nil while there is none
+	mirror *queue.Mirror // nil while there is none
+}
+
+// lookTimeout bounds each look at a precondition.
+const lookTimeout = 10 * time.Second
+
+// ErrNoDatabase says that no address of a database is given.
+var ErrNoDatabase = errors.New("no database is named: set DATABASE_URL, or database.url in the configuration")
+
+// Look goes through everything that must hold before a worker may work and changes
+// nothing. What stands on something that failed is left out.
+func Look(ctx context.Context, c *config.Config, options ...nats.Option) []Finding {
+	s := &surroundings{config: c, log: slog.New(slog.DiscardHandler), nats: options}
+	defer s.close()
+	findings := s.lookAtNATS(ctx)
+	if c.Database.URL.IsZero() {
+		return append(findings, Finding{Check: "Postgres", Err: ErrNoDatabase})
+	}
+	database := s.lookAtDatabase(ctx)
+	findings = append(findings, database...)
+	if failed(database) == nil {
+		findings = append(findings, within(ctx, "clock", s.compareClocks))
+	}
+	if failed(findings) != nil {
+		return findings
+	}
+	_, err := s.judge(ctx)
+	return append(findings, Finding{Check: "identity", Err: err})
+}
+
+// failed is the first error of the findings.
+func failed(findings []Finding) error {
+	for _, finding := range findings {
+		if finding.Err != nil {
+			return finding.Err
+		}
+	}
+	return nil
+}
+
+// within makes a finding of a look that is bounded in time.
+func within(ctx context.Context, check string, look func(context.Context) error) Finding {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return Finding{Check: check, Err: look(ctx)}
+}
+
+// steps looks at one thing after another until one fails.
+func steps(ctx context.Context, list ...func(ctx context.Context) Finding) (findings []Finding) {
+	for _, step := range list {
+		findings = append(findings, step(ctx))
+		if failed(findings) != nil {
+			break
+		}
+	}
+	return findings
+}
+
+func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
+	return steps(ctx, func(ctx context.Context) Finding {
+		finding := within(ctx, "NATS", s.connect)
+		finding.Detail = NATSAddress(s.config, s.conn)
+		return finding
+	}, func(ctx context.Context) Finding {
+		return within(ctx, "stream "+s.config.NATS.Stream.Name, s.find)
+	})
+}
+
+// connect connects to NATS and asks whether it has JetStream.
+func (s *surroundings) connect(ctx context.Context) (err error) {
+	at := NATSAddress(s.config, nil)
+	if s.conn == nil {
+		if s.conn, err = Connect(s.config.NATS, s.log, s.nats...); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+	}
+	if s.js, err = jetstream.New(s.conn); err != nil {
+		return err
+	}
+	if _, err := s.js.AccountInfo(ctx); err != nil {
+		return fmt.Errorf("%s: JetStream: %w", at, err)
+	}
+	return nil
+}
+
+// find looks for the stream and its mirror. That neither is there is no error yet.
+func (s *surroundings) find(ctx context.Context) (err error) {
+	settings := StreamConfig(s.config.NATS)
+	s.stream, err = queue.Find(ctx, s.js, settings)
+	if err != nil && !errors.Is(err, queue.ErrStreamGone) {
+		return err
+	}
+	s.mirror, err = queue.FindMirror(ctx, s.js, settings)
+	return err
+}
+
+func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
+	return steps(ctx, func(ctx context.Context) Finding {
+		finding := within(ctx, "Postgres", s.reach)
+		finding.Detail = DatabaseAddress(s.config)
+		return finding
+	}, func(ctx context.Context) Finding {
+		var version int64
+		finding := within(ctx, "schema", func(ctx context.Context) (err error) {
+			version, err = persistence.CheckSchema(ctx, s.config.Database.URL.Reveal())
+			return err
+		})
+		if finding.Err == nil {
+			finding.Check = fmt.Sprintf("schema version %d", version)
+		}
+		return finding
+	})
+}
+
+// reach looks at the server, the database and a session, and opens the ledger.
+func (s *surroundings) reach(ctx context.Context) error {
+	failures, err := persistence.Preconditions(ctx, s.config.Database.URL.Reveal())
+	if err == nil {
+		err = failures.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", DatabaseAddress(s.config), err)
+	}
+	return s.openLedger(ctx)
+}
+
+// compareClocks compares this machine's clock with the database's. A worker starts all
+// the same where they differ, and takes no partitions until they do not.
+func (s *surroundings) compareClocks(ctx context.Context) error {
+	reading, err := clock.Read(ctx, s.store.Clock)
+	if err != nil {
+		return err
+	}
+	if err := reading.Check(); err != nil {
+		return err
+	}
+	return s.store.ClockDoubt(ctx)
+}
+
+// openLedger prepares the pools, without a connection yet. Heartbeats have their own:
+// they would wait behind the commits that need their lease.
+func (s *surroundings) openLedger(ctx context.Context) (err error) {
+	if s.store != nil {
+		return nil
+	}
+	url, most := s.config.Database.URL.Reveal(), s.config.Database.MaxConns
+	if s.pool, err = persistence.Open(ctx, persistence.PoolConfig{URL: url, MaxConns: most - leaseConns}); err != nil {
+		return err
+	}
+	if s.leases, err = persistence.Open(ctx, persistence.PoolConfig{URL: url, MaxConns: leaseConns}); err != nil {
+		return err
+	}
+	s.store, err = persistence.NewStore(s.pool, persistence.Config{Logger: s.log, Clock: s.clock})
+	return err
+}
+
+// leaseConns are of the connections of database.max_conns, which are at least 4.
+const leaseConns = 2
+
+func (s *surroundings) close() {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	if s.store != nil {
+		s.store.Close()
+	}
+	for _, pool := range []*pgxpool.Pool{s.pool, s.leases} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
+
+// permanent marks an error that waiting does not cure.
+func permanent(err error) error {
+	for _, kind := range []error{
+		persistence.ErrPartitions, persistence.ErrOtherStream, queue.ErrStreamMismatch, queue.ErrForeignStream, queue.ErrStreamGone,
+	} {
+		if errors.Is(err, kind) {
+			return backoff.Permanent(err)
+		}
+	}
+	if precondition.Permanent(err) {
+		return backoff.Permanent(err)
+	}
+	return err
+}
