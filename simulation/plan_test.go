@@ -59,7 +59,7 @@ func (w *world) newPlan() plan {
 	switch r.IntN(8) {
 	case 0:
 		p.restoresStream = 1 + r.IntN(2)
-	case 1:
+	case 1, 2:
 		p.restoresLedger = true
 	}
 	p.platform = sandbox.Options{
@@ -196,6 +196,10 @@ func (w *world) newConfig() *config.Config {
 	}
 	if r.IntN(3) == 0 {
 		c.Worker.MemoryLimit = 4000 + r.Int64N(40_000)
+	}
+	if w.plan.lagging {
+		// Many commits while nothing is sent: their number soon says nothing.
+		c.Worker.RecordWithin = 100 * time.Millisecond
 	}
 	for n := range w.plan.accounts {
 		name, platform := w.account(n)
