@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -135,14 +136,15 @@ func (l *lane) find(id string, localization catalog.Localization) *item {
 }
 
 func (l *lane) create(id string, localization catalog.Localization) *item {
+	id = strings.Clone(id) // a piece of its first message, which it would keep in memory
 	it := &item{lane: l, id: id, index: noSlot}
 	if localization.IsZero() {
 		l.plain[id] = it
 		return it
 	}
-	own := localization // a copy, so that plain items do not pay for it
+	own := catalog.Localization{Type: strings.Clone(localization.Type), Value: strings.Clone(localization.Value)} // a copy, so that plain items do not pay for it
 	it.localization = &own
-	l.localized[localizedName{id, localization}] = it
+	l.localized[localizedName{id, own}] = it
 	l.translations[id] = append(l.translations[id], it)
 	return it
 }

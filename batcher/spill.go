@@ -1,6 +1,7 @@
 package batcher
 
 import (
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -208,4 +209,43 @@ func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int) []
 		}
 	}
 	return dropped
+}
+
+// Forget lets go of a mutation that waits, because it is not going to be sent. What is
+// in flight, or buffered for a spilled lane, stays.
+func (b *Batcher) Forget(m *catalog.Mutation) {
+	l := b.lanes[m.Lane]
+	if l == nil {
+		return
+	}
+	it := l.find(m.ItemID, m.Localization)
+	if it == nil || !it.waiting() || !it.waitsFor(m) {
+		return
+	}
+	b.lift(it)
+	all := it.takeAll()
+	for i := range all {
+		b.charge(l, -len(all[i].constituents), -all[i].cost())
+	}
+	for i := range all {
+		if !slices.Contains(all[i].constituents, m) {
+			b.fold(it, all[i])
+			continue
+		}
+		b.unstored.left(it, []*catalog.Mutation{m})
+		for _, other := range all[i].constituents {
+			if other != m {
+				b.fold(it, l.single(other))
+			}
+		}
+	}
+	b.charge(l, it.count(), it.cost())
+	b.settleItem(it)
+	b.wake(it)
+}
+
+// waitsFor reports whether the mutation is one that waits.
+func (it *item) waitsFor(m *catalog.Mutation) bool {
+	return slices.Contains(it.head.constituents, m) ||
+		slices.ContainsFunc(it.rest, func(e entry) bool { return slices.Contains(e.constituents, m) })
 }

@@ -69,6 +69,9 @@ type Message struct {
 	Subject string   // the producer's subject, catalog.mutations.<account>.<catalog>.<type>
 	Headers []Header // in no particular order
 	Data    []byte
+	// Lost is how many bytes of Data were not kept, 0 when it is whole. Then the
+	// headers are not kept either.
+	Lost int64
 }
 
 // Mutation is one change of one item, decoded and checked. It is immutable after

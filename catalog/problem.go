@@ -24,6 +24,7 @@ const (
 	MessageTooLarge      Reason = "message_too_large"
 	RecordTooLarge       Reason = "record_too_large"
 	InternalError        Reason = "internal_error"
+	Unrecordable         Reason = "unrecordable" // the database refuses to record it
 )
 
 // Reasons for giving up on a mutation after it was sent.

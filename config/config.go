@@ -83,11 +83,21 @@ type Worker struct {
 	DrainTimeout time.Duration
 	// Retention is how long rows of finished mutations are kept.
 	Retention time.Duration
+	// DeadLetters is what is kept of dead letters.
+	DeadLetters DeadLetters
 	// EncryptionKey protects the tokens that the database keeps: 32 bytes in base64
 	// or hex. Needed where an account has a client id.
 	EncryptionKey Secret
 	// FormerEncryptionKeys, separated by commas, still open what they closed.
 	FormerEncryptionKeys Secret
+}
+
+// DeadLetters is how much is kept of mutations that will not be sent again by
+// themselves.
+type DeadLetters struct {
+	// MaxBytes is how many bytes the messages of one account's may take. Past it those
+	// of the oldest are dropped, and their rows stay.
+	MaxBytes int64
 }
 
 // Platform is the name of an ad platform.

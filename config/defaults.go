@@ -64,6 +64,7 @@ func infrastructureDefaults() *Config {
 			UnknownAccountGrace: 5 * time.Minute,
 			DrainTimeout:        30 * time.Second,
 			Retention:           30 * 24 * time.Hour,
+			DeadLetters:         DeadLetters{MaxBytes: 1 << 30},
 		},
 		Accounts: map[string]Account{},
 	}

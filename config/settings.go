@@ -61,6 +61,9 @@ func (l *loader) workerSettings() []setting {
 		duration("unknown_account_grace", "How long mutations of an unknown account wait before they are invalid.", &w.UnknownAccountGrace, 0, 24*time.Hour),
 		duration("drain_timeout", "How long a stopping worker settles what is under way.", &w.DrainTimeout, 0, 10*time.Minute),
 		duration("retention", "How long rows of finished mutations are kept.", &w.Retention, 24*time.Hour, 10*365*24*time.Hour),
+		section("dead_letters", "Mutations that will not be sent again by themselves.",
+			size("max_bytes", "What the messages of one account's dead letters may take. Past it those of the oldest are dropped; their rows stay.",
+				&w.DeadLetters.MaxBytes, 1<<20, 1<<50)),
 	}
 	list = append(list, l.secret("encryption_key", "Protects the tokens that the database keeps: 32 bytes in base64 or hex. Needed where an account has a `client_id`.",
 		&w.EncryptionKey, "COURIER_ENCRYPTION_KEY")...)

@@ -37,6 +37,13 @@ func (b *Budget) intakeFull(own int64) bool {
 	return own > b.mostWaiting || b.waiting.Load()+b.leaving.Load() > b.mostWaiting+b.mostWaiting/2
 }
 
+// mostInJob is how many bytes of messages one transaction is meant to carry. Packed for
+// Postgres they take as much memory again, and what others have to record comes after.
+func (b *Budget) mostInJob() int64 {
+	const least, most = 4 << 20, 32 << 20
+	return min(max(b.mostWaiting/2, least), most)
+}
+
 // mostLeaving is how many bytes of what leaves are written in one transaction: what
 // other accounts have to record comes after it.
 func (b *Budget) mostLeaving() int64 { return b.mostWaiting / 16 }

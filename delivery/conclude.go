@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -43,6 +44,7 @@ func (e *Engine) conclude(f *flight, now time.Time) {
 	flights := e.halve(f, c)
 	e.next.tx.Outcomes = append(e.next.tx.Outcomes, c.outcome)
 	e.next.mutations += len(c.outcome.Exceptions)
+	e.next.bytes += outcomeBytes(&c.outcome)
 	e.next.done = append(e.next.done, func() { e.concluded(f, c, flights) })
 }
 
@@ -55,6 +57,8 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 	switch {
 	case v.Outcome == platform.Succeeded:
 		e.succeeded(f, i, v, c)
+	case f.damaged != "":
+		e.judgeDamaged(f, i, v, c)
 	case v.Outcome == platform.Failed && f.doubtful(i):
 		e.refusedInDoubt(f, i, v, c)
 	case v.Outcome == platform.Failed:
@@ -73,6 +77,25 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 	default:
 		e.again(f, i, f.explained(v), c)
 	}
+}
+
+// judgeDamaged decides about a record that cannot be sent again.
+func (e *Engine) judgeDamaged(f *flight, i int, v platform.Verdict, c *conclusion) {
+	record := &f.batch.Records[i]
+	if v.Outcome != platform.Failed || f.doubtful(i) {
+		if f.unknown != nil {
+			v.Errors = append(v.Errors, f.unknown.Issue())
+		}
+		c.unconfirmed(i, record, v)
+		return
+	}
+	c.outcome.Failed++
+	c.except(ledger.RecordOutcome{
+		Index: i, Result: ledger.Failed, Errors: v.Errors, Warnings: v.Warnings,
+		Constituents: record.Constituents, Reason: catalog.Refused,
+	})
+	c.counts["failed"]++
+	c.finished(record)
 }
 
 // judgeRefused decides about a record of a batch that was refused as a whole. It is
@@ -363,7 +386,11 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		}
-		e.next.tx.Batches = append(e.next.tx.Batches, half.batch)
+		e.next.adds(half)
+		if e.next.halfOf == nil {
+			e.next.halfOf = map[uuid.UUID]uuid.UUID{}
+		}
+		e.next.halfOf[half.batch.ID] = f.batch.ID
 		made = append(made, half)
 	}
 	c.counts["halved"] += len(c.halves)
@@ -373,6 +400,11 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 // concluded changes memory once the outcome is committed.
 func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 	now := time.Now()
+	if e.isolated.later(f) {
+		f.phase, f.holdUntil = phaseSettling, later(f.holdUntil, now.Add(refusedPause))
+		e.schedule(f, f.holdUntil)
+		return
+	}
 	moved := c.halves // in order
 	for i := range f.batch.Records {
 		if len(moved) > 0 && moved[0] == i {
@@ -380,7 +412,7 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 			continue
 		}
 		key := f.batch.Records[i].Key
-		returned := c.returned[i]
+		returned := e.isolated.without(c.returned[i])
 		for _, m := range returned {
 			m.Stored = true
 		}
@@ -395,6 +427,9 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 		e.version.reset(reset, now)
 	}
 	for _, half := range halves {
+		if len(half.batch.Records) == 0 {
+			continue // the database refused them
+		}
 		e.open(e.callsCtx, half)
 		half.recorded, half.phase = true, phaseReady
 		e.step(half, now)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,6 +91,9 @@ type Engine struct {
 	// largestBatch is the most records that a batch of any lane takes.
 	largestBatch int
 	commits      int64 // of the partition; the recorder's own
+	trouble      trouble
+	refusedAt    atomic.Int64 // when the store refused a row last, in nanoseconds
+	isolated     *isolation   // of the job whose done functions run; nil: nothing was refused
 	began        time.Time
 	witness      witness
 	quiet        bool      // nothing is sent, see Config.LostTail

@@ -39,6 +39,8 @@ type flight struct {
 	try      bool // whether its stopped lane, or a suspect, is taken now
 
 	torn bool // a record of it cannot be put together again: it is followed, and never sent
+	// damaged says why its payload cannot be read, "" when it can: likewise.
+	damaged string
 
 	// rests are what records of split changes leave for later, by record index.
 	rests map[int]catalog.Change

@@ -17,6 +17,10 @@ type Gauges struct {
 	Spilled     int // lanes
 	Unrecorded  int // messages read and not yet recorded
 	Accounts    []AccountGauges
+	// TroubleSince is since when every transaction has failed, zero when the last one
+	// did not; Trouble says why, for people.
+	TroubleSince time.Time
+	Trouble      string
 }
 
 // AccountGauges is the state of one account.
@@ -46,6 +50,7 @@ func (e *Engine) gauges(now time.Time) {
 		Groups:   stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
 		OpenBatches: len(e.flights), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
 	}
+	g.TroubleSince, g.Trouble = e.trouble.now()
 	accounts := make(map[string]*AccountGauges, len(e.account))
 	for name, state := range e.account {
 		accounts[name] = &AccountGauges{

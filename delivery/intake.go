@@ -156,7 +156,7 @@ func (e *Engine) check(ctx context.Context, m *catalog.Mutation) (problem *catal
 
 // admits reports whether the engine may take in more messages.
 func (e *Engine) admits() bool {
-	return !e.draining && e.next.mutations < jobMutations &&
+	return !e.draining && !e.full() &&
 		!e.cfg.Budget.intakeFull(e.ownBytes+e.ownLeaving) && !e.ahead(time.Now())
 }
 
@@ -206,6 +206,7 @@ func (e *Engine) updateBudget() {
 func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
 	e.next.tx.Refused = append(e.next.tx.Refused, ledger.Refusal{Mutation: m, Problem: *problem})
 	e.next.note(m)
+	e.leaveNow(m)
 	e.cfg.Observer.Refused(m.Lane, problem.Reason, 1)
 }
 
@@ -240,4 +241,14 @@ func (e *Engine) store(ms ...*catalog.Mutation) {
 	}
 	e.next.tx.Waiting = append(e.next.tx.Waiting, ms...)
 	e.next.note(ms...)
+	e.leaveNow(ms...)
+}
+
+// leaveNow counts the memory of what is nowhere but in the job that is being collected.
+func (e *Engine) leaveNow(ms ...*catalog.Mutation) {
+	for _, m := range ms {
+		bytes := messageBytes(m)
+		e.next.leaving += bytes
+		e.addLeaving(bytes)
+	}
 }

@@ -207,7 +207,7 @@ func (e *Engine) dueSenders(now time.Time) []*sender {
 }
 
 func (e *Engine) mayCut(s *sender, now time.Time) bool {
-	return s.account.mayCall(now) && !s.again.After(now) && e.next.mutations < jobMutations &&
+	return s.account.mayCall(now) && !s.again.After(now) && !e.full() &&
 		e.mayOpen(s.account) && s.account.open < e.maxOpen(s)
 }
 
@@ -288,8 +288,11 @@ func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
 	for i := range f.batch.Records {
 		e.next.note(f.batch.Records[i].Constituents...)
 	}
-	e.next.tx.Batches = append(e.next.tx.Batches, f.batch)
+	e.next.adds(f)
 	e.next.done = append(e.next.done, func() {
+		if e.wasRefused(f) {
+			return
+		}
 		f.recorded = true
 		e.forEachConstituent(f, func(m *catalog.Mutation) { m.Stored = false })
 		f.phase = phaseReady
@@ -336,7 +339,7 @@ func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
 // recordOld writes rows for what was in memory alone for too long. What leaves goes
 // first: a new owner must not find a row of an item whose older change has none.
 func (e *Engine) recordOld(now time.Time) {
-	if len(e.leaving) > 0 || e.recording || now.Sub(e.lastTake) < takeInterval || e.next.mutations >= jobMutations {
+	if len(e.leaving) > 0 || e.recording || now.Sub(e.lastTake) < takeInterval || e.full() {
 		return
 	}
 	e.lastTake = now

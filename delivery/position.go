@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"slices"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/ledger"
@@ -21,10 +22,19 @@ type tracker struct {
 	head int
 }
 
+// readMessage is what is kept of a message that was read: not the message, which may
+// be large and recorded long before an older one is.
 type readMessage struct {
-	mutation *catalog.Mutation // for the anchor: time and message id
-	sequence uint64
-	recorded bool
+	sequence  uint64
+	time      time.Time
+	messageID string
+	recorded  bool
+}
+
+func (r *readMessage) anchor(generation int64) ledger.Anchor {
+	return ledger.Anchor{
+		Position: catalog.Position{Generation: generation, Sequence: r.sequence}, Time: r.time, MessageID: r.messageID,
+	}
 }
 
 func newTracker(anchor ledger.Anchor) *tracker {
@@ -33,7 +43,8 @@ func newTracker(anchor ledger.Anchor) *tracker {
 
 // saw notes a message that was read.
 func (t *tracker) saw(m *catalog.Mutation) {
-	t.read = append(t.read, readMessage{mutation: m, sequence: m.Position.Sequence})
+	anchor := ledger.AnchorOf(m)
+	t.read = append(t.read, readMessage{sequence: m.Position.Sequence, time: anchor.Time, messageID: anchor.MessageID})
 }
 
 // unrecorded counts what was read and is not known to be recorded, or lies
@@ -71,7 +82,7 @@ func (t *tracker) record(positions []catalog.Position) (ranges []ledger.Range, m
 		popped++
 	}
 	if popped > 0 {
-		t.anchor = ledger.AnchorOf(live[popped-1].mutation)
+		t.anchor = live[popped-1].anchor(t.generation)
 		moved = &t.anchor
 	}
 	ranges = rangesAbove(live, marked, popped)
@@ -114,7 +125,7 @@ func (t *tracker) follow(anchor ledger.Anchor) bool {
 }
 
 func (t *tracker) pop(n int) {
-	clear(t.read[t.head : t.head+n]) // let the messages go
+	clear(t.read[t.head : t.head+n]) // let the ids go
 	t.head += n
 	if t.head == len(t.read) {
 		t.read, t.head = t.read[:0], 0

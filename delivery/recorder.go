@@ -3,12 +3,10 @@ package delivery
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -22,10 +20,21 @@ type job struct {
 	tx        ledger.Transaction
 	positions []catalog.Position // recorded by tx
 	mutations int                // in tx, to bound it
-	done      []func()           // run by the engine after the commit
-	loads     []*load
-	accounts  []ledger.AccountState
-	verify    bool // look whether the last commit is still there
+	bytes     int64              // of their messages, to bound it
+	leaving   int64              // of those that are nowhere else in memory
+	// flights are those whose batches are in tx, by id; halfOf names the batch that a
+	// half comes from, whose outcome is in tx too.
+	flights    map[uuid.UUID]*flight
+	halfOf     map[uuid.UUID]uuid.UUID
+	generation int64 // of the stream
+	// found is what the store refused of the job.
+	found    *isolation
+	done     []func() // run by the engine after the commit
+	loads    []*load
+	accounts []ledger.AccountState
+	verify   bool // look whether the last commit is still there
+	// sent is the last transaction of the job that announced a POST.
+	sent uuid.UUID
 }
 
 // load reads a page of a spilled lane.
@@ -45,9 +54,25 @@ type load struct {
 	then      func(*load)
 }
 
-// jobMutations bounds a transaction; beyond it the engine stops cutting and
-// reading until the recorder has caught up.
+// jobMutations bounds a job together with Budget.mostInJob, its bound in bytes; beyond
+// them the engine stops cutting and reading until the recorder has caught up.
 const jobMutations = 20_000
+
+// refusedJob is how many mutations a job has at most while the store refuses rows: all
+// of a job wait until the rows that are refused have been found.
+const refusedJob = 1000
+
+// full reports that the job that is being collected has enough.
+func (e *Engine) full() bool {
+	return e.next.mutations >= e.mostMutations() || e.next.bytes >= e.cfg.Budget.mostInJob()
+}
+
+func (e *Engine) mostMutations() int {
+	if time.Since(time.Unix(0, e.refusedAt.Load())) < refusedRest {
+		return refusedJob
+	}
+	return jobMutations
+}
 
 func (j *job) empty() bool {
 	return j.tx.Anchor == nil && !j.verify && len(j.done) == 0 && len(j.loads) == 0 && len(j.accounts) == 0 &&
@@ -65,8 +90,27 @@ func (j *job) needsCommit() bool {
 func (j *job) note(ms ...*catalog.Mutation) {
 	for _, m := range ms {
 		j.positions = append(j.positions, m.Position)
+		j.bytes += messageBytes(m)
 	}
 	j.mutations += len(ms)
+}
+
+// adds notes a batch that tx writes.
+func (j *job) adds(f *flight) {
+	if j.flights == nil {
+		j.flights = map[uuid.UUID]*flight{}
+	}
+	j.flights[f.batch.ID] = f
+	j.tx.Batches = append(j.tx.Batches, f.batch)
+}
+
+// messageBytes is about what a mutation takes in memory and in a transaction.
+func messageBytes(m *catalog.Mutation) int64 {
+	bytes := len(m.Message.Data) + perMutationBytes
+	for _, header := range m.Message.Headers {
+		bytes += len(header.Name) + len(header.Value)
+	}
+	return int64(bytes)
 }
 
 // dropSentFromWaiting leaves out of Waiting what the same job puts into a batch, or
@@ -107,6 +151,7 @@ func (e *Engine) handOver() {
 	current.tx.ID = uuid.New()
 	current.tx.Partition = e.cfg.Lease.Partition
 	current.tx.Slowest = e.slowest
+	current.generation = e.tracker.generation
 	current.tx.Noted = e.noted()
 	ranges, anchor := e.tracker.record(current.positions)
 	current.tx.Recorded = ranges
@@ -119,16 +164,36 @@ func (e *Engine) handOver() {
 
 // runJob runs on its own goroutine; at most one does at a time.
 func (e *Engine) runJob(ctx context.Context, j *job) {
-	if j.needsCommit() {
-		if err := e.commit(ctx, &j.tx); err != nil {
-			e.report(ctx, func() { e.fail(err) })
-			return
+	if err := e.doJob(ctx, j); err != nil {
+		e.report(ctx, func() { e.fail(err) })
+		return
+	}
+	e.report(ctx, func() {
+		e.recording = false
+		if j.verify || j.needsCommit() {
+			e.lastProof = time.Now()
 		}
-		e.commits++
-		if j.tx.Sends() {
-			if err := e.noteSent(ctx, j.tx.ID, j.tx.Slowest, j.tx.Claims); err != nil {
-				e.report(ctx, func() { e.fail(err) })
-				return
+		e.addLeaving(-j.leaving)
+		e.isolated = j.found
+		e.takeOut(j)
+		for _, done := range j.done {
+			done()
+		}
+		e.isolated = nil
+		for _, l := range j.loads {
+			l.then(l)
+		}
+	})
+}
+
+func (e *Engine) doJob(ctx context.Context, j *job) error {
+	if j.needsCommit() {
+		if err := e.write(ctx, j); err != nil {
+			return err
+		}
+		if j.sent != uuid.Nil {
+			if err := e.noteSent(ctx, j.sent, j.tx.Slowest, j.tx.Claims); err != nil {
+				return err
 			}
 		}
 	} else if j.verify {
@@ -136,8 +201,7 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			return e.cfg.Store.Verify(ctx, e.cfg.Lease)
 		})
 		if err != nil {
-			e.report(ctx, func() { e.fail(err) })
-			return
+			return err
 		}
 	}
 	for _, state := range j.accounts {
@@ -145,9 +209,12 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			_, err := e.cfg.Store.SaveAccount(ctx, state)
 			return err
 		})
-		if err != nil {
-			e.report(ctx, func() { e.fail(err) })
-			return
+		switch {
+		case errors.Is(err, ledger.ErrRejected): // the engine goes by its own memory
+			e.log.ErrorContext(ctx, "the database refuses the state of an account: account_status does not show it",
+				slog.String("account", state.Account), slog.Any("error", err))
+		case err != nil:
+			return err
 		}
 	}
 	for _, l := range j.loads {
@@ -157,31 +224,24 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 			return err
 		})
 		if err != nil {
-			e.report(ctx, func() { e.fail(err) })
-			return
+			return err
 		}
 		if err := e.prepare(ctx, l); err != nil {
-			e.report(ctx, func() { e.fail(err) })
-			return
+			return err
 		}
 	}
-	e.report(ctx, func() {
-		e.recording = false
-		if j.verify || j.needsCommit() {
-			e.lastProof = time.Now()
-		}
-		for _, done := range j.done {
-			done()
-		}
-		for _, l := range j.loads {
-			l.then(l)
-		}
-	})
+	return nil
 }
 
 // prepare looks through a page that was read.
 func (e *Engine) prepare(ctx context.Context, l *load) (err error) {
 	var keys []catalog.ItemKey
+	if damaged := l.page.Damaged; len(damaged) > 0 {
+		e.log.ErrorContext(ctx, "waiting rows cannot be read: their mutations are dead letters, and everything else goes on",
+			slog.String("account", l.lane.Account), slog.Int("rows", len(damaged)),
+			slog.String("mutation_id", damaged[0].Mutation.ID), slog.String("problem", damaged[0].Problem.Text))
+		l.refused = append(l.refused, damaged...)
+	}
 	l.page.Mutations = slices.DeleteFunc(l.page.Mutations, func(m *catalog.Mutation) bool {
 		m.Stored = true
 		if !l.check {
@@ -203,17 +263,6 @@ func (e *Engine) prepare(ctx context.Context, l *load) (err error) {
 	})
 	l.versions, _, err = e.versionsOf(ctx, keys)
 	return err
-}
-
-func (e *Engine) commit(ctx context.Context, tx *ledger.Transaction) error {
-	return e.persistently(ctx, "commit", func(ctx context.Context) error {
-		began, fresh := time.Now(), freshRows(tx)
-		err := e.cfg.Store.Commit(ctx, e.cfg.Lease, tx)
-		if err == nil {
-			e.cfg.Observer.Committed(e.cfg.Lease.Partition, fresh, time.Since(began))
-		}
-		return err
-	})
 }
 
 // freshRows counts the mutations that the transaction records for the first time.
@@ -240,43 +289,4 @@ func freshRows(tx *ledger.Transaction) (fresh int) {
 		count(tx.Overtaken[i].Mutation)
 	}
 	return fresh
-}
-
-// storeTimeout bounds one call to the store.
-const storeTimeout = 30 * time.Second
-
-// rejectedTries is how often a call is made that the store refuses for good. More
-// than once, as what refuses it may pass after all: a day whose partition another
-// process has just dropped, a migration that is being made.
-const rejectedTries = 6
-
-// persistently repeats a call to the store until it works, the lease is lost or
-// ctx ends: without the store there is nothing else to do. Repeating is safe, see
-// ledger.Store. What the store refuses for good is given up after rejectedTries in a
-// row: the partition stops with that error instead of standing still for ever.
-func (e *Engine) persistently(ctx context.Context, what string, call func(context.Context) error) error {
-	policy := e.backOff(50*time.Millisecond, 5*time.Second) // until ctx ends: the lease bounds it
-	refused := 0
-	operation := func() error {
-		call1, cancel := context.WithTimeout(ctx, storeTimeout)
-		defer cancel()
-		err := call(call1)
-		if errors.Is(err, ledger.ErrLeaseLost) {
-			return backoff.Permanent(err)
-		}
-		if !errors.Is(err, ledger.ErrRejected) {
-			refused = 0
-			return err
-		}
-		if refused++; refused == rejectedTries {
-			e.log.ErrorContext(ctx, "the database refuses a call for good: the partition stops and is resumed from what is recorded",
-				slog.String("call", what), slog.Any("error", err))
-			return backoff.Permanent(fmt.Errorf("%s: %w", what, err))
-		}
-		return err
-	}
-	return backoff.RetryNotify(operation, backoff.WithContext(policy, ctx), func(err error, wait time.Duration) {
-		e.log.WarnContext(ctx, "the database call failed, trying again",
-			slog.String("call", what), slog.Duration("wait", wait), slog.Any("error", err))
-	})
 }

@@ -46,9 +46,14 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		return
 	}
 	f := e.newFlight(open.ID, l, open.Group, open.Records, open.CreatedAt)
-	f.recorded = true
-	e.rebuild(f)
-	e.split(f)
+	f.recorded, f.damaged = true, open.Damaged
+	if f.damaged == "" {
+		e.rebuild(f)
+		e.split(f)
+	} else {
+		e.log.ErrorContext(ctx, "the payload of an open batch cannot be read: it is followed as far as it was sent, and not sent again",
+			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account), slog.String("problem", f.damaged))
+	}
 	e.batcher.Hold(f.batch.Records)
 	e.open(ctx, f)
 	e.resumeAttempts(f, open.Attempts, now)

@@ -13,7 +13,7 @@ import (
 // are read back, oldest first, when there is room and a use for them. A steady flow
 // makes room by itself, as reading waits for it, but for what is blocked beside it.
 func (e *Engine) spill(now time.Time) {
-	if !e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || e.next.mutations >= jobMutations {
+	if !e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || e.full() {
 		return
 	}
 	steady := e.steady(now)
@@ -66,7 +66,7 @@ func (e *Engine) writeLeaving() {
 	}
 	var bytes int64
 	count := 0
-	for most := min(jobMutations-e.next.mutations, len(e.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
+	for most := min(e.mostMutations()-e.next.mutations, len(e.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
 		bytes += int64(batcher.Cost(e.leaving[count]))
 	}
 	if count == 0 {

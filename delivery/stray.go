@@ -54,10 +54,13 @@ func (e *Engine) expireStrays(now time.Time) {
 		s.loading, s.added, s.problem = true, false, *info.problem
 		e.next.loads = append(e.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) {
 			s.loading = false
+			for i := range read.refused {
+				e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
+			}
 			for _, m := range read.page.Mutations {
 				e.refuse(m, &s.problem)
 			}
-			if !read.page.More && len(read.page.Mutations) == 0 && !s.added {
+			if !read.page.More && len(read.page.Mutations)+len(read.refused) == 0 && !s.added {
 				delete(e.strays, lane)
 			}
 		}})

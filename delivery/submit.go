@@ -63,6 +63,11 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	if e.draining {
 		return
 	}
+	if f.damaged != "" {
+		f.unknown = &platform.Error{Scope: platform.ScopeBatch, Message: "what the database kept of the batch cannot be read, so that it is not sent again: " + f.damaged}
+		e.endFollowing(f, now)
+		return
+	}
 	if f.torn {
 		f.abandon = "its changes do not merge any more as they did when it was recorded"
 		e.endFollowing(f, now)
@@ -108,6 +113,12 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	e.next.tx.Intents = append(e.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
 	e.next.done = append(e.next.done, func() {
 		f.phase = phaseReady
+		if e.isolated.withheld(f) {
+			e.notMade(f)
+			f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
+			e.schedule(f, f.sendAt)
+			return
+		}
 		e.step(f, time.Now()) // a pause may have been told since
 	})
 }
@@ -163,9 +174,7 @@ func (e *Engine) post(f *flight) {
 			e.hear(ctx, slot, who, perr, quotasOf(submission.Quotas, perr))
 		}
 		if perr == nil || perr.Scope != platform.ScopeCaller {
-			if err := e.persistently(ctx, "record how a POST ended", func(ctx context.Context) error {
-				return e.cfg.Store.AppendAttempts(ctx, []ledger.Attempt{attempt})
-			}); err != nil {
+			if err := e.recordAttempt(ctx, attempt); err != nil {
 				e.report(ctx, func() { e.fail(err) })
 				return
 			}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/batcher"
@@ -103,6 +104,10 @@ func (v *versions) saw(key catalog.ItemKey, known knownVersion, now time.Time) {
 	if have, ok := v.find(key); ok && have.ended && !known.ended {
 		known.ended, known.endedAt = true, have.endedAt
 	}
+	// Keys and ids are pieces of messages, which they would keep in memory.
+	known.mutationID = strings.Clone(known.mutationID)
+	key.ItemID = strings.Clone(key.ItemID)
+	key.Localization.Type, key.Localization.Value = strings.Clone(key.Localization.Type), strings.Clone(key.Localization.Value)
 	v.young[key] = known
 }
 
@@ -153,6 +158,15 @@ func (v *versions) reset(ended ledger.ItemVersion, now time.Time) {
 	v.saw(ended.Key, known, now)
 }
 
+// forget lets go of the version of a mutation that is a dead letter.
+func (v *versions) forget(m *catalog.Mutation) {
+	for _, known := range []map[catalog.ItemKey]knownVersion{v.young, v.old, v.late} {
+		if known[m.Key()].position == m.Position {
+			delete(known, m.Key())
+		}
+	}
+}
+
 // pin keeps the item's version from being forgotten, until it is unpinned as often.
 func (v *versions) pin(key catalog.ItemKey) { v.pins[key]++ }
 
@@ -182,11 +196,7 @@ func (e *Engine) versionsOf(ctx context.Context, keys []catalog.ItemKey) (known 
 	if len(keys) == 0 {
 		return nil, asked, nil
 	}
-	err = e.persistently(ctx, "read versions", func(ctx context.Context) (err error) {
-		asked = time.Now()
-		known, err = e.cfg.Store.NewestVersions(ctx, keys)
-		return err
-	})
+	known, err = e.readKnownVersions(ctx, keys)
 	return known, asked, err
 }
 

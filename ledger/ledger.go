@@ -22,6 +22,10 @@ var ErrLeaseLost = errors.New("the lease of the partition is lost")
 // cannot read. Nothing was written.
 var ErrRejected = errors.New("the store refuses this for good")
 
+// ErrSlow is returned by a Store that did not finish a call in time. What was asked for
+// may have to be smaller. Whether it was done is not known.
+var ErrSlow = errors.New("the store did not finish in time")
+
 // Lease is one acquisition of a partition by a worker.
 type Lease struct {
 	Partition int
@@ -252,6 +256,9 @@ type RecordOutcome struct {
 // OpenBatch is a batch that a new owner must bring to its end.
 type OpenBatch struct {
 	Batch
+	// Damaged says why its payload cannot be read, for people; "" when it can. Then the
+	// mutations have neither attributes nor messages, and there may be none at all.
+	Damaged  string
 	Attempts []Attempt // in order; one without Result is ambiguous
 }
 
@@ -300,7 +307,9 @@ type ScopeState struct {
 // Page is a piece of a lane's waiting rows, oldest first.
 type Page struct {
 	Mutations []*catalog.Mutation
-	More      bool
+	// Damaged are mutations whose payload cannot be read. They have no message.
+	Damaged []Refusal
+	More    bool
 }
 
 // Store keeps the ledger. Fenced calls return ErrLeaseLost once the partition
@@ -334,4 +343,15 @@ type Store interface {
 	SaveAccount(ctx context.Context, state AccountState) (AccountState, error)
 	// Accounts reads the states of the accounts named; absent means active.
 	Accounts(ctx context.Context, accounts []string) (map[string]AccountState, error)
+}
+
+// Prober is a Store that can also try a transaction out. With one that cannot, what is
+// refused is not looked for, and what takes too long is not written in pieces.
+type Prober interface {
+	// Committed finds out whether a transaction whose Commit failed was committed all the
+	// same. Where it was not, it never will be once another one is.
+	Committed(ctx context.Context, lease Lease, tx *Transaction) (bool, error)
+	// Probe does what Commit does, apart from committing: it finds out whether the store
+	// takes a transaction. Its error is that of Commit.
+	Probe(ctx context.Context, lease Lease, tx *Transaction) error
 }

@@ -80,14 +80,24 @@ func (c codec) packMutation(m *catalog.Mutation) []byte {
 	return c.pack.EncodeAll(raw, make([]byte, 0, len(raw)))
 }
 
+// unpackedSize is how many bytes a payload becomes, as it says itself; 0 when it does
+// not say.
+func unpackedSize(payload []byte) int {
+	var header zstd.Header
+	if header.Decode(payload) != nil || !header.HasFCS {
+		return 0
+	}
+	return int(min(header.FrameContentSize, maxPayload))
+}
+
 func (c codec) unpackMutation(payload []byte) (*catalog.Mutation, error) {
 	raw, err := c.unpack.DecodeAll(payload, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: unpacking a waiting mutation: %w", ledger.ErrRejected, err)
+		return nil, fmt.Errorf("unpacking a waiting mutation: %w", err)
 	}
 	m, err := ledger.DecodeMutation(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ledger.ErrRejected, err)
+		return nil, err
 	}
 	m.Stored = true
 	m.RecordedOn = recordedOn(m)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -74,11 +75,28 @@ func (s *Store) chainOf(lease ledger.Lease) *chain {
 	return c
 }
 
+// slowestLine is how many bytes a second a transaction is written at least: the time
+// it may take grows with what it carries.
+const slowestLine = 256 << 10
+
+// boundedFor bounds a call that carries so many bytes.
+func (s *Store) boundedFor(ctx context.Context, bytes int) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.timeout+time.Duration(bytes/slowestLine)*time.Second)
+}
+
+// messageBytes is about how many bytes a transaction carries.
+func messageBytes(tx *ledger.Transaction) (bytes int) {
+	for m := range mutationsOf(tx) {
+		bytes += mutationSize(m)
+	}
+	return bytes
+}
+
 // Commit writes a transaction, fence last: see ledger.Store. It costs two round
 // trips, or one when few mutation rows are new. On success it sets RecordedOn of
 // the mutations whose rows it made.
 func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
-	ctx, cancel := s.bounded(ctx)
+	ctx, cancel := s.boundedFor(ctx, messageBytes(tx))
 	defer cancel()
 	if tx.ID == uuid.Nil || tx.Partition != lease.Partition {
 		return fmt.Errorf("%w: a transaction needs an id and the lease's partition, not %s of %d", ledger.ErrRejected, tx.ID, tx.Partition)
@@ -112,6 +130,9 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	if err == nil && p.missing > 0 {
 		s.logger.ErrorContext(ctx, "rows to be updated were not there", "partition", lease.Partition,
 			"transaction", tx.ID, "rows", p.missing)
+	}
+	if err == nil {
+		s.boundLetters(ctx, p.sizes)
 	}
 	return err
 }

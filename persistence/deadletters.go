@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -17,7 +18,8 @@ type DeadLetter struct {
 	ItemID       string
 	Localization catalog.Localization
 	Operation    catalog.Operation
-	// Message is whole, byte for byte, ready to be published again.
+	// Message is whole, byte for byte, ready to be published again, unless Lost says
+	// that it was not kept.
 	Message    catalog.Message
 	Reason     catalog.Reason
 	Field      string
@@ -42,9 +44,14 @@ type DeadLetterFilter struct {
 	After int64
 	// Limit bounds the list. Defaults to 100, at most 100,000.
 	Limit int
+	// MaxBytes bounds the messages of the list, but for one. Defaults to 8 MiB.
+	MaxBytes int64
+	// WithoutMessage leaves headers and bodies out; then bytes do not bound the list.
+	WithoutMessage bool
 }
 
-// DeadLetters lists dead letters, oldest first.
+// DeadLetters lists dead letters, oldest first: a page, behind which there is nothing
+// more only when it is empty.
 func (s *Store) DeadLetters(ctx context.Context, filter DeadLetterFilter) ([]DeadLetter, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
@@ -57,6 +64,7 @@ func (s *Store) DeadLetters(ctx context.Context, filter DeadLetterFilter) ([]Dea
 		CatalogType: cleanOrNull(string(filter.Type)), Reason: cleanOrNull(string(filter.Reason)),
 		MutationID: cleanOrNull(filter.MutationID), FailedBefore: timeOrNull(filter.FailedBefore),
 		WithReplayed: filter.WithReplayed, Lim: int32(min(limit, maxPage)),
+		Whole: !filter.WithoutMessage, MaxBytes: cmp.Or(filter.MaxBytes, maxPageBytes),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing dead letters: %w", err)
@@ -82,6 +90,9 @@ func deadLetter(row *query.DeadLettersRow) DeadLetter {
 	}
 	if row.Field != nil {
 		letter.Field = *row.Field
+	}
+	if row.Lost != nil {
+		letter.Message.Lost = max(*row.Lost, 1)
 	}
 	for i := 0; i+1 < len(row.Headers); i += 2 {
 		letter.Message.Headers = append(letter.Message.Headers, catalog.Header{Name: string(row.Headers[i]), Value: string(row.Headers[i+1])})

@@ -22,6 +22,7 @@ func (p *plan) queue(b *pgx.Batch) {
 	p.queueChanged(b)
 	p.queueWaiting(b)
 	p.queueLetters(b)
+	p.queueSizes(b)
 	p.queueVersions(b, p.tx.Versions)
 	p.queueIntents(b)
 	p.queueOutcomes(b)
@@ -177,16 +178,20 @@ func (p *plan) queueLetters(b *pgx.Batch) {
 		for _, header := range m.Message.Headers {
 			headers = append(headers, []byte(header.Name), []byte(header.Value))
 		}
+		var lost *int64
+		if m.Message.Lost > 0 {
+			lost = &m.Message.Lost
+		}
 		body := m.Message.Data
 		if body == nil {
 			body = []byte{}
 		}
 		b.Queue(`insert into courier.dead_letter (sequence, failed_at, batch_id, lane, generation, operation, mutation_id, item_id,
-				localization, subject, reason, field, text, headers, body, errors)
-			values ($1, coalesce($2, now()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb)`,
+				localization, subject, reason, field, text, headers, body, errors, lost)
+			values ($1, coalesce($2, now()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb, $17)`,
 			int64(m.Position.Sequence), timeOrNull(l.failedAt), batch, l.lane, m.Position.Generation, int16(m.Operation), clean(m.ID), //nolint:gosec // fits
 			clean(m.ItemID), cleanOrNull(localizationText(m.Localization)), clean(m.Message.Subject), string(l.reason),
-			cleanOrNull(l.field), clean(l.text), headers, body, issuesJSON(l.errors))
+			cleanOrNull(l.field), clean(l.text), headers, body, issuesJSON(l.errors), lost)
 	}
 }
 

@@ -23,7 +23,8 @@ type plan struct {
 	waiting []waitingRow
 	letters []letter
 
-	missing int // rows that were not where they should be
+	sizes   letterSizes // of the accounts with new dead letters, as written
+	missing int         // rows that were not where they should be
 }
 
 // rowPlace says in which partition existing rows are.

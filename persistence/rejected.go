@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,25 +12,49 @@ import (
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
-// rejected gives an error the kind ledger.ErrRejected where the server answered
-// that the very statement or its values are wrong, by the class of the SQLSTATE
-// (PostgreSQL, appendix A). All other answers are about the server's own state.
+// rejected gives an error its kind by the class of the SQLSTATE (PostgreSQL, appendix
+// A): ledger.ErrRejected for what the server answers of the very statement or its
+// values, which includes whatever a trigger of the operator may raise;
+// ledger.ErrSlow for a statement that took too long. The classes named are about the
+// state of the server, of a connection or of other transactions.
 func rejected(err error) error {
 	problem, answered := errors.AsType[*pgconn.PgError](err)
-	if !answered || len(problem.Code) < 2 {
+	if !answered || len(problem.Code) < 2 || problem.Severity != "ERROR" {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("%w: %w", ledger.ErrSlow, err)
+		}
+		return err
+	}
+	switch problem.Code {
+	case codeCanceled, codeLockNotAvailable:
+		return fmt.Errorf("%w: %w", ledger.ErrSlow, err)
+	case codeDataCorrupted, codeIndexCorrupted:
 		return err
 	}
 	switch problem.Code[:2] {
-	case "0A", // feature not supported
-		"21", // cardinality violation
-		"22", // data exception
-		"23", // integrity constraint violation
-		"42", // syntax error, undefined or forbidden object
-		"54": // program limit exceeded
-		return fmt.Errorf("%w: %w", ledger.ErrRejected, err)
+	case "08", // connection exception
+		"25", // invalid transaction state: a server that is read-only
+		"26", // a prepared statement that is not there
+		"28", // invalid authorization
+		"3D", // the database is gone
+		"40", // transaction rollback: a deadlock
+		"53", // insufficient resources: the disk or the memory is full
+		"55", // object not in the state needed
+		"57", // operator intervention
+		"58", // system error
+		"CC", // the fence
+		"F0": // configuration file error
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", ledger.ErrRejected, err)
 }
+
+// What the server says of a statement that it ended, and of its own damage.
+const (
+	codeCanceled       = "57014"
+	codeDataCorrupted  = "XX001"
+	codeIndexCorrupted = "XX002"
+)
 
 // unsendable gives the same kind to values that cannot be encoded: pgx encodes a batch
 // before it sends the rest of it. The step is told by the text alone, and a test holds pgx

@@ -95,7 +95,10 @@ func (s *Store) openBatches(ctx context.Context, q *query.Queries, partition int
 	for i, row := range rows {
 		records, err := s.codec.unpackRecords(row.Payload)
 		if err != nil {
-			return nil, fmt.Errorf("batch %s: %w", row.ID, err)
+			open[i].Damaged = err.Error()
+			if records, err = damagedRecords(ctx, q, &row); err != nil {
+				return nil, err
+			}
 		}
 		ids[i], at[row.ID] = row.ID, i
 		open[i].Batch = ledger.Batch{
@@ -172,7 +175,7 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	limit = min(max(limit, 1), maxPage)
-	payloads, err := s.query.WaitingPage(ctx, query.WaitingPageParams{
+	rows, err := s.query.WaitingPage(ctx, query.WaitingPageParams{
 		Account: clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
 		Generation: int32(after.Generation), //nolint:gosec // counts rewinds
 		Sequence:   int64(after.Sequence),   //nolint:gosec // a stream's sequence fits
@@ -182,13 +185,25 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 	if err != nil {
 		return ledger.Page{}, fmt.Errorf("reading waiting rows: %w", err)
 	}
-	page := ledger.Page{More: len(payloads) > limit}
-	size := 0
-	for _, payload := range payloads[:min(limit, len(payloads))] {
-		size += len(payload)
-		m, err := s.codec.unpackMutation(payload)
+	page := ledger.Page{More: len(rows) > limit}
+	size, unpacked := 0, 0
+	for _, row := range rows[:min(limit, len(rows))] {
+		size += len(row.Payload)
+		if unpacked += unpackedSize(row.Payload); unpacked > maxPageBytes && len(page.Mutations)+len(page.Damaged) > 0 {
+			page.More = true
+			break
+		}
+		m, err := s.codec.unpackMutation(row.Payload)
+		if err == nil && (m.Lane != lane || m.Position.Generation != int64(row.Generation) || int64(m.Position.Sequence) != row.Sequence) { //nolint:gosec // fits
+			err = fmt.Errorf("%w: it is of another mutation", ledger.ErrPayload)
+		}
 		if err != nil {
-			return ledger.Page{}, err
+			damaged, err := s.damagedRow(ctx, lane, row, err)
+			if err != nil {
+				return ledger.Page{}, err
+			}
+			page.Damaged = append(page.Damaged, damaged)
+			continue
 		}
 		page.Mutations = append(page.Mutations, m)
 	}
@@ -199,7 +214,8 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 const (
 	// maxPage bounds a page of rows.
 	maxPage = 100_000
-	// maxPageBytes bounds a page, but for its last row, compressed as it is stored.
+	// maxPageBytes bounds a page, but for one row: in bytes compressed as it is stored,
+	// and unpacked, as what repeats itself takes a thousandth of the room.
 	maxPageBytes = 8 << 20
 )
 

@@ -111,6 +111,9 @@ func (r *retention) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.recountLetters(ctx); err != nil {
+		return fmt.Errorf("counting the dead letters: %w", err)
+	}
 	if err := r.deleteDeadLetters(ctx, r.at.Add(-r.deadLetters)); err != nil {
 		return err
 	}

@@ -42,7 +42,8 @@ func (r *row) attempts() int16 {
 func (r *row) messageID() (id string, ok bool) {
 	for _, header := range r.mutation.Message.Headers {
 		if len(header.Name) == len(messageIDHeader) && equalFold(header.Name, messageIDHeader) {
-			return header.Value, header.Value != r.mutation.ID
+			id = ledger.MessageID(header.Value)
+			return id, id != r.mutation.ID
 		}
 	}
 	return "", r.mutation.ID != ""

@@ -23,6 +23,11 @@ type Config struct {
 	// Timeout bounds each call, the wait for a connection included. Defaults to
 	// 60 s.
 	Timeout time.Duration
+	// DeadLetterBytes is how many bytes the messages of one account's dead letters may
+	// take; past it the oldest are dropped and their rows stay. Defaults to 1 GiB.
+	DeadLetterBytes int64
+	// Dropped, when not nil, is told of dead letters whose messages were dropped.
+	Dropped func(account string, letters int, bytes int64)
 	// Logger gets what is odd but no error, and each day that is dropped.
 	Logger *slog.Logger
 	// Clock, when not nil, is asked before times of this process's clock are written
@@ -48,6 +53,10 @@ type Store struct {
 	logger  *slog.Logger
 	clock   Clock // nil: never wrong
 
+	deadLetterBytes int64
+	dropped         func(account string, letters int, bytes int64)
+	droppedAt       droppedAt
+
 	lanes  laneCache
 	days   dayCache
 	codec  codec
@@ -55,7 +64,10 @@ type Store struct {
 	chains map[int]*chain // by partition
 }
 
-var _ ledger.Store = (*Store)(nil)
+var (
+	_ ledger.Store  = (*Store)(nil)
+	_ ledger.Prober = (*Store)(nil)
+)
 
 // NewStore makes a store on a migrated database. The pool stays the caller's.
 func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
@@ -73,8 +85,12 @@ func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
 		timeout: cmp.Or(config.Timeout, time.Minute),
 		logger:  logger,
 		clock:   config.Clock,
-		codec:   codec,
-		chains:  make(map[int]*chain),
+		dropped: config.Dropped,
+
+		deadLetterBytes: cmp.Or(config.DeadLetterBytes, defaultDeadLetterBytes),
+
+		codec:  codec,
+		chains: make(map[int]*chain),
 	}, nil
 }
 

@@ -58,7 +58,7 @@ func (s *Stream) Verify(ctx context.Context, anchor ledger.Anchor) error {
 }
 
 func matches(found, recorded ledger.Anchor) bool {
-	return found.MessageID == recorded.MessageID &&
+	return ledger.Names(recorded.MessageID, found.MessageID) &&
 		found.Time.Truncate(time.Microsecond).Equal(recorded.Time.Truncate(time.Microsecond))
 }
 
@@ -72,11 +72,11 @@ func anchorOfRaw(message *jetstream.RawStreamMsg) ledger.Anchor {
 
 func messageID(header map[string][]string) string {
 	if values := header[jetstream.MsgIDHeader]; len(values) > 0 { // the usual spelling
-		return printable(values[0])
+		return ledger.MessageID(printable(values[0]))
 	}
 	for name, values := range header {
 		if len(values) > 0 && strings.EqualFold(name, jetstream.MsgIDHeader) {
-			return printable(values[0])
+			return ledger.MessageID(printable(values[0]))
 		}
 	}
 	return ""

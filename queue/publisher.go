@@ -19,6 +19,10 @@ import (
 // MaxBatch is the most messages one atomic batch may have; the server's limit.
 const MaxBatch = 1000
 
+// maxBatchBytes is from how many bytes on an atomic batch takes no further message: its
+// messages are in memory, here and at the server, until the last one has come.
+const maxBatchBytes = 8 << 20
+
 // Publication is a message to publish.
 type Publication struct {
 	// Subject is catalog.mutations.<account>.<catalog>.<catalog_type>.
@@ -141,6 +145,7 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 	results := make([]Result, len(publications))
 	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
 	trace := p.traceHeaders(ctx)
+	bytes := 0
 	for i, publication := range publications {
 		if problem := checkPublication(publication); problem != nil {
 			results[i].Err = problem
@@ -151,12 +156,14 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 			}
 			publication.ID = id
 			batch = append(batch, outgoing{Publication: publication, trace: trace, result: &results[i]})
+			bytes += publication.size()
 		}
-		if len(batch) == MaxBatch || i == len(publications)-1 {
+		if len(batch) == MaxBatch || bytes >= maxBatchBytes || i == len(publications)-1 {
 			if err := p.publishBatch(ctx, batch); err != nil {
 				return refuseRest(results, i+1, err)
 			}
-			batch = batch[:0]
+			clear(batch)
+			batch, bytes = batch[:0], 0
 		}
 	}
 	return results, nil
@@ -208,6 +215,15 @@ func checkPublication(publication Publication) *catalog.Problem {
 		return tooLarge(len(publication.Data))
 	}
 	return checkID("id", publication.ID)
+}
+
+// size is how many bytes the publication has, apart from what NATS adds.
+func (p Publication) size() int {
+	size := len(p.Data) + len(p.ID)
+	for _, header := range p.Headers {
+		size += len(header.Name) + len(header.Value)
+	}
+	return size
 }
 
 // identify finds the id to publish under.

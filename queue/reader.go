@@ -69,9 +69,17 @@ func (c ReaderConfig) Verify(ctx context.Context, log Log, last ledger.Anchor) e
 
 const (
 	minPrefetchBytes = 4 << 20
-	// chunkBytes bounds the bodies of one chunk.
-	chunkBytes = 4 << 20
+	// maxChunkBytes and minChunkBytes bound the messages of one chunk, in bytes. One
+	// message more may be in it.
+	maxChunkBytes = 4 << 20
+	minChunkBytes = 1 << 20
 )
+
+// chunkBytes is how many bytes of messages one Next returns at most, but for the last
+// message: several chunks are on their way at a time.
+func (c ReaderConfig) chunkBytes() int {
+	return min(max(c.PrefetchBytes/4, minChunkBytes), maxChunkBytes)
+}
 
 func (c ReaderConfig) withDefaults() ReaderConfig {
 	const (

@@ -27,7 +27,7 @@ type loop struct {
 	decoder Decoder
 
 	chunk []catalog.Arrival
-	bytes int // of the chunk's bodies
+	bytes int // of the chunk's messages with their headers
 
 	lastHeard     time.Time // of anything from the server
 	lastDelivered time.Time
@@ -88,7 +88,7 @@ func (l *loop) run(ctx context.Context) error {
 }
 
 func (l *loop) room() bool {
-	return len(l.chunk) < l.reader.config.ChunkMessages && l.bytes < chunkBytes
+	return len(l.chunk) < l.reader.config.ChunkMessages && l.bytes < l.reader.config.chunkBytes()
 }
 
 // takeAll takes a message and what has arrived behind it, so that chunks grow
@@ -140,7 +140,7 @@ func (l *loop) take(message *nats.Msg, now time.Time) error {
 		Subject: message.Subject, Headers: message.Header, Data: message.Data,
 		Time: place.time, Position: anchor.Position, ReceivedAt: now,
 	}))
-	l.bytes += len(message.Data)
+	l.bytes += message.Size()
 	return nil
 }
 

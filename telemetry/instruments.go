@@ -67,6 +67,7 @@ type Instruments struct {
 	finalLatency   metric.Float64Histogram
 	retries        metric.Int64Counter
 	deadLetters    metric.Int64Counter
+	lettersDropped metric.Int64Counter
 	leaseChanges   metric.Int64Counter
 	gauges         gauges
 }
@@ -110,6 +111,7 @@ func declare(d *declaration) *Instruments {
 		finalLatency:   d.seconds("courier.mutation.latency", "Time from publishing to the final status.", long),
 		retries:        d.counter("courier.retries", "{record}", "Records sent again, by reason."),
 		deadLetters:    d.counter("courier.dead_letters", "{mutation}", "Mutations that will not be sent again by themselves, by reason."),
+		lettersDropped: d.counter("courier.dead_letters.dropped", "{mutation}", "Dead letters whose messages were dropped, as their account's took more than they may."),
 		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions acquired, released or lost."),
 	}
 	i.gauges.declare(d)
@@ -216,6 +218,14 @@ func (i *Instruments) DeadLettered(ctx context.Context, account string, reason c
 		return
 	}
 	i.deadLetters.Add(ctx, int64(mutations), metric.WithAttributes(AccountKey.String(account), ReasonKey.String(string(reason))))
+}
+
+// DroppedLetters counts dead letters whose messages were dropped.
+func (i *Instruments) DroppedLetters(ctx context.Context, account string, letters int) {
+	if i == nil {
+		return
+	}
+	i.lettersDropped.Add(ctx, int64(letters), metric.WithAttributes(AccountKey.String(account)))
 }
 
 // LeaseChanged counts a lease; change is acquired, released or lost.

@@ -30,6 +30,11 @@ type partitionGauges struct {
 	delivery.Gauges
 	pending uint64
 	reader  Reader
+	// failing is since when the partition stops again and again, and why says what was
+	// wrong the last time.
+	failing time.Time
+	why     string
+	resumed time.Time // when it was resumed last
 }
 
 var _ delivery.Observer = (*observer)(nil)
@@ -61,11 +66,21 @@ func (o *observer) Received(partition, messages int, pending uint64) {
 
 // Refused counts dead letters that were never sent.
 func (o *observer) Refused(lane catalog.Lane, reason catalog.Reason, mutations int) {
-	account := lane.Account
+	o.instruments.DeadLettered(o.nowhere, o.label(lane.Account), reason, mutations)
+}
+
+// label is an account's name, "" for an account that is not configured: producers
+// choose those, and they must not become labels.
+func (o *observer) label(account string) string {
 	if _, known := o.config.Accounts[account]; !known {
-		account = "" // producers choose these names: they must not become labels
+		return ""
 	}
-	o.instruments.DeadLettered(o.nowhere, account, reason, mutations)
+	return account
+}
+
+// dropped counts dead letters whose messages were dropped.
+func (o *observer) dropped(account string, letters int, _ int64) {
+	o.instruments.DroppedLetters(o.nowhere, o.label(account), letters)
 }
 
 // BatchCut measures a batch.
@@ -104,8 +119,9 @@ func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, took ti
 }
 
 // Committed measures a fenced transaction.
-func (o *observer) Committed(_, recorded int, took time.Duration) {
+func (o *observer) Committed(partition, recorded int, took time.Duration) {
 	o.instruments.Recorded(o.nowhere, recorded, took)
+	o.works(partition)
 }
 
 // Gauges keeps an engine's state for the next collection.
@@ -114,6 +130,9 @@ func (o *observer) Gauges(partition int, g delivery.Gauges) {
 	defer o.mu.Unlock()
 	gauges := o.partitions[partition]
 	gauges.Gauges = g
+	if g.TroubleSince.IsZero() && !gauges.resumed.IsZero() && time.Since(gauges.resumed) > worksAfter {
+		gauges.failing = time.Time{}
+	}
 	o.partitions[partition] = gauges
 }
 
@@ -125,7 +144,7 @@ func (o *observer) reading(partition int, reader Reader) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	gauges := o.partitions[partition]
-	gauges.reader = reader
+	gauges.reader, gauges.resumed = reader, time.Now()
 	o.partitions[partition] = gauges
 }
 

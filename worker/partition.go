@@ -76,6 +76,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		case time.Since(began) > time.Minute:
 			pause.Reset()
 		}
+		w.observer.failed(holding.Lease.Partition, whyStopped(err))
 		wait := pause.NextBackOff()
 		wait = wait/2 + time.Duration(w.parts.Random()*float64(wait))
 		log.ErrorContext(ctx, "the partition stopped and is resumed from what is recorded",

@@ -14,6 +14,9 @@ const (
 	// may have to wait for one that takes up its memory.
 	prefetchMessages = 32_000
 	chunkMessages    = 8_000
+	// prefetchPart is what part of the worker's memory limit the messages asked for ahead
+	// may take: messages may be a thousand times as large as usual ones.
+	prefetchPart = 8
 )
 
 // share is a partition's part of a whole: never more than an eighth, which is all that
@@ -25,6 +28,7 @@ func (w *worker) read(ctx context.Context, lease ledger.Lease, r *ledger.Resumpt
 		Partition: lease.Partition, LeaseToken: lease.Token, From: r.Anchor, Skip: r.Recorded, Logger: w.log,
 		Identity:         w.identity,
 		PrefetchMessages: share(prefetchMessages, w.config.NATS.Partitions),
+		PrefetchBytes:    share(int(w.config.Worker.MemoryLimit/prefetchPart), w.config.NATS.Partitions),
 		ChunkMessages:    share(chunkMessages, w.config.NATS.Partitions),
 	}
 	if newest := newestRecorded(r); newest > r.Anchor.Position.Sequence {

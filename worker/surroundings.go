@@ -33,7 +33,7 @@ type surroundings struct {
 	config *config.Config
 	log    *slog.Logger
 	nats   []nats.Option
-	clock  persistence.Clock // nil: nothing is written
+	writes persistence.Config // how the ledger is written; without its Logger
 
 	pool   *pgxpool.Pool
 	leases *pgxpool.Pool
@@ -194,7 +194,9 @@ func (s *surroundings) openLedger(ctx context.Context) (err error) {
 	if s.leases, err = persistence.Open(ctx, persistence.PoolConfig{URL: url, MaxConns: leaseConns}); err != nil {
 		return err
 	}
-	s.store, err = persistence.NewStore(s.pool, persistence.Config{Logger: s.log, Clock: s.clock})
+	settings := s.writes
+	settings.Logger = s.log
+	s.store, err = persistence.NewStore(s.pool, settings)
 	return err
 }
 

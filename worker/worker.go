@@ -222,6 +222,7 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 	if w.clocks != nil {
 		w.health.AddCheck("clock", w.clocks.check)
 	}
+	w.health.AddCheck("partitions", func(context.Context) error { return w.observer.stuck(time.Now()) })
 	w.health.Started()
 	w.log.DebugContext(ctx, "probes answer from now on")
 	return w.health.AddHeartbeat("worker", heartbeatLimit)
@@ -249,7 +250,7 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	c := s.config
 	// The watch is asked by the store, and asks the store.
 	w.clocks = newClocks(func(ctx context.Context) (time.Time, error) { return s.store.Clock(ctx) }, w.log)
-	s.clock = w.clocks.watch
+	s.writes = persistence.Config{Clock: w.clocks.watch, DeadLetterBytes: c.Worker.DeadLetters.MaxBytes, Dropped: w.observer.dropped}
 	if err := s.openLedger(ctx); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -69,12 +70,15 @@ func (a *app) listCommand() *cobra.Command {
 			}
 			defer db.close()
 			filter := choice.filter(nil)
-			filter.Limit = limit
+			filter.Limit, filter.WithoutMessage = limit, !format.JSON()
+			if format.JSON() {
+				return printWhole(c.Context(), a.streams, db, filter)
+			}
 			letters, err := db.DeadLetters(c.Context(), filter)
 			if err != nil {
 				return err
 			}
-			return printLetters(a.streams, format, letters)
+			return printLetters(a.streams, letters)
 		},
 	}
 	choice.flags(command.Flags())
@@ -104,18 +108,47 @@ type letter struct {
 	ReplayedAt *time.Time     `json:"replayed_at"`
 	Subject    string         `json:"subject"`
 	Headers    []header       `json:"headers"`
-	// Body is the message's own JSON, or its text where it is none.
-	Body any `json:"body"`
+	// Body is the message's own JSON, or its text where it is none; null where it was not
+	// kept: LostBytes says how long it was.
+	Body      any   `json:"body"`
+	LostBytes int64 `json:"lost_bytes,omitempty"`
 }
 
-func printLetters(streams cli.Streams, format cli.Output, letters []persistence.DeadLetter) error {
-	if format.JSON() {
-		list := make([]letter, len(letters))
-		for i := range letters {
-			list[i] = machineLetter(&letters[i])
+// printWhole writes the list for machines page by page: whole messages may be more than
+// memory holds.
+func printWhole(ctx context.Context, streams cli.Streams, db *database, filter persistence.DeadLetterFilter) error {
+	left, begin := filter.Limit, "["
+	for left > 0 {
+		filter.Limit = min(left, replayPage)
+		letters, err := db.DeadLetters(ctx, filter)
+		if err != nil {
+			return err
 		}
-		return cli.PrintJSON(streams.Out, list)
+		if len(letters) == 0 {
+			break
+		}
+		for i := range letters {
+			encoded, err := json.MarshalIndent(machineLetter(&letters[i]), "  ", "  ")
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(streams.Out, "%s\n  %s", begin, encoded); err != nil {
+				return err
+			}
+			begin = ","
+		}
+		left -= len(letters)
+		filter.After = letters[len(letters)-1].ID
 	}
+	end := "\n]"
+	if begin == "[" {
+		end = "[]"
+	}
+	_, err := fmt.Fprintln(streams.Out, end)
+	return err
+}
+
+func printLetters(streams cli.Streams, letters []persistence.DeadLetter) error {
 	rows := make([][]any, len(letters))
 	for i, l := range letters {
 		rows[i] = []any{
@@ -139,6 +172,9 @@ func machineLetter(l *persistence.DeadLetter) letter {
 	if json.Valid(l.Message.Data) {
 		shown.Body = json.RawMessage(l.Message.Data)
 	}
+	if l.Message.Lost > 0 {
+		shown.Body, shown.LostBytes = nil, l.Message.Lost
+	}
 	if !l.ReplayedAt.IsZero() {
 		shown.ReplayedAt = &l.ReplayedAt
 	}
@@ -158,10 +194,10 @@ func parseIDs(args []string) ([]int64, error) {
 	return ids, nil
 }
 
-func joinIDs(letters []persistence.DeadLetter) string {
+func joinIDs(ids []int64) string {
 	var text strings.Builder
-	for _, l := range letters {
-		_, _ = fmt.Fprintf(&text, " %d", l.ID)
+	for _, id := range ids {
+		_, _ = fmt.Fprintf(&text, " %d", id)
 	}
 	return text.String()
 }

@@ -22,7 +22,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/worker"
 )
 
-// replayPage is how many dead letters are read, published and marked at once.
+// replayPage is how many dead letters are read, published and marked at once: fewer
+// where their messages are large.
 const replayPage = queue.MaxBatch
 
 func (a *app) replayCommand() *cobra.Command {
@@ -82,9 +83,17 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 	if _, printErr := fmt.Fprintf(a.streams.Out, "replayed %d\n", r.replayed); printErr != nil {
 		return errors.Join(err, printErr)
 	}
-	if len(r.skipped) > 0 {
-		_, printErr := fmt.Fprintf(a.streams.Out, "skipped %d whose items have newer changes (--force replays them):%s\n", len(r.skipped), joinIDs(r.skipped))
-		err = errors.Join(err, printErr)
+	for _, left := range []struct {
+		ids []int64
+		why string
+	}{
+		{r.skipped, "whose items have newer changes (--force replays them)"},
+		{r.lost, "whose messages are not kept any more, so that their producers must publish them again"},
+	} {
+		if len(left.ids) > 0 {
+			_, printErr := fmt.Fprintf(a.streams.Out, "skipped %d %s:%s\n", len(left.ids), left.why, joinIDs(left.ids))
+			err = errors.Join(err, printErr)
+		}
 	}
 	return err
 }
@@ -113,7 +122,8 @@ type replayer struct {
 	force     bool
 
 	replayed int64
-	skipped  []persistence.DeadLetter
+	skipped  []int64 // whose items have newer changes
+	lost     []int64 // whose messages were not kept
 }
 
 func (r *replayer) all(ctx context.Context, filter persistence.DeadLetterFilter) error {
@@ -126,7 +136,7 @@ func (r *replayer) all(ctx context.Context, filter persistence.DeadLetterFilter)
 		if err := r.page(ctx, letters); err != nil {
 			return err
 		}
-		if len(letters) < replayPage {
+		if len(letters) == 0 {
 			return nil
 		}
 		filter.After = letters[len(letters)-1].ID
@@ -148,8 +158,12 @@ func (r *replayer) page(ctx context.Context, letters []persistence.DeadLetter) e
 	var sent []int64
 	var publications []queue.Publication
 	for i := range letters {
-		if newer[letters[i].ID] {
-			r.skipped = append(r.skipped, letters[i])
+		switch {
+		case letters[i].Message.Lost > 0:
+			r.lost = append(r.lost, letters[i].ID)
+			continue
+		case newer[letters[i].ID]:
+			r.skipped = append(r.skipped, letters[i].ID)
 			continue
 		}
 		publication, err := republication(&letters[i])

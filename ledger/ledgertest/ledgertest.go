@@ -48,6 +48,8 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"a batch is recorded, resumed and finished", recordedAndFinished},
 		{"only the lease's owner commits", staleLease},
 		{"a transaction that is repeated is applied once", repeated},
+		{"a transaction that is tried out writes nothing", probed},
+		{"what became of a transaction can be found out", foundOut},
 		{"what was sent last is known, and what is noted of it", sentAndMirrored},
 		{"an owner without anything to commit learns that it lost the lease", verify},
 		{"the position never goes back", positionGreatest},

@@ -24,6 +24,9 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		case p.token != lease.Token, s.chains[lease] != uuid.Nil && s.chains[lease] != p.last:
 			return ledger.ErrLeaseLost
 		}
+		if err := s.refused(tx); err != nil {
+			return err
+		}
 		p.last, s.chains[lease] = tx.ID, tx.ID
 		s.commits++
 		p.commits++
@@ -38,6 +41,47 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 		s.settle(tx)
 		return nil
 	})
+}
+
+// Committed reports whether the transaction is the last of its partition.
+func (s *Store) Committed(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) (committed bool, err error) {
+	err = s.call(ctx, CallCommitted, func() error {
+		p := s.partition(lease.Partition)
+		if p.token != lease.Token {
+			return ledger.ErrLeaseLost
+		}
+		if committed = p.last == tx.ID; committed {
+			s.chains[lease] = tx.ID
+		}
+		return nil
+	})
+	return committed, err
+}
+
+// Probe fails as Commit would, and writes nothing.
+func (s *Store) Probe(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
+	return s.call(ctx, CallProbe, func() error {
+		if s.partition(lease.Partition).token != lease.Token {
+			return ledger.ErrLeaseLost
+		}
+		return s.refused(tx)
+	})
+}
+
+// SetRule has the ledger refuse transactions, as a database with constraints or
+// triggers of its own does; nil ends it. A rule's error should be
+// ledger.ErrRejected.
+func (s *Store) SetRule(rule func(tx *ledger.Transaction) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rule = rule
+}
+
+func (s *database) refused(tx *ledger.Transaction) error {
+	if s.rule == nil {
+		return nil
+	}
+	return s.rule(tx)
 }
 
 // Verify looks whether what this process committed last for the lease is still there.
@@ -56,6 +100,9 @@ func (s *database) apply(p *partition, tx *ledger.Transaction) {
 		s.addBatch(tx, &tx.Batches[i])
 	}
 	for _, m := range tx.Waiting {
+		if m.Stored && !m.RecordedOn.IsZero() {
+			delete(s.waiting[m.Lane], m.Position) // it is written again
+		}
 		s.setRow(tx.Partition, m, row{state: Waiting})
 		s.addWaiting(m)
 	}

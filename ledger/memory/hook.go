@@ -12,6 +12,8 @@ type Call string
 const (
 	CallResume         Call = "Resume"
 	CallCommit         Call = "Commit"
+	CallCommitted      Call = "Committed"
+	CallProbe          Call = "Probe"
 	CallVerify         Call = "Verify"
 	CallWaiting        Call = "Waiting"
 	CallNewestVersions Call = "NewestVersions"

@@ -36,6 +36,7 @@ type place struct {
 type database struct {
 	mu         sync.Mutex
 	hook       Hook
+	rule       func(tx *ledger.Transaction) error
 	partitions map[int]*partition
 	batches    map[uuid.UUID]*batch
 	rows       map[place]*row
@@ -58,6 +59,7 @@ type database struct {
 var (
 	_ ledger.Store      = (*Store)(nil)
 	_ ledger.LeaseTable = (*Store)(nil)
+	_ ledger.Prober     = (*Store)(nil)
 )
 
 // partition is one partition's lease and position.

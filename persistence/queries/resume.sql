@@ -26,11 +26,11 @@ WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1);
 
 -- name: WaitingPage :many
 -- A page is bounded by rows and by bytes: what comes after max_bytes is left out.
-SELECT b.payload FROM (
-    SELECT p.payload, p.generation, p.sequence,
+SELECT b.generation, b.sequence, b.received_at, b.payload FROM (
+    SELECT p.payload, p.generation, p.sequence, p.received_at,
         sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
     FROM (
-        SELECT w.payload, w.generation, w.sequence FROM courier.waiting w
+        SELECT w.payload, w.generation, w.sequence, w.received_at FROM courier.waiting w
         WHERE w.lane = (SELECT l.id FROM courier.lane l WHERE l.account = sqlc.arg(account) AND l.catalog = sqlc.arg(catalog) AND l.catalog_type = sqlc.arg(catalog_type))
             AND (w.generation, w.sequence) > (sqlc.arg(generation)::int, sqlc.arg(sequence)::bigint)
         ORDER BY w.generation, w.sequence LIMIT sqlc.arg(lim)
@@ -61,3 +61,15 @@ SELECT from_generation, sequence FROM courier.rewind WHERE partition = $1 AND ge
 
 -- name: NextGeneration :one
 UPDATE courier.stream SET generation = generation + 1 RETURNING generation;
+
+-- name: MutationsAt :many
+-- The row of a message whose payload cannot be read.
+SELECT m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
+FROM courier.mutation m WHERE m.lane = $1 AND m.generation = $2 AND m.sequence = $3
+LIMIT 1;
+
+-- name: MutationsOfBatch :many
+-- The rows of a batch whose payload cannot be read.
+SELECT m.record, m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
+FROM courier.mutation m WHERE m.batch_id = sqlc.arg(batch)::uuid AND m.state = 0 AND m.record IS NOT NULL
+ORDER BY m.record, m.generation, m.sequence;

@@ -33,3 +33,19 @@ FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(sqlc.arg(name)::text);
 
 -- name: ClockDoubt :one
 SELECT doubted_since, doubt FROM courier.retention_clock WHERE doubted_since IS NOT NULL;
+
+-- name: CountDeadLetters :exec
+-- Counts anew what the messages of dead letters take. The length of a body is known
+-- without reading it.
+INSERT INTO courier.dead_letter_size AS s (account, bytes)
+SELECT l.account, sum(octet_length(d.body) + pg_column_size(d.headers))::bigint
+FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
+GROUP BY l.account ORDER BY l.account
+ON CONFLICT (account) DO UPDATE SET bytes = excluded.bytes, dropped_to = 0;
+
+-- name: ForgetDeadLetterSizes :exec
+DELETE FROM courier.dead_letter_size s WHERE NOT EXISTS (
+    SELECT FROM courier.lane l JOIN courier.dead_letter d ON d.lane = l.id WHERE l.account = s.account);
+
+-- name: DeadLetterSizesOver :many
+SELECT account, bytes FROM courier.dead_letter_size WHERE bytes > sqlc.arg(most)::bigint ORDER BY account;

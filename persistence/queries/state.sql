@@ -49,8 +49,16 @@ ON CONFLICT (batch_id, number) DO UPDATE SET
 WHERE a.result IS DISTINCT FROM 1 OR excluded.result = 1;
 
 -- name: DeadLetters :many
+-- A page is bounded by rows and by bytes: what comes after max_bytes is left out. The
+-- length of a body is known without reading it.
+SELECT b.id, b.mutation_id, b.account, b.catalog, b.catalog_type, b.item_id, b.localization, b.operation, b.subject,
+    CASE WHEN sqlc.arg(whole)::boolean THEN b.headers ELSE '{}'::bytea[] END::bytea[] AS headers,
+    CASE WHEN sqlc.arg(whole)::boolean THEN b.body ELSE ''::bytea END::bytea AS body,
+    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.lost
+FROM (
 SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.localization, d.operation, d.subject,
-    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence
+    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
+    sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id) - octet_length(d.body) - pg_column_size(d.headers) AS before
 FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
 WHERE d.id > sqlc.arg(after_id)
     AND (sqlc.narg(ids)::bigint[] IS NULL OR d.id = ANY (sqlc.narg(ids)::bigint[]))
@@ -61,7 +69,34 @@ WHERE d.id > sqlc.arg(after_id)
     AND (sqlc.narg(mutation_id)::text IS NULL OR d.mutation_id = sqlc.narg(mutation_id))
     AND (sqlc.narg(failed_before)::timestamptz IS NULL OR d.failed_at < sqlc.narg(failed_before))
     AND (sqlc.arg(with_replayed)::boolean OR d.replayed_at IS NULL)
-ORDER BY d.id LIMIT sqlc.arg(lim);
+ORDER BY d.id LIMIT sqlc.arg(lim)
+) b
+WHERE NOT sqlc.arg(whole)::boolean OR b.before < sqlc.arg(max_bytes)::bigint
+ORDER BY b.id;
+
+-- name: DropOldestMessages :one
+-- Drops the messages of an account's oldest dead letters until so many bytes are free,
+-- at most lim of them, and returns how many it dropped, their bytes, and what is left.
+WITH candidate AS (
+    SELECT d.id, octet_length(d.body) + pg_column_size(d.headers) AS size
+    FROM courier.lane l
+    JOIN LATERAL (SELECT x.id, x.body, x.headers FROM courier.dead_letter x
+        WHERE x.lane = l.id AND x.lost IS NULL
+            AND x.id > (SELECT s.dropped_to FROM courier.dead_letter_size s WHERE s.account = sqlc.arg(account))
+        ORDER BY x.id LIMIT sqlc.arg(lim)) d ON true
+    WHERE l.account = sqlc.arg(account) ORDER BY d.id LIMIT sqlc.arg(lim)
+), chosen AS (
+    SELECT c.id, c.size FROM (SELECT a.id, a.size, sum(a.size) OVER (ORDER BY a.id) - a.size AS before FROM candidate a) c
+    WHERE c.before < sqlc.arg(to_free)::bigint
+), dropped AS (
+    UPDATE courier.dead_letter d SET lost = octet_length(d.body), body = '', headers = '{}'
+    FROM chosen c WHERE d.id = c.id AND d.lost IS NULL RETURNING d.id, c.size
+)
+UPDATE courier.dead_letter_size s SET
+    bytes = greatest(s.bytes - (SELECT coalesce(sum(size), 0) FROM dropped), 0)::bigint,
+    dropped_to = greatest(s.dropped_to, (SELECT coalesce(max(id), 0) FROM dropped))
+WHERE s.account = sqlc.arg(account)
+RETURNING (SELECT count(*) FROM dropped)::bigint AS letters, (SELECT coalesce(sum(size), 0) FROM dropped)::bigint AS freed, s.bytes;
 
 -- name: NewerChanges :many
 -- Which dead letters have a newer change of the same item that was not itself

@@ -135,6 +135,116 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 	return i, err
 }
 
+const mutationsAt = `-- name: MutationsAt :many
+SELECT m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
+FROM courier.mutation m WHERE m.lane = $1 AND m.generation = $2 AND m.sequence = $3
+LIMIT 1
+`
+
+type MutationsAtParams struct {
+	Lane       int32
+	Generation int32
+	Sequence   int64
+}
+
+type MutationsAtRow struct {
+	Day          time.Time
+	MutationID   string
+	ItemID       string
+	Localization *string
+	Operation    int16
+	Attempts     int16
+	PublishedNs  int64
+	ReceivedAt   time.Time
+	Generation   int32
+	Sequence     int64
+}
+
+// The row of a message whose payload cannot be read.
+func (q *Queries) MutationsAt(ctx context.Context, arg MutationsAtParams) ([]MutationsAtRow, error) {
+	rows, err := q.db.Query(ctx, mutationsAt, arg.Lane, arg.Generation, arg.Sequence)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MutationsAtRow
+	for rows.Next() {
+		var i MutationsAtRow
+		if err := rows.Scan(
+			&i.Day,
+			&i.MutationID,
+			&i.ItemID,
+			&i.Localization,
+			&i.Operation,
+			&i.Attempts,
+			&i.PublishedNs,
+			&i.ReceivedAt,
+			&i.Generation,
+			&i.Sequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const mutationsOfBatch = `-- name: MutationsOfBatch :many
+SELECT m.record, m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
+FROM courier.mutation m WHERE m.batch_id = $1::uuid AND m.state = 0 AND m.record IS NOT NULL
+ORDER BY m.record, m.generation, m.sequence
+`
+
+type MutationsOfBatchRow struct {
+	Record       *int32
+	Day          time.Time
+	MutationID   string
+	ItemID       string
+	Localization *string
+	Operation    int16
+	Attempts     int16
+	PublishedNs  int64
+	ReceivedAt   time.Time
+	Generation   int32
+	Sequence     int64
+}
+
+// The rows of a batch whose payload cannot be read.
+func (q *Queries) MutationsOfBatch(ctx context.Context, batch uuid.UUID) ([]MutationsOfBatchRow, error) {
+	rows, err := q.db.Query(ctx, mutationsOfBatch, batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MutationsOfBatchRow
+	for rows.Next() {
+		var i MutationsOfBatchRow
+		if err := rows.Scan(
+			&i.Record,
+			&i.Day,
+			&i.MutationID,
+			&i.ItemID,
+			&i.Localization,
+			&i.Operation,
+			&i.Attempts,
+			&i.PublishedNs,
+			&i.ReceivedAt,
+			&i.Generation,
+			&i.Sequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const newestMutationBetween = `-- name: NewestMutationBetween :one
 SELECT m.sequence, m.published_ns, coalesce(m.message_id, m.mutation_id)::text AS message_id
 FROM courier.mutation m JOIN courier.lane l ON l.id = m.lane
@@ -380,11 +490,11 @@ func (q *Queries) WaitingLanes(ctx context.Context, partition int32) ([]WaitingL
 }
 
 const waitingPage = `-- name: WaitingPage :many
-SELECT b.payload FROM (
-    SELECT p.payload, p.generation, p.sequence,
+SELECT b.generation, b.sequence, b.received_at, b.payload FROM (
+    SELECT p.payload, p.generation, p.sequence, p.received_at,
         sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
     FROM (
-        SELECT w.payload, w.generation, w.sequence FROM courier.waiting w
+        SELECT w.payload, w.generation, w.sequence, w.received_at FROM courier.waiting w
         WHERE w.lane = (SELECT l.id FROM courier.lane l WHERE l.account = $1 AND l.catalog = $2 AND l.catalog_type = $3)
             AND (w.generation, w.sequence) > ($4::int, $5::bigint)
         ORDER BY w.generation, w.sequence LIMIT $6
@@ -404,8 +514,15 @@ type WaitingPageParams struct {
 	MaxBytes    int64
 }
 
+type WaitingPageRow struct {
+	Generation int32
+	Sequence   int64
+	ReceivedAt time.Time
+	Payload    []byte
+}
+
 // A page is bounded by rows and by bytes: what comes after max_bytes is left out.
-func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([][]byte, error) {
+func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([]WaitingPageRow, error) {
 	rows, err := q.db.Query(ctx, waitingPage,
 		arg.Account,
 		arg.Catalog,
@@ -419,13 +536,18 @@ func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([][]b
 		return nil, err
 	}
 	defer rows.Close()
-	var items [][]byte
+	var items []WaitingPageRow
 	for rows.Next() {
-		var payload []byte
-		if err := rows.Scan(&payload); err != nil {
+		var i WaitingPageRow
+		if err := rows.Scan(
+			&i.Generation,
+			&i.Sequence,
+			&i.ReceivedAt,
+			&i.Payload,
+		); err != nil {
 			return nil, err
 		}
-		items = append(items, payload)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

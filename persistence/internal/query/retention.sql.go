@@ -73,6 +73,50 @@ func (q *Queries) ClockDoubt(ctx context.Context) (ClockDoubtRow, error) {
 	return i, err
 }
 
+const countDeadLetters = `-- name: CountDeadLetters :exec
+INSERT INTO courier.dead_letter_size AS s (account, bytes)
+SELECT l.account, sum(octet_length(d.body) + pg_column_size(d.headers))::bigint
+FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
+GROUP BY l.account ORDER BY l.account
+ON CONFLICT (account) DO UPDATE SET bytes = excluded.bytes, dropped_to = 0
+`
+
+// Counts anew what the messages of dead letters take. The length of a body is known
+// without reading it.
+func (q *Queries) CountDeadLetters(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, countDeadLetters)
+	return err
+}
+
+const deadLetterSizesOver = `-- name: DeadLetterSizesOver :many
+SELECT account, bytes FROM courier.dead_letter_size WHERE bytes > $1::bigint ORDER BY account
+`
+
+type DeadLetterSizesOverRow struct {
+	Account string
+	Bytes   int64
+}
+
+func (q *Queries) DeadLetterSizesOver(ctx context.Context, most int64) ([]DeadLetterSizesOverRow, error) {
+	rows, err := q.db.Query(ctx, deadLetterSizesOver, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DeadLetterSizesOverRow
+	for rows.Next() {
+		var i DeadLetterSizesOverRow
+		if err := rows.Scan(&i.Account, &i.Bytes); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteDeadLetters = `-- name: DeleteDeadLetters :execrows
 DELETE FROM courier.dead_letter WHERE id IN (
     SELECT d.id FROM courier.dead_letter d WHERE d.failed_at < $1 ORDER BY d.id LIMIT $2)
@@ -89,6 +133,16 @@ func (q *Queries) DeleteDeadLetters(ctx context.Context, arg DeleteDeadLettersPa
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const forgetDeadLetterSizes = `-- name: ForgetDeadLetterSizes :exec
+DELETE FROM courier.dead_letter_size s WHERE NOT EXISTS (
+    SELECT FROM courier.lane l JOIN courier.dead_letter d ON d.lane = l.id WHERE l.account = s.account)
+`
+
+func (q *Queries) ForgetDeadLetterSizes(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, forgetDeadLetterSizes)
+	return err
 }
 
 const lookAtClock = `-- name: LookAtClock :one

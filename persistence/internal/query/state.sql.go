@@ -86,22 +86,32 @@ func (q *Queries) DeadLetterCounts(ctx context.Context) ([]DeadLetterCountsRow, 
 }
 
 const deadLetters = `-- name: DeadLetters :many
+SELECT b.id, b.mutation_id, b.account, b.catalog, b.catalog_type, b.item_id, b.localization, b.operation, b.subject,
+    CASE WHEN $1::boolean THEN b.headers ELSE '{}'::bytea[] END::bytea[] AS headers,
+    CASE WHEN $1::boolean THEN b.body ELSE ''::bytea END::bytea AS body,
+    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.lost
+FROM (
 SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.localization, d.operation, d.subject,
-    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence
+    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
+    sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id) - octet_length(d.body) - pg_column_size(d.headers) AS before
 FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
-WHERE d.id > $1
-    AND ($2::bigint[] IS NULL OR d.id = ANY ($2::bigint[]))
-    AND ($3::text IS NULL OR l.account = $3)
-    AND ($4::text IS NULL OR l.catalog = $4)
-    AND ($5::text IS NULL OR l.catalog_type = $5)
-    AND ($6::text IS NULL OR d.reason = $6)
-    AND ($7::text IS NULL OR d.mutation_id = $7)
-    AND ($8::timestamptz IS NULL OR d.failed_at < $8)
-    AND ($9::boolean OR d.replayed_at IS NULL)
-ORDER BY d.id LIMIT $10
+WHERE d.id > $2
+    AND ($3::bigint[] IS NULL OR d.id = ANY ($3::bigint[]))
+    AND ($4::text IS NULL OR l.account = $4)
+    AND ($5::text IS NULL OR l.catalog = $5)
+    AND ($6::text IS NULL OR l.catalog_type = $6)
+    AND ($7::text IS NULL OR d.reason = $7)
+    AND ($8::text IS NULL OR d.mutation_id = $8)
+    AND ($9::timestamptz IS NULL OR d.failed_at < $9)
+    AND ($10::boolean OR d.replayed_at IS NULL)
+ORDER BY d.id LIMIT $11
+) b
+WHERE NOT $1::boolean OR b.before < $12::bigint
+ORDER BY b.id
 `
 
 type DeadLettersParams struct {
+	Whole        bool
 	AfterID      int64
 	Ids          []int64
 	Account      *string
@@ -112,6 +122,7 @@ type DeadLettersParams struct {
 	FailedBefore *time.Time
 	WithReplayed bool
 	Lim          int32
+	MaxBytes     int64
 }
 
 type DeadLettersRow struct {
@@ -133,10 +144,14 @@ type DeadLettersRow struct {
 	ReplayedAt   *time.Time
 	Generation   int32
 	Sequence     int64
+	Lost         *int64
 }
 
+// A page is bounded by rows and by bytes: what comes after max_bytes is left out. The
+// length of a body is known without reading it.
 func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]DeadLettersRow, error) {
 	rows, err := q.db.Query(ctx, deadLetters,
+		arg.Whole,
 		arg.AfterID,
 		arg.Ids,
 		arg.Account,
@@ -147,6 +162,7 @@ func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]Dea
 		arg.FailedBefore,
 		arg.WithReplayed,
 		arg.Lim,
+		arg.MaxBytes,
 	)
 	if err != nil {
 		return nil, err
@@ -174,6 +190,7 @@ func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]Dea
 			&i.ReplayedAt,
 			&i.Generation,
 			&i.Sequence,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -183,6 +200,50 @@ func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]Dea
 		return nil, err
 	}
 	return items, nil
+}
+
+const dropOldestMessages = `-- name: DropOldestMessages :one
+WITH candidate AS (
+    SELECT d.id, octet_length(d.body) + pg_column_size(d.headers) AS size
+    FROM courier.lane l
+    JOIN LATERAL (SELECT x.id, x.body, x.headers FROM courier.dead_letter x
+        WHERE x.lane = l.id AND x.lost IS NULL
+            AND x.id > (SELECT s.dropped_to FROM courier.dead_letter_size s WHERE s.account = $1)
+        ORDER BY x.id LIMIT $2) d ON true
+    WHERE l.account = $1 ORDER BY d.id LIMIT $2
+), chosen AS (
+    SELECT c.id, c.size FROM (SELECT a.id, a.size, sum(a.size) OVER (ORDER BY a.id) - a.size AS before FROM candidate a) c
+    WHERE c.before < $3::bigint
+), dropped AS (
+    UPDATE courier.dead_letter d SET lost = octet_length(d.body), body = '', headers = '{}'
+    FROM chosen c WHERE d.id = c.id AND d.lost IS NULL RETURNING d.id, c.size
+)
+UPDATE courier.dead_letter_size s SET
+    bytes = greatest(s.bytes - (SELECT coalesce(sum(size), 0) FROM dropped), 0)::bigint,
+    dropped_to = greatest(s.dropped_to, (SELECT coalesce(max(id), 0) FROM dropped))
+WHERE s.account = $1
+RETURNING (SELECT count(*) FROM dropped)::bigint AS letters, (SELECT coalesce(sum(size), 0) FROM dropped)::bigint AS freed, s.bytes
+`
+
+type DropOldestMessagesParams struct {
+	Account string
+	Lim     int32
+	ToFree  int64
+}
+
+type DropOldestMessagesRow struct {
+	Letters int64
+	Freed   int64
+	Bytes   int64
+}
+
+// Drops the messages of an account's oldest dead letters until so many bytes are free,
+// at most lim of them, and returns how many it dropped, their bytes, and what is left.
+func (q *Queries) DropOldestMessages(ctx context.Context, arg DropOldestMessagesParams) (DropOldestMessagesRow, error) {
+	row := q.db.QueryRow(ctx, dropOldestMessages, arg.Account, arg.Lim, arg.ToFree)
+	var i DropOldestMessagesRow
+	err := row.Scan(&i.Letters, &i.Freed, &i.Bytes)
+	return i, err
 }
 
 const markReplayed = `-- name: MarkReplayed :execrows
