@@ -101,7 +101,7 @@ func (s *Store) boundLetters(ctx context.Context, sizes letterSizes) {
 		if s.dropped != nil {
 			s.dropped(account, int(letters), freed)
 		}
-		if s.droppedAt.news(account, time.Now()) {
+		if s.droppedAt.news(account, time.Now()) { //nolint:forbidigo // it decides only what is logged
 			s.logger.WarnContext(ctx, "the dead letters of an account take more than worker.dead_letters.max_bytes: the messages of the oldest are dropped, their rows stay",
 				"account", account, "max_bytes", s.deadLetterBytes, "letters", letters, "bytes", freed)
 		}

@@ -117,8 +117,8 @@ type letter struct {
 // printWhole writes the list for machines page by page: whole messages may be more than
 // memory holds.
 func printWhole(ctx context.Context, streams cli.Streams, db *database, filter persistence.DeadLetterFilter) error {
-	left, begin := filter.Limit, "["
-	for left > 0 {
+	list := cli.NewJSONList(streams.Out)
+	for left := filter.Limit; left > 0; {
 		filter.Limit = min(left, replayPage)
 		letters, err := db.DeadLetters(ctx, filter)
 		if err != nil {
@@ -128,24 +128,14 @@ func printWhole(ctx context.Context, streams cli.Streams, db *database, filter p
 			break
 		}
 		for i := range letters {
-			encoded, err := json.MarshalIndent(machineLetter(&letters[i]), "  ", "  ")
-			if err != nil {
+			if err := list.Add(machineLetter(&letters[i])); err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(streams.Out, "%s\n  %s", begin, encoded); err != nil {
-				return err
-			}
-			begin = ","
 		}
 		left -= len(letters)
 		filter.After = letters[len(letters)-1].ID
 	}
-	end := "\n]"
-	if begin == "[" {
-		end = "[]"
-	}
-	_, err := fmt.Fprintln(streams.Out, end)
-	return err
+	return list.Close()
 }
 
 func printLetters(streams cli.Streams, letters []persistence.DeadLetter) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,6 +34,45 @@ func PrintJSON(w io.Writer, value any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// JSONList writes a list as PrintJSON would, one value after the other, for lists that
+// memory may not hold. Close ends it.
+type JSONList struct {
+	out   io.Writer
+	begun bool
+}
+
+// NewJSONList begins a list.
+func NewJSONList(w io.Writer) *JSONList { return &JSONList{out: legible.NewJSONWriter(w)} }
+
+// Add writes the next value.
+func (l *JSONList) Add(value any) error {
+	var encoded bytes.Buffer
+	encoded.WriteString(map[bool]string{false: "[\n  ", true: ",\n  "}[l.begun])
+	l.begun = true
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetIndent("  ", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return l.write(bytes.TrimRight(encoded.Bytes(), "\n"))
+}
+
+// Close writes the end of the list.
+func (l *JSONList) Close() error {
+	if !l.begun {
+		return l.write([]byte("[]\n"))
+	}
+	return l.write([]byte("\n]\n"))
+}
+
+func (l *JSONList) write(text []byte) error {
+	if _, err := l.out.Write(text); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
