@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/migrations"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/telemetry"
@@ -154,22 +156,40 @@ func TestADatabaseThatIsNotUTF8(t *testing.T) {
 	ids := bed.Publish(
 		testbed.Mutation(testbed.Retail, "coat-🧥", catalog.Delete, nil),
 		testbed.Mutation(testbed.Retail, "plain-2", catalog.Delete, nil),
-		testbed.Mutation(testbed.Retail, "セーター", catalog.Delete, nil), // the bytes are not EUC_JP
+		testbed.Mutation(testbed.Retail, "セーター", catalog.Delete, nil), // EUC_JP has that
 	)
 	var letters []persistence.DeadLetter
-	bed.Await("two are dead letters", patience, func() bool {
+	bed.Await("the coat is a dead letter", patience, func() bool {
 		var err error
 		letters, err = store.DeadLetters(t.Context(), persistence.DeadLetterFilter{})
 		require.NoError(t, err)
-		return len(letters) == 2
+		return len(letters) == 1
 	})
 	require.Equal(t, ids[0], letters[0].MutationID)
 	require.Equal(t, `coat-\U0001f9e5`, letters[0].ItemID)
 	require.Contains(t, string(letters[0].Message.Data), "coat-🧥", "bytes are bytes")
-	require.Equal(t, ids[2], letters[1].MutationID)
-	bed.Await("the other is sent", patience, func() bool {
+	bed.Await("the others are sent", patience, func() bool {
 		return bed.Pinterest.Counters().Posts > 0
 	})
+}
+
+// migrateUnchecked makes the schema where persistence.Migrate refuses to.
+func migrateUnchecked(t *testing.T, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	names, err := fs.Glob(migrations.Files, "*.sql") // in order
+	require.NoError(t, err)
+	for _, name := range names {
+		text, err := migrations.Files.ReadFile(name)
+		require.NoError(t, err)
+		up, _, found := strings.Cut(string(text), "-- +goose Down")
+		require.True(t, found)
+		plain := strings.Map(func(r rune) rune { return min(r, '~') }, up) // only comments have other characters
+		_, err = conn.PgConn().Exec(t.Context(), plain).ReadAll()
+		require.NoError(t, err, name)
+	}
 }
 
 func eucDatabase(t *testing.T, bed *testbed.Bed) (*persistence.Store, *persistence.LeaseTable) {
@@ -187,8 +207,7 @@ func eucDatabase(t *testing.T, bed *testbed.Bed) (*persistence.Store, *persisten
 			_ = conn.Close(context.Background())
 		}
 	})
-	_, err = persistence.Migrate(t.Context(), address.String())
-	require.NoError(t, err)
+	migrateUnchecked(t, address.String())
 	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: address.String()})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
@@ -221,6 +240,12 @@ func runOn(t *testing.T, bed *testbed.Bed, store *persistence.Store, leases *per
 	require.NoError(t, err)
 	mirror, err := queue.OpenMirror(t.Context(), bed.JetStream(), worker.StreamConfig(settings.NATS))
 	require.NoError(t, err)
+	found, err := opened.Identity(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, store.BindStream(t.Context(), found.Stream))
+	recorded, err := store.StreamIdentity(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, opened.Bind(t.Context(), recorded))
 	log := &testbed.Log{}
 	told, err := telemetry.Start(t.Context(), telemetry.Options{Service: "catalog-courier", LogOutput: log, LogFormat: "json", LogLevel: slog.LevelWarn})
 	require.NoError(t, err)
