@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -120,7 +121,7 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
-	case !f.refusal.Ambiguous && !f.ofRecord(i):
+	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):
 		e.keepWaiting(f, i, refused, c)
 	case f.taken() || f.doubtful(i) && !unsent(f.refusal):
 		e.refusedInDoubt(f, i, refused, c)
@@ -132,7 +133,16 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 // ofRecord reports that the refusal of a batch of one record is known to be about the
 // record.
 func (f *flight) ofRecord(i int) bool {
-	return unsent(f.refusal) || f.refusal.TooLarge || f.refusal.OfRecords && !f.lane.hold.held() || f.inCompany(i)
+	return unsent(f.refusal) || f.refusal.TooLarge || f.inCompany(i) ||
+		!f.lane.hold.held() && (f.refusal.OfRecords || namesAttribute(f.refusal.Message, f.batch.Records[i].Change.Attributes))
+}
+
+// partsInDoubt reports that the record is a merged one of which an earlier copy may have
+// been taken. Whatever it is refused for, its parts tell more than waiting.
+func (f *flight) partsInDoubt(i int) bool {
+	record := &f.batch.Records[i]
+	return len(record.Constituents) > 1 &&
+		(f.taken() || slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful }))
 }
 
 func refusalReasonOf(refusal *platform.Error) catalog.Reason {

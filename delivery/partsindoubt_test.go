@@ -83,6 +83,31 @@ func TestMergedRecordInDoubtIsParted(t *testing.T) {
 	}
 }
 
+// TestMergedRecordInDoubtIsPartedWhateverRefusesIt: also where the refusal may be the
+// account's. The part that is bad waits then, until others are taken.
+func TestMergedRecordInDoubtIsPartedWhateverRefusesIt(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(p *post) answer {
+			switch {
+			case p.number == 1:
+				return answer{err: ambiguous}
+			case strings.Contains(p.body, "bad"):
+				return answer{err: &platform.Error{Scope: platform.ScopeBatch, HTTPStatus: 400, Code: 100, Message: "no"}}
+			default:
+				return answer{}
+			}
+		}
+		l := w.start()
+		w.change("x", catalog.Create, `{"a":1}`)
+		w.change("x", catalog.Update, `{"bad":2}`)
+		w.until(time.Hour, "the good part is there", func() bool { return w.status()["m1"] == memory.Succeeded })
+		w.change("y", catalog.Upsert, `{"a":1}`)
+		w.finish(3 * time.Hour)
+		require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Failed, "m3": memory.Succeeded}, w.status(), "%q", w.platform.sent())
+		l.stop()
+	})
+}
+
 // TestCreationInDoubtDoesNotTakeItsUpdateWithIt: the platform has the item from the
 // copy that nobody answered for, and refuses to create it again: of that part nobody
 // knows, and the others are refused or taken as what they are.

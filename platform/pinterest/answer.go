@@ -140,14 +140,15 @@ func (b batch) verdicts(idField string, records []catalog.Record, redact func(st
 	index := make(map[string]int, len(records))
 	for i := range records {
 		index[records[i].Key.ItemID] = i
-		verdicts[i] = unnamed
 	}
 	seen := make([]bool, len(records))
+	var others []string // ids that are none of the records'
 	for _, row := range b.items {
 		item := decodeItem(row, idField)
 		i, known := index[item.id]
 		switch {
 		case !known:
+			others = append(others, item.id)
 		case seen[i]:
 			verdicts[i] = twice(verdicts[i], item.verdict(redact))
 		default:
@@ -155,11 +156,39 @@ func (b batch) verdicts(idField string, records []catalog.Record, redact func(st
 			verdicts[i] = item.verdict(redact)
 		}
 	}
+	unnamed := unnamedVerdict(others, redact)
+	for i := range verdicts {
+		if !seen[i] {
+			verdicts[i] = unnamed
+		}
+	}
 	return verdicts
 }
 
-// unnamed is the verdict of a record that a finished batch does not name.
-var unnamed = platform.Verdict{Errors: []ledger.Issue{{Message: "Pinterest's answer about the finished batch does not name the item"}}}
+// maxOthers is how many ids that a batch does not have are shown, maxOther how many bytes
+// of each.
+const (
+	maxOthers = 3
+	maxOther  = 120
+)
+
+// unnamedVerdict is that of a record that a finished batch does not name. others are the
+// ids that the answer names instead: they may be another form of the same.
+func unnamedVerdict(others []string, redact func(string) string) platform.Verdict {
+	text := "Pinterest's answer about the finished batch does not name the item"
+	for i, id := range others[:min(len(others), maxOthers)] {
+		if i == 0 {
+			text += "; it names "
+		} else {
+			text += ", "
+		}
+		text += quoted(redact(id[:min(len(id), maxOther)]))
+	}
+	if more := len(others) - maxOthers; more > 0 {
+		text += " and " + strconv.Itoa(more) + " more that the batch does not have"
+	}
+	return platform.Verdict{Errors: []ledger.Issue{{Message: text}}}
+}
 
 // twice is the verdict of a record that the answer names more than once: only
 // what all of them say is believed, and a success not at all.

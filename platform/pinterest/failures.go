@@ -44,29 +44,33 @@ func quotaFailures() []failure {
 	}
 }
 
-// accountFailures are those about the token and the account.
+// accountFailures are those about the token and the account. What a poll is refused for
+// is said of its handle: if the account lost a permission, its POSTs are refused as well.
 func accountFailures() []failure {
 	return []failure{
 		{Rule: rest.Rule{Code: 2, Scope: platform.ScopeAccount, Token: true, Source: "openapi: code 2, authentication failed"}},
 		{Rule: rest.Rule{Status: http.StatusUnauthorized, Code: 3, Scope: platform.ScopeAccount, Token: true, Source: "seen: pinterest/ios-pdk #98, authorization failed"}},
 		{Rule: rest.Rule{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true, Source: "openapi: 401"}},
-		{Rule: rest.Rule{Code: 3, Scope: platform.ScopeAccount, Source: "seen: pinterest/ios-pdk #98, authorization failed"}},
-		{Rule: rest.Rule{Code: 29, Scope: platform.ScopeAccount, Source: "seen: gitroomhq/postiz-app #1084, trial access used in production"}},
-		{Rule: rest.Rule{Code: 2625, Scope: platform.ScopeAccount, Source: "seen: pinterest/api-quickstart #81, account disapproved"}},
-		{Rule: rest.Rule{Code: 2626, Scope: platform.ScopeAccount, Source: "seen: woocommerce/pinterest-for-woocommerce #944, account disapproved"}},
+		{method: post, Rule: rest.Rule{Code: 3, Scope: platform.ScopeAccount, Source: "seen: pinterest/ios-pdk #98, authorization failed"}},
+		{method: post, Rule: rest.Rule{Code: 29, Scope: platform.ScopeAccount, Source: "seen: gitroomhq/postiz-app #1084, trial access used in production"}},
+		{method: post, Rule: rest.Rule{Code: 2625, Scope: platform.ScopeAccount, Source: "seen: pinterest/api-quickstart #81, account disapproved"}},
+		{method: post, Rule: rest.Rule{Code: 2626, Scope: platform.ScopeAccount, Source: "seen: woocommerce/pinterest-for-woocommerce #944, account disapproved"}},
 		{method: post, Rule: rest.Rule{Code: 650, Scope: platform.ScopeAccount, Source: "seen: woocommerce/pinterest-for-woocommerce, could not find that merchant"}},
 		{method: post, Rule: rest.Rule{Code: 652, Scope: platform.ScopeAccount, Source: "seen: woocommerce/pinterest-for-woocommerce #338, not a product pin merchant"}},
 		{method: post, word: "already connected", Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeAccount, Source: "seen: woocommerce/pinterest-for-woocommerce #943, the merchant is connected elsewhere"}},
 		// A pause would never end: the same batch would be refused again.
 		{method: post, word: "feed", Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeBatch, Source: "ours: CREATE or UPSERT where a feed fills the catalog"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "openapi: 403"}},
-		{method: get, coded: true, Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "openapi: 403"}},
 	}
 }
 
 // requestFailures are those about what was asked.
 func requestFailures() []failure {
 	return []failure{
+		{method: get, Rule: rest.Rule{Code: 3, Scope: platform.ScopeBatch, Source: "ours: a permission; POSTs tell whether the account has it"}},
+		{method: get, Rule: rest.Rule{Code: 29, Scope: platform.ScopeBatch, Source: "ours: a permission; POSTs tell whether the account has it"}},
+		{method: get, Rule: rest.Rule{Code: 2625, Scope: platform.ScopeBatch, Source: "ours: the account's state; POSTs tell of it"}},
+		{method: get, Rule: rest.Rule{Code: 2626, Scope: platform.ScopeBatch, Source: "ours: the account's state; POSTs tell of it"}},
 		{method: get, lost: true, Rule: rest.Rule{Code: 4331, Source: "openapi: code 4331, could not find your batch id"}},
 		{method: get, coded: true, lost: true, Rule: rest.Rule{Status: http.StatusNotFound, Source: "openapi 5.28: 404; the batch is all that the address names"}},
 		{method: get, coded: true, lost: true, Rule: rest.Rule{Status: http.StatusBadRequest, Source: "openapi 5.28: 400; the batch id is all that can be invalid"}},

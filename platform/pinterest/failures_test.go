@@ -40,7 +40,7 @@ func TestEveryRefusalHasItsKind(t *testing.T) {
 		{"disapproved", post, 403, said(2625, "Sorry, you cannot"), platform.ScopeAccount, false, false},
 		{"403 alone", post, 403, ``, platform.ScopeAccount, false, false},
 		{"403 for a feed", post, 403, said(7, "UPSERT is restricted to users without a FEED data source"), platform.ScopeBatch, false, false},
-		{"403 for a feed, asked", get, 403, said(7, "feed"), platform.ScopeAccount, false, false},
+		{"403 for a feed, asked", get, 403, said(7, "feed"), platform.ScopeBatch, false, false},
 		{"404 to a POST", post, 404, said(50, "Ad account not found"), platform.ScopeAccount, false, false},
 		{"404 page to a POST", post, 404, page, platform.ScopeAccount, false, false},
 		{"no such batch", get, 404, said(4331, "Sorry! We could not find your batch ID."), platform.ScopePlatform, false, true},
