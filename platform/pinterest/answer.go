@@ -176,15 +176,14 @@ const (
 // ids that the answer names instead: they may be another form of the same.
 func unnamedVerdict(others []string, redact func(string) string) platform.Verdict {
 	text := "Pinterest's answer about the finished batch does not name the item"
-	for i, id := range others[:min(len(others), maxOthers)] {
-		if i == 0 {
-			text += "; it names "
-		} else {
-			text += ", "
-		}
-		text += quoted(redact(id[:min(len(id), maxOther)]))
+	shown := make([]string, 0, maxOthers)
+	for _, id := range others[:min(len(others), maxOthers)] {
+		shown = append(shown, quoted(redact(id[:min(len(id), maxOther)])))
 	}
-	if more := len(others) - maxOthers; more > 0 {
+	if len(shown) > 0 {
+		text += "; it names " + strings.Join(shown, ", ")
+	}
+	if more := len(others) - len(shown); more > 0 {
 		text += " and " + strconv.Itoa(more) + " more that the batch does not have"
 	}
 	return platform.Verdict{Errors: []ledger.Issue{{Message: text}}}
