@@ -31,6 +31,7 @@ type core struct {
 	revoked  bool
 	oauth    oauth
 	windows  map[string]*window
+	regained map[string]time.Time // when a quota is free again that a fault called used up
 	ruleHits map[string]int
 	recent   map[uint64]time.Time // bodies, for SkipRepeats
 	counters Counters
@@ -71,7 +72,7 @@ func newCore(options Options, meaningOf func(catalog.Type) meaning) *core {
 		random:  rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // repeatable on purpose
 		tables:  make(map[tableKey]*table),
 		batches: make(map[string]*batch), injected: make(map[CallKind][]Fault),
-		windows: make(map[string]*window), ruleHits: make(map[string]int),
+		windows: make(map[string]*window), regained: make(map[string]time.Time), ruleHits: make(map[string]int),
 		recent: make(map[uint64]time.Time), closed: make(chan struct{}),
 		counters: Counters{Faults: make(map[FaultKind]int)},
 	}

@@ -113,6 +113,9 @@ func (f metaFace) limited(call CallKind, used usage) answer {
 // What they are percent of is not told: an account with quota_window knows.
 func (f metaFace) told(header map[string]string, call CallKind, used usage) {
 	const name = "X-Business-Use-Case-Usage"
+	if used.limit.Calls == 0 {
+		used = f.freeAgain(call)
+	}
 	if used.limit.Calls == 0 || header[name] != "" {
 		return
 	}
@@ -126,11 +129,32 @@ func (f metaFace) told(header map[string]string, call CallKind, used usage) {
 		f.catalog, kind, percent, percent/2, percent/3, minutes)
 }
 
+// usedUp notes that a fault called a quota used up which has no limit: once it is free
+// again the answers tell so, as Meta's do with each call.
+func (f metaFace) usedUp(call CallKind, window time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.regained[string(call)+"/"+f.catalog] = time.Now().Add(window)
+}
+
+// freeAgain is what an answer tells of a quota without a limit: nothing, unless a fault
+// called it used up before.
+func (f metaFace) freeAgain(call CallKind) usage {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, was := f.regained[string(call)+"/"+f.catalog]
+	if !was || time.Now().Before(at) {
+		return usage{}
+	}
+	return usage{limit: RateLimit{Calls: 100, Window: time.Hour}, remaining: 95}
+}
+
 func (f metaFace) refusal(call CallKind, fault Fault, credentials string) (answer, bool) {
 	code, _ := limitCode(call)
 	switch fault.Kind {
 	case RateLimited:
 		window := max(fault.Duration, time.Minute)
+		f.usedUp(call, window)
 		return f.limited(call, usage{limit: RateLimit{Calls: 200, Window: window}, remaining: -1, reset: window}), true
 	case RateLimitedSilent:
 		return metaError(http.StatusBadRequest, code, 0, "There have been too many calls."), true
