@@ -15,8 +15,10 @@ import (
 // Limit is how far two clocks may differ. Below it nothing that is decided by a
 // time goes wrong: pauses and retries are early or late by as much, a row near
 // midnight belongs to the neighbouring day, and what is kept for days is kept as much
-// longer or shorter. Clocks that are kept by NTP differ by milliseconds.
-const Limit = 2 * time.Minute
+// longer or shorter. It is short because a pause that a platform told one worker, who
+// writes down its end, is kept by another. Clocks that are kept by NTP differ by
+// milliseconds.
+const Limit = 5 * time.Second
 
 // longestAnswer is how long a clock may take to answer. The answer tells the time
 // within half of that.

@@ -392,7 +392,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 			}
 		}
 		half.phase, half.half = phaseRecording, true
-		half.refusedFirst = f.refusedFirst
+		half.refusedFirst, half.refusedFor = f.refusedFirst, f.refusedFor
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		}

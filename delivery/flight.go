@@ -60,6 +60,7 @@ type flight struct {
 	// refusal of the batch or of the one that it is a half of, refusedLast that of its
 	// last, at refusedAt: see Engine.moment. 0: none that this owner knows of.
 	lastPostNo, refusedFirst, refusedLast int64
+	refusedFor                            refusalReason // since refusedFirst
 	refusedAt                             time.Time
 	// lastTaken and lastTakenAt are hold.taken and hold.takenAt as they were when the
 	// last POST began.

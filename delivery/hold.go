@@ -47,6 +47,10 @@ type refusalReason struct {
 	status, code, subcode int
 }
 
+func reasonOf(perr *platform.Error) refusalReason {
+	return refusalReason{status: perr.HTTPStatus, code: perr.Code, subcode: perr.Subcode}
+}
+
 func (h *hold) held() bool { return h.stopped }
 
 // holds reports that the flight may not be sent yet because its lane is stopped.
@@ -86,7 +90,7 @@ func (e *Engine) judgeLane(f *flight, perr *platform.Error, now time.Time) {
 func (e *Engine) refusedWhole(f *flight, perr *platform.Error, tried bool, now time.Time) {
 	l := f.lane
 	h := &l.hold
-	reason := refusalReason{status: perr.HTTPStatus, code: perr.Code, subcode: perr.Subcode}
+	reason := reasonOf(perr)
 	if perr.OfRecords && reason != h.reason {
 		h.refusals = 0 // one kind of bad value after another is no fault of the lane
 	}

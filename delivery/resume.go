@@ -112,7 +112,9 @@ func notLater(at, bound time.Time) time.Time {
 // resumeAttempts learns from what is recorded of a batch's POSTs. No wait is longer
 // than it was meant to be, whatever clock wrote it down.
 func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.Time) {
-	ambiguous := func(at time.Time) { f.holdUntil = later(f.holdUntil, at.Add(e.settle(f.lane.policy()))) }
+	// From now on, not from when it was: that was written down by another clock, and one
+	// that is behind would have the wait end too early.
+	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy()))) }
 	f.phase, f.attempt = phaseReady, 1
 	resend := true // the last POST was not taken as far as is known
 	for _, a := range attempts {
@@ -134,14 +136,14 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 			}
 			resend = false
 		case ledger.Ambiguous:
-			ambiguous(a.At)
+			ambiguous()
 		case ledger.NotTaken, ledger.Unsent:
 		default: // no known end: it may be on its way still
-			ambiguous(now)
+			ambiguous()
 		}
 	}
 	if len(attempts) == 0 {
-		ambiguous(now)
+		ambiguous()
 	}
 	if len(f.handles) > 0 {
 		// Something was accepted: that is followed first, whatever came after.

@@ -365,8 +365,8 @@ func (f *flight) heardRefusal(e *Engine, perr *platform.Error, now time.Time) {
 	}
 	e.moment++
 	f.refusedLast, f.refusedAt = e.moment, now
-	if f.refusedFirst == 0 {
-		f.refusedFirst = e.moment
+	if reason := reasonOf(perr); f.refusedFirst == 0 || f.refusedFor != reason {
+		f.refusedFirst, f.refusedFor = e.moment, reason
 	}
 }
 

@@ -18,7 +18,8 @@ import (
 // a record up and never gives one up that this owner would not.
 type suspect struct {
 	refused int64 // the moment when it was refused first, alone or with others, since a batch was taken
-	free    bool  // another batch was taken since: it goes as any other change does
+	reason  refusalReason
+	free    bool // another batch was taken since: it goes as any other change does
 }
 
 const (
@@ -42,8 +43,8 @@ const (
 func (f *flight) inCompany(i int) bool {
 	h := &f.lane.hold
 	since := f.refusedFirst
-	if s := h.suspects[f.batch.Records[i].Key]; s != nil {
-		since = min(since, s.refused)
+	if s := h.suspects[f.batch.Records[i].Key]; s != nil && s.reason == f.refusedFor {
+		since = min(since, s.refused) // what it was refused for before says nothing of another reason
 	}
 	return f.lastTaken > since && f.refusedAt.Sub(f.lastTakenAt) < evidenceHolds
 }
@@ -77,7 +78,7 @@ func (e *Engine) suspect(f *flight, key catalog.ItemKey, returned []*catalog.Mut
 		}
 		h.suspects[key] = s
 	}
-	s.refused, s.free = f.refusedFirst, h.taken > f.refusedFirst
+	s.refused, s.reason, s.free = f.refusedFirst, f.refusedFor, h.taken > f.refusedFirst
 	delay := suspectDelay
 	if s.free {
 		delay = 0
