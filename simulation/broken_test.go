@@ -157,7 +157,33 @@ var edits = []edit{
 	},
 	{
 		"spilled lane read back before it is written", "delivery/spill.go",
-		"e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes())", "e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes())",
+		`e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
+		return
+	}
+	loading := 0
+	for _, stats := range e.batcher.LaneStats() {
+		l := e.lanes[stats.Lane]
+		if l != nil && l.loading {
+			loading++
+		}
+		if loading >= maxLoading {
+			return
+		}
+		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+			now.Sub(l.spilled) < spillRest || `, `e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
+		return
+	}
+	loading := 0
+	for _, stats := range e.batcher.LaneStats() {
+		l := e.lanes[stats.Lane]
+		if l != nil && l.loading {
+			loading++
+		}
+		if loading >= maxLoading {
+			return
+		}
+		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+			`,
 	},
 	{
 		"an answer without handles is thrown away whole", "platform/meta/submit.go",
@@ -194,7 +220,7 @@ var edits = []edit{
 	},
 	{
 		"an unlisted refusal fails a single record at once", "delivery/conclude.go",
-		"	case !f.refusal.Ambiguous && !f.ofRecord(i):\n", "	case false:\n",
+		"	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):\n", "	case false:\n",
 	},
 	{
 		"breaker shared by all accounts", "delivery/scope.go",
