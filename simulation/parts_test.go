@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,7 +130,7 @@ func (s *storeOf) Accounts(ctx context.Context, accounts []string) (map[string]l
 }
 
 func (s *storeOf) StreamIdentity(ctx context.Context) (ledger.StreamIdentity, error) {
-	return call(ctx, s.p, "StreamIdentity", s.p.turn(), func() (ledger.StreamIdentity, error) { return s.p.store.StreamIdentity(ctx) })
+	return call(ctx, s.p, "StreamIdentity", partitionOf(ctx), func() (ledger.StreamIdentity, error) { return s.p.store.StreamIdentity(ctx) })
 }
 
 func (s *storeOf) Positions(ctx context.Context) ([]ledger.Anchor, error) {
@@ -203,11 +204,18 @@ func (l *leasesOf) Forget(ctx context.Context, id uuid.UUID, counter int64) erro
 	return do(ctx, l.p, "Forget", fmt.Sprint(id[15], counter), func() error { return l.p.store.Forget(ctx, id, counter) })
 }
 
+// partitionOf tells calls apart that several partitions make in the same words: what
+// they do next would be in no order otherwise.
+func partitionOf(ctx context.Context) string {
+	partition, _ := pprof.Label(ctx, "partition")
+	return partition
+}
+
 // queueOf is the stream as a process reaches it.
 type queueOf struct{ p *process }
 
 func (q *queueOf) Identity(ctx context.Context) (ledger.StreamIdentity, error) {
-	return call(ctx, q.p, "Identity", q.p.turn(), func() (ledger.StreamIdentity, error) {
+	return call(ctx, q.p, "Identity", partitionOf(ctx), func() (ledger.StreamIdentity, error) {
 		if q.p.w.broken.anyStream {
 			return q.p.store.StreamIdentity(ctx)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,8 +23,6 @@ type process struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // of its run; read after ended
-
-	turns atomic.Int64
 
 	mu     sync.Mutex
 	dead   chan struct{} // closed when it is killed
@@ -125,10 +122,6 @@ func (p *process) isFrozen() chan struct{} {
 	defer p.mu.Unlock()
 	return p.frozen
 }
-
-// turn tells calls apart that several goroutines make in the same words: what waits
-// together would go on at one instant otherwise, in no order.
-func (p *process) turn() string { return number(int(p.turns.Add(1))) }
 
 var (
 	errCut  = errors.New("the connection broke")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,36 @@ import (
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
+// lockedBuffer is written by the log's own timers too.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+func (b *lockedBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buffer.Reset()
+}
+
 // TestAFloodOfWarningsIsSummedUp: the first are logged, the rest is counted, for each
 // kind and account, and no flood of one hides another.
 func TestAFloodOfWarningsIsSummedUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out lockedBuffer
 		log := telemetry.NewLogger(&out, "json", slog.LevelInfo)
 		const flood = 10_000
 		for i := range flood {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/pprof"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -22,6 +24,9 @@ import (
 func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// Profiles tell the partitions apart by it, and so does the simulation.
+	ctx = pprof.WithLabels(ctx, pprof.Labels("partition", strconv.Itoa(holding.Lease.Partition)))
+	pprof.SetGoroutineLabels(ctx)
 	log := w.log.With(slog.Int("partition", holding.Lease.Partition))
 	w.observer.acquired()
 	watched := make(chan struct{})
