@@ -49,8 +49,12 @@ func (e *Engine) heardPoll(a *accountState, perr *platform.Error) {
 // time.
 func (h *handle) yield(a *accountState, now time.Time) {
 	h.silence.pauses++
-	const doublings = 6 // up to longestPause
-	h.nextPoll = later(now, a.state.ResumesAt).Add(min(firstPause<<min(h.silence.pauses, doublings), longestPause))
+	const (
+		few       = 3 // a token is refused to many handles for a while: that says little of each
+		doublings = 6 // up to longestPause
+	)
+	wait := firstPause << min(max(h.silence.pauses-few, 0), doublings)
+	h.nextPoll = later(now, a.state.ResumesAt).Add(min(wait, longestPause))
 }
 
 // pollFailed postpones the verdict: a failed poll says nothing about the batch, so
