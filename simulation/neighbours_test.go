@@ -114,10 +114,6 @@ const (
 	// roundsEach is how many batches each change of an item may need in a row: a record
 	// that is refused is sent again as its parts.
 	roundsEach = 2
-	// inDoubt bounds what a change takes besides whose refusal may be the work of its own
-	// earlier copy, as when it deletes what is gone: it is sent until its attempts are
-	// used up.
-	inDoubt = 4 * longestRetry
 )
 
 // round bounds one batch of an account from its mutations to their ends: it waits
@@ -125,6 +121,14 @@ const (
 func (w *world) round(account string) time.Duration {
 	policy := w.config.Accounts[account]
 	return policy.Batch.MaxAge + w.plan.platform.Delay + w.plan.platform.Jitter + policy.Poll.Max + slowCalls
+}
+
+// inDoubt bounds what a change takes besides whose refusal may be the work of its own
+// earlier copy, as when it deletes what is gone: it is sent until its attempts are used
+// up, and each of them rests and takes a round in which hardly any call is slow.
+func (w *world) inDoubt(account string) time.Duration {
+	attempts := w.config.Accounts[account].Retry.MaxAttempts
+	return time.Duration(attempts)*(longestRetry+w.round(account)-slowCalls) + slowCalls
 }
 
 // due is when a mutation of an account that is well must be final.
@@ -135,7 +139,7 @@ func (w *world) due(c *change) time.Time {
 	if c.at.After(from) {
 		from = c.at
 	}
-	return from.Add(time.Duration(roundsEach*c.behind)*w.round(c.mutation.Account) + time.Duration(c.doubtful)*inDoubt)
+	return from.Add(time.Duration(roundsEach*c.behind)*w.round(c.mutation.Account) + time.Duration(c.doubtful)*w.inDoubt(c.mutation.Account))
 }
 
 // lookEvery is between two looks at the neighbours of an account in trouble.
