@@ -209,7 +209,7 @@ func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
 	for _, h := range k.Holdings() {
 		h.askBack()
 	}
-	if err := k.bounded(ctx, func(ctx context.Context) error { return k.table.Drain(ctx, k.me) }); err != nil {
+	if err := within(ctx, lastExchange, func(ctx context.Context) error { return k.table.Drain(ctx, k.me) }); err != nil {
 		k.config.Logger.WarnContext(ctx, "announcing the shutdown failed", "error", err)
 	}
 	for len(k.Holdings()) > 0 {
@@ -230,14 +230,25 @@ func (k *Keeper) leave(ctx context.Context) error {
 	for _, h := range k.Holdings() {
 		h.lose()
 	}
-	return k.bounded(ctx, func(ctx context.Context) error { return k.table.Leave(ctx, k.me) })
+	return within(ctx, lastExchange, func(ctx context.Context) error { return k.table.Leave(ctx, k.me) })
 }
 
 // bounded gives one exchange with the database its time. It does not hold up
 // heartbeats.
 func (k *Keeper) bounded(ctx context.Context, exchange func(context.Context) error) error {
-	const least = 10 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, max(k.config.TTL/2, least))
+	return within(ctx, max(k.config.TTL/2, slowExchange), exchange)
+}
+
+const (
+	// slowExchange is for how long an exchange is waited for at least: commits may be slow.
+	slowExchange = 10 * time.Second
+	// lastExchange is the same of one that only tells the others earlier what they see
+	// anyway when the leases expire: nobody waits long for that.
+	lastExchange = 3 * time.Second
+)
+
+func within(ctx context.Context, limit time.Duration, exchange func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return exchange(ctx)
 }
@@ -377,7 +388,7 @@ func (k *Keeper) release(ctx context.Context, h *Holding) error {
 	}
 	h.releasing.Store(true) // before it is lost: what is handed over must not be freed
 	h.lose()
-	err := k.bounded(context.WithoutCancel(ctx), func(ctx context.Context) error {
+	err := within(context.WithoutCancel(ctx), lastExchange+k.config.TTL/5, func(ctx context.Context) error {
 		return k.table.Release(ctx, k.me, h.Lease, uuid.New())
 	})
 	k.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ import (
 func TestTheEarliestClockTrims(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	at, err := trimTime(map[string]time.Time{"worker": now.Add(time.Minute), "NATS": now, "database": now.Add(time.Second)})
+	at, err := trimTime(map[string]time.Time{"worker": now.Add(3 * time.Second), "NATS": now, "database": now.Add(time.Second)})
 	require.NoError(t, err)
 	require.Equal(t, now, at)
 	for _, wrong := range []string{"worker", "NATS", "database"} {
@@ -38,9 +39,9 @@ func TestEachChangeOfTheClocksIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		var database, broker time.Duration
-		source := func(ahead *time.Duration) clock.Source {
-			return func(context.Context) (time.Time, error) { return time.Now().Add(*ahead), nil }
+		var database, broker atomic.Int64
+		source := func(ahead *atomic.Int64) clock.Source {
+			return func(context.Context) (time.Time, error) { return time.Now().Add(time.Duration(ahead.Load())), nil }
 		}
 		c := newClocks(source(&database), slog.New(slog.NewTextHandler(&log, nil)))
 		c.broker = source(&broker)
@@ -57,21 +58,21 @@ func TestEachChangeOfTheClocksIsSaidOnce(t *testing.T) {
 		require.True(t, c.fit())
 		require.Empty(t, log.String())
 		for round := 1; round <= 2; round++ {
-			database = -10 * time.Minute
+			database.Store(int64(-10 * time.Minute))
 			pass(3 * time.Minute)
 			require.False(t, c.fit())
 			require.ErrorIs(t, c.check(ctx), clock.ErrDiffers)
 			require.Equal(t, round, strings.Count(log.String(), "of the database differ"))
-			database = time.Minute // not exact, and harmless
+			database.Store(int64(3 * time.Second)) // not exact, and harmless
 			pass(3 * time.Minute)
 			require.True(t, c.fit())
 			require.Equal(t, round, strings.Count(log.String(), "of the database agree again"))
-			broker = 95 * 24 * time.Hour
+			broker.Store(int64(95 * 24 * time.Hour))
 			pass(3 * time.Minute)
 			require.True(t, c.fit())
 			require.Equal(t, round, strings.Count(log.String(), "the clock of NATS differs"))
 			require.Equal(t, 95*24*time.Hour, c.gauges()[1].Ahead)
-			broker = 0
+			broker.Store(0)
 			pass(3 * time.Minute)
 			require.Equal(t, round, strings.Count(log.String(), "of NATS and of this worker agree"))
 		}

@@ -84,7 +84,9 @@ func TestAFloodOfLargeBadMessages(t *testing.T) {
 		return bed.Count("select count(*) from courier.dead_letter") == count
 	})
 	t.Logf("%d MiB took %s; peak memory %d MiB", count, time.Since(began).Round(time.Millisecond), peakMemory(t, name)>>20)
-	require.Less(t, peakMemory(t, name), int64(mostMemory))
+	if !raceDetector { // which takes several times the memory itself
+		require.Less(t, peakMemory(t, name), int64(mostMemory))
+	}
 	bed.Await("the oldest messages are dropped", time.Minute, func() bool {
 		return bed.Count("select coalesce(sum(octet_length(body)), 0) from courier.dead_letter") <= mostKept
 	})
