@@ -160,9 +160,10 @@ func (e *Engine) trySuspect(l *lane, now time.Time) bool {
 	key := h.queue[0]
 	h.queue = append(h.queue[1:], key)
 	batch, ok := e.batcher.CutItem(key, now)
-	if !ok { // it waits for another change of its family
+	if !ok {
+		// It waits for another change of its family, which may be in memory for a moment
+		// only: it is looked at again with each report.
 		slot.Release(errNotMade, nil)
-		h.until = now.Add(idleWake)
 		return false
 	}
 	e.try(e.launch(e.callsCtx, batch, slot, now), now)
