@@ -428,8 +428,8 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 		}
 		if c.suspects[i] {
 			e.suspect(f, key, returned)
-		} else {
-			f.lane.hold.clear(key)
+		} else if f.lane.hold.clear(key) {
+			e.batcher.Hasten(key, now) // what was read back meanwhile waits as the suspect did
 		}
 		e.batcher.Release(key, returned, now)
 	}

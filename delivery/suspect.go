@@ -128,11 +128,12 @@ func (e *Engine) freeSuspects(l *lane, now time.Time) {
 
 // clear forgets that the item was suspected: something was learnt of it, or it has
 // something else to say.
-func (h *hold) clear(key catalog.ItemKey) {
-	if _, was := h.suspects[key]; was {
+func (h *hold) clear(key catalog.ItemKey) (was bool) {
+	if _, was = h.suspects[key]; was {
 		delete(h.suspects, key)
 		h.queue = slices.DeleteFunc(h.queue, func(other catalog.ItemKey) bool { return other == key })
 	}
+	return was
 }
 
 // sayMore lets a suspect go at once that has a newer change: it may be the correction.
