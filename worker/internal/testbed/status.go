@@ -93,8 +93,8 @@ func (b *Bed) AwaitFinal(mutations int, within time.Duration) {
 	var at progress
 	defer func() {
 		if b.tb.Failed() {
-			b.tb.Logf("of %d mutations: %+v; owners %v\n%s\n%s", mutations, at, b.Owners(),
-				b.Everything("account_status"), b.Everything("quota_scope"))
+			b.tb.Logf("of %d mutations: %+v; owners %v\n%s\n%s\nopen batches:\n%s\nnot final:\n%s", mutations, at, b.Owners(),
+				b.Everything("account_status"), b.Everything("quota_scope"), b.openBatches(), b.unfinished())
 		}
 	}()
 	b.Await("all mutations are final", within, func() bool {
@@ -104,6 +104,25 @@ func (b *Bed) AwaitFinal(mutations int, within time.Duration) {
 	var unfinished int
 	b.queryRow(`SELECT count(*) FROM courier.mutation_status WHERE status IN ('waiting', 'submitted')`, &unfinished)
 	require.Zero(b.tb, unfinished, "no batch is open and nothing waits, but some mutations are not final")
+}
+
+// openBatches shows some batches that are not finished, with their attempts and handles.
+func (b *Bed) openBatches() string {
+	b.tb.Helper()
+	var text string
+	b.queryRow(`SELECT coalesce(string_agg(concat_ws(' ', b.id, b.created_at, b.partition, b.lane, b.records, b.mutations,
+			(SELECT array_agg(a ORDER BY number) FROM courier.attempt a WHERE a.batch_id = b.id)), E'\n'), '')
+		FROM (SELECT * FROM courier.batch WHERE finished_at IS NULL ORDER BY id LIMIT 20) b`, &text)
+	return text
+}
+
+// unfinished shows some mutations that are not final.
+func (b *Bed) unfinished() string {
+	b.tb.Helper()
+	var text string
+	b.queryRow(`SELECT coalesce(string_agg(s::text, E'\n'), '') FROM (SELECT * FROM courier.mutation_status
+		WHERE status IN ('waiting', 'submitted') LIMIT 20) s`, &text)
+	return text
 }
 
 // progress is what can be told cheaply of many mutations.
