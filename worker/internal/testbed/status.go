@@ -106,13 +106,13 @@ func (b *Bed) AwaitFinal(mutations int, within time.Duration) {
 	require.Zero(b.tb, unfinished, "no batch is open and nothing waits, but some mutations are not final")
 }
 
-// openBatches shows some batches that are not finished, with their attempts and handles.
+// openBatches shows the batches that are not finished, with their attempts and handles.
 func (b *Bed) openBatches() string {
 	b.tb.Helper()
 	var text string
 	b.queryRow(`SELECT coalesce(string_agg(concat_ws(' ', b.id, b.created_at, b.partition, b.lane, b.records, b.mutations,
 			(SELECT array_agg(a ORDER BY number) FROM courier.attempt a WHERE a.batch_id = b.id)), E'\n'), '')
-		FROM (SELECT * FROM courier.batch WHERE finished_at IS NULL ORDER BY id LIMIT 20) b`, &text)
+		FROM courier.batch b WHERE b.finished_at IS NULL`, &text)
 	return text
 }
 
@@ -120,8 +120,8 @@ func (b *Bed) openBatches() string {
 func (b *Bed) unfinished() string {
 	b.tb.Helper()
 	var text string
-	b.queryRow(`SELECT coalesce(string_agg(s::text, E'\n'), '') FROM (SELECT * FROM courier.mutation_status
-		WHERE status IN ('waiting', 'submitted') LIMIT 20) s`, &text)
+	b.queryRow(`SELECT coalesce(string_agg(s::text, E'\n'), '') FROM (SELECT mutation_id, account, catalog, item_id, operation, status,
+			batch_id, attempts, errors FROM courier.mutation_status WHERE status IN ('waiting', 'submitted') LIMIT 20) s`, &text)
 	return text
 }
 
