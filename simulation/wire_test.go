@@ -62,7 +62,7 @@ func (t *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 		_ = request.Body.Close() // a buffer
 		request.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	detail = request.URL.Host + " " + digest(request.URL.RequestURI(), body)
+	detail = request.URL.Host + " " + digest(request.Header.Get("Authorization"), request.URL.RequestURI(), body)
 	t.p.w.begins(t.p, request)
 	if err := t.p.pass(ctx, request.Method, detail, before); err != nil {
 		return nil, err
@@ -124,9 +124,11 @@ func (t *wire) deliver(ctx context.Context, request *http.Request, detail string
 	return answer{response, err}
 }
 
-// digest names a request without the handles in it, which are long.
-func digest(address string, body []byte) string {
+// digest names a request without the handles in it, which are long. The platforms of
+// two accounts may give the same handle: the token tells their calls apart.
+func digest(token, address string, body []byte) string {
 	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(token))
 	_, _ = sum.Write([]byte(address))
 	_, _ = sum.Write(body)
 	return fmt.Sprintf("%08x", sum.Sum32())
