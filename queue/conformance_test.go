@@ -24,7 +24,7 @@ func TestQueueConforms(t *testing.T) {
 		require.NoError(t, err)
 		publisher := queue.NewPublisher(js, queue.PublisherOptions{})
 		connected := func() {
-			require.Eventually(t, js.Conn().IsConnected, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return natstest.Answers(js.Conn()) }, 20*time.Second, time.Millisecond)
 		}
 		return queuetest.Harness{
 			Log: stream, Partitions: stream.Partitions(),

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
@@ -34,7 +35,7 @@ func TestBrokerRestartsMidway(t *testing.T) {
 			published += 100
 		}
 		bed.NATS.Restart(t)
-		bed.Await("the publisher is connected again", patience, bed.JetStream().Conn().IsConnected)
+		bed.Await("the publisher is connected again", patience, func() bool { return natstest.Answers(bed.JetStream().Conn()) })
 	}
 	bed.Publish(workload.Next(100)...)
 	bed.AwaitFinal(published+100, patience)
@@ -83,14 +84,14 @@ func TestStreamPutBack(t *testing.T) {
 			bed.NATS.Stop()
 			putBack := bed.NATS.Copy(t)
 			bed.NATS.Run(t)
-			bed.Await("the publisher is connected again", patience, bed.JetStream().Conn().IsConnected)
+			bed.Await("the publisher is connected again", patience, func() bool { return natstest.Answers(bed.JetStream().Conn()) })
 			lost := bed.Publish(upserts(testbed.Retail, "lost", 40)...)
 			bed.AwaitFinal(70, patience)
 
 			bed.NATS.Stop()
 			putBack()
 			bed.NATS.Run(t)
-			bed.Await("the publisher is connected again", patience, bed.JetStream().Conn().IsConnected)
+			bed.Await("the publisher is connected again", patience, func() bool { return natstest.Answers(bed.JetStream().Conn()) })
 			// These take the sequences of the lost ones once more.
 			fresh := bed.Publish(upserts(testbed.Retail, "fresh", after)...)
 			for _, id := range fresh {
@@ -117,14 +118,14 @@ func TestStreamPutBackWhileNobodyLooks(t *testing.T) {
 	bed.NATS.Stop()
 	putBack := bed.NATS.Copy(t)
 	bed.NATS.Run(t)
-	bed.Await("the publisher is connected again", patience, bed.JetStream().Conn().IsConnected)
+	bed.Await("the publisher is connected again", patience, func() bool { return natstest.Answers(bed.JetStream().Conn()) })
 	bed.Publish(upserts(testbed.Retail, "lost", 10)...)
 	bed.AwaitFinal(30, patience)
 	require.NoError(t, w.Stop())
 	bed.NATS.Stop()
 	putBack()
 	bed.NATS.Run(t)
-	bed.Await("the publisher is connected again", patience, bed.JetStream().Conn().IsConnected)
+	bed.Await("the publisher is connected again", patience, func() bool { return natstest.Answers(bed.JetStream().Conn()) })
 	fresh := bed.Publish(upserts(testbed.Retail, "fresh", 25)...)
 	second := bed.StartWorker("b", testbed.WorkerOptions{})
 	for _, id := range fresh {

@@ -160,3 +160,9 @@ func (s *Server) JetStream(tb testing.TB) jetstream.JetStream {
 	}
 	return js
 }
+
+// Answers reports that the server answers the connection now. A connection whose server
+// was stopped says for a moment that it is connected, and loses what is written to it.
+func Answers(conn *nats.Conn) bool {
+	return conn.IsConnected() && conn.FlushTimeout(time.Second) == nil
+}

@@ -36,7 +36,7 @@ func TestRestartKeepsTheStreamAndTheClient(t *testing.T) {
 	server.Stop()
 	putBack()
 	server.Run(t)
-	require.Eventually(t, func() bool { return js.Conn().IsConnected() }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return natstest.Answers(js.Conn()) }, 10*time.Second, 20*time.Millisecond)
 	require.Equal(t, uint64(1), messages(t, js))
 }
 
