@@ -38,7 +38,7 @@ type taking struct {
 // makePauses has platforms ask for pauses that are longer than a worker's life.
 func (w *world) makePauses(p *plan) {
 	r := w.random
-	p.pauses, p.workers = true, 2+r.IntN(2)
+	p.pauses, p.workers, p.actions = true, 2, p.actions+6
 	fault := sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Duration(10+r.IntN(40)) * time.Second}
 	planned := []sandbox.PlannedFault{
 		{Call: sandbox.Submit, Fault: fault, Rate: 0.05 + 0.2*r.Float64()}, {Call: sandbox.Poll, Fault: fault, Rate: 0.1 * r.Float64()},
@@ -86,13 +86,14 @@ func (w *world) told(p *process, request *http.Request, response *http.Response)
 	if calm || !w.plan.pauses {
 		return
 	}
-	switch soon := time.Duration(1 + w.hash("goes", p.name)%uint64(2*time.Second)); w.hash("how", p.name) % 4 {
-	case 0:
+	soon := time.Duration(1 + w.hash("goes", p.name)%uint64(2*time.Second))
+	switch how := w.hash("how", p.name) % 4; {
+	case how == 0:
 		if w.mayLose() {
 			time.AfterFunc(soon, p.kill)
 		}
-	case 1:
-		time.AfterFunc(soon, p.stop)
+	case how == 1, p.number > w.plan.workers: // one that joined gives back what it has taken from those that know the scope
+		time.AfterFunc(soon/2, p.stop)
 	}
 }
 
