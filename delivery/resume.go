@@ -152,8 +152,10 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 	}
 	if resend {
 		f.attempt++
-		if len(attempts) > 0 {
-			last := &attempts[len(attempts)-1]
+		// What a batch waited for that was never sent is looked at again: a quota that was
+		// expected to be used up for an hour may be free.
+		if last := len(attempts) - 1; last >= 0 && attempts[last].Result != ledger.Unsent {
+			last := &attempts[last]
 			f.sendAt = notLater(last.NextAt, now.Add(last.NextAt.Sub(last.At)))
 		}
 	}
