@@ -84,21 +84,36 @@ var single = rules.NewFormat("one http or https address", func(text string) stri
 // pictures are addresses in one text, with a comma, semicolon, space or vertical bar
 // between them. Source: itemAPI.
 var pictures = rules.NewFormat("http or https addresses, separated by commas", func(text string) string {
-	for at := 0; at < len(text); {
-		end := strings.IndexAny(text[at:], ",;| ")
-		if end < 0 {
-			end = len(text) - at
+	for rest := text; ; {
+		var one string
+		if one, rest = cutPicture(rest); one == "" {
+			return ""
 		}
-		// A comma may be part of an address: what follows it is no address then.
-		if one := text[at : at+end]; one != "" && (at == 0 || strings.HasPrefix(one, "http")) {
-			if wrong := address.Wrong(one); wrong != "" {
-				return wrong
-			}
+		if wrong := address.Wrong(one); wrong != "" {
+			return wrong
 		}
-		at += end + 1
 	}
-	return ""
 })
+
+const joints = ",;| "
+
+// cutPicture cuts the first of several addresses off a text. A comma may be part of an
+// address: it separates two only where another address follows, or nothing.
+func cutPicture(text string) (one, rest string) {
+	text = strings.TrimLeft(text, joints)
+	for at := 0; ; {
+		end := strings.IndexAny(text[at:], joints)
+		if end < 0 {
+			return text, ""
+		}
+		end += at
+		next := strings.TrimLeft(text[end:], joints)
+		if next == "" || strings.HasPrefix(next, "http://") || strings.HasPrefix(next, "https://") {
+			return text[:end], next
+		}
+		at = len(text) - len(next)
+	}
+}
 
 // emptyText is "" alone.
 var emptyText = rules.NewFormat("an empty text or a list", func(text string) string {
@@ -230,7 +245,9 @@ func internalLabels(traits ...rules.Trait) rules.Field {
 	}
 }
 
-func activity() rules.Field { return oneOf("status", "active", "archived") }
+func activity(traits ...rules.Trait) rules.Field {
+	return with(traitsOf(traits), oneOf("status", "active", "archived"))
+}
 
 func latitude(traits ...rules.Trait) rules.Field {
 	return numeric("latitude", rules.Latitude, traits...)

@@ -86,7 +86,7 @@ func productItemFields() []rules.Field {
 			text("postal_code", 0), required(formatted("country", rules.Country))),
 		formatted("origin_country", rules.Country),
 		whole("ordering_index", 0, math.MaxInt64),
-		from(catalogReference, with(countryOnly, activity())),
+		from(catalogReference, activity(countryOnly)),
 		from(supportedFields, doubtful("a field of batch, the older edge",
 			oneOf("marked_for_product_launch", "default", "marked", "not_marked"))),
 	}

@@ -68,7 +68,9 @@ func furtherNames() (names []string) {
 
 // forCountries can be localized for a country: Meta's page on localized catalogs has them
 // among the fields of countries, and not in the list of the item type.
-var forCountries = map[catalog.Type][]string{"PRODUCT_ITEM": {"status", "unit_price"}}
+var forCountries = map[catalog.Type][]string{
+	"PRODUCT_ITEM": {"status", "unit_price"}, "HOTEL": {"status"}, "HOME_LISTING": {"status"}, "VEHICLE": {"status"},
+}
 
 // TestTablesFitWhatWasGathered holds every row to the list of fields, and every
 // line of the list to a row.
