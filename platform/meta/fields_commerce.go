@@ -2,6 +2,7 @@ package meta
 
 import (
 	"math"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
@@ -21,8 +22,13 @@ func condition() rules.Field {
 
 // productItemFields are the attributes of PRODUCT_ITEM.
 func productItemFields() []rules.Field {
+	return slices.Concat(referenceProductFields(), otherProductFields(), marketplaceFields())
+}
+
+// referenceProductFields are those of Meta's pages on items_batch and on catalogs.
+func referenceProductFields() []rules.Field {
 	average, count := rating()
-	fields := []rules.Field{
+	return []rules.Field{
 		key(1, text("id", 100)),
 		required(from(catalogReference, doubtful("100 in "+reference, text("title", 200, localizable)))),
 		required(from(catalogReference, doubtful("5000 in "+reference, text("description", 9999, localizable)))),
@@ -90,7 +96,6 @@ func productItemFields() []rules.Field {
 		from(supportedFields, doubtful("a field of batch, the older edge",
 			oneOf("marked_for_product_launch", "default", "marked", "not_marked"))),
 	}
-	return append(append(fields, otherProductFields()...), marketplaceFields()...)
 }
 
 func overriding(field rules.Field, others ...string) rules.Field {

@@ -2,8 +2,8 @@ package meta
 
 import "github.com/catalog-courier/catalog-courier/platform/rules"
 
-// anyOf is a field whose JSON type no page of Meta says.
-func anyOf(source, name string) rules.Field { return rules.Field{Name: name, Source: source} }
+// untyped is a field of the SDK whose JSON type no page says.
+func untyped(name string) rules.Field { return rules.Field{Name: name, Source: newerSDK} }
 
 // otherProductFields are attributes of PRODUCT_ITEM that the table of items_batch does
 // not have, and other pages or programs of Meta have.
@@ -13,19 +13,22 @@ func otherProductFields() []rules.Field {
 	return []rules.Field{
 		hidden,
 		from(localizedFields, price("unit_price", countryOnly)),
-		anyOf(newerSDK, "external_variant_id"),
-		anyOf(newerSDK, "return_policy_days"),
+		untyped("external_variant_id"),
+		untyped("return_policy_days"),
 		from(newerSDK, text("offer_disclaimer", 0)),
 		from(newerSDK, link("offer_disclaimer_url")),
-		anyOf(newerSDK, "manufacturer_info"),
-		anyOf(newerSDK, "wa_compliance_category"),
-		anyOf(newerSDK, "product_relationship"),
+		untyped("manufacturer_info"),
+		untyped("wa_compliance_category"),
+		untyped("product_relationship"),
 	}
 }
 
 // marketplaceFields are what partners of Marketplace add to a PRODUCT_ITEM. Of types
 // the page and its own sample differ: 14.95 is a float in one and a text in the other.
 func marketplaceFields() []rules.Field {
+	either := func(name string) rules.Field {
+		return rules.Field{Name: name, Types: rules.String | rules.Number}
+	}
 	fields := []rules.Field{
 		oneOf("partner_listing_type", "fixed_price", "auction", "vehicle", "rental", "real_estate"),
 		text("partner_product_condition", 0),
@@ -44,12 +47,9 @@ func marketplaceFields() []rules.Field {
 		{Name: "partner_attribute_data", Types: rules.Object, Cleared: rules.Null},
 		{Name: "return_details", Types: rules.Object, Cleared: rules.Null},
 		{Name: "additional_fields", Types: rules.Object, Cleared: rules.Null},
-	}
-	for _, name := range []string{
-		"partner_product_creation_time", "partner_product_expiration_time", "partner_item_latitude", "partner_item_longitude",
-		"partner_shipping_cost", "partner_auction_bid_close_time", "partner_auction_bid_count",
-	} {
-		fields = append(fields, rules.Field{Name: name, Types: rules.String | rules.Number})
+		either("partner_product_creation_time"), either("partner_product_expiration_time"),
+		either("partner_item_latitude"), either("partner_item_longitude"), either("partner_shipping_cost"),
+		either("partner_auction_bid_close_time"), either("partner_auction_bid_count"),
 	}
 	for i := range fields {
 		fields[i].Source = itemAPI
