@@ -152,7 +152,8 @@ func catalogSettings(c *Catalog) []setting {
 func deliverySettings(d *Delivery, most caps) []setting {
 	return []setting{
 		address("base_url", "The platform's address, up to and with the version.", &d.BaseURL),
-		choice("rules", "What a change does that breaks a rule about its values: `warn` sends it and notes a warning, `strict` makes it invalid, `off` does not look.",
+		choice("rules", "What a change does that breaks a rule about its values: `warn` sends it and notes a warning, `strict` makes it invalid, `off` does not look. "+
+			"What would make the platform refuse the whole request is invalid with all three.",
 			&d.Rules, RulesWarn, RulesStrict, RulesOff),
 		section("batch", "When a batch is full or old enough.",
 			integer("max_items", "Records in one request.", &d.Batch.MaxItems, 1, most.items),

@@ -63,7 +63,7 @@ func newTable(name catalog.Type, keys []string, fields []rules.Field) *rules.Tab
 		Text: " cannot be cleared on Meta: only optional strings and lists have an empty value; send a value",
 	}
 	table := &rules.Table{
-		Platform: "Meta", Type: name, Keys: keys, Fields: fields,
+		Platform: "Meta", Type: name, Keys: keys, TrimmedKeys: true, Fields: fields,
 		// An UPSERT of an item that exists changes no more than it names.
 		CreatedBy: []catalog.Operation{catalog.Create},
 		// A CREATE may say null of anything: what has no empty value is left out.

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"math"
+	"strings"
 
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
@@ -15,6 +16,10 @@ const (
 	localizedFields  = "Meta's page Localized catalog: supported fields, 2026-09"
 	autoFields       = "Meta's page Auto inventory catalog fields"
 	sdk              = "the API specifications of Meta's business SDK, 2026-04"
+	newerSDK         = "Meta's business SDK 25.0.2, 2026-06"
+	itemAPI          = "Meta's page Item API of Marketplace, which posts to items_batch"
+	partnerGuide     = "Meta's partner guide, the errors of check_batch_request_status"
+	wooCommerce      = "Meta's own plugin facebook-for-woocommerce"
 )
 
 // The traits of fields that localized_items_batch may carry.
@@ -44,7 +49,97 @@ func oneOf(name string, values ...string) rules.Field {
 }
 
 func link(name string, traits ...rules.Trait) rules.Field {
-	return formatted(name, rules.URL, traits...)
+	return formatted(name, address, traits...)
+}
+
+// address is an http or https address as Meta's crawler takes it.
+// Source: the errors of partnerGuide, URL Incorrectly Formatted.
+var address = rules.NewFormat(rules.URL.Name, func(text string) string {
+	if wrong := rules.URL.Wrong(text); wrong != "" {
+		return wrong
+	}
+	_, host, _ := strings.Cut(text, "//")
+	if end := strings.IndexAny(host, "/?#"); end >= 0 {
+		host = host[:end]
+	}
+	if strings.Contains(host, "@") {
+		return "Meta takes no user name and password in it"
+	}
+	return ""
+})
+
+// single is one address: a list of them in one text is none.
+var single = rules.NewFormat("one http or https address", func(text string) string {
+	if wrong := address.Wrong(text); wrong != "" {
+		return wrong
+	}
+	for _, joint := range []string{",http://", ",https://", ";http://", ";https://", "|http://", "|https://"} {
+		if strings.Contains(text, joint) {
+			return "it has several"
+		}
+	}
+	return ""
+})
+
+// pictures are addresses in one text, with a comma, semicolon, space or vertical bar
+// between them. Source: itemAPI.
+var pictures = rules.NewFormat("http or https addresses, separated by commas", func(text string) string {
+	for rest := text; ; {
+		var one string
+		if one, rest = cutPicture(rest); one == "" {
+			return ""
+		}
+		if wrong := address.Wrong(one); wrong != "" {
+			return wrong
+		}
+	}
+})
+
+const joints = ",;| "
+
+// cutPicture cuts the first of several addresses off a text. A comma may be part of an
+// address: it separates two only where another address follows, or nothing.
+func cutPicture(text string) (one, rest string) {
+	text = strings.TrimLeft(text, joints)
+	for at := 0; ; {
+		end := strings.IndexAny(text[at:], joints)
+		if end < 0 {
+			return text, ""
+		}
+		end += at
+		next := strings.TrimLeft(text[end:], joints)
+		if next == "" || strings.HasPrefix(next, "http://") || strings.HasPrefix(next, "https://") {
+			return text[:end], next
+		}
+		at = len(text) - len(next)
+	}
+}
+
+// emptyText is "" alone.
+var emptyText = rules.NewFormat("an empty text or a list", func(text string) string {
+	if text != "" {
+		return "it is another text"
+	}
+	return ""
+})
+
+// saleDates are rules.DateRange, or as Meta's own samples write it, with the hours of a
+// day in place of a time: 2017-12-01T0:00-23:59/2017-12-31T0:00-23:59.
+var saleDates = rules.NewFormat(rules.DateRange.Name, func(text string) string {
+	wrong := rules.DateRange.Wrong(text)
+	if wrong != "" && strings.Contains(text, wholeDay) {
+		return rules.DateRange.Wrong(strings.ReplaceAll(text, wholeDay, "T0:00"))
+	}
+	return wrong
+})
+
+const wholeDay = "T0:00-23:59"
+
+// saleOf is a reduced price: Meta shows none that is not lower, or in another currency.
+func saleOf(full string, field rules.Field) rules.Field {
+	field.Below = full
+	field.Traits |= rules.OneCurrency
+	return field
 }
 
 func price(name string, traits ...rules.Trait) rules.Field {
@@ -129,21 +224,30 @@ func images(traits ...rules.Trait) rules.Field {
 func videos() rules.Field { return media("video") }
 
 func media(name string, traits ...rules.Trait) rules.Field {
-	field := objects(name, required(link("url")), texts("tag", 0))
+	field := objects(name, required(formatted("url", single)), texts("tag", 0))
 	field.Traits = traitsOf(traits)
 	return field
 }
+
+var trimmed = rules.NewFormat("a text without white space around it", func(text string) string {
+	if strings.TrimSpace(text) != text {
+		return "it has some"
+	}
+	return ""
+})
 
 // internalLabels are for people of the shop.
 func internalLabels(traits ...rules.Trait) rules.Field {
 	return rules.Field{
 		Name: "internal_label", Types: rules.List | rules.String, MaxItems: 5000, Cleared: rules.EmptyList,
-		Element: &rules.Field{Types: rules.String, MaxLength: 110}, Traits: traitsOf(traits),
+		Element: &rules.Field{Types: rules.String, MaxLength: 110, Format: trimmed}, Traits: traitsOf(traits),
 		Doubt: "a string of quoted labels in " + supportedFields + ", which is the notation of feed files",
 	}
 }
 
-func activity() rules.Field { return oneOf("status", "active", "archived") }
+func activity(traits ...rules.Trait) rules.Field {
+	return with(traitsOf(traits), oneOf("status", "active", "archived"))
+}
 
 func latitude(traits ...rules.Trait) rules.Field {
 	return numeric("latitude", rules.Latitude, traits...)
@@ -183,7 +287,13 @@ func priceChange() rules.Field {
 // rating and its count mean nothing without each other.
 func rating() (average, count rules.Field) {
 	average = rules.Field{
-		Name: "user_rating", Types: rules.Number, Format: rules.DecimalBetween(1, 5), With: "rating_count",
+		Name: "user_rating", Types: rules.Number, With: "rating_count",
+		Format: rules.DecimalBetween(1, 5).Doubting(func(text string) string {
+			if _, fraction, _ := strings.Cut(text, "."); len(strings.TrimRight(fraction, "0")) > 1 {
+				return supportedFields + " has one decimal"
+			}
+			return ""
+		}),
 	}
 	count = whole("rating_count", 1, math.MaxInt64)
 	count.With = "user_rating"

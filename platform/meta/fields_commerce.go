@@ -2,57 +2,66 @@ package meta
 
 import (
 	"math"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
 func availability(traits ...rules.Trait) rules.Field {
-	return with(traitsOf(traits), required(doubtful(
-		"the SDK also has preorder, pending and mark_as_sold, as answers",
-		oneOf("availability", "in stock", "out of stock", "available for order", "discontinued"),
-	)))
+	field := oneOf("availability", "in stock", "out of stock", "available for order", "discontinued", "preorder", "pending")
+	field.Contested = []string{"mark_as_sold", "mark_as_expired"} // of the SDK
+	return with(traitsOf(traits), required(doubtful("preorder and pending in "+partnerGuide+" alone", field)))
 }
 
 func condition() rules.Field {
 	return required(doubtful(
-		"the SDK also has used_like_new, used_good, used_fair, open_box_new and cpo",
-		oneOf("condition", "new", "refurbished", "used"),
+		"all but the first three in "+itemAPI+" alone",
+		oneOf("condition", "new", "refurbished", "used", "used_like_new", "used_good", "used_fair", "cpo", "open_box_new"),
 	))
 }
 
 // productItemFields are the attributes of PRODUCT_ITEM.
 func productItemFields() []rules.Field {
+	return slices.Concat(referenceProductFields(), otherProductFields(), marketplaceFields())
+}
+
+// referenceProductFields are those of Meta's pages on items_batch and on catalogs.
+func referenceProductFields() []rules.Field {
 	average, count := rating()
 	return []rules.Field{
 		key(1, text("id", 100)),
-		required(doubtful("200 in "+catalogReference, text("title", 100, localizable))),
-		required(doubtful("9999 in "+catalogReference, text("description", 5000, localizable))),
+		required(from(catalogReference, doubtful("100 in "+reference, text("title", 200, localizable)))),
+		required(from(catalogReference, doubtful("5000 in "+reference, text("description", 9999, localizable)))),
 		availability(countryOnly),
 		condition(),
 		required(price("price", countryOnly)),
 		required(link("link", localizable)),
 		{
-			Name: "image_link", Types: rules.String, Format: rules.URL, Required: true, Instead: "image",
+			Name: "image_link", Types: rules.String, Format: single, Required: true, Instead: "image",
 			Doubt: "image_link is required in " + supportedFields + ", image in the newer reference: one of them will do",
 		},
-		images(localizable),
+		overriding(images(localizable), "image_link", "additional_image_link"),
 		from(catalogReference, doubtful("required in "+reference, text("brand", 100, localizable))),
 		{
-			Name: "additional_image_link", Types: rules.List, MaxItems: 50,
-			Element: &rules.Field{Types: rules.String, Format: rules.URL},
-			Doubt:   "at most 10 in " + supportedFields + ", 20 in " + catalogReference,
+			Name: "additional_image_link", Types: rules.List | rules.String, Format: pictures, MaxItems: 50,
+			Element: &rules.Field{Types: rules.String, Format: single}, Cleared: rules.EmptyList,
+			Doubt: "at most 10 in " + supportedFields + ", 20 in " + catalogReference + "; a text in " + itemAPI,
 		},
 		{
 			Name: "additional_variant_attribute", Types: rules.String | rules.List | rules.Object, Traits: localizable,
 			Doubt: "pairs of label and value: a string in the newer reference, a list elsewhere",
 		},
-		doubtful("teen and all ages too in "+catalogReference,
-			oneOf("age_group", "newborn", "infant", "toddler", "kids", "adult")),
+		doubtful("teen and all ages in "+catalogReference+" alone",
+			oneOf("age_group", "newborn", "infant", "toddler", "kids", "adult", "teen", "all ages")),
 		appLink(localizable),
 		doubtful("200 in "+catalogReference, text("color", 100, localizable)),
 		customLabels(localizable),
 		customNumbers(),
-		{Name: "disabled_capabilities", Types: rules.List, Element: &rules.Field{Types: rules.String, Values: capabilities()}},
+		{
+			Name: "disabled_capabilities", Types: rules.List | rules.String, Format: emptyText, Cleared: rules.EmptyList,
+			Element: &rules.Field{Types: rules.String, Values: capabilities()},
+			Doubt:   "the empty text opens all channels again in Meta's pages, an empty list in " + wooCommerce + ": both are taken",
+		},
 		oneOf("gender", "male", "female", "unisex"),
 		text("google_product_category", 250),
 		text("fb_product_category", 0),
@@ -69,8 +78,8 @@ func productItemFields() []rules.Field {
 		count, average,
 		text("rich_text_description", 9999),
 		from(localizedFields, text("short_description", 0, localizable)),
-		price("sale_price", countryOnly),
-		formatted("sale_price_effective_date", rules.DateRange, localizable),
+		saleOf("price", price("sale_price", countryOnly)),
+		formatted("sale_price_effective_date", saleDates, localizable),
 		shipping(),
 		formatted("shipping_weight", rules.Measure("lb", "oz", "g", "kg")),
 		videos(),
@@ -83,10 +92,15 @@ func productItemFields() []rules.Field {
 			text("postal_code", 0), required(formatted("country", rules.Country))),
 		formatted("origin_country", rules.Country),
 		whole("ordering_index", 0, math.MaxInt64),
-		from(catalogReference, activity()),
+		from(catalogReference, activity(countryOnly)),
 		from(supportedFields, doubtful("a field of batch, the older edge",
 			oneOf("marked_for_product_launch", "default", "marked", "not_marked"))),
 	}
+}
+
+func overriding(field rules.Field, others ...string) rules.Field {
+	field.Overrides = others
+	return field
 }
 
 // shipping is what delivery costs, by place.
@@ -120,7 +134,7 @@ func storeProductItemFields() []rules.Field {
 		doubtful(strange, whole("sale_price", 0, math.MaxInt64)),
 		{Name: "quantity", Types: rules.Number, Format: rules.DecimalBetween(0, math.MaxInt32)},
 		oneOf("availability", "in stock", "out of stock"),
-		formatted("sale_price_effective_date", rules.DateRange),
+		formatted("sale_price_effective_date", saleDates),
 		doubtful("the page types it as an integer and lists these words", oneOf("pickup_timeline", "same day", "next day")),
 		oneOf("pickup_method", "buy", "reserve", "not supported"),
 	}
@@ -169,11 +183,11 @@ func titleFields() []rules.Field {
 		required(text("description", 9999)),
 		availability(),
 		condition(),
-		required(link("image_link")),
+		required(formatted("image_link", single)),
 		required(link("link")),
 		text("brand", 100),
 		price("price"),
-		price("sale_price"),
+		saleOf("price", price("sale_price")),
 		appLink(),
 		text("content_rating", 0),
 		customLabels(),

@@ -41,7 +41,7 @@ func hotelFields() []rules.Field {
 		whole("number_of_rooms", 0, math.MaxInt64),
 		internalLabels(localizable),
 		videos(),
-		activity(),
+		activity(countryOnly),
 	}
 }
 

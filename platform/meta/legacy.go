@@ -110,9 +110,12 @@ func (legacyBatch) recordSize(_ *catalogType, key catalog.ItemKey, change catalo
 	// What longer names, a currency and the nesting of app links add at most.
 	const growth = 256
 	size += len(change.Attributes) + growth
-	if wire.MayHold(change.Attributes, variantAttribute) {
+	for _, rewritten := range [...]string{variantAttribute, "additional_image_link"} {
 		const escapes = 6 // bytes that one byte takes when it is escaped
-		if m, ok := wire.Find(change.Attributes, variantAttribute); ok {
+		if !wire.MayHold(change.Attributes, rewritten) {
+			continue
+		}
+		if m, ok := wire.Find(change.Attributes, rewritten); ok {
 			size += escapes * len(m.Raw)
 		}
 	}

@@ -31,7 +31,7 @@ var legacyFields = map[string]legacyField{
 	"price":        {name: "price", required: true, write: (*translation).price},
 	"sale_price":   {name: "sale_price", write: (*translation).price},
 
-	"additional_image_link":     {name: "additional_image_urls", write: (*translation).same},
+	"additional_image_link":     {name: "additional_image_urls", write: (*translation).pictures},
 	variantAttribute:            {name: "additional_variant_attributes", write: (*translation).variants},
 	"applink":                   {name: "applinks", write: (*translation).appLinks},
 	"google_product_category":   {name: "category", write: (*translation).same},
@@ -98,6 +98,23 @@ func (t *translation) name(name string) {
 func (t *translation) same(name string, m wire.Member) string {
 	t.name(name)
 	t.dst = append(t.dst, m.Raw...)
+	return ""
+}
+
+// pictures makes a list of a text with several addresses: batch has only the list.
+func (t *translation) pictures(name string, m wire.Member) string {
+	if m.Kind != wire.String || m.Text == "" {
+		return t.same(name, m)
+	}
+	t.name(name)
+	t.dst = append(t.dst, '[')
+	for one, rest := cutPicture(m.Text); one != ""; one, rest = cutPicture(rest) {
+		if t.dst[len(t.dst)-1] != '[' {
+			t.dst = append(t.dst, ',')
+		}
+		t.dst = wire.AppendString(t.dst, one)
+	}
+	t.dst = append(t.dst, ']')
 	return ""
 }
 

@@ -1,6 +1,7 @@
 package pinterest
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -47,6 +48,11 @@ func newTable(name catalog.Type, idField string, fields []rules.Field) *rules.Ta
 	notNullable := rules.NullRule{
 		Allows: func(f *rules.Field) bool { return f.Has(rules.Nullable) }, Reason: catalog.InvalidValue,
 		Text: " cannot be null: give a value or leave it out",
+	}
+	for i := range fields {
+		if strings.HasPrefix(fields[i].Source, openAPI) {
+			fields[i].Traits |= rules.Enforced // 400, code 1: "... is not of type ..."
+		}
 	}
 	table := &rules.Table{
 		Platform: "Pinterest", Type: name, Keys: []string{idField}, Fields: fields,

@@ -11,6 +11,7 @@ const (
 	openAPI = "Pinterest API v5, OpenAPI 5.23.0"
 	// feedErrors is the one place that says what Pinterest does not publish without.
 	feedErrors = openAPI + ", and its CatalogsFeedValidationErrors"
+	changeLog  = "Pinterest's change log of the API to 5.28"
 )
 
 // The traits that most fields share. A field that is Fixed is not in the schema of
@@ -101,6 +102,24 @@ func below(other string, field rules.Field) rules.Field {
 	return field
 }
 
+func asMany(other string, field rules.Field) rules.Field {
+	field.AsMany = other
+	return field
+}
+
+// aiDisclosures says how a picture was made. The OpenAPI file 5.23.0 does not have it,
+// so that nothing about it is enforced.
+func aiDisclosures() rules.Field {
+	return rules.Field{
+		Name: "ai_disclosures", Types: rules.Object, Traits: nullable, Source: changeLog,
+		Doubt: "its form is described for Pins alone",
+		Members: []rules.Field{{
+			Name: "values", Types: rules.List,
+			Element: &rules.Field{Types: rules.String, Values: []string{"AI_MODIFIED", "SYNTHETIC_PERFORMER"}},
+		}},
+	}
+}
+
 // shippingCost is a group of country, region and service, all of which may be
 // blank, and a price.
 var shippingCost = rules.NewFormat("country:region:service:price with all three colons, such as US:CA:Ground:0 USD",
@@ -112,8 +131,12 @@ var shippingCost = rules.NewFormat("country:region:service:price with all three 
 		if country != "" && rules.Country.Wrong(country) != "" {
 			return "its country is no ISO 3166-1 code"
 		}
-		return rules.Price.Wrong(text[strings.LastIndexByte(text, ':')+1:])
+		return shippingPrice.Wrong(text[strings.LastIndexByte(text, ':')+1:])
 	})
+
+// shippingPrice is taken in the forms of every other price: of shipping no page says
+// that the space and the code must be there.
+var shippingPrice = rules.PriceOr("USD")
 
 // taxRate is a group of country, region and rate, and optionally whether shipping is
 // taxed.

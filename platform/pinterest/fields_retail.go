@@ -18,7 +18,7 @@ func retailFields() []rules.Field {
 		required(link("link", 511, maskable)),
 		required(rules.Field{
 			Name: "image_link", Types: rules.String | rules.List, MaxLength: maxLink, Format: rules.URL,
-			MinItems: 1, MaxItems: 1, Traits: fixed, Source: openAPI,
+			MinItems: 1, MaxItems: 1, Traits: fixed | rules.EnforcedCount, Source: openAPI,
 			Element: &rules.Field{Types: rules.String, MaxLength: maxLink, Format: rules.URL},
 		}),
 		required(price("price", maskable)),
@@ -40,7 +40,7 @@ func retailFields() []rules.Field {
 		plain("brand", both),
 		plain("color", both),
 		oneOf("condition", both, "new", "used", "refurbished"),
-		maxLength(511, plain("custom_label_{0..4}", both)),
+		maxLength(511, plain("custom_label_{0..4}", both|rules.EnforcedLength)),
 		count("custom_number_{0..4}", maxNumber),
 		oneOf("gender", both, "male", "female", "unisex"),
 		plain("google_product_category", both),
@@ -58,7 +58,7 @@ func retailFields() []rules.Field {
 		oneOf("size_system", both, "US", "UK", "EU", "DE", "FR", "JP", "CN", "IT", "BR", "MEX", "AU"),
 		oneOf("size_type", both, "regular", "petite", "plus", "big_and_tall", "maternity"),
 		texts("variant_names", both),
-		texts("variant_values", both),
+		asMany("variant_names", texts("variant_values", both)),
 
 		{
 			Name: "average_review_rating", Types: rules.Number, Format: rules.DecimalBetween(1, 5), Traits: both, Source: openAPI,
@@ -86,5 +86,6 @@ func retailFields() []rules.Field {
 		measure("unit_pricing_base_measure", nullable),
 		flag("checkout_enabled", both),
 		flag("save_pin_disabled", fixed),
+		aiDisclosures(),
 	}
 }

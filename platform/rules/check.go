@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -34,7 +33,7 @@ func (t *Table) CheckLocalized(m *catalog.Mutation, level platform.RuleLevel, fo
 const (
 	maxKeyParts = 4
 	maxDepth    = 8
-	maxKept     = 2
+	maxKept     = 4
 )
 
 // check is one run over one mutation.
@@ -56,6 +55,7 @@ type check struct {
 	// of all.
 	unknown                 []byte
 	unknowns, unknownsShown int
+	carried                 int // attributes that are sent, without the key's
 
 	findings Findings
 }
@@ -69,6 +69,9 @@ type step struct {
 func (c *check) run(m *catalog.Mutation) {
 	t := c.table
 	c.splitKey(m.ItemID)
+	if c.keysOK {
+		c.checkKeyTexts()
+	}
 	if c.values && c.keysOK {
 		c.checkKeyValues()
 	}
@@ -124,7 +127,7 @@ func (c *check) checkKeyValues() {
 func (c *check) attributes(object string) {
 	nulls := c.table.nulls[c.operation]
 	carries := c.operation == catalog.Create || c.operation == catalog.Upsert || c.operation == catalog.Update
-	var seen uint64
+	var seen, given uint64
 	members := within(object)
 	for {
 		name, v, ok := members.member()
@@ -138,8 +141,12 @@ func (c *check) attributes(object string) {
 		case rule != nil && rule.Key > 0:
 			c.checkKey(rule, v)
 		case carries:
+			c.carried++
 			if c.checkAttribute(rule, v, nulls) {
 				seen |= rule.bit
+				if !v.empty() {
+					given |= rule.bit
+				}
 			}
 		default: // a DELETE sends no attributes
 		}
@@ -148,21 +155,13 @@ func (c *check) attributes(object string) {
 	c.tellUnknown()
 	if c.values && !c.localized && c.table.createdBy.has(c.operation) {
 		c.missing(c.table.top, seen)
+		if c.carried == 0 && c.table.top.required == 0 {
+			c.findings.AddDoubt(catalog.Problem{
+				Reason: catalog.MissingField, Field: "attributes", Text: "the item has no attributes: it will have nothing to show",
+			})
+		}
 	}
-	for _, rule := range c.table.top.below {
-		c.compare(rule)
-	}
-}
-
-// compare holds a price to the one that it must be lower than.
-func (c *check) compare(rule *rule) {
-	low, high := c.kept[rule.slot], c.kept[rule.below.slot]
-	if low.kind != text || high.kind != text || cheaper(low.plain(), high.plain()) {
-		return
-	}
-	c.enter(step{name: rule.Name})
-	c.wrong(rule, catalog.InvalidValue, "must be lower than "+rule.Below+", which is "+shown(high), low)
-	c.leave()
+	c.across(given)
 }
 
 // checkKey holds a repeated part of the key to the one in item_id. Only a string
@@ -194,7 +193,7 @@ func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bo
 		}
 		return false
 	}
-	if !c.values {
+	if !c.values && !field.Has(Enforced) {
 		return false
 	}
 	if rule == nil {
@@ -247,102 +246,4 @@ func (c *check) missing(o *object, seen uint64) {
 			c.leave()
 		}
 	}
-}
-
-func (c *check) enter(s step) {
-	if c.depth < maxDepth {
-		c.place[c.depth] = s
-	}
-	c.depth++
-}
-
-func (c *check) leave() { c.depth-- }
-
-// subject names what a finding is about: the field of the message, and the
-// beginning of a sentence.
-func (c *check) subject() (field, sentence string) {
-	path := c.path()
-	if c.inKey {
-		return "item_id", "item_id as " + path
-	}
-	return "attributes." + path, "the attribute " + path
-}
-
-// path is where the value in question stands: attributes.image[2].url.
-func (c *check) path() string {
-	var path strings.Builder
-	for _, s := range c.place[:min(c.depth, maxDepth)] {
-		switch {
-		case s.name == "":
-			path.WriteString("[" + strconv.Itoa(s.index) + "]")
-		case path.Len() > 0:
-			path.WriteString("." + short(s.name, maxName))
-		default:
-			path.WriteString(short(s.name, maxName))
-		}
-	}
-	return path.String()
-}
-
-// hard adds a rule that holds on every level. The text begins with a space.
-func (c *check) hard(reason catalog.Reason, text string) {
-	field, sentence := c.subject()
-	c.findings.Add(catalog.Problem{Reason: reason, Field: field, Text: sentence + text})
-}
-
-// unknownAttribute notes the name of an attribute without a row. All of an item go
-// into one warning: a producer with ten of its own has them in every message.
-func (c *check) unknownAttribute(name string) {
-	if c.unknowns++; len(c.unknown) >= maxUnknown {
-		return
-	}
-	if c.unknown == nil {
-		c.unknown = make([]byte, 0, maxUnknown/2)
-	} else {
-		c.unknown = append(c.unknown, ", "...)
-	}
-	c.unknown = append(c.unknown, short(name, maxName)...)
-	c.unknownsShown++
-}
-
-func (c *check) tellUnknown() {
-	if c.unknowns == 0 {
-		return
-	}
-	names := string(c.unknown)
-	warning := catalog.Problem{Reason: catalog.UnknownAttribute, Field: "attributes"}
-	what, end := "the attributes ", " are not documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; they are sent as they are"
-	if c.unknowns == 1 {
-		warning.Field = "attributes." + names
-		what, end = "the attribute ", " is not one that is documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; it is sent as it is"
-	}
-	if more := c.unknowns - c.unknownsShown; more > 0 {
-		names += " and " + strconv.Itoa(more) + " more"
-	}
-	warning.Text = what + names + end
-	c.findings.unknown = []catalog.Problem{warning}
-}
-
-// wrong adds a rule about a value: which, what is wrong, the value, the source.
-func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v value) {
-	if len(c.findings.values) == maxFindings {
-		return
-	}
-	field, sentence := c.subject()
-	parts := []string{sentence, " ", what}
-	if v.kind != broken {
-		parts = append(parts, ": ", shown(v))
-	}
-	if rule.Source != "" {
-		parts = append(parts, " (source: ", rule.Source, ")")
-	}
-	c.findings.AddValue(catalog.Problem{Reason: reason, Field: field, Text: strings.Join(parts, "")})
-}
-
-// shown is a value cut short, for people.
-func shown(v value) string {
-	if v.kind == text {
-		return strconv.Quote(short(v.plain(), maxShown))
-	}
-	return short(v.raw, maxShown)
 }

@@ -81,6 +81,15 @@ func (t *Table) ruleTexts(field *Field, nested bool) (texts []string) {
 	if field.Below != "" {
 		add("lower than `", field.Below, "`")
 	}
+	if field.Has(OneCurrency) {
+		add("in its currency")
+	}
+	if field.AsMany != "" {
+		add("as many entries as `", field.AsMany, "`")
+	}
+	for _, name := range field.Overrides {
+		add("`", name, "` is ignored beside it")
+	}
 	if field.MaxLength > 0 {
 		add("at most ", strconv.Itoa(field.MaxLength), " characters")
 	}
@@ -132,6 +141,12 @@ func also(field *Field, usual string) (texts []string) {
 	}
 	if field.Has(Together) {
 		texts = append(texts, "localized only with all others that say so")
+	}
+	if field.Has(EnforcedLength) || field.Has(EnforcedCount) {
+		texts = append(texts, "the limit holds on every level")
+	}
+	if len(field.Contested) > 0 {
+		texts = append(texts, "`"+strings.Join(field.Contested, "`, `")+"` with a warning: not in all sources")
 	}
 	if field.Doubt != "" {
 		texts = append(texts, "in doubt: "+field.Doubt)

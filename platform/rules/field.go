@@ -13,8 +13,8 @@ const (
 	List
 )
 
-// Trait is a set of things that may be done with a field.
-type Trait uint8
+// Trait is a set of things that may be done with a field, and of how its rules hold.
+type Trait uint16
 
 // The traits.
 const (
@@ -24,12 +24,24 @@ const (
 	Localizable                   // a localized record may carry it
 	CountryOnly                   // localized for a country only, not for a language
 	Together                      // a localized object has all such members, or none at all
+	OneCurrency                   // has the currency of the price that it must be lower than
+
+	// Enforced says that the platform refuses a whole request where one value has
+	// another JSON type, so that such a value is invalid on every level. It goes for
+	// elements and members too.
+	Enforced
+	EnforcedLength // the same of a longer text than MaxLength
+	EnforcedCount  // the same of a list outside MinItems and MaxItems
 )
+
+// never is a trait that no field has.
+const never Trait = 1 << 15
 
 // The values of Field.Cleared: what clears a field on Meta.
 const (
 	EmptyString = `""`
 	EmptyList   = `[]`
+	Null        = `null`
 )
 
 // Field is one row of a table: all that is known about one attribute. The zero
@@ -49,12 +61,18 @@ type Field struct {
 	// With names a field without which this one means nothing.
 	With string
 	// Below names a price that this one must be lower than, where both are there and
-	// have the same currency.
+	// have the same currency. With OneCurrency another currency is wrong too.
 	Below string
+	// AsMany names a list that must have as many entries, where both are there.
+	AsMany string
+	// Overrides names fields that the platform ignores where this one has a value.
+	Overrides []string
 	// MaxLength is the longest text in characters (code points).
 	MaxLength int
-	// Values are the only ones allowed, in either case.
-	Values []string
+	// Values are the only ones allowed, in either case. Contested ones stand in one
+	// source and not in another: they warn on both levels that look at values.
+	Values    []string
+	Contested []string
 	// Format is how the text of a string or a number reads.
 	Format Format
 	// MinItems and MaxItems are the bounds of a list; Element is what each of its

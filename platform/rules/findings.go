@@ -27,7 +27,8 @@ const (
 type Findings struct {
 	hard    []catalog.Problem // on every level
 	values  []catalog.Problem // as the level says
-	unknown []catalog.Problem // warnings on every level
+	doubts  []catalog.Problem // warnings on both levels that look at values
+	unknown []catalog.Problem // the same, of attributes without a row
 }
 
 // Add adds a rule that holds on every level, with all others that come with it. One
@@ -47,6 +48,10 @@ func (f *Findings) Add(p catalog.Problem) {
 // AddValue adds a rule about a value, which the level may turn into a warning.
 func (f *Findings) AddValue(p catalog.Problem) { f.values = addTo(f.values, p) }
 
+// AddDoubt adds what is likely a mistake and may be none, or what one source allows and
+// another does not: a warning where values are looked at, never a refusal.
+func (f *Findings) AddDoubt(p catalog.Problem) { f.doubts = addTo(f.doubts, p) }
+
 func addTo(list []catalog.Problem, p catalog.Problem) []catalog.Problem {
 	if len(list) == maxFindings {
 		return list
@@ -58,14 +63,16 @@ func addTo(list []catalog.Problem, p catalog.Problem) []catalog.Problem {
 // Result is what platform.Endpoint.Validate answers: the first problem with all
 // others in it, and the warnings. Both are nil for a clean item.
 func (f *Findings) Result(level platform.RuleLevel) (*catalog.Problem, []catalog.Problem) {
-	problems, warnings := f.hard, f.unknown
+	problems := f.hard
+	var warnings []catalog.Problem
 	switch level {
 	case platform.RulesStrict:
 		problems = slices.Concat(f.hard, f.values)
+		warnings = slices.Concat(bounded(f.doubts, maxWarnings-sizeOf(f.unknown)), f.unknown)
 	case platform.RulesOff:
-		warnings = nil
 	case platform.RulesWarn:
-		warnings = slices.Concat(bounded(f.values, maxWarnings-sizeOf(f.unknown)), f.unknown)
+		told := slices.Concat(f.values, f.doubts)
+		warnings = slices.Concat(bounded(told, maxWarnings-sizeOf(f.unknown)), f.unknown)
 	}
 	if len(problems) == 0 {
 		return nil, none(warnings)

@@ -11,12 +11,21 @@ type Format struct {
 	Name string
 	// check answers what is wrong, or "". It allocates nothing for a good text.
 	check func(text string) (wrong string)
+	// doubt answers what is unusual about a text that has the format, or "".
+	doubt func(text string) (unusual string)
 }
 
 // NewFormat makes a format of a platform's own. The name completes "must be"; check
 // answers what is wrong with a text, or "", and allocates nothing for a good one.
 func NewFormat(name string, check func(text string) (wrong string)) Format {
 	return Format{Name: name, check: check}
+}
+
+// Doubting is the format with a second look at texts that have it: what the function
+// answers is a warning on both levels that look at values, and never a refusal.
+func (f Format) Doubting(doubt func(text string) (unusual string)) Format {
+	f.doubt = doubt
+	return f
 }
 
 // Wrong says what is wrong with a text, or "" when it has the format.

@@ -22,10 +22,10 @@ func TestFormats(t *testing.T) {
 	}{
 		{
 			Price,
-			[]string{"24.99 USD", "0 USD", "18000 USD", "490 JPY", "1.234 KWD", "0.5 EUR", "1.0001 CLF"},
+			[]string{"24.99 USD", "0 USD", "18000 USD", "490 JPY", "1.234 KWD", "0.5 EUR", "1.0001 CLF", "490.00 JPY", "1.2340 KWD", "24.990 USD", "24.99 usd"},
 			[]string{
-				"", "24.99", "24.99USD", "USD 24.99", "24.99  USD", "24.99 usd", "24.99 XXY", "1,000 USD", "1.000,50 EUR",
-				"490.5 JPY", "490.00 JPY", "1.2345 KWD", "1.2340 KWD", "24.999 USD", "-1 USD", ".5 USD", "5. USD", "1.2.3 USD", "24.99 ", " 24.99 USD",
+				"", "24.99", "24.99USD", "USD 24.99", "24.99  USD", "24.99 XXY", "1,000 USD", "1.000,50 EUR",
+				"490.5 JPY", "1.2345 KWD", "1'000.00 CHF", "24.99 xxy", "24.999 USD", "-1 USD", ".5 USD", "5. USD", "1.2.3 USD", "24.99 ", " 24.99 USD",
 				"24.99 USD ", "cheap", "24.99 PK", "١ USD",
 			},
 		},
@@ -127,7 +127,7 @@ func TestPricesHaveTheirCurrencysDecimals(t *testing.T) {
 		if decimals == 0 {
 			written += "."
 		}
-		require.NotEmpty(t, Price.Wrong(written+strconv.Itoa(int(units%10))+" "+code))
+		require.NotEmpty(t, Price.Wrong(written+strconv.Itoa(int(units%9+1))+" "+code))
 	})
 }
 
@@ -139,11 +139,13 @@ func TestPricesCompareAsNumbersDo(t *testing.T) {
 		low, high := cents.Draw(t, "low"), cents.Draw(t, "high")
 		write := func(cents uint32, layout string) string { return fmt.Sprintf(layout, cents/100, cents%100) }
 		layouts := rapid.SampledFrom([]string{"%d.%02d USD", "0%d.%02d USD", "%d.%02d0 USD", "%d.%02dUSD"})
-		require.Equal(t, low < high, cheaper(write(low, layouts.Draw(t, "a")), write(high, layouts.Draw(t, "b"))))
+		require.Equal(t, low < high, comparePrices(write(low, layouts.Draw(t, "a")), write(high, layouts.Draw(t, "b"))) == lower)
 	})
-	require.True(t, cheaper("2 USD", "1 EUR"))
-	require.True(t, cheaper("", "1 EUR"))
-	require.False(t, cheaper("1.0 USD", "1 USD"))
+	require.Equal(t, otherCurrency, comparePrices("2 USD", "1 EUR"))
+	require.Equal(t, incomparable, comparePrices("", "1 EUR"))
+	require.Equal(t, incomparable, comparePrices("2", "1 EUR"))
+	require.Equal(t, lower, comparePrices("1 usd", "2 USD"))
+	require.Equal(t, notLower, comparePrices("1.0 USD", "1 USD"))
 }
 
 // TestGTINsHaveOneRightCheckDigit: of the ten possible last digits one is right, and

@@ -7,10 +7,12 @@ import (
 
 // Price is an amount, one space and an ISO 4217 code: "24.99 USD". The amount has
 // a point, no sign, no separators of thousands, and no more decimals than its
-// currency.
+// currency has; zeros at its end do not count. A code in lower case is in doubt: no
+// source has one.
 var Price = Format{
 	Name:  "a price such as 24.99 USD: an amount, a space and an ISO 4217 code",
 	check: func(text string) string { return wrongPrice(text, "") },
+	doubt: lowerCase,
 }
 
 // PriceOr is Price where the space may be missing, and with it the code, which
@@ -19,7 +21,15 @@ func PriceOr(currency string) Format {
 	return Format{
 		Name:  "a price such as 24.99 " + currency + ", 24.99" + currency + " or 24.99",
 		check: func(text string) string { return wrongPrice(text, currency) },
+		doubt: lowerCase,
 	}
+}
+
+func lowerCase(text string) string {
+	if strings.ContainsAny(text, "abcdefghijklmnopqrstuvwxyz") {
+		return "its currency is in lower case"
+	}
+	return ""
 }
 
 // wrongPrice is strict about space and code where there is no default currency.
@@ -31,6 +41,9 @@ func wrongPrice(text, without string) string {
 	amount, code := text[:end], text[end:]
 	if wrong := wrongAmount(amount); wrong != "" {
 		return wrong
+	}
+	if code != "" && (code[0] == ',' || code[0] == '\'') {
+		return "the amount has a separator of thousands or a comma: write 1299.00"
 	}
 	spaced := strings.HasPrefix(code, " ")
 	if spaced {
@@ -45,6 +58,9 @@ func wrongPrice(text, without string) string {
 		return "there is no space before the currency"
 	}
 	decimals, known := Decimals(code)
+	if !known {
+		decimals, known = Decimals(strings.ToUpper(code))
+	}
 	if !known {
 		return strconv.Quote(short(code, maxShown)) + " is no ISO 4217 code"
 	}
@@ -61,20 +77,41 @@ func wrongAmount(amount string) string {
 
 func wrongDecimals(amount, code string, decimals int) string {
 	_, fraction, _ := strings.Cut(amount, ".")
-	if len(fraction) <= decimals {
+	if len(strings.TrimRight(fraction, "0")) <= decimals {
 		return ""
 	}
 	return code + " has " + strconv.Itoa(decimals) + " decimals"
 }
 
-// cheaper reports whether a price is lower than another. Prices that are none, or
-// in different currencies, are not compared: it says yes.
-func cheaper(low, high string) bool {
+// priceOrder is how a price compares with another.
+type priceOrder uint8
+
+const (
+	incomparable  priceOrder = iota // one of them is none
+	otherCurrency                   // in different currencies, of which both are said
+	lower
+	notLower
+)
+
+func comparePrices(low, high string) priceOrder {
 	lowAmount, lowCode := cutPrice(low)
 	highAmount, highCode := cutPrice(high)
-	if wrongAmount(lowAmount) != "" || wrongAmount(highAmount) != "" || lowCode != highCode {
-		return true
+	switch {
+	case wrongAmount(lowAmount) != "" || wrongAmount(highAmount) != "":
+		return incomparable
+	case lowCode == "" && highCode != "" || lowCode != "" && highCode == "":
+		return incomparable
+	case !strings.EqualFold(lowCode, highCode):
+		return otherCurrency
+	case cheaper(lowAmount, highAmount):
+		return lower
+	default:
+		return notLower
 	}
+}
+
+// cheaper reports whether an amount is lower than another.
+func cheaper(lowAmount, highAmount string) bool {
 	lowWhole, lowFraction, _ := strings.Cut(lowAmount, ".")
 	highWhole, highFraction, _ := strings.Cut(highAmount, ".")
 	lowWhole, highWhole = strings.TrimLeft(lowWhole, "0"), strings.TrimLeft(highWhole, "0")

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
@@ -43,6 +45,26 @@ func (v value) characters() int {
 		return utf8.RuneCountInString(v.inside)
 	}
 	return utf8.RuneCountInString(v.plain())
+}
+
+// empty reports whether the value is "" or []: what clears a field.
+func (v value) empty() bool {
+	return v.kind == text && v.inside == "" || v.kind == list && v.entries() == 0
+}
+
+// entries counts those of a list.
+func (v value) entries() (count int) {
+	for elements := within(v.raw); ; count++ {
+		if _, ok := elements.element(); !ok {
+			return count
+		}
+	}
+}
+
+// whole reports whether a number has no fraction, however it is written: 4.0 is one.
+func (v value) whole() bool {
+	parsed, err := strconv.ParseFloat(v.raw, 64)
+	return err == nil && parsed == math.Trunc(parsed)
 }
 
 // integral reports whether a number is written without fraction and exponent.

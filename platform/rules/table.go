@@ -19,6 +19,9 @@ type Table struct {
 	// Keys names the parts of the item's key in the order of item_id. An id of one
 	// part is taken as it is, one of several is joined (catalog.JoinItemID).
 	Keys []string
+	// TrimmedKeys says that the platform ingests nothing of a request with an id that
+	// has white space around it or a control character in it.
+	TrimmedKeys bool
 	// Nulls says what null means in each operation; an operation that is not in it
 	// may say null of anything.
 	Nulls map[catalog.Operation]NullRule
@@ -128,7 +131,10 @@ type object struct {
 	together uint64
 	with     []*rule
 	below    []*rule
-	kept     int
+	asMany   []*rule
+	// overriding are the rules that make the platform ignore others.
+	overriding []*rule
+	kept       int
 }
 
 // rule is a row ready for use.
@@ -138,10 +144,13 @@ type rule struct {
 	bit     uint64 // in what was seen; 0 when presence does not matter
 	instead uint64
 	with    uint64
-	slot    int   // of the text that is kept for a comparison, counted from 1
+	slot    int   // of the value that is kept for a comparison, counted from 1
 	below   *rule // the price that this one must be lower than
-	members *object
-	element *rule
+	asMany  *rule // the list that has as many entries
+	// overridden are the bits of the fields that this one makes the platform ignore.
+	overridden uint64
+	members    *object
+	element    *rule
 }
 
 func (o *object) find(name string) *rule { return o.byName[name] }
@@ -186,13 +195,26 @@ func (o *object) track(r *rule) {
 		o.keep(r.below)
 		o.below = append(o.below, r)
 	}
+	if r.AsMany != "" {
+		r.asMany = o.mustFind(r.AsMany)
+		o.keep(r)
+		o.keep(r.asMany)
+		o.asMany = append(o.asMany, r)
+	}
+	for _, name := range r.Overrides {
+		o.bitOf(r)
+		r.overridden |= o.bitOf(o.mustFind(name))
+	}
+	if len(r.Overrides) > 0 {
+		o.overriding = append(o.overriding, r)
+	}
 }
 
-// keep gives a slot to a rule whose text is compared with another's.
+// keep gives a slot to a rule whose value is compared with another's.
 func (o *object) keep(r *rule) {
 	if r.slot == 0 {
 		if o.kept++; o.kept > maxKept {
-			panic("rules: too many prices to compare")
+			panic("rules: too many values to compare")
 		}
 		r.slot = o.kept
 	}
@@ -224,9 +246,13 @@ func newRule(field *Field, source string) *rule {
 	}
 	compiled := &rule{Field: field}
 	if field.Members != nil {
+		for i := range field.Members {
+			field.Members[i].Traits |= field.Traits & Enforced
+		}
 		compiled.members = newObject(field.Members, field.Source)
 	}
 	if field.Element != nil {
+		field.Element.Traits |= field.Traits & Enforced
 		compiled.element = newRule(field.Element, field.Source)
 	}
 	return compiled

@@ -10,7 +10,11 @@ import (
 // checkValue holds a value to its row.
 func (c *check) checkValue(rule *rule, v value) {
 	if !fits(rule.Types, v) {
-		c.wrong(rule, catalog.WrongType, "must be "+rule.Types.String(), v)
+		enforced := Enforced
+		if rule.Types&Integer != 0 && v.kind == number && v.whole() {
+			enforced = never // 4.0 is an integer to newer drafts of JSON Schema
+		}
+		c.wrongOr(enforced, rule, catalog.WrongType, "must be "+rule.Types.String(), v)
 		return
 	}
 	switch v.kind {
@@ -33,14 +37,23 @@ func (c *check) checkValue(rule *rule, v value) {
 func (c *check) checkText(rule *rule, v value) {
 	if limit := rule.MaxLength; limit > 0 && len(v.inside) > limit {
 		if count := v.characters(); count > limit {
-			c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" characters, more than "+strconv.Itoa(limit), v)
+			c.wrongOr(EnforcedLength, rule, catalog.InvalidValue,
+				"has "+strconv.Itoa(count)+" characters, more than "+strconv.Itoa(limit), v)
 		}
+	}
+	if rule.Required && rule.Key == 0 && rule.Instead == "" && c.depth == 1 && blank(v) {
+		c.wrong(rule, catalog.InvalidValue, "is required and must not be blank", v)
+		return
 	}
 	if len(rule.Values) == 0 && rule.Format.check == nil || v.inside == "" && rule.Cleared == EmptyString {
 		return // no rule, or cleared
 	}
 	plain := v.plain()
-	if len(rule.Values) > 0 && !allowed(rule.Values, plain) {
+	switch {
+	case len(rule.Values) == 0 || allowed(rule.Values, plain):
+	case allowed(rule.Contested, plain):
+		c.doubtful(rule, "has a value that only some sources have; all have "+strings.Join(rule.Values, ", "), v)
+	default:
 		c.wrong(rule, catalog.InvalidValue, "must be one of "+strings.Join(rule.Values, ", "), v)
 	}
 	c.checkFormat(rule, v, plain)
@@ -53,8 +66,15 @@ func (c *check) checkFormat(rule *rule, v value, plain string) {
 	}
 	if why := rule.Format.check(plain); why != "" {
 		c.wrong(rule, catalog.InvalidValue, "must be "+rule.Format.Name+", but "+why, v)
+	} else if rule.Format.doubt != nil {
+		if why := rule.Format.doubt(plain); why != "" {
+			c.doubtful(rule, "should be "+rule.Format.Name+", but "+why, v)
+		}
 	}
 }
+
+// blank reports whether a text has nothing but white space.
+func blank(v value) bool { return strings.TrimSpace(v.plain()) == "" }
 
 func allowed(values []string, plain string) bool {
 	for _, one := range values {
@@ -81,10 +101,10 @@ func (c *check) checkList(rule *rule, v value) {
 		count++
 	}
 	if count < rule.MinItems && (count > 0 || rule.Cleared != EmptyList) {
-		c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" entries, fewer than "+strconv.Itoa(rule.MinItems), value{})
+		c.wrongOr(EnforcedCount, rule, catalog.InvalidValue, "has "+entries(count)+", fewer than "+strconv.Itoa(rule.MinItems), value{})
 	}
 	if rule.MaxItems > 0 && count > rule.MaxItems {
-		c.wrong(rule, catalog.InvalidValue, "has "+strconv.Itoa(count)+" entries, more than "+strconv.Itoa(rule.MaxItems), value{})
+		c.wrongOr(EnforcedCount, rule, catalog.InvalidValue, "has "+entries(count)+", more than "+strconv.Itoa(rule.MaxItems), value{})
 	}
 }
 
