@@ -61,7 +61,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	if err != nil {
 		return err
 	}
-	cli.OnHangup(ctx, func(text string) { tel.Logger.WarnContext(ctx, text) })
+	cli.OnHangup(ctx, func() { tel.Logger.WarnContext(ctx, cli.HangupText) })
 	exporters := listenToExporters(ctx, tel.Logger, a.streams.Lookup)
 	defer func() {
 		if closeErr := tel.Shutdown(ctx); closeErr != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/legible"
 )
 
-const hangupText = "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops"
+// HangupText is what is said of a SIGHUP.
+const HangupText = "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops"
 
 // hangups is what happens when a SIGHUP comes.
 type hangups struct {
@@ -23,15 +24,15 @@ type hangups struct {
 type hangupsKey struct{}
 
 // OnHangup has say tell of each SIGHUP from now on, in place of a line on standard
-// error: a command that logs says it in its log.
-func OnHangup(ctx context.Context, say func(text string)) {
+// error: a command that logs says HangupText in its log.
+func OnHangup(ctx context.Context, say func()) {
 	h, listened := ctx.Value(hangupsKey{}).(*hangups)
 	if !listened {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.say = func() { say(hangupText) }
+	h.say = say
 }
 
 // survivingHangups has SIGHUP end nothing until the returned function is called: the
@@ -42,7 +43,7 @@ func survivingHangups(ctx context.Context, name string, stderr io.Writer) (conte
 		return ctx, func() {}
 	}
 	stderr = legible.NewWriter(stderr)
-	h := &hangups{say: func() { _, _ = fmt.Fprintf(stderr, "%s: %s\n", name, hangupText) }}
+	h := &hangups{say: func() { _, _ = fmt.Fprintf(stderr, "%s: %s\n", name, HangupText) }}
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
 	var listening sync.WaitGroup

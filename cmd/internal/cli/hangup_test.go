@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	streams := cli.Standard()
 	root := &cobra.Command{Use: "patient", RunE: func(c *cobra.Command, _ []string) error {
 		if role == "logs" {
-			cli.OnHangup(c.Context(), func(text string) { fmt.Fprintln(os.Stderr, "logged:", text) })
+			cli.OnHangup(c.Context(), func() { fmt.Fprintln(os.Stderr, "logged:", cli.HangupText) })
 		}
 		fmt.Fprintln(os.Stdout, "working")
 		<-c.Context().Done()
