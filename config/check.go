@@ -156,13 +156,18 @@ func (l *loader) checkDelivery(at string, a Account) {
 }
 
 func (l *loader) checkCatalog(at string, a Account, c Catalog) {
-	if a.Platform == Meta {
+	switch a.Platform {
+	case Meta:
 		if c.CatalogID == "" && l.lines[at+".catalog_id"] == 0 {
 			l.reportAtf(at, "catalog_id is missing: the digits that Commerce Manager shows")
 		}
 		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body", "feed_owned", "last_updated_time")
-		return
+	case Pinterest:
+		l.checkPinterestCatalog(at, c)
 	}
+}
+
+func (l *loader) checkPinterestCatalog(at string, c Catalog) {
 	for _, key := range []string{"country", "language"} {
 		if l.lines[at+"."+key] == 0 {
 			l.reportAtf(at, "%s is missing: Pinterest keeps items by country and language", key)

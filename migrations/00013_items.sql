@@ -122,7 +122,7 @@ SELECT a.name AS account,
         ELSE a.state
     END AS state,
     CASE
-        WHEN a.by_hand THEN 'paused by hand' || coalesce(': ' || nullif(a.reason, ''), '')
+        WHEN a.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand')
         WHEN a.state <> 'active' AND (a.resumes_at IS NULL OR a.resumes_at > now()) AND a.reason <> '' THEN a.reason
         WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope
         WHEN u.items > 0 THEN u.why
@@ -165,8 +165,9 @@ LEFT JOIN (
 
 -- The items of a catalog, newest change first, each once. before is the place of the last
 -- row of the page before; null begins with the newest. Its time is proportional to the
--- page: changes are walked by mutation_lane, and of each the filters (or, of days that are
--- over, the B-tree) tell whether the item has a newer one. Where a page has walked 20,000
+-- page: changes are walked by mutation_lane. Whether an item has a newer change is told by
+-- the changes above the place, where these are no more than 2,000, and by the filters (of
+-- days that are over, the B-tree) further down. Where a page has walked 20,000
 -- changes of items that have newer ones its last row is a place alone: go on from there.
 -- mutation_lane is hidden from the look for newer changes, as it would read them all.
 -- +goose StatementBegin
@@ -185,18 +186,31 @@ DECLARE
     found  integer := 0;
     walked integer := 0;
     seen   integer;
+    depth  integer; -- changes above the place, up to 2000
     change record;
     wanted integer := least(greatest(page, 1), 1000);
 BEGIN
     LOOP
         seen := 0;
+        depth := (SELECT count(*) FROM unnest(lanes) AS l(id) CROSS JOIN LATERAL (
+            SELECT FROM courier.mutation x WHERE x.lane = l.id AND (x.generation, x.sequence) >= (at_gen, at_seq)
+            ORDER BY x.generation DESC, x.sequence DESC LIMIT 2000) y);
         FOR change IN
-            SELECT c.*, (SELECT true FROM courier.mutation n
+            SELECT c.*, CASE
+                WHEN depth < 2000 THEN c.nth > 1 OR (c.lane, c.item_id, coalesce(c.localization, '')) IN (
+                    SELECT l.id, y.item_id, coalesce(y.localization, '') FROM unnest(lanes) AS l(id) CROSS JOIN LATERAL (
+                        SELECT x.item_id, x.localization FROM courier.mutation x
+                        WHERE x.lane = l.id AND (x.generation, x.sequence) >= (at_gen, at_seq)
+                        ORDER BY x.generation DESC, x.sequence DESC LIMIT 2000
+                    ) y)
+                ELSE (SELECT true FROM courier.mutation n
                     WHERE n.item_id = c.item_id AND n.lane + 0 = c.lane AND n.day >= c.day - 8
                         AND n.localization IS NOT DISTINCT FROM c.localization
-                        AND (n.generation + 0, n.sequence + 0) > (c.generation, c.sequence) LIMIT 1) AS newer
+                        AND (n.generation + 0, n.sequence + 0) > (c.generation, c.sequence) LIMIT 1)
+                END AS newer
             FROM (
-                SELECT m.* FROM unnest(lanes) AS l(id) CROSS JOIN LATERAL (
+                SELECT m.*, row_number() OVER (PARTITION BY m.lane, m.item_id, m.localization ORDER BY m.generation DESC, m.sequence DESC) AS nth
+                FROM unnest(lanes) AS l(id) CROSS JOIN LATERAL (
                     SELECT x.lane, x.generation, x.sequence, x.day, x.item_id, x.localization, x.mutation_id
                     FROM courier.mutation x
                     WHERE x.lane = l.id AND (x.generation, x.sequence) < (at_gen, at_seq)
@@ -204,6 +218,7 @@ BEGIN
                 ) m
                 ORDER BY m.generation DESC, m.sequence DESC LIMIT 200
             ) c
+            ORDER BY c.generation DESC, c.sequence DESC
         LOOP
             seen := seen + 1;
             at_gen := change.generation;

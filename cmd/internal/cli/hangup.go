@@ -12,8 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/legible"
 )
 
-// HangupText is what is said of a SIGHUP.
-const HangupText = "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops"
+const hangupText = "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops"
 
 // hangups is what happens when a SIGHUP comes.
 type hangups struct {
@@ -24,7 +23,7 @@ type hangups struct {
 type hangupsKey struct{}
 
 // OnHangup has say tell of each SIGHUP from now on, in place of a line on standard
-// error: a command that logs says HangupText in its log.
+// error: a command that logs says it in its log.
 func OnHangup(ctx context.Context, say func()) {
 	h, listened := ctx.Value(hangupsKey{}).(*hangups)
 	if !listened {
@@ -43,7 +42,7 @@ func survivingHangups(ctx context.Context, name string, stderr io.Writer) (conte
 		return ctx, func() {}
 	}
 	stderr = legible.NewWriter(stderr)
-	h := &hangups{say: func() { _, _ = fmt.Fprintf(stderr, "%s: %s\n", name, HangupText) }}
+	h := &hangups{say: func() { _, _ = fmt.Fprintf(stderr, "%s: %s\n", name, hangupText) }}
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)
 	var listening sync.WaitGroup

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	streams := cli.Standard()
 	root := &cobra.Command{Use: "patient", RunE: func(c *cobra.Command, _ []string) error {
 		if role == "logs" {
-			cli.OnHangup(c.Context(), func() { fmt.Fprintln(os.Stderr, "logged:", cli.HangupText) })
+			cli.OnHangup(c.Context(), func() { fmt.Fprintln(os.Stderr, "logged: SIGHUP is ignored") })
 		}
 		fmt.Fprintln(os.Stdout, "working")
 		<-c.Context().Done()
