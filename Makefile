@@ -42,7 +42,9 @@ race: ## run all tests with the race detector, the long ones shortened
 	$(GO) test -race -short -shuffle=on -parallel $(PARALLEL) -timeout 15m ./...
 
 .PHONY: lint
-lint: ## check formatting, vet and the linters of .golangci.yml
+lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
+	$(GO) mod tidy -diff
+	$(GO) -C bench mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
 

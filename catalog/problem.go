@@ -48,3 +48,12 @@ type Problem struct { //nolint:errname // the domain says problem: most are kept
 func (p *Problem) Error() string {
 	return string(p.Reason) + ": " + p.Text
 }
+
+// DeadLetterReasons are all reasons that a dead letter can have.
+func DeadLetterReasons() []Reason {
+	return []Reason{
+		InvalidJSON, MissingField, WrongType, InvalidValue, UnknownOperation, UnsupportedOperation, BadSubject, UnknownAccount,
+		UnknownCatalog, UnknownType, BadKey, KeyMismatch, NotClearable, NotUpdatable, MessageTooLarge, RecordTooLarge,
+		InternalError, Unrecordable, Refused, AttemptsExhausted, Unconfirmed,
+	}
+}

@@ -150,19 +150,32 @@ func (l *loader) checkDelivery(at string, a Account) {
 	if a.Poll.GiveUp < a.Poll.Min {
 		l.reportAtf(at+".poll", "give_up (%s) must not be shorter than min (%s)", shortDuration(a.Poll.GiveUp), shortDuration(a.Poll.Min))
 	}
+	// Where the account sets them itself: its platform is not known yet when its keys are
+	// declared. Out of the defaults they are looked at for each account.
+	if most := capsOf(a.Platform); a.Batch.MaxItems > most.items && l.lines[at+".batch.max_items"] != 0 {
+		l.reportAtf(at+".batch.max_items", "%d is not allowed: a request to %s has at most %d records", a.Batch.MaxItems, a.Platform.title(), most.items)
+	}
+	if most := capsOf(a.Platform); a.Batch.MaxBytes > most.bytes && l.lines[at+".batch.max_bytes"] != 0 {
+		l.reportAtf(at+".batch.max_bytes", "%s is not allowed: a request to %s has at most %s", shortSize(int64(a.Batch.MaxBytes)), a.Platform.title(), shortSize(int64(most.bytes)))
+	}
 	if a.Retry.Min > a.Retry.Max {
 		l.reportAtf(at+".retry", "min (%s) must not be longer than max (%s)", shortDuration(a.Retry.Min), shortDuration(a.Retry.Max))
 	}
 }
 
 func (l *loader) checkCatalog(at string, a Account, c Catalog) {
-	if a.Platform == Meta {
+	switch a.Platform {
+	case Meta:
 		if c.CatalogID == "" && l.lines[at+".catalog_id"] == 0 {
 			l.reportAtf(at, "catalog_id is missing: the digits that Commerce Manager shows")
 		}
 		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body", "feed_owned", "last_updated_time")
-		return
+	case Pinterest:
+		l.checkPinterestCatalog(at, c)
 	}
+}
+
+func (l *loader) checkPinterestCatalog(at string, c Catalog) {
 	for _, key := range []string{"country", "language"} {
 		if l.lines[at+"."+key] == 0 {
 			l.reportAtf(at, "%s is missing: Pinterest keeps items by country and language", key)

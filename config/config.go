@@ -111,10 +111,13 @@ const (
 
 // title is the name as people write it.
 func (p Platform) title() string {
-	if p == Meta {
+	switch p {
+	case Meta:
 		return "Meta"
+	case Pinterest:
+		return "Pinterest"
 	}
-	return "Pinterest"
+	return string(p)
 }
 
 // RuleLevel is what becomes of a mutation that breaks a rule about its values.

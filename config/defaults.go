@@ -15,8 +15,8 @@ func capsOf(p Platform) caps {
 	switch p {
 	case Pinterest:
 		// POST /catalogs/items/batch takes 1 to 1000 items (OpenAPI of v5). No limit of
-		// bytes is published; a thousand full items stay far below this one.
-		return caps{items: 1000, bytes: 28_000_000}
+		// bytes is published; the client sends no more than these 10 MiB.
+		return caps{items: 1000, bytes: 10 << 20}
 	case Meta:
 		// Reference of items_batch: at most 5000 records and 28 MB.
 		return caps{items: 5000, bytes: 28_000_000}

@@ -245,6 +245,8 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"base url", account("    base_url: graph.facebook.com\n"), "accounts.a.base_url"},
 		{"secret in base url", account("    base_url: https://x/?access_token=y\n"), "accounts.a.base_url"},
 		{"too many items", account("    batch: {max_items: 5001}\n"), `:6: accounts.a.batch.max_items: "5001" is not allowed: a whole number from 1 to 5000`},
+		{"more items than Pinterest takes", "accounts:\n  a:\n    platform: pinterest\n    access_token: x\n    catalogs: {us: {country: US, language: en-US}}\n    batch: {max_items: 5000}\n", ":6: accounts.a.batch.max_items: 5000 is not allowed"},
+		{"more bytes than the client sends", "accounts:\n  a:\n    platform: pinterest\n    access_token: x\n    catalogs: {us: {country: US, language: en-US}}\n    batch: {max_bytes: 20MB}\n", "accounts.a.batch.max_bytes"},
 		{"too many bytes", account("    batch: {max_bytes: 30MB}\n"), "accounts.a.batch.max_bytes"},
 		{"poll order", account("    poll: {min: 2m, max: 1m}\n"), "accounts.a.poll: min (2m) must not be longer than max (1m)"},
 		{"poll give up", account("    poll: {give_up: 1s}\n"), "give_up (1s) must not be shorter than min (2s)"},

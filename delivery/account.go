@@ -44,8 +44,8 @@ type Policy struct {
 	Concurrency int
 }
 
-// accounts finds the accounts of one engine and the endpoints behind their lanes.
-// It is used by the intake goroutine and the engine's own, so it guards itself.
+// laneInfo is what the configuration says of a lane: its account and endpoint, or why
+// there is none.
 type laneInfo struct {
 	account  *Account
 	endpoint platform.Endpoint

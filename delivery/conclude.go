@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
@@ -23,7 +24,9 @@ type conclusion struct {
 	// returned are the mutations that go back to waiting, by record index.
 	returned  map[int][]*catalog.Mutation
 	suspects  map[int]bool // those of them that were refused alone, perhaps for no fault of theirs
-	counts    map[string]int
+	outcomes  map[label.Outcome]int
+	retries   map[label.Retry]int
+	letters   map[catalog.Reason]int // mutations
 	latencies []time.Duration
 }
 
@@ -31,7 +34,8 @@ type conclusion struct {
 func (e *Engine) conclude(f *flight, now time.Time) {
 	f.phase = phaseConcluding
 	c := &conclusion{
-		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{}, counts: map[string]int{},
+		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
+		outcomes: map[label.Outcome]int{}, retries: map[label.Retry]int{}, letters: map[catalog.Reason]int{},
 		outcome: ledger.BatchOutcome{
 			BatchID: f.batch.ID, Lane: f.batch.Lane, CreatedAt: f.batch.CreatedAt, FinishedAt: now,
 			State: ledger.BatchCompleted,
@@ -67,7 +71,7 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 	case f.refusal != nil && v.Outcome == platform.Unknown:
 		e.judgeRefused(f, i, c)
 	case f.abandon != "":
-		c.giveBack(i, record.Constituents, nil)
+		c.giveBack(i, record.Constituents, nil, label.Innocent)
 	case f.unknown != nil:
 		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
 	case v.Outcome == platform.Unknown && f.untold != nil:
@@ -95,7 +99,7 @@ func (e *Engine) judgeDamaged(f *flight, i int, v platform.Verdict, c *conclusio
 		Index: i, Result: ledger.Failed, Errors: v.Errors, Warnings: v.Warnings,
 		Constituents: record.Constituents, Reason: catalog.Refused,
 	})
-	c.counts["failed"]++
+	c.outcomes[label.Failed]++
 	c.finished(record)
 }
 
@@ -118,7 +122,7 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		}
 		e.again(f, i, named, c)
 	case f.names(f.refusal):
-		c.giveBack(i, record.Constituents, nil) // innocent, and no attempt used up
+		c.giveBack(i, record.Constituents, nil, label.Innocent) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
 	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):
@@ -164,9 +168,8 @@ func (e *Engine) keepWaiting(f *flight, i int, v platform.Verdict, c *conclusion
 	for _, m := range record.Constituents {
 		m.NotBefore = notBefore
 	}
-	c.giveBack(i, record.Constituents, &v)
+	c.giveBack(i, record.Constituents, &v, label.Suspect)
 	c.suspects[i] = true
-	c.counts["suspected"]++
 }
 
 // refusedInDoubt goes on with a record that was certainly refused this time, perhaps
@@ -207,11 +210,11 @@ func (e *Engine) succeeded(f *flight, i int, v platform.Verdict, c *conclusion) 
 		c.except(ledger.RecordOutcome{
 			Index: i, Result: ledger.Returned, Warnings: v.Warnings, Constituents: pending, Settled: settled,
 		})
-		c.counts["split"]++
+		c.returns(label.Split)
 		return
 	}
 	c.outcome.Succeeded++
-	c.counts["succeeded"]++
+	c.outcomes[label.Succeeded]++
 	c.finished(record)
 	if len(v.Warnings) > 0 {
 		c.outcome.Warned++
@@ -265,15 +268,14 @@ func (e *Engine) failed(f *flight, i int, v platform.Verdict, reason catalog.Rea
 		for _, m := range record.Constituents {
 			m.Apart, m.Attempts = true, 0
 		}
-		c.giveBack(i, record.Constituents, &v)
-		c.counts["parted"]++
+		c.giveBack(i, record.Constituents, &v, label.Parted)
 		return
 	}
 	c.except(ledger.RecordOutcome{
 		Index: i, Result: ledger.Failed, Errors: v.Errors, Warnings: v.Warnings,
 		Constituents: record.Constituents, Reason: reason,
 	})
-	c.counts["failed"]++
+	c.outcomes[label.Failed]++
 	c.finished(record)
 }
 
@@ -290,8 +292,7 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 		for _, m := range record.Constituents {
 			m.NotBefore = notBefore
 		}
-		c.giveBack(i, record.Constituents, &v)
-		c.counts["retryable"]++
+		c.giveBack(i, record.Constituents, &v, label.Again)
 		return
 	}
 	if v.Outcome == platform.Retryable {
@@ -314,7 +315,7 @@ func (c *conclusion) unconfirmed(i int, record *catalog.Record, v platform.Verdi
 		Index: i, Result: ledger.Unconfirmed, Errors: v.Errors, Warnings: v.Warnings,
 		Constituents: record.Constituents, Reason: catalog.Unconfirmed,
 	})
-	c.counts["unconfirmed"]++
+	c.outcomes[label.Unconfirmed]++
 	c.finished(record)
 }
 
@@ -330,8 +331,9 @@ func (e *Engine) retryDelay(attempts int, policy *Policy) time.Duration {
 }
 
 // giveBack returns the record's mutations to waiting.
-func (c *conclusion) giveBack(i int, ms []*catalog.Mutation, v *platform.Verdict) {
+func (c *conclusion) giveBack(i int, ms []*catalog.Mutation, v *platform.Verdict, why label.Retry) {
 	c.returned[i] = ms
+	c.returns(why)
 	outcome := ledger.RecordOutcome{Index: i, Result: ledger.Returned, Constituents: ms}
 	if v != nil {
 		outcome.Errors, outcome.Warnings = v.Errors, v.Warnings
@@ -339,7 +341,16 @@ func (c *conclusion) giveBack(i int, ms []*catalog.Mutation, v *platform.Verdict
 	c.except(outcome)
 }
 
+// returns counts a record that goes again.
+func (c *conclusion) returns(why label.Retry) {
+	c.outcomes[label.Returned]++
+	c.retries[why]++
+}
+
 func (c *conclusion) except(o ledger.RecordOutcome) {
+	if o.Result == ledger.Failed || o.Result == ledger.Unconfirmed {
+		c.letters[o.Reason] += len(o.Constituents) // each is a dead letter
+	}
 	c.outcome.Exceptions = append(c.outcome.Exceptions, o)
 }
 
@@ -403,7 +414,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 		e.next.halfOf[half.batch.ID] = f.batch.ID
 		made = append(made, half)
 	}
-	c.counts["halved"] += len(c.halves)
+	c.retries[label.Halved] += len(c.halves)
 	return made
 }
 
@@ -447,5 +458,7 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 	endBatchSpan(f, c)
 	e.close(f)
 	e.updateBudget()
-	e.cfg.Observer.Concluded(f.batch.Lane, c.counts, c.now.Sub(f.batch.CreatedAt), c.latencies)
+	e.cfg.Observer.Concluded(f.batch.Lane, Conclusion{
+		Outcomes: c.outcomes, Retries: c.retries, DeadLetters: c.letters, Took: c.now.Sub(f.batch.CreatedAt), Latencies: c.latencies,
+	})
 }

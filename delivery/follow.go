@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -116,7 +117,7 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
 	e.heardPoll(f.lane.sender.account, perr)
-	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), took)
+	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), causeLabel(perr), took)
 	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)
@@ -184,15 +185,15 @@ func (e *Engine) jitter(d time.Duration) time.Duration {
 	return d - d/20 + e.spread(d/10)
 }
 
-func pollLabel(report platform.Report, perr *platform.Error) string {
+func pollLabel(report platform.Report, perr *platform.Error) label.Poll {
 	switch {
 	case perr != nil:
-		return perr.Scope.String()
+		return label.Error
 	case report.Progress == platform.Finished:
-		return "finished"
+		return label.Finished
 	case report.Progress == platform.NotFound:
-		return "not_found"
+		return label.NotFound
 	default:
-		return "pending"
+		return label.Pending
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
@@ -26,18 +27,31 @@ type Source interface {
 // goroutines of all engines and must not block.
 type Observer interface {
 	Received(partition, messages int, pending uint64)
+	// Refused is told of dead letters that were never sent.
 	Refused(lane catalog.Lane, reason catalog.Reason, mutations int)
 	BatchCut(lane catalog.Lane, records, mutations, bytes, maxItems int, reason batcher.FlushReason)
-	Submitted(lane catalog.Lane, result string, took time.Duration)
-	Polled(lane catalog.Lane, result string, took time.Duration)
-	// Concluded gives the records by outcome, the time since the batch was cut, and
-	// the time from publish to final of each mutation that became final.
-	Concluded(lane catalog.Lane, outcomes map[string]int, took time.Duration, latencies []time.Duration)
+	// Submitted and Polled are told of calls; cause is label.None where one worked.
+	Submitted(lane catalog.Lane, result label.Post, cause label.Cause, took time.Duration)
+	Polled(lane catalog.Lane, result label.Poll, cause label.Cause, took time.Duration)
+	Concluded(lane catalog.Lane, c Conclusion)
 	// Committed is told of one fenced transaction, and how many messages it recorded
 	// for the first time.
 	Committed(partition, recorded int, took time.Duration)
 	Gauges(partition int, g Gauges)
 	Paused(account, reason string, paused bool)
+}
+
+// Conclusion is how a batch ended.
+type Conclusion struct {
+	// Outcomes and Retries count records. Records that go on in a smaller batch are
+	// among the retries only: their outcome is told with that batch.
+	Outcomes map[label.Outcome]int
+	Retries  map[label.Retry]int
+	// DeadLetters counts mutations.
+	DeadLetters map[catalog.Reason]int
+	Took        time.Duration // since the batch was cut
+	// Latencies are the times from publish to final of the mutations that became final.
+	Latencies []time.Duration
 }
 
 // Silent is an Observer that tells nobody.
@@ -53,13 +67,13 @@ func (Silent) Refused(catalog.Lane, catalog.Reason, int) {}
 func (Silent) BatchCut(catalog.Lane, int, int, int, int, batcher.FlushReason) {}
 
 // Submitted does nothing.
-func (Silent) Submitted(catalog.Lane, string, time.Duration) {}
+func (Silent) Submitted(catalog.Lane, label.Post, label.Cause, time.Duration) {}
 
 // Polled does nothing.
-func (Silent) Polled(catalog.Lane, string, time.Duration) {}
+func (Silent) Polled(catalog.Lane, label.Poll, label.Cause, time.Duration) {}
 
 // Concluded does nothing.
-func (Silent) Concluded(catalog.Lane, map[string]int, time.Duration, []time.Duration) {}
+func (Silent) Concluded(catalog.Lane, Conclusion) {}
 
 // Committed does nothing.
 func (Silent) Committed(int, int, time.Duration) {}

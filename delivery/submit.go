@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
@@ -341,7 +342,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 		f.heardRefusal(e, perr, now)
 		e.judgeLane(f, perr, now)
 	}
-	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), took)
+	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), causeLabel(perr), took)
 	if perr == nil {
 		f.resend.Reset()
 		f.lane.sender.account.took = f.lastPost
@@ -409,13 +410,33 @@ func (e *Engine) settle(policy *Policy) time.Duration {
 	return Settle(policy.Settle, e.slowest)
 }
 
-func resultLabel(perr *platform.Error) string {
+func resultLabel(perr *platform.Error) label.Post {
 	switch {
 	case perr == nil:
-		return "accepted"
+		return label.Accepted
 	case perr.Ambiguous:
-		return "ambiguous"
+		return label.Ambiguous
 	default:
-		return perr.Scope.String()
+		return label.NotTaken
 	}
+}
+
+func causeLabel(perr *platform.Error) label.Cause {
+	if perr == nil {
+		return label.None
+	}
+	switch perr.Scope {
+	case platform.ScopeItem:
+		return label.Item
+	case platform.ScopeBatch:
+		return label.Batch
+	case platform.ScopeAccount:
+		return label.Account
+	case platform.ScopeQuota:
+		return label.Quota
+	case platform.ScopeCaller:
+		return label.Caller
+	case platform.ScopePlatform:
+	}
+	return label.Platform
 }

@@ -70,8 +70,11 @@ func endBatchSpan(f *flight, c *conclusion) {
 	if f.span == nil {
 		return
 	}
-	for outcome, n := range c.counts {
-		f.span.SetAttributes(attribute.Int("courier.records."+outcome, n))
+	for outcome, n := range c.outcomes {
+		f.span.SetAttributes(attribute.Int("courier.records."+string(outcome), n))
+	}
+	for reason, n := range c.retries {
+		f.span.SetAttributes(attribute.Int("courier.records."+string(reason), n))
 	}
 	f.span.SetAttributes(attribute.String("courier.batch.state", string(c.outcome.State)))
 	if c.outcome.Failed > 0 {

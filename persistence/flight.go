@@ -92,7 +92,8 @@ func (p *plan) queueRemoved(b *pgx.Batch) {
 // row. So each row is looked up by itself, which "offset 0" keeps the server from
 // turning into a join, and is then reached by its place. No other transaction moves it
 // meanwhile: only the partition's owner changes it, and of two the fence lets one
-// commit.
+// commit. "lane + 0" keeps the server from mutation_lane: without statistics it may take
+// a lane to have a handful of rows, and read all of it for each.
 func (p *plan) queueChanged(b *pgx.Batch) {
 	for place, rows := range p.changed {
 		c := newColumns(len(rows))
@@ -105,7 +106,7 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 				u(mutation_id, sequence, state, attempts, batch_id, record, superseded_by, warnings, lane),
 			lateral (select r.ctid as place from courier.mutation r
 				where r.day = $1 and r.generation = $2 and r.mutation_id = u.mutation_id and r.sequence = u.sequence
-					and r.lane = u.lane offset 0) found
+					and r.lane + 0 = u.lane offset 0) found
 			where m.day = $1 and m.ctid = found.place`,
 			place.day, place.generation, c.ids, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes).Exec(p.expect(len(rows)))
 	}

@@ -7,6 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
+
+	"github.com/catalog-courier/catalog-courier/label"
 )
 
 // BenchmarkEnded measures a finished batch of 5000 mutations.
@@ -20,7 +22,7 @@ func BenchmarkEnded(b *testing.B) {
 	for i := range latencies {
 		latencies[i] = time.Duration(i) * time.Millisecond
 	}
-	finished := Finished{Succeeded: len(latencies), Latencies: latencies}
+	finished := Finished{Outcomes: map[label.Outcome]int{label.Succeeded: len(latencies)}, Latencies: latencies}
 	b.ReportAllocs()
 	for b.Loop() {
 		instruments.Ended(context.Background(), Where{Account: "a", Platform: "meta", Type: "PRODUCT_ITEM"}, finished)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/catalog-courier/catalog-courier/label"
 )
 
 // Snapshot is the state of a worker at one moment, read when metrics are
@@ -22,7 +24,7 @@ type Snapshot struct {
 
 // ClockState is how another clock differs from this process's.
 type ClockState struct {
-	Of    string        // database or nats
+	Of    label.Clock
 	Ahead time.Duration // negative when it is behind
 }
 
@@ -31,7 +33,7 @@ type PartitionState struct {
 	Partition int
 	Lag       uint64 // messages of the stream not read yet
 	Position  uint64 // the sequence up to which all is recorded
-	Restarts  uint64 // how often its reader was made anew
+	Restarts  uint64 // how often its reader was recreated
 }
 
 // AccountState is how an account's delivery stands.
@@ -87,27 +89,27 @@ type gauges struct {
 
 func (g *gauges) declare(d *declaration) {
 	g.meter = d.meter
-	g.lag = d.gauge("courier.partition.lag", "{message}", "Messages of a partition not read yet.")
-	g.position = d.gauge("courier.partition.position", "{message}", "Stream sequence up to which all of a partition is recorded.")
-	g.restarts = d.gauge("courier.partition.reader_restarts", "{restart}", "How often the partition's stream reader was made anew since it was acquired.")
+	g.lag = d.gauge("courier.partition.lag", "{message}", "Messages of a partition not read yet.", ofPartition...)
+	g.position = d.gauge("courier.partition.position", "{message}", "Stream sequence up to which all of a partition is recorded.", ofPartition...)
+	g.restarts = d.gauge("courier.partition.reader_restarts", "{restart}", "How often the partition's stream reader was recreated since it was acquired.", ofPartition...)
 	g.leases = d.gauge("courier.leases.held", "{lease}", "Partitions that this worker owns.")
 	g.groups = d.gauge("courier.groups.open", "{group}", "Groups with something waiting.")
 	g.items = d.gauge("courier.items.waiting", "{item}", "Items that wait in memory.")
 	g.bytes = d.gauge("courier.waiting.size", "By", "Memory taken by what waits.")
-	g.paused = d.gauge("courier.account.paused", "1", "1 while the account is paused.")
-	g.held = d.gauge("courier.account.held", "1", "Catalog types of a catalog of which the platform refuses changes and takes none: they wait, and are tried from time to time.")
-	g.breaker = d.gauge("courier.account.breaker", "1", "The breaker of the account's calls: 0 closed, 0.5 half open, 1 open.")
-	g.calls = d.gauge("courier.account.calls", "{request}", "Calls under way.")
-	g.concurrency = d.gauge("courier.account.concurrency", "{request}", "Calls at a time that are made now; it adapts.")
-	g.inFlight = d.gauge("courier.account.batches_in_flight", "{batch}", "Batches that are not final.")
-	g.waiting = d.gauge("courier.account.waiting", "{mutation}", "Mutations not sent yet.")
-	g.ambiguous = d.gauge("courier.account.batches_ambiguous", "{batch}", "Batches with a POST whose end is not known.")
-	g.oldestHandle = d.gauge("courier.account.oldest_handle", "s", "Age of the oldest handle that is not final.")
-	g.oldestWaiting = d.gauge("courier.account.oldest_waiting", "s", "Age of the oldest mutation not sent.")
-	g.quotaUsed = d.gauge("courier.quota.used", "%", "How much of the quota is used, as the platform last told.")
-	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform last told.")
-	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.")
-	g.clockAhead = d.gauge("courier.clock.ahead", "s", "By how much another clock is ahead of this worker's; negative when it is behind.")
+	g.paused = d.gauge("courier.account.paused", "", "1 while the account is paused.", ofAccount...)
+	g.held = d.gauge("courier.account.held", "{catalog_type}", "Catalog types of a catalog of which the platform refuses changes and takes none: they wait, and are tried from time to time.", ofAccount...)
+	g.breaker = d.gauge("courier.account.breaker", "", "The breaker of the account's calls: 0 closed, 0.5 half open, 1 open.", ofAccount...)
+	g.calls = d.gauge("courier.account.calls", "{request}", "Calls under way.", ofAccount...)
+	g.concurrency = d.gauge("courier.account.concurrency", "{request}", "Calls at a time that are made now; it adapts.", ofAccount...)
+	g.inFlight = d.gauge("courier.account.batches_in_flight", "{batch}", "Batches that are not final.", ofAccount...)
+	g.waiting = d.gauge("courier.account.waiting", "{mutation}", "Mutations not sent yet.", ofAccount...)
+	g.ambiguous = d.gauge("courier.account.batches_ambiguous", "{batch}", "Batches with a POST whose end is not known.", ofAccount...)
+	g.oldestHandle = d.gauge("courier.account.oldest_handle", "s", "Age of the oldest handle that is not final.", ofAccount...)
+	g.oldestWaiting = d.gauge("courier.account.oldest_waiting", "s", "Age of the oldest mutation not sent.", ofAccount...)
+	g.quotaUsed = d.gauge("courier.quota.used", "%", "How much of the quota is used, as the platform last told.", ofScope...)
+	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform last told.", ofScope...)
+	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.", ofScope...)
+	g.clockAhead = d.gauge("courier.clock.ahead", "s", "By how much another clock is ahead of this worker's; negative when it is behind.", ofClocks)
 }
 
 func (g *gauges) all() []metric.Observable {
@@ -139,7 +141,7 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 	observer.ObserveFloat64(g.items, float64(s.WaitingItems))
 	observer.ObserveFloat64(g.bytes, float64(s.WaitingBytes))
 	for _, c := range s.Clocks {
-		observer.ObserveFloat64(g.clockAhead, c.Ahead.Seconds(), metric.WithAttributes(ClockKey.String(c.Of)))
+		observer.ObserveFloat64(g.clockAhead, c.Ahead.Seconds(), metric.WithAttributes(ClockKey.String(string(c.Of))))
 	}
 	for _, p := range s.Partitions {
 		at := metric.WithAttributes(PartitionKey.Int(p.Partition))

@@ -2,16 +2,13 @@ package telemetry
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/label"
 )
 
 // The attributes of measurements. Each takes few values: an account, a platform
@@ -25,6 +22,7 @@ const (
 	ScopeKey     = attribute.Key("courier.quota.scope")
 	ReasonKey    = attribute.Key("courier.reason")
 	ResultKey    = attribute.Key("courier.result")
+	CauseKey     = attribute.Key("courier.cause")
 	StateKey     = attribute.Key("courier.state")
 	ClockKey     = attribute.Key("courier.clock")
 )
@@ -86,33 +84,25 @@ func NewInstruments(meter metric.Meter) (*Instruments, error) {
 	return i, d.err
 }
 
-// Reference describes every measurement as a Markdown table. docs/telemetry.md
-// carries it, held to it by a test.
-func Reference() string {
-	d := &declaration{meter: noop.Meter{}}
-	declare(d)
-	return "| name | kind | unit | meaning |\n|---|---|---|---|\n" + strings.Join(d.rows, "")
-}
-
 func declare(d *declaration) *Instruments {
 	i := &Instruments{
-		received:       d.counter("courier.mutations.received", "{mutation}", "Mutations read from the stream."),
+		received:       d.counter("courier.mutations.received", "{mutation}", "Mutations read from the stream.", ofPartition...),
 		recorded:       d.counter("courier.mutations.recorded", "{mutation}", "Mutations whose row is committed."),
 		recordDuration: d.seconds("courier.record.duration", "Time of one fenced transaction.", short),
-		batchItems:     d.histogram("courier.batch.items", "{item}", "Records in a batch when it was cut.", 1, 2, 5, 10, 25, 50, 100, 250, 500, 900, 1000, 2000, 2900, 3000, 4000, 5000),
-		batchBytes:     d.histogram("courier.batch.size", "By", "Bytes of a batch's body.", 1e3, 1e4, 5e4, 1e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 2.8e7),
-		batchMutations: d.counter("courier.batch.mutations", "{mutation}", "Mutations carried by batches, merged ones included."),
-		posts:          d.counter("courier.posts", "{request}", "POSTs by result: accepted, ambiguous or not_taken."),
-		postDuration:   d.seconds("courier.post.duration", "Time of one POST.", short),
-		polls:          d.counter("courier.polls", "{request}", "Looks at a handle by result: pending, finished, not_found or error."),
-		pollDuration:   d.seconds("courier.poll.duration", "Time of one look at a handle.", short),
-		batchDuration:  d.seconds("courier.batch.duration", "Time from a batch's being cut to its end.", long),
-		outcomes:       d.counter("courier.outcomes", "{record}", "Records by what became of them: succeeded, failed, unconfirmed or returned."),
-		finalLatency:   d.seconds("courier.mutation.latency", "Time from publishing to the final status.", long),
-		retries:        d.counter("courier.retries", "{record}", "Records sent again, by reason."),
-		deadLetters:    d.counter("courier.dead_letters", "{mutation}", "Mutations that will not be sent again by themselves, by reason."),
-		lettersDropped: d.counter("courier.dead_letters.dropped", "{mutation}", "Dead letters whose messages were dropped, as their account's took more than they may."),
-		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions acquired, released or lost."),
+		batchItems:     d.histogram("courier.batch.items", "{item}", "Records in a batch when it was cut.", with(ofPlatform, ofCuts), 1, 2, 5, 10, 25, 50, 100, 250, 500, 900, 1000, 2000, 2900, 3000, 4000, 5000),
+		batchBytes:     d.histogram("courier.batch.size", "By", "Bytes of a batch's body.", with(ofPlatform, ofCuts), 1e3, 1e4, 5e4, 1e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 2.8e7),
+		batchMutations: d.counter("courier.batch.mutations", "{mutation}", "Mutations carried by batches, merged ones included.", with(ofLane, ofCuts)...),
+		posts:          d.counter("courier.posts", "{request}", "POSTs.", with(ofLane, ofPosts, ofCauses)...),
+		postDuration:   d.seconds("courier.post.duration", "Time of one POST.", short, with(ofPlatform, ofPosts)...),
+		polls:          d.counter("courier.polls", "{request}", "Polls of handles.", with(ofLane, ofPolls, ofCauses)...),
+		pollDuration:   d.seconds("courier.poll.duration", "Time of one poll of a handle.", short, with(ofPlatform, ofPolls)...),
+		batchDuration:  d.seconds("courier.batch.duration", "Time from a batch's being cut to its end.", long, ofPlatform...),
+		outcomes:       d.counter("courier.outcomes", "{record}", "Records of finished batches, by what became of them.", with(ofLane, ofOutcomes)...),
+		finalLatency:   d.seconds("courier.mutation.latency", "Time from publishing to the final status.", long, ofPlatform...),
+		retries:        d.counter("courier.retries", "{record}", "Records sent again.", with(ofLane, ofRetries)...),
+		deadLetters:    d.counter("courier.dead_letters", "{mutation}", "Mutations that will not be sent again automatically.", tag{key: AccountKey}, ofLetters),
+		lettersDropped: d.counter("courier.dead_letters.dropped", "{mutation}", "Dead letters whose messages were dropped, as their account's took more than they may.", tag{key: AccountKey}),
+		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions that changed owner.", ofLeases),
 	}
 	i.gauges.declare(d)
 	return i
@@ -135,46 +125,42 @@ func (i *Instruments) Recorded(ctx context.Context, mutations int, took time.Dur
 	i.recordDuration.Record(ctx, took.Seconds())
 }
 
-// Cut measures a batch when it is cut; reason is count, bytes, age or drain.
-func (i *Instruments) Cut(ctx context.Context, where Where, reason string, records, mutations, bytes int) {
+// Cut measures a batch when it is cut.
+func (i *Instruments) Cut(ctx context.Context, where Where, reason label.Cut, records, mutations, bytes int) {
 	if i == nil {
 		return
 	}
-	cut := ReasonKey.String(reason)
+	cut := ReasonKey.String(string(reason))
 	size := where.anyAccount(cut)
 	i.batchItems.Record(ctx, int64(records), size)
 	i.batchBytes.Record(ctx, int64(bytes), size)
 	i.batchMutations.Add(ctx, int64(mutations), where.attributes(cut))
 }
 
-// Posted measures one POST; result is accepted, ambiguous or not_taken.
-func (i *Instruments) Posted(ctx context.Context, where Where, result string, took time.Duration) {
+// Posted measures one POST.
+func (i *Instruments) Posted(ctx context.Context, where Where, result label.Post, cause label.Cause, took time.Duration) {
 	if i == nil {
 		return
 	}
-	ended := ResultKey.String(result)
-	i.posts.Add(ctx, 1, where.attributes(ended))
+	ended := ResultKey.String(string(result))
+	i.posts.Add(ctx, 1, where.attributes(ended, CauseKey.String(string(cause))))
 	i.postDuration.Record(ctx, took.Seconds(), where.anyAccount(ended))
 }
 
-// Polled measures one look at a handle; result is pending, finished, not_found or
-// error.
-func (i *Instruments) Polled(ctx context.Context, where Where, result string, took time.Duration) {
+// Polled measures one poll of a handle.
+func (i *Instruments) Polled(ctx context.Context, where Where, result label.Poll, cause label.Cause, took time.Duration) {
 	if i == nil {
 		return
 	}
-	ended := ResultKey.String(result)
-	i.polls.Add(ctx, 1, where.attributes(ended))
+	ended := ResultKey.String(string(result))
+	i.polls.Add(ctx, 1, where.attributes(ended, CauseKey.String(string(cause))))
 	i.pollDuration.Record(ctx, took.Seconds(), where.anyAccount(ended))
 }
 
 // Finished is what became of the records of one batch.
 type Finished struct {
-	Took        time.Duration // since the batch was cut; 0 when not known
-	Succeeded   int
-	Failed      int
-	Unconfirmed int
-	Returned    int
+	Took     time.Duration // since the batch was cut; 0 when not known
+	Outcomes map[label.Outcome]int
 	// Latencies are, for the mutations that are final now, the times since they were
 	// published.
 	Latencies []time.Duration
@@ -193,23 +179,17 @@ func (i *Instruments) Ended(ctx context.Context, where Where, f Finished) {
 	for _, latency := range f.Latencies {
 		i.finalLatency.Record(ctx, latency.Seconds(), once...)
 	}
-	for _, outcome := range [...]struct {
-		result  string
-		records int
-	}{{"succeeded", f.Succeeded}, {"failed", f.Failed}, {"unconfirmed", f.Unconfirmed}, {"returned", f.Returned}} {
-		if outcome.records > 0 {
-			i.outcomes.Add(ctx, int64(outcome.records), where.attributes(ResultKey.String(outcome.result)))
-		}
+	for outcome, records := range f.Outcomes {
+		i.outcomes.Add(ctx, int64(records), where.attributes(ResultKey.String(string(outcome))))
 	}
 }
 
-// Retried counts records that are sent again; the reason is from a closed set,
-// such as quota, platform, ambiguous, unknown, parts or halves.
-func (i *Instruments) Retried(ctx context.Context, where Where, reason string, records int) {
+// Retried counts records that are sent again.
+func (i *Instruments) Retried(ctx context.Context, where Where, reason label.Retry, records int) {
 	if i == nil {
 		return
 	}
-	i.retries.Add(ctx, int64(records), where.attributes(ReasonKey.String(reason)))
+	i.retries.Add(ctx, int64(records), where.attributes(ReasonKey.String(string(reason))))
 }
 
 // DeadLettered counts mutations that became dead letters.
@@ -228,50 +208,10 @@ func (i *Instruments) DroppedLetters(ctx context.Context, account string, letter
 	i.lettersDropped.Add(ctx, int64(letters), metric.WithAttributes(AccountKey.String(account)))
 }
 
-// LeaseChanged counts a lease; change is acquired, released or lost.
-func (i *Instruments) LeaseChanged(ctx context.Context, change string) {
+// LeaseChanged counts a lease.
+func (i *Instruments) LeaseChanged(ctx context.Context, change label.Lease) {
 	if i == nil {
 		return
 	}
-	i.leaseChanges.Add(ctx, 1, metric.WithAttributes(StateKey.String(change)))
-}
-
-// declaration gathers the errors of declaring many instruments.
-type declaration struct {
-	meter metric.Meter
-	err   error
-	rows  []string // of the reference
-}
-
-func (d *declaration) add(name, kind, unit, description string) {
-	d.rows = append(d.rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, kind, unit, description))
-}
-
-func (d *declaration) counter(name, unit, description string) metric.Int64Counter {
-	d.add(name, "counter", unit, description)
-	counter, err := d.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
-	d.err = errors.Join(d.err, err)
-	return counter
-}
-
-func (d *declaration) histogram(name, unit, description string, bounds ...float64) metric.Int64Histogram {
-	d.add(name, "histogram", unit, description)
-	histogram, err := d.meter.Int64Histogram(name, metric.WithUnit(unit), metric.WithDescription(description),
-		metric.WithExplicitBucketBoundaries(bounds...))
-	d.err = errors.Join(d.err, err)
-	return histogram
-}
-
-func (d *declaration) seconds(name, description string, bounds metric.HistogramOption) metric.Float64Histogram {
-	d.add(name, "histogram", "s", description)
-	histogram, err := d.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description), bounds)
-	d.err = errors.Join(d.err, err)
-	return histogram
-}
-
-func (d *declaration) gauge(name, unit, description string) metric.Float64ObservableGauge {
-	d.add(name, "gauge", unit, description)
-	gauge, err := d.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
-	d.err = errors.Join(d.err, err)
-	return gauge
+	i.leaseChanges.Add(ctx, 1, metric.WithAttributes(StateKey.String(string(change))))
 }

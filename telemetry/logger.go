@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -12,14 +13,44 @@ import (
 
 // NewLogger writes log lines as JSON, or as text when format is "text". Lines
 // logged with the context of a span carry its trace_id and span_id. What no terminal
-// should get is escaped, wherever it stands in a line. Of warnings and errors of one
+// should get is escaped, wherever it stands in a line. Durations are written as Go
+// writes them, such as 5m0s, in both formats. Of warnings and errors of one
 // kind the first are logged and the rest of a minute is summed up.
 func NewLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if format == "text" {
 		return slog.New(traced{newLimited(slog.NewTextHandler(legible.NewWriter(out), options))})
 	}
 	return slog.New(traced{newLimited(slog.NewJSONHandler(legible.NewJSONWriter(out), options))})
+}
+
+// readable writes durations as text: JSON would have them as nanoseconds, which nobody
+// reads. Also one that was logged as any value, or by its address.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch value := a.Value.Any().(type) {
+	case time.Duration:
+		a.Value = slog.StringValue(shortened(value).String())
+	case *time.Duration:
+		if value != nil {
+			a.Value = slog.StringValue(shortened(*value).String())
+		}
+	case []time.Duration:
+		texts := make([]string, len(value))
+		for i, each := range value {
+			texts[i] = shortened(each).String()
+		}
+		a.Value = slog.AnyValue(texts)
+	}
+	return a
+}
+
+// shortened leaves out digits that say nothing: 1h2m3.123456789s is read worse than
+// 1h2m3.123s.
+func shortened(d time.Duration) time.Duration {
+	if d.Abs() >= time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d
 }
 
 // traced adds the ids of the span in the context.

@@ -119,7 +119,7 @@ func (t *Telemetry) startTraces(ctx context.Context, options Options, about *res
 }
 
 func (t *Telemetry) startMetrics(ctx context.Context, options Options, about *resource.Resource) error {
-	prometheusReader, err := otelprometheus.New(otelprometheus.WithRegisterer(t.Registry))
+	prometheusReader, err := otelprometheus.New(otelprometheus.WithRegisterer(t.Registry), otelprometheus.WithoutScopeInfo())
 	if err != nil {
 		return fmt.Errorf("setting up the Prometheus registry: %w", err)
 	}

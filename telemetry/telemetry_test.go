@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
@@ -66,10 +67,10 @@ func TestNilTellsNothing(t *testing.T) {
 	instruments.Received(ctx, 1, 1)
 	instruments.Recorded(ctx, 1, time.Second)
 	instruments.Cut(ctx, telemetry.Where{}, "age", 1, 1, 1)
-	instruments.Posted(ctx, telemetry.Where{}, "accepted", time.Second)
-	instruments.Polled(ctx, telemetry.Where{}, "pending", time.Second)
-	instruments.Ended(ctx, telemetry.Where{}, telemetry.Finished{Succeeded: 1})
-	instruments.Retried(ctx, telemetry.Where{}, "quota", 1)
+	instruments.Posted(ctx, telemetry.Where{}, label.Accepted, label.None, time.Second)
+	instruments.Polled(ctx, telemetry.Where{}, label.Pending, label.None, time.Second)
+	instruments.Ended(ctx, telemetry.Where{}, telemetry.Finished{Outcomes: map[label.Outcome]int{label.Succeeded: 1}})
+	instruments.Retried(ctx, telemetry.Where{}, label.Again, 1)
 	instruments.DeadLettered(ctx, "a", catalog.Refused, 1)
 	instruments.LeaseChanged(ctx, "lost")
 	stop, err := instruments.Observe(func() telemetry.Snapshot { return telemetry.Snapshot{} })
@@ -87,10 +88,10 @@ func TestEveryMeasurementReachesPrometheus(t *testing.T) {
 	i.Received(ctx, 3, 10)
 	i.Recorded(ctx, 10, time.Millisecond)
 	i.Cut(ctx, where, "age", 10, 12, 4000)
-	i.Posted(ctx, where, "ambiguous", time.Second)
-	i.Polled(ctx, where, "finished", time.Second)
-	i.Ended(ctx, where, telemetry.Finished{Took: time.Minute, Succeeded: 9, Failed: 1, Latencies: []time.Duration{2 * time.Second}})
-	i.Retried(ctx, where, "quota", 1)
+	i.Posted(ctx, where, label.Ambiguous, label.Platform, time.Second)
+	i.Polled(ctx, where, label.Finished, label.None, time.Second)
+	i.Ended(ctx, where, telemetry.Finished{Took: time.Minute, Outcomes: map[label.Outcome]int{label.Succeeded: 9, label.Failed: 1}, Latencies: []time.Duration{2 * time.Second}})
+	i.Retried(ctx, where, label.Again, 1)
 	i.DeadLettered(ctx, "acme", catalog.Refused, 1)
 	i.LeaseChanged(ctx, "acquired")
 	stop, err := i.Observe(func() telemetry.Snapshot {

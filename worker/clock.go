@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/clock"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
@@ -141,10 +142,10 @@ func trimTime(clocks map[string]time.Time) (time.Time, error) {
 func (c *clocks) gauges() []telemetry.ClockState {
 	var states []telemetry.ClockState
 	if reading, ok := c.watch.Now(); ok {
-		states = append(states, telemetry.ClockState{Of: "database", Ahead: -reading.Ahead()})
+		states = append(states, telemetry.ClockState{Of: label.Database, Ahead: -reading.Ahead()})
 	}
 	if c.brokerKnown.Load() {
-		states = append(states, telemetry.ClockState{Of: "nats", Ahead: time.Duration(c.brokerAhead.Load())})
+		states = append(states, telemetry.ClockState{Of: label.NATS, Ahead: time.Duration(c.brokerAhead.Load())})
 	}
 	return states
 }

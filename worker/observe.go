@@ -9,6 +9,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/label"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
@@ -85,37 +86,40 @@ func (o *observer) dropped(account string, letters int, _ int64) {
 
 // BatchCut measures a batch.
 func (o *observer) BatchCut(lane catalog.Lane, records, mutations, bytes, _ int, reason batcher.FlushReason) {
-	o.instruments.Cut(o.nowhere, o.where(lane), reason.String(), records, mutations, bytes)
+	o.instruments.Cut(o.nowhere, o.where(lane), cutLabel(reason), records, mutations, bytes)
 }
 
 // Submitted measures a POST.
-func (o *observer) Submitted(lane catalog.Lane, result string, took time.Duration) {
-	o.instruments.Posted(o.nowhere, o.where(lane), result, took)
+func (o *observer) Submitted(lane catalog.Lane, result label.Post, cause label.Cause, took time.Duration) {
+	o.instruments.Posted(o.nowhere, o.where(lane), result, cause, took)
 }
 
 // Polled measures a poll.
-func (o *observer) Polled(lane catalog.Lane, result string, took time.Duration) {
-	o.instruments.Polled(o.nowhere, o.where(lane), result, took)
+func (o *observer) Polled(lane catalog.Lane, result label.Poll, cause label.Cause, took time.Duration) {
+	o.instruments.Polled(o.nowhere, o.where(lane), result, cause, took)
 }
 
 // Concluded measures the end of a batch.
-func (o *observer) Concluded(lane catalog.Lane, outcomes map[string]int, took time.Duration, latencies []time.Duration) {
+func (o *observer) Concluded(lane catalog.Lane, c delivery.Conclusion) {
 	where := o.where(lane)
-	o.instruments.Ended(o.nowhere, where, telemetry.Finished{
-		Took: took, Succeeded: outcomes["succeeded"], Failed: outcomes["failed"], Unconfirmed: outcomes["unconfirmed"],
-		Returned: outcomes["split"] + outcomes["parted"] + outcomes["retryable"], Latencies: latencies,
-	})
-	for _, reason := range []string{"split", "parted", "retryable", "halved"} {
-		if n := outcomes[reason]; n > 0 {
-			o.instruments.Retried(o.nowhere, where, reason, n)
-		}
+	o.instruments.Ended(o.nowhere, where, telemetry.Finished{Took: c.Took, Outcomes: c.Outcomes, Latencies: c.Latencies})
+	for reason, records := range c.Retries {
+		o.instruments.Retried(o.nowhere, where, reason, records)
 	}
-	if n := outcomes["failed"]; n > 0 {
-		o.instruments.DeadLettered(o.nowhere, lane.Account, catalog.Refused, n)
+	for reason, mutations := range c.DeadLetters {
+		o.instruments.DeadLettered(o.nowhere, o.label(lane.Account), reason, mutations)
 	}
-	if n := outcomes["unconfirmed"]; n > 0 {
-		o.instruments.DeadLettered(o.nowhere, lane.Account, catalog.Unconfirmed, n)
+}
+
+func cutLabel(reason batcher.FlushReason) label.Cut {
+	switch reason {
+	case batcher.FlushCount:
+		return label.Count
+	case batcher.FlushBytes:
+		return label.Bytes
+	case batcher.FlushAge:
 	}
+	return label.Age
 }
 
 // Committed measures a fenced transaction.
@@ -149,8 +153,8 @@ func (o *observer) reading(partition int, reader Reader) {
 }
 
 // acquired, released and lost count the leases.
-func (o *observer) acquired() { o.instruments.LeaseChanged(o.nowhere, "acquired") }
-func (o *observer) lost()     { o.instruments.LeaseChanged(o.nowhere, "lost") }
+func (o *observer) acquired() { o.instruments.LeaseChanged(o.nowhere, label.Acquired) }
+func (o *observer) lost()     { o.instruments.LeaseChanged(o.nowhere, label.Lost) }
 
 // watch shows the scopes from now on.
 func (o *observer) watch(scopes *delivery.Scopes) {
@@ -168,7 +172,7 @@ func (o *observer) compare(clocks *clocks) {
 
 // released forgets a partition that is no longer owned.
 func (o *observer) released(partition int) {
-	o.instruments.LeaseChanged(o.nowhere, "released")
+	o.instruments.LeaseChanged(o.nowhere, label.Released)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.partitions, partition)

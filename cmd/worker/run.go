@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/telemetry"
 	"github.com/catalog-courier/catalog-courier/worker"
@@ -60,6 +61,9 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	if err != nil {
 		return err
 	}
+	cli.OnHangup(ctx, func() {
+		tel.Logger.WarnContext(ctx, "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops")
+	})
 	exporters := listenToExporters(ctx, tel.Logger, a.streams.Lookup)
 	defer func() {
 		if closeErr := tel.Shutdown(ctx); closeErr != nil {

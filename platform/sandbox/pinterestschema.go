@@ -9,9 +9,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// pinterestType is what the simulated Pinterest knows of one catalog type. It is
-// written down once more than in the client, so that the client's own tables are
-// checked against another. Source: OpenAPI 5.23.0.
+// pinterestType is what the simulated Pinterest knows of one catalog type. The attributes
+// are written down once more than in the client, so that the client's tables are checked
+// against others; the enumerations are the client's own. Source: OpenAPI 5.23.0.
 type pinterestType struct {
 	idField    string
 	attributes map[string]attributeSchema

@@ -95,9 +95,12 @@ var errSilent = errors.New("failed")
 func ErrReported() error { return errSilent }
 
 // Run executes the command and returns its exit code. The first SIGINT or SIGTERM
-// cancels the command's context; the second ends the process at once.
+// cancels the command's context; the second ends the process at once. SIGHUP ends
+// nothing.
 func Run(root *cobra.Command, streams Streams, args []string) int {
 	ctx, cancel := context.WithCancel(context.Background())
+	ctx, surviveHangups := survivingHangups(ctx, root.Name(), streams.Err)
+	defer surviveHangups()
 	// Room for both: the second is not lost however soon it follows.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
