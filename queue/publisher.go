@@ -55,7 +55,27 @@ type Result struct {
 	Outcome  Outcome
 	Sequence uint64 // of the stream; 0 when Refused
 	Err      error  // of a refused one; a *catalog.Problem when the input is to blame
+	// MayBeStored is set on a refused one that was sent without an answer: the stream
+	// may have it. Any other refused one is certainly not stored.
+	MayBeStored bool
 }
+
+// Stopped is the error of a Publish that did not come to the end.
+type Stopped struct {
+	// At is the index of the first publication that is neither stored nor refused for
+	// itself; the results tell what became of those after it.
+	At int
+	// Err is what stopped it.
+	Err error
+}
+
+// Error tells the place and the cause.
+func (s *Stopped) Error() string {
+	return fmt.Sprintf("publishing stopped at publication %d, counted from 0: %v", s.At, s.Err)
+}
+
+// Unwrap is the cause.
+func (s *Stopped) Unwrap() error { return s.Err }
 
 // Summary counts results.
 type Summary struct {
@@ -84,9 +104,18 @@ func Summarize(results []Result) Summary {
 type PublisherOptions struct {
 	// Timeout bounds one attempt at a batch. Defaults to 10 s.
 	Timeout time.Duration
-	// Attempts is how often a batch is tried when the server does not answer or is
-	// busy. Repeating is safe: each message has its id. Defaults to 5.
-	Attempts int
+	// RetryFor is how long one batch is repeated while nobody answers, the stream has
+	// no leader or the server is busy. Repeating is safe as each message has its id, for
+	// as long as the stream remembers ids: keep it below the duplicate window of two
+	// minutes. Defaults to 110 s, which an election or a restart of the servers fits in.
+	RetryFor time.Duration
+	// Retrying hears of each failure that is followed by another attempt. It is called
+	// by Publish, which waits for it.
+	Retrying func(error)
+	// Denials, when they watch the connection, let Publish know at once what NATS refuses
+	// to the user: those messages alone are refused. Without them a refused subject is a
+	// call without an answer.
+	Denials *Denials
 	// Propagator writes the trace context of Publish into the headers. Defaults to
 	// the W3C one.
 	Propagator propagation.TextMapPropagator
@@ -108,13 +137,16 @@ var ErrStreamFull = errors.New("the stream is full")
 func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
 	const (
 		defaultTimeout  = 10 * time.Second
-		defaultAttempts = 5
+		defaultRetryFor = 110 * time.Second
 	)
 	if options.Timeout <= 0 {
 		options.Timeout = defaultTimeout
 	}
-	if options.Attempts <= 0 {
-		options.Attempts = defaultAttempts
+	if options.RetryFor <= 0 {
+		options.RetryFor = defaultRetryFor
+	}
+	if options.Retrying == nil {
+		options.Retrying = func(error) {}
 	}
 	if options.Propagator == nil {
 		options.Propagator = propagation.TraceContext{}
@@ -138,9 +170,9 @@ func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation)
 
 // Publish publishes in order and waits for the stream's acknowledgements. There
 // is one result for each publication, in the same order. What breaks the rules
-// for subject and size is refused alone. The error is that of the first call that
-// failed; then it and everything after it is refused, though the message whose
-// call failed may have been stored.
+// for subject and size is refused alone, and so is what NATS does not let the user
+// publish, where Denials are given. The error is a *Stopped; everything from its place
+// on is refused, but for what an answer says is stored.
 func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]Result, error) {
 	results := make([]Result, len(publications))
 	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
@@ -152,7 +184,7 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 		} else {
 			id, err := publication.identify()
 			if err != nil {
-				return refuseRest(results, i, err)
+				return refuseRest(results, err)
 			}
 			publication.ID = id
 			batch = append(batch, outgoing{Publication: publication, trace: trace, result: &results[i]})
@@ -160,7 +192,7 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 		}
 		if len(batch) == MaxBatch || bytes >= maxBatchBytes || i == len(publications)-1 {
 			if err := p.publishBatch(ctx, batch); err != nil {
-				return refuseRest(results, i+1, err)
+				return refuseRest(results, err)
 			}
 			clear(batch)
 			batch, bytes = batch[:0], 0
@@ -198,13 +230,26 @@ func (o outgoing) stored(sequence uint64, duplicate bool) {
 	}
 }
 
-func refuseRest(results []Result, from int, err error) ([]Result, error) {
+// sent notes that the stream may have the message from now on, and returns what to call
+// when the server answers that it has not.
+func (o outgoing) sent() (refused func()) {
+	before := o.result.MayBeStored
+	o.result.MayBeStored = true
+	return func() { o.result.MayBeStored = before }
+}
+
+func refuseRest(results []Result, err error) ([]Result, error) {
+	at := -1
 	for i := range results {
-		if results[i].Outcome == Refused && results[i].Err == nil {
-			results[i].Err = err
+		if results[i].Outcome != Refused || results[i].Err != nil {
+			continue
+		}
+		results[i].Err = err
+		if at < 0 {
+			at = i
 		}
 	}
-	return results, fmt.Errorf("publishing stopped before message %d: %w", from, err)
+	return results, &Stopped{At: max(at, 0), Err: err}
 }
 
 func checkPublication(publication Publication) *catalog.Problem {
