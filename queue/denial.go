@@ -95,14 +95,10 @@ func (d *Denials) report(denial *Denial) {
 	}
 }
 
-// Within returns a context that ends when NATS refuses to publish to one of the subjects,
-// or to receive answers at all. context.Cause is then the *Denial.
-func (d *Denials) Within(ctx context.Context, subjects ...string) (context.Context, context.CancelFunc) {
-	watch := &denialWatch{of: d, refused: map[string]*Denial{}}
-	for _, subject := range subjects {
-		watch.refused[subject] = nil
-	}
-	return watch.within(ctx)
+// Within returns a context that ends when NATS refuses to publish to any subject, or to
+// receive answers at all. context.Cause is then the *Denial.
+func (d *Denials) Within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return (&denialWatch{of: d, any: true}).within(ctx)
 }
 
 // watch hears of the subjects of a batch. Without Denials it hears nothing.
@@ -120,6 +116,7 @@ func (d *Denials) watch(batch []outgoing) *denialWatch {
 // denialWatch is what is refused while one batch is under way.
 type denialWatch struct {
 	of      *Denials
+	any     bool               // whatever the subject
 	refused map[string]*Denial // by subject; nil while it is not refused
 	fatal   *Denial
 	stop    context.CancelCauseFunc
@@ -127,7 +124,7 @@ type denialWatch struct {
 
 // hear is called with the lock of Denials.
 func (w *denialWatch) hear(denial *Denial) {
-	if denial.Subscription {
+	if denial.Subscription || w.any {
 		w.fatal = denial
 		w.stop(denial)
 		return
@@ -178,7 +175,7 @@ func (w *denialWatch) leaveOut(batch []outgoing) (rest []outgoing, denied int, f
 			continue
 		}
 		if denial := w.refused[message.Subject]; denial != nil {
-			*message.result = Result{Err: denial}
+			*message.result = Result{Err: denial, NotStored: true}
 			denied++
 			continue
 		}

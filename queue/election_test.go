@@ -116,7 +116,7 @@ func TestABudgetThatIsUsedUpNamesThePlace(t *testing.T) {
 	require.GreaterOrEqual(t, time.Since(started), 700*time.Millisecond)
 	require.Positive(t, heard)
 	for _, result := range results {
-		require.False(t, result.MayBeStored, "there was nobody to store it")
+		require.True(t, result.NotStored, "there was nobody to store it")
 	}
 }
 

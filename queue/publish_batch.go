@@ -247,6 +247,9 @@ func answered(err error) bool {
 // transient reports errors after which the same call may succeed. The call may
 // have been carried out all the same; its message ids make repeating it safe.
 func transient(err error) bool {
+	if _, ok := errors.AsType[final](err); ok {
+		return false
+	}
 	for _, cause := range []error{
 		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected,
 		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrStaleConnection, nats.ErrNoServers,
@@ -271,6 +274,11 @@ func transient(err error) bool {
 		return api.Code == tooManyRequests || api.Code == unavailable
 	}
 }
+
+// final is an error that repeating does not help against, whatever its code says.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
 
 // publishError gives a full stream its kind.
 func publishError(err error) error {

@@ -55,9 +55,11 @@ type Result struct {
 	Outcome  Outcome
 	Sequence uint64 // of the stream; 0 when Refused
 	Err      error  // of a refused one; a *catalog.Problem when the input is to blame
-	// MayBeStored is set on a refused one that was sent without an answer: the stream
-	// may have it. Any other refused one is certainly not stored.
-	MayBeStored bool
+	// NotStored is set on a refused one that the stream certainly does not have: it was
+	// not sent, or the answer was a refusal. Another one may be stored all the same.
+	NotStored bool
+
+	sent bool // and not answered
 }
 
 // Stopped is the error of a Publish that did not come to the end.
@@ -154,6 +156,24 @@ func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
 	return &Publisher{js: js, options: options}
 }
 
+// CheckStream looks whether the stream is there, as patiently as Publish. Its errors are
+// jetstream.ErrStreamNotFound, and a *Denial where the user may not ask.
+func (p *Publisher) CheckStream(ctx context.Context, name string) error {
+	limited, cancel := p.options.Denials.Within(ctx)
+	defer cancel()
+	err := p.retry(limited, func(ctx context.Context) error {
+		_, err := p.js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return final{err}
+		}
+		return err
+	})
+	if denial, ok := errors.AsType[*Denial](context.Cause(limited)); ok && err != nil {
+		return denial
+	}
+	return err
+}
+
 // PublishMutations publishes mutations, in order. It publishes nothing when one
 // of them breaks the contract; the error then wraps its *catalog.Problem.
 func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation) ([]Result, error) {
@@ -180,7 +200,7 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 	bytes := 0
 	for i, publication := range publications {
 		if problem := checkPublication(publication); problem != nil {
-			results[i].Err = problem
+			results[i].Err, results[i].NotStored = problem, true
 		} else {
 			id, err := publication.identify()
 			if err != nil {
@@ -233,9 +253,9 @@ func (o outgoing) stored(sequence uint64, duplicate bool) {
 // sent notes that the stream may have the message from now on, and returns what to call
 // when the server answers that it has not.
 func (o outgoing) sent() (refused func()) {
-	before := o.result.MayBeStored
-	o.result.MayBeStored = true
-	return func() { o.result.MayBeStored = before }
+	before := o.result.sent
+	o.result.sent = true
+	return func() { o.result.sent = before }
 }
 
 func refuseRest(results []Result, err error) ([]Result, error) {
@@ -244,7 +264,7 @@ func refuseRest(results []Result, err error) ([]Result, error) {
 		if results[i].Outcome != Refused || results[i].Err != nil {
 			continue
 		}
-		results[i].Err = err
+		results[i].Err, results[i].NotStored = err, !results[i].sent
 		if at < 0 {
 			at = i
 		}
