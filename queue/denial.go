@@ -12,11 +12,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ErrDenied is the kind of a *Denial.
+// ErrDenied is the kind of a *DeniedError.
 var ErrDenied = errors.New("NATS refuses it to this user")
 
-// Denial says what the permissions of NATS refuse to the user of the connection.
-type Denial struct {
+// DeniedError says what the permissions of NATS refuse to the user of the connection.
+type DeniedError struct {
 	// Subject is the one refused, as the server names it.
 	Subject string
 	// Subscription is set when the user may not listen on the subject, and unset when
@@ -25,7 +25,7 @@ type Denial struct {
 }
 
 // Error names the subject.
-func (d *Denial) Error() string {
+func (d *DeniedError) Error() string {
 	if d.Subscription {
 		return fmt.Sprintf("NATS refuses a subscription to %s to this user: "+
 			"no answer can be received; set nats.inbox_prefix to what the user's permissions allow", d.Subject)
@@ -34,14 +34,14 @@ func (d *Denial) Error() string {
 }
 
 // Is tells the kind.
-func (d *Denial) Is(target error) bool { return target == ErrDenied }
+func (d *DeniedError) Is(target error) bool { return target == ErrDenied }
 
 // Denials hear what the server refuses. NATS tells it apart from the call, which gets no
 // answer and runs out of time. The zero value is ready; it is safe for concurrent use.
 type Denials struct {
 	mu      sync.Mutex
 	watches map[*denialWatch]bool
-	inbox   *Denial // a subscription for answers was refused; then every call fails
+	inbox   *DeniedError // a subscription for answers was refused; then every call fails
 }
 
 // Handler is the connection's nats.ErrorHandler; next, if not nil, hears every error too.
@@ -68,23 +68,23 @@ var (
 	deniedSubscribe = regexp.MustCompile(`(?i)permissions violation for subscription to "([^"]+)"`)
 )
 
-func denialOf(err error) *Denial {
+func denialOf(err error) *DeniedError {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return nil
 	}
 	text := err.Error()
 	if found := deniedPublish.FindStringSubmatch(text); found != nil {
-		return &Denial{Subject: found[1]}
+		return &DeniedError{Subject: found[1]}
 	}
 	for _, pattern := range []*regexp.Regexp{deniedSubscribe, deniedReply} {
 		if found := pattern.FindStringSubmatch(text); found != nil {
-			return &Denial{Subject: found[1], Subscription: true}
+			return &DeniedError{Subject: found[1], Subscription: true}
 		}
 	}
 	return nil
 }
 
-func (d *Denials) report(denial *Denial) {
+func (d *Denials) report(denial *DeniedError) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if denial.Subscription {
@@ -96,7 +96,7 @@ func (d *Denials) report(denial *Denial) {
 }
 
 // Within returns a context that ends when NATS refuses to publish to any subject, or to
-// receive answers at all. context.Cause is then the *Denial.
+// receive answers at all. context.Cause is then the *DeniedError.
 func (d *Denials) Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return (&denialWatch{of: d, any: true}).within(ctx)
 }
@@ -105,7 +105,7 @@ func (d *Denials) Within(ctx context.Context) (context.Context, context.CancelFu
 func (d *Denials) watch(batch []outgoing) *denialWatch {
 	watch := &denialWatch{of: d}
 	if d != nil {
-		watch.refused = make(map[string]*Denial, 1)
+		watch.refused = make(map[string]*DeniedError, 1)
 		for _, message := range batch {
 			watch.refused[message.Subject] = nil
 		}
@@ -116,14 +116,14 @@ func (d *Denials) watch(batch []outgoing) *denialWatch {
 // denialWatch is what is refused while one batch is under way.
 type denialWatch struct {
 	of      *Denials
-	any     bool               // whatever the subject
-	refused map[string]*Denial // by subject; nil while it is not refused
-	fatal   *Denial
+	any     bool                    // whatever the subject
+	refused map[string]*DeniedError // by subject; nil while it is not refused
+	fatal   *DeniedError
 	stop    context.CancelCauseFunc
 }
 
 // hear is called with the lock of Denials.
-func (w *denialWatch) hear(denial *Denial) {
+func (w *denialWatch) hear(denial *DeniedError) {
 	if denial.Subscription || w.any {
 		w.fatal = denial
 		w.stop(denial)

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -109,7 +110,7 @@ func TestABudgetThatIsUsedUpNamesThePlace(t *testing.T) {
 	input := publications(5, 9)
 	input[0].Subject = "catalog.mutations.ac me.us.RETAIL"
 	results, err := publisher.Publish(t.Context(), input)
-	stopped := new(Stopped)
+	stopped := new(StoppedError)
 	require.ErrorAs(t, err, &stopped)
 	require.Equal(t, 1, stopped.At, "the first is refused for itself")
 	require.ErrorContains(t, err, "in vain")
@@ -142,7 +143,7 @@ func TestOlderChangesAreNotRepeatedBehindNewerOnes(t *testing.T) {
 			batch := make([]outgoing, len(test.items))
 			for i, item := range test.items {
 				batch[i] = outgoing{
-					Publication: Publication{Subject: testSubject, ID: fmt.Sprint(i), Data: fmt.Appendf(nil, `{"item_id":"%c","operation":"DELETE"}`, item)},
+					Publication: Publication{Subject: testSubject, ID: strconv.Itoa(i), Data: fmt.Appendf(nil, `{"item_id":"%c","operation":"DELETE"}`, item)},
 					result:      &Result{},
 				}
 				if item == '?' {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,14 +193,14 @@ func repeatable(batch []outgoing) bool {
 	}
 	newer := map[item]bool{}
 	subjects := map[string]bool{}
-	for i := len(batch) - 1; i >= 0; i-- {
-		arrival := Decode(Delivery{Subject: batch[i].Subject, Headers: batch[i].message().Header, Data: batch[i].Data})
-		whole := item{subject: batch[i].Subject}
-		this := item{batch[i].Subject, arrival.Mutation.ItemID, arrival.Mutation.Localization}
+	for _, message := range slices.Backward(batch) {
+		arrival := Decode(Delivery{Subject: message.Subject, Headers: message.message().Header, Data: message.Data})
+		whole := item{subject: message.Subject}
+		this := item{message.Subject, arrival.Mutation.ItemID, arrival.Mutation.Localization}
 		if arrival.Problem != nil {
 			this = whole
 		}
-		if batch[i].result.Outcome != Refused {
+		if message.result.Outcome != Refused {
 			newer[this], subjects[this.subject] = true, true
 		} else if newer[this] || newer[whole] || this == whole && subjects[this.subject] {
 			return false

@@ -62,8 +62,8 @@ type Result struct {
 	sent bool // and not answered
 }
 
-// Stopped is the error of a Publish that did not come to the end.
-type Stopped struct {
+// StoppedError is the error of a Publish that did not come to the end.
+type StoppedError struct {
 	// At is the index of the first publication that is neither stored nor refused for
 	// itself; the results tell what became of those after it.
 	At int
@@ -72,12 +72,12 @@ type Stopped struct {
 }
 
 // Error tells the place and the cause.
-func (s *Stopped) Error() string {
+func (s *StoppedError) Error() string {
 	return fmt.Sprintf("publishing stopped at publication %d, counted from 0: %v", s.At, s.Err)
 }
 
 // Unwrap is the cause.
-func (s *Stopped) Unwrap() error { return s.Err }
+func (s *StoppedError) Unwrap() error { return s.Err }
 
 // Summary counts results.
 type Summary struct {
@@ -157,7 +157,7 @@ func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
 }
 
 // CheckStream looks whether the stream is there, as patiently as Publish. Its errors are
-// jetstream.ErrStreamNotFound, and a *Denial where the user may not ask.
+// jetstream.ErrStreamNotFound, and a *DeniedError where the user may not ask.
 func (p *Publisher) CheckStream(ctx context.Context, name string) error {
 	limited, cancel := p.options.Denials.Within(ctx)
 	defer cancel()
@@ -168,7 +168,7 @@ func (p *Publisher) CheckStream(ctx context.Context, name string) error {
 		}
 		return err
 	})
-	if denial, ok := errors.AsType[*Denial](context.Cause(limited)); ok && err != nil {
+	if denial, ok := errors.AsType[*DeniedError](context.Cause(limited)); ok && err != nil {
 		return denial
 	}
 	return err
@@ -191,7 +191,7 @@ func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation)
 // Publish publishes in order and waits for the stream's acknowledgements. There
 // is one result for each publication, in the same order. What breaks the rules
 // for subject and size is refused alone, and so is what NATS does not let the user
-// publish, where Denials are given. The error is a *Stopped; everything from its place
+// publish, where Denials are given. The error is a *StoppedError; everything from its place
 // on is refused, but for what an answer says is stored.
 func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]Result, error) {
 	results := make([]Result, len(publications))
@@ -269,7 +269,7 @@ func refuseRest(results []Result, err error) ([]Result, error) {
 			at = i
 		}
 	}
-	return results, &Stopped{At: max(at, 0), Err: err}
+	return results, &StoppedError{At: max(at, 0), Err: err}
 }
 
 func checkPublication(publication Publication) *catalog.Problem {

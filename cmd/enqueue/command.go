@@ -42,7 +42,7 @@ func connect(ctx context.Context, settings config.NATS, say func(string)) (publi
 	}
 	target := queue.NewPublisher(js, queue.PublisherOptions{Denials: denials, Retrying: notice(say)})
 	err = target.CheckStream(ctx, settings.Stream.Name)
-	denial, denied := errors.AsType[*queue.Denial](err)
+	denial, denied := errors.AsType[*queue.DeniedError](err)
 	switch {
 	case err == nil:
 	case denied && !denial.Subscription:

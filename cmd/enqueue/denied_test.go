@@ -61,6 +61,8 @@ func guarded(t *testing.T) (address string, js jetstream.JetStream) {
 }
 
 // TestWhatNATSRefusesIsSaidAtOnce: with the subject, and allowed lines are published.
+//
+//nolint:tparallel // each step counts what it added to the stream
 func TestWhatNATSRefusesIsSaidAtOnce(t *testing.T) {
 	t.Parallel()
 	address, js := guarded(t)

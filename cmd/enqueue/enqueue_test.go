@@ -64,7 +64,7 @@ func (r *recorder) Publish(_ context.Context, publications []queue.Publication) 
 		}
 	}
 	if len(r.batches) == r.failAt {
-		return results, &queue.Stopped{Err: errGone}
+		return results, &queue.StoppedError{Err: errGone}
 	}
 	return results, nil
 }

@@ -192,7 +192,7 @@ func (f *feeder) flush(ctx context.Context) error {
 	clear(f.batch)
 	f.batch, f.lines, f.held = f.batch[:0], append(f.lines[:0], open...), 0
 	if err != nil {
-		if stopped, ok := errors.AsType[*queue.Stopped](err); ok {
+		if stopped, ok := errors.AsType[*queue.StoppedError](err); ok {
 			return stopped.Err
 		}
 		return err

@@ -18,8 +18,9 @@ const (
 	pretty   = "{\n  \"account\": \"a\",\n  \"item_id\": \"1\"\n}\n"
 )
 
-// wideText is a text in UTF-16.
-func wideText(text string, littleEndian, mark bool) string {
+// wideLines is two lines in UTF-16.
+func wideLines(littleEndian, mark bool) string {
+	text := goodLine + "\n" + goodLine + "\n"
 	if mark {
 		text = "\ufeff" + text
 	}
@@ -38,12 +39,11 @@ func wideText(text string, littleEndian, mark bool) string {
 // pipe, and nothing of it is published.
 func TestInputsThatAreNotJSONLines(t *testing.T) {
 	t.Parallel()
-	two := goodLine + "\n" + goodLine + "\n"
 	inputs := map[string]struct{ text, what, todo string }{
-		"utf16le":            {wideText(two, true, true), "UTF-16", "iconv -f UTF-16"},
-		"utf16be":            {wideText(two, false, true), "UTF-16", "iconv -f UTF-16"},
-		"utf16le no mark":    {wideText(two, true, false), "UTF-16LE", "iconv -f UTF-16LE"},
-		"utf16be no mark":    {wideText(two, false, false), "UTF-16BE", "iconv -f UTF-16BE"},
+		"utf16le":            {wideLines(true, true), "UTF-16", "iconv -f UTF-16"},
+		"utf16be":            {wideLines(false, true), "UTF-16", "iconv -f UTF-16"},
+		"utf16le no mark":    {wideLines(true, false), "UTF-16LE", "iconv -f UTF-16LE"},
+		"utf16be no mark":    {wideLines(false, false), "UTF-16BE", "iconv -f UTF-16BE"},
 		"utf32":              {"\xff\xfe\x00\x00{\x00\x00\x00", "UTF-32", "iconv"},
 		"utf32 no mark":      {"{\x00\x00\x00\"\x00\x00\x00", "UTF-32LE", "iconv"},
 		"zip":                {"PK\x03\x04\x14\x00", "ZIP", "unpack"},

@@ -78,7 +78,7 @@ type failing struct {
 
 func (f failing) Read(p []byte) (int, error) {
 	n, err := f.Reader.Read(p)
-	if err == io.EOF { //nolint:errorlint // as readers return it
+	if err == io.EOF {
 		err = f.err
 	}
 	return n, err
@@ -130,7 +130,7 @@ func TestAFileThatBecomesShorterIsNoSuccess(t *testing.T) {
 func executeWithin(ctx context.Context, open connector, in io.Reader, args ...string) execution {
 	var out, errOut bytes.Buffer
 	streams := cli.Streams{In: in, Out: &out, Err: &errOut, Lookup: func(string) (string, bool) { return "", false }}
-	code := cli.Execute(ctx, newCommand(streams, open), streams, args)
+	code := cli.Execute(ctx, newCommand(streams, open), streams, args) //nolint:contextcheck // cobra passes ctx on
 	return execution{code: code, out: out.String(), err: errOut.String()}
 }
 
@@ -153,7 +153,7 @@ func (s *signalling) Publish(ctx context.Context, publications []queue.Publicati
 		for i := range results {
 			results[i] = queue.Result{Err: ctx.Err()}
 		}
-		return results, &queue.Stopped{Err: ctx.Err()}
+		return results, &queue.StoppedError{Err: ctx.Err()}
 	}
 	return results, err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -59,15 +60,16 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 	_, err = p.publisher.Publish(t.Context(), []queue.Publication{publication})
 	require.NoError(t, err)
 
-	var processes []*process
-	for range 3 {
-		processes = append(processes, startProcess(t, p.variables, "dead-letters", "replay", "--all", "--force"))
+	var processes [3]*process
+	for i := range processes {
+		processes[i] = startProcess(t, p.variables, "dead-letters", "replay", "--all", "--force")
 	}
 	replayed := 0
 	for _, replay := range processes {
 		require.Zero(t, replay.exitCode(t), replay.said.String())
 		var said int
-		_, err := fmt.Sscanf(replay.said.String()[strings.Index(replay.said.String(), "replayed "):], "replayed %d", &said)
+		_, line, _ := strings.Cut(replay.said.String(), "replayed ")
+		_, err := fmt.Sscanf(line, "%d", &said)
 		require.NoError(t, err)
 		replayed += said
 	}
@@ -79,5 +81,5 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 		require.False(t, letter.ReplayedAt.IsZero())
 	}
 	require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--force").out, "replayed 0\n")
-	require.Contains(t, p.run(t, "dead-letters", "replay", "--replayed", "--force", fmt.Sprint(first.ID)).out, "replayed 1\n", "again, when asked")
+	require.Contains(t, p.run(t, "dead-letters", "replay", "--replayed", "--force", strconv.FormatInt(first.ID, 10)).out, "replayed 1\n", "again, when asked")
 }

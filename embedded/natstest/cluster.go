@@ -48,13 +48,13 @@ func StartCluster(tb testing.TB) *Cluster {
 	})
 	// A server of a cluster must know the others' addresses before it starts.
 	clients, peers := freePorts(tb, clusterSize), freePorts(tb, clusterSize)
-	var routes []string
-	for _, peer := range peers {
-		routes = append(routes, fmt.Sprintf("\"nats://127.0.0.1:%d\"", peer))
+	var routes [clusterSize]string
+	for i, peer := range peers {
+		routes[i] = fmt.Sprintf("\"nats://127.0.0.1:%d\"", peer)
 	}
 	for i := range c.options {
 		path := filepath.Join(tb.TempDir(), "nats.conf")
-		text := fmt.Sprintf(clusterConfig, i, clients[i], embedded.MaxPayload, tb.TempDir(), peers[i], strings.Join(routes, ", "))
+		text := fmt.Sprintf(clusterConfig, i, clients[i], embedded.MaxPayload, tb.TempDir(), peers[i], strings.Join(routes[:], ", "))
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
