@@ -3,10 +3,14 @@ package queue
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -158,5 +162,25 @@ func TestOlderChangesAreNotRepeatedBehindNewerOnes(t *testing.T) {
 			}
 			require.Equal(t, test.may, repeatable(batch))
 		})
+	}
+}
+
+// TestABrokenConnectionIsRepeated: a write may fail before the client knows of it.
+func TestABrokenConnectionIsRepeated(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}, fmt.Errorf("sending: %w", io.ErrClosedPipe), io.EOF, net.ErrClosed,
+		nats.ErrNoResponders, nats.ErrReconnectBufExceeded, &jetstream.APIError{Code: 503, ErrorCode: 10008}, &jetstream.APIError{Code: 500, ErrorCode: notLeader},
+		&jetstream.APIError{Code: 503, ErrorCode: streamStoreFailed, Description: "store is closed"},
+	} {
+		require.True(t, transient(err), err)
+	}
+	for _, err := range []error{
+		nats.ErrConnectionClosed, nats.ErrMaxPayload,
+		final{nats.ErrTimeout},
+		context.Canceled,
+		&jetstream.APIError{Code: 503, ErrorCode: streamStoreFailed, Description: "maximum bytes exceeded"}, &jetstream.APIError{Code: 404, ErrorCode: 10059},
+	} {
+		require.False(t, transient(err), err)
 	}
 }

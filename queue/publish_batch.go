@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -256,10 +258,14 @@ func transient(err error) bool {
 		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrStaleConnection, nats.ErrNoServers,
 		jetstream.ErrNoStreamResponse, jetstream.ErrAsyncPublishTimeout, jetstream.ErrTooManyStalledMsgs,
 		jetstreamext.ErrInvalidBatchAck,
+		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, // of a write before the client knows that it is disconnected
 	} {
 		if errors.Is(err, cause) {
 			return true
 		}
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
 	}
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	if !ok {
