@@ -68,7 +68,7 @@ func newProducer(settings config.NATS, address string, seed uint64, rate int) (*
 	generator.Bases, generator.Discontinues = map[catalog.Lane]catalog.Lane{localizingLane: localizedLane}, []catalog.Lane{discontinuingLane}
 	return &producer{
 		conn: conn, js: js, generator: generator, rate: rate,
-		publisher: queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, Attempts: 2}),
+		publisher: queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 4 * time.Second}),
 		random:    rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
 	}, nil
 }

@@ -42,6 +42,8 @@ type DeadLetterFilter struct {
 	WithReplayed bool
 	// After continues a list behind this id.
 	After int64
+	// UpTo ends a list with this id; 0 does not end it.
+	UpTo int64
 	// Limit bounds the list. Defaults to 100, at most 100,000.
 	Limit int
 	// MaxBytes bounds the messages of the list, but for one. Defaults to 8 MiB.
@@ -60,7 +62,7 @@ func (s *Store) DeadLetters(ctx context.Context, filter DeadLetterFilter) ([]Dea
 		limit = 100
 	}
 	rows, err := s.query.DeadLetters(ctx, query.DeadLettersParams{
-		AfterID: filter.After, Ids: filter.IDs, Account: cleanOrNull(filter.Account), Catalog: cleanOrNull(filter.Catalog),
+		AfterID: filter.After, UpTo: idOrNull(filter.UpTo), Ids: filter.IDs, Account: cleanOrNull(filter.Account), Catalog: cleanOrNull(filter.Catalog),
 		CatalogType: cleanOrNull(string(filter.Type)), Reason: cleanOrNull(string(filter.Reason)),
 		MutationID: cleanOrNull(filter.MutationID), FailedBefore: timeOrNull(filter.FailedBefore),
 		WithReplayed: filter.WithReplayed, Lim: int32(min(limit, maxPage)),
@@ -127,4 +129,22 @@ func (s *Store) MarkReplayed(ctx context.Context, ids []int64, at time.Time) (in
 		return 0, fmt.Errorf("marking dead letters: %w", err)
 	}
 	return marked, nil
+}
+
+// NewestDeadLetter is the highest id there is, 0 without any.
+func (s *Store) NewestDeadLetter(ctx context.Context) (int64, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	newest, err := s.query.NewestDeadLetter(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking for the newest dead letter: %w", err)
+	}
+	return newest, nil
+}
+
+func idOrNull(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
 }

@@ -55,7 +55,29 @@ type Result struct {
 	Outcome  Outcome
 	Sequence uint64 // of the stream; 0 when Refused
 	Err      error  // of a refused one; a *catalog.Problem when the input is to blame
+	// NotStored is set on a refused one that the stream certainly does not have: it was
+	// not sent, or the answer was a refusal. Another one may be stored all the same.
+	NotStored bool
+
+	sent bool // and not answered
 }
+
+// StoppedError is the error of a Publish that did not come to the end.
+type StoppedError struct {
+	// At is the index of the first publication that is neither stored nor refused for
+	// itself; the results tell what became of those after it.
+	At int
+	// Err is what stopped it.
+	Err error
+}
+
+// Error tells the place and the cause.
+func (s *StoppedError) Error() string {
+	return fmt.Sprintf("publishing stopped at publication %d, counted from 0: %v", s.At, s.Err)
+}
+
+// Unwrap is the cause.
+func (s *StoppedError) Unwrap() error { return s.Err }
 
 // Summary counts results.
 type Summary struct {
@@ -84,9 +106,18 @@ func Summarize(results []Result) Summary {
 type PublisherOptions struct {
 	// Timeout bounds one attempt at a batch. Defaults to 10 s.
 	Timeout time.Duration
-	// Attempts is how often a batch is tried when the server does not answer or is
-	// busy. Repeating is safe: each message has its id. Defaults to 5.
-	Attempts int
+	// RetryFor is how long one batch is repeated while nobody answers, the stream has
+	// no leader or the server is busy. Repeating is safe as each message has its id, for
+	// as long as the stream remembers ids: keep it below the duplicate window of two
+	// minutes. Defaults to 110 s, which an election or a restart of the servers fits in.
+	RetryFor time.Duration
+	// Retrying hears of each failure that is followed by another attempt. It is called
+	// by Publish, which waits for it.
+	Retrying func(error)
+	// Denials, when they watch the connection, let Publish know at once what NATS refuses
+	// to the user: those messages alone are refused. Without them a refused subject is a
+	// call without an answer.
+	Denials *Denials
 	// Propagator writes the trace context of Publish into the headers. Defaults to
 	// the W3C one.
 	Propagator propagation.TextMapPropagator
@@ -108,18 +139,39 @@ var ErrStreamFull = errors.New("the stream is full")
 func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
 	const (
 		defaultTimeout  = 10 * time.Second
-		defaultAttempts = 5
+		defaultRetryFor = 110 * time.Second
 	)
 	if options.Timeout <= 0 {
 		options.Timeout = defaultTimeout
 	}
-	if options.Attempts <= 0 {
-		options.Attempts = defaultAttempts
+	if options.RetryFor <= 0 {
+		options.RetryFor = defaultRetryFor
+	}
+	if options.Retrying == nil {
+		options.Retrying = func(error) {}
 	}
 	if options.Propagator == nil {
 		options.Propagator = propagation.TraceContext{}
 	}
 	return &Publisher{js: js, options: options}
+}
+
+// CheckStream looks whether the stream is there, as patiently as Publish. Its errors are
+// jetstream.ErrStreamNotFound, and a *DeniedError where the user may not ask.
+func (p *Publisher) CheckStream(ctx context.Context, name string) error {
+	limited, cancel := p.options.Denials.Within(ctx)
+	defer cancel()
+	err := p.retry(limited, func(ctx context.Context) error {
+		_, err := p.js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return final{err}
+		}
+		return err
+	})
+	if denial, ok := errors.AsType[*DeniedError](context.Cause(limited)); ok && err != nil {
+		return denial
+	}
+	return err
 }
 
 // PublishMutations publishes mutations, in order. It publishes nothing when one
@@ -138,9 +190,9 @@ func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation)
 
 // Publish publishes in order and waits for the stream's acknowledgements. There
 // is one result for each publication, in the same order. What breaks the rules
-// for subject and size is refused alone. The error is that of the first call that
-// failed; then it and everything after it is refused, though the message whose
-// call failed may have been stored.
+// for subject and size is refused alone, and so is what NATS does not let the user
+// publish, where Denials are given. The error is a *StoppedError; everything from its place
+// on is refused, but for what an answer says is stored.
 func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]Result, error) {
 	results := make([]Result, len(publications))
 	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
@@ -148,11 +200,11 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 	bytes := 0
 	for i, publication := range publications {
 		if problem := checkPublication(publication); problem != nil {
-			results[i].Err = problem
+			results[i].Err, results[i].NotStored = problem, true
 		} else {
 			id, err := publication.identify()
 			if err != nil {
-				return refuseRest(results, i, err)
+				return refuseRest(results, err)
 			}
 			publication.ID = id
 			batch = append(batch, outgoing{Publication: publication, trace: trace, result: &results[i]})
@@ -160,7 +212,7 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 		}
 		if len(batch) == MaxBatch || bytes >= maxBatchBytes || i == len(publications)-1 {
 			if err := p.publishBatch(ctx, batch); err != nil {
-				return refuseRest(results, i+1, err)
+				return refuseRest(results, err)
 			}
 			clear(batch)
 			batch, bytes = batch[:0], 0
@@ -198,13 +250,26 @@ func (o outgoing) stored(sequence uint64, duplicate bool) {
 	}
 }
 
-func refuseRest(results []Result, from int, err error) ([]Result, error) {
+// sent notes that the stream may have the message from now on, and returns what to call
+// when the server answers that it has not.
+func (o outgoing) sent() (refused func()) {
+	before := o.result.sent
+	o.result.sent = true
+	return func() { o.result.sent = before }
+}
+
+func refuseRest(results []Result, err error) ([]Result, error) {
+	at := -1
 	for i := range results {
-		if results[i].Outcome == Refused && results[i].Err == nil {
-			results[i].Err = err
+		if results[i].Outcome != Refused || results[i].Err != nil {
+			continue
+		}
+		results[i].Err, results[i].NotStored = err, !results[i].sent
+		if at < 0 {
+			at = i
 		}
 	}
-	return results, fmt.Errorf("publishing stopped before message %d: %w", from, err)
+	return results, &StoppedError{At: max(at, 0), Err: err}
 }
 
 func checkPublication(publication Publication) *catalog.Problem {

@@ -93,7 +93,7 @@ func TestTheLargestBodyFits(t *testing.T) {
 func TestAFullStreamRefuses(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{MaxBytes: 64 << 10})
-	results, err := NewPublisher(b.js, PublisherOptions{Timeout: patience, Attempts: 1}).Publish(t.Context(), publications(0, 3*MaxBatch))
+	results, err := NewPublisher(b.js, PublisherOptions{Timeout: patience}).Publish(t.Context(), publications(0, 3*MaxBatch))
 	require.ErrorIs(t, err, ErrStreamFull)
 	require.Len(t, results, 3*MaxBatch)
 	require.NotZero(t, Summarize(results).Refused)
@@ -149,7 +149,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 func TestPublishOutlivesARestart(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
-	publisher := NewPublisher(b.js, PublisherOptions{Timeout: 200 * time.Millisecond, Attempts: 50})
+	publisher := NewPublisher(b.js, PublisherOptions{Timeout: 200 * time.Millisecond})
 	b.server.Stop()
 	done := make(chan error, 1)
 	go func() {

@@ -91,7 +91,7 @@ func TestBrokerPermissions(t *testing.T) {
 	acme := connectAs(t, brokerUser(address, ca, "acme", "_INBOX_acme"))
 	js, err := jetstream.New(acme)
 	require.NoError(t, err)
-	publisher := queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, Attempts: 10})
+	publisher := queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
 	mutations := upserts(testbed.Retail, "N", 10)
 	for i := range mutations {
 		mutations[i].ID = "N-" + strconv.Itoa(i)

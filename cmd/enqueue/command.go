@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/legible"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/worker"
 )
@@ -25,10 +24,14 @@ type publisher interface {
 }
 
 // connector opens the publisher; tests bring their own.
-type connector func(ctx context.Context, settings config.NATS) (p publisher, closeAll func(), err error)
+type connector func(ctx context.Context, settings config.NATS, say func(string)) (p publisher, closeAll func(), err error)
 
-func connect(ctx context.Context, settings config.NATS) (publisher, func(), error) {
-	conn, err := worker.Connect(settings, slog.New(slog.DiscardHandler))
+func connect(ctx context.Context, settings config.NATS, say func(string)) (publisher, func(), error) {
+	denials := &queue.Denials{}
+	conn, err := worker.Connect(settings, slog.New(slog.DiscardHandler),
+		nats.ErrorHandler(denials.Handler(nil)),
+		// What is kept for a later connection would be sent behind the caller's back.
+		nats.ReconnectBufSize(-1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", settings.URL.Address(), err)
 	}
@@ -37,14 +40,33 @@ func connect(ctx context.Context, settings config.NATS) (publisher, func(), erro
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	if _, err := js.Stream(ctx, settings.Stream.Name); err != nil {
+	target := queue.NewPublisher(js, queue.PublisherOptions{Denials: denials, Retrying: notice(say)})
+	err = target.CheckStream(ctx, settings.Stream.Name)
+	denial, denied := errors.AsType[*queue.DeniedError](err)
+	switch {
+	case err == nil:
+	case denied && !denial.Subscription:
+		say(fmt.Sprintf("this user may not ask for stream %s (%s): publishing without looking whether it is there", settings.Stream.Name, denial.Subject))
+	case errors.Is(err, jetstream.ErrStreamNotFound):
 		conn.Close()
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil, nil, fmt.Errorf("there is no stream %s yet: the first worker run (or worker dev) makes it", settings.Stream.Name)
-		}
+		return nil, nil, fmt.Errorf("there is no stream %s yet: the first worker run (or worker dev) makes it", settings.Stream.Name)
+	default:
+		conn.Close()
 		return nil, nil, fmt.Errorf("looking for stream %s: %w", settings.Stream.Name, err)
 	}
-	return queue.NewPublisher(js, queue.PublisherOptions{}), conn.Close, nil
+	return target, conn.Close, nil
+}
+
+// notice says that NATS does not answer: soon, and then seldom.
+func notice(say func(string)) func(error) {
+	const quiet = 15 * time.Second
+	var last time.Time
+	return func(err error) {
+		if time.Since(last) >= quiet {
+			last = time.Now()
+			say(fmt.Sprintf("NATS does not take the lines, trying again: %v", err))
+		}
+	}
 }
 
 const longHelp = `Publishes catalog mutations to the stream, one JSON object per line, from files
@@ -56,7 +78,11 @@ do not. A line with an "id" may be published again: within two minutes the
 stream drops the repeat, later it is a second mutation.
 
 A line that breaks the contract of the message is refused and named in the
-summary; it never holds up the others. The exit code is 1 when a line was
+summary; it never holds up the others. All files are opened before anything is
+sent. What is not JSON lines (gzip, UTF-16, CSV, an array, …) is refused as a
+whole. While NATS has no leader, publishing goes on trying for 110 seconds; when
+it stops, it says at which line, and what is not known. Lines of a pipe are
+published after a second without others. The exit code is 1 when a line was
 refused or publishing failed, 2 when the command was called wrongly.`
 
 type arguments struct {
@@ -95,7 +121,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	return command
 }
 
-func run(ctx context.Context, streams cli.Streams, open connector, given arguments, files []string) error {
+func run(ctx context.Context, streams cli.Streams, open connector, given arguments, files []string) (err error) {
 	output, err := cli.ParseOutput(given.output)
 	if err != nil {
 		return err
@@ -104,6 +130,11 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 		return cli.UsageErrorf("name a file, or pipe lines into standard input")
 	}
 	given.lane.Type = catalog.Type(given.laneType)
+	sources, err := openAll(streams, given.lane, files)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeSources(sources)) }()
 	settings, where, err := loadNATS(streams, given)
 	if err != nil {
 		return err
@@ -111,16 +142,16 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 	if _, err := fmt.Fprintln(streams.Err, "publishing to "+where); err != nil {
 		return err
 	}
-	target, closeAll, err := open(ctx, settings)
+	target, closeAll, err := open(ctx, settings, func(text string) { _, _ = fmt.Fprintln(streams.Err, text) })
 	if err != nil {
 		return err
 	}
 	defer closeAll()
 
 	report := &summary{}
-	shown := startProgress(streams, given.quiet || output.JSON(), totalSize(files))
+	shown := startProgress(streams, given.quiet || output.JSON(), totalSize(sources))
 	feed := &feeder{publisher: target, report: report, shown: shown}
-	err = publishAll(ctx, streams, feed, given.lane, files)
+	err = feed.all(ctx, sources)
 	shown.stop()
 	if printErr := report.print(streams, output); printErr != nil {
 		return errors.Join(err, printErr)
@@ -146,44 +177,4 @@ func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where
 		return config.NATS{}, "", err
 	}
 	return loaded.NATS, loaded.NATS.Stream.Name + " at " + worker.NATSAddress(loaded, nil), nil
-}
-
-func publishAll(ctx context.Context, streams cli.Streams, feed *feeder, lane catalog.Lane, files []string) error {
-	if len(files) == 0 {
-		files = []string{"-"}
-	}
-	for _, name := range files {
-		if err := publishFile(ctx, streams, feed, lane, name); err != nil {
-			return err
-		}
-	}
-	return feed.flush(ctx)
-}
-
-func publishFile(ctx context.Context, streams cli.Streams, feed *feeder, lane catalog.Lane, name string) (err error) {
-	if name == "-" {
-		return feed.consume(ctx, newLineReader("standard input", streams.In, lane))
-	}
-	file, err := os.Open(name) //nolint:gosec // the user names the file
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("opening %s: %w", legible.Text(name), failed.Err)
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return feed.consume(ctx, newLineReader(name, file, lane))
-}
-
-// totalSize is how many bytes there are to read; 0 when nobody can tell.
-func totalSize(files []string) int64 {
-	var total int64
-	for _, name := range files {
-		about, err := os.Stat(name)
-		if err != nil || !about.Mode().IsRegular() {
-			return 0
-		}
-		total += about.Size()
-	}
-	return total
 }

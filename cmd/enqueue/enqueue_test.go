@@ -48,7 +48,7 @@ type recorder struct {
 	failAt  int // fail the call with this number, from 1
 }
 
-func (r *recorder) open(context.Context, config.NATS) (publisher, func(), error) {
+func (r *recorder) open(context.Context, config.NATS, func(string)) (publisher, func(), error) {
 	return r, func() {}, nil
 }
 
@@ -64,7 +64,7 @@ func (r *recorder) Publish(_ context.Context, publications []queue.Publication) 
 		}
 	}
 	if len(r.batches) == r.failAt {
-		return results, fmt.Errorf("publishing stopped: %w", errGone)
+		return results, &queue.StoppedError{Err: errGone}
 	}
 	return results, nil
 }
@@ -172,10 +172,14 @@ func TestPublishingThatStopsIsSaidOnceAndTellsWhatIsKnown(t *testing.T) {
 	r := &recorder{failAt: 2}
 	got := execute(t, r.open, input.String(), "--output", "json")
 	require.Equal(t, cli.Failed, got.code)
-	require.Contains(t, got.err, "publishing stopped in the batch that begins with standard input:1001")
+	require.Contains(t, got.err, "publishing stopped at standard input:1001: ")
 	var report summary
 	require.NoError(t, json.Unmarshal([]byte(got.out), &report))
-	require.Equal(t, summary{Published: 1000, Unknown: 1000, Refusals: []refusal{}}, report)
+	require.Equal(t, summary{
+		Published: 1000, Unknown: 1000, StoppedAt: &stop{Source: "standard input", Line: 1001}, Refusals: []refusal{},
+	}, report)
+	require.Equal(t, 1, strings.Count(got.err, "publishing stopped"))
+	require.Contains(t, got.err, "1000 lines up to standard input:2000 were sent without an answer")
 }
 
 func TestWrongUsageExitsWith2(t *testing.T) {

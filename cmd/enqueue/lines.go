@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
@@ -23,6 +26,7 @@ type line struct {
 	source      string
 	number      int
 	publication queue.Publication
+	fresh       bool   // the id was made here
 	refusal     string // "" when it can be published
 }
 
@@ -34,36 +38,78 @@ type lineReader struct {
 	number   int
 	fallback catalog.Lane // of lines that do not say
 	consumed int64        // bytes so far
+	more     []line       // of the line read last
 }
 
 func newLineReader(source string, in io.Reader, fallback catalog.Lane) *lineReader {
 	return &lineReader{source: source, in: bufio.NewReaderSize(in, 256<<10), fallback: fallback}
 }
 
-// next returns the next line that is not blank; io.EOF at the end.
+// next returns the next mutation of a line that is not blank; io.EOF at the end. A
+// *foreignError says that from here on it is something else than JSON lines.
 func (r *lineReader) next() (line, error) {
 	for {
+		if len(r.more) > 0 {
+			first := r.more[0]
+			r.more = r.more[1:]
+			return first, nil
+		}
 		text, tooLong, err := r.text()
 		if err != nil {
 			return line{}, err
 		}
 		r.number++
-		if r.number == 1 {
-			text = trimByteOrderMark(text)
-		}
 		parsed := line{source: r.source, number: r.number}
 		if tooLong {
 			parsed.refusal = fmt.Sprintf("the line is longer than %d bytes", maxLine)
 			return parsed, nil
 		}
-		if text = trimBlank(text); len(text) == 0 {
+		ended := bytes.HasSuffix(text, []byte("\n"))
+		if text = trimStart(trimBlank(text)); len(text) == 0 {
 			continue
 		}
-		parsed.publication, err = parse(text, r.fallback)
-		if err != nil {
-			parsed.refusal = err.Error()
+		if opensMore(text) {
+			return line{}, &foreignError{source: r.source, line: r.number, what: "a JSON value over several lines", todo: useJQ}
 		}
-		return parsed, nil
+		objects := [][]byte{text}
+		if !gjson.ValidBytes(text) {
+			if several := split(text); several != nil {
+				objects = several
+			}
+		}
+		for _, object := range objects {
+			parsed.publication, parsed.fresh, err = parse(object, r.fallback)
+			parsed.refusal = ""
+			if err != nil {
+				parsed.refusal = err.Error()
+				if !ended && errors.Is(err, errNotJSON) {
+					parsed.refusal += ", and the input ends in the middle of it"
+				}
+			}
+			r.more = append(r.more, parsed)
+		}
+	}
+}
+
+// opensMore reports a line that can only be the beginning of a longer value.
+func opensMore(text []byte) bool {
+	return string(text) == "{" || text[0] == '[' && !gjson.ValidBytes(text)
+}
+
+// split cuts a line into the JSON objects that stand in it, one behind the other; nil
+// when it holds anything else.
+func split(text []byte) (objects [][]byte) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	for {
+		var object json.RawMessage
+		err := decoder.Decode(&object)
+		if errors.Is(err, io.EOF) {
+			return objects
+		}
+		if err != nil || len(object) == 0 || object[0] != '{' {
+			return nil
+		}
+		objects = append(objects, object)
 	}
 }
 
@@ -93,11 +139,16 @@ func (r *lineReader) text() (text []byte, tooLong bool, err error) {
 	}
 }
 
-func trimByteOrderMark(text []byte) []byte {
-	if len(text) >= 3 && string(text[:3]) == "\xef\xbb\xbf" {
-		return text[3:]
+// trimStart takes off what some programs write before a text: byte order marks, also
+// where files were joined, and the record separator of JSON text sequences.
+func trimStart(text []byte) []byte {
+	for {
+		rest := bytes.TrimPrefix(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), []byte("\x1e"))
+		if len(rest) == len(text) {
+			return text
+		}
+		text = trimBlank(rest)
 	}
-	return text
 }
 
 func trimBlank(text []byte) []byte {
@@ -115,41 +166,64 @@ func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\
 // parse makes the message of one line. Its errors are refusals: what the
 // contract of the message rules out. What only the configuration or the platform
 // can tell is left to the worker.
-func parse(text []byte, fallback catalog.Lane) (queue.Publication, error) {
+func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool, err error) {
 	if !gjson.ValidBytes(text) {
-		return queue.Publication{}, errors.New("the line is not JSON")
+		return p, false, notJSON(text)
 	}
 	object := gjson.ParseBytes(text)
 	if !object.IsObject() {
-		return queue.Publication{}, errors.New("the line is not a JSON object")
+		return p, false, notAnObject(object)
 	}
 	lane, body := fallback, text
 	if !object.Get("specversion").Exists() { // in a CloudEvent, type means another thing
-		var err error
 		if lane, body, err = takeLane(object, text, fallback); err != nil {
-			return queue.Publication{}, err
+			return p, false, err
 		}
 	}
 	if err := complete(lane); err != nil {
-		return queue.Publication{}, err
+		return p, false, err
 	}
 	subject, problem := queue.Subject(lane)
 	if problem != nil {
-		return queue.Publication{}, problem
+		return p, false, problem
 	}
 	arrival := queue.Decode(queue.Delivery{Subject: subject, Data: body})
 	if arrival.Problem != nil {
-		return queue.Publication{}, arrival.Problem
+		return p, false, arrival.Problem
 	}
 	id := object.Get("id").String()
-	if id == "" {
-		fresh, err := uuid.NewV7()
+	if fresh = id == ""; fresh {
+		made, err := uuid.NewV7()
 		if err != nil {
-			return queue.Publication{}, fmt.Errorf("making a mutation id: %w", err)
+			return p, false, fmt.Errorf("making a mutation id: %w", err)
 		}
-		id = fresh.String()
+		id = made.String()
 	}
-	return queue.Publication{Subject: subject, ID: id, Data: body}, nil
+	return queue.Publication{Subject: subject, ID: id, Data: body}, fresh, nil
+}
+
+var errNotJSON = errors.New("the line is not JSON")
+
+// notJSON says what is wrong with a line where that can be told.
+func notJSON(text []byte) error {
+	switch {
+	case bytes.IndexByte(text, 0) >= 0:
+		return fmt.Errorf("%w: it has NUL bytes", errNotJSON)
+	case !utf8.Valid(text):
+		return fmt.Errorf("%w: it is not UTF-8", errNotJSON)
+	case bytes.HasSuffix(text, []byte(",")) && gjson.ValidBytes(text[:len(text)-1]):
+		return fmt.Errorf("%w: a comma follows its object; remove it", errNotJSON)
+	case text[0] == '{' && gjson.ValidBytes(append(append([]byte{'['}, text...), ']')):
+		return fmt.Errorf("%w: commas stand between its objects; write one object per line", errNotJSON)
+	}
+	return errNotJSON
+}
+
+func notAnObject(value gjson.Result) error {
+	if value.IsArray() {
+		return errors.New("the line is not a JSON object but an array; write one object per line (jq -c '.[]')")
+	}
+	return errors.New("the line is not a JSON object")
 }
 
 // takeLane moves account, catalog and type out of the body.

@@ -15,8 +15,20 @@ type summary struct {
 	Published int       `json:"published"`
 	Duplicate int       `json:"duplicate"`
 	Refused   int       `json:"refused"`
-	Unknown   int       `json:"unknown,omitempty"` // sent without an answer
-	Refusals  []refusal `json:"refusals"`          // the first 1000
+	Unknown   int       `json:"unknown,omitempty"`    // sent without an answer
+	NotSent   int       `json:"not_sent,omitempty"`   // read, and certainly not stored
+	StoppedAt *stop     `json:"stopped_at,omitempty"` // the first line that is not decided
+	NotRead   []string  `json:"not_read,omitempty"`   // inputs behind the one where it stopped
+	Refusals  []refusal `json:"refusals"`             // the first 1000
+
+	lastUnknown  place
+	unknownFresh bool
+}
+
+// stop is where publishing ended.
+type stop struct {
+	Source string `json:"source"`
+	Line   int    `json:"line"`
 }
 
 type refusal struct {
@@ -52,6 +64,9 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 	rows := [][]any{{"published", s.Published}, {"duplicate", s.Duplicate}, {"refused", s.Refused}}
 	if s.Unknown > 0 {
 		rows = append(rows, []any{"not known", s.Unknown})
+	}
+	if s.NotSent > 0 {
+		rows = append(rows, []any{"not sent", s.NotSent})
 	}
 	cli.Table(streams.Out, []string{"lines", "count"}, rows)
 	return nil

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -78,10 +78,18 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 	if err := sameStream(c.Context(), db, js, settings.NATS); err != nil {
 		return err
 	}
-	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{}), force: force}
+	identity, err := db.StreamIdentity(c.Context())
+	if err != nil {
+		return err
+	}
+	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{}), force: force, installation: identity.Installation}
 	err = r.all(c.Context(), filter)
 	if _, printErr := fmt.Fprintf(a.streams.Out, "replayed %d\n", r.replayed); printErr != nil {
 		return errors.Join(err, printErr)
+	}
+	if r.taken > 0 {
+		_, printErr := fmt.Fprintf(a.streams.Out, "left out %d that another replay published meanwhile\n", r.taken)
+		err = errors.Join(err, printErr)
 	}
 	for _, left := range []struct {
 		ids []int64
@@ -117,17 +125,25 @@ func sameStream(ctx context.Context, db *database, js jetstream.JetStream, setti
 
 // replayer publishes dead letters again.
 type replayer struct {
-	db        *database
-	publisher *queue.Publisher
-	force     bool
+	db           *database
+	publisher    *queue.Publisher
+	force        bool
+	installation string
 
 	replayed int64
+	taken    int     // by another replay
 	skipped  []int64 // whose items have newer changes
 	lost     []int64 // whose messages were not kept
 }
 
 func (r *replayer) all(ctx context.Context, filter persistence.DeadLetterFilter) error {
 	filter.Limit = replayPage
+	// What is refused once more while this replay goes on is a new dead letter, not one of its own.
+	newest, err := r.db.NewestDeadLetter(ctx)
+	if err != nil || newest == 0 {
+		return err
+	}
+	filter.UpTo = newest
 	for { // ends with the list: the cursor only moves forward
 		letters, err := r.db.DeadLetters(ctx, filter)
 		if err != nil {
@@ -143,68 +159,66 @@ func (r *replayer) all(ctx context.Context, filter persistence.DeadLetterFilter)
 	}
 }
 
+// page publishes what no other replay has published since the letters were listed, and
+// marks what was stored, also when publishing stops halfway.
 func (r *replayer) page(ctx context.Context, letters []persistence.DeadLetter) error {
-	ids := make([]int64, len(letters))
-	for i := range letters {
-		ids[i] = letters[i].ID
+	marked, err := r.db.Replay(ctx, letters, func(ctx context.Context, ids []int64) ([]int64, error) {
+		r.taken -= len(ids)
+		return r.publish(ctx, letters, ids)
+	})
+	r.replayed += marked
+	if err == nil {
+		r.taken += len(letters)
 	}
+	return err
+}
+
+// publish returns the ids of what is stored.
+func (r *replayer) publish(ctx context.Context, letters []persistence.DeadLetter, ids []int64) (stored []int64, err error) {
 	newer := map[int64]bool{}
-	if !r.force && len(ids) > 0 {
-		var err error
+	if !r.force {
 		if newer, err = r.db.NewerChanges(ctx, ids); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	var sent []int64
 	var publications []queue.Publication
 	for i := range letters {
-		switch {
-		case letters[i].Message.Lost > 0:
-			r.lost = append(r.lost, letters[i].ID)
+		switch id := letters[i].ID; {
+		case !slices.Contains(ids, id):
 			continue
-		case newer[letters[i].ID]:
-			r.skipped = append(r.skipped, letters[i].ID)
+		case letters[i].Message.Lost > 0:
+			r.lost = append(r.lost, id)
+			continue
+		case newer[id]:
+			r.skipped = append(r.skipped, id)
 			continue
 		}
-		publication, err := republication(&letters[i])
+		publication, err := republication(&letters[i], r.installation)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sent, publications = append(sent, letters[i].ID), append(publications, publication)
 	}
-	return r.publish(ctx, sent, publications)
-}
-
-// publish marks what was stored, also when publishing stops halfway.
-func (r *replayer) publish(ctx context.Context, ids []int64, publications []queue.Publication) error {
-	if len(ids) == 0 {
-		return nil
-	}
 	results, err := r.publisher.Publish(ctx, publications)
-	var stored []int64
 	for i, result := range results {
-		if result.Outcome == queue.Stored {
-			stored = append(stored, ids[i])
-		} else if err == nil && result.Err != nil {
-			err = fmt.Errorf("dead letter %d cannot be published: %w", ids[i], result.Err)
+		switch {
+		case result.Outcome != queue.Refused: // a duplicate is from an attempt without an answer, or of a replay that was killed
+			stored = append(stored, sent[i])
+		case err == nil:
+			err = fmt.Errorf("dead letter %d cannot be published: %w", sent[i], result.Err)
 		}
 	}
-	if len(stored) == 0 {
-		return err
-	}
-	marked, markErr := r.db.MarkReplayed(context.WithoutCancel(ctx), stored, time.Now())
-	r.replayed += marked
-	return errors.Join(err, markErr)
+	return stored, err
 }
 
 // republication is the dead letter's message under a new Nats-Msg-Id: the stream
-// would take the old one for a repeat. The mutation keeps its id, in the body.
-func republication(l *persistence.DeadLetter) (queue.Publication, error) {
-	fresh, err := uuid.NewV7()
-	if err != nil {
-		return queue.Publication{}, fmt.Errorf("making a message id: %w", err)
-	}
-	p := queue.Publication{Subject: l.Message.Subject, ID: fresh.String(), Data: l.Message.Data}
+// would take the old one for a repeat. The mutation keeps its id, in the body. The new id
+// is the same until the letter is marked, so that the stream drops what a replay that was
+// killed has published already.
+func republication(l *persistence.DeadLetter, installation string) (queue.Publication, error) {
+	name := fmt.Sprintf("replay %s %d %d %d %d", installation, l.ID, l.Position.Generation, l.Position.Sequence, l.ReplayedAt.UnixMicro())
+	p := queue.Publication{Subject: l.Message.Subject, ID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)).String(), Data: l.Message.Data}
 	event := gjson.GetBytes(p.Data, "specversion").Exists()
 	for _, header := range l.Message.Headers {
 		// The server's own headers belong to the first message.
@@ -217,8 +231,10 @@ func republication(l *persistence.DeadLetter) (queue.Publication, error) {
 	if event || l.MutationID == "" || !gjson.ValidBytes(p.Data) || !gjson.ParseBytes(p.Data).IsObject() || gjson.GetBytes(p.Data, "id").Exists() {
 		return p, nil // the id is in the event, in the body, or cannot be put anywhere
 	}
-	if p.Data, err = sjson.SetBytes(append([]byte(nil), p.Data...), "id", l.MutationID); err != nil {
+	data, err := sjson.SetBytes(append([]byte(nil), p.Data...), "id", l.MutationID)
+	if err != nil {
 		return queue.Publication{}, fmt.Errorf("putting the id into dead letter %d: %w", l.ID, err)
 	}
+	p.Data = data
 	return p, nil
 }

@@ -60,7 +60,7 @@ SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.l
     d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
     sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id) - octet_length(d.body) - pg_column_size(d.headers) AS before
 FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
-WHERE d.id > sqlc.arg(after_id)
+WHERE d.id > sqlc.arg(after_id) AND (sqlc.narg(up_to)::bigint IS NULL OR d.id <= sqlc.narg(up_to))
     AND (sqlc.narg(ids)::bigint[] IS NULL OR d.id = ANY (sqlc.narg(ids)::bigint[]))
     AND (sqlc.narg(account)::text IS NULL OR l.account = sqlc.narg(account))
     AND (sqlc.narg(catalog)::text IS NULL OR l.catalog = sqlc.narg(catalog))
@@ -110,6 +110,26 @@ WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.item_id <> '' AND EXISTS (
 
 -- name: MarkReplayed :execrows
 UPDATE courier.dead_letter SET replayed_at = sqlc.arg(at) WHERE id = ANY (sqlc.arg(ids)::bigint[]) AND replayed_at IS NULL;
+
+-- name: NewestDeadLetter :one
+SELECT coalesce(max(d.id), 0)::bigint FROM courier.dead_letter d;
+
+-- name: LockReplays :exec
+-- One replay at a time goes through a page; the lock ends with the transaction, also when
+-- the process is killed. Rows are not locked: workers must not wait for NATS.
+SELECT pg_advisory_xact_lock(hashtextextended('courier.dead_letter.replay', 0)),
+    set_config('idle_in_transaction_session_timeout', sqlc.arg(idle_ms)::text, true);
+
+-- name: Unreplayed :many
+-- Those that no other replay has marked since they were listed. Stamps are microseconds
+-- since 1970, 0 for never.
+SELECT d.id FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(stamps)::bigint[]) AS stamp) c
+JOIN courier.dead_letter d ON d.id = c.id
+WHERE coalesce((extract(epoch FROM d.replayed_at) * 1000000)::bigint, 0) = c.stamp
+ORDER BY d.id;
+
+-- name: MarkReplayedAgain :execrows
+UPDATE courier.dead_letter SET replayed_at = clock_timestamp() WHERE id = ANY (sqlc.arg(ids)::bigint[]);
 
 -- name: WaitingCounts :many
 SELECT l.account, l.partition, count(*) AS items, min(w.received_at)::timestamptz AS oldest

@@ -95,24 +95,25 @@ SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.l
     d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
     sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id) - octet_length(d.body) - pg_column_size(d.headers) AS before
 FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
-WHERE d.id > $2
-    AND ($3::bigint[] IS NULL OR d.id = ANY ($3::bigint[]))
-    AND ($4::text IS NULL OR l.account = $4)
-    AND ($5::text IS NULL OR l.catalog = $5)
-    AND ($6::text IS NULL OR l.catalog_type = $6)
-    AND ($7::text IS NULL OR d.reason = $7)
-    AND ($8::text IS NULL OR d.mutation_id = $8)
-    AND ($9::timestamptz IS NULL OR d.failed_at < $9)
-    AND ($10::boolean OR d.replayed_at IS NULL)
-ORDER BY d.id LIMIT $11
+WHERE d.id > $2 AND ($3::bigint IS NULL OR d.id <= $3)
+    AND ($4::bigint[] IS NULL OR d.id = ANY ($4::bigint[]))
+    AND ($5::text IS NULL OR l.account = $5)
+    AND ($6::text IS NULL OR l.catalog = $6)
+    AND ($7::text IS NULL OR l.catalog_type = $7)
+    AND ($8::text IS NULL OR d.reason = $8)
+    AND ($9::text IS NULL OR d.mutation_id = $9)
+    AND ($10::timestamptz IS NULL OR d.failed_at < $10)
+    AND ($11::boolean OR d.replayed_at IS NULL)
+ORDER BY d.id LIMIT $12
 ) b
-WHERE NOT $1::boolean OR b.before < $12::bigint
+WHERE NOT $1::boolean OR b.before < $13::bigint
 ORDER BY b.id
 `
 
 type DeadLettersParams struct {
 	Whole        bool
 	AfterID      int64
+	UpTo         *int64
 	Ids          []int64
 	Account      *string
 	Catalog      *string
@@ -153,6 +154,7 @@ func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]Dea
 	rows, err := q.db.Query(ctx, deadLetters,
 		arg.Whole,
 		arg.AfterID,
+		arg.UpTo,
 		arg.Ids,
 		arg.Account,
 		arg.Catalog,
@@ -246,6 +248,18 @@ func (q *Queries) DropOldestMessages(ctx context.Context, arg DropOldestMessages
 	return i, err
 }
 
+const lockReplays = `-- name: LockReplays :exec
+SELECT pg_advisory_xact_lock(hashtextextended('courier.dead_letter.replay', 0)),
+    set_config('idle_in_transaction_session_timeout', $1::text, true)
+`
+
+// One replay at a time goes through a page; the lock ends with the transaction, also when
+// the process is killed. Rows are not locked: workers must not wait for NATS.
+func (q *Queries) LockReplays(ctx context.Context, idleMs string) error {
+	_, err := q.db.Exec(ctx, lockReplays, idleMs)
+	return err
+}
+
 const markReplayed = `-- name: MarkReplayed :execrows
 UPDATE courier.dead_letter SET replayed_at = $1 WHERE id = ANY ($2::bigint[]) AND replayed_at IS NULL
 `
@@ -257,6 +271,18 @@ type MarkReplayedParams struct {
 
 func (q *Queries) MarkReplayed(ctx context.Context, arg MarkReplayedParams) (int64, error) {
 	result, err := q.db.Exec(ctx, markReplayed, arg.At, arg.Ids)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const markReplayedAgain = `-- name: MarkReplayedAgain :execrows
+UPDATE courier.dead_letter SET replayed_at = clock_timestamp() WHERE id = ANY ($1::bigint[])
+`
+
+func (q *Queries) MarkReplayedAgain(ctx context.Context, ids []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, markReplayedAgain, ids)
 	if err != nil {
 		return 0, err
 	}
@@ -292,6 +318,17 @@ func (q *Queries) NewerChanges(ctx context.Context, ids []int64) ([]int64, error
 		return nil, err
 	}
 	return items, nil
+}
+
+const newestDeadLetter = `-- name: NewestDeadLetter :one
+SELECT coalesce(max(d.id), 0)::bigint FROM courier.dead_letter d
+`
+
+func (q *Queries) NewestDeadLetter(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, newestDeadLetter)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const openBatchCounts = `-- name: OpenBatchCounts :many
@@ -440,6 +477,40 @@ func (q *Queries) ScopesNamed(ctx context.Context, scopes []string) ([]CourierQu
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const unreplayed = `-- name: Unreplayed :many
+SELECT d.id FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS stamp) c
+JOIN courier.dead_letter d ON d.id = c.id
+WHERE coalesce((extract(epoch FROM d.replayed_at) * 1000000)::bigint, 0) = c.stamp
+ORDER BY d.id
+`
+
+type UnreplayedParams struct {
+	Ids    []int64
+	Stamps []int64
+}
+
+// Those that no other replay has marked since they were listed. Stamps are microseconds
+// since 1970, 0 for never.
+func (q *Queries) Unreplayed(ctx context.Context, arg UnreplayedParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, unreplayed, arg.Ids, arg.Stamps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

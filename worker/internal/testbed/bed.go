@@ -79,7 +79,7 @@ func Start(tb testing.TB, options Options) *Bed {
 	b.startPlatforms()
 	b.settings = b.baseSettings().With(options.Settings)
 	b.js = b.NATS.JetStream(tb)
-	b.publisher = queue.NewPublisher(b.js, queue.PublisherOptions{Timeout: 2 * time.Second, Attempts: 10})
+	b.publisher = queue.NewPublisher(b.js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
 	_, err := queue.Ensure(tb.Context(), b.js, b.streamConfig())
 	require.NoError(tb, err)
 	return b

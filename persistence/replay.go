@@ -1,0 +1,79 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
+)
+
+// longestReplay is how long publishing one page of dead letters may take.
+const longestReplay = 4 * time.Minute
+
+// ErrReplaying says that another replay is under way and takes its time.
+var ErrReplaying = errors.New("another replay of dead letters is under way; run this one again when it has ended")
+
+// Replay publishes dead letters, as they were listed, and marks those that publish
+// returns. publish gets the ids that no other replay has marked since the list was read;
+// meanwhile no other replay publishes anything. Of a process that is killed, nothing is
+// marked: what it published may be published once more, and none is lost. It returns how
+// many were marked, and the error of publish, which does not keep the others from being
+// marked. Publishing has four minutes.
+func (s *Store) Replay(
+	ctx context.Context, letters []DeadLetter, publish func(ctx context.Context, ids []int64) (published []int64, err error),
+) (marked int64, err error) {
+	if len(letters) == 0 {
+		return 0, nil
+	}
+	var params query.UnreplayedParams
+	for i := range letters {
+		var stamp int64
+		if at := letters[i].ReplayedAt; !at.IsZero() {
+			stamp = at.UnixMicro()
+		}
+		params.Ids, params.Stamps = append(params.Ids, letters[i].ID), append(params.Stamps, stamp)
+	}
+	var failed error
+	// What is published must be marked, though the caller has been told to stop.
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestReplay+s.timeout)
+	defer cancel()
+	err = pgx.BeginFunc(whole, s.pool, func(tx pgx.Tx) error {
+		q := s.query.WithTx(tx)
+		// The session's own limit is shorter than an election of NATS may last.
+		idle := strconv.FormatInt((longestReplay + s.timeout).Milliseconds(), 10)
+		if err := q.LockReplays(ctx, idle); err != nil {
+			return replaying(err)
+		}
+		ids, err := q.Unreplayed(ctx, params)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		limited, cancel := context.WithTimeout(ctx, longestReplay)
+		defer cancel()
+		var published []int64
+		if published, failed = publish(limited, ids); len(published) == 0 {
+			return nil
+		}
+		marked, err = q.MarkReplayedAgain(whole, published)
+		return err
+	})
+	if err != nil {
+		return 0, errors.Join(failed, fmt.Errorf("marking dead letters as replayed: %w", err))
+	}
+	return marked, failed
+}
+
+// replaying gives the end of waiting for the lock its kind.
+func replaying(err error) error {
+	const queryCanceled, lockNotAvailable = "57014", "55P03"
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && (refused.Code == queryCanceled || refused.Code == lockNotAvailable) {
+		return fmt.Errorf("%w: %w", ErrReplaying, err)
+	}
+	return err
+}
