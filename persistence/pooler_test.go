@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 
@@ -108,6 +109,9 @@ func (p *pooler) serve(client net.Conn) {
 	p.clients = append(p.clients, own)
 	p.mu.Unlock()
 	p.relay(backend, own)
+	p.mu.Lock()
+	p.clients = slices.DeleteFunc(p.clients, func(other *pooled) bool { return other == own })
+	p.mu.Unlock()
 }
 
 // swap gives a client the server connection of another, as a pooler by transaction may.

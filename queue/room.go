@@ -31,40 +31,36 @@ const (
 )
 
 // CheckRoom says whether the server and the account allow the stream where there is
-// none, and the copies that are wanted where there is one. It makes a stream named
+// none, and the copies that are wanted where there is one. The warning is of what keeps
+// no worker from working. It makes a stream named
 // <name>_CHECK with the same settings and another subject, and removes it at once: the
 // server tells its own limits in no other way. Where the user may not make that, only the
 // account's limits are looked at. The error is precondition.Failures, or that of a
 // failed call.
-func CheckRoom(ctx context.Context, js jetstream.JetStream, config StreamConfig) error {
+func CheckRoom(ctx context.Context, js jetstream.JetStream, config StreamConfig) (warning string, err error) {
 	config = config.withDefaults()
-	var failures precondition.Failures
+	var warnings []string
 	if found := js.Conn().MaxPayload(); found < maxStoredMessage {
-		failures = append(failures, precondition.Failure{
-			Key: "max_payload", What: "the NATS server's max_payload", Found: strconv.FormatInt(found, 10),
-			Wanted: strconv.Itoa(maxStoredMessage) + " bytes or more", Cure: "a longer mutation could not be published; set max_payload in the server's configuration",
-		})
+		warnings = append(warnings, fmt.Sprintf("the NATS server's max_payload is %d; %d is wanted: longer mutations cannot be published", found, maxStoredMessage))
 	}
 	found, err := settingsOf(ctx, js, config.Name)
 	missing := errors.Is(err, jetstream.ErrStreamNotFound)
-	if err != nil && !missing {
-		return err
-	}
-	if missing {
-		if err := overlapping(ctx, js, config); err != nil {
-			return errors.Join(failures.Err(), err)
+	switch {
+	case missing:
+		err = overlapping(ctx, js, config)
+		if err == nil {
+			err = tryStream(ctx, js, config)
 		}
+	case err != nil:
+	case found.Replicas < config.Replicas:
+		warnings = append(warnings, fmt.Sprintf("nats.stream.replicas: the stream has %d, %d wanted: worker run adds them", found.Replicas, config.Replicas))
+		trial := config
+		trial.MaxBytes = -1 // its bytes are reserved already
+		err = tryStream(ctx, js, trial)
+	case found.Replicas > config.Replicas:
+		warnings = append(warnings, fmt.Sprintf("nats.stream.replicas: the stream has %d, %d wanted: they are kept; remove copies with the NATS tools", found.Replicas, config.Replicas))
 	}
-	if missing || found.Replicas < config.Replicas {
-		if !missing {
-			// The bytes are reserved already; only the further copies are asked for.
-			config.MaxBytes = max(found.MaxBytes, config.MaxBytes)
-		}
-		if err := tryStream(ctx, js, config); err != nil {
-			return errors.Join(failures.Err(), err)
-		}
-	}
-	return failures.Err()
+	return strings.Join(warnings, "; "), err
 }
 
 // overlapping refuses subjects that another stream takes already.
@@ -114,6 +110,7 @@ func explain(err error, config StreamConfig) error {
 	case slices.Contains([]jetstream.ErrorCode{codeAccountStorage, codeServerStorage, codeMaxBytes, codeMaxStreamBytes, codeInsufficient, codeStorageExceeded}, code):
 		failure.Key, failure.What = "nats.stream.max_bytes", "the room for stream "+config.Name+" (nats.stream.max_bytes)"
 		failure.Wanted = strconv.FormatInt(config.MaxBytes, 10) + " bytes"
+		failure.Passing = true
 		failure.Cure = "lower nats.stream.max_bytes, or raise the server's max_file_store or the account's limits"
 	case code == codeNotClustered, code == codeNoPeers:
 		failure.Key, failure.What = "nats.stream.replicas", "the number of copies of stream "+config.Name+" (nats.stream.replicas)"

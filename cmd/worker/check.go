@@ -70,6 +70,9 @@ func (a *app) check(ctx context.Context) []finding {
 		one := found(looked.Check, looked.Err)
 		one.Detail = looked.Detail
 		findings = append(findings, one)
+		if looked.Warning != "" {
+			findings = append(findings, finding{Check: looked.Check, OK: true, Warning: looked.Warning})
+		}
 	}
 	return findings
 }
