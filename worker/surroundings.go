@@ -198,6 +198,8 @@ func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
 			finding.Check = fmt.Sprintf("schema version %d", version)
 		}
 		return finding
+	}, func(ctx context.Context) Finding {
+		return within(ctx, "privileges", func(ctx context.Context) error { return persistence.CheckPrivileges(ctx, s.pool) })
 	})
 }
 

@@ -124,7 +124,11 @@ var brokenPreconditions = []struct {
 	{"credentials file missing", "none.creds", func(s *situation) { s.broker(nil); s.add("nats: {creds_file: /none.creds}") }},
 	{"unknown domain", "nats.domain", func(s *situation) { s.broker(nil); s.add("nats: {domain: hub}") }},
 	{"unknown nkey", "Authorization", func(s *situation) {
-		s.broker(permissions())
+		known, err := nkeys.CreateUser()
+		require.NoError(s.t, err)
+		public, err := known.PublicKey()
+		require.NoError(s.t, err)
+		s.broker(func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} })
 		pair, err := nkeys.CreateUser()
 		require.NoError(s.t, err)
 		seed, err := pair.Seed()
@@ -140,7 +144,7 @@ var brokenPreconditions = []struct {
 		s.stream(func(*jetstream.StreamConfig) {})
 		s.add("nats: {stream: {replicas: 3}}")
 	}},
-	{"subjects of another stream", "OTHER", func(s *situation) {
+	{"subjects of another stream", "the owner of the subjects catalog.mutations", func(s *situation) {
 		s.broker(nil)
 		s.stream(func(c *jetstream.StreamConfig) {
 			*c = jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"catalog.>"}}
@@ -267,7 +271,7 @@ func TestCheckSaysWhyRunCannotWork(t *testing.T) {
 	}
 }
 
-// TestCheckAndRunAgreeThatAllIsWell.
+// TestCheckAndRunAgreeThatAllIsWell: also with an nkey and in a domain.
 func TestCheckAndRunAgreeThatAllIsWell(t *testing.T) {
 	t.Parallel()
 	pair, err := nkeys.CreateUser()
@@ -279,7 +283,7 @@ func TestCheckAndRunAgreeThatAllIsWell(t *testing.T) {
 	seedFile := filepath.Join(t.TempDir(), "seed")
 	require.NoError(t, os.WriteFile(seedFile, append(seed, '\n'), 0o600))
 	withKey := func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }
-	for name, make := range map[string]func(s *situation){
+	for name, arrange := range map[string]func(s *situation){
 		"nothing made yet": func(s *situation) { s.broker(nil) },
 		"a stream":         func(s *situation) { s.broker(nil); s.stream(func(*jetstream.StreamConfig) {}) },
 		"an nkey":          func(s *situation) { s.broker(withKey); s.add("nats: {nkey_seed: " + string(seed) + "}") },
@@ -292,7 +296,7 @@ func TestCheckAndRunAgreeThatAllIsWell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &situation{t: t, database: migratedTemplate.Database(t)}
-			make(s)
+			arrange(s)
 			check, run := s.both()
 			require.Zero(t, check.code, check.out+check.err)
 			require.Zero(t, run.code, run.err)
