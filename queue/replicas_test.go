@@ -21,8 +21,8 @@ import (
 func cluster(t *testing.T) jetstream.JetStream {
 	t.Helper()
 	const servers = 3
-	var routes []*url.URL
-	var ports []int
+	routes := make([]*url.URL, 0, servers)
+	ports := make([]int, 0, servers)
 	for range servers {
 		var config net.ListenConfig
 		listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func TestMoreCopiesAreAdded(t *testing.T) {
 	}
 	for _, step := range []struct {
 		wanted, has int
-		warning          string
+		warning     string
 	}{
 		{wanted: 1, has: 1},
 		{wanted: 3, has: 3, warning: "nats.stream.replicas: the stream has 1, 3 wanted"},
