@@ -58,7 +58,7 @@ func newProducer(settings config.NATS, address string, seed uint64, rate int) (*
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(conn)
+	js, err := worker.JetStream(settings, conn)
 	if err != nil {
 		conn.Close()
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nkeys"
 )
 
 func (l *loader) checkInfrastructure() {
@@ -17,9 +19,26 @@ func (l *loader) checkInfrastructure() {
 	if address := l.config.Database.URL; !address.IsZero() && !isDatabase(address.Reveal()) {
 		l.reportAtf("database.url", "is not a Postgres address: postgres://user:password@host:5432/name; %s", encoded)
 	}
+	if seed := l.config.NATS.NkeySeed; !seed.IsZero() && !isUserSeed(seed.Reveal()) {
+		l.reportAtf("nats.nkey_seed", "is not the seed of a user's nkey: 58 letters and digits that begin with SU")
+	}
+	if n := l.config.NATS; n.CredsFile != "" && !n.NkeySeed.IsZero() {
+		l.reportAtf("nats.nkey_seed", "give either nkey_seed or creds_file")
+	}
 	if tls := l.config.NATS.TLS; (tls.CertFile == "") != (tls.KeyFile == "") {
 		l.reportAtf("nats.tls", "cert_file and key_file are only of use together")
 	}
+}
+
+// isUserSeed reports a seed that the client can sign with.
+func isUserSeed(seed string) bool {
+	pair, err := nkeys.FromSeed([]byte(seed))
+	if err != nil {
+		return false
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	return err == nil && nkeys.IsValidPublicUserKey(public)
 }
 
 const encoded = "what is special in a user or password is percent-encoded (@ is %40)"

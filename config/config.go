@@ -26,6 +26,10 @@ type NATS struct {
 	URL       Secret
 	CredsFile string
 	Token     Secret
+	// NkeySeed is the seed of a user's nkey; it signs what the server asks.
+	NkeySeed Secret
+	// Domain is the JetStream domain; "" is that of the server.
+	Domain string
 	// InboxPrefix begins the subjects that answers come to; "" is NATS's _INBOX.
 	// With one of their own, clients can be kept from reading each other's answers.
 	InboxPrefix string

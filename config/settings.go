@@ -37,7 +37,10 @@ func (l *loader) natsSettings() []setting {
 	list := l.secret("url", "One server or several, separated by commas.", &n.URL, "NATS_URL")
 	list = append(list, text("creds_file", "A NATS credentials file.", "the path of a file", &n.CredsFile, nil))
 	list = append(list, l.secret("token", "A NATS token.", &n.Token, "")...)
+	list = append(list, l.secret("nkey_seed", "The seed of a NATS user's nkey, which begins with SU.", &n.NkeySeed, "")...)
 	return append(list,
+		text("domain", "The JetStream domain that the stream is in, where it is not the server's own, such as a hub's behind a leaf node.",
+			"letters, digits, _ and -, at most 64", &n.Domain, streamName.MatchString),
 		text("inbox_prefix", "Where answers of NATS come to, instead of `_INBOX`: one prefix for each NATS user keeps users from reading each other's.",
 			"letters, digits, _ and -, at most 64", &n.InboxPrefix, streamName.MatchString),
 		section("tls", "Files of a TLS connection.",

@@ -153,8 +153,10 @@ func openForMigration(url string) (*sql.DB, error) {
 	}
 	setSession(config.RuntimeParams)
 	config.RuntimeParams["application_name"] = "catalog-courier migrate"
-	config.RuntimeParams["lock_timeout"] = migrationLockWait
-	return stdlib.OpenDB(*config), nil
+	config.ConnectTimeout = connectTimeout
+	return stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, connection *pgx.Conn) error {
+		return set(ctx, connection, map[string]string{"lock_timeout": migrationLockWait})
+	})), nil
 }
 
 // createSchema makes the schema for goose's own table, and the table that migrations

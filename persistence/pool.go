@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -54,31 +55,53 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	parsed.ConnConfig.Tracer = config.Tracer
 	timeout := cmp.Or(config.StatementTimeout, 30*time.Second)
 	setSession(parsed.ConnConfig.RuntimeParams)
-	maps.Copy(parsed.ConnConfig.RuntimeParams, map[string]string{
-		"application_name":                    cmp.Or(config.ApplicationName, "catalog-courier"),
+	parsed.ConnConfig.RuntimeParams["application_name"] = cmp.Or(config.ApplicationName, "catalog-courier")
+	parsed.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	parsed.AfterConnect = prepare(map[string]string{
 		"statement_timeout":                   milliseconds(timeout),
 		"idle_in_transaction_session_timeout": milliseconds(timeout),
 		"default_transaction_isolation":       "read committed",
-		"timezone":                            "UTC",
 		// Look-ups through the views are short; compiling them costs more than it saves.
 		"jit": "off",
 		// Arrays have one row or thousands. A plan for any number of them takes them to
 		// be ten, and joins thousands by nested loops: minutes instead of milliseconds.
 		"plan_cache_mode": "force_custom_plan",
 	})
-	parsed.AfterConnect = prepare
 	return pgxpool.NewWithConfig(ctx, parsed)
 }
 
-// prepare makes times come as UTC, turns synchronous_commit on where the server's
-// default is weaker, and leaves a stronger one (remote_apply) alone.
-func prepare(ctx context.Context, connection *pgx.Conn) error {
-	connection.TypeMap().RegisterType(&pgtype.Type{
-		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
-	})
-	_, err := connection.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
-		WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')`)
-	return err
+// prepare sets what a session needs besides setSession, makes times come as UTC, turns
+// synchronous_commit on where the server's default is weaker, and leaves a stronger one
+// (remote_apply) alone. It uses SQL: a pooler refuses a connection that asks for these
+// settings at its start.
+func prepare(settings map[string]string) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, connection *pgx.Conn) error {
+		connection.TypeMap().RegisterType(&pgtype.Type{
+			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+		})
+		if err := set(ctx, connection, settings); err != nil {
+			return err
+		}
+		_, err := connection.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+			WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')`, pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+}
+
+// set gives the session the settings. It prepares nothing: that would fail behind a
+// pooler by transaction, which is to be recognised and not to be stumbled over.
+func set(ctx context.Context, connection *pgx.Conn, settings map[string]string) error {
+	keys := slices.Sorted(maps.Keys(settings))
+	values := make([]string, len(keys))
+	for i, key := range keys {
+		values[i] = settings[key]
+	}
+	_, err := connection.Exec(ctx, `SELECT set_config(key, value, false) FROM unnest($1::text[], $2::text[]) AS settings (key, value)`,
+		pgx.QueryExecModeSimpleProtocol, keys, values)
+	if err != nil {
+		return fmt.Errorf("setting up the session: %w", err)
+	}
+	return nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -84,7 +84,11 @@ func Preconditions(ctx context.Context, url string) (failures precondition.Failu
 		defer cancel()
 		err = errors.Join(err, connection.Close(closing))
 	}()
-	return lookAt(ctx, connection)
+	if failures, err = pooling(ctx, connection); err != nil {
+		return nil, err
+	}
+	found, err := lookAt(ctx, connection)
+	return append(failures, found...), err
 }
 
 func lookAt(ctx context.Context, connection *pgx.Conn) (failures precondition.Failures, err error) {
@@ -93,7 +97,8 @@ func lookAt(ctx context.Context, connection *pgx.Conn) (failures precondition.Fa
 	for i, need := range needs {
 		expressions[i], into[i] = need.expression, &found[i]
 	}
-	if err := connection.QueryRow(ctx, "SELECT "+strings.Join(expressions, ", ")).Scan(into...); err != nil {
+	err = connection.QueryRow(ctx, "SELECT "+strings.Join(expressions, ", "), pgx.QueryExecModeSimpleProtocol).Scan(into...)
+	if err != nil {
 		return nil, fmt.Errorf("looking at the server's settings: %w", err)
 	}
 	for i, need := range needs {

@@ -57,12 +57,25 @@ func (m *Mirror) open(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("opening the bucket %s: %w", m.name(), err)
+		return fmt.Errorf("opening the bucket %s: %w", m.name(), explain(err, m.config))
+	}
+	if err := m.addCopies(ctx); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.bucket = bucket
 	return nil
+}
+
+// addCopies gives a bucket with fewer copies than the stream is to have as many.
+func (m *Mirror) addCopies(ctx context.Context) error {
+	err := changeStream(ctx, m.js, m.streamName(), func(found *jetstream.StreamConfig) bool {
+		changed := found.Replicas < m.config.Replicas
+		found.Replicas = max(found.Replicas, m.config.Replicas)
+		return changed
+	})
+	return explain(err, m.config)
 }
 
 func (m *Mirror) current() jetstream.KeyValue {

@@ -48,7 +48,8 @@ type StreamConfig struct {
 	// MaxBytes bounds the stream; when it is reached, producers are refused.
 	// Defaults to no limit. An existing stream is given the new limit.
 	MaxBytes int64
-	// Replicas, only for a stream to be made, defaults to 1.
+	// Replicas defaults to 1. An existing stream with fewer is given more; one with more
+	// keeps them.
 	Replicas int
 	// Duplicates, only for a stream to be made, is how long a Nats-Msg-Id is
 	// remembered. Defaults to DefaultDuplicates.
@@ -138,7 +139,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := stream.adjustLimit(ctx, config); err != nil {
+	if err := stream.adjust(ctx, config); err != nil {
 		return nil, err
 	}
 	return stream, nil
@@ -172,21 +173,9 @@ func create(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*
 	_, err := js.CreateStream(ctx, wanted)
 	// Somebody else may make it at the same moment: then theirs is checked.
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return nil, fmt.Errorf("making stream %s: %w", config.Name, err)
+		return nil, fmt.Errorf("making stream %s: %w", config.Name, explain(err, config))
 	}
 	return Find(ctx, js, config)
-}
-
-// adjustLimit is the one setting that may change while the stream is in use.
-func (s *Stream) adjustLimit(ctx context.Context, config StreamConfig) error {
-	if config.MaxBytes < 0 || s.handle.CachedInfo().Config.MaxBytes == config.MaxBytes {
-		return nil
-	}
-	return changeStream(ctx, s.js, s.name, func(found *jetstream.StreamConfig) bool {
-		changed := found.MaxBytes != config.MaxBytes
-		found.MaxBytes = config.MaxBytes
-		return changed
-	})
 }
 
 // checkServer looks at the server this client is connected to; others of a

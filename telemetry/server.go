@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -159,7 +160,7 @@ func Serve(ctx context.Context, address string, handler http.Handler, logger *sl
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening for probes and metrics: %w", err)
+		return nil, fmt.Errorf("listening for probes and metrics (http.listen): %w", err)
 	}
 	s := &Server{
 		listener: listener,
@@ -172,6 +173,42 @@ func Serve(ctx context.Context, address string, handler http.Handler, logger *sl
 	}
 	go func() { s.done <- s.server.Serve(listener) }()
 	return s, nil
+}
+
+// ErrOurs says that a worker listens at the address already.
+var ErrOurs = errors.New("a worker listens there already; another one on this machine needs its own http.listen")
+
+// CheckListen tries whether Serve could listen at the address, and listens no longer.
+// The error is ErrOurs where a worker answers there.
+func CheckListen(ctx context.Context, address string) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err == nil {
+		return listener.Close()
+	}
+	if oursAt(ctx, address) {
+		return ErrOurs
+	}
+	return fmt.Errorf("listening for probes and metrics (http.listen): %w", err)
+}
+
+// oursAt reports a worker's answer of /livez.
+func oursAt(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/livez", http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	var body probe
+	const most = 64 << 10
+	err = json.NewDecoder(io.LimitReader(response.Body, most)).Decode(&body)
+	return err == nil && (body.Status == "ok" || body.Status == "failing")
 }
 
 // Address is where the server listens, with the port that was chosen.

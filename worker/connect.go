@@ -3,11 +3,14 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -44,6 +47,13 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 	if !settings.Token.IsZero() {
 		options = append(options, nats.Token(settings.Token.Reveal()))
 	}
+	if !settings.NkeySeed.IsZero() {
+		option, err := signing(settings.NkeySeed)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, option)
+	}
 	if settings.InboxPrefix != "" {
 		options = append(options, nats.CustomInboxPrefix(settings.InboxPrefix))
 	}
@@ -54,6 +64,27 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		options = append(options, nats.ClientCert(settings.TLS.CertFile, settings.TLS.KeyFile))
 	}
 	return nats.Connect(settings.URL.Reveal(), append(options, more...)...)
+}
+
+// signing answers the server's challenge with an nkey.
+func signing(seed config.Secret) (nats.Option, error) {
+	pair, err := nkeys.FromSeed([]byte(seed.Reveal()))
+	if err != nil {
+		return nil, fmt.Errorf("nats.nkey_seed: %w", err) // without the seed
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("nats.nkey_seed: %w", err)
+	}
+	return nats.Nkey(public, pair.Sign), nil
+}
+
+// JetStream opens JetStream in the domain of the settings.
+func JetStream(settings config.NATS, conn *nats.Conn) (jetstream.JetStream, error) {
+	if settings.Domain == "" {
+		return jetstream.New(conn)
+	}
+	return jetstream.NewWithDomain(conn, settings.Domain)
 }
 
 // StreamConfig is the stream that the settings describe.

@@ -17,6 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/precondition"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
 // Finding is one precondition of a worker, as it was found. Worker check prints the
@@ -25,7 +26,9 @@ type Finding struct {
 	Check string
 	// Detail says where, such as an address and where it came from; no secrets.
 	Detail string
-	Err    error
+	// Warning is what keeps no worker from working, such as a setting that differs.
+	Warning string
+	Err     error
 }
 
 // surroundings are what a worker stands on, while they are looked at and opened.
@@ -57,6 +60,10 @@ func Look(ctx context.Context, c *config.Config, options ...nats.Option) []Findi
 	s := &surroundings{config: c, log: slog.New(slog.DiscardHandler), nats: options}
 	defer s.close()
 	findings := s.lookAtNATS(ctx)
+	if failed(findings) == nil {
+		findings = append(findings, s.lookAtRoom(ctx))
+	}
+	findings = append(findings, lookAtListener(ctx, c))
 	if c.Database.URL.IsZero() {
 		return append(findings, Finding{Check: "Postgres", Err: ErrNoDatabase})
 	}
@@ -106,8 +113,40 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 		finding.Detail = NATSAddress(s.config, s.conn)
 		return finding
 	}, func(ctx context.Context) Finding {
-		return within(ctx, "stream "+s.config.NATS.Stream.Name, s.find)
+		return within(ctx, "NATS permissions", func(ctx context.Context) error { return s.mayDo(ctx, false) })
+	}, func(ctx context.Context) Finding {
+		return within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
+			if err := s.find(ctx); err != nil || s.stream != nil && s.mirror != nil {
+				return err
+			}
+			return s.mayDo(ctx, true)
+		})
 	})
+}
+
+func (s *surroundings) mayDo(ctx context.Context, create bool) error {
+	return queue.CheckPermissions(ctx, s.js, StreamConfig(s.config.NATS), create)
+}
+
+// lookAtRoom is for what a worker makes or changes: it learns the same from the answer.
+func (s *surroundings) lookAtRoom(ctx context.Context) Finding {
+	var warning string
+	finding := within(ctx, "room for the stream", func(ctx context.Context) (err error) {
+		warning, err = queue.CheckRoom(ctx, s.js, StreamConfig(s.config.NATS))
+		return err
+	})
+	finding.Warning = warning
+	return finding
+}
+
+// lookAtListener tries the worker's own listener.
+func lookAtListener(ctx context.Context, c *config.Config) Finding {
+	finding := within(ctx, "http.listen", func(ctx context.Context) error { return telemetry.CheckListen(ctx, c.HTTP.Listen) })
+	finding.Detail = c.HTTP.Listen + " (" + c.Origin("http.listen") + ")"
+	if errors.Is(finding.Err, telemetry.ErrOurs) {
+		finding.Err, finding.Warning = nil, telemetry.ErrOurs.Error()
+	}
+	return finding
 }
 
 // connect connects to NATS and asks whether it has JetStream.
@@ -118,11 +157,17 @@ func (s *surroundings) connect(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}
-	if s.js, err = jetstream.New(s.conn); err != nil {
+	if s.js, err = JetStream(s.config.NATS, s.conn); err != nil {
 		return err
 	}
 	if _, err := s.js.AccountInfo(ctx); err != nil {
-		return fmt.Errorf("%s: JetStream: %w", at, err)
+		if last := s.conn.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
+			err = last // the call itself only ran out of time
+		}
+		if domain := s.config.NATS.Domain; domain != "" {
+			return fmt.Errorf("%s: JetStream in the domain %s (nats.domain, %s): %w", at, domain, s.config.Origin("nats.domain"), err)
+		}
+		return fmt.Errorf("%s: JetStream (of another domain? set nats.domain): %w", at, err)
 	}
 	return nil
 }
@@ -153,6 +198,8 @@ func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
 			finding.Check = fmt.Sprintf("schema version %d", version)
 		}
 		return finding
+	}, func(ctx context.Context) Finding {
+		return within(ctx, "privileges", func(ctx context.Context) error { return persistence.CheckPrivileges(ctx, s.pool) })
 	})
 }
 

@@ -35,7 +35,7 @@ func connect(ctx context.Context, settings config.NATS, say func(string)) (publi
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", settings.URL.Address(), err)
 	}
-	js, err := jetstream.New(conn)
+	js, err := worker.JetStream(settings, conn)
 	if err != nil {
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)

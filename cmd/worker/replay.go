@@ -71,7 +71,7 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 		return fmt.Errorf("connecting to NATS at %s: %w", settings.NATS.URL.Address(), err)
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := worker.JetStream(settings.NATS, conn)
 	if err != nil {
 		return err
 	}

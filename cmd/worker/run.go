@@ -53,6 +53,10 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	if err != nil {
 		return err
 	}
+	// Before the telemetry: what it still has to send could take a minute to give up.
+	if err := telemetry.CheckListen(ctx, settings.HTTP.Listen); err != nil {
+		return err
+	}
 	listenToExporters(ctx, telemetry.NewLogger(a.streams.Err, format, level), a.streams.Lookup) // for what the start has to say
 	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Service: "catalog-courier-worker", Version: version, Lookup: a.streams.Lookup,

@@ -1,0 +1,107 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/precondition"
+)
+
+// kvPrefix begins the subjects of key-value buckets.
+const kvPrefix = "$KV."
+
+// CheckPermissions says which subjects the connection's user lacks to read the stream,
+// to trim it and to note in its mirror; with create also those to make both. It publishes
+// to each of them something that the server refuses to act on, and changes nothing. The
+// error is precondition.Failures, which pass when somebody grants them.
+func CheckPermissions(ctx context.Context, js jetstream.JetStream, config StreamConfig, create bool) error {
+	config = config.withDefaults()
+	connection := js.Conn()
+	var failures precondition.Failures
+	inbox := connection.NewInbox()
+	denied, err := refusedSubscription(ctx, connection, inbox)
+	if err != nil {
+		return err
+	}
+	if denied {
+		failures = append(failures, lacking("subscribe to", inbox[:strings.LastIndexByte(inbox, '.')]+".>", "grant it, or set nats.inbox_prefix to what is granted"))
+	}
+	for _, subject := range neededSubjects(js, config, create) {
+		denied, err := refusedPublication(ctx, connection, subject)
+		if err != nil {
+			return err
+		}
+		if denied {
+			failures = append(failures, lacking("publish to", subject, "grant it in the server's configuration or in the user's credentials"))
+		}
+	}
+	return failures.Err()
+}
+
+func lacking(what, subject, cure string) precondition.Failure {
+	return precondition.Failure{
+		Key: "permissions", What: "this NATS user's right to " + what + " " + subject, Found: "denied", Wanted: "allowed", Cure: cure, Passing: true,
+	}
+}
+
+func neededSubjects(js jetstream.JetStream, config StreamConfig, create bool) []string {
+	const consumer = "courier_check" // no consumer has that name
+	api, name := apiPrefix(js), config.Name
+	bucket := name + "_COMMITS"
+	needed := []string{
+		api + "STREAM.INFO." + name,
+		api + "STREAM.INFO.KV_" + bucket,
+		api + "STREAM.PURGE." + name,
+		api + "STREAM.MSG.GET." + name,
+		api + "CONSUMER.CREATE." + name + "." + consumer + "." + partitionFilter(0),
+		api + "CONSUMER.INFO." + name + "." + consumer,
+		api + "CONSUMER.DELETE." + name + "." + consumer,
+		api + "CONSUMER.MSG.NEXT." + name + "." + consumer,
+		api + "DIRECT.GET.KV_" + bucket + "." + kvPrefix + bucket + ".check",
+	}
+	if js.Options().Domain == "" {
+		needed = append(needed, kvPrefix+bucket+".check")
+	}
+	if create {
+		needed = append(needed, api+"STREAM.CREATE."+name, api+"STREAM.CREATE.KV_"+bucket,
+			api+"STREAM.UPDATE."+name, api+"STREAM.UPDATE.KV_"+bucket)
+	}
+	return needed
+}
+
+// refusedPublication publishes what no server acts on: no JSON for the API, and for a
+// bucket the name of another stream as the expected one.
+func refusedPublication(ctx context.Context, connection *nats.Conn, subject string) (bool, error) {
+	message := nats.NewMsg(subject)
+	message.Data = []byte("[")
+	message.Header.Set(nats.ExpectedStreamHdr, "none")
+	if err := connection.PublishMsg(message); err != nil {
+		return false, fmt.Errorf("trying to publish to %s: %w", subject, err)
+	}
+	return refusedNow(ctx, connection, "Publish to", subject)
+}
+
+func refusedSubscription(ctx context.Context, connection *nats.Conn, subject string) (bool, error) {
+	subscription, err := connection.SubscribeSync(subject)
+	if err != nil {
+		return false, fmt.Errorf("trying to subscribe to %s: %w", subject, err)
+	}
+	denied, err := refusedNow(ctx, connection, "Subscription to", subject)
+	_ = subscription.Unsubscribe() // the connection is closed with it, or it was denied
+	return denied, err
+}
+
+// refusedNow waits for the answer to all that was sent: a refusal comes before it.
+func refusedNow(ctx context.Context, connection *nats.Conn, what, subject string) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := connection.FlushWithContext(limited); err != nil {
+		return false, fmt.Errorf("asking whether %s is allowed: %w", subject, err)
+	}
+	last := connection.LastError()
+	return last != nil && strings.Contains(strings.ToLower(last.Error()), strings.ToLower(what+` "`+subject+`"`)), nil
+}
