@@ -16,8 +16,8 @@ import (
 func TestCheckingPermissionsChangesNothing(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(t *testing.T) jetstream.JetStream{
-		"a server":  func(t *testing.T) jetstream.JetStream { return natstest.Start(t).JetStream(t) },
-		"a cluster": func(t *testing.T) jetstream.JetStream { return natstest.StartCluster(t).JetStream(t) },
+		"a server":  func(t *testing.T) jetstream.JetStream { t.Helper(); return natstest.Start(t).JetStream(t) },
+		"a cluster": func(t *testing.T) jetstream.JetStream { t.Helper(); return natstest.StartCluster(t).JetStream(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
