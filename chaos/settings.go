@@ -179,7 +179,7 @@ func settingsTree(worker string, at addresses) map[string]any {
 			"settle": settle.String(), "concurrency": 4,
 			"batch": map[string]any{"max_items": maxItems, "max_age": "100ms"},
 			"poll":  map[string]any{"min": "50ms", "max": "500ms", "give_up": "20s"},
-			"retry": map[string]any{"max_attempts": 50, "min": "100ms", "max": "1s"},
+			"retry": map[string]any{"max_attempts": 20, "min": "100ms", "max": "1s"},
 		},
 		"accounts": perAccount,
 	}
