@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -154,7 +155,8 @@ func TestRefusedBatchIsBisected(t *testing.T) {
 	bed := testbed.Start(t, testbed.Options{Settings: testbed.Settings{"defaults.batch.max_age": "500ms"}})
 	bed.StartWorker("a", testbed.WorkerOptions{})
 	good := upserts(testbed.Retail, "good", 20)
-	bad := testbed.Mutation(testbed.Retail, "bad", catalog.Upsert, map[string]any{"title": 7})
+	odd := map[string]any{"custom_number_0": json.Number("4.0")} // an integer to some, which Courier leaves to the platform
+	bad := testbed.Mutation(testbed.Retail, "bad", catalog.Upsert, odd)
 	ids := bed.Publish(append(good[:13:13], append([]queue.Mutation{bad}, good[13:]...)...)...)
 	bed.AwaitFinal(len(ids), patience)
 	require.Equal(t, map[string]int{"succeeded": 20, "failed": 1}, bed.CheckInvariants())

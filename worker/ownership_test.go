@@ -56,7 +56,7 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	bed := testbed.Start(t, testbed.Options{
 		Listen: true,
 		Settings: testbed.Settings{
-			"defaults.batch.max_items": items, "defaults.batch.max_bytes": "20MB",
+			"defaults.batch.max_items": items, "defaults.batch.max_bytes": "10MiB",
 			"defaults.batch.max_age": "8s", // time for all of them to be read, on a slow machine too
 			"worker.record_within":   "5s", "defaults.settle": "2s",
 		},
