@@ -238,7 +238,7 @@ const openPerSlot = 16
 func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 	slot, again := e.cfg.Scopes.AcquireSince(e.began, s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
 	if slot == nil {
-		s.again = earlier(again, now.Add(lookAgainWithin))
+		s.again = again
 		if !again.IsZero() {
 			e.resting[s] = struct{}{}
 			s.rested = now

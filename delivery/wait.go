@@ -10,16 +10,11 @@ import (
 // writing that down costs a call to the store, and the next POST another.
 const showWaitFrom = 2 * time.Second
 
-// lookAgainWithin bounds how long nobody asks whether a quota still forbids a call: what
-// is told meanwhile, by another call or to another worker, may free it long before it
-// was expected to be free.
-const lookAgainWithin = 30 * time.Second
-
-// wait has the flight looked at again at until, or sooner. One that was never sent is recorded
+// wait has the flight looked at again at until. One that was never sent is recorded
 // as unsent where that takes a while, or people, and the next owner, would take it
 // for one that is being sent. From then on its next POST is announced like any other.
 func (e *Engine) wait(f *flight, now, until time.Time, why string) {
-	e.schedule(f, earlier(until, now.Add(lookAgainWithin)))
+	e.schedule(f, until)
 	if f.attempt != 1 || !f.lastPost.IsZero() || until.Sub(now) < showWaitFrom {
 		return
 	}
