@@ -13,6 +13,7 @@ import (
 
 // process is one life of a worker.
 type process struct {
+	began   time.Time
 	command *exec.Cmd
 	ended   chan struct{}
 	err     error       // how it ended; read after ended
@@ -26,7 +27,7 @@ func startProcess(program, settings, name, log string, environment ...string) (*
 		return nil, err
 	}
 	//nolint:gosec,noctx // the program that the caller named; kill and terminate end it
-	p := &process{command: exec.Command(program, "run", "--config", settings, "--name", name, "--log-format", "json")}
+	p := &process{command: exec.Command(program, "run", "--config", settings, "--name", name, "--log-format", "json"), began: time.Now()}
 	p.command.Env = append(os.Environ(), environment...)
 	p.ended = make(chan struct{})
 	p.command.Stdout, p.command.Stderr = output, output

@@ -87,6 +87,8 @@ func outcome(err error) string {
 
 // stop tells a worker to stop and holds it to doing so in time and well.
 func (s *striker) stop(seat *seat) (took time.Duration, err error) {
+	const young = time.Second // a process that has just begun is ended by the signal
+	s.wait(young - time.Since(seat.process.began))
 	began := time.Now()
 	seat.process.wanted.Store(true)
 	seat.process.signal(syscall.SIGTERM)
