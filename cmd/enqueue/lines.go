@@ -46,7 +46,7 @@ func newLineReader(source string, in io.Reader, fallback catalog.Lane) *lineRead
 }
 
 // next returns the next mutation of a line that is not blank; io.EOF at the end. A
-// *foreignError says that from here on it is something else than JSON lines.
+// *foreignError says that the rest is not JSON lines.
 func (r *lineReader) next() (line, error) {
 	for {
 		if len(r.more) > 0 {
