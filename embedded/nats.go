@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,8 @@ type NATSOptions struct {
 	SyncAlways bool
 	// Port on 127.0.0.1: 0 listens nowhere (use NATS.Connect), -1 takes a free one.
 	Port int
+	// MaxPayload bounds a message with its headers, in bytes. Defaults to MaxPayload.
+	MaxPayload int32
 	// MaxStore bounds JetStream's files, in bytes. Defaults to the server's choice,
 	// a share of the free disk space.
 	MaxStore int64
@@ -54,7 +57,7 @@ func StartNATS(options NATSOptions) (*NATS, error) {
 		JetStreamMaxStore:      options.MaxStore,
 		StoreDir:               options.StoreDir,
 		SyncAlways:             options.SyncAlways,
-		MaxPayload:             MaxPayload,
+		MaxPayload:             cmp.Or(options.MaxPayload, MaxPayload),
 		DisableJetStreamBanner: true,
 		NoSigs:                 true,
 		NoLog:                  options.Logger == nil,

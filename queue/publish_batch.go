@@ -22,6 +22,13 @@ import (
 // instance because the stream is full.
 const streamStoreFailed jetstream.ErrorCode = 10077
 
+// streamMessageTooLarge is the server's code for a message over the stream's max_msg_size.
+const streamMessageTooLarge jetstream.ErrorCode = 10054
+
+// maxIncomplete is how often a batch may arrive incomplete, which a change of the
+// stream's leader causes too, until its messages are published one by one.
+const maxIncomplete = 2
+
 // What servers of a cluster answer while they change roles.
 const (
 	notLeader     jetstream.ErrorCode = 10009
@@ -58,11 +65,23 @@ func (p *Publisher) publishAllowed(ctx context.Context, batch []outgoing) error 
 	if p.noBatches.Load() {
 		return p.publishAsync(ctx, batch)
 	}
-	err := p.retry(ctx, func(ctx context.Context) error { return p.publishAtomically(ctx, batch) })
+	incomplete := 0
+	err := p.retry(ctx, func(ctx context.Context) error {
+		err := p.publishAtomically(ctx, batch)
+		if hasCode(err, jetstreamext.JSErrCodeBatchPublishIncomplete) {
+			if incomplete++; incomplete >= maxIncomplete {
+				return final{err}
+			}
+		}
+		return err
+	})
 	switch {
 	case hasCode(err, jetstreamext.JSErrCodeBatchPublishDuplicateMsgID):
 		// One duplicate and the server stores none of the batch. It may also be the
 		// batch itself: stored, and its acknowledgement lost.
+		return p.publishSingly(ctx, batch)
+	case hasCode(err, jetstreamext.JSErrCodeBatchPublishIncomplete), hasCode(err, streamMessageTooLarge):
+		// The server refuses a message inside a batch without saying which.
 		return p.publishSingly(ctx, batch)
 	case hasCode(err, jetstreamext.JSErrCodeBatchPublishNotEnabled):
 		p.noBatches.Store(true)
@@ -110,7 +129,7 @@ func (p *Publisher) publishAtomically(ctx context.Context, batch []outgoing) err
 // it is a duplicate. Those that are stored already are passed over.
 func (p *Publisher) publishSingly(ctx context.Context, batch []outgoing) error {
 	for _, message := range batch {
-		if message.result.Outcome != Refused {
+		if message.result.Outcome != Refused || message.result.Err != nil {
 			continue
 		}
 		err := p.retry(ctx, func(ctx context.Context) error {
@@ -124,7 +143,10 @@ func (p *Publisher) publishSingly(ctx context.Context, batch []outgoing) error {
 			}
 			return err
 		})
-		if err != nil {
+		switch {
+		case hasCode(err, streamMessageTooLarge):
+			message.refuseTooLarge(err)
+		case err != nil:
 			return err
 		}
 	}
@@ -173,6 +195,10 @@ func (p *Publisher) sendAsync(ctx context.Context, batch []outgoing) error {
 			if answered(err) {
 				refused[i]()
 			}
+			if hasCode(err, streamMessageTooLarge) {
+				batch[i].refuseTooLarge(err)
+				continue
+			}
 			if failed == nil || transient(failed) && !transient(err) {
 				failed = err
 			}
@@ -201,6 +227,9 @@ func repeatable(batch []outgoing) bool {
 		this := item{message.Subject, arrival.Mutation.ItemID, arrival.Mutation.Localization}
 		if arrival.Problem != nil {
 			this = whole
+		}
+		if message.result.Err != nil {
+			continue // the stream will never have it
 		}
 		if message.result.Outcome != Refused {
 			newer[this], subjects[this.subject] = true, true

@@ -197,9 +197,13 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 	results := make([]Result, len(publications))
 	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
 	trace := p.traceHeaders(ctx)
+	overhead := batchHeaders
+	for _, header := range trace {
+		overhead += headerSize(header)
+	}
 	bytes := 0
 	for i, publication := range publications {
-		if problem := checkPublication(publication); problem != nil {
+		if problem := p.checkPublication(publication, overhead); problem != nil {
 			results[i].Err, results[i].NotStored = problem, true
 		} else {
 			id, err := publication.identify()
@@ -272,14 +276,40 @@ func refuseRest(results []Result, err error) ([]Result, error) {
 	return results, &StoppedError{At: max(at, 0), Err: err}
 }
 
-func checkPublication(publication Publication) *catalog.Problem {
+// batchHeaders is the most that the headers of a message take besides its own: the
+// status line, the message id, and what an atomic batch adds.
+const batchHeaders = 512
+
+func headerSize(h catalog.Header) int { return len(h.Name) + len(h.Value) + len(": \r\n") }
+
+// checkPublication refuses what the stream could never take. overhead is the size of
+// the headers that each message gets.
+func (p *Publisher) checkPublication(publication Publication, overhead int) *catalog.Problem {
 	if _, problem := parseSubject(publication.Subject); problem != nil {
 		return problem
 	}
 	if len(publication.Data) > MaxBody {
 		return tooLarge(len(publication.Data))
 	}
+	size := len(publication.Data) + overhead
+	for _, header := range publication.Headers {
+		size += headerSize(header)
+	}
+	if most := p.js.Conn().MaxPayload(); most > 0 && int64(size) > most {
+		return &catalog.Problem{
+			Reason: catalog.MessageTooLarge,
+			Text:   fmt.Sprintf("the message has about %d bytes with its headers, and the NATS server takes at most %d: raise its max_payload", size, most),
+		}
+	}
 	return checkID("id", publication.ID)
+}
+
+// refuseTooLarge refuses one message that is larger than the stream allows.
+func (o outgoing) refuseTooLarge(err error) {
+	*o.result = Result{NotStored: true, Err: &catalog.Problem{
+		Reason: catalog.MessageTooLarge,
+		Text:   fmt.Sprintf("the stream's max_msg_size is less than the %d bytes of the message: %v", o.size(), err),
+	}}
 }
 
 // size is how many bytes the publication has, apart from what NATS adds.
