@@ -23,7 +23,7 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		nats.Name("catalog-courier"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(500 * time.Millisecond),
-		nats.Timeout(5 * time.Second),
+		nats.Timeout(natsTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("NATS is disconnected, trying again", slog.Any("error", err))
