@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
@@ -212,6 +215,62 @@ func TestWhatCannotPassEndsAtOnce(t *testing.T) {
 			require.Less(t, time.Since(started), 30*time.Second, "at once, not after the budget")
 			require.Contains(t, got.err, test.says)
 			require.NotContains(t, got.err, "right:wrong")
+		})
+	}
+}
+
+// TestEnqueueWithAnNkeyThroughAnotherDomain: the stream is in the domain of a hub, which
+// the user reaches by a leaf server, with a seed.
+func TestEnqueueWithAnNkeyThroughAnotherDomain(t *testing.T) {
+	t.Parallel()
+	pair, err := nkeys.CreateUser()
+	require.NoError(t, err)
+	public, err := pair.PublicKey()
+	require.NoError(t, err)
+	seed, err := pair.Seed()
+	require.NoError(t, err)
+	hub, err := serve(t.TempDir(), 0, func(o *server.Options) {
+		o.ServerName, o.JetStreamDomain = "hub", "hub"
+		o.LeafNode.Host, o.LeafNode.Port = "127.0.0.1", server.RANDOM_PORT
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { end(hub) })
+	conn, err := nats.Connect("nats://" + hub.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{})
+	require.NoError(t, err)
+	about, err := hub.Varz(nil)
+	require.NoError(t, err)
+	to := &url.URL{Scheme: "nats-leaf", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(about.LeafNode.Port))}
+	leaf, err := serve(t.TempDir(), 0, func(o *server.Options) {
+		o.ServerName, o.JetStreamDomain, o.Nkeys = "leaf", "leaf", []*server.NkeyUser{{Nkey: public}}
+		o.LeafNode.Remotes = []*server.RemoteLeafOpts{{URLs: []*url.URL{to}}}
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { end(leaf) })
+
+	path := filepath.Join(t.TempDir(), "courier.yaml")
+	for name, test := range map[string]struct {
+		settings string
+		code     int
+		says     string
+	}{
+		"in the domain":       {"nkey_seed: " + string(seed) + "\n  domain: hub", cli.Done, `"published": 5`},
+		"without the domain":  {"nkey_seed: " + string(seed), cli.Failed, "there is no stream CATALOG_MUTATIONS yet"},
+		"without the seed":    {"domain: hub", cli.Failed, "Authorization Violation"},
+		"seed as credentials": {"domain: hub\n  creds_file: " + path + ".nk", cli.Failed, "nats.nkey_seed_file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := path + strings.ReplaceAll(name, " ", "-")
+			writeFile(t, path+".nk", string(seed))
+			writeFile(t, file, "nats:\n  url: nats://"+leaf.Addr().String()+"\n  "+test.settings+"\n")
+			got := execute(t, connect, goodLines(0, 5), "--config", file, "--output", "json", "--timeout", "20s")
+			require.Equal(t, test.code, got.code, got.err)
+			require.Contains(t, got.out+got.err, test.says)
+			require.NotContains(t, got.out+got.err, string(seed))
 		})
 	}
 }
