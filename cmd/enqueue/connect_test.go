@@ -253,6 +253,7 @@ func TestEnqueueWithAnNkeyThroughAnotherDomain(t *testing.T) {
 	t.Cleanup(func() { end(leaf) })
 
 	path := filepath.Join(t.TempDir(), "courier.yaml")
+	writeFile(t, path+".nk", string(seed))
 	for name, test := range map[string]struct {
 		settings string
 		code     int
@@ -264,8 +265,8 @@ func TestEnqueueWithAnNkeyThroughAnotherDomain(t *testing.T) {
 		"seed as credentials": {"domain: hub\n  creds_file: " + path + ".nk", cli.Failed, "nats.nkey_seed_file"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			file := path + strings.ReplaceAll(name, " ", "-")
-			writeFile(t, path+".nk", string(seed))
 			writeFile(t, file, "nats:\n  url: nats://"+leaf.Addr().String()+"\n  "+test.settings+"\n")
 			got := execute(t, connect, goodLines(0, 5), "--config", file, "--output", "json", "--timeout", "20s")
 			require.Equal(t, test.code, got.code, got.err)
