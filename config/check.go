@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -9,10 +10,18 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
+// hostAndPort is an address that lacks nothing but its scheme. A user or password it
+// cannot have.
+var hostAndPort = regexp.MustCompile(`^[A-Za-z0-9.-]+:[0-9]{1,5}$`)
+
 func (l *loader) checkInfrastructure() {
 	for address := range strings.SplitSeq(l.config.NATS.URL.Reveal(), ",") {
-		if !isNATSServer(strings.TrimSpace(address)) {
-			l.reportAtf("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port; %s", encoded)
+		if address = strings.TrimSpace(address); !isNATSServer(address) {
+			hint := ""
+			if hostAndPort.MatchString(address) { // and no secret
+				hint = "; did you mean nats://" + address + "?"
+			}
+			l.reportAtf("nats.url", "is not a NATS address: nats://, tls://, ws:// or wss://, then host and port; %s%s", encoded, hint)
 			break
 		}
 	}

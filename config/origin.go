@@ -47,6 +47,17 @@ func (l *loader) noteLines(settings []setting, at string) {
 	}
 }
 
+// reportAtf reports where a value came from: a flag, the environment, or its line, or that
+// of the nearest section around it.
+func (l *loader) reportAtf(key, format string, args ...any) {
+	origins := l.config.origins[key]
+	if len(origins) == 0 || l.file != "" && strings.HasPrefix(origins[len(origins)-1], l.file+":") {
+		l.decoder.reportAtf(key, format, args...)
+		return
+	}
+	l.problems = append(l.problems, Problem{Source: origins[len(origins)-1], Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
 // flagName is the flag that sets a key: --nats sets nats.url.
 func flagName(key string) string {
 	return "flag --" + strings.TrimSuffix(key, ".url")

@@ -23,7 +23,8 @@ func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
 		}
 		e.strays[m.Lane] = &stray{since: now}
 		e.log.WarnContext(e.callsCtx, "mutations arrive for an account or catalog that is not configured; they wait for a newer configuration",
-			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace))
+			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace),
+			slog.String("reason", e.resolve(m.Lane).problem.Text))
 	}
 	e.strays[m.Lane].added = true
 	e.store(m)

@@ -107,7 +107,7 @@ type serverLog struct{ logger *slog.Logger }
 func (l serverLog) line(level slog.Level, format string, arguments []any) {
 	ctx := context.Background()
 	if l.logger.Enabled(ctx, level) {
-		l.logger.Log(ctx, level, "nats-server", "message", fmt.Sprintf(format, arguments...))
+		l.logger.Log(ctx, level, "nats-server", slog.String("message", fmt.Sprintf(format, arguments...)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -96,7 +97,7 @@ func downloadBinaries(ctx context.Context, id identity, options PostgresOptions)
 		return binaries, nil
 	}
 	if options.Logger != nil {
-		options.Logger.InfoContext(ctx, "no Postgres on this machine: downloading one", "folder", home)
+		options.Logger.InfoContext(ctx, "no Postgres on this machine: downloading one", slog.String("folder", home))
 	}
 	if err := fetch(ctx, home, unpacked); err != nil {
 		return "", err

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func (k *Keeper) follow(ctx context.Context, v *ledger.LeaseView, start time.Tim
 	actions.Go(func() {
 		for _, act := range due {
 			if err := k.bounded(ctx, act); err != nil && ctx.Err() == nil {
-				k.config.Logger.WarnContext(ctx, "sharing the partitions failed, it is tried again", "worker", k.me, "error", err)
+				k.config.Logger.WarnContext(ctx, "sharing the partitions failed, it is tried again", slog.Any("worker", k.me), slog.Any("error", err))
 			}
 		}
 		k.mu.Lock()
@@ -173,7 +174,7 @@ func (k *Keeper) take(ctx context.Context, rows []ledger.LeaseRow, counters map[
 	}
 	k.mu.Unlock()
 	for _, h := range acquired {
-		k.config.Logger.InfoContext(ctx, "partition acquired", "partition", h.Lease.Partition)
+		k.config.Logger.InfoContext(ctx, "partition acquired", slog.Int("partition", h.Lease.Partition))
 		k.acquired <- h // has room: due looked, and nobody else sends
 	}
 	return err

@@ -177,7 +177,7 @@ func (k *Keeper) standAside(ctx, work context.Context, tick <-chan time.Time) {
 		if !left { // a database that is away is asked again
 			err := k.leave(work)
 			if left = err == nil; !left {
-				k.config.Logger.WarnContext(ctx, "leaving the group of workers failed, trying again", "error", err)
+				k.config.Logger.WarnContext(ctx, "leaving the group of workers failed, trying again", slog.Any("error", err))
 			}
 		}
 		if k.config.Fit() {
@@ -210,7 +210,7 @@ func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
 		h.askBack()
 	}
 	if err := within(ctx, lastExchange, func(ctx context.Context) error { return k.table.Drain(ctx, k.me) }); err != nil {
-		k.config.Logger.WarnContext(ctx, "announcing the shutdown failed", "error", err)
+		k.config.Logger.WarnContext(ctx, "announcing the shutdown failed", slog.Any("error", err))
 	}
 	for len(k.Holdings()) > 0 {
 		select {
@@ -270,7 +270,7 @@ func (k *Keeper) round(ctx context.Context, actions *sync.WaitGroup) {
 			k.follow(ctx, view, start, actions)
 		}
 	case ctx.Err() == nil:
-		k.config.Logger.WarnContext(ctx, "heartbeat failed", "worker", k.me, "error", err)
+		k.config.Logger.WarnContext(ctx, "heartbeat failed", slog.Any("worker", k.me), slog.Any("error", err))
 		k.noteHeartbeat(ctx, start, false)
 	}
 	k.expire()
@@ -281,7 +281,7 @@ func (k *Keeper) expire() {
 	at := time.Now()
 	for _, h := range k.Holdings() {
 		if deadline := h.Deadline(); !deadline.IsZero() && !at.Before(deadline) {
-			k.config.Logger.Warn("lease lost: no heartbeat got through in time", "partition", h.Lease.Partition)
+			k.config.Logger.Warn("lease lost: no heartbeat got through in time", slog.Int("partition", h.Lease.Partition))
 			h.lose()
 		}
 	}
@@ -305,7 +305,7 @@ func (k *Keeper) confirm(v *ledger.LeaseView, start time.Time) {
 		own := is(row.Owner, k.me) && is(row.Token, h.Lease.Token)
 		early := h.taken.After(start) && sameRow(row, h.before) // the view is of before the taking
 		if !own && !early {
-			k.config.Logger.Warn("lease lost: another worker took the partition", "partition", row.Partition)
+			k.config.Logger.Warn("lease lost: another worker took the partition", slog.Int("partition", row.Partition))
 			h.lose()
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -128,8 +129,8 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	}
 	err = s.finish(c, tx, err)
 	if err == nil && p.missing > 0 {
-		s.logger.ErrorContext(ctx, "rows to be updated were not there", "partition", lease.Partition,
-			"transaction", tx.ID, "rows", p.missing)
+		s.logger.ErrorContext(ctx, "rows to be updated were not there", slog.Int("partition", lease.Partition),
+			slog.Any("transaction", tx.ID), slog.Int("rows", p.missing))
 	}
 	if err == nil {
 		s.boundLetters(ctx, p.sizes)

@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -93,7 +94,7 @@ func (s *Store) boundLetters(ctx context.Context, sizes letterSizes) {
 		letters, freed, err := s.dropMessages(ctx, account, bytes)
 		if err != nil {
 			s.logger.WarnContext(ctx, "the oldest dead letters of an account could not be dropped; it is tried again",
-				"account", account, "error", err)
+				slog.String("account", account), slog.Any("error", err))
 		}
 		if letters == 0 {
 			continue
@@ -103,7 +104,7 @@ func (s *Store) boundLetters(ctx context.Context, sizes letterSizes) {
 		}
 		if s.droppedAt.news(account, time.Now()) { //nolint:forbidigo // it decides only what is logged
 			s.logger.WarnContext(ctx, "the dead letters of an account take more than worker.dead_letters.max_bytes: the messages of the oldest are dropped, their rows stay",
-				"account", account, "max_bytes", s.deadLetterBytes, "letters", letters, "bytes", freed)
+				slog.String("account", account), slog.Int64("max_bytes", s.deadLetterBytes), slog.Int64("letters", letters), slog.Int64("bytes", freed))
 		}
 	}
 }

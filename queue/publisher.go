@@ -23,6 +23,11 @@ const MaxBatch = 1000
 // messages are in memory, here and at the server, until the last one has come.
 const maxBatchBytes = 8 << 20
 
+// DefaultRetryFor is how long one batch is repeated unless PublisherOptions say otherwise:
+// an election or a restart of the servers fits in, and it is below the duplicate window of
+// two minutes.
+const DefaultRetryFor = 110 * time.Second
+
 // Publication is a message to publish.
 type Publication struct {
 	// Subject is catalog.mutations.<account>.<catalog>.<catalog_type>.
@@ -109,7 +114,7 @@ type PublisherOptions struct {
 	// RetryFor is how long one batch is repeated while nobody answers, the stream has
 	// no leader or the server is busy. Repeating is safe as each message has its id, for
 	// as long as the stream remembers ids: keep it below the duplicate window of two
-	// minutes. Defaults to 110 s, which an election or a restart of the servers fits in.
+	// minutes. Defaults to DefaultRetryFor.
 	RetryFor time.Duration
 	// Retrying hears of each failure that is followed by another attempt. It is called
 	// by Publish, which waits for it.
@@ -137,15 +142,12 @@ var ErrStreamFull = errors.New("the stream is full")
 
 // NewPublisher makes a publisher on a JetStream client.
 func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
-	const (
-		defaultTimeout  = 10 * time.Second
-		defaultRetryFor = 110 * time.Second
-	)
+	const defaultTimeout = 10 * time.Second
 	if options.Timeout <= 0 {
 		options.Timeout = defaultTimeout
 	}
 	if options.RetryFor <= 0 {
-		options.RetryFor = defaultRetryFor
+		options.RetryFor = DefaultRetryFor
 	}
 	if options.Retrying == nil {
 		options.Retrying = func(error) {}

@@ -249,7 +249,7 @@ func (r *Reader) countRestart(ctx context.Context, cause error) {
 	after := r.last.Position.Sequence
 	r.mu.Unlock()
 	r.config.Logger.WarnContext(ctx, "reading again with a new consumer",
-		"partition", r.config.Partition, "after", after, "cause", cause)
+		slog.Int("partition", r.config.Partition), slog.Uint64("after", after), slog.Any("cause", cause))
 }
 
 // reopen tries until it works, is closed, or there is no way on.
@@ -264,7 +264,7 @@ func (r *Reader) reopen(ctx context.Context) (*session, error) {
 		}
 		return next, err
 	}, backoff.WithContext(schedule, ctx), func(err error, pause time.Duration) {
-		r.config.Logger.DebugContext(ctx, "no new consumer yet", "partition", r.config.Partition, "cause", err, "pause", pause)
+		r.config.Logger.DebugContext(ctx, "no new consumer yet", slog.Int("partition", r.config.Partition), slog.Any("cause", err), slog.Duration("pause", pause))
 	})
 }
 

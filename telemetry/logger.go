@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -14,7 +15,8 @@ import (
 // NewLogger writes log lines as JSON, or as text when format is "text". Lines
 // logged with the context of a span carry its trace_id and span_id. What no terminal
 // should get is escaped, wherever it stands in a line. Durations are written as Go
-// writes them, such as 5m0s, in both formats. Of warnings and errors of one
+// writes them, such as 5m0s, in both formats, and a failure to connect to Postgres in one
+// line with what counts. Of warnings and errors of one
 // kind the first are logged and the rest of a minute is summed up.
 func NewLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
@@ -25,7 +27,8 @@ func NewLogger(out io.Writer, format string, level slog.Level) *slog.Logger {
 }
 
 // readable writes durations as text: JSON would have them as nanoseconds, which nobody
-// reads. Also one that was logged as any value, or by its address.
+// reads. Also one that was logged as any value, or by its address. Failures to connect
+// become one line: see legible.Connecting.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	switch value := a.Value.Any().(type) {
 	case time.Duration:
@@ -40,6 +43,12 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 			texts[i] = shortened(each).String()
 		}
 		a.Value = slog.AnyValue(texts)
+	case error:
+		if text := value.Error(); strings.Contains(text, "\n") {
+			a.Value = slog.StringValue(legible.Connecting(text))
+		}
+	case string:
+		a.Value = slog.StringValue(legible.Connecting(value))
 	}
 	return a
 }

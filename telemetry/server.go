@@ -110,7 +110,7 @@ func (h *Health) ready(ctx context.Context) map[string]string {
 	defer cancel()
 	for name, check := range checks {
 		if err := check(ctx); err != nil {
-			failures[name] = err.Error()
+			failures[name] = legible.Connecting(err.Error())
 		}
 	}
 	return failures

@@ -1,10 +1,13 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -23,7 +26,7 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		nats.Name("catalog-courier"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(500 * time.Millisecond),
-		nats.Timeout(5 * time.Second),
+		nats.Timeout(natsTimeout),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				logger.Warn("NATS is disconnected, trying again", slog.Any("error", err))
@@ -42,6 +45,9 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		}),
 	}
 	if settings.CredsFile != "" {
+		if err := checkCredentials(settings.CredsFile); err != nil {
+			return nil, err
+		}
 		options = append(options, nats.UserCredentials(settings.CredsFile))
 	}
 	if !settings.Token.IsZero() {
@@ -64,6 +70,28 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		options = append(options, nats.ClientCert(settings.TLS.CertFile, settings.TLS.KeyFile))
 	}
 	return nats.Connect(settings.URL.Reveal(), append(options, more...)...)
+}
+
+// checkCredentials refuses a file without a JWT, such as one of an nkey seed alone: the
+// client sends whatever is in it, and the server says no more than that it is refused.
+func checkCredentials(path string) error {
+	const jwtParts = 3
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return fmt.Errorf("nats.creds_file: %w", err)
+	}
+	token, err := nkeys.ParseDecoratedJWT(text)
+	if err == nil && strings.Count(token, ".") == jwtParts-1 {
+		return nil
+	}
+	if _, err := nkeys.FromSeed(bytes.TrimSpace(text)); err == nil {
+		return fmt.Errorf("nats.creds_file: %s has an nkey seed and is no credentials file; name it as nats.nkey_seed_file", path)
+	}
+	if _, err := nkeys.ParseDecoratedNKey(text); err == nil {
+		return fmt.Errorf("nats.creds_file: %s has an nkey and no user JWT; a credentials file has both, "+
+			"and a seed alone belongs into a file of its own, named as nats.nkey_seed_file", path)
+	}
+	return fmt.Errorf("nats.creds_file: %s has no user JWT, so that it is no NATS credentials file", path)
 }
 
 // signing answers the server's challenge with an nkey.

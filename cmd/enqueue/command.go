@@ -23,12 +23,18 @@ type publisher interface {
 	Publish(ctx context.Context, publications []queue.Publication) ([]queue.Result, error)
 }
 
-// connector opens the publisher; tests bring their own.
-type connector func(ctx context.Context, settings config.NATS, say func(string)) (p publisher, closeAll func(), err error)
+// connector opens the publisher; tests bring their own. It goes on trying for the time of
+// patience, and so does the publisher with each batch.
+type connector func(
+	ctx context.Context, settings config.NATS, patience time.Duration, say func(string),
+) (p publisher, closeAll func(), err error)
 
-func connect(ctx context.Context, settings config.NATS, say func(string)) (publisher, func(), error) {
+func connect(ctx context.Context, settings config.NATS, patience time.Duration, say func(string)) (publisher, func(), error) {
 	denials := &queue.Denials{}
-	conn, err := worker.Connect(settings, slog.New(slog.DiscardHandler),
+	waiting := func(err error) {
+		say(fmt.Sprintf("NATS does not answer, trying for up to %s: %v", patience, err))
+	}
+	conn, err := worker.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
 		nats.ErrorHandler(denials.Handler(nil)),
 		// What is kept for a later connection would be sent behind the caller's back.
 		nats.ReconnectBufSize(-1))
@@ -40,7 +46,7 @@ func connect(ctx context.Context, settings config.NATS, say func(string)) (publi
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	target := queue.NewPublisher(js, queue.PublisherOptions{Denials: denials, Retrying: notice(say)})
+	target := queue.NewPublisher(js, queue.PublisherOptions{Denials: denials, RetryFor: patience, Retrying: notice(say)})
 	err = target.CheckStream(ctx, settings.Stream.Name)
 	denial, denied := errors.AsType[*queue.DeniedError](err)
 	switch {
@@ -80,10 +86,11 @@ stream drops the repeat, later it is a second mutation.
 A line that breaks the contract of the message is refused and named in the
 summary; it never holds up the others. All files are opened before anything is
 sent. What is not JSON lines (gzip, UTF-16, CSV, an array, …) is refused as a
-whole. While NATS has no leader, publishing goes on trying for 110 seconds; when
-it stops, it says at which line, and what is not known. Lines of a pipe are
-published after a second without others. The exit code is 1 when a line was
-refused or publishing failed, 2 when the command was called wrongly.`
+whole. While NATS cannot be reached or has no leader, it goes on trying, for up to
+--timeout; when it stops, it says at which line, and what is not known. Wrong
+credentials and addresses end it at once. Lines of a pipe are published after a
+second without others. The exit code is 1 when a line was refused or publishing
+failed, 2 when the command was called wrongly.`
 
 type arguments struct {
 	configPath string
@@ -92,6 +99,7 @@ type arguments struct {
 	laneType   string
 	output     string
 	quiet      bool
+	patience   time.Duration
 }
 
 func newCommand(streams cli.Streams, open connector) *cobra.Command {
@@ -117,6 +125,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	flags.StringVar(&given.configPath, "config", "", "configuration file, for the settings of NATS")
 	flags.StringVar(&given.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
 	flags.StringVar(&given.output, "output", "table", "how to print the summary: table or json")
+	flags.DurationVar(&given.patience, "timeout", queue.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
 	flags.BoolVar(&given.quiet, "quiet", false, "show no progress")
 	return command
 }
@@ -128,6 +137,10 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 	}
 	if len(files) == 0 && cli.TerminalReader(streams.In) {
 		return cli.UsageErrorf("name a file, or pipe lines into standard input")
+	}
+	if given.patience <= 0 || given.patience > queue.DefaultRetryFor {
+		return cli.UsageErrorf("--timeout %s is out of range: above 0, and at most %s, as the stream drops repeats for two minutes only",
+			given.patience, queue.DefaultRetryFor)
 	}
 	given.lane.Type = catalog.Type(given.laneType)
 	sources, err := openAll(streams, given.lane, files)
@@ -142,7 +155,7 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 	if _, err := fmt.Fprintln(streams.Err, "publishing to "+where); err != nil {
 		return err
 	}
-	target, closeAll, err := open(ctx, settings, func(text string) { _, _ = fmt.Fprintln(streams.Err, text) })
+	target, closeAll, err := open(ctx, settings, given.patience, func(text string) { _, _ = fmt.Fprintln(streams.Err, text) })
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ type recorder struct {
 	failAt  int // fail the call with this number, from 1
 }
 
-func (r *recorder) open(context.Context, config.NATS, func(string)) (publisher, func(), error) {
+func (r *recorder) open(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
 	return r, func() {}, nil
 }
 
@@ -250,7 +250,7 @@ func TestWhereItPublishes(t *testing.T) {
 	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut, Lookup: func(name string) (string, bool) {
 		return "nats://user:canary@127.0.0.1:1", name == "NATS_URL"
 	}}
-	require.Equal(t, cli.Failed, cli.Execute(t.Context(), newCommand(streams, connect), streams, []string{"--output", "json"}))
+	require.Equal(t, cli.Failed, cli.Execute(t.Context(), newCommand(streams, connect), streams, []string{"--output", "json", "--timeout", "300ms"}))
 	require.Contains(t, errOut.String(), "publishing to CATALOG_MUTATIONS at nats://127.0.0.1:1 (environment NATS_URL)\n")
 	require.NotContains(t, errOut.String(), "canary")
 	require.Empty(t, out.String(), "the summary alone goes there")

@@ -38,7 +38,7 @@ func TestFailuresTellNoSecret(t *testing.T) {
 			t.Parallel()
 			for _, output := range []string{"table", "json"} {
 				got := execute(t, connect, strings.Repeat(`{"item_id":"1","operation":"DELETE"}`+"\n", 3), "--output", output,
-					"--account", "a", "--catalog", "c", "--type", "RETAIL", "--nats", test.url)
+					"--account", "a", "--catalog", "c", "--type", "RETAIL", "--nats", test.url, "--timeout", "500ms")
 				require.Equal(t, cli.Failed, got.code)
 				require.Contains(t, got.err, test.want)
 				require.NotContains(t, got.out+got.err, canary)

@@ -109,7 +109,7 @@ func TestAFileThatBecomesShorterIsNoSuccess(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "items.jsonl")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		r := &recorder{}
-		got := execute(t, func(context.Context, config.NATS, func(string)) (publisher, func(), error) {
+		got := execute(t, func(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
 			if change < 0 {
 				return r, func() {}, os.Truncate(path, int64(len(goodLines(0, 10_000))))
 			}
@@ -141,7 +141,7 @@ type signalling struct {
 	stuck int // the batch without an answer, from 1
 }
 
-func (s *signalling) open(context.Context, config.NATS, func(string)) (publisher, func(), error) {
+func (s *signalling) open(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
 	return s, func() {}, nil
 }
 
@@ -222,7 +222,7 @@ func TestASignalNamesWhatIsNotPublished(t *testing.T) {
 func TestIDsMadeHereAreNoDuplicates(t *testing.T) {
 	t.Parallel()
 	all := duplicates{}
-	got := execute(t, func(context.Context, config.NATS, func(string)) (publisher, func(), error) {
+	got := execute(t, func(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
 		return all, func() {}, nil
 	},
 		goodLine+"\n"+goodLines(0, 2), "--output", "json")
@@ -239,4 +239,45 @@ func (duplicates) Publish(_ context.Context, publications []queue.Publication) (
 		results[i].Outcome = queue.Duplicate
 	}
 	return results, nil
+}
+
+// TestAddressesThatLackTheirScheme: the error says where the value came from, and what it
+// should be. What may hold a password is not shown.
+func TestAddressesThatLackTheirScheme(t *testing.T) {
+	t.Parallel()
+	for value, says := range map[string]string{
+		"127.0.0.1:4222":        "flag --nats: nats.url: is not a NATS address: nats://, tls://, ws:// or wss://, then host and port",
+		"nats.shop.example:422": "did you mean nats://nats.shop.example:422?",
+		"localhost:4222":        "did you mean nats://localhost:4222?",
+	} {
+		got := execute(t, connect, "", "--nats", value, "-")
+		require.Equal(t, cli.Failed, got.code)
+		require.Contains(t, got.err, says)
+		require.NotContains(t, got.err, ": : ")
+	}
+	for _, value := range []string{"acme:canary@127.0.0.1:4222", "canary", "canary-token:x"} {
+		got := execute(t, connect, "", "--nats", value, "-")
+		require.Equal(t, cli.Failed, got.code)
+		require.NotContains(t, got.err, "canary")
+	}
+}
+
+// TestManyLinesRefusedForOneReason are one line for people; the JSON names each.
+func TestManyLinesRefusedForOneReason(t *testing.T) {
+	t.Parallel()
+	const bad, other = `{"account":"a","type":"RETAIL","item_id":"1","operation":"DELETE"}` + "\n", `{"account":"a","catalog":"c","type":"RETAIL","item_id":"1","operation":"CANCEL"}` + "\n"
+	input := strings.Repeat(bad, 6) + goodLines(0, 2) + other + strings.Repeat(bad, 4) + goodLines(2, 3) + bad
+	r := &recorder{}
+	got := execute(t, r.open, input)
+	require.Equal(t, cli.Failed, got.code)
+	require.Contains(t, got.err, "standard input: 11 lines (1-6, 10-13, 15) refused: catalog is missing")
+	require.Equal(t, 1, strings.Count(got.err, "catalog is missing"), got.err)
+	require.Contains(t, got.err, "standard input:9: refused: ")
+	got = execute(t, r.open, input, "--output", "json")
+	var report summary
+	require.NoError(t, json.Unmarshal([]byte(got.out), &report))
+	require.Len(t, report.Refusals, 12)
+
+	got = execute(t, r.open, strings.Repeat(bad, 3))
+	require.Equal(t, 3, strings.Count(got.err, "refused: catalog is missing"), "few lines are named one by one")
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/legible"
@@ -51,8 +53,8 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 		}
 		return cli.PrintJSON(streams.Out, s)
 	}
-	for _, r := range s.Refusals {
-		if _, err := fmt.Fprintf(streams.Err, "%s:%d: refused: %s\n", legible.Text(r.Source), r.Line, legible.Text(r.Reason)); err != nil {
+	for _, said := range s.grouped() {
+		if _, err := fmt.Fprintln(streams.Err, said); err != nil {
 			return err
 		}
 	}
@@ -70,4 +72,47 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 	}
 	cli.Table(streams.Out, []string{"lines", "count"}, rows)
 	return nil
+}
+
+// fewLines is up to how many lines that are refused for one reason are named one by one.
+const fewLines = 5
+
+// grouped are the refusals for people, in the order of their first lines: many lines of
+// one input that are refused for one reason are one line.
+func (s *summary) grouped() []string {
+	type group struct{ source, reason string }
+	lines := map[group][]int{}
+	for _, r := range s.Refusals {
+		of := group{r.Source, r.Reason}
+		lines[of] = append(lines[of], r.Line)
+	}
+	told := make([]string, 0, len(s.Refusals))
+	for _, r := range s.Refusals {
+		of := group{r.Source, r.Reason}
+		switch all := lines[of]; {
+		case len(all) <= fewLines:
+			told = append(told, fmt.Sprintf("%s:%d: refused: %s", legible.Text(r.Source), r.Line, legible.Text(r.Reason)))
+		case r.Line == all[0]:
+			told = append(told, fmt.Sprintf("%s: %d lines (%s) refused: %s", legible.Text(r.Source), len(all), ranges(all), legible.Text(r.Reason)))
+		}
+	}
+	return told
+}
+
+// ranges writes ascending numbers as 1-6, 9.
+func ranges(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		last := i
+		for last+1 < len(numbers) && numbers[last+1] <= numbers[last]+1 {
+			last++
+		}
+		part := strconv.Itoa(numbers[i])
+		if numbers[last] > numbers[i] {
+			part += "-" + strconv.Itoa(numbers[last])
+		}
+		parts = append(parts, part)
+		i = last + 1
+	}
+	return strings.Join(parts, ", ")
 }

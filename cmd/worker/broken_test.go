@@ -122,6 +122,16 @@ var brokenPreconditions = []struct {
 	{"no TLS at the server", "secure", func(s *situation) { s.broker(nil); s.nats = strings.Replace(s.nats, "nats:", "tls:", 1) }},
 	{"CA file missing", "none.pem", func(s *situation) { s.broker(nil); s.add("nats: {tls: {ca_file: /none.pem}}") }},
 	{"credentials file missing", "none.creds", func(s *situation) { s.broker(nil); s.add("nats: {creds_file: /none.creds}") }},
+	{"seed as credentials", "nats.nkey_seed_file", func(s *situation) {
+		s.broker(nil)
+		s.add("nats: {creds_file: " + s.seedFile() + "}")
+	}},
+	{"text as credentials", "no NATS credentials file", func(s *situation) {
+		s.broker(nil)
+		path := filepath.Join(s.t.TempDir(), "user.creds")
+		require.NoError(s.t, os.WriteFile(path, []byte("user: acme\npassword: p\n"), 0o600))
+		s.add("nats: {creds_file: " + path + "}")
+	}},
 	{"unknown domain", "nats.domain", func(s *situation) { s.broker(nil); s.add("nats: {domain: hub}") }},
 	{"unknown nkey", "Authorization", func(s *situation) {
 		known, err := nkeys.CreateUser()
@@ -235,6 +245,17 @@ var brokenPreconditions = []struct {
 		s.add(fmt.Sprintf("http: {listen: '%s'}", listener.Addr()))
 	}},
 	{"port not of this machine", "http.listen", func(s *situation) { s.broker(nil); s.add("http: {listen: '192.0.2.1:80'}") }},
+}
+
+// seedFile has an nkey seed, as the tool nk writes it.
+func (s *situation) seedFile() string {
+	pair, err := nkeys.CreateUser()
+	require.NoError(s.t, err)
+	seed, err := pair.Seed()
+	require.NoError(s.t, err)
+	path := filepath.Join(s.t.TempDir(), "user.nk")
+	require.NoError(s.t, os.WriteFile(path, append(seed, '\n'), 0o600))
+	return path
 }
 
 // both runs check, and run until it ends or has waited for a while.

@@ -81,7 +81,7 @@ func (a *app) check(ctx context.Context) []finding {
 func found(check string, err error) finding {
 	f := finding{Check: check, OK: err == nil}
 	if err != nil {
-		f.Problem = err.Error()
+		f.Problem = legible.Connecting(err.Error())
 	}
 	return f
 }

@@ -186,6 +186,11 @@ func TestOperatingAWorker(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(got.out), &status))
 		require.Len(t, status.Accounts, 1)
 		require.NotEmpty(t, status.Batches)
+		got = p.run(t, "status", "--account", "demo-mata", "--output", "json")
+		require.Zero(t, got.code, got.err)
+		require.Contains(t, got.err, "no worker has the account demo-mata in its configuration; known are demo-meta, demo-pinterest")
+		require.True(t, json.Valid([]byte(got.out)))
+		require.NotContains(t, p.run(t, "status", "--account", "demo-meta").err, "no worker has")
 	})
 
 	t.Run("dead letters are listed whole", func(t *testing.T) {

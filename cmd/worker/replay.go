@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
@@ -66,7 +68,8 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 		return err
 	}
 	defer db.close()
-	conn, err := worker.Connect(settings.NATS, slog.New(slog.DiscardHandler))
+	denials := &queue.Denials{}
+	conn, err := worker.Connect(settings.NATS, slog.New(slog.DiscardHandler), nats.ErrorHandler(denials.Handler(nil)))
 	if err != nil {
 		return fmt.Errorf("connecting to NATS at %s: %w", settings.NATS.URL.Address(), err)
 	}
@@ -75,15 +78,15 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 	if err != nil {
 		return err
 	}
-	if err := sameStream(c.Context(), db, js, settings.NATS); err != nil {
+	if err := sameStream(c.Context(), db, js, settings.NATS, denials); err != nil {
 		return err
 	}
 	identity, err := db.StreamIdentity(c.Context())
 	if err != nil {
 		return err
 	}
-	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{}), force: force, installation: identity.Installation}
-	err = r.all(c.Context(), filter)
+	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{Denials: denials}), force: force, installation: identity.Installation}
+	err = errors.Join(r.all(c.Context(), filter), r.deniedError())
 	if _, printErr := fmt.Fprintf(a.streams.Out, "replayed %d\n", r.replayed); printErr != nil {
 		return errors.Join(err, printErr)
 	}
@@ -107,15 +110,21 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 }
 
 // sameStream refuses to publish to a stream that the database does not know: another
-// installation would deliver what is replayed.
-func sameStream(ctx context.Context, db *database, js jetstream.JetStream, settings config.NATS) error {
+// installation would deliver what is replayed. A user who may not ask for it publishes
+// nothing.
+func sameStream(ctx context.Context, db *database, js jetstream.JetStream, settings config.NATS, denials *queue.Denials) error {
 	recorded, err := db.StreamIdentity(ctx)
 	if err != nil || recorded.Stream == "" {
 		return err
 	}
-	stream, err := queue.Find(ctx, js, worker.StreamConfig(settings))
+	limited, cancel := denials.Within(ctx)
+	defer cancel()
+	stream, err := queue.Find(limited, js, worker.StreamConfig(settings))
 	if err == nil {
-		err = queue.CheckIdentity(ctx, stream, recorded)
+		err = queue.CheckIdentity(limited, stream, recorded)
+	}
+	if denial, denied := errors.AsType[*queue.DeniedError](context.Cause(limited)); denied && err != nil {
+		err = denial
 	}
 	if err != nil {
 		return fmt.Errorf("stream %s at %s: %w", settings.Stream.Name, settings.URL.Address(), err)
@@ -134,6 +143,18 @@ type replayer struct {
 	taken    int     // by another replay
 	skipped  []int64 // whose items have newer changes
 	lost     []int64 // whose messages were not kept
+	// denied are those that NATS does not let the user publish, by subject.
+	denied map[string][]int64
+}
+
+// deniedError names the subjects that were refused, and the dead letters of each.
+func (r *replayer) deniedError() error {
+	all := make([]error, 0, len(r.denied))
+	for _, subject := range slices.Sorted(maps.Keys(r.denied)) {
+		ids := r.denied[subject]
+		all = append(all, fmt.Errorf("%w; %d dead letters are not replayed:%s", &queue.DeniedError{Subject: subject}, len(ids), joinIDs(ids)))
+	}
+	return errors.Join(all...)
 }
 
 func (r *replayer) all(ctx context.Context, filter persistence.DeadLetterFilter) error {
@@ -202,7 +223,13 @@ func (r *replayer) publish(ctx context.Context, letters []persistence.DeadLetter
 	}
 	results, err := r.publisher.Publish(ctx, publications)
 	for i, result := range results {
+		denial, denied := errors.AsType[*queue.DeniedError](result.Err)
 		switch {
+		case denied && !denial.Subscription: // alone: the others are published
+			if r.denied == nil {
+				r.denied = map[string][]int64{}
+			}
+			r.denied[denial.Subject] = append(r.denied[denial.Subject], sent[i])
 		case result.Outcome != queue.Refused: // a duplicate is from an attempt without an answer, or of a replay that was killed
 			stored = append(stored, sent[i])
 		case err == nil:

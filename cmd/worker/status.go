@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/legible"
 )
 
 // accountRow is a row of the view account_status.
@@ -71,6 +72,11 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if account != "" && len(accounts) == 0 {
+				if err := db.sayUnknown(c.Context(), a.streams, account); err != nil {
+					return err
+				}
+			}
 			return printStatus(a.streams, format, accounts, batches)
 		},
 	}
@@ -92,6 +98,33 @@ func (d *database) accountStatus(ctx context.Context, account string) ([]account
 		return nil, fmt.Errorf("asking for accounts: %w", err)
 	}
 	return found, nil
+}
+
+// maxNamed bounds how many known accounts are named.
+const maxNamed = 20
+
+// sayUnknown tells whoever asks for an account that no worker knows what becomes of what
+// is published for it, and which accounts there are: most often the name is a slip.
+func (d *database) sayUnknown(ctx context.Context, streams cli.Streams, account string) error {
+	known, err := d.accountStatus(ctx, "")
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, maxNamed+1)
+	for i := range known {
+		if i == maxNamed {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, legible.Text(known[i].Account))
+	}
+	there := "there is none yet"
+	if len(names) > 0 {
+		there = "known are " + strings.Join(names, ", ")
+	}
+	_, err = fmt.Fprintf(streams.Err, "no worker has the account %s in its configuration; %s. What is published for it waits for "+
+		"worker.unknown_account_grace, and is then invalid (reason unknown_account)\n", legible.Text(account), there)
+	return err
 }
 
 func (d *database) batchStatus(ctx context.Context, account string, limit int) ([]batchRow, error) {

@@ -35,15 +35,8 @@ type gatheredField struct {
 // gathered decodes one of the two files about Meta's fields.
 func gathered(t *testing.T, file string, into any) {
 	t.Helper()
-	shared := os.Getenv("COURIER_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(shared, "specs", "meta", file)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Skipf("the list of Meta's fields is not at %s; set COURIER_SHARED to the folder with specs/", path)
-	}
+	text, err := os.ReadFile(filepath.Join("testdata", "fields", file))
+	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, into))
 }
 
@@ -139,7 +132,7 @@ type extraLists struct {
 func TestKeysFitWhatWasGathered(t *testing.T) {
 	t.Parallel()
 	var extra extraLists
-	gathered(t, "fields_extra.json", &extra)
+	gathered(t, "further.json", &extra)
 	keys := map[string][]string{}
 	for name, row := range catalogTypes() {
 		keys[string(name)] = row.keys
@@ -153,7 +146,7 @@ func TestKeysFitWhatWasGathered(t *testing.T) {
 func TestLocalizableFieldsFitWhatWasGathered(t *testing.T) {
 	t.Parallel()
 	var extra extraLists
-	gathered(t, "fields_extra.json", &extra)
+	gathered(t, "further.json", &extra)
 	for name, row := range catalogTypes() {
 		want, wantCountry := slices.Clone(forCountries[name]), slices.Clone(forCountries[name])
 		for _, field := range extra.Localized[string(name)] {
@@ -172,7 +165,7 @@ func TestLocalizableFieldsFitWhatWasGathered(t *testing.T) {
 func TestNestedMembersFitWhatWasGathered(t *testing.T) {
 	t.Parallel()
 	var extra extraLists
-	gathered(t, "fields_extra.json", &extra)
+	gathered(t, "further.json", &extra)
 	appLinks := productItem().table.Field("applink").Members
 	require.ElementsMatch(t, extra.AppLink, namesOf(appLinks, 0))
 	require.ElementsMatch(t, extra.Together, namesOf(appLinks, rules.Together))

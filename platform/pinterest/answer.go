@@ -156,14 +156,33 @@ func (b batch) verdicts(idField string, records []catalog.Record, redact func(st
 			verdicts[i] = item.verdict(redact)
 		}
 	}
-	unnamed := unnamedVerdict(others, redact)
+	unnamed, alike := unnamedVerdict(others, redact), likeness(others)
 	for i := range verdicts {
-		if !seen[i] {
-			verdicts[i] = unnamed
+		if seen[i] {
+			continue
+		}
+		verdicts[i] = unnamed
+		other, found := alike[normal(records[i].Key.ItemID)]
+		if found && !slices.Contains(others[:min(len(others), maxOthers)], other) {
+			verdicts[i] = unnamedVerdict([]string{other}, redact)
 		}
 	}
 	return verdicts
 }
+
+// likeness finds among ids one that is another but for white space and case: a form of it
+// that a platform may answer with. It takes no part in what is believed.
+func likeness(ids []string) map[string]string {
+	alike := make(map[string]string, len(ids))
+	for _, id := range ids {
+		if form := normal(id); form != "" {
+			alike[form] = id
+		}
+	}
+	return alike
+}
+
+func normal(id string) string { return strings.ToLower(strings.Join(strings.Fields(id), " ")) }
 
 // maxOthers is how many ids that a batch does not have are shown, maxOther how many bytes
 // of each.
@@ -178,7 +197,11 @@ func unnamedVerdict(others []string, redact func(string) string) platform.Verdic
 	text := "Pinterest's answer about the finished batch does not name the item"
 	shown := make([]string, 0, maxOthers)
 	for _, id := range others[:min(len(others), maxOthers)] {
-		shown = append(shown, quoted(redact(id[:min(len(id), maxOther)])))
+		if id == "" {
+			shown = append(shown, "an item without an id")
+			continue
+		}
+		shown = append(shown, strconv.Quote(redact(id[:min(len(id), maxOther)])))
 	}
 	if len(shown) > 0 {
 		text += "; it names " + strings.Join(shown, ", ")

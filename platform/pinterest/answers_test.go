@@ -89,6 +89,8 @@ func polledAnswers() []platformtest.Answer {
 		with("an item with two statuses", odd, `[{"item_id":"A","status":"FAILURE","status":"SUCCESS"},`+b+`]`, "finished A unknown B succeeded", "FAILURE and SUCCESS"),
 		with("an item that is processed", "schema", `[{"item_id":"A","status":"PROCESSING"},`+b+`]`, "finished A unknown B succeeded", "PROCESSING"),
 		with("items of others", odd, `[{"item_id":"Z","status":"SUCCESS"},{"item_id":"a","status":"SUCCESS"},`+b+`]`, "finished A unknown B succeeded", `it names "Z", "a"`),
+		with("items of others, and one alike behind them", odd, `[{"item_id":"X"},{"item_id":"Y"},{"item_id":"Z"},{"item_id":" a ","status":"SUCCESS"},`+b+`]`,
+			"finished A unknown B succeeded", `does not name the item; it names " a "`),
 		with("rows that are none", odd, `[null,7,"A",[],{},`+a+`,`+b+`]`, "finished A succeeded B succeeded", ""),
 		with("an item twice", odd, `[`+a+`,`+a+`,`+b+`]`, "finished A unknown B succeeded", "twice"),
 		with("null items", "schema", `null`, "finished A unknown B unknown", ""),

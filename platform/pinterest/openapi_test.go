@@ -2,8 +2,6 @@ package pinterest_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,15 +17,7 @@ import (
 // specification loads the part of Pinterest's OpenAPI file that is about items.
 func specification(t *testing.T) *openapi3.T {
 	t.Helper()
-	shared := os.Getenv("COURIER_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(shared, "specs", "pinterest", "openapi.catalogs-items.json")
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("Pinterest's OpenAPI file is not at %s; set COURIER_SHARED to the folder with specs/", path)
-	}
-	document, err := openapi3.NewLoader().LoadFromFile(path)
+	document, err := openapi3.NewLoader().LoadFromFile("testdata/specification/openapi.json")
 	require.NoError(t, err)
 	return document
 }

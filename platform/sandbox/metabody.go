@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
 const maxMetaItems = 5000
@@ -97,7 +98,7 @@ func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 	var refused answer
 	b := &batch{key: key, changes: make([]change, 0, maxMetaItems)}
 	seen := make(map[string]struct{}, maxMetaItems)
-	read, records := metaEdges[head.edge], 0
+	read, records, keyless := metaEdges[head.edge], 0, 0
 	head.requests.ForEach(func(_, record gjson.Result) bool {
 		if records == maxMetaItems {
 			refused = badParameter("(#100) Too many requests: at most 5000")
@@ -106,10 +107,8 @@ func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 		records++
 		one := read(c, head, record)
 		if one.keyless {
-			// Seen in practice: the whole batch is dropped, in a good answer.
-			refused = answer{status: http.StatusOK, body: []byte(
-				`{"validation_status":[{"errors":[{"message":"Can not find required field ` + head.known.keys[0] + `"}]}]}`)}
-			return false
+			keyless++
+			return true
 		}
 		if one.ignored {
 			return true
@@ -124,10 +123,23 @@ func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 		b.changes = append(b.changes, one.change)
 		return true
 	})
-	if refused.status == 0 && records == 0 {
+	switch {
+	case refused.status != 0:
+	case records == 0:
 		refused = badParameter("(#100) Param requests must be a non-empty array")
+	case keyless > 1:
+		refused = nothingIngested("Duplicate retailer_id in batch api call - .")
+	case keyless == 1:
+		refused = nothingIngested("Can not find required field " + head.known.keys[0])
 	}
 	return b, refused
+}
+
+// nothingIngested drops the whole batch in a good answer, as was seen where an id is
+// missing or blank: there is no handle, and no item is named.
+func nothingIngested(message string) answer {
+	text := wire.AppendString([]byte(`{"validation_status":[{"errors":[{"message":`), message)
+	return answer{status: http.StatusOK, body: append(text, `}]}]}`...)}
 }
 
 // readItemsRecord reads {"method","data"}.
@@ -172,13 +184,15 @@ func (r *metaRecord) method(name string, mayCreate bool) {
 	}
 }
 
-// keyOf is the item id of the contract, made of the key fields.
+// keyOf is the item id of the contract, made of the key fields. A blank field is none, and
+// white space around one does not count: two ids that differ in it alone are one item.
+// Nobody documents the second; the client sends no such id.
 func keyOf(data gjson.Result, names []string) (id string, ok bool) {
 	var parts [2]string
 	found := 0
 	data.ForEach(func(name, value gjson.Result) bool {
 		if i := slices.Index(names, name.Str); i >= 0 {
-			parts[i] = value.String()
+			parts[i] = strings.TrimSpace(value.String())
 			found++
 		}
 		return found < len(names)

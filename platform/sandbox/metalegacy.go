@@ -27,7 +27,7 @@ var legacyNames = map[string]string{
 // readLegacyRecord reads {"method","retailer_id","data"} of batch into the state
 // that all edges share: the attributes of items_batch.
 func (c *core) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRecord) {
-	one.id = record.Get("retailer_id").String()
+	one.id = strings.TrimSpace(record.Get("retailer_id").String())
 	if one.id == "" {
 		return metaRecord{keyless: true}
 	}

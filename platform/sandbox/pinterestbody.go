@@ -9,7 +9,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
 
 const maxPinterestItems = 1000
@@ -97,9 +96,9 @@ func (p pinterestFace) readPinterest(body []byte) (b *batch, wrong string) {
 func headIsWrong(members map[string]gjson.Result) string {
 	id := members["catalog_id"]
 	switch {
-	case !pinterest.ValidCountry(members["country"].Str):
+	case !slices.Contains(countries, members["country"].Str):
 		return "country is not in the enumeration"
-	case !pinterest.ValidLanguage(members["language"].Str):
+	case !slices.Contains(languages, members["language"].Str):
 		return "language is not in the enumeration"
 	case id.Exists() && (id.Type != gjson.String || !digits.MatchString(id.Str)):
 		return "catalog_id does not match ^\\d+$"

@@ -147,18 +147,54 @@ func (s attributeSchema) check(name string, value gjson.Result, operation catalo
 	switch {
 	case operation == catalog.Update && s.fixed:
 		return name + " cannot be updated"
-	case value.Type == gjson.Null && !s.nullable:
-		return name + " cannot be null"
-	case value.Type == gjson.Null && operation == catalog.Update:
+	case value.Type == gjson.Null && s.nullable && operation == catalog.Update:
 		return name + ": a null without a mask has no defined effect"
+	default:
+		return s.shape(name, value)
+	}
+}
+
+// shape holds a value to the schema, with all that is in it: Pinterest holds the whole
+// request to its schema, on every level.
+func (s attributeSchema) shape(path string, value gjson.Result) (wrong string) {
+	switch {
+	case value.Type == gjson.Null && !s.nullable:
+		return path + " cannot be null"
 	case value.Type == gjson.Null:
 		return ""
 	case kindsOf(value)&s.kinds == 0:
-		return fmt.Sprintf("('%.40s' of %s is not of type %s)", value.Raw, name, s.kinds)
-	case name == "image_link" && value.IsArray() && value.Get("#").Int() != 1:
-		return name + " must have one entry"
+		return fmt.Sprintf("('%.40s' of %s is not of type '%s')", value.Raw, path, s.kinds)
 	case s.maxLength > 0 && len(value.Str) > s.maxLength && utf8.RuneCountInString(value.Str) > s.maxLength:
-		return name + " is too long"
+		return path + " is too long"
+	case value.IsArray():
+		return s.elements(path, value)
+	case value.IsObject():
+		value.ForEach(func(name, member gjson.Result) bool {
+			if known, ok := s.members[name.Str]; ok {
+				wrong = known.shape(path+"/"+name.Str, member)
+			}
+			return wrong == ""
+		})
+	}
+	return wrong
+}
+
+func (s attributeSchema) elements(path string, list gjson.Result) (wrong string) {
+	count := 0
+	list.ForEach(func(_, element gjson.Result) bool {
+		if s.element != nil {
+			wrong = s.element.shape(fmt.Sprintf("%s/%d", path, count), element)
+		}
+		count++
+		return wrong == ""
+	})
+	switch {
+	case wrong != "":
+		return wrong
+	case count < s.minItems:
+		return fmt.Sprintf("%s has fewer than %d entries", path, s.minItems)
+	case s.maxItems > 0 && count > s.maxItems:
+		return fmt.Sprintf("%s has more than %d entries", path, s.maxItems)
 	default:
 		return ""
 	}

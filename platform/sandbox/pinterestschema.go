@@ -10,8 +10,8 @@ import (
 )
 
 // pinterestType is what the simulated Pinterest knows of one catalog type. The attributes
-// are written down once more than in the client, so that the client's tables are checked
-// against others; the enumerations are the client's own. Source: OpenAPI 5.23.0.
+// and enumerations are written down once more than in the client, so that the client's
+// tables are checked against others. Source: OpenAPI 5.23.0.
 type pinterestType struct {
 	idField    string
 	attributes map[string]attributeSchema
@@ -28,7 +28,13 @@ type attributeSchema struct {
 	fixed     bool // not in the schema of UPDATE
 	maskable  bool // in UpdateMaskFieldType
 	maxLength int  // characters, by the schema; 0 means any
-	prose     func(value string) bool
+	minItems  int
+	maxItems  int // 0 means any number
+	// element is what each element of a list must be, and members what those of an object
+	// must be; other members are allowed.
+	element *attributeSchema
+	members map[string]attributeSchema
+	prose   func(value string) bool
 }
 
 // jsonKinds are JSON types.
@@ -73,6 +79,9 @@ func (k jsonKinds) String() string {
 	return "null"
 }
 
+// text is a string.
+var text = attributeSchema{kinds: jsonString}
+
 // maskable is UpdateMaskFieldType.
 const maskable = ` ad_link adult age_group availability average_review_rating brand checkout_enabled color condition custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 custom_number_0 custom_number_1 custom_number_2 custom_number_3 custom_number_4 description free_shipping_label free_shipping_limit gender google_product_category gtin item_group_id last_updated_time link material min_ad_price mpn number_of_ratings number_of_reviews pattern price product_type sale_price shipping shipping_height shipping_weight shipping_width size size_system size_type tax title variant_names variant_values promotion_id `
 
@@ -109,9 +118,9 @@ func pinterestRetail() *pinterestType {
 	t.add(attributeSchema{kinds: jsonInteger, nullable: true}, `custom_number_0 custom_number_1 custom_number_2 custom_number_3
 		custom_number_4 last_updated_time number_of_ratings number_of_reviews`)
 	t.add(attributeSchema{kinds: jsonString | jsonInteger, nullable: true}, `gtin`)
-	t.add(attributeSchema{kinds: jsonArray, nullable: true}, `variant_names variant_values`)
-	t.add(attributeSchema{kinds: jsonString | jsonArray, fixed: true}, `image_link`)
-	t.add(attributeSchema{kinds: jsonArray, nullable: true, fixed: true}, `additional_image_link`)
+	t.add(attributeSchema{kinds: jsonArray, nullable: true, element: &text}, `variant_names variant_values`)
+	t.add(attributeSchema{kinds: jsonString | jsonArray, fixed: true, element: &text, minItems: 1, maxItems: 1}, `image_link`)
+	t.add(attributeSchema{kinds: jsonArray, nullable: true, fixed: true, element: &text}, `additional_image_link`)
 	t.add(attributeSchema{kinds: jsonString, nullable: true, fixed: true}, `video_link`)
 	t.add(attributeSchema{kinds: jsonBoolean, fixed: true}, `save_pin_disabled`)
 	for name := range strings.FieldsSeq(maskable) {
@@ -128,10 +137,18 @@ func pinterestHotel() *pinterestType {
 		custom_label_3 custom_label_4 description link name sale_price`)
 	t.add(attributeSchema{kinds: jsonNumber}, `latitude`)
 	t.add(attributeSchema{kinds: jsonNumber, nullable: true}, `longitude`)
-	t.add(attributeSchema{kinds: jsonArray, nullable: true}, `neighborhood`)
-	t.add(attributeSchema{kinds: jsonObject}, `address guest_ratings`)
-	t.add(attributeSchema{kinds: jsonObject, fixed: true}, `main_image`)
-	t.add(attributeSchema{kinds: jsonArray, nullable: true, fixed: true}, `additional_image_link`)
+	tags := attributeSchema{kinds: jsonArray, nullable: true, element: &text}
+	t.add(tags, `neighborhood`)
+	t.add(attributeSchema{kinds: jsonObject, members: map[string]attributeSchema{
+		"addr1": text, "city": text, "country": text, "postal_code": text, "region": text,
+	}}, `address`)
+	number := attributeSchema{kinds: jsonNumber, nullable: true}
+	t.add(attributeSchema{kinds: jsonObject, members: map[string]attributeSchema{
+		"score": number, "max_score": number,
+		"number_of_reviewers": {kinds: jsonInteger, nullable: true}, "rating_system": {kinds: jsonString, nullable: true},
+	}}, `guest_ratings`)
+	t.add(attributeSchema{kinds: jsonObject, fixed: true, members: map[string]attributeSchema{"link": text, "tag": tags}}, `main_image`)
+	t.add(attributeSchema{kinds: jsonArray, nullable: true, fixed: true, element: &text}, `additional_image_link`)
 	return t
 }
 

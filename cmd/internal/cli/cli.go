@@ -155,7 +155,7 @@ func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []s
 	case errors.Is(err, errSilent):
 		return Failed
 	}
-	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), Indented(err.Error()))
+	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), Indented(legible.Connecting(err.Error())))
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		_, _ = fmt.Fprintf(streams.Err, "Run %q for help.\n", called.CommandPath()+" --help")
 		return Usage
