@@ -47,7 +47,7 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkIndexes(b *testing.B) {
 	for name, ddl := range map[string]string{
 		"as migrated": "",
-		"no lane":     "drop index courier.mutation_lane",
+		"no blocks":   "drop index courier.mutation_block",
 		"no id":       "drop index courier.mutation_name",
 		"no ranges":   "drop index courier.mutation_range",
 		"none":        "drop index courier.mutation_range; drop index courier.mutation_name",

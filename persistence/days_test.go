@@ -4,9 +4,12 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
 // TestDaysAreMadeByManyAtOnce: the first commits of a new day come from all
@@ -35,4 +38,23 @@ func TestDaysAreMadeByManyAtOnce(t *testing.T) {
 			require.NoError(t, <-results)
 		}
 	}
+}
+
+// TestTheIndexOfAFormerReleaseIsReplaced: it was of the item alone.
+func TestTheIndexOfAFormerReleaseIsReplaced(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	oldDay(t, store, acquire(t, pool, 0), 2)
+	var name string
+	require.NoError(t, pool.QueryRow(t.Context(), "select min(c.relname)::text from pg_class c where c.relname ~ '^mutation_[0-9]{8}$'").Scan(&name))
+	_, err := pool.Exec(t.Context(), "create index "+name+"_by_item on courier."+name+" (item_id)")
+	require.NoError(t, err)
+	_, err = store.Retain(t.Context(), persistence.RetentionPolicy{Keep: 90 * 24 * time.Hour})
+	require.NoError(t, err)
+	var definition string
+	require.NoError(t, pool.QueryRow(t.Context(), "select indexdef from pg_indexes where indexname = $1", name+"_by_item").Scan(&definition))
+	require.Contains(t, definition, "(item_id, lane, ")
+	var found bool
+	require.NoError(t, pool.QueryRow(t.Context(), "select bool_or(by_item) from courier.mutation_days()").Scan(&found))
+	require.True(t, found, "lists know it")
 }

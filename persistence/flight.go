@@ -92,7 +92,7 @@ func (p *plan) queueRemoved(b *pgx.Batch) {
 // row. So each row is looked up by itself, which "offset 0" keeps the server from
 // turning into a join, and is then reached by its place. No other transaction moves it
 // meanwhile: only the partition's owner changes it, and of two the fence lets one
-// commit. "lane + 0" keeps the server from mutation_lane: without statistics it may take
+// commit. "lane + 0" keeps the server from mutation_block: without statistics it may take
 // a lane to have a handful of rows, and read all of it for each.
 func (p *plan) queueChanged(b *pgx.Batch) {
 	for place, rows := range p.changed {

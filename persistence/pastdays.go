@@ -53,9 +53,10 @@ func (s *Store) indexDay(ctx context.Context, name string) (err error) {
 	}()
 	for _, statement := range []string{
 		"set statement_timeout = 0",
-		"drop index concurrently if exists " + index, // one that was not finished
+		"drop index concurrently if exists " + index, // one that was not finished, or of a former release
+		// Lists look an item of a lane up. An expression, as a null would take eight bytes.
 		"create index concurrently if not exists " + pgx.Identifier{name + "_by_item"}.Sanitize() +
-			" on " + pgx.Identifier{"courier", name}.Sanitize() + " (item_id)",
+			" on " + pgx.Identifier{"courier", name}.Sanitize() + " (item_id, lane, coalesce(localization, ''))",
 	} {
 		if valid, err = indexState(ctx, connection, index); err != nil || valid {
 			return err // another worker was quicker
@@ -95,7 +96,9 @@ func (s *Store) lockIndexes(ctx context.Context) (unlock func() error, mine bool
 	return unlock, true, nil
 }
 
+// indexState tells whether the index is there and finished. Former releases made it of the
+// item alone, which says too little for lists.
 func indexState(ctx context.Context, connection *pgxpool.Conn, index string) (valid bool, err error) {
-	err = connection.QueryRow(ctx, "select coalesce((select indisvalid from pg_index where indexrelid = to_regclass($1)), false)", index).Scan(&valid)
+	err = connection.QueryRow(ctx, "select coalesce((select indisvalid and indnatts = 3 from pg_index where indexrelid = to_regclass($1)), false)", index).Scan(&valid)
 	return valid, err
 }

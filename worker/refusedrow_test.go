@@ -68,6 +68,7 @@ func TestARowThatTheDatabaseRefuses(t *testing.T) {
 			bed.AwaitFinal(len(good)+1, patience)
 			require.Equal(t, 1, bed.Count("select count(*) from courier.dead_letter"))
 			require.Equal(t, len(good)+1, bed.Count("select count(*) from courier.mutation"))
+			bed.CheckReasons()
 			require.Zero(t, w.Log.Count("the partition stopped"))
 			require.NoError(t, w.Stop())
 		})

@@ -137,7 +137,7 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 
 const mutationsAt = `-- name: MutationsAt :many
 SELECT m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
-FROM courier.mutation m WHERE m.lane = $1 AND m.generation = $2 AND m.sequence = $3
+FROM courier.mutation m WHERE m.lane = $1 AND m.generation = $2 AND m.sequence = $3 AND courier.block(m.sequence) = courier.block($3)
 LIMIT 1
 `
 
@@ -160,7 +160,7 @@ type MutationsAtRow struct {
 	Sequence     int64
 }
 
-// The row of a message whose payload cannot be read.
+// The row of a message whose payload cannot be read. The block lets mutation_block find it.
 func (q *Queries) MutationsAt(ctx context.Context, arg MutationsAtParams) ([]MutationsAtRow, error) {
 	rows, err := q.db.Query(ctx, mutationsAt, arg.Lane, arg.Generation, arg.Sequence)
 	if err != nil {
@@ -247,7 +247,7 @@ func (q *Queries) MutationsOfBatch(ctx context.Context, batch uuid.UUID) ([]Muta
 
 const newestMutationBetween = `-- name: NewestMutationBetween :one
 SELECT m.sequence, m.published_ns, coalesce(m.message_id, m.mutation_id)::text AS message_id
-FROM courier.mutation m JOIN courier.lane l ON l.id = m.lane
+FROM courier.mutation m JOIN courier.lane l ON l.id = m.lane + 0
 WHERE l.partition = $1 AND m.generation = $2::int AND m.sequence > $3::bigint AND m.sequence <= $4::bigint
 ORDER BY m.sequence DESC LIMIT 1
 `
@@ -265,7 +265,8 @@ type NewestMutationBetweenRow struct {
 	MessageID   string
 }
 
-// Above the one sequence, and not above the other.
+// Above the one sequence, and not above the other. By ranges of blocks: "lane + 0" keeps
+// the server from going through whole lanes.
 func (q *Queries) NewestMutationBetween(ctx context.Context, arg NewestMutationBetweenParams) (NewestMutationBetweenRow, error) {
 	row := q.db.QueryRow(ctx, newestMutationBetween,
 		arg.Partition,

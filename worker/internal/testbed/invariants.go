@@ -47,7 +47,18 @@ func (b *Bed) CheckInvariants() map[string]int {
 	}
 	b.checkState(e, apart)
 	b.checkCounters()
+	b.CheckReasons()
 	return counts
+}
+
+// CheckReasons looks that whatever is failed, unconfirmed or invalid says why in words, as
+// a mutation and as an item.
+func (b *Bed) CheckReasons() {
+	b.tb.Helper()
+	const silent = ` status IN ('failed', 'unconfirmed', 'invalid') AND NOT courier.has_words(errors)`
+	assert.Zero(b.tb, b.Count(`SELECT count(*) FROM courier.mutation_status WHERE`+silent), "mutations without a reason")
+	assert.Zero(b.tb, b.Count(`SELECT count(*) FROM courier.item_status WHERE`+silent+` OR status IN ('failed', 'unconfirmed', 'invalid') AND NOT courier.has_words(last_error)`),
+		"items without a reason")
 }
 
 // checkRows is I1: one row for each message, each of them final.
