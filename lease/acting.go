@@ -27,16 +27,24 @@ func (k *Keeper) follow(ctx context.Context, v *ledger.LeaseView, start time.Tim
 	late := k.acting || start.Before(k.acted)
 	k.wished = k.wished || late
 	if late || len(due) == 0 {
+		if !late {
+			k.sharing = sharing{} // nothing is to be done any more
+		}
 		k.mu.Unlock()
 		return
 	}
 	k.acting = true
 	k.mu.Unlock()
 	actions.Go(func() {
+		began := time.Now()
+		var failure error
 		for _, act := range due {
-			if err := k.bounded(ctx, act); err != nil && ctx.Err() == nil {
-				k.config.Logger.WarnContext(ctx, "sharing the partitions failed, it is tried again", slog.Any("worker", k.me), slog.Any("error", err))
+			if err := k.bounded(ctx, act); err != nil && failure == nil {
+				failure = err
 			}
+		}
+		if ctx.Err() == nil {
+			k.noteSharing(ctx, began, failure)
 		}
 		k.mu.Lock()
 		again := k.wished

@@ -22,6 +22,45 @@ func (c Config) needed(took time.Duration) time.Duration {
 	return (3 * took).Round(100 * time.Millisecond)
 }
 
+// ErrCannotShare says that heartbeats get through, but partitions cannot be taken or
+// handed over: nobody works them.
+var ErrCannotShare = errors.New("partitions cannot be taken or handed over")
+
+// sharingLimit is how long sharing the partitions may fail until the worker is unwell.
+const sharingLimit = time.Minute
+
+// sharing is since when sharing the partitions has failed each time, and why.
+type sharing struct {
+	since, warned time.Time
+	why           error
+}
+
+// noteSharing notes how a round of taking and handing over ended. One that fails is
+// repeated at each heartbeat, so that only the first and one a minute is logged.
+func (k *Keeper) noteSharing(ctx context.Context, began time.Time, failure error) {
+	const pause = time.Minute
+	k.mu.Lock()
+	if failure == nil {
+		k.sharing = sharing{}
+		k.mu.Unlock()
+		return
+	}
+	if k.sharing.why == nil {
+		k.sharing.since = began
+	}
+	k.sharing.why = failure
+	warn := k.sharing.warned.IsZero() || time.Since(k.sharing.warned) >= pause
+	if warn {
+		k.sharing.warned = time.Now()
+	}
+	since := k.sharing.since
+	k.mu.Unlock()
+	if warn {
+		k.config.Logger.WarnContext(ctx, "taking partitions or handing them over failed, it is tried again",
+			slog.Any("worker", k.me), slog.Duration("failing_for", time.Since(since).Round(time.Second)), slog.Any("error", failure))
+	}
+}
+
 // health is how the heartbeats do.
 type health struct {
 	began  time.Time     // when the last confirmed heartbeat began; Run's start before the first
@@ -30,7 +69,8 @@ type health struct {
 }
 
 // Healthy is ErrTooSlow, with what to do, while heartbeats take longer than the lease
-// allows or none got through within TTL; nil before Run.
+// allows or none got through within TTL; ErrCannotShare when partitions could be neither
+// taken nor handed over for a minute; nil before Run.
 func (k *Keeper) Healthy() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -43,6 +83,8 @@ func (k *Keeper) Healthy() error {
 			ErrTooSlow, k.health.took.Round(time.Millisecond), k.config.TTL, k.config.slowest(), k.config.needed(k.health.took))
 	case silent > k.config.TTL:
 		return fmt.Errorf("%w: none got through for %s, and worker.lease_ttl is %s", ErrTooSlow, silent.Round(time.Millisecond), k.config.TTL)
+	case k.sharing.why != nil && time.Since(k.sharing.since) > sharingLimit:
+		return fmt.Errorf("%w for %s: %w", ErrCannotShare, time.Since(k.sharing.since).Round(time.Second), k.sharing.why)
 	default:
 		return nil
 	}

@@ -76,6 +76,7 @@ type Keeper struct {
 	held     map[int]*Holding // until Release, lost ones too
 	claims   map[int]*claimed // what is being taken
 	health   health
+	sharing  sharing
 	acting   bool          // what followed from a heartbeat is being done
 	acted    time.Time     // when that last ended
 	wished   bool          // a round came by meanwhile
