@@ -60,6 +60,7 @@ func TestMessageOverTheServersMaxPayloadIsRefusedAlone(t *testing.T) {
 	for size := most - 700; size < most; size += 50 {
 		results, err = publisher.Publish(t.Context(), withOneTooLarge(3, 1, size))
 		require.NoErrorf(t, err, "%d bytes", size)
+		require.LessOrEqualf(t, Summarize(results).Refused, 1, "%d bytes", size)
 	}
 }
 
