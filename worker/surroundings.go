@@ -89,6 +89,16 @@ func failed(findings []Finding) error {
 	return nil
 }
 
+// warn logs what keeps no worker from working, once at its start.
+func warn(ctx context.Context, log *slog.Logger, findings []Finding) {
+	for _, finding := range findings {
+		if finding.Warning != "" {
+			log.WarnContext(ctx, "a precondition holds, but differs from what is wanted",
+				slog.String("check", finding.Check), slog.String("warning", finding.Warning))
+		}
+	}
+}
+
 // within makes a finding of a look that is bounded in time.
 func within(ctx context.Context, check string, look func(context.Context) error) Finding {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -115,11 +125,19 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 	}, func(ctx context.Context) Finding {
 		return within(ctx, "NATS permissions", func(ctx context.Context) error { return s.mayDo(ctx, false) })
 	}, func(ctx context.Context) Finding {
-		return within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
+		finding := within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
 			if err := s.find(ctx); err != nil || s.stream != nil && s.mirror != nil {
 				return err
 			}
 			return s.mayDo(ctx, true)
+		})
+		if finding.Err == nil && s.stream != nil {
+			finding.Warning = s.stream.Warning()
+		}
+		return finding
+	}, func(ctx context.Context) Finding {
+		return within(ctx, "NATS account", func(ctx context.Context) error {
+			return queue.CheckAccount(ctx, s.js, StreamConfig(s.config.NATS), s.stream == nil, s.mirror == nil)
 		})
 	})
 }
@@ -196,7 +214,16 @@ func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
 		})
 		if finding.Err == nil {
 			finding.Check = fmt.Sprintf("schema version %d", version)
+			finding.Warning = persistence.SchemaWarning(version)
 		}
+		return finding
+	}, func(ctx context.Context) Finding {
+		var warning string
+		finding := within(ctx, "connections", func(ctx context.Context) (err error) {
+			warning, err = persistence.CheckConnections(ctx, s.pool, s.config.Database.MaxConns, s.config.Origin("database.max_conns"))
+			return err
+		})
+		finding.Warning = warning
 		return finding
 	}, func(ctx context.Context) Finding {
 		return within(ctx, "privileges", func(ctx context.Context) error { return persistence.CheckPrivileges(ctx, s.pool) })
