@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -127,7 +129,7 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 	}, func(ctx context.Context) Finding {
 		finding := within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
 			if err := s.find(ctx); err != nil || s.stream != nil && s.mirror != nil {
-				return err
+				return s.located(err)
 			}
 			return s.mayDo(ctx, true)
 		})
@@ -142,6 +144,24 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 	})
 }
 
+// located says where the settings were made that a failure is about.
+func (s *surroundings) located(err error) error {
+	if errors.Is(err, queue.ErrStreamMismatch) {
+		return fmt.Errorf("%w (nats.stream.name: %s, nats.partitions: %s)", err, s.config.Origin("nats.stream.name"), s.config.Origin("nats.partitions"))
+	}
+	failures, ok := errors.AsType[precondition.Failures](err)
+	if !ok {
+		return err
+	}
+	located := slices.Clone(failures)
+	for i, failure := range located {
+		if strings.HasPrefix(failure.Key, "nats.") {
+			located[i].Wanted += " (" + failure.Key + ": " + s.config.Origin(failure.Key) + ")"
+		}
+	}
+	return located
+}
+
 func (s *surroundings) mayDo(ctx context.Context, create bool) error {
 	return queue.CheckPermissions(ctx, s.js, StreamConfig(s.config.NATS), create)
 }
@@ -151,7 +171,7 @@ func (s *surroundings) lookAtRoom(ctx context.Context) Finding {
 	var warning string
 	finding := within(ctx, "room for the stream", func(ctx context.Context) (err error) {
 		warning, err = queue.CheckRoom(ctx, s.js, StreamConfig(s.config.NATS))
-		return err
+		return s.located(err)
 	})
 	finding.Warning = warning
 	return finding
@@ -169,7 +189,7 @@ func lookAtListener(ctx context.Context, c *config.Config) Finding {
 
 // connect connects to NATS and asks whether it has JetStream.
 func (s *surroundings) connect(ctx context.Context) (err error) {
-	at := NATSAddress(s.config, nil)
+	at := "nats.url " + NATSAddress(s.config, nil)
 	if s.conn == nil {
 		if s.conn, err = Connect(s.config.NATS, s.log, s.nats...); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
@@ -237,7 +257,7 @@ func (s *surroundings) reach(ctx context.Context) error {
 		err = failures.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", DatabaseAddress(s.config), err)
+		return fmt.Errorf("database.url %s: %w", DatabaseAddress(s.config), err)
 	}
 	return s.openLedger(ctx)
 }

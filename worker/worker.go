@@ -312,6 +312,7 @@ func (w *worker) openStream(ctx context.Context, s *surroundings) error {
 			return permanent(failed(looked))
 		}
 		w.identity, err = s.bind(ctx)
+		err = s.located(err)
 		return permanent(err)
 	})
 	if err != nil {

@@ -128,3 +128,27 @@ func TestCheckAndRunWarnOfSettingsThatDiffer(t *testing.T) {
 		})
 	}
 }
+
+// TestFailuresSayWhereTheSettingWasMade: with file and line.
+func TestFailuresSayWhereTheSettingWasMade(t *testing.T) {
+	t.Parallel()
+	for name, one := range map[string]broken{
+		"replicas": {says: "courier.yaml:1", make: func(s *situation) { s.broker(nil); s.add("nats: {stream: {replicas: 3}}") }},
+		"partitions": {says: "nats.partitions: ", make: func(s *situation) {
+			s.broker(nil)
+			s.stream(func(*jetstream.StreamConfig) {})
+			s.add("nats: {partitions: 8}")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &situation{t: t, database: migratedTemplate.Database(t)}
+			one.make(s)
+			check, run := s.both()
+			for _, text := range []string{check.out, run.err} {
+				require.Contains(t, text, one.says)
+				require.Contains(t, text, "courier.yaml:1")
+			}
+		})
+	}
+}
