@@ -122,7 +122,7 @@ func TestUnfriendlySettingsReachNoSession(t *testing.T) {
 	address := template.Database(t)
 	admin, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
-	defer func() { _ = admin.Close(context.Background()) }()
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
 	run := func(statement string) {
 		t.Helper()
 		_, err := admin.Exec(t.Context(), statement)

@@ -27,7 +27,7 @@ func (w *serverWarnings) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn
 }
 
-func (w *serverWarnings) Handle(_ context.Context, record slog.Record) error { //nolint:gocritic // slog's interface
+func (w *serverWarnings) Handle(_ context.Context, record slog.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	record.Attrs(func(attr slog.Attr) bool { w.lines = append(w.lines, attr.Value.String()); return true })

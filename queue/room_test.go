@@ -14,7 +14,7 @@ import (
 )
 
 // served runs a server until the test ends, and connects to it.
-func served(t *testing.T, options *server.Options) (instance *server.Server, connect func(more ...nats.Option) jetstream.JetStream) {
+func served(t *testing.T, options *server.Options) (connect func(more ...nats.Option) jetstream.JetStream) {
 	t.Helper()
 	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", -1, true, true
 	options.JetStream, options.StoreDir = true, t.TempDir()
@@ -23,7 +23,7 @@ func served(t *testing.T, options *server.Options) (instance *server.Server, con
 	instance.Start()
 	t.Cleanup(func() { instance.Shutdown(); instance.WaitForShutdown() })
 	require.True(t, instance.ReadyForConnections(10*time.Second))
-	return instance, func(more ...nats.Option) jetstream.JetStream {
+	return func(more ...nats.Option) jetstream.JetStream {
 		t.Helper()
 		conn, err := nats.Connect(instance.ClientURL(), more...)
 		require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestRoomIsTriedOnlyWithTheRightToRemoveTheTrial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, connect := served(t, &server.Options{Users: []*server.User{
+			connect := served(t, &server.Options{Users: []*server.User{
 				{Username: "u", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}},
 				{Username: "admin", Password: "p"},
 			}})
@@ -68,7 +68,7 @@ func TestRoomIsTriedOnlyWithTheRightToRemoveTheTrial(t *testing.T) {
 // TestTrialOfAKilledCheckIsRemoved, whether or not the stream exists by now.
 func TestTrialOfAKilledCheckIsRemoved(t *testing.T) {
 	t.Parallel()
-	_, connect := served(t, &server.Options{})
+	connect := served(t, &server.Options{})
 	js := connect()
 	leave := func() {
 		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "CATALOG_MUTATIONS_CHECK", Subjects: []string{"courier.check.x"}, MaxBytes: 1 << 20})

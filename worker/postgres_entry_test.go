@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/embedded"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/worker/internal/testbed"
 )
@@ -38,7 +39,11 @@ func TestCheckAndRunSayWhyPostgresLetsNobodyIn(t *testing.T) {
 	}
 	tries("wrong-password", wrong, "password authentication failed")
 	tries("tls-required", parsed.String(), "no encryption")
-	g.administer(t, "ALTER SYSTEM SET ssl = off")
-	g.administer(t, "SELECT pg_reload_conf()")
-	tries("tls-not-offered", g.url("courier_worker"), "server refused TLS connection")
+	port := freePort(t)
+	plain, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{Parameters: map[string]string{
+		"listen_addresses": "127.0.0.1", "port": port,
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, plain.Stop()) })
+	tries("tls-not-offered", "postgres://courier_worker:"+rolePassword+"@127.0.0.1:"+port+"/courier?sslmode=require", "server refused TLS connection")
 }

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -117,7 +116,7 @@ func TestPublishingWithAnNkey(t *testing.T) {
 		got := execute(t, connect, oneLine, "--quiet", "--config", configured(t, "nats: {url: '"+instance.ClientURL()+"', "+setting+"}\n"))
 		require.Equal(t, cli.Failed, got.code, setting)
 		require.Contains(t, got.err, says)
-		require.False(t, strings.Contains(got.err, string(wrong)), "no seed is told")
+		require.NotContains(t, got.err, string(wrong), "no seed is told")
 	}
 	require.Equal(t, uint64(2), messages())
 }
