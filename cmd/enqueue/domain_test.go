@@ -18,7 +18,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-func serve(t *testing.T, options *server.Options) *server.Server {
+func runServer(t *testing.T, options *server.Options) *server.Server {
 	t.Helper()
 	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", -1, true, true
 	options.JetStream, options.StoreDir, options.MaxPayload = true, t.TempDir(), 2<<20
@@ -71,11 +71,11 @@ func TestPublishingThroughALeafNode(t *testing.T) {
 	require.NoError(t, err)
 	address, _ := free.Addr().(*net.TCPAddr)
 	require.NoError(t, free.Close())
-	serve(t, &server.Options{
+	runServer(t, &server.Options{
 		ServerName: "hub", JetStreamDomain: "hub", LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: address.Port},
 	})
 	remote := &url.URL{Scheme: "nats-leaf", Host: address.String()}
-	leaf := serve(t, &server.Options{
+	leaf := runServer(t, &server.Options{
 		ServerName: "leaf", JetStreamDomain: "leaf", LeafNode: server.LeafNodeOpts{Remotes: []*server.RemoteLeafOpts{{URLs: []*url.URL{remote}}}},
 	})
 	atHub := streamIn(t, leaf.ClientURL(), "hub")
@@ -98,7 +98,7 @@ func TestPublishingWithAnNkey(t *testing.T) {
 	require.NoError(t, err)
 	seed, err := pair.Seed()
 	require.NoError(t, err)
-	instance := serve(t, &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public}}})
+	instance := runServer(t, &server.Options{Nkeys: []*server.NkeyUser{{Nkey: public}}})
 	messages := streamIn(t, instance.ClientURL(), "", nats.Nkey(public, pair.Sign))
 	file := configured(t, string(seed)+"\n")
 	for i, setting := range []string{"nkey_seed: " + string(seed), "nkey_seed_file: " + file} {
