@@ -137,6 +137,16 @@ func CheckSchema(ctx context.Context, url string) (version int64, err error) {
 	return current, nil
 }
 
+// SchemaWarning says that a schema of the version is newer than this program; "" when it
+// is not. It is no error: workers that are replaced one by one meet it.
+func SchemaWarning(version int64) string {
+	if newest := migrations.Newest(); version > newest {
+		return fmt.Sprintf("the database schema (version %d) is newer than this program (version %d): "+
+			"use the program that migrated it, when its workers are all replaced", version, newest)
+	}
+	return ""
+}
+
 func newProvider(db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
 	options = append(options, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files, options...)
@@ -155,7 +165,11 @@ func openForMigration(url string) (*sql.DB, error) {
 	config.RuntimeParams["application_name"] = "catalog-courier migrate"
 	config.ConnectTimeout = connectTimeout
 	return stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, connection *pgx.Conn) error {
-		return set(ctx, connection, map[string]string{"lock_timeout": migrationLockWait})
+		settings := sessionSettings()
+		settings["lock_timeout"] = migrationLockWait
+		// What a role allows to statements of every day may be too short for a migration.
+		settings["statement_timeout"], settings["idle_in_transaction_session_timeout"] = "0", "0"
+		return set(ctx, connection, settings)
 	})), nil
 }
 

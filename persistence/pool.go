@@ -41,6 +41,22 @@ const connectTimeout = 10 * time.Second
 func setSession(parameters map[string]string) {
 	parameters["client_encoding"] = "UTF8"
 	parameters["standard_conforming_strings"] = "on"
+	parameters["DateStyle"] = "ISO, MDY"
+	parameters["timezone"] = "UTC"
+}
+
+// sessionSettings are the rest of it, which a pooler does not take at the start of a
+// connection. Statements name the schema of every table: with an empty search path
+// nobody's object of another schema is meant instead, of a name that a statement uses.
+func sessionSettings() map[string]string {
+	return map[string]string{
+		"search_path":        "pg_catalog, pg_temp",
+		"IntervalStyle":      "postgres",
+		"bytea_output":       "hex",
+		"array_nulls":        "on",
+		"lock_timeout":       "0",
+		"extra_float_digits": "1",
+	}
 }
 
 // Open prepares a pool without connecting. Errors never hold the URL's password.
@@ -56,8 +72,8 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	timeout := cmp.Or(config.StatementTimeout, 30*time.Second)
 	setSession(parsed.ConnConfig.RuntimeParams)
 	parsed.ConnConfig.RuntimeParams["application_name"] = cmp.Or(config.ApplicationName, "catalog-courier")
-	parsed.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	parsed.AfterConnect = prepare(map[string]string{
+	settings := sessionSettings()
+	maps.Copy(settings, map[string]string{
 		"statement_timeout":                   milliseconds(timeout),
 		"idle_in_transaction_session_timeout": milliseconds(timeout),
 		"default_transaction_isolation":       "read committed",
@@ -67,6 +83,7 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 		// be ten, and joins thousands by nested loops: minutes instead of milliseconds.
 		"plan_cache_mode": "force_custom_plan",
 	})
+	parsed.AfterConnect = prepare(settings)
 	return pgxpool.NewWithConfig(ctx, parsed)
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -101,6 +102,64 @@ func TestSessionsAreWhatTheyMustBe(t *testing.T) {
 			require.Equal(t, []string{"UTF8", "on", "größe-🧥-コート\\"}, []string{encoding, conforming, text})
 			_, err = persistence.Migrate(t.Context(), address)
 			require.NoError(t, err)
+		})
+	}
+}
+
+// unfriendly are settings under which texts, names or locks mean something else.
+var unfriendly = map[string]string{
+	"DateStyle": "'German, DMY'", "IntervalStyle": "iso_8601", "TimeZone": "'Pacific/Kiritimati'",
+	"search_path": "shadow, pg_catalog", "standard_conforming_strings": "off", "client_encoding": "LATIN1",
+	"bytea_output": "escape", "array_nulls": "off", "extra_float_digits": "-15", "lock_timeout": "'1ms'",
+	"statement_timeout": "'7s'", "default_transaction_isolation": "serializable", "plan_cache_mode": "force_generic_plan",
+	"synchronous_commit": "off", "idle_in_transaction_session_timeout": "'7s'", "backslash_quote": "on",
+}
+
+// TestUnfriendlySettingsReachNoSession: neither those of the database nor of the role,
+// and no function of another schema stands for one of Postgres.
+func TestUnfriendlySettingsReachNoSession(t *testing.T) {
+	t.Parallel()
+	address := template.Database(t)
+	admin, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
+	run := func(statement string) {
+		t.Helper()
+		_, err := admin.Exec(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+	role := "role_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	run("CREATE ROLE " + role + " LOGIN SUPERUSER")
+	run("CREATE SCHEMA shadow")
+	run("CREATE FUNCTION shadow.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 'epoch'::timestamptz $$")
+	run("CREATE FUNCTION shadow.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 'epoch'::timestamptz $$")
+	for setting, value := range unfriendly {
+		run("ALTER DATABASE " + admin.Config().Database + " SET " + setting + " = " + value)
+		run("ALTER ROLE " + role + " SET " + setting + " = " + value)
+	}
+	for name, address := range map[string]string{"database": address, "role": withQuery(t, address, "user", role)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := persistence.Migrate(t.Context(), address)
+			require.NoError(t, err)
+			pool := newPool(t, address)
+			for setting, value := range unfriendly {
+				var found string
+				require.NoError(t, pool.QueryRow(t.Context(), "SELECT current_setting($1)", setting).Scan(&found))
+				if setting != "backslash_quote" { // of no meaning with standard_conforming_strings
+					require.NotEqual(t, strings.Trim(value, "'"), found, setting)
+				}
+			}
+			var recent bool
+			require.NoError(t, pool.QueryRow(t.Context(), "SELECT now() > '2000-01-01' AND clock_timestamp() > '2000-01-01'").Scan(&recent))
+			require.True(t, recent, "the functions are Postgres's own")
+			store, err := persistence.NewStore(pool, persistence.Config{})
+			require.NoError(t, err)
+			defer store.Close()
+			at, err := store.Clock(t.Context())
+			require.NoError(t, err)
+			require.WithinDuration(t, time.Now(), at, time.Minute)
+			require.NoError(t, store.EnsurePartitions(t.Context(), 64))
 		})
 	}
 }

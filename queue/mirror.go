@@ -59,6 +59,9 @@ func (m *Mirror) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the bucket %s: %w", m.name(), explain(err, m.config))
 	}
+	if err := m.checkSettings(ctx); err != nil {
+		return err
+	}
 	if err := m.addCopies(ctx); err != nil {
 		return err
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// FindMirror is OpenMirror that makes nothing: nil when there is no bucket.
+// FindMirror is OpenMirror that makes nothing: nil when there is no bucket. The error is
+// ErrStreamMismatch when its settings could lose or refuse notes.
 func FindMirror(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*Mirror, error) {
 	m := &Mirror{js: js, config: config.withDefaults()}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -21,8 +22,20 @@ func FindMirror(ctx context.Context, js jetstream.JetStream, config StreamConfig
 	if err != nil {
 		return nil, fmt.Errorf("opening the bucket %s: %w", m.name(), err)
 	}
+	if err := m.checkSettings(ctx); err != nil {
+		return nil, err
+	}
 	m.bucket = bucket
 	return m, nil
+}
+
+// checkSettings refuses a bucket that would lose or refuse notes.
+func (m *Mirror) checkSettings(ctx context.Context) error {
+	found, err := settingsOf(ctx, m.js, m.streamName())
+	if err != nil {
+		return err
+	}
+	return checkBucket(found, m.name(), m.config.Partitions)
 }
 
 // Installation is the id of the database whose transactions the mirror notes, as its

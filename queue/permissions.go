@@ -30,8 +30,9 @@ func CheckPermissions(ctx context.Context, js jetstream.JetStream, config Stream
 	if denied {
 		failures = append(failures, lacking("subscribe to", inbox[:strings.LastIndexByte(inbox, '.')]+".>", "grant it, or set nats.inbox_prefix to what is granted"))
 	}
-	for _, subject := range neededSubjects(js, config, create) {
-		denied, err := refusedPublication(ctx, connection, subject)
+	for _, needed := range neededSubjects(js, config, create) {
+		subject := needed.subject
+		denied, err := refusedPublication(ctx, connection, subject, needed.body)
 		if err != nil {
 			return err
 		}
@@ -48,42 +49,58 @@ func lacking(what, subject, cure string) precondition.Failure {
 	}
 }
 
-func neededSubjects(js jetstream.JetStream, config StreamConfig, create bool) []string {
-	const consumer = "courier_check" // no consumer has that name
+// neededSubject is a subject that a worker publishes to, and a body for it that asks for
+// nothing: JSON of the right form that the server must refuse.
+type neededSubject struct{ subject, body string }
+
+func neededSubjects(js jetstream.JetStream, config StreamConfig, create bool) []neededSubject {
+	const (
+		consumer  = "courier_check" // no consumer has that name
+		empty     = "{}"            // for a stream or a consumer: without a name
+		twoPurges = `{"seq":1,"keep":1}`
+		notEmpty  = `{"check":true}`
+		tooQuick  = `{"expires":1,"idle_heartbeat":1}`
+	)
 	api, name := apiPrefix(js), config.Name
 	bucket := name + "_COMMITS"
-	needed := []string{
-		api + "STREAM.INFO." + name,
-		api + "STREAM.INFO.KV_" + bucket,
-		api + "STREAM.PURGE." + name,
-		api + "STREAM.MSG.GET." + name,
-		api + "CONSUMER.CREATE." + name + "." + consumer + "." + partitionFilter(0),
-		api + "CONSUMER.INFO." + name + "." + consumer,
-		api + "CONSUMER.DELETE." + name + "." + consumer,
-		api + "CONSUMER.MSG.NEXT." + name + "." + consumer,
-		api + "DIRECT.GET.KV_" + bucket + "." + kvPrefix + bucket + ".check",
+	needed := []neededSubject{
+		{api + "STREAM.INFO." + name, empty},
+		{api + "STREAM.INFO.KV_" + bucket, empty},
+		{api + "STREAM.PURGE." + name, twoPurges},
+		{api + "STREAM.MSG.GET." + name, empty},
+		{api + "CONSUMER.CREATE." + name + "." + consumer + "." + partitionFilter(0), empty},
+		{api + "CONSUMER.INFO." + name + "." + consumer, notEmpty},
+		{api + "CONSUMER.DELETE." + name + "." + consumer, notEmpty},
+		{api + "CONSUMER.MSG.NEXT." + name + "." + consumer, tooQuick},
+		{api + "DIRECT.GET.KV_" + bucket + "." + kvPrefix + bucket + ".check", ""},
 	}
 	if js.Options().Domain == "" {
-		needed = append(needed, kvPrefix+bucket+".check")
+		needed = append(needed, neededSubject{kvPrefix + bucket + ".check", ""})
 	}
 	if create {
-		needed = append(needed, api+"STREAM.CREATE."+name, api+"STREAM.CREATE.KV_"+bucket,
-			api+"STREAM.UPDATE."+name, api+"STREAM.UPDATE.KV_"+bucket)
+		for _, stream := range []string{name, "KV_" + bucket} {
+			needed = append(needed, neededSubject{api + "STREAM.CREATE." + stream, empty}, neededSubject{api + "STREAM.UPDATE." + stream, empty})
+		}
 	}
 	return needed
 }
 
-// refusedPublication publishes what no server acts on: no JSON for the API, and for a
-// bucket the name of another stream as the expected one.
-func refusedPublication(ctx context.Context, connection *nats.Conn, subject string) (bool, error) {
+// refusedPublication publishes what no server acts on. A request asks for a level of the
+// API that no server has, and is refused by its content too. A publication to a bucket
+// expects another stream. Each is well-formed: the server logs others.
+func refusedPublication(ctx context.Context, connection *nats.Conn, subject, body string) (bool, error) {
 	message := nats.NewMsg(subject)
-	message.Data = []byte("[")
+	message.Data = []byte(body)
+	message.Header.Set(requiredLevelHeader, "1000000")
 	message.Header.Set(nats.ExpectedStreamHdr, "none")
 	if err := connection.PublishMsg(message); err != nil {
 		return false, fmt.Errorf("trying to publish to %s: %w", subject, err)
 	}
 	return refusedNow(ctx, connection, "Publish to", subject)
 }
+
+// requiredLevelHeader has the server refuse a request that needs a newer one.
+const requiredLevelHeader = "Nats-Required-Api-Level"
 
 func refusedSubscription(ctx context.Context, connection *nats.Conn, subject string) (bool, error) {
 	subscription, err := connection.SubscribeSync(subject)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/precondition"
@@ -34,9 +33,10 @@ const (
 // none, and the copies that are wanted where there is one. The warning is of what keeps
 // no worker from working. It makes a stream named
 // <name>_CHECK with the same settings and another subject, and removes it at once: the
-// server tells its own limits in no other way. Where the user may not make that, only the
-// account's limits are looked at. The error is precondition.Failures, or that of a
-// failed call.
+// server tells its own limits (max_file_store, the peers for the replicas) in no other
+// way. Where the user may not both make and remove it, it is not made, and the warning
+// says so. One that a killed check left is removed by the next. The error is
+// precondition.Failures, or that of a failed call.
 func CheckRoom(ctx context.Context, js jetstream.JetStream, config StreamConfig) (warning string, err error) {
 	config = config.withDefaults()
 	var warnings []string
@@ -44,59 +44,102 @@ func CheckRoom(ctx context.Context, js jetstream.JetStream, config StreamConfig)
 		warnings = append(warnings, fmt.Sprintf("the NATS server's max_payload is %d; %d is wanted: longer mutations cannot be published", found, maxStoredMessage))
 	}
 	found, err := settingsOf(ctx, js, config.Name)
-	missing := errors.Is(err, jetstream.ErrStreamNotFound)
+	trial, needed := config, false
 	switch {
-	case missing:
-		err = overlapping(ctx, js, config)
-		if err == nil {
-			err = tryStream(ctx, js, config)
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		if err = overlapping(ctx, js, config); err == nil {
+			needed = true
 		}
 	case err != nil:
 	case found.Replicas < config.Replicas:
 		warnings = append(warnings, fmt.Sprintf("nats.stream.replicas: the stream has %d, %d wanted: worker run adds them", found.Replicas, config.Replicas))
-		trial := config
 		trial.MaxBytes = -1 // its bytes are reserved already
-		err = tryStream(ctx, js, trial)
+		needed = true
 	case found.Replicas > config.Replicas:
 		warnings = append(warnings, fmt.Sprintf("nats.stream.replicas: the stream has %d, %d wanted: they are kept; remove copies with the NATS tools", found.Replicas, config.Replicas))
+	}
+	if err == nil {
+		var untried string
+		if untried, err = tryRoom(ctx, js, trial, needed); untried != "" {
+			warnings = append(warnings, untried)
+		}
 	}
 	return strings.Join(warnings, "; "), err
 }
 
+// checkStreamName is the stream that is made and removed to try the limits.
+func checkStreamName(config StreamConfig) string { return config.Name + "_CHECK" }
+
+// tryRoom makes and removes a stream where that is needed, and removes one that a killed
+// check has left in any case: it reserves as many bytes as the real one.
+func tryRoom(ctx context.Context, js jetstream.JetStream, config StreamConfig, needed bool) (warning string, err error) {
+	api, name := apiPrefix(js), checkStreamName(config)
+	for _, subject := range []string{api + "STREAM.DELETE." + name, api + "STREAM.CREATE." + name} {
+		denied, err := refusedPublication(ctx, js.Conn(), subject, `{"check":true}`)
+		if err != nil {
+			return "", err
+		}
+		if denied && needed {
+			return "it was not tried whether the server has room: this user may not publish to " + subject, nil
+		}
+		if denied {
+			return "", nil
+		}
+	}
+	if needed {
+		return "", tryStream(ctx, js, config)
+	}
+	return "", removeTrial(ctx, js, name)
+}
+
+func removeTrial(ctx context.Context, js jetstream.JetStream, name string) error {
+	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	if err := js.DeleteStream(removing, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("removing the stream %s, which was made only to try: %w", name, err)
+	}
+	return nil
+}
+
 // overlapping refuses subjects that another stream takes already.
 func overlapping(ctx context.Context, js jetstream.JetStream, config StreamConfig) error {
+	denied, err := refusedPublication(ctx, js.Conn(), apiPrefix(js)+"STREAM.NAMES", "{}")
+	if err != nil || denied {
+		return err // it is told when the stream is made
+	}
 	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(config.wanted().Subjects[0]))
 	for name := range names.Name() {
 		if name != config.Name {
 			return overlap(config, "of stream "+name)
 		}
 	}
-	return nil // a user without the right to list streams is told when the stream is made
+	return nil
 }
 
 func tryStream(ctx context.Context, js jetstream.JetStream, config StreamConfig) error {
 	wanted := config.wanted()
-	wanted.Name += "_CHECK"
+	wanted.Name = checkStreamName(config)
 	wanted.Description = "Made and removed by worker check"
 	wanted.Subjects = []string{"courier.check." + uuid.NewString()}
 	wanted.SubjectTransform = nil
 	limited, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := js.CreateStream(limited, wanted)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
-		// Of another check that runs, or was killed.
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return nil // the user may not make it
-	case err != nil:
+	refusal, answered := errors.AsType[*jetstream.APIError](err)
+	if answered && refusal.ErrorCode != jetstream.JSErrCodeStreamNameInUse {
 		return explain(err, config)
 	}
-	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	if err := js.DeleteStream(removing, wanted.Name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("removing the stream %s, which was made only to try: %w", wanted.Name, err)
+	// Also without an answer, after which it may be there, and if another check that was
+	// killed left it.
+	return errors.Join(unlessInUse(err), removeTrial(ctx, js, wanted.Name))
+}
+
+// unlessInUse leaves out that there is such a stream.
+func unlessInUse(err error) error {
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // explain says which setting a refused stream is about, what is wanted and what to do.

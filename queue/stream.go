@@ -108,7 +108,12 @@ type Stream struct {
 	handle     jetstream.Stream
 	name       string
 	partitions int
+	warning    string
 }
+
+// Warning names the settings that differed from those wanted when the stream was found,
+// and that keep nothing from working; "" when there are none.
+func (s *Stream) Warning() string { return s.warning }
 
 // Partitions is how many partitions the stream has.
 func (s *Stream) Partitions() int { return s.partitions }
@@ -160,10 +165,11 @@ func Find(ctx context.Context, js jetstream.JetStream, config StreamConfig) (*St
 	if err != nil {
 		return nil, fmt.Errorf("opening the stream: %w", stream.asking(err))
 	}
-	if err := checkStream(handle.CachedInfo().Config, config.wanted()); err != nil {
+	found := handle.CachedInfo().Config
+	if err := checkStream(found, config.wanted(), config.Partitions); err != nil {
 		return nil, err
 	}
-	stream.handle = handle
+	stream.handle, stream.warning = handle, streamWarnings(found, config.wanted())
 	return stream, nil
 }
 

@@ -4,18 +4,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// checkStream compares what could lose, remove or reorder messages, or give an
-// account two owners. What only costs or saves resources (replicas, placement,
-// compression, size limit, duplicate window) is the operator's choice.
-func checkStream(found, wanted jetstream.StreamConfig) error {
+// checkStream compares what could lose, remove or reorder messages, give an account two
+// owners, or refuse the consumers of that many partitions. streamWarnings has the rest.
+func checkStream(found, wanted jetstream.StreamConfig, partitions int) error {
 	differences := slices.Concat(
 		subjectDifferences(found, wanted),
 		keepingDifferences(found, wanted),
 		writingDifferences(found, wanted),
+		consumerDifferences(found, partitions),
 	)
 	if len(differences) == 0 {
 		return nil
@@ -63,6 +64,65 @@ func writingDifferences(found, wanted jetstream.StreamConfig) []string {
 	d.add("persist_mode", found.PersistMode, wanted.PersistMode)
 	d.add("max_msg_size", unlimited(int64(found.MaxMsgSize)), unlimited(int64(wanted.MaxMsgSize)))
 	return d
+}
+
+// consumerDifferences concern whether each partition can have a consumer.
+func consumerDifferences(found jetstream.StreamConfig, partitions int) []string {
+	var d differences
+	if found.MaxConsumers > 0 && found.MaxConsumers < partitions {
+		d = append(d, fmt.Sprintf("max_consumers is %d, wanted %d or more", found.MaxConsumers, partitions))
+	}
+	if limit := found.ConsumerLimits.InactiveThreshold; limit > 0 && limit < inactiveThreshold {
+		d = append(d, fmt.Sprintf("consumer_limits.inactive_threshold is %v, wanted %v or more", limit, inactiveThreshold))
+	}
+	return d
+}
+
+// streamWarnings names what differs and keeps no worker from working. Replicas and the
+// limit of bytes are applied; placement is the operator's, who is asked for none.
+func streamWarnings(found, wanted jetstream.StreamConfig) string {
+	var d differences
+	d.add("duplicate_window", found.Duplicates, wanted.Duplicates)
+	d.add("compression", found.Compression, wanted.Compression)
+	d.add("deny_delete", found.DenyDelete, wanted.DenyDelete)
+	d.add("max_consumers", unlimited(int64(found.MaxConsumers)), unlimited(int64(wanted.MaxConsumers)))
+	d.add("consumer_limits.inactive_threshold", found.ConsumerLimits.InactiveThreshold, wanted.ConsumerLimits.InactiveThreshold)
+	d.add("republish", found.RePublish != nil, wanted.RePublish != nil)
+	if len(d) == 0 {
+		return ""
+	}
+	return "the stream's settings differ and are kept: " + strings.Join(d, "; ")
+}
+
+// smallestNotes is the room that a note of the mirror must have, in bytes.
+const smallestNotes = 1024
+
+// checkBucket compares what could lose or refuse the mirror's notes. Copies are added.
+func checkBucket(found jetstream.StreamConfig, bucket string, partitions int) error {
+	var d differences
+	d.add("subjects", strings.Join(found.Subjects, ","), kvPrefix+bucket+".>")
+	d.add("mirror", found.Mirror != nil, false)
+	d.add("sources", len(found.Sources), 0)
+	d.add("storage", found.Storage, jetstream.FileStorage)
+	d.add("retention", found.Retention, jetstream.LimitsPolicy)
+	d.add("discard", found.Discard, jetstream.DiscardNew)
+	d.add("max_age", found.MaxAge, time.Duration(0))
+	d.add("max_msgs", unlimited(found.MaxMsgs), int64(-1))
+	d.add("no_ack", found.NoAck, false)
+	d.add("sealed", found.Sealed, false)
+	for setting, limit := range map[string]struct{ found, least int64 }{
+		"max_msg_size": {int64(found.MaxMsgSize), smallestNotes},
+		"max_bytes":    {found.MaxBytes, smallestNotes * int64(partitions)},
+	} {
+		if limit.found > 0 && limit.found < limit.least {
+			d = append(d, fmt.Sprintf("%s is %d, wanted %d or more", setting, limit.found, limit.least))
+		}
+	}
+	if len(d) == 0 {
+		return nil
+	}
+	slices.Sort(d)
+	return fmt.Errorf("%w: bucket %s: %s", ErrStreamMismatch, bucket, strings.Join(d, "; "))
 }
 
 type differences []string

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -89,6 +91,16 @@ func failed(findings []Finding) error {
 	return nil
 }
 
+// warn logs what keeps no worker from working, once at its start.
+func warn(ctx context.Context, log *slog.Logger, findings []Finding) {
+	for _, finding := range findings {
+		if finding.Warning != "" {
+			log.WarnContext(ctx, "a precondition holds, but differs from what is wanted",
+				slog.String("check", finding.Check), slog.String("warning", finding.Warning))
+		}
+	}
+}
+
 // within makes a finding of a look that is bounded in time.
 func within(ctx context.Context, check string, look func(context.Context) error) Finding {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -115,13 +127,39 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 	}, func(ctx context.Context) Finding {
 		return within(ctx, "NATS permissions", func(ctx context.Context) error { return s.mayDo(ctx, false) })
 	}, func(ctx context.Context) Finding {
-		return within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
+		finding := within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
 			if err := s.find(ctx); err != nil || s.stream != nil && s.mirror != nil {
-				return err
+				return s.located(err)
 			}
 			return s.mayDo(ctx, true)
 		})
+		if finding.Err == nil && s.stream != nil {
+			finding.Warning = s.stream.Warning()
+		}
+		return finding
+	}, func(ctx context.Context) Finding {
+		return within(ctx, "NATS account", func(ctx context.Context) error {
+			return queue.CheckAccount(ctx, s.js, StreamConfig(s.config.NATS), s.stream == nil, s.mirror == nil)
+		})
 	})
+}
+
+// located says where the settings were made that a failure is about.
+func (s *surroundings) located(err error) error {
+	if errors.Is(err, queue.ErrStreamMismatch) {
+		return fmt.Errorf("%w (nats.stream.name: %s, nats.partitions: %s)", err, s.config.Origin("nats.stream.name"), s.config.Origin("nats.partitions"))
+	}
+	failures, ok := errors.AsType[precondition.Failures](err)
+	if !ok {
+		return err
+	}
+	located := slices.Clone(failures)
+	for i, failure := range located {
+		if strings.HasPrefix(failure.Key, "nats.") {
+			located[i].Wanted += " (" + failure.Key + ": " + s.config.Origin(failure.Key) + ")"
+		}
+	}
+	return located
 }
 
 func (s *surroundings) mayDo(ctx context.Context, create bool) error {
@@ -133,7 +171,7 @@ func (s *surroundings) lookAtRoom(ctx context.Context) Finding {
 	var warning string
 	finding := within(ctx, "room for the stream", func(ctx context.Context) (err error) {
 		warning, err = queue.CheckRoom(ctx, s.js, StreamConfig(s.config.NATS))
-		return err
+		return s.located(err)
 	})
 	finding.Warning = warning
 	return finding
@@ -151,7 +189,7 @@ func lookAtListener(ctx context.Context, c *config.Config) Finding {
 
 // connect connects to NATS and asks whether it has JetStream.
 func (s *surroundings) connect(ctx context.Context) (err error) {
-	at := NATSAddress(s.config, nil)
+	at := "nats.url " + NATSAddress(s.config, nil)
 	if s.conn == nil {
 		if s.conn, err = Connect(s.config.NATS, s.log, s.nats...); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
@@ -196,7 +234,16 @@ func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
 		})
 		if finding.Err == nil {
 			finding.Check = fmt.Sprintf("schema version %d", version)
+			finding.Warning = persistence.SchemaWarning(version)
 		}
+		return finding
+	}, func(ctx context.Context) Finding {
+		var warning string
+		finding := within(ctx, "connections", func(ctx context.Context) (err error) {
+			warning, err = persistence.CheckConnections(ctx, s.pool, s.config.Database.MaxConns, s.config.Origin("database.max_conns"))
+			return err
+		})
+		finding.Warning = warning
 		return finding
 	}, func(ctx context.Context) Finding {
 		return within(ctx, "privileges", func(ctx context.Context) error { return persistence.CheckPrivileges(ctx, s.pool) })
@@ -210,7 +257,7 @@ func (s *surroundings) reach(ctx context.Context) error {
 		err = failures.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", DatabaseAddress(s.config), err)
+		return fmt.Errorf("database.url %s: %w", DatabaseAddress(s.config), err)
 	}
 	return s.openLedger(ctx)
 }

@@ -264,9 +264,10 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 		}
 		return s.store.RegisterAccounts(ctx, registered)
 	}
+	var looked []Finding
 	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
-		if err := failed(s.lookAtDatabase(ctx)); err != nil {
-			return permanent(err)
+		if looked = s.lookAtDatabase(ctx); failed(looked) != nil {
+			return permanent(failed(looked))
 		}
 		if err := w.parts.Register(ctx); err != nil {
 			return permanent(err)
@@ -277,6 +278,7 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	if err != nil {
 		return err
 	}
+	warn(ctx, w.log, looked)
 	w.parts.Clock, w.parts.MarkStream = s.store.Clock, s.store.MarkStream
 	w.parts.Store, w.parts.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
 	w.parts.Retain = func(ctx context.Context) error {
@@ -304,16 +306,19 @@ func (w *worker) openAccounts(c *config.Config, store *persistence.Store) (regis
 }
 
 func (w *worker) openStream(ctx context.Context, s *surroundings) error {
+	var looked []Finding
 	err := w.waitFor(ctx, "NATS", func(ctx context.Context) (err error) {
-		if err := failed(s.lookAtNATS(ctx)); err != nil {
-			return permanent(err)
+		if looked = s.lookAtNATS(ctx); failed(looked) != nil {
+			return permanent(failed(looked))
 		}
 		w.identity, err = s.bind(ctx)
+		err = s.located(err)
 		return permanent(err)
 	})
 	if err != nil {
 		return err
 	}
+	warn(ctx, w.log, looked)
 	w.parts.Queue = stream{Stream: s.stream, mirror: s.mirror}
 	w.clocks.broker = func(ctx context.Context) (time.Time, error) {
 		state, err := s.stream.State(ctx)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,10 +104,13 @@ var migratedTemplate = pgtest.NewTemplate(func(ctx context.Context, url string) 
 	return err
 })
 
-var brokenPreconditions = []struct {
+// broken is one precondition that does not hold, and words of what is said of it.
+type broken struct {
 	name, says string
 	make       func(s *situation)
-}{
+}
+
+var brokenPreconditions = []broken{
 	// NATS: the connection.
 	{"NATS away", "NATS", func(s *situation) { s.nats = "nats://127.0.0.1:1" }},
 	{"JetStream off", "JetStream", func(s *situation) { s.broker(func(o *server.Options) { o.JetStream = false }) }},
@@ -277,7 +281,7 @@ func (s *situation) both() (check, run execution) {
 // TestCheckSaysWhyRunCannotWork tries both against everything that can be broken.
 func TestCheckSaysWhyRunCannotWork(t *testing.T) {
 	t.Parallel()
-	for _, broken := range brokenPreconditions {
+	for _, broken := range slices.Concat(brokenPreconditions, brokenSettings) {
 		t.Run(broken.name, func(t *testing.T) {
 			t.Parallel()
 			s := &situation{t: t, database: migratedTemplate.Database(t)}

@@ -30,7 +30,7 @@ func (a *app) devCommand() *cobra.Command {
 		Short: "start everything on this machine and work: needs nothing else",
 		Long: `Starts a NATS server inside this process, a private Postgres (or uses the server
 that --database names), a simulated Pinterest and a simulated Meta, and works
-until a signal comes. Without --config it uses two demonstration accounts.
+until SIGTERM or SIGINT. Without --config it uses two demonstration accounts.
 NATS_URL, DATABASE_URL and a courier.yaml in this folder are ignored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.dev(c.Context(), dir, listen, port)

@@ -19,7 +19,7 @@ func (a *app) runCommand() *cobra.Command {
 	var name string
 	command := &cobra.Command{
 		Use:   "run",
-		Short: "work until a signal comes",
+		Short: "work until SIGTERM or SIGINT",
 		Long: `Works until SIGINT or SIGTERM, then stops reading, settles what is under way,
 hands its partitions over and exits with 0. Until NATS and Postgres can be
 reached it waits, and says so. Run as many as you like: they share the work.`,

@@ -15,7 +15,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 	var delay, jitter time.Duration
 	command := &cobra.Command{
 		Use:   "sandbox",
-		Short: "serve the simulated platforms until a signal comes",
+		Short: "serve the simulated platforms until SIGTERM or SIGINT",
 		Long: `Serves a simulated Pinterest (/pinterest/v5) and a simulated Meta (/meta/v25.0)
 that keep real state. Point an account's base_url at them. They take any token;
 what they hold is lost when they end.`,

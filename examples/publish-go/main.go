@@ -3,6 +3,8 @@
 //
 //	worker dev                    # in another terminal
 //	go run ./examples/publish-go
+//
+// NATS_URL names another server, COURIER_NATS_DOMAIN the JetStream domain.
 package main
 
 import (
@@ -37,9 +39,13 @@ func run(ctx context.Context) error {
 		return fmt.Errorf("connecting to NATS: %w", err)
 	}
 	defer conn.Close()
+	// The domain that the stream is in; without it, that of the server.
 	js, err := jetstream.New(conn)
+	if domain := os.Getenv("COURIER_NATS_DOMAIN"); domain != "" {
+		js, err = jetstream.NewWithDomain(conn, domain)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("opening JetStream: %w", err)
 	}
 	results, err := queue.NewPublisher(js, queue.PublisherOptions{}).PublishMutations(ctx, changes()...)
 	if err != nil {

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
@@ -136,7 +134,7 @@ func publish(ctx context.Context, settings *config.Config) ([]*catalog.Mutation,
 		return nil, err
 	}
 	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := worker.JetStream(settings.NATS, conn)
 	if err != nil {
 		return nil, err
 	}
