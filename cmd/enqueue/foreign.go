@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
@@ -182,7 +183,8 @@ func foreignText(text []byte) (what, todo string) {
 	switch {
 	case bytes.IndexByte(text, 0) >= 0:
 		return "a binary file", notText
-	case strings.HasPrefix(line, "#"), strings.HasPrefix(line, "//"), gjson.ValidBytes(text):
+	case strings.HasPrefix(line, "#"), strings.HasPrefix(line, "//"), gjson.ValidBytes(text),
+		strings.HasPrefix(strings.TrimLeftFunc(line, notASCII), "{"): // an object behind a no-break space
 		return "", "" // the line alone is refused
 	case line == "---", strings.HasPrefix(line, "%YAML"), strings.HasPrefix(line, "--- "):
 		return "YAML", "convert it with yq -o json, then " + useJQ
@@ -193,3 +195,5 @@ func foreignText(text []byte) (what, todo string) {
 	}
 	return "", ""
 }
+
+func notASCII(r rune) bool { return r >= utf8.RuneSelf }

@@ -204,3 +204,17 @@ func TestAnArrayBehindLinesEndsThere(t *testing.T) {
 		require.Equal(t, summary{Published: 2, StoppedAt: &stop{"standard input", 3}, Refusals: []refusal{}}, report)
 	}
 }
+
+// TestABlankThatIsNoneOfJSON: a first line behind a no-break space is refused alone, and
+// is no table.
+func TestABlankThatIsNoneOfJSON(t *testing.T) {
+	t.Parallel()
+	for _, blank := range []string{"\u00a0", "\u2003", "\u200b\u200b"} {
+		r := &recorder{}
+		got := execute(t, r.open, blank+goodLine+"\n"+goodLine+"\n")
+		require.Equal(t, cli.Failed, got.code)
+		require.Contains(t, got.err, "not JSON")
+		require.NotContains(t, got.err, "CSV")
+		require.Len(t, r.all(), 1)
+	}
+}

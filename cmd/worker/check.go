@@ -31,7 +31,9 @@ answer and are fit, whether the stream can be worked with, whether the schema is
 up to date, whether this machine's clock and the database's agree, and whether
 stream and database are each other's. Says where each address came from. Changes
 nothing that stays: it may make and remove a stream to try the server's limits.
-The exit code is 1 when anything is wrong.`,
+The exit code is 1 when anything is wrong. A line that begins with "warns" is no
+failure: a worker that listens at http.listen already may be the one that is
+running, and another one on this machine needs its own address.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, err := cli.ParseOutput(output)
 			if err != nil {
@@ -69,11 +71,8 @@ func (a *app) check(ctx context.Context) []finding {
 	}
 	for _, looked := range worker.Look(ctx, settings) {
 		one := found(looked.Check, looked.Err)
-		one.Detail = looked.Detail
+		one.Detail, one.Warning = looked.Detail, looked.Warning
 		findings = append(findings, one)
-		if looked.Warning != "" {
-			findings = append(findings, finding{Check: looked.Check, OK: true, Warning: looked.Warning})
-		}
 	}
 	return findings
 }
@@ -91,23 +90,28 @@ func printFindings(streams cli.Streams, format cli.Output, findings []finding) e
 		return cli.PrintJSON(streams.Out, findings)
 	}
 	for _, f := range findings {
-		state := "ok    "
-		if !f.OK {
-			state = "FAILED"
-		}
-		line := state + " " + f.Check
-		if f.Detail != "" {
-			line += " " + f.Detail
-		}
-		if f.Problem != "" {
-			line += ": " + strings.ReplaceAll(f.Problem, "\n", "\n       ") // no line of it begins as ours do
-		}
-		if f.Warning != "" {
-			line = "warns  " + f.Check + ": " + legible.Text(f.Warning)
-		}
-		if _, err := fmt.Fprintln(streams.Out, line); err != nil {
+		if _, err := fmt.Fprintln(streams.Out, f.line()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// line is the finding for people. No line of a problem begins as a finding does.
+func (f *finding) line() string {
+	state, text := "ok    ", ""
+	switch {
+	case !f.OK:
+		state, text = "FAILED", strings.ReplaceAll(f.Problem, "\n", "\n       ")
+	case f.Warning != "":
+		state, text = "warns ", legible.Text(f.Warning)
+	}
+	line := state + " " + f.Check
+	if f.Detail != "" && !strings.Contains(text, f.Detail) {
+		line += " " + f.Detail
+	}
+	if text != "" {
+		line += ": " + text
+	}
+	return line
 }

@@ -86,7 +86,11 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	}
 	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts})
 	if problems, wrong := errors.AsType[config.Problems](err); wrong {
-		return nil, fmt.Errorf("the configuration has %d problems:\n%w", len(problems), err)
+		count := "1 problem"
+		if len(problems) > 1 {
+			count = fmt.Sprintf("%d problems", len(problems))
+		}
+		return nil, fmt.Errorf("the configuration has %s:\n%w", count, err)
 	}
 	return loaded, err
 }

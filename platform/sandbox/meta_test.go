@@ -103,6 +103,16 @@ func TestBodiesThatMetaRefusesOrDrops(t *testing.T) {
 	require.Zero(t, meta.Counters().Accepted)
 }
 
+// TestACurrencyInLowerCase: no source says that items_batch refuses it.
+func TestACurrencyInLowerCase(t *testing.T) {
+	t.Parallel()
+	meta := openMeta(t, sandbox.Options{AllowIncomplete: true})
+	for price, errors := range map[string]int{"10 usd": 0, "10 USD": 0, "10.00Usd": 0, "10 us": 1, "ten USD": 1} {
+		status := deliver(t, meta, "items_batch", `{"item_type":"PRODUCT_ITEM","requests":[{"method":"UPDATE","data":{"id":"A","price":"`+price+`"}}]}`)
+		require.EqualValues(t, errors, status.Get("errors_total_count").Int(), price)
+	}
+}
+
 func TestUnknownFieldsAreToldByOneEdgeAndSilentlyDropRecordsOfTheOther(t *testing.T) {
 	t.Parallel()
 	meta := openMeta(t, sandbox.Options{AllowIncomplete: true})

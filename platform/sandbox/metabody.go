@@ -230,7 +230,8 @@ func checkMeta(known *metaType, one *change, data gjson.Result) {
 	})
 }
 
-// metaPrice reports whether the value is a price; in a store it is a number.
+// metaPrice reports whether the value is a price; in a store it is a number. No source
+// says that a currency in lower case is refused.
 func metaPrice(value gjson.Result) bool {
-	return value.Type == gjson.Number || (value.Type == gjson.String && price.MatchString(value.Str))
+	return value.Type == gjson.Number || (value.Type == gjson.String && price.MatchString(strings.ToUpper(value.Str)))
 }
