@@ -1,7 +1,9 @@
 package worker_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,5 +64,58 @@ func TestWhateverFailsSaysWhy(t *testing.T) {
 			require.NoError(t, err)
 			bed.CheckReasons()
 		})
+	}
+}
+
+// TestWhateverWaitsSaysWhy: whatever keeps an account's changes from being sent, they are
+// waiting, account_status counts them and has a reason, and when it ends they are sent.
+// What may have been taken is submitted, and is not here.
+func TestWhateverWaitsSaysWhy(t *testing.T) {
+	t.Parallel()
+	always := func(fault sandbox.Fault) []sandbox.PlannedFault {
+		return []sandbox.PlannedFault{{Call: sandbox.Submit, Fault: fault, Rate: 1}}
+	}
+	for name, plan := range map[string][]sandbox.PlannedFault{
+		"a rate limit that says for how long": always(sandbox.Fault{Kind: sandbox.RateLimited, Duration: 5 * time.Second}),
+		"a rate limit without a word":         always(sandbox.Fault{Kind: sandbox.RateLimitedSilent}),
+		"a rate limit of the app":             always(sandbox.Fault{Kind: sandbox.AppRateLimited}),
+		"an account that is blocked":          always(sandbox.Fault{Kind: sandbox.SpamBlocked}),
+		"a token that is revoked":             always(sandbox.Fault{Kind: sandbox.TokenRevoked}),
+		"a permission that is missing":        always(sandbox.Fault{Kind: sandbox.Forbidden}),
+		"batches that are refused":            always(sandbox.Fault{Kind: sandbox.RefuseBatch}),
+		"a pause by hand":                     nil,
+	} {
+		for _, lane := range []catalog.Lane{testbed.Products, testbed.Retail} {
+			t.Run(name+", "+lane.Account, func(t *testing.T) {
+				t.Parallel()
+				bed := testbed.Start(t, testbed.Options{Settings: batched(nil)})
+				bed.StartWorker("a", testbed.WorkerOptions{})
+				if plan == nil {
+					bed.Await("the account is known", patience, func() bool { return bed.Store.PauseAccount(t.Context(), lane.Account, "stocktaking") == nil })
+				}
+				bed.Meta.SetPlan(plan)
+				bed.Pinterest.SetPlan(plan)
+				ids := bed.Publish(together(lane, "A", "B")...)
+				var reason string
+				bed.Await("the account says why", patience, func() bool {
+					return bed.Count(`SELECT count(*) FROM courier.account_status WHERE account = $1 AND reason <> '' AND waiting_items = 2`, lane.Account) == 1 &&
+						bed.Count(`SELECT count(*) FROM courier.mutation_status WHERE account = $1 AND status = 'waiting'`, lane.Account) == 2
+				})
+				require.NoError(t, bed.DB.QueryRow(t.Context(), "SELECT reason FROM courier.account_status WHERE account = $1", lane.Account).Scan(&reason))
+				require.NotContains(t, reason, "token-", "no secret")
+				if plan == nil {
+					require.Equal(t, "stocktaking", reason)
+					require.NoError(t, bed.Store.ResumeAccount(t.Context(), lane.Account))
+				}
+				bed.Meta.SetPlan(nil)
+				bed.Pinterest.SetPlan(nil)
+				if strings.HasPrefix(name, "a rate limit") {
+					return // Meta's is minutes, as the real one's
+				}
+				for _, id := range ids {
+					bed.AwaitStatus(id, "succeeded", patience)
+				}
+			})
+		}
 	}
 }
