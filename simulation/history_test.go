@@ -22,12 +22,13 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	oneSeed   = flag.Uint64("seed", 0, "tell this history alone, with its journal")
-	histories = flag.Int("histories", 100, "how many histories to tell")
-	firstSeed = flag.Uint64("first", 1, "the seed of the first history")
-	replays   = flag.Int("replays", 40, "how many histories to tell twice")
-	stopAt    = flag.Bool("stop", false, "stop at the first history that breaks a promise")
-	compile   = flag.Bool("compile", false, "compile the broken variants that need it")
+	oneSeed    = flag.Uint64("seed", 0, "tell this history alone, with its journal")
+	histories  = flag.Int("histories", 100, "how many histories to tell")
+	firstSeed  = flag.Uint64("first", 1, "the seed of the first history")
+	replays    = flag.Int("replays", 40, "how many histories to tell twice")
+	digestFile = flag.String("digests", "", "write a digest of each replayed journal into this file")
+	stopAt     = flag.Bool("stop", false, "stop at the first history that breaks a promise")
+	compile    = flag.Bool("compile", false, "compile the broken variants that need it")
 )
 
 // TestHistories lets workers live through many histories. A failing one names its

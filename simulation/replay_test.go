@@ -1,6 +1,9 @@
 package simulation
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -8,9 +11,11 @@ import (
 )
 
 // TestReplay: a seed is all that a history depends on. Each is told twice, and what
-// happened is the same, to the nanosecond.
+// happened is the same, to the nanosecond. With -digests it also writes a line for each
+// seed: two versions of the program that write the same lines do the same.
 func TestReplay(t *testing.T) {
 	t.Parallel()
+	var digests strings.Builder
 	for n := range *replays {
 		seed := uint64(n + 1)
 		var journals [2]journal
@@ -24,6 +29,10 @@ func TestReplay(t *testing.T) {
 			a, b := difference(first, second)
 			require.Failf(t, "a history cannot be repeated", "seed %d:\n%s\nand then\n%s", seed, a, b)
 		}
+		fmt.Fprintf(&digests, "%d %x\n", seed, sha256.Sum256([]byte(first)))
+	}
+	if *digestFile != "" {
+		require.NoError(t, os.WriteFile(*digestFile, []byte(digests.String()), 0o600))
 	}
 }
 
