@@ -32,7 +32,7 @@ type conclusion struct {
 
 // conclude writes the outcome of a batch of which all is known that will be.
 func (e *Engine) conclude(f *flight, now time.Time) {
-	f.phase = phaseConcluding
+	f.to(phaseConcluding)
 	c := &conclusion{
 		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
 		outcomes: map[label.Outcome]int{}, retries: map[label.Retry]int{}, letters: map[catalog.Reason]int{},
@@ -402,7 +402,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 				half.rests[to] = rest
 			}
 		}
-		half.phase, half.half = phaseRecording, true
+		half.half = true
 		half.refusedFirst, half.refusedFor = f.refusedFirst, f.refusedFor
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
@@ -422,7 +422,8 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 	now := time.Now()
 	if e.isolated.later(f) {
-		f.phase, f.holdUntil = phaseSettling, later(f.holdUntil, now.Add(refusedPause))
+		f.to(phaseSettling)
+		f.holdUntil = later(f.holdUntil, now.Add(refusedPause))
 		e.schedule(f, f.holdUntil)
 		return
 	}
@@ -452,7 +453,8 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 			continue // the database refused them
 		}
 		e.open(e.callsCtx, half)
-		half.recorded, half.phase = true, phaseReady
+		half.recorded = true
+		half.to(phaseReady)
 		e.step(half, now)
 	}
 	endBatchSpan(f, c)

@@ -331,7 +331,7 @@ func (e *Engine) settled() bool {
 		return false
 	}
 	for _, f := range e.flights {
-		if f.phase == phaseRecording || f.phase == phaseSending || f.phase == phaseConcluding {
+		if f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending || f.phase == phaseConcluding {
 			return false
 		}
 	}

@@ -13,18 +13,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// phase is where a flight is on its way.
-type phase uint8
-
-const (
-	phaseRecording  phase = iota // its record (or intent) transaction is under way
-	phaseReady                   // to be sent at sendAt
-	phaseSending                 // a POST is under way
-	phaseFollowing               // its handles are polled
-	phaseSettling                // all is known; newer changes are held until holdUntil
-	phaseConcluding              // its outcome transaction is under way
-)
-
 // flight is an open batch: recorded and not final. Its items take no part in any
 // other batch until it is.
 type flight struct {

@@ -24,7 +24,7 @@ func (e *Engine) follow(f *flight, attempt int, names []string, now time.Time) {
 			name: name, attempt: attempt, since: now, delay: delay, nextPoll: now.Add(delay),
 		})
 	}
-	f.phase = phaseFollowing
+	f.to(phaseFollowing)
 	e.pollDue(f, now)
 }
 
@@ -171,11 +171,11 @@ func (e *Engine) missed(f *flight, h *handle, now time.Time) {
 // ambiguous copy can no longer be applied.
 func (e *Engine) endFollowing(f *flight, now time.Time) {
 	if !f.allFinal() {
-		f.phase = phaseFollowing
+		f.to(phaseFollowing)
 		e.pollDue(f, now)
 		return
 	}
-	f.phase = phaseSettling
+	f.to(phaseSettling)
 	e.step(f, now)
 }
 

@@ -229,7 +229,7 @@ func (e *Engine) tryHeld(now time.Time) {
 // hasReady reports whether an open batch of the lane is to be sent.
 func (e *Engine) hasReady(l *lane) bool {
 	for _, f := range e.flights {
-		if f.lane == l && (f.phase == phaseReady || f.phase == phaseRecording || f.phase == phaseSending) {
+		if f.lane == l && (f.phase == phaseReady || f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending) {
 			return true
 		}
 	}

@@ -279,26 +279,28 @@ func (e *Engine) split(f *flight) {
 	}
 }
 
-// record puts the flight's batch into the next transaction; after the commit it
-// is sent.
+// record puts the flight's batch into the next transaction; after the commit
+// onRecorded sends it.
 func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
 	e.open(ctx, f)
-	f.phase = phaseRecording
 	before := e.next.mutations
 	for i := range f.batch.Records {
 		e.next.note(f.batch.Records[i].Constituents...)
 	}
 	e.next.adds(f)
-	e.next.done = append(e.next.done, func() {
-		if e.wasRefused(f) {
-			return
-		}
-		f.recorded = true
-		e.forEachConstituent(f, func(m *catalog.Mutation) { m.Stored = false })
-		f.phase = phaseReady
-		e.step(f, time.Now())
-	})
+	e.next.done = append(e.next.done, func() { e.onRecorded(f) })
 	return e.next.mutations - before
+}
+
+// onRecorded sends the batch: its transaction is committed.
+func (e *Engine) onRecorded(f *flight) {
+	if e.wasRefused(f) {
+		return
+	}
+	f.recorded = true
+	e.forEachConstituent(f, func(m *catalog.Mutation) { m.Stored = false })
+	f.to(phaseReady)
+	e.step(f, time.Now())
 }
 
 // open counts the flight in.

@@ -115,7 +115,8 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 	// From now on, not from when it was: that was written down by another clock, and one
 	// that is behind would have the wait end too early.
 	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy()))) }
-	f.phase, f.attempt = phaseReady, 1
+	f.to(phaseReady)
+	f.attempt = 1
 	resend := true // the last POST was not taken as far as is known
 	for _, a := range attempts {
 		a.At = notLater(a.At, now)
@@ -147,7 +148,7 @@ func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.T
 	}
 	if len(f.handles) > 0 {
 		// Something was accepted: that is followed first, whatever came after.
-		f.phase = phaseFollowing
+		f.to(phaseFollowing)
 		resend = false
 	}
 	if resend {

@@ -40,7 +40,7 @@ func (e *Engine) step(f *flight, now time.Time) {
 			return
 		}
 		e.conclude(f, now)
-	case phaseRecording, phaseSending, phaseConcluding:
+	case phaseRecording, phaseAnnouncing, phaseSending, phaseConcluding:
 		// A report moves it on.
 	}
 }
@@ -110,18 +110,28 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		e.post(f) // the batch row implies the first POST
 		return
 	}
-	f.phase = phaseRecording
+	e.announce(f, now)
+}
+
+// announce puts the intent of a further POST into the next transaction; after the commit
+// onAnnounced makes it.
+func (e *Engine) announce(f *flight, now time.Time) {
+	f.to(phaseAnnouncing)
 	e.next.tx.Intents = append(e.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
-	e.next.done = append(e.next.done, func() {
-		f.phase = phaseReady
-		if e.isolated.withheld(f) {
-			e.notMade(f)
-			f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
-			e.schedule(f, f.sendAt)
-			return
-		}
-		e.step(f, time.Now()) // a pause may have been told since
-	})
+	e.next.done = append(e.next.done, func() { e.onAnnounced(f) })
+}
+
+// onAnnounced makes the POST, unless a pause was told since or the database refused
+// the intent.
+func (e *Engine) onAnnounced(f *flight) {
+	f.to(phaseReady)
+	if e.isolated.withheld(f) {
+		e.notMade(f)
+		f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
+		e.schedule(f, f.sendAt)
+		return
+	}
+	e.step(f, time.Now())
 }
 
 // notMade gives back the slot of a POST that was not made after all, and with it the
@@ -156,7 +166,7 @@ func (e *Engine) hasNewer(f *flight) bool {
 // post makes the POST beside the engine, and has its result recorded before the
 // engine hears of it.
 func (e *Engine) post(f *flight) {
-	f.phase = phaseSending
+	f.to(phaseSending)
 	e.moment++
 	f.lastPost, f.lastPostNo = time.Now(), e.moment
 	f.lastTaken, f.lastTakenAt = f.lane.hold.taken, f.lane.hold.takenAt
@@ -373,7 +383,7 @@ func (f *flight) heardRefusal(e *Engine, perr *platform.Error, now time.Time) {
 
 // failedPost decides what becomes of a batch whose POST failed.
 func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
-	f.phase = phaseReady
+	f.to(phaseReady)
 	if perr.Ambiguous {
 		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
 	}

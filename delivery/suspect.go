@@ -196,7 +196,7 @@ func (e *Engine) tellSuspicion(l *lane, now time.Time) {
 			continue
 		}
 		switch f.phase {
-		case phaseSending, phaseRecording:
+		case phaseSending, phaseRecording, phaseAnnouncing:
 			return
 		case phaseReady:
 			if f.wakeAt.Before(now.Add(soon)) {
