@@ -39,8 +39,12 @@ const ownedPartitions = `SELECT count(*) FROM courier.lease WHERE owner IS NOT N
 const clocksDiffer = "the clocks of this worker and of the database differ"
 
 // ledgerOf is what must not change by a wrong clock: every day there is, and how much
-// is recorded.
+// is recorded. It waits until a worker with the right clock has made today and the three
+// coming days.
 func ledgerOf(bed *testbed.Bed) [4]int {
+	bed.Await("the coming days are there", patience, func() bool {
+		return bed.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent = 'courier.mutation'::regclass`) >= 4
+	})
 	return [4]int{
 		bed.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent::regclass::text LIKE 'courier.%'`),
 		bed.Count(`SELECT count(*) FROM courier.mutation`),
