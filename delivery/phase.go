@@ -1,6 +1,9 @@
 package delivery
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // phase is where an open batch is on its way. docs/life-of-a-mutation.md draws it.
 type phase uint8
@@ -36,11 +39,8 @@ var phasesAfter = [...][]phase{
 // to moves the batch to its next phase. An illegal one is a fault of the program: the
 // engine panics, the partition is given up and resumed from what is recorded.
 func (f *flight) to(next phase) {
-	for _, legal := range phasesAfter[f.phase] {
-		if legal == next {
-			f.phase = next
-			return
-		}
+	if !slices.Contains(phasesAfter[f.phase], next) {
+		panic(fmt.Sprintf("batch %s goes from %s to %s", f.batch.ID, f.phase, next))
 	}
-	panic(fmt.Sprintf("batch %s goes from %s to %s", f.batch.ID, f.phase, next))
+	f.phase = next
 }
