@@ -49,7 +49,7 @@ lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 	$(GOLANGCI_LINT) run ./...
 
 .PHONY: generate
-generate: ## write generated code, examples and reference tables anew
+generate: ## regenerate code, examples and reference tables
 	cd persistence && $(SQLC) generate
 	$(GO) run ./examples/generate
 	$(GO) test ./config ./telemetry -run TestReference -update

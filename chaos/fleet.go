@@ -103,7 +103,7 @@ func (f *fleet) examine(s *seat) {
 	if s.process.err != nil {
 		reason = s.process.err.Error()
 	}
-	f.surprises = append(f.surprises, "worker "+s.name+" ended by itself: "+reason+"; its log is "+s.log)
+	f.surprises = append(f.surprises, "worker "+s.name+" ended unexpectedly: "+reason+"; its log is "+s.log)
 }
 
 // revive starts workers where none runs.

@@ -134,8 +134,8 @@ func reserved(duration time.Duration) time.Duration {
 // they would lose what nobody could know of any more.
 func withCopies(random *rand.Rand, picked []kind, duration time.Duration) []kind {
 	pairs := [][2]kind{
-		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres, 0}, {"Postgres put back to an older copy", storeLane, copyTime, restorePostgres, 0}},
-		{{"copy of the stream taken", storeLane, copyTime, copyStream, 0}, {"stream put back to an older copy", storeLane, copyTime, restoreStream, 0}},
+		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres, 0}, {"Postgres restored from an older copy", storeLane, copyTime, restorePostgres, 0}},
+		{{"copy of the stream taken", storeLane, copyTime, copyStream, 0}, {"stream restored from an older copy", storeLane, copyTime, restoreStream, 0}},
 	}
 	random.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	n := len(picked)

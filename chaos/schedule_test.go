@@ -44,8 +44,8 @@ func TestTheScheduleHasEveryKind(t *testing.T) {
 			require.Contains(t, names, k.name, "seed %d", seed)
 		}
 		for _, pair := range [][2]string{
-			{"copy of Postgres taken", "Postgres put back to an older copy"},
-			{"copy of the stream taken", "stream put back to an older copy"},
+			{"copy of Postgres taken", "Postgres restored from an older copy"},
+			{"copy of the stream taken", "stream restored from an older copy"},
 		} {
 			taken, back := slices.Index(names, pair[0]), slices.Index(names, pair[1])
 			require.GreaterOrEqual(t, taken, 0)
@@ -59,7 +59,7 @@ func TestAShortTrialLosesOneStore(t *testing.T) {
 	for seed := range uint64(50) {
 		put := 0
 		for _, fault := range plan(seed, 36*time.Second, false)[storeLane] {
-			if fault.kind.name == "Postgres put back to an older copy" || fault.kind.name == "stream put back to an older copy" {
+			if fault.kind.name == "Postgres restored from an older copy" || fault.kind.name == "stream restored from an older copy" {
 				put++
 			}
 		}

@@ -142,7 +142,7 @@ func misbehave(names []string, faults []sandbox.PlannedFault) func(*striker) (st
 func revokeIssued(s *striker) (string, error) {
 	site, ok := s.platforms.site(pinterestSite).simulated.(*sandbox.Pinterest)
 	if !ok {
-		return "", errors.New("the site is no Pinterest")
+		return "", errors.New("the site is not Pinterest")
 	}
 	site.RevokeIssued()
 	return pinterestSite, nil

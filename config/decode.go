@@ -143,7 +143,7 @@ func (d *decoder) mapping(node *yaml.Node, at string) members {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := node.Content[i]
 		if before, twice := first[key.Value]; twice {
-			d.reportf(key.Line, joinKey(at, key.Value), "stands here twice, first in line %d; keep one", before)
+			d.reportf(key.Line, joinKey(at, key.Value), "is set twice, first in line %d; keep one", before)
 			continue
 		}
 		first[key.Value] = key.Line

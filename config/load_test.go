@@ -203,7 +203,7 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"a list at the top", "- a\n", ":1: must be a section"},
 		{"unknown at the top", "natz: {}\n", ":1: natz: is not a known key; known here: nats, database, http, worker, defaults, accounts"},
 		{"unknown deep", "nats:\n  stream:\n    nam: x\n", ":3: nats.stream.nam: is not a known key; known here: name, max_bytes"},
-		{"twice", "nats: {}\nhttp: {}\nnats: {}\n", ":3: nats: stands here twice, first in line 1"},
+		{"twice", "nats: {}\nhttp: {}\nnats: {}\n", ":3: nats: is set twice, first in line 1"},
 		{"section wanted", "nats: 4222\n", ":1: nats: must be a section of its own"},
 		{"value wanted", "http:\n  listen: [a]\n", ":2: http.listen: must be a single value"},
 		{"no value", "http:\n  listen:\n", ":2: http.listen: has no value"},

@@ -6,7 +6,7 @@ import (
 )
 
 // Origin says where the effective value of a setting came from, such as "flag
-// --nats", "environment NATS_URL, which goes before courier.yaml:3",
+// --nats", "environment NATS_URL, which overrides courier.yaml:3",
 // "courier.yaml:3" or "default". key is that of the value, such as nats.url, also
 // when a file of its own held it.
 func (c *Config) Origin(key string) string {
@@ -17,7 +17,7 @@ func (c *Config) Origin(key string) string {
 	case 1:
 		return origins[0]
 	default:
-		return origins[len(origins)-1] + ", which goes before " + origins[len(origins)-2]
+		return origins[len(origins)-1] + ", which overrides " + origins[len(origins)-2]
 	}
 }
 

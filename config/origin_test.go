@@ -28,22 +28,22 @@ func TestOriginOfAddresses(t *testing.T) {
 			nats: "courier.yaml:2", database: "courier.yaml:4",
 		},
 		{
-			name: "the environment goes before the file", content: file,
+			name: "the environment overrides the file", content: file,
 			variables: []string{"ELSEWHERE", "postgres://db/x", "NATS_URL", "nats://env:2", "DATABASE_URL", "postgres://env/x"},
-			nats:      "environment NATS_URL, which goes before courier.yaml:2", database: "environment DATABASE_URL, which goes before courier.yaml:4",
+			nats:      "environment NATS_URL, which overrides courier.yaml:2", database: "environment DATABASE_URL, which overrides courier.yaml:4",
 		},
 		{
-			name: "the variable of its own goes before the common one", variables: []string{"NATS_URL", "nats://env:2", "COURIER_NATS_URL", "nats://own:3"},
-			nats: "environment COURIER_NATS_URL, which goes before environment NATS_URL", database: "default",
+			name: "the variable of its own overrides the common one", variables: []string{"NATS_URL", "nats://env:2", "COURIER_NATS_URL", "nats://own:3"},
+			nats: "environment COURIER_NATS_URL, which overrides environment NATS_URL", database: "default",
 		},
 		{
 			name: "an empty variable says nothing", content: file, variables: []string{"ELSEWHERE", "postgres://db/x", "NATS_URL", ""},
 			nats: "courier.yaml:2", database: "courier.yaml:4",
 		},
 		{
-			name: "a flag goes before all", content: file, variables: []string{"ELSEWHERE", "postgres://db/x"},
+			name: "a flag overrides all", content: file, variables: []string{"ELSEWHERE", "postgres://db/x"},
 			flags: map[string]string{"nats.url": "nats://flag:4", "database.url": "postgres://flag/x"},
-			nats:  "flag --nats, which goes before courier.yaml:2", database: "flag --database, which goes before courier.yaml:4",
+			nats:  "flag --nats, which overrides courier.yaml:2", database: "flag --database, which overrides courier.yaml:4",
 		},
 		{
 			name: "a file of its own", content: "database:\n  url_file: " + held + "\n",

@@ -176,7 +176,7 @@ func secret(key, about string, into *Secret, readFile func(string) (string, erro
 			return errors.New("is empty")
 		}
 		if strings.ContainsAny(value, "\r\n\x00") {
-			return errors.New("has a line break inside")
+			return errors.New("must not contain line breaks")
 		}
 		*into = NewSecret(value)
 		return nil

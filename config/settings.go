@@ -64,7 +64,7 @@ func (l *loader) workerSettings() []setting {
 		duration("unknown_account_grace", "How long mutations of an unknown account wait before they are invalid.", &w.UnknownAccountGrace, 0, 24*time.Hour),
 		duration("drain_timeout", "How long a stopping worker settles what is under way.", &w.DrainTimeout, 0, 10*time.Minute),
 		duration("retention", "How long rows of finished mutations are kept.", &w.Retention, 24*time.Hour, 10*365*24*time.Hour),
-		section("dead_letters", "Mutations that will not be sent again by themselves.",
+		section("dead_letters", "Mutations that are not sent again automatically.",
 			size("max_bytes", "What the messages of one account's dead letters may take. Past it those of the oldest are dropped; their rows stay.",
 				&w.DeadLetters.MaxBytes, 1<<20, 1<<50)),
 	}

@@ -154,7 +154,7 @@ func refusing(status int) bool {
 
 // errInvalidGrant is the cause of a refusal that is about the refresh token, and not
 // about the app or the request: another refresh token may be taken.
-var errInvalidGrant = errors.New("the refresh token is not taken")
+var errInvalidGrant = errors.New("the refresh token was rejected")
 
 // isInvalidGrant reports a refusal of the refresh token: the error of RFC 6749,
 // section 5.2, or Pinterest's code for "The authorization grant is invalid" (seen:

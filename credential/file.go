@@ -96,7 +96,7 @@ func readToken(path string) (token string, err error) {
 	case token == "":
 		return "", errors.New("it is empty")
 	case strings.ContainsAny(token, "\r\n\x00"):
-		return "", errors.New("it has a line break inside")
+		return "", errors.New("it must not contain line breaks")
 	}
 	return token, nil
 }

@@ -210,7 +210,7 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 			defer limit.Stop()
 			deadline = limit.C
 		case <-deadline:
-			e.log.WarnContext(ctx, "the drain time is over with requests still under way; a new owner finds out about them",
+			e.log.WarnContext(ctx, "drain timeout exceeded with requests under way; the next owner finds out what became of them",
 				slog.Int("open_batches", len(e.flights)))
 			return nil
 		case admission := <-arrivals:

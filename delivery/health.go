@@ -65,7 +65,7 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 	}
 	if !a.paused {
 		e.cfg.Observer.Paused(a.account.Name, "refused", true)
-		e.log.ErrorContext(e.callsCtx, "the platform refuses the account: it is paused and tried again by itself; nothing is lost meanwhile",
+		e.log.ErrorContext(e.callsCtx, "the platform refuses the account: it is paused and tried again automatically; no change is lost",
 			slog.String("account", a.account.Name), slog.Any("error", perr))
 	}
 	byHand := a.state.ByHand

@@ -91,7 +91,7 @@ func (e *Engine) rebuild(f *flight) {
 				// record as it is would lose what the newer ones say, so that it is not
 				// sent, and its mutations go again as the present rules merge them.
 				f.torn = true
-				e.log.Error("a recorded merge cannot be repeated by this version",
+				e.log.Error("a recorded merge is not reproducible by this version",
 					slog.String("batch_id", f.batch.ID.String()), slog.String("mutation_id", m.ID))
 				continue
 			}

@@ -18,7 +18,7 @@ import (
 // download. Its message says what to install.
 var ErrNoPostgres = errors.New("no Postgres found")
 
-var errChildStays = errors.New("postgres does not end")
+var errChildStays = errors.New("postgres did not exit")
 
 const (
 	superuser    = "courier"

@@ -20,7 +20,7 @@ var ErrLeaseLost = errors.New("the lease of the partition is lost")
 // ErrRejected is returned by a Store whose answer will be the same however often the
 // call is repeated: a value it cannot hold, a row that breaks its rules, a payload it
 // cannot read. Nothing was written.
-var ErrRejected = errors.New("the store refuses this for good")
+var ErrRejected = errors.New("the store rejected the write permanently")
 
 // ErrSlow is returned by a Store that did not finish a call in time. What was asked for
 // may have to be smaller. Whether it was done is not known.

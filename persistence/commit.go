@@ -129,7 +129,7 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	}
 	err = s.finish(c, tx, err)
 	if err == nil && p.missing > 0 {
-		s.logger.ErrorContext(ctx, "rows to be updated were not there", slog.Int("partition", lease.Partition),
+		s.logger.ErrorContext(ctx, "rows expected by an update were missing", slog.Int("partition", lease.Partition),
 			slog.Any("transaction", tx.ID), slog.Int("rows", p.missing))
 	}
 	if err == nil {

@@ -248,7 +248,7 @@ func (r *Reader) countRestart(ctx context.Context, cause error) {
 	r.restarts++
 	after := r.last.Position.Sequence
 	r.mu.Unlock()
-	r.config.Logger.WarnContext(ctx, "reading again with a new consumer",
+	r.config.Logger.WarnContext(ctx, "consumer recreated",
 		slog.Int("partition", r.config.Partition), slog.Uint64("after", after), slog.Any("cause", cause))
 }
 

@@ -35,7 +35,7 @@ func Connect(settings config.NATS, logger *slog.Logger, more ...nats.Option) (*n
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
 				// The call itself only runs out of time, which says nothing of the reason.
-				logger.Error("NATS refuses a subject to this user", slog.Any("error", err))
+				logger.Error("NATS permission violation", slog.Any("error", err))
 				return
 			}
 			logger.Debug("NATS reported an error", slog.Any("error", err))
@@ -85,13 +85,13 @@ func checkCredentials(path string) error {
 		return nil
 	}
 	if _, err := nkeys.FromSeed(bytes.TrimSpace(text)); err == nil {
-		return fmt.Errorf("nats.creds_file: %s has an nkey seed and is no credentials file; name it as nats.nkey_seed_file", path)
+		return fmt.Errorf("nats.creds_file: %s has an nkey seed and is not a credentials file; name it as nats.nkey_seed_file", path)
 	}
 	if _, err := nkeys.ParseDecoratedNKey(text); err == nil {
 		return fmt.Errorf("nats.creds_file: %s has an nkey and no user JWT; a credentials file has both, "+
 			"and a seed alone belongs into a file of its own, named as nats.nkey_seed_file", path)
 	}
-	return fmt.Errorf("nats.creds_file: %s has no user JWT, so that it is no NATS credentials file", path)
+	return fmt.Errorf("nats.creds_file: %s has no user JWT, so it is not a NATS credentials file", path)
 }
 
 // signing answers the server's challenge with an nkey.

@@ -84,7 +84,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		w.observer.failed(holding.Lease.Partition, whyStopped(err))
 		wait := pause.NextBackOff()
 		wait = wait/2 + time.Duration(w.parts.Random()*float64(wait))
-		log.ErrorContext(ctx, "the partition stopped and is resumed from what is recorded",
+		log.ErrorContext(ctx, "the partition failed; it resumes from the last committed state",
 			slog.Duration("wait", wait), slog.Any("error", err))
 		select {
 		case <-time.After(wait):
@@ -160,7 +160,7 @@ func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resu
 	if !errors.Is(err, queue.ErrRewound) {
 		return resumption, reader, err
 	}
-	w.log.ErrorContext(ctx, "the stream was put back to an older copy: a new generation begins after the newest recorded message that it still has",
+	w.log.ErrorContext(ctx, "the stream was restored from an older copy: a new generation begins after the newest recorded message that it still has",
 		slog.Int("partition", holding.Lease.Partition), slog.Uint64("position", resumption.Anchor.Position.Sequence))
 	if err := w.rewind(ctx, holding.Lease, resumption); err != nil {
 		return nil, nil, err

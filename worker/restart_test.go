@@ -98,7 +98,7 @@ func TestStreamPutBack(t *testing.T) {
 				s := bed.AwaitStatus(id, "succeeded", patience)
 				require.Equal(t, int64(1), s.Position.Generation)
 			}
-			w.AwaitLog("put back to an older copy", patience)
+			w.AwaitLog("restored from an older copy", patience)
 			bed.AwaitFinal(70+after, patience)
 			require.Equal(t, 70+after, bed.Count(`SELECT count(DISTINCT mutation_id) FROM courier.mutation_status`))
 			require.Equal(t, 70+after, bed.Count(`SELECT count(*) FROM courier.mutation_status`), "nothing twice")
@@ -131,7 +131,7 @@ func TestStreamPutBackWhileNobodyLooks(t *testing.T) {
 	for _, id := range fresh {
 		bed.AwaitStatus(id, "succeeded", patience)
 	}
-	second.AwaitLog("put back to an older copy", patience)
+	second.AwaitLog("restored from an older copy", patience)
 	require.Equal(t, 55, bed.Count(`SELECT count(*) FROM courier.mutation_status`))
 }
 

@@ -179,7 +179,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 			partitions.Go(func() { w.work(base, holding) })
 		case <-stopping:
 			stopping = nil
-			w.log.InfoContext(ctx, "worker stops: it settles what is under way and hands its partitions over")
+			w.log.InfoContext(ctx, "draining: finishing requests under way and releasing partitions")
 			if w.health != nil {
 				w.health.Draining()
 			}
@@ -187,7 +187,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 			// Every holding is released, or lost because it took too long.
 			partitions.Wait()
 			if err != nil {
-				w.log.WarnContext(ctx, "the database did not hear that the worker stops: its partitions are taken over when their leases expire",
+				w.log.WarnContext(ctx, "the worker could not be deregistered; its partitions are taken over when their leases expire",
 					slog.Any("error", err))
 			}
 			w.log.InfoContext(ctx, "worker stopped")

@@ -10,7 +10,7 @@ import (
 // Errors of AwaitFinal.
 var (
 	// ErrWorkerEnded says that a worker ended before the work did.
-	ErrWorkerEnded = errors.New("a worker ended by itself")
+	ErrWorkerEnded = errors.New("a worker ended unexpectedly")
 	// ErrNotFinal says that the time was over before the work was done.
 	ErrNotFinal = errors.New("not everything became final in time")
 )

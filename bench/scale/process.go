@@ -60,7 +60,7 @@ func (w *process) kill() {
 	<-w.ended
 }
 
-// gone is an error when the process has ended by itself.
+// gone is an error when the process has ended unexpectedly.
 func (w *process) gone() error {
 	select {
 	case <-w.ended:

@@ -25,7 +25,7 @@ func (a *app) checkCommand() *cobra.Command {
 	var output string
 	command := &cobra.Command{
 		Use:   "check",
-		Short: "say what is wrong with the configuration, NATS, the stream and Postgres",
+		Short: "validate the configuration, NATS, the stream and Postgres",
 		Long: `Checks the configuration, then what "worker run" needs: whether NATS and Postgres
 answer and are fit, whether the stream can be worked with, whether the schema is
 up to date, whether this machine's clock and the database's agree, and whether

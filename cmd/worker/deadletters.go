@@ -19,7 +19,7 @@ import (
 func (a *app) deadLettersCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "dead-letters",
-		Short: "list and replay mutations that will not be sent again by themselves",
+		Short: "list and replay dead letters: changes that are not sent again automatically",
 	}
 	group.AddCommand(a.listCommand(), a.replayCommand())
 	return group

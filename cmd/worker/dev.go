@@ -27,7 +27,7 @@ func (a *app) devCommand() *cobra.Command {
 	var port int
 	command := &cobra.Command{
 		Use:   "dev",
-		Short: "start everything on this machine and work: needs nothing else",
+		Short: "run a complete local environment: NATS, Postgres, simulated platforms and one worker",
 		Long: `Starts a NATS server inside this process, a private Postgres (or uses the server
 that --database names), a simulated Pinterest and a simulated Meta, and works
 until SIGTERM or SIGINT. Without --config it uses two demonstration accounts.

@@ -19,7 +19,7 @@ func (a *app) healthcheckCommand() *cobra.Command {
 	var timeout time.Duration
 	command := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "ask a running worker whether it is well",
+		Short: "check the health of a running worker",
 		Long:  "Asks a running worker's probe and exits with 1 unless it answers 200. Made for containers without a shell.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if url == "" {

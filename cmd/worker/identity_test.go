@@ -64,7 +64,7 @@ func (p *plant) worked(t *testing.T, work func()) {
 	require.Contains(t, got.err, "(environment DATABASE_URL)")
 }
 
-// TestAVariableLeftInTheShell: NATS_URL of another installation goes before the file.
+// TestAVariableLeftInTheShell: NATS_URL of another installation overrides the file.
 // Check and run say so, exit with 1, and nothing is delivered; adopting it on purpose
 // says what will be sent, and asks.
 func TestAVariableLeftInTheShell(t *testing.T) {
@@ -80,13 +80,13 @@ func TestAVariableLeftInTheShell(t *testing.T) {
 
 	got := x.run(t, "check", "--config", file)
 	require.Zero(t, got.code, got.out)
-	require.Contains(t, got.out, "ok     NATS "+x.variables["NATS_URL"]+" (environment NATS_URL, which goes before "+file+":2), server courier-embedded")
+	require.Contains(t, got.out, "ok     NATS "+x.variables["NATS_URL"]+" (environment NATS_URL, which overrides "+file+":2), server courier-embedded")
 	require.Contains(t, got.out, "ok     identity")
 	require.Contains(t, got.out, "(environment DATABASE_URL)")
 
 	got = execute(t, variables, "check", "--config", file)
 	require.Equal(t, cli.Failed, got.code, got.out)
-	require.Contains(t, got.out, y.variables["NATS_URL"]+" (environment NATS_URL, which goes before "+file+":2)")
+	require.Contains(t, got.out, y.variables["NATS_URL"]+" (environment NATS_URL, which overrides "+file+":2)")
 	require.Contains(t, got.out, "FAILED identity: ")
 	require.Contains(t, got.out, "--adopt-stream")
 	for _, p := range []*plant{x, y} {

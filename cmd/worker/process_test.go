@@ -82,7 +82,7 @@ func (p *process) terminate(t *testing.T) {
 	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
 }
 
-// exitCode waits until the process has ended by itself.
+// exitCode waits until the process has ended unexpectedly.
 func (p *process) exitCode(t *testing.T) int {
 	t.Helper()
 	status := p.ended(t)

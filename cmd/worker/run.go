@@ -34,7 +34,7 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 			return a.work(c.Context(), settings, worker.Options{Name: name, OwnProcess: true})
 		},
 	}
-	command.Flags().StringVar(&name, "name", hostName(), "what people call this worker")
+	command.Flags().StringVar(&name, "name", hostName(), "display name of this worker")
 	return command
 }
 

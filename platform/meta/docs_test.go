@@ -135,9 +135,9 @@ func consequence(row failure) string {
 	case row.TooLarge:
 		return "the batch is halved"
 	case row.Token:
-		return "another token is asked for; without one the account is paused and tried again by itself"
+		return "another token is asked for; without one the account is paused and tried again automatically"
 	case row.Ambiguous && row.Scope == platform.ScopeAccount:
-		return "the account is paused and tried again by itself; a POST may have been taken"
+		return "the account is paused and tried again automatically; a POST may have been taken"
 	case row.Ambiguous:
 		return "backs off; a POST may have been taken and is sent again, newer changes wait for `settle`"
 	case row.Scope == platform.ScopeQuota:
@@ -155,6 +155,6 @@ func consequence(row failure) string {
 	return map[platform.FailureScope]string{
 		platform.ScopePlatform: "backs off and tries again",
 		platform.ScopeBatch:    "the batch is bisected; a record that is refused alone fails once others of its catalog are taken, and waits until then",
-		platform.ScopeAccount:  "the account is paused and tried again by itself",
+		platform.ScopeAccount:  "the account is paused and tried again automatically",
 	}[row.Scope]
 }

@@ -125,11 +125,11 @@ func aiDisclosures() rules.Field {
 var shippingCost = rules.NewFormat("country:region:service:price with all three colons, such as US:CA:Ground:0 USD",
 	func(text string) string {
 		if strings.Count(text, ":") != 3 {
-			return "it has not three colons"
+			return "it does not have three colons"
 		}
 		country, _, _ := strings.Cut(text, ":")
 		if country != "" && rules.Country.Wrong(country) != "" {
-			return "its country is no ISO 3166-1 code"
+			return "its country is not an ISO 3166-1 code"
 		}
 		return shippingPrice.Wrong(text[strings.LastIndexByte(text, ':')+1:])
 	})
@@ -143,18 +143,18 @@ var shippingPrice = rules.PriceOr("USD")
 var taxRate = rules.NewFormat("country:region:rate:tax_ship with all three colons, such as US:1025433:6.00:y",
 	func(text string) string {
 		if strings.Count(text, ":") != 3 {
-			return "it has not three colons"
+			return "it does not have three colons"
 		}
 		country, rest, _ := strings.Cut(text, ":")
 		region, rest, _ := strings.Cut(rest, ":")
 		rate, ship, _ := strings.Cut(rest, ":")
 		switch {
 		case rules.Country.Wrong(country) != "":
-			return "its country is no ISO 3166-1 code"
+			return "its country is not an ISO 3166-1 code"
 		case region == "":
 			return "it has no region"
 		case percent.Wrong(rate) != "":
-			return "its rate is no percentage"
+			return "its rate is not a percentage"
 		case ship != "" && !strings.EqualFold(ship, "y") && !strings.EqualFold(ship, "n") &&
 			!strings.EqualFold(ship, "yes") && !strings.EqualFold(ship, "no"):
 			return "tax_ship is neither y nor n"

@@ -6,10 +6,10 @@ import "strings"
 var Country = Format{Name: "an ISO 3166-1 country code of two letters such as US", check: func(text string) string {
 	const length = 2
 	if len(text) != length || !isLetter(text[0]) || !isLetter(text[1]) {
-		return "it has not two letters"
+		return "it does not have two letters"
 	}
 	if !countries[[length]byte{text[0] &^ 0x20, text[1] &^ 0x20}] {
-		return "there is no such code"
+		return "the code is unknown"
 	}
 	return ""
 }}

@@ -31,11 +31,11 @@ var DateRange = Format{
 		}
 		start, startZoned, wrong := readTime(from)
 		if wrong != "" {
-			return "of the start " + wrong
+			return "start: " + wrong
 		}
 		end, endZoned, wrong := readTime(to)
 		if wrong != "" {
-			return "of the end " + wrong
+			return "end: " + wrong
 		}
 		if startZoned == endZoned && end.Before(start) {
 			return "it ends before it starts"
@@ -48,7 +48,7 @@ var DateRange = Format{
 var Year = Format{Name: "a year of four digits", check: func(text string) string {
 	const length = 4
 	if len(text) != length || !isDigits(text) {
-		return "it has not four digits"
+		return "it does not have four digits"
 	}
 	return ""
 }}
@@ -160,7 +160,7 @@ func readZone(text string) (offset time.Duration, wrong string) {
 		}
 	}
 	if hour > 14 || minute > 59 {
-		return 0, "there is no such zone"
+		return 0, "the time zone is unknown"
 	}
 	offset = time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
 	if text[0] == '-' {

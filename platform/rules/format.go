@@ -84,11 +84,11 @@ var DeepLink = Format{Name: "an address with a scheme, such as app://page", chec
 var IATA = Format{Name: "an IATA airport code, three upper-case letters such as JFK", check: func(text string) string {
 	const length = 3
 	if len(text) != length {
-		return "it has not three letters"
+		return "it does not have three letters"
 	}
 	for i := range length {
 		if text[i] < 'A' || text[i] > 'Z' {
-			return "it has something else than upper-case letters"
+			return "it has characters other than upper-case letters"
 		}
 	}
 	return ""
@@ -105,7 +105,7 @@ func DecimalBetween(low, high float64) Format {
 	name := "a number from " + formatFloat(low) + " to " + formatFloat(high)
 	return Format{Name: name, check: func(text string) string {
 		if !isDecimal(text) {
-			return "it is no decimal number"
+			return "it is not a decimal number"
 		}
 		parsed, err := strconv.ParseFloat(text, 64)
 		if err != nil || parsed < low || parsed > high {
@@ -122,7 +122,7 @@ func IntegerBetween(low, high int64) Format {
 	name := "a whole number from " + strconv.FormatInt(low, 10) + " to " + strconv.FormatInt(high, 10)
 	return Format{Name: name, check: func(text string) string {
 		if !isDigits(strings.TrimPrefix(text, "-")) {
-			return "it is no whole number"
+			return "it is not a whole number"
 		}
 		parsed, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || parsed < low || parsed > high {

@@ -29,10 +29,10 @@ func wrongGTIN(digits string) string {
 	switch len(digits) {
 	case 8, 12, 13, 14:
 	default:
-		return "it has not 8, 12, 13 or 14 digits"
+		return "it does not have 8, 12, 13 or 14 digits"
 	}
 	if !isDigits(digits) {
-		return "it has something else than digits"
+		return "it has characters other than digits"
 	}
 	sum := 0
 	for i := range len(digits) {
@@ -58,7 +58,7 @@ func wrongISBN(isbn string) string {
 		case i == len(isbn)-1 && isbn[i]|0x20 == 'x':
 			digit = 10
 		default:
-			return "it has something else than digits"
+			return "it has characters other than digits"
 		}
 		sum += digit * (len(isbn) - i)
 	}

@@ -62,7 +62,7 @@ func wrongPrice(text, without string) string {
 		decimals, known = Decimals(strings.ToUpper(code))
 	}
 	if !known {
-		return strconv.Quote(short(code, maxShown)) + " is no ISO 4217 code"
+		return strconv.Quote(short(code, maxShown)) + " is not an ISO 4217 currency code"
 	}
 	return wrongDecimals(amount, code, decimals)
 }
@@ -70,7 +70,7 @@ func wrongPrice(text, without string) string {
 func wrongAmount(amount string) string {
 	whole, fraction, point := strings.Cut(amount, ".")
 	if !isDigits(whole) || point && !isDigits(fraction) {
-		return "the amount is no number of the form 24.99"
+		return "the amount is not a number such as 24.99"
 	}
 	return ""
 }
@@ -139,7 +139,7 @@ var Amount = Format{Name: "an amount such as 24.99", check: wrongAmount}
 // Currency is an ISO 4217 code.
 var Currency = Format{Name: "an ISO 4217 code such as USD", check: func(text string) string {
 	if _, known := Decimals(text); !known {
-		return "there is no such code"
+		return "the code is unknown"
 	}
 	return ""
 }}

@@ -72,7 +72,7 @@ func (c *check) tellUnknown() {
 	what, end := "the attributes ", " are not documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; they are sent as they are"
 	if c.unknowns == 1 {
 		warning.Field = "attributes." + names
-		what, end = "the attribute ", " is not one that is documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; it is sent as it is"
+		what, end = "the attribute ", " is not documented for "+c.table.Platform+"'s "+string(c.table.Type)+" items; it is sent unchanged"
 	}
 	if more := c.unknowns - c.unknownsShown; more > 0 {
 		names += " and " + strconv.Itoa(more) + " more"

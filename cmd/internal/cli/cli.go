@@ -185,7 +185,7 @@ func prepare(command *cobra.Command) {
 	if !command.Runnable() {
 		command.RunE = func(c *cobra.Command, _ []string) error {
 			_ = c.Help()
-			return UsageErrorf("say which command")
+			return UsageErrorf("a subcommand is required")
 		}
 	}
 	for _, child := range command.Commands() {

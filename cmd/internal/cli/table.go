@@ -20,7 +20,7 @@ func ParseOutput(text string) (Output, error) {
 	case "table", "json":
 		return Output(text), nil
 	default:
-		return "", UsageErrorf("--output %q is not allowed: table or json", text)
+		return "", UsageErrorf("--output %q is invalid: must be table or json", text)
 	}
 }
 

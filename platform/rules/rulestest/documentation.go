@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = commandline.Bool("update", false, "write the generated parts of the documentation anew")
+var update = commandline.Bool("update", false, "regenerate the generated parts of the documentation")
 
 // Documents holds the generated parts of a page, each between the marks with its
 // name, to the tables of the program. With -update it writes them instead.

@@ -18,7 +18,7 @@ func (e *Environment) useTemporaryDatabase(ctx context.Context) error {
 	named := e.DatabaseURL
 	address, err := url.Parse(named)
 	if err != nil {
-		return errors.New("the database address is no URL") // the error would repeat its password
+		return errors.New("the database address is not a URL") // the error would repeat its password
 	}
 	name := "courier_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
 	if err := execute(ctx, named, "CREATE DATABASE "+name); err != nil {
