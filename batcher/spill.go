@@ -11,7 +11,7 @@ import (
 // it returns what has none yet, oldest first, now marked Stored, to be written
 // before anything is loaded. Until the rows are loaded, arrivals are only
 // buffered. What is in flight stays so. Spilling a spilled lane starts loading
-// anew.
+// again.
 func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation {
 	l := b.lanes[key]
 	if l == nil {

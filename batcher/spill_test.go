@@ -138,7 +138,7 @@ func TestReturnedMutationIsNotLoadedTwice(t *testing.T) {
 	}
 }
 
-// TestPageFromBeforeASpillIsIgnored: it does not start where loading starts anew.
+// TestPageFromBeforeASpillIsIgnored: it does not start where loading starts again.
 func TestPageFromBeforeASpillIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := newBatcher(testLane(products, 1))

@@ -8,7 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// nullRule says what becomes of null members when one object is laid over another.
+// nullRule says what becomes of null members when one object is overlaid on another.
 type nullRule bool
 
 const (
@@ -17,7 +17,7 @@ const (
 )
 
 // member is one top-level member of a JSON object. The raw texts are as the
-// producer wrote them: values are never encoded anew.
+// producer wrote them: values are never encoded again.
 type member struct {
 	name     string // decoded
 	rawName  string // with its quotes

@@ -26,7 +26,7 @@ var createMeanings = []createMeaning{createReplaces, createRefused, createLaysOv
 type model struct {
 	rules        catalog.Rules
 	create       createMeaning
-	nullInCreate bool // a null in a CREATE that is laid over an item clears
+	nullInCreate bool // a null in a CREATE that is overlaid on an item clears
 	nested       bool // an UPDATE merges object values member by member
 
 	decoded map[string]map[string]any // attributes seen, as decoding takes most of the time
@@ -100,7 +100,7 @@ func (m model) applyCreate(item state, attributes map[string]any) (after state, 
 	}
 }
 
-// lay is the item with the attributes laid over it.
+// lay is the item with the attributes overlaid on it.
 func lay(item state, attributes map[string]any, nullClears, nested bool) state {
 	after := maps.Clone(item)
 	for name, value := range attributes {

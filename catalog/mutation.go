@@ -33,7 +33,7 @@ type ItemKey struct {
 }
 
 // Position is a place in the stream. Generation counts how often the stream's
-// store was found to have been put back to an older copy; within a generation
+// store was found to have been restored from an older copy; within a generation
 // sequences only grow.
 type Position struct {
 	Generation int64

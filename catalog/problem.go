@@ -29,7 +29,7 @@ const (
 
 // Reasons for giving up on a mutation after it was sent.
 const (
-	Refused           Reason = "refused"            // the platform refused the item for good
+	Refused           Reason = "refused"            // the platform rejected the item permanently
 	AttemptsExhausted Reason = "attempts_exhausted" // retryable each time, attempts used up
 	Unconfirmed       Reason = "unconfirmed"        // the platform never said
 )
@@ -41,7 +41,7 @@ type Problem struct { //nolint:errname // the domain says problem: most are kept
 	Field  string // the message field or attribute, "" when the whole message
 	Text   string // a sentence for people; never holds a secret
 	// Others are further rules that the same message breaks, so that all of them can
-	// be mended at once.
+	// be fixed at once.
 	Others []Problem
 }
 

@@ -19,14 +19,14 @@ type Semantics uint8
 //
 // What null means follows from them. In an UPDATE it clears the attribute, on
 // either platform. A Pinterest UPSERT replaces the whole item, so that a null in
-// it and an attribute left out are the same. A Meta UPSERT is laid over what is
+// it and an attribute left out are the same. A Meta UPSERT is overlaid on what is
 // there: its null clears, as in an UPDATE. In a CREATE a null has nothing to
 // clear; nobody documents what it does where the item exists and CREATE is laid
 // over it, so that merging keeps a CREATE's own nulls and never adds one.
 const (
 	NoMerging          Semantics = iota
 	PinterestSemantics           // UPSERT replaces the whole item
-	MetaSemantics                // UPSERT is laid over what is there
+	MetaSemantics                // UPSERT is overlaid on what is there
 )
 
 // Merge makes one change out of two of the same item that follow each other. ok
@@ -36,7 +36,7 @@ const (
 // merged change, its parts must be sent one by one: the later ones may be fine.
 //
 // Nothing merges into a CREATE that follows something: whether a CREATE of an
-// existing item replaces it, is laid over it or is refused is not documented.
+// existing item replaces it, is overlaid it or is refused is not documented.
 // Attributes must be valid JSON objects. The merged change may share memory with
 // the newer one.
 func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {

@@ -118,7 +118,7 @@ func TestMergeRefusesAnUnknownOperation(t *testing.T) {
 }
 
 // TestMergeKeepsRawText holds merging to the producers' own bytes: values are not
-// encoded anew, order is stable, and names are compared decoded.
+// encoded again, order is stable, and names are compared decoded.
 func TestMergeKeepsRawText(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, older, newer, want string }{

@@ -279,7 +279,7 @@ func (j *judgement) isolation(h *history) {
 	}
 }
 
-// refusedByRule reports a rule that refuses the item for good.
+// refusedByRule reports a rule that rejects the item permanently.
 func refusedByRule(rules []sandbox.ItemRule, itemID string) bool {
 	return slices.ContainsFunc(rules, func(rule sandbox.ItemRule) bool {
 		return rule.Action == sandbox.RefuseItem && rule.Times == 0 && strings.Contains(itemID, rule.Contains)

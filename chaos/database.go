@@ -14,7 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
-// database is a durable Postgres that can be crashed, stopped, copied and put back, and
+// database is a durable Postgres that can be crashed, stopped, copied and restored, and
 // that can fail over to a standby.
 type database struct {
 	disk  *disk

@@ -72,7 +72,7 @@ func (t *trial) look(ctx context.Context) (p progress, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.held = int(stream.CachedInfo().State.Msgs) //nolint:gosec // far from that many
+	p.held = int(stream.CachedInfo().State.Msgs) //nolint:gosec // far below the limit
 	return p, nil
 }
 

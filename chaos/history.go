@@ -20,10 +20,10 @@ type history struct {
 	acks   []published
 	rows   []row
 	sites  []*site
-	// rewound says that the stream was put back to an older copy: it may lack
+	// rewound says that the stream was restored from an older copy: it may lack
 	// messages that it acknowledged.
 	rewound bool
-	// restored is when Postgres was put back to an older copy, zero for never: what
+	// restored is when Postgres was restored from an older copy, zero for never: what
 	// was published before may have been applied twice.
 	restored time.Time
 	// calm is when nothing but the platforms that are not quiet was in trouble.

@@ -40,7 +40,7 @@ type producer struct {
 	// the stream back to an older copy holds it meanwhile.
 	mu           sync.Mutex
 	acknowledged []published
-	fresh        int // of acknowledged, those since the stream was put back
+	fresh        int // of acknowledged, those since the stream was restored
 	made         int
 	repeated     int // published once more under the same id
 	longest      time.Duration
@@ -168,7 +168,7 @@ func (p *producer) note(batch []queue.Publication, results []queue.Result) {
 }
 
 // repeat publishes a recent message once more, now and then: the stream has to drop
-// it. One of before the stream was put back may be gone, and is left alone.
+// it. One of before the stream was restored may be gone, and is left alone.
 func (p *producer) repeat(ctx context.Context) error {
 	recent := min(p.fresh, 200)
 	if recent == 0 || p.random.IntN(repeatEvery) != 0 {
@@ -212,7 +212,7 @@ func readStream(ctx context.Context, js jetstream.JetStream, name string) ([]cat
 	if err != nil {
 		return nil, err
 	}
-	total := int(stream.CachedInfo().State.Msgs) //nolint:gosec // far from that many
+	total := int(stream.CachedInfo().State.Msgs) //nolint:gosec // far below the limit
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return nil, err

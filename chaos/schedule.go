@@ -114,7 +114,7 @@ func fit(l lane, begin, duration time.Duration, draw func() kind) (picked []kind
 	return picked
 }
 
-// Copies are taken and put back within the store lane, first of one store, then of
+// Copies are taken and restored within the store lane, first of one store, then of
 // the other. A short trial has time for one only.
 const (
 	copyTime      = 2 * time.Second
@@ -129,7 +129,7 @@ func reserved(duration time.Duration) time.Duration {
 	return 4 * one
 }
 
-// withCopies inserts the faults that lose data: a store is put back to a copy that
+// withCopies inserts the faults that lose data: a store is restored from a copy that
 // was taken some faults before. The two stores never at the same time: together
 // they would lose what nobody could know of any more.
 func withCopies(random *rand.Rand, picked []kind, duration time.Duration) []kind {

@@ -23,7 +23,7 @@ func TestTheScheduleFollowsFromTheSeed(t *testing.T) {
 }
 
 // Every kind of fault comes in a trial of ordinary length, nothing but the platforms
-// is in trouble at first, and a store is put back after the copy was taken.
+// is in trouble at first, and a store is restored after the copy was taken.
 func TestTheScheduleHasEveryKind(t *testing.T) {
 	t.Parallel()
 	const duration = 3 * time.Minute

@@ -31,7 +31,7 @@ func stopNATS(s *striker) (string, error) {
 }
 
 // fillPostgres fills the disk until Postgres cannot write any more, makes room and
-// starts it anew, as an operator would.
+// starts it again, as an operator would.
 func fillPostgres(s *striker) (string, error) {
 	if err := s.database.disk.fill(); err != nil {
 		return "", err

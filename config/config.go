@@ -17,7 +17,7 @@ type Config struct {
 	// Warnings are what may be wrong. They keep nothing from starting.
 	Warnings Problems
 
-	origins map[string][]string // by key, the one that goes before the others last
+	origins map[string][]string // by key, the one that overrides the others last
 }
 
 // NATS is the connection to the stream and the stream's own settings.

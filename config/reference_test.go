@@ -11,7 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/config"
 )
 
-var update = flag.Bool("update", false, "write docs/configuration.md anew")
+var update = flag.Bool("update", false, "regenerate docs/configuration.md")
 
 func TestReferenceIsInTheDocumentation(t *testing.T) {
 	t.Parallel()

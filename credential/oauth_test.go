@@ -185,7 +185,7 @@ func TestAnEarlierRefreshTokenIsTheSecondChoice(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, simulated())
 	b.token(b.worker())
-	b.pinterest.RevokeRefresh(firstRefresh) // the platform was put back, say
+	b.pinterest.RevokeRefresh(firstRefresh) // the platform was restored, say
 	b.change("expires_at = now()")
 	require.Equal(t, "pina_simulated-access-2", b.token(b.worker()))
 	require.Equal(t, 1, b.pinterest.Counters().GrantsRefused, "the newest came first")
@@ -360,7 +360,7 @@ func TestEncryptionKeysAreReplaced(t *testing.T) {
 	require.Equal(t, platform.ScopeAccount, failure.Scope)
 
 	require.Equal(t, first, b.token(b.worker(with(secondKey, firstKey))))
-	require.Equal(t, first, b.token(b.worker(with(secondKey, ""))), "sealed anew")
+	require.Equal(t, first, b.token(b.worker(with(secondKey, ""))), "sealed again")
 	_, err = b.worker().Token(t.Context())
 	require.ErrorIs(t, err, credential.ErrUnknownKey)
 	require.Equal(t, 1, b.pinterest.Counters().Grants)

@@ -211,7 +211,7 @@ func (o *OAuth) fail(ctx context.Context, row ledger.Credential, failure *platfo
 	return problemOf(row)
 }
 
-// retryDelay is how long to wait after that many failures before.
+// retryDelay is how long to wait after so many failures.
 func retryDelay(failures int, refused bool, wish time.Duration) time.Duration {
 	first, longest := 5*time.Second, 5*time.Minute
 	if refused {

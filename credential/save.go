@@ -85,7 +85,7 @@ func (o *OAuth) save(ctx context.Context, renewed *unsaved) error {
 			return err
 		}
 		if theirs.Access == renewed.before.Access {
-			renewed.follows = row.Version // only sealed anew
+			renewed.follows = row.Version // only sealed again
 			continue
 		}
 		if theirs.Access == renewed.next.Access {

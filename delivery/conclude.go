@@ -259,7 +259,7 @@ func sharesMember(a, b []byte) (shares bool) {
 	return shares
 }
 
-// failed ends a record that was refused for good. A merged one goes again as its
+// failed ends a record that was rejected permanently. A merged one goes again as its
 // parts, in order, so that bad input takes no good input with it.
 func (e *Engine) failed(f *flight, i int, v platform.Verdict, reason catalog.Reason, c *conclusion) {
 	record := &f.batch.Records[i]

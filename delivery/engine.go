@@ -250,7 +250,7 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	now := time.Now()
 	e.recordOld(now)
 	e.expireStrays(now)
-	// What is open goes before what is new, or resends and polls would find no slot
+	// Open batches are served before new ones, or resends and polls would find no slot
 	// as long as there is something to cut.
 	select {
 	case <-e.wake:

@@ -106,7 +106,7 @@ func (e *Engine) newFlight(id uuid.UUID, l *lane, group string, records []catalo
 	return f
 }
 
-// perMutationBytes is the allowance for what hangs on a message in memory.
+// perMutationBytes is the allowance for what belongs to a message in memory.
 const perMutationBytes = 512
 
 // allFinal reports that every known handle has come to its end.

@@ -20,7 +20,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
-// limit lets so many calls through within a window that rolls, or that begins anew.
+// limit lets so many calls through within a window that rolls, or that begins again.
 type limit struct {
 	posts, reads bool // what it counts
 	calls        int

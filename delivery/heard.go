@@ -85,7 +85,7 @@ func (a *accountState) refusable() refusable {
 	return refusable{account: a.account.Name, pause: min(max(2*a.backoff, firstPause), longestPause), byHand: a.state.ByHand}
 }
 
-// pausedBy is the account's state after a refusal. The platform's own wish goes before
+// pausedBy is the account's state after a refusal. The platform's own wish overrides
 // the formula.
 func (r refusable) pausedBy(perr *platform.Error, now time.Time) ledger.AccountState {
 	return ledger.AccountState{

@@ -58,7 +58,7 @@ func (l *lane) holds(f *flight, now time.Time) bool {
 	return l.hold.held() && !f.try && l.hold.until.After(now)
 }
 
-// beginTry makes the flight the stopped lane's try: no other goes before the next.
+// beginTry makes the flight the stopped lane's try: no other is sent before the next.
 func (e *Engine) beginTry(f *flight, now time.Time) {
 	if f.lane.hold.held() {
 		e.try(f, now)

@@ -179,7 +179,7 @@ func TestLocalizedWaitsForItsBaseItem(t *testing.T) {
 	})
 }
 
-// TestItemWaitsForItsLocalization: an item is deleted and created anew only when what
+// TestItemWaitsForItsLocalization: an item is deleted and recreated only when what
 // was said of its localization before has gone, also across a take-over.
 func TestItemWaitsForItsLocalization(t *testing.T) {
 	t.Parallel()

@@ -110,7 +110,7 @@ func TestOlderAnswerDoesNotGiveQuotaBack(t *testing.T) {
 	now := start.Add(time.Second)
 	require.InDelta(t, float64(59*time.Second), float64(m.next(now, start).Sub(now)), float64(time.Second))
 	now = start.Add(time.Minute)
-	require.False(t, m.next(now, start).After(now), "the window began anew")
+	require.False(t, m.next(now, start).After(now), "the window began again")
 }
 
 // TestQuotaIsHeardFromOthers: what one worker was told, another, or the next owner,

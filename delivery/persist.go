@@ -16,7 +16,7 @@ import (
 // storeTimeout bounds one call to the store that carries little.
 const storeTimeout = 30 * time.Second
 
-// rejectedTries is how often a call is made that the store refuses for good. More
+// rejectedTries is how often a call is made that the store rejects permanently. More
 // than once, as what refuses it may pass after all: a day whose partition another
 // process has just dropped, a migration that is being made.
 const rejectedTries = 6

@@ -304,7 +304,7 @@ func (s *simulated) applyRecord(r *catalog.Record, i int, a answer) platform.Ver
 	return platform.Verdict{Outcome: platform.Succeeded}
 }
 
-// applyTo is what one change means: an UPSERT replaces (Meta's is laid over), an UPDATE of nothing is
+// applyTo is what one change means: an UPSERT replaces (Meta's is overlaid), an UPDATE of nothing is
 // refused, an attribute that begins with "bad" is refused.
 func (s *simulated) applyTo(items map[catalog.ItemKey]map[string]string, key catalog.ItemKey, change catalog.Change) (problem string) {
 	fresh := map[string]string{}

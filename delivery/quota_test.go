@@ -97,10 +97,10 @@ func TestPaceOfMetaPOSTs(t *testing.T) {
 		fixed   bool
 		refused bool // once, as nothing else says that there is a limit
 	}{
-		"told in percent, rolling":             {items: 100, tell: tellMeta},
-		"told in percent, beginning anew":      {items: 20, tell: tellMeta, fixed: true},
-		"told by errors alone, rolling":        {items: 20, refused: true},
-		"told by errors alone, beginning anew": {items: 20, refused: true, fixed: true},
+		"told in percent, rolling":              {items: 100, tell: tellMeta},
+		"told in percent, beginning again":      {items: 20, tell: tellMeta, fixed: true},
+		"told by errors alone, rolling":         {items: 20, refused: true},
+		"told by errors alone, beginning again": {items: 20, refused: true, fixed: true},
 		"told only when it is used up": {items: 20, tell: func(g *gate, header http.Header, post bool, now time.Time) {
 			if left, _ := g.limits[0].left(now); post && left <= 0 {
 				tellMeta(g, header, post, now)
@@ -144,7 +144,7 @@ func TestPaceOfMetaPOSTs(t *testing.T) {
 // of it, that is seen at once.
 func TestPaceOfAFewPOSTs(t *testing.T) {
 	t.Parallel()
-	for name, fixed := range map[string]bool{"rolling": false, "beginning anew": true} {
+	for name, fixed := range map[string]bool{"rolling": false, "beginning again": true} {
 		t.Run(name, func(t *testing.T) {
 			simulateQuota(t, func(w *world) {
 				platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
@@ -176,7 +176,7 @@ func (w *world) pinterestGate(limits ...*limit) *gate {
 // told first.
 func TestPaceOfPinterestPOSTs(t *testing.T) {
 	t.Parallel()
-	for name, fixed := range map[string]bool{"rolling": false, "beginning anew": true} {
+	for name, fixed := range map[string]bool{"rolling": false, "beginning again": true} {
 		t.Run(name, func(t *testing.T) {
 			simulateQuota(t, func(w *world) {
 				g := w.pinterestGate(
@@ -234,7 +234,7 @@ func (w *world) open() (n int) {
 	return n
 }
 
-// TestDailyQuotaOfATrial: used up, it is left alone until it begins anew, hours later.
+// TestDailyQuotaOfATrial: used up, it is left alone until it begins again, hours later.
 func TestDailyQuotaOfATrial(t *testing.T) {
 	simulateQuota(t, func(w *world) {
 		day := &limit{posts: true, reads: true, calls: 1000, window: 24 * time.Hour, fixed: true, others: 900, began: time.Now().Add(67_150*time.Second - 24*time.Hour)}

@@ -21,7 +21,7 @@ const (
 	// its time before it is looked for what makes it slow.
 	slowTries = 3
 	// maxHalvings is how often a batch is halved that is refused as a whole: a batch has
-	// fewer records than that many halvings leave one of.
+	// fewer records than so many halvings leave one of.
 	maxHalvings = 16
 )
 

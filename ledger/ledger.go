@@ -35,7 +35,7 @@ type Lease struct {
 }
 
 // Anchor is the stream message that a position stands on. Comparing it with the
-// stream finds a store that was put back to an older copy.
+// stream finds a store that was restored from an older copy.
 type Anchor struct {
 	Position  catalog.Position
 	Time      time.Time // the stream's timestamp of the message
@@ -232,7 +232,7 @@ type RecordResult uint8
 // The results of a record.
 const (
 	Succeeded   RecordResult = iota + 1
-	Failed                   // refused for good, or attempts used up: dead letter
+	Failed                   // rejected permanently, or attempts used up: dead letter
 	Unconfirmed              // the platform never said, attempts used up: dead letter
 	Returned                 // back to waiting; Constituents say with what
 )

@@ -153,7 +153,7 @@ func (s *Store) lookUp(ctx context.Context, c *chain, lease ledger.Lease, id uui
 		return false, fmt.Errorf("partition %d: %w", lease.Partition, ledger.ErrLeaseLost)
 	}
 	if c.last != uuid.Nil && *row.LastTransaction != c.last {
-		// Neither this transaction nor the one before it: the database was put back
+		// Neither this transaction nor the one before it: the database was restored
 		// to an older copy under this owner. What it wrote since is gone, so it must
 		// not write on top.
 		return false, fmt.Errorf("partition %d: the database lost transaction %s: %w", lease.Partition, c.last, ledger.ErrLeaseLost)
@@ -282,7 +282,7 @@ func (s *Store) Verify(ctx context.Context, lease ledger.Lease) error {
 }
 
 // Rewind puts a partition back to an anchor that still matches a stream whose
-// store was put back to an older copy, in a new generation. recorded, clipped to
+// store was restored from an older copy, in a new generation. recorded, clipped to
 // what lies above the anchor, is what need not be read again. It returns the new
 // generation.
 func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor, recorded []ledger.Range) (generation int64, err error) {

@@ -234,7 +234,7 @@ func TestRewind(t *testing.T) {
 	require.ErrorIs(t, err, ledger.ErrLeaseLost)
 }
 
-// A database that is put back to an older copy under a living owner is noticed:
+// A database that is restored from an older copy under a living owner is noticed:
 // the owner must not write on top of what is gone.
 func TestDatabasePutBackUnderTheOwner(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ type PoolConfig struct {
 const connectTimeout = 10 * time.Second
 
 // setSession sets what every session of this program depends on. Sent with the start
-// of the connection, it goes before what the URL's options, the environment, the role
+// of the connection, it overrides what the URL's options, the environment, the role
 // and the database say.
 func setSession(parameters map[string]string) {
 	parameters["client_encoding"] = "UTF8"

@@ -147,7 +147,7 @@ type Outcome uint8
 const (
 	Unknown   Outcome = iota
 	Succeeded         // the platform confirmed this very item
-	Failed            // refused for good
+	Failed            // rejected permanently
 	Retryable         // refused, but may work later
 	Skipped           // not processed because it looked like a recent duplicate: send again with changed bytes
 )

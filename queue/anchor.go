@@ -17,7 +17,7 @@ import (
 const callTimeout = 5 * time.Second
 
 // ErrRewound says that the stream does not hold the message a position stands
-// on: its store was put back to an older copy, or somebody purged it by hand.
+// on: its store was restored from an older copy, or somebody purged it by hand.
 // Neither the stream's identity nor its last sequence shows this. The way on is
 // a new generation from the newest anchor that still matches, see FindAnchor.
 var ErrRewound = errors.New("the stream does not hold the message at the recorded position")
@@ -90,7 +90,7 @@ type RecordedAnchor func(ctx context.Context, sequence uint64) (anchor ledger.An
 // place to go on from after ErrRewound, in a new generation. ok is false when
 // none matches; then everything the stream holds is read from its beginning.
 //
-// A store that was put back shares a prefix with what was recorded and differs
+// A store that was restored shares a prefix with what was recorded and differs
 // after it, so a binary search will do: about log2 of the stream's length calls
 // of recorded, and as many reads of the stream. What was trimmed from the stream
 // cannot be compared and does not count.

@@ -4,5 +4,5 @@
 //
 // Positions are kept elsewhere (in Postgres). The stream knows no consumer that
 // remembers anything: a reader says where to start, acknowledges nothing, and is
-// made anew whenever something looks odd.
+// recreated whenever something looks odd.
 package queue

@@ -17,7 +17,7 @@ import (
 )
 
 // Mirror keeps, beside the stream, the last transaction of each partition that
-// announced a POST. A database that was put back, or failed over to a standby without
+// announced a POST. A database that was restored, or failed over to a standby without
 // its last commits, does not know it: what it lost may have been sent. And where two
 // databases go on side by side, the owner that notes second finds the other's note.
 type Mirror struct {

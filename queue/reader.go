@@ -33,7 +33,7 @@ type ReaderConfig struct {
 	Skip []ledger.Range
 	// SkippedLast is the newest message among those, as it was recorded. The stream
 	// must hold it too: the position may stand before the point to which a stream was
-	// put back, and what is recorded above it beyond.
+	// restored, and what is recorded above it beyond.
 	SkippedLast ledger.Anchor
 	// Identity is the recorded one. The stream is compared with it on each connection
 	// before anything is read through it; the zero value compares nothing.
@@ -46,9 +46,9 @@ type ReaderConfig struct {
 	// ChunkMessages bounds what one Next returns. Defaults to 1000.
 	ChunkMessages int
 	// StallTimeout is how long messages may be waiting at the server without any
-	// being delivered before the consumer is made anew. Defaults to 10 s.
+	// being delivered before the consumer is recreated. Defaults to 10 s.
 	StallTimeout time.Duration
-	// Logger is told when the consumer is made anew. Defaults to silence.
+	// Logger is told when the consumer is recreated. Defaults to silence.
 	Logger *slog.Logger
 
 	// heartbeat is the longest silence of a server that has nothing to deliver.
@@ -172,7 +172,7 @@ func OpenReader(ctx context.Context, stream *Stream, config ReaderConfig) (*Read
 }
 
 // Next returns the next arrivals, at least one, in the order of the stream. It
-// waits until there are some, ctx ends, or reading has failed for good: with
+// waits until there are some, ctx ends, or reading has failed permanently: with
 // ErrForeignStream, ErrRewound, nats.ErrConnectionClosed, or ErrClosed after Close.
 func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 	select {
@@ -204,7 +204,7 @@ func (r *Reader) Pending(ctx context.Context) (uint64, error) {
 	return info.NumPending + uint64(len(current.messages)) + uint64(waiting), nil //nolint:gosec // never negative
 }
 
-// Restarts counts how often the consumer was made anew.
+// Restarts counts how often the consumer was recreated.
 func (r *Reader) Restarts() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
-// Reasons to make a consumer anew.
+// Reasons to recreate a consumer.
 var (
 	errGap          = errors.New("a message was lost on the way, or the consumer was reset")
 	errSilent       = errors.New("the server stopped its heartbeats")

@@ -10,7 +10,7 @@ import (
 )
 
 // checkStream compares what could lose, remove or reorder messages, give an account two
-// owners, or refuse the consumers of that many partitions. streamWarnings has the rest.
+// owners, or refuse the consumers of so many partitions. streamWarnings has the rest.
 func checkStream(found, wanted jetstream.StreamConfig, partitions int) error {
 	differences := slices.Concat(
 		subjectDifferences(found, wanted),

@@ -249,7 +249,7 @@ func TestBrokenVariantsAreCaught(t *testing.T) {
 // TestBrokenSourcesAreCaught compiles each edit and lets it live through histories.
 func TestBrokenSourcesAreCaught(t *testing.T) {
 	if !*compile {
-		t.Skip("compiles the workers anew for each variant: -args -compile")
+		t.Skip("compiles the workers again for each variant: -args -compile")
 	}
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)

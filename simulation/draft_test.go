@@ -19,7 +19,7 @@ type change struct {
 	mutation queue.Mutation
 	bad      bool // the platform refuses it for its content
 	invalid  bool // no request can say it
-	vanished bool // the stream was put back to before it
+	vanished bool // the stream was restored from before it
 
 	behind   int  // changes of its item that had no end when it was published, with it
 	doubtful int  // of those, as behind counts them

@@ -173,7 +173,7 @@ func (w *world) trouble() {
 	}
 }
 
-// restore plans a copy, and that it is put back later, after longest mutations at most.
+// restore plans a copy, and that it is restored later, after longest mutations at most.
 func (w *world) restore(acts [][]func(), longest int, keep func() (putBack func())) (again int) {
 	taken := w.random.IntN(len(acts) - 1)
 	again = taken + 1 + w.random.IntN(min(len(acts)-taken-1, longest))
@@ -207,7 +207,7 @@ func (w *world) changeOwner() {
 }
 
 // restoreStream keeps a copy of the stream. What is published after it vanishes with
-// the copy put back, unless it was recorded.
+// the copy restored, unless it was recorded.
 func (w *world) restoreStream() (putBack func()) {
 	kept, put := len(w.published), w.stream.Copy()
 	return func() {

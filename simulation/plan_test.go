@@ -23,7 +23,7 @@ type plan struct {
 	cuts, kills, freezes float64
 	// actions are how many times the driver does something to the world.
 	actions        int
-	restoresStream int    // how often the stream is put back to an older copy
+	restoresStream int    // how often the stream is restored from an older copy
 	restoresLedger bool   // the ledger is
 	lagging        bool   // to a copy that is some seconds older, while much is under way
 	replacesStream bool   // another stream stands in its place for a while

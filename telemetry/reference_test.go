@@ -11,7 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
-var update = flag.Bool("update", false, "write docs/telemetry.md anew")
+var update = flag.Bool("update", false, "regenerate docs/telemetry.md")
 
 func TestReferenceIsInTheDocumentation(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ type witness struct {
 
 // openMirror compares the partition's history with what was noted beside the stream
 // before it was sent. A transaction that the database does not know means that it was
-// put back, or failed over without its last commits. The note is left as it is: every
+// restored, or failed over without its last commits. The note is left as it is: every
 // owner finds it until one has waited long enough.
 func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resumption) (witness, error) {
 	mirror, noted, err := w.parts.Queue.Mirror(ctx, partition, r.Knows)

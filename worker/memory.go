@@ -47,7 +47,7 @@ func collectRarely() {
 }
 
 // limitMemory has the process's soft limit follow what is being delivered, until ctx
-// ends. GOMEMLIMIT goes before.
+// ends. GOMEMLIMIT overrides it.
 func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	collectRarely()
 	if os.Getenv("GOMEMLIMIT") != "" {
@@ -72,7 +72,7 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	}
 }
 
-// memoryLimit is the soft limit with that many bytes in open batches and live at the
+// memoryLimit is the soft limit with so many bytes in open batches and live at the
 // last collection.
 func memoryLimit(open int64, live uint64) int64 {
 	return max(atRest+garbagePerOpen*open, int64(min(live, 1<<40))+overLive)

@@ -31,7 +31,7 @@ func TestEveryOperationOfEveryType(t *testing.T) {
 			{catalog.Update, testbed.Cleared(lane.Type)},
 			{catalog.Upsert, testbed.Whole(lane.Type, "upserted")},
 			{catalog.Delete, nil},
-			{catalog.Upsert, testbed.Whole(lane.Type, "upserted anew")},
+			{catalog.Upsert, testbed.Whole(lane.Type, "upserted again")},
 		} {
 			id := bed.Publish(testbed.Mutation(lane, item, step.operation, step.attributes))[0]
 			published++

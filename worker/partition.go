@@ -147,7 +147,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 }
 
 // open reads what the last owner recorded and opens the stream behind it. A
-// stream that was put back to an older copy begins a new generation.
+// stream that was restored from an older copy begins a new generation.
 func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, Reader, error) {
 	if err := w.sameStream(ctx); err != nil {
 		return nil, nil, err

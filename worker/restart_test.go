@@ -69,7 +69,7 @@ func TestDatabaseConnectionsBreak(t *testing.T) {
 	bed.CheckInvariants()
 }
 
-// TestStreamPutBack: a store that is put back to an older copy is found out,
+// TestStreamPutBack: a store that is restored from an older copy is found out,
 // though neither the stream's identity nor its last sequence tells. Nothing is
 // recorded twice, and what is published afterwards is delivered.
 func TestStreamPutBack(t *testing.T) {

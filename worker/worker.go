@@ -238,7 +238,7 @@ func withoutDetails(err error) error {
 	return errors.New("does not answer")
 }
 
-// waitFor repeats connect until it works, ctx ends, or it fails for good.
+// waitFor repeats connect until it works, ctx ends, or it fails permanently.
 func (w *worker) waitFor(ctx context.Context, what string, connect func(context.Context) error) error {
 	return retryWithNotice(ctx, connect, func(err error, wait time.Duration) {
 		w.log.WarnContext(ctx, what+" cannot be used yet, trying again", //nolint:sloglint // one of two fixed texts

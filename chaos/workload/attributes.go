@@ -8,7 +8,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// sample is what the generator knows of a catalog type. An item made anew has every
+// sample is what the generator knows of a catalog type. An item recreated has every
 // attribute that an update touches, so that making it again leaves nothing of before.
 type sample struct {
 	same    map[string]any // the same for all items

@@ -1,5 +1,5 @@
 // Package natstest gives tests a real NATS server with JetStream on disk, inside
-// the test's process, which can be restarted and put back to an older copy.
+// the test's process, which can be restarted and restored from an older copy.
 package natstest
 
 import (

@@ -145,7 +145,7 @@ func (s *script) clear(retail, products, flights say) {
 	}
 }
 
-// remove deletes items, some for good; the others come back with other content.
+// remove deletes items, some permanently; the others come back with other content.
 func (s *script) remove(retail, products, flights say) {
 	for i := 5; i < 15; i++ {
 		retail(catalog.Delete, shirtID(i), nil)
@@ -175,7 +175,7 @@ func (s *script) remove(retail, products, flights say) {
 func (s *script) trouble(retail, products say) {
 	// Never sent: Pinterest takes no images in an UPDATE.
 	retail(catalog.Update, shirtID(20), map[string]any{"image_link": []string{"https://shop.example/images/new.jpg"}})
-	// Refused for good by the platform.
+	// Rejected permanently by the platform.
 	products(catalog.Create, "LAMP-FORBIDDEN", lamp(97))
 	// The platform's first answer leaves it out: sent again until it says something.
 	retail(catalog.Upsert, "SHIRT-FORGOTTEN", shirt(98))

@@ -67,7 +67,7 @@ func rewind(t *testing.T, h Harness) {
 	require.ErrorIs(t, err, ledger.ErrLeaseLost)
 }
 
-// After a stream was put back only the partitions that it touched begin a new
+// After a stream was restored only the partitions that it touched begin a new
 // generation, so that another partition's messages may come to have the very
 // positions of messages that are gone.
 func twoHistories(t *testing.T, h Harness) {
@@ -144,7 +144,7 @@ func takeFree(t *testing.T, h Harness) {
 	commit(t, h, lease, Transaction(lease))
 
 	again, took := claim(t, h, ledger.LeaseClaim{Row: row, Worker: one})
-	require.True(t, took, "the owner takes it anew")
+	require.True(t, took, "the owner takes it again")
 	require.ErrorIs(t, h.Store.Commit(t.Context(), lease, Transaction(lease)), ledger.ErrLeaseLost)
 	require.NoError(t, h.Leases.Free(t.Context(), one, lease), "under the old token nothing happens")
 	require.NotNil(t, beat(t, h, two).Leases[2].Owner)

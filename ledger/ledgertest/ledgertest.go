@@ -30,7 +30,7 @@ type Harness struct {
 	Partitions int
 }
 
-// Positions is how positions are read and put back.
+// Positions is how positions are read and restored.
 type Positions interface {
 	Positions(ctx context.Context) ([]ledger.Anchor, error)
 	RecordedAtOrBefore(ctx context.Context, partition int, generation int64, sequence uint64) (ledger.Anchor, bool, error)
@@ -65,7 +65,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"what is at no platform waits", atNoPlatform},
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},
-		{"a partition is put back to an anchor in a new generation", rewind},
+		{"a partition is rewound to an anchor in a new generation", rewind},
 		{"one sequence of two histories is two messages", twoHistories},
 		{"a free partition is taken once", takeFree},
 		{"a partition is taken from an owner that stands still", takeExpired},

@@ -13,7 +13,7 @@ import (
 
 // Commit writes a transaction, or nothing when the lease is lost. Committing the
 // transaction that was committed last again does nothing. A process whose own last
-// transaction is not there any more has lost its lease too: the ledger was put back
+// transaction is not there any more has lost its lease too: the ledger was restored
 // to an older copy.
 func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
 	return s.call(ctx, CallCommit, func() error {

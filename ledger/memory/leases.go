@@ -10,7 +10,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/ledger"
 )
 
-// EnsurePartitions makes the rows of that many partitions.
+// EnsurePartitions makes the rows of so many partitions.
 func (s *Store) EnsurePartitions(partitions int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

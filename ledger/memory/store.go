@@ -53,7 +53,7 @@ type database struct {
 	workers     map[uuid.UUID]ledger.WorkerRow
 	generations int64
 	rewinds     []rewind
-	restored    bool // put back to an older copy at least once
+	restored    bool // restored from an older copy at least once
 }
 
 var (

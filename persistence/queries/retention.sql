@@ -35,7 +35,7 @@ FROM pg_catalog.pg_class c WHERE c.oid = to_regclass(sqlc.arg(name)::text);
 SELECT doubted_since, doubt FROM courier.retention_clock WHERE doubted_since IS NOT NULL;
 
 -- name: CountDeadLetters :exec
--- Counts anew what the messages of dead letters take. The length of a body is known
+-- Counts again what the messages of dead letters take. The length of a body is known
 -- without reading it.
 INSERT INTO courier.dead_letter_size AS s (account, bytes)
 SELECT l.account, sum(octet_length(d.body) + pg_column_size(d.headers))::bigint

@@ -42,7 +42,7 @@ func (s Suite) verdicts(t *testing.T) {
 		require.Len(t, b.items(), 2)
 	})
 	t.Run("an update of no item", func(t *testing.T) {
-		const nowhere = 99 // no test makes that many
+		const nowhere = 99 // no test makes so many
 		b := s.open(t, sandbox.Options{})
 		report := b.deliver(t, s.record(nowhere, catalog.Update, s.Update))
 		require.Equal(t, platform.Failed, report.Verdicts[0].Outcome)

@@ -198,7 +198,7 @@ func readAll(response *http.Response) ([]byte, error) {
 }
 
 // closeBody reads a little more so that the connection can be used again. Nothing
-// hangs on its errors: the answer is complete or refused by now.
+// depends on its errors: the answer is complete or refused by now.
 func closeBody(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, maxDrain)
 	_ = body.Close()

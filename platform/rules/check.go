@@ -8,7 +8,7 @@ import (
 )
 
 // Check holds a mutation to the table: its key and every attribute. Which operations
-// a type takes hangs on the request too, so the platform looks at that itself. With
+// a type takes depends on the request too, so the platform looks at that itself. With
 // RulesOff only the hard rules are looked at. It does not keep m, and allocates
 // nothing for a clean item whose texts have no escapes.
 func (t *Table) Check(m *catalog.Mutation, level platform.RuleLevel) Findings {

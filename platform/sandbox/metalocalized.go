@@ -47,7 +47,7 @@ func localizedID(id string) string {
 }
 
 // localizedOnly turns what operations do to items into what they do to their
-// localizations: any part of an item will do, and only lays over.
+// localizations: any part of an item will do, and it only overlays.
 func localizedOnly(key tableKey, rules *meaning) {
 	if strings.HasSuffix(key.catalog, overlaySuffix) {
 		rules.required, rules.existing = nil, LayOver

@@ -77,7 +77,7 @@ type CreateOnExisting string
 const (
 	Replace CreateOnExisting = ""         // the new attributes are the item
 	Refuse  CreateOnExisting = "refuse"   // the item stays and the record fails
-	LayOver CreateOnExisting = "lay_over" // the new attributes are laid over the old
+	LayOver CreateOnExisting = "lay_over" // the new attributes are overlaid on the old
 )
 
 // RateLimit allows a number of calls in each window. 0 calls means no limit.

@@ -189,7 +189,7 @@ func (r *Reader) Pending(context.Context) (uint64, error) {
 	return pending, nil
 }
 
-// Restarts counts how often the connection was made anew.
+// Restarts counts how often the connection was recreated.
 func (r *Reader) Restarts() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

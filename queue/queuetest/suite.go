@@ -123,7 +123,7 @@ func brokenConnection(t *testing.T, h Harness) {
 	nothingLeft(t, reader)
 }
 
-// rewound reads until the reader says that the stream was put back.
+// rewound reads until the reader says that the stream was restored.
 func rewound(t *testing.T, reader Reader) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -165,7 +165,7 @@ func putBackHarmlessly(t *testing.T, h Harness) {
 	take(t, reader, 10, 5)
 }
 
-// A position may stand before the point to which the stream was put back, and what
+// A position may stand before the point to which the stream was restored, and what
 // is recorded above it beyond: then other messages have those sequences now.
 func skippedIsRecorded(t *testing.T, h Harness) {
 	h.Publish(t, changes("acme", 0, 10)...)

@@ -81,7 +81,7 @@ GROUP BY l.account ORDER BY l.account
 ON CONFLICT (account) DO UPDATE SET bytes = excluded.bytes, dropped_to = 0
 `
 
-// Counts anew what the messages of dead letters take. The length of a body is known
+// Counts again what the messages of dead letters take. The length of a body is known
 // without reading it.
 func (q *Queries) CountDeadLetters(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, countDeadLetters)

@@ -26,7 +26,7 @@ import (
 type Options struct {
 	Pinterest sandbox.Options
 	Meta      sandbox.Options
-	// Settings are laid over those of Settings' documentation.
+	// Settings are overlaid on those of Settings' documentation.
 	Settings Settings
 	// Listen makes NATS reachable for other processes.
 	Listen bool

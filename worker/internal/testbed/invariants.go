@@ -127,7 +127,7 @@ func (b *Bed) rulesOf(e *expectation, lane catalog.Lane) []sandbox.ItemRule {
 	return b.options.Meta.Rules
 }
 
-// refusedByRule reports a rule that refuses the item for good.
+// refusedByRule reports a rule that rejects the item permanently.
 func refusedByRule(rules []sandbox.ItemRule, itemID string) bool {
 	for _, rule := range rules {
 		if rule.Action == sandbox.RefuseItem && rule.Times == 0 && rule.Rate == 0 && strings.Contains(itemID, rule.Contains) {

@@ -64,8 +64,8 @@ func (b *Bed) Published() []catalog.Arrival {
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	require.NoError(b.tb, err)
 	arrivals := make([]catalog.Arrival, 0, state.Msgs)
-	for len(arrivals) < int(state.Msgs) { //nolint:gosec // far from that many
-		left := int(state.Msgs) - len(arrivals) //nolint:gosec // far from that many
+	for len(arrivals) < int(state.Msgs) { //nolint:gosec // far below the limit
+		left := int(state.Msgs) - len(arrivals) //nolint:gosec // far below the limit
 		messages, err := consumer.Fetch(min(page, left), jetstream.FetchMaxWait(10*time.Second))
 		require.NoError(b.tb, err)
 		before := len(arrivals)
