@@ -384,7 +384,7 @@ func TestWhatAPlatformRefusedIsShownAsWaiting(t *testing.T) {
 		tx.Outcomes = []ledger.BatchOutcome{{BatchID: unsent.ID, Lane: unsent.Lane, CreatedAt: unsent.CreatedAt, State: ledger.BatchCompleted, FinishedAt: ledgertest.At, Succeeded: 1}}
 	})
 	b = one(t, pool, "select * from courier.batch_status where batch_id = $1", unsent.ID)
-	require.Nil(t, b["last_error"], "that it waited is no error")
+	require.Nil(t, b["last_error"], "that it waited is not an error")
 }
 
 // TestAccountStatusReadsOpenBatchesByTheirIndex: those that are through are never

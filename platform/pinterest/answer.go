@@ -84,7 +84,7 @@ func rowsOf(value gjson.Result) []gjson.Result {
 }
 
 // parseTime reads the times that Pinterest writes: with and without zone, with
-// and without fraction; without a zone it is UTC. Zero when it is no time.
+// and without fraction; without a zone it is UTC. Zero when it is not a time.
 func parseTime(text string) time.Time {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700"} {
 		if when, err := time.Parse(layout, text); err == nil {
