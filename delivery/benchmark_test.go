@@ -132,7 +132,7 @@ func runInstant(b *testing.B, s *instant) {
 	engine := delivery.New(delivery.Config{
 		Lease: ledger.Lease{Token: uuid.New()}, Store: s, Source: s,
 		Accounts: func(name string) (*delivery.Account, bool) { a, ok := s.accounts[name]; return a, ok },
-		Scopes:   scopes, Budget: delivery.NewBudget(4 << 30), Observer: delivery.Silent{},
+		Scopes:   scopes, Budget: delivery.NewBudget(4 << 30), Observer: delivery.NopObserver{},
 		Tracer: noop.NewTracerProvider().Tracer(""), Logger: logger,
 		RecordWithin: 5 * time.Second, UnknownAccountGrace: time.Minute, DrainTimeout: time.Second,
 	}, &ledger.Resumption{})

@@ -31,7 +31,7 @@ type conclusion struct {
 }
 
 // conclude writes the outcome of a batch of which all is known that will be.
-func (e *Engine) conclude(f *flight, now time.Time) {
+func (e *Engine) conclude(f *openBatch, now time.Time) {
 	f.to(phaseConcluding)
 	c := &conclusion{
 		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
@@ -46,15 +46,15 @@ func (e *Engine) conclude(f *flight, now time.Time) {
 		e.judge(f, i, verdicts[i], incomplete, c)
 	}
 	c.nameState(f)
-	flights := e.halve(f, c)
+	batches := e.bisect(f, c)
 	e.next.tx.Outcomes = append(e.next.tx.Outcomes, c.outcome)
 	e.next.mutations += len(c.outcome.Exceptions)
 	e.next.bytes += outcomeBytes(&c.outcome)
-	e.next.done = append(e.next.done, func() { e.concluded(f, c, flights) })
+	e.next.done = append(e.next.done, func() { e.onConcluded(f, c, batches) })
 }
 
 // judge decides what becomes of one record.
-func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c *conclusion) {
+func (e *Engine) judge(f *openBatch, i int, v platform.Verdict, incomplete bool, c *conclusion) {
 	record := &f.batch.Records[i]
 	if v.Outcome == platform.Unknown && f.copied() {
 		doubt(record)
@@ -64,14 +64,14 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 		e.succeeded(f, i, v, c)
 	case f.damaged != "":
 		e.judgeDamaged(f, i, v, c)
-	case v.Outcome == platform.Failed && f.doubtful(i):
+	case v.Outcome == platform.Failed && f.maybeApplied(i):
 		e.refusedInDoubt(f, i, v, c)
 	case v.Outcome == platform.Failed:
 		e.failed(f, i, v, catalog.Refused, c)
 	case f.refusal != nil && v.Outcome == platform.Unknown:
 		e.judgeRefused(f, i, c)
 	case f.abandon != "":
-		c.giveBack(i, record.Constituents, nil, label.Innocent)
+		c.requeue(i, record.Constituents, nil, label.Innocent)
 	case f.unknown != nil:
 		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
 	case v.Outcome == platform.Unknown && f.untold != nil:
@@ -85,9 +85,9 @@ func (e *Engine) judge(f *flight, i int, v platform.Verdict, incomplete bool, c 
 }
 
 // judgeDamaged decides about a record that cannot be sent again.
-func (e *Engine) judgeDamaged(f *flight, i int, v platform.Verdict, c *conclusion) {
+func (e *Engine) judgeDamaged(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 	record := &f.batch.Records[i]
-	if v.Outcome != platform.Failed || f.doubtful(i) {
+	if v.Outcome != platform.Failed || f.maybeApplied(i) {
 		if f.unknown != nil {
 			v.Errors = append(v.Errors, f.unknown.Issue())
 		}
@@ -107,12 +107,12 @@ func (e *Engine) judgeDamaged(f *flight, i int, v platform.Verdict, c *conclusio
 // given up only where the refusal is the record's own: the platform named it, or is
 // known to speak of records, or takes others of the lane. And where no other copy of
 // the batch may have been taken: a CREATE is refused because its first copy worked.
-func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
+func (e *Engine) judgeRefused(f *openBatch, i int, c *conclusion) {
 	record := &f.batch.Records[i]
 	refused := platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}
 	named, isNamed := f.refusal.Named[i]
 	switch {
-	case isNamed && named.Outcome == platform.Failed && !f.taken() && !f.doubtful(i):
+	case isNamed && named.Outcome == platform.Failed && !f.taken() && !f.maybeApplied(i):
 		e.failed(f, i, named, catalog.Refused, c)
 	case isNamed && named.Outcome == platform.Failed:
 		e.refusedInDoubt(f, i, named, c)
@@ -122,12 +122,12 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 		}
 		e.again(f, i, named, c)
 	case f.names(f.refusal):
-		c.giveBack(i, record.Constituents, nil, label.Innocent) // innocent, and no attempt used up
+		c.requeue(i, record.Constituents, nil, label.Innocent) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
 	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):
 		e.keepWaiting(f, i, refused, c)
-	case f.taken() || f.doubtful(i) && !unsent(f.refusal):
+	case f.taken() || f.maybeApplied(i) && !unsent(f.refusal):
 		e.refusedInDoubt(f, i, refused, c)
 	default:
 		e.failed(f, i, refused, refusalReasonOf(f.refusal), c)
@@ -136,14 +136,14 @@ func (e *Engine) judgeRefused(f *flight, i int, c *conclusion) {
 
 // ofRecord reports that the refusal of a batch of one record is known to be about the
 // record.
-func (f *flight) ofRecord(i int) bool {
+func (f *openBatch) ofRecord(i int) bool {
 	return unsent(f.refusal) || f.refusal.TooLarge || f.inCompany(i) ||
-		!f.lane.hold.held() && (f.refusal.OfRecords || namesAttribute(f.refusal.Message, f.batch.Records[i].Change.Attributes))
+		!f.lane.breaker.stopped && (f.refusal.OfRecords || namesAttribute(f.refusal.Message, f.batch.Records[i].Change.Attributes))
 }
 
 // partsInDoubt reports that the record is a merged one of which an earlier copy may have
 // been taken. Whatever it is refused for, its parts tell more than waiting.
-func (f *flight) partsInDoubt(i int) bool {
+func (f *openBatch) partsInDoubt(i int) bool {
 	record := &f.batch.Records[i]
 	return len(record.Constituents) > 1 &&
 		(f.taken() || slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful }))
@@ -162,20 +162,20 @@ func refusalReasonOf(refusal *platform.Error) catalog.Reason {
 
 // keepWaiting returns a record that was refused alone to waiting, for no attempt: the
 // refusal is perhaps not about it.
-func (e *Engine) keepWaiting(f *flight, i int, v platform.Verdict, c *conclusion) {
+func (e *Engine) keepWaiting(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 	record := &f.batch.Records[i]
-	notBefore := c.now.Add(max(f.lane.hold.backoff, firstPause))
+	notBefore := c.now.Add(max(f.lane.breaker.backoff, firstPause))
 	for _, m := range record.Constituents {
 		m.NotBefore = notBefore
 	}
-	c.giveBack(i, record.Constituents, &v, label.Suspect)
+	c.requeue(i, record.Constituents, &v, label.Suspect)
 	c.suspects[i] = true
 }
 
 // refusedInDoubt goes on with a record that was certainly refused this time, perhaps
 // because an earlier copy of it was taken. Of a merged one the parts tell more; a
 // single mutation goes again.
-func (e *Engine) refusedInDoubt(f *flight, i int, v platform.Verdict, c *conclusion) {
+func (e *Engine) refusedInDoubt(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 	record := &f.batch.Records[i]
 	doubt(record)
 	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {
@@ -189,7 +189,7 @@ func (e *Engine) refusedInDoubt(f *flight, i int, v platform.Verdict, c *conclus
 // names reports whether the refusal names a record of the batch as the cause. One that
 // names only others would be met again for ever, and one that may work later is not
 // said to be bad.
-func (f *flight) names(refusal *platform.Error) bool {
+func (f *openBatch) names(refusal *platform.Error) bool {
 	for i, verdict := range refusal.Named {
 		if i >= 0 && i < len(f.batch.Records) && verdict.Outcome != platform.Retryable {
 			return true
@@ -200,7 +200,7 @@ func (f *flight) names(refusal *platform.Error) bool {
 
 // succeeded ends a record that the platform confirmed. The rest of a split one
 // goes back to waiting.
-func (e *Engine) succeeded(f *flight, i int, v platform.Verdict, c *conclusion) {
+func (e *Engine) succeeded(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 	record := &f.batch.Records[i]
 	if pending, settled := e.rest(f, i); len(pending) > 0 {
 		for _, m := range pending {
@@ -231,7 +231,7 @@ func (e *Engine) succeeded(f *flight, i int, v platform.Verdict, c *conclusion) 
 
 // rest finds the constituents that still have something to say after the first
 // record of a split change, and those that do not.
-func (e *Engine) rest(f *flight, i int) (pending, settled []*catalog.Mutation) {
+func (e *Engine) rest(f *openBatch, i int) (pending, settled []*catalog.Mutation) {
 	left, ok := f.rests[i]
 	if !ok {
 		return nil, nil
@@ -261,14 +261,14 @@ func sharesMember(a, b []byte) (shares bool) {
 
 // failed ends a record that was rejected permanently. A merged one goes again as its
 // parts, in order, so that bad input takes no good input with it.
-func (e *Engine) failed(f *flight, i int, v platform.Verdict, reason catalog.Reason, c *conclusion) {
+func (e *Engine) failed(f *openBatch, i int, v platform.Verdict, reason catalog.Reason, c *conclusion) {
 	record := &f.batch.Records[i]
 	c.outcome.Failed++
 	if len(record.Constituents) > 1 {
 		for _, m := range record.Constituents {
 			m.Apart, m.Attempts = true, 0
 		}
-		c.giveBack(i, record.Constituents, &v, label.Parted)
+		c.requeue(i, record.Constituents, &v, label.Parted)
 		return
 	}
 	c.except(ledger.RecordOutcome{
@@ -280,7 +280,7 @@ func (e *Engine) failed(f *flight, i int, v platform.Verdict, reason catalog.Rea
 }
 
 // again sends a record once more after a while, unless its attempts are used up.
-func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
+func (e *Engine) again(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 	record := &f.batch.Records[i]
 	newest := record.Newest()
 	newest.Attempts++
@@ -292,7 +292,7 @@ func (e *Engine) again(f *flight, i int, v platform.Verdict, c *conclusion) {
 		for _, m := range record.Constituents {
 			m.NotBefore = notBefore
 		}
-		c.giveBack(i, record.Constituents, &v, label.Again)
+		c.requeue(i, record.Constituents, &v, label.Again)
 		return
 	}
 	if v.Outcome == platform.Retryable {
@@ -330,8 +330,8 @@ func (e *Engine) retryDelay(attempts int, policy *Policy) time.Duration {
 	return delay - e.spread(delay/4)
 }
 
-// giveBack returns the record's mutations to waiting.
-func (c *conclusion) giveBack(i int, ms []*catalog.Mutation, v *platform.Verdict, why label.Retry) {
+// requeue returns the record's mutations to waiting.
+func (c *conclusion) requeue(i int, ms []*catalog.Mutation, v *platform.Verdict, why label.Retry) {
 	c.returned[i] = ms
 	c.returns(why)
 	outcome := ledger.RecordOutcome{Index: i, Result: ledger.Returned, Constituents: ms}
@@ -361,7 +361,7 @@ func (c *conclusion) finished(record *catalog.Record) {
 	}
 }
 
-func (c *conclusion) nameState(f *flight) {
+func (c *conclusion) nameState(f *openBatch) {
 	for _, h := range f.handles {
 		if h.message != "" {
 			c.outcome.Error = h.message
@@ -380,14 +380,14 @@ func (c *conclusion) nameState(f *flight) {
 	}
 }
 
-// halve makes two batches of the records that go again in smaller company. Their
+// bisect makes two batches of the records that go again in smaller company. Their
 // items stay in flight from one batch to the next.
-func (e *Engine) halve(f *flight, c *conclusion) []*flight {
+func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 	if len(c.halves) == 0 {
 		return nil
 	}
 	middle := (len(c.halves) + 1) / 2
-	var made []*flight
+	var made []*openBatch
 	for _, indexes := range [][]int{c.halves[:middle], c.halves[middle:]} {
 		if len(indexes) == 0 {
 			continue
@@ -396,7 +396,7 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 		for to, from := range indexes {
 			records[to] = f.batch.Records[from]
 		}
-		half := e.newFlight(ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
+		half := e.newOpenBatch(ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
 		for to, from := range indexes {
 			if rest, ok := f.rests[from]; ok {
 				half.rests[to] = rest
@@ -418,8 +418,8 @@ func (e *Engine) halve(f *flight, c *conclusion) []*flight {
 	return made
 }
 
-// concluded changes memory once the outcome is committed.
-func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
+// onConcluded changes memory once the outcome is committed.
+func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 	now := time.Now()
 	if e.isolated.later(f) {
 		f.to(phaseSettling)
@@ -440,7 +440,7 @@ func (e *Engine) concluded(f *flight, c *conclusion, halves []*flight) {
 		}
 		if c.suspects[i] {
 			e.suspect(f, key, returned)
-		} else if f.lane.hold.clear(key) {
+		} else if f.lane.breaker.clear(key) {
 			e.batcher.Hasten(key, now) // what was read back meanwhile waits as the suspect did
 		}
 		e.batcher.Release(key, returned, now)

@@ -30,7 +30,7 @@ type Config struct {
 	Accounts func(name string) (*Account, bool)
 	Scopes   *Scopes
 	Budget   *Budget
-	Observer Observer // Silent{} for none
+	Observer Observer // NopObserver{} for none
 	Tracer   trace.Tracer
 	Logger   *slog.Logger
 
@@ -65,24 +65,24 @@ type Engine struct {
 	cfg Config
 	log *slog.Logger
 
-	batcher *batcher.Batcher
-	tracker *tracker
-	lanes   map[catalog.Lane]*lane
-	senders map[string]*sender // by batcher scope
-	resting map[*sender]struct{}
-	held    []*lane // those that are stopped or have suspects, see hold
-	moment  int64   // counts POSTs that began and refusals that were heard, in their order
-	turn    int     // of the sender that had the last slot
-	account map[string]*accountState
-	strays  map[catalog.Lane]*stray
-	version versions
+	batcher      *batcher.Batcher
+	tracker      *tracker
+	lanes        map[catalog.Lane]*lane
+	senders      map[string]*sender // by batcher scope
+	resting      map[*sender]struct{}
+	watched      []*lane // those that are stopped or have suspects, see laneBreaker
+	moment       int64   // counts POSTs that began and refusals that were heard, in their order
+	turn         int     // of the sender that had the last slot
+	account      map[string]*accountState
+	unconfigured map[catalog.Lane]*unconfiguredLane
+	version      versions
 	// unweighed are mutations of the page that is being taken in whose versions nobody has
 	// compared yet.
 	unweighed map[*catalog.Mutation]bool
 
-	flights map[uuid.UUID]*flight
-	timed   flightHeap
-	starved map[string][]*flight // wait for a slot, by scopes, first come first served
+	batches     map[uuid.UUID]*openBatch
+	timed       batchHeap
+	slotWaiters map[string][]*openBatch // wait for a slot, by scopes, first come first served
 
 	left      *ledger.Resumption // what the last owner left; nil once taken over
 	next      *job
@@ -108,13 +108,13 @@ type Engine struct {
 	lanesMu  sync.Mutex
 	resolved map[catalog.Lane]laneInfo
 
-	draining  bool
-	failure   error
-	lastTake  time.Time
-	lastGauge time.Time
-	lastLook  time.Time // at the accounts' states
-	lastStray time.Time // at lanes that are not configured
-	looking   bool
+	draining         bool
+	failure          error
+	lastTake         time.Time
+	lastGauge        time.Time
+	lastLook         time.Time // at the accounts' states
+	lastUnconfigured time.Time // at lanes that are not configured
+	looking          bool
 	// recordedTo is how far the last owner recorded above its position, readTo how far
 	// the stream was read since.
 	recordedTo, readTo uint64
@@ -135,27 +135,27 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		cfg.Random = rand.Float64
 	}
 	e := &Engine{
-		cfg:      cfg,
-		log:      cfg.Logger.With(slog.Int("partition", cfg.Lease.Partition)),
-		batcher:  batcher.New(batcher.Config{}),
-		tracker:  newTracker(resumption.Anchor),
-		lanes:    map[catalog.Lane]*lane{},
-		senders:  map[string]*sender{},
-		resting:  map[*sender]struct{}{},
-		account:  map[string]*accountState{},
-		strays:   map[catalog.Lane]*stray{},
-		version:  newVersions(),
-		flights:  map[uuid.UUID]*flight{},
-		starved:  map[string][]*flight{},
-		next:     &job{},
-		events:   make(chan func(), 64),
-		wake:     make(chan struct{}, 1),
-		arrivals: make(chan admission, 2),
-		resolved: map[catalog.Lane]laneInfo{},
-		commits:  resumption.Commits,
-		quiet:    cfg.LostTail,
-		left:     resumption,
-		began:    time.Now(),
+		cfg:          cfg,
+		log:          cfg.Logger.With(slog.Int("partition", cfg.Lease.Partition)),
+		batcher:      batcher.New(batcher.Config{}),
+		tracker:      newTracker(resumption.Anchor),
+		lanes:        map[catalog.Lane]*lane{},
+		senders:      map[string]*sender{},
+		resting:      map[*sender]struct{}{},
+		account:      map[string]*accountState{},
+		unconfigured: map[catalog.Lane]*unconfiguredLane{},
+		version:      newVersions(),
+		batches:      map[uuid.UUID]*openBatch{},
+		slotWaiters:  map[string][]*openBatch{},
+		next:         &job{},
+		events:       make(chan func(), 64),
+		wake:         make(chan struct{}, 1),
+		arrivals:     make(chan admission, 2),
+		resolved:     map[catalog.Lane]laneInfo{},
+		commits:      resumption.Commits,
+		quiet:        cfg.LostTail,
+		left:         resumption,
+		began:        time.Now(),
 	}
 	e.lastProof = e.began
 	e.witness.turn = make(chan struct{}, 1)
@@ -188,8 +188,8 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 	e.left = nil
 	readCtx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
-	e.goDo(func(context.Context) { e.intake(readCtx) })
-	e.goDo(e.keepMirror)
+	e.spawn(func(context.Context) { e.intake(readCtx) })
+	e.spawn(e.keepMirror)
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -211,14 +211,14 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 			deadline = limit.C
 		case <-deadline:
 			e.log.WarnContext(ctx, "drain timeout exceeded with requests under way; the next owner finds out what became of them",
-				slog.Int("open_batches", len(e.flights)))
+				slog.Int("open_batches", len(e.batches)))
 			return nil
 		case admission := <-arrivals:
 			e.admit(admission)
 		case event := <-e.events:
 			event()
 		case <-e.wake:
-			e.retryStarved()
+			e.wakeSlotWaiters()
 		case <-timer.C:
 		}
 		e.runEvents()
@@ -249,21 +249,21 @@ func (e *Engine) runEvents() {
 func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	now := time.Now()
 	e.recordOld(now)
-	e.expireStrays(now)
+	e.expireUnconfigured(now)
 	// Open batches are served before new ones, or resends and polls would find no slot
 	// as long as there is something to cut.
 	select {
 	case <-e.wake:
-		e.retryStarved()
+		e.wakeSlotWaiters()
 	default:
 	}
 	e.stepDue(now)
-	e.tryHeld(now)
+	e.probeStopped(now)
 	e.cut(ctx, now)
 	e.spill(now)
 	e.writeLeaving()
 	e.loadSpilled(now)
-	e.watchAccounts(now)
+	e.refreshAccounts(now)
 	e.followStream()
 	e.proveHistory(now)
 	e.handOver()
@@ -284,9 +284,9 @@ func (e *Engine) nextWake(now time.Time) time.Time {
 	if due, ok := e.batcher.NextDue(); ok && due.After(now) {
 		next = earlier(next, due)
 	}
-	for _, l := range e.held {
-		if l.hold.until.After(now) {
-			next = earlier(next, l.hold.until)
+	for _, l := range e.watched {
+		if l.breaker.until.After(now) {
+			next = earlier(next, l.breaker.until)
 		}
 	}
 	for s := range e.resting {
@@ -330,7 +330,7 @@ func (e *Engine) settled() bool {
 	if e.recording || !e.next.empty() {
 		return false
 	}
-	for _, f := range e.flights {
+	for _, f := range e.batches {
 		if f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending || f.phase == phaseConcluding {
 			return false
 		}
@@ -344,7 +344,7 @@ func (e *Engine) releaseAll() {
 	e.cfg.Budget.leaving.Add(-e.ownLeaving)
 	e.cfg.Budget.changeFlow(e.ownFlow, 0)
 	e.ownBytes, e.ownLeaving, e.ownFlow = 0, 0, 0
-	for _, f := range e.flights {
+	for _, f := range e.batches {
 		e.cfg.Budget.open.Add(-int64(f.bytes))
 		if f.slot != nil {
 			f.slot.Release(errNotMade, nil)
@@ -360,8 +360,8 @@ func (e *Engine) releaseAll() {
 	}
 }
 
-// goDo runs a call beside the engine; Run waits for it.
-func (e *Engine) goDo(call func(ctx context.Context)) {
+// spawn runs a call beside the engine; Run waits for it.
+func (e *Engine) spawn(call func(ctx context.Context)) {
 	ctx := e.callsCtx
 	e.calls.Go(func() {
 		defer func() {
@@ -392,8 +392,8 @@ func (e *Engine) fail(err error) {
 	}
 }
 
-// schedule puts the flight into the heap for at.
-func (e *Engine) schedule(f *flight, at time.Time) {
+// schedule puts the open batch into the heap for at.
+func (e *Engine) schedule(f *openBatch, at time.Time) {
 	f.wakeAt = at
 	if f.heapIndex >= 0 {
 		heap.Fix(&e.timed, f.heapIndex)
@@ -402,14 +402,14 @@ func (e *Engine) schedule(f *flight, at time.Time) {
 	heap.Push(&e.timed, f)
 }
 
-func (e *Engine) unschedule(f *flight) {
+func (e *Engine) unschedule(f *openBatch) {
 	if f.heapIndex >= 0 {
 		heap.Remove(&e.timed, f.heapIndex)
 	}
-	f.starvesFor = ""
+	f.slotScopes = ""
 }
 
-// stepDue steps the flights whose time has come.
+// stepDue steps the batches whose time has come.
 func (e *Engine) stepDue(now time.Time) {
 	for len(e.timed) > 0 && !e.timed[0].wakeAt.After(now) {
 		f := e.timed[0]

@@ -48,7 +48,7 @@ func (e *Engine) gauges(now time.Time) {
 	g := Gauges{
 		Position: e.tracker.anchor.Position.Sequence,
 		Groups:   stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
-		OpenBatches: len(e.flights), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
+		OpenBatches: len(e.batches), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
 	}
 	g.TroubleSince, g.Trouble = e.trouble.now()
 	accounts := make(map[string]*AccountGauges, len(e.account))
@@ -57,12 +57,12 @@ func (e *Engine) gauges(now time.Time) {
 			Account: name, Platform: state.account.Platform, Paused: state.paused || state.state.ByHand, OpenBatches: state.open,
 		}
 	}
-	for _, l := range e.held {
-		if l.hold.told {
+	for _, l := range e.watched {
+		if l.breaker.told {
 			accounts[l.key.Account].Held++
 		}
 	}
-	for _, f := range e.flights {
+	for _, f := range e.batches {
 		g.OpenSize += f.bytes
 		f.measure(accounts[f.batch.Lane.Account], now)
 	}
@@ -80,8 +80,8 @@ func (e *Engine) gauges(now time.Time) {
 	e.cfg.Observer.Gauges(e.cfg.Lease.Partition, g)
 }
 
-// measure adds the flight to its account's gauges.
-func (f *flight) measure(account *AccountGauges, now time.Time) {
+// measure adds the open batch to its account's gauges.
+func (f *openBatch) measure(account *AccountGauges, now time.Time) {
 	if f.holdUntil.After(now) {
 		account.Ambiguous++
 	}

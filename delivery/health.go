@@ -29,11 +29,11 @@ const (
 	credentialTimeout = 2 * time.Second
 )
 
-// heard learns from a finished call whether the account works. An answer of any
+// learnFromPost learns from a finished call whether the account works. An answer of any
 // other kind than a refusal of the account ends a pause; a call that was never
 // made, or got no answer, says nothing, and one that was under way ends no pause that the
 // platform asked for meanwhile.
-func (e *Engine) heard(a *accountState, perr *platform.Error) {
+func (e *Engine) learnFromPost(a *accountState, perr *platform.Error) {
 	a.probing = false
 	switch {
 	case perr != nil && perr.Scope == platform.ScopeAccount:
@@ -84,9 +84,9 @@ func (e *Engine) saveAccount(a *accountState) {
 	e.next.accounts = append(e.next.accounts, a.state)
 }
 
-// watchAccounts reads the accounts' saved states: what an earlier owner learnt,
+// refreshAccounts reads the accounts' saved states: what an earlier owner learnt,
 // and pauses by hand.
-func (e *Engine) watchAccounts(now time.Time) {
+func (e *Engine) refreshAccounts(now time.Time) {
 	if e.looking || len(e.account) == 0 || now.Sub(e.lastLook) < accountWatch {
 		return
 	}
@@ -95,9 +95,9 @@ func (e *Engine) watchAccounts(now time.Time) {
 	for name, state := range e.account {
 		names, accounts = append(names, name), append(accounts, state.account)
 	}
-	e.goDo(func(ctx context.Context) {
+	e.spawn(func(ctx context.Context) {
 		var states map[string]ledger.AccountState
-		err := e.persistently(ctx, "read account states", func(ctx context.Context) (err error) {
+		err := e.retryStore(ctx, "read account states", func(ctx context.Context) (err error) {
 			states, err = e.cfg.Store.Accounts(ctx, names)
 			return err
 		})
@@ -106,7 +106,7 @@ func (e *Engine) watchAccounts(now time.Time) {
 			e.looking = false
 			for i, name := range names {
 				if err == nil {
-					e.learnAccount(e.account[name], states[name])
+					e.applySavedState(e.account[name], states[name])
 				}
 				e.learnCredential(e.account[name], credentials[i])
 			}
@@ -142,7 +142,7 @@ func (e *Engine) learnCredential(a *accountState, present string) {
 	}
 }
 
-func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
+func (e *Engine) applySavedState(a *accountState, saved ledger.AccountState) {
 	first := !a.loaded
 	a.loaded = true
 	if saved.ByHand != a.state.ByHand {
@@ -156,7 +156,7 @@ func (e *Engine) learnAccount(a *accountState, saved ledger.AccountState) {
 		a.state.ResumesAt = notLater(saved.ResumesAt, time.Now().Add(longestTold))
 	}
 	if first && saved.State == accountThrottled && !saved.ByHand {
-		e.hideHold(a) // the last owner's
+		e.hideStopped(a) // the last owner's
 	}
 	switch {
 	case saved.State == accountPaused:

@@ -216,7 +216,7 @@ func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
 func (e *Engine) add(m *catalog.Mutation, now time.Time) {
 	lane := e.laneOf(m.Lane)
 	if lane == nil {
-		e.addStray(m, now)
+		e.parkUnconfigured(m, now)
 		return
 	}
 	own := m.HasVersion

@@ -21,7 +21,7 @@ func (e *Engine) takeOut(j *job) {
 		return
 	}
 	for id, records := range j.found.removed {
-		if f := j.flights[id]; f != nil {
+		if f := j.batches[id]; f != nil {
 			e.shrink(f, records)
 		}
 	}
@@ -35,8 +35,8 @@ func (e *Engine) takeOut(j *job) {
 	e.updateBudget()
 }
 
-// shrink takes records out of a flight that was not sent yet.
-func (e *Engine) shrink(f *flight, removed map[catalog.ItemKey][]*catalog.Mutation) {
+// shrink takes records out of an open batch that was not sent yet.
+func (e *Engine) shrink(f *openBatch, removed map[catalog.ItemKey][]*catalog.Mutation) {
 	now := time.Now()
 	kept, rests := make([]catalog.Record, 0, len(f.batch.Records)), map[int]catalog.Change{}
 	for i := range f.batch.Records {
@@ -73,10 +73,10 @@ func (e *Engine) forget(m *catalog.Mutation) {
 	next.Batches = filtered(next.Batches, func(_ int, b ledger.Batch) bool { return len(b.Records) > 0 })
 }
 
-// uncut takes a record out of a flight that is about to be recorded, and gives the
+// uncut takes a record out of an open batch that is about to be recorded, and gives the
 // mutations that are left of it back.
 func (e *Engine) uncut(id uuid.UUID, key catalog.ItemKey, rest []*catalog.Mutation) {
-	if f := e.next.flights[id]; f != nil {
+	if f := e.next.batches[id]; f != nil {
 		e.shrink(f, map[catalog.ItemKey][]*catalog.Mutation{key: rest})
 	}
 	recorded := map[catalog.Position]bool{}
@@ -86,24 +86,24 @@ func (e *Engine) uncut(id uuid.UUID, key catalog.ItemKey, rest []*catalog.Mutati
 	e.next.positions = slices.DeleteFunc(e.next.positions, func(p catalog.Position) bool { return recorded[p] })
 }
 
-// wasRefused ends a flight of which nothing is left to be sent. It reports whether it
+// wasRefused ends an open batch of which nothing is left to be sent. It reports whether it
 // did.
-func (e *Engine) wasRefused(f *flight) bool {
+func (e *Engine) wasRefused(f *openBatch) bool {
 	if len(f.batch.Records) > 0 {
 		return false
 	}
 	if f.slot != nil {
-		e.notMade(f)
+		e.cancelPost(f)
 	}
 	e.close(f)
 	return true
 }
 
-// later reports that the end of the flight's batch could not be recorded yet.
-func (i *isolation) later(f *flight) bool { return i != nil && i.outcomes[f.batch.ID] }
+// later reports that the end of the open batch's batch could not be recorded yet.
+func (i *isolation) later(f *openBatch) bool { return i != nil && i.outcomes[f.batch.ID] }
 
-// withheld reports that the intent to send the flight could not be recorded.
-func (i *isolation) withheld(f *flight) bool { return i != nil && i.intents[f.batch.ID] }
+// withheld reports that the intent to send the open batch could not be recorded.
+func (i *isolation) withheld(f *openBatch) bool { return i != nil && i.intents[f.batch.ID] }
 
 // without leaves out mutations that are dead letters now.
 func (i *isolation) without(ms []*catalog.Mutation) []*catalog.Mutation {

@@ -19,7 +19,7 @@ type lane struct {
 	sender   *sender
 	limits   platform.Limits
 	open     int // batches
-	hold     hold
+	breaker  laneBreaker
 	base     catalog.Lane // of the items that the lane's only localize; zero for none
 	family   bool         // its items are localized by another lane, or localize another's
 	loading  bool         // a page of its spilled rows is being read
@@ -250,14 +250,14 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 		slot.Release(errNotMade, nil)
 		return false
 	}
-	e.beginTry(e.launch(ctx, batch, slot, now), now)
+	e.probeIfStopped(e.launch(ctx, batch, slot, now), now)
 	return true
 }
 
-// launch makes a flight of a batch that was cut, and has it recorded.
-func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *flight {
+// launch makes an open batch of a batch that was cut, and has it recorded.
+func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *openBatch {
 	l := e.lanes[batch.Lane]
-	f := e.newFlight(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
+	f := e.newOpenBatch(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
 	f.slot = slot
 	l.sender.account.began()
 	e.split(f)
@@ -269,7 +269,7 @@ func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, n
 
 // split cuts down the records that say more than one record can carry; what is
 // left of them goes when this much has succeeded.
-func (e *Engine) split(f *flight) {
+func (e *Engine) split(f *openBatch) {
 	for i := range f.batch.Records {
 		record := &f.batch.Records[i]
 		if first, rest := f.lane.endpoint.Split(record.Change); rest != nil {
@@ -279,9 +279,9 @@ func (e *Engine) split(f *flight) {
 	}
 }
 
-// record puts the flight's batch into the next transaction; after the commit
+// record puts the open batch's batch into the next transaction; after the commit
 // onRecorded sends it.
-func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
+func (e *Engine) record(ctx context.Context, f *openBatch) (mutations int) {
 	e.open(ctx, f)
 	before := e.next.mutations
 	for i := range f.batch.Records {
@@ -293,7 +293,7 @@ func (e *Engine) record(ctx context.Context, f *flight) (mutations int) {
 }
 
 // onRecorded sends the batch: its transaction is committed.
-func (e *Engine) onRecorded(f *flight) {
+func (e *Engine) onRecorded(f *openBatch) {
 	if e.wasRefused(f) {
 		return
 	}
@@ -303,9 +303,9 @@ func (e *Engine) onRecorded(f *flight) {
 	e.step(f, time.Now())
 }
 
-// open counts the flight in.
-func (e *Engine) open(ctx context.Context, f *flight) {
-	e.flights[f.batch.ID] = f
+// open counts the open batch in.
+func (e *Engine) open(ctx context.Context, f *openBatch) {
+	e.batches[f.batch.ID] = f
 	f.lane.open++
 	if !f.half {
 		f.lane.sender.account.open++
@@ -315,10 +315,10 @@ func (e *Engine) open(ctx context.Context, f *flight) {
 	e.startSpan(ctx, f)
 }
 
-// close counts the flight out, after its outcome is committed.
-func (e *Engine) close(f *flight) {
+// close counts the open batch out, after its outcome is committed.
+func (e *Engine) close(f *openBatch) {
 	e.unschedule(f)
-	delete(e.flights, f.batch.ID)
+	delete(e.batches, f.batch.ID)
 	f.lane.open--
 	if !f.half {
 		f.lane.sender.account.open--
@@ -330,7 +330,7 @@ func (e *Engine) close(f *flight) {
 	}
 }
 
-func (e *Engine) forEachConstituent(f *flight, visit func(*catalog.Mutation)) {
+func (e *Engine) forEachConstituent(f *openBatch, visit func(*catalog.Mutation)) {
 	for i := range f.batch.Records {
 		for _, m := range f.batch.Records[i].Constituents {
 			visit(m)

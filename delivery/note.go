@@ -9,7 +9,7 @@ import (
 
 // noteAnswer logs what an answer says that belongs to no record. What is said of a
 // handle again and again is logged once.
-func (e *Engine) noteAnswer(f *flight, h *handle, note string) {
+func (e *Engine) noteAnswer(f *openBatch, h *handle, note string) {
 	if note == "" || (h != nil && h.note == note) {
 		return
 	}
@@ -22,7 +22,7 @@ func (e *Engine) noteAnswer(f *flight, h *handle, note string) {
 
 // explained is a verdict that says why nothing is known of a record: where the answers
 // say nothing of it, what became of the batch does.
-func (f *flight) explained(v platform.Verdict) platform.Verdict {
+func (f *openBatch) explained(v platform.Verdict) platform.Verdict {
 	if v.Outcome != platform.Unknown || len(v.Errors) > 0 {
 		return v
 	}

@@ -21,15 +21,15 @@ const storeTimeout = 30 * time.Second
 // process has just dropped, a migration that is being made.
 const rejectedTries = 6
 
-// persistently repeats a call to the store until it works, the lease is lost or
+// retryStore repeats a call to the store until it works, the lease is lost or
 // ctx ends: without the store there is nothing else to do. Repeating is safe, see
 // ledger.Store. What the store refuses permanently is given up after rejectedTries in
 // a row, with ledger.ErrRejected.
-func (e *Engine) persistently(ctx context.Context, what string, call func(context.Context) error) error {
+func (e *Engine) retryStore(ctx context.Context, what string, call func(context.Context) error) error {
 	return e.insist(ctx, what, storeTimeout, rejectedTries, call)
 }
 
-// insist is persistently with a time-out of each try and so many tries of what is
+// insist is retryStore with a time-out of each try and so many tries of what is
 // refused.
 func (e *Engine) insist(ctx context.Context, what string, timeout time.Duration, tries int, call func(context.Context) error) error {
 	policy := e.backOff(50*time.Millisecond, 5*time.Second) // until ctx ends: the lease bounds it

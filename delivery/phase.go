@@ -38,7 +38,7 @@ var phasesAfter = [...][]phase{
 
 // to moves the batch to its next phase. An illegal one is a fault of the program: the
 // engine panics, the partition is given up and resumed from what is recorded.
-func (f *flight) to(next phase) {
+func (f *openBatch) to(next phase) {
 	if !slices.Contains(phasesAfter[f.phase], next) {
 		panic(fmt.Sprintf("batch %s goes from %s to %s", f.batch.ID, f.phase, next))
 	}

@@ -31,7 +31,7 @@ func TestPhasesAreDrawn(t *testing.T) {
 
 func TestIllegalTransitionPanics(t *testing.T) {
 	t.Parallel()
-	f := &flight{batch: ledger.Batch{ID: uuid.New()}}
+	f := &openBatch{batch: ledger.Batch{ID: uuid.New()}}
 	require.Panics(t, func() { f.to(phaseSending) }, "nothing is sent that is not recorded")
 	require.Equal(t, phaseRecording, f.phase)
 	f.to(phaseReady)

@@ -34,13 +34,13 @@ func ofHandle(perr *platform.Error) bool {
 	return perr != nil && (perr.Scope == platform.ScopeBatch || perr.Scope == platform.ScopeItem)
 }
 
-// heardPoll learns from a poll whether the account works.
-func (e *Engine) heardPoll(a *accountState, perr *platform.Error) {
+// learnFromPoll learns from a poll whether the account works.
+func (e *Engine) learnFromPoll(a *accountState, perr *platform.Error) {
 	if ofHandle(perr) {
 		a.probing = false
 		return
 	}
-	e.heard(a, perr)
+	e.learnFromPost(a, perr)
 }
 
 // yield has the next poll of a handle that was refused for its account come a while
@@ -60,7 +60,7 @@ func (h *handle) yield(a *accountState, now time.Time) {
 // pollFailed postpones the verdict: a failed poll says nothing about the batch, so
 // that nothing is sent again for it. What makes no sense, or is said of this handle
 // alone, ends the handle in poll.give_up; other failures end it in days.
-func (e *Engine) pollFailed(f *flight, h *handle, perr *platform.Error, now time.Time) {
+func (e *Engine) pollFailed(f *openBatch, h *handle, perr *platform.Error, now time.Time) {
 	if perr.Scope == platform.ScopeCaller {
 		return
 	}
@@ -90,7 +90,7 @@ func (e *Engine) pollFailed(f *flight, h *handle, perr *platform.Error, now time
 }
 
 // pollWorks notes that a poll told something.
-func (e *Engine) pollWorks(f *flight, h *handle) {
+func (e *Engine) pollWorks(f *openBatch, h *handle) {
 	if h.silence.stated {
 		e.sayPolls(f, h, "")
 	}
@@ -99,7 +99,7 @@ func (e *Engine) pollWorks(f *flight, h *handle) {
 
 // unclearPoll ends a handle of which the answers told nothing for PollGiveUp. Its
 // items are sent again: what the platform made of them it does not say.
-func (e *Engine) unclearPoll(f *flight, h *handle, why string, now time.Time) {
+func (e *Engine) unclearPoll(f *openBatch, h *handle, why string, now time.Time) {
 	if h.unclear.IsZero() {
 		h.unclear = now
 	}
@@ -117,14 +117,14 @@ func (e *Engine) unclearPoll(f *flight, h *handle, why string, now time.Time) {
 // sent again, as nobody says that they were not applied, and end unconfirmed. It needs
 // the account's POSTs to be taken while polls go on failing, or three times as long:
 // in a mere outage there is nothing to do but to wait.
-func (e *Engine) endSilence(f *flight, h *handle, perr *platform.Error, now time.Time) {
-	s, account, giveUp := &h.silence, f.lane.sender.account, f.lane.policy().PollGiveUp
-	if s.works.IsZero() && account.took.After(s.since.Add(giveUp)) {
+func (e *Engine) endSilence(f *openBatch, h *handle, perr *platform.Error, now time.Time) {
+	s, account, giveUpHandle := &h.silence, f.lane.sender.account, f.lane.policy().PollGiveUp
+	if s.works.IsZero() && account.took.After(s.since.Add(giveUpHandle)) {
 		s.works = now
 	}
-	age, enough := now.Sub(h.since), max(untoldAfter, giveUp)
+	age, enough := now.Sub(h.since), max(untoldAfter, giveUpHandle)
 	switch {
-	case now.Sub(s.since) <= giveUp: // an owner that has just begun knows little
+	case now.Sub(s.since) <= giveUpHandle: // an owner that has just begun knows little
 		return
 	case age > enough && !s.works.IsZero() && now.Sub(s.works) >= longestPause:
 	case age > untoldAtLast*enough && perr.Scope != platform.ScopeAccount:
@@ -138,7 +138,7 @@ func (e *Engine) endSilence(f *flight, h *handle, perr *platform.Error, now time
 }
 
 // sayPolls writes down, with the POST that got the handle, why nothing is known of it.
-func (e *Engine) sayPolls(f *flight, h *handle, why string) {
+func (e *Engine) sayPolls(f *openBatch, h *handle, why string) {
 	for _, p := range f.posts {
 		if p.number != h.attempt {
 			continue
@@ -155,8 +155,8 @@ func (e *Engine) sayPolls(f *flight, h *handle, why string) {
 
 // amend writes more about POSTs beside the engine.
 func (e *Engine) amend(what string, attempts ...ledger.Attempt) {
-	e.goDo(func(ctx context.Context) {
-		if err := e.persistently(ctx, what, func(ctx context.Context) error {
+	e.spawn(func(ctx context.Context) {
+		if err := e.retryStore(ctx, what, func(ctx context.Context) error {
 			return e.cfg.Store.AppendAttempts(ctx, attempts)
 		}); err != nil {
 			e.report(ctx, func() { e.fail(err) })

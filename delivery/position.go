@@ -114,7 +114,7 @@ func rangesAbove(live []readMessage, marked []int, from int) []ledger.Range {
 	return ranges
 }
 
-// follow moves the anchor of an idle partition to the stream's end. It reports
+// startPolling moves the anchor of an idle partition to the stream's end. It reports
 // whether it moved.
 func (t *tracker) follow(anchor ledger.Anchor) bool {
 	if t.unrecorded() > 0 || anchor.Position.Compare(t.anchor.Position) <= 0 {

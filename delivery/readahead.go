@@ -107,6 +107,6 @@ func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
 // lane, however fast the machine is.
 func (e *Engine) blocked(l *lane, now time.Time) bool {
 	s := l.sender
-	return l.hold.held() || s.account.loaded && !s.account.mayCall(now) ||
+	return l.breaker.stopped || s.account.loaded && !s.account.mayCall(now) ||
 		s.again.After(now) || now.Sub(s.rested) < flowPeriod
 }

@@ -22,9 +22,9 @@ type job struct {
 	mutations int                // in tx, to bound it
 	bytes     int64              // of their messages, to bound it
 	leaving   int64              // of those that are nowhere else in memory
-	// flights are those whose batches are in tx, by id; halfOf names the batch that a
+	// batches are those whose batches are in tx, by id; halfOf names the batch that a
 	// half comes from, whose outcome is in tx too.
-	flights    map[uuid.UUID]*flight
+	batches    map[uuid.UUID]*openBatch
 	halfOf     map[uuid.UUID]uuid.UUID
 	generation int64 // of the stream
 	// found is what the store refused of the job.
@@ -96,11 +96,11 @@ func (j *job) note(ms ...*catalog.Mutation) {
 }
 
 // adds notes a batch that tx writes.
-func (j *job) adds(f *flight) {
-	if j.flights == nil {
-		j.flights = map[uuid.UUID]*flight{}
+func (j *job) adds(f *openBatch) {
+	if j.batches == nil {
+		j.batches = map[uuid.UUID]*openBatch{}
 	}
-	j.flights[f.batch.ID] = f
+	j.batches[f.batch.ID] = f
 	j.tx.Batches = append(j.tx.Batches, f.batch)
 }
 
@@ -159,7 +159,7 @@ func (e *Engine) handOver() {
 		current.tx.Anchor = anchor
 	}
 	e.recording = true
-	e.goDo(func(ctx context.Context) { e.runJob(ctx, current) })
+	e.spawn(func(ctx context.Context) { e.runJob(ctx, current) })
 }
 
 // runJob runs on its own goroutine; at most one does at a time.
@@ -197,7 +197,7 @@ func (e *Engine) doJob(ctx context.Context, j *job) error {
 			}
 		}
 	} else if j.verify {
-		err := e.persistently(ctx, "look for the last commit", func(ctx context.Context) error {
+		err := e.retryStore(ctx, "look for the last commit", func(ctx context.Context) error {
 			return e.cfg.Store.Verify(ctx, e.cfg.Lease)
 		})
 		if err != nil {
@@ -205,7 +205,7 @@ func (e *Engine) doJob(ctx context.Context, j *job) error {
 		}
 	}
 	for _, state := range j.accounts {
-		err := e.persistently(ctx, "save account state", func(ctx context.Context) error {
+		err := e.retryStore(ctx, "save account state", func(ctx context.Context) error {
 			_, err := e.cfg.Store.SaveAccount(ctx, state)
 			return err
 		})
@@ -218,7 +218,7 @@ func (e *Engine) doJob(ctx context.Context, j *job) error {
 		}
 	}
 	for _, l := range j.loads {
-		err := e.persistently(ctx, "read waiting mutations", func(ctx context.Context) error {
+		err := e.retryStore(ctx, "read waiting mutations", func(ctx context.Context) error {
 			page, err := e.cfg.Store.Waiting(ctx, l.lane, l.after, l.limit)
 			l.page = page
 			return err

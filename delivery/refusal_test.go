@@ -16,7 +16,7 @@ import (
 // where it is certain that no copy of it was taken, and nobody's where it is not.
 func TestRefusedBatchOfOneRecord(t *testing.T) {
 	t.Parallel()
-	doubtful := func() *platform.Error {
+	maybeApplied := func() *platform.Error {
 		return &platform.Error{Scope: platform.ScopeBatch, Ambiguous: true, HTTPStatus: 400, Message: "perhaps not"}
 	}
 	t.Run("certainly refused", func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 	})
 	t.Run("perhaps taken", func(t *testing.T) {
 		scenario(t, func(w *world) {
-			w.answers(answer{err: doubtful(), take: true, late: 4 * time.Minute})
+			w.answers(answer{err: maybeApplied(), take: true, late: 4 * time.Minute})
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.until(time.Second, "it is sent", func() bool { return w.posts() == 1 })
@@ -49,7 +49,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 	})
 	t.Run("perhaps taken each time", func(t *testing.T) {
 		scenario(t, func(w *world) {
-			w.platform.onPost = func(*post) answer { return answer{err: doubtful()} }
+			w.platform.onPost = func(*post) answer { return answer{err: maybeApplied()} }
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.finish(6 * time.Hour)

@@ -21,14 +21,14 @@ func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	}
 	for _, key := range r.WaitingLanes {
 		if e.laneOf(key) == nil {
-			e.strays[key] = &stray{since: now}
+			e.unconfigured[key] = &unconfiguredLane{since: now}
 			continue
 		}
 		e.batcher.SpilledAtStart(key)
 	}
 	for name, saved := range r.Accounts {
 		if a := e.account[name]; a != nil {
-			e.learnAccount(a, saved)
+			e.applySavedState(a, saved)
 		}
 	}
 }
@@ -45,7 +45,7 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		e.sayUnconfigured(open, now)
 		return
 	}
-	f := e.newFlight(open.ID, l, open.Group, open.Records, open.CreatedAt)
+	f := e.newOpenBatch(open.ID, l, open.Group, open.Records, open.CreatedAt)
 	f.recorded, f.damaged = true, open.Damaged
 	if f.damaged == "" {
 		e.rebuild(f)
@@ -79,7 +79,7 @@ func (e *Engine) sayUnconfigured(open *ledger.OpenBatch, now time.Time) {
 }
 
 // rebuild merges the constituents of each record again.
-func (e *Engine) rebuild(f *flight) {
+func (e *Engine) rebuild(f *openBatch) {
 	rules := f.lane.endpoint.Rules()
 	for i := range f.batch.Records {
 		record := &f.batch.Records[i]
@@ -111,7 +111,7 @@ func notLater(at, bound time.Time) time.Time {
 
 // resumeAttempts learns from what is recorded of a batch's POSTs. No wait is longer
 // than it was meant to be, whatever clock wrote it down.
-func (e *Engine) resumeAttempts(f *flight, attempts []ledger.Attempt, now time.Time) {
+func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now time.Time) {
 	// From now on, not from when it was: that was written down by another clock, and one
 	// that is behind would have the wait end too early.
 	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy()))) }

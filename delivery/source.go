@@ -54,32 +54,32 @@ type Conclusion struct {
 	Latencies []time.Duration
 }
 
-// Silent is an Observer that tells nobody.
-type Silent struct{}
+// NopObserver is an Observer that tells nobody.
+type NopObserver struct{}
 
 // Received does nothing.
-func (Silent) Received(int, int, uint64) {}
+func (NopObserver) Received(int, int, uint64) {}
 
 // Refused does nothing.
-func (Silent) Refused(catalog.Lane, catalog.Reason, int) {}
+func (NopObserver) Refused(catalog.Lane, catalog.Reason, int) {}
 
 // BatchCut does nothing.
-func (Silent) BatchCut(catalog.Lane, int, int, int, int, batcher.FlushReason) {}
+func (NopObserver) BatchCut(catalog.Lane, int, int, int, int, batcher.FlushReason) {}
 
 // Submitted does nothing.
-func (Silent) Submitted(catalog.Lane, label.Post, label.Cause, time.Duration) {}
+func (NopObserver) Submitted(catalog.Lane, label.Post, label.Cause, time.Duration) {}
 
 // Polled does nothing.
-func (Silent) Polled(catalog.Lane, label.Poll, label.Cause, time.Duration) {}
+func (NopObserver) Polled(catalog.Lane, label.Poll, label.Cause, time.Duration) {}
 
 // Concluded does nothing.
-func (Silent) Concluded(catalog.Lane, Conclusion) {}
+func (NopObserver) Concluded(catalog.Lane, Conclusion) {}
 
 // Committed does nothing.
-func (Silent) Committed(int, int, time.Duration) {}
+func (NopObserver) Committed(int, int, time.Duration) {}
 
 // Gauges does nothing.
-func (Silent) Gauges(int, Gauges) {}
+func (NopObserver) Gauges(int, Gauges) {}
 
 // Paused does nothing.
-func (Silent) Paused(string, string, bool) {}
+func (NopObserver) Paused(string, string, bool) {}

@@ -160,7 +160,7 @@ func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 	e.version.learn(read.versions, now)
 	e.unweighed = read.unweighed
 	for _, m := range read.page.Mutations {
-		l.hold.delaySuspect(m)
+		l.breaker.delaySuspect(m)
 	}
 	tooLarge := e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, now)
 	e.unweighed = nil

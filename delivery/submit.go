@@ -27,8 +27,8 @@ func unsent(perr *platform.Error) bool { return perr != nil && errors.Is(perr.Er
 // need their time; the lease's deadline ends writing earlier if it must.
 const submitTimeout = 2 * time.Minute
 
-// step moves a flight on as far as it can go now.
-func (e *Engine) step(f *flight, now time.Time) {
+// step moves an open batch on as far as it can go now.
+func (e *Engine) step(f *openBatch, now time.Time) {
 	switch f.phase {
 	case phaseReady:
 		e.trySend(f, now)
@@ -45,11 +45,11 @@ func (e *Engine) step(f *flight, now time.Time) {
 	}
 }
 
-// trySend sends the flight if it may be sent now.
-func (e *Engine) trySend(f *flight, now time.Time) {
+// trySend sends the open batch if it may be sent now.
+func (e *Engine) trySend(f *openBatch, now time.Time) {
 	if e.shut() {
 		if f.slot != nil {
-			e.notMade(f)
+			e.cancelPost(f)
 		}
 		e.schedule(f, now.Add(idleWake))
 		return
@@ -59,7 +59,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 			e.post(f)
 			return
 		}
-		e.notMade(f)
+		e.cancelPost(f)
 	}
 	if e.draining {
 		return
@@ -78,7 +78,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 		e.wait(f, now, f.sendAt, "")
 		return
 	}
-	if f.lane.holds(f, now) {
+	if f.lane.mustWait(f, now) {
 		e.wait(f, now, f.lane.nextTry(f), "every batch of its catalog is refused")
 		return
 	}
@@ -97,7 +97,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.starve(f, f.lane.sender.scopes)
+			e.waitForSlot(f, f.lane.sender.scopes)
 			return
 		}
 		e.wait(f, now, again, "its quota is used up, or the platform rests")
@@ -105,7 +105,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 	}
 	f.slot = slot
 	account.began()
-	e.beginTry(f, now)
+	e.probeIfStopped(f, now)
 	if f.attempt == 1 {
 		e.post(f) // the batch row implies the first POST
 		return
@@ -115,7 +115,7 @@ func (e *Engine) trySend(f *flight, now time.Time) {
 
 // announce puts the intent of a further POST into the next transaction; after the commit
 // onAnnounced makes it.
-func (e *Engine) announce(f *flight, now time.Time) {
+func (e *Engine) announce(f *openBatch, now time.Time) {
 	f.to(phaseAnnouncing)
 	e.next.tx.Intents = append(e.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
 	e.next.done = append(e.next.done, func() { e.onAnnounced(f) })
@@ -123,10 +123,10 @@ func (e *Engine) announce(f *flight, now time.Time) {
 
 // onAnnounced makes the POST, unless a pause was told since or the database refused
 // the intent.
-func (e *Engine) onAnnounced(f *flight) {
+func (e *Engine) onAnnounced(f *openBatch) {
 	f.to(phaseReady)
 	if e.isolated.withheld(f) {
-		e.notMade(f)
+		e.cancelPost(f)
 		f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
 		e.schedule(f, f.sendAt)
 		return
@@ -134,9 +134,9 @@ func (e *Engine) onAnnounced(f *flight) {
 	e.step(f, time.Now())
 }
 
-// notMade gives back the slot of a POST that was not made after all, and with it the
+// cancelPost gives back the slot of a POST that was not made after all, and with it the
 // account's probe, if it was one.
-func (e *Engine) notMade(f *flight) {
+func (e *Engine) cancelPost(f *openBatch) {
 	f.slot.Release(errNotMade, nil)
 	f.slot = nil
 	f.lane.sender.account.probing = false
@@ -144,14 +144,14 @@ func (e *Engine) notMade(f *flight) {
 
 // maySend reports whether nothing was learnt since the cut that forbids the POST:
 // recording may take long where the database is in trouble.
-func (e *Engine) maySend(f *flight, now time.Time) bool {
+func (e *Engine) maySend(f *openBatch, now time.Time) bool {
 	account := f.lane.sender.account
-	return !account.state.ByHand && !f.lane.holds(f, now) && (!account.paused || account.probing) &&
+	return !account.state.ByHand && !f.lane.mustWait(f, now) && (!account.paused || account.probing) &&
 		!e.cfg.Scopes.BlockedUntil(f.lane.sender.scopes).After(now)
 }
 
-// hasNewer reports whether newer changes of the flight's items wait.
-func (e *Engine) hasNewer(f *flight) bool {
+// hasNewer reports whether newer changes of the open batch's items wait.
+func (e *Engine) hasNewer(f *openBatch) bool {
 	if e.batcher.Spilled(f.lane.key) {
 		return true
 	}
@@ -165,15 +165,15 @@ func (e *Engine) hasNewer(f *flight) bool {
 
 // post makes the POST beside the engine, and has its result recorded before the
 // engine hears of it.
-func (e *Engine) post(f *flight) {
+func (e *Engine) post(f *openBatch) {
 	f.to(phaseSending)
 	e.moment++
 	f.lastPost, f.lastPostNo = time.Now(), e.moment
-	f.lastTaken, f.lastTakenAt = f.lane.hold.taken, f.lane.hold.takenAt
+	f.lastTaken, f.lastTakenAt = f.lane.breaker.taken, f.lane.breaker.takenAt
 	number, records, group := f.attempt, f.batch.Records, f.batch.Group
 	variant := variantOf(f)
 	hadAmbiguity, slot, who := f.taken(), f.slot, f.lane.sender.account.refusable()
-	e.goDo(func(ctx context.Context) {
+	e.spawn(func(ctx context.Context) {
 		began := time.Now()
 		submission, perr := e.submit(ctx, f, group, records, variant)
 		took := time.Since(began)
@@ -190,13 +190,13 @@ func (e *Engine) post(f *flight) {
 				return
 			}
 		}
-		e.report(ctx, func() { e.posted(f, submission, perr, took) })
+		e.report(ctx, func() { e.onPosted(f, submission, perr, took) })
 	})
 }
 
 // submit encodes and sends. A panic while a body is put together is the batch's
 // problem: bisecting finds the record that causes it.
-func (e *Engine) submit(ctx context.Context, f *flight, group string, records []catalog.Record, variant int) (submission platform.Submission, perr *platform.Error) {
+func (e *Engine) submit(ctx context.Context, f *openBatch, group string, records []catalog.Record, variant int) (submission platform.Submission, perr *platform.Error) {
 	body, perr := e.encode(ctx, f, group, records, variant)
 	if perr != nil {
 		return platform.Submission{}, perr
@@ -215,7 +215,7 @@ func (e *Engine) submit(ctx context.Context, f *flight, group string, records []
 
 // callSubmit makes the POST. A panic while its answer is read is an answer that
 // nobody understands: the platform may have taken the batch.
-func (e *Engine) callSubmit(ctx context.Context, f *flight, body []byte, group string, records []catalog.Record) (submission platform.Submission, err error) {
+func (e *Engine) callSubmit(ctx context.Context, f *openBatch, body []byte, group string, records []catalog.Record) (submission platform.Submission, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "reading the answer to a POST panicked; it counts as no answer",
@@ -226,7 +226,7 @@ func (e *Engine) callSubmit(ctx context.Context, f *flight, body []byte, group s
 	return f.lane.endpoint.Submit(ctx, body, group, records)
 }
 
-func (e *Engine) encode(ctx context.Context, f *flight, group string, records []catalog.Record, variant int) (body []byte, perr *platform.Error) {
+func (e *Engine) encode(ctx context.Context, f *openBatch, group string, records []catalog.Record, variant int) (body []byte, perr *platform.Error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "putting a body together panicked; the batch is bisected to find the record",
@@ -268,7 +268,7 @@ func asPlatformError(err error) *platform.Error {
 
 // variantOf is how often the batch's content was skipped as a duplicate or tried:
 // each time the bytes change.
-func variantOf(f *flight) int {
+func variantOf(f *openBatch) int {
 	variant := f.attempt - 1
 	for i := range f.batch.Records {
 		variant = max(variant, f.batch.Records[i].Newest().Attempts)
@@ -276,7 +276,7 @@ func variantOf(f *flight) int {
 	return variant
 }
 
-func attemptOf(f *flight, number int, submission platform.Submission, perr *platform.Error) ledger.Attempt {
+func attemptOf(f *openBatch, number int, submission platform.Submission, perr *platform.Error) ledger.Attempt {
 	attempt := ledger.Attempt{BatchID: f.batch.ID, Number: number, At: time.Now()}
 	switch {
 	case perr == nil:
@@ -340,17 +340,17 @@ func quotasOf(answered []platform.Quota, perr *platform.Error) []platform.Quota 
 	return answered
 }
 
-// posted goes on after a POST whose result is recorded.
-func (e *Engine) posted(f *flight, submission platform.Submission, perr *platform.Error, took time.Duration) {
+// onPosted goes on after a POST whose result is recorded.
+func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	if unsent(perr) {
-		e.notMade(f)
+		e.cancelPost(f)
 	} else {
 		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
 		f.slot = nil
-		e.heard(f.lane.sender.account, perr)
+		e.learnFromPost(f.lane.sender.account, perr)
 		f.heardRefusal(e, perr, now)
-		e.judgeLane(f, perr, now)
+		e.observeLane(f, perr, now)
 	}
 	e.cfg.Observer.Submitted(f.lane.key, resultLabel(perr), causeLabel(perr), took)
 	if perr == nil {
@@ -358,7 +358,7 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 		f.lane.sender.account.took = f.lastPost
 		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts})
 		e.noteAnswer(f, nil, submission.Note)
-		e.follow(f, f.attempt, submission.Handles, now)
+		e.startPolling(f, f.attempt, submission.Handles, now)
 		return
 	}
 	if perr.Scope != platform.ScopeCaller {
@@ -366,11 +366,11 @@ func (e *Engine) posted(f *flight, submission platform.Submission, perr *platfor
 			slog.String("account", f.batch.Lane.Account), slog.Int("attempt", f.attempt),
 			slog.String("scope", perr.Scope.String()), slog.Any("error", perr))
 	}
-	e.failedPost(f, perr, now)
+	e.onPostFailed(f, perr, now)
 }
 
 // heardRefusal notes when the batch was refused.
-func (f *flight) heardRefusal(e *Engine, perr *platform.Error, now time.Time) {
+func (f *openBatch) heardRefusal(e *Engine, perr *platform.Error, now time.Time) {
 	if perr == nil || perr.Scope != platform.ScopeBatch {
 		return
 	}
@@ -381,8 +381,8 @@ func (f *flight) heardRefusal(e *Engine, perr *platform.Error, now time.Time) {
 	}
 }
 
-// failedPost decides what becomes of a batch whose POST failed.
-func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
+// onPostFailed decides what becomes of a batch whose POST failed.
+func (e *Engine) onPostFailed(f *openBatch, perr *platform.Error, now time.Time) {
 	f.to(phaseReady)
 	if perr.Ambiguous {
 		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
@@ -408,7 +408,7 @@ func (e *Engine) failedPost(f *flight, perr *platform.Error, now time.Time) {
 
 // unclearPost counts an answer that does not say what became of the POST. An outage
 // only postpones; whom such an answer meets each time would be sent for ever.
-func (e *Engine) unclearPost(f *flight, perr *platform.Error) bool {
+func (e *Engine) unclearPost(f *openBatch, perr *platform.Error) bool {
 	if perr.Unclear {
 		f.unclear++
 	}

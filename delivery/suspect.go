@@ -40,8 +40,8 @@ const (
 // first, and that this was known before the record was sent and refused once more: so
 // the fault is the record's. Where both were under way together, the refusals of the
 // account may have ended between them.
-func (f *flight) inCompany(i int) bool {
-	h := &f.lane.hold
+func (f *openBatch) inCompany(i int) bool {
+	h := &f.lane.breaker
 	since := f.refusedFirst
 	if s := h.suspects[f.batch.Records[i].Key]; s != nil && s.reason == f.refusedFor {
 		since = min(since, s.refused) // what it was refused for before says nothing of another reason
@@ -49,12 +49,12 @@ func (f *flight) inCompany(i int) bool {
 	return f.lastTaken > since && f.refusedAt.Sub(f.lastTakenAt) < evidenceHolds
 }
 
-// tellsNothingNew reports that the refusal of the flight says no more of its lane than
+// tellsNothingNew reports that the refusal of the open batch says no more of its lane than
 // is known: it is a suspect that was tried again, or nothing but records that were
 // refused before the lane took others.
-func (f *flight) tellsNothingNew() bool {
+func (f *openBatch) tellsNothingNew() bool {
 	for i := range f.batch.Records {
-		s := f.lane.hold.suspects[f.batch.Records[i].Key]
+		s := f.lane.breaker.suspects[f.batch.Records[i].Key]
 		if s == nil || s.free && !f.inCompany(i) || !s.free && len(f.batch.Records) > 1 {
 			return false
 		}
@@ -64,9 +64,9 @@ func (f *flight) tellsNothingNew() bool {
 
 // suspect keeps returned mutations of a record that was refused alone, before the
 // batcher gets them.
-func (e *Engine) suspect(f *flight, key catalog.ItemKey, returned []*catalog.Mutation) {
+func (e *Engine) suspect(f *openBatch, key catalog.ItemKey, returned []*catalog.Mutation) {
 	l := f.lane
-	h := &l.hold
+	h := &l.breaker
 	s := h.suspects[key]
 	if s == nil && len(h.suspects) >= maxSuspects {
 		return
@@ -106,7 +106,7 @@ func setDelay(ms []*catalog.Mutation, delay time.Duration) {
 }
 
 // delaySuspect gives a mutation that is read back the delay that it had in memory.
-func (h *hold) delaySuspect(m *catalog.Mutation) {
+func (h *laneBreaker) delaySuspect(m *catalog.Mutation) {
 	switch s := h.suspects[m.Key()]; {
 	case s == nil:
 	case s.free:
@@ -118,8 +118,8 @@ func (h *hold) delaySuspect(m *catalog.Mutation) {
 
 // freeSuspects lets all suspects of the lane go.
 func (e *Engine) freeSuspects(l *lane, now time.Time) {
-	for _, key := range l.hold.queue {
-		if s := l.hold.suspects[key]; s != nil {
+	for _, key := range l.breaker.queue {
+		if s := l.breaker.suspects[key]; s != nil {
 			s.free = true
 			e.batcher.Hasten(key, now)
 		}
@@ -128,7 +128,7 @@ func (e *Engine) freeSuspects(l *lane, now time.Time) {
 
 // clear forgets that the item was suspected: something was learnt of it, or it has
 // something else to say.
-func (h *hold) clear(key catalog.ItemKey) (was bool) {
+func (h *laneBreaker) clear(key catalog.ItemKey) (was bool) {
 	if _, was = h.suspects[key]; was {
 		delete(h.suspects, key)
 		h.queue = slices.DeleteFunc(h.queue, func(other catalog.ItemKey) bool { return other == key })
@@ -138,16 +138,16 @@ func (h *hold) clear(key catalog.ItemKey) (was bool) {
 
 // sayMore lets a suspect go at once that has a newer change: it may be the correction.
 func (e *Engine) sayMore(l *lane, key catalog.ItemKey, now time.Time) {
-	if s := l.hold.suspects[key]; s == nil || s.free || !e.batcher.Hasten(key, now) {
+	if s := l.breaker.suspects[key]; s == nil || s.free || !e.batcher.Hasten(key, now) {
 		return
 	}
-	l.hold.clear(key)
+	l.breaker.clear(key)
 }
 
 // trySuspect sends the suspect whose turn it is, alone. It reports whether it is to
 // be waited for.
 func (e *Engine) trySuspect(l *lane, now time.Time) bool {
-	h, s := &l.hold, l.sender
+	h, s := &l.breaker, l.sender
 	if !e.nextSuspect(h) {
 		return false
 	}
@@ -167,14 +167,14 @@ func (e *Engine) trySuspect(l *lane, now time.Time) bool {
 		slot.Release(errNotMade, nil)
 		return false
 	}
-	e.try(e.launch(e.callsCtx, batch, slot, now), now)
+	e.probe(e.launch(e.callsCtx, batch, slot, now), now)
 	return true
 }
 
 // nextSuspect brings a suspect that waits in memory to the front of the queue, if
 // there is one among the first. Others are in flight, or in the database: loading them
 // has them looked for again.
-func (e *Engine) nextSuspect(h *hold) bool {
+func (e *Engine) nextSuspect(h *laneBreaker) bool {
 	const most = 64
 	for range min(len(h.queue), most) {
 		if e.batcher.Waits(h.queue[0]) {
@@ -188,10 +188,10 @@ func (e *Engine) nextSuspect(h *hold) bool {
 // tellSuspicion alerts people of a lane with suspects, once no other batch of it is
 // about to be answered that could clear it.
 func (e *Engine) tellSuspicion(l *lane, now time.Time) {
-	if l.hold.told || len(l.hold.queue) == 0 {
+	if l.breaker.told || len(l.breaker.queue) == 0 {
 		return
 	}
-	for _, f := range e.flights {
+	for _, f := range e.batches {
 		if f.lane != l {
 			continue
 		}

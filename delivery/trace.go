@@ -15,7 +15,7 @@ import (
 
 // startSpan begins the span of a batch, from its cut to its end. A batch is
 // nobody's child: it links to each mutation's own trace.
-func (e *Engine) startSpan(ctx context.Context, f *flight) {
+func (e *Engine) startSpan(ctx context.Context, f *openBatch) {
 	lane := f.batch.Lane
 	_, f.span = e.cfg.Tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch", //nolint:spancheck // close or releaseAll ends it
 		trace.WithSpanKind(trace.SpanKindConsumer),
@@ -34,7 +34,7 @@ func (e *Engine) startSpan(ctx context.Context, f *flight) {
 
 // link links the batch's span to the producers' spans of its mutations, where they
 // sent one. How many links a span keeps is the provider's limit.
-func (e *Engine) link(f *flight) {
+func (e *Engine) link(f *openBatch) {
 	e.forEachConstituent(f, func(m *catalog.Mutation) {
 		if m.TraceParent == "" {
 			return
@@ -48,7 +48,7 @@ func (e *Engine) link(f *flight) {
 }
 
 // startCall begins the span of one call to the platform, a child of the batch's.
-func (e *Engine) startCall(ctx context.Context, f *flight, operation string) (context.Context, trace.Span) {
+func (e *Engine) startCall(ctx context.Context, f *openBatch, operation string) (context.Context, trace.Span) {
 	if f.span != nil {
 		ctx = trace.ContextWithSpan(ctx, f.span)
 	}
@@ -66,7 +66,7 @@ func endCall(span trace.Span, perr *platform.Error) {
 }
 
 // endBatchSpan says on the batch's span what became of its records.
-func endBatchSpan(f *flight, c *conclusion) {
+func endBatchSpan(f *openBatch, c *conclusion) {
 	if f.span == nil {
 		return
 	}

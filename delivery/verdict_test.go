@@ -69,7 +69,7 @@ func TestVerdictsOfSeveralPostsAndHandles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := &flight{posts: c.posts, handles: c.handles}
+			f := &openBatch{posts: c.posts, handles: c.handles}
 			f.batch.Records = make([]catalog.Record, 2)
 			verdicts, incomplete := f.verdicts()
 			for i, want := range c.want {

@@ -10,10 +10,10 @@ import (
 // writing that down costs a call to the store, and the next POST another.
 const showWaitFrom = 2 * time.Second
 
-// wait has the flight looked at again at until. One that was never sent is recorded
+// wait has the open batch looked at again at until. One that was never sent is recorded
 // as unsent where that takes a while, or people, and the next owner, would take it
 // for one that is being sent. From then on its next POST is announced like any other.
-func (e *Engine) wait(f *flight, now, until time.Time, why string) {
+func (e *Engine) wait(f *openBatch, now, until time.Time, why string) {
 	e.schedule(f, until)
 	if f.attempt != 1 || !f.lastPost.IsZero() || until.Sub(now) < showWaitFrom {
 		return
@@ -26,17 +26,17 @@ func (e *Engine) wait(f *flight, now, until time.Time, why string) {
 	e.amend("record that a batch waits", unsent)
 }
 
-// unsentHalf reports that the flight is a part of a refused batch that was not sent
+// unsentHalf reports that the open batch is a part of a refused batch that was not sent
 // itself: given back it would only become part of such a batch again.
-func (f *flight) unsentHalf() bool { return f.half && f.lastPost.IsZero() }
+func (f *openBatch) unsentHalf() bool { return f.half && f.lastPost.IsZero() }
 
-// waits reports that the flight is certainly at no platform and waits to be sent.
-func (f *flight) waits() bool {
+// waits reports that the open batch is certainly at no platform and waits to be sent.
+func (f *openBatch) waits() bool {
 	return f.phase == phaseReady && !f.taken() && (f.attempt > 1 || f.wakeAt.Sub(f.batch.CreatedAt) > showWaitFrom)
 }
 
-// oldest is when the oldest of the flight's mutations was received.
-func (f *flight) oldest() (oldest time.Time, mutations int) {
+// oldest is when the oldest of the open batch's mutations was received.
+func (f *openBatch) oldest() (oldest time.Time, mutations int) {
 	for i := range f.batch.Records {
 		for _, m := range f.batch.Records[i].Constituents {
 			if mutations++; oldest.IsZero() || m.ReceivedAt.Before(oldest) {

@@ -128,7 +128,7 @@ type world struct {
 
 // alerts is an Observer that remembers pauses and results.
 type alerts struct {
-	delivery.Silent
+	delivery.NopObserver
 	mu     sync.Mutex
 	pauses []string
 }

@@ -137,7 +137,7 @@ func (e *Engine) committed(ctx context.Context, j *job, tx *ledger.Transaction) 
 	if !can {
 		return false, nil
 	}
-	err = e.persistently(ctx, "look up a transaction", func(ctx context.Context) (err error) {
+	err = e.retryStore(ctx, "look up a transaction", func(ctx context.Context) (err error) {
 		committed, err = store.Committed(ctx, e.cfg.Lease, tx)
 		return err
 	})

@@ -134,7 +134,7 @@ var edits = []edit{
 	},
 	{
 		"success on HTTP 200", "delivery/submit.go",
-		"		e.follow(f, f.attempt, submission.Handles, now)\n",
+		"		e.startPolling(f, f.attempt, submission.Handles, now)\n",
 		"		f.posts[len(f.posts)-1].notes = make([]platform.Verdict, len(f.batch.Records))\n" +
 			"		for i := range f.batch.Records {\n			f.posts[len(f.posts)-1].notes[i].Outcome = platform.Succeeded\n		}\n" +
 			"		for _, name := range submission.Handles {\n			f.handles = append(f.handles, &handle{name: name, attempt: f.attempt, final: true,\n" +
@@ -206,7 +206,7 @@ var edits = []edit{
 		"	if carried := e.version.carried[by.position]; carried != nil && false {\n",
 	},
 	{
-		"told pause not saved", "delivery/heard.go",
+		"told pause not saved", "delivery/pauses.go",
 		"	if len(told) == 0 {\n", "	if len(told) >= 0 {\n",
 	},
 	{

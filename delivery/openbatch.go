@@ -13,9 +13,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// flight is an open batch: recorded and not final. Its items take no part in any
+// openBatch is an open batch: recorded and not final. Its items take no part in any
 // other batch until it is.
-type flight struct {
+type openBatch struct {
 	batch    ledger.Batch
 	lane     *lane
 	phase    phase
@@ -24,7 +24,7 @@ type flight struct {
 	span     trace.Span
 	recorded bool // its batch row is committed
 	half     bool // made of a batch that was refused or told too little of its records
-	try      bool // whether its stopped lane, or a suspect, is taken now
+	probe    bool // whether its stopped lane, or a suspect, is taken now
 
 	torn bool // a record of it cannot be put together again: it is followed, and never sent
 	// damaged says why its payload cannot be read, "" when it can: likewise.
@@ -50,7 +50,7 @@ type flight struct {
 	lastPostNo, refusedFirst, refusedLast int64
 	refusedFor                            refusalReason // since refusedFirst
 	refusedAt                             time.Time
-	// lastTaken and lastTakenAt are hold.taken and hold.takenAt as they were when the
+	// lastTaken and lastTakenAt are laneBreaker.taken and takenAt as they were when the
 	// last POST began.
 	lastTaken   int64
 	lastTakenAt time.Time
@@ -61,10 +61,10 @@ type flight struct {
 
 	wakeAt     time.Time // in the engine's heap; zero: not in it
 	heapIndex  int
-	starvesFor string // the scopes it waits for a slot of; "": none
+	slotScopes string // the scopes it waits for a slot of; "": none
 }
 
-// post is one POST of the flight that was taken.
+// post is one POST of the open batch that was taken.
 type post struct {
 	number int
 	notes  []platform.Verdict // what the answer already said; nil: nothing
@@ -89,8 +89,8 @@ type handle struct {
 	note       string // the last that was logged
 }
 
-func (e *Engine) newFlight(id uuid.UUID, l *lane, group string, records []catalog.Record, now time.Time) *flight {
-	f := &flight{
+func (e *Engine) newOpenBatch(id uuid.UUID, l *lane, group string, records []catalog.Record, now time.Time) *openBatch {
+	f := &openBatch{
 		batch:     ledger.Batch{ID: id, Lane: l.key, Group: group, Records: records, CreatedAt: now},
 		lane:      l,
 		attempt:   1,
@@ -110,7 +110,7 @@ func (e *Engine) newFlight(id uuid.UUID, l *lane, group string, records []catalo
 const perMutationBytes = 512
 
 // allFinal reports that every known handle has come to its end.
-func (f *flight) allFinal() bool {
+func (f *openBatch) allFinal() bool {
 	for _, h := range f.handles {
 		if !h.final {
 			return false
@@ -122,7 +122,7 @@ func (f *flight) allFinal() bool {
 // verdicts puts together what is known of each record: within one POST the worst
 // answer counts, because its handles may share the batch out between them; of
 // several POSTs the best counts, because each carried the same content.
-func (f *flight) verdicts() (verdicts []platform.Verdict, incomplete bool) {
+func (f *openBatch) verdicts() (verdicts []platform.Verdict, incomplete bool) {
 	verdicts = make([]platform.Verdict, len(f.batch.Records))
 	for _, p := range f.posts {
 		worst, known, cut := f.worstOf(p)
@@ -139,7 +139,7 @@ func (f *flight) verdicts() (verdicts []platform.Verdict, incomplete bool) {
 	return verdicts, incomplete
 }
 
-func (f *flight) worstOf(p post) (worst []platform.Verdict, known, incomplete bool) {
+func (f *openBatch) worstOf(p post) (worst []platform.Verdict, known, incomplete bool) {
 	worst = make([]platform.Verdict, len(f.batch.Records))
 	said := make([]bool, len(worst))
 	take := func(i int, v platform.Verdict) {
@@ -195,13 +195,13 @@ func standing(o platform.Outcome) int {
 	return [...]int{platform.Unknown: 0, platform.Skipped: 1, platform.Retryable: 2, platform.Failed: 3, platform.Succeeded: 4}[o]
 }
 
-// taken reports that some POST of the flight was, or may have been, taken.
-func (f *flight) taken() bool { return len(f.posts) > 0 || !f.holdUntil.IsZero() }
+// taken reports that some POST of the open batch was, or may have been, taken.
+func (f *openBatch) taken() bool { return len(f.posts) > 0 || !f.holdUntil.IsZero() }
 
-// doubtful reports that a refusal of the record may be the work of another copy of
+// maybeApplied reports that a refusal of the record may be the work of another copy of
 // it: a CREATE is refused where the item is there, a deletion where it is gone. What
 // UPSERT and UPDATE say can be said twice.
-func (f *flight) doubtful(i int) bool {
+func (f *openBatch) maybeApplied(i int) bool {
 	record := &f.batch.Records[i]
 	if op := record.Change.Operation; op == catalog.Upsert || op == catalog.Update {
 		return false
@@ -210,28 +210,28 @@ func (f *flight) doubtful(i int) bool {
 		slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful })
 }
 
-// copied reports that what is known of the flight may not be all that was done of it.
-func (f *flight) copied() bool { return len(f.posts) > 1 || !f.holdUntil.IsZero() }
+// copied reports that what is known of the open batch may not be all that was done of it.
+func (f *openBatch) copied() bool { return len(f.posts) > 1 || !f.holdUntil.IsZero() }
 
-// flightHeap orders flights by wakeAt.
-type flightHeap []*flight //nolint:recvcheck // container/heap wants both kinds
+// batchHeap orders batches by wakeAt.
+type batchHeap []*openBatch //nolint:recvcheck // container/heap wants both kinds
 
-func (h flightHeap) Len() int           { return len(h) }
-func (h flightHeap) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }
-func (h flightHeap) Swap(i, j int) {
+func (h batchHeap) Len() int           { return len(h) }
+func (h batchHeap) Less(i, j int) bool { return h[i].wakeAt.Before(h[j].wakeAt) }
+func (h batchHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].heapIndex, h[j].heapIndex = i, j
 }
 
 // Push is for container/heap.
-func (h *flightHeap) Push(x any) {
-	f := x.(*flight) //nolint:forcetypeassert // only flights are pushed
+func (h *batchHeap) Push(x any) {
+	f := x.(*openBatch) //nolint:forcetypeassert // only batches are pushed
 	f.heapIndex = len(*h)
 	*h = append(*h, f)
 }
 
 // Pop is for container/heap.
-func (h *flightHeap) Pop() any {
+func (h *batchHeap) Pop() any {
 	old := *h
 	f := old[len(old)-1]
 	old[len(old)-1] = nil

@@ -7,9 +7,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// toldQuota is what a platform told of a scope, as it is saved: for people, and for
+// quotaSnapshot is what a platform told of a scope, as it is saved: for people, and for
 // the workers that share the scope. What was not told is left out.
-type toldQuota struct {
+type quotaSnapshot struct {
 	ToldAt      time.Time  `json:"told_at"`
 	Limit       *int       `json:"limit,omitempty"`
 	Remaining   *int       `json:"remaining,omitempty"`
@@ -24,7 +24,7 @@ func (c *scope) quotaJSON() []byte {
 	if c.told.IsZero() {
 		return nil
 	}
-	told := toldQuota{ToldAt: c.told.UTC(), Window: c.quota.Window.Seconds()}
+	told := quotaSnapshot{ToldAt: c.told.UTC(), Window: c.quota.Window.Seconds()}
 	if c.quota.Limit >= 0 {
 		told.Limit = &c.quota.Limit
 	}
@@ -52,7 +52,7 @@ func (c *scope) quotaJSON() []byte {
 // hear takes in what another worker, or an earlier owner, was told and saved. Clocks
 // are compared only to see who was told last.
 func (c *scope) hear(saved []byte, now time.Time) {
-	var told toldQuota
+	var told quotaSnapshot
 	if len(saved) == 0 || json.Unmarshal(saved, &told) != nil || !told.ToldAt.After(c.told) || told.ToldAt.After(now) {
 		return
 	}

@@ -16,8 +16,8 @@ import (
 // the platform was silent or the call given up.
 const pollTimeout = 2 * time.Minute
 
-// follow begins to poll the handles of a POST that was taken.
-func (e *Engine) follow(f *flight, attempt int, names []string, now time.Time) {
+// startPolling begins to poll the handles of a POST that was taken.
+func (e *Engine) startPolling(f *openBatch, attempt int, names []string, now time.Time) {
 	for _, name := range names {
 		delay := f.lane.policy().PollMin
 		f.handles = append(f.handles, &handle{
@@ -29,7 +29,7 @@ func (e *Engine) follow(f *flight, attempt int, names []string, now time.Time) {
 }
 
 // pollDue polls the handles whose time has come and schedules the rest.
-func (e *Engine) pollDue(f *flight, now time.Time) {
+func (e *Engine) pollDue(f *openBatch, now time.Time) {
 	if e.draining {
 		return // the next owner follows
 	}
@@ -43,7 +43,7 @@ func (e *Engine) pollDue(f *flight, now time.Time) {
 			continue
 		}
 		if !h.nextPoll.After(now) && !e.poll(f, h, now) {
-			if f.starvesFor != "" {
+			if f.slotScopes != "" {
 				continue
 			}
 		}
@@ -57,8 +57,8 @@ func (e *Engine) pollDue(f *flight, now time.Time) {
 }
 
 // poll asks about one handle if the quota allows it now; otherwise it moves the
-// handle's next poll or leaves the flight to be woken.
-func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
+// handle's next poll or leaves the open batch to be woken.
+func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 	account := f.lane.sender.account
 	if !account.mayCall(now) {
 		h.nextPoll = account.nextLook(now)
@@ -67,7 +67,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.starve(f, f.lane.endpoint.PollScopes())
+			e.waitForSlot(f, f.lane.endpoint.PollScopes())
 			return false
 		}
 		h.nextPoll = again
@@ -76,7 +76,7 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 	h.polling, h.slot = true, slot
 	account.began()
 	group, records, who := f.batch.Group, f.batch.Records, account.refusable()
-	e.goDo(func(ctx context.Context) {
+	e.spawn(func(ctx context.Context) {
 		began := time.Now()
 		call, cancel := context.WithTimeout(ctx, pollTimeout)
 		defer cancel()
@@ -86,14 +86,14 @@ func (e *Engine) poll(f *flight, h *handle, now time.Time) bool {
 		endCall(span, perr)
 		took := time.Since(began)
 		e.hear(ctx, slot, who, perr, quotasOf(report.Quotas, perr))
-		e.report(ctx, func() { e.polled(f, h, report, perr, took) })
+		e.report(ctx, func() { e.onPolled(f, h, report, perr, took) })
 	})
 	return true
 }
 
 // callPoll asks the platform. A panic while its answer is read postpones the
 // verdict, as any failed poll does.
-func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group string, records []catalog.Record) (report platform.Report, err error) {
+func (e *Engine) callPoll(ctx context.Context, f *openBatch, h *handle, group string, records []catalog.Record) (report platform.Report, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.ErrorContext(ctx, "reading the answer to a poll panicked; it is asked for again",
@@ -111,12 +111,12 @@ func (e *Engine) callPoll(ctx context.Context, f *flight, h *handle, group strin
 // pollConcurrency caps an account's calls at a time for one more poll to be made.
 const pollConcurrency = 8
 
-// polled goes on after a poll.
-func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *platform.Error, took time.Duration) {
+// onPolled goes on after a poll.
+func (e *Engine) onPolled(f *openBatch, h *handle, report platform.Report, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
-	e.heardPoll(f.lane.sender.account, perr)
+	e.learnFromPoll(f.lane.sender.account, perr)
 	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), causeLabel(perr), took)
 	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()
@@ -129,10 +129,10 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 		h.final, h.verdicts, h.incomplete, h.message = true, report.Verdicts, report.Incomplete, report.Error
 		e.slowest = max(e.slowest*99/100, now.Sub(h.since))
 	case report.Progress == platform.NotFound:
-		e.missed(f, h, now)
+		e.onHandleNotFound(f, h, now)
 	default:
 		h.notFound, h.unclear = 0, time.Time{}
-		e.giveUp(f, h, now)
+		e.giveUpHandle(f, h, now)
 	}
 	if perr == nil {
 		e.pollWorks(f, h)
@@ -140,10 +140,10 @@ func (e *Engine) polled(f *flight, h *handle, report platform.Report, perr *plat
 	e.pollDue(f, now)
 }
 
-// giveUp ends a handle that the platform has not finished in time. What it stands
+// giveUpHandle ends a handle that the platform has not finished in time. What it stands
 // for may still be applied, so its items wait for settle before they go again. Only
 // an answer gives a handle up: a failed poll says nothing about the batch.
-func (e *Engine) giveUp(f *flight, h *handle, now time.Time) {
+func (e *Engine) giveUpHandle(f *openBatch, h *handle, now time.Time) {
 	policy := f.lane.policy()
 	if now.Sub(h.since) <= policy.PollGiveUp {
 		return
@@ -154,9 +154,9 @@ func (e *Engine) giveUp(f *flight, h *handle, now time.Time) {
 	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
 }
 
-// missed counts a definite not-found. Twice in a row ends the handle; what it
+// onHandleNotFound counts a definite not-found. Twice in a row ends the handle; what it
 // stood for may still be applied, so newer changes wait for settle.
-func (e *Engine) missed(f *flight, h *handle, now time.Time) {
+func (e *Engine) onHandleNotFound(f *openBatch, h *handle, now time.Time) {
 	h.notFound++
 	if h.notFound < 2 {
 		return
@@ -169,7 +169,7 @@ func (e *Engine) missed(f *flight, h *handle, now time.Time) {
 
 // endFollowing goes on once every known handle is final: at once, or when an
 // ambiguous copy can no longer be applied.
-func (e *Engine) endFollowing(f *flight, now time.Time) {
+func (e *Engine) endFollowing(f *openBatch, now time.Time) {
 	if !f.allFinal() {
 		f.to(phaseFollowing)
 		e.pollDue(f, now)

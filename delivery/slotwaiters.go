@@ -7,48 +7,48 @@ import (
 	"time"
 )
 
-// starve notes that the flight found no slot for a call of its account that draws on
+// waitForSlot notes that the open batch found no slot for a call of its account that draws on
 // the scopes. It is stepped again when one was given back, first come first served.
-func (e *Engine) starve(f *flight, scopes []string) {
+func (e *Engine) waitForSlot(f *openBatch, scopes []string) {
 	key := f.lane.key.Account + " " + strings.Join(scopes, " ")
-	if f.starvesFor == key {
+	if f.slotScopes == key {
 		return
 	}
-	f.starvesFor = key
-	e.starved[key] = append(e.starved[key], f)
+	f.slotScopes = key
+	e.slotWaiters[key] = append(e.slotWaiters[key], f)
 }
 
-// retryStarved steps the flights that found no slot, for each account until one finds
+// wakeSlotWaiters steps the batches that found no slot, for each account until one finds
 // none again: stepping them all at each slot would cost the square of their number.
-func (e *Engine) retryStarved() {
+func (e *Engine) wakeSlotWaiters() {
 	now := time.Now()
-	for _, key := range slices.Sorted(maps.Keys(e.starved)) {
+	for _, key := range slices.Sorted(maps.Keys(e.slotWaiters)) {
 		for e.feed(key, now) {
 		}
 	}
 }
 
-// feed steps the first flight that waits for a slot of the kind. It reports
+// feed steps the first open batch that waits for a slot of the kind. It reports
 // whether it is worth going on.
 func (e *Engine) feed(key string, now time.Time) bool {
-	queue := e.starved[key]
+	queue := e.slotWaiters[key]
 	if len(queue) == 0 {
-		delete(e.starved, key)
+		delete(e.slotWaiters, key)
 		return false
 	}
 	f := queue[0]
 	queue[0] = nil
-	e.starved[key] = queue[1:]
-	if f.starvesFor != key {
+	e.slotWaiters[key] = queue[1:]
+	if f.slotScopes != key {
 		return true // it came to its end meanwhile, or waits for something else
 	}
-	f.starvesFor = ""
+	f.slotScopes = ""
 	e.step(f, now)
-	if f.starvesFor != key {
+	if f.slotScopes != key {
 		return true
 	}
 	// It found none and went to the end of the line, where it does not belong.
-	queue = e.starved[key]
+	queue = e.slotWaiters[key]
 	copy(queue[1:], queue[:len(queue)-1])
 	queue[0] = f
 	return false

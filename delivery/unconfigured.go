@@ -7,44 +7,44 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// stray is a lane that the configuration does not know.
-type stray struct {
+// unconfiguredLane is a lane that the configuration does not know.
+type unconfiguredLane struct {
 	since   time.Time
 	problem catalog.Problem
 	loading bool
 	added   bool // something was added since the last page was asked for
 }
 
-func (e *Engine) addStray(m *catalog.Mutation, now time.Time) {
-	if _, ok := e.strays[m.Lane]; !ok {
-		if len(e.strays) >= maxStrays {
+func (e *Engine) parkUnconfigured(m *catalog.Mutation, now time.Time) {
+	if _, ok := e.unconfigured[m.Lane]; !ok {
+		if len(e.unconfigured) >= maxUnconfigured {
 			e.refuse(m, e.resolve(m.Lane).problem) // no grace: nobody configures as many
 			return
 		}
-		e.strays[m.Lane] = &stray{since: now}
+		e.unconfigured[m.Lane] = &unconfiguredLane{since: now}
 		e.log.WarnContext(e.callsCtx, "mutations arrive for an account or catalog that is not configured; they wait for a newer configuration",
 			slog.String("account", m.Lane.Account), slog.String("catalog", m.Lane.Catalog), slog.Duration("grace", e.cfg.UnknownAccountGrace),
 			slog.String("reason", e.resolve(m.Lane).problem.Text))
 	}
-	e.strays[m.Lane].added = true
+	e.unconfigured[m.Lane].added = true
 	e.store(m)
 }
 
-// maxStrays bounds the lanes that wait for a configuration: producers choose their
+// maxUnconfigured bounds the lanes that wait for a configuration: producers choose their
 // names. Beyond it mutations of further ones are invalid at once.
-const maxStrays = 10_000
+const maxUnconfigured = 10_000
 
-// strayInterval is how often lanes that are not configured are looked at.
-const strayInterval = 200 * time.Millisecond
+// unconfiguredInterval is how often lanes that are not configured are looked at.
+const unconfiguredInterval = 200 * time.Millisecond
 
-// expireStrays makes the mutations of lanes that stayed unknown invalid, a page
+// expireUnconfigured makes the mutations of lanes that stayed unknown invalid, a page
 // at a time.
-func (e *Engine) expireStrays(now time.Time) {
-	if now.Sub(e.lastStray) < strayInterval {
+func (e *Engine) expireUnconfigured(now time.Time) {
+	if now.Sub(e.lastUnconfigured) < unconfiguredInterval {
 		return
 	}
-	e.lastStray = now
-	for lane, s := range e.strays {
+	e.lastUnconfigured = now
+	for lane, s := range e.unconfigured {
 		if s.loading || now.Sub(s.since) < e.cfg.UnknownAccountGrace {
 			continue
 		}
@@ -62,7 +62,7 @@ func (e *Engine) expireStrays(now time.Time) {
 				e.refuse(m, &s.problem)
 			}
 			if !read.page.More && len(read.page.Mutations)+len(read.refused) == 0 && !s.added {
-				delete(e.strays, lane)
+				delete(e.unconfigured, lane)
 			}
 		}})
 	}

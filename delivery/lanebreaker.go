@@ -20,10 +20,10 @@ const maxRefusals = 16
 // yet, where there is such, for each of one that was.
 const triesBetween = 3
 
-// hold is what a lane learnt from batches that were refused as a whole. A stopped
+// laneBreaker is what a lane learnt from batches that were refused as a whole. A stopped
 // lane tries one from time to time and loses nothing meanwhile; one that only has
 // suspects sends everything else as ever.
-type hold struct {
+type laneBreaker struct {
 	refusals int // in a row, those of suspects that were tried again apart
 	reason   refusalReason
 	since    int64 // the moment of the first of them; 0: none since a batch was taken
@@ -51,23 +51,21 @@ func reasonOf(perr *platform.Error) refusalReason {
 	return refusalReason{status: perr.HTTPStatus, code: perr.Code, subcode: perr.Subcode}
 }
 
-func (h *hold) held() bool { return h.stopped }
-
-// holds reports that the flight may not be sent yet because its lane is stopped.
-func (l *lane) holds(f *flight, now time.Time) bool {
-	return l.hold.held() && !f.try && l.hold.until.After(now)
+// mustWait reports that the open batch may not be sent yet because its lane is stopped.
+func (l *lane) mustWait(f *openBatch, now time.Time) bool {
+	return l.breaker.stopped && !f.probe && l.breaker.until.After(now)
 }
 
-// beginTry makes the flight the stopped lane's try: no other is sent before the next.
-func (e *Engine) beginTry(f *flight, now time.Time) {
-	if f.lane.hold.held() {
-		e.try(f, now)
+// probeIfStopped makes the open batch the stopped lane's try: no other is sent before the next.
+func (e *Engine) probeIfStopped(f *openBatch, now time.Time) {
+	if f.lane.breaker.stopped {
+		e.probe(f, now)
 	}
 }
 
-func (e *Engine) try(f *flight, now time.Time) {
-	h := &f.lane.hold
-	f.try = true
+func (e *Engine) probe(f *openBatch, now time.Time) {
+	h := &f.lane.breaker
+	f.probe = true
 	h.until = now.Add(h.backoff)
 	h.tries++
 	if h.stopped {
@@ -75,10 +73,10 @@ func (e *Engine) try(f *flight, now time.Time) {
 	}
 }
 
-// judgeLane learns from the answer to a POST whether the fault is the lane's.
-func (e *Engine) judgeLane(f *flight, perr *platform.Error, now time.Time) {
-	tried := f.try
-	f.try = false
+// observeLane learns from the answer to a POST whether the fault is the lane's.
+func (e *Engine) observeLane(f *openBatch, perr *platform.Error, now time.Time) {
+	tried := f.probe
+	f.probe = false
 	switch {
 	case perr == nil:
 		e.laneTakes(f, now)
@@ -87,9 +85,9 @@ func (e *Engine) judgeLane(f *flight, perr *platform.Error, now time.Time) {
 	}
 }
 
-func (e *Engine) refusedWhole(f *flight, perr *platform.Error, tried bool, now time.Time) {
+func (e *Engine) refusedWhole(f *openBatch, perr *platform.Error, tried bool, now time.Time) {
 	l := f.lane
-	h := &l.hold
+	h := &l.breaker
 	reason := reasonOf(perr)
 	if perr.OfRecords && reason != h.reason {
 		h.refusals = 0 // one kind of bad value after another is no fault of the lane
@@ -112,52 +110,52 @@ func (e *Engine) refusedWhole(f *flight, perr *platform.Error, tried bool, now t
 		e.tell(l)
 	}
 	if h.told {
-		e.showHold(l)
+		e.showStopped(l)
 	}
 }
 
 // watch has the engine look after the lane until a batch of it is taken.
 func (e *Engine) watch(l *lane) {
-	if !slices.Contains(e.held, l) {
-		e.held = append(e.held, l)
+	if !slices.Contains(e.watched, l) {
+		e.watched = append(e.watched, l)
 	}
 }
 
 // tell alerts people, once for as long as no batch of the lane is taken.
 func (e *Engine) tell(l *lane) {
-	if l.hold.told {
+	if l.breaker.told {
 		return
 	}
-	l.hold.told = true
+	l.breaker.told = true
 	e.cfg.Observer.Paused(l.key.Account, "batches refused", true)
 	e.log.ErrorContext(e.callsCtx, "the platform refuses changes of a catalog and takes none: they wait, and are tried from time to time; nothing is lost meanwhile",
-		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)), slog.Bool("all", l.hold.stopped),
-		slog.Int("status", l.hold.reason.status), slog.Int("code", l.hold.reason.code),
-		slog.Int("subcode", l.hold.reason.subcode))
-	e.showHold(l)
+		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)), slog.Bool("all", l.breaker.stopped),
+		slog.Int("status", l.breaker.reason.status), slog.Int("code", l.breaker.reason.code),
+		slog.Int("subcode", l.breaker.reason.subcode))
+	e.showStopped(l)
 }
 
-// showHold tells those who look at the account why its changes wait. Only the engine
-// in memory goes by the hold: a new owner finds out for itself.
-func (e *Engine) showHold(l *lane) {
+// showStopped tells those who look at the account why its changes wait. Only the engine
+// in memory goes by the breaker: a new owner finds out for itself.
+func (e *Engine) showStopped(l *lane) {
 	account := l.sender.account
 	if account.paused {
 		return // that says more
 	}
 	what := "a change of " + l.key.Catalog + " " + string(l.key.Type) + " is refused, and no other was taken since: "
-	if l.hold.stopped {
+	if l.breaker.stopped {
 		what = "every batch of " + l.key.Catalog + " " + string(l.key.Type) + " is refused: "
 	}
 	account.state = ledger.AccountState{
 		Account: account.account.Name, State: accountThrottled, ByHand: account.state.ByHand,
-		Reason: what + l.hold.words, ResumesAt: l.hold.until,
+		Reason: what + l.breaker.words, ResumesAt: l.breaker.until,
 	}
 	e.saveAccount(account)
 }
 
-// hideHold takes back what showHold told, once no lane of the account is held.
-func (e *Engine) hideHold(account *accountState) {
-	if account.paused || slices.ContainsFunc(e.held, func(l *lane) bool { return l.sender.account == account && l.hold.told }) {
+// hideStopped takes back what showStopped told, once no lane of the account is held.
+func (e *Engine) hideStopped(account *accountState) {
+	if account.paused || slices.ContainsFunc(e.watched, func(l *lane) bool { return l.sender.account == account && l.breaker.told }) {
 		return
 	}
 	account.state = ledger.AccountState{Account: account.account.Name, State: accountActive, ByHand: account.state.ByHand}
@@ -167,18 +165,18 @@ func (e *Engine) hideHold(account *accountState) {
 // showAgain tells once more what is known of the account's lanes, after its state said
 // something else for a while.
 func (e *Engine) showAgain(account *accountState) {
-	for _, l := range e.held {
-		if l.sender.account == account && l.hold.told {
-			e.showHold(l)
+	for _, l := range e.watched {
+		if l.sender.account == account && l.breaker.told {
+			e.showStopped(l)
 		}
 	}
 }
 
 // laneTakes forgets the refusals: a batch was taken that was sent after the first of
 // them. What was refused alone meanwhile goes again at once, and will tell.
-func (e *Engine) laneTakes(f *flight, now time.Time) {
+func (e *Engine) laneTakes(f *openBatch, now time.Time) {
 	l := f.lane
-	h := &l.hold
+	h := &l.breaker
 	if f.lastPostNo > h.taken {
 		h.taken, h.takenAt = f.lastPostNo, f.lastPost
 	}
@@ -187,8 +185,8 @@ func (e *Engine) laneTakes(f *flight, now time.Time) {
 	}
 	stopped, told := h.stopped, h.told
 	e.freeSuspects(l, now)
-	l.hold = hold{taken: h.taken, takenAt: h.takenAt, suspects: h.suspects}
-	e.held = slices.DeleteFunc(e.held, func(other *lane) bool { return other == l })
+	l.breaker = laneBreaker{taken: h.taken, takenAt: h.takenAt, suspects: h.suspects}
+	e.watched = slices.DeleteFunc(e.watched, func(other *lane) bool { return other == l })
 	if stopped {
 		e.batcher.SetPaused(l.key, false)
 		for _, f := range e.timed {
@@ -201,17 +199,17 @@ func (e *Engine) laneTakes(f *flight, now time.Time) {
 	if !told {
 		return
 	}
-	e.hideHold(l.sender.account)
+	e.hideStopped(l.sender.account)
 	e.cfg.Observer.Paused(l.key.Account, "batches refused", false)
 	e.log.InfoContext(e.callsCtx, "the platform takes batches of the catalog again",
 		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)))
 }
 
-// tryHeld lets stopped lanes cut a batch for their next try, where none is open, and
+// probeStopped lets stopped lanes cut a batch for their next try, where none is open, and
 // has suspects tried.
-func (e *Engine) tryHeld(now time.Time) {
-	for _, l := range e.held {
-		h := &l.hold
+func (e *Engine) probeStopped(now time.Time) {
+	for _, l := range e.watched {
+		h := &l.breaker
 		e.tellSuspicion(l, now)
 		switch {
 		case h.until.After(now):
@@ -228,7 +226,7 @@ func (e *Engine) tryHeld(now time.Time) {
 
 // hasReady reports whether an open batch of the lane is to be sent.
 func (e *Engine) hasReady(l *lane) bool {
-	for _, f := range e.flights {
+	for _, f := range e.batches {
 		if f.lane == l && (f.phase == phaseReady || f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending) {
 			return true
 		}
@@ -236,8 +234,8 @@ func (e *Engine) hasReady(l *lane) bool {
 	return false
 }
 
-// nextTry is when the flight may be its stopped lane's try: the smallest first, as they
+// nextTry is when the open batch may be its stopped lane's try: the smallest first, as they
 // tell the most.
-func (l *lane) nextTry(f *flight) time.Time {
-	return l.hold.until.Add(time.Duration(len(f.batch.Records)) * time.Microsecond)
+func (l *lane) nextTry(f *openBatch) time.Time {
+	return l.breaker.until.Add(time.Duration(len(f.batch.Records)) * time.Microsecond)
 }
