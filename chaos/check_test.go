@@ -58,7 +58,7 @@ func (s *scene) publish(lane catalog.Lane, item string, operation catalog.Operat
 	require.NoError(s.t, err)
 	at := sceneBegan.Add(time.Duration(sequence) * time.Second)
 	s.acks = append(s.acks, published{Publication: publication, sequence: sequence, at: at})
-	arrival := queue.Decode(queue.Delivery{
+	arrival := queue.Decode(queue.RawMessage{
 		Subject: publication.Subject, Data: publication.Data, Time: at, Position: catalog.Position{Sequence: sequence},
 	})
 	s.stream = append(s.stream, arrival)

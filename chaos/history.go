@@ -94,7 +94,7 @@ func (h *history) messages() (held, gone map[place]catalog.Arrival) {
 		if _, found := held[at]; found {
 			continue
 		}
-		gone[at] = queue.Decode(queue.Delivery{
+		gone[at] = queue.Decode(queue.RawMessage{
 			Subject: ack.Subject, Headers: map[string][]string{"Nats-Msg-Id": {ack.ID}}, Data: ack.Data,
 			Time: ack.at, Position: catalog.Position{Sequence: ack.sequence},
 		})

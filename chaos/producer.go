@@ -229,7 +229,7 @@ func readStream(ctx context.Context, js jetstream.JetStream, name string) ([]cat
 			if err != nil {
 				return nil, err
 			}
-			arrivals = append(arrivals, queue.Decode(queue.Delivery{
+			arrivals = append(arrivals, queue.Decode(queue.RawMessage{
 				Subject: message.Subject(), Headers: message.Headers(), Data: message.Data(), Time: about.Timestamp,
 				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
 			}))

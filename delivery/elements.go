@@ -14,7 +14,7 @@ const (
 	inBatches section = iota // a record of a batch
 	inWaiting
 	inRefused
-	inOvertaken
+	inStale
 	inVersions
 	inIntents
 	inOutcomes // the end of a batch, or the exception of one record
@@ -43,8 +43,8 @@ func elements(tx *ledger.Transaction) []element {
 		}
 	}
 	add(inWaiting, len(tx.Waiting))
-	add(inRefused, len(tx.Refused))
-	add(inOvertaken, len(tx.Overtaken))
+	add(inRefused, len(tx.Invalid))
+	add(inStale, len(tx.Stale))
 	add(inVersions, len(tx.Versions))
 	add(inIntents, len(tx.Intents))
 	for i := range tx.Outcomes {
@@ -75,9 +75,9 @@ func only(tx *ledger.Transaction, of []element) *ledger.Transaction {
 		case inWaiting:
 			part.Waiting = append(part.Waiting, tx.Waiting[e.i])
 		case inRefused:
-			part.Refused = append(part.Refused, tx.Refused[e.i])
-		case inOvertaken:
-			part.Overtaken = append(part.Overtaken, tx.Overtaken[e.i])
+			part.Invalid = append(part.Invalid, tx.Invalid[e.i])
+		case inStale:
+			part.Stale = append(part.Stale, tx.Stale[e.i])
 		case inVersions:
 			part.Versions = append(part.Versions, tx.Versions[e.i])
 		case inIntents:
@@ -125,9 +125,9 @@ func harmless(tx *ledger.Transaction, at func() *catalog.Mutation) *ledger.Trans
 		part.Waiting = []*catalog.Mutation{m}
 	}
 	// Whatever is refused becomes a dead letter.
-	part.Refused = []ledger.Refusal{{Mutation: at(), Problem: catalog.Problem{Reason: catalog.Unrecordable, Text: "a trial"}}}
-	if len(tx.Overtaken) > 0 {
-		part.Overtaken = []ledger.Overtaken{{Mutation: at(), SupersededBy: "trial"}}
+	part.Invalid = []ledger.InvalidMutation{{Mutation: at(), Problem: catalog.Problem{Reason: catalog.Unrecordable, Text: "a trial"}}}
+	if len(tx.Stale) > 0 {
+		part.Stale = []ledger.StaleVersion{{Mutation: at(), SupersededBy: "trial"}}
 	}
 	if len(tx.Versions) > 0 {
 		m := at()

@@ -204,7 +204,7 @@ func (e *Engine) updateBudget() {
 }
 
 func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
-	e.next.tx.Refused = append(e.next.tx.Refused, ledger.Refusal{Mutation: m, Problem: *problem})
+	e.next.tx.Invalid = append(e.next.tx.Invalid, ledger.InvalidMutation{Mutation: m, Problem: *problem})
 	e.next.note(m)
 	e.leaveNow(m)
 	e.cfg.Observer.Refused(m.Lane, problem.Reason, 1)

@@ -44,7 +44,7 @@ type search struct {
 	slow       bool   // what takes too long counts as refused
 	said       string // by the store, of what it refused last
 	found      *isolation
-	letters    []ledger.Refusal
+	letters    []ledger.InvalidMutation
 	halfOf     map[uuid.UUID]uuid.UUID // see job
 	generation int64
 }
@@ -217,7 +217,7 @@ func (s *search) takeOut(ctx context.Context, bad []element) error {
 		}
 	}
 	s.revive()
-	s.tx.Refused = append(s.tx.Refused, s.letters...)
+	s.tx.Invalid = append(s.tx.Invalid, s.letters...)
 	return nil
 }
 
@@ -230,7 +230,7 @@ func (s *search) revive() {
 		ids[m.ID], positions[m.Position] = true, true
 	}
 	s.tx.Versions = filtered(s.tx.Versions, func(_ int, v ledger.ItemVersion) bool { return !positions[v.Position] })
-	s.tx.Overtaken = filtered(s.tx.Overtaken, func(_ int, o ledger.Overtaken) bool {
+	s.tx.Stale = filtered(s.tx.Stale, func(_ int, o ledger.StaleVersion) bool {
 		if !ids[o.SupersededBy] || s.found.gone[o.Mutation] {
 			return true
 		}
@@ -252,8 +252,8 @@ func (s *search) takeOutSingles(ctx context.Context, by map[section]map[int][]in
 		return false
 	}
 	s.tx.Waiting = filtered(s.tx.Waiting, func(i int, m *catalog.Mutation) bool { return keep(i, inWaiting, m, nil) })
-	s.tx.Refused = filtered(s.tx.Refused, func(i int, r ledger.Refusal) bool { return keep(i, inRefused, r.Mutation, &r.Problem) })
-	s.tx.Overtaken = filtered(s.tx.Overtaken, func(i int, o ledger.Overtaken) bool { return keep(i, inOvertaken, o.Mutation, nil) })
+	s.tx.Invalid = filtered(s.tx.Invalid, func(i int, r ledger.InvalidMutation) bool { return keep(i, inRefused, r.Mutation, &r.Problem) })
+	s.tx.Stale = filtered(s.tx.Stale, func(i int, o ledger.StaleVersion) bool { return keep(i, inStale, o.Mutation, nil) })
 	s.tx.Versions = filtered(s.tx.Versions, func(i int, _ ledger.ItemVersion) bool {
 		_, isBad := by[inVersions][i]
 		return !isBad // the mutation itself says the same, as long as it waits

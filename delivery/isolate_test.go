@@ -34,7 +34,7 @@ func refusing(bad func(section string, m *catalog.Mutation) bool) func(*ledger.T
 				}
 			}
 		}
-		for _, r := range tx.Refused {
+		for _, r := range tx.Invalid {
 			if err := see("refused", r.Mutation); err != nil {
 				return err
 			}

@@ -83,11 +83,11 @@ func (j *job) units() units {
 			delete(set, v.Position)
 		}
 	}
-	for i := range tx.Refused {
-		add(ledger.Transaction{Refused: tx.Refused[i : i+1 : i+1]}, tx.Refused[i].Mutation)
+	for i := range tx.Invalid {
+		add(ledger.Transaction{Invalid: tx.Invalid[i : i+1 : i+1]}, tx.Invalid[i].Mutation)
 	}
-	for i := range tx.Overtaken {
-		add(ledger.Transaction{Overtaken: tx.Overtaken[i : i+1 : i+1]}, tx.Overtaken[i].Mutation)
+	for i := range tx.Stale {
+		add(ledger.Transaction{Stale: tx.Stale[i : i+1 : i+1]}, tx.Stale[i].Mutation)
 	}
 	return all
 }
@@ -137,8 +137,8 @@ func (j *job) piece(of units, last bool) *ledger.Transaction {
 		part := &of[i].part
 		tx.Batches = append(tx.Batches, part.Batches...)
 		tx.Waiting = append(tx.Waiting, part.Waiting...)
-		tx.Refused = append(tx.Refused, part.Refused...)
-		tx.Overtaken = append(tx.Overtaken, part.Overtaken...)
+		tx.Invalid = append(tx.Invalid, part.Invalid...)
+		tx.Stale = append(tx.Stale, part.Stale...)
 		tx.Versions = append(tx.Versions, part.Versions...)
 		tx.Intents = append(tx.Intents, part.Intents...)
 		tx.Outcomes = append(tx.Outcomes, part.Outcomes...)
@@ -185,13 +185,13 @@ func recordedBy(tx *ledger.Transaction) func(yield func(*catalog.Mutation) bool)
 				return
 			}
 		}
-		for i := range tx.Refused {
-			if !yield(tx.Refused[i].Mutation) {
+		for i := range tx.Invalid {
+			if !yield(tx.Invalid[i].Mutation) {
 				return
 			}
 		}
-		for i := range tx.Overtaken {
-			if !yield(tx.Overtaken[i].Mutation) {
+		for i := range tx.Stale {
+			if !yield(tx.Stale[i].Mutation) {
 				return
 			}
 		}

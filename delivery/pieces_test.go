@@ -30,8 +30,8 @@ func (s *sizes) rule(tx *ledger.Transaction) error {
 	defer s.mu.Unlock()
 	bytes := 0
 	add := func(m *catalog.Mutation) { bytes += len(m.Message.Data) }
-	for i := range tx.Refused {
-		add(tx.Refused[i].Mutation)
+	for i := range tx.Invalid {
+		add(tx.Invalid[i].Mutation)
 	}
 	for _, m := range tx.Waiting {
 		add(m)
@@ -43,7 +43,7 @@ func (s *sizes) rule(tx *ledger.Transaction) error {
 			}
 		}
 	}
-	s.bytes, s.counts = append(s.bytes, bytes), append(s.counts, len(tx.Refused)+len(tx.Waiting))
+	s.bytes, s.counts = append(s.bytes, bytes), append(s.counts, len(tx.Invalid)+len(tx.Waiting))
 	return nil
 }
 
@@ -125,8 +125,8 @@ func TestATransactionThatTakesTooLongIsWrittenInPieces(t *testing.T) {
 				var seen sizes
 				tooLong := func(tx *ledger.Transaction) error {
 					_ = seen.rule(tx)
-					if len(tx.Refused) > 5 && !lost {
-						return fmt.Errorf("%w: %d rows", ledger.ErrSlow, len(tx.Refused))
+					if len(tx.Invalid) > 5 && !lost {
+						return fmt.Errorf("%w: %d rows", ledger.ErrSlow, len(tx.Invalid))
 					}
 					return nil
 				}
@@ -166,9 +166,9 @@ func TestAPieceIsAllThatWasRecorded(t *testing.T) {
 				pieces, dead := 0, errors.New("the worker is gone")
 				w.store.SetRule(func(tx *ledger.Transaction) error {
 					switch {
-					case len(tx.Waiting)+len(tx.Refused) > 9:
+					case len(tx.Waiting)+len(tx.Invalid) > 9:
 						return fmt.Errorf("%w: too much", ledger.ErrSlow)
-					case len(tx.Waiting)+len(tx.Refused) > 0:
+					case len(tx.Waiting)+len(tx.Invalid) > 0:
 						if pieces++; pieces > after {
 							return dead
 						}

@@ -46,7 +46,7 @@ type load struct {
 	// configuration that knows their account.
 	check   bool
 	page    ledger.Page // without those refused
-	refused []ledger.Refusal
+	refused []ledger.InvalidMutation
 	// unweighed are those of page that waited for a configuration: their versions have
 	// not been compared. versions are what the store knows of their items.
 	unweighed map[*catalog.Mutation]bool
@@ -82,7 +82,7 @@ func (j *job) empty() bool {
 // needsCommit tells a job that writes from one that only reads.
 func (j *job) needsCommit() bool {
 	tx := &j.tx
-	return len(tx.Batches)+len(tx.Waiting)+len(tx.Refused)+len(tx.Overtaken)+len(tx.Versions)+
+	return len(tx.Batches)+len(tx.Waiting)+len(tx.Invalid)+len(tx.Stale)+len(tx.Versions)+
 		len(tx.Intents)+len(tx.Outcomes)+len(tx.Recorded) > 0 || tx.Anchor != nil || tx.Claims
 }
 
@@ -116,12 +116,12 @@ func messageBytes(m *catalog.Mutation) int64 {
 // dropSentFromWaiting leaves out of Waiting what the same job puts into a batch, or
 // records as overtaken.
 func (j *job) dropSentFromWaiting() {
-	if len(j.tx.Waiting) == 0 || len(j.tx.Batches)+len(j.tx.Overtaken) == 0 {
+	if len(j.tx.Waiting) == 0 || len(j.tx.Batches)+len(j.tx.Stale) == 0 {
 		return
 	}
 	sent := map[*catalog.Mutation]struct{}{}
-	for i := range j.tx.Overtaken {
-		sent[j.tx.Overtaken[i].Mutation] = struct{}{}
+	for i := range j.tx.Stale {
+		sent[j.tx.Stale[i].Mutation] = struct{}{}
 	}
 	for b := range j.tx.Batches {
 		for r := range j.tx.Batches[b].Records {
@@ -251,7 +251,7 @@ func (e *Engine) prepare(ctx context.Context, l *load) (err error) {
 		problem := e.check(ctx, m)
 		switch {
 		case problem != nil:
-			l.refused = append(l.refused, ledger.Refusal{Mutation: m, Problem: *problem})
+			l.refused = append(l.refused, ledger.InvalidMutation{Mutation: m, Problem: *problem})
 		case waited && weighed(m):
 			if l.unweighed == nil {
 				l.unweighed = map[*catalog.Mutation]bool{}
@@ -282,11 +282,11 @@ func freshRows(tx *ledger.Transaction) (fresh int) {
 	for _, m := range tx.Waiting {
 		count(m)
 	}
-	for i := range tx.Refused {
-		count(tx.Refused[i].Mutation)
+	for i := range tx.Invalid {
+		count(tx.Invalid[i].Mutation)
 	}
-	for i := range tx.Overtaken {
-		count(tx.Overtaken[i].Mutation)
+	for i := range tx.Stale {
+		count(tx.Stale[i].Mutation)
 	}
 	return fresh
 }

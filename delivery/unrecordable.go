@@ -26,9 +26,9 @@ var errNoLetter = errors.New("no dead letter can be written")
 func (s *search) bury(ctx context.Context, m *catalog.Mutation, before *catalog.Problem) error {
 	said := s.said
 	for _, f := range formsOf(m, s.cfg.Lease.Partition) {
-		letter := ledger.Refusal{Mutation: f.mutation, Problem: f.problem(m, said, before)}
+		letter := ledger.InvalidMutation{Mutation: f.mutation, Problem: f.problem(m, said, before)}
 		refused, err := s.refuses(ctx, &ledger.Transaction{
-			ID: uuid.New(), Partition: s.tx.Partition, Refused: []ledger.Refusal{letter},
+			ID: uuid.New(), Partition: s.tx.Partition, Invalid: []ledger.InvalidMutation{letter},
 		})
 		if err != nil {
 			return err

@@ -231,7 +231,7 @@ func (e *Engine) supersede(m *catalog.Mutation, by knownVersion) {
 		e.version.heldBytes += int64(batcher.Cost(m))
 		return
 	}
-	e.next.tx.Overtaken = append(e.next.tx.Overtaken, ledger.Overtaken{Mutation: m, SupersededBy: by.mutationID})
+	e.next.tx.Stale = append(e.next.tx.Stale, ledger.StaleVersion{Mutation: m, SupersededBy: by.mutationID})
 	e.next.note(m)
 }
 
@@ -271,7 +271,7 @@ func (e *Engine) writeVersions(j *job) {
 			j.tx.Versions = append(j.tx.Versions, carried.version)
 			written = append(written, carried.version.Key)
 			for _, overtaken := range carried.overtaken {
-				j.tx.Overtaken = append(j.tx.Overtaken, ledger.Overtaken{Mutation: overtaken, SupersededBy: m.ID})
+				j.tx.Stale = append(j.tx.Stale, ledger.StaleVersion{Mutation: overtaken, SupersededBy: m.ID})
 				e.version.heldBytes -= int64(batcher.Cost(overtaken))
 			}
 			j.note(carried.overtaken...)

@@ -21,7 +21,7 @@ type action func(ctx context.Context) error
 
 // follow does what is due, unless what followed from an earlier heartbeat is still
 // being done: the view may be older than that.
-func (k *Keeper) follow(ctx context.Context, v *ledger.LeaseView, start time.Time, actions *sync.WaitGroup) {
+func (k *Manager) follow(ctx context.Context, v *ledger.LeaseView, start time.Time, actions *sync.WaitGroup) {
 	due := k.due(v, start)
 	k.mu.Lock()
 	late := k.acting || start.Before(k.acted)
@@ -57,7 +57,7 @@ func (k *Keeper) follow(ctx context.Context, v *ledger.LeaseView, start time.Tim
 }
 
 // nudge asks Run for a round.
-func (k *Keeper) nudge() {
+func (k *Manager) nudge() {
 	select {
 	case k.released <- struct{}{}:
 	default:
@@ -65,7 +65,7 @@ func (k *Keeper) nudge() {
 }
 
 // due lists what is to be done, by the view of a heartbeat.
-func (k *Keeper) due(v *ledger.LeaseView, start time.Time) (due []action) {
+func (k *Manager) due(v *ledger.LeaseView, start time.Time) (due []action) {
 	counters, live := k.observe(v, start)
 	partitions := k.ownerships(v, live, start)
 	var joining []uuid.UUID
@@ -106,7 +106,7 @@ func (k *Keeper) due(v *ledger.LeaseView, start time.Time) (due []action) {
 // it was handed over, or taken without an answer: take it. With one that was lost
 // for want of heartbeats, and is slow to be released, the row is freed, so that
 // another need not wait.
-func (k *Keeper) tidy(row ledger.LeaseRow) (free []action, take []ledger.LeaseRow) {
+func (k *Manager) tidy(row ledger.LeaseRow) (free []action, take []ledger.LeaseRow) {
 	k.mu.Lock()
 	h := k.held[row.Partition]
 	k.mu.Unlock()
@@ -156,7 +156,7 @@ func sameID(a, b *uuid.UUID) bool {
 
 // take tries to make partitions this worker's, each under a fresh token, in one
 // commit. Losing the race to another worker is no error.
-func (k *Keeper) take(ctx context.Context, rows []ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
+func (k *Manager) take(ctx context.Context, rows []ledger.LeaseRow, counters map[uuid.UUID]int64, start time.Time) error {
 	claims, pending := make([]ledger.LeaseClaim, len(rows)), make([]*claimed, len(rows))
 	k.mu.Lock()
 	for i, row := range rows {
@@ -189,7 +189,7 @@ func (k *Keeper) take(ctx context.Context, rows []ledger.LeaseRow, counters map[
 }
 
 // forget removes the rows of workers that died and own nothing any more.
-func (k *Keeper) forget(v *ledger.LeaseView, live map[uuid.UUID]bool) (due []action) {
+func (k *Manager) forget(v *ledger.LeaseView, live map[uuid.UUID]bool) (due []action) {
 	for _, w := range v.Workers {
 		if !live[w.ID] {
 			due = append(due, func(ctx context.Context) error { return k.table.Forget(ctx, w.ID, w.Counter) })

@@ -23,7 +23,7 @@ const (
 )
 
 // keep runs a keeper until the test stops it.
-func keep(table *memory.Store, number byte) (k *lease.Keeper, stop func()) {
+func keep(table *memory.Store, number byte) (k *lease.Manager, stop func()) {
 	k = lease.New(table, lease.Config{Worker: uuid.UUID{15: number}, Partitions: 2, TTL: ttl, Interval: interval, DrainTimeout: time.Second})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

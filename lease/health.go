@@ -37,7 +37,7 @@ type sharing struct {
 
 // noteSharing notes how a round of taking and handing over ended. One that fails is
 // repeated at each heartbeat, so that only the first and one a minute is logged.
-func (k *Keeper) noteSharing(ctx context.Context, began time.Time, failure error) {
+func (k *Manager) noteSharing(ctx context.Context, began time.Time, failure error) {
 	const pause = time.Minute
 	k.mu.Lock()
 	if failure == nil {
@@ -71,7 +71,7 @@ type health struct {
 // Healthy is ErrTooSlow, with what to do, while heartbeats take longer than the lease
 // allows or none got through within TTL; ErrCannotShare when partitions could be neither
 // taken nor handed over for a minute; nil before Run.
-func (k *Keeper) Healthy() error {
+func (k *Manager) Healthy() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	silent := time.Since(k.health.began)
@@ -91,7 +91,7 @@ func (k *Keeper) Healthy() error {
 }
 
 // noteHeartbeat notes one that got through, or failed after as long.
-func (k *Keeper) noteHeartbeat(ctx context.Context, start time.Time, confirmed bool) {
+func (k *Manager) noteHeartbeat(ctx context.Context, start time.Time, confirmed bool) {
 	const pause = time.Minute
 	k.mu.Lock()
 	took := time.Since(start)

@@ -16,7 +16,7 @@ import (
 type Holding struct {
 	Lease ledger.Lease
 
-	keeper   *Keeper
+	manager  *Manager
 	taken    time.Time // when this worker learnt that it is the owner
 	before   ledger.LeaseRow
 	deadline atomic.Pointer[time.Time]
@@ -28,8 +28,8 @@ type Holding struct {
 	releasing atomic.Bool
 }
 
-func newHolding(keeper *Keeper, lease ledger.Lease, deadline time.Time) *Holding {
-	h := &Holding{Lease: lease, keeper: keeper, taken: time.Now(), handOver: make(chan struct{}), lost: make(chan struct{})}
+func newHolding(manager *Manager, lease ledger.Lease, deadline time.Time) *Holding {
+	h := &Holding{Lease: lease, manager: manager, taken: time.Now(), handOver: make(chan struct{}), lost: make(chan struct{})}
 	h.deadline.Store(&deadline)
 	return h
 }
@@ -59,7 +59,7 @@ func (h *Holding) Lost() <-chan struct{} { return h.lost }
 // there is one. Call it once nothing of the partition is under way any more. It
 // is harmless to repeat. An error means that the row could not be written: then
 // the others wait for the expiry.
-func (h *Holding) Release(ctx context.Context) error { return h.keeper.release(ctx, h) }
+func (h *Holding) Release(ctx context.Context) error { return h.manager.release(ctx, h) }
 
 // Forfeit marks the holding lost, for a caller that learnt it from a fenced call
 // before the next heartbeat does. It must still be released.

@@ -37,7 +37,7 @@ func TestPartitionsThatCannotBeTaken(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				first, second := &logged{}, &logged{}
 				ended, keepers := make(chan struct{}, 2), 0
-				run := func(log *logged, worker byte) *lease.Keeper {
+				run := func(log *logged, worker byte) *lease.Manager {
 					k := lease.New(table, lease.Config{Worker: [16]byte{15: worker}, Partitions: 4, TTL: 5 * time.Second, DrainTimeout: time.Second, Logger: log.logger()})
 					keepers++
 					go func() {

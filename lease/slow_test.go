@@ -56,7 +56,7 @@ func TestSlowCommitsKeepTheirLeases(t *testing.T) {
 				table := slowTable(partitions, test.commit)
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				keepers, ended := make([]*lease.Keeper, test.workers), make(chan struct{})
+				keepers, ended := make([]*lease.Manager, test.workers), make(chan struct{})
 				for i := range keepers {
 					keepers[i] = lease.New(table, lease.Config{
 						Worker: uuid.UUID{15: byte(i + 1)}, Partitions: partitions, TTL: test.ttl, DrainTimeout: time.Minute,
@@ -105,7 +105,7 @@ func release(ctx context.Context, h *lease.Holding) {
 	_ = h.Release(ctx) // it expires otherwise
 }
 
-func holdings(keepers []*lease.Keeper) map[int]*lease.Holding {
+func holdings(keepers []*lease.Manager) map[int]*lease.Holding {
 	held := map[int]*lease.Holding{}
 	for _, k := range keepers {
 		for _, h := range k.Holdings() {

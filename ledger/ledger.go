@@ -66,12 +66,12 @@ type Transaction struct {
 	// Waiting gets a waiting row for each mutation (and a mutation row, unless
 	// RecordedOn is set). None of them is in Batches of the same transaction.
 	Waiting []*catalog.Mutation
-	// Refused become invalid (never sent): a mutation row (or its update) and a
+	// Invalid become invalid (never sent): a mutation row (or its update) and a
 	// dead letter each.
-	Refused []Refusal
-	// Overtaken are recorded as superseded without being sent: the producer's
+	Invalid []InvalidMutation
+	// Stale are recorded as superseded without being sent: the producer's
 	// version said that newer state is known.
-	Overtaken []Overtaken
+	Stale []StaleVersion
 	// Versions are the producer versions that mutations of Batches and Waiting set.
 	// None is written before the row of its mutation is: whoever finds a version finds
 	// that mutation, and all older ones of its item, recorded.
@@ -113,16 +113,16 @@ type Batch struct {
 	CreatedAt time.Time
 }
 
-// Refusal is a message that will never be sent. Mutation holds what could be
+// InvalidMutation is a message that will never be sent. Mutation holds what could be
 // decoded of it; its Message is always whole.
-type Refusal struct {
+type InvalidMutation struct {
 	Mutation *catalog.Mutation
 	Problem  catalog.Problem
 }
 
-// Overtaken is a mutation with an older version than a mutation of its item before it
+// StaleVersion is a mutation with an older version than a mutation of its item before it
 // in the stream. That one is recorded by then, or by the same transaction.
-type Overtaken struct {
+type StaleVersion struct {
 	Mutation     *catalog.Mutation
 	SupersededBy string // mutation id
 }
@@ -308,7 +308,7 @@ type ScopeState struct {
 type Page struct {
 	Mutations []*catalog.Mutation
 	// Damaged are mutations whose payload cannot be read. They have no message.
-	Damaged []Refusal
+	Damaged []InvalidMutation
 	More    bool
 }
 

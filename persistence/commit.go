@@ -200,11 +200,11 @@ func settle(tx *ledger.Transaction) {
 	for _, m := range tx.Waiting {
 		note(m)
 	}
-	for i := range tx.Refused {
-		note(tx.Refused[i].Mutation)
+	for i := range tx.Invalid {
+		note(tx.Invalid[i].Mutation)
 	}
-	for i := range tx.Overtaken {
-		note(tx.Overtaken[i].Mutation)
+	for i := range tx.Stale {
+		note(tx.Stale[i].Mutation)
 	}
 }
 

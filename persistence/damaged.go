@@ -44,7 +44,7 @@ func (k *known) mutation() *catalog.Mutation {
 }
 
 // damagedRow is a waiting row whose payload cannot be read.
-func (s *Store) damagedRow(ctx context.Context, lane catalog.Lane, row query.WaitingPageRow, cause error) (ledger.Refusal, error) {
+func (s *Store) damagedRow(ctx context.Context, lane catalog.Lane, row query.WaitingPageRow, cause error) (ledger.InvalidMutation, error) {
 	k := known{
 		day: row.ReceivedAt, id: strconv.FormatInt(int64(row.Generation), 10) + "-" + strconv.FormatInt(row.Sequence, 10),
 		receivedAt: row.ReceivedAt, generation: row.Generation, sequence: row.Sequence,
@@ -52,17 +52,17 @@ func (s *Store) damagedRow(ctx context.Context, lane catalog.Lane, row query.Wai
 	}
 	id, err := s.knownLaneID(ctx, lane)
 	if err != nil {
-		return ledger.Refusal{}, err
+		return ledger.InvalidMutation{}, err
 	}
 	found, err := s.query.MutationsAt(ctx, query.MutationsAtParams{Lane: id, Generation: row.Generation, Sequence: row.Sequence})
 	if err != nil {
-		return ledger.Refusal{}, fmt.Errorf("reading the row of a damaged mutation: %w", err)
+		return ledger.InvalidMutation{}, fmt.Errorf("reading the row of a damaged mutation: %w", err)
 	}
 	for _, m := range found {
 		k.day, k.id, k.item, k.localization, k.operation, k.attempts = m.Day, m.MutationID, m.ItemID, m.Localization, m.Operation, m.Attempts
 		k.publishedNs, k.receivedAt = m.PublishedNs, m.ReceivedAt
 	}
-	return ledger.Refusal{Mutation: k.mutation(), Problem: catalog.Problem{
+	return ledger.InvalidMutation{Mutation: k.mutation(), Problem: catalog.Problem{
 		Reason: catalog.Unrecordable,
 		Text: fmt.Sprintf("what the database kept of this change cannot be read: %v; message %d of the stream has it until it is trimmed",
 			cause, row.Sequence),

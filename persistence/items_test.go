@@ -181,7 +181,7 @@ func TestFailedSaysWhy(t *testing.T) {
 		sequence++
 		m := ledgertest.Mutation(sequence, strconv.FormatUint(sequence, 10))
 		commit(t, store, lease, func(tx *ledger.Transaction) {
-			tx.Refused = []ledger.Refusal{{Mutation: m, Problem: catalog.Problem{Reason: reason, Text: "because"}}}
+			tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: reason, Text: "because"}}}
 		})
 	}
 	silent := func() {

@@ -21,7 +21,7 @@ import (
 
 // member is a worker that drains at once.
 type member struct {
-	leases *lease.Keeper
+	leases *lease.Manager
 	stop   func()
 }
 

@@ -99,7 +99,7 @@ func TestInventedLanesAreForgotten(t *testing.T) {
 		m := ledgertest.Mutation(uint64(i+1), "x")
 		m.Lane, m.ReceivedAt = catalog.Lane{Account: fmt.Sprintf("nobody-%d", i), Catalog: "c", Type: "RETAIL"}, now
 		commit(t, store, lease, func(tx *ledger.Transaction) {
-			tx.Refused = []ledger.Refusal{{Mutation: m, Problem: catalog.Problem{Reason: catalog.UnknownAccount}}}
+			tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.UnknownAccount}}}
 		})
 	}
 	waiting := ledgertest.Mutation(invented+1, "w")
@@ -124,7 +124,7 @@ func TestInventedLanesAreForgotten(t *testing.T) {
 	fresh := newStore(t, pool)
 	m := ledgertest.Mutation(invented+9, "y")
 	m.Lane, m.ReceivedAt = catalog.Lane{Account: "nobody-0", Catalog: "c", Type: "RETAIL"}, now
-	refuse := &ledger.Transaction{ID: uuid.New(), Partition: 0, Refused: []ledger.Refusal{{Mutation: m, Problem: catalog.Problem{Reason: catalog.UnknownAccount}}}}
+	refuse := &ledger.Transaction{ID: uuid.New(), Partition: 0, Invalid: []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.UnknownAccount}}}}
 	require.NoError(t, fresh.Commit(t.Context(), acquire(t, pool, 0), refuse))
 	require.Zero(t, retain(now))
 	require.Contains(t, statuses(t, pool), m.ID)

@@ -43,10 +43,10 @@ func persistently(t *testing.T, store *persistence.Store, lease ledger.Lease, tx
 	require.NoError(t, err)
 }
 
-func refusal(sequence uint64, lane catalog.Lane) ledger.Refusal {
+func refusal(sequence uint64, lane catalog.Lane) ledger.InvalidMutation {
 	m := ledgertest.Mutation(sequence, "item")
 	m.Lane = lane
-	return ledger.Refusal{Mutation: m, Problem: catalog.Problem{Reason: catalog.UnknownType, Text: "there is no such type"}}
+	return ledger.InvalidMutation{Mutation: m, Problem: catalog.Problem{Reason: catalog.UnknownType, Text: "there is no such type"}}
 }
 
 // Everything that a process remembers of the database may be gone after a failover:
@@ -71,7 +71,7 @@ func TestWhatIsReadAgainAfterAFailoverIsRecordedAgain(t *testing.T) {
 			nope := catalog.Lane{Account: "acme", Catalog: "us", Type: "NOPE"}
 			write := func(lease ledger.Lease) {
 				tx := ledgertest.Transaction(lease)
-				tx.Refused = []ledger.Refusal{refusal(1, nope)}
+				tx.Invalid = []ledger.InvalidMutation{refusal(1, nope)}
 				tx.Waiting = []*catalog.Mutation{ledgertest.Mutation(2, "a")}
 				tx.Batches = []ledger.Batch{ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(3, "b")))}
 				tx.Versions = []ledger.ItemVersion{{Key: ledgertest.Mutation(3, "b").Key(), Version: 7, MutationID: "m3"}}
@@ -86,7 +86,7 @@ func TestWhatIsReadAgainAfterAFailoverIsRecordedAgain(t *testing.T) {
 			theirs := acquire(t, pool, 2)
 			for i, lane := range c.lanes {
 				tx := ledgertest.Transaction(theirs)
-				tx.Refused = []ledger.Refusal{refusal(uint64(100+i), lane)}
+				tx.Invalid = []ledger.InvalidMutation{refusal(uint64(100+i), lane)}
 				persistently(t, others, theirs, tx)
 			}
 			known, err := store.NewestVersions(t.Context(), []catalog.ItemKey{ledgertest.Mutation(3, "b").Key()})

@@ -78,10 +78,10 @@ func (s *Store) plan(ctx context.Context, tx *ledger.Transaction) (*plan, error)
 		}
 		p.addWaiting(s, m)
 	}
-	for i := range tx.Refused {
-		p.addRefusal(&tx.Refused[i])
+	for i := range tx.Invalid {
+		p.addRefusal(&tx.Invalid[i])
 	}
-	for _, o := range tx.Overtaken {
+	for _, o := range tx.Stale {
 		p.place(row{mutation: o.Mutation, state: stateOvertaken, supersededBy: o.SupersededBy})
 		p.removeStored(o.Mutation)
 	}
@@ -158,13 +158,13 @@ func mutationsOf(tx *ledger.Transaction) func(yield func(*catalog.Mutation) bool
 		if !all(tx.Waiting) {
 			return
 		}
-		for i := range tx.Refused {
-			if !yield(tx.Refused[i].Mutation) {
+		for i := range tx.Invalid {
+			if !yield(tx.Invalid[i].Mutation) {
 				return
 			}
 		}
-		for i := range tx.Overtaken {
-			if !yield(tx.Overtaken[i].Mutation) {
+		for i := range tx.Stale {
+			if !yield(tx.Stale[i].Mutation) {
 				return
 			}
 		}
@@ -258,7 +258,7 @@ func (p *plan) addBatch(b *ledger.Batch) {
 	}
 }
 
-func (p *plan) addRefusal(refusal *ledger.Refusal) {
+func (p *plan) addRefusal(refusal *ledger.InvalidMutation) {
 	m := refusal.Mutation
 	p.place(row{mutation: m, state: stateInvalid})
 	p.removeStored(m)

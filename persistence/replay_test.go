@@ -22,7 +22,7 @@ func TestReplaysAtOncePublishEachLetterOnce(t *testing.T) {
 	const count = 20
 	commit(t, store, lease, func(tx *ledger.Transaction) {
 		for i := range count {
-			tx.Refused = append(tx.Refused, ledger.Refusal{
+			tx.Invalid = append(tx.Invalid, ledger.InvalidMutation{
 				Mutation: ledgertest.Mutation(uint64(i+1), string(rune('a'+i))), Problem: catalog.Problem{Reason: catalog.WrongType, Text: "x"},
 			})
 		}

@@ -105,7 +105,7 @@ func TestRetentionGivesWayToWriters(t *testing.T) {
 	lease := acquire(t, pool, 0)
 	m := ledgertest.Mutation(1, "a")
 	m.ReceivedAt = ledgertest.At.AddDate(0, 0, -60)
-	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Overtaken = []ledger.Overtaken{{Mutation: m}} })
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Stale = []ledger.StaleVersion{{Mutation: m}} })
 	tx, err := pool.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), "select from courier.mutation limit 1")
@@ -124,7 +124,7 @@ func TestRetentionDeletesDeadLetters(t *testing.T) {
 	store, pool := newDatabase(t)
 	lease := acquire(t, pool, 0)
 	commit(t, store, lease, func(tx *ledger.Transaction) {
-		tx.Refused = []ledger.Refusal{{Mutation: ledgertest.Mutation(1, "a"), Problem: catalog.Problem{Reason: catalog.BadKey}}}
+		tx.Invalid = []ledger.InvalidMutation{{Mutation: ledgertest.Mutation(1, "a"), Problem: catalog.Problem{Reason: catalog.BadKey}}}
 	})
 	report, err := store.Retain(t.Context(), persistence.RetentionPolicy{At: time.Now().AddDate(0, 0, 89)})
 	require.NoError(t, err)

@@ -189,7 +189,7 @@ func TestInvalidInTheViews(t *testing.T) {
 	hostile.Message.Data = []byte("{\xff\x00")
 	hostile.Message.Headers = []catalog.Header{{Name: "x", Value: "\xfe"}, {Name: "x", Value: "2"}}
 	commit(t, store, lease, func(tx *ledger.Transaction) {
-		tx.Refused = []ledger.Refusal{{Mutation: hostile, Problem: catalog.Problem{Reason: catalog.WrongType, Field: "price", Text: "price must be text"}}}
+		tx.Invalid = []ledger.InvalidMutation{{Mutation: hostile, Problem: catalog.Problem{Reason: catalog.WrongType, Field: "price", Text: "price must be text"}}}
 	})
 	m := one(t, pool, "select * from courier.mutation_status")
 	require.Equal(t, "invalid", m["status"])
@@ -232,11 +232,11 @@ func TestAllProblemsAndWarningsInTheViews(t *testing.T) {
 	commit(t, store, lease, func(tx *ledger.Transaction) {
 		tx.Batches = []ledger.Batch{batch}
 		tx.Waiting = []*catalog.Mutation{kept, stray}
-		tx.Refused = []ledger.Refusal{{Mutation: invalid, Problem: catalog.Problem{
+		tx.Invalid = []ledger.InvalidMutation{{Mutation: invalid, Problem: catalog.Problem{
 			Reason: catalog.WrongType, Field: "price", Text: "must be text",
 			Others: []catalog.Problem{{Reason: catalog.MissingField, Field: "title", Text: "is required"}},
 		}}}
-		tx.Overtaken = []ledger.Overtaken{{Mutation: warned(ledgertest.Mutation(8, "g")), SupersededBy: "m9"}}
+		tx.Stale = []ledger.StaleVersion{{Mutation: warned(ledgertest.Mutation(8, "g")), SupersededBy: "m9"}}
 	})
 	// Read back they know nothing of their warnings, which stay; a mutation that had to
 	// wait for its configuration gets them late.
@@ -295,7 +295,7 @@ func TestReplay(t *testing.T) {
 	lease := acquire(t, pool, 0)
 	problem := catalog.Problem{Reason: catalog.WrongType, Text: "x"}
 	refuse := func(m *catalog.Mutation) {
-		commit(t, store, lease, func(tx *ledger.Transaction) { tx.Refused = []ledger.Refusal{{Mutation: m, Problem: problem}} })
+		commit(t, store, lease, func(tx *ledger.Transaction) { tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: problem}} })
 	}
 	refuse(ledgertest.Mutation(1, "a"))
 	refuse(ledgertest.Mutation(2, "b"))

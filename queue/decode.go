@@ -22,7 +22,7 @@ import (
 // as absent. Members that the contract does not name are ignored. A name that
 // stands twice in the object, or twice at the top of the attributes, is refused:
 // readers differ on which of the two counts.
-func Decode(delivery Delivery) catalog.Arrival {
+func Decode(delivery RawMessage) catalog.Arrival {
 	var decoder Decoder
 	return decoder.Decode(delivery)
 }
@@ -40,7 +40,7 @@ type parsedSubject struct {
 }
 
 // Decode is the function Decode.
-func (d *Decoder) Decode(delivery Delivery) (arrival catalog.Arrival) {
+func (d *Decoder) Decode(delivery RawMessage) (arrival catalog.Arrival) {
 	reading := reading{mutation: &catalog.Mutation{
 		PublishedAt: delivery.Time,
 		ReceivedAt:  delivery.ReceivedAt,

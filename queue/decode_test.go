@@ -18,8 +18,8 @@ const (
 	testBody    = `{"id":"m-1","item_id":"SKU-1","operation":"UPSERT","attributes":{"title":"A"},"occurred_at":"2026-11-22T10:00:00Z"}`
 )
 
-func delivery(body string, headers ...string) Delivery {
-	d := Delivery{
+func delivery(body string, headers ...string) RawMessage {
+	d := RawMessage{
 		Subject: testSubject, Data: []byte(body),
 		Time: time.Unix(1000, 0), ReceivedAt: time.Unix(1001, 0),
 		Position: catalog.Position{Generation: 3, Sequence: 42},
@@ -212,7 +212,7 @@ func TestCloudEvents(t *testing.T) {
 	const data = `{"id":"inner","item_id":"SKU-1","operation":"UPSERT","attributes":{"title":"A"}}`
 	structured := `{"specversion":"1.0","id":"ev-1","source":"/shop","type":"changed","time":"2026-11-22T10:00:00Z","datacontenttype":"application/json","data":` + data + `}`
 	encoded := `{"specversion":"1.0","id":"ev-1","source":"/shop","type":"changed","time":"2026-11-22T10:00:00Z","data_base64":"` + base64.StdEncoding.EncodeToString([]byte(data)) + `"}`
-	for name, d := range map[string]Delivery{
+	for name, d := range map[string]RawMessage{
 		"structured by content type": delivery(structured, "Content-Type", "application/cloudevents+json; charset=utf-8"),
 		"structured by member":       delivery(structured),
 		"structured, base64":         delivery(encoded),
@@ -236,7 +236,7 @@ func TestBadCloudEvents(t *testing.T) {
 	t.Parallel()
 	const data = `{"item_id":"SKU-1","operation":"DELETE"}`
 	for name, c := range map[string]struct {
-		delivery Delivery
+		delivery RawMessage
 		field    string
 	}{
 		"other version":       {delivery(`{"specversion":"0.3","id":"1","data":` + data + `}`), "specversion"},
@@ -273,7 +273,7 @@ func TestPublicationOfAMutation(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, testSubject, publication.Subject)
 	require.Contains(t, string(publication.Data), "<A>")
-	m := Decode(Delivery{Subject: publication.Subject, Data: publication.Data}).Mutation
+	m := Decode(RawMessage{Subject: publication.Subject, Data: publication.Data}).Mutation
 	require.Equal(t, publication.ID, m.ID)
 	require.Equal(t, version, m.Version)
 	require.Equal(t, "GB", m.Localization.Value)
@@ -297,7 +297,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("catalog.mutations.a.b.C", []byte(`{"item_id":"\ud83d\ude00","operation":"UPDATE","attributes":{"a":null,"b":[{}]},"version":-1}`), "CE-specversion", "1.0")
 	f.Add("x", []byte(`{"specversion":"1.0","id":"1","data_base64":"e30="}`), "content-type", "application/cloudevents+json")
 	f.Fuzz(func(t *testing.T, subject string, body []byte, name, value string) {
-		arrival := Decode(Delivery{Subject: subject, Data: body, Headers: map[string][]string{name: {value}}})
+		arrival := Decode(RawMessage{Subject: subject, Data: body, Headers: map[string][]string{name: {value}}})
 		m := arrival.Mutation
 		require.NotNil(t, m)
 		for _, text := range []string{m.ID, m.ItemID, m.Lane.Account, m.Lane.Catalog, string(m.Lane.Type), m.Localization.Value, m.Message.Subject} {
@@ -353,7 +353,7 @@ var benchmarkBody = []byte(`{"id":"0198c2a6-5a3e-7b1c-9d52-3f1f8a6b7c8d","item_i
 	`"price":"124.99 USD","availability":"in stock","condition":"new","brand":"Fell","google_product_category":"187","item_group_id":"12345"},"occurred_at":"2026-11-22T10:00:00Z"}`)
 
 func BenchmarkDecode(b *testing.B) {
-	d := Delivery{Subject: "catalog.p.17.acme.us.RETAIL", Data: benchmarkBody, Headers: map[string][]string{"Nats-Msg-Id": {"0198c2a6-5a3e-7b1c-9d52-3f1f8a6b7c8d"}}}
+	d := RawMessage{Subject: "catalog.p.17.acme.us.RETAIL", Data: benchmarkBody, Headers: map[string][]string{"Nats-Msg-Id": {"0198c2a6-5a3e-7b1c-9d52-3f1f8a6b7c8d"}}}
 	var decoder Decoder
 	b.ReportAllocs()
 	b.SetBytes(int64(len(benchmarkBody)))

@@ -56,7 +56,7 @@ func (m Mutation) Publication() (Publication, error) {
 		return Publication{}, err
 	}
 	publication := Publication{Subject: subject, ID: id, Data: body}
-	arrival := Decode(Delivery{Subject: subject, Data: body})
+	arrival := Decode(RawMessage{Subject: subject, Data: body})
 	if arrival.Problem != nil {
 		return publication, arrival.Problem
 	}

@@ -222,7 +222,7 @@ func repeatable(batch []outgoing) bool {
 	newer := map[item]bool{}
 	subjects := map[string]bool{}
 	for _, message := range slices.Backward(batch) {
-		arrival := Decode(Delivery{Subject: message.Subject, Headers: message.message().Header, Data: message.Data})
+		arrival := Decode(RawMessage{Subject: message.Subject, Headers: message.message().Header, Data: message.Data})
 		whole := item{subject: message.Subject}
 		this := item{message.Subject, arrival.Mutation.ItemID, arrival.Mutation.Localization}
 		if arrival.Problem != nil {

@@ -136,7 +136,7 @@ func (l *loop) take(message *nats.Msg, now time.Time) error {
 	if l.chunk == nil {
 		l.chunk = make([]catalog.Arrival, 0, min(r.config.ChunkMessages, 1+len(l.session.messages)))
 	}
-	l.chunk = append(l.chunk, l.decoder.Decode(Delivery{
+	l.chunk = append(l.chunk, l.decoder.Decode(RawMessage{
 		Subject: message.Subject, Headers: message.Header, Data: message.Data,
 		Time: place.time, Position: anchor.Position, ReceivedAt: now,
 	}))

@@ -55,8 +55,8 @@ func describe(tx *ledger.Transaction) string {
 	if len(tx.Waiting) > 0 {
 		fmt.Fprintf(&text, " waiting %s", idsOf(tx.Waiting))
 	}
-	if n := len(tx.Refused) + len(tx.Overtaken) + len(tx.Versions) + len(tx.Intents); n > 0 {
-		fmt.Fprintf(&text, " refused %d overtaken %d versions %d intents %d", len(tx.Refused), len(tx.Overtaken), len(tx.Versions), len(tx.Intents))
+	if n := len(tx.Invalid) + len(tx.Stale) + len(tx.Versions) + len(tx.Intents); n > 0 {
+		fmt.Fprintf(&text, " refused %d overtaken %d versions %d intents %d", len(tx.Invalid), len(tx.Stale), len(tx.Versions), len(tx.Intents))
 	}
 	for i := range tx.Outcomes {
 		fmt.Fprintf(&text, " %s %d/%d", tx.Outcomes[i].State, tx.Outcomes[i].Succeeded, tx.Outcomes[i].Failed)

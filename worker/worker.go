@@ -45,7 +45,7 @@ type worker struct {
 	tracer   trace.Tracer
 	observer *observer
 	parts    Parts
-	leases   *lease.Keeper
+	leases   *lease.Manager
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health

@@ -31,7 +31,7 @@ func newStream(mutations []queue.Mutation) (*stream, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.ItemID, err)
 		}
-		arrival := queue.Decode(queue.Delivery{Subject: publication.Subject, Data: publication.Data})
+		arrival := queue.Decode(queue.RawMessage{Subject: publication.Subject, Data: publication.Data})
 		if arrival.Problem != nil {
 			return nil, fmt.Errorf("%s: %w", m.ItemID, arrival.Problem)
 		}

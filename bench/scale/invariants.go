@@ -67,7 +67,7 @@ type state interface {
 func (p *plant) checkAll(rows []row, published []queue.Publication) error {
 	byID := make(map[string]*catalog.Mutation, len(published))
 	for _, one := range published {
-		arrival := queue.Decode(queue.Delivery{
+		arrival := queue.Decode(queue.RawMessage{
 			Subject: one.Subject, Headers: map[string][]string{"Nats-Msg-Id": {one.ID}}, Data: one.Data, Time: time.Now(),
 		})
 		byID[one.ID] = arrival.Mutation

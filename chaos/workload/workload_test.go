@@ -39,7 +39,7 @@ func TestWholeItemsLeaveNothingOfBefore(t *testing.T) {
 					Account: lane.Account, Catalog: lane.Catalog, Type: lane.Type, ItemID: id, Operation: operation, Attributes: attributes,
 				}.Publication()
 				require.NoError(t, err)
-				arrival := queue.Decode(queue.Delivery{Subject: publication.Subject, Data: publication.Data})
+				arrival := queue.Decode(queue.RawMessage{Subject: publication.Subject, Data: publication.Data})
 				require.Nil(t, arrival.Problem)
 				require.NoError(t, platform.Apply("1", itemType, arrival.Mutation), "%s %s", itemType, operation)
 			}

@@ -236,7 +236,7 @@ func FuzzLines(f *testing.F) {
 			}
 			require.NoError(t, err)
 			if next.refusal == "" {
-				require.Nil(t, queue.Decode(queue.Delivery{Subject: next.publication.Subject, Data: next.publication.Data}).Problem)
+				require.Nil(t, queue.Decode(queue.RawMessage{Subject: next.publication.Subject, Data: next.publication.Data}).Problem)
 			}
 		}
 		require.Equal(t, int64(len(input)), reader.consumed)

@@ -187,7 +187,7 @@ func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool,
 	if problem != nil {
 		return p, false, problem
 	}
-	arrival := queue.Decode(queue.Delivery{Subject: subject, Data: body})
+	arrival := queue.Decode(queue.RawMessage{Subject: subject, Data: body})
 	if arrival.Problem != nil {
 		return p, false, arrival.Problem
 	}

@@ -81,7 +81,7 @@ func twoHistories(t *testing.T, h Harness) {
 		m.Stored = true
 	}
 	tx := Transaction(later)
-	tx.Refused = []ledger.Refusal{{Mutation: second, Problem: catalog.Problem{Reason: catalog.InvalidJSON, Text: "x"}}}
+	tx.Invalid = []ledger.InvalidMutation{{Mutation: second, Problem: catalog.Problem{Reason: catalog.InvalidJSON, Text: "x"}}}
 	commit(t, h, later, tx)
 	require.Equal(t, map[string]string{"m7": "waiting", "m8": "invalid"}, h.Statuses(t))
 	batch := record(t, h, gone, Record(first))

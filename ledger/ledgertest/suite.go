@@ -66,7 +66,7 @@ func staleLease(t *testing.T, h Harness) {
 func repeated(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
 	tx := Transaction(lease)
-	tx.Refused = []ledger.Refusal{{Mutation: Mutation(1, "a"), Problem: catalog.Problem{Reason: catalog.InvalidJSON, Text: "x"}}}
+	tx.Invalid = []ledger.InvalidMutation{{Mutation: Mutation(1, "a"), Problem: catalog.Problem{Reason: catalog.InvalidJSON, Text: "x"}}}
 	commit(t, h, lease, tx)
 	commit(t, h, lease, tx)
 	require.Equal(t, map[string]string{"m1": "invalid"}, h.Statuses(t))
@@ -207,8 +207,8 @@ func refusedAndOvertaken(t *testing.T, h Harness) {
 	}
 	tx = Transaction(lease)
 	problem := catalog.Problem{Reason: catalog.InvalidJSON, Field: "attributes", Text: "must be an object"}
-	tx.Refused = []ledger.Refusal{{Mutation: hostile, Problem: problem}, {Mutation: stored, Problem: problem}}
-	tx.Overtaken = []ledger.Overtaken{{Mutation: Mutation(2, "a"), SupersededBy: "m9"}}
+	tx.Invalid = []ledger.InvalidMutation{{Mutation: hostile, Problem: problem}, {Mutation: stored, Problem: problem}}
+	tx.Stale = []ledger.StaleVersion{{Mutation: Mutation(2, "a"), SupersededBy: "m9"}}
 	commit(t, h, lease, tx)
 	require.Equal(t, map[string]string{"m1\uFFFD\uFFFD": "invalid", "m2": "superseded", "m3": "invalid"}, h.Statuses(t))
 	require.Empty(t, waiting(t, h))

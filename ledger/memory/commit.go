@@ -106,10 +106,10 @@ func (s *database) apply(p *partition, tx *ledger.Transaction) {
 		s.setRow(tx.Partition, m, row{state: Waiting})
 		s.addWaiting(m)
 	}
-	for i := range tx.Refused {
-		s.refuse(tx.Partition, &tx.Refused[i])
+	for i := range tx.Invalid {
+		s.refuse(tx.Partition, &tx.Invalid[i])
 	}
-	for _, o := range tx.Overtaken {
+	for _, o := range tx.Stale {
 		s.setRow(tx.Partition, o.Mutation, row{state: Superseded, overtaken: true, supersededBy: o.SupersededBy})
 		s.dropWaiting(o.Mutation)
 	}
@@ -199,7 +199,7 @@ func (s *database) dropWaiting(m *catalog.Mutation) {
 	delete(s.waiting[m.Lane], m.Position)
 }
 
-func (s *database) refuse(partition int, refusal *ledger.Refusal) {
+func (s *database) refuse(partition int, refusal *ledger.InvalidMutation) {
 	s.setRow(partition, refusal.Mutation, row{
 		state: Invalid, reason: refusal.Problem.Reason, errors: ledger.IssuesOf([]catalog.Problem{refusal.Problem}),
 	})
@@ -296,10 +296,10 @@ func (s *database) settle(tx *ledger.Transaction) {
 	for _, m := range tx.Waiting {
 		note(m)
 	}
-	for i := range tx.Refused {
-		note(tx.Refused[i].Mutation)
+	for i := range tx.Invalid {
+		note(tx.Invalid[i].Mutation)
 	}
-	for i := range tx.Overtaken {
-		note(tx.Overtaken[i].Mutation)
+	for i := range tx.Stale {
+		note(tx.Stale[i].Mutation)
 	}
 }

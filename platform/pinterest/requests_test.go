@@ -115,7 +115,7 @@ func recordsOfMessages(t *testing.T, endpoint platform.Endpoint, itemType catalo
 	t.Helper()
 	records := make([]catalog.Record, 0, len(messages))
 	for _, data := range messages {
-		arrival := queue.Decode(queue.Delivery{
+		arrival := queue.Decode(queue.RawMessage{
 			Subject: "catalog.mutations.acme.main." + string(itemType), Data: data, Time: time.Now(), ReceivedAt: time.Now(),
 			Headers: map[string][]string{"Nats-Msg-Id": {"m"}}, Position: catalog.Position{Sequence: 1},
 		})

@@ -105,7 +105,7 @@ func (v Value) publish(t *testing.T, account platform.Account) string {
 	}
 	body, err := json.Marshal(message)
 	require.NoError(t, err, v.Attributes)
-	arrival := queue.Decode(queue.Delivery{
+	arrival := queue.Decode(queue.RawMessage{
 		Subject: fmt.Sprintf("catalog.mutations.acme.%s.%s", v.Catalog, v.Type), Data: body,
 		Position: catalog.Position{Generation: 1, Sequence: 1},
 	})

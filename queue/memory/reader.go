@@ -142,7 +142,7 @@ func (r *Reader) take() (chunk []catalog.Arrival, grown <-chan struct{}) {
 }
 
 func (r *Reader) decode(stored *message) catalog.Arrival {
-	return r.decoder.Decode(queue.Delivery{
+	return r.decoder.Decode(queue.RawMessage{
 		Subject: stored.subject, Headers: map[string][]string{"Nats-Msg-Id": {stored.anchor.MessageID}}, Data: slices.Clone(stored.data),
 		Time: stored.anchor.Time, Position: r.last.Position, ReceivedAt: time.Now(),
 	})

@@ -72,7 +72,7 @@ func (b *Bed) Published() []catalog.Arrival {
 		for message := range messages.Messages() {
 			about, err := message.Metadata()
 			require.NoError(b.tb, err)
-			arrivals = append(arrivals, queue.Decode(queue.Delivery{
+			arrivals = append(arrivals, queue.Decode(queue.RawMessage{
 				Subject: message.Subject(), Headers: message.Headers(), Data: message.Data(), Time: about.Timestamp,
 				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
 			}))

@@ -170,7 +170,7 @@ func read(lines []byte) ([]queue.Publication, []*catalog.Mutation, error) {
 		if problem != nil {
 			return nil, nil, problem
 		}
-		arrival := queue.Decode(queue.Delivery{Subject: subject, Data: text})
+		arrival := queue.Decode(queue.RawMessage{Subject: subject, Data: text})
 		if arrival.Problem != nil {
 			return nil, nil, arrival.Problem
 		}

@@ -21,9 +21,9 @@ const (
 	MaxDepth = 256
 )
 
-// Delivery is a stream message before decoding. Decoding keeps parts of Data,
+// RawMessage is a stream message before decoding. Decoding keeps parts of Data,
 // which must not change afterwards.
-type Delivery struct {
+type RawMessage struct {
 	Subject    string // the producer's or the stored one
 	Headers    map[string][]string
 	Data       []byte

@@ -63,9 +63,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Keeper acquires partitions for one worker, keeps them by heartbeats and hands
+// Manager acquires partitions for one worker, keeps them by heartbeats and hands
 // surplus ones over, so that they are spread evenly over the living workers.
-type Keeper struct {
+type Manager struct {
 	config Config
 	table  ledger.LeaseTable
 	me     uuid.UUID
@@ -95,9 +95,9 @@ type sighting struct {
 }
 
 // New prepares a worker's part; Run makes it live.
-func New(table ledger.LeaseTable, config Config) *Keeper {
+func New(table ledger.LeaseTable, config Config) *Manager {
 	config = config.withDefaults()
-	return &Keeper{
+	return &Manager{
 		config: config, table: table, me: config.Worker,
 		acquired: make(chan *Holding, config.Partitions),
 		held:     make(map[int]*Holding),
@@ -109,14 +109,14 @@ func New(table ledger.LeaseTable, config Config) *Keeper {
 }
 
 // Worker is this worker's id.
-func (k *Keeper) Worker() uuid.UUID { return k.me }
+func (k *Manager) Worker() uuid.UUID { return k.me }
 
 // Acquired gives each partition as it becomes this worker's. It is never closed.
-func (k *Keeper) Acquired() <-chan *Holding { return k.acquired }
+func (k *Manager) Acquired() <-chan *Holding { return k.acquired }
 
 // Holdings are the partitions held now, lost ones that are not released among
 // them.
-func (k *Keeper) Holdings() []*Holding {
+func (k *Manager) Holdings() []*Holding {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	holdings := make([]*Holding, 0, len(k.held))
@@ -130,7 +130,7 @@ func (k *Keeper) Holdings() []*Holding {
 // with the heartbeats until they are released or DrainTimeout has passed, and
 // leaves. A database that is away is waited for; what is held is lost at its
 // deadline. Run is called once.
-func (k *Keeper) Run(ctx context.Context) error {
+func (k *Manager) Run(ctx context.Context) error {
 	// The heartbeats go on after ctx ends.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -151,7 +151,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // takePart acquires partitions and keeps them until ctx ends or the worker is not fit.
 // Nothing is being taken any more when it returns.
-func (k *Keeper) takePart(ctx context.Context, tick <-chan time.Time) {
+func (k *Manager) takePart(ctx context.Context, tick <-chan time.Time) {
 	var actions sync.WaitGroup
 	defer actions.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -170,7 +170,7 @@ func (k *Keeper) takePart(ctx context.Context, tick <-chan time.Time) {
 // standAside hands everything over, as at the end, and waits until the worker is fit
 // again or ctx ends. The row of the worker is removed meanwhile, so that the others
 // share the partitions among themselves; the next heartbeat makes it again.
-func (k *Keeper) standAside(ctx, work context.Context, tick <-chan time.Time) {
+func (k *Manager) standAside(ctx, work context.Context, tick <-chan time.Time) {
 	k.config.Logger.WarnContext(ctx, "this worker stands aside: it takes no partitions and hands over what it has")
 	k.drain(work, tick)
 	left := false
@@ -193,7 +193,7 @@ func (k *Keeper) standAside(ctx, work context.Context, tick <-chan time.Time) {
 }
 
 // takeWishes takes what else asks for a round.
-func (k *Keeper) takeWishes(tick <-chan time.Time) {
+func (k *Manager) takeWishes(tick <-chan time.Time) {
 	select {
 	case <-tick:
 	default:
@@ -204,7 +204,7 @@ func (k *Keeper) takeWishes(tick <-chan time.Time) {
 	}
 }
 
-func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
+func (k *Manager) drain(ctx context.Context, tick <-chan time.Time) {
 	deadline := time.NewTimer(k.config.DrainTimeout)
 	defer deadline.Stop()
 	for _, h := range k.Holdings() {
@@ -227,7 +227,7 @@ func (k *Keeper) drain(ctx context.Context, tick <-chan time.Time) {
 }
 
 // leave forgets this worker. What it still held is lost first.
-func (k *Keeper) leave(ctx context.Context) error {
+func (k *Manager) leave(ctx context.Context) error {
 	for _, h := range k.Holdings() {
 		h.lose()
 	}
@@ -236,7 +236,7 @@ func (k *Keeper) leave(ctx context.Context) error {
 
 // bounded gives one exchange with the database its time. It does not hold up
 // heartbeats.
-func (k *Keeper) bounded(ctx context.Context, exchange func(context.Context) error) error {
+func (k *Manager) bounded(ctx context.Context, exchange func(context.Context) error) error {
 	return within(ctx, max(k.config.TTL/2, slowExchange), exchange)
 }
 
@@ -256,7 +256,7 @@ func within(ctx context.Context, limit time.Duration, exchange func(context.Cont
 
 // round is one heartbeat. What follows from it is done beside the next ones, as one of
 // actions; nil when the worker takes nothing any more.
-func (k *Keeper) round(ctx context.Context, actions *sync.WaitGroup) {
+func (k *Manager) round(ctx context.Context, actions *sync.WaitGroup) {
 	start := time.Now()
 	k.lost = k.lostHoldings()
 	// Later than that it would confirm nothing.
@@ -278,7 +278,7 @@ func (k *Keeper) round(ctx context.Context, actions *sync.WaitGroup) {
 }
 
 // expire loses what could not be confirmed in time.
-func (k *Keeper) expire() {
+func (k *Manager) expire() {
 	at := time.Now()
 	for _, h := range k.Holdings() {
 		if deadline := h.Deadline(); !deadline.IsZero() && !at.Before(deadline) {
@@ -290,7 +290,7 @@ func (k *Keeper) expire() {
 
 // confirm extends what is still this worker's and loses what is not. What is being
 // taken counts as well, see claimed.
-func (k *Keeper) confirm(v *ledger.LeaseView, start time.Time) {
+func (k *Manager) confirm(v *ledger.LeaseView, start time.Time) {
 	deadline := start.Add(k.config.TTL - k.config.Margin)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -320,11 +320,11 @@ func (k *Keeper) confirm(v *ledger.LeaseView, start time.Time) {
 func is(id *uuid.UUID, other uuid.UUID) bool { return id != nil && *id == other }
 
 // lostHoldings are those that are lost and not being released.
-func (k *Keeper) lostHoldings() []*Holding {
+func (k *Manager) lostHoldings() []*Holding {
 	return slices.DeleteFunc(k.Holdings(), func(h *Holding) bool { return !h.isLost() || h.releasing.Load() })
 }
 
-func (k *Keeper) holds(partition int) bool {
+func (k *Manager) holds(partition int) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.held[partition] != nil
@@ -332,7 +332,7 @@ func (k *Keeper) holds(partition int) bool {
 
 // observe notes whose counters moved. A worker is alive until its counter stood
 // still for TTL by this worker's own clock; one never seen before starts now.
-func (k *Keeper) observe(v *ledger.LeaseView, at time.Time) (counters map[uuid.UUID]int64, live map[uuid.UUID]bool) {
+func (k *Manager) observe(v *ledger.LeaseView, at time.Time) (counters map[uuid.UUID]int64, live map[uuid.UUID]bool) {
 	counters, live = make(map[uuid.UUID]int64), make(map[uuid.UUID]bool)
 	for _, w := range v.Workers {
 		counters[w.ID] = w.Counter
@@ -353,7 +353,7 @@ func (k *Keeper) observe(v *ledger.LeaseView, at time.Time) (counters map[uuid.U
 }
 
 // ownerships turns rows into what spread decides on.
-func (k *Keeper) ownerships(v *ledger.LeaseView, live map[uuid.UUID]bool, at time.Time) []ownership {
+func (k *Manager) ownerships(v *ledger.LeaseView, live map[uuid.UUID]bool, at time.Time) []ownership {
 	partitions := make([]ownership, 0, len(v.Leases))
 	for _, row := range v.Leases {
 		p := ownership{partition: row.Partition}
@@ -380,7 +380,7 @@ func (k *Keeper) ownerships(v *ledger.LeaseView, live map[uuid.UUID]bool, at tim
 
 // release writes the release and makes the partition available to this worker
 // again.
-func (k *Keeper) release(ctx context.Context, h *Holding) error {
+func (k *Manager) release(ctx context.Context, h *Holding) error {
 	k.mu.Lock()
 	current := k.held[h.Lease.Partition] == h
 	k.mu.Unlock()
