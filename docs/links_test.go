@@ -72,7 +72,7 @@ func pages(t *testing.T) (paths []string) {
 // prose is a page without its code blocks.
 func prose(t *testing.T, path string) string {
 	t.Helper()
-	content, err := os.ReadFile(path) //nolint:gosec // a page of this repository
+	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var text strings.Builder
 	code := false
