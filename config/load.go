@@ -104,7 +104,7 @@ func (l *loader) accountsSettings() []setting {
 	}
 	return []setting{
 		section("defaults", "For all accounts.", deliverySettings(&Delivery{}, capsOf(""))...),
-		{key: "accounts", about: "The accounts, by the name that stands in the subject.", entry: l.accountEntry},
+		{key: "accounts", about: "The accounts, by the name that is in the subject.", entry: l.accountEntry},
 	}
 }
 

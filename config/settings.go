@@ -120,7 +120,7 @@ func (l *loader) accountSettings(a *Account) []setting {
 			"the reference of items_batch speaks of minutes. Shorter for simulated platforms.", &a.QuotaWindow, time.Second, 24*time.Hour))
 	list = append(list, text("ad_account_id", "Pinterest: act for the owner of this ad account.", "digits", &a.AdAccountID, digits.MatchString))
 	list = append(list, setting{
-		key: "catalogs", about: "The account's catalogs, by the name that stands in the subject.",
+		key: "catalogs", about: "The account's catalogs, by the name that is in the subject.",
 		entry: func(name string) ([]setting, error) { return l.catalogEntry(a, name) },
 	})
 	return append(list, deliverySettings(&a.Delivery, capsOf(a.Platform))...)

@@ -61,7 +61,7 @@ func pages(t *testing.T) (paths []string) {
 		if entry.IsDir() && len(entry.Name()) > 2 && strings.HasPrefix(entry.Name(), ".") {
 			return filepath.SkipDir
 		}
-		if filepath.Ext(path) == ".md" {
+		if filepath.Ext(path) == ".md" && entry.Name() != "chaos-report.md" { // a run writes that one
 			paths = append(paths, path)
 		}
 		return nil

@@ -1,7 +1,9 @@
 package docs
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -56,6 +58,39 @@ func TestPlainWords(t *testing.T) {
 			}
 		}
 	}
+}
+
+// bannedInCode are those of the phrases that are never right in code, comments and
+// messages.
+var bannedInCode = regexp.MustCompile(`(?i)\b(for good|anew|something else than|hangs? on|put back|mend(s|ed|ing)?|la(id|y|ys|ying) over|goes before|` +
+	`what people call|until a signal comes|has not [a-z0-9]+ (digits|letters|colons)|(it|code|amount|rate) is no [a-z]+)\b`)
+
+// TestPlainWordsInCode looks at Go and at queries. Migrations are released and stay.
+func TestPlainWordsInCode(t *testing.T) {
+	t.Parallel()
+	files := 0
+	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			if name := entry.Name(); len(name) > 2 && strings.HasPrefix(name, ".") || name == "testdata" || name == "migrations" {
+				return fs.SkipDir
+			}
+			return nil
+		case filepath.Ext(path) != ".go" && filepath.Ext(path) != ".sql", entry.Name() == "words_test.go":
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		files++
+		for number, line := range strings.Split(string(content), "\n") {
+			if found := bannedInCode.FindString(line); found != "" {
+				t.Errorf("%s:%d: %q: docs/words_test.go has what to write", path, number+1, found)
+			}
+		}
+		return err
+	}))
+	require.Greater(t, files, 500)
 }
 
 // TestGlossaryHasEachWordOnce: a word with two lines would have two meanings.

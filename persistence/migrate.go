@@ -138,7 +138,7 @@ func CheckSchema(ctx context.Context, url string) (version int64, err error) {
 }
 
 // SchemaWarning says that a schema of the version is newer than this program; "" when it
-// is not. It is no error: workers that are replaced one by one meet it.
+// is not. It is not an error: workers that are replaced one by one meet it.
 func SchemaWarning(version int64) string {
 	if newest := migrations.Newest(); version > newest {
 		return fmt.Sprintf("the database schema (version %d) is newer than this program (version %d): "+

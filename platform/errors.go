@@ -34,7 +34,7 @@ type Error struct {
 	// Ambiguous reports that the platform may have taken the request all the same.
 	Ambiguous bool
 	// Unclear reports that the platform answered, and not what became of the request:
-	// the answer makes no sense, or names nothing to follow. It is no outage, so that
+	// the answer makes no sense, or names nothing to follow. It is not an outage, so that
 	// asking again without an end would not help.
 	Unclear bool
 	// TooLarge reports that the request as a whole was too big: halve it.

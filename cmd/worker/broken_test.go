@@ -130,7 +130,7 @@ var brokenPreconditions = []broken{
 		s.broker(nil)
 		s.add("nats: {creds_file: " + s.seedFile() + "}")
 	}},
-	{"text as credentials", "no NATS credentials file", func(s *situation) {
+	{"text as credentials", "not a NATS credentials file", func(s *situation) {
 		s.broker(nil)
 		path := filepath.Join(s.t.TempDir(), "user.creds")
 		require.NoError(s.t, os.WriteFile(path, []byte("user: acme\npassword: p\n"), 0o600))

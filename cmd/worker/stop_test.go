@@ -58,13 +58,13 @@ func TestStopping(t *testing.T) {
 	patient := caughtSending("patient", never, sandbox.Fault{Kind: sandbox.Slow, Duration: time.Second})
 	require.Zero(t, patient.exitCode(t))
 	require.Contains(t, patient.said.String(), "worker stopped")
-	require.NotContains(t, patient.said.String(), "the drain time is over")
+	require.NotContains(t, patient.said.String(), "drain timeout exceeded")
 	require.Positive(t, p.count(t, "WHERE handle IS NOT NULL"), "the answer was waited for")
 	require.Zero(t, platform.Counters().Repeats)
 
 	pressed := caughtSending("pressed", time.Second, sandbox.Fault{Kind: sandbox.Hang})
 	require.Zero(t, pressed.exitCode(t), "a drain that runs out of time is a clean stop")
-	require.Contains(t, pressed.said.String(), "the drain time is over")
+	require.Contains(t, pressed.said.String(), "drain timeout exceeded")
 
 	hasty := caughtSending("hasty", never, sandbox.Fault{Kind: sandbox.Hang})
 	require.NoError(t, hasty.command.Process.Signal(os.Interrupt)) // before it can have begun to drain
