@@ -106,8 +106,8 @@ func (g *gauges) declare(d *declaration) {
 	g.ambiguous = d.gauge("courier.account.batches_ambiguous", "{batch}", "Batches with a POST whose end is not known.", ofAccount...)
 	g.oldestHandle = d.gauge("courier.account.oldest_handle", "s", "Age of the oldest handle that is not final.", ofAccount...)
 	g.oldestWaiting = d.gauge("courier.account.oldest_waiting", "s", "Age of the oldest mutation not sent.", ofAccount...)
-	g.quotaUsed = d.gauge("courier.quota.used", "%", "How much of the quota is used, as the platform last told.", ofScope...)
-	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform last told.", ofScope...)
+	g.quotaUsed = d.gauge("courier.quota.used", "%", "How much of the quota is used, as the platform reported last.", ofScope...)
+	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform reported last.", ofScope...)
 	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.", ofScope...)
 	g.clockAhead = d.gauge("courier.clock.ahead", "s", "By how much another clock is ahead of this worker's; negative when it is behind.", ofClocks)
 }
