@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -45,4 +46,44 @@ func CheckConnections(ctx context.Context, pool *pgxpool.Pool, wanted int, origi
 		return fmt.Sprintf("%s is %d; %d for each worker are wanted: lower database.max_conns, or raise that limit", what, allowed, wanted), nil
 	}
 	return "", nil
+}
+
+// eachPool is how many connections of each pool are tried: the fewest of both.
+const eachPool = fewestConnections / 2
+
+// TryConnections opens the fewest connections that a worker needs, all at the same time:
+// a pooler between has a limit that no query tells, and lets a session wait for its turn
+// instead of refusing it. The error is precondition.Failures, passing. It takes as long
+// as patience for a connection that does not come.
+func TryConnections(ctx context.Context, patience time.Duration, wanted int, origin string, pools ...*pgxpool.Pool) error {
+	open := 0
+	var held []*pgxpool.Conn
+	defer func() {
+		for _, connection := range held {
+			connection.Release()
+		}
+	}()
+	for _, pool := range pools {
+		for range eachPool {
+			limited, cancel := context.WithTimeout(ctx, patience)
+			connection, err := pool.Acquire(limited)
+			if err == nil {
+				held = append(held, connection)
+				err = connection.Ping(limited)
+			}
+			cancel()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				return precondition.Failures{{
+					Key: "database.max_conns", What: "the number of connections at the same time, for database.max_conns (" + origin + "),",
+					Found: fmt.Sprintf("%d, and no other within %s", open, patience), Wanted: fmt.Sprintf("%d or more, %d for each worker", fewestConnections, wanted),
+					Cure: "raise the limit of the pooler (PgBouncer: default_pool_size) or of the server, or end other sessions", Passing: true,
+				}}
+			}
+			open++
+		}
+	}
+	return nil
 }

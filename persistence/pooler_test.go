@@ -28,6 +28,8 @@ type pooler struct {
 	upstream      string // host:port or a socket
 	network       string
 	byTransaction bool
+	room          chan struct{} // what is in it is open; nil: no limit
+	ended         chan struct{}
 
 	mu      sync.Mutex
 	clients []*pooled
@@ -42,9 +44,15 @@ type pooled struct {
 // startPooler listens in front of the database and returns the address through it.
 func startPooler(t *testing.T, database string, byTransaction bool) (address string) {
 	t.Helper()
+	return (&pooler{byTransaction: byTransaction}).start(t, database)
+}
+
+// start listens in front of the database and returns the address through it.
+func (p *pooler) start(t *testing.T, database string) (address string) {
+	t.Helper()
 	parsed, err := url.Parse(database)
 	require.NoError(t, err)
-	p := &pooler{t: t, byTransaction: byTransaction, network: "tcp", upstream: parsed.Host}
+	p.t, p.network, p.upstream, p.ended = t, "tcp", parsed.Host, make(chan struct{})
 	if folder := parsed.Query().Get("host"); folder != "" {
 		port := parsed.Query().Get("port")
 		if port == "" {
@@ -67,6 +75,7 @@ func startPooler(t *testing.T, database string, byTransaction bool) (address str
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
+		close(p.ended)
 		serving.Wait()
 	})
 	query := parsed.Query()
@@ -92,6 +101,14 @@ func (p *pooler) serve(client net.Conn) {
 		if !trackedParameters[name] {
 			backend.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: " + name})
 			_ = backend.Flush()
+			return
+		}
+	}
+	if p.room != nil { // PgBouncer lets a client wait for its turn
+		select {
+		case p.room <- struct{}{}:
+			defer func() { <-p.room }()
+		case <-p.ended:
 			return
 		}
 	}

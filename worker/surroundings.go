@@ -240,8 +240,11 @@ func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
 	}, func(ctx context.Context) Finding {
 		var warning string
 		finding := within(ctx, "connections", func(ctx context.Context) (err error) {
-			warning, err = persistence.CheckConnections(ctx, s.pool, s.config.Database.MaxConns, s.config.Origin("database.max_conns"))
-			return err
+			most, origin := s.config.Database.MaxConns, s.config.Origin("database.max_conns")
+			if warning, err = persistence.CheckConnections(ctx, s.pool, most, origin); err != nil {
+				return err
+			}
+			return persistence.TryConnections(ctx, connectionPatience, most, origin, s.pool, s.leases)
 		})
 		finding.Warning = warning
 		return finding
@@ -293,6 +296,9 @@ func (s *surroundings) openLedger(ctx context.Context) (err error) {
 	s.store, err = persistence.NewStore(s.pool, settings)
 	return err
 }
+
+// connectionPatience is how long a look waits for one more connection to the database.
+const connectionPatience = 3 * time.Second
 
 // leaseConns are of the connections of database.max_conns, which are at least 4.
 const leaseConns = 2

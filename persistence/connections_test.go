@@ -1,0 +1,33 @@
+package persistence_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/precondition"
+)
+
+// TestAPoolerWithTooFewConnections lets sessions wait for their turn. A worker on it
+// takes partitions and then records nothing.
+func TestAPoolerWithTooFewConnections(t *testing.T) {
+	t.Parallel()
+	for size, enough := range map[int]bool{1: false, 3: false, 4: true, 8: true} {
+		address := (&pooler{room: make(chan struct{}, size)}).start(t, template.Database(t))
+		first, second := newPool(t, address), newPool(t, address)
+		err := persistence.TryConnections(t.Context(), time.Second/2, 16, "courier.yaml:7", first, second)
+		if enough {
+			require.NoErrorf(t, err, "of %d", size)
+		} else {
+			failures := precondition.Failures{}
+			require.ErrorAsf(t, err, &failures, "of %d", size)
+			require.ErrorContains(t, err, "default_pool_size")
+			require.ErrorContains(t, err, "courier.yaml:7")
+			require.True(t, failures[0].Passing, "other sessions may end")
+		}
+		first.Close()
+		second.Close()
+	}
+}
