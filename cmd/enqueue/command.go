@@ -143,7 +143,7 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 			given.patience, queue.DefaultRetryFor)
 	}
 	given.lane.Type = catalog.Type(given.laneType)
-	sources, err := openAll(streams, given.lane, files)
+	sources, err := openAll(ctx, streams, given.lane, files)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
@@ -24,7 +26,7 @@ func (s *source) regular() bool { return s.about != nil && s.about.Mode().IsRegu
 
 // openAll opens all inputs and looks at the beginnings of regular files, before anything
 // is sent: a wrong name or a wrong file must not be found halfway.
-func openAll(streams cli.Streams, lane catalog.Lane, names []string) (sources []*source, err error) {
+func openAll(ctx context.Context, streams cli.Streams, lane catalog.Lane, names []string) (sources []*source, err error) {
 	if len(names) == 0 {
 		names = []string{"-"}
 	}
@@ -35,7 +37,7 @@ func openAll(streams cli.Streams, lane catalog.Lane, names []string) (sources []
 	}()
 	var wrong []error
 	for _, name := range names {
-		opened, err := openSource(streams, lane, name)
+		opened, err := openSource(ctx, streams, lane, name)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
@@ -55,11 +57,11 @@ func openAll(streams cli.Streams, lane catalog.Lane, names []string) (sources []
 	return sources, errors.Join(wrong...)
 }
 
-func openSource(streams cli.Streams, lane catalog.Lane, name string) (*source, error) {
+func openSource(ctx context.Context, streams cli.Streams, lane catalog.Lane, name string) (*source, error) {
 	if name == "-" {
 		return &source{name: name, lines: newLineReader("standard input", streams.In, lane)}, nil
 	}
-	file, err := os.Open(name) //nolint:gosec // the user names the file
+	file, err := openFile(ctx, streams, name)
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("opening %s: %w", legible.Text(name), failed.Err)
 	}
@@ -74,6 +76,35 @@ func openSource(streams cli.Streams, lane catalog.Lane, name string) (*source, e
 		return nil, errors.Join(err, file.Close())
 	}
 	return &source{name: name, file: file, about: about, lines: newLineReader(name, file, lane)}, nil
+}
+
+// pipePatience is how long a named pipe may wait for its writer without a word.
+const pipePatience = time.Second
+
+// openFile opens a file for reading. A named pipe opens when it has a writer: that is
+// said, and a signal ends the wait.
+func openFile(ctx context.Context, streams cli.Streams, name string) (*os.File, error) {
+	type opened struct {
+		file *os.File
+		err  error
+	}
+	result := make(chan opened, 1)
+	go func() { // ends with the writer or with the process: nothing interrupts the call
+		file, err := os.Open(name) //nolint:gosec // the user names the file
+		result <- opened{file, err}
+	}()
+	notice := time.NewTimer(pipePatience)
+	defer notice.Stop()
+	for {
+		select {
+		case got := <-result:
+			return got.file, got.err
+		case <-notice.C:
+			_, _ = fmt.Fprintf(streams.Err, "waiting for a writer of %s\n", legible.Text(name))
+		case <-ctx.Done():
+			return nil, fmt.Errorf("opening %s, which has no writer: %w", legible.Text(name), context.Cause(ctx))
+		}
+	}
 }
 
 func sameInput(a, b *source) bool {

@@ -70,8 +70,7 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 	if s.NotSent > 0 {
 		rows = append(rows, []any{"not sent", s.NotSent})
 	}
-	cli.Table(streams.Out, []string{"lines", "count"}, rows)
-	return nil
+	return cli.Table(streams.Out, []string{"lines", "count"}, rows)
 }
 
 // fewLines is up to how many lines that are refused for one reason are named one by one.

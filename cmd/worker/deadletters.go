@@ -146,8 +146,7 @@ func printLetters(streams cli.Streams, letters []persistence.DeadLetter) error {
 			l.ItemID, l.Operation, l.Reason, l.Text,
 		}
 	}
-	cli.Table(streams.Out, []string{"id", "failed at", "catalog", "item", "operation", "reason", "why"}, rows)
-	return nil
+	return cli.Table(streams.Out, []string{"id", "failed at", "catalog", "item", "operation", "reason", "why"}, rows)
 }
 
 func machineLetter(l *persistence.DeadLetter) letter {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -62,19 +63,23 @@ func printDemo(streams cli.Streams, result *demo.Result) error {
 	for i, s := range result.Statuses {
 		rows[i] = []any{s.Catalog, s.Status, s.Mutations}
 	}
-	cli.Table(streams.Out, []string{"catalog", "status", "mutations"}, rows)
-	_, _ = fmt.Fprintln(streams.Out)
+	if err := tableAndLine(streams.Out, []string{"catalog", "status", "mutations"}, rows); err != nil {
+		return err
+	}
 	rows = make([][]any, len(result.Batches))
 	for i, b := range result.Batches {
 		rows[i] = []any{b.Catalog, b.State, b.Items, b.Mutations, b.Succeeded, b.Failed, b.Attempts, b.Handle}
 	}
-	cli.Table(streams.Out, []string{"batch of", "state", "items", "mutations", "succeeded", "failed", "attempts", "handle"}, rows)
-	_, _ = fmt.Fprintln(streams.Out)
+	if err := tableAndLine(streams.Out, []string{"batch of", "state", "items", "mutations", "succeeded", "failed", "attempts", "handle"}, rows); err != nil {
+		return err
+	}
 	rows = make([][]any, len(result.DeadLetters))
 	for i, d := range result.DeadLetters {
 		rows[i] = []any{d.Item, d.Status, d.Reason, d.Why}
 	}
-	cli.Table(streams.Out, []string{"not sent again", "status", "reason", "why"}, rows)
+	if err := cli.Table(streams.Out, []string{"not sent again", "status", "reason", "why"}, rows); err != nil {
+		return err
+	}
 	_, err := fmt.Fprintf(streams.Out, `
 %d mutations published, all final after %s; %d POSTs, %d items on the platforms.
 `, result.Published, result.Took.Round(10*time.Millisecond), result.Posts, result.Items)
@@ -94,5 +99,13 @@ Where to look next:
   bin/enqueue examples/mutations.jsonl     publish to it from another terminal
   README.md                                ask in SQL what became of a mutation
 `)
+	return err
+}
+
+func tableAndLine(w io.Writer, header []string, rows [][]any) error {
+	if err := cli.Table(w, header, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
 	return err
 }

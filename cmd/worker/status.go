@@ -149,15 +149,16 @@ func printStatus(streams cli.Streams, format cli.Output, accounts []accountRow, 
 	for i, r := range accounts {
 		rows[i] = []any{r.Account, r.Platform, r.State, text(r.Reason), moment(r.ResumesAt), r.Waiting, moment(r.OldestWaiting)}
 	}
-	cli.Table(streams.Out, []string{"account", "platform", "state", "reason", "resumes at", "waiting", "oldest waiting"}, rows)
+	if err := cli.Table(streams.Out, []string{"account", "platform", "state", "reason", "resumes at", "waiting", "oldest waiting"}, rows); err != nil {
+		return err
+	}
 	if _, err := fmt.Fprintln(streams.Out); err != nil {
 		return err
 	}
-	printBatches(streams, batches)
-	return nil
+	return printBatches(streams, batches)
 }
 
-func printBatches(streams cli.Streams, batches []batchRow) {
+func printBatches(streams cli.Streams, batches []batchRow) error {
 	rows := make([][]any, len(batches))
 	for i, r := range batches {
 		rows[i] = []any{
@@ -165,7 +166,7 @@ func printBatches(streams cli.Streams, batches []batchRow) {
 			r.Attempts, strings.Join(r.Handles, " "), text(r.LastError),
 		}
 	}
-	cli.Table(streams.Out, []string{"batch", "catalog", "state", "items", "succeeded", "failed", "attempts", "handles", "last error"}, rows)
+	return cli.Table(streams.Out, []string{"batch", "catalog", "state", "items", "succeeded", "failed", "attempts", "handles", "last error"}, rows)
 }
 
 func text(s *string) cli.Clipped {

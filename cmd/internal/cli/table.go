@@ -96,13 +96,19 @@ func cell(value any) any {
 }
 
 // Table prints rows under a header. Without rows it says so.
-func Table(w io.Writer, header []string, rows [][]any) {
-	if len(rows) == 0 {
-		_, _ = fmt.Fprintln(w, "none")
-		return
+func Table(w io.Writer, header []string, rows [][]any) error {
+	text := "none"
+	if len(rows) > 0 {
+		text = render(header, rows)
 	}
+	if _, err := fmt.Fprintln(w, text); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+func render(header []string, rows [][]any) string {
 	t := table.NewWriter()
-	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = 0
 	t.Style().Options.DrawBorder = false
@@ -119,5 +125,5 @@ func Table(w io.Writer, header []string, rows [][]any) {
 		}
 		t.AppendRow(cells)
 	}
-	t.Render()
+	return t.Render()
 }
