@@ -247,7 +247,8 @@ func (p *Publisher) retry(ctx context.Context, call func(context.Context) error)
 		backoff.WithInitialInterval(firstPause), backoff.WithMaxInterval(longestPause), backoff.WithMaxElapsedTime(0))
 	// The last attempt ends with the budget too: no repeat comes after the stream has
 	// forgotten the ids of the first attempt.
-	limited, cancel := context.WithTimeout(ctx, p.options.RetryFor)
+	budget := time.Duration(p.retryFor.Load())
+	limited, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	var last error
 	_ = backoff.RetryNotify(func() error {
@@ -265,7 +266,10 @@ func (p *Publisher) retry(ctx context.Context, call func(context.Context) error)
 	case ctx.Err() != nil:
 		return errors.Join(context.Cause(ctx), last)
 	default:
-		return fmt.Errorf("repeated for %s in vain: %w", p.options.RetryFor, last)
+		if errors.Is(last, nats.ErrNoResponders) || errors.Is(last, jetstream.ErrNoStreamResponse) {
+			last = fmt.Errorf("%w (no stream takes the subject, or the stream has no leader)", last)
+		}
+		return fmt.Errorf("repeated for %s in vain: %w", budget, last)
 	}
 }
 

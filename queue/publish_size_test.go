@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,26 @@ func TestMessageOverTheStreamsMaxMsgSizeIsRefusedAlone(t *testing.T) {
 			requireOneRefused(t, results, 0)
 		})
 	}
+}
+
+// TestAShortDuplicateWindowShortensTheBudget: a message that is repeated after the stream
+// forgot its id would be stored twice.
+func TestAShortDuplicateWindowShortensTheBudget(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, StreamConfig{})
+	publisher := NewPublisher(b.js, PublisherOptions{})
+	require.NoError(t, publisher.CheckStream(t.Context(), DefaultStreamName))
+	require.EqualValues(t, DefaultRetryFor, publisher.retryFor.Load())
+	config := b.stream.handle.CachedInfo().Config
+	config.Duplicates = time.Second
+	_, err := b.js.UpdateStream(t.Context(), config)
+	require.NoError(t, err)
+	require.NoError(t, publisher.CheckStream(t.Context(), DefaultStreamName))
+	require.EqualValues(t, 900*time.Millisecond, publisher.retryFor.Load())
+
+	require.NoError(t, b.js.DeleteStream(t.Context(), DefaultStreamName))
+	began := time.Now()
+	_, err = publisher.Publish(t.Context(), publications(0, 3))
+	require.ErrorContains(t, err, "no stream takes the subject")
+	require.Less(t, time.Since(began), 30*time.Second)
 }

@@ -134,6 +134,8 @@ type Publisher struct {
 	js        jetstream.JetStream
 	options   PublisherOptions
 	noBatches atomic.Bool // the server cannot do atomic batches
+	// retryFor is options.RetryFor, or less where the stream remembers ids for less.
+	retryFor atomic.Int64
 }
 
 // ErrStreamFull says that the stream is at its size limit and refuses messages
@@ -155,16 +157,24 @@ func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
 	if options.Propagator == nil {
 		options.Propagator = propagation.TraceContext{}
 	}
-	return &Publisher{js: js, options: options}
+	p := &Publisher{js: js, options: options}
+	p.retryFor.Store(int64(options.RetryFor))
+	return p
 }
 
 // CheckStream looks whether the stream is there, as patiently as Publish. Its errors are
-// jetstream.ErrStreamNotFound, and a *DeniedError where the user may not ask.
+// jetstream.ErrStreamNotFound, and a *DeniedError where the user may not ask. A stream
+// whose duplicate_window is shorter than RetryFor shortens it: a message that is repeated
+// later would be stored twice.
 func (p *Publisher) CheckStream(ctx context.Context, name string) error {
 	limited, cancel := p.options.Denials.Within(ctx)
 	defer cancel()
 	err := p.retry(limited, func(ctx context.Context) error {
-		_, err := p.js.Stream(ctx, name)
+		stream, err := p.js.Stream(ctx, name)
+		if err == nil {
+			window := stream.CachedInfo().Config.Duplicates
+			p.retryFor.Store(int64(min(p.options.RetryFor, window-min(window/10, 10*time.Second))))
+		}
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 			return final{err}
 		}
