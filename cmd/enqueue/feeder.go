@@ -29,6 +29,7 @@ type feeder struct {
 	lines []place // of batch
 	held  int
 	next  place // the line behind the last one taken
+	ids   ids
 }
 
 // place is where a line stands.
@@ -144,6 +145,10 @@ func (f *feeder) add(ctx context.Context, next line) error {
 		f.report.refuse(at, next.refusal)
 		return nil
 	}
+	if clash := f.ids.clash(&next.publication, at); clash != "" {
+		f.report.refuse(at, clash)
+		return nil
+	}
 	f.batch = append(f.batch, next.publication)
 	f.lines = append(f.lines, at)
 	f.held += len(next.publication.Data)
@@ -177,7 +182,7 @@ func (f *feeder) flush(ctx context.Context) error {
 			// Nobody else has an id that was made here: an earlier attempt was stored.
 			f.report.Published++
 		case result.Outcome == queue.Duplicate:
-			f.report.Duplicate++
+			f.report.repeat(f.lines[i])
 		case err == nil || !errors.Is(err, result.Err):
 			f.report.refuse(f.lines[i], result.Err.Error())
 		case result.NotStored:

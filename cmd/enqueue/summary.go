@@ -22,12 +22,13 @@ type summary struct {
 	StoppedAt *stop     `json:"stopped_at,omitempty"` // the first line that is not decided
 	NotRead   []string  `json:"not_read,omitempty"`   // inputs behind the one where it stopped
 	Refusals  []refusal `json:"refusals"`             // the first 1000
+	Repeats   []stop    `json:"repeats,omitempty"`    // the first 1000 whose ids the stream had already
 
 	lastUnknown  place
 	unknownFresh bool
 }
 
-// stop is where publishing ended.
+// stop is a line: where publishing ended, or one that the stream did not store again.
 type stop struct {
 	Source string `json:"source"`
 	Line   int    `json:"line"`
@@ -46,6 +47,14 @@ func (s *summary) refuse(at place, reason string) {
 	}
 }
 
+// repeat counts a line whose id the stream had already, from another run or producer.
+func (s *summary) repeat(at place) {
+	s.Duplicate++
+	if len(s.Repeats) < maxRefusals {
+		s.Repeats = append(s.Repeats, stop{Source: at.source, Line: at.number})
+	}
+}
+
 func (s *summary) print(streams cli.Streams, output cli.Output) error {
 	if output.JSON() {
 		if s.Refusals == nil {
@@ -60,6 +69,11 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 	}
 	if s.Refused > len(s.Refusals) {
 		if _, err := fmt.Fprintf(streams.Err, "and %d more refused lines\n", s.Refused-len(s.Refusals)); err != nil {
+			return err
+		}
+	}
+	for _, said := range s.repeated() {
+		if _, err := fmt.Fprintln(streams.Err, said); err != nil {
 			return err
 		}
 	}
@@ -96,6 +110,23 @@ func (s *summary) grouped() []string {
 		}
 	}
 	return told
+}
+
+// repeated names the lines of each input whose ids the stream had already.
+func (s *summary) repeated() (said []string) {
+	lines := map[string][]int{}
+	var sources []string
+	for _, r := range s.Repeats {
+		if lines[r.Source] == nil {
+			sources = append(sources, r.Source)
+		}
+		lines[r.Source] = append(lines[r.Source], r.Line)
+	}
+	for _, source := range sources {
+		said = append(said, fmt.Sprintf("%s: not stored again, as the stream has their ids already: lines %s. A corrected change needs a new id",
+			legible.Text(source), ranges(lines[source])))
+	}
+	return said
 }
 
 // ranges writes ascending numbers as 1-6, 9.
