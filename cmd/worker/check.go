@@ -29,12 +29,12 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: `Checks the configuration, then what "worker run" needs: whether NATS and Postgres
 answer and are fit, whether the stream can be worked with, whether the schema is
 up to date, whether this machine's clock and the database's agree, and whether
-stream and database are each other's. It does not call the platforms: a wrong
-token, address or catalog id shows in "worker status". Says where each address came from. Changes
-nothing that stays: it may make and remove a stream to try the server's limits.
-The exit code is 1 when anything is wrong. A line that begins with "warns" is no
-failure: a worker that listens at http.listen already may be the one that is
-running, and another one on this machine needs its own address.`,
+stream and database are each other's. Says where each address came from. It does
+not call the platforms: a wrong token, address or catalog id shows in "worker
+status". Changes nothing that stays: it may make and remove a stream to try the
+server's limits. The exit code is 1 when anything is wrong. A line that begins
+with "warns" is not a failure: a worker that listens at http.listen already may
+be the one that is running, and another one on this machine needs its own address.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, err := cli.ParseOutput(output)
 			if err != nil {
