@@ -3,9 +3,11 @@ package natstest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -153,16 +155,23 @@ func (c *Cluster) JetStream(tb testing.TB) jetstream.JetStream {
 	return js
 }
 
-// freePorts finds ports of 127.0.0.1 that nobody listens on.
+// freePorts finds ports of 127.0.0.1 that nobody listens on. They are below those that
+// systems give to connections and to listeners on any port: a server that is stopped for a
+// while must find its port free again.
 func freePorts(tb testing.TB, count int) (ports []int) {
 	tb.Helper()
-	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed with the function
+	const from, to, tries = 11_000, 32_000, 1000
+	for range tries {
+		port := from + rand.IntN(to-from)                                                     //nolint:gosec // no secret
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // closed with the function
 		if err != nil {
-			tb.Fatal(err)
+			continue
 		}
 		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == count {
+			return ports
+		}
 	}
+	tb.Fatalf("there are no %d free ports", count)
 	return ports
 }
