@@ -172,8 +172,9 @@ func (p *Publisher) CheckStream(ctx context.Context, name string) error {
 	err := p.retry(limited, func(ctx context.Context) error {
 		stream, err := p.js.Stream(ctx, name)
 		if err == nil {
-			window := stream.CachedInfo().Config.Duplicates
-			p.retryFor.Store(int64(min(p.options.RetryFor, window-min(window/10, 10*time.Second))))
+			if window := stream.CachedInfo().Config.Duplicates; window > 0 {
+				p.retryFor.Store(int64(min(p.options.RetryFor, window-min(window/10, 10*time.Second))))
+			}
 		}
 		if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 			return final{err}

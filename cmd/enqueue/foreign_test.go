@@ -206,7 +206,7 @@ func TestAnArrayBehindLinesEndsThere(t *testing.T) {
 }
 
 // TestABlankThatIsNoneOfJSON: a first line behind a no-break space is refused alone, and
-// is no table.
+// is not taken for a table.
 func TestABlankThatIsNoneOfJSON(t *testing.T) {
 	t.Parallel()
 	for _, blank := range []string{"\u00a0", "\u2003", "\u200b\u200b"} {
