@@ -52,13 +52,13 @@ lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 generate: ## regenerate code, examples and reference tables
 	cd persistence && $(SQLC) generate
 	$(GO) run ./examples/generate
-	$(GO) test ./config ./telemetry -run TestReference -update
+	$(GO) test ./internal/config ./internal/telemetry -run TestReference -update
 
 .PHONY: generated
 generated: ## check that generated files are what their sources say
 	cd persistence && $(SQLC) diff
 	$(GO) run ./examples/generate -check
-	$(GO) test ./config ./telemetry -run TestReference
+	$(GO) test ./internal/config ./internal/telemetry -run TestReference
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare
@@ -74,18 +74,18 @@ SHARDS    ?= 2
 
 .PHONY: sim
 sim: ## tell HISTORIES (2000) of whole workers on fake time, or SEED alone; break the workers and see each caught
-	$(GO) test -c -o $(BIN)/simulation.test ./simulation
-	@if [ "$(SEED)" -gt 0 ]; then cd simulation && ../$(BIN)/simulation.test -test.v -test.run '^TestHistories$$' -seed $(SEED); else \
-		cd simulation; pids=; each=$$(( ($(HISTORIES) + $(SHARDS) - 1) / $(SHARDS) )); \
+	$(GO) test -c -o $(BIN)/simulation.test ./test/simulation
+	@if [ "$(SEED)" -gt 0 ]; then cd test/simulation && ../../$(BIN)/simulation.test -test.v -test.run '^TestHistories$$' -seed $(SEED); else \
+		cd test/simulation; pids=; each=$$(( ($(HISTORIES) + $(SHARDS) - 1) / $(SHARDS) )); \
 		for shard in $$(seq 0 $$(($(SHARDS) - 1))); do \
-			../$(BIN)/simulation.test -test.run '^TestHistories$$' -first $$((shard * each + 1)) -histories $$each & pids="$$pids $$!"; \
+			../../$(BIN)/simulation.test -test.run '^TestHistories$$' -first $$((shard * each + 1)) -histories $$each & pids="$$pids $$!"; \
 		done; for pid in $$pids; do wait $$pid; done; \
-		../$(BIN)/simulation.test -test.v -test.run '^Test(Replay|Broken)' -replays 200 -compile; \
+		../../$(BIN)/simulation.test -test.v -test.run '^Test(Replay|Broken)' -replays 200 -compile; \
 	fi
 
 .PHONY: sim-short
 sim-short: ## the form of sim that runs before each merge
-	$(GO) test ./simulation -count=1 -run '^Test(Histories|Replay)$$' -args -histories 300 -replays 120
+	$(GO) test ./test/simulation -count=1 -run '^Test(Histories|Replay)$$' -args -histories 300 -replays 120
 
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
@@ -116,8 +116,8 @@ soak: build ## look for MINUTES (60) whether anything grows under a steady load
 
 .PHONY: chaos
 chaos: build ## break everything at random and check that nothing is lost: SEED= MINUTES=3
-	$(GO) build -o $(BIN)/ ./chaos
-	$(GO) run ./chaos/clock/build -out $(BIN)/worker-clock
+	$(GO) build -o $(BIN)/ ./test/chaos
+	$(GO) run ./test/chaos/clock/build -out $(BIN)/worker-clock
 	$(BIN)/chaos -worker $(BIN)/worker -clock-worker $(BIN)/worker-clock -seed $(SEED) -duration $(MINUTES)m -report chaos-report.md
 
 .PHONY: chaos-short

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -24,18 +24,18 @@ func TestRefusalThatAnotherCopyMayHaveCaused(t *testing.T) {
 	for _, test := range []struct {
 		op    catalog.Operation
 		first answer
-		want  memory.Status
+		want  ledgermodel.Status
 		posts int
 	}{
-		{catalog.Create, answer{err: ambiguous, take: true}, memory.Unconfirmed, 4},
-		{catalog.Delete, answer{err: ambiguous, take: true}, memory.Unconfirmed, 4},
-		{catalog.Upsert, answer{err: ambiguous, take: true}, memory.Failed, 2},
-		{catalog.Update, answer{err: ambiguous, take: true}, memory.Failed, 2},
-		{catalog.Create, answer{lost: true}, memory.Unconfirmed, 3},
-		{catalog.Create, answer{err: &platform.Error{Scope: platform.ScopePlatform, Message: "connection refused"}}, memory.Failed, 2},
+		{catalog.Create, answer{err: ambiguous, take: true}, ledgermodel.Unconfirmed, 4},
+		{catalog.Delete, answer{err: ambiguous, take: true}, ledgermodel.Unconfirmed, 4},
+		{catalog.Upsert, answer{err: ambiguous, take: true}, ledgermodel.Failed, 2},
+		{catalog.Update, answer{err: ambiguous, take: true}, ledgermodel.Failed, 2},
+		{catalog.Create, answer{lost: true}, ledgermodel.Unconfirmed, 3},
+		{catalog.Create, answer{err: &platform.Error{Scope: platform.ScopePlatform, Message: "connection refused"}}, ledgermodel.Failed, 2},
 		{catalog.Create, answer{judge: func(int, *catalog.Record) *platform.Verdict {
 			return &platform.Verdict{Outcome: platform.Retryable}
-		}}, memory.Failed, 2},
+		}}, ledgermodel.Failed, 2},
 	} {
 		for _, crash := range []bool{false, true} {
 			t.Run(fmt.Sprint(test.op, " ", test.posts, " ", test.want, " crash ", crash), func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestDoubtOutlivesTheBatch(t *testing.T) {
 				w.change("x", catalog.Create, `{"a":1}`)
 				w.change("y", catalog.Create, `{"a":1}`)
 				w.finish(12 * time.Hour)
-				require.Equal(t, map[string]memory.Status{"m1": memory.Unconfirmed, "m2": memory.Unconfirmed}, w.status())
+				require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Unconfirmed, "m2": ledgermodel.Unconfirmed}, w.status())
 				l.stop()
 			})
 		})

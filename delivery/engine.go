@@ -17,7 +17,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // Config is what an Engine works with. All fields are required unless said.

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 // limit lets so many calls through within a window that rolls, or that begins again.

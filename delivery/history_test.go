@@ -11,8 +11,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -25,7 +25,7 @@ func TestNewerChangesWaitAfterAHandleWasGivenUp(t *testing.T) {
 		w.until(time.Second, "sent", func() bool { return w.posts() == 1 })
 		pass(10 * time.Minute)
 		w.upsert("x", `{"a":2}`)
-		w.until(2*time.Hour, "m2 final", func() bool { return w.status()["m2"] == memory.Succeeded })
+		w.until(2*time.Hour, "m2 final", func() bool { return w.status()["m2"] == ledgermodel.Succeeded })
 		pass(3 * time.Hour)
 		require.Equal(t, map[string]string{"a": "2"}, w.platform.itemX())
 		l.stop()
@@ -64,8 +64,8 @@ func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 		pass(13 * time.Second)
 		slot, _ := scopes.Acquire("shop", []string{"submit"}, 100, make(chan struct{}, 1))
 		require.NotNil(t, slot)
-		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallCommit && stage == memory.Before {
+		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallCommit && stage == ledgermodel.Before {
 				time.Sleep(6 * time.Second)
 			}
 			return nil
@@ -75,7 +75,7 @@ func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 		pass(20 * time.Second)
 		w.store.SetHook(nil)
 		pass(24 * time.Hour)
-		require.Equal(t, memory.Succeeded, w.status()["m2"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
 		l.stop()
 	})
 }
@@ -87,8 +87,8 @@ func TestStrayThatArrivesWhileOthersExpire(t *testing.T) {
 		w.change("x", catalog.Upsert, `{"a":1}`, of("nobody"))
 		pass(9 * time.Minute)
 		n := 0
-		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallWaiting && stage == memory.After {
+		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallWaiting && stage == ledgermodel.After {
 				n++
 				if n == 2 {
 					w.change("y", catalog.Upsert, `{"a":1}`, of("nobody"))
@@ -98,7 +98,7 @@ func TestStrayThatArrivesWhileOthersExpire(t *testing.T) {
 			return nil
 		})
 		pass(48 * time.Hour)
-		require.Equal(t, memory.Invalid, w.status()["m2"])
+		require.Equal(t, ledgermodel.Invalid, w.status()["m2"])
 		l.stop()
 	})
 }
@@ -113,7 +113,7 @@ func TestDeleteWithoutVersionEndsTheCounter(t *testing.T) {
 		w.finish(time.Minute)
 		w.change("x", catalog.Upsert, `{"a":1}`, version(1))
 		w.finish(time.Minute)
-		require.Equal(t, memory.Succeeded, w.status()["m3"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m3"])
 		l.stop()
 	})
 }
@@ -159,7 +159,7 @@ func TestOneAccountsOpenBatchesLeaveRoomForOthers(t *testing.T) {
 		pass(time.Minute)
 		began := time.Now()
 		id := w.upsert("x", `{"a":1}`)
-		for time.Since(began) < 10*time.Hour && w.status()[id] != memory.Succeeded {
+		for time.Since(began) < 10*time.Hour && w.status()[id] != ledgermodel.Succeeded {
 			pass(time.Second)
 		}
 		require.Less(t, time.Since(began), time.Minute)
@@ -196,7 +196,7 @@ func TestWhatComesBackToASpilledLaneIsSpilledAgain(t *testing.T) {
 		pass(time.Minute)
 		began := time.Now()
 		id := w.change("y", catalog.Upsert, `{"a":1}`, of("other"))
-		for time.Since(began) < 20*time.Minute && w.status()[id] != memory.Succeeded {
+		for time.Since(began) < 20*time.Minute && w.status()[id] != ledgermodel.Succeeded {
 			pass(time.Second)
 		}
 		require.Less(t, time.Since(began), time.Minute)
@@ -214,7 +214,7 @@ func TestVersionOfAnInvalidMutationSupersedesNothing(t *testing.T) {
 		w.change("x", catalog.Upsert, `{"a":"`+strings.Repeat("x", 2000)+`"}`, version(5))
 		w.change("x", catalog.Upsert, `{"a":4}`, version(4))
 		w.finish(time.Minute)
-		require.Equal(t, memory.Succeeded, w.status()["m2"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
 		l.stop()
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // takeOutOutcomes makes the ends of batches such that the store takes them: what the

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // refusing makes a rule by which the store refuses transactions in which a mutation is
@@ -56,7 +56,7 @@ func item(name string, sections ...string) func(string, *catalog.Mutation) bool 
 	}
 }
 
-func (w *world) letterOf(id string) *memory.DeadLetter {
+func (w *world) letterOf(id string) *ledgermodel.DeadLetter {
 	for _, l := range w.store.DeadLetters() {
 		if l.Mutation.ID == id {
 			return &l
@@ -86,7 +86,7 @@ func TestARowThatIsRefused(t *testing.T) {
 					l.stop()
 					status := w.status()
 					bad := fmt.Sprint("m", at+1)
-					require.Equal(t, memory.Invalid, status[bad])
+					require.Equal(t, ledgermodel.Invalid, status[bad])
 					letter := w.letterOf(bad)
 					require.NotNil(t, letter)
 					require.Equal(t, catalog.Unrecordable, letter.Reason)
@@ -94,7 +94,7 @@ func TestARowThatIsRefused(t *testing.T) {
 					require.Zero(t, letter.Mutation.Message.Lost, "the store took all of it")
 					for i := range count {
 						if i != at {
-							require.Equal(t, memory.Succeeded, status[fmt.Sprint("m", i+1)])
+							require.Equal(t, ledgermodel.Succeeded, status[fmt.Sprint("m", i+1)])
 						}
 					}
 				})
@@ -108,11 +108,11 @@ func TestARowThatIsRefusedInEveryForm(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		refused func(string, *catalog.Mutation) bool
-		check   func(t *testing.T, l *memory.DeadLetter)
+		check   func(t *testing.T, l *ledgermodel.DeadLetter)
 	}{
 		"not ASCII": {
 			refused: func(_ string, m *catalog.Mutation) bool { return strings.Contains(m.ItemID, "żółw") },
-			check: func(t *testing.T, l *memory.DeadLetter) {
+			check: func(t *testing.T, l *ledgermodel.DeadLetter) {
 				t.Helper()
 				require.Equal(t, `\u017c\u00f3\u0142w`, l.Mutation.ItemID)
 				require.NotEmpty(t, l.Mutation.Message.Data)
@@ -122,7 +122,7 @@ func TestARowThatIsRefusedInEveryForm(t *testing.T) {
 			refused: func(_ string, m *catalog.Mutation) bool {
 				return strings.Contains(m.ItemID, "żółw") || strings.Contains(m.ItemID, `\u`)
 			},
-			check: func(t *testing.T, l *memory.DeadLetter) {
+			check: func(t *testing.T, l *ledgermodel.DeadLetter) {
 				t.Helper()
 				require.True(t, strings.HasPrefix(l.Mutation.ItemID, "sha256:"))
 				require.NotEmpty(t, l.Mutation.Message.Data, "it can still be replayed")
@@ -130,7 +130,7 @@ func TestARowThatIsRefusedInEveryForm(t *testing.T) {
 		},
 		"the message": {
 			refused: func(_ string, m *catalog.Mutation) bool { return len(m.Message.Data) > 10 },
-			check: func(t *testing.T, l *memory.DeadLetter) {
+			check: func(t *testing.T, l *ledgermodel.DeadLetter) {
 				t.Helper()
 				require.Empty(t, l.Mutation.Message.Data)
 				require.Positive(t, l.Mutation.Message.Lost)
@@ -139,7 +139,7 @@ func TestARowThatIsRefusedInEveryForm(t *testing.T) {
 		},
 		"the whole lane": {
 			refused: func(_ string, m *catalog.Mutation) bool { return m.Lane.Account == "acme" },
-			check: func(t *testing.T, l *memory.DeadLetter) {
+			check: func(t *testing.T, l *ledgermodel.DeadLetter) {
 				t.Helper()
 				require.Equal(t, "unrecordable", l.Mutation.Lane.Account)
 			},
@@ -159,7 +159,7 @@ func TestARowThatIsRefusedInEveryForm(t *testing.T) {
 				require.Len(t, letters, 1)
 				require.Equal(t, catalog.Unrecordable, letters[0].Reason)
 				test.check(t, &letters[0])
-				require.Equal(t, memory.Succeeded, w.status()["m2"])
+				require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
 			})
 		})
 	}
@@ -177,10 +177,10 @@ func TestAMergedRecordThatIsRefused(t *testing.T) {
 		w.finish(time.Hour)
 		l.stop()
 		status := w.status()
-		require.Equal(t, memory.Invalid, status["m2"])
+		require.Equal(t, ledgermodel.Invalid, status["m2"])
 		require.Equal(t, []string{"m2"}, letterIDs(w))
 		for _, id := range []string{"m1", "m3", "m4"} {
-			require.Contains(t, []memory.Status{memory.Succeeded, memory.Superseded}, status[id], id)
+			require.Contains(t, []ledgermodel.Status{ledgermodel.Succeeded, ledgermodel.Superseded}, status[id], id)
 		}
 	})
 }
@@ -212,9 +212,9 @@ func TestAWaitingRowThatIsRefused(t *testing.T) {
 		w.finish(time.Hour)
 		l.stop()
 		status := w.status()
-		require.Equal(t, memory.Succeeded, status["m1"])
-		require.Equal(t, memory.Invalid, status["m2"])
-		require.Equal(t, memory.Invalid, status["m3"])
+		require.Equal(t, ledgermodel.Succeeded, status["m1"])
+		require.Equal(t, ledgermodel.Invalid, status["m2"])
+		require.Equal(t, ledgermodel.Invalid, status["m3"])
 	})
 }
 
@@ -229,8 +229,8 @@ func TestTheEndOfABatchThatIsRefused(t *testing.T) {
 		w.finish(time.Hour)
 		l.stop()
 		status := w.status()
-		require.Equal(t, memory.Succeeded, status["m1"])
-		require.Equal(t, memory.Failed, status["m2"])
+		require.Equal(t, ledgermodel.Succeeded, status["m1"])
+		require.Equal(t, ledgermodel.Failed, status["m2"])
 		require.Len(t, w.store.DeadLetters(), 1)
 	})
 }
@@ -253,7 +253,7 @@ func TestAStoreThatRefusesEverything(t *testing.T) {
 				w.store.ResumeAccount("acme")
 				l = w.start()
 				w.finish(time.Hour)
-				require.Equal(t, memory.Succeeded, w.status()["m1"])
+				require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
 				l.stop()
 			})
 		})
@@ -264,8 +264,8 @@ func TestAStoreThatRefusesEverything(t *testing.T) {
 func TestAnItemThatCannotBeAskedFor(t *testing.T) {
 	scenario(t, func(w *world) {
 		tries := 0
-		w.store.SetHook(func(_ context.Context, made memory.Call, stage memory.Stage) error {
-			if made == memory.CallNewestVersions && stage == memory.Before {
+		w.store.SetHook(func(_ context.Context, made ledgermodel.Call, stage ledgermodel.Stage) error {
+			if made == ledgermodel.CallNewestVersions && stage == ledgermodel.Before {
 				if tries++; tries < 6 { // the sixth is the trial
 					return fmt.Errorf("%w: no such character", ledger.ErrRejected)
 				}
@@ -275,7 +275,7 @@ func TestAnItemThatCannotBeAskedFor(t *testing.T) {
 		l := w.start()
 		w.change("x", catalog.Upsert, `{"a":1}`, version(1))
 		w.finish(time.Hour)
-		require.Equal(t, memory.Succeeded, w.status()["m1"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
 		l.stop()
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -36,7 +36,7 @@ func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 		pass(10 * time.Second)
 		for i := range 5 {
 			id := w.upsert(fmt.Sprint("x", i), `{"a":1}`)
-			w.until(time.Minute, "the other lane sends", func() bool { return w.status()[id] == memory.Succeeded })
+			w.until(time.Minute, "the other lane sends", func() bool { return w.status()[id] == ledgermodel.Succeeded })
 			pass(time.Hour)
 		}
 		require.Equal(t, []string{"acme batches refused true"}, w.alerts.list(), "one alert")
@@ -51,7 +51,7 @@ func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 		require.Equal(t, "active", shownAs(t, w, "acme").State)
 		require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
 		for id, status := range w.status() {
-			require.Equal(t, memory.Succeeded, status, id)
+			require.Equal(t, ledgermodel.Succeeded, status, id)
 		}
 		l.stop()
 	})
@@ -93,7 +93,7 @@ func TestManyBadRecordsOfALane(t *testing.T) {
 		w.until(96*time.Hour, "all good ones succeed", func() bool {
 			good := 0
 			for _, row := range w.store.Mutations() {
-				if row.Status == memory.Succeeded {
+				if row.Status == ledgermodel.Succeeded {
 					good++
 				}
 			}

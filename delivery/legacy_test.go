@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 // TestChangesOfTwoCurrenciesOfMeta: an item of Meta's endpoint batch has one currency
@@ -30,8 +30,8 @@ func TestChangesOfTwoCurrenciesOfMeta(t *testing.T) {
 		w.change("x", catalog.Update, `{"sale_price":"5 USD"}`, product)
 		w.change("x", catalog.Update, `{"price":"9.90 EUR"}`, product)
 		w.finish(time.Hour)
-		require.Equal(t, map[string]memory.Status{
-			"m1": memory.Succeeded, "m2": memory.Succeeded, "m3": memory.Succeeded,
+		require.Equal(t, map[string]ledgermodel.Status{
+			"m1": ledgermodel.Succeeded, "m2": ledgermodel.Succeeded, "m3": ledgermodel.Succeeded,
 		}, w.status())
 		require.Len(t, w.store.Batches(), 3, "none was refused and sent again as its parts")
 		batches := w.store.Batches()

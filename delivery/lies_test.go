@@ -15,8 +15,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // lie is an answer that is not to be believed: text that stands in for the real
@@ -228,7 +228,7 @@ func answerLies(t *testing.T, meta, post bool, told lie, always bool) {
 		pass(8 * time.Hour)
 	}
 	other := w.change("y", catalog.Upsert, `{"a":1}`, of("other"))
-	w.until(time.Minute, "the other account's item is delivered", func() bool { return w.status()[other] == memory.Succeeded })
+	w.until(time.Minute, "the other account's item is delivered", func() bool { return w.status()[other] == ledgermodel.Succeeded })
 	w.until(9*time.Hour, "the lie comes to its end", func() bool { return w.ended(ids, told, always) })
 	ends := make([]string, len(ids))
 	for i, id := range ids {

@@ -9,11 +9,11 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 // localized makes a mutation say its item in another language: an item of the
@@ -58,7 +58,7 @@ func acrossFamily(a, b catalog.ItemKey) bool {
 // openBefore finds a mutation of the other side before the position that is not
 // final.
 func (w *world) openBefore(key catalog.ItemKey, before catalog.Position) string {
-	known := map[uint64]memory.Mutation{}
+	known := map[uint64]ledgermodel.Mutation{}
 	for _, row := range w.store.Mutations() {
 		known[row.Position.Sequence] = row
 	}
@@ -70,7 +70,7 @@ func (w *world) openBefore(key catalog.ItemKey, before catalog.Position) string 
 			continue
 		}
 		row, ok := known[m.Position.Sequence]
-		if !ok || !final(row.Status) || row.Status == memory.Superseded && !row.Overtaken && !final(w.carrier(known, row)) {
+		if !ok || !final(row.Status) || row.Status == ledgermodel.Superseded && !row.Overtaken && !final(w.carrier(known, row)) {
 			return m.ID
 		}
 	}
@@ -78,7 +78,7 @@ func (w *world) openBefore(key catalog.ItemKey, before catalog.Position) string 
 }
 
 // carrier is the status of the mutation that superseded the row's.
-func (w *world) carrier(known map[uint64]memory.Mutation, row memory.Mutation) memory.Status {
+func (w *world) carrier(known map[uint64]ledgermodel.Mutation, row ledgermodel.Mutation) ledgermodel.Status {
 	for _, other := range known {
 		if other.ID == row.SupersededBy {
 			return other.Status
@@ -107,7 +107,7 @@ func TestLocalizedWaitsForItsBaseItem(t *testing.T) {
 		w.change("y", catalog.Upsert, `{"title":"free"}`, localized)
 	}
 	// free reports that the localized item without a base item was not kept.
-	free := func(w *world) bool { return w.status()["m3"] == memory.Succeeded }
+	free := func(w *world) bool { return w.status()["m3"] == ledgermodel.Succeeded }
 	t.Run("in flight", func(t *testing.T) {
 		scenario(t, func(w *world) {
 			w.platform.delay = time.Minute
@@ -115,7 +115,7 @@ func TestLocalizedWaitsForItsBaseItem(t *testing.T) {
 			fill(w)
 			pass(30 * time.Second)
 			require.ElementsMatch(t, []string{`x UPSERT {"a":1}`, `y UPSERT {"title":"free"}`}, w.platform.sent())
-			require.Equal(t, memory.Waiting, w.status()["m2"], "and people see it")
+			require.Equal(t, ledgermodel.Waiting, w.status()["m2"], "and people see it")
 			w.finish(10 * time.Minute)
 			require.Equal(t, `x UPSERT {"title":"dom"}`, w.platform.sent()[2])
 			l.stop()
@@ -321,7 +321,7 @@ func TestLocalizedItemsOfMeta(t *testing.T) {
 		l = w.start()
 		w.finish(2 * time.Hour)
 		for _, row := range w.store.Mutations() {
-			require.Equal(t, memory.Succeeded, row.Status, "%s: %v", row.ID, row.Errors)
+			require.Equal(t, ledgermodel.Succeeded, row.Status, "%s: %v", row.ID, row.Errors)
 		}
 		l.stop()
 	})

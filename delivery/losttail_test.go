@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -90,7 +90,7 @@ func TestNothingIsSentAfterTheDatabaseLostItsTail(t *testing.T) {
 				id := w.upsert("x", `{"a":1}`)
 				pass(policy().Settle - time.Second)
 				require.Zero(t, w.posts())
-				require.Equal(t, memory.Waiting, w.status()[id], "it is recorded meanwhile")
+				require.Equal(t, ledgermodel.Waiting, w.status()[id], "it is recorded meanwhile")
 				if b != nil {
 					require.Empty(t, b.all(), "what the mirror has stays there for the next owner")
 				}
@@ -272,7 +272,7 @@ func TestAMirrorThatIsAwayStopsTheSendingAfterAWhile(t *testing.T) {
 		id := w.upsert("x", `{"a":3}`)
 		pass(10 * time.Minute)
 		require.Equal(t, 2, w.posts())
-		require.Equal(t, memory.Waiting, w.status()[id], "recorded and visible")
+		require.Equal(t, ledgermodel.Waiting, w.status()[id], "recorded and visible")
 		b.fail(nil)
 		w.finish(time.Minute)
 		require.Equal(t, 3, w.posts())

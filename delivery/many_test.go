@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // TestManyAccounts: ten thousand accounts that have sent something cost little
@@ -37,8 +37,8 @@ func TestManyAccounts(t *testing.T) {
 			return w.store.Anchor(0).Position.Sequence == accounts && w.done()
 		})
 		var calls atomic.Int64
-		w.store.SetHook(func(_ context.Context, _ memory.Call, stage memory.Stage) error {
-			if stage == memory.Before {
+		w.store.SetHook(func(_ context.Context, _ ledgermodel.Call, stage ledgermodel.Stage) error {
+			if stage == ledgermodel.Before {
 				calls.Add(1)
 			}
 			return nil
@@ -62,15 +62,15 @@ func TestVersionResetAgainstAStaleReading(t *testing.T) {
 		w.change("x", catalog.Delete, "", version(8))
 		w.until(time.Minute, "the DELETE is sent", func() bool { return w.posts() == 2 })
 		// The reading of the new chunk's versions is slow: the counter ends meanwhile.
-		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallNewestVersions && stage == memory.After {
+		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallNewestVersions && stage == ledgermodel.After {
 				time.Sleep(20 * time.Second)
 			}
 			return nil
 		})
 		w.change("x", catalog.Upsert, `{"a":1}`, version(1))
 		w.finish(5 * time.Minute)
-		require.Equal(t, memory.Succeeded, w.status()["m3"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m3"])
 		require.Equal(t, map[string]string{"a": "1"}, w.platform.itemX())
 		l.stop()
 	})

@@ -3,7 +3,7 @@ package delivery
 import (
 	"log/slog"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -70,8 +70,8 @@ func TestMergedRecordInDoubtIsParted(t *testing.T) {
 							l = w.start()
 						}
 						w.finish(24 * time.Hour)
-						require.Equal(t, map[string]memory.Status{
-							"m1": memory.Succeeded, "m2": memory.Succeeded, "m3": memory.Failed, "m4": memory.Succeeded,
+						require.Equal(t, map[string]ledgermodel.Status{
+							"m1": ledgermodel.Succeeded, "m2": ledgermodel.Succeeded, "m3": ledgermodel.Failed, "m4": ledgermodel.Succeeded,
 						}, w.status(), "%q", w.platform.sent())
 						require.Equal(t, "bad is refused", w.row("m3").Errors[0].Message)
 						w.requireState()
@@ -100,10 +100,10 @@ func TestMergedRecordInDoubtIsPartedWhateverRefusesIt(t *testing.T) {
 		l := w.start()
 		w.change("x", catalog.Create, `{"a":1}`)
 		w.change("x", catalog.Update, `{"bad":2}`)
-		w.until(time.Hour, "the good part is there", func() bool { return w.status()["m1"] == memory.Succeeded })
+		w.until(time.Hour, "the good part is there", func() bool { return w.status()["m1"] == ledgermodel.Succeeded })
 		w.change("y", catalog.Upsert, `{"a":1}`)
 		w.finish(3 * time.Hour)
-		require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Failed, "m3": memory.Succeeded}, w.status(), "%q", w.platform.sent())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Succeeded, "m2": ledgermodel.Failed, "m3": ledgermodel.Succeeded}, w.status(), "%q", w.platform.sent())
 		l.stop()
 	})
 }
@@ -129,7 +129,7 @@ func TestCreationInDoubtDoesNotTakeItsUpdateWithIt(t *testing.T) {
 		w.change("x", catalog.Create, `{"a":1}`)
 		w.change("x", catalog.Update, `{"b":2}`)
 		w.finish(24 * time.Hour)
-		require.Equal(t, map[string]memory.Status{"m1": memory.Unconfirmed, "m2": memory.Succeeded}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Unconfirmed, "m2": ledgermodel.Succeeded}, w.status())
 		require.Equal(t, map[string]string{"a": "1", "b": "2"}, w.platform.itemX())
 		require.Len(t, w.store.DeadLetters(), 1)
 		l.stop()
@@ -157,7 +157,7 @@ func TestDeletionInDoubtIsParted(t *testing.T) {
 		w.upsert("x", `{"a":2}`)
 		w.change("x", catalog.Delete, "")
 		w.finish(24 * time.Hour)
-		require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Succeeded, "m3": memory.Succeeded}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Succeeded, "m2": ledgermodel.Succeeded, "m3": ledgermodel.Succeeded}, w.status())
 		require.Nil(t, w.platform.itemX())
 		l.stop()
 	})
@@ -176,7 +176,7 @@ func TestPartsOfARecordThatCannotBeEncoded(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		w.change("x", catalog.Update, `{"poison":2}`)
 		w.finish(24 * time.Hour)
-		require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Failed}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Succeeded, "m2": ledgermodel.Failed}, w.status())
 		require.Equal(t, catalog.InternalError, w.row("m2").Reason)
 		l.stop()
 	})
@@ -196,7 +196,7 @@ func TestMergedRecordThatNobodySpeaksOf(t *testing.T) {
 				w.change("x", catalog.Create, `{"a":1}`)
 				w.change("x", catalog.Update, `{"b":2}`)
 				w.finish(24 * time.Hour)
-				require.Equal(t, map[string]memory.Status{"m1": memory.Unconfirmed, "m2": memory.Unconfirmed}, w.status())
+				require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Unconfirmed, "m2": ledgermodel.Unconfirmed}, w.status())
 				for _, line := range w.platform.sent() {
 					require.Equal(t, `x CREATE {"a":1,"b":2}`, line)
 				}
@@ -228,7 +228,7 @@ func TestMergeThatCannotBeRepeated(t *testing.T) {
 				w.finish(time.Hour)
 				require.Equal(t, []string{`x UPSERT {"a":1,"b":2}`, `x UPSERT {"a":1}`, `x UPDATE {"b":2}`}, w.platform.sent())
 				require.Equal(t, map[string]string{"a": "1", "b": "2"}, w.platform.itemX())
-				require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Succeeded}, w.status())
+				require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Succeeded, "m2": ledgermodel.Succeeded}, w.status())
 				l.stop()
 			})
 		})

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // unit is what of a transaction cannot be written apart: the part that it fills of a

@@ -13,8 +13,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -133,8 +133,8 @@ func TestATransactionThatTakesTooLongIsWrittenInPieces(t *testing.T) {
 				w.store.SetRule(tooLong)
 				if lost {
 					first := true
-					w.store.SetHook(func(_ context.Context, made memory.Call, stage memory.Stage) error {
-						if made == memory.CallCommit && stage == memory.After && first {
+					w.store.SetHook(func(_ context.Context, made ledgermodel.Call, stage ledgermodel.Stage) error {
+						if made == ledgermodel.CallCommit && stage == ledgermodel.After && first {
 							first = false
 							return fmt.Errorf("%w: no answer", ledger.ErrSlow)
 						}

@@ -13,8 +13,8 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -410,7 +410,7 @@ func laneOf(account string) catalog.Lane {
 
 // confirmed reports whether the platform said that the item succeeded with a body
 // that carried it as part of the row's batch.
-func (s *simulated) confirmed(key catalog.ItemKey, store *memory.Store, row memory.Mutation) bool {
+func (s *simulated) confirmed(key catalog.ItemKey, store *ledgermodel.Store, row ledgermodel.Mutation) bool {
 	handles := map[string]bool{}
 	for _, b := range store.Batches() {
 		if b.ID == row.BatchID {

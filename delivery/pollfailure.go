@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 

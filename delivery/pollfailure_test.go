@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -37,14 +37,14 @@ func TestPollThatIsRefusedIsAboutItsHandle(t *testing.T) {
 				pass(time.Minute)
 				for i := range 50 {
 					id := w.upsert(fmt.Sprint("chair-", i), `{"price":"24"}`)
-					w.until(10*time.Second, "others are not held up", func() bool { return w.status()[id] == memory.Succeeded })
+					w.until(10*time.Second, "others are not held up", func() bool { return w.status()[id] == ledgermodel.Succeeded })
 					pass(time.Minute)
 				}
 				require.Equal(t, 51, w.posts())
-				require.Equal(t, memory.Submitted, w.status()[bad])
+				require.Equal(t, ledgermodel.Submitted, w.status()[bad])
 				require.Contains(t, w.attempts(), "HTTP 400, code 100, subcode 33", "the reason is stated")
 				w.finish(time.Hour)
-				require.Equal(t, memory.Succeeded, w.status()[bad], "it was sent once more")
+				require.Equal(t, ledgermodel.Succeeded, w.status()[bad], "it was sent once more")
 				require.Equal(t, 52, w.posts())
 				require.Empty(t, w.alerts.list())
 				w.requireState()
@@ -58,7 +58,7 @@ func TestPollThatIsRefusedIsAboutItsHandle(t *testing.T) {
 			l := w.start()
 			id := w.upsert("lamp", `{"price":"24"}`)
 			w.finish(6 * time.Hour)
-			require.Equal(t, memory.Unconfirmed, w.status()[id])
+			require.Equal(t, ledgermodel.Unconfirmed, w.status()[id])
 			require.Equal(t, 3, w.posts(), "max_attempts")
 			require.Empty(t, w.alerts.list())
 			l.stop()
@@ -75,7 +75,7 @@ func TestPollThatIsRefusedIsAboutItsHandle(t *testing.T) {
 			l := w.start()
 			id := w.upsert("lamp", `{"price":"24"}`)
 			w.finish(2 * time.Hour)
-			require.Equal(t, memory.Succeeded, w.status()[id])
+			require.Equal(t, ledgermodel.Succeeded, w.status()[id])
 			require.Equal(t, 1, w.posts())
 			require.NotContains(t, w.attempts(), "polls fail", "what is over is not shown any longer")
 			l.stop()
@@ -140,11 +140,11 @@ func TestHandleWhosePollsFailForDays(t *testing.T) {
 				}
 				w.finish(12 * time.Hour)
 				if err != nil {
-					require.Equal(t, memory.Unconfirmed, w.status()[id])
+					require.Equal(t, ledgermodel.Unconfirmed, w.status()[id])
 					require.Contains(t, w.row(id).Errors[0].Message, err.Message)
 					require.Equal(t, 1, strings.Count(strings.Join(w.platform.sent(), "\n"), `"24"}`)-30, "it was not sent again")
 				}
-				require.Equal(t, memory.Succeeded, w.status()[newer])
+				require.Equal(t, ledgermodel.Succeeded, w.status()[newer])
 				l.stop()
 			})
 		})
@@ -170,8 +170,8 @@ func TestHandleWhosePollsFailForDays(t *testing.T) {
 			l.crash()
 			l = w.start()
 			w.finish(72 * time.Hour)
-			require.Equal(t, memory.Succeeded, w.status()[id])
-			require.Equal(t, memory.Succeeded, w.status()[other])
+			require.Equal(t, ledgermodel.Succeeded, w.status()[id])
+			require.Equal(t, ledgermodel.Succeeded, w.status()[other])
 			require.Equal(t, 1, strings.Count(strings.Join(w.platform.sent(), "\n"), "lamp"))
 			require.NotContains(t, w.attempts(), "polls fail")
 			l.stop()
@@ -183,9 +183,9 @@ func TestHandleWhosePollsFailForDays(t *testing.T) {
 			l := w.start()
 			id := w.upsert("lamp", `{"price":"24"}`)
 			pass(71 * time.Hour)
-			require.Equal(t, memory.Submitted, w.status()[id])
+			require.Equal(t, ledgermodel.Submitted, w.status()[id])
 			w.finish(2 * time.Hour)
-			require.Equal(t, memory.Unconfirmed, w.status()[id])
+			require.Equal(t, ledgermodel.Unconfirmed, w.status()[id])
 			require.Equal(t, 1, w.posts())
 			l.stop()
 		})
@@ -229,7 +229,7 @@ func TestPollThatIsRefusedForTheAccountPausesItAndNoMore(t *testing.T) {
 			pass(time.Second)
 			for i := range 200 {
 				id := w.upsert(fmt.Sprint("chair-", i), `{"price":"24"}`)
-				w.until(5*time.Minute, "others wait for one pause at most", func() bool { return w.status()[id] == memory.Succeeded })
+				w.until(5*time.Minute, "others wait for one pause at most", func() bool { return w.status()[id] == ledgermodel.Succeeded })
 				pass(3 * time.Minute)
 			}
 			require.Less(t, len(w.alerts.list()), 120, "fewer and fewer pauses")
@@ -262,7 +262,7 @@ func TestOpenBatchOfARemovedAccountSaysSo(t *testing.T) {
 				w.accounts["acme"] = removed
 				l = w.start()
 				w.finish(2 * time.Hour)
-				require.Equal(t, memory.Succeeded, w.status()[id])
+				require.Equal(t, ledgermodel.Succeeded, w.status()[id])
 				l.stop()
 			})
 		})
@@ -275,11 +275,11 @@ func TestWhatIsAtNoPlatformIsWaiting(t *testing.T) {
 	t.Parallel()
 	waiting := func(w *world, want int) {
 		w.t.Helper()
-		counts := map[memory.Status]int{}
+		counts := map[ledgermodel.Status]int{}
 		for _, status := range w.status() {
 			counts[status]++
 		}
-		require.Equal(w.t, map[memory.Status]int{memory.Waiting: want}, counts)
+		require.Equal(w.t, map[ledgermodel.Status]int{ledgermodel.Waiting: want}, counts)
 	}
 	for name, refused := range map[string]*platform.Error{
 		"the account": {Scope: platform.ScopeAccount, HTTPStatus: 400, Code: 100, Subcode: 33, Message: "no such object"},
@@ -335,7 +335,7 @@ func TestWhatIsAtNoPlatformIsWaiting(t *testing.T) {
 				w.change(fmt.Sprint("chair-", i), catalog.Upsert, `{"price":"24"}`)
 			}
 			pass(10 * time.Minute)
-			require.NotContains(t, w.status(), memory.Submitted)
+			require.NotContains(t, w.status(), ledgermodel.Submitted)
 			w.store.ResumeAccount("acme")
 			w.finish(time.Hour)
 			l.stop()

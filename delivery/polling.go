@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/label"
+	"github.com/catalog-courier/catalog-courier/internal/label"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // TestIdlePositionDoesNotPassWhatIsNotAdmitted: a message that was read, and whose
@@ -21,8 +21,8 @@ func TestIdlePositionDoesNotPassWhatIsNotAdmitted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, catalog.MetaSemantics)
-		w.store.SetHook(func(ctx context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallNewestVersions && stage == memory.Before {
+		w.store.SetHook(func(ctx context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallNewestVersions && stage == ledgermodel.Before {
 				<-ctx.Done() // the database does not answer
 				return ctx.Err()
 			}
@@ -37,7 +37,7 @@ func TestIdlePositionDoesNotPassWhatIsNotAdmitted(t *testing.T) {
 		w.store.SetHook(nil)
 		second := w.start()
 		w.finish(time.Hour)
-		require.Equal(t, memory.Succeeded, w.row(id).Status)
+		require.Equal(t, ledgermodel.Succeeded, w.row(id).Status)
 		second.stop()
 	})
 }

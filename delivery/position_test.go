@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 func at(sequence uint64) catalog.Position { return catalog.Position{Generation: 3, Sequence: sequence} }

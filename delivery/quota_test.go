@@ -12,8 +12,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 const metaItem = `{"title":"A lamp","description":"Gives light","availability":"in stock","condition":"new",` +
@@ -63,7 +63,7 @@ func (w *world) delivered(limit time.Duration) time.Duration {
 	rows := w.store.Mutations()
 	require.Len(w.t, rows, len(w.expected))
 	for _, row := range rows {
-		require.Equal(w.t, memory.Succeeded, row.Status, "%s: %v", row.ID, row.Errors)
+		require.Equal(w.t, ledgermodel.Succeeded, row.Status, "%s: %v", row.ID, row.Errors)
 		require.Zero(w.t, row.Attempts)
 	}
 	w.check()

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -26,7 +26,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 			w.upsert("x", `{"a":1}`)
 			w.finish(time.Hour)
 			require.Equal(t, 1, w.posts(), "it would be refused again")
-			require.Equal(t, memory.Failed, w.status()["m1"])
+			require.Equal(t, ledgermodel.Failed, w.status()["m1"])
 			require.Equal(t, catalog.Refused, w.store.DeadLetters()[0].Reason)
 			l.stop()
 		})
@@ -42,7 +42,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 			w.finish(time.Hour)
 			require.Equal(t, []string{`x UPSERT {"a":1}`, `x UPSERT {"a":2}`}, w.platform.sent())
 			require.GreaterOrEqual(t, w.platform.log()[1].at.Sub(sent), 5*time.Minute-time.Second)
-			require.Equal(t, memory.Superseded, w.status()["m1"])
+			require.Equal(t, ledgermodel.Superseded, w.status()["m1"])
 			w.requireState()
 			l.stop()
 		})
@@ -54,7 +54,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 			w.upsert("x", `{"a":1}`)
 			w.finish(6 * time.Hour)
 			require.Equal(t, 3, w.posts(), "max_attempts")
-			require.Equal(t, memory.Unconfirmed, w.status()["m1"])
+			require.Equal(t, ledgermodel.Unconfirmed, w.status()["m1"])
 			require.Equal(t, "perhaps not", w.row("m1").Errors[0].Message)
 			l.stop()
 		})
@@ -65,7 +65,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 			l := w.start()
 			w.change("x", catalog.Create, `{"a":1}`)
 			w.finish(time.Hour)
-			require.Equal(t, memory.Succeeded, w.status()["m1"], "the first copy may have been taken: it is asked once more")
+			require.Equal(t, ledgermodel.Succeeded, w.status()["m1"], "the first copy may have been taken: it is asked once more")
 			require.Equal(t, 3, w.posts())
 			l.stop()
 		})
@@ -77,7 +77,7 @@ func TestRefusedBatchOfOneRecord(t *testing.T) {
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.finish(time.Hour)
-			require.Equal(t, memory.Failed, w.status()["m1"], "the third refusal leaves no doubt")
+			require.Equal(t, ledgermodel.Failed, w.status()["m1"], "the third refusal leaves no doubt")
 			require.Equal(t, 3, w.posts())
 			l.stop()
 		})
@@ -93,7 +93,7 @@ func TestUnconfirmedMergedRecord(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		w.change("x", catalog.Update, `{"b":2}`)
 		w.finish(6 * time.Hour)
-		require.Equal(t, map[string]memory.Status{"m1": memory.Unconfirmed, "m2": memory.Unconfirmed}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Unconfirmed, "m2": ledgermodel.Unconfirmed}, w.status())
 		letters := w.store.DeadLetters()
 		require.Len(t, letters, 2)
 		require.Equal(t, "m1", letters[0].Mutation.ID)

@@ -9,20 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // TestWhatTheStoreRefusesForGood stops the partition after a bounded number of
 // tries, and the next owner goes on.
 func TestWhatTheStoreRefusesForGood(t *testing.T) {
 	t.Parallel()
-	for _, call := range []memory.Call{memory.CallCommit, memory.CallAppendAttempts, memory.CallNewestVersions} {
+	for _, call := range []ledgermodel.Call{ledgermodel.CallCommit, ledgermodel.CallAppendAttempts, ledgermodel.CallNewestVersions} {
 		t.Run(string(call), func(t *testing.T) {
 			scenario(t, func(w *world) {
 				tries := 0
-				w.store.SetHook(func(_ context.Context, made memory.Call, stage memory.Stage) error {
-					if made != call || stage != memory.Before {
+				w.store.SetHook(func(_ context.Context, made ledgermodel.Call, stage ledgermodel.Stage) error {
+					if made != call || stage != ledgermodel.Before {
 						return nil
 					}
 					tries++
@@ -37,7 +37,7 @@ func TestWhatTheStoreRefusesForGood(t *testing.T) {
 				w.store.SetHook(nil)
 				l = w.start()
 				w.finish(time.Hour)
-				require.Equal(t, memory.Succeeded, w.status()["m1"])
+				require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
 				l.stop()
 			})
 		})
@@ -49,8 +49,8 @@ func TestWhatTheStoreRefusesForGood(t *testing.T) {
 func TestRefusalThatPasses(t *testing.T) {
 	scenario(t, func(w *world) {
 		tries := 0
-		w.store.SetHook(func(_ context.Context, made memory.Call, stage memory.Stage) error {
-			if made != memory.CallCommit || stage != memory.Before {
+		w.store.SetHook(func(_ context.Context, made ledgermodel.Call, stage ledgermodel.Stage) error {
+			if made != ledgermodel.CallCommit || stage != ledgermodel.Before {
 				return nil
 			}
 			switch tries++; {

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // resume takes over what the last owner left: open batches, spilled lanes and the

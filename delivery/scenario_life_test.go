@@ -10,15 +10,15 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 func TestSplitChangeGoesInTwoRecordsInOrder(t *testing.T) {
 	scenario(t, func(w *world) {
 		l := w.start()
 		w.upsert("x", `{"a":1,"b":2}`)
-		w.until(time.Minute, "it is there", func() bool { return w.status()["m1"] == memory.Succeeded })
+		w.until(time.Minute, "it is there", func() bool { return w.status()["m1"] == ledgermodel.Succeeded })
 		w.change("x", catalog.Update, `{"b":null,"image":"i"}`)
 		w.upsert("x2", `{"a":1}`)
 		w.finish(time.Hour)
@@ -38,11 +38,11 @@ func TestUnknownAccountsWaitAndUnknownTypesDoNot(t *testing.T) {
 		w.change("z", catalog.Upsert, `{"a":1}`, func(m *catalog.Mutation) { m.Lane.Catalog = "later" })
 		w.upsert("w", `{"a":1}`)
 		w.until(12*time.Second, "the known ones are final", func() bool {
-			return w.status()["m2"] == memory.Invalid && w.status()["m4"] == memory.Succeeded
+			return w.status()["m2"] == ledgermodel.Invalid && w.status()["m4"] == ledgermodel.Succeeded
 		})
-		require.Equal(t, memory.Waiting, w.status()["m1"])
+		require.Equal(t, ledgermodel.Waiting, w.status()["m1"])
 		pass(9 * time.Minute)
-		require.Equal(t, memory.Waiting, w.status()["m3"])
+		require.Equal(t, ledgermodel.Waiting, w.status()["m3"])
 		w.finish(10 * time.Minute)
 		require.Equal(t, catalog.UnknownAccount, w.row("m1").Reason)
 		require.Equal(t, catalog.UnknownCatalog, w.row("m3").Reason)
@@ -60,9 +60,9 @@ func TestStraysAreBounded(t *testing.T) {
 		late := w.change("x", catalog.Upsert, `{"a":1}`, of("nobody at all"))
 		early := w.change("y", catalog.Upsert, `{"a":1}`, of("nobody0"))
 		w.until(time.Minute, "all are recorded", func() bool { return len(w.store.Mutations()) == 10_002 })
-		require.Equal(t, memory.Invalid, w.status()[late])
+		require.Equal(t, ledgermodel.Invalid, w.status()[late])
 		require.Equal(t, catalog.UnknownAccount, w.row(late).Reason)
-		require.Equal(t, memory.Waiting, w.status()[early])
+		require.Equal(t, ledgermodel.Waiting, w.status()[early])
 		l.stop()
 	})
 }
@@ -85,7 +85,7 @@ func TestStrayOfANewerConfiguration(t *testing.T) {
 		w.account("later", policy())
 		l = w.start()
 		w.finish(time.Hour)
-		require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Invalid}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Succeeded, "m2": ledgermodel.Invalid}, w.status())
 		l.stop()
 	})
 }
@@ -110,8 +110,8 @@ func TestPanicsAreDeadLetters(t *testing.T) {
 			w.upsert(item, `{"a":1}`)
 		}
 		w.finish(time.Hour)
-		require.Equal(t, map[string]memory.Status{
-			"m1": memory.Succeeded, "m2": memory.Invalid, "m3": memory.Succeeded, "m4": memory.Failed, "m5": memory.Succeeded,
+		require.Equal(t, map[string]ledgermodel.Status{
+			"m1": ledgermodel.Succeeded, "m2": ledgermodel.Invalid, "m3": ledgermodel.Succeeded, "m4": ledgermodel.Failed, "m5": ledgermodel.Succeeded,
 		}, w.status())
 		require.Equal(t, catalog.InternalError, w.row("m2").Reason)
 		require.Equal(t, catalog.InternalError, w.row("m4").Reason)
@@ -132,8 +132,8 @@ func TestVersions(t *testing.T) {
 		w.finish(time.Minute)
 		w.change("x", catalog.Upsert, `{"a":1}`, version(1))
 		w.finish(time.Minute)
-		require.Equal(t, map[string]memory.Status{
-			"m1": memory.Succeeded, "m2": memory.Superseded, "m3": memory.Superseded, "m4": memory.Succeeded, "m5": memory.Succeeded,
+		require.Equal(t, map[string]ledgermodel.Status{
+			"m1": ledgermodel.Succeeded, "m2": ledgermodel.Superseded, "m3": ledgermodel.Superseded, "m4": ledgermodel.Succeeded, "m5": ledgermodel.Succeeded,
 		}, w.status())
 		require.Equal(t, "m1", w.row("m2").SupersededBy)
 		require.Equal(t, []string{`x UPSERT {"a":5}`, `x DELETE`, `x UPSERT {"a":1}`}, w.platform.sent())
@@ -249,7 +249,7 @@ func TestOneAccountsTroubleDelaysNoOther(t *testing.T) {
 		for range 20 {
 			began := time.Now()
 			id := w.upsert("x", `{"a":1}`)
-			w.until(time.Minute, "it is final", func() bool { return w.status()[id] == memory.Succeeded })
+			w.until(time.Minute, "it is final", func() bool { return w.status()[id] == ledgermodel.Succeeded })
 			require.Less(t, time.Since(began), 5*time.Second)
 		}
 		w.check()
@@ -294,7 +294,7 @@ func TestPollsAreNotStarvedByPOSTs(t *testing.T) {
 		for i := range 60 {
 			w.upsert(fmt.Sprint("x", i), `{"a":1}`)
 		}
-		w.until(time.Minute, "the first is final", func() bool { return w.status()["m1"] == memory.Succeeded })
+		w.until(time.Minute, "the first is final", func() bool { return w.status()["m1"] == ledgermodel.Succeeded })
 		require.LessOrEqual(t, w.posts(), 10)
 		w.finish(time.Hour)
 		l.stop()

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -40,7 +40,7 @@ func TestAccountPauseEndsByItself(t *testing.T) {
 		w.finish(time.Hour)
 		require.Equal(t, []string{"acme refused true", "acme  false"}, w.alerts.list())
 		for _, row := range w.store.Mutations() {
-			require.Equal(t, memory.Succeeded, row.Status)
+			require.Equal(t, ledgermodel.Succeeded, row.Status)
 			require.Zero(t, row.Attempts)
 		}
 		l.stop()
@@ -81,7 +81,7 @@ func TestPauseByHand(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		pass(10 * time.Minute)
 		require.Zero(t, w.posts())
-		require.Equal(t, memory.Waiting, w.status()["m1"], "and people see it")
+		require.Equal(t, ledgermodel.Waiting, w.status()["m1"], "and people see it")
 		w.store.ResumeAccount("acme")
 		w.finish(time.Minute)
 		l.stop()
@@ -233,7 +233,7 @@ func TestAttemptsRunOut(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		w.finish(time.Hour)
 		require.Equal(t, 3, w.posts())
-		require.Equal(t, memory.Failed, w.status()["m1"])
+		require.Equal(t, ledgermodel.Failed, w.status()["m1"])
 		require.Equal(t, catalog.AttemptsExhausted, w.store.DeadLetters()[0].Reason)
 		l.stop()
 	})

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -48,7 +48,7 @@ func TestOneChangeOfAnItemIsInFlight(t *testing.T) {
 		w.upsert("x", `{"a":3}`)
 		pass(30 * time.Second)
 		require.Equal(t, 1, w.posts(), "newer changes wait")
-		require.Equal(t, memory.Waiting, w.status()["m2"])
+		require.Equal(t, ledgermodel.Waiting, w.status()["m2"])
 		w.finish(5 * time.Minute)
 		require.Equal(t, []string{`x UPSERT {"a":1}`, `x UPSERT {"a":3}`}, w.platform.sent())
 		require.Equal(t, "m3", w.row("m2").SupersededBy)
@@ -62,7 +62,7 @@ func TestBatchIsRecordedBeforeItsPOST(t *testing.T) {
 		w.platform.onPost = func(*post) answer {
 			rows := w.store.Mutations()
 			require.Len(t, rows, 1)
-			require.Equal(t, memory.Submitted, rows[0].Status)
+			require.Equal(t, ledgermodel.Submitted, rows[0].Status)
 			return answer{}
 		}
 		l := w.start()
@@ -141,8 +141,8 @@ func TestHoldCrossesTakeOver(t *testing.T) {
 	t.Run("crash between the POST and its handle", func(t *testing.T) {
 		scenario(t, func(w *world) {
 			var l *life
-			w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-				if call == memory.CallAppendAttempts && stage == memory.Before {
+			w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+				if call == ledgermodel.CallAppendAttempts && stage == ledgermodel.Before {
 					l.cancel()
 				}
 				return nil
@@ -188,7 +188,7 @@ func TestUnknownHandle(t *testing.T) {
 		pass(4 * time.Minute)
 		require.NotContains(t, w.platform.sent()[1:], `x UPSERT {"a":1}`, "settle passes first")
 		w.finish(2 * time.Hour)
-		require.Equal(t, memory.Unconfirmed, w.status()["m1"])
+		require.Equal(t, ledgermodel.Unconfirmed, w.status()["m1"])
 		require.Equal(t, 6, w.posts(), "both, max_attempts times")
 		require.Len(t, w.store.DeadLetters(), 2)
 		require.Equal(t, catalog.Unconfirmed, w.store.DeadLetters()[0].Reason)
@@ -206,7 +206,7 @@ func TestHandleThatIsNeverFinished(t *testing.T) {
 		require.Equal(t, 1, w.posts())
 		w.finish(time.Hour)
 		require.Equal(t, 2, w.posts())
-		require.Equal(t, memory.Succeeded, w.status()["m1"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
 		l.stop()
 	})
 }
@@ -223,7 +223,7 @@ func TestFailedPollsPostponeAndNeverResend(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		w.finish(time.Hour)
 		require.Equal(t, 1, w.posts())
-		require.Equal(t, memory.Succeeded, w.status()["m1"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
 		l.stop()
 	})
 }
@@ -234,8 +234,8 @@ func TestItemMissingInTheAnswerIsUnknown(t *testing.T) {
 		l := w.start()
 		w.upsert("x", `{"a":1}`)
 		w.upsert("y", `{"a":1}`)
-		w.until(5*time.Second, "the one named is final", func() bool { return w.status()["m1"] == memory.Succeeded })
-		require.Equal(t, memory.Waiting, w.status()["m2"])
+		w.until(5*time.Second, "the one named is final", func() bool { return w.status()["m1"] == ledgermodel.Succeeded })
+		require.Equal(t, ledgermodel.Waiting, w.status()["m2"])
 		w.finish(time.Hour)
 		require.Equal(t, `y UPSERT {"a":1}`, w.platform.sent()[1])
 		require.Equal(t, 1, w.row("m2").Attempts)
@@ -266,9 +266,9 @@ func TestIncompleteReportIsHalved(t *testing.T) {
 		}
 		w.finish(6 * time.Hour)
 		for i, row := range w.store.Mutations() {
-			want := memory.Succeeded
+			want := ledgermodel.Succeeded
 			if i%16 == 3 {
-				want = memory.Failed
+				want = ledgermodel.Failed
 			}
 			require.Equal(t, want, row.Status, row.ID)
 		}
@@ -304,7 +304,7 @@ func TestPartsOfARefusedRecord(t *testing.T) {
 		require.Equal(t, []string{
 			`x UPSERT {"a":1,"bad":1,"b":2}`, `x UPSERT {"a":1}`, `x UPDATE {"bad":1}`, `x UPDATE {"b":2}`,
 		}, w.platform.sent())
-		require.Equal(t, map[string]memory.Status{"m1": memory.Succeeded, "m2": memory.Failed, "m3": memory.Succeeded}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Succeeded, "m2": ledgermodel.Failed, "m3": ledgermodel.Succeeded}, w.status())
 		require.Equal(t, "bad is refused", w.row("m2").Errors[0].Message)
 		require.Equal(t, catalog.Refused, w.store.DeadLetters()[0].Reason)
 		w.requireState()
@@ -332,10 +332,10 @@ func TestRefusedBatch(t *testing.T) {
 		w.finish(6 * time.Hour)
 		for i, row := range w.store.Mutations() {
 			if i == 5 {
-				require.Equal(t, memory.Failed, row.Status)
+				require.Equal(t, ledgermodel.Failed, row.Status)
 				continue
 			}
-			require.Equal(t, memory.Succeeded, row.Status)
+			require.Equal(t, ledgermodel.Succeeded, row.Status)
 			require.Zero(t, row.Attempts, "refusing the batch uses up no attempt of an innocent item")
 		}
 		w.requireState()

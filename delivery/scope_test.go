@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -20,7 +20,7 @@ func withScopes(t *testing.T, test func(t *testing.T, scopes *delivery.Scopes, w
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		scopes := delivery.NewScopes(memory.New(), slog.New(slog.DiscardHandler))
+		scopes := delivery.NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { scopes.Run(ctx) })

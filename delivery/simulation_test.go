@@ -16,8 +16,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -156,19 +156,19 @@ func (c *chaos) somewhere() func(*catalog.Mutation) {
 }
 
 // store fails calls, loses answers and ends lives in the middle of them.
-func (c *chaos) store(_ context.Context, call memory.Call, stage memory.Stage) error {
-	if c.calm.Load() || call == memory.CallResume {
+func (c *chaos) store(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+	if c.calm.Load() || call == ledgermodel.CallResume {
 		return nil
 	}
 	switch c.IntN(60) {
 	case 0, 1, 2:
 		return errLost
 	case 3:
-		if call == memory.CallCommit || call == memory.CallAppendAttempts {
+		if call == ledgermodel.CallCommit || call == ledgermodel.CallAppendAttempts {
 			if l := c.life.Load(); l != nil {
 				l.cancel()
 			}
-			if stage == memory.Before && c.IntN(2) == 0 {
+			if stage == ledgermodel.Before && c.IntN(2) == 0 {
 				return errLost
 			}
 		}
@@ -269,13 +269,13 @@ func (c *chaos) requireRows() {
 	}
 	for i, row := range rows {
 		require.Equal(c.w.t, c.w.expected[i].ID, row.ID)
-		dead := row.Status == memory.Failed || row.Status == memory.Invalid || row.Status == memory.Unconfirmed
+		dead := row.Status == ledgermodel.Failed || row.Status == ledgermodel.Invalid || row.Status == ledgermodel.Unconfirmed
 		if dead {
 			require.Equal(c.w.t, 1, letters[row.ID], "%s is %s", row.ID, row.Status)
 		} else {
 			require.Zero(c.w.t, letters[row.ID], "%s is %s", row.ID, row.Status)
 		}
-		if row.Status == memory.Succeeded {
+		if row.Status == ledgermodel.Succeeded {
 			require.True(c.w.t, c.w.platform.confirmed(row.Key, c.w.store, row), "%s", row.ID)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // TestStarvedFlightsKeepTheirOrder: an open batch that is tried and finds no slot again
@@ -16,7 +16,7 @@ import (
 // end meanwhile holds nobody up.
 func TestStarvedFlightsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	scopes := NewScopes(memory.New(), slog.New(slog.DiscardHandler))
+	scopes := NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
 	e := &Engine{cfg: Config{Scopes: scopes}, slotWaiters: map[string][]*openBatch{}, wake: make(chan struct{}, 1), next: &job{}}
 	account := &Account{Name: "acme", Policy: Policy{Concurrency: 1}}
 	l := &lane{

@@ -6,8 +6,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/label"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/label"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // Source reads one partition of the stream from its position on.

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // TestWhatLeavesIsRecordedBeforeWhatFollows: a spilled lane is written in pieces. A
@@ -20,8 +20,8 @@ func TestWhatLeavesIsRecordedBeforeWhatFollows(t *testing.T) {
 	scenario(t, func(w *world) {
 		const items = 40
 		w.budget = delivery.NewBudget(200_000) // of which about thirty changes may wait
-		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallCommit && stage == memory.Before {
+		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallCommit && stage == ledgermodel.Before {
 				time.Sleep(time.Second) // the bubble's clock
 			}
 			return nil

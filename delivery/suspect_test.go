@@ -11,8 +11,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -52,7 +52,7 @@ func (w *world) requireAllSucceeded() {
 	rows := w.store.Mutations()
 	require.Len(w.t, rows, len(w.expected))
 	for _, row := range rows {
-		require.Equal(w.t, memory.Succeeded, row.Status, row.ID)
+		require.Equal(w.t, ledgermodel.Succeeded, row.Status, row.ID)
 		require.Zero(w.t, row.Attempts, row.ID)
 	}
 	require.Empty(w.t, w.store.DeadLetters())
@@ -98,7 +98,7 @@ func TestAccountThatIsRefusedLosesNoChange(t *testing.T) {
 					require.LessOrEqual(t, int(trouble.refused.Load()), mostTries)
 					require.LessOrEqual(t, int(trouble.refused.Load()-hour), 5, "every quarter of an hour")
 					for id, status := range w.status() {
-						require.Equal(t, memory.Waiting, status, id)
+						require.Equal(t, ledgermodel.Waiting, status, id)
 					}
 					trouble.on.Store(false)
 					w.finish(20 * time.Minute)
@@ -180,9 +180,9 @@ func TestBadRecordBesideGoodOnes(t *testing.T) {
 					}
 					w.finish(time.Minute)
 					for i, row := range w.store.Mutations() {
-						want := memory.Succeeded
+						want := ledgermodel.Succeeded
 						if i == at {
-							want = memory.Failed
+							want = ledgermodel.Failed
 						}
 						require.Equal(t, want, row.Status, row.ID)
 					}
@@ -199,12 +199,12 @@ func TestBadRecordBesideGoodOnes(t *testing.T) {
 			l := w.start()
 			bad := w.upsert("lamp", `{"poison":1}`)
 			pass(3 * time.Hour)
-			require.Equal(t, memory.Waiting, w.status()[bad])
+			require.Equal(t, ledgermodel.Waiting, w.status()[bad])
 			require.LessOrEqual(t, w.posts(), 7+12, "15 s, doubling to 15 min")
 			good := w.upsert("chair", `{"price":"1"}`)
-			w.until(10*time.Second, "it is not held up", func() bool { return w.status()[good] == memory.Succeeded })
+			w.until(10*time.Second, "it is not held up", func() bool { return w.status()[good] == ledgermodel.Succeeded })
 			w.finish(10 * time.Second)
-			require.Equal(t, memory.Failed, w.status()[bad])
+			require.Equal(t, ledgermodel.Failed, w.status()[bad])
 			require.Equal(t, unlisted().Message, w.row(bad).Errors[0].Message)
 			require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
 			l.stop()
@@ -222,12 +222,12 @@ func TestBadRecordBesideGoodOnes(t *testing.T) {
 			trouble.on.Store(true)
 			id := w.upsert("chair", `{"price":"1"}`)
 			pass(time.Hour)
-			require.Equal(t, memory.Waiting, w.status()[id])
+			require.Equal(t, ledgermodel.Waiting, w.status()[id])
 			l.crash()
 			trouble.on.Store(false)
 			l = w.start()
 			w.finish(20 * time.Minute)
-			require.Equal(t, memory.Succeeded, w.status()[id])
+			require.Equal(t, ledgermodel.Succeeded, w.status()[id])
 			l.stop()
 		})
 	})
@@ -263,13 +263,13 @@ func TestLaneOfBadRecordsWaits(t *testing.T) {
 		require.Contains(t, shownAs(t, w, "acme").Reason, unlisted().Error())
 		before := w.posts()
 		fixed := w.upsert("lamp-3", `{"price":"24"}`)
-		w.until(10*time.Second, "the correction is taken", func() bool { return w.status()[fixed] == memory.Succeeded })
+		w.until(10*time.Second, "the correction is taken", func() bool { return w.status()[fixed] == ledgermodel.Succeeded })
 		w.finish(10 * time.Second)
 		require.LessOrEqual(t, w.posts()-before, 1+9, "then the others are known to be bad")
 		for i, row := range w.store.Mutations() {
-			want := map[int]memory.Status{3: memory.Superseded, 6: memory.Succeeded}[i]
+			want := map[int]ledgermodel.Status{3: ledgermodel.Superseded, 6: ledgermodel.Succeeded}[i]
 			if want == "" {
-				want = memory.Failed
+				want = ledgermodel.Failed
 			}
 			require.Equal(t, want, row.Status, row.ID)
 		}
@@ -294,9 +294,9 @@ func TestGoodRecordsBehindManyBadOnesGetTheirTurn(t *testing.T) {
 		}
 		w.finish(48 * time.Hour)
 		for i, row := range w.store.Mutations() {
-			want := memory.Failed
+			want := ledgermodel.Failed
 			if i >= 60 {
-				want = memory.Succeeded
+				want = ledgermodel.Succeeded
 			}
 			require.Equal(t, want, row.Status, row.ID)
 		}
@@ -336,7 +336,7 @@ func TestMergedRecordThatIsSuspectedIsNotParted(t *testing.T) {
 		for _, line := range w.platform.sent() {
 			require.Equal(t, `x UPSERT {"a":1,"b":2}`, line)
 		}
-		require.Equal(t, map[string]memory.Status{"m1": memory.Superseded, "m2": memory.Succeeded}, w.status())
+		require.Equal(t, map[string]ledgermodel.Status{"m1": ledgermodel.Superseded, "m2": ledgermodel.Succeeded}, w.status())
 		l.stop()
 	})
 }
@@ -356,10 +356,10 @@ func TestRecordInDoubtOutlivesARefusedAccount(t *testing.T) {
 		l := w.start()
 		w.change("x", catalog.Create, `{"a":1}`)
 		pass(3 * time.Hour)
-		require.Equal(t, memory.Waiting, w.status()["m1"])
+		require.Equal(t, ledgermodel.Waiting, w.status()["m1"])
 		trouble.on.Store(false)
 		w.finish(30 * time.Minute)
-		require.Equal(t, memory.Succeeded, w.status()["m1"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
 		l.stop()
 	})
 }
@@ -377,10 +377,10 @@ func TestRefusalsOfOneLaneSayNothingOfAnother(t *testing.T) {
 		id := w.change("hotel", catalog.Upsert, `{"a":1}`, func(m *catalog.Mutation) { m.Lane.Type = "U" })
 		for i := range 30 {
 			other := w.upsert(fmt.Sprint("lamp-", i), `{"price":"24"}`)
-			w.until(10*time.Second, "the other lane is not held up", func() bool { return w.status()[other] == memory.Succeeded })
+			w.until(10*time.Second, "the other lane is not held up", func() bool { return w.status()[other] == ledgermodel.Succeeded })
 			pass(time.Minute)
 		}
-		require.Equal(t, memory.Waiting, w.status()[id], "what others take says nothing of this one")
+		require.Equal(t, ledgermodel.Waiting, w.status()[id], "what others take says nothing of this one")
 		require.Contains(t, shownAs(t, w, "acme").Reason, "c U")
 		l.crash()
 	})
@@ -448,14 +448,14 @@ func TestRecordThatIsNotTakenWithoutAWord(t *testing.T) {
 		l := w.start()
 		id := w.upsert("lamp", `{"poison":1}`)
 		pass(5 * time.Hour)
-		require.Equal(t, memory.Waiting, w.status()[id])
+		require.Equal(t, ledgermodel.Waiting, w.status()[id])
 		require.Zero(t, w.row(id).Attempts)
 		for i := range 40 {
 			w.upsert(fmt.Sprint("chair-", i), `{"price":"24"}`)
 			pass(time.Minute)
 		}
 		w.finish(time.Minute)
-		require.Equal(t, memory.Failed, w.status()[id])
+		require.Equal(t, ledgermodel.Failed, w.status()[id])
 		require.Equal(t, catalog.AttemptsExhausted, w.row(id).Reason)
 		l.stop()
 	})

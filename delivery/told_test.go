@@ -12,8 +12,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -24,7 +24,7 @@ const seen = 100 * time.Millisecond
 
 // kill ends the engine as SIGKILL does: nothing of it reaches the store any more.
 func (l *life) kill() {
-	l.w.store.SetHook(func(context.Context, memory.Call, memory.Stage) error { return errKilled })
+	l.w.store.SetHook(func(context.Context, ledgermodel.Call, ledgermodel.Stage) error { return errKilled })
 	l.crash()
 	l.w.store.SetHook(nil)
 }
@@ -204,8 +204,8 @@ func TestPauseThatCannotBeSaved(t *testing.T) {
 				w.finish(time.Minute)
 				var down atomic.Bool
 				down.Store(true)
-				w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-					if !down.Load() || call != memory.CallSaveScopes || stage != memory.Before {
+				w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+					if !down.Load() || call != ledgermodel.CallSaveScopes || stage != ledgermodel.Before {
 						return nil
 					}
 					broken()
@@ -279,8 +279,8 @@ func TestPauseToldWhileAFurtherPOSTIsRecorded(t *testing.T) {
 		w.until(time.Second, "the first POST fails", func() bool { return w.posts() == 1 })
 		slot, _ := scopes.Acquire("shop", []string{"submit"}, 100, make(chan struct{}, 1))
 		require.NotNil(t, slot)
-		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallCommit && stage == memory.Before {
+		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallCommit && stage == ledgermodel.Before {
 				time.Sleep(5 * time.Second)
 			}
 			return nil

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -31,10 +31,10 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.until(24*time.Hour, "the third unclear answer", func() bool { return w.posts() == 20 })
-			require.Equal(t, memory.Submitted, w.status()["m1"], "a copy may still be applied")
+			require.Equal(t, ledgermodel.Submitted, w.status()["m1"], "a copy may still be applied")
 			w.finish(time.Hour)
 			require.Equal(t, 20, w.posts())
-			require.Equal(t, memory.Unconfirmed, w.status()["m1"])
+			require.Equal(t, ledgermodel.Unconfirmed, w.status()["m1"])
 			require.Equal(t, "not JSON", w.row("m1").Errors[0].Message)
 			require.Contains(t, w.attempts(), "not JSON")
 			l.stop()
@@ -56,7 +56,7 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 			require.Equal(t, 1, w.posts())
 			w.finish(4 * time.Hour)
 			require.Equal(t, 3, w.posts(), "max_attempts, each followed for poll.give_up")
-			require.Equal(t, memory.Unconfirmed, w.status()["m1"])
+			require.Equal(t, ledgermodel.Unconfirmed, w.status()["m1"])
 			l.stop()
 		})
 	})

@@ -11,8 +11,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -33,7 +33,7 @@ func TestBodyThatIsNotSentIsNoAnswer(t *testing.T) {
 			w.upsert("x", `{"a":1}`)
 			w.until(time.Second, "the account is paused", func() bool { return len(w.alerts.list()) == 1 })
 			odd.Store(true)
-			w.until(time.Minute, "the probe fails", func() bool { return w.status()["m1"] == memory.Failed })
+			w.until(time.Minute, "the probe fails", func() bool { return w.status()["m1"] == ledgermodel.Failed })
 			require.Equal(t, []string{"acme refused true"}, w.alerts.list())
 			odd.Store(false)
 			w.upsert("y", `{"a":1}`)
@@ -90,8 +90,8 @@ func TestQuotaThatIsFreeSoonerThanExpected(t *testing.T) {
 		sent := w.posts()
 		slot, _ := scopes.Acquire("shop", []string{"submit"}, 100, make(chan struct{}, 1))
 		require.NotNil(t, slot)
-		w.store.SetHook(func(_ context.Context, call memory.Call, stage memory.Stage) error {
-			if call == memory.CallCommit && stage == memory.Before {
+		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
+			if call == ledgermodel.CallCommit && stage == ledgermodel.Before {
 				time.Sleep(2 * time.Second) // the bubble's clock
 			}
 			return nil

@@ -7,7 +7,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // versions holds the newest versions of items that were seen lately. The store

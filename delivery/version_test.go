@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // waits makes the changes of account acme wait in memory, and those of account other not.
@@ -46,7 +46,7 @@ func TestVersionsAreRecordedWithTheirMutations(t *testing.T) {
 				end(l)
 				l = w.start()
 				w.finish(10 * time.Minute)
-				require.Equal(t, memory.Succeeded, w.status()["m2"])
+				require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
 				require.False(t, w.row("m1").Overtaken)
 				w.requireState()
 				require.Equal(t, map[string]string{"a": "2", "b": "1"}, w.platform.itemX())
@@ -85,7 +85,7 @@ func TestDeleteBeforeANewerVersion(t *testing.T) {
 					w.finish(10 * time.Minute)
 					w.requireState()
 					require.Equal(t, map[string]string{"a": "3"}, w.platform.itemX())
-					require.Equal(t, memory.Succeeded, w.status()["m2"])
+					require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
 					l.stop()
 				})
 			})
@@ -115,8 +115,8 @@ func TestOvertakenIsNotRecordedAlone(t *testing.T) {
 				}
 				l = w.start()
 				w.finish(10 * time.Minute)
-				require.Equal(t, memory.Invalid, w.status()["m1"])
-				require.Equal(t, memory.Succeeded, w.status()["m2"])
+				require.Equal(t, ledgermodel.Invalid, w.status()["m1"])
+				require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
 				l.stop()
 			})
 		})
@@ -133,9 +133,9 @@ func TestOvertakenGetsItsRowInTime(t *testing.T) {
 		w.change("x", catalog.Upsert, `{"a":1}`, version(1))
 		w.change("x", catalog.Upsert, `{"a":2}`, version(2))
 		w.until(6*time.Second, "all have rows", func() bool { return len(w.store.Mutations()) == 3 })
-		require.Equal(t, memory.Waiting, w.status()["m1"])
+		require.Equal(t, ledgermodel.Waiting, w.status()["m1"])
 		for _, id := range []string{"m2", "m3"} {
-			require.Equal(t, memory.Superseded, w.status()[id])
+			require.Equal(t, ledgermodel.Superseded, w.status()[id])
 			require.Equal(t, "m1", w.row(id).SupersededBy)
 		}
 		l.crash()
@@ -162,13 +162,13 @@ func TestEqualVersionBehindADelete(t *testing.T) {
 				w.until(time.Minute, "it is sent", func() bool { return w.posts() == 3 })
 				w.change("x", catalog.Upsert, `{"a":3}`, version(4))
 				w.finish(time.Minute)
-				require.Equal(t, memory.Superseded, w.status()["m4"])
+				require.Equal(t, ledgermodel.Superseded, w.status()["m4"])
 				require.Equal(t, map[string]string{"a": "2"}, w.platform.itemX())
 				l.crash()
 				l = w.start()
 				w.change("x", catalog.Upsert, `{"a":4}`, version(4))
 				w.finish(time.Minute)
-				require.Equal(t, memory.Superseded, w.status()["m5"], "nor after a restart")
+				require.Equal(t, ledgermodel.Superseded, w.status()["m5"], "nor after a restart")
 				l.stop()
 			})
 		})
@@ -187,7 +187,7 @@ func TestVersionsOfStrays(t *testing.T) {
 				w.change("x", catalog.Upsert, `{"a":5}`, later, version(5))
 				w.change("x", catalog.Upsert, `{"a":3}`, later, version(3))
 				pass(time.Minute)
-				require.Equal(t, memory.Waiting, w.status()["m2"], "nobody knows yet whether the first is valid")
+				require.Equal(t, ledgermodel.Waiting, w.status()["m2"], "nobody knows yet whether the first is valid")
 				w.change("x", catalog.Upsert, `{"a":2}`, later, version(2)) // the next owner reads it
 				l.crash()
 				if invalid {
@@ -234,8 +234,8 @@ func TestVersionsOfLocalizations(t *testing.T) {
 		l.crash()
 		l = w.start()
 		w.finish(10 * time.Minute)
-		require.Equal(t, memory.Succeeded, w.status()["m1"])
-		require.Equal(t, memory.Succeeded, w.status()["m3"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m3"])
 		require.False(t, w.row("m2").Overtaken)
 		require.True(t, w.row("m4").Overtaken)
 		l.stop()

@@ -6,7 +6,7 @@ import (
 	"maps"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // readKnownVersions reads what the store knows of items. Where it refuses to be asked

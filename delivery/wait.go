@@ -3,7 +3,7 @@ package delivery
 import (
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // showWaitFrom is from what wait on a batch that was never sent is shown as waiting:

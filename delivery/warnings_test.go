@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -48,15 +48,15 @@ func TestWarningsOfTheRules(t *testing.T) {
 			}}
 		}
 		l := w.start()
-		ends := map[string]memory.Status{}
-		for item, end := range map[string]memory.Status{
-			"plain": memory.Succeeded, "said": memory.Succeeded, "silent": memory.Unconfirmed, "invalid": memory.Invalid,
+		ends := map[string]ledgermodel.Status{}
+		for item, end := range map[string]ledgermodel.Status{
+			"plain": ledgermodel.Succeeded, "said": ledgermodel.Succeeded, "silent": ledgermodel.Unconfirmed, "invalid": ledgermodel.Invalid,
 		} {
 			ends[w.upsert(item, `{"odd":1}`)] = end
 		}
-		ends[w.upsert("refused", `{"odd":1,"bad":1}`)] = memory.Failed
+		ends[w.upsert("refused", `{"odd":1,"bad":1}`)] = ledgermodel.Failed
 		merged := w.upsert("merged", `{"odd":1}`)
-		ends[merged] = memory.Superseded
+		ends[merged] = ledgermodel.Superseded
 		quiet := w.upsert("merged", `{"a":1}`)
 		w.finish(time.Hour)
 		for id, end := range ends {
@@ -89,7 +89,7 @@ func TestValidMutationStaysValid(t *testing.T) {
 		id := w.upsert("x", `{"odd":1}`)
 		stray := w.change("y", catalog.Upsert, `{"odd":1}`, of("later"))
 		pass(time.Minute)
-		require.Equal(t, memory.Waiting, w.status()[id])
+		require.Equal(t, ledgermodel.Waiting, w.status()[id])
 		require.Equal(t, []ledger.Issue{odd}, w.row(id).Warnings)
 		require.Empty(t, w.row(stray).Warnings, "nobody could check it yet")
 		l.crash()
@@ -104,7 +104,7 @@ func TestValidMutationStaysValid(t *testing.T) {
 		l = w.start()
 		w.finish(time.Hour)
 		for _, id := range []string{id, stray} {
-			require.Equal(t, memory.Succeeded, w.status()[id])
+			require.Equal(t, ledgermodel.Succeeded, w.status()[id])
 			require.Equal(t, []ledger.Issue{odd}, w.row(id).Warnings)
 		}
 		l.stop()

@@ -16,8 +16,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/memory"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
 // stream is one partition of a stream, kept whole.
@@ -115,7 +115,7 @@ func (r *reader) Pending(context.Context) (uint64, error) { return 0, nil }
 // world is everything around an engine.
 type world struct {
 	t        testing.TB
-	store    *memory.Store
+	store    *ledgermodel.Store
 	stream   *stream
 	platform *simulated
 	accounts map[string]*delivery.Account
@@ -156,7 +156,7 @@ func policy() delivery.Policy {
 func newWorld(tb testing.TB, semantics catalog.Semantics) *world {
 	tb.Helper()
 	w := &world{
-		t: tb, store: memory.New(), stream: newStream(), platform: newSimulated(semantics),
+		t: tb, store: ledgermodel.New(), stream: newStream(), platform: newSimulated(semantics),
 		accounts: map[string]*delivery.Account{}, budget: delivery.NewBudget(1 << 30), alerts: &alerts{},
 		grace: 10 * time.Minute, logger: slog.New(slog.DiscardHandler),
 	}
@@ -281,21 +281,21 @@ func (w *world) upsert(item, attributes string) string {
 }
 
 // status is what became of each mutation, by id.
-func (w *world) status() map[string]memory.Status {
-	found := map[string]memory.Status{}
+func (w *world) status() map[string]ledgermodel.Status {
+	found := map[string]ledgermodel.Status{}
 	for _, m := range w.store.Mutations() {
 		found[m.ID] = m.Status
 	}
 	return found
 }
 
-func (w *world) row(id string) memory.Mutation {
+func (w *world) row(id string) ledgermodel.Mutation {
 	for _, m := range w.store.Mutations() {
 		if m.ID == id {
 			return m
 		}
 	}
-	return memory.Mutation{}
+	return ledgermodel.Mutation{}
 }
 
 // until lets time pass until the condition holds.
@@ -318,8 +318,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func final(s memory.Status) bool {
-	return s == memory.Succeeded || s == memory.Failed || s == memory.Invalid || s == memory.Unconfirmed || s == memory.Superseded
+func final(s ledgermodel.Status) bool {
+	return s == ledgermodel.Succeeded || s == ledgermodel.Failed || s == ledgermodel.Invalid || s == ledgermodel.Unconfirmed || s == ledgermodel.Superseded
 }
 
 // done reports that all published mutations are final and no batch is open.
@@ -361,7 +361,7 @@ func (w *world) check() {
 // out: nobody knows.
 func (w *world) state() (want map[catalog.ItemKey]map[string]string, unsure map[catalog.ItemKey]bool) {
 	want, unsure = map[catalog.ItemKey]map[string]string{}, map[catalog.ItemKey]bool{}
-	rows := map[string]memory.Mutation{}
+	rows := map[string]ledgermodel.Mutation{}
 	for _, row := range w.store.Mutations() {
 		rows[row.ID] = row
 	}
@@ -369,13 +369,13 @@ func (w *world) state() (want map[catalog.ItemKey]map[string]string, unsure map[
 		m := &w.expected[i]
 		row := rows[m.ID]
 		carrier := row
-		if row.Status == memory.Superseded {
+		if row.Status == ledgermodel.Superseded {
 			carrier = rows[row.SupersededBy]
 		}
 		switch {
-		case carrier.Status == memory.Unconfirmed:
+		case carrier.Status == ledgermodel.Unconfirmed:
 			unsure[m.Key()] = true
-		case row.Status == memory.Failed, row.Status == memory.Invalid, row.Overtaken:
+		case row.Status == ledgermodel.Failed, row.Status == ledgermodel.Invalid, row.Overtaken:
 		default:
 			w.platform.applyTo(want, m.Key(), m.Change())
 		}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/precondition"
 )
 
 // TestAPoolerWithTooFewConnections lets sessions wait for their turn. A worker on it

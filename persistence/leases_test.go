@@ -12,9 +12,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/lease"
-	"github.com/catalog-courier/catalog-courier/ledger"
-	"github.com/catalog-courier/catalog-courier/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/internal/lease"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/migrations"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )

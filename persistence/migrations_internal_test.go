@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 )
 
 // catalogDump is all that the server knows of the schema: columns, defaults, constraints,

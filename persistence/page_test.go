@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 )
 
 // Large mutations make short pages: memory is bounded by bytes, not by rows.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/catalog-courier/catalog-courier/precondition"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 )
 
 // pooling fails where a session of ours is not one session of the server: a pooler by

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/precondition"
 )
 
 // trackedParameters are the only ones that PgBouncer takes at the start of a connection.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/catalog-courier/catalog-courier/precondition"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 )
 
 // minPostgres is the oldest major version: block range indexes with Bloom filters

@@ -13,10 +13,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/embedded"
-	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/precondition"
 )
 
 // databaseWith makes a database on the tests' server.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/catalog-courier/catalog-courier/precondition"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 )
 
 // writtenTables are of those that a worker adds to and changes.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // FailureScope says whom a failure concerns, and so what happens next. Only

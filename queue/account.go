@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/catalog-courier/catalog-courier/precondition"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 )
 
 // CheckAccount says whether the account's limits let a worker work: a consumer for each

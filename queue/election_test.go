@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 )
 
 // clusterStream makes the stream with three replicas.

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/embedded/natstest"
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.ServersOwn()...) }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/embedded"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
 )
 
 // withOneTooLarge are publications whose one at place is of about size bytes. Newer

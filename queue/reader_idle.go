@@ -3,7 +3,7 @@ package queue
 import (
 	"context"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // Idle lets the position of a quiet partition follow the stream, so that the

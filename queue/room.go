@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/catalog-courier/catalog-courier/precondition"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 )
 
 // Codes of the server's answers to the making of a stream, of server/errors.json.

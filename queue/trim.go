@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
 // TrimResult says what a trim did and left.

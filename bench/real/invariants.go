@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 
 	"github.com/catalog-courier/catalog-courier/bench/rig"
 )

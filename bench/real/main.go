@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 
 	"github.com/catalog-courier/catalog-courier/bench/rig"

@@ -16,13 +16,13 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/embedded"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/telemetry"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -201,14 +201,14 @@ func (r *Rig) connect(ctx context.Context) (err error) {
 	}
 	r.later(func() error { end(); return nil })
 	r.Conn = r.JetStream.Conn()
-	r.Stream, err = queue.Ensure(ctx, r.JetStream, worker.StreamConfig(r.Config.NATS))
+	r.Stream, err = queue.Ensure(ctx, r.JetStream, service.StreamConfig(r.Config.NATS))
 	return err
 }
 
 // Producer is a client with a connection of its own, as producers are programs of their
 // own. end closes it.
 func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
-	connection, err := worker.Connect(r.Config.NATS, r.logger)
+	connection, err := service.Connect(r.Config.NATS, r.logger)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -245,12 +245,12 @@ func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	worker.TuneCollector(r.Config.Worker, brokerAndPlatforms)
+	service.TuneCollector(r.Config.Worker, brokerAndPlatforms)
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Worker{name: name, cancel: cancel, ended: make(chan struct{})}
 	go func() { // ends with Run; Stop waits for it
 		defer close(w.ended)
-		err := worker.Run(ctx, worker.Options{Config: r.Config, Name: name, Telemetry: measured})
+		err := service.Run(ctx, service.Options{Config: r.Config, Name: name, Telemetry: measured})
 		w.err = errors.Join(err, measured.Shutdown(context.WithoutCancel(ctx)))
 	}()
 	return w, nil

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/chaos/workload"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
 )
 
 // flow publishes to accounts in turn at a steady pace.

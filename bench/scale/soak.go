@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 const (

@@ -13,9 +13,9 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // publisher is the part of queue.Publisher that is used.
@@ -34,14 +34,14 @@ func connect(ctx context.Context, settings config.NATS, patience time.Duration, 
 	waiting := func(err error) {
 		say(fmt.Sprintf("NATS does not answer, trying for up to %s: %v", patience, err))
 	}
-	conn, err := worker.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
+	conn, err := service.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
 		nats.ErrorHandler(denials.Handler(nil)),
 		// What is kept for a later connection would be sent behind the caller's back.
 		nats.ReconnectBufSize(-1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", settings.URL.Address(), err)
 	}
-	js, err := worker.JetStream(settings, conn)
+	js, err := service.JetStream(settings, conn)
 	if err != nil {
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
@@ -189,5 +189,5 @@ func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where
 	if err != nil {
 		return config.NATS{}, "", err
 	}
-	return loaded.NATS, loaded.NATS.Stream.Name + " at " + worker.NATSAddress(loaded, nil), nil
+	return loaded.NATS, loaded.NATS.Stream.Name + " at " + service.NATSAddress(loaded, nil), nil
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/legible"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 

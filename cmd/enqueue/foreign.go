@@ -10,7 +10,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/catalog-courier/catalog-courier/legible"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // foreignError says that an input is not JSON lines, what it is, and what to do.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/legible"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // maxRefusals bounds how many refused lines are named; all are counted.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/catalog-courier/catalog-courier/legible"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 func (a *app) accountsCommand() *cobra.Command {

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // errNotAdopted says that nobody agreed.
@@ -18,7 +18,7 @@ var errNotAdopted = errors.New("nothing was adopted: answer the question with y,
 
 // adopt says what accepting the present stream means, asks, and does it.
 func (a *app) adopt(ctx context.Context, settings *config.Config, yes bool) error {
-	adoption, err := worker.PlanAdoption(ctx, settings)
+	adoption, err := service.PlanAdoption(ctx, settings)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (a *app) adopt(ctx context.Context, settings *config.Config, yes bool) erro
 	return err
 }
 
-func explainAdoption(out io.Writer, adoption *worker.Adoption) error {
+func explainAdoption(out io.Writer, adoption *service.Adoption) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "stream    %s\n", adoption.Stream)
 	fmt.Fprintf(&text, "database  %s\n", adoption.Database)

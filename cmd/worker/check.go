@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/legible"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // finding is the answer of one check.
@@ -65,12 +65,12 @@ func (a *app) check(ctx context.Context) []finding {
 			return findings
 		}
 	} else {
-		findings = append(findings, found("accounts", worker.CheckAccounts(settings)))
+		findings = append(findings, found("accounts", service.CheckAccounts(settings)))
 		for _, warning := range settings.Warnings {
 			findings = append(findings, finding{Check: "accounts", OK: true, Warning: warning.Error()})
 		}
 	}
-	for _, looked := range worker.Look(ctx, settings) {
+	for _, looked := range service.Look(ctx, settings) {
 		one := found(looked.Check, looked.Err)
 		one.Detail, one.Warning = looked.Detail, looked.Warning
 		findings = append(findings, one)

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // defaultConfig is read when no --config is given and the file is there.
@@ -102,7 +102,7 @@ func (a *app) openStore(c *cobra.Command) (*database, error) {
 		return nil, err
 	}
 	if settings.Database.URL.IsZero() {
-		return nil, worker.ErrNoDatabase
+		return nil, service.ErrNoDatabase
 	}
 	if _, err := persistence.CheckSchema(c.Context(), settings.Database.URL.Reveal()); err != nil {
 		return nil, fmt.Errorf("the database at %s: %w", settings.Database.URL.Address(), err)

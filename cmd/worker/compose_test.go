@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 const repository = "../.."
@@ -151,7 +151,7 @@ func TestShippedConfigurationsAreValid(t *testing.T) {
 	for _, path := range []string{"deploy/courier.sandbox.yaml", "examples/courier.yaml"} {
 		loaded, err := config.Load(filepath.Join(repository, path), config.Options{Lookup: lookup})
 		require.NoError(t, err, path)
-		require.NoError(t, worker.CheckAccounts(loaded), path)
+		require.NoError(t, service.CheckAccounts(loaded), path)
 	}
 	_, err := config.Load(filepath.Join(repository, "examples/courier.production.yaml"), config.Options{Lookup: lookup})
 	var problems config.Problems

@@ -5,9 +5,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // database is an open ledger.
@@ -29,7 +29,7 @@ func openDatabase(ctx context.Context, settings *config.Config) (*database, erro
 		pool.Close()
 		return nil, err
 	}
-	return &database{Store: store, pool: pool, address: worker.DatabaseAddress(settings)}, nil
+	return &database{Store: store, pool: pool, address: service.DatabaseAddress(settings)}, nil
 }
 
 func (d *database) close() {

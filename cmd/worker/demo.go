@@ -12,8 +12,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/demo"
-	"github.com/catalog-courier/catalog-courier/legible"
-	"github.com/catalog-courier/catalog-courier/telemetry"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 )
 
 func (a *app) demoCommand() *cobra.Command {

@@ -15,11 +15,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
-	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/examples"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
-	"github.com/catalog-courier/catalog-courier/telemetry"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 func (a *app) devCommand() *cobra.Command {
@@ -69,7 +69,7 @@ func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error)
 	if err := a.explain(environment, settings); err != nil {
 		return err
 	}
-	return a.work(ctx, settings, worker.Options{Name: "dev"})
+	return a.work(ctx, settings, service.Options{Name: "dev"})
 }
 
 // ownDatabase is the database that --database names; "" when it names none. What the

@@ -12,7 +12,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 func (a *app) migrateCommand() *cobra.Command {
@@ -37,7 +37,7 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 				return err
 			}
 			if settings.Database.URL.IsZero() {
-				return worker.ErrNoDatabase
+				return service.ErrNoDatabase
 			}
 			version, err := a.migrate(c.Context(), settings.Database.URL.Reveal(), wait)
 			if err != nil {

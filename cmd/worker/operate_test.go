@@ -19,13 +19,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
-	"github.com/catalog-courier/catalog-courier/embedded/natstest"
-	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/examples"
+	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/telemetry"
 )
 
 func TestMain(m *testing.M) {

@@ -18,10 +18,10 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/config"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // replayPage is how many dead letters are read, published and marked at once: fewer
@@ -69,12 +69,12 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 	}
 	defer db.close()
 	denials := &queue.Denials{}
-	conn, err := worker.Connect(settings.NATS, slog.New(slog.DiscardHandler), nats.ErrorHandler(denials.Handler(nil)))
+	conn, err := service.Connect(settings.NATS, slog.New(slog.DiscardHandler), nats.ErrorHandler(denials.Handler(nil)))
 	if err != nil {
 		return fmt.Errorf("connecting to NATS at %s: %w", settings.NATS.URL.Address(), err)
 	}
 	defer conn.Close()
-	js, err := worker.JetStream(settings.NATS, conn)
+	js, err := service.JetStream(settings.NATS, conn)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func sameStream(ctx context.Context, db *database, js jetstream.JetStream, setti
 	}
 	limited, cancel := denials.Within(ctx)
 	defer cancel()
-	stream, err := queue.Find(limited, js, worker.StreamConfig(settings))
+	stream, err := queue.Find(limited, js, service.StreamConfig(settings))
 	if err == nil {
 		err = queue.CheckIdentity(limited, stream, recorded)
 	}

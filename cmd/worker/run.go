@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
-	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/telemetry"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -29,9 +29,9 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 				return err
 			}
 			if settings.Database.URL.IsZero() {
-				return worker.ErrNoDatabase
+				return service.ErrNoDatabase
 			}
-			return a.work(c.Context(), settings, worker.Options{Name: name, OwnProcess: true})
+			return a.work(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
 		},
 	}
 	command.Flags().StringVar(&name, "name", hostName(), "display name of this worker")
@@ -48,7 +48,7 @@ func hostName() string {
 
 // work runs a worker, of which the options say the rest, with its telemetry and its
 // listener until ctx ends.
-func (a *app) work(ctx context.Context, settings *config.Config, options worker.Options) (err error) {
+func (a *app) work(ctx context.Context, settings *config.Config, options service.Options) (err error) {
 	format, level, err := a.logOptions()
 	if err != nil {
 		return err
@@ -83,10 +83,10 @@ func (a *app) work(ctx context.Context, settings *config.Config, options worker.
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
 	if !options.OwnProcess {
 		const brokerAndPlatforms = 512 << 20
-		worker.TuneCollector(settings.Worker, brokerAndPlatforms)
+		service.TuneCollector(settings.Worker, brokerAndPlatforms)
 	}
 	options.Config, options.Telemetry, options.Health = settings, tel, health
-	return worker.Run(ctx, options)
+	return service.Run(ctx, options)
 }
 
 func closeServer(ctx context.Context, server *telemetry.Server) error {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 func (a *app) sandboxCommand() *cobra.Command {

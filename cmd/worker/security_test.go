@@ -21,9 +21,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 

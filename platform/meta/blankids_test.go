@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 // TestABlankIDTakesTheWholeRequestWithIt at Meta: it answers 200, without handles, and

@@ -9,10 +9,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
 // itemsBatch is the dialect of items_batch, in which producers publish too: the
@@ -58,7 +58,7 @@ func (itemsBatch) appendRecord(dst []byte, row *catalogType, record *catalog.Rec
 
 func dataSize(row *catalogType, key catalog.ItemKey, change catalog.Change) int {
 	// A part is never longer than in the id, where "/" and "%" are escaped.
-	size := len(`{}`) + wire.StringSize(key.ItemID)
+	size := len(`{}`) + rawjson.StringSize(key.ItemID)
 	for _, name := range row.keys {
 		size += len(name) + len(`"":"",`)
 	}
@@ -81,7 +81,7 @@ func appendData(dst []byte, row *catalogType, record *catalog.Record) ([]byte, e
 	}
 	if change.HasNull && len(attributes) > 0 {
 		dst = appendCleared(dst, row, attributes)
-	} else if inside := wire.Inside(attributes); len(inside) > 0 {
+	} else if inside := rawjson.Inside(attributes); len(inside) > 0 {
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}
@@ -92,7 +92,7 @@ func appendData(dst []byte, row *catalogType, record *catalog.Record) ([]byte, e
 
 // appendKey appends the parts of the key that the attributes do not carry.
 func appendKey(dst []byte, row *catalogType, itemID string, attributes []byte) ([]byte, error) {
-	if !wire.MayHold(attributes, row.keys...) {
+	if !rawjson.MayHold(attributes, row.keys...) {
 		attributes = nil // no part to look for
 	}
 	if len(row.keys) == 1 {
@@ -109,27 +109,27 @@ func appendKey(dst []byte, row *catalogType, itemID string, attributes []byte) (
 }
 
 func appendPart(dst []byte, name, part string, attributes []byte) []byte {
-	if _, present := wire.Find(attributes, name); present {
+	if _, present := rawjson.Find(attributes, name); present {
 		return dst
 	}
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
 	dst = append(append(append(dst, '"'), name...), `":`...)
-	return wire.AppendString(dst, part)
+	return rawjson.AppendString(dst, part)
 }
 
 // appendCleared appends the attributes with each null as the empty value of its
 // type. A null that has none is left out: only CREATE may carry one.
 func appendCleared(dst []byte, row *catalogType, attributes []byte) []byte {
-	wire.Members(attributes, func(m wire.Member) bool {
+	rawjson.Members(attributes, func(m rawjson.Member) bool {
 		raw := m.Raw
-		if m.Kind == wire.Null && !slices.Contains(row.keys, m.Name) {
+		if m.Kind == rawjson.Null && !slices.Contains(row.keys, m.Name) {
 			if raw = row.table.Cleared(m.Name); raw == "" {
 				return true
 			}
 		}
-		dst = wire.AppendMember(dst, m, raw)
+		dst = rawjson.AppendMember(dst, m, raw)
 		return true
 	})
 	return dst

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
 // legacyBatch is the dialect of batch, the older edge for products. Producers
@@ -40,14 +40,14 @@ func (legacyBatch) check(m *catalog.Mutation) *catalog.Problem {
 	var found []catalog.Problem
 	var scratch [512]byte
 	text := translation{dst: scratch[:0]}
-	wire.Members(m.Attributes, func(member wire.Member) bool {
+	rawjson.Members(m.Attributes, func(member rawjson.Member) bool {
 		text.dst = text.dst[:0]
 		why := text.member(member)
 		if why == "" {
 			return true
 		}
 		reason := catalog.InvalidValue
-		if member.Kind == wire.Null && m.Operation != catalog.Create {
+		if member.Kind == rawjson.Null && m.Operation != catalog.Create {
 			reason = catalog.NotClearable
 		}
 		found = append(found, *problem(reason, member.Name, " "+why))
@@ -64,16 +64,16 @@ func (legacyBatch) check(m *catalog.Mutation) *catalog.Problem {
 // one currency for both. One mutation never has two (check refuses it), so this
 // only keeps mutations from merging that would.
 func (legacyBatch) split(change catalog.Change) (first catalog.Change, rest *catalog.Change) {
-	if change.Operation == catalog.Delete || !wire.MayHold(change.Attributes, "sale_price") || oneCurrency(change.Attributes) {
+	if change.Operation == catalog.Delete || !rawjson.MayHold(change.Attributes, "sale_price") || oneCurrency(change.Attributes) {
 		return change, nil
 	}
 	first = catalog.Change{Operation: change.Operation, HasNull: change.HasNull, Attributes: []byte{'{'}}
 	after := catalog.Change{Operation: catalog.Update, Attributes: []byte{'{'}}
-	wire.Members(change.Attributes, func(m wire.Member) bool {
+	rawjson.Members(change.Attributes, func(m rawjson.Member) bool {
 		if m.Name == "sale_price" {
-			after.Attributes = wire.AppendMember(after.Attributes, m, m.Raw)
+			after.Attributes = rawjson.AppendMember(after.Attributes, m, m.Raw)
 		} else {
-			first.Attributes = wire.AppendMember(first.Attributes, m, m.Raw)
+			first.Attributes = rawjson.AppendMember(first.Attributes, m, m.Raw)
 		}
 		return true
 	})
@@ -84,7 +84,7 @@ func (legacyBatch) split(change catalog.Change) (first catalog.Change, rest *cat
 // oneCurrency reports whether price and sale_price, where both are there, agree.
 func oneCurrency(attributes []byte) bool {
 	first, agree := "", true
-	wire.Members(attributes, func(m wire.Member) bool {
+	rawjson.Members(attributes, func(m rawjson.Member) bool {
 		if m.Name != "price" && m.Name != "sale_price" {
 			return true
 		}
@@ -103,7 +103,7 @@ func (legacyBatch) appendHead(dst []byte, _ *catalogType, group string) []byte {
 }
 
 func (legacyBatch) recordSize(_ *catalogType, key catalog.ItemKey, change catalog.Change) int {
-	size := len(`{"method":"UPDATE","retailer_id":,"data":{}}`) + wire.StringSize(key.ItemID)
+	size := len(`{"method":"UPDATE","retailer_id":,"data":{}}`) + rawjson.StringSize(key.ItemID)
 	if change.Operation == catalog.Delete {
 		return size
 	}
@@ -112,10 +112,10 @@ func (legacyBatch) recordSize(_ *catalogType, key catalog.ItemKey, change catalo
 	size += len(change.Attributes) + growth
 	for _, rewritten := range [...]string{variantAttribute, "additional_image_link"} {
 		const escapes = 6 // bytes that one byte takes when it is escaped
-		if !wire.MayHold(change.Attributes, rewritten) {
+		if !rawjson.MayHold(change.Attributes, rewritten) {
 			continue
 		}
-		if m, ok := wire.Find(change.Attributes, rewritten); ok {
+		if m, ok := rawjson.Find(change.Attributes, rewritten); ok {
 			size += escapes * len(m.Raw)
 		}
 	}
@@ -125,14 +125,14 @@ func (legacyBatch) recordSize(_ *catalogType, key catalog.ItemKey, change catalo
 func (legacyBatch) appendRecord(dst []byte, _ *catalogType, record *catalog.Record) ([]byte, error) {
 	change := &record.Change
 	dst = append(append(append(dst, `{"method":"`...), methodOf(change.Operation)...), `","retailer_id":`...)
-	dst = wire.AppendString(dst, record.Key.ItemID)
+	dst = rawjson.AppendString(dst, record.Key.ItemID)
 	if change.Operation == catalog.Delete {
 		return append(dst, '}'), nil // without data, as in Meta's example
 	}
 	text := translation{dst: append(dst, `,"data":{`...)}
 	var wrong error
-	wire.Members(change.Attributes, func(m wire.Member) bool {
-		if m.Kind == wire.Null && change.Operation == catalog.Create {
+	rawjson.Members(change.Attributes, func(m rawjson.Member) bool {
+		if m.Kind == rawjson.Null && change.Operation == catalog.Create {
 			return true // nothing to clear
 		}
 		if why := text.member(m); why != "" {

@@ -11,13 +11,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 func upsertOf(attributes string) *catalog.Mutation {
 	m := &catalog.Mutation{ItemID: "A", Operation: catalog.Upsert, Attributes: []byte(attributes)}
-	wire.Members(m.Attributes, func(member wire.Member) bool {
-		m.HasNull = m.HasNull || member.Kind == wire.Null
+	rawjson.Members(m.Attributes, func(member rawjson.Member) bool {
+		m.HasNull = m.HasNull || member.Kind == rawjson.Null
 		return true
 	})
 	return m
@@ -215,7 +215,7 @@ func TestTheOlderDialectKeepsAmounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cents := rapid.Int64Range(0, 99_999_999_999).Draw(t, "hundredths")
 		text := fmt.Sprintf("%d.%02d USD", cents/100, cents%100)
-		amount, currency, why := hundredths(wire.Member{Kind: wire.String, Text: text})
+		amount, currency, why := hundredths(rawjson.Member{Kind: rawjson.String, Text: text})
 		require.Empty(t, why)
 		require.Equal(t, "USD", currency)
 		require.Equal(t, cents, amount, text)
@@ -243,7 +243,7 @@ func FuzzLegacy(f *testing.F) {
 			return
 		}
 		names := 0
-		wire.Members([]byte(attributes), func(wire.Member) bool { names++; return true })
+		rawjson.Members([]byte(attributes), func(rawjson.Member) bool { names++; return true })
 		if names != len(object) {
 			return // no name stands twice: the decoder sees to it
 		}

@@ -5,8 +5,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
 // variantAttribute is the attribute whose translation may grow.
@@ -16,7 +16,7 @@ const variantAttribute = "additional_variant_attribute"
 type legacyField struct {
 	name     string // there
 	required bool   // and so not to be cleared
-	write    func(t *translation, name string, m wire.Member) (why string)
+	write    func(t *translation, name string, m rawjson.Member) (why string)
 }
 
 // legacyFields are the attributes that batch knows, by their name in items_batch.
@@ -68,7 +68,7 @@ type translation struct {
 
 // member translates one attribute. why is "" or says, as the end of a sentence
 // about the attribute, what batch cannot carry.
-func (t *translation) member(m wire.Member) (why string) {
+func (t *translation) member(m rawjson.Member) (why string) {
 	if m.Name == "id" {
 		return "" // stands beside the data, as retailer_id
 	}
@@ -76,12 +76,12 @@ func (t *translation) member(m wire.Member) (why string) {
 	switch {
 	case !known:
 		return "is not known to the endpoint batch, which ignores the whole request without a word: leave it out, or use items_batch"
-	case m.Kind == wire.Null && field.required:
+	case m.Kind == rawjson.Null && field.required:
 		return "is required and cannot be cleared"
-	case m.Kind == wire.Null:
+	case m.Kind == rawjson.Null:
 		// "Provide an empty string as the value to unset an optional field. Setting the
 		// value as null will not unset the field" (reference of batch).
-		m = wire.Member{Name: m.Name, Head: m.Head, Kind: wire.String, Raw: rules.EmptyString}
+		m = rawjson.Member{Name: m.Name, Head: m.Head, Kind: rawjson.String, Raw: rules.EmptyString}
 	}
 	return field.write(t, field.name, m)
 }
@@ -95,15 +95,15 @@ func (t *translation) name(name string) {
 }
 
 // same renames.
-func (t *translation) same(name string, m wire.Member) string {
+func (t *translation) same(name string, m rawjson.Member) string {
 	t.name(name)
 	t.dst = append(t.dst, m.Raw...)
 	return ""
 }
 
 // pictures makes a list of a text with several addresses: batch has only the list.
-func (t *translation) pictures(name string, m wire.Member) string {
-	if m.Kind != wire.String || m.Text == "" {
+func (t *translation) pictures(name string, m rawjson.Member) string {
+	if m.Kind != rawjson.String || m.Text == "" {
 		return t.same(name, m)
 	}
 	t.name(name)
@@ -112,22 +112,22 @@ func (t *translation) pictures(name string, m wire.Member) string {
 		if t.dst[len(t.dst)-1] != '[' {
 			t.dst = append(t.dst, ',')
 		}
-		t.dst = wire.AppendString(t.dst, one)
+		t.dst = rawjson.AppendString(t.dst, one)
 	}
 	t.dst = append(t.dst, ']')
 	return ""
 }
 
 // saleDates parts "start/end" into the two older fields.
-func (t *translation) saleDates(_ string, m wire.Member) string {
+func (t *translation) saleDates(_ string, m rawjson.Member) string {
 	start, end, found := strings.Cut(m.Text, "/")
-	if m.Kind != wire.String || (m.Text != "" && (!found || !isDate(start) || !isDate(end))) {
+	if m.Kind != rawjson.String || (m.Text != "" && (!found || !isDate(start) || !isDate(end))) {
 		return "must be two dates with a slash between them"
 	}
 	t.name("sale_price_start_date")
-	t.dst = wire.AppendString(t.dst, start)
+	t.dst = rawjson.AppendString(t.dst, start)
 	t.name("sale_price_end_date")
-	t.dst = wire.AppendString(t.dst, end)
+	t.dst = rawjson.AppendString(t.dst, end)
 	return ""
 }
 
@@ -142,8 +142,8 @@ func isDate(text string) bool {
 }
 
 // shipping takes the prefix from the names of a list of objects.
-func (t *translation) shipping(name string, m wire.Member) (why string) {
-	if m.Kind == wire.String && m.Text == "" {
+func (t *translation) shipping(name string, m rawjson.Member) (why string) {
+	if m.Kind == rawjson.String && m.Text == "" {
 		return t.same(name, m)
 	}
 	list := gjson.Parse(m.Raw)

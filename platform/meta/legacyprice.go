@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/catalog-courier/catalog-courier/platform/wire"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 // maxPriceDigits bounds what is read as a price: more would not fit an integer.
@@ -15,12 +15,12 @@ const notAPrice = `must be a price such as "24.99 USD" to become the whole numbe
 // hundredths reads "24.99 USD" as 2499 and USD. The factor is 100 for every
 // currency: 490 JPY are 49000. why is "" or says what is wrong; a price that clears
 // ("" or null) has neither amount nor currency.
-func hundredths(m wire.Member) (amount int64, currency, why string) {
-	if m.Kind == wire.Null || (m.Kind == wire.String && m.Text == "") {
+func hundredths(m rawjson.Member) (amount int64, currency, why string) {
+	if m.Kind == rawjson.Null || (m.Kind == rawjson.String && m.Text == "") {
 		return 0, "", ""
 	}
 	number, currency, found := strings.Cut(m.Text, " ")
-	if m.Kind != wire.String || !found || !isCurrency(currency) {
+	if m.Kind != rawjson.String || !found || !isCurrency(currency) {
 		return 0, "", notAPrice
 	}
 	whole, fraction, pointed := strings.Cut(number, ".")
@@ -69,7 +69,7 @@ func allDigits(text string) bool {
 
 // price appends price or sale_price, and the currency once for both. Meta requires
 // the currency with a value, so a sale price alone brings its own.
-func (t *translation) price(name string, m wire.Member) (why string) {
+func (t *translation) price(name string, m rawjson.Member) (why string) {
 	amount, currency, why := hundredths(m)
 	switch {
 	case why != "":
@@ -87,7 +87,7 @@ func (t *translation) price(name string, m wire.Member) (why string) {
 	t.dst = strconv.AppendInt(t.dst, amount, 10)
 	if t.currency == "" {
 		t.name("currency")
-		t.dst = wire.AppendString(t.dst, currency)
+		t.dst = rawjson.AppendString(t.dst, currency)
 		t.currency, t.currencyOf = currency, name
 	}
 	return ""

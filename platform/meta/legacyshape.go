@@ -6,7 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/catalog-courier/catalog-courier/platform/wire"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 const maxVariants = 100
@@ -14,8 +14,8 @@ const maxVariants = 100
 // variants writes the labels of a variant as one object of label and value. Three
 // forms are read: "Scent:Fruity,Flavor:Apple", a list of objects with variant_label
 // and variant_value, and the object itself.
-func (t *translation) variants(name string, m wire.Member) (why string) {
-	if (m.Kind == wire.String && m.Text == "") || strings.HasPrefix(m.Raw, "{") {
+func (t *translation) variants(name string, m rawjson.Member) (why string) {
+	if (m.Kind == rawjson.String && m.Text == "") || strings.HasPrefix(m.Raw, "{") {
 		return t.same(name, m)
 	}
 	const wrong = `must be written as "Scent:Fruity,Flavor:Apple", or as a list of objects with variant_label and variant_value`
@@ -31,15 +31,15 @@ func (t *translation) variants(name string, m wire.Member) (why string) {
 		if len(labels) > 1 {
 			t.dst = append(t.dst, ',')
 		}
-		t.dst = append(append(wire.AppendString(t.dst, label), ':'), value...)
+		t.dst = append(append(rawjson.AppendString(t.dst, label), ':'), value...)
 	}
-	if m.Kind == wire.String {
+	if m.Kind == rawjson.String {
 		for pair := range strings.SplitSeq(m.Text, ",") {
 			label, value, found := strings.Cut(pair, ":")
 			if !found {
 				return wrong
 			}
-			add(strings.TrimSpace(label), wire.AppendString(nil, strings.TrimSpace(value)))
+			add(strings.TrimSpace(label), rawjson.AppendString(nil, strings.TrimSpace(value)))
 		}
 	} else {
 		list := gjson.Parse(m.Raw)
@@ -76,8 +76,8 @@ var appPlatforms = []struct {
 // appLinks nests the flat names: {"ios_url":"a"} becomes {"ios":[{"url":"a"}]}. The
 // reference's example puts applinks beside the data; its table of fields and the
 // newer guide put them inside, as here.
-func (t *translation) appLinks(name string, m wire.Member) (why string) {
-	if m.Kind == wire.String && m.Text == "" {
+func (t *translation) appLinks(name string, m rawjson.Member) (why string) {
+	if m.Kind == rawjson.String && m.Text == "" {
 		return t.same(name, m)
 	}
 	links := gjson.Parse(m.Raw)

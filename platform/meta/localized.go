@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
 // localizedBatch is the dialect of localized_items_batch: records that say how an
@@ -86,7 +86,7 @@ func (localizedBatch) appendHead(dst []byte, row *catalogType, _ string) []byte 
 
 func (localizedBatch) recordSize(row *catalogType, key catalog.ItemKey, change catalog.Change) int {
 	const frame = len(`{"method":"UPDATE","localization":{"type":,"value":},"data":}`)
-	return frame + wire.StringSize(key.Localization.Type) + wire.StringSize(key.Localization.Value) + dataSize(row, key, change)
+	return frame + rawjson.StringSize(key.Localization.Type) + rawjson.StringSize(key.Localization.Value) + dataSize(row, key, change)
 }
 
 // appendRecord writes every change but a DELETE as UPDATE, with which Meta's own
@@ -99,8 +99,8 @@ func (localizedBatch) appendRecord(dst []byte, row *catalogType, record *catalog
 		method = catalog.Delete
 	}
 	dst = append(append(append(dst, `{"method":"`...), method.String()...), `","localization":{"type":`...)
-	dst = wire.AppendString(dst, record.Key.Localization.Type)
-	dst = wire.AppendString(append(dst, `,"value":`...), record.Key.Localization.Value)
+	dst = rawjson.AppendString(dst, record.Key.Localization.Type)
+	dst = rawjson.AppendString(append(dst, `,"value":`...), record.Key.Localization.Value)
 	dst, err := appendData(append(dst, `},"data":`...), row, record)
 	if err != nil {
 		return nil, err

@@ -6,10 +6,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 const (
@@ -20,7 +20,7 @@ func (e *endpoint) Overhead() int { return e.form.overhead() + len("]}") + maxFi
 
 // RecordSize implements platform.Endpoint.
 func (e *endpoint) RecordSize(key catalog.ItemKey, change catalog.Change) int {
-	size := frame + wire.StringSize(key.ItemID)
+	size := frame + rawjson.StringSize(key.ItemID)
 	if !change.Operation.NeedsAttributes() {
 		return size
 	}
@@ -61,7 +61,7 @@ func (e *endpoint) Encode(dst []byte, group string, records []catalog.Record, va
 func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error) {
 	change := &record.Change
 	dst = append(append(append(dst, `{"`...), e.row.idField...), `":`...)
-	dst = wire.AppendString(dst, record.Key.ItemID)
+	dst = rawjson.AppendString(dst, record.Key.ItemID)
 	if !e.form.oneOperation {
 		dst = append(append(append(dst, `,"operation":"`...), change.Operation.String()...), '"')
 	}
@@ -72,7 +72,7 @@ func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error
 	case change.Operation == catalog.Update && change.HasNull:
 		return e.appendMasked(dst, record, updated)
 	case updated != 0:
-		dst = append(append(dst, `,"attributes":{`...), wire.Inside(change.Attributes)...)
+		dst = append(append(dst, `,"attributes":{`...), rawjson.Inside(change.Attributes)...)
 		return append(appendTime(dst, updated), "}}"...), nil
 	default:
 		dst = append(append(dst, `,"attributes":`...), change.Attributes...)
@@ -85,7 +85,7 @@ func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error
 func (e *endpoint) appendMasked(dst []byte, record *catalog.Record, updated int64) ([]byte, error) {
 	var unmaskable string
 	dst = append(dst, `,"attributes":{`...)
-	wire.Members(record.Change.Attributes, func(m wire.Member) bool {
+	rawjson.Members(record.Change.Attributes, func(m rawjson.Member) bool {
 		if e.row.repeatsKey(m.Name) {
 			return true
 		}
@@ -93,8 +93,8 @@ func (e *endpoint) appendMasked(dst []byte, record *catalog.Record, updated int6
 			unmaskable = m.Name
 			return false
 		}
-		if m.Kind != wire.Null {
-			dst = wire.AppendMember(dst, m, m.Raw)
+		if m.Kind != rawjson.Null {
+			dst = rawjson.AppendMember(dst, m, m.Raw)
 		}
 		return true
 	})
@@ -102,7 +102,7 @@ func (e *endpoint) appendMasked(dst []byte, record *catalog.Record, updated int6
 		return nil, fmt.Errorf("item %.128q: update_mask cannot name %.128q: the change was not split", record.Key.ItemID, unmaskable)
 	}
 	dst = append(appendTime(dst, updated), `},"update_mask":[`...)
-	wire.Members(record.Change.Attributes, func(m wire.Member) bool {
+	rawjson.Members(record.Change.Attributes, func(m rawjson.Member) bool {
 		if !e.row.repeatsKey(m.Name) {
 			dst = append(append(dst, m.Head...), ',')
 		}
@@ -125,13 +125,13 @@ func (e *endpoint) Split(change catalog.Change) (first catalog.Change, rest *cat
 	}
 	masked := append(make([]byte, 0, len(change.Attributes)), '{')
 	others := []byte{'{'}
-	wire.Members(change.Attributes, func(m wire.Member) bool {
+	rawjson.Members(change.Attributes, func(m rawjson.Member) bool {
 		switch {
 		case e.row.repeatsKey(m.Name): // the record names the item anyway
 		case e.row.canMask(m.Name):
-			masked = wire.AppendMember(masked, m, m.Raw)
+			masked = rawjson.AppendMember(masked, m, m.Raw)
 		default:
-			others = wire.AppendMember(others, m, m.Raw)
+			others = rawjson.AppendMember(others, m, m.Raw)
 		}
 		return true
 	})
@@ -140,7 +140,7 @@ func (e *endpoint) Split(change catalog.Change) (first catalog.Change, rest *cat
 }
 
 func (e *endpoint) hasUnmaskable(attributes []byte) (found bool) {
-	wire.Members(attributes, func(m wire.Member) bool {
+	rawjson.Members(attributes, func(m rawjson.Member) bool {
 		found = !e.row.canMask(m.Name) && !e.row.repeatsKey(m.Name)
 		return !found
 	})

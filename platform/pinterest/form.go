@@ -2,8 +2,8 @@ package pinterest
 
 import (
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
 )
 
 // The values of the setting body.
@@ -41,10 +41,10 @@ func formOf(row *catalogType, settings platform.CatalogSettings) *form {
 
 // vertical is the body of all catalog types: every record has its own operation.
 func vertical(row *catalogType, settings platform.CatalogSettings) *form {
-	head := wire.AppendString([]byte(`{"catalog_type":`), string(row.name))
+	head := rawjson.AppendString([]byte(`{"catalog_type":`), string(row.name))
 	head = appendPlace(append(head, ','), settings)
 	if settings.CatalogID != "" {
-		head = wire.AppendString(append(head, `,"catalog_id":`...), settings.CatalogID)
+		head = rawjson.AppendString(append(head, `,"catalog_id":`...), settings.CatalogID)
 	}
 	return &form{
 		operations:  row.operations,
@@ -63,15 +63,15 @@ func legacy(settings platform.CatalogSettings) *form {
 	heads := make(map[string]string, len(operations))
 	for _, operation := range operations {
 		head := appendPlace([]byte{'{'}, settings)
-		head = wire.AppendString(append(head, `,"operation":`...), operation.String())
+		head = rawjson.AppendString(append(head, `,"operation":`...), operation.String())
 		heads[operation.String()] = string(append(head, `,"items":[`...))
 	}
 	return &form{operations: operations, heads: heads, oneOperation: true}
 }
 
 func appendPlace(head []byte, settings platform.CatalogSettings) []byte {
-	head = wire.AppendString(append(head, `"country":`...), settings.Country)
-	return wire.AppendString(append(head, `,"language":`...), settings.Language)
+	head = rawjson.AppendString(append(head, `"country":`...), settings.Country)
+	return rawjson.AppendString(append(head, `,"language":`...), settings.Language)
 }
 
 // group names the records that may share a request.

@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform/wire"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 // lastUpdatedTime is "the millisecond timestamp when the item was lastly modified
@@ -32,7 +32,7 @@ func (e *endpoint) updatedAt(record *catalog.Record) int64 {
 		if !e.form.timedDelete || operation != catalog.Delete {
 			return 0
 		}
-	} else if _, said := wire.Find(record.Change.Attributes, lastUpdatedTime); said {
+	} else if _, said := rawjson.Find(record.Change.Attributes, lastUpdatedTime); said {
 		return 0
 	}
 	return max(occurred.UnixMilli(), 0)

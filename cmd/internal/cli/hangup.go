@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/catalog-courier/catalog-courier/legible"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 const hangupText = "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops"

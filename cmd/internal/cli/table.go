@@ -8,7 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"github.com/catalog-courier/catalog-courier/legible"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // Output is how results are printed: table for people, json for machines.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
-	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // store is what both simulated platforms can do.

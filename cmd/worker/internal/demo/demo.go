@@ -17,12 +17,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
-	"github.com/catalog-courier/catalog-courier/config"
 	"github.com/catalog-courier/catalog-courier/examples"
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/telemetry"
-	"github.com/catalog-courier/catalog-courier/worker"
+	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // Options say where.
@@ -114,7 +114,7 @@ func startWorker(ctx context.Context, settings *config.Config, logger *slog.Logg
 	var running sync.WaitGroup
 	var failure error
 	running.Go(func() {
-		failure = worker.Run(ctx, worker.Options{Config: settings, Name: "demo", Telemetry: &telemetry.Telemetry{Logger: logger}})
+		failure = service.Run(ctx, service.Options{Config: settings, Name: "demo", Telemetry: &telemetry.Telemetry{Logger: logger}})
 	})
 	return func() error {
 		cancel()
@@ -129,16 +129,16 @@ func publish(ctx context.Context, settings *config.Config) ([]*catalog.Mutation,
 	if err != nil {
 		return nil, err
 	}
-	conn, err := worker.Connect(settings.NATS, slog.New(slog.DiscardHandler))
+	conn, err := service.Connect(settings.NATS, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	js, err := worker.JetStream(settings.NATS, conn)
+	js, err := service.JetStream(settings.NATS, conn)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := queue.Ensure(ctx, js, worker.StreamConfig(settings.NATS)); err != nil {
+	if _, err := queue.Ensure(ctx, js, service.StreamConfig(settings.NATS)); err != nil {
 		return nil, err
 	}
 	results, err := queue.NewPublisher(js, queue.PublisherOptions{}).Publish(ctx, publications)

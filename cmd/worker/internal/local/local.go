@@ -12,8 +12,8 @@ import (
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
-	"github.com/catalog-courier/catalog-courier/config"
-	"github.com/catalog-courier/catalog-courier/embedded"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/platform/sandbox"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // The paths of the platforms, up to and with the version.

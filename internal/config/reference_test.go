@@ -1,0 +1,28 @@
+package config_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/internal/config"
+)
+
+var update = flag.Bool("update", false, "regenerate docs/configuration.md")
+
+func TestReferenceIsInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	const path, marker = "../../docs/configuration.md", "<!-- reference -->\n"
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before, after, found := strings.Cut(string(content), marker)
+	require.True(t, found)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(before+marker+config.Reference()), 0o644))
+		return
+	}
+	require.Equal(t, config.Reference(), after, "run go test ./config -run TestReference -update")
+}

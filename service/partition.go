@@ -1,0 +1,173 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/pprof"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/internal/lease"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+// work works one partition until its lease is lost or asked back. What goes wrong with the partition alone, such as a stream that was put
+// back, makes it resume from what is recorded.
+func (w *worker) work(ctx context.Context, holding *lease.Holding) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Profiles tell the partitions apart by it, and so does the simulation.
+	ctx = pprof.WithLabels(ctx, pprof.Labels("partition", strconv.Itoa(holding.Lease.Partition)))
+	pprof.SetGoroutineLabels(ctx)
+	log := w.log.With(slog.Int("partition", holding.Lease.Partition))
+	w.observer.acquired()
+	watched := make(chan struct{})
+	go func() { // ends when work returns: ctx is cancelled then, and work waits for it
+		defer close(watched)
+		select {
+		case <-holding.Lost():
+			w.observer.lost()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() {
+		cancel()
+		<-watched
+		w.observer.released(holding.Lease.Partition)
+		w.release(ctx, holding)
+	}()
+
+	if holding.Lease.Partition == upkeepPartition {
+		upkeep := make(chan struct{})
+		go func() { // ends with ctx; the deferred call waits for it
+			defer close(upkeep)
+			w.keepUp(ctx)
+		}()
+		defer func() {
+			cancel()
+			<-upkeep
+		}()
+	}
+	pause := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
+		backoff.WithMaxElapsedTime(0), // bounded by the lease
+		backoff.WithRandomizationFactor(0),
+	)
+	for {
+		began := time.Now()
+		err := w.workOnce(ctx, holding)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return
+		case errors.Is(err, ledger.ErrLeaseLost) && !errors.Is(err, persistence.ErrClock): // a clock takes no lease away
+			log.WarnContext(ctx, "the partition has another owner")
+			holding.Forfeit()
+			return
+		case errors.Is(err, ledger.ErrOtherHistory):
+			log.ErrorContext(ctx, "somebody else goes on with the partition, on another database or after this one lost its last commits: nothing is sent from here",
+				slog.Any("error", err))
+		case errors.Is(err, queue.ErrForeignStream):
+			w.abandon(ctx, err)
+			return
+		case time.Since(began) > time.Minute:
+			pause.Reset()
+		}
+		w.observer.failed(holding.Lease.Partition, whyStopped(err))
+		wait := pause.NextBackOff()
+		wait = wait/2 + time.Duration(w.parts.Random()*float64(wait))
+		log.ErrorContext(ctx, "the partition failed; it resumes from the last committed state",
+			slog.Duration("wait", wait), slog.Any("error", err))
+		select {
+		case <-time.After(wait):
+		case <-holding.HandOver():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// releaseTimeout bounds the hand-over of one partition.
+const releaseTimeout = 5 * time.Second
+
+func (w *worker) release(ctx context.Context, holding *lease.Holding) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := holding.Release(ctx); err != nil && !errors.Is(err, ledger.ErrLeaseLost) {
+		w.log.WarnContext(ctx, "a partition could not be handed over; it is taken over when the lease expires",
+			slog.Int("partition", holding.Lease.Partition), slog.Any("error", err))
+	}
+}
+
+// workOnce resumes the partition and delivers until drain, the end of the lease,
+// or trouble.
+func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
+	resumption, reader, err := w.open(ctx, holding)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	w.observer.reading(holding.Lease.Partition, reader)
+	transport := w.parts.Transport(func() time.Time {
+		if !holding.MayWrite() {
+			return time.Time{}
+		}
+		return holding.Deadline()
+	})
+	defer transport.CloseIdleConnections()
+	witness, err := w.openMirror(ctx, holding.Lease.Partition, resumption)
+	if err != nil {
+		return err
+	}
+	accounts := &accounts{
+		config: w.config, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
+	}
+	engine := delivery.New(delivery.Config{
+		Lease: holding.Lease, Store: w.parts.Store, Source: reader, Accounts: accounts.find,
+		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
+		RecordWithin:        w.config.Worker.RecordWithin,
+		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
+		DrainTimeout:        w.config.Worker.DrainTimeout,
+		Random:              w.parts.Random,
+		LostTail:            witness.lostTail,
+		Quiet:               witness.quiet,
+		Mirror:              witness.mirror,
+		Noted:               witness.noted,
+	}, resumption)
+	return engine.Run(ctx, holding.HandOver())
+}
+
+// open reads what the last owner recorded and opens the stream behind it. A
+// stream that was restored from an older copy begins a new generation.
+func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, Reader, error) {
+	if err := w.sameStream(ctx); err != nil {
+		return nil, nil, err
+	}
+	resumption, err := w.parts.Store.Resume(ctx, holding.Lease)
+	if err != nil {
+		return nil, nil, fmt.Errorf("resume: %w", err)
+	}
+	reader, err := w.read(ctx, holding.Lease, resumption)
+	if !errors.Is(err, queue.ErrRewound) {
+		return resumption, reader, err
+	}
+	w.log.ErrorContext(ctx, "the stream was restored from an older copy: a new generation begins after the newest recorded message that it still has",
+		slog.Int("partition", holding.Lease.Partition), slog.Uint64("position", resumption.Anchor.Position.Sequence))
+	if err := w.rewind(ctx, holding.Lease, resumption); err != nil {
+		return nil, nil, err
+	}
+	if resumption, err = w.parts.Store.Resume(ctx, holding.Lease); err != nil {
+		return nil, nil, fmt.Errorf("resume: %w", err)
+	}
+	reader, err = w.read(ctx, holding.Lease, resumption)
+	return resumption, reader, err
+}

@@ -1,0 +1,60 @@
+package service_test
+
+import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/test/chaos/proxy"
+	"github.com/catalog-courier/catalog-courier/test/rig"
+)
+
+// databaseDoor is a proxy before the bed's database, and the database's URL by it.
+func databaseDoor(t *testing.T, bed *rig.Bed) (door *proxy.Proxy, address string) {
+	t.Helper()
+	direct, err := pgx.ParseConfig(bed.Database)
+	require.NoError(t, err)
+	network, target := "tcp", net.JoinHostPort(direct.Host, strconv.Itoa(int(direct.Port)))
+	if strings.HasPrefix(direct.Host, "/") {
+		network, target = "unix", filepath.Join(direct.Host, ".s.PGSQL."+strconv.Itoa(int(direct.Port)))
+	}
+	door, err = proxy.Start(t.Context(), network, target)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, door.Close()) })
+	user := url.User(direct.User)
+	if direct.Password != "" {
+		user = url.UserPassword(direct.User, direct.Password)
+	}
+	through := url.URL{Scheme: "postgres", User: user, Host: door.Address(), Path: "/" + direct.Database, RawQuery: "sslmode=disable"}
+	return door, through.String()
+}
+
+// TestStopWithoutTheDatabase: a worker that is told to stop while nobody hears its
+// goodbye has lost nothing, and ends well. Another has its partitions when the
+// leases expire.
+func TestStopWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	bed := rig.Start(t, rig.Options{})
+	door, address := databaseDoor(t, bed)
+	first := bed.StartWorker("a", rig.WorkerOptions{Settings: rig.Settings{"database.url": address}})
+	bed.Await("it has all partitions", patience, func() bool { return bed.Owned()["a"] == 8 })
+	door.Hold(true)
+	began := time.Now()
+	require.NoError(t, first.Stop())
+	t.Logf("stopped after %s", time.Since(began).Round(time.Millisecond))
+	require.True(t, first.Log.Contains("its partitions are taken over when their leases expire"))
+	door.Hold(false)
+
+	bed.StartWorker("b", rig.WorkerOptions{})
+	workload := threeLanes(31)
+	bed.Publish(workload.Next(100)...)
+	bed.AwaitFinal(100, patience)
+	bed.CheckInvariants()
+}

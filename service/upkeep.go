@@ -1,0 +1,159 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+)
+
+const (
+	// markInterval is how often it is looked how far the stream reaches, and trimEvery
+	// after how many looks it is trimmed.
+	markInterval = 10 * time.Second
+	trimEvery    = 3
+	// retainInterval is how often old rows are dropped and partitions made ahead.
+	retainInterval = 10 * time.Minute
+	// upkeepPartition is the partition whose owner does the upkeep of all: one
+	// worker at a time is enough.
+	upkeepPartition = 0
+	upkeepTimeout   = 5 * time.Minute
+	// registerInterval is how often a worker writes again what it wrote at its start.
+	registerInterval = 30 * time.Second
+)
+
+// keepUp trims the stream and retires old rows until ctx ends.
+func (w *worker) keepUp(ctx context.Context) {
+	stream := time.NewTicker(markInterval)
+	defer stream.Stop()
+	retain := time.NewTicker(retainInterval)
+	defer retain.Stop()
+	w.retain(ctx)
+	for looks := 1; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-stream.C:
+			if looks++; looks%trimEvery == 1 {
+				w.trim(ctx)
+			} else {
+				w.mark(ctx)
+			}
+		case <-retain.C:
+			w.retain(ctx)
+		}
+	}
+}
+
+// keepRegistered writes again what the worker wrote at its start, until ctx ends: a
+// database that fails over may have lost it, and nothing else would tell.
+func (w *worker) keepRegistered(ctx context.Context) {
+	if w.parts.Register == nil {
+		return
+	}
+	again := time.NewTicker(registerInterval)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		call, cancel := context.WithTimeout(ctx, registerInterval)
+		if err := w.parts.Register(call); err != nil && ctx.Err() == nil {
+			w.log.WarnContext(ctx, "the partitions and accounts could not be registered again; it is tried again", slog.Any("error", err))
+		}
+		cancel()
+	}
+}
+
+// mark notes how far the stream reaches, for later trims.
+func (w *worker) mark(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, markInterval)
+	defer cancel()
+	state, err := w.parts.Queue.State(ctx)
+	if err == nil {
+		_, err = w.olderThanWindow(ctx, state)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.DebugContext(ctx, "how far the stream reaches could not be noted", slog.Any("error", err))
+	}
+}
+
+// olderThanWindow is the sequence up to which the stream had all messages when the
+// replay window began.
+func (w *worker) olderThanWindow(ctx context.Context, state queue.LogState) (uint64, error) {
+	if w.parts.MarkStream == nil {
+		return state.Last, nil
+	}
+	return w.parts.MarkStream(ctx, state.Last, w.config.NATS.Stream.ReplayWindow)
+}
+
+func (w *worker) trim(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	defer cancel()
+	// What is removed from another stream would be lost there.
+	err := queue.CheckIdentity(ctx, w.parts.Queue, w.identity)
+	var positions []ledger.Anchor
+	if err == nil {
+		positions, err = w.parts.Store.Positions(ctx)
+	}
+	var age queue.Age
+	if err == nil {
+		age, err = w.ageOfMessages(ctx)
+	}
+	if err == nil {
+		_, err = queue.TrimByAge(ctx, w.parts.Queue, positions, age)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.WarnContext(ctx, "the stream could not be trimmed; it is tried again", slog.Any("error", err))
+	}
+}
+
+// ageOfMessages says which messages are older than the replay window. That needs all
+// clocks to agree: the worker's, the database's, and the broker's, whose time is in the
+// messages. While they do not, no message is old, and the stream is trimmed by its
+// size alone.
+func (w *worker) ageOfMessages(ctx context.Context) (queue.Age, error) {
+	age := queue.Age{Window: w.config.NATS.Stream.ReplayWindow}
+	state, err := w.parts.Queue.State(ctx)
+	if err != nil {
+		return age, err
+	}
+	clocks := map[string]time.Time{"worker": time.Now()} //nolint:forbidigo // one of three, and the earliest counts
+	if !state.Now.IsZero() {
+		clocks["NATS"] = state.Now
+	}
+	if w.parts.Clock != nil {
+		if clocks["database"], err = w.parts.Clock(ctx); err != nil {
+			return age, err
+		}
+	}
+	var differ error
+	if age.Now, differ = trimTime(clocks); differ != nil {
+		w.log.WarnContext(ctx, "the stream is trimmed by its size alone, as nobody knows the age of its messages", slog.Any("error", differ))
+		return age, nil
+	}
+	age.Known, err = w.olderThanWindow(ctx, state)
+	return age, err
+}
+
+func (w *worker) retain(ctx context.Context) {
+	if w.parts.Retain == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	defer cancel()
+	err := w.parts.Retain(ctx)
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, persistence.ErrClock):
+		w.log.ErrorContext(ctx, "nothing old is dropped because of a clock", slog.Any("error", err))
+	default:
+		w.log.WarnContext(ctx, "old rows could not be retired; it is tried again", slog.Any("error", err))
+	}
+}

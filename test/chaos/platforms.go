@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+)
+
+// simulated is what both simulated platforms can do.
+type simulated interface {
+	http.Handler
+	Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error
+	Items(catalogKey string, itemType catalog.Type) map[string]string
+	Counters() sandbox.Counters
+	SetPlan(plan []sandbox.PlannedFault)
+	RevokeTokens(revoked bool)
+	Pending() int
+	Close()
+}
+
+// site is one simulated platform with the accounts on it.
+type site struct {
+	name     string
+	platform config.Platform
+	quiet    bool // no faults of its own
+	simulated
+	rules []sandbox.ItemRule
+}
+
+// patience is how long a call without an answer is kept; what was accepted is
+// applied all the same. lateBy is how much later than others a platform applies a
+// POST that it never answered: so much that the worker has long sent it again. Both
+// together stay well below settle.
+const (
+	patience = 600 * time.Millisecond
+	lateBy   = 2 * time.Second
+)
+
+// What the account gamma-pinterest asks for access tokens with.
+const (
+	oauthClient   = "trial"
+	oauthSecret   = "canary-secret-5e20b7"
+	oauthRefresh  = "canary-refresh-81c4aa"
+	oauthLife     = time.Hour
+	encryptionKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of this trial only
+)
+
+const (
+	pinterestSite, metaSite           = "pinterest", "meta"
+	quietPinterestSite, quietMetaSite = "quiet-pinterest", "quiet-meta"
+)
+
+func newSites(seed uint64, tokens []string) []*site {
+	options := sandbox.Options{
+		Seed: seed, Tokens: tokens, Delay: 20 * time.Millisecond, Jitter: 80 * time.Millisecond, LateBy: lateBy,
+	}
+	refused := sandbox.ItemRule{Contains: "SKU-0007", Action: sandbox.RefuseItem}
+	pinterest := options
+	// Refresh tokens are not rotated here: an older copy of Postgres would hold one
+	// that is taken no more, and only a person can give another.
+	pinterest.OAuth = sandbox.OAuth{ClientID: oauthClient, ClientSecret: oauthSecret, RefreshToken: oauthRefresh, Life: oauthLife}
+	pinterest.Rules = []sandbox.ItemRule{refused, {Contains: "SKU-0013", Action: sandbox.OmitItem, Times: 2}}
+	// Meta names no successes: an item missing in its answer looks like a refusal.
+	// It shows only two of the errors instead, so that others must be found out.
+	meta := options
+	meta.Rules, meta.ErrorSample, meta.HideIDs = []sandbox.ItemRule{refused}, 2, true
+	return []*site{
+		{name: pinterestSite, platform: config.Pinterest, simulated: sandbox.NewPinterest(pinterest), rules: pinterest.Rules},
+		{name: metaSite, platform: config.Meta, simulated: sandbox.NewMeta(meta), rules: meta.Rules},
+		{name: quietPinterestSite, platform: config.Pinterest, quiet: true, simulated: sandbox.NewPinterest(options)},
+		{name: quietMetaSite, platform: config.Meta, quiet: true, simulated: sandbox.NewMeta(options)},
+	}
+}
+
+// everyday are the faults that happen all the time on the sites that are not quiet.
+func everyday() []sandbox.PlannedFault {
+	return []sandbox.PlannedFault{
+		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.Hang}, Rate: 0.01},
+		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.ResetAfter}, Rate: 0.01},
+		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.Reset}, Rate: 0.01},
+		{Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.ServerErrorAfter}, Rate: 0.01},
+		{Call: sandbox.Poll, Fault: sandbox.Fault{Kind: sandbox.ServerError}, Rate: 0.01},
+		{Call: sandbox.Poll, Fault: sandbox.Fault{Kind: sandbox.LostHandle}, Rate: 0.005},
+	}
+}
+
+// platforms serves all sites on one address, at /<worker>/<site>/.
+type platforms struct {
+	sites    []*site
+	listener net.Listener
+	server   *http.Server
+	ended    chan error
+
+	mu sync.Mutex
+	// taken, when not nil, is shown every POST that a site has accepted, with the
+	// worker that sent it; false breaks the connection instead of answering.
+	taken func(worker string) (deliver bool)
+}
+
+func servePlatforms(ctx context.Context, sites []*site) (*platforms, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &platforms{sites: sites, listener: listener, ended: make(chan error, 1)}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	go func() { p.ended <- p.server.Serve(listener) }() // close waits for it
+	return p, nil
+}
+
+func (p *platforms) close() error {
+	for _, s := range p.sites {
+		s.Close()
+	}
+	err := p.server.Close()
+	if served := <-p.ended; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+func (p *platforms) site(name string) *site {
+	for _, s := range p.sites {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// onTaken shows every accepted POST to look; nil ends that.
+func (p *platforms) onTaken(look func(worker string) (deliver bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = look
+}
+
+// ServeHTTP implements http.Handler.
+func (p *platforms) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	worker, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	name, path, _ := strings.Cut(path, "/")
+	site := p.site(name)
+	if site == nil {
+		http.NotFound(w, r)
+		return
+	}
+	r.URL.Path, r.URL.RawPath = "/"+path, ""
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	r = r.WithContext(ctx)
+	p.mu.Lock()
+	look := p.taken
+	p.mu.Unlock()
+	if look == nil || r.Method != http.MethodPost {
+		site.ServeHTTP(w, r)
+		return
+	}
+	kept := httptest.NewRecorder()
+	site.ServeHTTP(kept, r)
+	if hasHandle(kept.Body.Bytes()) && !look(worker) {
+		panic(http.ErrAbortHandler)
+	}
+	maps.Copy(w.Header(), kept.Header())
+	w.WriteHeader(kept.Code)
+	_, _ = w.Write(kept.Body.Bytes()) // the caller may be gone
+}
+
+// hasHandle reports that an answer to a POST names a batch.
+func hasHandle(body []byte) bool {
+	return gjson.GetBytes(body, "batch_id").Str != "" || gjson.GetBytes(body, "handles.0").Str != ""
+}

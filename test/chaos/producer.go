@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/service"
+	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+)
+
+// published is a message that the stream has acknowledged.
+type published struct {
+	queue.Publication
+	sequence uint64
+	at       time.Time
+}
+
+// producer publishes changes at a steady rate, whatever happens, and remembers
+// what was acknowledged.
+type producer struct {
+	conn      *nats.Conn
+	js        jetstream.JetStream
+	publisher *queue.Publisher
+	generator *workload.Generator
+	random    *rand.Rand
+	rate      int // messages a second
+
+	// mu is held while a batch is on its way, until it is acknowledged: whoever puts
+	// the stream back to an older copy holds it meanwhile.
+	mu           sync.Mutex
+	acknowledged []published
+	fresh        int // of acknowledged, those since the stream was restored
+	made         int
+	repeated     int // published once more under the same id
+	longest      time.Duration
+}
+
+const (
+	producerTick = 100 * time.Millisecond
+	invalidEvery = 250
+	repeatEvery  = 10 // batches
+)
+
+func newProducer(settings config.NATS, address string, seed uint64, rate int) (*producer, error) {
+	settings.URL = config.NewSecret("nats://" + address)
+	conn, err := service.Connect(settings, slog.New(slog.DiscardHandler), nats.ReconnectWait(100*time.Millisecond))
+	if err != nil {
+		return nil, err
+	}
+	js, err := service.JetStream(settings, conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	generator := workload.New(seed)
+	generator.Lanes, generator.Items, generator.Hot = lanes(), 400, 8
+	generator.Bases, generator.Discontinues = map[catalog.Lane]catalog.Lane{localizingLane: localizedLane}, []catalog.Lane{discontinuingLane}
+	return &producer{
+		conn: conn, js: js, generator: generator, rate: rate,
+		publisher: queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 4 * time.Second}),
+		random:    rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
+	}, nil
+}
+
+func (p *producer) close() { p.conn.Close() }
+
+// run publishes until ctx ends. Then the batch on its way is still brought to its
+// end, within patience.
+func (p *producer) run(ctx context.Context) error {
+	ticker := time.NewTicker(producerTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		batch, err := p.nextBatch()
+		if err != nil {
+			return err
+		}
+		if err := p.publish(context.WithoutCancel(ctx), batch); err != nil {
+			return err
+		}
+	}
+}
+
+// nextBatch is what is published in one tick; now and then it is much.
+func (p *producer) nextBatch() ([]queue.Publication, error) {
+	size := max(p.rate*int(producerTick)/int(time.Second), 1)
+	if p.random.IntN(50) == 0 {
+		size *= 5
+	}
+	batch := make([]queue.Publication, 0, size)
+	for _, m := range p.generator.Next(size) {
+		p.made++
+		if p.made%invalidEvery == 0 {
+			batch = append(batch, p.senseless())
+		}
+		m.ID = fmt.Sprintf("m-%07d", p.made)
+		publication, err := m.Publication()
+		if err != nil {
+			return nil, fmt.Errorf("making up a change: %w", err)
+		}
+		batch = append(batch, publication)
+	}
+	return batch, nil
+}
+
+// senseless is a message that no worker can do anything with.
+func (p *producer) senseless() queue.Publication {
+	id := fmt.Sprintf("bad-%07d", p.made)
+	bodies := []string{
+		`{"item_id":"BAD","operation":`,
+		`{"operation":"DELETE"}`,
+		`{"item_id":"BAD","operation":"EXPLODE","attributes":{}}`,
+		`{"item_id":"BAD","operation":"UPDATE","attributes":{"image_link":"https://shop.example/new.jpg"}}`,
+	}
+	subject := "catalog.mutations.acme-pinterest.us.RETAIL"
+	return queue.Publication{Subject: subject, ID: id, Data: []byte(bodies[p.random.IntN(len(bodies))])}
+}
+
+// publishPatience bounds how long the stream may refuse a batch: longer than any
+// fault lasts.
+const publishPatience = 2 * time.Minute
+
+// publish repeats a batch until all of it is acknowledged: the ids make that safe.
+func (p *producer) publish(ctx context.Context, batch []queue.Publication) error {
+	ctx, cancel := context.WithTimeout(ctx, publishPatience)
+	defer cancel()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	began := time.Now()
+	pause := time.NewTicker(producerTick)
+	defer pause.Stop()
+	for {
+		results, err := p.publisher.Publish(ctx, batch)
+		if err == nil && queue.Summarize(results).Refused == 0 {
+			p.note(batch, results)
+			p.longest = max(p.longest, time.Since(began))
+			return p.repeat(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("publishing: %w", err)
+		case <-pause.C:
+		}
+	}
+}
+
+func (p *producer) note(batch []queue.Publication, results []queue.Result) {
+	now := time.Now()
+	for i, publication := range batch {
+		p.acknowledged = append(p.acknowledged, published{Publication: publication, sequence: results[i].Sequence, at: now})
+		p.fresh++
+	}
+}
+
+// repeat publishes a recent message once more, now and then: the stream has to drop
+// it. One of before the stream was restored may be gone, and is left alone.
+func (p *producer) repeat(ctx context.Context) error {
+	recent := min(p.fresh, 200)
+	if recent == 0 || p.random.IntN(repeatEvery) != 0 {
+		return nil
+	}
+	again := p.acknowledged[len(p.acknowledged)-1-p.random.IntN(recent)]
+	results, err := p.publisher.Publish(ctx, []queue.Publication{again.Publication})
+	if err != nil {
+		return nil //nolint:nilerr // the broker is away: another time
+	}
+	p.repeated++
+	if results[0].Outcome == queue.Stored {
+		p.note([]queue.Publication{again.Publication}, results) // a second message under the id, as the contract says
+	}
+	return nil
+}
+
+// whileQuiet calls f while nothing is being published. forget says that what was
+// published so far may be gone from the stream.
+func (p *producer) whileQuiet(f func() (forget bool, err error)) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	forget, err := f()
+	if forget {
+		p.fresh = 0
+	}
+	return err
+}
+
+// acks are the messages acknowledged so far.
+func (p *producer) acks() []published {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.acknowledged)
+}
+
+// readStream reads all that the stream holds, in order.
+func readStream(ctx context.Context, js jetstream.JetStream, name string) ([]catalog.Arrival, error) {
+	const page = 1000
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	total := int(stream.CachedInfo().State.Msgs) //nolint:gosec // far below the limit
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return nil, err
+	}
+	arrivals := make([]catalog.Arrival, 0, total)
+	for len(arrivals) < total {
+		before := len(arrivals)
+		messages, err := consumer.Fetch(min(page, total-before), jetstream.FetchMaxWait(10*time.Second))
+		if err != nil {
+			return nil, err
+		}
+		for message := range messages.Messages() {
+			about, err := message.Metadata()
+			if err != nil {
+				return nil, err
+			}
+			arrivals = append(arrivals, queue.Decode(queue.RawMessage{
+				Subject: message.Subject(), Headers: message.Headers(), Data: message.Data(), Time: about.Timestamp,
+				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
+			}))
+		}
+		if err := messages.Error(); err != nil {
+			return nil, err
+		}
+		if len(arrivals) == before {
+			return nil, fmt.Errorf("the stream gave %d of %d messages", before, total)
+		}
+	}
+	return arrivals, nil
+}

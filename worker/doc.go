@@ -1,3 +1,0 @@
-// Package worker assembles the parts into a running worker: connections, leases,
-// one delivery engine per owned partition, and the upkeep of stream and database.
-package worker

@@ -1,7 +1,0 @@
-//go:build race
-
-package worker_test
-
-// raceDetector makes everything several times slower; what takes its time is
-// shortened then.
-const raceDetector = true
