@@ -37,16 +37,16 @@ type Batcher struct {
 	config Config
 	now    int64 // as last told, in nanoseconds
 
-	lanes  map[catalog.Lane]*lane
-	order  []*lane // as they were added
-	scopes map[string]*scope
-	turns  []*scope // as they were added
+	lanes   map[catalog.Lane]*lane
+	order   []*lane // as they were added
+	senders map[string]*sender
+	turns   []*sender // as they were added
 	// localizing are the lanes whose items localize those of another, by that one.
 	localizing map[catalog.Lane][]*lane
 
-	deadlines timeHeap[*group] // groups that are not due yet
-	delayed   timeHeap[*item]  // items whose head has a NotBefore to come
-	unstored  unstoredList
+	deadlines   timeHeap[*group] // groups that are not due yet
+	delayed     timeHeap[*item]  // items whose head has a NotBefore to come
+	unpersisted unpersistedList
 
 	groups, items, inFlight int
 	waiting, bytes          int
@@ -57,7 +57,7 @@ func New(config Config) *Batcher {
 	return &Batcher{
 		config:     config.withDefaults(),
 		lanes:      make(map[catalog.Lane]*lane),
-		scopes:     make(map[string]*scope),
+		senders:    make(map[string]*sender),
 		localizing: make(map[catalog.Lane][]*lane),
 	}
 }
@@ -67,15 +67,15 @@ func (b *Batcher) AddLane(added Lane) {
 	if b.HasLane(added.Key) {
 		return
 	}
-	s := b.scopes[added.Scope]
+	s := b.senders[added.Sender]
 	if s == nil {
-		s = &scope{name: added.Scope}
-		b.scopes[added.Scope] = s
+		s = &sender{name: added.Sender}
+		b.senders[added.Sender] = s
 		b.turns = append(b.turns, s)
 	}
 	l := &lane{
 		Lane:         added.withDefaults(),
-		scope:        s,
+		sender:       s,
 		plain:        make(map[string]*item),
 		localized:    make(map[localizedName]*item),
 		translations: make(map[string][]*item),
@@ -112,7 +112,7 @@ func (b *Batcher) HasLane(key catalog.Lane) bool {
 	return ok
 }
 
-// SetPaused takes the lane's groups out of their scope's turns, or gives them
+// SetPaused takes the lane's groups out of their sender's turns, or gives them
 // back. What waits goes on merging.
 func (b *Batcher) SetPaused(key catalog.Lane, paused bool) {
 	l := b.lanes[key]
@@ -121,7 +121,7 @@ func (b *Batcher) SetPaused(key catalog.Lane, paused bool) {
 	}
 	l.paused = paused
 	for _, g := range l.groups {
-		b.settleGroup(g)
+		b.placeGroup(g)
 	}
 }
 
@@ -162,12 +162,12 @@ func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry) {
 		b.items++
 	}
 	if !m.Stored {
-		b.unstored.note(it, m)
+		b.unpersisted.note(it, m)
 	}
 	if !it.waiting() {
 		it.head = added
 		b.charge(l, 1, added.cost())
-		b.settleItem(it)
+		b.placeItem(it)
 		return
 	}
 	tail := it.tail()
@@ -193,23 +193,23 @@ func (b *Batcher) replaceHead(it *item, head entry) {
 		g.bytes += int(head.size - it.head.size)
 		g.payload += int(head.payload - it.head.payload)
 		it.head = head
-		b.settleGroup(g)
+		b.placeGroup(g)
 		return
 	}
 	if it.place == behind {
 		it.head = head
 		return
 	}
-	b.lift(it)
+	b.detach(it)
 	it.head = head
-	b.settleItem(it)
+	b.placeItem(it)
 }
 
 // merge makes one entry of two that follow each other, unless the platform's
 // rules or a limit are against it. The change is always that of the constituents
 // merged one by one from the oldest: a new owner makes it again from them.
 func (b *Batcher) merge(l *lane, it *item, older, newer *entry) (entry, bool) {
-	if older.apart() || newer.apart() || b.interleaved(it, older, newer) ||
+	if older.apart() || newer.apart() || b.hasChangeBetween(it, older, newer) ||
 		len(older.constituents)+len(newer.constituents) > b.config.MaxConstituents ||
 		int(older.payload+newer.payload) > b.config.MaxPayload {
 		return entry{}, false
@@ -240,43 +240,43 @@ func (b *Batcher) Release(key catalog.ItemKey, returned []*catalog.Mutation, now
 		return
 	}
 	it := l.find(key.ItemID, key.Localization)
-	if it == nil || it.flying == nil {
+	if it == nil || it.inFlight == nil {
 		return
 	}
 	b.now = nanos(now)
-	b.lift(it)
-	it.flying = nil
+	b.detach(it)
+	it.inFlight = nil
 	b.inFlight--
 	if len(returned) > 0 {
-		b.putBack(it, returned)
+		b.requeue(it, returned)
 	}
-	b.settleItem(it)
+	b.placeItem(it)
 	b.wake(it)
 }
 
-// putBack lays the entries that waited behind the returned ones.
-func (b *Batcher) putBack(it *item, returned []*catalog.Mutation) {
+// requeue lays the entries that waited behind the returned ones.
+func (b *Batcher) requeue(it *item, returned []*catalog.Mutation) {
 	l := it.lane
 	newer := it.takeAll()
 	for i := range newer {
 		b.charge(l, -len(newer[i].constituents), -newer[i].cost())
 	}
 	for _, m := range returned {
-		b.fold(it, l.single(m))
+		b.appendMerged(it, l.single(m))
 	}
 	for i := range newer {
-		b.fold(it, newer[i])
+		b.appendMerged(it, newer[i])
 	}
 	b.charge(l, it.count(), it.cost())
 	for _, m := range slices.Backward(returned) {
 		if !m.Stored {
-			b.unstored.noteReturned(it, m)
+			b.unpersisted.noteReturned(it, m)
 		}
 	}
 }
 
-// fold adds an entry behind all that waits, merged with the last one if possible.
-func (b *Batcher) fold(it *item, added entry) {
+// appendMerged adds an entry behind all that waits, merged with the last one if possible.
+func (b *Batcher) appendMerged(it *item, added entry) {
 	if it.waiting() {
 		tail := it.tail()
 		if merged, ok := b.merge(it.lane, it, tail, &added); ok {
@@ -301,12 +301,12 @@ func (b *Batcher) Hold(records []catalog.Record) {
 			it = l.create(record.Key.ItemID, record.Key.Localization)
 			b.items++
 		}
-		b.lift(it)
-		if it.flying == nil {
+		b.detach(it)
+		if it.inFlight == nil {
 			b.inFlight++
 		}
-		it.flying = record.Constituents
-		b.settleItem(it)
+		it.inFlight = record.Constituents
+		b.placeItem(it)
 	}
 }
 

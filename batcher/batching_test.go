@@ -15,7 +15,7 @@ import (
 
 var start = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
-func TestFloodDoesNotStarveAnotherGroupOfTheScope(t *testing.T) {
+func TestFloodDoesNotStarveAnotherGroupOfTheSender(t *testing.T) {
 	t.Parallel()
 	b := newBatcher(testLane(products, 10), testLane(flights, 10))
 	var p producer
@@ -286,7 +286,7 @@ func TestPausedLaneYieldsItsTurns(t *testing.T) {
 	require.Equal(t, []string{"BOS/JFK"}, ids(cut(t, b, start)))
 	requireNothingDue(t, b, start.Add(time.Hour))
 	b.SetPaused(products, false)
-	require.Equal(t, []string{scope}, b.Due(start))
+	require.Equal(t, []string{account}, b.Due(start))
 	require.Equal(t, [][]uint64{{1, 3}}, constituents(cut(t, b, start)))
 }
 
@@ -379,8 +379,8 @@ func TestTenThousandGroups(t *testing.T) {
 	seen := make(map[string]bool)
 	now, ok := b.NextDue()
 	for ; ok; now, ok = b.NextDue() {
-		require.Equal(t, []string{scope}, b.Due(now))
-		for batch, more := b.Cut(scope, now); more; batch, more = b.Cut(scope, now) {
+		require.Equal(t, []string{account}, b.Due(now))
+		for batch, more := b.Cut(account, now); more; batch, more = b.Cut(account, now) {
 			require.Equal(t, now, batch.Records[0].Constituents[0].ReceivedAt.Add(2*time.Second).Local(), "neither early nor late")
 			require.Len(t, batch.Records, 2)
 			require.False(t, seen[batch.Lane.Catalog])

@@ -31,7 +31,7 @@ func BenchmarkAddCutRelease(b *testing.B) {
 		pending := newBatcher(testLane(products, 1000))
 		for _, m := range ms {
 			pending.Add(m, now)
-			for batch, ok := pending.Cut(scope, now); ok; batch, ok = pending.Cut(scope, now) {
+			for batch, ok := pending.Cut(account, now); ok; batch, ok = pending.Cut(account, now) {
 				release(pending, batch, now)
 			}
 		}
@@ -49,7 +49,7 @@ func BenchmarkBacklog(b *testing.B) {
 		for _, m := range ms {
 			pending.Add(m, start)
 		}
-		for batch, ok := pending.Cut(scope, start); ok; batch, ok = pending.Cut(scope, start) {
+		for batch, ok := pending.Cut(account, start); ok; batch, ok = pending.Cut(account, start) {
 			release(pending, batch, start)
 		}
 	}
@@ -89,7 +89,7 @@ func BenchmarkTenThousandGroups(b *testing.B) {
 		pending := newBatcher(lanes...)
 		for _, m := range ms {
 			pending.Add(m, m.ReceivedAt)
-			for batch, ok := pending.Cut(scope, m.ReceivedAt); ok; batch, ok = pending.Cut(scope, m.ReceivedAt) {
+			for batch, ok := pending.Cut(account, m.ReceivedAt); ok; batch, ok = pending.Cut(account, m.ReceivedAt) {
 				release(pending, batch, m.ReceivedAt)
 			}
 		}

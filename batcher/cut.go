@@ -7,7 +7,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// Due lists the scopes that have a due group, in the order they were made known.
+// Due lists the senders that have a due group, in the order they were made known.
 func (b *Batcher) Due(now time.Time) []string {
 	b.now = nanos(now)
 	b.advance()
@@ -38,16 +38,16 @@ func (b *Batcher) NextDue() (time.Time, bool) {
 	return time.Unix(0, next), found
 }
 
-// Cut takes the next due batch of the scope, groups in turn; false when none is
+// Cut takes the next due batch of the sender, groups in turn; false when none is
 // due. Its items are in flight until each is released.
-func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
+func (b *Batcher) Cut(name string, now time.Time) (*Batch, bool) {
 	b.now = nanos(now)
 	b.advance()
-	s := b.scopes[scopeName]
+	s := b.senders[name]
 	if s == nil {
 		return nil, false
 	}
-	// A group that yields nothing held only items that wait for an older change of their family; it
+	// A group that yields nothing held only items that wait for an older change of a related item; it
 	// is empty now and has no turn any more.
 	for s.turns.Len() > 0 {
 		g, ok := s.turns.Front().Value.(*group)
@@ -58,7 +58,7 @@ func (b *Batcher) Cut(scopeName string, now time.Time) (*Batch, bool) {
 		if g.turn != nil {
 			s.turns.MoveToBack(g.turn)
 		}
-		b.settleGroup(g)
+		b.placeGroup(g)
 		if batch != nil {
 			return batch, true
 		}
@@ -80,7 +80,7 @@ func (b *Batcher) cutGroup(g *group) *Batch {
 		if it == nil {
 			break
 		}
-		if b.mustWait(it) {
+		if b.blockedByLocalization(it) {
 			g.remove(it)
 			b.block(it)
 			continue
@@ -96,7 +96,7 @@ func (b *Batcher) cutGroup(g *group) *Batch {
 		payload += int(it.head.payload)
 		g.remove(it)
 		it.place = nowhere
-		batch.Records = append(batch.Records, b.launch(it))
+		batch.Records = append(batch.Records, b.takeHead(it))
 	}
 	if len(batch.Records) == 0 {
 		return nil
@@ -104,13 +104,13 @@ func (b *Batcher) cutGroup(g *group) *Batch {
 	return batch
 }
 
-// launch takes the head of an item that stands nowhere into flight.
-func (b *Batcher) launch(it *item) catalog.Record {
+// takeHead takes the head of a detached item, which is in flight from now on.
+func (b *Batcher) takeHead(it *item) catalog.Record {
 	head := it.pop()
 	b.charge(it.lane, -len(head.constituents), -head.cost())
-	b.unstored.left(it, head.constituents)
-	it.flying = head.constituents
+	b.unpersisted.left(it, head.constituents)
+	it.inFlight = head.constituents
 	b.inFlight++
-	b.settleItem(it)
+	b.placeItem(it)
 	return catalog.Record{Key: it.key(), Change: head.change, Constituents: head.constituents}
 }

@@ -9,7 +9,7 @@ type group struct {
 	lane *lane
 	name string
 
-	// Items come nearly always in the order of their age and stand in line; those
+	// Items come nearly always in the order of their age and are in line; those
 	// older than the last in line (they waited behind a record in flight, or come
 	// back) are in late.
 	line itemList
@@ -20,7 +20,7 @@ type group struct {
 	payload int // of their heads' messages
 
 	index int           // slot in the heap of deadlines
-	turn  *list.Element // its place in the scope's turns, nil when not due
+	turn  *list.Element // its place in the sender's turns, nil when not due
 }
 
 func (g *group) slot() int        { return g.index }
@@ -78,8 +78,8 @@ func (g *group) full(maxPayload int) FlushReason {
 // deadline is when the group is due by age; it must not be empty.
 func (g *group) deadline() int64 { return g.front().oldest() + int64(g.lane.MaxAge) }
 
-// scope is a quota scope whose due groups take turns.
-type scope struct {
+// sender is whoever calls the platform for the due groups, which take turns.
+type sender struct {
 	name  string
 	turns list.List // of *group, next one first
 }

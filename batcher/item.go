@@ -6,7 +6,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// place is where an item with waiting work stands.
+// place says where an item with waiting work is kept.
 type place uint8
 
 const (
@@ -14,7 +14,7 @@ const (
 	queued               // in the group of its head
 	behind               // its own record is in flight
 	delayed              // until its head's NotBefore
-	blocked              // until the other side of its family has no older change
+	blocked              // until no related item has an older change
 )
 
 // item is one item with work: entries wait, or a record is in flight, or both.
@@ -27,21 +27,21 @@ type item struct {
 	// merges with arrivals.
 	head entry
 	rest []entry
-	// flying are the constituents of the record in flight, nil when there is none.
-	flying []*catalog.Mutation
+	// inFlight are the constituents of the record in flight, nil when there is none.
+	inFlight []*catalog.Mutation
 
 	place place
 	index int32 // slot in the heap of its place, if that has one
 	group *group
-	prev  *item // in the group's queue, or among those aside in the lane
+	prev  *item // in the group's queue, or among those parked in the lane
 	next  *item
 
-	// unstored counts waiting mutations without a waiting row; the first of them
-	// was received at unstoredSince. They form a list while there are any.
-	unstored      int32
-	unstoredSince int64
-	prevUnstored  *item
-	nextUnstored  *item
+	// unpersisted counts waiting mutations without a waiting row; the first of them
+	// was received at unpersistedSince. They form a list while there are any.
+	unpersisted      int32
+	unpersistedSince int64
+	prevUnpersisted  *item
+	nextUnpersisted  *item
 }
 
 func (it *item) slot() int        { return int(it.index) }
@@ -93,7 +93,7 @@ func (it *item) pop() entry {
 
 // knows reports whether the very mutation waits or is in flight.
 func (it *item) knows(position catalog.Position) bool {
-	if holds(it.flying, position) || holds(it.head.constituents, position) {
+	if holds(it.inFlight, position) || holds(it.head.constituents, position) {
 		return true
 	}
 	for i := range it.rest {

@@ -15,8 +15,9 @@ import (
 // The functions must be pure, but for Overtaken.
 type Lane struct {
 	Key catalog.Lane
-	// Scope is the send-quota scope whose turns the lane's groups share.
-	Scope string
+	// Sender names whoever calls the platform for the lane: its due groups take turns with
+	// those of the sender's other lanes.
+	Sender string
 	// BaseLane holds the base items of the lane's localized items; the zero value
 	// means this very lane. An item and its localizations are sent in the order of
 	// their changes.
@@ -87,7 +88,7 @@ func (l Lane) withDefaults() Lane {
 // lane is the state of a Lane.
 type lane struct {
 	Lane
-	scope  *scope
+	sender *sender
 	paused bool
 
 	// plain has the items that are not localized, which are nearly all: a map of
@@ -101,8 +102,8 @@ type lane struct {
 	// perhaps this very one too, whose base lane this is.
 	base       *lane
 	localizers []*lane
-	// aside are the items with waiting work that are in no group.
-	aside itemList
+	// parked are the items with waiting work that are in no group.
+	parked itemList
 	// blocked are, by item id, the items that wait for an older change on the other
 	// side: items of this lane for their localizations, and localizations, of any
 	// lane, for items of this one.
@@ -118,9 +119,9 @@ type lane struct {
 	buffer      []*catalog.Mutation
 	bufferTaken int
 
-	waiting  int // mutations, those in buffer included
-	unstored int // items with waiting mutations that have no waiting row
-	bytes    int
+	waiting     int // mutations, those in buffer included
+	unpersisted int // items with waiting mutations that have no waiting row
+	bytes       int
 }
 
 type localizedName struct {

@@ -109,7 +109,7 @@ func (m *machine) publish(t *rapid.T) {
 }
 
 func (m *machine) cut(t *rapid.T) {
-	batch, ok := m.batcher.Cut(scope, m.now)
+	batch, ok := m.batcher.Cut(account, m.now)
 	if !ok {
 		require.Empty(t, m.batcher.Due(m.now))
 		return
@@ -384,18 +384,18 @@ func (m *machine) replay(t *rapid.T) {
 
 func (m *machine) check(t *rapid.T) {
 	stats := m.batcher.Stats()
-	waiting, bytes, unstored := 0, 0, 0
+	waiting, bytes, unpersisted := 0, 0, 0
 	for _, lane := range m.batcher.LaneStats() {
 		laneUnstored, laneBytes := m.batcher.InMemory(lane.Lane)
 		require.Equal(t, lane.Bytes, laneBytes)
-		unstored += laneUnstored
+		unpersisted += laneUnstored
 		waiting += lane.Waiting + lane.Buffered
 		bytes += lane.Bytes
 		require.Equal(t, lane.Waiting+lane.Buffered == 0, lane.Oldest.IsZero())
 	}
 	require.Equal(t, waiting, stats.Waiting)
 	require.Equal(t, bytes, stats.Bytes)
-	require.Equal(t, unstored, stats.Unstored)
+	require.Equal(t, unpersisted, stats.Unstored)
 	require.GreaterOrEqual(t, stats.Items, stats.InFlight)
 }
 
@@ -469,7 +469,7 @@ func runMachine(t *rapid.T) {
 		"publish more": m.publish,
 		"cut":          m.cut,
 		"finish":       m.finish,
-		"unstored":     m.takeUnstored,
+		"unpersisted":  m.takeUnstored,
 		"spill":        m.spill,
 		"load":         m.load,
 		"execute":      m.execute,

@@ -22,14 +22,14 @@ var (
 
 var polish = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
 
-const scope = "meta:catalog:1"
+const account = "meta:catalog:1"
 
 var metaRules = catalog.Rules{Semantics: catalog.MetaSemantics}
 
 // testLane is a lane as the engine would make it, for batches of at most items.
 func testLane(key catalog.Lane, items int) batcher.Lane {
 	return batcher.Lane{
-		Key: key, Scope: scope, Rules: metaRules,
+		Key: key, Sender: account, Rules: metaRules,
 		MaxItems: items, MaxBytes: 1 << 20, MaxAge: 2 * time.Second, Overhead: 10,
 	}
 }
@@ -76,7 +76,7 @@ func add(t *testing.T, b *batcher.Batcher, now time.Time, ms ...*catalog.Mutatio
 
 func cut(t *testing.T, b *batcher.Batcher, now time.Time) *batcher.Batch {
 	t.Helper()
-	batch, ok := b.Cut(scope, now)
+	batch, ok := b.Cut(account, now)
 	require.True(t, ok, "nothing to cut")
 	return batch
 }
@@ -84,7 +84,7 @@ func cut(t *testing.T, b *batcher.Batcher, now time.Time) *batcher.Batch {
 func requireNothingDue(t *testing.T, b *batcher.Batcher, now time.Time) {
 	t.Helper()
 	require.Empty(t, b.Due(now))
-	batch, ok := b.Cut(scope, now)
+	batch, ok := b.Cut(account, now)
 	require.False(t, ok, "%+v", batch)
 }
 

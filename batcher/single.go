@@ -13,15 +13,15 @@ import (
 func (b *Batcher) CutItem(key catalog.ItemKey, now time.Time) (*Batch, bool) {
 	b.now = nanos(now)
 	it := b.waitingItem(key)
-	if it == nil || it.flying != nil || b.mustWait(it) {
+	if it == nil || it.inFlight != nil || b.blockedByLocalization(it) {
 		return nil, false
 	}
-	b.lift(it)
+	b.detach(it)
 	it.undelay()
 	size := int(it.head.size)
 	return &Batch{
 		Lane: key.Lane, Group: it.lane.Group(it.head.change.Operation), Bytes: it.lane.Overhead + size,
-		Records: []catalog.Record{b.launch(it)}, Reason: FlushAge,
+		Records: []catalog.Record{b.takeHead(it)}, Reason: FlushAge,
 	}, true
 }
 
@@ -33,9 +33,9 @@ func (b *Batcher) Hasten(key catalog.ItemKey, now time.Time) bool {
 	if it == nil {
 		return false
 	}
-	b.lift(it)
+	b.detach(it)
 	it.undelay()
-	b.settleItem(it)
+	b.placeItem(it)
 	return true
 }
 
@@ -56,7 +56,7 @@ func (b *Batcher) waitingItem(key catalog.ItemKey) *item {
 	return nil
 }
 
-// undelay forgets the delays of all that waits for the item, which stands nowhere.
+// undelay forgets the delays of all that waits for the item, which is detached.
 func (it *item) undelay() {
 	it.head.undelay()
 	for i := range it.rest {

@@ -23,7 +23,7 @@ func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation {
 	}
 	l.spilled = true
 	l.cursor = catalog.Position{}
-	var unstored []*catalog.Mutation
+	var unpersisted []*catalog.Mutation
 	l.items(func(it *item) {
 		if !it.waiting() {
 			return
@@ -31,17 +31,17 @@ func (b *Batcher) Spill(key catalog.Lane) []*catalog.Mutation {
 		if oldest := it.head.oldest(); !known || oldest.Compare(floor) < 0 {
 			floor, known = oldest, true
 		}
-		b.lift(it)
-		if it.unstored > 0 {
-			unstored = it.appendUnstored(unstored, int(it.unstored))
-			b.unstored.remove(it)
+		b.detach(it)
+		if it.unpersisted > 0 {
+			unpersisted = it.appendUnpersisted(unpersisted, int(it.unpersisted))
+			b.unpersisted.remove(it)
 		}
 		b.charge(l, -it.count(), -it.cost())
 		it.takeAll()
-		b.settleItem(it)
+		b.placeItem(it)
 	})
 	l.floor = floor
-	return markStored(unstored)
+	return markPersisted(unpersisted)
 }
 
 // SpilledAtStart marks a lane whose waiting rows a new owner found as spilled.
@@ -197,14 +197,14 @@ func (b *Batcher) Drop(key catalog.Lane, receivedBefore time.Time, limit int) []
 			if it == nil || it.oldest() >= before {
 				break
 			}
-			b.lift(it)
+			b.detach(it)
 			for it.waiting() && it.oldest() < before {
 				head := it.pop()
 				b.charge(l, -len(head.constituents), -head.cost())
-				b.unstored.left(it, head.constituents)
+				b.unpersisted.left(it, head.constituents)
 				dropped = append(dropped, head.constituents...)
 			}
-			b.settleItem(it)
+			b.placeItem(it)
 			b.wake(it)
 		}
 	}
@@ -222,25 +222,25 @@ func (b *Batcher) Forget(m *catalog.Mutation) {
 	if it == nil || !it.waiting() || !it.waitsFor(m) {
 		return
 	}
-	b.lift(it)
+	b.detach(it)
 	all := it.takeAll()
 	for i := range all {
 		b.charge(l, -len(all[i].constituents), -all[i].cost())
 	}
 	for i := range all {
 		if !slices.Contains(all[i].constituents, m) {
-			b.fold(it, all[i])
+			b.appendMerged(it, all[i])
 			continue
 		}
-		b.unstored.left(it, []*catalog.Mutation{m})
+		b.unpersisted.left(it, []*catalog.Mutation{m})
 		for _, other := range all[i].constituents {
 			if other != m {
-				b.fold(it, l.single(other))
+				b.appendMerged(it, l.single(other))
 			}
 		}
 	}
 	b.charge(l, it.count(), it.cost())
-	b.settleItem(it)
+	b.placeItem(it)
 	b.wake(it)
 }
 

@@ -102,8 +102,8 @@ func TestSpillAndReadBackInOrder(t *testing.T) {
 		at := uint64(i)
 		require.Equal(t, []uint64{at + 1, at + 31, at + 61, at + 92, at + 122}, got)
 	}
-	unstored := b.TakeUnstored(start.Add(time.Second), 1000)
-	require.LessOrEqual(t, len(unstored), 1, "only the flight can be left")
+	unpersisted := b.TakeUnstored(start.Add(time.Second), 1000)
+	require.LessOrEqual(t, len(unpersisted), 1, "only the flight can be left")
 }
 
 // TestReturnedMutationIsNotLoadedTwice: a retry may be in memory when its waiting

@@ -22,14 +22,14 @@ type Stats struct {
 
 // Stats counts what the Batcher holds. It is cheap.
 func (b *Batcher) Stats() Stats {
-	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Unstored: b.unstored.items, Bytes: b.bytes}
+	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Unstored: b.unpersisted.items, Bytes: b.bytes}
 }
 
 // InMemory is how much of one lane waits in memory: items that have no waiting row,
 // and bytes, see Batcher.Bytes. It is cheap.
-func (b *Batcher) InMemory(key catalog.Lane) (unstored, bytes int) {
+func (b *Batcher) InMemory(key catalog.Lane) (unpersisted, bytes int) {
 	if l := b.lanes[key]; l != nil {
-		return l.unstored, l.bytes
+		return l.unpersisted, l.bytes
 	}
 	return 0, 0
 }
@@ -70,7 +70,7 @@ func (l *lane) oldest() time.Time {
 	for _, g := range l.groups {
 		older(g.front().head.constituents[0])
 	}
-	for it := l.aside.first; it != nil; it = it.next {
+	for it := l.parked.first; it != nil; it = it.next {
 		older(it.head.constituents[0])
 	}
 	if len(l.buffer) > 0 {

@@ -24,7 +24,7 @@ type flush struct {
 func run(b *batcher.Batcher, arrivals <-chan *catalog.Mutation) []flush {
 	var flushes []flush
 	for {
-		for batch, ok := b.Cut(scope, time.Now()); ok; batch, ok = b.Cut(scope, time.Now()) {
+		for batch, ok := b.Cut(account, time.Now()); ok; batch, ok = b.Cut(account, time.Now()) {
 			flushes = append(flushes, flush{batch, time.Now()})
 			release(b, batch, time.Now())
 		}
@@ -142,7 +142,7 @@ func TestWaitingBehindAFlightCountsAsAge(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, time.Second, time.Until(next), "x has waited one of two seconds")
 		time.Sleep(time.Until(next))
-		require.Equal(t, []string{scope}, b.Due(time.Now()))
+		require.Equal(t, []string{account}, b.Due(time.Now()))
 		require.Equal(t, []string{"x", "y"}, ids(cut(t, b, time.Now())))
 	})
 }

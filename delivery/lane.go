@@ -143,7 +143,7 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	e.lanes[key] = l
 	e.largestBatch = max(e.largestBatch, limits.MaxItems)
 	e.batcher.AddLane(batcher.Lane{
-		Key: key, BaseLane: l.base, Scope: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
+		Key: key, BaseLane: l.base, Sender: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
 		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
 		MaxItems: limits.MaxItems, MaxBytes: limits.MaxBytes, MaxAge: policy.MaxAge, Overtaken: e.overtakenReadBack,
 	})

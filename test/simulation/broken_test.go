@@ -130,7 +130,7 @@ type edit struct {
 // the program knows of them.
 var edits = []edit{
 	{
-		"two in flight", "batcher/placing.go", "	case it.flying != nil:\n", "	case false:\n",
+		"two in flight", "batcher/place.go", "	case it.inFlight != nil:\n", "	case false:\n",
 	},
 	{
 		"success on HTTP 200", "delivery/submit.go",
@@ -142,8 +142,8 @@ var edits = []edit{
 	},
 	{
 		"stale retry", "batcher/batcher.go",
-		"	for _, m := range returned {\n		b.fold(it, l.single(m))\n	}\n	for i := range newer {\n		b.fold(it, newer[i])\n	}\n",
-		"	for i := range newer {\n		b.fold(it, newer[i])\n	}\n	for _, m := range returned {\n		b.fold(it, l.single(m))\n	}\n",
+		"	for _, m := range returned {\n		b.appendMerged(it, l.single(m))\n	}\n	for i := range newer {\n		b.appendMerged(it, newer[i])\n	}\n",
+		"	for i := range newer {\n		b.appendMerged(it, newer[i])\n	}\n	for _, m := range returned {\n		b.appendMerged(it, l.single(m))\n	}\n",
 	},
 	{
 		"delete dropped after re-creation", "catalog/rules.go",

@@ -1,28 +1,28 @@
 package batcher
 
-// settleItem puts an item that stands nowhere where its work belongs, and forgets
+// placeItem puts a detached item where its work belongs, and forgets
 // it when it has none.
-func (b *Batcher) settleItem(it *item) {
+func (b *Batcher) placeItem(it *item) {
 	switch {
 	case !it.waiting():
-		if it.flying == nil {
+		if it.inFlight == nil {
 			b.forget(it)
 		}
-	case it.flying != nil:
-		b.setAside(it, behind)
+	case it.inFlight != nil:
+		b.park(it, behind)
 	case it.head.notBefore > b.now:
-		b.setAside(it, delayed)
+		b.park(it, delayed)
 		b.delayed.set(it, it.head.notBefore)
-	case b.mustWait(it):
+	case b.blockedByLocalization(it):
 		b.block(it)
 	default:
 		b.enqueue(it)
 	}
 }
 
-func (b *Batcher) setAside(it *item, where place) {
+func (b *Batcher) park(it *item, where place) {
 	it.place = where
-	it.lane.aside.pushBack(it)
+	it.lane.parked.pushBack(it)
 }
 
 func (b *Batcher) enqueue(it *item) {
@@ -36,34 +36,34 @@ func (b *Batcher) enqueue(it *item) {
 	}
 	it.place = queued
 	g.push(it)
-	b.settleGroup(g)
+	b.placeGroup(g)
 }
 
-// lift takes an item from where it stands, so that its work can change.
-func (b *Batcher) lift(it *item) {
+// detach takes an item from where it is kept, so that its work can change.
+func (b *Batcher) detach(it *item) {
 	switch it.place {
 	case nowhere:
 		return
 	case queued:
 		g := it.group
 		g.remove(it)
-		b.settleGroup(g)
+		b.placeGroup(g)
 	case behind:
-		it.lane.aside.remove(it)
+		it.lane.parked.remove(it)
 	case delayed:
 		b.delayed.remove(it)
-		it.lane.aside.remove(it)
+		it.lane.parked.remove(it)
 	case blocked:
 		b.unblock(it)
-		it.lane.aside.remove(it)
+		it.lane.parked.remove(it)
 	}
 	it.place = nowhere
 }
 
-// settleGroup puts a group where its content belongs: among its scope's turns
+// placeGroup puts a group where its content belongs: among its sender's turns
 // when it is due, else in the heap of deadlines; forgotten when it is empty. A
 // group that is due keeps its turn.
-func (b *Batcher) settleGroup(g *group) {
+func (b *Batcher) placeGroup(g *group) {
 	if g.count == 0 || g.lane.stopped() {
 		b.deadlines.remove(g)
 		b.endTurn(g)
@@ -76,7 +76,7 @@ func (b *Batcher) settleGroup(g *group) {
 	if g.full(b.config.MaxPayload) != 0 || g.deadline() <= b.now {
 		b.deadlines.remove(g)
 		if g.turn == nil {
-			g.turn = g.lane.scope.turns.PushBack(g)
+			g.turn = g.lane.sender.turns.PushBack(g)
 		}
 		return
 	}
@@ -86,7 +86,7 @@ func (b *Batcher) settleGroup(g *group) {
 
 func (b *Batcher) endTurn(g *group) {
 	if g.turn != nil {
-		g.lane.scope.turns.Remove(g.turn)
+		g.lane.sender.turns.Remove(g.turn)
 		g.turn = nil
 	}
 }
@@ -98,15 +98,15 @@ func (b *Batcher) advance() {
 		if at > b.now {
 			break
 		}
-		b.lift(it)
-		b.settleItem(it)
+		b.detach(it)
+		b.placeItem(it)
 	}
 	for b.deadlines.len() > 0 {
 		g, at := b.deadlines.min()
 		if at > b.now {
 			break
 		}
-		b.settleGroup(g)
+		b.placeGroup(g)
 	}
 }
 

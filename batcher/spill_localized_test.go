@@ -9,10 +9,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// TestFamilyGoesOnWithOneSideInMemory: memory may be too short for an item's lane
+// TestRelatedItemsGoOnWithOneLaneInMemory: memory may be too short for an item's lane
 // and that of its localizations together. The side with the oldest change is sent
 // all the same when it is read back alone.
-func TestFamilyGoesOnWithOneSideInMemory(t *testing.T) {
+func TestRelatedItemsGoOnWithOneLaneInMemory(t *testing.T) {
 	t.Parallel()
 	b := localizing()
 	var p producer

@@ -7,78 +7,78 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// unstoredList lists the items that have waiting mutations without a waiting row,
+// unpersistedList lists the items that have waiting mutations without a waiting row,
 // by the time the first of them was received.
-type unstoredList struct {
+type unpersistedList struct {
 	first, last *item
 	items       int
 }
 
 // note counts an arrival.
-func (u *unstoredList) note(it *item, m *catalog.Mutation) {
-	if it.unstored == 0 {
-		it.unstoredSince = nanos(m.ReceivedAt)
-		it.prevUnstored = u.last
+func (u *unpersistedList) note(it *item, m *catalog.Mutation) {
+	if it.unpersisted == 0 {
+		it.unpersistedSince = nanos(m.ReceivedAt)
+		it.prevUnpersisted = u.last
 		if u.last != nil {
-			u.last.nextUnstored = it
+			u.last.nextUnpersisted = it
 		} else {
 			u.first = it
 		}
 		u.last = it
 		u.items++
-		it.lane.unstored++
+		it.lane.unpersisted++
 	}
-	it.unstored++
+	it.unpersisted++
 }
 
 // noteReturned counts a mutation that comes back: it is older than the arrivals,
 // so that its item goes first.
-func (u *unstoredList) noteReturned(it *item, m *catalog.Mutation) {
-	if it.unstored > 0 {
+func (u *unpersistedList) noteReturned(it *item, m *catalog.Mutation) {
+	if it.unpersisted > 0 {
 		u.remove(it)
 	}
-	it.unstoredSince = nanos(m.ReceivedAt)
-	it.nextUnstored = u.first
+	it.unpersistedSince = nanos(m.ReceivedAt)
+	it.nextUnpersisted = u.first
 	if u.first != nil {
-		u.first.prevUnstored = it
+		u.first.prevUnpersisted = it
 	} else {
 		u.last = it
 	}
 	u.first = it
 	u.items++
-	it.lane.unstored++
-	it.unstored++
+	it.lane.unpersisted++
+	it.unpersisted++
 }
 
 // left uncounts mutations that no longer wait.
-func (u *unstoredList) left(it *item, gone []*catalog.Mutation) {
-	if it.unstored == 0 {
+func (u *unpersistedList) left(it *item, gone []*catalog.Mutation) {
+	if it.unpersisted == 0 {
 		return
 	}
 	for _, m := range gone {
 		if !m.Stored {
-			it.unstored--
+			it.unpersisted--
 		}
 	}
-	if it.unstored == 0 {
+	if it.unpersisted == 0 {
 		u.remove(it)
 	}
 }
 
-func (u *unstoredList) remove(it *item) {
-	if it.prevUnstored != nil {
-		it.prevUnstored.nextUnstored = it.nextUnstored
+func (u *unpersistedList) remove(it *item) {
+	if it.prevUnpersisted != nil {
+		it.prevUnpersisted.nextUnpersisted = it.nextUnpersisted
 	} else {
-		u.first = it.nextUnstored
+		u.first = it.nextUnpersisted
 	}
-	if it.nextUnstored != nil {
-		it.nextUnstored.prevUnstored = it.prevUnstored
+	if it.nextUnpersisted != nil {
+		it.nextUnpersisted.prevUnpersisted = it.prevUnpersisted
 	} else {
-		u.last = it.prevUnstored
+		u.last = it.prevUnpersisted
 	}
-	it.prevUnstored, it.nextUnstored = nil, nil
+	it.prevUnpersisted, it.nextUnpersisted = nil, nil
 	u.items--
-	it.lane.unstored--
+	it.lane.unpersisted--
 }
 
 // TakeUnstored finds mutations that wait without a waiting row, of items that have
@@ -98,18 +98,18 @@ func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.M
 		}
 	}
 	before := nanos(receivedBefore)
-	for it := b.unstored.first; it != nil && it.unstoredSince < before && len(taken) < limit; it = b.unstored.first {
-		taken = it.appendUnstored(taken, limit-len(taken))
-		if it.unstored == 0 {
-			b.unstored.remove(it)
+	for it := b.unpersisted.first; it != nil && it.unpersistedSince < before && len(taken) < limit; it = b.unpersisted.first {
+		taken = it.appendUnpersisted(taken, limit-len(taken))
+		if it.unpersisted == 0 {
+			b.unpersisted.remove(it)
 		}
 	}
-	return markStored(taken)
+	return markPersisted(taken)
 }
 
-// markStored puts mutations in order and says that their waiting rows are being
+// markPersisted puts mutations in order and says that their waiting rows are being
 // written.
-func markStored(taken []*catalog.Mutation) []*catalog.Mutation {
+func markPersisted(taken []*catalog.Mutation) []*catalog.Mutation {
 	for _, m := range taken {
 		m.Stored = true
 	}
@@ -117,10 +117,10 @@ func markStored(taken []*catalog.Mutation) []*catalog.Mutation {
 	return taken
 }
 
-// appendUnstored takes the oldest unstored mutations of an item, at most limit, and
+// appendUnpersisted takes the oldest unpersisted mutations of an item, at most limit, and
 // uncounts them. They are looked for from the end: those stored are the older ones.
-func (it *item) appendUnstored(taken []*catalog.Mutation, limit int) []*catalog.Mutation {
-	start, left := len(taken), int(it.unstored)
+func (it *item) appendUnpersisted(taken []*catalog.Mutation, limit int) []*catalog.Mutation {
+	start, left := len(taken), int(it.unpersisted)
 	for i := len(it.rest); i >= 0 && left > 0; i-- {
 		e := &it.head
 		if i > 0 {
@@ -137,6 +137,6 @@ func (it *item) appendUnstored(taken []*catalog.Mutation, limit int) []*catalog.
 	if len(taken)-start > limit {
 		taken = taken[:start+limit] // the item keeps its place: the rest goes first next time
 	}
-	it.unstored -= int32(len(taken) - start) //nolint:gosec // G115: at most it.unstored
+	it.unpersisted -= int32(len(taken) - start) //nolint:gosec // G115: at most it.unpersisted
 	return taken
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// An item and its localizations are a family. What is localized must be there, and
-// deleting an item takes its localizations along, so their changes are sent in the
-// order of their positions: an entry waits while the other side has one, waiting or
-// in flight, whose oldest constituent is older than its own oldest. That is a total
-// order, in which each item's entries stand in their own order, so that the first
-// of a family never waits and none can wait in a circle. Two changes do not merge
-// over one between them on the other side, so that a later change of one side never
-// holds up an earlier one of the other.
+// An item and its localizations are related. A localization needs its item, and
+// deleting an item deletes its localizations, so their changes are sent in the order
+// of their positions: an entry waits while a related item has one, waiting or in
+// flight, whose oldest constituent is older than its own oldest. That is a total
+// order, in which each item's entries keep their own order, so the first entry of
+// related items never waits and none can wait in a circle. Two changes do not merge
+// over one between them of a related item, so that a later change of one item never
+// delays an earlier one of another.
 
-// baseLane is the lane of the family's base item; nil when that is not known.
+// baseLane is the lane of the item that is localized; nil when that is not known.
 func (it *item) baseLane() *lane {
 	if it.localization == nil {
 		return it.lane
@@ -24,23 +24,22 @@ func (it *item) baseLane() *lane {
 	return it.lane.base
 }
 
-// mustWait reports whether the head has to wait for an older change on the other
-// side of its family, or for rows that may hold one and are not loaded yet.
-func (b *Batcher) mustWait(it *item) bool {
+// blockedByLocalization reports whether the head has to wait for an older change of a
+// related item, or for rows that may hold one and are not loaded yet.
+func (b *Batcher) blockedByLocalization(it *item) bool {
 	first := it.head.constituents[0].Position
-	return b.across(it, first, func(other *item) bool { return other.before(first) })
+	return b.anyRelated(it, first, func(other *item) bool { return other.before(first) })
 }
 
-// interleaved reports whether the other side of the item's family has, or may have,
-// a change between two that follow each other.
-func (b *Batcher) interleaved(it *item, older, newer *entry) bool {
+// hasChangeBetween reports whether a related item has, or may have, a change between two that follow each other.
+func (b *Batcher) hasChangeBetween(it *item, older, newer *entry) bool {
 	after, before := older.newest(), newer.oldest()
-	return b.across(it, before, func(other *item) bool { return other.between(after, before) })
+	return b.anyRelated(it, before, func(other *item) bool { return other.between(after, before) })
 }
 
-// across looks for something on the other side of the item's family: rows older
-// than the position that are not loaded yet, or an item that is found.
-func (b *Batcher) across(it *item, position catalog.Position, found func(*item) bool) bool {
+// anyRelated looks at the related items: whether rows older than the position are not
+// loaded yet, or found is true of one.
+func (b *Batcher) anyRelated(it *item, position catalog.Position, found func(*item) bool) bool {
 	if it.localization != nil {
 		base := it.lane.base
 		if base == nil {
@@ -63,7 +62,7 @@ func (b *Batcher) across(it *item, position catalog.Position, found func(*item) 
 // before reports whether the item has a change, waiting or in flight, that is older
 // than the position.
 func (it *item) before(position catalog.Position) bool {
-	return len(it.flying) > 0 && it.flying[0].Position.Compare(position) < 0 ||
+	return len(it.inFlight) > 0 && it.inFlight[0].Position.Compare(position) < 0 ||
 		it.waiting() && it.head.oldest().Compare(position) < 0
 }
 
@@ -72,7 +71,7 @@ func (it *item) between(after, before catalog.Position) bool {
 	reaches := func(ms []*catalog.Mutation) bool {
 		return len(ms) > 0 && ms[len(ms)-1].Position.Compare(after) > 0 && ms[0].Position.Compare(before) < 0
 	}
-	if reaches(it.flying) || reaches(it.head.constituents) {
+	if reaches(it.inFlight) || reaches(it.head.constituents) {
 		return true
 	}
 	for i := range it.rest {
@@ -84,7 +83,7 @@ func (it *item) between(after, before catalog.Position) bool {
 }
 
 func (b *Batcher) block(it *item) {
-	b.setAside(it, blocked)
+	b.park(it, blocked)
 	base := it.baseLane()
 	base.blocked[it.id] = append(base.blocked[it.id], it)
 }
@@ -98,7 +97,7 @@ func (b *Batcher) unblock(it *item) {
 	}
 }
 
-// wake looks again at the items of the family that wait, because a change of the
+// wake looks again at the related items that wait, because a change of the
 // item has gone.
 func (b *Batcher) wake(it *item) {
 	base := it.baseLane()
@@ -107,7 +106,7 @@ func (b *Batcher) wake(it *item) {
 	}
 	waiters := base.blocked[it.id]
 	delete(base.blocked, it.id)
-	b.settleAgain(waiters)
+	b.placeAgain(waiters)
 }
 
 // wakeAll looks again at all items that wait for rows of the lane to be loaded.
@@ -119,7 +118,7 @@ func (b *Batcher) wakeAll(l *lane) {
 		waiting := base.blocked
 		base.blocked = make(map[string][]*item)
 		for _, id := range slices.Sorted(maps.Keys(waiting)) { // nothing is left to chance
-			b.settleAgain(waiting[id])
+			b.placeAgain(waiting[id])
 		}
 		if l.base == l {
 			return
@@ -127,10 +126,10 @@ func (b *Batcher) wakeAll(l *lane) {
 	}
 }
 
-func (b *Batcher) settleAgain(waiters []*item) {
+func (b *Batcher) placeAgain(waiters []*item) {
 	for _, it := range waiters {
-		it.lane.aside.remove(it)
+		it.lane.parked.remove(it)
 		it.place = nowhere
-		b.settleItem(it)
+		b.placeItem(it)
 	}
 }
