@@ -16,14 +16,14 @@ import (
 // callTimeout bounds one request to the server.
 const callTimeout = 5 * time.Second
 
-// ErrRewound says that the stream does not hold the message a position stands
-// on: its store was restored from an older copy, or somebody purged it by hand.
+// ErrStreamRestored says that the stream does not hold the message that a position
+// names: its store was restored from an older copy, or somebody purged it by hand.
 // Neither the stream's identity nor its last sequence shows this. The way on is
 // a new generation from the newest anchor that still matches, see FindAnchor.
-var ErrRewound = errors.New("the stream does not hold the message at the recorded position")
+var ErrStreamRestored = errors.New("the stream does not hold the message at the recorded position")
 
 // Verify compares the stream with an anchor: the message at its sequence must
-// have its time and its id. The error is ErrRewound when it has not, or is not
+// have its time and its id. The error is ErrStreamRestored when it has not, or is not
 // there. An anchor without a sequence stands on nothing and always matches.
 //
 // Trimming keeps the message each position stands on, so a missing one is never
@@ -39,9 +39,9 @@ func Verify(ctx context.Context, log Log, anchor ledger.Anchor) error {
 	case err != nil:
 		return err
 	case !ok:
-		return fmt.Errorf("%w: it has no message %d", ErrRewound, sequence)
+		return fmt.Errorf("%w: it has no message %d", ErrStreamRestored, sequence)
 	case !matches(found, anchor):
-		return fmt.Errorf("%w: message %d was stored at %s with id %s, recorded are %s and %s", ErrRewound,
+		return fmt.Errorf("%w: message %d was stored at %s with id %s, recorded are %s and %s", ErrStreamRestored,
 			sequence, found.Time.UTC().Format(time.RFC3339Nano), quoteShort(found.MessageID),
 			anchor.Time.UTC().Format(time.RFC3339Nano), quoteShort(anchor.MessageID))
 	default:
@@ -87,7 +87,7 @@ func messageID(header map[string][]string) string {
 type RecordedAnchor func(ctx context.Context, sequence uint64) (anchor ledger.Anchor, ok bool, err error)
 
 // FindAnchor finds the newest recorded anchor that the stream still matches: the
-// place to go on from after ErrRewound, in a new generation. ok is false when
+// place to go on from after ErrStreamRestored, in a new generation. ok is false when
 // none matches; then everything the stream holds is read from its beginning.
 //
 // A store that was restored shares a prefix with what was recorded and differs
@@ -114,7 +114,7 @@ func FindAnchor(ctx context.Context, log Log, recorded RecordedAnchor) (newest l
 		case err == nil:
 			newest, ok = anchor, true
 			low = middle + 1
-		case errors.Is(err, ErrRewound):
+		case errors.Is(err, ErrStreamRestored):
 			high = anchor.Position.Sequence - 1
 		default:
 			return ledger.Anchor{}, false, err

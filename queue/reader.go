@@ -146,7 +146,7 @@ type Reader struct {
 }
 
 // OpenReader checks that the stream is the recorded one (else ErrForeignStream) and
-// holds the message config.From stands on (else ErrRewound), and starts to read after it. ctx is for the opening alone;
+// holds the message config.From stands on (else ErrStreamRestored), and starts to read after it. ctx is for the opening alone;
 // Close ends the reading.
 func OpenReader(ctx context.Context, stream *Stream, config ReaderConfig) (*Reader, error) {
 	config = config.withDefaults()
@@ -173,7 +173,7 @@ func OpenReader(ctx context.Context, stream *Stream, config ReaderConfig) (*Read
 
 // Next returns the next arrivals, at least one, in the order of the stream. It
 // waits until there are some, ctx ends, or reading has failed permanently: with
-// ErrForeignStream, ErrRewound, nats.ErrConnectionClosed, or ErrClosed after Close.
+// ErrForeignStream, ErrStreamRestored, nats.ErrConnectionClosed, or ErrClosed after Close.
 func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 	select {
 	case chunk := <-r.chunks:
@@ -259,7 +259,7 @@ func (r *Reader) reopen(ctx context.Context) (*session, error) {
 		backoff.WithInitialInterval(firstPause), backoff.WithMaxInterval(longestPause), backoff.WithMaxElapsedTime(0))
 	return backoff.RetryNotifyWithData(func() (*session, error) {
 		next, err := r.open(ctx)
-		if errors.Is(err, ErrForeignStream) || errors.Is(err, ErrRewound) || errors.Is(err, nats.ErrConnectionClosed) {
+		if errors.Is(err, ErrForeignStream) || errors.Is(err, ErrStreamRestored) || errors.Is(err, nats.ErrConnectionClosed) {
 			return nil, backoff.Permanent(err)
 		}
 		return next, err

@@ -30,7 +30,7 @@ func (r *Reader) Idle(ctx context.Context) (anchor ledger.Anchor, ok bool, err e
 // The order of the questions matters. First the stream's last sequence L; then
 // the newest message of the partition: if that one was read, so was everything of
 // the partition up to L. The last question is whether the stream is still the one
-// that was read (else ErrForeignStream or ErrRewound): then the answers before it
+// that was read (else ErrForeignStream or ErrStreamRestored): then the answers before it
 // were about that one too.
 func IdleUpTo(ctx context.Context, log Log, config ReaderConfig, last ledger.Anchor, told uint64) (anchor ledger.Anchor, ok bool, err error) {
 	state, err := log.State(ctx)

@@ -177,10 +177,10 @@ func TestAnchors(t *testing.T) {
 		{Position: anchor.Position, Time: anchor.Time, MessageID: "other"},
 		{Position: catalog.Position{Sequence: 99}, Time: anchor.Time, MessageID: anchor.MessageID},
 	} {
-		require.ErrorIs(t, b.stream.Verify(t.Context(), other), ErrRewound)
+		require.ErrorIs(t, b.stream.Verify(t.Context(), other), ErrStreamRestored)
 	}
 	require.NoError(t, b.stream.handle.Purge(t.Context()))
-	require.ErrorIs(t, b.stream.Verify(t.Context(), anchor), ErrRewound, "purged by hand")
+	require.ErrorIs(t, b.stream.Verify(t.Context(), anchor), ErrStreamRestored, "purged by hand")
 }
 
 func TestReplySubjects(t *testing.T) {

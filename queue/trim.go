@@ -40,7 +40,7 @@ func Trim(ctx context.Context, log Log, positions []ledger.Anchor, window time.D
 // partitions; with one of them still at the beginning nothing is removed.
 //
 // Each position is compared with the stream first: a position of a stream that
-// was restored from an older copy (ErrRewound) says nothing about what the present
+// was restored from an older copy (ErrStreamRestored) says nothing about what the present
 // one holds. The message each position stands on is kept, for that comparison.
 //
 // Over half of its size limit the stream is trimmed down to half by shortening

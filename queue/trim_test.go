@@ -55,7 +55,7 @@ func TestTrimWaitsForEveryPartition(t *testing.T) {
 	}
 	positions[1].MessageID = "of another timeline"
 	_, err := Trim(t.Context(), b.stream, positions, time.Minute, future)
-	require.ErrorIs(t, err, ErrRewound)
+	require.ErrorIs(t, err, ErrStreamRestored)
 }
 
 func TestTrimFindsItsWayAroundRemovedMessages(t *testing.T) {

@@ -100,7 +100,7 @@ func (a *Adoption) count(ctx context.Context) (err error) {
 	for partition, anchor := range anchors {
 		from := anchor.Position.Sequence
 		err := a.s.stream.Verify(ctx, anchor)
-		if errors.Is(err, queue.ErrRewound) {
+		if errors.Is(err, queue.ErrStreamRestored) {
 			var newest ledger.Anchor
 			newest, _, err = queue.FindAnchor(ctx, a.s.stream, func(ctx context.Context, sequence uint64) (ledger.Anchor, bool, error) {
 				return a.s.store.RecordedAtOrBefore(ctx, partition, anchor.Position.Generation, min(sequence, anchor.Position.Sequence))

@@ -1,3 +1,3 @@
 // Package service assembles the parts into a running worker: connections, leases,
-// one delivery engine per owned partition, and the upkeep of stream and database.
+// one delivery engine per owned partition, and the maintenance of stream and database.
 package service

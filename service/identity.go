@@ -117,7 +117,7 @@ func (s *surroundings) evidence(ctx context.Context, recorded ledger.StreamIdent
 func (s *surroundings) anyMatches(ctx context.Context, positions map[int]ledger.Anchor) (bool, error) {
 	for _, position := range positions {
 		err := s.stream.Verify(ctx, position)
-		if !errors.Is(err, queue.ErrRewound) {
+		if !errors.Is(err, queue.ErrStreamRestored) {
 			return err == nil, err
 		}
 	}
@@ -275,7 +275,7 @@ func (w *worker) watchStream(ctx context.Context) {
 func (w *worker) compareStream(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	return queue.CheckIdentity(ctx, w.parts.Queue, w.identity)
+	return queue.CheckIdentity(ctx, w.deps.Queue, w.identity)
 }
 
 // abandon ends the worker: its stream and its database are not each other's. What
@@ -292,7 +292,7 @@ func (w *worker) sameStream(ctx context.Context) error {
 	if w.identity.IsZero() {
 		return nil
 	}
-	recorded, err := w.parts.Store.StreamIdentity(ctx)
+	recorded, err := w.deps.Store.StreamIdentity(ctx)
 	if err != nil || recorded == w.identity {
 		return err
 	}

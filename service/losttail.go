@@ -25,7 +25,7 @@ type witness struct {
 // restored, or failed over without its last commits. The note is left as it is: every
 // owner finds it until one has waited long enough.
 func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resumption) (witness, error) {
-	mirror, noted, err := w.parts.Queue.Mirror(ctx, partition, r.Knows)
+	mirror, noted, err := w.deps.Queue.Mirror(ctx, partition, r.Knows)
 	if err != nil {
 		return witness{}, err
 	}

@@ -46,15 +46,15 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		w.release(ctx, holding)
 	}()
 
-	if holding.Lease.Partition == upkeepPartition {
-		upkeep := make(chan struct{})
+	if holding.Lease.Partition == maintenancePartition {
+		maintenance := make(chan struct{})
 		go func() { // ends with ctx; the deferred call waits for it
-			defer close(upkeep)
-			w.keepUp(ctx)
+			defer close(maintenance)
+			w.runMaintenance(ctx)
 		}()
 		defer func() {
 			cancel()
-			<-upkeep
+			<-maintenance
 		}()
 	}
 	pause := backoff.NewExponentialBackOff(
@@ -83,7 +83,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		}
 		w.observer.failed(holding.Lease.Partition, whyStopped(err))
 		wait := pause.NextBackOff()
-		wait = wait/2 + time.Duration(w.parts.Random()*float64(wait))
+		wait = wait/2 + time.Duration(w.deps.Random()*float64(wait))
 		log.ErrorContext(ctx, "the partition failed; it resumes from the last committed state",
 			slog.Duration("wait", wait), slog.Any("error", err))
 		select {
@@ -117,7 +117,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 	}
 	defer reader.Close()
 	w.observer.reading(holding.Lease.Partition, reader)
-	transport := w.parts.Transport(func() time.Time {
+	transport := w.deps.Transport(func() time.Time {
 		if !holding.MayWrite() {
 			return time.Time{}
 		}
@@ -132,12 +132,12 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		config: w.config, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
-		Lease: holding.Lease, Store: w.parts.Store, Source: reader, Accounts: accounts.find,
+		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find,
 		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
 		RecordWithin:        w.config.Worker.RecordWithin,
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
 		DrainTimeout:        w.config.Worker.DrainTimeout,
-		Random:              w.parts.Random,
+		Random:              w.deps.Random,
 		LostTail:            witness.lostTail,
 		Quiet:               witness.quiet,
 		Mirror:              witness.mirror,
@@ -152,12 +152,12 @@ func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resu
 	if err := w.sameStream(ctx); err != nil {
 		return nil, nil, err
 	}
-	resumption, err := w.parts.Store.Resume(ctx, holding.Lease)
+	resumption, err := w.deps.Store.Resume(ctx, holding.Lease)
 	if err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)
 	}
 	reader, err := w.read(ctx, holding.Lease, resumption)
-	if !errors.Is(err, queue.ErrRewound) {
+	if !errors.Is(err, queue.ErrStreamRestored) {
 		return resumption, reader, err
 	}
 	w.log.ErrorContext(ctx, "the stream was restored from an older copy: a new generation begins after the newest recorded message that it still has",
@@ -165,7 +165,7 @@ func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resu
 	if err := w.rewind(ctx, holding.Lease, resumption); err != nil {
 		return nil, nil, err
 	}
-	if resumption, err = w.parts.Store.Resume(ctx, holding.Lease); err != nil {
+	if resumption, err = w.deps.Store.Resume(ctx, holding.Lease); err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)
 	}
 	reader, err = w.read(ctx, holding.Lease, resumption)

@@ -253,7 +253,7 @@ func runOn(t *testing.T, bed *rig.Bed, store *persistence.Store, leases *persist
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- service.RunOn(ctx, service.Options{Config: settings, Telemetry: told}, service.Parts{
+		done <- service.RunWith(ctx, service.Options{Config: settings, Telemetry: told}, service.Dependencies{
 			Store: store, Leases: leases, Queue: streamAndMirror{opened, mirror},
 		})
 	}()

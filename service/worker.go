@@ -44,7 +44,7 @@ type worker struct {
 	log      *slog.Logger
 	tracer   trace.Tracer
 	observer *observer
-	parts    Parts
+	deps     Dependencies
 	leases   *lease.Manager
 	scopes   *delivery.Scopes
 	budget   *delivery.Budget
@@ -55,7 +55,7 @@ type worker struct {
 
 	credentials *credentials
 	// identity is what the stream and the database say of each other; the zero value
-	// where nothing is recorded (RunOn).
+	// where nothing is recorded (RunWith).
 	identity ledger.StreamIdentity
 	// connected says where the worker is connected, for its first log line.
 	connected []slog.Attr
@@ -88,7 +88,7 @@ func Run(ctx context.Context, options Options) error {
 	})
 }
 
-// run works on the parts that open gives the worker.
+// run works with the dependencies that open gives the worker.
 func run(ctx context.Context, options Options, open func(context.Context, *worker) (closeParts func(), err error)) error {
 	if err := CheckAccounts(options.Config); err != nil {
 		return err // nothing starts half
@@ -117,7 +117,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 		return stopped(ctx, err)
 	}
 	defer closeParts()
-	w.parts = w.parts.withDefaults()
+	w.deps = w.deps.withDefaults()
 	return w.run(ctx, options.Name)
 }
 
@@ -136,14 +136,14 @@ func (w *worker) run(ctx context.Context, name string) error {
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	w.scopes = delivery.NewScopes(w.parts.Store, w.log)
+	w.scopes = delivery.NewScopes(w.deps.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
-	if w.clocks == nil && w.parts.Clock != nil {
-		w.clocks = newClocks(w.parts.Clock, w.log)
+	if w.clocks == nil && w.deps.Clock != nil {
+		w.clocks = newClocks(w.deps.Clock, w.log)
 	}
-	w.leases = lease.New(w.parts.Leases, lease.Config{
-		Worker: w.parts.Worker, Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
+	w.leases = lease.New(w.deps.Leases, lease.Config{
+		Worker: w.deps.Worker, Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
 		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Fit: w.clocks.fit, Logger: w.log,
 	})
 
@@ -210,7 +210,7 @@ func (w *worker) startHealth(ctx context.Context) (beat func()) {
 		return func() {}
 	}
 	w.ready("leases", func(context.Context) error { return w.leases.Healthy() })
-	for name, ready := range w.parts.Ready {
+	for name, ready := range w.deps.Ready {
 		w.health.AddCheck(name, func(ctx context.Context) error {
 			if err := ready(ctx); err != nil {
 				w.log.DebugContext(ctx, "readiness: a part cannot be used", slog.String("part", name), slog.Any("error", err))
@@ -258,7 +258,7 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	if err != nil {
 		return err
 	}
-	w.parts.Register = func(ctx context.Context) error {
+	w.deps.Register = func(ctx context.Context) error {
 		if err := s.store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
 			return err
 		}
@@ -269,7 +269,7 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 		if looked = s.lookAtDatabase(ctx); failed(looked) != nil {
 			return permanent(failed(looked))
 		}
-		if err := w.parts.Register(ctx); err != nil {
+		if err := w.deps.Register(ctx); err != nil {
 			return permanent(err)
 		}
 		_, err := w.clocks.watch.Look(ctx)
@@ -279,9 +279,9 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 		return err
 	}
 	warn(ctx, w.log, looked)
-	w.parts.Clock, w.parts.MarkStream = s.store.Clock, s.store.MarkStream
-	w.parts.Store, w.parts.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
-	w.parts.Retain = func(ctx context.Context) error {
+	w.deps.Clock, w.deps.MarkStream = s.store.Clock, s.store.MarkStream
+	w.deps.Store, w.deps.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
+	w.deps.Retain = func(ctx context.Context) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
 	}
@@ -291,10 +291,10 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 
 // ready has readiness look at a part.
 func (w *worker) ready(name string, check func(context.Context) error) {
-	if w.parts.Ready == nil {
-		w.parts.Ready = map[string]func(context.Context) error{}
+	if w.deps.Ready == nil {
+		w.deps.Ready = map[string]func(context.Context) error{}
 	}
-	w.parts.Ready[name] = check
+	w.deps.Ready[name] = check
 }
 
 // openAccounts makes the sources of the accounts' tokens.
@@ -319,7 +319,7 @@ func (w *worker) openStream(ctx context.Context, s *surroundings) error {
 		return err
 	}
 	warn(ctx, w.log, looked)
-	w.parts.Queue = stream{Stream: s.stream, mirror: s.mirror}
+	w.deps.Queue = stream{Stream: s.stream, mirror: s.mirror}
 	w.clocks.broker = func(ctx context.Context) (time.Time, error) {
 		state, err := s.stream.State(ctx)
 		return state.Now, err

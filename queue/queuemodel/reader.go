@@ -97,7 +97,7 @@ func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 			r.mu.Lock()
 			r.restarts++
 			r.mu.Unlock()
-			if err := r.connect(ctx); errors.Is(err, queue.ErrRewound) || errors.Is(err, queue.ErrForeignStream) {
+			if err := r.connect(ctx); errors.Is(err, queue.ErrStreamRestored) || errors.Is(err, queue.ErrForeignStream) {
 				r.ended = err
 			}
 			if err := ctx.Err(); err != nil {

@@ -129,7 +129,7 @@ func rewound(t *testing.T, reader Reader) {
 	defer cancel()
 	for {
 		if _, err := reader.Next(ctx); err != nil {
-			require.ErrorIs(t, err, queue.ErrRewound)
+			require.ErrorIs(t, err, queue.ErrStreamRestored)
 			return
 		}
 	}
@@ -148,10 +148,10 @@ func putBack(t *testing.T, h Harness) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := reader.Next(ctx)
-	require.ErrorIs(t, err, queue.ErrRewound, "nothing of the other history is returned")
+	require.ErrorIs(t, err, queue.ErrStreamRestored, "nothing of the other history is returned")
 	_, err = h.Open(t.Context(), h.config("acme", last(lost)))
-	require.ErrorIs(t, err, queue.ErrRewound)
-	require.ErrorIs(t, queue.Verify(t.Context(), h.Log, last(lost)), queue.ErrRewound)
+	require.ErrorIs(t, err, queue.ErrStreamRestored)
+	require.ErrorIs(t, queue.Verify(t.Context(), h.Log, last(lost)), queue.ErrStreamRestored)
 }
 
 func putBackHarmlessly(t *testing.T, h Harness) {
@@ -181,7 +181,7 @@ func skippedIsRecorded(t *testing.T, h Harness) {
 	h.Publish(t, changes("acme", 50, 5)...)
 	rewound(t, reader)
 	_, err := h.Open(t.Context(), config)
-	require.ErrorIs(t, err, queue.ErrRewound)
+	require.ErrorIs(t, err, queue.ErrStreamRestored)
 }
 
 func newestAnchor(t *testing.T, h Harness) {

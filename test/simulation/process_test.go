@@ -42,14 +42,14 @@ func (w *world) start() {
 	w.disturb()
 	go func() {
 		defer close(p.ended)
-		p.err = service.RunOn(ctx, service.Options{
+		p.err = service.RunWith(ctx, service.Options{
 			Config: w.config, Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
 		}, p.parts())
 	}()
 }
 
-func (p *process) parts() service.Parts {
-	return service.Parts{
+func (p *process) parts() service.Dependencies {
+	return service.Dependencies{
 		Store: &storeOf{p}, Leases: &leasesOf{p}, Queue: &queueOf{p}, Transport: p.transport,
 		Random: func() float64 { return p.w.draw("random", p.name) },
 		Worker: uuid.UUID{15: byte(p.number)},

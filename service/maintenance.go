@@ -18,16 +18,16 @@ const (
 	trimEvery    = 3
 	// retainInterval is how often old rows are dropped and partitions made ahead.
 	retainInterval = 10 * time.Minute
-	// upkeepPartition is the partition whose owner does the upkeep of all: one
+	// maintenancePartition is the partition whose owner does the maintenance for all: one
 	// worker at a time is enough.
-	upkeepPartition = 0
-	upkeepTimeout   = 5 * time.Minute
+	maintenancePartition = 0
+	maintenanceTimeout   = 5 * time.Minute
 	// registerInterval is how often a worker writes again what it wrote at its start.
 	registerInterval = 30 * time.Second
 )
 
-// keepUp trims the stream and retires old rows until ctx ends.
-func (w *worker) keepUp(ctx context.Context) {
+// runMaintenance trims the stream and retires old rows until ctx ends.
+func (w *worker) runMaintenance(ctx context.Context) {
 	stream := time.NewTicker(markInterval)
 	defer stream.Stop()
 	retain := time.NewTicker(retainInterval)
@@ -52,7 +52,7 @@ func (w *worker) keepUp(ctx context.Context) {
 // keepRegistered writes again what the worker wrote at its start, until ctx ends: a
 // database that fails over may have lost it, and nothing else would tell.
 func (w *worker) keepRegistered(ctx context.Context) {
-	if w.parts.Register == nil {
+	if w.deps.Register == nil {
 		return
 	}
 	again := time.NewTicker(registerInterval)
@@ -64,7 +64,7 @@ func (w *worker) keepRegistered(ctx context.Context) {
 		case <-again.C:
 		}
 		call, cancel := context.WithTimeout(ctx, registerInterval)
-		if err := w.parts.Register(call); err != nil && ctx.Err() == nil {
+		if err := w.deps.Register(call); err != nil && ctx.Err() == nil {
 			w.log.WarnContext(ctx, "the partitions and accounts could not be registered again; it is tried again", slog.Any("error", err))
 		}
 		cancel()
@@ -75,7 +75,7 @@ func (w *worker) keepRegistered(ctx context.Context) {
 func (w *worker) mark(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, markInterval)
 	defer cancel()
-	state, err := w.parts.Queue.State(ctx)
+	state, err := w.deps.Queue.State(ctx)
 	if err == nil {
 		_, err = w.olderThanWindow(ctx, state)
 	}
@@ -87,27 +87,27 @@ func (w *worker) mark(ctx context.Context) {
 // olderThanWindow is the sequence up to which the stream had all messages when the
 // replay window began.
 func (w *worker) olderThanWindow(ctx context.Context, state queue.LogState) (uint64, error) {
-	if w.parts.MarkStream == nil {
+	if w.deps.MarkStream == nil {
 		return state.Last, nil
 	}
-	return w.parts.MarkStream(ctx, state.Last, w.config.NATS.Stream.ReplayWindow)
+	return w.deps.MarkStream(ctx, state.Last, w.config.NATS.Stream.ReplayWindow)
 }
 
 func (w *worker) trim(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, maintenanceTimeout)
 	defer cancel()
 	// What is removed from another stream would be lost there.
-	err := queue.CheckIdentity(ctx, w.parts.Queue, w.identity)
+	err := queue.CheckIdentity(ctx, w.deps.Queue, w.identity)
 	var positions []ledger.Anchor
 	if err == nil {
-		positions, err = w.parts.Store.Positions(ctx)
+		positions, err = w.deps.Store.Positions(ctx)
 	}
 	var age queue.Age
 	if err == nil {
 		age, err = w.ageOfMessages(ctx)
 	}
 	if err == nil {
-		_, err = queue.TrimByAge(ctx, w.parts.Queue, positions, age)
+		_, err = queue.TrimByAge(ctx, w.deps.Queue, positions, age)
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "the stream could not be trimmed; it is tried again", slog.Any("error", err))
@@ -120,7 +120,7 @@ func (w *worker) trim(ctx context.Context) {
 // size alone.
 func (w *worker) ageOfMessages(ctx context.Context) (queue.Age, error) {
 	age := queue.Age{Window: w.config.NATS.Stream.ReplayWindow}
-	state, err := w.parts.Queue.State(ctx)
+	state, err := w.deps.Queue.State(ctx)
 	if err != nil {
 		return age, err
 	}
@@ -128,8 +128,8 @@ func (w *worker) ageOfMessages(ctx context.Context) (queue.Age, error) {
 	if !state.Now.IsZero() {
 		clocks["NATS"] = state.Now
 	}
-	if w.parts.Clock != nil {
-		if clocks["database"], err = w.parts.Clock(ctx); err != nil {
+	if w.deps.Clock != nil {
+		if clocks["database"], err = w.deps.Clock(ctx); err != nil {
 			return age, err
 		}
 	}
@@ -143,12 +143,12 @@ func (w *worker) ageOfMessages(ctx context.Context) (queue.Age, error) {
 }
 
 func (w *worker) retain(ctx context.Context) {
-	if w.parts.Retain == nil {
+	if w.deps.Retain == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, upkeepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, maintenanceTimeout)
 	defer cancel()
-	err := w.parts.Retain(ctx)
+	err := w.deps.Retain(ctx)
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.Is(err, persistence.ErrClock):

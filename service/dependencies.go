@@ -16,9 +16,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-// Parts are what a worker stands on. Run makes them of the settings, on Postgres
-// and NATS; whoever calls RunOn brings other ones that keep the same promises.
-type Parts struct {
+// Dependencies are what a worker needs. Run makes them from the settings, on Postgres
+// and NATS; callers of RunWith bring others that keep the same promises.
+type Dependencies struct {
 	Store  Store
 	Leases ledger.LeaseTable
 	Queue  Queue
@@ -81,20 +81,20 @@ type Transport interface {
 	CloseIdleConnections()
 }
 
-func (p Parts) withDefaults() Parts {
-	if p.Transport == nil {
-		p.Transport = func(deadline func() time.Time) Transport { return delivery.GuardedTransport(deadline) }
+func (d Dependencies) withDefaults() Dependencies {
+	if d.Transport == nil {
+		d.Transport = func(deadline func() time.Time) Transport { return delivery.GuardedTransport(deadline) }
 	}
-	if p.Random == nil {
-		p.Random = rand.Float64
+	if d.Random == nil {
+		d.Random = rand.Float64
 	}
-	return p
+	return d
 }
 
-// RunOn works as Run does, on the given parts. Nothing of them is closed. Accounts
+// RunWith works as Run does, with the given dependencies. Nothing of them is closed. Accounts
 // with tokens that change need a database and are refused. A stream that is not the
 // one recorded in the store is refused too; where none is recorded any is taken.
-func RunOn(ctx context.Context, options Options, parts Parts) error {
+func RunWith(ctx context.Context, options Options, deps Dependencies) error {
 	return run(ctx, options, func(ctx context.Context, w *worker) (func(), error) {
 		var err error
 		if w.credentials, err = newCredentials(options.Config, nil, w.log); err != nil {
@@ -103,7 +103,7 @@ func RunOn(ctx context.Context, options Options, parts Parts) error {
 		if len(w.credentials.renewed) > 0 {
 			return nil, errRenewed
 		}
-		w.parts = parts.withDefaults()
+		w.deps = deps.withDefaults()
 		return func() {}, w.openIdentity(ctx)
 	})
 }
@@ -118,7 +118,7 @@ func (w *worker) openIdentity(ctx context.Context) error {
 		}
 		w.log.WarnContext(ctx, "the stream cannot be compared yet, trying again", slog.Any("error", err))
 		select {
-		case <-time.After(time.Duration(float64(longest) * (1 + w.parts.Random()) / 2)):
+		case <-time.After(time.Duration(float64(longest) * (1 + w.deps.Random()) / 2)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -128,7 +128,7 @@ func (w *worker) openIdentity(ctx context.Context) error {
 func (w *worker) readIdentity(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if w.identity, err = w.parts.Store.StreamIdentity(ctx); err != nil {
+	if w.identity, err = w.deps.Store.StreamIdentity(ctx); err != nil {
 		return err
 	}
 	return w.compareStream(ctx)
