@@ -135,6 +135,9 @@ type Route struct {
 	Unavailable json.RawMessage
 }
 
+// resolution is how exact times are kept: Postgres has microseconds.
+const resolution = time.Microsecond
+
 // ErrAttributes says that an item's attributes are not a JSON object.
 var ErrAttributes = errors.New("the attributes are not a JSON object")
 
@@ -147,6 +150,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	if at.IsZero() {
 		at = snapshot
 	}
+	at = at.Truncate(resolution)
 	change := Change{ItemID: item.ID, Kind: Unchanged, State: known}
 	if known.ChangedAt.After(at) {
 		change.Kind = Older
@@ -191,11 +195,12 @@ func (r Route) Absent(itemID string, known State, snapshot time.Time) Change {
 		change.State.Missing++
 		return change
 	}
-	return r.remove(itemID, known, snapshot)
+	return r.remove(itemID, known, snapshot.Truncate(resolution))
 }
 
 // Deleted decides what it changes that the source said at a time that an item is deleted.
 func (r Route) Deleted(itemID string, known State, at time.Time) Change {
+	at = at.Truncate(resolution)
 	change := Change{ItemID: itemID, Kind: Unchanged, State: known}
 	switch {
 	case known.ChangedAt.After(at):

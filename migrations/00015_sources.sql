@@ -1,0 +1,143 @@
+-- +goose Up
+
+-- What is kept of sources: feeds and webhooks of shops that enqueue turns into mutations.
+
+-- A source, by the name that the configuration gives it. The template of its item ids is
+-- kept from the first run on: another one would send every item twice and delete none.
+CREATE TABLE courier.source (
+    id           integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text NOT NULL UNIQUE,
+    item_id      text NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    -- One process at a time runs a source. It holds it until runner_until, by the
+    -- database's clock, and run_token grows when another takes it: a row and not an
+    -- advisory lock, which a connection pooler between would give to somebody else.
+    runner       text,
+    runner_until timestamptz,
+    run_token    bigint NOT NULL DEFAULT 0,
+    -- The newest snapshot that was worked through, by the time it was true at.
+    snapshot_at  timestamptz,
+    -- What the last download was, so that an unchanged file is not read again.
+    fingerprint  text,
+    -- When a webhook was received last.
+    webhook_at   timestamptz
+);
+
+-- A destination of a source.
+CREATE TABLE courier.source_route (
+    id               integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source           integer NOT NULL REFERENCES courier.source,
+    account          text NOT NULL,
+    catalog          text NOT NULL,
+    catalog_type     text NOT NULL,
+    -- Digest of the mapping that the last run was made with, to say that a run changes
+    -- much because of it.
+    mapping_revision text NOT NULL DEFAULT '',
+    UNIQUE (source, account, catalog, catalog_type)
+);
+
+-- The names of attributes that items have. A source's items share a few such lists, and
+-- a list in each row would take more room than the rest of the row.
+CREATE TABLE courier.source_shape (
+    id     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest bytea NOT NULL UNIQUE,
+    names  text[] NOT NULL
+);
+
+-- What was last sent of an item to a destination. revision 0 means nothing yet; hash is a
+-- digest of the attributes. A deleted item is kept for a while as gone, so that an
+-- older snapshot does not bring it back.
+CREATE TABLE courier.source_item (
+    route      integer NOT NULL,
+    item_id    text COLLATE "C" NOT NULL,
+    hash       bytea,
+    shape      integer,
+    revision   integer NOT NULL DEFAULT 0,
+    gone       boolean NOT NULL DEFAULT false,
+    missing    smallint NOT NULL DEFAULT 0,
+    changed_at timestamptz,
+    sent_at    timestamptz,
+    group_id   text COLLATE "C",
+    PRIMARY KEY (route, item_id)
+) WITH (fillfactor = 90);
+
+-- For products whose deletion ends all their variants.
+CREATE INDEX source_item_group ON courier.source_item (route, group_id) WHERE group_id IS NOT NULL;
+
+-- The runs of a source. counts has an object for each route, findings a bounded list.
+CREATE TABLE courier.source_run (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      integer NOT NULL REFERENCES courier.source,
+    token       bigint NOT NULL,
+    trigger     text NOT NULL,
+    state       text NOT NULL DEFAULT 'reading'
+        CHECK (state IN ('reading', 'publishing', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
+    started_at  timestamptz NOT NULL DEFAULT now(),
+    progress_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    snapshot_at timestamptz,
+    bytes_read  bigint NOT NULL DEFAULT 0,
+    items_read  bigint NOT NULL DEFAULT 0,
+    published   bigint NOT NULL DEFAULT 0,
+    to_publish  bigint NOT NULL DEFAULT 0,
+    approved    integer NOT NULL DEFAULT 0,
+    counts      jsonb NOT NULL DEFAULT '[]',
+    findings    jsonb NOT NULL DEFAULT '[]',
+    reason      text
+);
+CREATE INDEX source_run_newest ON courier.source_run (source, id);
+
+-- Webhook deliveries, kept for some days so that they can be looked at and replayed.
+CREATE TABLE courier.webhook_delivery (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      integer NOT NULL REFERENCES courier.source,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    delivery_id text NOT NULL,
+    topic       text NOT NULL,
+    -- accepted: its changes were published or none was needed; rejected: it could not be
+    -- read or mapped; ignored: its topic is not about items.
+    state       text NOT NULL CHECK (state IN ('accepted', 'rejected', 'ignored')),
+    published   integer NOT NULL DEFAULT 0,
+    unchanged   integer NOT NULL DEFAULT 0,
+    reason      text,
+    headers     jsonb NOT NULL DEFAULT '{}',
+    body        bytea,
+    replayed_at timestamptz,
+    UNIQUE (source, delivery_id)
+);
+CREATE INDEX webhook_delivery_age ON courier.webhook_delivery (received_at);
+CREATE INDEX webhook_delivery_newest ON courier.webhook_delivery (source, id);
+
+CREATE VIEW courier.source_status AS
+SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
+    (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
+    run.state, run.reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
+    good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
+    s.runner_until IS NOT NULL AND s.runner_until > now() AS running
+FROM courier.source s
+JOIN courier.source_route r ON r.source = s.id
+LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id ORDER BY x.id DESC LIMIT 1) run ON true
+LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged') ORDER BY x.id DESC LIMIT 1) good ON true;
+
+CREATE VIEW courier.source_runs AS
+SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,
+    x.bytes_read, x.items_read, x.to_publish, x.published, x.approved, x.counts, x.findings
+FROM courier.source_run x JOIN courier.source s ON s.id = x.source;
+
+CREATE VIEW courier.source_items AS
+SELECT s.name AS source, r.account, r.catalog, r.catalog_type, i.item_id, i.group_id, i.gone, i.missing, i.revision, i.changed_at, i.sent_at,
+    (SELECT p.names FROM courier.source_shape p WHERE p.id = i.shape) AS attributes
+FROM courier.source_item i
+JOIN courier.source_route r ON r.id = i.route
+JOIN courier.source s ON s.id = r.source
+WHERE i.revision > 0 OR i.gone;
+
+CREATE VIEW courier.webhook_deliveries AS
+SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.reason, d.headers,
+    octet_length(d.body) AS body_bytes, d.replayed_at
+FROM courier.webhook_delivery d JOIN courier.source s ON s.id = d.source;
+
+-- +goose Down
+DROP VIEW courier.webhook_deliveries, courier.source_items, courier.source_runs, courier.source_status;
+DROP TABLE courier.webhook_delivery, courier.source_run, courier.source_item, courier.source_shape, courier.source_route, courier.source;

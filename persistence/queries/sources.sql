@@ -1,0 +1,140 @@
+-- name: AddSource :one
+-- Makes the source's row at its first run; later it only reads it.
+INSERT INTO courier.source (name, item_id) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING id, item_id, snapshot_at, fingerprint;
+
+-- name: AddSourceRoute :one
+INSERT INTO courier.source_route (source, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
+ON CONFLICT (source, account, catalog, catalog_type) DO UPDATE SET source = excluded.source
+RETURNING id, mapping_revision;
+
+-- name: HoldSource :one
+-- Takes the source, or holds it longer. Another runner's expired hold is taken over with a
+-- new token, so that what it still writes is refused.
+UPDATE courier.source SET
+    run_token = run_token + CASE WHEN runner = sqlc.arg(runner)::text AND runner_until > now() THEN 0 ELSE 1 END,
+    runner = sqlc.arg(runner)::text,
+    runner_until = now() + make_interval(secs => sqlc.arg(seconds)::double precision)
+WHERE id = sqlc.arg(id) AND (runner IS NULL OR runner = sqlc.arg(runner)::text OR runner_until <= now())
+RETURNING run_token;
+
+-- name: ReleaseSource :exec
+UPDATE courier.source SET runner = NULL, runner_until = NULL WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
+
+-- name: SourceRunner :one
+SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1;
+
+-- name: SourceItems :many
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[]);
+
+-- name: AddSourceItems :exec
+-- Makes rows to lock for items that were never sent, in the order that all take locks.
+INSERT INTO courier.source_item (route, item_id)
+SELECT sqlc.arg(route), x.id FROM unnest(sqlc.arg(item_ids)::text[]) AS x(id) ORDER BY x.id COLLATE "C"
+ON CONFLICT (route, item_id) DO NOTHING;
+
+-- name: LockSourceItems :many
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[])
+ORDER BY item_id FOR UPDATE;
+
+-- name: SaveSourceItems :execrows
+-- The rows are locked by the same transaction.
+UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing,
+    changed_at = nullif(x.changed_at, '0001-01-01 00:00:00+00'), group_id = nullif(x.group_id, ''),
+    sent_at = CASE WHEN x.revision <> i.revision THEN now() ELSE i.sent_at END
+FROM (SELECT unnest(sqlc.arg(item_ids)::text[]) AS item_id, unnest(sqlc.arg(hashes)::bytea[]) AS hash, unnest(sqlc.arg(shapes)::integer[]) AS shape,
+    unnest(sqlc.arg(revisions)::integer[]) AS revision, unnest(sqlc.arg(gone)::boolean[]) AS gone, unnest(sqlc.arg(missing)::smallint[]) AS missing,
+    unnest(sqlc.arg(changed_at)::timestamptz[]) AS changed_at, unnest(sqlc.arg(group_ids)::text[]) AS group_id) x
+WHERE i.route = sqlc.arg(route) AND i.item_id = x.item_id;
+
+-- name: SourceItemsAfter :many
+-- What the destination has, a page in the order of ids.
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND NOT gone
+ORDER BY item_id LIMIT sqlc.arg(lim);
+
+-- name: SourceItemsOfGroup :many
+SELECT item_id FROM courier.source_item
+WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
+
+-- name: AddSourceShape :one
+INSERT INTO courier.source_shape (digest, names) VALUES ($1, $2)
+ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id;
+
+-- name: SourceShapes :many
+SELECT id, names FROM courier.source_shape WHERE id = ANY(sqlc.arg(ids)::integer[]);
+
+-- name: StartSourceRun :one
+-- Only the holder of the source starts a run, and its earlier ones that never ended did not
+-- end well.
+WITH abandoned AS (
+    UPDATE courier.source_run r SET state = 'abandoned', finished_at = now(), reason = 'the process ended'
+    WHERE r.source = sqlc.arg(source) AND r.finished_at IS NULL
+        AND EXISTS (SELECT FROM courier.source s WHERE s.id = r.source AND s.run_token = sqlc.arg(token) AND s.runner_until > now())
+)
+INSERT INTO courier.source_run (source, token, trigger, approved)
+SELECT s.id, s.run_token, sqlc.arg(trigger), sqlc.arg(approved) FROM courier.source s
+WHERE s.id = sqlc.arg(source) AND s.run_token = sqlc.arg(token) AND s.runner_until > now()
+RETURNING id;
+
+-- name: UpdateSourceRun :execrows
+UPDATE courier.source_run SET progress_at = now(), state = sqlc.arg(state), snapshot_at = sqlc.narg(snapshot_at),
+    bytes_read = sqlc.arg(bytes_read), items_read = sqlc.arg(items_read), to_publish = sqlc.arg(to_publish), published = sqlc.arg(published),
+    counts = sqlc.arg(counts), findings = sqlc.arg(findings), reason = sqlc.narg(reason),
+    finished_at = CASE WHEN sqlc.arg(finished)::boolean THEN now() END
+WHERE id = sqlc.arg(id) AND finished_at IS NULL;
+
+-- name: FinishSource :execrows
+-- Notes the snapshot that was worked through; a former runner's is refused.
+UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.arg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
+WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
+
+-- name: SaveMappingRevision :exec
+UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_revision <> $2;
+
+-- name: SourceRun :one
+SELECT r.id, s.name, r.state, r.counts, r.snapshot_at, r.started_at, r.finished_at, r.reason FROM courier.source_run r
+JOIN courier.source s ON s.id = r.source WHERE r.id = $1;
+
+-- name: ReceiveWebhook :one
+-- Keeps a delivery; one that came before stays as it is and is not found.
+INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, published, unchanged, reason, headers, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (source, delivery_id) DO UPDATE SET state = excluded.state, published = excluded.published, unchanged = excluded.unchanged,
+    reason = excluded.reason, replayed_at = now()
+RETURNING id;
+
+-- name: WebhookSeen :one
+SELECT state FROM courier.webhook_delivery WHERE source = $1 AND delivery_id = $2;
+
+-- name: NoteWebhook :exec
+-- Once a second is enough to see that a source is silent.
+UPDATE courier.source SET webhook_at = now() WHERE id = $1 AND (webhook_at IS NULL OR webhook_at < now() - interval '1 second');
+
+-- name: WebhookDelivery :one
+SELECT d.id, s.name, d.delivery_id, d.topic, d.state, d.headers, d.body FROM courier.webhook_delivery d
+JOIN courier.source s ON s.id = d.source WHERE d.id = $1;
+
+-- name: ForgetWebhooks :execrows
+DELETE FROM courier.webhook_delivery WHERE id IN (
+    SELECT d.id FROM courier.webhook_delivery d
+    WHERE d.received_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision) ORDER BY d.received_at LIMIT sqlc.arg(lim)
+);
+
+-- name: ForgetGoneItems :execrows
+-- Deleted items, and rows that were made to be locked and never used.
+DELETE FROM courier.source_item i WHERE (i.route, i.item_id) IN (
+    SELECT x.route, x.item_id FROM courier.source_item x
+    WHERE x.route = sqlc.arg(route) AND (x.gone AND x.changed_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision)
+        OR x.revision = 0 AND NOT x.gone) LIMIT sqlc.arg(lim) FOR UPDATE SKIP LOCKED
+);
+
+-- name: ForgetSourceRuns :execrows
+DELETE FROM courier.source_run WHERE id IN (
+    SELECT r.id FROM courier.source_run r
+    WHERE r.finished_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision)
+        AND r.id < (SELECT max(n.id) FROM courier.source_run n WHERE n.source = r.source) LIMIT sqlc.arg(lim)
+);
