@@ -1,0 +1,197 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/source/difference"
+)
+
+// Result is how a run ended.
+type Result struct {
+	State     persistence.RunState
+	Published int64
+	// Withheld counts what the guard held back.
+	Withheld int
+}
+
+// Apply publishes a plan and closes it. What was published before an error stays so; the
+// next run goes on from there.
+func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
+	defer func() {
+		if err != nil {
+			err = p.fail(ctx, err)
+		}
+		result.State = p.run.State
+		err = errors.Join(err, p.Close())
+	}()
+	stop := context.AfterFunc(ctx, p.release)
+	defer stop()
+	if p.Unchanged {
+		return result, p.finish(persistence.RunUnchanged, "")
+	}
+	p.run.State = persistence.RunPublishing
+	if err := p.save(p.context); err != nil {
+		return result, err
+	}
+	publisher := &publisher{plan: p}
+	compare := func(d difference.Route, item difference.Item, state difference.State) (difference.Change, error) {
+		return d.Compare(item, state, p.SnapshotAt)
+	}
+	if err := publisher.each(p.changes, func(i int) bool { return p.Routes[i].decision != difference.Stopped }, compare); err != nil {
+		result.Published = p.run.Published
+		return result, err
+	}
+	absent := func(d difference.Route, item difference.Item, state difference.State) (difference.Change, error) {
+		return d.Absent(item.ID, state, p.SnapshotAt), nil
+	}
+	err = publisher.each(p.removals, func(i int) bool { return p.Routes[i].decision == difference.Allowed }, absent)
+	result.Published = p.run.Published
+	if err != nil {
+		return result, err
+	}
+	state, reason := persistence.RunDone, ""
+	for _, route := range p.Routes {
+		switch {
+		case route.decision == difference.Stopped && state != persistence.RunStopped:
+			state, reason = persistence.RunStopped, route.Route+": "+route.Reason
+		case route.decision == difference.Withheld && state == persistence.RunDone:
+			state, reason = persistence.RunWithheld, route.Route+": "+route.Reason
+		}
+	}
+	_, result.Withheld = p.Changes()
+	return result, p.finish(state, reason)
+}
+
+// finish notes the end of a run. Only a snapshot of which everything was sent is not read
+// again while it stays the same.
+func (p *Plan) finish(state persistence.RunState, reason string) error {
+	if state == persistence.RunDone || state == persistence.RunWithheld {
+		row := p.row
+		row.SnapshotAt, row.Fingerprint = p.SnapshotAt, ""
+		if state == persistence.RunDone {
+			row.Fingerprint = p.Fingerprint
+		}
+		for i := range row.Routes {
+			row.Routes[i].MappingRevision = p.source.Routes[i].Revision
+		}
+		if err := p.runner.Store.FinishSource(p.context, row, p.token); err != nil {
+			return err
+		}
+	}
+	p.run.State, p.run.Reason, p.run.Finished = state, reason, true
+	if err := p.save(p.context); err != nil {
+		p.run.Finished = false
+		return err
+	}
+	return nil
+}
+
+// publisher sends what a spool holds.
+type publisher struct {
+	plan *Plan
+	told time.Time
+}
+
+type decide func(difference.Route, difference.Item, difference.State) (difference.Change, error)
+
+// each publishes the items of a spool whose route may, in their order.
+func (p *publisher) each(from *spool, may func(route int) bool, decide decide) error {
+	chunks := make([][]difference.Item, len(p.plan.source.Routes))
+	err := from.each(func(i int, item difference.Item) error {
+		if !may(i) {
+			return nil
+		}
+		if chunks[i] = append(chunks[i], item); len(chunks[i]) < chunk {
+			return nil
+		}
+		err := p.publish(i, chunks[i], decide)
+		chunks[i] = chunks[i][:0]
+		return err
+	})
+	for i := range chunks {
+		if err == nil && len(chunks[i]) > 0 {
+			err = p.publish(i, chunks[i], decide)
+		}
+	}
+	return err
+}
+
+// publish sends a chunk of a route's items: all that have another id at once, as an item
+// that comes twice is compared with what the first left.
+func (p *publisher) publish(i int, items []difference.Item, decide decide) error {
+	for len(items) > 0 {
+		unique, ids := 0, make(map[string]bool, len(items))
+		for unique < len(items) && !ids[items[unique].ID] {
+			ids[items[unique].ID] = true
+			unique++
+		}
+		if err := p.together(i, items[:unique], decide); err != nil {
+			return err
+		}
+		items = items[unique:]
+	}
+	return p.tell()
+}
+
+func (p *publisher) together(i int, items []difference.Item, decide decide) error {
+	plan, route := p.plan, p.plan.source.Routes[i]
+	destination := plan.source.difference(route)
+	ids := make([]string, len(items))
+	for j, item := range items {
+		ids[j] = item.ID
+	}
+	published := 0
+	err := plan.runner.Store.ChangeItems(plan.context, plan.row.Routes[i].ID, ids,
+		func(ctx context.Context, known map[string]persistence.SourceItem) (kept []persistence.SourceItem, err error) {
+			var mutations []queue.Mutation
+			for _, item := range items {
+				state := stateOf(known[item.ID])
+				change, err := decide(destination, item, state)
+				if err != nil {
+					continue // counted when it was compared first
+				}
+				if change.Publishes() {
+					mutations = append(mutations, mutation(route.Lane, change))
+				}
+				if change.Keeps(state) {
+					kept = append(kept, rowOf(item.ID, change.State))
+				}
+			}
+			published = len(mutations)
+			if len(mutations) == 0 {
+				return kept, nil
+			}
+			return kept, plan.runner.Publish(ctx, mutations)
+		})
+	if err != nil {
+		return err
+	}
+	plan.run.Published += int64(published)
+	return nil
+}
+
+// tell reports progress and writes it from time to time.
+func (p *publisher) tell() error {
+	const every = 2 * time.Second
+	run := &p.plan.run
+	if p.plan.runner.Progress != nil {
+		p.plan.runner.Progress(Progress{State: run.State, Read: run.ItemsRead, Bytes: run.BytesRead, Published: run.Published, ToCome: run.ToPublish - run.Published})
+	}
+	now := time.Now() //nolint:forbidigo // how often something is written
+	if now.Sub(p.told) < every {
+		return nil
+	}
+	p.told = now
+	if err := p.plan.runner.Store.SaveRun(p.plan.context, *run); err != nil {
+		p.plan.runner.Logger.WarnContext(p.plan.context, "the run's progress could not be written", slog.Any("error", err))
+		if errors.Is(err, persistence.ErrHoldLost) {
+			return err
+		}
+	}
+	return nil
+}
