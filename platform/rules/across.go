@@ -9,7 +9,7 @@ import (
 // across holds attributes to each other. given are those with a value that is not
 // empty.
 func (c *check) across(given uint64) {
-	for _, rule := range c.table.top.below {
+	for _, rule := range c.table.top.lessThan {
 		c.compare(rule)
 	}
 	for _, rule := range c.table.top.asMany {
@@ -24,7 +24,7 @@ func (c *check) across(given uint64) {
 
 // compare holds a price to the one that it must be lower than.
 func (c *check) compare(rule *rule) {
-	low, high := c.kept[rule.slot], c.kept[rule.below.slot]
+	low, high := c.kept[rule.slot], c.kept[rule.lessThan.slot]
 	if low.kind != text || high.kind != text {
 		return
 	}
@@ -36,7 +36,7 @@ func (c *check) compare(rule *rule) {
 		return
 	}
 	c.enter(step{name: rule.Name})
-	c.wrong(rule, catalog.InvalidValue, what+rule.Below+", which is "+shown(high), low)
+	c.wrong(rule, catalog.InvalidValue, what+rule.LessThan+", which is "+truncated(high), low)
 	c.leave()
 }
 

@@ -152,7 +152,7 @@ func (c *check) attributes(object string) {
 		}
 		c.leave()
 	}
-	c.tellUnknown()
+	c.reportUnknown()
 	if c.values && !c.localized && c.table.createdBy.has(c.operation) {
 		c.missing(c.table.top, seen)
 		if c.carried == 0 && c.table.top.required == 0 {
@@ -224,25 +224,25 @@ func (c *check) checkLocalizable(rule *rule) {
 
 // missing reports the required fields that were not seen.
 func (c *check) missing(o *object, seen uint64) {
-	if o.required&^seen == 0 && len(o.with) == 0 {
+	if o.required&^seen == 0 && len(o.requires) == 0 {
 		return
 	}
 	for _, rule := range o.tracked {
-		if o.required&rule.bit == 0 || seen&(rule.bit|rule.instead) != 0 {
+		if o.required&rule.bit == 0 || seen&(rule.bit|rule.alternative) != 0 {
 			continue
 		}
 		what := "is required"
-		if rule.Instead != "" {
-			what += " unless there is " + rule.Instead
+		if rule.AlternativeTo != "" {
+			what += " unless there is " + rule.AlternativeTo
 		}
 		c.enter(step{name: rule.Name})
 		c.wrong(rule, catalog.MissingField, what, value{})
 		c.leave()
 	}
-	for _, rule := range o.with {
-		if seen&rule.bit != 0 && seen&rule.with == 0 {
+	for _, rule := range o.requires {
+		if seen&rule.bit != 0 && seen&rule.requires == 0 {
 			c.enter(step{name: rule.Name})
-			c.wrong(rule, catalog.MissingField, "means nothing without "+rule.With, value{})
+			c.wrong(rule, catalog.MissingField, "means nothing without "+rule.Requires, value{})
 			c.leave()
 		}
 	}

@@ -63,7 +63,7 @@ func (c *check) unknownAttribute(name string) {
 	c.unknownsShown++
 }
 
-func (c *check) tellUnknown() {
+func (c *check) reportUnknown() {
 	if c.unknowns == 0 {
 		return
 	}
@@ -109,7 +109,7 @@ func (c *check) problem(rule *rule, reason catalog.Reason, what string, v value)
 	field, sentence := c.subject()
 	parts := []string{sentence, " ", what}
 	if v.kind != broken {
-		parts = append(parts, ": ", shown(v))
+		parts = append(parts, ": ", truncated(v))
 	}
 	if rule.Source != "" {
 		parts = append(parts, " (source: ", rule.Source, ")")
@@ -117,8 +117,8 @@ func (c *check) problem(rule *rule, reason catalog.Reason, what string, v value)
 	return catalog.Problem{Reason: reason, Field: field, Text: strings.Join(parts, "")}
 }
 
-// shown is a value cut short, for people.
-func shown(v value) string {
+// truncated is a value cut short, for people.
+func truncated(v value) string {
 	if v.kind == text {
 		return strconv.Quote(short(v.plain(), maxShown))
 	}

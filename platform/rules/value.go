@@ -41,7 +41,7 @@ func (c *check) checkText(rule *rule, v value) {
 				"has "+strconv.Itoa(count)+" characters, more than "+strconv.Itoa(limit), v)
 		}
 	}
-	if rule.Required && rule.Key == 0 && rule.Instead == "" && c.depth == 1 && blank(v) {
+	if rule.Required && rule.Key == 0 && rule.AlternativeTo == "" && c.depth == 1 && blank(v) {
 		c.wrong(rule, catalog.InvalidValue, "is required and must not be blank", v)
 		return
 	}
