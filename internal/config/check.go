@@ -105,7 +105,7 @@ func (l *loader) checkAccounts() {
 		account := l.config.Accounts[name]
 		at := "accounts." + name
 		if account.Platform == "" {
-			if _, said := l.lines[at+".platform"]; !said {
+			if _, isSet := l.lines[at+".platform"]; !isSet {
 				l.reportAtf(at, "platform is missing: one of pinterest, meta")
 			}
 			continue
@@ -143,7 +143,7 @@ var platformOnly = []struct {
 func (l *loader) checkCredentials(at string, a Account) {
 	foreign := false
 	for _, only := range platformOnly {
-		if only.platform != a.Platform && l.said(at, only.key) {
+		if only.platform != a.Platform && l.isSet(at, only.key) {
 			foreign = true
 			l.reportAtf(at+"."+only.key, "is for %s accounts only", only.platform.title())
 		}
@@ -153,21 +153,21 @@ func (l *loader) checkCredentials(at string, a Account) {
 			l.reportAtf(at+"."+key, "give either %s or %s_file", key, key)
 		}
 	}
-	id, secret := l.said(at, "client_id"), l.said(at, "client_secret")
-	oauth := id || secret || l.said(at, "refresh_token") || l.said(at, "oauth_url")
+	id, secret := l.isSet(at, "client_id"), l.isSet(at, "client_secret")
+	oauth := id || secret || l.isSet(at, "refresh_token") || l.isSet(at, "oauth_url")
 	switch {
 	case foreign:
-	case oauth && l.said(at, "access_token"):
+	case oauth && l.isSet(at, "access_token"):
 		l.reportAtf(at, "give either access_token, or client_id and client_secret with or without refresh_token")
 	case oauth && (!id || !secret):
 		l.reportAtf(at, "client_id and client_secret are needed together to ask for access tokens")
-	case !oauth && !l.said(at, "access_token"):
+	case !oauth && !l.isSet(at, "access_token"):
 		l.reportAtf(at, "access_token is missing; access_token: ${VARIABLE} takes it from the environment")
 	}
 }
 
-// said reports that the file has the key or its file, whatever came of it.
-func (l *loader) said(at, key string) bool {
+// isSet reports that the file has the key or its file, whatever came of it.
+func (l *loader) isSet(at, key string) bool {
 	return l.lines[at+"."+key] != 0 || l.lines[at+"."+key+"_file"] != 0
 }
 
@@ -197,7 +197,7 @@ func (l *loader) checkCatalog(at string, a Account, c Catalog) {
 		if c.CatalogID == "" && l.lines[at+".catalog_id"] == 0 {
 			l.reportAtf(at, "catalog_id is missing: the digits that Commerce Manager shows")
 		}
-		l.forbid(at, "is for Pinterest catalogs only", "country", "language", "body", "feed_owned", "last_updated_time")
+		l.rejectKeys(at, "is for Pinterest catalogs only", "country", "language", "body", "feed_owned", "last_updated_time")
 	case Pinterest:
 		l.checkPinterestCatalog(at, c)
 	}
@@ -209,13 +209,13 @@ func (l *loader) checkPinterestCatalog(at string, c Catalog) {
 			l.reportAtf(at, "%s is missing: Pinterest keeps items by country and language", key)
 		}
 	}
-	l.forbid(at, "is for Meta catalogs only", "endpoint", "item_sub_type")
+	l.rejectKeys(at, "is for Meta catalogs only", "endpoint", "item_sub_type")
 	if c.Body == "legacy" && c.CatalogID != "" {
 		l.reportAtf(at+".catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
 	}
 }
 
-func (l *loader) forbid(at, why string, keys ...string) {
+func (l *loader) rejectKeys(at, why string, keys ...string) {
 	for _, key := range keys {
 		if l.lines[at+"."+key] != 0 {
 			l.reportAtf(at+"."+key, "%s", why)

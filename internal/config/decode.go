@@ -22,8 +22,8 @@ type decoder struct {
 func (d *decoder) reportf(line int, key, format string, args ...any) {
 	problem := Problem{Source: d.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...) + d.note}
 	// The defaults section is read once more for each account: say it once.
-	said := d.note != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == line && p.Key == key })
-	if !said {
+	reported := d.note != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == line && p.Key == key })
+	if !reported {
 		d.problems = append(d.problems, problem)
 	}
 }
@@ -81,9 +81,9 @@ func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
 	d.lines[at] = line
 	switch {
 	case s.ignored:
-	case s.within != nil:
-		d.section(node, at, s.within)
-	case s.entry != nil:
+	case s.children != nil:
+		d.section(node, at, s.children)
+	case s.entries != nil:
 		d.entries(node, at, s)
 	default:
 		value, ok := d.scalar(node, at)
@@ -101,7 +101,7 @@ func (d *decoder) entries(node *yaml.Node, at string, s setting) {
 	for _, value := range d.mapping(node, at) {
 		key := joinKey(at, value.key)
 		d.lines[key] = value.line
-		settings, err := s.entry(value.key)
+		settings, err := s.entries(value.key)
 		if err != nil {
 			d.reportf(value.line, key, "%s", err)
 			continue

@@ -104,7 +104,7 @@ func (l *loader) accountsSettings() []setting {
 	}
 	return []setting{
 		section("defaults", "For all accounts.", deliverySettings(&Delivery{}, capsOf(""))...),
-		{key: "accounts", about: "The accounts, by the name that is in the subject.", entry: l.accountEntry},
+		{key: "accounts", doc: "The accounts, by the name that is in the subject.", entries: l.accountEntry},
 	}
 }
 
@@ -148,8 +148,8 @@ func (l *loader) applyDefaults(a *Account) {
 func (l *loader) environment(settings []setting, at string) {
 	for _, s := range settings {
 		key := joinKey(at, s.key)
-		if s.within != nil {
-			l.environment(s.within, key)
+		if s.children != nil {
+			l.environment(s.children, key)
 			continue
 		}
 		for _, name := range variableNames(s, key) {
@@ -195,7 +195,7 @@ func findSetting(settings []setting, key string) (setting, bool) {
 			continue
 		}
 		if nested {
-			return findSetting(s.within, rest)
+			return findSetting(s.children, rest)
 		}
 		return s, s.assign != nil
 	}

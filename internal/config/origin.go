@@ -37,8 +37,8 @@ func (l *loader) noteOrigin(key, origin string) {
 func (l *loader) noteLines(settings []setting, at string) {
 	for _, s := range settings {
 		key := joinKey(at, s.key)
-		if s.within != nil {
-			l.noteLines(s.within, key)
+		if s.children != nil {
+			l.noteLines(s.children, key)
 			continue
 		}
 		if line := l.lines[key]; line > 0 {

@@ -12,8 +12,8 @@ func Reference() string {
 	l.lookup = func(string) (string, bool) { return "", false }
 	r := &reference{}
 	for _, s := range l.settings() {
-		r.heading(s.key, s.about)
-		r.rows(s.within, s.key, "", true)
+		r.heading(s.key, s.doc)
+		r.rows(s.children, s.key, "", true)
 	}
 	r.heading("accounts.<name>", "One connection to a platform. The name is the token of the subject.")
 	account := &Account{}
@@ -28,8 +28,8 @@ type reference struct {
 	out strings.Builder
 }
 
-func (r *reference) heading(key, about string) {
-	fmt.Fprintf(&r.out, "\n### `%s`\n\n%s\n\n", key, about)
+func (r *reference) heading(key, doc string) {
+	fmt.Fprintf(&r.out, "\n### `%s`\n\n%s\n\n", key, doc)
 }
 
 // rows prints one table; skip names the kind of settings that have their own.
@@ -52,14 +52,14 @@ func (r *reference) table(settings []setting, at, skip string, variables bool) {
 	for _, s := range settings {
 		key := joinKey(at, s.key)
 		switch {
-		case shared[s.key] || s.entry != nil:
-		case s.within != nil:
-			r.table(s.within, key, skip, variables)
+		case shared[s.key] || s.entries != nil:
+		case s.children != nil:
+			r.table(s.children, key, skip, variables)
 		case variables:
 			names := variableNames(s, key)
-			fmt.Fprintf(&r.out, "| `%s` | %s | %s | `%s` | %s |\n", key, defaultOf(s), s.allowed, strings.Join(names, "`, `"), s.about)
+			fmt.Fprintf(&r.out, "| `%s` | %s | %s | `%s` | %s |\n", key, defaultOf(s), s.allowed, strings.Join(names, "`, `"), s.doc)
 		default:
-			fmt.Fprintf(&r.out, "| `%s` | %s | %s |\n", key, s.allowed, s.about)
+			fmt.Fprintf(&r.out, "| `%s` | %s | %s |\n", key, s.allowed, s.doc)
 		}
 	}
 }
@@ -76,15 +76,15 @@ func (r *reference) delivery() {
 func (r *reference) pairs(pinterest, meta []setting, at string) {
 	for i, s := range pinterest {
 		key := joinKey(at, s.key)
-		if s.within != nil {
-			r.pairs(s.within, meta[i].within, key)
+		if s.children != nil {
+			r.pairs(s.children, meta[i].children, key)
 			continue
 		}
 		allowed := s.allowed
 		if meta[i].allowed != allowed {
 			allowed = "Pinterest: " + allowed + "; Meta: " + meta[i].allowed
 		}
-		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s | %s |\n", key, defaultOf(s), defaultOf(meta[i]), allowed, s.about)
+		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s | %s |\n", key, defaultOf(s), defaultOf(meta[i]), allowed, s.doc)
 	}
 }
 

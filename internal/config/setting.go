@@ -11,10 +11,10 @@ import (
 )
 
 // setting is one key of a section. It is one of three: a value (assign), a
-// section of its own (within), or names that the user chooses (entry).
+// section of its own (children), or names that the user chooses (entries).
 type setting struct {
 	key     string
-	about   string // for the reference in docs/configuration.md
+	doc     string // for the reference in docs/configuration.md
 	allowed string
 	env     string // a variable of its own besides COURIER_…
 	secret  bool
@@ -23,17 +23,17 @@ type setting struct {
 	assign func(text string) error
 	show   func() string // the present value, for the reference
 
-	within []setting
-	entry  func(name string) ([]setting, error)
+	children []setting
+	entries  func(name string) ([]setting, error)
 }
 
-func section(key, about string, within ...setting) setting {
-	return setting{key: key, about: about, within: within}
+func section(key, doc string, children ...setting) setting {
+	return setting{key: key, doc: doc, children: children}
 }
 
-func text(key, about, allowed string, into *string, accept func(string) bool) setting {
+func text(key, doc, allowed string, into *string, accept func(string) bool) setting {
 	return setting{
-		key: key, about: about, allowed: allowed,
+		key: key, doc: doc, allowed: allowed,
 		assign: func(value string) error {
 			if accept != nil && !accept(value) {
 				return fmt.Errorf("%q is not allowed: %s", clip(value), allowed)
@@ -47,10 +47,10 @@ func text(key, about, allowed string, into *string, accept func(string) bool) se
 
 // address is a web address. What is not one is not shown, as it may have a secret
 // in it.
-func address(key, about string, into *string) setting {
+func address(key, doc string, into *string) setting {
 	const allowed = "an http or https address without ?, # and @"
 	return setting{
-		key: key, about: about, allowed: allowed,
+		key: key, doc: doc, allowed: allowed,
 		assign: func(value string) error {
 			if !webAddress.MatchString(value) {
 				return errors.New("must be " + allowed)
@@ -62,13 +62,13 @@ func address(key, about string, into *string) setting {
 	}
 }
 
-func choice[T ~string](key, about string, into *T, choices ...T) setting {
+func choice[T ~string](key, doc string, into *T, choices ...T) setting {
 	names := make([]string, len(choices))
 	for i, name := range choices {
 		names[i] = string(name)
 	}
 	return setting{
-		key: key, about: about, allowed: "one of " + strings.Join(names, ", "),
+		key: key, doc: doc, allowed: "one of " + strings.Join(names, ", "),
 		assign: func(value string) error {
 			if !slices.Contains(names, value) {
 				return fmt.Errorf("%q is not allowed: one of %s", clip(value), strings.Join(names, ", "))
@@ -80,9 +80,9 @@ func choice[T ~string](key, about string, into *T, choices ...T) setting {
 	}
 }
 
-func boolean(key, about string, into *bool) setting {
+func boolean(key, doc string, into *bool) setting {
 	return setting{
-		key: key, about: about, allowed: "true or false",
+		key: key, doc: doc, allowed: "true or false",
 		assign: func(value string) error {
 			switch value {
 			case "true", "false":
@@ -96,10 +96,10 @@ func boolean(key, about string, into *bool) setting {
 	}
 }
 
-func integer(key, about string, into *int, least, most int) setting {
+func integer(key, doc string, into *int, least, most int) setting {
 	allowed := fmt.Sprintf("a whole number from %d to %d", least, most)
 	return setting{
-		key: key, about: about, allowed: allowed,
+		key: key, doc: doc, allowed: allowed,
 		assign: func(value string) error {
 			number, err := strconv.Atoi(value)
 			if err != nil || number < least || number > most {
@@ -112,10 +112,10 @@ func integer(key, about string, into *int, least, most int) setting {
 	}
 }
 
-func duration(key, about string, into *time.Duration, least, most time.Duration) setting {
+func duration(key, doc string, into *time.Duration, least, most time.Duration) setting {
 	allowed := fmt.Sprintf("a duration such as 500ms, 2s, 5m or 24h, from %s to %s", shortDuration(least), shortDuration(most))
 	return setting{
-		key: key, about: about, allowed: allowed,
+		key: key, doc: doc, allowed: allowed,
 		assign: func(value string) error {
 			parsed, err := time.ParseDuration(value)
 			if err != nil || parsed < least || parsed > most {
@@ -129,8 +129,8 @@ func duration(key, about string, into *time.Duration, least, most time.Duration)
 }
 
 // autoDuration is a duration where 0 means that Courier finds the value itself.
-func autoDuration(key, about string, into *time.Duration, most time.Duration) setting {
-	plain := duration(key, about, into, 0, most)
+func autoDuration(key, doc string, into *time.Duration, most time.Duration) setting {
+	plain := duration(key, doc, into, 0, most)
 	plain.allowed = "auto, or " + plain.allowed
 	inner := plain.assign
 	plain.assign = func(value string) error {
@@ -152,10 +152,10 @@ func autoDuration(key, about string, into *time.Duration, most time.Duration) se
 	return plain
 }
 
-func size[T int | int64](key, about string, into *T, least, most T) setting {
+func size[T int | int64](key, doc string, into *T, least, most T) setting {
 	allowed := fmt.Sprintf("a size such as 512KiB, 8MB or 2GiB, from %s to %s", shortSize(int64(least)), shortSize(int64(most)))
 	return setting{
-		key: key, about: about, allowed: allowed,
+		key: key, doc: doc, allowed: allowed,
 		assign: func(value string) error {
 			parsed, err := parseSize(value)
 			if err != nil || parsed < int64(least) || parsed > int64(most) {
@@ -170,7 +170,7 @@ func size[T int | int64](key, about string, into *T, least, most T) setting {
 
 // secret gives two settings: the key itself, and key_file with the name of a file
 // that holds the value.
-func secret(key, about string, into *Secret, readFile func(string) (string, error)) []setting {
+func secret(key, doc string, into *Secret, readFile func(string) (string, error)) []setting {
 	assign := func(value string) error {
 		if value == "" {
 			return errors.New("is empty")
@@ -182,9 +182,9 @@ func secret(key, about string, into *Secret, readFile func(string) (string, erro
 		return nil
 	}
 	return []setting{
-		{key: key, about: about, allowed: "text; better `${VARIABLE}` than the value itself", secret: true, assign: assign},
+		{key: key, doc: doc, allowed: "text; better `${VARIABLE}` than the value itself", secret: true, assign: assign},
 		{
-			key: key + "_file", about: "A file that holds `" + key + "`.", allowed: "the path of a readable file",
+			key: key + "_file", doc: "A file that holds `" + key + "`.", allowed: "the path of a readable file",
 			assign: func(path string) error {
 				value, err := readFile(path)
 				if err != nil {

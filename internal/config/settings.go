@@ -75,8 +75,8 @@ func (l *loader) workerSettings() []setting {
 }
 
 // secret declares a secret and its file, the first with a variable of its own.
-func (l *loader) secret(key, about string, into *Secret, env string) []setting {
-	pair := secret(key, about, into, l.readFile)
+func (l *loader) secret(key, doc string, into *Secret, env string) []setting {
+	pair := secret(key, doc, into, l.readFile)
 	pair[0].env = env
 	return pair
 }
@@ -105,7 +105,7 @@ func (l *loader) accountSettings(a *Account) []setting {
 	}
 	list := []setting{platform}
 	accessToken := l.secret("access_token", "The access token.", &a.AccessToken, "")
-	accessToken[1].about += " It is read again when it changes, or when the platform refuses the token."
+	accessToken[1].doc += " It is read again when it changes, or when the platform refuses the token."
 	list = append(list, remember(accessToken, &a.AccessTokenFile)...)
 	list = append(list, text("client_id", "Pinterest: the app's id, with `client_secret` instead of an access token.", "text", &a.ClientID, nil))
 	list = append(list, l.secret("client_secret", "Pinterest: the app's secret.", &a.ClientSecret, "")...)
@@ -120,8 +120,8 @@ func (l *loader) accountSettings(a *Account) []setting {
 			"the reference of items_batch speaks of minutes. Shorter for simulated platforms.", &a.QuotaWindow, time.Second, 24*time.Hour))
 	list = append(list, text("ad_account_id", "Pinterest: act for the owner of this ad account.", "digits", &a.AdAccountID, digits.MatchString))
 	list = append(list, setting{
-		key: "catalogs", about: "The account's catalogs, by the name that is in the subject.",
-		entry: func(name string) ([]setting, error) { return l.catalogEntry(a, name) },
+		key: "catalogs", doc: "The account's catalogs, by the name that is in the subject.",
+		entries: func(name string) ([]setting, error) { return l.catalogEntry(a, name) },
 	})
 	return append(list, deliverySettings(&a.Delivery, capsOf(a.Platform))...)
 }
