@@ -84,7 +84,7 @@ func (m *machine) start() {
 		case localizedLane:
 			lane.BaseLane = products
 		case flights:
-			lane.Rules = catalog.Rules{Semantics: catalog.PinterestSemantics}
+			lane.Rules = catalog.Rules{Semantics: replacing}
 			lane.Group = catalog.Operation.String
 		}
 		m.batcher.AddLane(lane)
@@ -160,7 +160,7 @@ func (m *machine) checkBatch(t *rapid.T, batch *batcher.Batch) {
 func checkChange(t *rapid.T, r catalog.Record) {
 	rules := metaRules
 	if r.Key.Lane == flights {
-		rules.Semantics = catalog.PinterestSemantics
+		rules.Semantics = replacing
 	}
 	want := r.Constituents[0].Change()
 	for _, c := range r.Constituents[1:] {

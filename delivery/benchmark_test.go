@@ -99,7 +99,7 @@ func BenchmarkEngine(b *testing.B) {
 		b.Run(fmt.Sprint("accounts=", accounts), func(b *testing.B) {
 			s := &instant{all: make(chan struct{}), accounts: map[string]*delivery.Account{}}
 			for i := range accounts {
-				way := newSimulated(catalog.PinterestSemantics)
+				way := newSimulated(replacing)
 				way.limits = platform.Limits{MaxItems: 1000, MaxBytes: 10 << 20}
 				way.submit, way.poll = []string{fmt.Sprint("submit", i)}, []string{fmt.Sprint("poll", i)}
 				p := policy()

@@ -143,7 +143,7 @@ func TestSettleKnowsHowSlowThePlatformWas(t *testing.T) {
 func TestOneAccountsOpenBatchesLeaveRoomForOthers(t *testing.T) {
 	scenario(t, func(w *world) {
 		w.budget = delivery.NewBudget(1_200_000)
-		troubled := newSimulated(catalog.PinterestSemantics)
+		troubled := newSimulated(replacing)
 		troubled.submit, troubled.poll = []string{"its submit"}, []string{"its poll"}
 		troubled.onPost = func(*post) answer { return answer{stuck: true} }
 		p := policy()
@@ -171,7 +171,7 @@ func TestOneAccountsOpenBatchesLeaveRoomForOthers(t *testing.T) {
 func TestWhatComesBackToASpilledLaneIsSpilledAgain(t *testing.T) {
 	scenario(t, func(w *world) {
 		w.budget = delivery.NewBudget(200_000)
-		other := newSimulated(catalog.PinterestSemantics)
+		other := newSimulated(replacing)
 		other.submit, other.poll = []string{"o submit"}, []string{"o poll"}
 		w.account("other", policy()).Client = other
 		by := func() {

@@ -208,7 +208,7 @@ func TestAnswersThatLie(t *testing.T) {
 
 func answerLies(t *testing.T, meta, post bool, told lie, always bool) {
 	t.Helper()
-	w := newWorld(t, catalog.MetaSemantics)
+	w := newWorld(t, overlaid)
 	var log lockedBuffer
 	w.logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	l := w.lying(meta, post, told, always)

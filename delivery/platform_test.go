@@ -315,7 +315,7 @@ func (s *simulated) applyTo(items map[catalog.ItemKey]map[string]string, key cat
 		}
 		fresh = maps.Clone(have)
 	}
-	if change.Operation == catalog.Upsert && s.semantics == catalog.MetaSemantics && exists {
+	if change.Operation == catalog.Upsert && s.semantics == overlaid && exists {
 		fresh = maps.Clone(have)
 	}
 	gjson.ParseBytes(change.Attributes).ForEach(func(name, value gjson.Result) bool {

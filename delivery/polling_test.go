@@ -20,7 +20,7 @@ import (
 func TestIdlePositionDoesNotPassWhatIsNotAdmitted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, catalog.MetaSemantics)
+		w := newWorld(t, overlaid)
 		w.store.SetHook(func(ctx context.Context, call ledgermodel.Call, stage ledgermodel.Stage) error {
 			if call == ledgermodel.CallNewestVersions && stage == ledgermodel.Before {
 				<-ctx.Done() // the database does not answer
@@ -62,7 +62,7 @@ func (o *onceIdle) Idle(ctx context.Context) (ledger.Anchor, bool, error) {
 func TestIdlePositionFollowsOnceAllIsRecorded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, catalog.MetaSemantics)
+		w := newWorld(t, overlaid)
 		_, err := w.store.SaveAccount(t.Context(), ledger.AccountState{Account: "acme", State: "paused", ByHand: true})
 		require.NoError(t, err)
 		w.upsert("A", `{"title":"one"}`)

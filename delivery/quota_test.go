@@ -36,7 +36,7 @@ func simulateQuota(t *testing.T, test func(w *world)) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
-	synctest.Test(t, func(t *testing.T) { test(newWorld(t, catalog.MetaSemantics)) })
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, overlaid)) })
 }
 
 // publish makes new items of an account.

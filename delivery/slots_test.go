@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
@@ -21,7 +20,7 @@ func TestSlotsOfPollsAreGivenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, catalog.MetaSemantics)
+				w := newWorld(t, overlaid)
 				w.platform.delay = 10 * time.Minute
 				w.platform.submit, w.platform.poll = []string{"batch", "app"}, []string{"reads", "app"}
 				var polls atomic.Int64

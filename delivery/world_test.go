@@ -20,6 +20,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 )
 
+// The two readings of an UPSERT, see catalog.Semantics.
+var (
+	replacing = catalog.Semantics{Merges: true, UpsertReplaces: true}
+	overlaid  = catalog.Semantics{Merges: true}
+)
+
 // stream is one partition of a stream, kept whole.
 type stream struct {
 	mu       sync.Mutex

@@ -15,6 +15,9 @@ const (
 	maxBytes = 10 << 20
 )
 
+// semantics: an UPSERT replaces the whole item.
+var semantics = catalog.Semantics{Merges: true, UpsertReplaces: true}
+
 // endpoint carries one catalog type to one catalog.
 type endpoint struct {
 	row       *catalogType
@@ -26,7 +29,7 @@ type endpoint struct {
 }
 
 // Rules implements platform.Endpoint.
-func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: catalog.PinterestSemantics} }
+func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: semantics} }
 
 // Group implements platform.Endpoint.
 func (e *endpoint) Group(op catalog.Operation) string { return e.form.group(op) }
