@@ -11,8 +11,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
 )
 
@@ -299,8 +299,8 @@ func TestLocalizedItemsOfMeta(t *testing.T) {
 	scenario(t, func(w *world) {
 		simulated := sandbox.NewMeta(sandbox.Options{Delay: 20 * time.Second, Jitter: 20 * time.Second})
 		defer simulated.Close()
-		connection := settings("acme", "", simulated, platform.CatalogSettings{CatalogID: "1"})
-		connection.Catalogs["l"] = platform.CatalogSettings{CatalogID: "1", Endpoint: "localized_items_batch"}
+		connection := settings("acme", "", simulated, setting.Values{"catalog_id": "1"})
+		connection.Catalogs["l"] = setting.Values{"catalog_id": "1", "endpoint": "localized_items_batch"}
 		client, err := meta.New(connection)
 		require.NoError(t, err)
 		p := policy()

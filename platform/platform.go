@@ -9,6 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // Endpoint is the way out for one catalog type of one catalog: which changes it
@@ -87,8 +88,6 @@ type Settings struct {
 	// TokenRefused is told of a token that the platform does not accept, so that
 	// Token can give another. It does not block. Nil where there is no other.
 	TokenRefused func(token string)
-	// Proof makes Meta's appsecret_proof of a token. Nil without an app secret.
-	Proof func(token string) string
 	// HTTP makes the calls; its transport guards every write by the lease. Nil is
 	// fine for an account that only validates and encodes.
 	HTTP *http.Client
@@ -99,17 +98,15 @@ type Settings struct {
 	// (CredentialsHash): accounts of one app share its quotas, whatever their tokens.
 	// "" means that no account does whose Credentials are others.
 	App string
-	// QuotaWindow is the time that Meta's percentages of a quota are of. Zero means an
-	// hour.
-	QuotaWindow time.Duration
 	// Timeout bounds one call, from the first byte out to the last byte in. Zero
 	// means 60 s.
 	Timeout time.Duration
-	// AdAccountID is Pinterest's optional ad_account_id.
-	AdAccountID string
 	// Rules says what a broken rule about a value does. The zero value warns.
-	Rules    RuleLevel
-	Catalogs map[string]CatalogSettings
+	Rules RuleLevel
+	// Keys are the values of the platform's account keys, Catalogs those of its catalog
+	// keys, by the name of the catalog.
+	Keys     setting.Values
+	Catalogs map[string]setting.Values
 }
 
 // RuleLevel says what becomes of a mutation that breaks a rule about values which
@@ -123,22 +120,6 @@ const (
 	RulesStrict                  // invalid
 	RulesOff                     // do not look
 )
-
-// CatalogSettings say which catalog of the platform a catalog name means.
-type CatalogSettings struct {
-	Country   string // Pinterest
-	Language  string // Pinterest
-	CatalogID string
-	Body      string // Pinterest: "" or vertical, or legacy
-	// FeedOwned says that a feed fills this Pinterest catalog, which then refuses
-	// CREATE and UPSERT.
-	FeedOwned bool
-	// LastUpdatedTime sends a mutation's occurred_at as Pinterest's last_updated_time,
-	// where the producer gave one.
-	LastUpdatedTime bool
-	Endpoint        string // Meta: "" or items_batch, batch or localized_items_batch
-	ItemSubType     string // Meta: item_sub_type of each request, "" for none
-}
 
 // Outcome is what the platform said of one record.
 type Outcome uint8

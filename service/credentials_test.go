@@ -14,6 +14,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
@@ -208,9 +210,9 @@ func TestRenewedTokensNeedAnEncryptionKey(t *testing.T) {
 	} {
 		loaded, err := config.Parse("courier.yaml", []byte(
 			"accounts:\n  a: {platform: pinterest, client_id: i, client_secret: s, catalogs: {us: {country: US, language: en-US}}}\n"),
-			config.Options{Lookup: func(name string) (string, bool) { return key, name == "COURIER_ENCRYPTION_KEY" }})
+			config.Options{Platforms: platform.Configs(builtin.Platforms()), Lookup: func(name string) (string, bool) { return key, name == "COURIER_ENCRYPTION_KEY" }})
 		require.NoError(t, err)
-		require.ErrorContains(t, service.CheckAccounts(loaded), words)
+		require.ErrorContains(t, service.CheckAccounts(loaded, builtin.Platforms()), words)
 		require.ErrorContains(t, service.Run(t.Context(), service.Options{Config: loaded}), words)
 	}
 }

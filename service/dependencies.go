@@ -97,7 +97,7 @@ func (d Dependencies) withDefaults() Dependencies {
 func RunWith(ctx context.Context, options Options, deps Dependencies) error {
 	return run(ctx, options, func(ctx context.Context, w *worker) (func(), error) {
 		var err error
-		if w.credentials, err = newCredentials(options.Config, nil, w.log); err != nil {
+		if w.credentials, err = newCredentials(options.Config, w.platforms, nil, w.log); err != nil {
 			return nil, fmt.Errorf("accounts: %w", err)
 		}
 		if len(w.credentials.renewed) > 0 {

@@ -32,10 +32,10 @@ func placeOf(service *rig.Rig, lane catalog.Lane) place {
 	if lane.Account == pinterestAccount {
 		return place{
 			platform: service.Pinterest, fresh: sandbox.NewPinterest(sandbox.Options{}),
-			catalog: sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID),
+			catalog: sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id")),
 		}
 	}
-	return place{platform: service.Meta, fresh: sandbox.NewMeta(sandbox.Options{}), catalog: settings.CatalogID}
+	return place{platform: service.Meta, fresh: sandbox.NewMeta(sandbox.Options{}), catalog: settings.Keys.Text("catalog_id")}
 }
 
 // row is what mutation_status says of a mutation.

@@ -21,6 +21,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -188,7 +190,7 @@ func loadConfig(text string, variables map[string]string) (*config.Config, error
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return config.Load(path, config.Options{Lookup: func(name string) (string, bool) {
+	return config.Load(path, config.Options{Platforms: platform.Configs(builtin.Platforms()), Lookup: func(name string) (string, bool) {
 		value, ok := variables[name]
 		return value, ok
 	}})

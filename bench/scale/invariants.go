@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/jackc/pgx/v5"
@@ -77,8 +76,8 @@ func (p *plant) checkAll(rows []row, published []queue.Publication) error {
 	if len(rows) != len(byID) {
 		breakf("%d rows, and %d mutations were published", len(rows), len(byID))
 	}
-	fresh := map[config.Platform]state{
-		config.Meta: sandbox.NewMeta(sandbox.Options{}), config.Pinterest: sandbox.NewPinterest(sandbox.Options{}),
+	fresh := map[string]state{
+		"meta": sandbox.NewMeta(sandbox.Options{}), "pinterest": sandbox.NewPinterest(sandbox.Options{}),
 	}
 	seen := make(map[string]bool, len(rows))
 	apart := map[catalog.ItemKey]bool{} // nobody knows the platform's last word of these
@@ -104,8 +103,8 @@ func (p *plant) checkAll(rows []row, published []queue.Publication) error {
 }
 
 // compare holds the platforms' items against the expected ones.
-func (p *plant) compare(fresh map[config.Platform]state, apart map[catalog.ItemKey]bool) (broken error) {
-	actual := map[config.Platform]state{config.Meta: p.Meta, config.Pinterest: p.Pinterest}
+func (p *plant) compare(fresh map[string]state, apart map[catalog.ItemKey]bool) (broken error) {
+	actual := map[string]state{"meta": p.Meta, "pinterest": p.Pinterest}
 	for _, account := range p.Config.AccountNames() {
 		lane, platform := laneOf(p.Config, account), p.Config.Accounts[account].Platform
 		key := catalogKey(p.Config, lane)

@@ -48,14 +48,14 @@ const catalogName = "main"
 // metaAccount and pinterestAccount have a catalog and a token of their own.
 func metaAccount(number int) settings {
 	return settings{
-		"platform": string(config.Meta), "base_url": "${META_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
+		"platform": "meta", "base_url": "${META_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
 		"catalogs": settings{catalogName: settings{"catalog_id": strconv.Itoa(number)}},
 	}
 }
 
 func pinterestAccount(number int) settings {
 	return settings{
-		"platform": string(config.Pinterest), "base_url": "${PINTEREST_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
+		"platform": "pinterest", "base_url": "${PINTEREST_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
 		"catalogs": settings{catalogName: settings{"country": "US", "language": "en-US", "catalog_id": strconv.Itoa(number)}},
 	}
 }
@@ -63,7 +63,7 @@ func pinterestAccount(number int) settings {
 // laneOf is where changes of an account go.
 func laneOf(c *config.Config, account string) catalog.Lane {
 	lane := catalog.Lane{Account: account, Catalog: catalogName, Type: "PRODUCT_ITEM"}
-	if c.Accounts[account].Platform == config.Pinterest {
+	if c.Accounts[account].Platform == "pinterest" {
 		lane.Type = "RETAIL"
 	}
 	return lane
@@ -72,10 +72,10 @@ func laneOf(c *config.Config, account string) catalog.Lane {
 // catalogKey is the simulated platform's name of the catalog that a lane means.
 func catalogKey(c *config.Config, lane catalog.Lane) string {
 	of := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(of.Country, of.Language, of.CatalogID)
+	if c.Accounts[lane.Account].Platform == "pinterest" {
+		return sandbox.PinterestCatalog(of.Keys.Text("country"), of.Keys.Text("language"), of.Keys.Text("catalog_id"))
 	}
-	return of.CatalogID
+	return of.Keys.Text("catalog_id")
 }
 
 // accountsIn makes up names of so many accounts that live in a partition.

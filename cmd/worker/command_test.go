@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 func quiet() cli.Streams {
@@ -37,7 +38,7 @@ func executeIn(ctx context.Context, variables map[string]string, args ...string)
 		value, found := variables[name]
 		return value, found
 	}}
-	code := cli.Execute(ctx, newCommand(streams), streams, args) //nolint:contextcheck // cobra passes ctx on
+	code := cli.Execute(ctx, newCommand(streams, builtin.Platforms()), streams, args) //nolint:contextcheck // cobra passes ctx on
 	return execution{code: code, out: out.String(), err: errOut.String()}
 }
 

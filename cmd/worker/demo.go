@@ -46,7 +46,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	result, err := demo.Run(ctx, demo.Options{
-		DatabaseURL: databaseURL, Progress: a.streams.Err,
+		DatabaseURL: databaseURL, Platforms: a.platforms, Progress: a.streams.Err,
 		Logger: telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelError)),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // version is set by the linker.
@@ -13,5 +14,5 @@ var version = "dev"
 
 func main() {
 	streams := cli.Standard()
-	os.Exit(cli.Run(newCommand(streams), streams, os.Args[1:]))
+	os.Exit(cli.Run(newCommand(streams, builtin.Platforms()), streams, os.Args[1:]))
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -43,12 +44,20 @@ type plant struct {
 	publisher   *queue.Publisher
 }
 
+// simulatedPlatform is one of the simulated platforms.
+func simulatedPlatform(t *testing.T, environment *local.Environment, name string) simulated.Platform {
+	t.Helper()
+	one, found := environment.Platforms.Find(name)
+	require.True(t, found)
+	return one
+}
+
 // newPlant starts everything without a worker.
 func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 	t.Helper()
 	environment, err := local.Start(context.WithoutCancel(t.Context()), local.Options{
 		DatabaseURL: pgtest.Database(t), NATSPort: -1,
-		Simulated: simulated.Options{Address: "127.0.0.1:0", Pinterest: simulate, Meta: simulate},
+		Simulated: simulated.Options{Address: "127.0.0.1:0", Platforms: builtin.Platforms(), Behaviour: simulate},
 		Logger:    telemetry.NewLogger(t.Output(), "text", 8),
 	})
 	require.NoError(t, err)
@@ -57,8 +66,8 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 		variables: map[string]string{"NATS_URL": environment.NATS.URL(), "DATABASE_URL": environment.DatabaseURL, "COURIER_HTTP_LISTEN": "127.0.0.1:0"},
 	}
 	text := string(examples.Config)
-	text = strings.Replace(text, "platform: pinterest", "platform: pinterest\n    base_url: "+environment.Platforms.PinterestURL(), 1)
-	text = strings.Replace(text, "platform: meta", "platform: meta\n    base_url: "+environment.Platforms.MetaURL(), 1)
+	text = strings.Replace(text, "platform: pinterest", "platform: pinterest\n    base_url: "+simulatedPlatform(t, environment, "pinterest").URL, 1)
+	text = strings.Replace(text, "platform: meta", "platform: meta\n    base_url: "+simulatedPlatform(t, environment, "meta").URL, 1)
 	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
 
 	conn, err := environment.NATS.Connect()
@@ -215,7 +224,7 @@ func TestOperatingAWorker(t *testing.T) {
 		eventually(t, "the replayed mutation has a second row", func() bool {
 			return strings.Join(p.statuses(t, "m-bad"), " ") == "failed succeeded"
 		})
-		require.Contains(t, p.environment.Platforms.Meta.Items("1000000001", "PRODUCT_ITEM"), "BAD-1")
+		require.Contains(t, simulatedPlatform(t, p.environment, "meta").Items("1000000001", "PRODUCT_ITEM"), "BAD-1")
 		require.Contains(t, p.run(t, "dead-letters", "replay", "--all").out, "replayed 0\n")
 		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--force").out, "replayed 1\n")
 	})

@@ -67,8 +67,8 @@ func indiscreetPlant(t *testing.T) (p *plant, fronts []*platformtest.Indiscreet)
 		text, version string
 		platform      http.Handler
 	}{
-		{"demo-meta: {platform: meta, app_secret: " + appSecretCanary + ", catalogs: {products: {catalog_id: '1000000001'}}", "/v25.0", p.environment.Platforms.Meta},
-		{"demo-pinterest: {platform: pinterest, catalogs: {us: {country: US, language: en-US, catalog_id: '1'}}", "/v5", p.environment.Platforms.Pinterest},
+		{"demo-meta: {platform: meta, app_secret: " + appSecretCanary + ", catalogs: {products: {catalog_id: '1000000001'}}", "/v25.0", simulatedPlatform(t, p.environment, "meta")},
+		{"demo-pinterest: {platform: pinterest, catalogs: {us: {country: US, language: en-US, catalog_id: '1'}}", "/v5", simulatedPlatform(t, p.environment, "pinterest")},
 	} {
 		front := &platformtest.Indiscreet{Platform: account.platform, Prefix: "/" + pathCanary}
 		server := httptest.NewServer(front)

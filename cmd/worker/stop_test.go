@@ -38,7 +38,7 @@ func TestStopping(t *testing.T) {
 	t.Parallel()
 	const each, never = 50, 10 * time.Minute
 	p := newPlant(t, sandbox.Options{LateBy: 100 * time.Millisecond})
-	platform := p.environment.Platforms.Meta
+	platform := simulatedPlatform(t, p.environment, "meta")
 	published := 0
 	// caughtSending starts a worker and stops it once the platform has a POST that it
 	// answers as told.

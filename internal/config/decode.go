@@ -63,21 +63,21 @@ func joinKey(parent, key string) string {
 }
 
 // section reads a mapping whose keys are declared.
-func (d *decoder) section(node *yaml.Node, at string, settings []setting) {
+func (d *decoder) section(node *yaml.Node, at string, settings []field) {
 	values := d.mapping(node, at)
 	for _, s := range settings {
-		value, found := values.take(s.key)
+		value, found := values.take(s.Name)
 		if !found {
 			continue
 		}
-		d.setting(value.node, joinKey(at, s.key), value.line, s)
+		d.field(value.node, joinKey(at, s.Name), value.line, s)
 	}
 	for _, value := range values {
 		d.reportf(value.line, joinKey(at, value.key), "is not a known key; known here: %s", keyNames(settings))
 	}
 }
 
-func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
+func (d *decoder) field(node *yaml.Node, at string, line int, s field) {
 	d.lines[at] = line
 	switch {
 	case s.ignored:
@@ -97,7 +97,7 @@ func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
 }
 
 // entries reads a mapping whose keys the user chose.
-func (d *decoder) entries(node *yaml.Node, at string, s setting) {
+func (d *decoder) entries(node *yaml.Node, at string, s field) {
 	for _, value := range d.mapping(node, at) {
 		key := joinKey(at, value.key)
 		d.lines[key] = value.line
@@ -217,10 +217,10 @@ func isVariableName(name string) bool {
 	return name != ""
 }
 
-func keyNames(settings []setting) string {
+func keyNames(settings []field) string {
 	names := make([]string, len(settings))
 	for i, s := range settings {
-		names[i] = s.key
+		names[i] = s.Name
 	}
 	return strings.Join(names, ", ")
 }

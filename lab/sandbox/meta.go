@@ -12,6 +12,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // Meta simulates the three batch edges of Meta's catalogs (items_batch, batch and
@@ -25,6 +26,12 @@ func NewMeta(options Options) *Meta {
 		return metaMeaning(options, itemType)
 	})}
 }
+
+// BasePath implements Platform.
+func (*Meta) BasePath() string { return "/v25.0" }
+
+// CatalogKey implements Platform.
+func (*Meta) CatalogKey(keys setting.Values) string { return keys.Text("catalog_id") }
 
 func metaMeaning(options Options, itemType catalog.Type) meaning {
 	rules := meaning{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // Pinterest simulates the catalogs items batch of Pinterest's API v5. It answers
@@ -31,6 +32,14 @@ func NewPinterest(options Options) *Pinterest {
 // PinterestCatalog names a catalog for Items and Apply. catalogID may be "".
 func PinterestCatalog(country, language, catalogID string) string {
 	return country + "/" + language + "/" + catalogID
+}
+
+// BasePath implements Platform.
+func (*Pinterest) BasePath() string { return "/v5" }
+
+// CatalogKey implements Platform.
+func (*Pinterest) CatalogKey(keys setting.Values) string {
+	return PinterestCatalog(keys.Text("country"), keys.Text("language"), keys.Text("catalog_id"))
 }
 
 func pinterestMeaning(options Options, known *pinterestType) meaning {

@@ -19,6 +19,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform/credential"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
@@ -82,7 +83,8 @@ func keys(tb testing.TB, current, former string) *credential.Keyring {
 func (b *bed) worker(edits ...func(*credential.OAuthConfig)) *credential.OAuth {
 	b.tb.Helper()
 	c := credential.OAuthConfig{
-		URL: "http://pinterest.test/v5/oauth/token", ClientID: "app", ClientSecret: config.NewSecret(clientSecret),
+		OAuth: pinterest.Descriptor().OAuth,
+		URL:   "http://pinterest.test/v5/oauth/token", ClientID: "app", ClientSecret: config.NewSecret(clientSecret),
 		RefreshToken: config.NewSecret(firstRefresh), Keys: keys(b.tb, firstKey, ""), Store: b.store,
 		HTTP:   &http.Client{Transport: sandbox.Transport(b.pinterest)},
 		Logger: slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

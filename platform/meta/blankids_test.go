@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
@@ -45,7 +46,7 @@ func TestABlankIDTakesTheWholeRequestWithIt(t *testing.T) {
 			account, err := meta.New(platform.Settings{
 				Name: "acme", BaseURL: server.URL + "/v25.0", HTTP: server.Client(), Rules: platform.RulesOff,
 				Token:    func(context.Context) (string, error) { return "token", nil },
-				Catalogs: map[string]platform.CatalogSettings{"products": {CatalogID: catalogID, Endpoint: test.edge}},
+				Catalogs: map[string]setting.Values{"products": {"catalog_id": catalogID, "endpoint": test.edge}},
 			})
 			require.NoError(t, err)
 			endpoint, problem := account.Endpoint("products", test.itemType)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
@@ -81,7 +82,7 @@ func TestTwoLocalizationsTakenForDuplicates(t *testing.T) {
 	}
 	account, err := New(platform.Settings{
 		Name: "acme", BaseURL: server.URL, HTTP: server.Client(), Token: tokenOf("t"),
-		Catalogs: map[string]platform.CatalogSettings{"main": {CatalogID: "1", Endpoint: localizedBatchEdge}},
+		Catalogs: map[string]setting.Values{"main": {"catalog_id": "1", "endpoint": localizedBatchEdge}},
 	})
 	require.NoError(t, err)
 	e, problem := account.Endpoint("main", "HOTEL")

@@ -170,7 +170,7 @@ func benchmarkRecords(n int) []catalog.Record {
 
 func retailEndpoint() *endpoint {
 	row := catalogTypes()["RETAIL"]
-	return &endpoint{row: row, form: vertical(row, platform.CatalogSettings{Country: "US", Language: "en-US"})}
+	return &endpoint{row: row, form: vertical(row, catalogSettings{Country: "US", Language: "en-US"})}
 }
 
 func BenchmarkEncode(b *testing.B) {

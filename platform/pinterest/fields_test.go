@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
@@ -191,7 +192,7 @@ func TestIncompleteItemsAreNamedInFull(t *testing.T) {
 	t.Parallel()
 	account, err := New(platform.Settings{
 		Name: "acme", Token: func(context.Context) (string, error) { return "", nil }, Rules: platform.RulesStrict,
-		Catalogs: map[string]platform.CatalogSettings{"us": {Country: "US", Language: "en-US"}},
+		Catalogs: map[string]setting.Values{"us": {"country": "US", "language": "en-US"}},
 	})
 	require.NoError(t, err)
 	endpoint, problem := account.Endpoint("us", "RETAIL")

@@ -3,7 +3,6 @@ package pinterest
 import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
-	"github.com/catalog-courier/catalog-courier/platform"
 )
 
 // The values of the setting body.
@@ -29,7 +28,7 @@ type form struct {
 
 // formOf chooses the form of a catalog's requests for one catalog type; nil when
 // the catalog's body does not carry the type.
-func formOf(row *catalogType, settings platform.CatalogSettings) *form {
+func formOf(row *catalogType, settings catalogSettings) *form {
 	if settings.Body != bodyLegacy {
 		return vertical(row, settings)
 	}
@@ -40,7 +39,7 @@ func formOf(row *catalogType, settings platform.CatalogSettings) *form {
 }
 
 // vertical is the body of all catalog types: every record has its own operation.
-func vertical(row *catalogType, settings platform.CatalogSettings) *form {
+func vertical(row *catalogType, settings catalogSettings) *form {
 	head := rawjson.AppendString([]byte(`{"catalog_type":`), string(row.name))
 	head = appendPlace(append(head, ','), settings)
 	if settings.CatalogID != "" {
@@ -58,7 +57,7 @@ const legacyType = catalog.Type("RETAIL")
 
 // legacy is the older body: one operation for all records, no catalog_type and no
 // catalog_id, so that it always writes to the oldest retail catalog.
-func legacy(settings platform.CatalogSettings) *form {
+func legacy(settings catalogSettings) *form {
 	operations := catalog.Operations()
 	heads := make(map[string]string, len(operations))
 	for _, operation := range operations {
@@ -69,7 +68,7 @@ func legacy(settings platform.CatalogSettings) *form {
 	return &form{operations: operations, heads: heads, oneOperation: true}
 }
 
-func appendPlace(head []byte, settings platform.CatalogSettings) []byte {
+func appendPlace(head []byte, settings catalogSettings) []byte {
 	head = rawjson.AppendString(append(head, `"country":`...), settings.Country)
 	return rawjson.AppendString(append(head, `,"language":`...), settings.Language)
 }

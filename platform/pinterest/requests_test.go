@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -53,10 +54,10 @@ func (r request) messages(t *testing.T, idField string) [][]byte {
 	return messages
 }
 
-func (r request) settings() platform.CatalogSettings {
-	c := platform.CatalogSettings{Country: r.Country, Language: r.Language, CatalogID: r.CatalogID}
+func (r request) settings() setting.Values {
+	c := setting.Values{"country": r.Country, "language": r.Language, "catalog_id": r.CatalogID}
 	if r.CatalogType == "" {
-		c.Body = "legacy"
+		c["body"] = "legacy"
 	}
 	return c
 }
@@ -89,7 +90,7 @@ func TestExampleRequestsAreMadeOfMessages(t *testing.T) {
 			})
 			s := settings()
 			s.BaseURL, s.HTTP = server.URL+"/v5", server.Client()
-			s.Catalogs = map[string]platform.CatalogSettings{"main": wanted.settings()}
+			s.Catalogs = map[string]setting.Values{"main": wanted.settings()}
 			endpoint := openEndpoint(t, s, "main", itemType)
 			records := recordsOfMessages(t, endpoint, itemType, wanted.messages(t, idField))
 			group := endpoint.Group(records[0].Change.Operation)

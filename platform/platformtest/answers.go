@@ -348,7 +348,7 @@ func (s Suite) ambiguity(t *testing.T) {
 		require.NoError(t, err)
 		address := listener.Addr().String()
 		require.NoError(t, listener.Close())
-		account, err := s.New(s.settings("http://"+address+"/v5", &http.Client{}))
+		account, err := s.Platform.New(s.settings("http://"+address+"/v5", &http.Client{}))
 		require.NoError(t, err)
 		endpoint, _ := account.Endpoint("main", s.Type)
 		_, err = endpoint.Submit(t.Context(), []byte(`{}`), endpoint.Group(catalog.Create), s.three())
@@ -387,6 +387,6 @@ func (s Suite) quotas(t *testing.T) {
 
 	for _, scope := range append(b.endpoint.SubmitScopes(), b.endpoint.PollScopes()...) {
 		require.NotContains(t, scope, canary)
-		require.True(t, strings.HasPrefix(scope, "pinterest/") || strings.HasPrefix(scope, "meta/"), scope)
+		require.True(t, strings.HasPrefix(scope, s.Platform.Name+"/"), scope)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -40,7 +41,7 @@ type Value struct {
 
 // Values publishes each row as a worker reads it, for an account of each level.
 func Values(
-	t *testing.T, rows []Value, catalogs map[string]platform.CatalogSettings, open func(platform.Settings) (platform.Account, error),
+	t *testing.T, rows []Value, catalogs map[string]setting.Values, open func(platform.Settings) (platform.Account, error),
 ) {
 	t.Helper()
 	accounts := map[platform.RuleLevel]platform.Account{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"regexp"
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -12,10 +13,10 @@ import (
 
 // tokenFailure is the error of a call that had no token to go with. Where the
 // cause is a platform.Error it says whose failure that is; else it is the account's.
-func tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
+func (c *Client) tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
 	failure := &platform.Error{
 		Scope: platform.ScopeAccount, Operation: call.Operation,
-		Message: "no access token: " + Redact(err.Error()), Err: &redactedError{cause: err},
+		Message: "no access token: " + Redact(err.Error(), c.auth.TokenShapes), Err: &redactedError{cause: err, shapes: c.auth.TokenShapes},
 	}
 	cause := (*platform.Error)(nil)
 	switch {
@@ -30,10 +31,11 @@ func tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
 }
 
 // callFailure is the error of a call without a whole answer.
-func callFailure(ctx context.Context, call Call, key key, err error, written bool) *platform.Error {
+func (c *Client) callFailure(ctx context.Context, call Call, key key, err error, written bool) *platform.Error {
 	failure := &platform.Error{
 		Scope: platform.ScopePlatform, Ambiguous: written && call.changes(), Operation: call.Operation,
-		Message: Redact(err.Error(), key.secrets()...), Err: &redactedError{cause: err, secrets: key.secrets()},
+		Message: Redact(err.Error(), c.auth.TokenShapes, key.secrets()...),
+		Err:     &redactedError{cause: err, shapes: c.auth.TokenShapes, secrets: key.secrets()},
 	}
 	switch {
 	case errors.Is(err, platform.ErrWriteRefused):
@@ -50,10 +52,11 @@ func callFailure(ctx context.Context, call Call, key key, err error, written boo
 // redactedError keeps a cause for errors.Is and errors.As but prints no secret.
 type redactedError struct {
 	cause   error
+	shapes  *regexp.Regexp
 	secrets []string
 }
 
-func (e *redactedError) Error() string { return Redact(e.cause.Error(), e.secrets...) }
+func (e *redactedError) Error() string { return Redact(e.cause.Error(), e.shapes, e.secrets...) }
 func (e *redactedError) Unwrap() error { return e.cause }
 
 // watch sees whether bytes of one request may have left the machine.

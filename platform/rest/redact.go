@@ -13,16 +13,17 @@ const maxMessage = 600
 // hidden replaces a secret.
 const hidden = "[redacted]"
 
-// tokenShapes are the forms in which platforms write tokens: Pinterest's pina_,
-// pinc_ and pinr_, Meta's EAA…, and any token named as such.
-var tokenShapes = regexp.MustCompile(
-	`(?i)pin[a-z]_[A-Za-z0-9_\-.]{8,}|\bEAA[A-Za-z0-9]{12,}|bearer\s+[^\s"',;]+|(access_token|client_secret|refresh_token|appsecret_proof)(["']?\s*[=:]\s*["']?)[^\s"'&,;]+`)
+// namedTokens are tokens that are named as such; a platform's own shapes come with its
+// Auth.
+var namedTokens = regexp.MustCompile(
+	`(?i)bearer\s+[^\s"',;]+|(access_token|client_secret|refresh_token)(["']?\s*[=:]\s*["']?)[^\s"'&,;]+`)
 
 // Redact makes text from outside fit to be logged and stored: bad UTF-8, control
-// and invisible characters removed, secrets replaced, length bounded. The given
+// and invisible characters removed, secrets replaced, length bounded. What tokenShapes
+// matches is a secret, nil for nothing. The given
 // secrets are replaced wherever they are, also within longer text that is encoded in
 // base64 or hex, and with characters escaped as in addresses, JSON or HTML.
-func Redact(text string, secrets ...string) string {
+func Redact(text string, tokenShapes *regexp.Regexp, secrets ...string) string {
 	// First of all, as what is removed later would put a torn secret together again.
 	text = strings.Map(printable, text)
 	partly := len(text) > maxRead
@@ -36,7 +37,10 @@ func Redact(text string, secrets ...string) string {
 	if len(text) > 4*maxMessage {
 		text = text[:4*maxMessage]
 	}
-	text = tokenShapes.ReplaceAllString(text, hidden)
+	if tokenShapes != nil {
+		text = tokenShapes.ReplaceAllString(text, hidden)
+	}
+	text = namedTokens.ReplaceAllString(text, hidden)
 	return shorten(strings.ToValidUTF8(text, ""), maxMessage)
 }
 

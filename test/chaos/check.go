@@ -133,7 +133,7 @@ func (e *expectation) isApart(key catalog.ItemKey) bool {
 func newExpectation(h *history) *expectation {
 	e := &expectation{settings: h.settings, fresh: map[string]simulated{}, lanes: map[catalog.Lane]*site{}, apart: map[catalog.ItemKey]bool{}}
 	for _, s := range h.sites {
-		if s.platform == config.Meta {
+		if s.platform == "meta" {
 			e.fresh[s.name] = sandbox.NewMeta(sandbox.Options{})
 		} else {
 			e.fresh[s.name] = sandbox.NewPinterest(sandbox.Options{})

@@ -10,6 +10,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
 )
@@ -30,7 +32,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	path, err := writeSettings(t.TempDir(), "a", addresses{"127.0.0.1:1", "postgres://x@127.0.0.1:2/x", "127.0.0.1:3", "127.0.0.1:4"})
 	require.NoError(t, err)
-	settings, err := config.Load(path, config.Options{})
+	settings, err := config.Load(path, config.Options{Platforms: platform.Configs(builtin.Platforms())})
 	require.NoError(t, err)
 	s := &scene{t: t, history: &history{
 		settings: settings, sites: newSites(1, nil), calm: span{sceneBegan, sceneBegan.Add(time.Minute)},

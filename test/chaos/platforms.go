@@ -14,7 +14,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
@@ -33,7 +32,7 @@ type simulated interface {
 // site is one simulated platform with the accounts on it.
 type site struct {
 	name     string
-	platform config.Platform
+	platform string
 	quiet    bool // no faults of its own
 	simulated
 	rules []sandbox.ItemRule
@@ -77,10 +76,10 @@ func newSites(seed uint64, tokens []string) []*site {
 	meta := options
 	meta.Rules, meta.ErrorSample, meta.HideIDs = []sandbox.ItemRule{refused}, 2, true
 	return []*site{
-		{name: pinterestSite, platform: config.Pinterest, simulated: sandbox.NewPinterest(pinterest), rules: pinterest.Rules},
-		{name: metaSite, platform: config.Meta, simulated: sandbox.NewMeta(meta), rules: meta.Rules},
-		{name: quietPinterestSite, platform: config.Pinterest, quiet: true, simulated: sandbox.NewPinterest(options)},
-		{name: quietMetaSite, platform: config.Meta, quiet: true, simulated: sandbox.NewMeta(options)},
+		{name: pinterestSite, platform: "pinterest", simulated: sandbox.NewPinterest(pinterest), rules: pinterest.Rules},
+		{name: metaSite, platform: "meta", simulated: sandbox.NewMeta(meta), rules: meta.Rules},
+		{name: quietPinterestSite, platform: "pinterest", quiet: true, simulated: sandbox.NewPinterest(options)},
+		{name: quietMetaSite, platform: "meta", quiet: true, simulated: sandbox.NewMeta(options)},
 	}
 }
 

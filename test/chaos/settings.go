@@ -100,11 +100,11 @@ func accounts() []account {
 // token is an account's access token: a word that must never be seen anywhere.
 func (a account) token() string { return "canary-token-" + a.name + "-9d1f27" }
 
-func (a account) platform() config.Platform {
+func (a account) platform() string {
 	if a.site == metaSite || a.site == quietMetaSite {
-		return config.Meta
+		return "meta"
 	}
-	return config.Pinterest
+	return "pinterest"
 }
 
 // tokens are those that the platforms take besides what they give out.
@@ -149,11 +149,11 @@ func settingsTree(worker string, at addresses) map[string]any {
 	perAccount := map[string]any{}
 	for _, a := range accounts() {
 		version := "/v5"
-		if a.platform() == config.Meta {
+		if a.platform() == "meta" {
 			version = "/v25.0"
 		}
 		settings := map[string]any{
-			"platform": string(a.platform()), "catalogs": a.catalogs,
+			"platform": a.platform(), "catalogs": a.catalogs,
 			"base_url": "http://" + at.platforms + "/" + worker + "/" + a.site + version,
 		}
 		if a.oauth {
@@ -188,8 +188,8 @@ func settingsTree(worker string, at addresses) map[string]any {
 // catalogKey is the simulated platform's name of the catalog that a lane means.
 func catalogKey(c *config.Config, lane catalog.Lane) string {
 	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
+	if c.Accounts[lane.Account].Platform == "pinterest" {
+		return sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
 	}
-	return settings.CatalogID
+	return settings.Keys.Text("catalog_id")
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/test/chaos/proxy"
@@ -191,7 +193,7 @@ func (t *trial) seatWorkers(ctx context.Context) (err error) {
 	if t.fleet.guest, err = newSeat(ctx, t.folder, "guest", t.broker, t.database, t.platforms); err != nil {
 		return err
 	}
-	t.settings, err = config.Load(t.fleet.guest.settings, config.Options{})
+	t.settings, err = config.Load(t.fleet.guest.settings, config.Options{Platforms: platform.Configs(builtin.Platforms())})
 	return err
 }
 

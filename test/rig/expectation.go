@@ -42,7 +42,7 @@ func (b *Bed) newExpectation() *expectation {
 func (e *expectation) apply(m *catalog.Mutation) error {
 	e.lanes[m.Lane] = struct{}{}
 	apply := e.meta.Apply
-	if e.config.Accounts[m.Lane.Account].Platform == config.Pinterest {
+	if e.config.Accounts[m.Lane.Account].Platform == "pinterest" {
 		apply = e.pinterest.Apply
 	}
 	err := apply(catalogKey(e.config, m.Lane), m.Lane.Type, m)
@@ -55,7 +55,7 @@ func (e *expectation) apply(m *catalog.Mutation) error {
 
 // items are the items of a lane on either pair of platforms.
 func (e *expectation) items(lane catalog.Lane, pinterest *sandbox.Pinterest, meta *sandbox.Meta) map[string]string {
-	if e.config.Accounts[lane.Account].Platform == config.Pinterest {
+	if e.config.Accounts[lane.Account].Platform == "pinterest" {
 		return pinterest.Items(catalogKey(e.config, lane), lane.Type)
 	}
 	return meta.Items(catalogKey(e.config, lane), lane.Type)

@@ -17,6 +17,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
@@ -47,7 +49,7 @@ func runChild(path, name string) error {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	settings, err := config.Load(path, config.Options{})
+	settings, err := config.Load(path, config.Options{Platforms: platform.Configs(builtin.Platforms())})
 	if err != nil {
 		return err
 	}

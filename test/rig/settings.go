@@ -12,6 +12,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -124,7 +126,7 @@ func (s Settings) tree() map[string]any {
 // Config is the effective configuration of a worker.
 func (b *Bed) Config(worker string, more Settings) *config.Config {
 	b.tb.Helper()
-	loaded, err := config.Load(b.file(worker, more), config.Options{})
+	loaded, err := config.Load(b.file(worker, more), config.Options{Platforms: platform.Configs(builtin.Platforms())})
 	require.NoError(b.tb, err)
 	return loaded
 }
@@ -137,8 +139,8 @@ func (b *Bed) streamConfig() queue.StreamConfig {
 // catalogKey is the simulated platform's name of the catalog that a lane means.
 func catalogKey(c *config.Config, lane catalog.Lane) string {
 	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
+	if c.Accounts[lane.Account].Platform == "pinterest" {
+		return sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
 	}
-	return settings.CatalogID
+	return settings.Keys.Text("catalog_id")
 }

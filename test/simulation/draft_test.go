@@ -57,7 +57,7 @@ func (w *world) draftOf(account, item string) *change {
 		c.invalid = w.localize(i, say)
 		return c
 	}
-	if settings["c"].Body != "" && r.IntN(8) == 0 {
+	if settings["c"].Keys.Text("body") != "" && r.IntN(8) == 0 {
 		say(catalog.DeleteDiscontinued, "")
 		return c
 	}

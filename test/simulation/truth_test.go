@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
@@ -205,7 +204,7 @@ func (t *truth) close() {
 
 // isMeta reports whose account it is.
 func (w *world) isMeta(account string) bool {
-	return w.config.Accounts[account].Platform == config.Meta
+	return w.config.Accounts[account].Platform == "meta"
 }
 
 func (t *truth) apply(m *catalog.Mutation) error {

@@ -9,50 +9,48 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
 )
-
-// store is what both simulated platforms can do.
-type store interface {
-	Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error
-	Items(catalogKey string, itemType catalog.Type) map[string]string
-}
 
 // compare applies the mutations one at a time to fresh stores, never by the code
 // that merges, and compares those with what the platforms hold.
-func compare(result *Result, platforms *simulated.Platforms, settings *config.Config, mutations []*catalog.Mutation, applied map[string]bool) {
-	fresh := map[config.Platform]store{
-		config.Pinterest: sandbox.NewPinterest(sandbox.Options{}), config.Meta: sandbox.NewMeta(sandbox.Options{}),
+func compare(
+	result *Result, descriptors []platform.Descriptor, held *simulated.Platforms, settings *config.Config,
+	mutations []*catalog.Mutation, applied map[string]bool,
+) {
+	fresh := map[string]sandbox.Platform{}
+	for _, descriptor := range descriptors {
+		fresh[descriptor.Name] = descriptor.Simulated(sandbox.Options{})
+		defer fresh[descriptor.Name].Close()
 	}
-	held := map[config.Platform]store{config.Pinterest: platforms.Pinterest, config.Meta: platforms.Meta}
 	lanes := map[catalog.Lane]bool{}
 	for _, m := range mutations {
 		lanes[m.Lane] = true
 		if !applied[m.ID] {
 			continue
 		}
-		platform, key := place(settings, m.Lane)
-		if err := fresh[platform].Apply(key, m.Lane.Type, m); err != nil {
+		store := fresh[settings.Accounts[m.Lane.Account].Platform]
+		if err := store.Apply(keyOf(store, settings, m.Lane), m.Lane.Type, m); err != nil {
 			result.Differences = append(result.Differences, fmt.Sprintf("%s is said to have succeeded, but %s", m.ID, err))
 		}
 	}
 	for lane := range lanes {
-		platform, key := place(settings, lane)
-		expected, found := fresh[platform].Items(key, lane.Type), held[platform].Items(key, lane.Type)
+		expecting := fresh[settings.Accounts[lane.Account].Platform]
+		holding, _ := held.Find(settings.Accounts[lane.Account].Platform)
+		key := keyOf(expecting, settings, lane)
+		expected, found := expecting.Items(key, lane.Type), holding.Items(key, lane.Type)
 		result.Items += len(found)
 		result.Differences = append(result.Differences, differences(lane, expected, found)...)
 	}
 	slices.Sort(result.Differences)
-	result.Posts = platforms.Pinterest.Counters().Posts + platforms.Meta.Counters().Posts
+	for _, one := range held.All() {
+		result.Posts += one.Counters().Posts
+	}
 }
 
-// place is which store holds a lane's items, and under which name.
-func place(settings *config.Config, lane catalog.Lane) (config.Platform, string) {
-	account := settings.Accounts[lane.Account]
-	target := account.Catalogs[lane.Catalog]
-	if account.Platform == config.Pinterest {
-		return account.Platform, sandbox.PinterestCatalog(target.Country, target.Language, target.CatalogID)
-	}
-	return account.Platform, target.CatalogID
+// keyOf is the name of a lane's catalog in a store.
+func keyOf(store sandbox.Platform, settings *config.Config, lane catalog.Lane) string {
+	return store.CatalogKey(settings.Accounts[lane.Account].Catalogs[lane.Catalog].Keys)
 }
 
 func differences(lane catalog.Lane, expected, found map[string]string) []string {

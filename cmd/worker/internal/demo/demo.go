@@ -21,6 +21,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
 )
@@ -29,6 +30,7 @@ import (
 type Options struct {
 	// DatabaseURL, when not empty, is used instead of a private Postgres.
 	DatabaseURL string
+	Platforms   []platform.Descriptor
 	Progress    io.Writer // for people
 	Logger      *slog.Logger
 }
@@ -49,13 +51,20 @@ type Result struct {
 
 // trouble is how the simulated platforms misbehave; the examples have items made
 // for it.
-func trouble() simulated.Options {
-	delay := sandbox.Options{Seed: 1, Delay: 100 * time.Millisecond, Jitter: 100 * time.Millisecond}
-	pinterest, meta := delay, delay
-	pinterest.Rules = []sandbox.ItemRule{{Contains: "FORGOTTEN", Action: sandbox.OmitItem, Times: 1}}
-	meta.Rules = []sandbox.ItemRule{{Contains: "FORBIDDEN", Action: sandbox.RefuseItem, Message: "this product is not allowed in catalogs"}}
-	return simulated.Options{Address: "127.0.0.1:0", Pinterest: pinterest, Meta: meta}
+func trouble(platforms []platform.Descriptor) simulated.Options {
+	return simulated.Options{Address: "127.0.0.1:0", Platforms: platforms, Behaviour: sandbox.Options{
+		Seed: 1, Delay: 100 * time.Millisecond, Jitter: 100 * time.Millisecond,
+		Rules: []sandbox.ItemRule{
+			{Contains: "FORGOTTEN", Action: sandbox.OmitItem, Times: 1},
+			{Contains: "FORBIDDEN", Action: sandbox.RefuseItem, Message: "this product is not allowed in catalogs"},
+		},
+	}}
 }
+
+// faults are those of the first POST, which the platforms have in turn: one is refused
+// for the quota, another is never answered, so that nobody can know whether it was
+// taken. Both batches are sent again.
+var faults = []sandbox.Fault{{Kind: sandbox.RateLimited, Duration: time.Second}, {Kind: sandbox.ResetAfter}}
 
 // Run does it all. The error says what kept it from an end; differences are in
 // the result.
@@ -63,23 +72,23 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(options.Progress, format+"\n", args...) }
 	say("starting NATS, Postgres and simulated platforms")
 	environment, err := local.Start(ctx, local.Options{
-		DatabaseURL: options.DatabaseURL, NATSPort: -1, Simulated: trouble(), Logger: options.Logger,
+		DatabaseURL: options.DatabaseURL, NATSPort: -1, Simulated: trouble(options.Platforms), Logger: options.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, environment.Close()) }()
-	// One POST is refused for the quota, another is never answered: nobody can know
-	// whether it was taken. Both batches are sent again.
-	environment.Platforms.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
-	environment.Platforms.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.ResetAfter})
-
-	settings, err := config.Parse("examples/courier.yaml", examples.Config, config.Options{Flags: environment.Overrides()})
+	for i, one := range environment.Platforms.All() {
+		one.InjectNext(sandbox.Submit, faults[i%len(faults)])
+	}
+	settings, err := config.Parse("examples/courier.yaml", examples.Config, config.Options{
+		Flags: environment.Overrides(), Platforms: platform.Configs(options.Platforms),
+	})
 	if err != nil {
 		return nil, err
 	}
 	environment.Use(settings)
-	stop := startWorker(ctx, settings, options.Logger)
+	stop := startWorker(ctx, settings, options)
 	defer func() { err = errors.Join(err, stop()) }()
 
 	started := time.Now()
@@ -104,17 +113,19 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	compare(result, environment.Platforms, settings, mutations, applied)
+	compare(result, options.Platforms, environment.Platforms, settings, mutations, applied)
 	return result, nil
 }
 
 // startWorker runs a worker until stop is called.
-func startWorker(ctx context.Context, settings *config.Config, logger *slog.Logger) (stop func() error) {
+func startWorker(ctx context.Context, settings *config.Config, options Options) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	var failure error
 	running.Go(func() {
-		failure = service.Run(ctx, service.Options{Config: settings, Name: "demo", Telemetry: &telemetry.Telemetry{Logger: logger}})
+		failure = service.Run(ctx, service.Options{
+			Config: settings, Platforms: options.Platforms, Name: "demo", Telemetry: &telemetry.Telemetry{Logger: options.Logger},
+		})
 	})
 	return func() error {
 		cancel()
