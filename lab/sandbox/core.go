@@ -18,8 +18,7 @@ import (
 type core struct {
 	options Options
 	hash    hasher
-	// meaningOf says what operations do to items of a type.
-	meaningOf func(catalog.Type) meaning
+	dialect dialect
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -37,6 +36,19 @@ type core struct {
 	counters Counters
 	closed   chan struct{}
 	work     sync.WaitGroup // timers under way
+}
+
+// dialect is what a platform makes of accepted records.
+type dialect struct {
+	// meaningOf says what operations do to the items of a table.
+	meaningOf func(key tableKey) meaning
+	// itemOf is how the platform's answers name the item with an id. Nil: by the id.
+	itemOf func(id string) string
+	// check finds what is wrong with a record when it is applied. Nil finds nothing. The
+	// lock is held.
+	check func(key tableKey, id string) []issue
+	// deleted is told of an item that is no more. May be nil. The lock is held.
+	deleted func(key tableKey, id string)
 }
 
 // batch is an accepted body.
@@ -64,11 +76,11 @@ type result struct {
 	omitted  bool
 }
 
-func newCore(options Options, meaningOf func(catalog.Type) meaning) *core {
+func newCore(options Options, dialect dialect) *core {
 	options = options.withDefaults()
 	return &core{
 		oauth:   oauth{refresh: options.OAuth.RefreshToken, issued: make(map[string]time.Time)},
-		options: options, hash: hasher{maphash.MakeSeed()}, meaningOf: meaningOf,
+		options: options, hash: hasher{maphash.MakeSeed()}, dialect: dialect,
 		random:  rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // repeatable on purpose
 		tables:  make(map[tableKey]*table),
 		batches: make(map[string]*batch), injected: make(map[CallKind][]Fault),
@@ -232,9 +244,7 @@ func (c *core) expect(b *batch) {
 func (c *core) tableOf(key tableKey) *table {
 	found := c.tables[key]
 	if found == nil {
-		rules := c.meaningOf(key.itemType)
-		localizedOnly(key, &rules)
-		found = newTable(rules)
+		found = newTable(c.dialect.meaningOf(key))
 		key.catalog = strings.Clone(key.catalog)
 		key.itemType = catalog.Type(strings.Clone(string(key.itemType)))
 		c.tables[key] = found
@@ -272,7 +282,11 @@ func (c *core) apply(b *batch) {
 }
 
 func (c *core) applyChange(table *table, change *change, b *batch) result {
-	done := result{id: strings.Clone(itemOf(change.id)), warnings: change.warnings}
+	id := change.id
+	if c.dialect.itemOf != nil {
+		id = c.dialect.itemOf(id)
+	}
+	done := result{id: strings.Clone(id), warnings: change.warnings}
 	if b.skipped {
 		return done
 	}
@@ -280,12 +294,12 @@ func (c *core) applyChange(table *table, change *change, b *batch) result {
 	if rule != nil && rule.Action == RefuseItem && len(change.errors) == 0 {
 		change.errors = []issue{{attribute: "", code: codeRuleRefused, message: rule.message(done.id)}}
 	}
-	if len(change.errors) == 0 {
-		change.errors = c.itemless(b.key, change.id)
+	if len(change.errors) == 0 && c.dialect.check != nil {
+		change.errors = c.dialect.check(b.key, change.id)
 	}
 	done.errors = table.settle(change, b.failed)
-	if change.operation == catalog.Delete && len(done.errors) == 0 && !b.failed {
-		c.dropLocalizations(b.key, done.id)
+	if change.operation == catalog.Delete && len(done.errors) == 0 && !b.failed && c.dialect.deleted != nil {
+		c.dialect.deleted(b.key, done.id)
 	}
 	done.omitted = rule != nil && rule.Action == OmitItem
 	return done

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,11 +21,20 @@ import (
 // without a version in the path. A catalog is named by its id.
 type Meta struct{ *core }
 
+var allDigits = regexp.MustCompile(`^[0-9]+$`)
+
 // NewMeta makes an empty Meta. Close it when done.
 func NewMeta(options Options) *Meta {
-	return &Meta{newCore(options, func(itemType catalog.Type) meaning {
-		return metaMeaning(options, itemType)
-	})}
+	m := &Meta{}
+	m.core = newCore(options, dialect{
+		meaningOf: func(key tableKey) meaning {
+			rules := metaMeaning(options, key.itemType)
+			localizedOnly(key, &rules)
+			return rules
+		},
+		itemOf: itemOf, check: m.itemless, deleted: m.dropLocalizations,
+	})
+	return m
 }
 
 // BasePath implements Platform.
@@ -64,7 +74,7 @@ func (m *Meta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		send(w, answer{status: http.StatusOK, body: m.state()})
 		return
 	}
-	if len(parts) < 2 || !digits.MatchString(parts[len(parts)-2]) {
+	if len(parts) < 2 || !allDigits.MatchString(parts[len(parts)-2]) {
 		send(w, metaError(http.StatusBadRequest, 2500, 0, "Unknown path components"))
 		return
 	}
@@ -79,12 +89,12 @@ func (m *Meta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		send(w, metaError(http.StatusBadRequest, 2500, 0, "Unknown path components"))
 		return
 	}
-	m.serve(w, r, metaFace{m.core, request.catalog}, request)
+	m.serve(w, r, metaFace{m, request.catalog}, request)
 }
 
 // metaFace answers as Meta does, for one catalog.
 type metaFace struct {
-	*core
+	*Meta
 	catalog string
 }
 
@@ -233,10 +243,10 @@ func (f metaFace) submit(request *exchange, fault FaultKind) answer {
 
 // newMetaHandle looks as opaque as the real ones, with characters that a query
 // must escape.
-func (c *core) newMetaHandle() string {
+func (m *Meta) newMetaHandle() string {
 	var random [24]byte
 	for i := range random {
-		random[i] = byte(c.random.Uint32() & math.MaxUint8)
+		random[i] = byte(m.random.Uint32() & math.MaxUint8)
 	}
 	return "Ac+" + base64.StdEncoding.EncodeToString(random[:])
 }

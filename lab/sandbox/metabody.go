@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unsafe"
@@ -34,16 +35,16 @@ type metaRecord struct {
 }
 
 // metaEdges read one record of each edge.
-var metaEdges = map[string]func(c *core, head *metaHead, record gjson.Result) metaRecord{
-	"items_batch":           (*core).readItemsRecord,
-	"batch":                 (*core).readLegacyRecord,
-	"localized_items_batch": (*core).readLocalizedRecord,
+var metaEdges = map[string]func(m *Meta, head *metaHead, record gjson.Result) metaRecord{
+	"items_batch":           (*Meta).readItemsRecord,
+	"batch":                 (*Meta).readLegacyRecord,
+	"localized_items_batch": (*Meta).readLocalizedRecord,
 }
 
 // readMeta reads a body. refused, unless zero, is the answer to one that is refused
 // as a whole.
-func (c *core) readMeta(request *exchange) (b *batch, refused answer) {
-	if !c.options.SkipValidation && !gjson.ValidBytes(request.body) {
+func (m *Meta) readMeta(request *exchange) (b *batch, refused answer) {
+	if !m.options.SkipValidation && !gjson.ValidBytes(request.body) {
 		return nil, badParameter("Invalid JSON")
 	}
 	//nolint:gosec // read-only view: nobody writes to the body any more
@@ -76,7 +77,7 @@ func (c *core) readMeta(request *exchange) (b *batch, refused answer) {
 		return nil, badParameter("(#100) The parameter item_type is required")
 	case head.known == nil:
 		return nil, badParameter("(#100) Param item_type must be one of the item types")
-	case !c.carries(request.catalog, head.known):
+	case !m.carries(request.catalog, head.known):
 		return nil, badParameter("(#100) The item type does not match the vertical of the catalog")
 	case !head.requests.IsArray():
 		return nil, badParameter("(#100) Param requests must be an array")
@@ -85,16 +86,16 @@ func (c *core) readMeta(request *exchange) (b *batch, refused answer) {
 	if head.edge == "localized_items_batch" {
 		key = overlayOf(key)
 	}
-	return c.readRequests(&head, key)
+	return m.readRequests(&head, key)
 }
 
 // carries reports whether the catalog is of the item type's vertical.
-func (c *core) carries(catalogID string, known *metaType) bool {
-	vertical := c.options.Verticals[catalogID]
+func (m *Meta) carries(catalogID string, known *metaType) bool {
+	vertical := m.options.Verticals[catalogID]
 	return vertical == "" || vertical == known.vertical
 }
 
-func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
+func (m *Meta) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 	var refused answer
 	b := &batch{key: key, changes: make([]change, 0, maxMetaItems)}
 	seen := make(map[string]struct{}, maxMetaItems)
@@ -105,7 +106,7 @@ func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 			return false
 		}
 		records++
-		one := read(c, head, record)
+		one := read(m, head, record)
 		if one.keyless {
 			keyless++
 			return true
@@ -114,7 +115,7 @@ func (c *core) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 			return true
 		}
 		once := one.id
-		if c.options.LocalizedOnce {
+		if m.options.LocalizedOnce {
 			once = itemOf(once)
 		}
 		if _, one.twice = seen[once]; !one.twice {
@@ -143,7 +144,7 @@ func nothingIngested(message string) answer {
 }
 
 // readItemsRecord reads {"method","data"}.
-func (c *core) readItemsRecord(head *metaHead, record gjson.Result) (one metaRecord) {
+func (m *Meta) readItemsRecord(head *metaHead, record gjson.Result) (one metaRecord) {
 	var data gjson.Result
 	var method string
 	record.ForEach(func(name, value gjson.Result) bool {
@@ -159,9 +160,9 @@ func (c *core) readItemsRecord(head *metaHead, record gjson.Result) (one metaRec
 	if !ok {
 		return metaRecord{keyless: true}
 	}
-	one.id, one.attributes, one.content = id, data.Raw, c.hash.of(record.Raw)
+	one.id, one.attributes, one.content = id, data.Raw, m.hash.of(record.Raw)
 	one.method(method, head.mayCreate)
-	if !c.options.SkipValidation {
+	if !m.options.SkipValidation {
 		checkMeta(head.known, &one.change, data)
 	}
 	return one
@@ -230,8 +231,10 @@ func checkMeta(known *metaType, one *change, data gjson.Result) {
 	})
 }
 
+var priceForm = regexp.MustCompile(`^\d+(\.\d+)? ?([A-Z]{3})?$`)
+
 // metaPrice reports whether the value is a price; in a store it is a number. No source
 // says that a currency in lower case is refused.
 func metaPrice(value gjson.Result) bool {
-	return value.Type == gjson.Number || (value.Type == gjson.String && price.MatchString(strings.ToUpper(value.Str)))
+	return value.Type == gjson.Number || (value.Type == gjson.String && priceForm.MatchString(strings.ToUpper(value.Str)))
 }

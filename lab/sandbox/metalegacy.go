@@ -26,12 +26,12 @@ var legacyNames = map[string]string{
 
 // readLegacyRecord reads {"method","retailer_id","data"} of batch into the state
 // that all edges share: the attributes of items_batch.
-func (c *core) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRecord) {
+func (m *Meta) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRecord) {
 	one.id = strings.TrimSpace(record.Get("retailer_id").String())
 	if one.id == "" {
 		return metaRecord{keyless: true}
 	}
-	one.content = c.hash.of(record.Raw)
+	one.content = m.hash.of(record.Raw)
 	one.method(record.Get("method").String(), head.mayCreate)
 	if one.operation == catalog.Delete {
 		return one
@@ -45,7 +45,7 @@ func (c *core) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRe
 	for _, message := range read.wrong {
 		one.errors = append(one.errors, issue{message: message})
 	}
-	if !c.options.SkipValidation {
+	if !m.options.SkipValidation {
 		checkMeta(head.known, &one.change, gjson.Parse(one.attributes))
 	}
 	return one

@@ -56,11 +56,11 @@ func localizedOnly(key tableKey, rules *meaning) {
 
 // itemless is what is wrong with a localization of an item that does not exist. The
 // caller holds the lock.
-func (c *core) itemless(key tableKey, id string) []issue {
+func (m *Meta) itemless(key tableKey, id string) []issue {
 	if !strings.HasSuffix(key.catalog, overlaySuffix) {
 		return nil
 	}
-	base := c.tables[tableKey{catalogOf(key), key.itemType}]
+	base := m.tables[tableKey{catalogOf(key), key.itemType}]
 	if base != nil {
 		if item := base.items[itemOf(id)]; item != nil && item.exists {
 			return nil
@@ -71,8 +71,8 @@ func (c *core) itemless(key tableKey, id string) []issue {
 
 // dropLocalizations lets go of the localizations of an item that is no more. The
 // caller holds the lock.
-func (c *core) dropLocalizations(key tableKey, itemID string) {
-	overlay := c.tables[overlayOf(key)]
+func (m *Meta) dropLocalizations(key tableKey, itemID string) {
+	overlay := m.tables[overlayOf(key)]
 	if overlay == nil {
 		return
 	}
@@ -92,8 +92,8 @@ var (
 
 // readLocalizedRecord reads {"method","data","localization"}. No method creates an
 // item, and each may make a localization.
-func (c *core) readLocalizedRecord(head *metaHead, record gjson.Result) metaRecord {
-	one := c.readItemsRecord(head, record)
+func (m *Meta) readLocalizedRecord(head *metaHead, record gjson.Result) metaRecord {
+	one := m.readItemsRecord(head, record)
 	if one.keyless {
 		return one
 	}
@@ -108,7 +108,7 @@ func (c *core) readLocalizedRecord(head *metaHead, record gjson.Result) metaReco
 		one.errors = append(one.errors, issue{message: "the localization is not valid"})
 	}
 	one.id = overlayID(one.id, where)
-	if !c.options.SkipValidation {
+	if !m.options.SkipValidation {
 		checkLocalized(head.known, &one.change, where.Type, record.Get("data"))
 	}
 	return one

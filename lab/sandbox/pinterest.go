@@ -24,9 +24,9 @@ type Pinterest struct {
 // NewPinterest makes an empty Pinterest. Close it when done.
 func NewPinterest(options Options) *Pinterest {
 	types := pinterestTypes()
-	return &Pinterest{types: types, core: newCore(options, func(itemType catalog.Type) meaning {
-		return pinterestMeaning(options, types[itemType])
-	})}
+	return &Pinterest{types: types, core: newCore(options, dialect{meaningOf: func(key tableKey) meaning {
+		return pinterestMeaning(options, types[key.itemType])
+	}})}
 }
 
 // PinterestCatalog names a catalog for Items and Apply. catalogID may be "".
@@ -192,27 +192,27 @@ func (f pinterestFace) submit(request *exchange, fault FaultKind) answer {
 }
 
 // repeats reports whether the body was seen within SkipRepeats.
-func (c *core) repeats(body []byte) bool {
-	if c.options.SkipRepeats <= 0 {
+func (p *Pinterest) repeats(body []byte) bool {
+	if p.options.SkipRepeats <= 0 {
 		return false
 	}
 	now := time.Now()
-	digest := maphash.Bytes(c.hash.seed, body)
-	before, seen := c.recent[digest]
-	c.recent[digest] = now
-	for old, when := range c.recent {
-		if now.Sub(when) > c.options.SkipRepeats {
-			delete(c.recent, old)
+	digest := maphash.Bytes(p.hash.seed, body)
+	before, seen := p.recent[digest]
+	p.recent[digest] = now
+	for old, when := range p.recent {
+		if now.Sub(when) > p.options.SkipRepeats {
+			delete(p.recent, old)
 		}
 	}
-	return seen && now.Sub(before) <= c.options.SkipRepeats
+	return seen && now.Sub(before) <= p.options.SkipRepeats
 }
 
 // newHandle is a batch id in Pinterest's documented form.
-func (c *core) newHandle() string {
+func (p *Pinterest) newHandle() string {
 	var random [16]byte
 	for i := range random {
-		random[i] = byte(c.random.Uint32() & math.MaxUint8)
+		random[i] = byte(p.random.Uint32() & math.MaxUint8)
 	}
 	return "595953100599279259-" + hex.EncodeToString(random[:])
 }
