@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // TestChangesOfTwoCurrenciesOfMeta: an item of Meta's endpoint batch has one currency
@@ -18,7 +19,7 @@ import (
 // the other.
 func TestChangesOfTwoCurrenciesOfMeta(t *testing.T) {
 	scenario(t, func(w *world) {
-		simulated := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second})
+		simulated := metasim.New(sandbox.Options{Delay: 2 * time.Second})
 		defer simulated.Close()
 		client, err := meta.New(settings("acme", "", simulated, setting.Values{"catalog_id": "1", "endpoint": "batch"}))
 		require.NoError(t, err)

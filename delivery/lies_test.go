@@ -17,6 +17,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // lie is an answer that is not to be believed: text that stands in for the real
@@ -166,13 +168,13 @@ func (w *world) lying(meta, post bool, told lie, always bool) *liar {
 		}
 	}
 	if meta {
-		s := sandbox.NewMeta(options)
+		s := metasim.New(options)
 		inject(s)
 		l.honest = s
 		w.withMeta("acme", "1", p, l)
 		return l
 	}
-	s := sandbox.NewPinterest(options)
+	s := pinterestsim.New(options)
 	inject(s)
 	l.honest = s
 	w.withPinterest(p, l)

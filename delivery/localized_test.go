@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // localized makes a mutation say its item in another language: an item of the
@@ -297,7 +298,7 @@ func TestLocalizedWithoutAnythingToRead(t *testing.T) {
 // have, so that none may come before its item, also across a take-over.
 func TestLocalizedItemsOfMeta(t *testing.T) {
 	scenario(t, func(w *world) {
-		simulated := sandbox.NewMeta(sandbox.Options{Delay: 20 * time.Second, Jitter: 20 * time.Second})
+		simulated := metasim.New(sandbox.Options{Delay: 20 * time.Second, Jitter: 20 * time.Second})
 		defer simulated.Close()
 		connection := settings("acme", "", simulated, setting.Values{"catalog_id": "1"})
 		connection.Catalogs["l"] = setting.Values{"catalog_id": "1", "endpoint": "localized_items_batch"}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 
@@ -31,11 +33,11 @@ func placeOf(service *rig.Rig, lane catalog.Lane) place {
 	settings := service.Config.Accounts[lane.Account].Catalogs[lane.Catalog]
 	if lane.Account == pinterestAccount {
 		return place{
-			platform: service.Pinterest, fresh: sandbox.NewPinterest(sandbox.Options{}),
-			catalog: sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id")),
+			platform: service.Pinterest, fresh: pinterestsim.New(sandbox.Options{}),
+			catalog: pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id")),
 		}
 	}
-	return place{platform: service.Meta, fresh: sandbox.NewMeta(sandbox.Options{}), catalog: settings.Keys.Text("catalog_id")}
+	return place{platform: service.Meta, fresh: metasim.New(sandbox.Options{}), catalog: settings.Keys.Text("catalog_id")}
 }
 
 // row is what mutation_status says of a mutation.

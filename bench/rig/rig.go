@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
@@ -55,8 +57,8 @@ type Rig struct {
 	JetStream jetstream.JetStream
 	Stream    *queue.Stream
 	Database  *pgxpool.Pool
-	Pinterest *sandbox.Pinterest
-	Meta      *sandbox.Meta
+	Pinterest *pinterestsim.Platform
+	Meta      *metasim.Platform
 
 	log       io.Writer
 	logger    *slog.Logger
@@ -143,9 +145,9 @@ func (r *Rig) startPostgres(ctx context.Context, options Options) (url string, e
 }
 
 func (r *Rig) startPlatforms(ctx context.Context, options Options, variables map[string]string) error {
-	r.Pinterest = sandbox.NewPinterest(options.Pinterest)
+	r.Pinterest = pinterestsim.New(options.Pinterest)
 	r.later(func() error { r.Pinterest.Close(); return nil })
-	r.Meta = sandbox.NewMeta(options.Meta)
+	r.Meta = metasim.New(options.Meta)
 	r.later(func() error { r.Meta.Close(); return nil })
 	for name, handler := range map[string]http.Handler{"PINTEREST_URL": r.Pinterest, "META_URL": r.Meta} {
 		if options.Around != nil {

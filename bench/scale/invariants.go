@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -77,7 +79,7 @@ func (p *plant) checkAll(rows []row, published []queue.Publication) error {
 		breakf("%d rows, and %d mutations were published", len(rows), len(byID))
 	}
 	fresh := map[string]state{
-		"meta": sandbox.NewMeta(sandbox.Options{}), "pinterest": sandbox.NewPinterest(sandbox.Options{}),
+		"meta": metasim.New(sandbox.Options{}), "pinterest": pinterestsim.New(sandbox.Options{}),
 	}
 	seen := make(map[string]bool, len(rows))
 	apart := map[catalog.ItemKey]bool{} // nobody knows the platform's last word of these

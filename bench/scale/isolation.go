@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/jackc/pgx/v5"
@@ -242,7 +243,7 @@ func (p *plant) checkTrouble(ctx context.Context, out io.Writer, trouble []strin
 // crossing leads the calls of accounts in trouble to simulated platforms of their
 // own, behind the same address as all others.
 type crossing struct {
-	silent, flood *sandbox.Meta
+	silent, flood *metasim.Platform
 }
 
 func newCrossing(o options) *crossing {
@@ -254,7 +255,7 @@ func newCrossing(o options) *crossing {
 	// A flood that is more than its platform takes piles up.
 	limited := quick()
 	limited.Writes = sandbox.RateLimit{Calls: o.floodPosts, Window: floodWindow}
-	return &crossing{silent: sandbox.NewMeta(hangs), flood: sandbox.NewMeta(limited)}
+	return &crossing{silent: metasim.New(hangs), flood: metasim.New(limited)}
 }
 
 func (c *crossing) close() {

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -73,7 +73,7 @@ func laneOf(c *config.Config, account string) catalog.Lane {
 func catalogKey(c *config.Config, lane catalog.Lane) string {
 	of := c.Accounts[lane.Account].Catalogs[lane.Catalog]
 	if c.Accounts[lane.Account].Platform == "pinterest" {
-		return sandbox.PinterestCatalog(of.Keys.Text("country"), of.Keys.Text("language"), of.Keys.Text("catalog_id"))
+		return pinterestsim.Catalog(of.Keys.Text("country"), of.Keys.Text("language"), of.Keys.Text("catalog_id"))
 	}
 	return of.Keys.Text("catalog_id")
 }

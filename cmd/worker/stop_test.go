@@ -14,6 +14,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -75,7 +76,7 @@ func TestStopping(t *testing.T) {
 	p.startWorker(t, "last", 3*time.Second, never)
 	eventually(t, "all is final", func() bool { return p.count(t, "WHERE finished_at IS NOT NULL") == published })
 	require.Equal(t, published, p.count(t, "WHERE status = 'succeeded'"))
-	fresh := sandbox.NewMeta(sandbox.Options{})
+	fresh := metasim.New(sandbox.Options{})
 	defer fresh.Close()
 	const key = "1000000001"
 	for _, m := range lamps(0, published) {

@@ -11,12 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tidwall/gjson"
 
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // ask posts a body and returns the status and the whole answer.
-func ask(t *testing.T, meta *sandbox.Meta, edge, body string) (int, string) {
+func ask(t *testing.T, meta *metasim.Platform, edge, body string) (int, string) {
 	t.Helper()
 	response, err := post(t, meta, "/v25.0/"+products+"/"+edge, []byte(body))
 	require.NoError(t, err)
@@ -27,7 +28,7 @@ func ask(t *testing.T, meta *sandbox.Meta, edge, body string) (int, string) {
 }
 
 // deliver posts a body, has it applied and returns the one element of the status.
-func deliver(t *testing.T, meta *sandbox.Meta, edge, body string) gjson.Result {
+func deliver(t *testing.T, meta *metasim.Platform, edge, body string) gjson.Result {
 	t.Helper()
 	status, text := ask(t, meta, edge, body)
 	require.Equal(t, http.StatusOK, status, text)
@@ -46,10 +47,10 @@ func deliver(t *testing.T, meta *sandbox.Meta, edge, body string) gjson.Result {
 	return said
 }
 
-func openMeta(t *testing.T, options sandbox.Options) *sandbox.Meta {
+func openMeta(t *testing.T, options sandbox.Options) *metasim.Platform {
 	t.Helper()
 	options.Delay = time.Hour
-	meta := sandbox.NewMeta(options)
+	meta := metasim.New(options)
 	t.Cleanup(meta.Close)
 	return meta
 }
@@ -144,7 +145,7 @@ func TestLocalizationsLieOverItems(t *testing.T) {
 	require.False(t, refused(localize("UPDATE", `{"id":"A","title":"Lampa"}`, "language", "pl_PL")))
 	require.False(t, refused(localize("UPDATE", `{"id":"A","color":"red"}`, "LANGUAGE", "pl_PL")))
 	require.Equal(t, map[string]string{
-		"A": `{"title":"Lamp"}`, sandbox.LocalizedID("A", polish): `{"color":"red","title":"Lampa"}`,
+		"A": `{"title":"Lamp"}`, metasim.LocalizedID("A", polish): `{"color":"red","title":"Lampa"}`,
 	}, meta.Items(products, "PRODUCT_ITEM"))
 
 	for _, wrong := range [][3]string{
@@ -179,7 +180,7 @@ func TestAppliedMutationsComeToTheSame(t *testing.T) {
 	require.NoError(t, apply(catalog.Create, polish, `{"title":"Lampa","color":"red"}`))
 	require.NoError(t, apply(catalog.Update, polish, `{"color":null}`))
 	require.Equal(t, map[string]string{
-		"A": `{"price":"10 USD"}`, sandbox.LocalizedID("A", polish): `{"title":"Lampa"}`,
+		"A": `{"price":"10 USD"}`, metasim.LocalizedID("A", polish): `{"title":"Lampa"}`,
 	}, meta.Items(products, "PRODUCT_ITEM"))
 	require.NoError(t, apply(catalog.Delete, catalog.Localization{}, ``))
 	require.Empty(t, meta.Items(products, "PRODUCT_ITEM"))

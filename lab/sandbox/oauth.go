@@ -26,21 +26,21 @@ type OAuth struct {
 
 // oauth is the state of the token endpoint. core.mu guards it.
 type oauth struct {
-	refresh string               // the one that is taken
-	issued  map[string]time.Time // access tokens, with their end
-	given   int
+	Refresh string               // the one that is taken
+	Issued  map[string]time.Time // access tokens, with their end
+	Given   int
 }
 
 // admits reports whether an access token is good. c.mu must be held.
-func (c *core) admits(token string) bool {
+func (c *Core) admits(token string) bool {
 	if token == "" || c.revoked {
 		return false
 	}
-	if slices.Contains(c.options.Tokens, token) {
+	if slices.Contains(c.Options.Tokens, token) {
 		return true
 	}
-	if c.options.OAuth.ClientID == "" {
-		return len(c.options.Tokens) == 0
+	if c.Options.OAuth.ClientID == "" {
+		return len(c.Options.Tokens) == 0
 	}
-	return time.Now().Before(c.oauth.issued[token])
+	return time.Now().Before(c.Grants.Issued[token])
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform/credential"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
@@ -44,7 +45,7 @@ func simulated() sandbox.OAuth {
 // bed is a simulated platform and a database that several workers share.
 type bed struct {
 	tb        testing.TB
-	pinterest *sandbox.Pinterest
+	pinterest *pinterestsim.Platform
 	store     credential.Store
 	pool      *pgxpool.Pool
 	log       *logged
@@ -65,7 +66,7 @@ func bedOn(tb testing.TB, oauth sandbox.OAuth, store credential.Store, pool *pgx
 	tb.Helper()
 	b := &bed{
 		tb: tb, store: store, pool: pool, log: &logged{},
-		pinterest: sandbox.NewPinterest(sandbox.Options{OAuth: oauth}),
+		pinterest: pinterestsim.New(sandbox.Options{OAuth: oauth}),
 	}
 	tb.Cleanup(b.pinterest.Close)
 	return b

@@ -13,6 +13,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // TestABlankIDTakesTheWholeRequestWithIt at Meta: it answers 200, without handles, and
@@ -37,7 +38,7 @@ func TestABlankIDTakesTheWholeRequestWithIt(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			simulated := sandbox.NewMeta(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
+			simulated := metasim.New(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
 			server := httptest.NewServer(simulated)
 			t.Cleanup(func() {
 				simulated.Close()

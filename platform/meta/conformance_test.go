@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
 
@@ -158,13 +159,13 @@ func localizedSuites() map[string]platformtest.Suite {
 // localizedSandbox has the items that the suite localizes, and shows only their
 // localizations.
 type localizedSandbox struct {
-	*sandbox.Meta
+	*metasim.Platform
 
 	localization catalog.Localization
 }
 
 func newLocalizedSandbox(o sandbox.Options, suite platformtest.Suite, complete string) localizedSandbox {
-	made := localizedSandbox{sandbox.NewMeta(o), suite.Localization}
+	made := localizedSandbox{metasim.New(o), suite.Localization}
 	const count = 5 // as many as a test makes
 	ids := make([]string, 0, count+1)
 	ids = append(ids, "quote\" back\\slash ünïcode \x01") // the suite's own
@@ -183,8 +184,8 @@ func newLocalizedSandbox(o sandbox.Options, suite platformtest.Suite, complete s
 // Items implements sandbox.Platform.
 func (s localizedSandbox) Items(catalogKey string, itemType catalog.Type) map[string]string {
 	items := map[string]string{}
-	for id, attributes := range s.Meta.Items(catalogKey, itemType) {
-		if item, localized := strings.CutSuffix(id, sandbox.LocalizedID("", s.localization)); localized {
+	for id, attributes := range s.Platform.Items(catalogKey, itemType) {
+		if item, localized := strings.CutSuffix(id, metasim.LocalizedID("", s.localization)); localized {
 			items[item] = attributes
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
@@ -57,7 +58,7 @@ func Descriptor() platform.Descriptor {
 		},
 		Types:     typeNames(),
 		New:       New,
-		Simulated: func(o sandbox.Options) sandbox.Platform { return sandbox.NewMeta(o) },
+		Simulated: func(o sandbox.Options) sandbox.Platform { return metasim.New(o) },
 	}
 }
 

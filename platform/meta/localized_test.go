@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 func localizedMutation(itemID, kind, value string, op catalog.Operation, attributes string) *catalog.Mutation {
@@ -72,7 +73,7 @@ func TestMethodsOfLocalizedRecords(t *testing.T) {
 // alone.
 func TestTwoLocalizationsTakenForDuplicates(t *testing.T) {
 	t.Parallel()
-	simulated := sandbox.NewMeta(sandbox.Options{LocalizedOnce: true, Delay: time.Hour})
+	simulated := metasim.New(sandbox.Options{LocalizedOnce: true, Delay: time.Hour})
 	server := httptest.NewServer(simulated)
 	defer server.Close()
 	defer simulated.Close()
@@ -118,6 +119,6 @@ func TestTwoLocalizationsTakenForDuplicates(t *testing.T) {
 		require.Equal(t, platform.Succeeded, polled[0].Outcome)
 	}
 	items := simulated.Items("1", "HOTEL")
-	require.JSONEq(t, `{"name":"Hotel po polsku"}`, items[sandbox.LocalizedID("A", polish.Localization)])
-	require.JSONEq(t, `{"name":"Hotel auf Deutsch"}`, items[sandbox.LocalizedID("A", german.Localization)])
+	require.JSONEq(t, `{"name":"Hotel po polsku"}`, items[metasim.LocalizedID("A", polish.Localization)])
+	require.JSONEq(t, `{"name":"Hotel auf Deutsch"}`, items[metasim.LocalizedID("A", german.Localization)])
 }

@@ -8,9 +8,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/catalog-courier/catalog-courier/internal/setting"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
 
@@ -95,5 +95,5 @@ func TestConformance(t *testing.T) {
 
 // keyOf is the simulated platform's name of a catalog.
 func keyOf(keys setting.Values) string {
-	return sandbox.PinterestCatalog(keys.Text("country"), keys.Text("language"), keys.Text("catalog_id"))
+	return pinterestsim.Catalog(keys.Text("country"), keys.Text("language"), keys.Text("catalog_id"))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // Name is how configuration, views and metrics name the platform.
@@ -69,7 +70,7 @@ func Descriptor() platform.Descriptor {
 			TokenShapes:  tokenShapes,
 		},
 		New:       New,
-		Simulated: func(o sandbox.Options) sandbox.Platform { return sandbox.NewPinterest(o) },
+		Simulated: func(o sandbox.Options) sandbox.Platform { return pinterestsim.New(o) },
 	}
 }
 

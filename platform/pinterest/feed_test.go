@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 func TestAFeedsCatalogTakesUpdatesAndDeletesOnly(t *testing.T) {
@@ -42,7 +43,7 @@ func TestAFeedThatOnlyThePlatformKnowsOf(t *testing.T) {
 	const text = "restricted to users without a feed data source"
 	for _, v := range variants() {
 		for _, wholeBatch := range []bool{false, true} {
-			simulated := sandbox.NewPinterest(sandbox.Options{
+			simulated := pinterestsim.New(sandbox.Options{
 				Delay: time.Hour, FeedOwned: []string{keyOf(v.suite.Catalog)}, FeedRefusesBatch: wholeBatch,
 			})
 			server := httptest.NewServer(simulated)

@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -82,7 +83,7 @@ func TestExampleRequestsAreMadeOfMessages(t *testing.T) {
 			}
 			idField := map[catalog.Type]string{"RETAIL": "item_id", "HOTEL": "hotel_id", "CREATIVE_ASSETS": "creative_assets_id"}[itemType]
 
-			simulated := sandbox.NewPinterest(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
+			simulated := pinterestsim.New(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
 			server := httptest.NewServer(simulated)
 			t.Cleanup(func() {
 				simulated.Close()

@@ -12,6 +12,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // violation is something that must not be; rule is an invariant of docs/design.md,
@@ -134,9 +136,9 @@ func newExpectation(h *history) *expectation {
 	e := &expectation{settings: h.settings, fresh: map[string]simulated{}, lanes: map[catalog.Lane]*site{}, apart: map[catalog.ItemKey]bool{}}
 	for _, s := range h.sites {
 		if s.platform == "meta" {
-			e.fresh[s.name] = sandbox.NewMeta(sandbox.Options{})
+			e.fresh[s.name] = metasim.New(sandbox.Options{})
 		} else {
-			e.fresh[s.name] = sandbox.NewPinterest(sandbox.Options{})
+			e.fresh[s.name] = pinterestsim.New(sandbox.Options{})
 		}
 	}
 	bySite := map[string]*site{}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // simulated is what both simulated platforms can do.
@@ -76,10 +78,10 @@ func newSites(seed uint64, tokens []string) []*site {
 	meta := options
 	meta.Rules, meta.ErrorSample, meta.HideIDs = []sandbox.ItemRule{refused}, 2, true
 	return []*site{
-		{name: pinterestSite, platform: "pinterest", simulated: sandbox.NewPinterest(pinterest), rules: pinterest.Rules},
-		{name: metaSite, platform: "meta", simulated: sandbox.NewMeta(meta), rules: meta.Rules},
-		{name: quietPinterestSite, platform: "pinterest", quiet: true, simulated: sandbox.NewPinterest(options)},
-		{name: quietMetaSite, platform: "meta", quiet: true, simulated: sandbox.NewMeta(options)},
+		{name: pinterestSite, platform: "pinterest", simulated: pinterestsim.New(pinterest), rules: pinterest.Rules},
+		{name: metaSite, platform: "meta", simulated: metasim.New(meta), rules: meta.Rules},
+		{name: quietPinterestSite, platform: "pinterest", quiet: true, simulated: pinterestsim.New(options)},
+		{name: quietMetaSite, platform: "meta", quiet: true, simulated: metasim.New(options)},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 const (
@@ -189,7 +189,7 @@ func settingsTree(worker string, at addresses) map[string]any {
 func catalogKey(c *config.Config, lane catalog.Lane) string {
 	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
 	if c.Accounts[lane.Account].Platform == "pinterest" {
-		return sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
+		return pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
 	}
 	return settings.Keys.Text("catalog_id")
 }

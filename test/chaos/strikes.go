@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // striker is what a fault works with: the trial, and choices of its own that follow
@@ -140,7 +141,7 @@ func misbehave(names []string, faults []sandbox.PlannedFault) func(*striker) (st
 
 // revokeIssued takes the access tokens back that were given out.
 func revokeIssued(s *striker) (string, error) {
-	site, ok := s.platforms.site(pinterestSite).simulated.(*sandbox.Pinterest)
+	site, ok := s.platforms.site(pinterestSite).simulated.(*pinterestsim.Platform)
 	if !ok {
 		return "", errors.New("the site is not Pinterest")
 	}

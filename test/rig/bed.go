@@ -19,6 +19,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -40,8 +42,8 @@ type Bed struct {
 	Database  string // its URL
 	DB        *pgxpool.Pool
 	Store     *persistence.Store
-	Pinterest *sandbox.Pinterest
-	Meta      *sandbox.Meta
+	Pinterest *pinterestsim.Platform
+	Meta      *metasim.Platform
 	// PinterestGate and MetaGate stand before the platforms.
 	PinterestGate *Gate
 	MetaGate      *Gate
@@ -97,9 +99,9 @@ func (b *Bed) openDatabase() *pgxpool.Pool {
 }
 
 func (b *Bed) startPlatforms() {
-	b.Pinterest = sandbox.NewPinterest(b.options.Pinterest)
+	b.Pinterest = pinterestsim.New(b.options.Pinterest)
 	b.tb.Cleanup(b.Pinterest.Close)
-	b.Meta = sandbox.NewMeta(b.options.Meta)
+	b.Meta = metasim.New(b.options.Meta)
 	b.tb.Cleanup(b.Meta.Close)
 	b.PinterestGate = newGate(b.tb, b.Pinterest)
 	b.MetaGate = newGate(b.tb, b.Meta)

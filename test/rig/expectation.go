@@ -11,14 +11,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // expectation is what platforms come to that get the published mutations one at a
 // time, in order.
 type expectation struct {
 	config    *config.Config
-	pinterest *sandbox.Pinterest
-	meta      *sandbox.Meta
+	pinterest *pinterestsim.Platform
+	meta      *metasim.Platform
 	lanes     map[catalog.Lane]struct{}
 	// refused are the sequences whose mutation the platform refuses then, too.
 	refused map[uint64]bool
@@ -30,7 +32,7 @@ func (b *Bed) newExpectation() *expectation {
 	}
 	e := &expectation{
 		config:    b.Config("", nil),
-		pinterest: sandbox.NewPinterest(honest(b.options.Pinterest)), meta: sandbox.NewMeta(honest(b.options.Meta)),
+		pinterest: pinterestsim.New(honest(b.options.Pinterest)), meta: metasim.New(honest(b.options.Meta)),
 		lanes: map[catalog.Lane]struct{}{}, refused: map[uint64]bool{},
 	}
 	b.tb.Cleanup(e.pinterest.Close)
@@ -54,7 +56,7 @@ func (e *expectation) apply(m *catalog.Mutation) error {
 }
 
 // items are the items of a lane on either pair of platforms.
-func (e *expectation) items(lane catalog.Lane, pinterest *sandbox.Pinterest, meta *sandbox.Meta) map[string]string {
+func (e *expectation) items(lane catalog.Lane, pinterest *pinterestsim.Platform, meta *metasim.Platform) map[string]string {
 	if e.config.Accounts[lane.Account].Platform == "pinterest" {
 		return pinterest.Items(catalogKey(e.config, lane), lane.Type)
 	}

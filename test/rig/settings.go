@@ -11,9 +11,9 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -140,7 +140,7 @@ func (b *Bed) streamConfig() queue.StreamConfig {
 func catalogKey(c *config.Config, lane catalog.Lane) string {
 	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
 	if c.Accounts[lane.Account].Platform == "pinterest" {
-		return sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
+		return pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
 	}
 	return settings.Keys.Text("catalog_id")
 }

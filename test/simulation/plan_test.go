@@ -8,6 +8,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // plan is what a history is like.
@@ -267,5 +268,5 @@ func (w *world) catalogKey(account string) string {
 	if w.isMeta(account) {
 		return settings.Keys.Text("catalog_id")
 	}
-	return sandbox.PinterestCatalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
+	return pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // findings are broken promises, each with the invariant that it breaks.
@@ -188,13 +190,13 @@ func (w *world) checkSuccess(found *findings, rows map[string]ledgermodel.Mutati
 // order.
 type truth struct {
 	w         *world
-	pinterest *sandbox.Pinterest
-	meta      *sandbox.Meta
+	pinterest *pinterestsim.Platform
+	meta      *metasim.Platform
 }
 
 func (w *world) newTruth() *truth {
 	honest := sandbox.Options{Existing: w.plan.platform.Existing, AllowIncomplete: true}
-	return &truth{w: w, pinterest: sandbox.NewPinterest(honest), meta: sandbox.NewMeta(honest)}
+	return &truth{w: w, pinterest: pinterestsim.New(honest), meta: metasim.New(honest)}
 }
 
 func (t *truth) close() {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
 )
@@ -20,7 +22,7 @@ type store interface {
 // an update said.
 func TestWholeItemsLeaveNothingOfBefore(t *testing.T) {
 	t.Parallel()
-	pinterest, meta := sandbox.NewPinterest(sandbox.Options{}), sandbox.NewMeta(sandbox.Options{})
+	pinterest, meta := pinterestsim.New(sandbox.Options{}), metasim.New(sandbox.Options{})
 	t.Cleanup(pinterest.Close)
 	t.Cleanup(meta.Close)
 	for platform, types := range map[store][]catalog.Type{

@@ -1,4 +1,4 @@
-package sandbox
+package pinterestsim
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 const maxPinterestItems = 1000
@@ -53,8 +54,8 @@ func formOf(members map[string]gjson.Result) (form bodyForm, wrong string) {
 }
 
 // readPinterest reads a body. wrong says why it is refused as a whole.
-func (p pinterestFace) readPinterest(body []byte) (b *batch, wrong string) {
-	if !p.options.SkipValidation && !gjson.ValidBytes(body) {
+func (p pinterestFace) readPinterest(body []byte) (b *sandbox.Batch, wrong string) {
+	if !p.Options.SkipValidation && !gjson.ValidBytes(body) {
 		return nil, "the body is not JSON"
 	}
 	//nolint:gosec // read-only view: nobody writes to the body any more
@@ -82,13 +83,13 @@ func (p pinterestFace) readPinterest(body []byte) (b *batch, wrong string) {
 	if wrong := headIsWrong(members); wrong != "" {
 		return nil, wrong
 	}
-	b = &batch{key: tableKey{
-		catalog:  PinterestCatalog(members["country"].Str, members["language"].Str, members["catalog_id"].Str),
-		itemType: itemType,
+	b = &sandbox.Batch{Key: sandbox.TableKey{
+		Catalog:  Catalog(members["country"].Str, members["language"].Str, members["catalog_id"].Str),
+		ItemType: itemType,
 	}}
 	reader := recordReader{
 		face: p, form: form, known: known, itemType: itemType,
-		feedOwned: !p.options.FeedRefusesBatch && p.feedOwns(b.key.catalog),
+		feedOwned: !p.Options.FeedRefusesBatch && p.feedOwns(b.Key.Catalog),
 	}
 	return b, reader.readAll(b, members["items"])
 }
@@ -115,16 +116,16 @@ var digits = regexp.MustCompile(`^[0-9]+$`)
 // refused. What Pinterest answers there is not documented: an option chooses
 // between the item and the batch.
 func (p pinterestFace) feedOwns(catalogKey string) bool {
-	return slices.Contains(p.options.FeedOwned, catalogKey)
+	return slices.Contains(p.Options.FeedOwned, catalogKey)
 }
 
 // refusedByFeed reports whether the batch has what is not for a catalog that a
 // feed fills.
-func (p pinterestFace) refusedByFeed(b *batch) bool {
-	return p.options.FeedRefusesBatch && p.feedOwns(b.key.catalog) && slices.ContainsFunc(b.changes, isForFeeds)
+func (p pinterestFace) refusedByFeed(b *sandbox.Batch) bool {
+	return p.Options.FeedRefusesBatch && p.feedOwns(b.Key.Catalog) && slices.ContainsFunc(b.Changes, isForFeeds)
 }
 
 // isForFeeds: "Available with feed?" is "no" for CREATE and UPSERT.
-func isForFeeds(one change) bool {
-	return one.operation == catalog.Create || one.operation == catalog.Upsert
+func isForFeeds(one sandbox.Change) bool {
+	return one.Operation == catalog.Create || one.Operation == catalog.Upsert
 }

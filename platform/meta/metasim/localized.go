@@ -1,4 +1,4 @@
-package sandbox
+package metasim
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // The localizations of a catalog's items are kept in a table of their own, whose
@@ -19,12 +20,12 @@ const (
 	overlaySeparator = "\x00"
 )
 
-func overlayOf(key tableKey) tableKey {
-	return tableKey{catalog: key.catalog + overlaySuffix, itemType: key.itemType}
+func overlayOf(key sandbox.TableKey) sandbox.TableKey {
+	return sandbox.TableKey{Catalog: key.Catalog + overlaySuffix, ItemType: key.ItemType}
 }
 
 // catalogOf is the id of the catalog that a table belongs to.
-func catalogOf(key tableKey) string { return strings.TrimSuffix(key.catalog, overlaySuffix) }
+func catalogOf(key sandbox.TableKey) string { return strings.TrimSuffix(key.Catalog, overlaySuffix) }
 
 func overlayID(itemID string, localization catalog.Localization) string {
 	return itemID + overlaySeparator + localization.Type + overlaySeparator + localization.Value
@@ -48,38 +49,38 @@ func localizedID(id string) string {
 
 // localizedOnly turns what operations do to items into what they do to their
 // localizations: any part of an item will do, and it only overlays.
-func localizedOnly(key tableKey, rules *meaning) {
-	if strings.HasSuffix(key.catalog, overlaySuffix) {
-		rules.required, rules.existing = nil, LayOver
+func localizedOnly(key sandbox.TableKey, rules *sandbox.Meaning) {
+	if strings.HasSuffix(key.Catalog, overlaySuffix) {
+		rules.Required, rules.Existing = nil, sandbox.LayOver
 	}
 }
 
 // itemless is what is wrong with a localization of an item that does not exist. The
 // caller holds the lock.
-func (m *Meta) itemless(key tableKey, id string) []issue {
-	if !strings.HasSuffix(key.catalog, overlaySuffix) {
+func (m *Platform) itemless(key sandbox.TableKey, id string) []sandbox.Issue {
+	if !strings.HasSuffix(key.Catalog, overlaySuffix) {
 		return nil
 	}
-	base := m.tables[tableKey{catalogOf(key), key.itemType}]
+	base := m.Tables[sandbox.TableKey{Catalog: catalogOf(key), ItemType: key.ItemType}]
 	if base != nil {
-		if item := base.items[itemOf(id)]; item != nil && item.exists {
+		if item := base.Items[itemOf(id)]; item != nil && item.Exists {
 			return nil
 		}
 	}
-	return []issue{noSuchItem(itemOf(id))}
+	return []sandbox.Issue{noSuchItem(itemOf(id))}
 }
 
 // dropLocalizations lets go of the localizations of an item that is no more. The
 // caller holds the lock.
-func (m *Meta) dropLocalizations(key tableKey, itemID string) {
-	overlay := m.tables[overlayOf(key)]
+func (m *Platform) dropLocalizations(key sandbox.TableKey, itemID string) {
+	overlay := m.Tables[overlayOf(key)]
 	if overlay == nil {
 		return
 	}
-	for id, localized := range overlay.items {
+	for id, localized := range overlay.Items {
 		if itemOf(id) == itemID {
-			localized.exists, localized.attributes = false, ""
-			overlay.forget(id, localized)
+			localized.Exists, localized.Attributes = false, ""
+			overlay.Forget(id, localized)
 		}
 	}
 }
@@ -92,24 +93,24 @@ var (
 
 // readLocalizedRecord reads {"method","data","localization"}. No method creates an
 // item, and each may make a localization.
-func (m *Meta) readLocalizedRecord(head *metaHead, record gjson.Result) metaRecord {
+func (m *Platform) readLocalizedRecord(head *metaHead, record gjson.Result) metaRecord {
 	one := m.readItemsRecord(head, record)
 	if one.keyless {
 		return one
 	}
-	if one.operation != catalog.Delete {
-		one.operation = catalog.Upsert
+	if one.Operation != catalog.Delete {
+		one.Operation = catalog.Upsert
 	}
 	where := catalog.Localization{
 		Type: strings.ToUpper(record.Get("localization.type").String()), Value: record.Get("localization.value").String(),
 	}
 	form := map[string]*regexp.Regexp{"LANGUAGE": languageForm, "COUNTRY": countryForm, "LANGUAGE_AND_COUNTRY": bothForm}[where.Type]
 	if form == nil || !form.MatchString(where.Value) {
-		one.errors = append(one.errors, issue{message: "the localization is not valid"})
+		one.Errors = append(one.Errors, sandbox.Issue{Message: "the localization is not valid"})
 	}
-	one.id = overlayID(one.id, where)
-	if !m.options.SkipValidation {
-		checkLocalized(head.known, &one.change, where.Type, record.Get("data"))
+	one.Id = overlayID(one.Id, where)
+	if !m.Options.SkipValidation {
+		checkLocalized(head.known, &one.Change, where.Type, record.Get("data"))
 	}
 	return one
 }
@@ -122,22 +123,22 @@ var (
 	}
 )
 
-func checkLocalized(known *metaType, one *change, kind string, data gjson.Result) {
+func checkLocalized(known *metaType, one *sandbox.Change, kind string, data gjson.Result) {
 	data.ForEach(func(name, value gjson.Result) bool {
 		switch {
 		case slices.Contains(known.keys, name.Str):
-		case one.operation == catalog.Delete:
-			one.errors = append(one.errors, issue{message: "a DELETE has only the id"})
+		case one.Operation == catalog.Delete:
+			one.Errors = append(one.Errors, sandbox.Issue{Message: "a DELETE has only the id"})
 		case !slices.Contains(known.localizable, name.Str):
 			if known.knows(name.Str) {
-				one.errors = append(one.errors, issue{message: "the field " + name.Str + " cannot be localized"})
+				one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " cannot be localized"})
 			}
 		case kind != "COUNTRY" && slices.Contains(countryOnly, name.Str):
-			one.errors = append(one.errors, issue{message: "the field " + name.Str + " must only be provided in a country feed"})
+			one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " must only be provided in a country feed"})
 		case name.Str == "applink" && value.IsObject():
 			for _, part := range appLinkParts {
 				if !value.Get(part).Exists() {
-					one.errors = append(one.errors, issue{message: "the field applink lacks " + part})
+					one.Errors = append(one.Errors, sandbox.Issue{Message: "the field applink lacks " + part})
 					break
 				}
 			}

@@ -1,4 +1,4 @@
-package sandbox
+package metasim
 
 import (
 	"net/http"
@@ -11,11 +11,14 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 const maxMetaItems = 5000
 
-func badParameter(message string) answer { return metaError(http.StatusBadRequest, 100, 0, message) }
+func badParameter(message string) sandbox.Response {
+	return metaError(http.StatusBadRequest, 100, 0, message)
+}
 
 // metaHead is what stands around the records of a body.
 type metaHead struct {
@@ -28,28 +31,28 @@ type metaHead struct {
 
 // metaRecord is what an edge makes of one record.
 type metaRecord struct {
-	change
+	sandbox.Change
 
 	keyless bool // the whole batch is dropped
 	ignored bool // nothing happens, and nobody says so
 }
 
 // metaEdges read one record of each edge.
-var metaEdges = map[string]func(m *Meta, head *metaHead, record gjson.Result) metaRecord{
-	"items_batch":           (*Meta).readItemsRecord,
-	"batch":                 (*Meta).readLegacyRecord,
-	"localized_items_batch": (*Meta).readLocalizedRecord,
+var metaEdges = map[string]func(m *Platform, head *metaHead, record gjson.Result) metaRecord{
+	"items_batch":           (*Platform).readItemsRecord,
+	"batch":                 (*Platform).readLegacyRecord,
+	"localized_items_batch": (*Platform).readLocalizedRecord,
 }
 
 // readMeta reads a body. refused, unless zero, is the answer to one that is refused
 // as a whole.
-func (m *Meta) readMeta(request *exchange) (b *batch, refused answer) {
-	if !m.options.SkipValidation && !gjson.ValidBytes(request.body) {
+func (m *Platform) readMeta(request *sandbox.Request) (b *sandbox.Batch, refused sandbox.Response) {
+	if !m.Options.SkipValidation && !gjson.ValidBytes(request.Body) {
 		return nil, badParameter("Invalid JSON")
 	}
 	//nolint:gosec // read-only view: nobody writes to the body any more
-	top := gjson.Parse(unsafe.String(unsafe.SliceData(request.body), len(request.body)))
-	head := metaHead{edge: request.query["edge"], mayCreate: true}
+	top := gjson.Parse(unsafe.String(unsafe.SliceData(request.Body), len(request.Body)))
+	head := metaHead{edge: request.Query["edge"], mayCreate: true}
 	if head.edge == "batch" {
 		head.itemType = "PRODUCT_ITEM"
 	}
@@ -77,12 +80,12 @@ func (m *Meta) readMeta(request *exchange) (b *batch, refused answer) {
 		return nil, badParameter("(#100) The parameter item_type is required")
 	case head.known == nil:
 		return nil, badParameter("(#100) Param item_type must be one of the item types")
-	case !m.carries(request.catalog, head.known):
+	case !m.carries(request.Catalog, head.known):
 		return nil, badParameter("(#100) The item type does not match the vertical of the catalog")
 	case !head.requests.IsArray():
 		return nil, badParameter("(#100) Param requests must be an array")
 	}
-	key := tableKey{catalog: request.catalog, itemType: head.itemType}
+	key := sandbox.TableKey{Catalog: request.Catalog, ItemType: head.itemType}
 	if head.edge == "localized_items_batch" {
 		key = overlayOf(key)
 	}
@@ -90,14 +93,14 @@ func (m *Meta) readMeta(request *exchange) (b *batch, refused answer) {
 }
 
 // carries reports whether the catalog is of the item type's vertical.
-func (m *Meta) carries(catalogID string, known *metaType) bool {
-	vertical := m.options.Verticals[catalogID]
+func (m *Platform) carries(catalogID string, known *metaType) bool {
+	vertical := m.Options.Verticals[catalogID]
 	return vertical == "" || vertical == known.vertical
 }
 
-func (m *Meta) readRequests(head *metaHead, key tableKey) (*batch, answer) {
-	var refused answer
-	b := &batch{key: key, changes: make([]change, 0, maxMetaItems)}
+func (m *Platform) readRequests(head *metaHead, key sandbox.TableKey) (*sandbox.Batch, sandbox.Response) {
+	var refused sandbox.Response
+	b := &sandbox.Batch{Key: key, Changes: make([]sandbox.Change, 0, maxMetaItems)}
 	seen := make(map[string]struct{}, maxMetaItems)
 	read, records, keyless := metaEdges[head.edge], 0, 0
 	head.requests.ForEach(func(_, record gjson.Result) bool {
@@ -114,18 +117,18 @@ func (m *Meta) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 		if one.ignored {
 			return true
 		}
-		once := one.id
-		if m.options.LocalizedOnce {
+		once := one.Id
+		if m.Options.LocalizedOnce {
 			once = itemOf(once)
 		}
-		if _, one.twice = seen[once]; !one.twice {
+		if _, one.Twice = seen[once]; !one.Twice {
 			seen[once] = struct{}{}
 		}
-		b.changes = append(b.changes, one.change)
+		b.Changes = append(b.Changes, one.Change)
 		return true
 	})
 	switch {
-	case refused.status != 0:
+	case refused.Status != 0:
 	case records == 0:
 		refused = badParameter("(#100) Param requests must be a non-empty array")
 	case keyless > 1:
@@ -138,13 +141,13 @@ func (m *Meta) readRequests(head *metaHead, key tableKey) (*batch, answer) {
 
 // nothingIngested drops the whole batch in a good answer, as was seen where an id is
 // missing or blank: there is no handle, and no item is named.
-func nothingIngested(message string) answer {
+func nothingIngested(message string) sandbox.Response {
 	text := rawjson.AppendString([]byte(`{"validation_status":[{"errors":[{"message":`), message)
-	return answer{status: http.StatusOK, body: append(text, `}]}]}`...)}
+	return sandbox.Response{Status: http.StatusOK, Body: append(text, `}]}]}`...)}
 }
 
 // readItemsRecord reads {"method","data"}.
-func (m *Meta) readItemsRecord(head *metaHead, record gjson.Result) (one metaRecord) {
+func (m *Platform) readItemsRecord(head *metaHead, record gjson.Result) (one metaRecord) {
 	var data gjson.Result
 	var method string
 	record.ForEach(func(name, value gjson.Result) bool {
@@ -160,10 +163,10 @@ func (m *Meta) readItemsRecord(head *metaHead, record gjson.Result) (one metaRec
 	if !ok {
 		return metaRecord{keyless: true}
 	}
-	one.id, one.attributes, one.content = id, data.Raw, m.hash.of(record.Raw)
+	one.Id, one.Attributes, one.Content = id, data.Raw, m.Hash.Of(record.Raw)
 	one.method(method, head.mayCreate)
-	if !m.options.SkipValidation {
-		checkMeta(head.known, &one.change, data)
+	if !m.Options.SkipValidation {
+		checkMeta(head.known, &one.Change, data)
 	}
 	return one
 }
@@ -172,16 +175,16 @@ func (m *Meta) readItemsRecord(head *metaHead, record gjson.Result) (one metaRec
 func (r *metaRecord) method(name string, mayCreate bool) {
 	switch name {
 	case "CREATE":
-		r.operation = catalog.Create
+		r.Operation = catalog.Create
 	case "DELETE":
-		r.operation = catalog.Delete
+		r.Operation = catalog.Delete
 	case "UPDATE":
-		r.operation = catalog.Update
+		r.Operation = catalog.Update
 		if mayCreate {
-			r.operation = catalog.Upsert
+			r.Operation = catalog.Upsert
 		}
 	default:
-		r.errors = append(r.errors, issue{message: "the method is not CREATE, UPDATE or DELETE"})
+		r.Errors = append(r.Errors, sandbox.Issue{Message: "the method is not CREATE, UPDATE or DELETE"})
 	}
 }
 
@@ -211,21 +214,21 @@ func keyOf(data gjson.Result, names []string) (id string, ok bool) {
 
 // checkMeta finds what Meta warns of and what it refuses an item for. A null does
 // not unset anything: it is refused here, so that no client relies on it.
-func checkMeta(known *metaType, one *change, data gjson.Result) {
+func checkMeta(known *metaType, one *sandbox.Change, data gjson.Result) {
 	data.ForEach(func(name, value gjson.Result) bool {
 		switch {
 		case slices.Contains(known.keys, name.Str):
 		case !known.knows(name.Str):
-			one.warnings = append(one.warnings, issue{message: "Unrecognised field: A request for item " + itemOf(one.id) +
+			one.Warnings = append(one.Warnings, sandbox.Issue{Message: "Unrecognised field: A request for item " + itemOf(one.Id) +
 				" contains unrecognised field: '" + name.Str + "'"})
 		case value.Type == gjson.Null:
-			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is null"})
+			one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " is null"})
 		case (value.Raw == `""` || value.Raw == `[]`) && slices.Contains(known.required, name.Str):
-			one.errors = append(one.errors, issue{message: "the required field " + name.Str + " is empty"})
+			one.Errors = append(one.Errors, sandbox.Issue{Message: "the required field " + name.Str + " is empty"})
 		case strings.HasSuffix(name.Str, "price") && value.Raw != `""` && !metaPrice(value):
-			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is not a price such as 24.99 USD"})
+			one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " is not a price such as 24.99 USD"})
 		case (name.Str == "image" || name.Str == "video") && !value.IsArray():
-			one.errors = append(one.errors, issue{message: "the field " + name.Str + " is not a list of objects with a url"})
+			one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " is not a list of objects with a url"})
 		}
 		return true
 	})

@@ -1,4 +1,4 @@
-package sandbox
+package pinterestsim
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // recordReader reads the records of one body.
@@ -21,41 +22,41 @@ type recordReader struct {
 }
 
 // readAll reads the items into the batch. wrong says why all are refused.
-func (r *recordReader) readAll(b *batch, items gjson.Result) (wrong string) {
-	b.changes = make([]change, 0, maxPinterestItems)
+func (r *recordReader) readAll(b *sandbox.Batch, items gjson.Result) (wrong string) {
+	b.Changes = make([]sandbox.Change, 0, maxPinterestItems)
 	seen := make(map[string]struct{}, maxPinterestItems)
 	items.ForEach(func(_, item gjson.Result) bool {
-		if len(b.changes) == maxPinterestItems && !r.form.unbounded {
+		if len(b.Changes) == maxPinterestItems && !r.form.unbounded {
 			wrong = "items has more than 1000 entries"
 			return false
 		}
-		var one change
+		var one sandbox.Change
 		if one, wrong = r.read(item); wrong != "" {
-			wrong = fmt.Sprintf("items/%d: %s", len(b.changes), wrong)
+			wrong = fmt.Sprintf("items/%d: %s", len(b.Changes), wrong)
 			return false
 		}
-		if _, one.twice = seen[one.id]; !one.twice {
-			seen[one.id] = struct{}{}
+		if _, one.Twice = seen[one.Id]; !one.Twice {
+			seen[one.Id] = struct{}{}
 		}
-		b.changes = append(b.changes, one)
+		b.Changes = append(b.Changes, one)
 		return true
 	})
-	if wrong == "" && len(b.changes) == 0 && !r.form.unbounded {
+	if wrong == "" && len(b.Changes) == 0 && !r.form.unbounded {
 		wrong = "items is empty"
 	}
 	return wrong
 }
 
 // read reads one record.
-func (r *recordReader) read(item gjson.Result) (one change, wrong string) {
+func (r *recordReader) read(item gjson.Result) (one sandbox.Change, wrong string) {
 	var attributes, mask, updated gjson.Result
-	one.operation = r.form.operation
+	one.Operation = r.form.operation
 	item.ForEach(func(name, value gjson.Result) bool {
 		switch {
 		case name.Str == r.known.idField:
-			one.id = value.Str
+			one.Id = value.Str
 		case name.Str == "operation" && r.form.operation == 0:
-			one.operation, _ = catalog.ParseOperation(value.Str)
+			one.Operation, _ = catalog.ParseOperation(value.Str)
 		case name.Str == "attributes":
 			attributes = value
 		case name.Str == "update_mask":
@@ -70,28 +71,28 @@ func (r *recordReader) read(item gjson.Result) (one change, wrong string) {
 	switch {
 	case wrong != "":
 		return one, wrong
-	case one.id == "":
+	case one.Id == "":
 		return one, r.known.idField + " is missing or no string"
-	case !slices.Contains(r.form.operations, one.operation):
+	case !slices.Contains(r.form.operations, one.Operation):
 		return one, "operation is not one of CREATE, UPDATE, UPSERT, DELETE"
-	case one.operation.NeedsAttributes() && !attributes.IsObject():
+	case one.Operation.NeedsAttributes() && !attributes.IsObject():
 		return one, "attributes is missing or no object"
-	case !one.operation.NeedsAttributes() && r.form.operation != 0 && (attributes.Exists() || mask.Exists()):
+	case !one.Operation.NeedsAttributes() && r.form.operation != 0 && (attributes.Exists() || mask.Exists()):
 		return one, "additional property \"attributes\""
 	case updated.Exists() && kindsOf(updated)&jsonInteger == 0:
 		return one, lastUpdated + " is not of type integer"
 	}
-	one.content = r.face.hash.of(item.Raw)
-	if one.operation.NeedsAttributes() {
-		one.attributes = attributes.Raw
+	one.Content = r.face.Hash.Of(item.Raw)
+	if one.Operation.NeedsAttributes() {
+		one.Attributes = attributes.Raw
 	}
-	if one.mask, wrong = r.readMask(one.operation, mask); wrong != "" {
+	if one.Mask, wrong = r.readMask(one.Operation, mask); wrong != "" {
 		return one, wrong
 	}
 	if r.feedOwned && isForFeeds(one) {
-		one.errors = []issue{{code: codeFeedOwned, message: feedText}}
+		one.Errors = []sandbox.Issue{{Code: codeFeedOwned, Message: feedText}}
 	}
-	if !r.face.options.SkipValidation {
+	if !r.face.Options.SkipValidation {
 		wrong = r.check(&one, attributes, mask.IsArray())
 	}
 	return one, wrong
@@ -118,19 +119,19 @@ func (r *recordReader) readMask(operation catalog.Operation, mask gjson.Result) 
 
 // check holds the attributes to the schema (wrong refuses the batch) and to what
 // is only prose (an error of the item).
-func (r *recordReader) check(one *change, attributes gjson.Result, masked bool) (wrong string) {
+func (r *recordReader) check(one *sandbox.Change, attributes gjson.Result, masked bool) (wrong string) {
 	var outside string
 	attributes.ForEach(func(name, value gjson.Result) bool {
 		known, ok := r.known.attributes[name.Str]
 		if ok {
-			wrong = known.check(name.Str, value, one.operation)
+			wrong = known.check(name.Str, value, one.Operation)
 		}
 		if ok && wrong == "" && value.Type == gjson.String && known.prose != nil && !known.prose(value.Str) {
-			one.errors = append(one.errors, issue{
-				attribute: strings.Clone(name.Str), code: codeInvalid, message: "The " + name.Str + " is not valid.",
+			one.Errors = append(one.Errors, sandbox.Issue{
+				Attribute: strings.Clone(name.Str), Code: codeInvalid, Message: "The " + name.Str + " is not valid.",
 			})
 		}
-		if masked && outside == "" && !slices.Contains(one.mask, name.Str) {
+		if masked && outside == "" && !slices.Contains(one.Mask, name.Str) {
 			outside = name.Str
 		}
 		return wrong == ""

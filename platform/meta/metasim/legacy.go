@@ -1,4 +1,4 @@
-package sandbox
+package metasim
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // legacyNames are the fields of batch, with their names in items_batch where the
@@ -26,14 +27,14 @@ var legacyNames = map[string]string{
 
 // readLegacyRecord reads {"method","retailer_id","data"} of batch into the state
 // that all edges share: the attributes of items_batch.
-func (m *Meta) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRecord) {
-	one.id = strings.TrimSpace(record.Get("retailer_id").String())
-	if one.id == "" {
+func (m *Platform) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRecord) {
+	one.Id = strings.TrimSpace(record.Get("retailer_id").String())
+	if one.Id == "" {
 		return metaRecord{keyless: true}
 	}
-	one.content = m.hash.of(record.Raw)
+	one.Content = m.Hash.Of(record.Raw)
 	one.method(record.Get("method").String(), head.mayCreate)
-	if one.operation == catalog.Delete {
+	if one.Operation == catalog.Delete {
 		return one
 	}
 	read := legacyReading{data: record.Get("data"), dst: []byte{'{'}}
@@ -41,12 +42,12 @@ func (m *Meta) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRe
 		one.ignored = one.ignored || !read.field(name.Str, value)
 		return true
 	})
-	one.attributes = string(append(read.dst, '}'))
+	one.Attributes = string(append(read.dst, '}'))
 	for _, message := range read.wrong {
-		one.errors = append(one.errors, issue{message: message})
+		one.Errors = append(one.Errors, sandbox.Issue{Message: message})
 	}
-	if !m.options.SkipValidation {
-		checkMeta(head.known, &one.change, gjson.Parse(one.attributes))
+	if !m.Options.SkipValidation {
+		checkMeta(head.known, &one.Change, gjson.Parse(one.Attributes))
 	}
 	return one
 }
@@ -59,7 +60,9 @@ type legacyReading struct {
 	dates bool
 }
 
-func (l *legacyReading) put(name, raw string) { l.dst = appendRaw(l.dst, strconv.Quote(name), raw) }
+func (l *legacyReading) put(name, raw string) {
+	l.dst = sandbox.AppendRaw(l.dst, strconv.Quote(name), raw)
+}
 
 func (l *legacyReading) putText(name, text string) {
 	l.put(name, string(rawjson.AppendString(nil, text)))
@@ -135,7 +138,7 @@ func (l *legacyReading) appLinks(value gjson.Result) {
 	value.ForEach(func(app, links gjson.Result) bool {
 		links.Get("0").ForEach(func(name, value gjson.Result) bool {
 			text := rawjson.AppendString(nil, value.String()) // ids are numbers here and strings there
-			flat = appendRaw(flat, strconv.Quote(app.Str+"_"+name.Str), string(text))
+			flat = sandbox.AppendRaw(flat, strconv.Quote(app.Str+"_"+name.Str), string(text))
 			return true
 		})
 		return true
@@ -152,7 +155,7 @@ func (l *legacyReading) shipping(value gjson.Result) {
 	value.ForEach(func(_, option gjson.Result) bool {
 		renamed := []byte{'{'}
 		option.ForEach(func(name, value gjson.Result) bool {
-			renamed = appendRaw(renamed, strconv.Quote("shipping_"+name.Str), value.Raw)
+			renamed = sandbox.AppendRaw(renamed, strconv.Quote("shipping_"+name.Str), value.Raw)
 			return true
 		})
 		options = append(options, string(append(renamed, '}')))

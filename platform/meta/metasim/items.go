@@ -1,4 +1,4 @@
-package sandbox
+package metasim
 
 import (
 	"fmt"
@@ -8,43 +8,44 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 // Apply changes the state by one mutation at once, as core does; a localized one
 // changes the localization of an item.
-func (m *Meta) Apply(catalogKey string, itemType catalog.Type, mutation *catalog.Mutation) error {
+func (m *Platform) Apply(catalogKey string, itemType catalog.Type, mutation *catalog.Mutation) error {
 	if mutation.Localization.IsZero() {
-		if err := m.core.Apply(catalogKey, itemType, mutation); err != nil {
+		if err := m.Core.Apply(catalogKey, itemType, mutation); err != nil {
 			return err
 		}
 		if mutation.Operation == catalog.Delete {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.dropLocalizations(tableKey{catalogKey, itemType}, mutation.ItemID)
+			m.Mu.Lock()
+			defer m.Mu.Unlock()
+			m.dropLocalizations(sandbox.TableKey{Catalog: catalogKey, ItemType: itemType}, mutation.ItemID)
 		}
 		return nil
 	}
-	key := overlayOf(tableKey{catalogKey, itemType})
-	m.mu.Lock()
+	key := overlayOf(sandbox.TableKey{Catalog: catalogKey, ItemType: itemType})
+	m.Mu.Lock()
 	wrong := m.itemless(key, mutation.ItemID)
-	m.mu.Unlock()
+	m.Mu.Unlock()
 	if len(wrong) > 0 {
-		return fmt.Errorf("%w: %s of %q: %s", ErrNotApplied, mutation.Operation, mutation.ItemID, wrong[0].message)
+		return fmt.Errorf("%w: %s of %q: %s", sandbox.ErrNotApplied, mutation.Operation, mutation.ItemID, wrong[0].Message)
 	}
 	localized := *mutation
 	localized.ItemID = overlayID(mutation.ItemID, mutation.Localization)
 	if mutation.Operation != catalog.Delete {
 		localized.Operation = catalog.Upsert
 	}
-	return m.core.Apply(key.catalog, itemType, &localized)
+	return m.Core.Apply(key.Catalog, itemType, &localized)
 }
 
 // Items returns the items of one type in one catalog by item id, and their
 // localizations by LocalizedID, each as a JSON object with sorted names and
 // prices in their shortest form: batch writes 10.00 USD as 1000.
-func (m *Meta) Items(catalogKey string, itemType catalog.Type) map[string]string {
-	items := m.core.Items(catalogKey, itemType)
-	for id, attributes := range m.core.Items(catalogKey+overlaySuffix, itemType) {
+func (m *Platform) Items(catalogKey string, itemType catalog.Type) map[string]string {
+	items := m.Core.Items(catalogKey, itemType)
+	for id, attributes := range m.Core.Items(catalogKey+overlaySuffix, itemType) {
 		items[localizedID(id)] = attributes
 	}
 	for id, attributes := range items {
@@ -63,7 +64,7 @@ func shortPrices(attributes string) string {
 		if strings.HasSuffix(name.Str, "price") && value.Type == gjson.String {
 			raw = string(rawjson.AppendString(nil, shortPrice(value.Str)))
 		}
-		short = appendRaw(short, name.Raw, raw)
+		short = sandbox.AppendRaw(short, name.Raw, raw)
 		return true
 	})
 	return string(append(short, '}'))

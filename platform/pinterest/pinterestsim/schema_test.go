@@ -1,4 +1,4 @@
-package sandbox
+package pinterestsim
 
 import (
 	"maps"
@@ -51,7 +51,7 @@ func TestPinterestSchemasAreThoseOfTheSpecification(t *testing.T) {
 // pinterestDocument is the part of Pinterest's OpenAPI file that is about items.
 func pinterestDocument(t *testing.T) *openapi3.T {
 	t.Helper()
-	document, err := openapi3.NewLoader().LoadFromFile("../../platform/pinterest/testdata/specification/openapi.json")
+	document, err := openapi3.NewLoader().LoadFromFile("../testdata/specification/openapi.json")
 	require.NoError(t, err)
 	return document
 }

@@ -1,4 +1,4 @@
-package sandbox
+package pinterestsim
 
 import (
 	"crypto/subtle"
@@ -9,54 +9,55 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 const defaultLife = 30 * 24 * time.Hour
 
 // RevokeIssued takes none of the access tokens given out so far any more. New ones
 // can be asked for.
-func (p *Pinterest) RevokeIssued() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	clear(p.oauth.issued)
+func (p *Platform) RevokeIssued() {
+	p.Mu.Lock()
+	defer p.Mu.Unlock()
+	clear(p.Grants.Issued)
 }
 
 // RevokeRefresh takes the refresh token no more and any later one, until another
 // is named with a new consent.
-func (p *Pinterest) RevokeRefresh(consent string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.oauth.refresh = consent
+func (p *Platform) RevokeRefresh(consent string) {
+	p.Mu.Lock()
+	defer p.Mu.Unlock()
+	p.Grants.Refresh = consent
 }
 
 // authorize answers a call of the token endpoint.
-func (p *Pinterest) authorize(w http.ResponseWriter, r *http.Request) {
-	body, err := readBody(w, r)
+func (p *Platform) authorize(w http.ResponseWriter, r *http.Request) {
+	body, err := sandbox.ReadBody(w, r)
 	if err != nil {
-		send(w, answer{status: http.StatusRequestEntityTooLarge})
+		sandbox.Respond(w, sandbox.Response{Status: http.StatusRequestEntityTooLarge})
 		return
 	}
-	p.mu.Lock()
-	fault := p.nextFault(Authorize)
-	p.mu.Unlock()
-	if fault.Kind == Reset {
-		breakConnection(w)
+	p.Mu.Lock()
+	fault := p.NextFault(sandbox.Authorize)
+	p.Mu.Unlock()
+	if fault.Kind == sandbox.Reset {
+		sandbox.BreakConnection(w)
 		return
 	}
-	said, refused := pinterestFace{p}.refusal(Authorize, fault, r.Header.Get("Authorization"))
+	said, refused := pinterestFace{p}.Refusal(sandbox.Authorize, fault, r.Header.Get("Authorization"))
 	if !refused {
 		said = p.grant(r, string(body))
 	}
-	p.deliver(r.Context(), w, said, fault)
+	p.Deliver(r.Context(), w, said, fault)
 }
 
 // grant gives tokens. Source: OpenAPI 5.23.0, oauth/token.
-func (p *Pinterest) grant(r *http.Request, body string) answer {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (p *Platform) grant(r *http.Request, body string) sandbox.Response {
+	p.Mu.Lock()
+	defer p.Mu.Unlock()
 	form, err := url.ParseQuery(body)
 	id, secret, basic := r.BasicAuth()
-	want := p.options.OAuth
+	want := p.Options.OAuth
 	switch {
 	case err != nil || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded":
 		return p.refuse(http.StatusBadRequest, 1, "Invalid request: the body is not a form")
@@ -66,11 +67,11 @@ func (p *Pinterest) grant(r *http.Request, body string) answer {
 	switch kind := form.Get("grant_type"); {
 	case kind == "client_credentials" && form.Get("scope") != "":
 		return p.issue(kind, "")
-	case kind == "refresh_token" && p.oauth.refresh != "" && form.Get("refresh_token") == p.oauth.refresh:
+	case kind == "refresh_token" && p.Grants.Refresh != "" && form.Get("refresh_token") == p.Grants.Refresh:
 		next := ""
 		if want.Rotate {
-			next = fmt.Sprintf("pinr_simulated-refresh-%d", p.oauth.given+1)
-			p.oauth.refresh = next
+			next = fmt.Sprintf("pinr_simulated-refresh-%d", p.Grants.Given+1)
+			p.Grants.Refresh = next
 		}
 		return p.issue(kind, next)
 	default:
@@ -78,23 +79,23 @@ func (p *Pinterest) grant(r *http.Request, body string) answer {
 	}
 }
 
-func (p *Pinterest) refuse(status, code int, message string) answer {
-	p.counters.GrantsRefused++
+func (p *Platform) refuse(status, code int, message string) sandbox.Response {
+	p.Seen.GrantsRefused++
 	return pinterestError(status, code, message)
 }
 
-func (p *Pinterest) issue(kind, refresh string) answer {
-	life := p.options.OAuth.Life
+func (p *Platform) issue(kind, refresh string) sandbox.Response {
+	life := p.Options.OAuth.Life
 	if life == 0 {
 		life = defaultLife
 	}
-	p.oauth.given++
-	p.counters.Grants++
-	if !p.options.OAuth.KeepAccess {
-		clear(p.oauth.issued)
+	p.Grants.Given++
+	p.Seen.Grants++
+	if !p.Options.OAuth.KeepAccess {
+		clear(p.Grants.Issued)
 	}
-	token := "pina_simulated-access-" + strconv.Itoa(p.oauth.given)
-	p.oauth.issued[token] = time.Now().Add(life)
+	token := "pina_simulated-access-" + strconv.Itoa(p.Grants.Given)
+	p.Grants.Issued[token] = time.Now().Add(life)
 	text := rawjson.AppendString([]byte(`{"token_type":"bearer","scope":"catalogs:read,catalogs:write","response_type":`), kind)
 	text = rawjson.AppendString(append(text, `,"access_token":`...), token)
 	text = strconv.AppendInt(append(text, `,"expires_in":`...), int64(life.Seconds()), 10)
@@ -102,5 +103,5 @@ func (p *Pinterest) issue(kind, refresh string) answer {
 		text = rawjson.AppendString(append(text, `,"refresh_token":`...), refresh)
 		text = append(text, `,"refresh_token_expires_in":5184000`...)
 	}
-	return answer{status: http.StatusOK, body: append(text, '}')}
+	return sandbox.Response{Status: http.StatusOK, Body: append(text, '}')}
 }
