@@ -111,7 +111,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 		Long:    longHelp,
 		Version: version,
 		Example: `  enqueue mutations.jsonl
-  zcat items.jsonl.gz | enqueue --account acme-meta --catalog products --type PRODUCT_ITEM
+  zcat items.jsonl.gz | enqueue --account acme --catalog products --type PRODUCT_ITEM
   enqueue --output json mutations.jsonl | jq .refused`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, files []string) error {

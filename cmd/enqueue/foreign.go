@@ -169,7 +169,7 @@ func wrapper(object gjson.Result) (what, todo string) {
 			continue
 		}
 		if list.Get("0.method").Exists() || list.Get("0.retailer_id").Exists() {
-			return "the body of a request to Meta's items_batch", "write one mutation per line with item_id, operation and attributes"
+			return "the body of a request to items_batch", "write one mutation per line with item_id, operation and attributes"
 		}
 		return "one object with a list under " + name,
 			"write one mutation per line: jq -c '." + name + "[]', with item_id, operation and attributes in each"

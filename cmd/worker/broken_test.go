@@ -22,6 +22,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // situation is what check and run are tried against.
@@ -275,7 +276,7 @@ func (s *situation) both() (check, run execution) {
 	check = execute(s.t, variables, "check", "--config", path)
 	limited, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
 	defer cancel()
-	return check, executeIn(limited, variables, "run", "--config", path)
+	return check, executeIn(limited, builtin.Platforms(), variables, "run", "--config", path)
 }
 
 // TestCheckSaysWhyRunCannotWork tries both against everything that can be broken.

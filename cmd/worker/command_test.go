@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
@@ -29,16 +30,16 @@ type execution struct {
 
 func execute(t *testing.T, variables map[string]string, args ...string) execution {
 	t.Helper()
-	return executeIn(t.Context(), variables, args...)
+	return executeIn(t.Context(), builtin.Platforms(), variables, args...)
 }
 
-func executeIn(ctx context.Context, variables map[string]string, args ...string) execution {
+func executeIn(ctx context.Context, platforms []platform.Descriptor, variables map[string]string, args ...string) execution {
 	var out, errOut bytes.Buffer
 	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut, Lookup: func(name string) (string, bool) {
 		value, found := variables[name]
 		return value, found
 	}}
-	code := cli.Execute(ctx, newCommand(streams, builtin.Platforms()), streams, args) //nolint:contextcheck // cobra passes ctx on
+	code := cli.Execute(ctx, newCommand(streams, platforms), streams, args) //nolint:contextcheck // cobra passes ctx on
 	return execution{code: code, out: out.String(), err: errOut.String()}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -53,7 +54,7 @@ func (p *plant) worked(t *testing.T, work func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	defer cancel()
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config) }()
+	go func() { exited <- executeIn(ctx, builtin.Platforms(), p.variables, "run", "--config", p.config) }()
 	p.awaitStream(t)
 	work()
 	cancel()

@@ -25,6 +25,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -85,9 +86,17 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 // work runs a worker in this process until the test ends.
 func (p *plant) work(t *testing.T) {
 	t.Helper()
+	p.workOn(t, builtin.Platforms())
+}
+
+// workOn is work with a list of platforms.
+func (p *plant) workOn(t *testing.T, platforms []platform.Descriptor) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "tester") }()
+	go func() {
+		exited <- executeIn(ctx, platforms, p.variables, "run", "--config", p.config, "--name", "tester")
+	}()
 	t.Cleanup(func() {
 		cancel()
 		got := <-exited
@@ -265,6 +274,6 @@ func TestDemoSaysWhatItWaitedFor(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
-	got := executeIn(ctx, nil, "demo")
+	got := executeIn(ctx, builtin.Platforms(), nil, "demo")
 	require.Equal(t, cli.Failed, got.code)
 }

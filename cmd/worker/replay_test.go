@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -22,7 +23,9 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 	p := newPlant(t, sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "BAD", Action: sandbox.RefuseItem, Message: "not today"}}})
 	ctx, stopWorking := context.WithCancel(context.WithoutCancel(t.Context()))
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "tester") }()
+	go func() {
+		exited <- executeIn(ctx, builtin.Platforms(), p.variables, "run", "--config", p.config, "--name", "tester")
+	}()
 	p.awaitStream(t)
 	const count = 300
 	mutations := make([]queue.Mutation, count)

@@ -17,7 +17,7 @@ var ErrNotApplied = errors.New("the platform refuses the mutation")
 func (c *Core) Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
-	asked := Change{Id: m.ItemID, Operation: m.Operation, Attributes: string(m.Attributes)}
+	asked := Change{ID: m.ItemID, Operation: m.Operation, Attributes: string(m.Attributes)}
 	if m.Operation != catalog.Delete && m.HasNull {
 		asked.Attributes, asked.Mask = withoutNulls(asked.Attributes)
 	}

@@ -40,14 +40,14 @@ type Core struct {
 
 // Dialect is what a platform makes of accepted records.
 type Dialect struct {
-	// meaningOf says what operations do to the items of a table.
+	// MeaningOf says what operations do to the items of a table.
 	MeaningOf func(key TableKey) Meaning
-	// itemOf is how the platform's answers name the item with an id. Nil: by the id.
+	// ItemOf is how the platform's answers name the item with an id. Nil: by the id.
 	ItemOf func(id string) string
-	// check finds what is wrong with a record when it is applied. Nil finds nothing. The
+	// Check finds what is wrong with a record when it is applied. Nil finds nothing. The
 	// lock is held.
 	Check func(key TableKey, id string) []Issue
-	// deleted is told of an item that is no more. May be nil. The lock is held.
+	// Deleted is told of an item that is no more. May be nil. The lock is held.
 	Deleted func(key TableKey, id string)
 }
 
@@ -70,7 +70,7 @@ type Batch struct {
 
 // Result is what became of one record.
 type Result struct {
-	Id       string
+	ID       string
 	Errors   []Issue
 	Warnings []Issue
 	Omitted  bool
@@ -282,24 +282,24 @@ func (c *Core) apply(b *Batch) {
 }
 
 func (c *Core) applyChange(table *table, change *Change, b *Batch) Result {
-	id := change.Id
+	id := change.ID
 	if c.dialect.ItemOf != nil {
 		id = c.dialect.ItemOf(id)
 	}
-	done := Result{Id: strings.Clone(id), Warnings: change.Warnings}
+	done := Result{ID: strings.Clone(id), Warnings: change.Warnings}
 	if b.Skipped {
 		return done
 	}
-	rule := c.rule(change.Id)
+	rule := c.rule(change.ID)
 	if rule != nil && rule.Action == RefuseItem && len(change.Errors) == 0 {
-		change.Errors = []Issue{{Attribute: "", Code: codeRuleRefused, Message: rule.message(done.Id)}}
+		change.Errors = []Issue{{Attribute: "", Code: codeRuleRefused, Message: rule.message(done.ID)}}
 	}
 	if len(change.Errors) == 0 && c.dialect.Check != nil {
-		change.Errors = c.dialect.Check(b.Key, change.Id)
+		change.Errors = c.dialect.Check(b.Key, change.ID)
 	}
 	done.Errors = table.settle(change, b.Failed)
 	if change.Operation == catalog.Delete && len(done.Errors) == 0 && !b.Failed && c.dialect.Deleted != nil {
-		c.dialect.Deleted(b.Key, done.Id)
+		c.dialect.Deleted(b.Key, done.ID)
 	}
 	done.Omitted = rule != nil && rule.Action == OmitItem
 	return done

@@ -15,10 +15,10 @@ import (
 // Change is one record as the platform reads it. Its strings share the body's
 // memory until it is applied.
 type Change struct {
-	Id         string // item id of the contract
+	ID         string // item id of the contract
 	Operation  catalog.Operation
 	Attributes string   // raw JSON object, "" for none
-	Mask       []string // Pinterest: names whose missing value deletes
+	Mask       []string // names whose missing value deletes
 	Content    uint64   // hash of the record
 	Errors     []Issue  // known when the body is read: it will not be applied
 	Warnings   []Issue
@@ -54,11 +54,11 @@ type table struct {
 
 // Meaning is what a platform's operations do.
 type Meaning struct {
-	UpsertReplaces bool // Pinterest: UPSERT is the whole item
+	UpsertReplaces bool // UPSERT is the whole item
 	Existing       CreateOnExisting
-	// required are the attributes without which an item cannot be.
+	// Required are the attributes without which an item cannot be.
 	Required []string
-	// missing says that an attribute is missing.
+	// Missing says that an attribute is missing.
 	Missing func(id, attribute string) Issue
 	Absent  func(id string) Issue // UPDATE of no item
 	Taken   func(id string) Issue // CREATE of an existing one, where that is refused
@@ -82,7 +82,7 @@ func (t *table) entryOf(id string) *entry {
 // expect notes that a change is accepted; overlapping reports that another one
 // with other content is still to come, repeated that the one before was the same.
 func (t *table) expect(c *Change) (overlapping, repeated bool) {
-	item := t.entryOf(c.Id)
+	item := t.entryOf(c.ID)
 	overlapping = item.inFlight > 0 && item.content != c.Content
 	repeated = item.content == c.Content
 	item.inFlight++
@@ -99,7 +99,7 @@ func (t *table) settle(c *Change, drop bool) []Issue {
 		wrong = t.apply(c)
 	}
 	c.item.inFlight--
-	t.Forget(c.Id, c.item)
+	t.Forget(c.ID, c.item)
 	return wrong
 }
 
@@ -113,7 +113,7 @@ func (t *table) Forget(id string, item *entry) {
 func (t *table) apply(c *Change) []Issue {
 	item := c.item
 	if item == nil {
-		item = t.entryOf(c.Id)
+		item = t.entryOf(c.ID)
 	}
 	switch c.Operation {
 	case catalog.Create:
@@ -125,15 +125,15 @@ func (t *table) apply(c *Change) []Issue {
 		return t.layOver(c, item)
 	case catalog.Update:
 		if !item.Exists {
-			t.Forget(c.Id, item)
-			return []Issue{t.rules.Absent(c.Id)}
+			t.Forget(c.ID, item)
+			return []Issue{t.rules.Absent(c.ID)}
 		}
 		return t.layOver(c, item)
 	case catalog.DeleteDiscontinued:
 		return t.discontinue(c, item)
 	default:
 		item.Attributes, item.Exists = "", false
-		t.Forget(c.Id, item)
+		t.Forget(c.ID, item)
 		return nil
 	}
 }
@@ -143,7 +143,7 @@ func (t *table) create(c *Change, item *entry) []Issue {
 	case !item.Exists || t.rules.Existing == Replace:
 		return t.replace(c, item)
 	case t.rules.Existing == Refuse:
-		return []Issue{t.rules.Taken(c.Id)}
+		return []Issue{t.rules.Taken(c.ID)}
 	default:
 		return t.layOver(c, item)
 	}
@@ -153,16 +153,16 @@ func (t *table) create(c *Change, item *entry) []Issue {
 // 5.23.0, BatchOperation).
 func (t *table) discontinue(c *Change, item *entry) []Issue {
 	if !item.Exists {
-		t.Forget(c.Id, item)
-		return []Issue{t.rules.Absent(c.Id)}
+		t.Forget(c.ID, item)
+		return []Issue{t.rules.Absent(c.ID)}
 	}
 	item.Attributes = overlay(item.Attributes, `{"availability":"out of stock"}`, nil)
 	return nil
 }
 
 func (t *table) replace(c *Change, item *entry) []Issue {
-	if wrong := t.incomplete(c.Id, c.Attributes); wrong != nil {
-		t.Forget(c.Id, item)
+	if wrong := t.incomplete(c.ID, c.Attributes); wrong != nil {
+		t.Forget(c.ID, item)
 		return wrong
 	}
 	item.Attributes, item.Exists = strings.Clone(c.Attributes), true
@@ -171,7 +171,7 @@ func (t *table) replace(c *Change, item *entry) []Issue {
 
 func (t *table) layOver(c *Change, item *entry) []Issue {
 	next := overlay(item.Attributes, c.Attributes, c.Mask)
-	if wrong := t.incomplete(c.Id, next); wrong != nil {
+	if wrong := t.incomplete(c.ID, next); wrong != nil {
 		return wrong
 	}
 	item.Attributes = next

@@ -117,7 +117,7 @@ func (m *Platform) readRequests(head *metaHead, key sandbox.TableKey) (*sandbox.
 		if one.ignored {
 			return true
 		}
-		once := one.Id
+		once := one.ID
 		if m.Options.LocalizedOnce {
 			once = itemOf(once)
 		}
@@ -163,7 +163,7 @@ func (m *Platform) readItemsRecord(head *metaHead, record gjson.Result) (one met
 	if !ok {
 		return metaRecord{keyless: true}
 	}
-	one.Id, one.Attributes, one.Content = id, data.Raw, m.Hash.Of(record.Raw)
+	one.ID, one.Attributes, one.Content = id, data.Raw, m.Hash.Of(record.Raw)
 	one.method(method, head.mayCreate)
 	if !m.Options.SkipValidation {
 		checkMeta(head.known, &one.Change, data)
@@ -219,7 +219,7 @@ func checkMeta(known *metaType, one *sandbox.Change, data gjson.Result) {
 		switch {
 		case slices.Contains(known.keys, name.Str):
 		case !known.knows(name.Str):
-			one.Warnings = append(one.Warnings, sandbox.Issue{Message: "Unrecognised field: A request for item " + itemOf(one.Id) +
+			one.Warnings = append(one.Warnings, sandbox.Issue{Message: "Unrecognised field: A request for item " + itemOf(one.ID) +
 				" contains unrecognised field: '" + name.Str + "'"})
 		case value.Type == gjson.Null:
 			one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " is null"})

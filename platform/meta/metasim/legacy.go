@@ -28,8 +28,8 @@ var legacyNames = map[string]string{
 // readLegacyRecord reads {"method","retailer_id","data"} of batch into the state
 // that all edges share: the attributes of items_batch.
 func (m *Platform) readLegacyRecord(head *metaHead, record gjson.Result) (one metaRecord) {
-	one.Id = strings.TrimSpace(record.Get("retailer_id").String())
-	if one.Id == "" {
+	one.ID = strings.TrimSpace(record.Get("retailer_id").String())
+	if one.ID == "" {
 		return metaRecord{keyless: true}
 	}
 	one.Content = m.Hash.Of(record.Raw)

@@ -108,7 +108,7 @@ func (m *Platform) readLocalizedRecord(head *metaHead, record gjson.Result) meta
 	if form == nil || !form.MatchString(where.Value) {
 		one.Errors = append(one.Errors, sandbox.Issue{Message: "the localization is not valid"})
 	}
-	one.Id = overlayID(one.Id, where)
+	one.ID = overlayID(one.ID, where)
 	if !m.Options.SkipValidation {
 		checkLocalized(head.known, &one.Change, where.Type, record.Get("data"))
 	}

@@ -286,12 +286,12 @@ func (f metaFace) appendAccepted(dst []byte, b *sandbox.Batch, taken bool, fault
 		}
 		dst = append(dst, '{')
 		if fault != sandbox.NobodyNamed {
-			dst = append(rawjson.AppendString(append(dst, `"retailer_id":`...), f.idOf(b.Key.ItemType, itemOf(one.Id), i)), ',')
+			dst = append(rawjson.AppendString(append(dst, `"retailer_id":`...), f.idOf(b.Key.ItemType, itemOf(one.ID), i)), ',')
 		}
 		if refused {
 			wrong := one.Errors
 			if one.Twice {
-				wrong = []sandbox.Issue{{Message: "Duplicate retailer_id in batch api call - " + itemOf(one.Id) + "."}}
+				wrong = []sandbox.Issue{{Message: "Duplicate retailer_id in batch api call - " + itemOf(one.ID) + "."}}
 			}
 			dst = append(appendMessages(append(dst, `"errors":`...), wrong), ',')
 		}

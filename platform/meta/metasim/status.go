@@ -35,7 +35,7 @@ func (f metaFace) appendStatus(dst []byte, b *sandbox.Batch, withIDs bool, fault
 	case sandbox.ListBeyondZero:
 		total = 0
 		if len(rows) == 0 && b.Done && len(b.Results) > 0 {
-			rows = append(rows, refusedRow{id: f.idOf(b.Key.ItemType, b.Results[0].Id, 0), message: "refused"})
+			rows = append(rows, refusedRow{id: f.idOf(b.Key.ItemType, b.Results[0].ID, 0), message: "refused"})
 		}
 	default: // the others are not about the counts
 	}
@@ -91,7 +91,7 @@ func (f metaFace) refusedRows(b *sandbox.Batch, fault sandbox.FaultKind) (rows [
 		if len(done.Errors) == 0 {
 			continue
 		}
-		row := refusedRow{line: i, id: f.idOf(b.Key.ItemType, done.Id, i), message: done.Errors[0].Message}
+		row := refusedRow{line: i, id: f.idOf(b.Key.ItemType, done.ID, i), message: done.Errors[0].Message}
 		if fault == sandbox.WrongIDs {
 			row.id = "other-" + row.id
 		}
@@ -106,7 +106,7 @@ func (f metaFace) refusedRows(b *sandbox.Batch, fault sandbox.FaultKind) (rows [
 func (f metaFace) warnedRows(b *sandbox.Batch) (rows []refusedRow) {
 	for i := range b.Results {
 		for _, warning := range b.Results[i].Warnings {
-			rows = append(rows, refusedRow{line: i, id: f.idOf(b.Key.ItemType, b.Results[i].Id, i), message: warning.Message})
+			rows = append(rows, refusedRow{line: i, id: f.idOf(b.Key.ItemType, b.Results[i].ID, i), message: warning.Message})
 		}
 	}
 	return rows

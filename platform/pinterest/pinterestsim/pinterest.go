@@ -305,7 +305,7 @@ func (f pinterestFace) appendResult(dst []byte, b *sandbox.Batch, done *sandbox.
 	if dst[len(dst)-1] != '[' {
 		dst = append(dst, ',')
 	}
-	id, status := done.Id, "SUCCESS"
+	id, status := done.ID, "SUCCESS"
 	if fault == sandbox.WrongIDs {
 		id = "other-" + id
 	}

@@ -35,8 +35,8 @@ func (r *recordReader) readAll(b *sandbox.Batch, items gjson.Result) (wrong stri
 			wrong = fmt.Sprintf("items/%d: %s", len(b.Changes), wrong)
 			return false
 		}
-		if _, one.Twice = seen[one.Id]; !one.Twice {
-			seen[one.Id] = struct{}{}
+		if _, one.Twice = seen[one.ID]; !one.Twice {
+			seen[one.ID] = struct{}{}
 		}
 		b.Changes = append(b.Changes, one)
 		return true
@@ -54,7 +54,7 @@ func (r *recordReader) read(item gjson.Result) (one sandbox.Change, wrong string
 	item.ForEach(func(name, value gjson.Result) bool {
 		switch {
 		case name.Str == r.known.idField:
-			one.Id = value.Str
+			one.ID = value.Str
 		case name.Str == "operation" && r.form.operation == 0:
 			one.Operation, _ = catalog.ParseOperation(value.Str)
 		case name.Str == "attributes":
@@ -71,7 +71,7 @@ func (r *recordReader) read(item gjson.Result) (one sandbox.Change, wrong string
 	switch {
 	case wrong != "":
 		return one, wrong
-	case one.Id == "":
+	case one.ID == "":
 		return one, r.known.idField + " is missing or no string"
 	case !slices.Contains(r.form.operations, one.Operation):
 		return one, "operation is not one of CREATE, UPDATE, UPSERT, DELETE"
