@@ -19,7 +19,7 @@ type Rules struct {
 // that replaces the whole item says the same by a null and by an attribute left out.
 // The null of an UPSERT that is overlaid clears, as in an UPDATE. In a CREATE a null
 // has nothing to clear; nobody documents what it does where the item exists and
-// CREATE is laid over it, so that merging keeps a CREATE's own nulls and never adds
+// CREATE is overlaid, so that merging keeps a CREATE's own nulls and never adds
 // one.
 type Semantics struct {
 	// Merges says that two changes may become one where the result is the same.

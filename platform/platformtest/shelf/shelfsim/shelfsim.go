@@ -1,5 +1,5 @@
 // Package shelfsim simulates Shelf. It never imports the client, so that the client is
-// checked against something else than itself.
+// checked against an independent reading of the documentation.
 package shelfsim
 
 import (
