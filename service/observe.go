@@ -49,7 +49,7 @@ func newObserver(c *config.Config, instruments *telemetry.Instruments) *observer
 
 func (o *observer) where(lane catalog.Lane) telemetry.Where {
 	return telemetry.Where{
-		Account: lane.Account, Platform: string(o.config.Accounts[lane.Account].Platform), Type: lane.Type,
+		Account: lane.Account, Platform: o.config.Accounts[lane.Account].Platform, Type: lane.Type,
 	}
 }
 
