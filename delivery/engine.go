@@ -18,6 +18,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // Config is what an Engine works with. All fields are required unless said.
@@ -26,9 +27,9 @@ type Config struct {
 	Store  ledger.Store
 	Source Source
 	// Accounts finds an account by name. Its client's transport must be guarded by
-	// this lease (GuardedTransport).
+	// this lease (lease.GuardedTransport).
 	Accounts func(name string) (*Account, bool)
-	Scopes   *Scopes
+	Scopes   *quota.Scopes
 	Budget   *Budget
 	Observer Observer // NopObserver{} for none
 	Tracer   trace.Tracer
@@ -317,6 +318,13 @@ const (
 	accountWatch = 5 * time.Second
 )
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
@@ -347,11 +355,11 @@ func (e *Engine) releaseAll() {
 	for _, f := range e.batches {
 		e.cfg.Budget.open.Add(-int64(f.bytes))
 		if f.slot != nil {
-			f.slot.Release(errNotMade, nil)
+			f.slot.Cancel()
 		}
 		for _, h := range f.handles {
 			if h.slot != nil { // its poll came to an end that nobody heard of
-				h.slot.Release(errNotMade, nil)
+				h.slot.Cancel()
 			}
 		}
 		if f.span != nil {
