@@ -9,6 +9,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // lane is a catalog type of a catalog with its way out.
@@ -247,7 +248,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 	}
 	batch, ok := e.batcher.Cut(s.key, now)
 	if !ok {
-		slot.Release(errNotMade, nil)
+		slot.Cancel()
 		return false
 	}
 	e.probeIfStopped(e.launch(ctx, batch, slot, now), now)
@@ -255,7 +256,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 }
 
 // launch makes an open batch of a batch that was cut, and has it recorded.
-func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *openBatch {
+func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *quota.Slot, now time.Time) *openBatch {
 	l := e.lanes[batch.Lane]
 	f := e.newOpenBatch(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
 	f.slot = slot

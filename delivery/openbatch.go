@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // openBatch is an open batch: recorded and not final. Its items take no part in any
@@ -19,8 +20,8 @@ type openBatch struct {
 	batch    ledger.Batch
 	lane     *lane
 	phase    phase
-	slot     *Slot // held from the cut to the end of the first POST
-	bytes    int   // of its messages, for the budget
+	slot     *quota.Slot // held from the cut to the end of the first POST
+	bytes    int         // of its messages, for the budget
 	span     trace.Span
 	recorded bool // its batch row is committed
 	half     bool // made of a batch that was refused or told too little of its records
@@ -78,9 +79,9 @@ type handle struct {
 	nextPoll   time.Time
 	delay      time.Duration
 	polling    bool
-	slot       *Slot     // of the poll under way
-	notFound   int       // times in a row
-	unclear    time.Time // when an answer told nothing first since the last that did
+	slot       *quota.Slot // of the poll under way
+	notFound   int         // times in a row
+	unclear    time.Time   // when an answer told nothing first since the last that did
 	silence    silence
 	final      bool
 	verdicts   []platform.Verdict // nil when the handle led nowhere

@@ -14,9 +14,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// errNotMade stands for a call that was never made.
-var errNotMade = &platform.Error{Scope: platform.ScopeCaller, Message: "the call was not made"}
-
 // errUnsent is in the errors of bodies that could not be put together: no call was
 // made, so that nothing was learnt of the platform and no quota was used.
 var errUnsent = errors.New("the request was not sent")
@@ -137,7 +134,7 @@ func (e *Engine) onAnnounced(f *openBatch) {
 // cancelPost gives back the slot of a POST that was not made after all, and with it the
 // account's probe, if it was one.
 func (e *Engine) cancelPost(f *openBatch) {
-	f.slot.Release(errNotMade, nil)
+	f.slot.Cancel()
 	f.slot = nil
 	f.lane.sender.account.probing = false
 }

@@ -164,7 +164,7 @@ func (e *Engine) trySuspect(l *lane, now time.Time) bool {
 	if !ok {
 		// It waits for another change of its family, which may be in memory for a moment
 		// only: it is looked at again with each report.
-		slot.Release(errNotMade, nil)
+		slot.Cancel()
 		return false
 	}
 	e.probe(e.launch(e.callsCtx, batch, slot, now), now)
