@@ -69,6 +69,7 @@ type openBatch struct {
 type post struct {
 	number int
 	notes  []platform.Verdict // what the answer already said; nil: nothing
+	final  bool               // the answer said all that will be known: it has no handles
 }
 
 // handle is one name under which the platform works on the batch.
@@ -142,6 +143,10 @@ func (f *openBatch) verdicts() (verdicts []platform.Verdict, incomplete bool) {
 
 func (f *openBatch) worstOf(p post) (worst []platform.Verdict, known, incomplete bool) {
 	worst = make([]platform.Verdict, len(f.batch.Records))
+	if p.final {
+		copy(worst, p.notes) // a new owner has none of which nothing was said
+		return worst, true, false
+	}
 	said := make([]bool, len(worst))
 	take := func(i int, v platform.Verdict) {
 		warnings := worst[i].Warnings

@@ -128,7 +128,7 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 			if err != nil {
 				e.log.Error("the notes of a POST cannot be read", slog.Any("error", err))
 			}
-			f.posts = append(f.posts, post{number: a.Number, notes: notes})
+			f.posts = append(f.posts, post{number: a.Number, notes: notes, final: len(a.Handles) == 0})
 			for _, name := range a.Handles {
 				f.handles = append(f.handles, &handle{
 					name: name, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
@@ -146,8 +146,9 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 	if len(attempts) == 0 {
 		ambiguous()
 	}
-	if len(f.handles) > 0 {
-		// Something was accepted: that is followed first, whatever came after.
+	if len(f.posts) > 0 {
+		// Something was accepted: that is followed first, whatever came after. Where its
+		// answer was final the batch only needs its end.
 		f.to(phaseFollowing)
 		resend = false
 	}

@@ -204,10 +204,15 @@ func (e *Engine) submit(ctx context.Context, f *openBatch, group string, records
 	submission, err := e.callSubmit(ctx, f, body, group, records)
 	perr = asPlatformError(err)
 	endCall(span, perr)
-	if perr == nil && len(submission.Handles) == 0 {
-		perr = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: "the platform took the batch and named no handle"}
+	if perr != nil {
+		return submission, perr
 	}
-	return submission, perr
+	if broken := submission.Broken(len(records)); broken != "" {
+		return platform.Submission{}, &platform.Error{
+			Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: broken, Quotas: submission.Quotas,
+		}
+	}
+	return submission, nil
 }
 
 // callSubmit makes the POST. A panic while its answer is read is an answer that
@@ -353,8 +358,12 @@ func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *pl
 	if perr == nil {
 		f.resend.Reset()
 		f.lane.sender.account.took = f.lastPost
-		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts})
+		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts, final: submission.Final})
 		e.noteAnswer(f, nil, submission.Note)
+		if submission.Final {
+			e.endFollowing(f, now) // there is nothing to poll
+			return
+		}
 		e.startPolling(f, f.attempt, submission.Handles, now)
 		return
 	}
