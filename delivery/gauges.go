@@ -40,29 +40,29 @@ type AccountGauges struct {
 }
 
 func (e *Engine) gauges(now time.Time) {
-	if now.Sub(e.lastGauge) < gaugeInterval {
+	if now.Sub(e.life.lastGauge) < gaugeInterval {
 		return
 	}
-	e.lastGauge = now
+	e.life.lastGauge = now
 	stats := e.batcher.Stats()
 	g := Gauges{
 		Position: e.tracker.anchor.Position.Sequence,
 		Groups:   stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
-		OpenBatches: len(e.batches), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
+		OpenBatches: len(e.batches.byID), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
 	}
-	g.TroubleSince, g.Trouble = e.trouble.now()
-	accounts := make(map[string]*AccountGauges, len(e.account))
-	for name, state := range e.account {
+	g.TroubleSince, g.Trouble = e.recorder.trouble.now()
+	accounts := make(map[string]*AccountGauges, len(e.accounts.byName))
+	for name, state := range e.accounts.byName {
 		accounts[name] = &AccountGauges{
 			Account: name, Platform: state.account.Platform, Paused: state.paused || state.state.ByHand, OpenBatches: state.open,
 		}
 	}
-	for _, l := range e.watched {
+	for _, l := range e.lanes.watched {
 		if l.breaker.told {
 			accounts[l.key.Account].Held++
 		}
 	}
-	for _, f := range e.batches {
+	for _, f := range e.batches.byID {
 		g.OpenSize += f.bytes
 		f.measure(accounts[f.batch.Lane.Account], now)
 	}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"container/heap"
 	"slices"
 	"time"
 
@@ -47,7 +48,7 @@ type openBatch struct {
 	lastPost time.Time // when the last POST began
 	// lastPostNo is the moment when the last POST began, refusedFirst that of the first
 	// refusal of the batch or of the one that it is a half of, refusedLast that of its
-	// last, at refusedAt: see Engine.moment. 0: none that this owner knows of.
+	// last, at refusedAt: see openBatches.moment. 0: none that this owner knows of.
 	lastPostNo, refusedFirst, refusedLast int64
 	refusedFor                            refusalReason // since refusedFirst
 	refusedAt                             time.Time
@@ -63,6 +64,41 @@ type openBatch struct {
 	wakeAt     time.Time // in the engine's heap; zero: not in it
 	heapIndex  int
 	slotScopes string // the scopes it waits for a slot of; "": none
+}
+
+// openBatches are the open batches of the partition, with what each waits for.
+type openBatches struct {
+	byID        map[uuid.UUID]*openBatch
+	timed       batchHeap               // those that wait for a time
+	slotWaiters map[string][]*openBatch // wait for a slot, by scopes, first come first served
+	moment      int64                   // counts POSTs that began and refusals that were heard, in their order
+}
+
+// schedule has the batch stepped at a time.
+func (b *openBatches) schedule(f *openBatch, at time.Time) {
+	f.wakeAt = at
+	if f.heapIndex >= 0 {
+		heap.Fix(&b.timed, f.heapIndex)
+		return
+	}
+	heap.Push(&b.timed, f)
+}
+
+// unschedule forgets what the batch waits for.
+func (b *openBatches) unschedule(f *openBatch) {
+	if f.heapIndex >= 0 {
+		heap.Remove(&b.timed, f.heapIndex)
+	}
+	f.slotScopes = ""
+}
+
+// due takes out the batch whose time came first; nil when none has come.
+func (b *openBatches) due(now time.Time) *openBatch {
+	if len(b.timed) == 0 || b.timed[0].wakeAt.After(now) {
+		return nil
+	}
+	f, _ := heap.Pop(&b.timed).(*openBatch)
+	return f
 }
 
 // post is one POST of the open batch that was taken.
@@ -98,7 +134,7 @@ func (e *Engine) newOpenBatch(id uuid.UUID, l *lane, group string, records []cat
 		attempt:   1,
 		heapIndex: -1,
 		rests:     map[int]catalog.Change{},
-		resend:    e.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
+		resend:    e.cfg.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
 	}
 	for i := range records {
 		for _, m := range records[i].Constituents {

@@ -20,7 +20,10 @@ import (
 func TestBatchesThatWaitForASlotKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	scopes := quota.NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
-	e := &Engine{cfg: Config{Scopes: scopes}, slotWaiters: map[string][]*openBatch{}, wake: make(chan struct{}, 1), next: &job{}}
+	e := &Engine{
+		cfg: &Config{Scopes: scopes}, batches: openBatches{slotWaiters: map[string][]*openBatch{}}, calls: newCalls(), jobs: jobs{next: &job{}},
+		recorder: &recorder{},
+	}
 	account := &Account{Name: "acme", Policy: Policy{Concurrency: 1}}
 	l := &lane{
 		key: catalog.Lane{Account: account.Name}, account: account,
@@ -35,21 +38,21 @@ func TestBatchesThatWaitForASlotKeepTheirOrder(t *testing.T) {
 	require.NotEmpty(t, key)
 	for range 3 {
 		e.wakeSlotWaiters()
-		require.Equal(t, batches, e.slotWaiters[key])
+		require.Equal(t, batches, e.batches.slotWaiters[key])
 	}
 	batches[0].phase = phaseConcluding
 	e.wakeSlotWaiters()
-	require.Equal(t, batches[1:], e.slotWaiters[key])
+	require.Equal(t, batches[1:], e.batches.slotWaiters[key])
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { scopes.Run(ctx) })
-	<-e.wake // the scopes are read
+	<-e.calls.wake // the scopes are read
 	cancel()
 	running.Wait()
 	e.wakeSlotWaiters()
 	require.NotNil(t, batches[1].slot, "the first in line has the only slot")
-	require.Equal(t, batches[2:], e.slotWaiters[key])
+	require.Equal(t, batches[2:], e.batches.slotWaiters[key])
 	for _, waiting := range batches[2:] {
 		require.Nil(t, waiting.slot)
 	}
