@@ -1,4 +1,4 @@
-package delivery
+package quota
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package delivery_test
+package quota_test
 
 import (
 	"context"
@@ -10,17 +10,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // withScopes runs a test with scopes that are saved and read.
-func withScopes(t *testing.T, test func(t *testing.T, scopes *delivery.Scopes, wake chan struct{})) {
+func withScopes(t *testing.T, test func(t *testing.T, scopes *quota.Scopes, wake chan struct{})) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		scopes := delivery.NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
+		scopes := quota.NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { scopes.Run(ctx) })
@@ -36,7 +36,7 @@ func withScopes(t *testing.T, test func(t *testing.T, scopes *delivery.Scopes, w
 }
 
 func TestCallsAreSpreadWhenTheQuotaRunsShort(t *testing.T) {
-	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+	withScopes(t, func(t *testing.T, scopes *quota.Scopes, wake chan struct{}) {
 		t.Helper()
 		slot, _ := scopes.Acquire("shop", []string{"a", "b"}, 8, wake)
 		slot.Release(nil, []platform.Quota{{Scope: "a", Limit: 100, Remaining: 9, Window: time.Minute, Reset: 50 * time.Second, UsedPercent: -1}})
@@ -50,7 +50,7 @@ func TestCallsAreSpreadWhenTheQuotaRunsShort(t *testing.T) {
 // TestBreakerProbeThatWasNeverMade: a probe that is given back unused must not
 // keep the breaker half open for ever.
 func TestBreakerProbeThatWasNeverMade(t *testing.T) {
-	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+	withScopes(t, func(t *testing.T, scopes *quota.Scopes, wake chan struct{}) {
 		t.Helper()
 		away := &platform.Error{Scope: platform.ScopePlatform, Message: "gone"}
 		for range 5 {
@@ -79,7 +79,7 @@ func TestBreakerProbeThatWasNeverMade(t *testing.T) {
 }
 
 func TestSlotGivenBackWakesWhoWaits(t *testing.T) {
-	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+	withScopes(t, func(t *testing.T, scopes *quota.Scopes, wake chan struct{}) {
 		t.Helper()
 		first, _ := scopes.Acquire("shop", []string{"a"}, 1, wake)
 		other := make(chan struct{}, 1)
@@ -93,7 +93,7 @@ func TestSlotGivenBackWakesWhoWaits(t *testing.T) {
 
 // A quota that is used up, with nobody saying until when, is left alone for a while.
 func TestUsedUpQuotaIsLeftAlone(t *testing.T) {
-	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+	withScopes(t, func(t *testing.T, scopes *quota.Scopes, wake chan struct{}) {
 		t.Helper()
 		slot, _ := scopes.Acquire("shop", []string{"a", "b"}, 8, wake)
 		slot.Release(nil, []platform.Quota{{Scope: "b", Limit: -1, Remaining: -1, UsedPercent: 100}})
@@ -107,10 +107,10 @@ func TestUsedUpQuotaIsLeftAlone(t *testing.T) {
 // whose calls hang takes none of the others' slots, and one whose calls fail opens
 // nobody else's breaker.
 func TestTroubleOfOneAccountOfAnApp(t *testing.T) {
-	withScopes(t, func(t *testing.T, scopes *delivery.Scopes, wake chan struct{}) {
+	withScopes(t, func(t *testing.T, scopes *quota.Scopes, wake chan struct{}) {
 		t.Helper()
 		away := &platform.Error{Scope: platform.ScopePlatform, Message: "gone", RetryAfter: time.Hour}
-		call := func(account string) *delivery.Slot {
+		call := func(account string) *quota.Slot {
 			slot, _ := scopes.Acquire(account, []string{account, "a"}, 8, wake)
 			return slot
 		}

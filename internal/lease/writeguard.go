@@ -1,14 +1,27 @@
-package delivery
+package lease
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/catalog-courier/catalog-courier/platform"
 )
+
+// ErrWriteRefused is wrapped by the error of a connection that refuses a write
+// because the worker's lease is over. A request that fails with it was certainly
+// not sent only if none of its bytes went out before.
+var ErrWriteRefused = errors.New("the lease no longer allows a write")
+
+// WrittenCounter is offered by connections that count what they wrote. It tells
+// a request refused before its first byte from one cut in the middle; without
+// it the latter is assumed.
+type WrittenCounter interface {
+	// WrittenBytes is how many bytes the connection has passed on so far. It is safe
+	// to call while a write is under way.
+	WrittenBytes() int64
+}
 
 // GuardedTransport makes an HTTP transport whose connections check the lease
 // before each write to the socket: after deadline() nothing more leaves this
@@ -77,7 +90,7 @@ func (c *guardedConn) Write(p []byte) (written int, err error) {
 func (c *guardedConn) writePiece(p []byte) (int, error) {
 	until := c.deadline()
 	if !time.Now().Before(until) {
-		return 0, platform.ErrWriteRefused
+		return 0, ErrWriteRefused
 	}
 	if err := c.SetWriteDeadline(until); err != nil {
 		return 0, err

@@ -1,4 +1,4 @@
-package delivery
+package quota
 
 import (
 	"testing"
@@ -118,21 +118,21 @@ func TestOlderAnswerDoesNotGiveQuotaBack(t *testing.T) {
 func TestQuotaIsHeardFromOthers(t *testing.T) {
 	t.Parallel()
 	one, other := &scope{}, &scope{}
-	require.Nil(t, one.quotaJSON(), "nothing was told")
+	require.Nil(t, one.snapshot(), "nothing was told")
 	one.tell(platform.Quota{Limit: 100, Remaining: 3, UsedPercent: 97, Window: time.Minute, Reset: 40 * time.Second}, start)
 	now := start.Add(10 * time.Second)
-	other.hear(one.quotaJSON(), now)
+	other.mergeSnapshot(one.snapshot(), now)
 	require.Equal(t, 3, other.quota.Remaining)
 	require.Equal(t, 30*time.Second, other.quota.Reset)
 
 	newer := platform.Quota{Limit: 100, Remaining: 1, UsedPercent: 99, Window: time.Minute, Reset: 20 * time.Second}
 	other.tell(newer, now)
-	other.hear(one.quotaJSON(), now)
+	other.mergeSnapshot(one.snapshot(), now)
 	require.Equal(t, newer, other.quota, "what is older says nothing")
 	late := &scope{}
-	late.hear(one.quotaJSON(), start.Add(time.Minute))
+	late.mergeSnapshot(one.snapshot(), start.Add(time.Minute))
 	require.True(t, late.told.IsZero(), "the window is over")
-	late.hear([]byte("{"), now)
+	late.mergeSnapshot([]byte("{"), now)
 	require.True(t, late.told.IsZero())
 }
 
@@ -143,12 +143,12 @@ func TestTheEndOfABlockIsHeardFromOthers(t *testing.T) {
 	one, other := &scope{}, &scope{}
 	one.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100, Window: time.Hour, Block: time.Minute}, start)
 	now := start.Add(10 * time.Second)
-	other.hear(one.quotaJSON(), now)
+	other.mergeSnapshot(one.snapshot(), now)
 	require.True(t, other.next(now).After(now))
 	now = start.Add(time.Minute)
 	require.False(t, other.next(now).After(now))
 	late := &scope{}
-	late.hear(one.quotaJSON(), now)
+	late.mergeSnapshot(one.snapshot(), now)
 	require.True(t, late.told.IsZero(), "the block is over")
 }
 

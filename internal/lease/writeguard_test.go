@@ -1,4 +1,4 @@
-package delivery_test
+package lease_test
 
 import (
 	"bufio"
@@ -18,22 +18,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/delivery"
-	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/internal/lease"
 )
 
-// lease is a deadline that a test moves.
-type lease struct{ until atomic.Int64 }
+// deadline is one that a test moves.
+type deadline struct{ until atomic.Int64 }
 
-func (l *lease) end(at time.Time) { l.until.Store(at.UnixNano()) }
+func (l *deadline) end(at time.Time) { l.until.Store(at.UnixNano()) }
 
-func (l *lease) deadline() time.Time { return time.Unix(0, l.until.Load()) }
+func (l *deadline) get() time.Time { return time.Unix(0, l.until.Load()) }
 
-func guarded(t *testing.T) (*http.Client, *lease) {
+func guarded(t *testing.T) (*http.Client, *deadline) {
 	t.Helper()
-	held := &lease{}
+	held := &deadline{}
 	held.end(time.Now().Add(time.Minute))
-	transport := delivery.GuardedTransport(held.deadline)
+	transport := lease.GuardedTransport(held.get)
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}, held
 }
@@ -65,9 +64,9 @@ func TestLeaseIsOver(t *testing.T) {
 	require.NoError(t, send(t, client, server.URL, bytes.NewReader(make([]byte, 300<<10))))
 
 	held.end(time.Now().Add(-time.Millisecond))
-	require.ErrorIs(t, send(t, client, server.URL, bytes.NewReader([]byte("{}"))), platform.ErrWriteRefused)
+	require.ErrorIs(t, send(t, client, server.URL, bytes.NewReader([]byte("{}"))), lease.ErrWriteRefused)
 	client.CloseIdleConnections()
-	require.ErrorIs(t, send(t, client, server.URL, bytes.NewReader([]byte("{}"))), platform.ErrWriteRefused)
+	require.ErrorIs(t, send(t, client, server.URL, bytes.NewReader([]byte("{}"))), lease.ErrWriteRefused)
 	require.EqualValues(t, 1, requests.Load())
 
 	held.end(time.Now().Add(time.Minute))
@@ -109,16 +108,16 @@ func TestLeaseEndsInTheMiddle(t *testing.T) {
 	}))
 	defer server.Close()
 	client, held := guarded(t)
-	var counter platform.WrittenCounter
+	var counter lease.WrittenCounter
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		counter, _ = info.Conn.(platform.WrittenCounter)
+		counter, _ = info.Conn.(lease.WrittenCounter)
 	}})
 	body := &thaw{first: make([]byte, 400<<10), rest: make([]byte, 400<<10), between: func() { held.end(time.Now().Add(-time.Second)) }}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, body)
 	require.NoError(t, err)
 	request.ContentLength = 800 << 10
 	_, err = client.Do(request) //nolint:bodyclose // it fails
-	require.ErrorIs(t, err, platform.ErrWriteRefused)
+	require.ErrorIs(t, err, lease.ErrWriteRefused)
 	require.False(t, <-whole)
 	require.NotNil(t, counter)
 	require.Greater(t, counter.WrittenBytes(), int64(300<<10))
@@ -176,11 +175,11 @@ func TestRenewedLeaseLetsALongBodyGoOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const size, ttl = 8 << 20, time.Second
-		held := &lease{}
+		held := &deadline{}
 		held.end(time.Now().Add(ttl))
 		ours, theirs := net.Pipe()
 		client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
-			return delivery.Guard(ours, held.deadline), nil
+			return lease.Guard(ours, held.get), nil
 		}}}
 		defer client.CloseIdleConnections()
 		var platform, heart sync.WaitGroup

@@ -1,4 +1,4 @@
-package delivery
+package quota
 
 import (
 	"encoding/json"
@@ -7,9 +7,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// quotaSnapshot is what a platform told of a scope, as it is saved: for people, and for
+// snapshotJSON is what a platform told of a scope, as it is saved: for people, and for
 // the workers that share the scope. What was not told is left out.
-type quotaSnapshot struct {
+type snapshotJSON struct {
 	ToldAt      time.Time  `json:"told_at"`
 	Limit       *int       `json:"limit,omitempty"`
 	Remaining   *int       `json:"remaining,omitempty"`
@@ -19,12 +19,12 @@ type quotaSnapshot struct {
 	RegainedAt  *time.Time `json:"regained_at,omitempty"` // the end of a block
 }
 
-// quotaJSON is what was told last; nil when nothing was.
-func (c *scope) quotaJSON() []byte {
+// snapshot is what was told last; nil when nothing was.
+func (c *scope) snapshot() []byte {
 	if c.told.IsZero() {
 		return nil
 	}
-	told := quotaSnapshot{ToldAt: c.told.UTC(), Window: c.quota.Window.Seconds()}
+	told := snapshotJSON{ToldAt: c.told.UTC(), Window: c.quota.Window.Seconds()}
 	if c.quota.Limit >= 0 {
 		told.Limit = &c.quota.Limit
 	}
@@ -49,10 +49,10 @@ func (c *scope) quotaJSON() []byte {
 	return encoded
 }
 
-// hear takes in what another worker, or an earlier owner, was told and saved. Clocks
+// mergeSnapshot takes in what another worker, or an earlier owner, was told and saved. Clocks
 // are compared only to see who was told last.
-func (c *scope) hear(saved []byte, now time.Time) {
-	var told quotaSnapshot
+func (c *scope) mergeSnapshot(saved []byte, now time.Time) {
+	var told snapshotJSON
 	if len(saved) == 0 || json.Unmarshal(saved, &told) != nil || !told.ToldAt.After(c.told) || told.ToldAt.After(now) {
 		return
 	}
