@@ -1,4 +1,4 @@
-package queue
+package message
 
 import (
 	"fmt"
@@ -22,9 +22,9 @@ import (
 // as absent. Members that the contract does not name are ignored. A name that
 // stands twice in the object, or twice at the top of the attributes, is refused:
 // readers differ on which of the two counts.
-func Decode(delivery RawMessage) catalog.Arrival {
+func Decode(raw Raw) catalog.Arrival {
 	var decoder Decoder
-	return decoder.Decode(delivery)
+	return decoder.Decode(raw)
 }
 
 // Decoder decodes many messages faster than Decode does, because it remembers
@@ -40,26 +40,26 @@ type parsedSubject struct {
 }
 
 // Decode is the function Decode.
-func (d *Decoder) Decode(delivery RawMessage) (arrival catalog.Arrival) {
+func (d *Decoder) Decode(raw Raw) (arrival catalog.Arrival) {
 	reading := reading{mutation: &catalog.Mutation{
-		PublishedAt: delivery.Time,
-		ReceivedAt:  delivery.ReceivedAt,
-		Position:    delivery.Position,
-		Message:     catalog.Message{Data: delivery.Data},
+		PublishedAt: raw.Time,
+		ReceivedAt:  raw.ReceivedAt,
+		Position:    raw.Position,
+		Message:     catalog.Message{Data: raw.Data},
 	}}
 	defer func() {
 		if cause := recover(); cause != nil {
-			reading.problem = &catalog.Problem{Reason: catalog.InternalError, Text: "decoding the message failed: " + quoteShort(fmt.Sprint(cause))}
+			reading.problem = &catalog.Problem{Reason: catalog.InternalError, Text: "decoding the message failed: " + Quote(fmt.Sprint(cause))}
 			reading.identify()
 		}
 		arrival = catalog.Arrival{Mutation: reading.mutation, Problem: reading.problem}
 	}()
-	subject := d.subject(delivery.Subject)
+	subject := d.subject(raw.Subject)
 	reading.mutation.Lane = subject.lane
 	reading.mutation.Message.Subject = subject.producer
 	reading.report(subject.problem)
-	reading.readHeaders(delivery.Headers)
-	reading.readBody(delivery.Data)
+	reading.readHeaders(raw.Headers)
+	reading.readBody(raw.Data)
 	reading.identify()
 	return arrival
 }
@@ -70,7 +70,7 @@ func (d *Decoder) subject(subject string) parsedSubject {
 	if known, ok := d.subjects[subject]; ok {
 		return known
 	}
-	lane, problem := parseSubject(subject)
+	lane, problem := ParseSubject(subject)
 	parsed := parsedSubject{lane: lane, producer: producerSubject(subject), problem: problem}
 	if d.subjects == nil || len(d.subjects) >= remembered {
 		d.subjects = make(map[string]parsedSubject)
@@ -102,7 +102,7 @@ func (r *reading) identify() {
 		return
 	}
 	if id := r.headers.messageID; id != "" {
-		problem := checkID("Nats-Msg-Id", id)
+		problem := CheckID("Nats-Msg-Id", id)
 		if problem == nil {
 			r.mutation.ID = id
 			return
@@ -136,7 +136,7 @@ func (r *reading) readBody(data []byte) {
 // checkBody makes sure that the body is a text of bearable size.
 func checkBody(data []byte) (string, *catalog.Problem) {
 	if len(data) > MaxBody {
-		return "", tooLarge(len(data))
+		return "", TooLarge(len(data))
 	}
 	if !utf8.Valid(data) {
 		return "", &catalog.Problem{Reason: catalog.InvalidJSON, Text: "the body is not valid UTF-8"}
@@ -173,7 +173,7 @@ func (r *reading) readOperation(raw string) {
 	if !ok {
 		r.report(&catalog.Problem{
 			Reason: catalog.UnknownOperation, Field: "operation",
-			Text: "operation " + quoteShort(name) + " must be one of " + operationNames(),
+			Text: "operation " + Quote(name) + " must be one of " + operationNames(),
 		})
 		return
 	}
@@ -219,7 +219,7 @@ func (r *reading) readVersion(raw string) {
 	}
 	version, err := strconv.ParseInt(raw, 10, 64)
 	if err != nil {
-		r.report(invalid("version", "version "+quoteShort(raw)+" must be an integer of at most 64 bits, without fraction or exponent"))
+		r.report(invalid("version", "version "+Quote(raw)+" must be an integer of at most 64 bits, without fraction or exponent"))
 		return
 	}
 	r.mutation.Version, r.mutation.HasVersion = version, true
@@ -240,7 +240,7 @@ func (r *reading) readLocalization(raw string) {
 	case "":
 		return
 	default:
-		r.report(invalid("localization.type", "localization.type "+quoteShort(kind)+" must be LANGUAGE, COUNTRY or LANGUAGE_AND_COUNTRY"))
+		r.report(invalid("localization.type", "localization.type "+Quote(kind)+" must be LANGUAGE, COUNTRY or LANGUAGE_AND_COUNTRY"))
 		return
 	}
 	if value != "" {

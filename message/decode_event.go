@@ -1,4 +1,4 @@
-package queue
+package message
 
 import (
 	"encoding/base64"
@@ -65,7 +65,7 @@ func (r *reading) eventAttributes(e *event) (id, occurredAt string, ok bool) {
 	id = r.required("id", e.id, MaxID)
 	if version := r.required("specversion", e.specVersion, MaxTokenLength); version != "1.0" {
 		if version != "" {
-			r.report(invalid("specversion", "specversion "+quoteShort(version)+" must be 1.0"))
+			r.report(invalid("specversion", "specversion "+Quote(version)+" must be 1.0"))
 		}
 		return id, "", false
 	}
@@ -120,7 +120,7 @@ func quoteRaw(value string) string {
 	if value == "" {
 		return ""
 	}
-	raw, err := marshal(printable(value))
+	raw, err := Marshal(Printable(value))
 	if err != nil {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package queue
+package message
 
 import (
 	"strings"
@@ -32,7 +32,7 @@ func (r *reading) readHeaders(all map[string][]string) {
 			r.readHeader(name, values[0])
 		}
 		for _, value := range values {
-			kept = append(kept, catalog.Header{Name: printable(name), Value: printable(value)})
+			kept = append(kept, catalog.Header{Name: Printable(name), Value: Printable(value)})
 		}
 	}
 	r.mutation.Message.Headers = kept

@@ -1,4 +1,4 @@
-package queue
+package message
 
 import (
 	"slices"
@@ -117,8 +117,8 @@ func checkAttributes(raw string) (hasNull bool, problem *catalog.Problem) {
 
 func repeated(what, name string) *catalog.Problem {
 	return &catalog.Problem{
-		Reason: catalog.InvalidJSON, Field: printable(shorten(name)),
-		Text: what + " has the member " + quoteShort(name) + " twice",
+		Reason: catalog.InvalidJSON, Field: Printable(shorten(name)),
+		Text: what + " has the member " + Quote(name) + " twice",
 	}
 }
 
@@ -196,7 +196,7 @@ func (r *reading) text(field, raw string, limit int) string {
 	case value == "":
 		r.report(invalid(field, field+" must not be empty"))
 	case len(value) > limit:
-		r.report(invalid(field, field+" "+quoteShort(value)+" has "+strconv.Itoa(len(value))+" bytes, at most "+strconv.Itoa(limit)+" are allowed"))
+		r.report(invalid(field, field+" "+Quote(value)+" has "+strconv.Itoa(len(value))+" bytes, at most "+strconv.Itoa(limit)+" are allowed"))
 	case escaped && strings.IndexByte(value, 0) >= 0:
 		r.report(invalid(field, field+" must not hold the character U+0000"))
 	case escaped && strings.Contains(value, "\uFFFD"):
@@ -217,19 +217,19 @@ func (r *reading) time(field, raw string) time.Time {
 	}
 	parsed, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		r.report(invalid(field, field+" "+quoteShort(text)+" must be an RFC 3339 time such as 2026-11-22T10:00:00Z"))
+		r.report(invalid(field, field+" "+Quote(text)+" must be an RFC 3339 time such as 2026-11-22T10:00:00Z"))
 		return time.Time{}
 	}
 	return parsed
 }
 
-// checkID checks an id that did not come as JSON.
-func checkID(field, id string) *catalog.Problem {
+// CheckID checks an id that did not come as JSON.
+func CheckID(field, id string) *catalog.Problem {
 	if len(id) > MaxID {
-		return invalid(field, field+" "+quoteShort(id)+" has more than "+strconv.Itoa(MaxID)+" bytes")
+		return invalid(field, field+" "+Quote(id)+" has more than "+strconv.Itoa(MaxID)+" bytes")
 	}
 	if !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
-		return invalid(field, field+" "+quoteShort(id)+" must be UTF-8 without control characters")
+		return invalid(field, field+" "+Quote(id)+" must be UTF-8 without control characters")
 	}
 	return nil
 }
@@ -279,7 +279,7 @@ func kindOf(raw string) string {
 	}
 }
 
-func tooLarge(size int) *catalog.Problem {
+func TooLarge(size int) *catalog.Problem {
 	return &catalog.Problem{
 		Reason: catalog.MessageTooLarge,
 		Text:   "the body has " + strconv.Itoa(size) + " bytes, at most " + strconv.Itoa(MaxBody) + " are allowed",

@@ -1,9 +1,10 @@
-package queue
+package message
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +19,8 @@ const (
 	testBody    = `{"id":"m-1","item_id":"SKU-1","operation":"UPSERT","attributes":{"title":"A"},"occurred_at":"2026-11-22T10:00:00Z"}`
 )
 
-func delivery(body string, headers ...string) RawMessage {
-	d := RawMessage{
+func delivery(body string, headers ...string) Raw {
+	d := Raw{
 		Subject: testSubject, Data: []byte(body),
 		Time: time.Unix(1000, 0), ReceivedAt: time.Unix(1001, 0),
 		Position: catalog.Position{Generation: 3, Sequence: 42},
@@ -212,7 +213,7 @@ func TestCloudEvents(t *testing.T) {
 	const data = `{"id":"inner","item_id":"SKU-1","operation":"UPSERT","attributes":{"title":"A"}}`
 	structured := `{"specversion":"1.0","id":"ev-1","source":"/shop","type":"changed","time":"2026-11-22T10:00:00Z","datacontenttype":"application/json","data":` + data + `}`
 	encoded := `{"specversion":"1.0","id":"ev-1","source":"/shop","type":"changed","time":"2026-11-22T10:00:00Z","data_base64":"` + base64.StdEncoding.EncodeToString([]byte(data)) + `"}`
-	for name, d := range map[string]RawMessage{
+	for name, d := range map[string]Raw{
 		"structured by content type": delivery(structured, "Content-Type", "application/cloudevents+json; charset=utf-8"),
 		"structured by member":       delivery(structured),
 		"structured, base64":         delivery(encoded),
@@ -236,7 +237,7 @@ func TestBadCloudEvents(t *testing.T) {
 	t.Parallel()
 	const data = `{"item_id":"SKU-1","operation":"DELETE"}`
 	for name, c := range map[string]struct {
-		delivery RawMessage
+		delivery Raw
 		field    string
 	}{
 		"other version":       {delivery(`{"specversion":"0.3","id":"1","data":` + data + `}`), "specversion"},
@@ -262,46 +263,17 @@ func TestBadCloudEvents(t *testing.T) {
 	}
 }
 
-func TestPublicationOfAMutation(t *testing.T) {
-	t.Parallel()
-	version := int64(3)
-	publication, err := Mutation{
-		Account: "acme", Catalog: "us", Type: "RETAIL", ItemID: "SKU-1", Operation: catalog.Upsert,
-		Attributes: map[string]any{"title": "<A>"}, Version: &version, OccurredAt: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
-		Localization: catalog.Localization{Type: "COUNTRY", Value: "GB"},
-	}.Publication()
-	require.NoError(t, err)
-	require.Equal(t, testSubject, publication.Subject)
-	require.Contains(t, string(publication.Data), "<A>")
-	m := Decode(RawMessage{Subject: publication.Subject, Data: publication.Data}).Mutation
-	require.Equal(t, publication.ID, m.ID)
-	require.Equal(t, version, m.Version)
-	require.Equal(t, "GB", m.Localization.Value)
-
-	for _, broken := range []Mutation{
-		{Account: "a b", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Delete},
-		{Account: "a", Catalog: "us", Type: "RETAIL", Operation: catalog.Delete},
-		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1"},
-		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Upsert, Attributes: 7},
-		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Upsert, Attributes: func() {}},
-	} {
-		_, err := broken.Publication()
-		problem := new(catalog.Problem)
-		require.ErrorAs(t, err, &problem)
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add(testSubject, []byte(testBody), "Nats-Msg-Id", "1")
 	f.Add("catalog.p.1.a.b.C", []byte(`{"specversion":"1.0","id":"1","data":{"item_id":"a\u0000","operation":"DELETE"}}`), "ce-id", "%")
 	f.Add("catalog.mutations.a.b.C", []byte(`{"item_id":"\ud83d\ude00","operation":"UPDATE","attributes":{"a":null,"b":[{}]},"version":-1}`), "CE-specversion", "1.0")
 	f.Add("x", []byte(`{"specversion":"1.0","id":"1","data_base64":"e30="}`), "content-type", "application/cloudevents+json")
 	f.Fuzz(func(t *testing.T, subject string, body []byte, name, value string) {
-		arrival := Decode(RawMessage{Subject: subject, Data: body, Headers: map[string][]string{name: {value}}})
+		arrival := Decode(Raw{Subject: subject, Data: body, Headers: map[string][]string{name: {value}}})
 		m := arrival.Mutation
 		require.NotNil(t, m)
 		for _, text := range []string{m.ID, m.ItemID, m.Lane.Account, m.Lane.Catalog, string(m.Lane.Type), m.Localization.Value, m.Message.Subject} {
-			require.Equal(t, printable(text), text, "fit for a text column")
+			require.Equal(t, Printable(text), text, "fit for a text column")
 		}
 		if arrival.Problem != nil {
 			require.NotEqual(t, catalog.InternalError, arrival.Problem.Reason, arrival.Problem.Text)
@@ -346,17 +318,13 @@ func FuzzWalkAgreesWithTheStandardLibrary(f *testing.F) {
 	})
 }
 
-// benchmarkBody is a retail item of 600 bytes.
-var benchmarkBody = []byte(`{"id":"0198c2a6-5a3e-7b1c-9d52-3f1f8a6b7c8d","item_id":"SKU-0000012345","operation":"UPSERT","attributes":{` +
-	`"title":"Trail running shoe, women, size 39","description":"A light shoe with a grippy sole for wet rock and mud, made of recycled mesh.",` +
-	`"link":"https://shop.example.com/products/12345?variant=39","image_link":["https://cdn.example.com/12345/a.jpg","https://cdn.example.com/12345/b.jpg"],` +
-	`"price":"124.99 USD","availability":"in stock","condition":"new","brand":"Fell","google_product_category":"187","item_group_id":"12345"},"occurred_at":"2026-11-22T10:00:00Z"}`)
-
 func BenchmarkDecode(b *testing.B) {
-	d := RawMessage{Subject: "catalog.p.17.acme.us.RETAIL", Data: benchmarkBody, Headers: map[string][]string{"Nats-Msg-Id": {"0198c2a6-5a3e-7b1c-9d52-3f1f8a6b7c8d"}}}
+	body, err := os.ReadFile("testdata/retail.json") // a retail item of 600 bytes
+	require.NoError(b, err)
+	d := Raw{Subject: "catalog.p.17.acme.us.RETAIL", Data: body, Headers: map[string][]string{"Nats-Msg-Id": {"0198c2a6-5a3e-7b1c-9d52-3f1f8a6b7c8d"}}}
 	var decoder Decoder
 	b.ReportAllocs()
-	b.SetBytes(int64(len(benchmarkBody)))
+	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		if decoder.Decode(d).Problem != nil {
 			b.Fatal("the benchmark's message is refused")

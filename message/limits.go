@@ -1,10 +1,4 @@
-package queue
-
-import (
-	"time"
-
-	"github.com/catalog-courier/catalog-courier/catalog"
-)
+package message
 
 // Limits of a message. A longer value is refused, not cut.
 const (
@@ -17,17 +11,9 @@ const (
 	MaxID = 256
 	// MaxLocalizationValue is the longest localization value, in bytes.
 	MaxLocalizationValue = 64
+	// MaxTokenLength is the longest account, catalog or catalog type in a subject, in
+	// bytes.
+	MaxTokenLength = 128
 	// MaxDepth is how deep objects and arrays may be nested.
 	MaxDepth = 256
 )
-
-// RawMessage is a stream message before decoding. Decoding keeps parts of Data,
-// which must not change afterwards.
-type RawMessage struct {
-	Subject    string // the producer's or the stored one
-	Headers    map[string][]string
-	Data       []byte
-	Time       time.Time // the stream's timestamp
-	Position   catalog.Position
-	ReceivedAt time.Time
-}

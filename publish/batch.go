@@ -1,4 +1,4 @@
-package queue
+package publish
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // streamStoreFailed is the server's code for a message it could not store, for
@@ -100,14 +101,14 @@ func (p *Publisher) publishAtomically(ctx context.Context, batch []outgoing) err
 		return err
 	}
 	last := len(batch) - 1
-	for _, message := range batch[:last] {
-		if err := publisher.AddMsg(message.message()); err != nil {
+	for _, out := range batch[:last] {
+		if err := publisher.AddMsg(out.message()); err != nil {
 			return err
 		}
 	}
 	refused := make([]func(), len(batch))
-	for i, message := range batch {
-		refused[i] = message.sent()
+	for i, out := range batch {
+		refused[i] = out.sent()
 	}
 	ack, err := publisher.CommitMsg(ctx, batch[last].message())
 	if err != nil {
@@ -119,8 +120,8 @@ func (p *Publisher) publishAtomically(ctx context.Context, batch []outgoing) err
 		return err
 	}
 	// The messages of a batch have consecutive sequences.
-	for i, message := range batch {
-		message.stored(ack.Sequence-uint64(last-i), false) //nolint:gosec // i is at most last
+	for i, out := range batch {
+		out.stored(ack.Sequence-uint64(last-i), false) //nolint:gosec // i is at most last
 	}
 	return nil
 }
@@ -128,16 +129,16 @@ func (p *Publisher) publishAtomically(ctx context.Context, batch []outgoing) err
 // publishSingly publishes one message after the other and learns of each whether
 // it is a duplicate. Those that are stored already are passed over.
 func (p *Publisher) publishSingly(ctx context.Context, batch []outgoing) error {
-	for _, message := range batch {
-		if message.result.Outcome != Refused || message.result.Err != nil {
+	for _, out := range batch {
+		if out.result.Outcome != Refused || out.result.Err != nil {
 			continue
 		}
 		err := p.retry(ctx, func(ctx context.Context) error {
-			refused := message.sent()
-			ack, err := p.js.PublishMsg(ctx, message.message())
+			refused := out.sent()
+			ack, err := p.js.PublishMsg(ctx, out.message())
 			switch {
 			case err == nil:
-				message.stored(ack.Sequence, ack.Duplicate)
+				out.stored(ack.Sequence, ack.Duplicate)
 			case answered(err):
 				refused()
 			}
@@ -145,7 +146,7 @@ func (p *Publisher) publishSingly(ctx context.Context, batch []outgoing) error {
 		})
 		switch {
 		case hasCode(err, streamMessageTooLarge):
-			message.refuseTooLarge(err)
+			out.refuseTooLarge(err)
 		case err != nil:
 			return err
 		}
@@ -176,16 +177,16 @@ func (p *Publisher) sendAsync(ctx context.Context, batch []outgoing) error {
 	futures := make([]jetstream.PubAckFuture, 0, len(batch))
 	refused := make([]func(), 0, len(batch))
 	var failed error
-	for _, message := range batch {
+	for _, out := range batch {
 		// Without a stall wait, a full window is an error instead of a pause. The
 		// client's own attempts would change the order.
-		future, err := p.js.PublishMsgAsync(message.message(),
+		future, err := p.js.PublishMsgAsync(out.message(),
 			jetstream.WithStallWait(p.options.Timeout), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			failed = err
 			break
 		}
-		futures, refused = append(futures, future), append(refused, message.sent())
+		futures, refused = append(futures, future), append(refused, out.sent())
 	}
 	for i, future := range futures {
 		select {
@@ -221,17 +222,17 @@ func repeatable(batch []outgoing) bool {
 	}
 	newer := map[item]bool{}
 	subjects := map[string]bool{}
-	for _, message := range slices.Backward(batch) {
-		arrival := Decode(RawMessage{Subject: message.Subject, Headers: message.message().Header, Data: message.Data})
-		whole := item{subject: message.Subject}
-		this := item{message.Subject, arrival.Mutation.ItemID, arrival.Mutation.Localization}
+	for _, out := range slices.Backward(batch) {
+		arrival := message.Decode(message.Raw{Subject: out.Subject, Headers: out.message().Header, Data: out.Data})
+		whole := item{subject: out.Subject}
+		this := item{out.Subject, arrival.Mutation.ItemID, arrival.Mutation.Localization}
 		if arrival.Problem != nil {
 			this = whole
 		}
-		if message.result.Err != nil {
+		if out.result.Err != nil {
 			continue // the stream will never have it
 		}
-		if message.result.Outcome != Refused {
+		if out.result.Outcome != Refused {
 			newer[this], subjects[this.subject] = true, true
 		} else if newer[this] || newer[whole] || this == whole && subjects[this.subject] {
 			return false

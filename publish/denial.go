@@ -1,40 +1,15 @@
-package queue
+package publish
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
 )
-
-// ErrDenied is the kind of a *DeniedError.
-var ErrDenied = errors.New("NATS refuses it to this user")
-
-// DeniedError says what the permissions of NATS refuse to the user of the connection.
-type DeniedError struct {
-	// Subject is the one refused, as the server names it.
-	Subject string
-	// Subscription is set when the user may not listen on the subject, and unset when
-	// the user may not publish to it.
-	Subscription bool
-}
-
-// Error names the subject.
-func (d *DeniedError) Error() string {
-	if d.Subscription {
-		return fmt.Sprintf("NATS refuses a subscription to %s to this user: "+
-			"no answer can be received; set nats.inbox_prefix to what the user's permissions allow", d.Subject)
-	}
-	return fmt.Sprintf("NATS refuses the subject %s to this user: its permissions do not allow to publish there", d.Subject)
-}
-
-// Is tells the kind.
-func (d *DeniedError) Is(target error) bool { return target == ErrDenied }
 
 // Denials hear what the server refuses. NATS tells it apart from the call, which gets no
 // answer and runs out of time. The zero value is ready; it is safe for concurrent use.
@@ -106,8 +81,8 @@ func (d *Denials) watch(batch []outgoing) *denialWatch {
 	watch := &denialWatch{of: d}
 	if d != nil {
 		watch.refused = make(map[string]*DeniedError, 1)
-		for _, message := range batch {
-			watch.refused[message.Subject] = nil
+		for _, out := range batch {
+			watch.refused[out.Subject] = nil
 		}
 	}
 	return watch
@@ -170,16 +145,16 @@ func (w *denialWatch) leaveOut(batch []outgoing) (rest []outgoing, denied int, f
 	if w.fatal != nil {
 		return batch, 0, w.fatal
 	}
-	for _, message := range batch {
-		if message.result.Outcome != Refused {
+	for _, out := range batch {
+		if out.result.Outcome != Refused {
 			continue
 		}
-		if denial := w.refused[message.Subject]; denial != nil {
-			*message.result = Result{Err: denial, NotStored: true}
+		if denial := w.refused[out.Subject]; denial != nil {
+			*out.result = Result{Err: denial, NotStored: true}
 			denied++
 			continue
 		}
-		rest = append(rest, message)
+		rest = append(rest, out)
 	}
 	return rest, denied, nil
 }

@@ -1,4 +1,4 @@
-package queue
+package publish
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // clusterStream makes the stream with three replicas.
@@ -23,10 +24,10 @@ func clusterStream(t *testing.T, cluster *natstest.Cluster, batches bool) jetstr
 	js := cluster.JetStream(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	stream, err := Ensure(ctx, js, StreamConfig{Replicas: 3})
+	_, err := queue.Ensure(ctx, js, queue.StreamConfig{Replicas: 3})
 	require.NoError(t, err)
 	if !batches {
-		config := stream.handle.CachedInfo().Config
+		config := handleOf(t, js).CachedInfo().Config
 		config.AllowAtomicPublish = false
 		_, err := js.UpdateStream(ctx, config)
 		require.NoError(t, err)
@@ -43,9 +44,9 @@ func TestPublishingRidesOutAnElection(t *testing.T) {
 			const count, size = 12_000, 400
 			cluster := natstest.StartCluster(t)
 			js := clusterStream(t, cluster, batches)
-			leader := cluster.Leader(DefaultStreamName)
+			leader := cluster.Leader(queue.DefaultStreamName)
 			require.GreaterOrEqual(t, leader, 0)
-			publisher := NewPublisher(js, PublisherOptions{Timeout: 3 * time.Second})
+			publisher := NewPublisher(js, Options{Timeout: 3 * time.Second})
 			var stored, duplicates int
 			stopped := make(chan struct{})
 			for first := 0; first < count; first += size {
@@ -65,7 +66,7 @@ func TestPublishingRidesOutAnElection(t *testing.T) {
 			require.Equal(t, count, stored+duplicates)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			stream, err := js.Stream(ctx, DefaultStreamName)
+			stream, err := js.Stream(ctx, queue.DefaultStreamName)
 			require.NoError(t, err)
 			require.Equal(t, uint64(count), stream.CachedInfo().State.Msgs, "each once")
 			first, err := stream.GetMsg(ctx, 1)
@@ -80,7 +81,7 @@ func TestPublishingRidesOutARestartOfTheWholeCluster(t *testing.T) {
 	t.Parallel()
 	cluster := natstest.StartCluster(t)
 	js := clusterStream(t, cluster, true)
-	publisher := NewPublisher(js, PublisherOptions{Timeout: 2 * time.Second})
+	publisher := NewPublisher(js, Options{Timeout: 2 * time.Second})
 	for i := range 3 {
 		cluster.Stop(i)
 	}
@@ -96,7 +97,7 @@ func TestPublishingRidesOutARestartOfTheWholeCluster(t *testing.T) {
 		cluster.Run(t, i)
 	}
 	require.NoError(t, <-done)
-	stream, err := js.Stream(t.Context(), DefaultStreamName)
+	stream, err := js.Stream(t.Context(), queue.DefaultStreamName)
 	require.NoError(t, err)
 	require.Equal(t, uint64(1500), stream.CachedInfo().State.Msgs)
 }
@@ -104,12 +105,12 @@ func TestPublishingRidesOutARestartOfTheWholeCluster(t *testing.T) {
 // TestABudgetThatIsUsedUpNamesThePlace: nobody answers, and nothing of it is stored.
 func TestABudgetThatIsUsedUpNamesThePlace(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
+	b := newBroker(t, queue.StreamConfig{})
 	heard := 0
-	publisher := NewPublisher(b.js, PublisherOptions{RetryFor: 700 * time.Millisecond, Retrying: func(error) { heard++ }})
+	publisher := NewPublisher(b.js, Options{RetryFor: 700 * time.Millisecond, Retrying: func(error) { heard++ }})
 	_, err := publisher.Publish(t.Context(), publications(0, 5))
 	require.NoError(t, err)
-	require.NoError(t, b.js.DeleteStream(t.Context(), DefaultStreamName))
+	require.NoError(t, b.js.DeleteStream(t.Context(), queue.DefaultStreamName))
 	started := time.Now()
 	input := publications(5, 9)
 	input[0].Subject = "catalog.mutations.ac me.us.RETAIL"

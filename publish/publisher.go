@@ -1,4 +1,4 @@
-package queue
+package publish
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // MaxBatch is the most messages one atomic batch may have; the server's limit.
@@ -23,92 +24,13 @@ const MaxBatch = 1000
 // messages are in memory, here and at the server, until the last one has come.
 const maxBatchBytes = 8 << 20
 
-// DefaultRetryFor is how long one batch is repeated unless PublisherOptions say otherwise:
+// DefaultRetryFor is how long one batch is repeated unless Options say otherwise:
 // an election or a restart of the servers fits in, and it is below the duplicate window of
 // two minutes.
 const DefaultRetryFor = 110 * time.Second
 
-// Publication is a message to publish.
-type Publication struct {
-	// Subject is catalog.mutations.<account>.<catalog>.<catalog_type>.
-	Subject string
-	// ID becomes the Nats-Msg-Id header: a repeat within the stream's duplicate
-	// window is dropped. Defaults to the "id" of the body, else to a new UUID
-	// version 7.
-	ID string
-	// Headers are sent as they are, besides Nats-Msg-Id and the trace context.
-	Headers []catalog.Header
-	// Data is the body, at most MaxBody bytes.
-	Data []byte
-}
-
-// Outcome is what became of one publication.
-type Outcome uint8
-
-// The outcomes of publishing.
-const (
-	// Refused: not stored, or not known to be; Result.Err says why.
-	Refused Outcome = iota
-	// Stored: the stream acknowledged it.
-	Stored
-	// Duplicate: the stream has a message with this id already.
-	Duplicate
-)
-
-// Result is the outcome of one publication.
-type Result struct {
-	Outcome  Outcome
-	Sequence uint64 // of the stream; 0 when Refused
-	Err      error  // of a refused one; a *catalog.Problem when the input is to blame
-	// NotStored is set on a refused one that the stream certainly does not have: it was
-	// not sent, or the answer was a refusal. Another one may be stored all the same.
-	NotStored bool
-
-	sent bool // and not answered
-}
-
-// StoppedError is the error of a Publish that did not come to the end.
-type StoppedError struct {
-	// At is the index of the first publication that is neither stored nor refused for
-	// itself; the results tell what became of those after it.
-	At int
-	// Err is what stopped it.
-	Err error
-}
-
-// Error tells the place and the cause.
-func (s *StoppedError) Error() string {
-	return fmt.Sprintf("publishing stopped at publication %d, counted from 0: %v", s.At, s.Err)
-}
-
-// Unwrap is the cause.
-func (s *StoppedError) Unwrap() error { return s.Err }
-
-// Summary counts results.
-type Summary struct {
-	Stored     int
-	Duplicates int
-	Refused    int
-}
-
-// Summarize counts results by outcome.
-func Summarize(results []Result) Summary {
-	var s Summary
-	for _, result := range results {
-		switch result.Outcome {
-		case Stored:
-			s.Stored++
-		case Duplicate:
-			s.Duplicates++
-		case Refused:
-			s.Refused++
-		}
-	}
-	return s
-}
-
-// PublisherOptions say how to publish. The zero value is the default.
-type PublisherOptions struct {
+// Options say how to publish. The zero value is the default.
+type Options struct {
 	// Timeout bounds one attempt at a batch. Defaults to 10 s.
 	Timeout time.Duration
 	// RetryFor is how long one batch is repeated while nobody answers, the stream has
@@ -132,18 +54,14 @@ type PublisherOptions struct {
 // use; order is kept within one call of Publish.
 type Publisher struct {
 	js        jetstream.JetStream
-	options   PublisherOptions
+	options   Options
 	noBatches atomic.Bool // the server cannot do atomic batches
 	// retryFor is options.RetryFor, or less where the stream remembers ids for less.
 	retryFor atomic.Int64
 }
 
-// ErrStreamFull says that the stream is at its size limit and refuses messages
-// until what is recorded has been trimmed.
-var ErrStreamFull = errors.New("the stream is full")
-
 // NewPublisher makes a publisher on a JetStream client.
-func NewPublisher(js jetstream.JetStream, options PublisherOptions) *Publisher {
+func NewPublisher(js jetstream.JetStream, options Options) *Publisher {
 	const defaultTimeout = 10 * time.Second
 	if options.Timeout <= 0 {
 		options.Timeout = defaultTimeout
@@ -194,7 +112,7 @@ func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation)
 	for i, mutation := range mutations {
 		publication, err := mutation.Publication()
 		if err != nil {
-			return nil, fmt.Errorf("mutation %d, item %s: %w", i, quoteShort(mutation.ItemID), err)
+			return nil, fmt.Errorf("mutation %d, item %s: %w", i, message.Quote(mutation.ItemID), err)
 		}
 		publications[i] = publication
 	}
@@ -298,11 +216,11 @@ func headerSize(h catalog.Header) int { return len(h.Name) + len(h.Value) + len(
 // checkPublication refuses what the stream could never take. overhead is the size of
 // the headers that each message gets.
 func (p *Publisher) checkPublication(publication Publication, overhead int) *catalog.Problem {
-	if _, problem := parseSubject(publication.Subject); problem != nil {
+	if _, problem := message.ParseSubject(publication.Subject); problem != nil {
 		return problem
 	}
-	if len(publication.Data) > MaxBody {
-		return tooLarge(len(publication.Data))
+	if len(publication.Data) > message.MaxBody {
+		return message.TooLarge(len(publication.Data))
 	}
 	size := len(publication.Data) + overhead
 	for _, header := range publication.Headers {
@@ -314,7 +232,7 @@ func (p *Publisher) checkPublication(publication Publication, overhead int) *cat
 			Text:   fmt.Sprintf("the message has about %d bytes with its headers, and the NATS server takes at most %d: raise its max_payload", size, most),
 		}
 	}
-	return checkID("id", publication.ID)
+	return message.CheckID("id", publication.ID)
 }
 
 // refuseTooLarge refuses one message that is larger than the stream allows.
@@ -339,7 +257,7 @@ func (p Publication) identify() (string, error) {
 	if p.ID != "" {
 		return p.ID, nil
 	}
-	if id := gjson.GetBytes(p.Data, "id"); id.Type == gjson.String && id.Str != "" && checkID("id", id.Str) == nil {
+	if id := gjson.GetBytes(p.Data, "id"); id.Type == gjson.String && id.Str != "" && message.CheckID("id", id.Str) == nil {
 		return id.Str, nil
 	}
 	id, err := uuid.NewV7()

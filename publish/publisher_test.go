@@ -1,4 +1,4 @@
-package queue
+package publish
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 func publications(from, to int) []Publication {
@@ -27,21 +29,21 @@ func publications(from, to int) []Publication {
 
 func TestPublishInBatchesKeepsTheOrder(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
+	b := newBroker(t, queue.StreamConfig{})
 	const count = 2*MaxBatch + 7
-	results, err := NewPublisher(b.js, PublisherOptions{}).Publish(t.Context(), publications(0, count))
+	results, err := NewPublisher(b.js, Options{}).Publish(t.Context(), publications(0, count))
 	require.NoError(t, err)
 	require.Equal(t, Summary{Stored: count}, Summarize(results))
 	for i, result := range results {
 		require.Equal(t, uint64(i+1), result.Sequence)
 	}
-	take(t, b.open(t, nil), 0, count)
+	b.take(t, count)
 }
 
 func TestOneDuplicateDoesNotLoseItsBatch(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	publisher := NewPublisher(b.js, PublisherOptions{})
+	b := newBroker(t, queue.StreamConfig{})
+	publisher := NewPublisher(b.js, Options{})
 	_, err := publisher.Publish(t.Context(), publications(5, 7))
 	require.NoError(t, err)
 
@@ -62,12 +64,12 @@ func TestOneDuplicateDoesNotLoseItsBatch(t *testing.T) {
 
 func TestBadPublicationsAreRefusedAlone(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
+	b := newBroker(t, queue.StreamConfig{})
 	input := publications(0, 5)
 	input[1].Subject = "catalog.mutations.ac me.us.RETAIL"
-	input[2].Data = make([]byte, MaxBody+1)
+	input[2].Data = make([]byte, message.MaxBody+1)
 	input[3].ID = "a\r\nb"
-	results, err := NewPublisher(b.js, PublisherOptions{}).Publish(t.Context(), input)
+	results, err := NewPublisher(b.js, Options{}).Publish(t.Context(), input)
 	require.NoError(t, err)
 	require.Equal(t, Summary{Stored: 2, Refused: 3}, Summarize(results))
 	for i, reason := range map[int]catalog.Reason{1: catalog.BadSubject, 2: catalog.MessageTooLarge, 3: catalog.InvalidValue} {
@@ -79,21 +81,21 @@ func TestBadPublicationsAreRefusedAlone(t *testing.T) {
 
 func TestTheLargestBodyFits(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
+	b := newBroker(t, queue.StreamConfig{})
 	frame := `{"item_id":"0","operation":"UPSERT","attributes":{"x":"%s"}}`
-	body := fmt.Sprintf(frame, strings.Repeat("x", MaxBody-len(frame)+2))
-	require.Len(t, body, MaxBody)
-	results, err := NewPublisher(b.js, PublisherOptions{}).Publish(t.Context(), []Publication{{Subject: testSubject, Data: []byte(body)}})
+	body := fmt.Sprintf(frame, strings.Repeat("x", message.MaxBody-len(frame)+2))
+	require.Len(t, body, message.MaxBody)
+	results, err := NewPublisher(b.js, Options{}).Publish(t.Context(), []Publication{{Subject: testSubject, Data: []byte(body)}})
 	require.NoError(t, err)
 	require.Equal(t, Stored, results[0].Outcome)
-	arrivals := take(t, b.open(t, nil), 0, 1)
+	arrivals := b.take(t, 1)
 	require.NotEmpty(t, arrivals[0].Mutation.ID)
 }
 
 func TestAFullStreamRefuses(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{MaxBytes: 64 << 10})
-	results, err := NewPublisher(b.js, PublisherOptions{Timeout: patience}).Publish(t.Context(), publications(0, 3*MaxBatch))
+	b := newBroker(t, queue.StreamConfig{MaxBytes: 64 << 10})
+	results, err := NewPublisher(b.js, Options{Timeout: patience}).Publish(t.Context(), publications(0, 3*MaxBatch))
 	require.ErrorIs(t, err, ErrStreamFull)
 	require.Len(t, results, 3*MaxBatch)
 	require.NotZero(t, Summarize(results).Refused)
@@ -102,12 +104,12 @@ func TestAFullStreamRefuses(t *testing.T) {
 
 func TestServersWithoutBatchesGetSingleMessages(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	config := b.stream.handle.CachedInfo().Config
+	b := newBroker(t, queue.StreamConfig{})
+	config := b.handle(t).CachedInfo().Config
 	config.AllowAtomicPublish = false
 	_, err := b.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	publisher := NewPublisher(b.js, PublisherOptions{})
+	publisher := NewPublisher(b.js, Options{})
 	results, err := publisher.Publish(t.Context(), publications(0, MaxBatch+5))
 	require.NoError(t, err)
 	require.Equal(t, Summary{Stored: MaxBatch + 5}, Summarize(results))
@@ -115,41 +117,41 @@ func TestServersWithoutBatchesGetSingleMessages(t *testing.T) {
 	results, err = publisher.Publish(t.Context(), publications(0, 5))
 	require.NoError(t, err)
 	require.Equal(t, Summary{Duplicates: 5}, Summarize(results))
-	take(t, b.open(t, nil), 0, MaxBatch+5)
+	b.take(t, MaxBatch+5)
 }
 
 func TestTraceContextTravels(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
+	b := newBroker(t, queue.StreamConfig{})
 	span := trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 	})
 	ctx := trace.ContextWithSpanContext(t.Context(), span)
-	results, err := NewPublisher(b.js, PublisherOptions{}).Publish(ctx, publications(0, 2))
+	results, err := NewPublisher(b.js, Options{}).Publish(ctx, publications(0, 2))
 	require.NoError(t, err)
-	message, err := b.stream.handle.GetMsg(t.Context(), results[1].Sequence)
+	message, err := b.handle(t).GetMsg(t.Context(), results[1].Sequence)
 	require.NoError(t, err)
 	require.NotEmpty(t, message.Header["traceparent"], "NATS header names are case-sensitive for others")
-	arrivals := take(t, b.open(t, nil), 0, 2)
+	arrivals := b.take(t, 2)
 	require.Equal(t, message.Header["traceparent"][0], arrivals[0].Mutation.TraceParent)
 	require.Contains(t, arrivals[0].Mutation.TraceParent, span.TraceID().String())
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
+	b := newBroker(t, queue.StreamConfig{})
 	b.server.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	results, err := NewPublisher(b.js, PublisherOptions{Timeout: 10 * time.Millisecond}).Publish(ctx, publications(0, 3))
+	results, err := NewPublisher(b.js, Options{Timeout: 10 * time.Millisecond}).Publish(ctx, publications(0, 3))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, Summary{Refused: 3}, Summarize(results))
 }
 
 func TestPublishOutlivesARestart(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	publisher := NewPublisher(b.js, PublisherOptions{Timeout: 200 * time.Millisecond})
+	b := newBroker(t, queue.StreamConfig{})
+	publisher := NewPublisher(b.js, Options{Timeout: 200 * time.Millisecond})
 	b.server.Stop()
 	done := make(chan error, 1)
 	go func() {
@@ -166,7 +168,7 @@ func TestPublishOutlivesARestart(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the publisher did not come back")
 	}
-	stream, err := b.js.Stream(t.Context(), DefaultStreamName)
+	stream, err := b.js.Stream(t.Context(), queue.DefaultStreamName)
 	require.NoError(t, err)
 	require.Equal(t, uint64(300), stream.CachedInfo().State.Msgs)
 	require.Equal(t, jetstream.FileStorage, stream.CachedInfo().Config.Storage)

@@ -1,4 +1,4 @@
-package queue
+package publish
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
+	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // withOneTooLarge are publications whose one at place is of about size bytes. Newer
@@ -41,9 +42,9 @@ func TestMessageOverTheServersMaxPayloadIsRefusedAlone(t *testing.T) {
 	t.Cleanup(connection.Close)
 	js, err := jetstream.New(connection)
 	require.NoError(t, err)
-	_, err = Ensure(t.Context(), js, StreamConfig{})
+	_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{})
 	require.NoError(t, err)
-	publisher := NewPublisher(js, PublisherOptions{})
+	publisher := NewPublisher(js, Options{})
 
 	results, err := publisher.Publish(t.Context(), withOneTooLarge(20, 4, most))
 	require.NoError(t, err)
@@ -70,12 +71,12 @@ func TestMessageOverTheStreamsMaxMsgSizeIsRefusedAlone(t *testing.T) {
 	for name, batches := range map[string]bool{"atomic batches": true, "single messages": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBroker(t, StreamConfig{})
-			config := b.stream.handle.CachedInfo().Config
+			b := newBroker(t, queue.StreamConfig{})
+			config := b.handle(t).CachedInfo().Config
 			config.AllowAtomicPublish, config.MaxMsgSize = batches, 1<<10
 			_, err := b.js.UpdateStream(t.Context(), config)
 			require.NoError(t, err)
-			publisher := NewPublisher(b.js, PublisherOptions{})
+			publisher := NewPublisher(b.js, Options{})
 			results, err := publisher.Publish(t.Context(), withOneTooLarge(20, 4, 4<<10))
 			require.NoError(t, err)
 			requireOneRefused(t, results, 4)
@@ -91,18 +92,18 @@ func TestMessageOverTheStreamsMaxMsgSizeIsRefusedAlone(t *testing.T) {
 // forgot its id would be stored twice.
 func TestAShortDuplicateWindowShortensTheBudget(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t, StreamConfig{})
-	publisher := NewPublisher(b.js, PublisherOptions{})
-	require.NoError(t, publisher.CheckStream(t.Context(), DefaultStreamName))
+	b := newBroker(t, queue.StreamConfig{})
+	publisher := NewPublisher(b.js, Options{})
+	require.NoError(t, publisher.CheckStream(t.Context(), queue.DefaultStreamName))
 	require.EqualValues(t, DefaultRetryFor, publisher.retryFor.Load())
-	config := b.stream.handle.CachedInfo().Config
+	config := b.handle(t).CachedInfo().Config
 	config.Duplicates = time.Second
 	_, err := b.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	require.NoError(t, publisher.CheckStream(t.Context(), DefaultStreamName))
+	require.NoError(t, publisher.CheckStream(t.Context(), queue.DefaultStreamName))
 	require.EqualValues(t, 900*time.Millisecond, publisher.retryFor.Load())
 
-	require.NoError(t, b.js.DeleteStream(t.Context(), DefaultStreamName))
+	require.NoError(t, b.js.DeleteStream(t.Context(), queue.DefaultStreamName))
 	began := time.Now()
 	_, err = publisher.Publish(t.Context(), publications(0, 3))
 	require.ErrorContains(t, err, "no stream takes the subject")

@@ -15,17 +15,18 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // maxLine leaves a line room for the members that are taken out of it.
-const maxLine = queue.MaxBody + 4096
+const maxLine = message.MaxBody + 4096
 
 // line is one mutation to publish, or the reason why it cannot be.
 type line struct {
 	source      string
 	number      int
-	publication queue.Publication
+	publication publish.Publication
 	fresh       bool   // the id was made here
 	refusal     string // "" when it can be published
 }
@@ -166,7 +167,7 @@ func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\
 // parse makes the message of one line. Its errors are refusals: what the
 // contract of the message rules out. What only the configuration or the platform
 // can tell is left to the worker.
-func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool, err error) {
+func parse(text []byte, fallback catalog.Lane) (p publish.Publication, fresh bool, err error) {
 	if !gjson.ValidBytes(text) {
 		return p, false, notJSON(text)
 	}
@@ -183,11 +184,11 @@ func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool,
 	if err := complete(lane); err != nil {
 		return p, false, err
 	}
-	subject, problem := queue.Subject(lane)
+	subject, problem := message.Subject(lane)
 	if problem != nil {
 		return p, false, problem
 	}
-	arrival := queue.Decode(queue.RawMessage{Subject: subject, Data: body})
+	arrival := message.Decode(message.Raw{Subject: subject, Data: body})
 	if arrival.Problem != nil {
 		return p, false, arrival.Problem
 	}
@@ -199,7 +200,7 @@ func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool,
 		}
 		id = made.String()
 	}
-	return queue.Publication{Subject: subject, ID: id, Data: body}, fresh, nil
+	return publish.Publication{Subject: subject, ID: id, Data: body}, fresh, nil
 }
 
 var errNotJSON = errors.New("the line is not JSON")

@@ -1,8 +1,9 @@
-package service
+// Package natsconn connects to NATS as the configuration says. Workers and enqueue use
+// it; a producer of its own connects with nats.go.
+package natsconn
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,13 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // Connect connects to NATS as the settings say. The connection comes back by
@@ -113,27 +112,4 @@ func JetStream(settings config.NATS, conn *nats.Conn) (jetstream.JetStream, erro
 		return jetstream.New(conn)
 	}
 	return jetstream.NewWithDomain(conn, settings.Domain)
-}
-
-// StreamConfig is the stream that the settings describe.
-func StreamConfig(settings config.NATS) queue.StreamConfig {
-	return queue.StreamConfig{
-		Name: settings.Stream.Name, Partitions: settings.Partitions,
-		MaxBytes: settings.Stream.MaxBytes, Replicas: settings.Stream.Replicas,
-	}
-}
-
-// retryWithNotice repeats call with growing pauses until it works, ctx ends or the
-// error is permanent; notice hears of each failure.
-func retryWithNotice(ctx context.Context, call func(context.Context) error, notice backoff.Notify) error {
-	policy := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(200*time.Millisecond),
-		backoff.WithMaxInterval(10*time.Second),
-		backoff.WithMaxElapsedTime(0), // a worker waits for what it needs as long as it takes
-	)
-	return backoff.RetryNotify(func() error {
-		limited, cancel := context.WithTimeout(ctx, 30*time.Second)
-		defer cancel()
-		return call(limited)
-	}, backoff.WithContext(policy, ctx), notice)
 }
