@@ -7,9 +7,8 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 // Decode turns a stream message into a mutation. It is pure and never panics: a
@@ -233,8 +232,8 @@ func (r *reading) readLocalization(raw string) {
 		r.report(wrongType("localization", "a JSON object", raw))
 		return
 	}
-	kind := r.required("localization.type", gjson.Get(raw, "type").Raw, MaxLocalizationValue)
-	value := r.required("localization.value", gjson.Get(raw, "value").Raw, MaxLocalizationValue)
+	kind := r.required("localization.type", rawOf(raw, "type"), MaxLocalizationValue)
+	value := r.required("localization.value", rawOf(raw, "value"), MaxLocalizationValue)
 	switch kind {
 	case "LANGUAGE", "COUNTRY", "LANGUAGE_AND_COUNTRY":
 	case "":
@@ -245,5 +244,15 @@ func (r *reading) readLocalization(raw string) {
 	}
 	if value != "" {
 		r.mutation.Localization = catalog.Localization{Type: kind, Value: value}
+	}
+}
+
+// rawOf is the raw value of an object's first member of that name, "" where there is none.
+func rawOf(object, name string) string {
+	for scan := rawjson.Scan(object); ; {
+		found, value, ok := scan.Member()
+		if !ok || found.Text() == name {
+			return value.Raw
+		}
 	}
 }

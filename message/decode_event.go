@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 // event is what counts of a CloudEvents 1.0 event. Its source and type say
@@ -120,9 +121,5 @@ func quoteRaw(value string) string {
 	if value == "" {
 		return ""
 	}
-	raw, err := Marshal(Printable(value))
-	if err != nil {
-		return ""
-	}
-	return string(raw)
+	return string(rawjson.AppendString(nil, Printable(value)))
 }

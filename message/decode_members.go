@@ -8,9 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 // member is a top-level name that decoding looks at: the contract's own, and
@@ -70,49 +69,56 @@ type members [memberCount]string
 // membersOf reads the top level of a JSON object; what names it in problems.
 func membersOf(text, what string) (members, *catalog.Problem) {
 	var (
-		found  members
-		seen   names
-		repeat string
+		found members
+		seen  names
 	)
-	switch walkObject(text, func(name, value string) bool {
-		if seen.repeats(name) {
-			repeat = name
-			return false
+	scan := rawjson.Scan(text)
+	for {
+		name, value, ok := scan.Member()
+		if !ok {
+			break
 		}
-		if m, ok := memberNamed(name); ok {
-			found[m] = value
+		known := name.Text()
+		if seen.repeats(known) {
+			return found, repeated(what, known)
 		}
-		return true
-	}) {
-	case validObject:
-		return found, nil
-	case validOther:
-		return found, wrongType("", "a JSON object", text)
-	case nestedTooDeep:
+		if m, ok := memberNamed(known); ok {
+			found[m] = value.Raw
+		}
+	}
+	kind, fault := rawjson.Object, scan.Fault()
+	if fault == rawjson.Invalid {
+		kind, fault = rawjson.Check(text) // it may be no object but JSON
+	}
+	switch {
+	case fault == rawjson.TooDeep:
 		return found, &catalog.Problem{
 			Reason: catalog.InvalidJSON,
 			Text:   what + " has objects or arrays nested deeper than " + strconv.Itoa(MaxDepth),
 		}
-	case stoppedByVisit:
-		return found, repeated(what, repeat)
-	default:
+	case fault != rawjson.None:
 		return found, &catalog.Problem{Reason: catalog.InvalidJSON, Text: what + " is not valid JSON"}
+	case kind != rawjson.Object:
+		return found, wrongType("", "a JSON object", text)
 	}
+	return found, nil
 }
 
 // checkAttributes looks for nulls and repeated names at the top level of a valid
 // object.
 func checkAttributes(raw string) (hasNull bool, problem *catalog.Problem) {
 	var seen names
-	walkObject(raw, func(name, value string) bool {
-		if seen.repeats(name) {
-			problem = repeated("attributes", name)
-			return false
+	scan := rawjson.Scan(raw)
+	for {
+		name, value, ok := scan.Member()
+		if !ok {
+			return hasNull, nil
 		}
-		hasNull = hasNull || value == "null"
-		return true
-	})
-	return hasNull, problem
+		if known := name.Text(); seen.repeats(known) {
+			return hasNull, repeated("attributes", known)
+		}
+		hasNull = hasNull || value.Kind == rawjson.Null
+	}
 }
 
 func repeated(what, name string) *catalog.Problem {
@@ -190,7 +196,7 @@ func (r *reading) text(field, raw string, limit int) string {
 	value := raw[1 : len(raw)-1]
 	escaped := strings.IndexByte(value, '\\') >= 0
 	if escaped {
-		value = gjson.Parse(raw).Str
+		value = rawjson.Unescape(raw)
 	}
 	switch {
 	case value == "":

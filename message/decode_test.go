@@ -288,36 +288,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func FuzzWalkAgreesWithTheStandardLibrary(f *testing.F) {
-	for _, seed := range []string{
-		testBody, `{"a":[1,-0.5e+7,true,false,null,"\\u00e9\\n"],"b":{}}`, `[]`, `"x`, "{\"a\":\"\x01\"}", `{"a":01}`, `{"a":1,}`, `-`, `1.`, `{"a" 1}`,
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if strings.Count(text, "[")+strings.Count(text, "{") > MaxDepth {
-			t.Skip("may be nested too deep")
-		}
-		got := walkObject(text, nil)
-		require.Equal(t, json.Valid([]byte(text)), got == validObject || got == validOther)
-		var object map[string]json.RawMessage
-		if got != validObject || json.Unmarshal([]byte(text), &object) != nil {
-			return
-		}
-		found := make(map[string]string)
-		walkObject(text, func(name, value string) bool {
-			found[name] = value
-			return true
-		})
-		require.LessOrEqual(t, len(object), len(found))
-		for name, value := range object {
-			if !strings.Contains(name, "\uFFFD") {
-				require.Equal(t, string(value), found[name])
-			}
-		}
-	})
-}
-
 func BenchmarkDecode(b *testing.B) {
 	body, err := os.ReadFile("testdata/retail.json") // a retail item of 600 bytes
 	require.NoError(b, err)

@@ -1,5 +1,7 @@
 package message
 
+import "github.com/catalog-courier/catalog-courier/internal/rawjson"
+
 // Limits of a message. A longer value is refused, not cut.
 const (
 	// MaxBody is the longest body, in bytes.
@@ -15,5 +17,5 @@ const (
 	// bytes.
 	MaxTokenLength = 128
 	// MaxDepth is how deep objects and arrays may be nested.
-	MaxDepth = 256
+	MaxDepth = rawjson.MaxDepth
 )

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/tidwall/gjson"
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/message"
 )
 
@@ -257,8 +258,9 @@ func (p Publication) identify() (string, error) {
 	if p.ID != "" {
 		return p.ID, nil
 	}
-	if id := gjson.GetBytes(p.Data, "id"); id.Type == gjson.String && id.Str != "" && message.CheckID("id", id.Str) == nil {
-		return id.Str, nil
+	// A body may be anything: what does not have an id in it gets one.
+	if id, _ := rawjson.Find(p.Data, "id"); id.Kind == rawjson.String && id.Text != "" && message.CheckID("id", id.Text) == nil {
+		return strings.Clone(id.Text), nil
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

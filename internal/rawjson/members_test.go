@@ -18,7 +18,7 @@ func TestMembersAreVisitedAsTheyStand(t *testing.T) {
 		return true
 	})
 	require.Equal(t, []string{
-		`a "a" 0 1.50 ""`, `bc "b\u0063" 2 "x\n" "x\n"`, `d "d" 1 null ""`, `e "e" 0 {"a":1} ""`,
+		`a "a" 3 1.50 ""`, `bc "b\u0063" 4 "x\n" "x\n"`, `d "d" 1 null ""`, `e "e" 6 {"a":1} ""`,
 	}, seen)
 	rawjson.Members(nil, func(rawjson.Member) bool { t.Fatal("no members"); return false })
 }

@@ -1,59 +1,31 @@
-package message
+package rawjson
 
 import (
 	"math/bits"
 	"strings"
-
-	"github.com/tidwall/gjson"
 )
 
-// walk is one pass over a JSON text that checks it and shows the members of its
-// outermost object. Checking and finding apart, with general libraries, took
-// twice as long as everything else in decoding together.
+// MaxDepth is how deep objects and arrays may be nested.
+const MaxDepth = 256
+
+// walk is one pass over a text that checks it. Checking and finding apart, with general
+// libraries, takes several times as long, see the benchmarks.
 type walk struct {
 	text    string
 	at      int
+	form    form // of the string read last
 	tooDeep bool
-	stopped bool // by visit
 }
 
-// verdict is what a walk found.
-type verdict uint8
-
-const (
-	validObject verdict = iota
-	validOther          // JSON, but not an object
-	invalidJSON
-	nestedTooDeep
-	stoppedByVisit
-)
-
-// walkObject checks text and calls visit with each member of the object: its name
-// and its raw value. visit returns false to stop. Strings are not checked to be
-// UTF-8.
-func walkObject(text string, visit func(name, value string) bool) verdict {
-	w := walk{text: text}
-	w.space()
-	isObject := w.at < len(text) && text[w.at] == '{'
-	var ok bool
-	if isObject {
-		ok = w.object(1, visit)
-	} else {
-		ok = w.value(1)
+// end says what is wrong once the value was read, or could not be.
+func (w *walk) end(read bool) Fault {
+	if w.tooDeep {
+		return TooDeep
 	}
-	w.space()
-	switch {
-	case w.stopped:
-		return stoppedByVisit
-	case w.tooDeep:
-		return nestedTooDeep
-	case !ok || w.at != len(text):
-		return invalidJSON
-	case !isObject:
-		return validOther
-	default:
-		return validObject
+	if w.space(); !read || w.at != len(w.text) {
+		return Invalid
 	}
+	return None
 }
 
 func (w *walk) space() {
@@ -76,29 +48,36 @@ func (w *walk) next(c byte) bool {
 	return false
 }
 
-func (w *walk) value(depth int) bool {
+// value consumes a value. One that is no JSON, or too deep, is Broken.
+func (w *walk) value(depth int) Kind {
 	if w.at >= len(w.text) {
-		return false
+		return Broken
 	}
+	var ok bool
+	kind := Number
 	switch w.text[w.at] {
 	case '"':
-		return w.string()
+		kind, ok = String, w.string()
 	case '{':
-		return w.object(depth, nil)
+		kind, ok = Object, w.object(depth)
 	case '[':
-		return w.array(depth)
+		kind, ok = Array, w.array(depth)
 	case 't':
-		return w.literal("true")
+		kind, ok = Boolean, w.literal("true")
 	case 'f':
-		return w.literal("false")
+		kind, ok = Boolean, w.literal("false")
 	case 'n':
-		return w.literal("null")
+		kind, ok = Null, w.literal("null")
 	default:
-		return w.number()
+		ok = w.number()
 	}
+	if !ok {
+		return Broken
+	}
+	return kind
 }
 
-func (w *walk) object(depth int, visit func(name, value string) bool) bool {
+func (w *walk) object(depth int) bool {
 	if depth > MaxDepth {
 		w.tooDeep = true
 		return false
@@ -110,22 +89,15 @@ func (w *walk) object(depth int, visit func(name, value string) bool) bool {
 	}
 	for {
 		w.space()
-		start := w.at
 		if !w.string() {
 			return false
 		}
-		end := w.at
 		w.space()
 		if !w.next(':') {
 			return false
 		}
 		w.space()
-		from := w.at
-		if !w.value(depth + 1) {
-			return false
-		}
-		if visit != nil && !visit(unquote(w.text[start:end]), w.text[from:w.at]) {
-			w.stopped = true
+		if w.value(depth+1) == Broken {
 			return false
 		}
 		w.space()
@@ -147,7 +119,7 @@ func (w *walk) array(depth int) bool {
 	}
 	for {
 		w.space()
-		if !w.value(depth + 1) {
+		if w.value(depth+1) == Broken {
 			return false
 		}
 		w.space()
@@ -194,6 +166,7 @@ func (w *walk) string() bool {
 	if !w.next('"') {
 		return false
 	}
+	w.form = plain
 	for {
 		w.at = skipPlain(w.text, w.at)
 		switch {
@@ -205,6 +178,7 @@ func (w *walk) string() bool {
 		case w.text[w.at] != '\\' || !w.escape():
 			return false // a control character, or no escape
 		}
+		w.form = escaped
 	}
 }
 
@@ -260,12 +234,4 @@ func skipPlain(text string, at int) int {
 		at++
 	}
 	return at
-}
-
-// unquote is the text of a raw JSON string.
-func unquote(raw string) string {
-	if strings.IndexByte(raw, '\\') < 0 {
-		return raw[1 : len(raw)-1]
-	}
-	return gjson.Parse(raw).Str
 }
