@@ -16,6 +16,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -82,7 +83,7 @@ func Run(ctx context.Context, options Options) error {
 			return nil, err
 		}
 		w.connected = []slog.Attr{
-			slog.String("nats", NATSAddress(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
+			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
 		}
 		return s.close, nil

@@ -16,16 +16,19 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Options say what to start.
@@ -208,7 +211,7 @@ func (r *Rig) connect(ctx context.Context) (err error) {
 // Producer is a client with a connection of its own, as producers are programs of their
 // own. end closes it.
 func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
-	connection, err := service.Connect(r.Config.NATS, r.logger)
+	connection, err := natsconn.Connect(r.Config.NATS, r.logger)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -220,8 +223,8 @@ func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
 }
 
 // Publisher publishes to the rig's stream.
-func (r *Rig) Publisher() *queue.Publisher {
-	return queue.NewPublisher(r.JetStream, queue.PublisherOptions{})
+func (r *Rig) Publisher() *publish.Publisher {
+	return publish.NewPublisher(r.JetStream, publish.Options{})
 }
 
 // Worker is a worker running in this process.

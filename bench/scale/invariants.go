@@ -7,11 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/jackc/pgx/v5"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // row is what mutation_status says of a mutation.
@@ -64,10 +66,10 @@ type state interface {
 // checkAll holds what was published, in the order of the stream, against the rows and
 // against the platforms' items: each mutation has one row, which is final, and the
 // items are those of fresh platforms that got the mutations one at a time.
-func (p *plant) checkAll(rows []row, published []queue.Publication) error {
+func (p *plant) checkAll(rows []row, published []publish.Publication) error {
 	byID := make(map[string]*catalog.Mutation, len(published))
 	for _, one := range published {
-		arrival := queue.Decode(queue.RawMessage{
+		arrival := message.Decode(message.Raw{
 			Subject: one.Subject, Headers: map[string][]string{"Nats-Msg-Id": {one.ID}}, Data: one.Data, Time: time.Now(),
 		})
 		byID[one.ID] = arrival.Mutation

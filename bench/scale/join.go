@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // Bounds of join.
@@ -101,7 +101,7 @@ func join(ctx context.Context, out io.Writer, o options) (err error) {
 }
 
 // checkAndSay says so when nothing is broken.
-func (p *plant) checkAndSay(out io.Writer, rows []row, published []queue.Publication) error {
+func (p *plant) checkAndSay(out io.Writer, rows []row, published []publish.Publication) error {
 	if err := p.checkAll(rows, published); err != nil {
 		return err
 	}

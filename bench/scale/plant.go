@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 
 	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
@@ -109,10 +109,10 @@ func freeAddress(ctx context.Context) (string, error) {
 // publish publishes mutations of the accounts in turn, from one number up to another,
 // in atomic batches.
 func (p *plant) publish(ctx context.Context, accounts []string, from, to int) error {
-	batch := make([]queue.Publication, 0, queue.MaxBatch)
+	batch := make([]publish.Publication, 0, publish.MaxBatch)
 	for from < to {
 		batch = batch[:0]
-		for ; from < to && len(batch) < queue.MaxBatch; from++ {
+		for ; from < to && len(batch) < publish.MaxBatch; from++ {
 			batch = append(batch, p.publicationOf(accounts[from%len(accounts)], from))
 		}
 		if err := p.store(ctx, batch); err != nil {
@@ -122,29 +122,29 @@ func (p *plant) publish(ctx context.Context, accounts []string, from, to int) er
 	return nil
 }
 
-// store publishes a batch, of at most queue.MaxBatch, all of which has to be stored.
-func (p *plant) store(ctx context.Context, batch []queue.Publication) error {
+// store publishes a batch, of at most publish.MaxBatch, all of which has to be stored.
+func (p *plant) store(ctx context.Context, batch []publish.Publication) error {
 	results, err := p.Publisher().Publish(ctx, batch)
 	if err != nil {
 		return err
 	}
-	if sum := queue.Summarize(results); sum.Stored != len(batch) {
+	if sum := publish.Summarize(results); sum.Stored != len(batch) {
 		return fmt.Errorf("not all messages were stored: %+v", sum)
 	}
 	return nil
 }
 
 // publicationOf is a change of an item of an account; each number is another item.
-func (p *plant) publicationOf(account string, number int) queue.Publication {
+func (p *plant) publicationOf(account string, number int) publish.Publication {
 	lane := laneOf(p.Config, account)
-	return queue.Publication{
+	return publish.Publication{
 		Subject: "catalog.mutations." + lane.Account + "." + lane.Catalog + "." + string(lane.Type),
-		ID:      account + "-" + strconv.Itoa(number), Data: message(number),
+		ID:      account + "-" + strconv.Itoa(number), Data: product(number),
 	}
 }
 
-// message is a change of a product of its own, of about 600 bytes.
-func message(number int) []byte {
+// product is a change of a product of its own, of about 600 bytes.
+func product(number int) []byte {
 	const filler = "Sturdy, light and made to last; comes in many colours and is shipped the same day. "
 	n := strconv.Itoa(number)
 	return []byte(`{"item_id":"SKU-` + n + `","operation":"UPSERT","attributes":{"title":"Product number ` + n +

@@ -9,7 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // history is what a trial is judged by.
@@ -94,7 +94,7 @@ func (h *history) messages() (held, gone map[place]catalog.Arrival) {
 		if _, found := held[at]; found {
 			continue
 		}
-		gone[at] = queue.Decode(queue.RawMessage{
+		gone[at] = message.Decode(message.Raw{
 			Subject: ack.Subject, Headers: map[string][]string{"Nats-Msg-Id": {ack.ID}}, Data: ack.Data,
 			Time: ack.at, Position: catalog.Position{Sequence: ack.sequence},
 		})

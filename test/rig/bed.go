@@ -19,6 +19,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -50,7 +51,7 @@ type Bed struct {
 	options   Options
 	settings  Settings
 	js        jetstream.JetStream
-	publisher *queue.Publisher
+	publisher *publish.Publisher
 }
 
 // migrated is global because a template database belongs to the test binary.
@@ -79,7 +80,7 @@ func Start(tb testing.TB, options Options) *Bed {
 	b.startPlatforms()
 	b.settings = b.baseSettings().With(options.Settings)
 	b.js = b.NATS.JetStream(tb)
-	b.publisher = queue.NewPublisher(b.js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
+	b.publisher = publish.NewPublisher(b.js, publish.Options{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
 	_, err := queue.Ensure(tb.Context(), b.js, b.streamConfig())
 	require.NoError(tb, err)
 	return b

@@ -10,28 +10,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // Mutation writes down a change of an item of the lane.
-func Mutation(lane catalog.Lane, itemID string, operation catalog.Operation, attributes any) queue.Mutation {
-	return queue.Mutation{
+func Mutation(lane catalog.Lane, itemID string, operation catalog.Operation, attributes any) publish.Mutation {
+	return publish.Mutation{
 		Account: lane.Account, Catalog: lane.Catalog, Type: lane.Type,
 		ItemID: itemID, Operation: operation, Attributes: attributes,
 	}
 }
 
 // Publish publishes mutations in order and returns their ids.
-func (b *Bed) Publish(mutations ...queue.Mutation) (ids []string) {
+func (b *Bed) Publish(mutations ...publish.Mutation) (ids []string) {
 	b.tb.Helper()
 	return b.PublishWithin(b.tb.Context(), mutations...)
 }
 
 // PublishWithin publishes as part of the trace of ctx.
-func (b *Bed) PublishWithin(ctx context.Context, mutations ...queue.Mutation) (ids []string) {
+func (b *Bed) PublishWithin(ctx context.Context, mutations ...publish.Mutation) (ids []string) {
 	b.tb.Helper()
-	publications := make([]queue.Publication, len(mutations))
+	publications := make([]publish.Publication, len(mutations))
 	for i, mutation := range mutations {
 		publication, err := mutation.Publication()
 		require.NoError(b.tb, err)
@@ -40,7 +41,7 @@ func (b *Bed) PublishWithin(ctx context.Context, mutations ...queue.Mutation) (i
 	results, err := b.publisher.Publish(ctx, publications)
 	require.NoError(b.tb, err)
 	// After a broken connection some may have been stored the first time.
-	require.Zero(b.tb, queue.Summarize(results).Refused)
+	require.Zero(b.tb, publish.Summarize(results).Refused)
 	return ids
 }
 
@@ -69,11 +70,11 @@ func (b *Bed) Published() []catalog.Arrival {
 		messages, err := consumer.Fetch(min(page, left), jetstream.FetchMaxWait(10*time.Second))
 		require.NoError(b.tb, err)
 		before := len(arrivals)
-		for message := range messages.Messages() {
-			about, err := message.Metadata()
+		for stored := range messages.Messages() {
+			about, err := stored.Metadata()
 			require.NoError(b.tb, err)
-			arrivals = append(arrivals, queue.Decode(queue.RawMessage{
-				Subject: message.Subject(), Headers: message.Headers(), Data: message.Data(), Time: about.Timestamp,
+			arrivals = append(arrivals, message.Decode(message.Raw{
+				Subject: stored.Subject(), Headers: stored.Headers(), Data: stored.Data(), Time: about.Timestamp,
 				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
 			}))
 		}
