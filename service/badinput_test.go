@@ -107,7 +107,7 @@ func TestBadInput(t *testing.T) {
 	bed.CheckInvariants()
 }
 
-func deadLetters(t *testing.T, bed *rig.Bed) []persistence.DeadLetter {
+func deadLetters(t *testing.T, bed *rig.Env) []persistence.DeadLetter {
 	t.Helper()
 	letters, err := bed.Store.DeadLetters(t.Context(), persistence.DeadLetterFilter{Limit: 1000})
 	require.NoError(t, err)

@@ -41,7 +41,7 @@ const clocksDiffer = "the clocks of this worker and of the database differ"
 // ledgerOf is what must not change by a wrong clock: every day there is, and how much
 // is recorded. It waits until a worker with the right clock has made today and the three
 // coming days.
-func ledgerOf(bed *rig.Bed) [4]int {
+func ledgerOf(bed *rig.Env) [4]int {
 	bed.Await("the coming days are there", patience, func() bool {
 		return bed.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent = 'courier.mutation'::regclass`) >= 4
 	})

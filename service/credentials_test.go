@@ -44,13 +44,13 @@ func renewing() sandbox.Options {
 
 // loginAt are the settings of a worker on that bed: all workers share one address
 // of the token endpoint, which is part of what tells credentials apart.
-func loginAt(bed *rig.Bed) rig.WorkerOptions {
-	address := bed.PinterestGate.URL("all") + "/v5/oauth/token"
+func loginAt(bed *rig.Env) rig.WorkerOptions {
+	address := bed.PinterestInterceptor.URL("all") + "/v5/oauth/token"
 	return rig.WorkerOptions{Settings: rig.Settings{pinterestKey + "oauth_url": address}}
 }
 
 // letPass makes renewals older by some minutes, and failures forgotten.
-func letPass(bed *rig.Bed) {
+func letPass(bed *rig.Env) {
 	_, err := bed.DB.Exec(bed.Context(), `UPDATE courier.credential SET refreshed_at = refreshed_at - interval '5 minutes', retry_at = NULL`)
 	if err != nil {
 		panic(err)

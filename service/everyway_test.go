@@ -330,8 +330,8 @@ func TestEveryWay(t *testing.T) {
 		"accounts." + rig.MetaAccount + ".rules":         "strict",
 	}})
 	sent := &sentRecords{t: t, times: map[string]int{}}
-	bed.PinterestGate.OnAnswer(sent.look)
-	bed.MetaGate.OnAnswer(sent.look)
+	bed.PinterestInterceptor.OnAnswer(sent.look)
+	bed.MetaInterceptor.OnAnswer(sent.look)
 	bed.StartWorker("a", rig.WorkerOptions{})
 
 	published := 0

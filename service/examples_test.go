@@ -205,8 +205,8 @@ func (e *example) run() {
 		Settings: e.settings,
 	})
 	sent := &sentRecords{t: e.t, times: map[string]int{}}
-	bed.PinterestGate.OnAnswer(sent.look)
-	bed.MetaGate.OnAnswer(sent.look)
+	bed.PinterestInterceptor.OnAnswer(sent.look)
+	bed.MetaInterceptor.OnAnswer(sent.look)
 	bed.StartWorker("a", rig.WorkerOptions{})
 	published := 0
 	for _, row := range e.rows {

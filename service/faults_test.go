@@ -133,7 +133,7 @@ func TestRetryableTroubleIsRetried(t *testing.T) {
 		t.Run(string(trouble.call)+" "+string(trouble.kind), func(t *testing.T) {
 			t.Parallel()
 			bed := rig.Start(t, rig.Options{})
-			bed.PinterestGate.LosePatience(500 * time.Millisecond)
+			bed.PinterestInterceptor.SetTimeout(500 * time.Millisecond)
 			bed.Pinterest.InjectNext(trouble.call, sandbox.Fault{Kind: trouble.kind})
 			bed.StartWorker("a", rig.WorkerOptions{})
 			bed.Publish(

@@ -34,7 +34,7 @@ const (
 )
 
 // installed is a bed on which a worker has delivered, and ended.
-func installed(t *testing.T, prefix string, mutations int) *rig.Bed {
+func installed(t *testing.T, prefix string, mutations int) *rig.Env {
 	t.Helper()
 	bed := rig.Start(t, rig.Options{})
 	w := bed.StartWorker(prefix, rig.WorkerOptions{})
@@ -44,7 +44,7 @@ func installed(t *testing.T, prefix string, mutations int) *rig.Bed {
 	return bed
 }
 
-func recordedIdentity(t *testing.T, bed *rig.Bed) ledger.StreamIdentity {
+func recordedIdentity(t *testing.T, bed *rig.Env) ledger.StreamIdentity {
 	t.Helper()
 	identity, err := bed.Store.StreamIdentity(t.Context())
 	require.NoError(t, err)
@@ -70,8 +70,8 @@ func strip(t *testing.T, js jetstream.JetStream, stream string) {
 	require.NoError(t, err)
 }
 
-// forget makes the bed one of before identities were kept.
-func forget(t *testing.T, bed *rig.Bed) {
+// forget makes the environment one of before identities were kept.
+func forget(t *testing.T, bed *rig.Env) {
 	t.Helper()
 	strip(t, bed.JetStream(), bedStream)
 	strip(t, bed.JetStream(), "KV_"+bedStream+"_COMMITS")
@@ -90,7 +90,7 @@ type state struct {
 	Metadata      map[string]string
 }
 
-func stateOf(t *testing.T, bed *rig.Bed, js jetstream.JetStream) state {
+func stateOf(t *testing.T, bed *rig.Env, js jetstream.JetStream) state {
 	t.Helper()
 	positions, err := bed.Store.Positions(t.Context())
 	require.NoError(t, err)
@@ -115,19 +115,19 @@ func TestAnotherServerIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		// other prepares the other server, and what the database knows.
-		other func(t *testing.T, x *rig.Bed) *natstest.Server
+		other func(t *testing.T, x *rig.Env) *natstest.Server
 		kind  error
 		says  []string
 	}{
 		"with another installation's stream": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				return installed(t, "foreign", 28).NATS
 			},
 			kind: queue.ErrForeignStream,
 		},
 		"with a stream that nobody works": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				y := rig.Start(t, rig.Options{})
 				y.Publish(upserts(rig.Retail, "foreign", 28)...)
@@ -136,7 +136,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream,
 		},
 		"with a stream without an id": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				y := rig.Start(t, rig.Options{})
 				y.Publish(upserts(rig.Retail, "foreign", 28)...)
@@ -146,18 +146,18 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream, says: []string{"(none)"},
 		},
 		"with an empty stream": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				return rig.Start(t, rig.Options{}).NATS
 			},
 			kind: queue.ErrForeignStream,
 		},
 		"without a stream": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server { t.Helper(); return natstest.Start(t) },
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server { t.Helper(); return natstest.Start(t) },
 			kind:  queue.ErrStreamGone,
 		},
 		"of before identities were kept, on both sides": {
-			other: func(t *testing.T, x *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, x *rig.Env) *natstest.Server {
 				t.Helper()
 				forget(t, x)
 				y := installed(t, "foreign", 28)
@@ -168,7 +168,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream, says: []string{"none of the"},
 		},
 		"without a stream, and a database of before identities were kept": {
-			other: func(t *testing.T, x *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, x *rig.Env) *natstest.Server {
 				t.Helper()
 				forget(t, x)
 				return natstest.Start(t)
@@ -261,14 +261,14 @@ func TestAnotherInstallationsMirrorIsRefused(t *testing.T) {
 // other stream is delivered.
 func TestStreamIsReplacedUnderAWorker(t *testing.T) {
 	t.Parallel()
-	foreign := func(t *testing.T, bed *rig.Bed) {
+	foreign := func(t *testing.T, bed *rig.Env) {
 		t.Helper()
 		_, err := queue.Ensure(t.Context(), bed.JetStream(), queue.StreamConfig{Partitions: 8})
 		require.NoError(t, err)
 		bed.Publish(upserts(rig.Retail, "foreign", 28)...)
 		bed.Publish(upserts(catalog.Lane{Account: "somebody", Catalog: "us", Type: "RETAIL"}, "foreign", 10)...)
 	}
-	restart := func(t *testing.T, bed *rig.Bed) {
+	restart := func(t *testing.T, bed *rig.Env) {
 		t.Helper()
 		bed.NATS.Stop()
 		bed.NATS.Wipe(t)
@@ -281,16 +281,16 @@ func TestStreamIsReplacedUnderAWorker(t *testing.T) {
 		})
 	}
 	for name, test := range map[string]struct {
-		replace func(t *testing.T, bed *rig.Bed)
+		replace func(t *testing.T, bed *rig.Env)
 		kind    error
 	}{
 		"a server that comes back empty":        {restart, queue.ErrStreamGone},
-		"a server that comes back with another": {func(t *testing.T, bed *rig.Bed) { t.Helper(); restart(t, bed); foreign(t, bed) }, queue.ErrForeignStream},
-		"a stream that is deleted": {func(t *testing.T, bed *rig.Bed) {
+		"a server that comes back with another": {func(t *testing.T, bed *rig.Env) { t.Helper(); restart(t, bed); foreign(t, bed) }, queue.ErrForeignStream},
+		"a stream that is deleted": {func(t *testing.T, bed *rig.Env) {
 			t.Helper()
 			require.NoError(t, bed.JetStream().DeleteStream(t.Context(), bedStream))
 		}, queue.ErrStreamGone},
-		"a stream that is deleted and made by hand": {func(t *testing.T, bed *rig.Bed) {
+		"a stream that is deleted and made by hand": {func(t *testing.T, bed *rig.Env) {
 			t.Helper()
 			handle, err := bed.JetStream().Stream(t.Context(), bedStream)
 			require.NoError(t, err)

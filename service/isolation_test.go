@@ -49,9 +49,9 @@ func TestTroubleOfOneAccount(t *testing.T) {
 	require.Zero(t, bed.Count(`SELECT count(*) FROM courier.mutation_status WHERE account = 'silent' AND status = 'succeeded'`))
 }
 
-// slowest publishes a hundred mutations of the bed's Meta account in ten parts, and
+// slowest publishes a hundred mutations of the environment's Meta account in ten parts, and
 // tells the longest time that the last of a part took from publishing to its end.
-func slowest(bed *rig.Bed, prefix string) time.Duration {
+func slowest(bed *rig.Env, prefix string) time.Duration {
 	var worst time.Duration
 	for part := range 10 {
 		ids := bed.Publish(upserts(rig.Products, fmt.Sprint(prefix, "-", part), 10)...)

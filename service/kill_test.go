@@ -93,7 +93,7 @@ func killSeed(t *testing.T) uint64 {
 
 // startOrdeal makes platforms that do everything a worker must be ready for. What
 // they do late they do within about 1.5 s, half of settle.
-func startOrdeal(t *testing.T, seed uint64) *rig.Bed {
+func startOrdeal(t *testing.T, seed uint64) *rig.Env {
 	t.Helper()
 	pinterest := sandbox.Options{
 		Seed: seed, Delay: 20 * time.Millisecond, Jitter: 80 * time.Millisecond, LateBy: 1200 * time.Millisecond,
@@ -117,8 +117,8 @@ func startOrdeal(t *testing.T, seed uint64) *rig.Bed {
 	meta.Rules, meta.Plan = pinterest.Rules[:1], pinterest.Plan[:len(pinterest.Plan)-1]
 	meta.ErrorSample, meta.HideIDs = 2, true
 	bed := rig.Start(t, rig.Options{Pinterest: pinterest, Meta: meta, Settings: ordealSettings(), Listen: true})
-	for _, gate := range []*rig.Gate{bed.PinterestGate, bed.MetaGate} {
-		gate.LosePatience(400 * time.Millisecond)
+	for _, gate := range []*rig.Interceptor{bed.PinterestInterceptor, bed.MetaInterceptor} {
+		gate.SetTimeout(400 * time.Millisecond)
 	}
 	return bed
 }
@@ -157,7 +157,7 @@ func ordealLanes() []catalog.Lane {
 }
 
 // publishEvenly spreads the mutations over the time of publishing.
-func publishEvenly(bed *rig.Bed, workload *rig.Workload, size ordeal) {
+func publishEvenly(bed *rig.Env, workload *rig.Workload, size ordeal) {
 	const page = 250
 	pages := size.mutations / page
 	tick := time.NewTicker(size.publish / time.Duration(pages))
@@ -170,7 +170,7 @@ func publishEvenly(bed *rig.Bed, workload *rig.Workload, size ordeal) {
 
 // slayer kills workers and starts new ones in their place.
 type slayer struct {
-	bed     *rig.Bed
+	bed     *rig.Env
 	random  *rand.Rand
 	workers map[string]*rig.Process
 	killed  int
@@ -224,7 +224,7 @@ func (s *slayer) killBetween() string {
 		})
 		return deliver
 	}
-	gates := []*rig.Gate{s.bed.PinterestGate, s.bed.MetaGate}
+	gates := []*rig.Interceptor{s.bed.PinterestInterceptor, s.bed.MetaInterceptor}
 	for _, gate := range gates {
 		gate.OnAnswer(look)
 	}

@@ -24,7 +24,7 @@ func together(lane catalog.Lane, ids ...string) []queue.Mutation {
 }
 
 // answerNext has Meta give an answer to so many POSTs, byte for byte.
-func answerNext(bed *rig.Bed, times int, answer sandbox.Answer) {
+func answerNext(bed *rig.Env, times int, answer sandbox.Answer) {
 	for range times {
 		bed.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
 	}

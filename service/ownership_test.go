@@ -63,7 +63,7 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	})
 	first := bed.StartProcess("a", nil)
 	bed.Await("the first worker has all", patience, func() bool { return bed.Owned()["a"] == 8 })
-	arrived, goOn := bed.PinterestGate.HoldNextPost()
+	arrived, goOn := bed.PinterestInterceptor.HoldNextPost()
 	large := upserts(rig.Retail, "large", items)
 	for i := range large {
 		large[i].Attributes.(map[string]any)["description"] = strings.Repeat("x", size) //nolint:forcetypeassert // made by Whole
@@ -75,13 +75,13 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("no POST arrived")
 	}
-	first.Freeze() // the platform has read the head of the request, and nothing else
+	first.Suspend() // the platform has read the head of the request, and nothing else
 	newer := bed.Publish(upserts(rig.Retail, "large", 10)...)
 	bed.StartProcess("b", nil)
 	bed.Await("the second worker has all", patience, func() bool { return bed.Owned()["b"] == 8 })
 	bed.AwaitFinal(items+10, 2*patience)
 	takenBefore := bed.Pinterest.Counters().Accepted
-	first.Thaw()
+	first.Resume()
 	goOn() // now the platform reads the rest
 	bed.Await("the sleeper learns that its partitions have another owner", patience, func() bool {
 		return bed.Owned()["a"] == 4 && bed.Owned()["b"] == 4
@@ -114,10 +114,10 @@ func TestFreezesAtRandomMoments(t *testing.T) {
 		bed.Await("something is under way", patience, func() bool {
 			return bed.Count(`SELECT count(*) FROM courier.batch WHERE finished_at IS NULL`) > 0
 		})
-		sleeper.Freeze()
+		sleeper.Suspend()
 		publish()
 		bed.Await("the other has all", patience, func() bool { return bed.Owned()[workers[1-round%2].Name] == 8 })
-		sleeper.Thaw()
+		sleeper.Resume()
 		bed.Await("the sleeper has work again", patience, func() bool { return bed.Owned()[sleeper.Name] > 0 })
 	}
 	bed.AwaitFinal(published, 2*patience)

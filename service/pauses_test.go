@@ -24,7 +24,7 @@ func TestToldPauseAcrossOwners(t *testing.T) {
 			t.Parallel()
 			bed := rig.Start(t, rig.Options{Listen: true})
 			// One address for both, or a quota of one is no quota of the other.
-			address := rig.Settings{"accounts." + rig.PinterestAccount + ".base_url": bed.PinterestGate.URL("both") + "/v5"}
+			address := rig.Settings{"accounts." + rig.PinterestAccount + ".base_url": bed.PinterestInterceptor.URL("both") + "/v5"}
 			first := bed.StartProcess("a", address)
 			bed.Await("it has all partitions", patience, func() bool { return bed.Owned()["a"] == 8 })
 			bed.Pinterest.SetPlan([]sandbox.PlannedFault{{

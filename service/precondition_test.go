@@ -54,7 +54,7 @@ func TestRunAndCheckRefuseTheSame(t *testing.T) {
 	}
 }
 
-func lookOf(t *testing.T, bed *rig.Bed, settings rig.Settings) map[string]error {
+func lookOf(t *testing.T, bed *rig.Env, settings rig.Settings) map[string]error {
 	t.Helper()
 	looked := map[string]error{}
 	for _, finding := range service.Look(t.Context(), bed.Config("look", settings), nats.InProcessServer(bed.NATS)) {

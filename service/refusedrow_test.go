@@ -193,7 +193,7 @@ func migrateUnchecked(t *testing.T, url string) {
 	}
 }
 
-func eucDatabase(t *testing.T, bed *rig.Bed) (*persistence.Store, *persistence.LeaseTable) {
+func eucDatabase(t *testing.T, bed *rig.Env) (*persistence.Store, *persistence.LeaseTable) {
 	t.Helper()
 	name := "euc_" + strconv.FormatInt(time.Now().UnixNano(), 10)
 	_, err := bed.DB.Exec(t.Context(), "create database "+name+" encoding 'EUC_JP' locale_provider libc lc_collate 'C' lc_ctype 'C' template template0")
@@ -218,7 +218,7 @@ func eucDatabase(t *testing.T, bed *rig.Bed) (*persistence.Store, *persistence.L
 	return store, persistence.NewLeaseTable(pool)
 }
 
-// streamAndMirror is a worker's queue on the bed's server.
+// streamAndMirror is a worker's queue on the environment's server.
 type streamAndMirror struct {
 	*queue.Stream
 	mirror *queue.Mirror
@@ -233,7 +233,7 @@ func (s streamAndMirror) Mirror(ctx context.Context, partition int, knows func(u
 }
 
 // runOn runs a worker on a store without the checks of a start, until the test's end.
-func runOn(t *testing.T, bed *rig.Bed, store *persistence.Store, leases *persistence.LeaseTable) {
+func runOn(t *testing.T, bed *rig.Env, store *persistence.Store, leases *persistence.LeaseTable) {
 	t.Helper()
 	settings := bed.Config("a", nil)
 	require.NoError(t, store.EnsurePartitions(t.Context(), settings.NATS.Partitions))
@@ -268,7 +268,7 @@ func runOn(t *testing.T, bed *rig.Bed, store *persistence.Store, leases *persist
 }
 
 // awaitLetter waits for the dead letter of a mutation.
-func awaitLetter(t *testing.T, bed *rig.Bed, mutationID string) (letter persistence.DeadLetter) {
+func awaitLetter(t *testing.T, bed *rig.Env, mutationID string) (letter persistence.DeadLetter) {
 	t.Helper()
 	bed.Await("a dead letter of "+mutationID, patience, func() bool {
 		for _, letter = range deadLetters(t, bed) {

@@ -15,7 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
-// threeLanes is a workload on everything the bed knows.
+// threeLanes is a workload on everything the environment knows.
 func threeLanes(seed uint64) *rig.Workload {
 	workload := rig.NewWorkload(seed)
 	workload.Lanes = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}
@@ -185,7 +185,7 @@ func TestWorkerRefusesWhatCannotWork(t *testing.T) {
 	require.ErrorContains(t, account.Wait(patience), "country")
 }
 
-func startedAndStopped(bed *rig.Bed) error {
+func startedAndStopped(bed *rig.Env) error {
 	w := bed.StartWorker("first", rig.WorkerOptions{})
 	w.AwaitLog("partition acquired", patience)
 	return w.Stop()

@@ -22,7 +22,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
-// Canaries besides those of the bed and of credentials_test.go.
+// Canaries besides those of the environment and of credentials_test.go.
 const (
 	appSecret     = "canary-app-secret-8d2f"
 	staticToken   = "canary-static-token-c4b1"
@@ -83,7 +83,7 @@ func TestCanaries(t *testing.T) {
 
 // publishCanaries publishes something for each end that a mutation can come to, with
 // canaries in headers, attributes and bodies, and returns how many there are.
-func publishCanaries(bed *rig.Bed) int {
+func publishCanaries(bed *rig.Env) int {
 	second := catalog.Lane{Account: "second", Catalog: "gb", Type: "RETAIL"}
 	published := 0
 	for _, lane := range []catalog.Lane{rig.Retail, rig.Products, second} {
@@ -129,7 +129,7 @@ func allMeasurements(t *testing.T, meters *metric.ManualReader) string {
 
 // allRelations is the text of all tables and views of the schema. Messages are kept
 // compressed in batches; what a view shows of them is in dead_letters.
-func allRelations(t *testing.T, bed *rig.Bed) string {
+func allRelations(t *testing.T, bed *rig.Env) string {
 	t.Helper()
 	rows, err := bed.DB.Query(t.Context(), `SELECT relname FROM pg_class
 		WHERE relnamespace = 'courier'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition`)

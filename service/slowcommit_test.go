@@ -11,7 +11,7 @@ import (
 
 // slowCommits makes every transaction that writes take so long to commit, with its
 // locks held and nothing of it visible, as a slow disk or a distant standby does.
-func slowCommits(t *testing.T, bed *rig.Bed, seconds float64) {
+func slowCommits(t *testing.T, bed *rig.Env, seconds float64) {
 	t.Helper()
 	_, err := bed.DB.Exec(t.Context(), fmt.Sprintf(`CREATE FUNCTION courier.slow_commit() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN

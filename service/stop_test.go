@@ -16,8 +16,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
-// databaseDoor is a proxy before the bed's database, and the database's URL by it.
-func databaseDoor(t *testing.T, bed *rig.Bed) (door *proxy.Proxy, address string) {
+// databaseDoor is a proxy before the environment's database, and the database's URL by it.
+func databaseDoor(t *testing.T, bed *rig.Env) (door *proxy.Proxy, address string) {
 	t.Helper()
 	direct, err := pgx.ParseConfig(bed.Database)
 	require.NoError(t, err)

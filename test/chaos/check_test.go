@@ -11,7 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // scene is a history in which all went well; tests spoil it.

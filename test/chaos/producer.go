@@ -16,7 +16,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // published is a message that the stream has acknowledged.

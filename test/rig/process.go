@@ -65,7 +65,7 @@ type Process struct {
 	Name string
 	Log  *Log
 
-	bed     *Bed
+	env     *Env
 	command *exec.Cmd
 	alive   io.Closer // the process ends when this end of its stdin closes
 	done    chan struct{}
@@ -74,41 +74,41 @@ type Process struct {
 }
 
 // StartProcess runs a worker in a process of its own, until Kill, Terminate or the
-// end of the test. The bed must listen.
-func (b *Bed) StartProcess(name string, settings Settings) *Process {
-	b.tb.Helper()
-	return b.start(name, os.Args[0], nil, []string{
-		configVariable + "=" + b.file(name, settings), nameVariable + "=" + name, "GORACE=halt_on_error=1",
+// end of the test. The environment must listen.
+func (e *Env) StartProcess(name string, settings Settings) *Process {
+	e.tb.Helper()
+	return e.start(name, os.Args[0], nil, []string{
+		configVariable + "=" + e.file(name, settings), nameVariable + "=" + name, "GORACE=halt_on_error=1",
 	})
 }
 
 // StartProgram does the same with a program that was built of cmd/worker, and with
 // variables besides those of this process.
-func (b *Bed) StartProgram(name, program string, settings Settings, variables ...string) *Process {
-	b.tb.Helper()
-	arguments := []string{"run", "--config", b.file(name, settings), "--name", name, "--log-format", "json"}
-	return b.start(name, program, arguments, append([]string{"COURIER_HTTP_LISTEN=127.0.0.1:0"}, variables...))
+func (e *Env) StartProgram(name, program string, settings Settings, variables ...string) *Process {
+	e.tb.Helper()
+	arguments := []string{"run", "--config", e.file(name, settings), "--name", name, "--log-format", "json"}
+	return e.start(name, program, arguments, append([]string{"COURIER_HTTP_LISTEN=127.0.0.1:0"}, variables...))
 }
 
-func (b *Bed) start(name, program string, arguments, variables []string) *Process {
-	b.tb.Helper()
-	p := &Process{Name: name, Log: &Log{}, bed: b, done: make(chan struct{})}
+func (e *Env) start(name, program string, arguments, variables []string) *Process {
+	e.tb.Helper()
+	p := &Process{Name: name, Log: &Log{}, env: e, done: make(chan struct{})}
 	//nolint:gosec // this very binary, or one that the test built; it outlives the context until the cleanup
-	p.command = exec.CommandContext(context.WithoutCancel(b.tb.Context()), program, arguments...)
+	p.command = exec.CommandContext(context.WithoutCancel(e.tb.Context()), program, arguments...)
 	p.command.Env = append(os.Environ(), variables...)
 	p.command.Stdout, p.command.Stderr = p.Log, p.Log
 	alive, err := p.command.StdinPipe()
-	require.NoError(b.tb, err)
+	require.NoError(e.tb, err)
 	p.alive = alive
-	require.NoError(b.tb, p.command.Start())
+	require.NoError(e.tb, p.command.Start())
 	go func() { // Kill, Terminate and the test's end wait for it
 		defer close(p.done)
 		p.err = p.command.Wait()
 	}()
-	b.tb.Cleanup(func() {
+	e.tb.Cleanup(func() {
 		p.Kill()
-		if b.tb.Failed() {
-			b.tb.Logf("log of process %s:\n%s", name, p.Log.tail(3200<<10))
+		if e.tb.Failed() {
+			e.tb.Logf("log of process %s:\n%s", name, p.Log.tail(3200<<10))
 		}
 	})
 	return p
@@ -116,8 +116,8 @@ func (b *Bed) start(name, program string, arguments, variables []string) *Proces
 
 // AwaitLog waits for a log line with the words.
 func (p *Process) AwaitLog(words string, within time.Duration) {
-	p.bed.tb.Helper()
-	p.bed.Await("process "+p.Name+" logs "+words, within, func() bool { return p.Log.Contains(words) })
+	p.env.tb.Helper()
+	p.env.Await("process "+p.Name+" logs "+words, within, func() bool { return p.Log.Contains(words) })
 }
 
 // Kill ends the process without any warning and waits until it is gone.
@@ -127,22 +127,22 @@ func (p *Process) Kill() {
 	_ = p.alive.Close()
 }
 
-// Freeze stops the process where it stands; Thaw lets it go on.
-func (p *Process) Freeze() { p.signal(syscall.SIGSTOP) }
+// Suspend stops the process where it stands; Resume lets it go on.
+func (p *Process) Suspend() { p.signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen process go on.
-func (p *Process) Thaw() { p.signal(syscall.SIGCONT) }
+// Resume lets a frozen process go on.
+func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
 
 // Terminate asks the process to drain and waits until it has ended; the error is
 // not nil unless it ended well.
 func (p *Process) Terminate(within time.Duration) error {
-	p.bed.tb.Helper()
+	p.env.tb.Helper()
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 		return p.err
 	case <-time.After(within):
-		p.bed.tb.Fatalf("process %s has not ended within %s", p.Name, within)
+		p.env.tb.Fatalf("process %s has not ended within %s", p.Name, within)
 		return nil
 	}
 }
@@ -158,6 +158,6 @@ func (p *Process) Ended() bool {
 }
 
 func (p *Process) signal(s syscall.Signal) {
-	p.bed.tb.Helper()
-	require.NoError(p.bed.tb, p.command.Process.Signal(s))
+	p.env.tb.Helper()
+	require.NoError(p.env.tb, p.command.Process.Signal(s))
 }

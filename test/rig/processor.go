@@ -15,7 +15,7 @@ import (
 // ProcessorTime is how long processors have worked for the process so far. Only
 // Linux tells it of a running process; elsewhere the test is skipped.
 func (p *Process) ProcessorTime() time.Duration {
-	tb := p.bed.tb
+	tb := p.env.tb
 	tb.Helper()
 	if runtime.GOOS != "linux" {
 		tb.Skip("the processor time of another process is only known on Linux")

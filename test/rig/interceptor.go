@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"maps"
 	"net/http"
@@ -12,9 +13,9 @@ import (
 	"time"
 )
 
-// Gate stands before a simulated platform. It knows which worker calls, and a
+// Interceptor stands before a simulated platform. It knows which worker calls, and a
 // test may step in between the platform's answer and its way back.
-type Gate struct {
+type Interceptor struct {
 	tb       testing.TB
 	platform http.Handler
 	server   *httptest.Server
@@ -22,7 +23,7 @@ type Gate struct {
 	mu       sync.Mutex
 	answered func(Answered) (deliver bool)
 	hold     func(bytes int64)
-	patience time.Duration
+	timeout  time.Duration
 	calls    map[string]int // by worker
 }
 
@@ -35,87 +36,88 @@ type Answered struct {
 	Body    []byte
 }
 
-func newGate(tb testing.TB, platform http.Handler) *Gate {
+func newInterceptor(tb testing.TB, platform http.Handler) *Interceptor {
 	tb.Helper()
-	g := &Gate{tb: tb, platform: platform, calls: map[string]int{}}
-	g.server = httptest.NewServer(g)
+	i := &Interceptor{tb: tb, platform: platform, calls: map[string]int{}}
+	i.server = httptest.NewServer(i)
 	tb.Cleanup(func() {
-		g.server.CloseClientConnections()
-		g.server.Close()
+		i.server.CloseClientConnections()
+		i.server.Close()
 	})
-	return g
+	return i
 }
 
 // URL is where the worker of that name finds the platform.
-func (g *Gate) URL(worker string) string { return g.server.URL + "/from-" + worker }
+func (i *Interceptor) URL(worker string) string { return i.server.URL + "/from-" + worker }
 
 // OnAnswer has every POST's answer shown to look before it is delivered. When
 // look returns false the connection breaks instead.
-func (g *Gate) OnAnswer(look func(Answered) (deliver bool)) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.answered = look
+func (i *Interceptor) OnAnswer(look func(Answered) (deliver bool)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.answered = look
 }
 
-// LosePatience breaks the connection of a call that has had no answer for that
+// SetTimeout breaks the connection of a call that has had no answer for that
 // long, as proxies do; what was accepted is applied all the same. 0 waits for ever.
-func (g *Gate) LosePatience(after time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.patience = after
+func (i *Interceptor) SetTimeout(after time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.timeout = after
 }
 
 // HoldNextPost has the next POST wait before the platform reads its body. arrived
 // gives the body's bytes when it is there; goOn lets it go on.
-func (g *Gate) HoldNextPost() (arrived <-chan int64, goOn func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (i *Interceptor) HoldNextPost() (arrived <-chan int64, goOn func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	here, further := make(chan int64, 1), make(chan struct{})
-	g.hold = func(bytes int64) {
+	i.hold = func(bytes int64) {
 		here <- bytes
 		<-further
 	}
 	var once sync.Once
 	goOn = func() { once.Do(func() { close(further) }) }
-	g.tb.Cleanup(goOn)
+	i.tb.Cleanup(goOn)
 	return here, goOn
 }
 
 // takeHold gives the hold to one POST.
-func (g *Gate) takeHold(r *http.Request) func(bytes int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if r.Method != http.MethodPost || g.hold == nil {
+func (i *Interceptor) takeHold(r *http.Request) func(bytes int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if r.Method != http.MethodPost || i.hold == nil {
 		return func(int64) {}
 	}
-	hold := g.hold
-	g.hold = nil
+	hold := i.hold
+	i.hold = nil
 	return hold
 }
 
 // Calls counts the requests of a worker.
-func (g *Gate) Calls(worker string) int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.calls[worker]
+func (i *Interceptor) Calls(worker string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.calls[worker]
 }
 
 // ServeHTTP implements http.Handler.
-func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (i *Interceptor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	worker, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/from-"), "/")
 	r.URL.Path, r.URL.RawPath = "/"+path, ""
-	g.mu.Lock()
-	g.calls[worker]++
-	look, patience := g.answered, g.patience
-	g.mu.Unlock()
-	g.takeHold(r)(r.ContentLength)
-	if patience > 0 {
-		var cancel func()
-		r, cancel = impatient(r, patience)
+	i.mu.Lock()
+	i.calls[worker]++
+	look, timeout := i.answered, i.timeout
+	i.mu.Unlock()
+	i.takeHold(r)(r.ContentLength)
+	if timeout > 0 {
+		// The simulated platforms end a call that hangs with its context.
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
+		r = r.WithContext(ctx)
 	}
 	if look == nil || r.Method != http.MethodPost {
-		g.platform.ServeHTTP(w, r)
+		i.platform.ServeHTTP(w, r)
 		return
 	}
 	request, err := io.ReadAll(r.Body)
@@ -124,7 +126,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(request))
 	kept := httptest.NewRecorder()
-	g.platform.ServeHTTP(kept, r)
+	i.platform.ServeHTTP(kept, r)
 	if !look(Answered{Worker: worker, Path: r.URL.Path, Request: request, Status: kept.Code, Body: kept.Body.Bytes()}) {
 		panic(http.ErrAbortHandler)
 	}

@@ -1,6 +1,6 @@
 // Package rig is a place to try whole workers out: a real NATS server with
 // its stream on disk, a real Postgres with the schema, and simulated platforms
-// that keep state. It says what must be true in the end (see Bed.CheckInvariants)
+// that keep state. It says what must be true in the end (see Env.CheckInvariants)
 // by applying the published mutations one at a time to platforms of its own,
 // never by the code that merges them.
 package rig
@@ -22,7 +22,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-// Options say how the bed differs from a quick and honest one.
+// Options say how the environment differs from a quick and honest one.
 type Options struct {
 	Pinterest sandbox.Options
 	Meta      sandbox.Options
@@ -34,17 +34,17 @@ type Options struct {
 	Database string
 }
 
-// Bed is one test's surroundings.
-type Bed struct {
+// Env is one test's surroundings.
+type Env struct {
 	NATS      *natstest.Server
 	Database  string // its URL
 	DB        *pgxpool.Pool
 	Store     *persistence.Store
 	Pinterest *sandbox.Pinterest
 	Meta      *sandbox.Meta
-	// PinterestGate and MetaGate stand before the platforms.
-	PinterestGate *Gate
-	MetaGate      *Gate
+	// PinterestInterceptor and MetaInterceptor stand before the platforms.
+	PinterestInterceptor *Interceptor
+	MetaInterceptor      *Interceptor
 
 	tb        testing.TB
 	options   Options
@@ -59,62 +59,62 @@ var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
 	return err
 })
 
-// Start makes a bed that ends with the test. Its stream is there already, so that
+// Start makes an environment that ends with the test. Its stream is there already, so that
 // a test may publish before the first worker starts.
-func Start(tb testing.TB, options Options) *Bed {
+func Start(tb testing.TB, options Options) *Env {
 	tb.Helper()
-	b := &Bed{tb: tb, options: options, Database: options.Database}
-	if b.Database == "" {
-		b.Database = migrated.Database(tb)
+	e := &Env{tb: tb, options: options, Database: options.Database}
+	if e.Database == "" {
+		e.Database = migrated.Database(tb)
 	} else {
-		_, err := persistence.Migrate(tb.Context(), b.Database)
+		_, err := persistence.Migrate(tb.Context(), e.Database)
 		require.NoError(tb, err)
 	}
 	if options.Listen {
-		b.NATS = natstest.Listen(tb)
+		e.NATS = natstest.Listen(tb)
 	} else {
-		b.NATS = natstest.Start(tb)
+		e.NATS = natstest.Start(tb)
 	}
-	b.DB = b.openDatabase()
-	b.startPlatforms()
-	b.settings = b.baseSettings().With(options.Settings)
-	b.js = b.NATS.JetStream(tb)
-	b.publisher = queue.NewPublisher(b.js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
-	_, err := queue.Ensure(tb.Context(), b.js, b.streamConfig())
+	e.DB = e.openDatabase()
+	e.startPlatforms()
+	e.settings = e.baseSettings().With(options.Settings)
+	e.js = e.NATS.JetStream(tb)
+	e.publisher = queue.NewPublisher(e.js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
+	_, err := queue.Ensure(tb.Context(), e.js, e.streamConfig())
 	require.NoError(tb, err)
-	return b
+	return e
 }
 
-func (b *Bed) openDatabase() *pgxpool.Pool {
-	pool, err := persistence.Open(b.tb.Context(), persistence.PoolConfig{URL: b.Database, MaxConns: 4, ApplicationName: "rig"})
-	require.NoError(b.tb, err)
-	b.tb.Cleanup(pool.Close)
+func (e *Env) openDatabase() *pgxpool.Pool {
+	pool, err := persistence.Open(e.tb.Context(), persistence.PoolConfig{URL: e.Database, MaxConns: 4, ApplicationName: "rig"})
+	require.NoError(e.tb, err)
+	e.tb.Cleanup(pool.Close)
 	store, err := persistence.NewStore(pool, persistence.Config{Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(b.tb, err)
-	b.tb.Cleanup(store.Close)
-	b.Store = store
+	require.NoError(e.tb, err)
+	e.tb.Cleanup(store.Close)
+	e.Store = store
 	return pool
 }
 
-func (b *Bed) startPlatforms() {
-	b.Pinterest = sandbox.NewPinterest(b.options.Pinterest)
-	b.tb.Cleanup(b.Pinterest.Close)
-	b.Meta = sandbox.NewMeta(b.options.Meta)
-	b.tb.Cleanup(b.Meta.Close)
-	b.PinterestGate = newGate(b.tb, b.Pinterest)
-	b.MetaGate = newGate(b.tb, b.Meta)
+func (e *Env) startPlatforms() {
+	e.Pinterest = sandbox.NewPinterest(e.options.Pinterest)
+	e.tb.Cleanup(e.Pinterest.Close)
+	e.Meta = sandbox.NewMeta(e.options.Meta)
+	e.tb.Cleanup(e.Meta.Close)
+	e.PinterestInterceptor = newInterceptor(e.tb, e.Pinterest)
+	e.MetaInterceptor = newInterceptor(e.tb, e.Meta)
 }
 
-// JetStream is a client of the bed's server.
-func (b *Bed) JetStream() jetstream.JetStream { return b.js }
+// JetStream is a client of the environment's server.
+func (e *Env) JetStream() jetstream.JetStream { return e.js }
 
 // Context ends with the test.
-func (b *Bed) Context() context.Context { return b.tb.Context() }
+func (e *Env) Context() context.Context { return e.tb.Context() }
 
 // Await looks again and again until condition holds, and fails the test when it
 // does not within the time.
-func (b *Bed) Await(what string, within time.Duration, condition func() bool) {
-	b.tb.Helper()
+func (e *Env) Await(what string, within time.Duration, condition func() bool) {
+	e.tb.Helper()
 	const pause = 25 * time.Millisecond
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
@@ -124,7 +124,7 @@ func (b *Bed) Await(what string, within time.Duration, condition func() bool) {
 		select {
 		case <-look.C:
 		case <-deadline.C:
-			b.tb.Fatalf("not within %s: %s", within, what)
+			e.tb.Fatalf("not within %s: %s", within, what)
 		}
 	}
 }

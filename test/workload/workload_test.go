@@ -8,7 +8,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 type store interface {
