@@ -6,7 +6,7 @@ import (
 )
 
 // bindToParent has the kernel kill the child when the calling thread ends, so that
-// nothing outlives a trial that was killed itself.
+// nothing outlives a run that was killed itself.
 func bindToParent(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package main
 
 import "os/exec"
 
-// bindToParent does nothing: a trial that is killed leaves its workers behind here.
+// bindToParent does nothing: a run that is killed leaves its workers behind here.
 func bindToParent(*exec.Cmd) {}

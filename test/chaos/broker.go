@@ -38,7 +38,7 @@ func serveBroker(folder string) error {
 
 const (
 	// brokerStore bounds JetStream's files, streamBytes the stream: far above what a
-	// trial publishes, as the trimmer must leave all of it for the check.
+	// run publishes, as the trimmer must leave all of it for the check.
 	brokerStore = 2 << 30
 	streamBytes = 1 << 30
 	// brokerPatience is how long a server may take to start or end.
@@ -47,8 +47,8 @@ const (
 
 // broker is a NATS server in a process of its own, so that it can be killed.
 type broker struct {
-	disk  *disk
-	doors []*proxy.Proxy // told where the server listens
+	disk    *disk
+	proxies []*proxy.Proxy // told where the server listens
 
 	command *exec.Cmd
 	stdin   io.Closer
@@ -87,7 +87,7 @@ func (b *broker) start(ctx context.Context) error {
 	return b.point(ctx, first)
 }
 
-// point leads the doors to the address that the server says.
+// point leads the proxies to the address that the server says.
 func (b *broker) point(ctx context.Context, first <-chan string) error {
 	timer := time.NewTimer(brokerPatience)
 	defer timer.Stop()
@@ -97,8 +97,8 @@ func (b *broker) point(ctx context.Context, first <-chan string) error {
 		if err != nil || address.Host == "" {
 			return fmt.Errorf("NATS did not become ready: it said %q", line)
 		}
-		for _, door := range b.doors {
-			door.Retarget("tcp", address.Host)
+		for _, p := range b.proxies {
+			p.Retarget("tcp", address.Host)
 		}
 		return nil
 	case <-timer.C:

@@ -54,7 +54,7 @@ const (
 	oauthSecret   = "canary-secret-5e20b7"
 	oauthRefresh  = "canary-refresh-81c4aa"
 	oauthLife     = time.Hour
-	encryptionKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of this trial only
+	encryptionKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of this run only
 )
 
 const (

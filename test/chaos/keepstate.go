@@ -10,7 +10,7 @@ import (
 
 // keepState writes down what the database says, for whoever looks for the cause of
 // a violation.
-func (t *trial) keepState(ctx context.Context) error {
+func (r *run) keepState(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var text strings.Builder
@@ -22,9 +22,9 @@ func (t *trial) keepState(ctx context.Context) error {
 	} {
 		table, rest, _ := strings.Cut(relation, " ")
 		var rows string
-		err := t.database.pool.QueryRow(ctx,
+		err := r.database.pool.QueryRow(ctx,
 			`SELECT coalesce(string_agg(r::text, E'\n'), '') FROM (SELECT r FROM `+table+` r `+rest+`) r`).Scan(&rows)
 		_, _ = fmt.Fprintf(&text, "== %s (%v)\n%s\n\n", relation, err, rows)
 	}
-	return os.WriteFile(t.path("state.txt"), []byte(text.String()), 0o600)
+	return os.WriteFile(r.path("state.txt"), []byte(text.String()), 0o600)
 }
