@@ -32,8 +32,8 @@ type lease struct {
 	commits   int64
 }
 
-func (p *plant) leases(ctx context.Context) ([]lease, error) {
-	rows, err := p.Database.Query(ctx, `
+func (c *cluster) leases(ctx context.Context) ([]lease, error) {
+	rows, err := c.Database.Query(ctx, `
 		SELECT l.partition, coalesce(w.name, ''), l.commits
 		FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner ORDER BY l.partition`)
 	if err != nil {
@@ -47,12 +47,12 @@ func (p *plant) leases(ctx context.Context) ([]lease, error) {
 
 // awaitEven waits until the workers own all partitions and none has two more than
 // another. It fails when that takes longer than within.
-func (p *plant) awaitEven(ctx context.Context, workers []string, within time.Duration) error {
+func (c *cluster) awaitEven(ctx context.Context, workers []string, within time.Duration) error {
 	began := time.Now()
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
-		leases, err := p.leases(ctx)
+		leases, err := c.leases(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -113,7 +113,7 @@ type watch struct {
 }
 
 // watchLeases looks until stop is called.
-func (p *plant) watchLeases(ctx context.Context) *watch {
+func (c *cluster) watchLeases(ctx context.Context) *watch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{tenures: map[int][]tenure{}, commits: map[int]lease{}, cancel: cancel, ended: make(chan struct{})}
 	go func() { // stop waits for it
@@ -121,7 +121,7 @@ func (p *plant) watchLeases(ctx context.Context) *watch {
 		ticker := time.NewTicker(look)
 		defer ticker.Stop()
 		for {
-			leases, err := p.leases(ctx)
+			leases, err := c.leases(ctx)
 			if ctx.Err() != nil {
 				return
 			}

@@ -21,26 +21,26 @@ type process struct {
 	err     error // set when ended is closed
 }
 
-// startWorker runs "worker run". End it with stop, else the plant's Close does.
-func (p *plant) startWorker(ctx context.Context, name string) (*process, error) {
+// startWorker runs "worker run". End it with stop, else the cluster's Close does.
+func (c *cluster) startWorker(ctx context.Context, name string) (*process, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &process{name: name, address: address, ended: make(chan struct{})}
-	// It outlives ctx, which may be that of a step only: the plant's Close ends it.
+	// It outlives ctx, which may be that of a step only: the cluster's Close ends it.
 	//nolint:gosec // the program that the caller named
-	w.command = exec.CommandContext(context.WithoutCancel(ctx), p.options.worker, "run", "--config", p.config, "--name", name, "--log-level", "warn")
-	w.command.Env = append(p.environment(), "COURIER_HTTP_LISTEN="+address)
-	w.command.Stderr = p.log
+	w.command = exec.CommandContext(context.WithoutCancel(ctx), c.options.worker, "run", "--config", c.config, "--name", name, "--log-level", "warn")
+	w.command.Env = append(c.environment(), "COURIER_HTTP_LISTEN="+address)
+	w.command.Stderr = c.log
 	if err := w.command.Start(); err != nil {
 		return nil, err
 	}
-	go func() { // ends with the process, and that with the plant at the latest
+	go func() { // ends with the process, and that with the cluster at the latest
 		defer close(w.ended)
 		w.err = w.command.Wait()
 	}()
-	p.workers = append(p.workers, w)
+	c.workers = append(c.workers, w)
 	return w, nil
 }
 

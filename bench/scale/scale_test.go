@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/stretchr/testify/require"
 )
 
@@ -76,12 +78,12 @@ func TestSilences(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1000, 0)
 	after := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
-	rows := []row{
-		{account: "a", status: "succeeded", finishedAt: after(1)},
-		{account: "a", status: "succeeded", finishedAt: after(9)},
-		{account: "a", status: "failed", finishedAt: after(5)},
-		{account: "b", status: "succeeded", finishedAt: after(4)},
-		{account: "b", status: "succeeded", finishedAt: after(60)},
+	rows := []evidence.Status{
+		{Lane: catalog.Lane{Account: "a"}, Status: "succeeded", FinishedAt: after(1)},
+		{Lane: catalog.Lane{Account: "a"}, Status: "succeeded", FinishedAt: after(9)},
+		{Lane: catalog.Lane{Account: "a"}, Status: "failed", FinishedAt: after(5)},
+		{Lane: catalog.Lane{Account: "b"}, Status: "succeeded", FinishedAt: after(4)},
+		{Lane: catalog.Lane{Account: "b"}, Status: "succeeded", FinishedAt: after(60)},
 	}
 	require.Equal(t, []silence{
 		{account: "a", from: after(1), lasted: 8 * time.Second}, {account: "b", from: after(4), lasted: 6 * time.Second},

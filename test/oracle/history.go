@@ -28,6 +28,9 @@ const (
 type Violation struct {
 	Invariant string
 	Text      string
+	// Catalog and Item name the item whose state is wrong, as its platform does; they are
+	// empty in other violations.
+	Catalog, Item string
 }
 
 func (v Violation) String() string { return v.Invariant + ": " + v.Text }
@@ -141,7 +144,7 @@ type Verdict struct {
 }
 
 func (v *Verdict) addf(invariant, format string, values ...any) {
-	v.Violations = append(v.Violations, Violation{invariant, fmt.Sprintf(format, values...)})
+	v.Violations = append(v.Violations, Violation{Invariant: invariant, Text: fmt.Sprintf(format, values...)})
 }
 
 // Check judges a history.

@@ -35,7 +35,7 @@ func (v *Verdict) checkPlatforms(platforms []*Platform) {
 func SearchSecrets(name string, text []byte, secrets []string) (found []Violation) {
 	for number, secret := range secrets {
 		if secret != "" && bytes.Contains(text, []byte(secret)) {
-			found = append(found, Violation{NoSecrets, name + " holds secret number " + strconv.Itoa(number)})
+			found = append(found, Violation{Invariant: NoSecrets, Text: name + " holds secret number " + strconv.Itoa(number)})
 		}
 	}
 	return found

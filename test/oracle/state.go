@@ -3,6 +3,7 @@ package oracle
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func (s *state) apply(r Row, m Message) {
 		s.doubt(place, m.Mutation) // refused at first, and worked after newer ones
 	case r.Status == "failed" && taken && !unsure:
 		s.addf(StateIsSequential, "failed, though the platform takes it: %+v", r)
-	case r.Status == "succeeded" && !taken && !unsure && s.history.Strict:
+	case carrier.Status == "succeeded" && !taken && !unsure && s.history.Strict:
 		s.addf(SuccessWasConfirmed, "succeeded, though one at a time %v: %+v", err, r)
 	}
 }
@@ -122,8 +123,11 @@ func (s *state) compare() {
 		maps.Copy(both, have)
 		for _, id := range slices.Sorted(maps.Keys(both)) {
 			if want[id] != have[id] && !s.isUnsure(t, id) {
-				s.addf(StateIsSequential, "%s %s %s %s: want %s, have %s", t.place.Platform.Name, t.place.Catalog, t.itemType, id,
-					cmp.Or(want[id], "no item"), cmp.Or(have[id], "no item"))
+				s.Violations = append(s.Violations, Violation{
+					Invariant: StateIsSequential, Catalog: t.place.Catalog, Item: id,
+					Text: fmt.Sprintf("%s %s %s %s: want %s, have %s", t.place.Platform.Name, t.place.Catalog, t.itemType, id,
+						cmp.Or(want[id], "no item"), cmp.Or(have[id], "no item")),
+				})
 			}
 		}
 	}

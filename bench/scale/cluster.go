@@ -20,8 +20,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
-// plant is the rig, and what its workers are told.
-type plant struct {
+// cluster is the rig, and what its workers are told.
+type cluster struct {
 	*rig.Rig
 	options options
 	folder  string
@@ -30,8 +30,8 @@ type plant struct {
 	workers []*process // all that were started
 }
 
-// blueprint says what a measurement needs.
-type blueprint struct {
+// clusterOptions says what a measurement needs.
+type clusterOptions struct {
 	configuration string
 	// platforms is how both simulated platforms behave.
 	platforms sandbox.Options
@@ -43,55 +43,55 @@ func quick() sandbox.Options {
 	return sandbox.Options{SkipValidation: true, Delay: 50 * time.Millisecond}
 }
 
-// startPlant starts the servers and writes down the settings. Its Close ends them.
-func startPlant(ctx context.Context, o options, b blueprint) (*plant, error) {
-	p := &plant{options: o, log: io.Discard}
+// startCluster starts the servers and writes down the settings. Its Close ends them.
+func startCluster(ctx context.Context, o options, b clusterOptions) (*cluster, error) {
+	c := &cluster{options: o, log: io.Discard}
 	if o.verbose {
-		p.log = os.Stderr
+		c.log = os.Stderr
 	}
 	worker, err := filepath.Abs(o.worker)
 	if err != nil {
 		return nil, err
 	}
-	p.options.worker = worker
-	if p.folder, err = os.MkdirTemp("", "courier-scale-"); err != nil {
+	c.options.worker = worker
+	if c.folder, err = os.MkdirTemp("", "courier-scale-"); err != nil {
 		return nil, err
 	}
-	p.config = filepath.Join(p.folder, "courier.yaml")
-	if err := os.WriteFile(p.config, []byte(b.configuration), 0o600); err != nil {
+	c.config = filepath.Join(c.folder, "courier.yaml")
+	if err := os.WriteFile(c.config, []byte(b.configuration), 0o600); err != nil {
 		return nil, err
 	}
-	p.Rig, err = rig.Start(ctx, rig.Options{
-		Config: b.configuration, Log: p.log, Meta: b.platforms, Pinterest: b.platforms, Around: b.around,
+	c.Rig, err = rig.Start(ctx, rig.Options{
+		Config: b.configuration, Log: c.log, Meta: b.platforms, Pinterest: b.platforms, Around: b.around,
 		Postgres: map[string]string{"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"},
 	})
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(p.folder))
+		return nil, errors.Join(err, os.RemoveAll(c.folder))
 	}
-	return p, nil
+	return c, nil
 }
 
 // Close ends what still runs and removes what the servers kept.
-func (p *plant) Close() error {
-	for _, w := range p.workers {
+func (c *cluster) Close() error {
+	for _, w := range c.workers {
 		w.kill()
 	}
-	return errors.Join(p.Rig.Close(), os.RemoveAll(p.folder))
+	return errors.Join(c.Rig.Close(), os.RemoveAll(c.folder))
 }
 
-func (p *plant) environment() []string {
+func (c *cluster) environment() []string {
 	environment := os.Environ()
-	for name, value := range p.Variables() {
+	for name, value := range c.Variables() {
 		environment = append(environment, name+"="+value)
 	}
 	return environment
 }
 
 // operate runs another command of the worker program, such as "accounts pause".
-func (p *plant) operate(ctx context.Context, arguments ...string) error {
+func (c *cluster) operate(ctx context.Context, arguments ...string) error {
 	//nolint:gosec // the program that the caller named
-	command := exec.CommandContext(ctx, p.options.worker, append(arguments, "--config", p.config)...)
-	command.Env = p.environment()
+	command := exec.CommandContext(ctx, c.options.worker, append(arguments, "--config", c.config)...)
+	command.Env = c.environment()
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("worker %s: %w: %s", strings.Join(arguments, " "), err, output)
 	}
@@ -108,14 +108,14 @@ func freeAddress(ctx context.Context) (string, error) {
 
 // publish publishes mutations of the accounts in turn, from one number up to another,
 // in atomic batches.
-func (p *plant) publish(ctx context.Context, accounts []string, from, to int) error {
+func (c *cluster) publish(ctx context.Context, accounts []string, from, to int) error {
 	batch := make([]queue.Publication, 0, queue.MaxBatch)
 	for from < to {
 		batch = batch[:0]
 		for ; from < to && len(batch) < queue.MaxBatch; from++ {
-			batch = append(batch, p.publicationOf(accounts[from%len(accounts)], from))
+			batch = append(batch, c.publicationOf(accounts[from%len(accounts)], from))
 		}
-		if err := p.store(ctx, batch); err != nil {
+		if err := c.store(ctx, batch); err != nil {
 			return err
 		}
 	}
@@ -123,8 +123,8 @@ func (p *plant) publish(ctx context.Context, accounts []string, from, to int) er
 }
 
 // store publishes a batch, of at most queue.MaxBatch, all of which has to be stored.
-func (p *plant) store(ctx context.Context, batch []queue.Publication) error {
-	results, err := p.Publisher().Publish(ctx, batch)
+func (c *cluster) store(ctx context.Context, batch []queue.Publication) error {
+	results, err := c.Publisher().Publish(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,8 @@ func (p *plant) store(ctx context.Context, batch []queue.Publication) error {
 }
 
 // publicationOf is a change of an item of an account; each number is another item.
-func (p *plant) publicationOf(account string, number int) queue.Publication {
-	lane := laneOf(p.Config, account)
+func (c *cluster) publicationOf(account string, number int) queue.Publication {
+	lane := laneOf(c.Config, account)
 	return queue.Publication{
 		Subject: "catalog.mutations." + lane.Account + "." + lane.Catalog + "." + string(lane.Type),
 		ID:      account + "-" + strconv.Itoa(number), Data: message(number),
@@ -154,14 +154,14 @@ func message(number int) []byte {
 }
 
 // await looks twice a second until the query, of one boolean, says true.
-func (p *plant) await(ctx context.Context, within time.Duration, query string, arguments ...any) error {
+func (c *cluster) await(ctx context.Context, within time.Duration, query string, arguments ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		var done bool
-		if err := p.Database.QueryRow(ctx, query, arguments...).Scan(&done); err != nil {
+		if err := c.Database.QueryRow(ctx, query, arguments...).Scan(&done); err != nil {
 			return fmt.Errorf("waiting for %s: %w", query, err)
 		}
 		if done {

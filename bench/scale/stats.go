@@ -17,8 +17,8 @@ import (
 // errMetrics says that a worker did not tell its metrics.
 var errMetrics = errors.New("no metrics")
 
-// vitals are what a worker has at a moment. Sizes are in bytes.
-type vitals struct {
+// processStats are what a worker has at a moment. Sizes are in bytes.
+type processStats struct {
 	memory      int64 // resident
 	heap        int64 // what the Go runtime uses but stacks
 	goroutines  int64
@@ -27,7 +27,7 @@ type vitals struct {
 	told        time.Duration // until the worker had told its metrics
 }
 
-func (w *process) vitals(ctx context.Context) (v vitals, err error) {
+func (w *process) stats(ctx context.Context) (v processStats, err error) {
 	if v.memory, err = w.memory(); err != nil {
 		return v, err
 	}
