@@ -36,7 +36,7 @@ func accounts(ctx context.Context, out io.Writer, o options) (err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 
 	began := time.Now()
-	var workers []*process
+	var workers []*worker
 	for number := range o.workers {
 		w, err := c.startWorker(ctx, "w"+strconv.Itoa(number+1))
 		if err != nil {
@@ -114,7 +114,7 @@ func (c *cluster) changeEach(ctx context.Context, count int) (took time.Duration
 }
 
 // printIdle watches workers that have nothing to do, and says when they need too much.
-func (c *cluster) printIdle(ctx context.Context, out io.Writer, workers []*process, during time.Duration) (err error) {
+func (c *cluster) printIdle(ctx context.Context, out io.Writer, workers []*worker, during time.Duration) (err error) {
 	before := make([]time.Duration, len(workers))
 	for i, w := range workers {
 		if before[i], err = w.processorTime(); err != nil {

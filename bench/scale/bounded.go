@@ -120,7 +120,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 
 // fill publishes to the paused accounts until all is recorded, and returns the most
 // memory that the worker had meanwhile.
-func (c *cluster) fill(ctx context.Context, out io.Writer, w *process, accounts []string) (peak int64, took time.Duration, err error) {
+func (c *cluster) fill(ctx context.Context, out io.Writer, w *worker, accounts []string) (peak int64, took time.Duration, err error) {
 	began, mutations := time.Now(), c.options.mutations
 	ctx, cancel := context.WithCancel(ctx)
 	var published error
@@ -135,8 +135,8 @@ func (c *cluster) fill(ctx context.Context, out io.Writer, w *process, accounts 
 		select {
 		case <-ctx.Done():
 			return 0, 0, ctx.Err()
-		case <-w.ended:
-			return 0, 0, fmt.Errorf("the worker ended: %w", w.err)
+		case <-w.Done():
+			return 0, 0, fmt.Errorf("the worker ended: %w", w.Err())
 		case <-ticker.C:
 		}
 		now, err := w.memory()

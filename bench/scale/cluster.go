@@ -27,7 +27,7 @@ type cluster struct {
 	folder  string
 	config  string // path
 	log     io.Writer
-	workers []*process // all that were started
+	workers []*worker // all that were started
 }
 
 // clusterOptions says what a measurement needs.
@@ -74,7 +74,7 @@ func startCluster(ctx context.Context, o options, b clusterOptions) (*cluster, e
 // Close ends what still runs and removes what the servers kept.
 func (c *cluster) Close() error {
 	for _, w := range c.workers {
-		w.kill()
+		w.Kill()
 	}
 	return errors.Join(c.Rig.Close(), os.RemoveAll(c.folder))
 }

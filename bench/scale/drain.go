@@ -43,8 +43,8 @@ func drain(ctx context.Context, out io.Writer, o options) (err error) {
 	for finished := 0; finished < o.mutations/2*2; {
 		select {
 		case <-ticker.C:
-		case <-w.ended:
-			return fmt.Errorf("the worker ended: %w", w.err)
+		case <-w.Done():
+			return fmt.Errorf("the worker ended: %w", w.Err())
 		}
 		now, err := w.memory()
 		if err != nil {

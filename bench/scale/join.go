@@ -114,7 +114,7 @@ func (c *cluster) checkAndSay(out io.Writer, rows []evidence.Status, published [
 // fleet is the workers that run, and what happened to them.
 type fleet struct {
 	cluster *cluster
-	workers []*process
+	workers []*worker
 	events  []event
 }
 
@@ -163,11 +163,11 @@ func (f *fleet) leave(ctx context.Context) error {
 func (f *fleet) lose(ctx context.Context) error {
 	lost := f.take(1)
 	e := event{name: lost.name + " is killed", at: time.Now(), within: leaseTTL + mostEven}
-	lost.kill()
+	lost.Kill()
 	return f.settle(ctx, e)
 }
 
-func (f *fleet) take(at int) *process {
+func (f *fleet) take(at int) *worker {
 	w := f.workers[at]
 	f.workers = slices.Delete(f.workers, at, at+1)
 	return w

@@ -17,7 +17,7 @@ const look = 25 * time.Millisecond
 const mostEven = 10 * time.Second
 
 // names are those of the workers.
-func names(workers []*process) []string {
+func names(workers []*worker) []string {
 	all := make([]string, 0, len(workers))
 	for _, w := range workers {
 		all = append(all, w.name)

@@ -71,7 +71,7 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	var workers []*process
+	var workers []*worker
 	for _, name := range []string{"w1", "w2"} {
 		w, err := c.startWorker(ctx, name)
 		if err != nil {
@@ -181,7 +181,7 @@ const leastSoak = 20 * time.Minute
 // recording is samples of a soak.
 type recording struct {
 	cluster *cluster
-	workers []*process
+	workers []*worker
 	load    *flow
 	out     io.Writer
 

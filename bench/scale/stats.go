@@ -27,7 +27,7 @@ type processStats struct {
 	told        time.Duration // until the worker had told its metrics
 }
 
-func (w *process) stats(ctx context.Context) (v processStats, err error) {
+func (w *worker) stats(ctx context.Context) (v processStats, err error) {
 	if v.memory, err = w.memory(); err != nil {
 		return v, err
 	}
@@ -53,8 +53,8 @@ func (w *process) stats(ctx context.Context) (v processStats, err error) {
 
 // descriptors counts the open files of the process, and those among them that are
 // Unix sockets.
-func (w *process) descriptors() (files, unix int, err error) {
-	folder := fmt.Sprintf("/proc/%d", w.command.Process.Pid)
+func (w *worker) descriptors() (files, unix int, err error) {
+	folder := fmt.Sprintf("/proc/%d", w.PID())
 	text, err := os.ReadFile(filepath.Join(folder, "net/unix")) //nolint:gosec // a number made into a path of /proc
 	if err != nil {
 		return 0, 0, err
@@ -83,7 +83,7 @@ func (w *process) descriptors() (files, unix int, err error) {
 }
 
 // metrics asks the worker for the series of some metrics, by name with attributes.
-func (w *process) metrics(ctx context.Context, wanted ...string) (map[string]float64, error) {
+func (w *worker) metrics(ctx context.Context, wanted ...string) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/metrics", nil)

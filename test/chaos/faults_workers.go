@@ -61,9 +61,9 @@ func killAtPost(c *faultContext) (string, error) {
 // freeze stops a worker where it stands until another has its partitions.
 func freeze(c *faultContext) (string, error) {
 	slot, lasts := c.anyOne(), c.between(leaseTTL*3/2, leaseTTL*5/2)
-	slot.process.signal(syscall.SIGSTOP)
+	_ = slot.process.Signal(syscall.SIGSTOP) // one that is gone does not mind
 	c.wait(lasts)
-	slot.process.signal(syscall.SIGCONT)
+	_ = slot.process.Signal(syscall.SIGCONT)
 	return fmt.Sprintf("worker %s: %s", slot.name, lasts.Round(time.Millisecond)), nil
 }
 
@@ -88,11 +88,11 @@ func outcome(err error) string {
 // stop tells a worker to stop and holds it to doing so in time and well.
 func (c *faultContext) stop(slot *workerSlot) (took time.Duration, err error) {
 	const young = time.Second // a process that has just begun is ended by the signal
-	c.wait(young - time.Since(slot.process.began))
+	c.wait(young - time.Since(slot.process.Began))
 	began := time.Now()
 	slot.process.wanted.Store(true)
-	slot.process.signal(syscall.SIGTERM)
-	err = slot.process.await(stopPatience)
+	_ = slot.process.Signal(syscall.SIGTERM) // one that is gone does not mind
+	err = slot.process.Await(stopPatience)
 	took = time.Since(began)
 	if err != nil {
 		c.violatef("stop", "worker %s, told to stop: %v after %s; its log is %s", slot.name, err, took.Round(time.Millisecond), slot.log)
@@ -105,12 +105,12 @@ func terminateTwice(c *faultContext) (string, error) {
 	const atOnce = 5 * time.Second // on a machine that is busy
 	slot := c.anyOne()
 	slot.process.wanted.Store(true)
-	slot.process.signal(syscall.SIGTERM)
+	_ = slot.process.Signal(syscall.SIGTERM) // one that is gone does not mind
 	c.wait(c.between(20*time.Millisecond, 300*time.Millisecond))
 	began := time.Now()
-	slot.process.signal(syscall.SIGTERM)
-	_ = slot.process.await(atOnce)
-	if !slot.process.gone() {
+	_ = slot.process.Signal(syscall.SIGTERM) // one that is gone does not mind
+	_ = slot.process.Await(atOnce)
+	if !slot.process.Ended() {
 		c.violatef("stop", "worker %s lives %s after a second signal; its log is %s", slot.name, atOnce, slot.log)
 		c.fleet.kill(slot)
 	}

@@ -23,7 +23,7 @@ type workerSlot struct {
 	log      string
 	proxies  map[string]*proxy.Proxy // by what is behind: nats, postgres, platforms
 
-	process *process
+	process *worker
 }
 
 // The names of what is behind a slot's proxies.
@@ -84,24 +84,24 @@ func (f *fleet) startWithClock(s *workerSlot, offset time.Duration) error {
 func (f *fleet) startAs(s *workerSlot, program string, environment ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s.process != nil && !s.process.gone() {
+	if s.process != nil && !s.process.Ended() {
 		return nil
 	}
 	f.examine(s)
 	var err error
-	s.process, err = startProcess(program, s.settings, s.name, s.log, environment...)
+	s.process, err = startWorker(program, s.settings, s.name, s.log, environment...)
 	return err
 }
 
 // examine notes a process that ended although nobody here ended it.
 func (f *fleet) examine(s *workerSlot) {
-	if s.process == nil || !s.process.gone() || s.process.wanted.Load() {
+	if s.process == nil || !s.process.Ended() || s.process.wanted.Load() {
 		return
 	}
 	s.process.wanted.Store(true) // told once
 	reason := "exit code 0"
-	if s.process.err != nil {
-		reason = s.process.err.Error()
+	if s.process.Err() != nil {
+		reason = s.process.Err().Error()
 	}
 	f.surprises = append(f.surprises, "worker "+s.name+" ended unexpectedly: "+reason+"; its log is "+s.log)
 }

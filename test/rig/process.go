@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
-	"sync"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -17,13 +16,14 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/lab/process"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // The variables that make a test binary run a worker instead of its tests.
 const (
-	configVariable = "COURIER_TESTBED_CONFIG"
-	nameVariable   = "COURIER_TESTBED_WORKER"
+	configVariable = "COURIER_RIG_CONFIG"
+	nameVariable   = "COURIER_RIG_WORKER"
 )
 
 // ChildProcess runs a worker and does not return if this process was started by
@@ -41,10 +41,6 @@ func ChildProcess() {
 }
 
 func runChild(path, name string) error {
-	go func() { // ends with the process: its end is the parent's end
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(3)
-	}()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	settings, err := config.Load(path, config.Options{})
@@ -62,15 +58,12 @@ func runChild(path, name string) error {
 
 // Process is a worker in a process of its own.
 type Process struct {
+	*process.Child
+
 	Name string
 	Log  *Log
 
-	env     *Env
-	command *exec.Cmd
-	alive   io.Closer // the process ends when this end of its stdin closes
-	done    chan struct{}
-	err     error // read after done
-	end     sync.Once
+	env *Env
 }
 
 // StartProcess runs a worker in a process of its own, until Kill, Terminate or the
@@ -92,19 +85,13 @@ func (e *Env) StartProgram(name, program string, settings Settings, variables ..
 
 func (e *Env) start(name, program string, arguments, variables []string) *Process {
 	e.tb.Helper()
-	p := &Process{Name: name, Log: &Log{}, env: e, done: make(chan struct{})}
-	//nolint:gosec // this very binary, or one that the test built; it outlives the context until the cleanup
-	p.command = exec.CommandContext(context.WithoutCancel(e.tb.Context()), program, arguments...)
-	p.command.Env = append(os.Environ(), variables...)
-	p.command.Stdout, p.command.Stderr = p.Log, p.Log
-	alive, err := p.command.StdinPipe()
+	p := &Process{Name: name, Log: &Log{}, env: e}
+	command := exec.Command(program, arguments...) //nolint:gosec,noctx // this very binary, or one that the test built; the cleanup ends it
+	command.Env = append(os.Environ(), variables...)
+	command.Stdout, command.Stderr = p.Log, p.Log
+	child, err := process.Start(command, process.Options{})
 	require.NoError(e.tb, err)
-	p.alive = alive
-	require.NoError(e.tb, p.command.Start())
-	go func() { // Kill, Terminate and the test's end wait for it
-		defer close(p.done)
-		p.err = p.command.Wait()
-	}()
+	p.Child = child
 	e.tb.Cleanup(func() {
 		p.Kill()
 		if e.tb.Failed() {
@@ -120,44 +107,35 @@ func (p *Process) AwaitLog(words string, within time.Duration) {
 	p.env.Await("process "+p.Name+" logs "+words, within, func() bool { return p.Log.Contains(words) })
 }
 
-// Kill ends the process without any warning and waits until it is gone.
-func (p *Process) Kill() {
-	p.end.Do(func() { _ = p.command.Process.Kill() })
-	<-p.done
-	_ = p.alive.Close()
-}
+// Suspend stops the process where it is; Resume lets it go on.
+func (p *Process) Suspend() { p.send(syscall.SIGSTOP) }
 
-// Suspend stops the process where it stands; Resume lets it go on.
-func (p *Process) Suspend() { p.signal(syscall.SIGSTOP) }
-
-// Resume lets a frozen process go on.
-func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
+// Resume lets a suspended process go on.
+func (p *Process) Resume() { p.send(syscall.SIGCONT) }
 
 // Terminate asks the process to drain and waits until it has ended; the error is
 // not nil unless it ended well.
 func (p *Process) Terminate(within time.Duration) error {
 	p.env.tb.Helper()
-	p.signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-		return p.err
-	case <-time.After(within):
-		p.env.tb.Fatalf("process %s has not ended within %s", p.Name, within)
-		return nil
-	}
+	p.send(syscall.SIGTERM)
+	err := p.Await(within)
+	require.NotErrorIs(p.env.tb, err, process.ErrStays, "process %s", p.Name)
+	return err
 }
 
-// Ended reports that the process is gone.
-func (p *Process) Ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (p *Process) signal(s syscall.Signal) {
+func (p *Process) send(s syscall.Signal) {
 	p.env.tb.Helper()
-	require.NoError(p.env.tb, p.command.Process.Signal(s))
+	require.NoError(p.env.tb, p.Signal(s))
+}
+
+// ProcessorTime is how long processors have worked for the process so far. Only
+// Linux tells it of a running process; elsewhere the test is skipped.
+func (p *Process) ProcessorTime() time.Duration {
+	p.env.tb.Helper()
+	stat, err := process.ReadStat(p.PID())
+	if errors.Is(err, process.ErrUnknown) && runtime.GOOS != "linux" {
+		p.env.tb.Skip(err)
+	}
+	require.NoError(p.env.tb, err)
+	return stat.CPU
 }
