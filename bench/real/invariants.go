@@ -9,13 +9,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/catalog-courier/catalog-courier/test/oracle"
 
-	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // judge has the oracle judge the run, and returns the status of each mutation. The
 // platforms are honest here: what succeeded must be taken one at a time too, and each
 // record that they applied is a success.
-func judge(ctx context.Context, service *rig.Rig, streams []*stream, succeeded map[config.Platform]int) (statuses map[string]string, broken, err error) {
+func judge(ctx context.Context, service *rig.Servers, streams []*stream, succeeded map[config.Platform]int) (statuses map[string]string, broken, err error) {
 	rows, err := evidence.Statuses(ctx, service.Database)
 	if err != nil {
 		return nil, nil, err

@@ -13,7 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // sent is what batch_status says of a lane.
@@ -26,7 +26,7 @@ type sent struct {
 }
 
 // batchesOf reads what was sent for a lane.
-func batchesOf(ctx context.Context, service *rig.Rig, lane catalog.Lane) (s sent, err error) {
+func batchesOf(ctx context.Context, service *rig.Servers, lane catalog.Lane) (s sent, err error) {
 	err = service.Database.QueryRow(ctx, `
 		SELECT count(*), coalesce(sum(attempts), 0),
 			coalesce(sum(item_count) FILTER (WHERE cardinality(handles) > 0), 0),
@@ -44,7 +44,7 @@ func (s sent) fill(maxItems int) float64 {
 var errFill = errors.New("batches are not well filled")
 
 // report prints what happened and checks that it is what should have.
-func report(ctx context.Context, out io.Writer, service *rig.Rig, streams []*stream, took time.Duration, leastFill float64) error {
+func report(ctx context.Context, out io.Writer, service *rig.Servers, streams []*stream, took time.Duration, leastFill float64) error {
 	var capacity, records float64
 	sentOf, succeeded := make([]sent, len(streams)), map[config.Platform]int{}
 	for i, s := range streams {

@@ -17,12 +17,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 
-	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // cluster is the rig, and what its workers are told.
 type cluster struct {
-	*rig.Rig
+	*rig.Servers
 	options options
 	folder  string
 	config  string // path
@@ -61,7 +61,7 @@ func startCluster(ctx context.Context, o options, b clusterOptions) (*cluster, e
 	if err := os.WriteFile(c.config, []byte(b.configuration), 0o600); err != nil {
 		return nil, err
 	}
-	c.Rig, err = rig.Start(ctx, rig.Options{
+	c.Servers, err = rig.StartServers(ctx, rig.ServerOptions{
 		Config: b.configuration, Log: c.log, Meta: b.platforms, Pinterest: b.platforms, Around: b.around,
 		Postgres: map[string]string{"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "15min"},
 	})
@@ -76,7 +76,7 @@ func (c *cluster) Close() error {
 	for _, w := range c.workers {
 		w.Kill()
 	}
-	return errors.Join(c.Rig.Close(), os.RemoveAll(c.folder))
+	return errors.Join(c.Servers.Close(), os.RemoveAll(c.folder))
 }
 
 func (c *cluster) environment() []string {

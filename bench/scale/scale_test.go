@@ -37,9 +37,9 @@ func TestTooFewSamplesSayNothing(t *testing.T) {
 
 func TestEven(t *testing.T) {
 	t.Parallel()
-	leases := func(owners string) (all []lease) {
+	leases := func(owners string) (all []evidence.Lease) {
 		for i, owner := range strings.Split(owners, " ") {
-			all = append(all, lease{partition: i, owner: strings.Trim(owner, "-")})
+			all = append(all, evidence.Lease{Partition: i, Owner: strings.Trim(owner, "-")})
 		}
 		return all
 	}
@@ -57,18 +57,18 @@ func TestEven(t *testing.T) {
 func TestHandOvers(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1000, 0)
-	w := &watch{tenures: map[int][]tenure{}, commits: map[int]lease{}}
-	for at, seen := range []lease{
-		{owner: "a", commits: 7},
-		{owner: "a", commits: 8},
-		{owner: "a", commits: 8},
-		{owner: "", commits: 8},
-		{owner: "b", commits: 8},
-		{owner: "b", commits: 8},
-		{owner: "b", commits: 9},
-		{owner: "b", commits: 10},
+	w := &watch{tenures: map[int][]tenure{}, commits: map[int]evidence.Lease{}}
+	for at, seen := range []evidence.Lease{
+		{Owner: "a", Commits: 7},
+		{Owner: "a", Commits: 8},
+		{Owner: "a", Commits: 8},
+		{Owner: "", Commits: 8},
+		{Owner: "b", Commits: 8},
+		{Owner: "b", Commits: 8},
+		{Owner: "b", Commits: 9},
+		{Owner: "b", Commits: 10},
 	} {
-		w.note(began.Add(time.Duration(at)*time.Second), []lease{seen}, nil)
+		w.note(began.Add(time.Duration(at)*time.Second), []evidence.Lease{seen}, nil)
 	}
 	require.Equal(t, []handOver{{from: "a", to: "b", owned: began.Add(4 * time.Second), gap: 5 * time.Second}}, w.handOvers(began))
 	require.Empty(t, w.handOvers(began.Add(5*time.Second)), "before that")

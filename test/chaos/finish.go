@@ -19,11 +19,15 @@ const (
 	tellEvery     = 10 * time.Second
 )
 
-// progress is what can be told cheaply of all mutations.
-type progress struct{ rows, open, waiting, held int }
+// progress is how far all mutations are, of the messages that the stream holds.
+type progress struct {
+	evidence.Progress
+
+	held int
+}
 
 func (p progress) String() string {
-	return fmt.Sprintf("%d rows for %d messages, %d batches open, %d mutations waiting", p.rows, p.held, p.open, p.waiting)
+	return fmt.Sprintf("%d rows for %d messages, %d batches open, %d mutations waiting", p.Rows, p.held, p.OpenBatches, p.Waiting)
 }
 
 // drain waits until everything that was published is final.
@@ -41,7 +45,7 @@ func (r *run) drain(ctx context.Context) error {
 		if err == nil {
 			last = now
 		}
-		if err == nil && now.rows >= now.held && now.open == 0 && now.waiting == 0 {
+		if err == nil && now.Done(now.held) {
 			done, err := r.complete(ctx)
 			if err != nil {
 				return err
@@ -64,10 +68,7 @@ func (r *run) drain(ctx context.Context) error {
 }
 
 func (r *run) look(ctx context.Context) (p progress, err error) {
-	err = r.database.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM courier.mutation),
-		(SELECT count(*) FROM courier.batch WHERE finished_at IS NULL),
-		(SELECT count(*) FROM courier.waiting)`).Scan(&p.rows, &p.open, &p.waiting)
-	if err != nil {
+	if p.Progress, err = evidence.ReadProgress(ctx, r.database.pool); err != nil {
 		return p, err
 	}
 	stream, err := r.producer.js.Stream(ctx, r.settings.NATS.Stream.Name)

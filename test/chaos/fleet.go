@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/catalog-courier/catalog-courier/test/chaos/clock"
 	"github.com/catalog-courier/catalog-courier/test/chaos/proxy"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
 // workerSlot is the place of one worker: its name, its settings, and proxies of its own to
@@ -150,20 +150,6 @@ func (f *fleet) close() error {
 	return err
 }
 
-// owned counts the partitions of each worker that lives; "" for nobody.
-func owned(ctx context.Context, pool *pgxpool.Pool) (map[string]int, error) {
-	rows, err := pool.Query(ctx, `SELECT coalesce(w.name, '') FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner`)
-	if err != nil {
-		return nil, err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	count := map[string]int{}
-	for _, name := range names {
-		count[name]++
-	}
-	return count, err
-}
-
 // awaitSpread waits until the partitions are spread as wanted and returns how long
 // that took.
 func awaitSpread(ctx context.Context, pool *pgxpool.Pool, within time.Duration, wanted func(map[string]int) bool) (time.Duration, bool) {
@@ -173,7 +159,7 @@ func awaitSpread(ctx context.Context, pool *pgxpool.Pool, within time.Duration, 
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if count, err := owned(ctx, pool); err == nil && wanted(count) {
+		if leases, err := evidence.Leases(ctx, pool); err == nil && wanted(evidence.Owned(leases)) {
 			return time.Since(began), true
 		}
 		select {

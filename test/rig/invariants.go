@@ -37,26 +37,12 @@ func (e *Env) CheckReasons() {
 // history is everything from the first message on.
 func (e *Env) history() *oracle.History {
 	e.tb.Helper()
-	settings := e.Config("", nil)
-	h := &oracle.History{Places: map[catalog.Lane]oracle.Place{}}
-	platforms, rules := map[config.Platform]*oracle.Platform{}, map[config.Platform][]sandbox.ItemRule{}
-	for kind, simulated := range e.simulated() {
-		fresh := evidence.Fresh(kind, sandbox.Options{
-			Existing: simulated.options.Existing, SkipValidation: simulated.options.SkipValidation, AllowIncomplete: simulated.options.AllowIncomplete,
-		})
-		e.tb.Cleanup(fresh.Close)
-		account := settings.Accounts[simulated.account] // its caps are 0 where the test has no such account
-		platforms[kind], rules[kind] = &oracle.Platform{
-			Name: string(kind), Holds: simulated.platform, Fresh: fresh, Received: simulated.platform.Counters(),
-			MaxItems: account.Batch.MaxItems, MaxBytes: account.Batch.MaxBytes,
-		}, simulated.options.Rules
-		h.Platforms = append(h.Platforms, platforms[kind])
-	}
+	h, settings := &oracle.History{}, e.Config("", nil)
+	var lanes []catalog.Lane
+	rules := map[config.Platform][]sandbox.ItemRule{config.Pinterest: e.options.Pinterest.Rules, config.Meta: e.options.Meta.Rules}
 	for _, arrival := range e.Published() {
 		m := arrival.Mutation
-		if account, known := settings.Accounts[m.Lane.Account]; known {
-			h.Places[m.Lane] = oracle.Place{Platform: platforms[account.Platform], Catalog: evidence.CatalogKey(settings, m.Lane)}
-		}
+		lanes = append(lanes, m.Lane)
 		h.Messages = append(h.Messages, oracle.Message{
 			Key: oracle.Key{Sequence: m.Position.Sequence}, Mutation: m,
 			Refused: evidence.RefusedByRule(rules[settings.Accounts[m.Lane.Account].Platform], m.ItemID),
@@ -65,20 +51,16 @@ func (e *Env) history() *oracle.History {
 	for _, s := range e.Statuses() {
 		h.Rows = append(h.Rows, s.Row(oracle.Key{Sequence: s.Position.Sequence}))
 	}
+	e.tb.Cleanup(addPlatforms(h, settings, e.simulated(), lanes))
 	return h
 }
 
-// simulatedPlatform is one of the environment's platforms.
-type simulatedPlatform struct {
-	platform evidence.Simulated
-	options  sandbox.Options
-	account  string
-}
-
-func (e *Env) simulated() map[config.Platform]simulatedPlatform {
-	return map[config.Platform]simulatedPlatform{
-		config.Pinterest: {e.Pinterest, e.options.Pinterest, PinterestAccount},
-		config.Meta:      {e.Meta, e.options.Meta, MetaAccount},
+func (e *Env) simulated() map[config.Platform]simulated {
+	honest := func(o sandbox.Options) sandbox.Options {
+		return sandbox.Options{Existing: o.Existing, SkipValidation: o.SkipValidation, AllowIncomplete: o.AllowIncomplete}
+	}
+	return map[config.Platform]simulated{
+		config.Pinterest: {e.Pinterest, honest(e.options.Pinterest)}, config.Meta: {e.Meta, honest(e.options.Meta)},
 	}
 }
 
@@ -86,7 +68,7 @@ func (e *Env) simulated() map[config.Platform]simulatedPlatform {
 func (e *Env) Items(lane catalog.Lane) map[string]string {
 	e.tb.Helper()
 	settings := e.Config("", nil)
-	return e.simulated()[settings.Accounts[lane.Account].Platform].platform.Items(evidence.CatalogKey(settings, lane), lane.Type)
+	return e.simulated()[settings.Accounts[lane.Account].Platform].Items(evidence.CatalogKey(settings, lane), lane.Type)
 }
 
 // Describe is a line about the platforms' work.

@@ -3,7 +3,6 @@ package rig
 import (
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/test/evidence"
@@ -46,7 +45,7 @@ func (e *Env) AwaitStatus(mutationID, status string, within time.Duration) Statu
 // AwaitFinal waits until as many mutations have a row, and every one is final.
 func (e *Env) AwaitFinal(mutations int, within time.Duration) {
 	e.tb.Helper()
-	var at progress
+	var at evidence.Progress
 	defer func() {
 		if e.tb.Failed() {
 			e.tb.Logf("of %d mutations: %+v; owners %v\n%s\n%s\nopen batches:\n%s\nnot final:\n%s", mutations, at, e.Owners(),
@@ -55,7 +54,7 @@ func (e *Env) AwaitFinal(mutations int, within time.Duration) {
 	}()
 	e.Await("all mutations are final", within, func() bool {
 		at = e.progress()
-		return at.Rows >= mutations && at.OpenBatches == 0 && at.Waiting == 0
+		return at.Done(mutations)
 	})
 	var unfinished int
 	e.queryRow(`SELECT count(*) FROM courier.mutation_status WHERE status IN ('waiting', 'submitted')`, &unfinished)
@@ -81,19 +80,11 @@ func (e *Env) unfinished() string {
 	return text
 }
 
-// progress is what can be told cheaply of many mutations.
-type progress struct {
-	Rows        int
-	OpenBatches int
-	Waiting     int
-}
-
-func (e *Env) progress() (p progress) {
+func (e *Env) progress() evidence.Progress {
 	e.tb.Helper()
-	e.queryRow(`SELECT (SELECT count(*) FROM courier.mutation),
-		(SELECT count(*) FROM courier.batch WHERE finished_at IS NULL),
-		(SELECT count(*) FROM courier.waiting)`, &p.Rows, &p.OpenBatches, &p.Waiting)
-	return p
+	at, err := evidence.ReadProgress(e.tb.Context(), e.DB)
+	require.NoError(e.tb, err)
+	return at
 }
 
 // queryRow reads one row; the test fails when it cannot be read. While Postgres
@@ -110,31 +101,27 @@ func (e *Env) Count(query string, arguments ...any) (n int) {
 	return n
 }
 
-// Owners tells which worker owns each partition; "" for nobody.
+// Owners are the workers that own each partition; "" for nobody.
 func (e *Env) Owners() map[int]string {
 	e.tb.Helper()
-	rows, err := e.DB.Query(e.tb.Context(), `
-		SELECT l.partition, coalesce(w.name, '') FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner`)
-	require.NoError(e.tb, err)
 	owners := map[int]string{}
-	var partition int
-	var name string
-	_, err = pgx.ForEachRow(rows, []any{&partition, &name}, func() error {
-		owners[partition] = name
-		return nil
-	})
-	require.NoError(e.tb, err)
+	for _, l := range e.leases() {
+		owners[l.Partition] = l.Owner
+	}
 	return owners
 }
 
 // Owned counts the partitions of each worker.
 func (e *Env) Owned() map[string]int {
 	e.tb.Helper()
-	owned := map[string]int{}
-	for _, name := range e.Owners() {
-		owned[name]++
-	}
-	return owned
+	return evidence.Owned(e.leases())
+}
+
+func (e *Env) leases() []evidence.Lease {
+	e.tb.Helper()
+	leases, err := evidence.Leases(e.tb.Context(), e.DB)
+	require.NoError(e.tb, err)
+	return leases
 }
 
 // Everything is all that a view or table of the schema shows, as text.

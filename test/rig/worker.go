@@ -32,13 +32,11 @@ type WorkerOptions struct {
 
 // Worker is a worker that runs in the test's process.
 type Worker struct {
-	Name string
-	Log  *Log
+	*Running
 
-	env    *Env
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error // read after done
+	Log *Log
+
+	env *Env
 }
 
 // StartWorker runs a worker until Stop or the end of the test.
@@ -48,14 +46,12 @@ func (e *Env) StartWorker(name string, options WorkerOptions) *Worker {
 	if options.Edit != nil {
 		options.Edit(settings)
 	}
-	w := &Worker{Name: name, Log: &Log{}, env: e, done: make(chan struct{})}
+	w := &Worker{Log: &Log{}, env: e}
 	told, err := telemetry.Start(e.tb.Context(), telemetry.Options{
 		Service: "catalog-courier", LogOutput: w.Log, LogFormat: "json", LogLevel: slog.LevelDebug,
 		SpanExporter: options.Spans, MetricReader: options.Meters,
 	})
 	require.NoError(e.tb, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
 	natsOptions := []nats.Option{nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}
 	if options.Broker == nil {
 		options.Broker = e.NATS
@@ -63,12 +59,9 @@ func (e *Env) StartWorker(name string, options WorkerOptions) *Worker {
 	if options.Broker.URL() == "" {
 		natsOptions = append(natsOptions, nats.InProcessServer(options.Broker))
 	}
-	go func() { // Stop and the test's end wait for it
-		defer close(w.done)
-		w.err = service.Run(ctx, service.Options{Config: settings, Telemetry: told, Name: name, NATSOptions: natsOptions})
-	}()
+	w.Running = run(context.Background(), service.Options{Config: settings, Telemetry: told, Name: name, NATSOptions: natsOptions})
 	e.tb.Cleanup(func() {
-		cancel()
+		w.cancel()
 		<-w.done
 		_ = told.Shutdown(context.Background())
 		if e.tb.Failed() {
@@ -93,16 +86,6 @@ func (w *Worker) Wait(within time.Duration) error {
 	case <-time.After(within):
 		w.env.tb.Fatalf("worker %s has not returned within %s", w.Name, within)
 		return nil
-	}
-}
-
-// Ended reports whether the worker has returned.
-func (w *Worker) Ended() bool {
-	select {
-	case <-w.done:
-		return true
-	default:
-		return false
 	}
 }
 

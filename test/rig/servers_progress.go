@@ -23,12 +23,12 @@ const look = 50 * time.Millisecond
 // looks at batches, of which there are few, so that looking does not disturb what
 // is measured; whoever needs to know what became of each asks mutation_status
 // afterwards.
-func (r *Rig) AwaitBatches(ctx context.Context, mutations int, ended <-chan struct{}) error {
+func (s *Servers) AwaitBatches(ctx context.Context, mutations int, ended <-chan struct{}) error {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	var finished int
 	for {
-		err := r.Database.QueryRow(ctx,
+		err := s.Database.QueryRow(ctx,
 			`SELECT coalesce(sum(mutations), 0) FROM courier.batch WHERE finished_at IS NOT NULL`).Scan(&finished)
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -47,8 +47,8 @@ func (r *Rig) AwaitBatches(ctx context.Context, mutations int, ended <-chan stru
 }
 
 // Statuses counts mutations by status.
-func (r *Rig) Statuses(ctx context.Context) (map[string]int, error) {
-	rows, err := r.Database.Query(ctx, `SELECT status, count(*) FROM courier.mutation_status GROUP BY 1`)
+func (s *Servers) Statuses(ctx context.Context) (map[string]int, error) {
+	rows, err := s.Database.Query(ctx, `SELECT status, count(*) FROM courier.mutation_status GROUP BY 1`)
 	if err != nil {
 		return nil, err
 	}
@@ -67,15 +67,15 @@ func (r *Rig) Statuses(ctx context.Context) (map[string]int, error) {
 
 // AwaitPartitions waits until every partition has an owner, so that a run does not
 // measure how a worker starts.
-func (r *Rig) AwaitPartitions(ctx context.Context, ended <-chan struct{}) error {
+func (s *Servers) AwaitPartitions(ctx context.Context, ended <-chan struct{}) error {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
 		var owned int
-		if err := r.Database.QueryRow(ctx, `SELECT count(*) FROM courier.lease WHERE owner IS NOT NULL`).Scan(&owned); err != nil {
+		if err := s.Database.QueryRow(ctx, `SELECT count(*) FROM courier.lease WHERE owner IS NOT NULL`).Scan(&owned); err != nil {
 			return fmt.Errorf("ask who works the partitions: %w", err)
 		}
-		if owned == r.Config.NATS.Partitions {
+		if owned == s.Config.NATS.Partitions {
 			return nil
 		}
 		select {
@@ -90,9 +90,9 @@ func (r *Rig) AwaitPartitions(ctx context.Context, ended <-chan struct{}) error 
 
 // Waited is how many times a mutation was written as a waiting row: it was in memory
 // for longer than a message may be without a row.
-func (r *Rig) Waited(ctx context.Context) (int, error) {
+func (s *Servers) Waited(ctx context.Context) (int, error) {
 	var rows int
-	err := r.Database.QueryRow(ctx, `SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables
+	err := s.Database.QueryRow(ctx, `SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables
 		WHERE schemaname = 'courier' AND relname = 'waiting'`).Scan(&rows)
 	return rows, err
 }

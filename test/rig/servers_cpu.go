@@ -24,14 +24,14 @@ func (c CPU) Since(before CPU) CPU {
 }
 
 // CPU reads the processor time of this process and of Postgres.
-func (r *Rig) CPU(ctx context.Context) (CPU, error) {
+func (s *Servers) CPU(ctx context.Context) (CPU, error) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return CPU{}, fmt.Errorf("read the processor time: %w", err)
 	}
 	spent := CPU{Process: time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
 	var backend int
-	if err := r.Database.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&backend); err != nil {
+	if err := s.Database.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&backend); err != nil {
 		return CPU{}, fmt.Errorf("find the server's processes: %w", err)
 	}
 	spent.Postgres = postgresCPU(backend)

@@ -1,12 +1,8 @@
-// Package rig starts everything a mutation meets on its way: a broker on disk, a
-// durable Postgres, the simulated platforms, and workers. All but Postgres run in
-// this process, so that one profile shows where the time goes.
 package rig
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -28,10 +24,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Options say what to start.
-type Options struct {
+// ServerOptions say what servers to start.
+type ServerOptions struct {
 	// Config is the text of a courier.yaml. ${NATS_URL}, ${DATABASE_URL},
-	// ${PINTEREST_URL}, ${META_URL} and ${TOKEN} stand for what the rig starts.
+	// ${PINTEREST_URL}, ${META_URL} and ${TOKEN} stand for what is started.
 	Config string
 	// SyncAlways makes the broker flush before each acknowledgement.
 	SyncAlways bool
@@ -46,8 +42,10 @@ type Options struct {
 	Log io.Writer
 }
 
-// Rig is the running whole.
-type Rig struct {
+// Servers are a broker, a database and simulated platforms for programs, without a
+// test: each is a server of its own, which nothing else uses. All but Postgres run in
+// this process, so that one profile shows where the time goes.
+type Servers struct {
 	Config    *config.Config
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
@@ -64,92 +62,92 @@ type Rig struct {
 
 // Variables are what the configuration's ${…} stand for, for workers in processes of
 // their own.
-func (r *Rig) Variables() map[string]string { return maps.Clone(r.variables) }
+func (s *Servers) Variables() map[string]string { return maps.Clone(s.variables) }
 
-// Start starts everything but workers. Close it, also after an error of its use.
-func Start(ctx context.Context, options Options) (rig *Rig, err error) {
-	rig = &Rig{log: options.Log, logger: telemetry.NewLogger(options.Log, logFormat, slog.LevelWarn)}
+// StartServers starts everything but workers. Close it, also after an error of its use.
+func StartServers(ctx context.Context, options ServerOptions) (started *Servers, err error) {
+	started = &Servers{log: options.Log, logger: telemetry.NewLogger(options.Log, logFormat, slog.LevelWarn)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, rig.Close())
-			rig = nil
+			err = errors.Join(err, started.Close())
+			started = nil
 		}
 	}()
 	variables := map[string]string{"TOKEN": "sandbox-token"}
-	if variables["NATS_URL"], err = rig.startNATS(options); err != nil {
-		return rig, err
+	if variables["NATS_URL"], err = started.startNATS(options); err != nil {
+		return started, err
 	}
-	if variables["DATABASE_URL"], err = rig.startPostgres(ctx, options); err != nil {
-		return rig, err
+	if variables["DATABASE_URL"], err = started.startPostgres(ctx, options); err != nil {
+		return started, err
 	}
-	if err := rig.startPlatforms(ctx, options, variables); err != nil {
-		return rig, err
+	if err := started.startPlatforms(ctx, options, variables); err != nil {
+		return started, err
 	}
-	rig.variables = variables
-	if rig.Config, err = loadConfig(options.Config, variables); err != nil {
-		return rig, err
+	started.variables = variables
+	if started.Config, err = loadConfig(options.Config, variables); err != nil {
+		return started, err
 	}
-	return rig, rig.connect(ctx)
+	return started, started.connect(ctx)
 }
 
-func (r *Rig) later(end func() error) { r.closers = append(r.closers, end) }
+func (s *Servers) onClose(end func() error) { s.closers = append(s.closers, end) }
 
 // Close ends everything, the last thing started first.
-func (r *Rig) Close() error {
+func (s *Servers) Close() error {
 	var err error
-	for len(r.closers) > 0 {
-		last := len(r.closers) - 1
-		err = errors.Join(err, r.closers[last]())
-		r.closers = r.closers[:last]
+	for len(s.closers) > 0 {
+		last := len(s.closers) - 1
+		err = errors.Join(err, s.closers[last]())
+		s.closers = s.closers[:last]
 	}
 	return err
 }
 
-func (r *Rig) startNATS(options Options) (url string, err error) {
+func (s *Servers) startNATS(options ServerOptions) (url string, err error) {
 	folder, err := os.MkdirTemp("", "courier-bench-nats-")
 	if err != nil {
 		return "", err
 	}
-	r.later(func() error { return os.RemoveAll(folder) })
+	s.onClose(func() error { return os.RemoveAll(folder) })
 	server, err := embedded.StartNATS(embedded.NATSOptions{
-		StoreDir: folder, SyncAlways: options.SyncAlways, Port: -1, Logger: r.logger,
+		StoreDir: folder, SyncAlways: options.SyncAlways, Port: -1, Logger: s.logger,
 	})
 	if err != nil {
 		return "", err
 	}
-	r.later(func() error { server.Shutdown(); return nil })
+	s.onClose(func() error { server.Shutdown(); return nil })
 	return server.URL(), nil
 }
 
-func (r *Rig) startPostgres(ctx context.Context, options Options) (url string, err error) {
+func (s *Servers) startPostgres(ctx context.Context, options ServerOptions) (url string, err error) {
 	server, err := embedded.StartPostgres(ctx, embedded.PostgresOptions{
-		Durable: true, Parameters: options.Postgres, Logger: r.logger,
+		Durable: true, Parameters: options.Postgres, Logger: s.logger,
 	})
 	if err != nil {
 		return "", err
 	}
-	r.later(server.Stop)
+	s.onClose(server.Stop)
 	if _, err := persistence.Migrate(ctx, server.URL()); err != nil {
 		return "", err
 	}
-	r.Database, err = pgxpool.New(ctx, server.URL())
+	s.Database, err = pgxpool.New(ctx, server.URL())
 	if err != nil {
 		return "", err
 	}
-	r.later(func() error { r.Database.Close(); return nil })
+	s.onClose(func() error { s.Database.Close(); return nil })
 	return server.URL(), nil
 }
 
-func (r *Rig) startPlatforms(ctx context.Context, options Options, variables map[string]string) error {
-	r.Pinterest = sandbox.NewPinterest(options.Pinterest)
-	r.later(func() error { r.Pinterest.Close(); return nil })
-	r.Meta = sandbox.NewMeta(options.Meta)
-	r.later(func() error { r.Meta.Close(); return nil })
-	for name, handler := range map[string]http.Handler{"PINTEREST_URL": r.Pinterest, "META_URL": r.Meta} {
+func (s *Servers) startPlatforms(ctx context.Context, options ServerOptions, variables map[string]string) error {
+	s.Pinterest = sandbox.NewPinterest(options.Pinterest)
+	s.onClose(func() error { s.Pinterest.Close(); return nil })
+	s.Meta = sandbox.NewMeta(options.Meta)
+	s.onClose(func() error { s.Meta.Close(); return nil })
+	for name, handler := range map[string]http.Handler{"PINTEREST_URL": s.Pinterest, "META_URL": s.Meta} {
 		if options.Around != nil {
 			handler = options.Around(handler)
 		}
-		url, err := r.serve(ctx, handler)
+		url, err := s.serve(ctx, handler)
 		if err != nil {
 			return err
 		}
@@ -159,7 +157,7 @@ func (r *Rig) startPlatforms(ctx context.Context, options Options, variables map
 }
 
 // serve makes a handler reachable on a free port of this machine.
-func (r *Rig) serve(ctx context.Context, handler http.Handler) (url string, err error) {
+func (s *Servers) serve(ctx context.Context, handler http.Handler) (url string, err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -167,7 +165,7 @@ func (r *Rig) serve(ctx context.Context, handler http.Handler) (url string, err 
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	r.later(func() error {
+	s.onClose(func() error {
 		err := server.Close()
 		if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
 			err = errors.Join(err, served)
@@ -194,21 +192,21 @@ func loadConfig(text string, variables map[string]string) (*config.Config, error
 	}})
 }
 
-func (r *Rig) connect(ctx context.Context) (err error) {
+func (s *Servers) connect(ctx context.Context) (err error) {
 	var end func()
-	if r.JetStream, end, err = r.Producer(); err != nil {
+	if s.JetStream, end, err = s.Producer(); err != nil {
 		return err
 	}
-	r.later(func() error { end(); return nil })
-	r.Conn = r.JetStream.Conn()
-	r.Stream, err = queue.Ensure(ctx, r.JetStream, service.StreamConfig(r.Config.NATS))
+	s.onClose(func() error { end(); return nil })
+	s.Conn = s.JetStream.Conn()
+	s.Stream, err = queue.Ensure(ctx, s.JetStream, service.StreamConfig(s.Config.NATS))
 	return err
 }
 
 // Producer is a client with a connection of its own, as producers are programs of their
 // own. end closes it.
-func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
-	connection, err := service.Connect(r.Config.NATS, r.logger)
+func (s *Servers) Producer() (js jetstream.JetStream, end func(), err error) {
+	connection, err := service.Connect(s.Config.NATS, s.logger)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -219,17 +217,9 @@ func (r *Rig) Producer() (js jetstream.JetStream, end func(), err error) {
 	return js, connection.Close, nil
 }
 
-// Publisher publishes to the rig's stream.
-func (r *Rig) Publisher() *queue.Publisher {
-	return queue.NewPublisher(r.JetStream, queue.PublisherOptions{})
-}
-
-// Worker is a worker running in this process.
-type Worker struct {
-	name   string
-	cancel context.CancelFunc
-	ended  chan struct{}
-	err    error // set when ended is closed
+// Publisher publishes to its stream.
+func (s *Servers) Publisher() *queue.Publisher {
+	return queue.NewPublisher(s.JetStream, queue.PublisherOptions{})
 }
 
 // brokerAndPlatforms is the memory that a million mutations need beside the worker: the
@@ -238,35 +228,16 @@ const brokerAndPlatforms = 5 << 30
 
 // StartWorker runs a worker with everything a service has: its own connections,
 // metrics, and leases like any other.
-func (r *Rig) StartWorker(ctx context.Context, name string) (*Worker, error) {
+func (s *Servers) StartWorker(ctx context.Context, name string) (*Running, error) {
 	measured, err := telemetry.Start(ctx, telemetry.Options{
-		Service: name, LogOutput: r.log, LogFormat: logFormat, LogLevel: slog.LevelWarn,
+		Service: name, LogOutput: s.log, LogFormat: logFormat, LogLevel: slog.LevelWarn,
 	})
 	if err != nil {
 		return nil, err
 	}
-	service.TuneCollector(r.Config.Worker, brokerAndPlatforms)
-	ctx, cancel := context.WithCancel(ctx)
-	w := &Worker{name: name, cancel: cancel, ended: make(chan struct{})}
-	go func() { // ends with Run; Stop waits for it
-		defer close(w.ended)
-		err := service.Run(ctx, service.Options{Config: r.Config, Name: name, Telemetry: measured})
-		w.err = errors.Join(err, measured.Shutdown(context.WithoutCancel(ctx)))
-	}()
-	return w, nil
-}
-
-// Ended is closed when the worker has ended, by Stop or by itself.
-func (w *Worker) Ended() <-chan struct{} { return w.ended }
-
-// Stop drains the worker and returns how it ended.
-func (w *Worker) Stop() error {
-	w.cancel()
-	<-w.ended
-	if w.err != nil {
-		return fmt.Errorf("%s: %w", w.name, w.err)
-	}
-	return nil
+	service.TuneCollector(s.Config.Worker, brokerAndPlatforms)
+	s.onClose(func() error { return measured.Shutdown(context.WithoutCancel(ctx)) })
+	return run(ctx, service.Options{Config: s.Config, Name: name, Telemetry: measured}), nil
 }
 
 const logFormat = "text"
