@@ -22,15 +22,7 @@ import (
 const patience = 20 * time.Second
 
 // ways are both: the kernel's, where it has one, and the shell's.
-func ways(t *testing.T, test func(t *testing.T, options process.Options)) {
-	t.Helper()
-	for name, watched := range map[string]bool{"bound": false, "watched": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, process.Options{Watched: watched})
-		})
-	}
-}
+var ways = map[string]process.Options{"bound": {}, "watched": {Watched: true}}
 
 // shell starts a script and waits for its first line.
 func shell(t *testing.T, options process.Options, script string) (child *process.Child, line string) {
@@ -51,42 +43,51 @@ func shell(t *testing.T, options process.Options, script string) (child *process
 
 func TestChildTellsHowItEnded(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, options process.Options) {
-		good, _ := shell(t, options, "echo begun")
-		require.NoError(t, good.Await(patience))
-		require.True(t, good.Ended())
-		require.ErrorIs(t, good.Signal(syscall.SIGTERM), os.ErrProcessDone)
+	for name, options := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			good, _ := shell(t, options, "echo begun")
+			require.NoError(t, good.Await(patience))
+			require.True(t, good.Ended())
+			require.ErrorIs(t, good.Signal(syscall.SIGTERM), os.ErrProcessDone)
 
-		bad, _ := shell(t, options, "echo begun; exit 7")
-		var exit *exec.ExitError
-		require.ErrorAs(t, bad.Err(), &exit)
-		require.Equal(t, 7, exit.ExitCode())
-	})
+			bad, _ := shell(t, options, "echo begun; exit 7")
+			var exit *exec.ExitError
+			require.ErrorAs(t, bad.Err(), &exit)
+			require.Equal(t, 7, exit.ExitCode())
+		})
+	}
 }
 
 func TestSignalsReachTheChild(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, options process.Options) {
-		child, _ := shell(t, options, `trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done`)
-		require.ErrorIs(t, child.Await(50*time.Millisecond), process.ErrStays)
-		require.NoError(t, child.Signal(syscall.SIGTERM))
-		var exit *exec.ExitError
-		require.ErrorAs(t, child.Await(patience), &exit)
-		require.Equal(t, 3, exit.ExitCode())
-	})
+	for name, options := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			child, _ := shell(t, options, `trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done`)
+			require.ErrorIs(t, child.Await(50*time.Millisecond), process.ErrStays)
+			require.NoError(t, child.Signal(syscall.SIGTERM))
+			var exit *exec.ExitError
+			require.ErrorAs(t, child.Await(patience), &exit)
+			require.Equal(t, 3, exit.ExitCode())
+		})
+	}
 }
 
 func TestStopGrowsFirmer(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, options process.Options) {
-		child, _ := shell(t, options, `trap '' TERM; echo ready; while :; do sleep 0.05; done`)
-		deaf := process.Step{Signal: syscall.SIGTERM, Within: 100 * time.Millisecond}
-		require.ErrorIs(t, child.Stop(t.Context(), deaf), process.ErrStays)
-		require.False(t, child.Ended())
-		require.NoError(t, child.Stop(t.Context(), deaf, process.Step{Signal: syscall.SIGKILL, Within: patience}))
-		require.True(t, child.Ended())
-		child.Kill() // harmless
-	})
+	for name, options := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			child, _ := shell(t, options, `trap '' TERM; echo ready; while :; do sleep 0.05; done`)
+			deaf := process.Step{Signal: syscall.SIGTERM, Within: 100 * time.Millisecond}
+			require.ErrorIs(t, child.Stop(t.Context(), deaf), process.ErrStays)
+			require.False(t, child.Ended())
+			require.NoError(t, child.Stop(t.Context(), deaf, process.Step{Signal: syscall.SIGKILL, Within: patience}))
+			require.True(t, child.Ended())
+			child.Kill() // harmless
+		})
+	}
 }
 
 func TestStopDoesNotWaitPastItsContext(t *testing.T) {

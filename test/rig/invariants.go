@@ -38,9 +38,10 @@ func (e *Env) CheckReasons() {
 func (e *Env) history() *oracle.History {
 	e.tb.Helper()
 	h, settings := &oracle.History{}, e.Config("", nil)
-	var lanes []catalog.Lane
+	arrivals := e.Published()
+	lanes := make([]catalog.Lane, 0, len(arrivals))
 	rules := map[config.Platform][]sandbox.ItemRule{config.Pinterest: e.options.Pinterest.Rules, config.Meta: e.options.Meta.Rules}
-	for _, arrival := range e.Published() {
+	for _, arrival := range arrivals {
 		m := arrival.Mutation
 		lanes = append(lanes, m.Lane)
 		h.Messages = append(h.Messages, oracle.Message{

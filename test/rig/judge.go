@@ -19,7 +19,7 @@ type simulated struct {
 // the items of the lanes. end closes the fresh ones.
 func addPlatforms(h *oracle.History, c *config.Config, platforms map[config.Platform]simulated, lanes []catalog.Lane) (end func()) {
 	byKind := map[config.Platform]*oracle.Platform{}
-	var fresh []evidence.Simulated
+	fresh := make([]evidence.Simulated, 0, len(platforms))
 	for kind, holds := range platforms {
 		untouched := evidence.Fresh(kind, holds.fresh)
 		fresh = append(fresh, untouched)

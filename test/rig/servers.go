@@ -12,6 +12,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
@@ -19,9 +23,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // ServerOptions say what servers to start.
