@@ -64,6 +64,7 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	first := bed.StartProcess("a", nil)
 	bed.Await("the first worker has all", patience, func() bool { return bed.Owned()["a"] == 8 })
 	arrived, goOn := bed.PinterestInterceptor.HoldNextPost()
+	t.Cleanup(goOn)
 	large := upserts(rig.Retail, "large", items)
 	for i := range large {
 		large[i].Attributes.(map[string]any)["description"] = strings.Repeat("x", size) //nolint:forcetypeassert // made by Whole

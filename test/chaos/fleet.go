@@ -49,7 +49,7 @@ type fleet struct {
 func newSlot(ctx context.Context, folder, name string, b *broker, d *database, p *platforms) (*workerSlot, error) {
 	s := &workerSlot{name: name, log: filepath.Join(folder, name+".log"), proxies: map[string]*proxy.Proxy{}}
 	for behind, target := range map[string][2]string{
-		toNATS: {"tcp", "127.0.0.1:0"}, toPostgres: {"unix", d.socket()}, toPlatforms: {"tcp", p.listener.Addr().String()},
+		toNATS: {"tcp", "127.0.0.1:0"}, toPostgres: {"unix", d.socket()}, toPlatforms: {"tcp", p.address},
 	} {
 		started, err := proxy.Start(ctx, target[0], target[1])
 		if err != nil {
@@ -60,7 +60,7 @@ func newSlot(ctx context.Context, folder, name string, b *broker, d *database, p
 	b.proxies = append(b.proxies, s.proxies[toNATS])
 	var err error
 	s.settings, err = writeSettings(folder, name, addresses{
-		nats: s.proxies[toNATS].Address(), database: d.address(s.proxies[toPostgres].Address()), platforms: s.proxies[toPlatforms].Address(), oauth: p.listener.Addr().String(),
+		nats: s.proxies[toNATS].Address(), database: d.address(s.proxies[toPostgres].Address()), platforms: s.proxies[toPlatforms].Address(), oauth: p.address,
 	})
 	return s, err
 }

@@ -153,11 +153,11 @@ func settingsTree(worker string, at addresses) map[string]any {
 		}
 		settings := map[string]any{
 			"platform": string(a.platform()), "catalogs": a.catalogs,
-			"base_url": "http://" + at.platforms + "/" + worker + "/" + a.site + version,
+			"base_url": "http://" + at.platforms + "/" + a.site + "/from-" + worker + version,
 		}
 		if a.oauth {
 			// All workers ask at one address: it is part of what tells credentials apart.
-			settings["oauth_url"] = "http://" + at.oauth + "/all/" + a.site + version + "/oauth/token"
+			settings["oauth_url"] = "http://" + at.oauth + "/" + a.site + "/from-all" + version + "/oauth/token"
 			settings["client_id"], settings["client_secret"], settings["refresh_token"] = oauthClient, oauthSecret, oauthRefresh
 		} else {
 			settings["access_token"] = a.token()

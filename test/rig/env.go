@@ -8,6 +8,7 @@ package rig
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
@@ -101,8 +102,16 @@ func (e *Env) startPlatforms() {
 	e.tb.Cleanup(e.Pinterest.Close)
 	e.Meta = sandbox.NewMeta(e.options.Meta)
 	e.tb.Cleanup(e.Meta.Close)
-	e.PinterestInterceptor = newInterceptor(e.tb, e.Pinterest)
-	e.MetaInterceptor = newInterceptor(e.tb, e.Meta)
+	e.PinterestInterceptor, e.MetaInterceptor = e.intercept(e.Pinterest), e.intercept(e.Meta)
+}
+
+func (e *Env) intercept(platform http.Handler) *Interceptor {
+	i := NewInterceptor(platform, "")
+	address, end, err := Serve(e.tb.Context(), i)
+	require.NoError(e.tb, err)
+	e.tb.Cleanup(func() { _ = end() })
+	i.base = "http://" + address
+	return i
 }
 
 // JetStream is a client of the environment's server.

@@ -9,16 +9,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
-// Interceptor stands before a simulated platform. It knows which worker calls, and a
+// Interceptor is before a simulated platform. It knows which worker calls, and a
 // test may step in between the platform's answer and its way back.
 type Interceptor struct {
-	tb       testing.TB
 	platform http.Handler
-	server   *httptest.Server
+	base     string // where it is served
 
 	mu       sync.Mutex
 	answered func(Answered) (deliver bool)
@@ -36,19 +34,13 @@ type Answered struct {
 	Body    []byte
 }
 
-func newInterceptor(tb testing.TB, platform http.Handler) *Interceptor {
-	tb.Helper()
-	i := &Interceptor{tb: tb, platform: platform, calls: map[string]int{}}
-	i.server = httptest.NewServer(i)
-	tb.Cleanup(func() {
-		i.server.CloseClientConnections()
-		i.server.Close()
-	})
-	return i
+// NewInterceptor makes one that is served at base, such as http://127.0.0.1:4080/meta.
+func NewInterceptor(platform http.Handler, base string) *Interceptor {
+	return &Interceptor{platform: platform, base: base, calls: map[string]int{}}
 }
 
 // URL is where the worker of that name finds the platform.
-func (i *Interceptor) URL(worker string) string { return i.server.URL + "/from-" + worker }
+func (i *Interceptor) URL(worker string) string { return i.base + "/from-" + worker }
 
 // OnAnswer has every POST's answer shown to look before it is delivered. When
 // look returns false the connection breaks instead.
@@ -67,7 +59,7 @@ func (i *Interceptor) SetTimeout(after time.Duration) {
 }
 
 // HoldNextPost has the next POST wait before the platform reads its body. arrived
-// gives the body's bytes when it is there; goOn lets it go on.
+// gives the body's bytes when it is there; goOn, which must be called, lets it go on.
 func (i *Interceptor) HoldNextPost() (arrived <-chan int64, goOn func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -78,7 +70,6 @@ func (i *Interceptor) HoldNextPost() (arrived <-chan int64, goOn func()) {
 	}
 	var once sync.Once
 	goOn = func() { once.Do(func() { close(further) }) }
-	i.tb.Cleanup(goOn)
 	return here, goOn
 }
 

@@ -6,11 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
@@ -148,32 +146,14 @@ func (s *Servers) startPlatforms(ctx context.Context, options ServerOptions, var
 		if options.Around != nil {
 			handler = options.Around(handler)
 		}
-		url, err := s.serve(ctx, handler)
+		address, end, err := Serve(ctx, handler)
 		if err != nil {
 			return err
 		}
-		variables[name] = url
+		s.onClose(end)
+		variables[name] = "http://" + address
 	}
 	return nil
-}
-
-// serve makes a handler reachable on a free port of this machine.
-func (s *Servers) serve(ctx context.Context, handler http.Handler) (url string, err error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	s.onClose(func() error {
-		err := server.Close()
-		if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
-		return err
-	})
-	return "http://" + listener.Addr().String(), nil
 }
 
 // loadConfig reads the settings the way the worker does, from a file.
