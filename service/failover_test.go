@@ -17,7 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
-// pair is a Postgres with a standby, and a bed on whichever of them takes writes.
+// pair is a Postgres with a standby, and an environment on whichever of them takes writes.
 type pair struct {
 	*rig.Env
 	primary, standby *embedded.Postgres
