@@ -101,7 +101,7 @@ func (r *reading) identify() {
 		return
 	}
 	if id := r.headers.messageID; id != "" {
-		problem := CheckID("Nats-Msg-Id", id)
+		problem := CheckID(HeaderID, id)
 		if problem == nil {
 			r.mutation.ID = id
 			return

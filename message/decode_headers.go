@@ -6,6 +6,21 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
+// Names of the headers that mean something, as they are written. They are read without
+// regard to case.
+const (
+	// HeaderID has the message's id, which the stream drops repeats by.
+	HeaderID = "Nats-Msg-Id"
+	// HeaderTraceParent and HeaderTraceState are W3C's trace context.
+	HeaderTraceParent = "traceparent"
+	HeaderTraceState  = "tracestate"
+	HeaderContentType = "content-type"
+	// The attributes of a CloudEvent in binary mode.
+	HeaderEventSpecVersion = "ce-specversion"
+	HeaderEventID          = "ce-id"
+	HeaderEventTime        = "ce-time"
+)
+
 // headers are the headers that decoding looks at.
 type headers struct {
 	messageID   string
@@ -40,30 +55,30 @@ func (r *reading) readHeaders(all map[string][]string) {
 
 func (r *reading) readHeader(name, value string) {
 	switch len(name) {
-	case len("Nats-Msg-Id"): // as long as traceparent
-		if strings.EqualFold(name, "Nats-Msg-Id") {
+	case len(HeaderID): // as long as traceparent
+		if strings.EqualFold(name, HeaderID) {
 			r.headers.messageID = value
-		} else if strings.EqualFold(name, "traceparent") && validTraceParent(value) {
+		} else if strings.EqualFold(name, HeaderTraceParent) && validTraceParent(value) {
 			r.mutation.TraceParent = value
 		}
-	case len("tracestate"):
-		if strings.EqualFold(name, "tracestate") && validTraceState(value) {
+	case len(HeaderTraceState):
+		if strings.EqualFold(name, HeaderTraceState) && validTraceState(value) {
 			r.mutation.TraceState = value
 		}
-	case len("content-type"):
-		if strings.EqualFold(name, "content-type") {
+	case len(HeaderContentType):
+		if strings.EqualFold(name, HeaderContentType) {
 			r.headers.contentType = value
 		}
-	case len("ce-id"):
-		if strings.EqualFold(name, "ce-id") {
+	case len(HeaderEventID):
+		if strings.EqualFold(name, HeaderEventID) {
 			r.headers.eventID = eventHeader(value)
 		}
-	case len("ce-time"):
-		if strings.EqualFold(name, "ce-time") {
+	case len(HeaderEventTime):
+		if strings.EqualFold(name, HeaderEventTime) {
 			r.headers.eventTime = eventHeader(value)
 		}
-	case len("ce-specversion"):
-		if strings.EqualFold(name, "ce-specversion") {
+	case len(HeaderEventSpecVersion):
+		if strings.EqualFold(name, HeaderEventSpecVersion) {
 			r.headers.eventSpecVersion = eventHeader(value)
 		}
 	}

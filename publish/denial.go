@@ -71,7 +71,7 @@ func (d *Denials) report(denial *DeniedError) {
 }
 
 // Within returns a context that ends when NATS refuses to publish to any subject, or to
-// receive answers at all. context.Cause is then the *DeniedError.
+// receive answers at all. [context.Cause] is then the [*DeniedError].
 func (d *Denials) Within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return (&denialWatch{of: d, any: true}).within(ctx)
 }

@@ -25,14 +25,14 @@
 //
 // Each message has an id, [Mutation.ID] or a new one. The stream drops an id that it has
 // seen within its duplicate window (two minutes), so repeating a call with the same ids
-// is safe for that long. [Publisher] repeats by itself for [Options.RetryFor] while nobody
-// answers.
+// is safe for that long. While nobody answers, the publisher repeats a batch too, for
+// [Options.RetryFor].
 //
 // # Promise
 //
-// The API of this package and that of package catalog are promised: from the first tagged
-// version on, they change as semantic versions allow. All other packages of this module
-// belong to the programs and may change with any version.
+// The API of this package is promised, and what a producer meets of package catalog: from
+// the first tagged version on, they change as semantic versions allow. All other packages
+// of this module belong to the programs and may change with any version.
 //
 // Importing this package links nats.go and the trace propagation of OpenTelemetry, and
 // nothing of the worker.

@@ -9,7 +9,7 @@ import (
 // until what is recorded has been trimmed.
 var ErrStreamFull = errors.New("the stream is full")
 
-// ErrDenied is the kind of a *DeniedError.
+// ErrDenied is the kind of a [*DeniedError].
 var ErrDenied = errors.New("NATS refuses it to this user")
 
 // DeniedError says what the permissions of NATS refuse to the user of the connection.

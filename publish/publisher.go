@@ -25,7 +25,7 @@ const MaxBatch = 1000
 // messages are in memory, here and at the server, until the last one has come.
 const maxBatchBytes = 8 << 20
 
-// DefaultRetryFor is how long one batch is repeated unless Options say otherwise:
+// DefaultRetryFor is how long one batch is repeated unless [Options.RetryFor] says otherwise:
 // an election or a restart of the servers fits in, and it is below the duplicate window of
 // two minutes.
 const DefaultRetryFor = 110 * time.Second
@@ -37,7 +37,7 @@ type Options struct {
 	// RetryFor is how long one batch is repeated while nobody answers, the stream has
 	// no leader or the server is busy. Repeating is safe as each message has its id, for
 	// as long as the stream remembers ids: keep it below the duplicate window of two
-	// minutes. Defaults to DefaultRetryFor.
+	// minutes. Defaults to [DefaultRetryFor].
 	RetryFor time.Duration
 	// Retrying hears of each failure that is followed by another attempt. It is called
 	// by Publish, which waits for it.
@@ -52,7 +52,7 @@ type Options struct {
 }
 
 // Publisher publishes mutations in the order given. It is safe for concurrent
-// use; order is kept within one call of Publish.
+// use; order is kept within one call of [Publisher.Publish].
 type Publisher struct {
 	js        jetstream.JetStream
 	options   Options
@@ -82,7 +82,7 @@ func NewPublisher(js jetstream.JetStream, options Options) *Publisher {
 }
 
 // CheckStream looks whether the stream is there, as patiently as Publish. Its errors are
-// jetstream.ErrStreamNotFound, and a *DeniedError where the user may not ask. A stream
+// [jetstream.ErrStreamNotFound], and a [*DeniedError] where the user may not ask. A stream
 // whose duplicate_window is shorter than RetryFor shortens it: a message that is repeated
 // later would be stored twice.
 func (p *Publisher) CheckStream(ctx context.Context, name string) error {
@@ -107,7 +107,7 @@ func (p *Publisher) CheckStream(ctx context.Context, name string) error {
 }
 
 // PublishMutations publishes mutations, in order. It publishes nothing when one
-// of them breaks the contract; the error then wraps its *catalog.Problem.
+// of them breaks the contract; the error then wraps its [*catalog.Problem].
 func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation) ([]Result, error) {
 	publications := make([]Publication, len(mutations))
 	for i, mutation := range mutations {
@@ -123,7 +123,7 @@ func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation)
 // Publish publishes in order and waits for the stream's acknowledgements. There
 // is one result for each publication, in the same order. What breaks the rules
 // for subject and size is refused alone, and so is what NATS does not let the user
-// publish, where Denials are given. The error is a *StoppedError; everything from its place
+// publish, where [Options.Denials] are given. The error is a [*StoppedError]; everything from its place
 // on is refused, but for what an answer says is stored.
 func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]Result, error) {
 	results := make([]Result, len(publications))
@@ -175,7 +175,7 @@ func (o outgoing) message() *nats.Msg {
 			header[h.Name] = []string{h.Value}
 		}
 	}
-	header[jetstream.MsgIDHeader] = []string{o.ID}
+	header[message.HeaderID] = []string{o.ID}
 	return &nats.Msg{Subject: o.Subject, Header: header, Data: o.Data}
 }
 

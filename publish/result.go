@@ -12,7 +12,7 @@ type Publication struct {
 	ID string
 	// Headers are sent as they are, besides Nats-Msg-Id and the trace context.
 	Headers []catalog.Header
-	// Data is the body, at most message.MaxBody bytes.
+	// Data is the body, at most 1 MiB.
 	Data []byte
 }
 
@@ -21,7 +21,7 @@ type Outcome uint8
 
 // The outcomes of publishing.
 const (
-	// Refused: not stored, or not known to be; Result.Err says why.
+	// Refused: not stored, or not known to be; [Result.Err] says why.
 	Refused Outcome = iota
 	// Stored: the stream acknowledged it.
 	Stored
@@ -33,7 +33,7 @@ const (
 type Result struct {
 	Outcome  Outcome
 	Sequence uint64 // of the stream; 0 when Refused
-	Err      error  // of a refused one; a *catalog.Problem when the input is to blame
+	Err      error  // of a refused one; a [*catalog.Problem] when the input is to blame
 	// NotStored is set on a refused one that the stream certainly does not have: it was
 	// not sent, or the answer was a refusal. Another one may be stored all the same.
 	NotStored bool

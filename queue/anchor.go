@@ -72,11 +72,11 @@ func anchorOfRaw(message *jetstream.RawStreamMsg) ledger.Anchor {
 }
 
 func messageID(header map[string][]string) string {
-	if values := header[jetstream.MsgIDHeader]; len(values) > 0 { // the usual spelling
+	if values := header[message.HeaderID]; len(values) > 0 { // the usual spelling
 		return ledger.MessageID(message.Printable(values[0]))
 	}
 	for name, values := range header {
-		if len(values) > 0 && strings.EqualFold(name, jetstream.MsgIDHeader) {
+		if len(values) > 0 && strings.EqualFold(name, message.HeaderID) {
 			return ledger.MessageID(message.Printable(values[0]))
 		}
 	}

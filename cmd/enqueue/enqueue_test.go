@@ -194,7 +194,7 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 	require.Equal(t, cli.Failed, got.code)
 	require.Contains(t, got.err, "missing.jsonl")
 	require.Zero(t, execute(t, r.open, "", "--help").code)
-	require.Equal(t, "enqueue version dev\n", execute(t, r.open, "", "--version").out)
+	require.Equal(t, "enqueue version "+version+"\n", execute(t, r.open, "", "--version").out)
 	require.Contains(t, execute(t, r.open, "", "completion", "bash").out, "bash completion")
 }
 

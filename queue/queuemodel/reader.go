@@ -144,7 +144,7 @@ func (r *Reader) take() (chunk []catalog.Arrival, grown <-chan struct{}) {
 
 func (r *Reader) decode(stored *storedMessage) catalog.Arrival {
 	return r.decoder.Decode(message.Raw{
-		Subject: stored.subject, Headers: map[string][]string{"Nats-Msg-Id": {stored.anchor.MessageID}}, Data: slices.Clone(stored.data),
+		Subject: stored.subject, Headers: map[string][]string{message.HeaderID: {stored.anchor.MessageID}}, Data: slices.Clone(stored.data),
 		Time: stored.anchor.Time, Position: r.last.Position, ReceivedAt: time.Now(),
 	})
 }
