@@ -93,7 +93,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	began := time.Now()
-	if err := publish(ctx, service.Publisher(), streams); err != nil {
+	if err := publishAll(ctx, service.Publisher(), streams); err != nil {
 		return errors.Join(err, workers.stop())
 	}
 	fmt.Fprintf(out, "%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
