@@ -24,7 +24,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest/shelf"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // threePlatforms is the list with one more line.
@@ -72,12 +72,12 @@ accounts:
 `, shop.URL), 0o600))
 	p.workOn(t, threePlatforms())
 
-	results, err := queue.NewPublisher(p.js, queue.PublisherOptions{}).PublishMutations(t.Context(),
+	results, err := publish.NewPublisher(p.js, publish.Options{}).PublishMutations(t.Context(),
 		book("one", "emma", catalog.Upsert, `{"title":"Emma"}`),
 		book("two", "untitled", catalog.Upsert, `{"author":"unknown"}`),
 		book("three", "ulysses", catalog.Update, `{"title":"Ulysses"}`))
 	require.NoError(t, err)
-	require.Equal(t, 3, queue.Summarize(results).Stored)
+	require.Equal(t, 3, publish.Summarize(results).Stored)
 	for id, want := range map[string]string{"one": "succeeded", "two": "failed", "three": "invalid"} {
 		eventually(t, id+" is "+want, func() bool { return slices.Equal(p.statuses(t, id), []string{want}) })
 	}
@@ -88,8 +88,8 @@ accounts:
 	require.Regexp(t, `reader +shelf +active`, p.run(t, "status").out)
 }
 
-func book(id, itemID string, operation catalog.Operation, attributes string) queue.Mutation {
-	return queue.Mutation{
+func book(id, itemID string, operation catalog.Operation, attributes string) publish.Mutation {
+	return publish.Mutation{
 		Account: "reader", Catalog: "novels", Type: "BOOK", ID: id, ItemID: itemID, Operation: operation, Attributes: json.RawMessage(attributes),
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 const (
@@ -24,7 +22,7 @@ const (
 	maxItems   = 200
 )
 
-// account is one account of the trial.
+// account is one account of the run.
 type account struct {
 	name     string
 	site     string
@@ -154,11 +152,11 @@ func settingsTree(worker string, at addresses) map[string]any {
 		}
 		settings := map[string]any{
 			"platform": a.platform(), "catalogs": a.catalogs,
-			"base_url": "http://" + at.platforms + "/" + worker + "/" + a.site + version,
+			"base_url": "http://" + at.platforms + "/" + a.site + "/from-" + worker + version,
 		}
 		if a.oauth {
 			// All workers ask at one address: it is part of what tells credentials apart.
-			settings["oauth_url"] = "http://" + at.oauth + "/all/" + a.site + version + "/oauth/token"
+			settings["oauth_url"] = "http://" + at.oauth + "/" + a.site + "/from-all" + version + "/oauth/token"
 			settings["client_id"], settings["client_secret"], settings["refresh_token"] = oauthClient, oauthSecret, oauthRefresh
 		} else {
 			settings["access_token"] = a.token()
@@ -183,13 +181,4 @@ func settingsTree(worker string, at addresses) map[string]any {
 		},
 		"accounts": perAccount,
 	}
-}
-
-// catalogKey is the simulated platform's name of the catalog that a lane means.
-func catalogKey(c *config.Config, lane catalog.Lane) string {
-	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == "pinterest" {
-		return pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
-	}
-	return settings.Keys.Text("catalog_id")
 }
