@@ -11,11 +11,10 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
-
-	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // configuration is the settings of a worker with the accounts of a run. Batches are

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 

@@ -8,7 +8,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/catalog-courier/catalog-courier/test/oracle"
-
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 

@@ -24,7 +24,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
-
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 

@@ -16,7 +16,6 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
-
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
