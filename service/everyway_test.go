@@ -12,15 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // way is one operation on one catalog type by one endpoint, with what must go out.
 type way struct {
 	name     string
-	before   []queue.Mutation // makes the item that the operation needs
-	mutation queue.Mutation
+	before   []publish.Mutation // makes the item that the operation needs
+	mutation publish.Mutation
 	path     string // of the POST
 	head     object // the body without its records
 	record   object
@@ -73,7 +73,7 @@ func lay(objects ...object) object {
 }
 
 // mutate writes down a mutation; attributes are JSON or "" for none.
-func mutate(lane catalog.Lane, itemID string, operation catalog.Operation, attributes string) queue.Mutation {
+func mutate(lane catalog.Lane, itemID string, operation catalog.Operation, attributes string) publish.Mutation {
 	mutation := rig.Mutation(lane, itemID, operation, nil)
 	if attributes != "" {
 		mutation.Attributes = json.RawMessage(attributes)
@@ -128,11 +128,11 @@ func (w *wayTable) pinterestRecord(record object, step step) object {
 	return record
 }
 
-func (s sample) before(lane catalog.Lane, id string, step step) []queue.Mutation {
+func (s sample) before(lane catalog.Lane, id string, step step) []publish.Mutation {
 	if !step.exists {
 		return nil
 	}
-	return []queue.Mutation{mutate(lane, id, catalog.Create, s.whole)}
+	return []publish.Mutation{mutate(lane, id, catalog.Create, s.whole)}
 }
 
 func (w *wayTable) pinterestLegacy(s sample) {
@@ -224,12 +224,12 @@ func (w *wayTable) metaLocalized(l localizedSample) {
 		if step.sent != "" {
 			data = lay(data, w.parse(step.sent))
 		}
-		localized := func(operation catalog.Operation, attributes string) queue.Mutation {
+		localized := func(operation catalog.Operation, attributes string) publish.Mutation {
 			mutation := mutate(lane, id, operation, attributes)
 			mutation.Localization = l.localization
 			return mutation
 		}
-		before := []queue.Mutation{mutate(base, id, catalog.Create, s.whole)}
+		before := []publish.Mutation{mutate(base, id, catalog.Create, s.whole)}
 		if step.exists {
 			before = append(before, localized(catalog.Upsert, l.change))
 		}

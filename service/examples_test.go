@@ -14,7 +14,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -41,12 +41,12 @@ func (e *example) attributes(values object) json.RawMessage {
 	return text
 }
 
-func (e *example) add(mutation queue.Mutation, head, record object) {
+func (e *example) add(mutation publish.Mutation, head, record object) {
 	row := way{name: mutation.ItemID, mutation: mutation, head: head, record: record}
 	if mutation.Operation != catalog.Create && mutation.Operation != catalog.Upsert {
 		made := mutation
 		made.Operation, made.Attributes = catalog.Upsert, json.RawMessage(`{}`)
-		row.before = []queue.Mutation{made}
+		row.before = []publish.Mutation{made}
 	}
 	e.rows = append(e.rows, row)
 }
@@ -154,7 +154,7 @@ func (e *example) ofMetaBatch() {
 	data["applinks"] = body.Requests[1]["applinks"]
 	delete(body.Requests[1], "applinks")
 	lane := e.metaCatalog("PRODUCT_ITEM", "batch")
-	published := []queue.Mutation{
+	published := []publish.Mutation{
 		mutate(lane, "retailer-1", catalog.Delete, ""),
 		mutate(lane, "retailer-2", catalog.Create, `{"availability":"in stock","brand":"Nike","google_product_category":"t-shirts",
 			"description":"product description","image_link":"http://www.images.example.com/t-shirts/1.png","title":"product name",

@@ -13,7 +13,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -90,7 +90,7 @@ var lanesOfPair = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}
 
 // round is a change of every item of all lanes, and one message that no platform has a
 // type for.
-func round(number int) (mutations []queue.Mutation) {
+func round(number int) (mutations []publish.Mutation) {
 	for _, lane := range lanesOfPair {
 		for i := range 20 {
 			id := fmt.Sprintf("item-%d", i)

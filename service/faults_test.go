@@ -10,13 +10,13 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // upserts are whole items of a lane, one mutation each.
-func upserts(lane catalog.Lane, prefix string, count int) []queue.Mutation {
-	mutations := make([]queue.Mutation, count)
+func upserts(lane catalog.Lane, prefix string, count int) []publish.Mutation {
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
 		id := fmt.Sprintf("%s-%d", prefix, i)
 		mutations[i] = rig.Mutation(lane, id, catalog.Upsert, rig.Whole(lane.Type, id))
@@ -157,7 +157,7 @@ func TestRefusedBatchIsBisected(t *testing.T) {
 	good := upserts(rig.Retail, "good", 20)
 	odd := map[string]any{"custom_number_0": json.Number("4.0")} // an integer to some, which Courier leaves to the platform
 	bad := rig.Mutation(rig.Retail, "bad", catalog.Upsert, odd)
-	ids := env.Publish(append(good[:13:13], append([]queue.Mutation{bad}, good[13:]...)...)...)
+	ids := env.Publish(append(good[:13:13], append([]publish.Mutation{bad}, good[13:]...)...)...)
 	env.AwaitFinal(len(ids), patience)
 	require.Equal(t, map[string]int{"succeeded": 20, "failed": 1}, env.CheckInvariants())
 	require.Equal(t, "failed", env.StatusOf(ids[13]).Status)

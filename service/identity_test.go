@@ -21,6 +21,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
@@ -476,7 +477,7 @@ func TestOneServerWithTwoAccounts(t *testing.T) {
 		require.NoError(t, err)
 		_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{Partitions: 8})
 		require.NoError(t, err)
-		_, err = queue.NewPublisher(js, queue.PublisherOptions{}).PublishMutations(t.Context(), upserts(rig.Retail, item, 7)...)
+		_, err = publish.NewPublisher(js, publish.Options{}).PublishMutations(t.Context(), upserts(rig.Retail, item, 7)...)
 		require.NoError(t, err)
 	}
 	w := start("one")

@@ -10,13 +10,13 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // together are whole items that go in one batch.
-func together(lane catalog.Lane, ids ...string) []queue.Mutation {
-	mutations := make([]queue.Mutation, len(ids))
+func together(lane catalog.Lane, ids ...string) []publish.Mutation {
+	mutations := make([]publish.Mutation, len(ids))
 	for i, id := range ids {
 		mutations[i] = rig.Mutation(lane, id, catalog.Upsert, rig.Whole(lane.Type, id))
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -30,7 +30,7 @@ func TestWhateverFailsSaysWhy(t *testing.T) {
 	for name, c := range map[string]struct {
 		plan      []sandbox.PlannedFault
 		lane      catalog.Lane
-		mutations []queue.Mutation
+		mutations []publish.Mutation
 		status    string
 	}{
 		"an item refused without words":              {plan: answered(`{"validation_status":[{"retailer_id":"A","errors":[{"message":""}]},{"retailer_id":"B","errors":[{}]}]}`), lane: rig.Products, status: "failed"},
@@ -40,7 +40,7 @@ func TestWhateverFailsSaysWhy(t *testing.T) {
 		"polls say nothing":                          {plan: always(sandbox.Poll, sandbox.EmptyData), lane: rig.Products, status: "unconfirmed"},
 		"items are missing":                          {plan: always(sandbox.Poll, sandbox.OmitAll), lane: rig.Retail, status: "unconfirmed"},
 		"all attempts are answered without a handle": {plan: answered(`{"success":true}`), lane: rig.Products, status: "unconfirmed"},
-		"not valid":                                  {lane: rig.Products, mutations: []queue.Mutation{broken}, status: "invalid"},
+		"not valid":                                  {lane: rig.Products, mutations: []publish.Mutation{broken}, status: "invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

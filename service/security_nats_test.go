@@ -17,9 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -69,7 +70,7 @@ func brokerUser(address string, ca *authority, name, inbox string) config.NATS {
 
 func connectAs(t *testing.T, settings config.NATS, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	connection, err := service.Connect(settings, slog.New(slog.DiscardHandler), options...)
+	connection, err := natsconn.Connect(settings, slog.New(slog.DiscardHandler), options...)
 	require.NoError(t, err)
 	t.Cleanup(connection.Close)
 	return connection
@@ -91,14 +92,14 @@ func TestBrokerPermissions(t *testing.T) {
 	acme := connectAs(t, brokerUser(address, ca, "acme", "_INBOX_acme"))
 	js, err := jetstream.New(acme)
 	require.NoError(t, err)
-	publisher := queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
+	publisher := publish.NewPublisher(js, publish.Options{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
 	mutations := upserts(rig.Retail, "N", 10)
 	for i := range mutations {
 		mutations[i].ID = "N-" + strconv.Itoa(i)
 	}
 	results, err := publisher.PublishMutations(t.Context(), mutations...)
 	require.NoError(t, err)
-	require.Equal(t, len(mutations), queue.Summarize(results).Stored)
+	require.Equal(t, len(mutations), publish.Summarize(results).Stored)
 	for _, m := range mutations {
 		env.AwaitStatus(m.ID, "succeeded", patience)
 	}
@@ -175,7 +176,7 @@ func TestBrokerLogins(t *testing.T) {
 			t.Parallel()
 			address := startBroker(t, login.options)
 			login.good.URL, login.bad.URL = config.NewSecret(login.scheme+address), config.NewSecret(login.scheme+address)
-			_, err := service.Connect(login.bad, slog.New(slog.DiscardHandler))
+			_, err := natsconn.Connect(login.bad, slog.New(slog.DiscardHandler))
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), natsPassword)
 			js, err := jetstream.New(connectAs(t, login.good))

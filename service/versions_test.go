@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // versioned is a change with the producer's version.
-func versioned(version int64, itemID string, operation catalog.Operation, attributes any) queue.Mutation {
+func versioned(version int64, itemID string, operation catalog.Operation, attributes any) publish.Mutation {
 	m := rig.Mutation(rig.Products, itemID, operation, attributes)
 	m.Version = &version
 	return m
@@ -33,7 +33,7 @@ func TestVersionsAcrossHandOvers(t *testing.T) {
 	published, late := 0, []string(nil)
 	for round := range rounds {
 		next := env.StartProcess(fmt.Sprint("w", round+1), nil)
-		var changes []queue.Mutation
+		var changes []publish.Mutation
 		for i := range items {
 			item := fmt.Sprintf("item-%d-%d", round, i)
 			whole := rig.Whole(rig.Products.Type, item)

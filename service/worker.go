@@ -16,9 +16,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // Options are what a worker runs with.
@@ -46,7 +48,7 @@ type worker struct {
 	observer *observer
 	deps     Dependencies
 	leases   *lease.Manager
-	scopes   *delivery.Scopes
+	scopes   *quota.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health
 	clocks   *clocks // nil: there is no other clock
@@ -81,7 +83,7 @@ func Run(ctx context.Context, options Options) error {
 			return nil, err
 		}
 		w.connected = []slog.Attr{
-			slog.String("nats", NATSAddress(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
+			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
 		}
 		return s.close, nil
@@ -136,7 +138,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	w.scopes = delivery.NewScopes(w.deps.Store, w.log)
+	w.scopes = quota.NewScopes(w.deps.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
 	if w.clocks == nil && w.deps.Clock != nil {

@@ -9,7 +9,7 @@ import (
 	"strconv"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // book is what both catalogs say of a row of goodbooks-10k.
@@ -43,14 +43,14 @@ const (
 
 // bookMutations publishes every book, then a sale of every third one, then removes
 // every 25th, and brings every second one of these back.
-func bookMutations(folder string, publish func(book) queue.Mutation) ([]queue.Mutation, error) {
+func bookMutations(folder string, made func(book) publish.Mutation) ([]publish.Mutation, error) {
 	books, err := readBooks(filepath.Join(folder, "books.csv.gz"))
 	if err != nil {
 		return nil, err
 	}
-	var all, sale, removed, returned []queue.Mutation
+	var all, sale, removed, returned []publish.Mutation
 	for i, b := range books {
-		m := publish(b)
+		m := made(b)
 		all = append(all, m)
 		if i%saleEvery == 0 {
 			m.Operation, m.Attributes = catalog.Update, map[string]string{"price": b.price(true)}
@@ -61,15 +61,15 @@ func bookMutations(folder string, publish func(book) queue.Mutation) ([]queue.Mu
 			removed = append(removed, m)
 		}
 		if i%returnEvery == 0 {
-			returned = append(returned, publish(b))
+			returned = append(returned, made(b))
 		}
 	}
 	return append(append(append(all, sale...), removed...), returned...), nil
 }
 
 // retail is a book as Pinterest's RETAIL.
-func retail(b book) queue.Mutation {
-	return queue.Mutation{
+func retail(b book) publish.Mutation {
+	return publish.Mutation{
 		Account: pinterestAccount, Catalog: bookCatalog, Type: "RETAIL", ItemID: b.itemID(), Operation: catalog.Upsert,
 		Attributes: map[string]any{
 			"title": b.title, "description": b.description, "link": b.link(), "image_link": b.image,
@@ -80,8 +80,8 @@ func retail(b book) queue.Mutation {
 }
 
 // product is a book as Meta's PRODUCT_ITEM.
-func product(b book) queue.Mutation {
-	return queue.Mutation{
+func product(b book) publish.Mutation {
+	return publish.Mutation{
 		Account: metaAccount, Catalog: productCatalog, Type: "PRODUCT_ITEM", ItemID: b.itemID(), Operation: catalog.Create,
 		Attributes: map[string]any{
 			"title": b.title, "description": b.description, "link": b.link(), "image": []image{{URL: b.image}},

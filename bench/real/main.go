@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
@@ -93,7 +93,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	began := time.Now()
-	if err := publish(ctx, service.Publisher(), streams); err != nil {
+	if err := publishAll(ctx, service.Publisher(), streams); err != nil {
 		return errors.Join(err, workers.stop())
 	}
 	fmt.Fprintf(out, "%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
@@ -129,7 +129,7 @@ func readStreams(folder string, over time.Duration) ([]*stream, error) {
 		return nil, err
 	}
 	var streams []*stream
-	for _, mutations := range [][]queue.Mutation{flights, retailBooks, products} {
+	for _, mutations := range [][]publish.Mutation{flights, retailBooks, products} {
 		s, err := newStream(mutations)
 		if err != nil {
 			return nil, err

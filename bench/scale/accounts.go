@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // Bounds of accounts, for each worker.
@@ -99,9 +99,9 @@ func accountName(number int) string { return "account-" + strconv.Itoa(number) }
 func (c *cluster) changeEach(ctx context.Context, count int) (took time.Duration, err error) {
 	const patience = 10 * time.Minute
 	began := time.Now()
-	batch := make([]queue.Publication, 0, queue.MaxBatch)
+	batch := make([]publish.Publication, 0, publish.MaxBatch)
 	for number := range count {
-		if batch = append(batch, c.publicationOf(accountName(number), number)); len(batch) < queue.MaxBatch && number < count-1 {
+		if batch = append(batch, c.publicationOf(accountName(number), number)); len(batch) < publish.MaxBatch && number < count-1 {
 			continue
 		}
 		if err := c.store(ctx, batch); err != nil {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -108,10 +108,10 @@ func freeAddress(ctx context.Context) (string, error) {
 // publish publishes mutations of the accounts in turn, from one number up to another,
 // in atomic batches.
 func (c *cluster) publish(ctx context.Context, accounts []string, from, to int) error {
-	batch := make([]queue.Publication, 0, queue.MaxBatch)
+	batch := make([]publish.Publication, 0, publish.MaxBatch)
 	for from < to {
 		batch = batch[:0]
-		for ; from < to && len(batch) < queue.MaxBatch; from++ {
+		for ; from < to && len(batch) < publish.MaxBatch; from++ {
 			batch = append(batch, c.publicationOf(accounts[from%len(accounts)], from))
 		}
 		if err := c.store(ctx, batch); err != nil {
@@ -121,22 +121,22 @@ func (c *cluster) publish(ctx context.Context, accounts []string, from, to int) 
 	return nil
 }
 
-// store publishes a batch, of at most queue.MaxBatch, all of which has to be stored.
-func (c *cluster) store(ctx context.Context, batch []queue.Publication) error {
+// store publishes a batch, of at most publish.MaxBatch, all of which has to be stored.
+func (c *cluster) store(ctx context.Context, batch []publish.Publication) error {
 	results, err := c.Publisher().Publish(ctx, batch)
 	if err != nil {
 		return err
 	}
-	if sum := queue.Summarize(results); sum.Stored != len(batch) {
+	if sum := publish.Summarize(results); sum.Stored != len(batch) {
 		return fmt.Errorf("not all messages were stored: %+v", sum)
 	}
 	return nil
 }
 
 // publicationOf is a change of an item of an account; each number is another item.
-func (c *cluster) publicationOf(account string, number int) queue.Publication {
+func (c *cluster) publicationOf(account string, number int) publish.Publication {
 	lane := laneOf(c.Config, account)
-	return queue.Publication{
+	return publish.Publication{
 		Subject: "catalog.mutations." + lane.Account + "." + lane.Catalog + "." + string(lane.Type),
 		ID:      account + "-" + strconv.Itoa(number), Data: message(number),
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
@@ -21,11 +21,11 @@ type flow struct {
 
 	mu        sync.Mutex
 	published int
-	kept      []queue.Publication
+	kept      []publish.Publication
 }
 
 // turn makes the next change of an account.
-type turn func(number int) (queue.Publication, error)
+type turn func(number int) (publish.Publication, error)
 
 // flowTick is how often is published.
 const flowTick = 20 * time.Millisecond
@@ -39,7 +39,7 @@ func (f *flow) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C:
-			due := min(int(now.Sub(began).Seconds()*float64(f.rate)), number+queue.MaxBatch)
+			due := min(int(now.Sub(began).Seconds()*float64(f.rate)), number+publish.MaxBatch)
 			if due == number {
 				continue
 			}
@@ -52,7 +52,7 @@ func (f *flow) run(ctx context.Context) error {
 }
 
 func (f *flow) publish(ctx context.Context, from, to int) error {
-	batch := make([]queue.Publication, 0, to-from)
+	batch := make([]publish.Publication, 0, to-from)
 	for number := from; number < to; number++ {
 		one, err := f.turns[number%len(f.turns)](number)
 		if err != nil {
@@ -105,14 +105,14 @@ func during(ctx context.Context, flows []*flow, do func(ctx context.Context) err
 
 // upserts changes another item each time.
 func (c *cluster) upserts(account string) turn {
-	return func(number int) (queue.Publication, error) { return c.publicationOf(account, number), nil }
+	return func(number int) (publish.Publication, error) { return c.publicationOf(account, number), nil }
 }
 
 // shop changes items of an account as shops do: see workload.Generator.
 func (c *cluster) shop(account string, seed uint64) turn {
 	generator := workload.New(seed)
 	generator.Lanes, generator.Items, generator.Hot = []catalog.Lane{laneOf(c.Config, account)}, 40, 4
-	return func(number int) (queue.Publication, error) {
+	return func(number int) (publish.Publication, error) {
 		change := generator.Next(1)[0]
 		change.ID = account + "-" + strconv.Itoa(number)
 		return change.Publication()

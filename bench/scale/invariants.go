@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/catalog-courier/catalog-courier/test/oracle"
 )
@@ -26,7 +26,7 @@ func (c *cluster) awaitFinal(ctx context.Context, mutations int, within time.Dur
 
 // check has the oracle hold what was published, in the order of the stream, against the
 // rows and against the platforms' items. It returns the rows by status.
-func (c *cluster) check(rows []evidence.Status, published []queue.Publication) (statuses map[string]int, broken error) {
+func (c *cluster) check(rows []evidence.Status, published []publish.Publication) (statuses map[string]int, broken error) {
 	h := &oracle.History{}
 	for _, one := range published {
 		h.Messages = append(h.Messages, oracle.Message{Key: oracle.Key{ID: one.ID}, Mutation: evidence.Decode(one, 0, time.Now())})

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
@@ -102,7 +102,7 @@ func join(ctx context.Context, out io.Writer, o options) (err error) {
 }
 
 // checkAndSay says so when nothing is broken.
-func (c *cluster) checkAndSay(out io.Writer, rows []evidence.Status, published []queue.Publication) error {
+func (c *cluster) checkAndSay(out io.Writer, rows []evidence.Status, published []publish.Publication) error {
 	statuses, err := c.check(rows, published)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -40,7 +41,7 @@ type plant struct {
 	variables   map[string]string
 	config      string
 	js          jetstream.JetStream
-	publisher   *queue.Publisher
+	publisher   *publish.Publisher
 }
 
 // newPlant starts everything without a worker.
@@ -65,7 +66,7 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 	require.NoError(t, err)
 	p.js, err = jetstream.New(conn)
 	require.NoError(t, err)
-	p.publisher = queue.NewPublisher(p.js, queue.PublisherOptions{})
+	p.publisher = publish.NewPublisher(p.js, publish.Options{})
 	t.Cleanup(func() {
 		conn.Close()
 		require.NoError(t, environment.Close())
@@ -96,14 +97,14 @@ func (p *plant) awaitStream(t *testing.T) {
 	})
 }
 
-func (p *plant) publish(t *testing.T, mutations ...queue.Mutation) {
+func (p *plant) publish(t *testing.T, mutations ...publish.Mutation) {
 	t.Helper()
 	for i := range mutations {
 		mutations[i].Account, mutations[i].Catalog, mutations[i].Type = "demo-meta", "products", "PRODUCT_ITEM"
 	}
 	results, err := p.publisher.PublishMutations(t.Context(), mutations...)
 	require.NoError(t, err)
-	require.Equal(t, len(mutations), queue.Summarize(results).Stored)
+	require.Equal(t, len(mutations), publish.Summarize(results).Stored)
 }
 
 func (p *plant) run(t *testing.T, args ...string) execution {
@@ -166,9 +167,9 @@ func TestOperatingAWorker(t *testing.T) {
 	})
 
 	p.publish(t,
-		queue.Mutation{ID: "m-bad", ItemID: "BAD-1", Operation: catalog.Create, Attributes: lampOf("one")},
-		queue.Mutation{ID: "m-good", ItemID: "GOOD-1", Operation: catalog.Create, Attributes: lampOf("one")},
-		queue.Mutation{ID: "m-bad-2", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("one")})
+		publish.Mutation{ID: "m-bad", ItemID: "BAD-1", Operation: catalog.Create, Attributes: lampOf("one")},
+		publish.Mutation{ID: "m-good", ItemID: "GOOD-1", Operation: catalog.Create, Attributes: lampOf("one")},
+		publish.Mutation{ID: "m-bad-2", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("one")})
 	eventually(t, "all three are final", func() bool {
 		return strings.Join(append(append(p.statuses(t, "m-bad"), p.statuses(t, "m-good")...), p.statuses(t, "m-bad-2")...), " ") == "failed succeeded failed"
 	})
@@ -206,7 +207,7 @@ func TestOperatingAWorker(t *testing.T) {
 	})
 
 	t.Run("a replay skips what has newer changes, and keeps the id", func(t *testing.T) {
-		p.publish(t, queue.Mutation{ID: "m-newer", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("two")})
+		p.publish(t, publish.Mutation{ID: "m-newer", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("two")})
 		eventually(t, "the newer change is final", func() bool { return strings.Join(p.statuses(t, "m-newer"), " ") == "succeeded" })
 		got := p.run(t, "dead-letters", "replay", "--reason", "refused")
 		require.Zero(t, got.code, got.err)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // soon is far longer than anything takes on a busy machine, and far shorter than the
@@ -22,11 +22,11 @@ import (
 const soon = 20 * time.Second
 
 // lamps are upserts of so many items, from first.
-func lamps(first, count int) []queue.Mutation {
-	mutations := make([]queue.Mutation, count)
+func lamps(first, count int) []publish.Mutation {
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
 		id := strconv.Itoa(first + i)
-		mutations[i] = queue.Mutation{ID: "m-" + id, ItemID: "L-" + id, Operation: catalog.Upsert, Attributes: lampOf(id)}
+		mutations[i] = publish.Mutation{ID: "m-" + id, ItemID: "L-" + id, Operation: catalog.Upsert, Attributes: lampOf(id)}
 	}
 	return mutations
 }

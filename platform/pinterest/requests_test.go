@@ -13,8 +13,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // request is a body of POST catalogs/items/batch, of either form. The examples in
@@ -115,7 +115,7 @@ func recordsOfMessages(t *testing.T, endpoint platform.Endpoint, itemType catalo
 	t.Helper()
 	records := make([]catalog.Record, 0, len(messages))
 	for _, data := range messages {
-		arrival := queue.Decode(queue.RawMessage{
+		arrival := message.Decode(message.Raw{
 			Subject: "catalog.mutations.acme.main." + string(itemType), Data: data, Time: time.Now(), ReceivedAt: time.Now(),
 			Headers: map[string][]string{"Nats-Msg-Id": {"m"}}, Position: catalog.Position{Sequence: 1},
 		})

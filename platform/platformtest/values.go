@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // Value is one row of a table of values that people publish, and of what is right on
@@ -96,16 +96,16 @@ func (v Value) verdict(level platform.RuleLevel) string {
 
 func (v Value) publish(t *testing.T, account platform.Account) string {
 	t.Helper()
-	message := map[string]any{"item_id": v.ItemID, "operation": v.Operation}
+	object := map[string]any{"item_id": v.ItemID, "operation": v.Operation}
 	if v.Attributes != "" {
-		message["attributes"] = json.RawMessage(v.Attributes)
+		object["attributes"] = json.RawMessage(v.Attributes)
 	}
 	if v.Country != "" {
-		message["localization"] = map[string]string{"type": "COUNTRY", "value": v.Country}
+		object["localization"] = map[string]string{"type": "COUNTRY", "value": v.Country}
 	}
-	body, err := json.Marshal(message)
+	body, err := json.Marshal(object)
 	require.NoError(t, err, v.Attributes)
-	arrival := queue.Decode(queue.RawMessage{
+	arrival := message.Decode(message.Raw{
 		Subject: fmt.Sprintf("catalog.mutations.acme.%s.%s", v.Catalog, v.Type), Data: body,
 		Position: catalog.Position{Generation: 1, Sequence: 1},
 	})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 func (c *check) enter(s step) {
@@ -82,14 +83,14 @@ func (c *check) tellUnknown() {
 }
 
 // wrong adds a rule about a value: which, what is wrong, the value, the source.
-func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v value) {
+func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v rawjson.Value) {
 	if c.values && len(c.findings.values) < maxFindings {
 		c.findings.AddValue(c.problem(rule, reason, what, v))
 	}
 }
 
 // wrongOr adds a rule about a value; where the platform enforces it, on every level.
-func (c *check) wrongOr(enforced Trait, rule *rule, reason catalog.Reason, what string, v value) {
+func (c *check) wrongOr(enforced Trait, rule *rule, reason catalog.Reason, what string, v rawjson.Value) {
 	switch {
 	case !rule.Has(enforced):
 		c.wrong(rule, reason, what, v)
@@ -99,16 +100,16 @@ func (c *check) wrongOr(enforced Trait, rule *rule, reason catalog.Reason, what 
 }
 
 // doubtful adds a warning about a value.
-func (c *check) doubtful(rule *rule, what string, v value) {
+func (c *check) doubtful(rule *rule, what string, v rawjson.Value) {
 	if c.values && len(c.findings.doubts) < maxFindings {
 		c.findings.AddDoubt(c.problem(rule, catalog.InvalidValue, what, v))
 	}
 }
 
-func (c *check) problem(rule *rule, reason catalog.Reason, what string, v value) catalog.Problem {
+func (c *check) problem(rule *rule, reason catalog.Reason, what string, v rawjson.Value) catalog.Problem {
 	field, sentence := c.subject()
 	parts := []string{sentence, " ", what}
-	if v.kind != broken {
+	if v.Kind != rawjson.Broken {
 		parts = append(parts, ": ", shown(v))
 	}
 	if rule.Source != "" {
@@ -118,9 +119,9 @@ func (c *check) problem(rule *rule, reason catalog.Reason, what string, v value)
 }
 
 // shown is a value cut short, for people.
-func shown(v value) string {
-	if v.kind == text {
-		return strconv.Quote(short(v.plain(), maxShown))
+func shown(v rawjson.Value) string {
+	if v.Kind == rawjson.String {
+		return strconv.Quote(short(v.Text(), maxShown))
 	}
-	return short(v.raw, maxShown)
+	return short(v.Raw, maxShown)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/catalog-courier/catalog-courier/test/workload"
 )
@@ -53,14 +54,14 @@ func newScene(t *testing.T) *scene {
 func (s *scene) publish(lane catalog.Lane, item string, operation catalog.Operation, attributes any) {
 	s.t.Helper()
 	sequence := uint64(len(s.acks) + 1)
-	publication, err := queue.Mutation{
+	publication, err := publish.Mutation{
 		Account: lane.Account, Catalog: lane.Catalog, Type: lane.Type, ItemID: item, Operation: operation,
 		Attributes: attributes, ID: fmt.Sprint("m", sequence),
 	}.Publication()
 	require.NoError(s.t, err)
 	at := sceneBegan.Add(time.Duration(sequence) * time.Second)
 	s.acks = append(s.acks, published{Publication: publication, sequence: sequence, at: at})
-	arrival := queue.Decode(queue.RawMessage{
+	arrival := message.Decode(message.Raw{
 		Subject: publication.Subject, Data: publication.Data, Time: at, Position: catalog.Position{Sequence: sequence},
 	})
 	s.stream = append(s.stream, arrival)

@@ -8,7 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // Messages reads all that the stream holds, in order, as a worker decodes it.
@@ -30,13 +31,13 @@ func Messages(ctx context.Context, js jetstream.JetStream, name string) ([]catal
 		if err != nil {
 			return nil, err
 		}
-		for message := range messages.Messages() {
-			about, err := message.Metadata()
+		for stored := range messages.Messages() {
+			about, err := stored.Metadata()
 			if err != nil {
 				return nil, err
 			}
-			arrivals = append(arrivals, queue.Decode(queue.RawMessage{
-				Subject: message.Subject(), Headers: message.Headers(), Data: message.Data(), Time: about.Timestamp,
+			arrivals = append(arrivals, message.Decode(message.Raw{
+				Subject: stored.Subject(), Headers: stored.Headers(), Data: stored.Data(), Time: about.Timestamp,
 				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
 			}))
 		}
@@ -51,8 +52,8 @@ func Messages(ctx context.Context, js jetstream.JetStream, name string) ([]catal
 }
 
 // Decode is what a worker makes of a publication at a place of the stream.
-func Decode(publication queue.Publication, sequence uint64, at time.Time) *catalog.Mutation {
-	return queue.Decode(queue.RawMessage{
+func Decode(publication publish.Publication, sequence uint64, at time.Time) *catalog.Mutation {
+	return message.Decode(message.Raw{
 		Subject: publication.Subject, Headers: map[string][]string{"Nats-Msg-Id": {publication.ID}}, Data: publication.Data,
 		Time: at, Position: catalog.Position{Sequence: sequence},
 	}).Mutation

@@ -20,6 +20,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -51,7 +52,7 @@ type Env struct {
 	options   Options
 	settings  Settings
 	js        jetstream.JetStream
-	publisher *queue.Publisher
+	publisher *publish.Publisher
 }
 
 // migrated is global because a template database belongs to the test binary.
@@ -80,7 +81,7 @@ func Start(tb testing.TB, options Options) *Env {
 	e.startPlatforms()
 	e.settings = e.baseSettings().With(options.Settings)
 	e.js = e.NATS.JetStream(tb)
-	e.publisher = queue.NewPublisher(e.js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
+	e.publisher = publish.NewPublisher(e.js, publish.Options{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
 	_, err := queue.Ensure(tb.Context(), e.js, e.streamConfig())
 	require.NoError(tb, err)
 	return e

@@ -11,28 +11,28 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
 // Mutation writes down a change of an item of the lane.
-func Mutation(lane catalog.Lane, itemID string, operation catalog.Operation, attributes any) queue.Mutation {
-	return queue.Mutation{
+func Mutation(lane catalog.Lane, itemID string, operation catalog.Operation, attributes any) publish.Mutation {
+	return publish.Mutation{
 		Account: lane.Account, Catalog: lane.Catalog, Type: lane.Type,
 		ItemID: itemID, Operation: operation, Attributes: attributes,
 	}
 }
 
 // Publish publishes mutations in order and returns their ids.
-func (e *Env) Publish(mutations ...queue.Mutation) (ids []string) {
+func (e *Env) Publish(mutations ...publish.Mutation) (ids []string) {
 	e.tb.Helper()
 	return e.PublishWithin(e.tb.Context(), mutations...)
 }
 
 // PublishWithin publishes as part of the trace of ctx.
-func (e *Env) PublishWithin(ctx context.Context, mutations ...queue.Mutation) (ids []string) {
+func (e *Env) PublishWithin(ctx context.Context, mutations ...publish.Mutation) (ids []string) {
 	e.tb.Helper()
-	publications := make([]queue.Publication, len(mutations))
+	publications := make([]publish.Publication, len(mutations))
 	for i, mutation := range mutations {
 		publication, err := mutation.Publication()
 		require.NoError(e.tb, err)
@@ -41,7 +41,7 @@ func (e *Env) PublishWithin(ctx context.Context, mutations ...queue.Mutation) (i
 	results, err := e.publisher.Publish(ctx, publications)
 	require.NoError(e.tb, err)
 	// After a broken connection some may have been stored the first time.
-	require.Zero(e.tb, queue.Summarize(results).Refused)
+	require.Zero(e.tb, publish.Summarize(results).Refused)
 	return ids
 }
 

@@ -15,10 +15,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
 )
@@ -187,7 +189,7 @@ func (s *Servers) connect(ctx context.Context) (err error) {
 // Producer is a client with a connection of its own, as producers are programs of their
 // own. end closes it.
 func (s *Servers) Producer() (js jetstream.JetStream, end func(), err error) {
-	connection, err := service.Connect(s.Config.NATS, s.logger)
+	connection, err := natsconn.Connect(s.Config.NATS, s.logger)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,8 +201,8 @@ func (s *Servers) Producer() (js jetstream.JetStream, end func(), err error) {
 }
 
 // Publisher publishes to its stream.
-func (s *Servers) Publisher() *queue.Publisher {
-	return queue.NewPublisher(s.JetStream, queue.PublisherOptions{})
+func (s *Servers) Publisher() *publish.Publisher {
+	return publish.NewPublisher(s.JetStream, publish.Options{})
 }
 
 // brokerAndPlatforms is the memory that a million mutations need beside the worker: the

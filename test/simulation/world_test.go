@@ -18,7 +18,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue/queuemodel"
 )
 
@@ -245,7 +245,7 @@ func (w *world) publish(c *change) {
 	c.behind, c.doubtful = w.behind(c)
 	c.mutation.ID = fmt.Sprint("m", c.number)
 	results, err := w.stream.Publish(c.mutation)
-	if err != nil || results[0].Outcome != queue.Stored {
+	if err != nil || results[0].Outcome != publish.Stored {
 		w.tb.Fatalf("seed %d: publishing %+v: %v %v", w.seed, c.mutation, results, err)
 	}
 	c.sequence = results[0].Sequence

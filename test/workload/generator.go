@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // Generator makes up changes as shops do: most are updates, a few items change all
@@ -26,7 +26,7 @@ type Generator struct {
 	random *rand.Rand
 	made   int
 	exists map[catalog.ItemKey]bool
-	queued []queue.Mutation
+	queued []publish.Mutation
 }
 
 // New makes a generator; set its fields before Next.
@@ -39,8 +39,8 @@ func New(seed uint64) *Generator {
 }
 
 // Next makes the next n changes, in order.
-func (g *Generator) Next(n int) []queue.Mutation {
-	changes := make([]queue.Mutation, 0, n)
+func (g *Generator) Next(n int) []publish.Mutation {
+	changes := make([]publish.Mutation, 0, n)
 	for len(changes) < n {
 		if len(g.queued) == 0 {
 			g.invent()
@@ -128,7 +128,7 @@ func (g *Generator) clear(key catalog.ItemKey) {
 }
 
 func (g *Generator) add(key catalog.ItemKey, operation catalog.Operation, attributes map[string]any) {
-	change := queue.Mutation{
+	change := publish.Mutation{
 		Account: key.Lane.Account, Catalog: key.Lane.Catalog, Type: key.Lane.Type,
 		ItemID: key.ItemID, Localization: key.Localization, Operation: operation,
 	}

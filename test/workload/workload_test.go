@@ -7,7 +7,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
@@ -35,11 +36,11 @@ func TestWholeItemsLeaveNothingOfBefore(t *testing.T) {
 			}
 			apply := func(operation catalog.Operation, attributes any) {
 				t.Helper()
-				publication, err := queue.Mutation{
+				publication, err := publish.Mutation{
 					Account: lane.Account, Catalog: lane.Catalog, Type: lane.Type, ItemID: id, Operation: operation, Attributes: attributes,
 				}.Publication()
 				require.NoError(t, err)
-				arrival := queue.Decode(queue.RawMessage{Subject: publication.Subject, Data: publication.Data})
+				arrival := message.Decode(message.Raw{Subject: publication.Subject, Data: publication.Data})
 				require.Nil(t, arrival.Problem)
 				require.NoError(t, platform.Apply("1", itemType, arrival.Mutation), "%s %s", itemType, operation)
 			}
@@ -62,7 +63,7 @@ func TestWholeItemsLeaveNothingOfBefore(t *testing.T) {
 
 func TestTheSameSeedMakesTheSameChanges(t *testing.T) {
 	t.Parallel()
-	made := func(seed uint64) []queue.Mutation {
+	made := func(seed uint64) []publish.Mutation {
 		g := workload.New(seed)
 		old, products := catalog.Lane{Account: "a", Catalog: "c", Type: "RETAIL"}, catalog.Lane{Account: "b", Catalog: "c", Type: "PRODUCT_ITEM"}
 		languages := catalog.Lane{Account: "b", Catalog: "l", Type: "PRODUCT_ITEM"}

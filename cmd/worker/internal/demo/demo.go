@@ -19,8 +19,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
@@ -84,7 +87,7 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 	defer func() { err = errors.Join(err, stop()) }()
 
 	started := time.Now()
-	mutations, err := publish(ctx, settings)
+	mutations, err := publishExamples(ctx, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -124,36 +127,36 @@ func startWorker(ctx context.Context, settings *config.Config, logger *slog.Logg
 	}
 }
 
-// publish publishes the examples and returns them decoded, in order.
-func publish(ctx context.Context, settings *config.Config) ([]*catalog.Mutation, error) {
+// publishExamples publishes the examples and returns them decoded, in order.
+func publishExamples(ctx context.Context, settings *config.Config) ([]*catalog.Mutation, error) {
 	publications, mutations, err := read(examples.Mutations)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := service.Connect(settings.NATS, slog.New(slog.DiscardHandler))
+	conn, err := natsconn.Connect(settings.NATS, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	js, err := service.JetStream(settings.NATS, conn)
+	js, err := natsconn.JetStream(settings.NATS, conn)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := queue.Ensure(ctx, js, service.StreamConfig(settings.NATS)); err != nil {
 		return nil, err
 	}
-	results, err := queue.NewPublisher(js, queue.PublisherOptions{}).Publish(ctx, publications)
+	results, err := publish.NewPublisher(js, publish.Options{}).Publish(ctx, publications)
 	if err != nil {
 		return nil, err
 	}
-	if s := queue.Summarize(results); s.Stored != len(publications) {
+	if s := publish.Summarize(results); s.Stored != len(publications) {
 		return nil, fmt.Errorf("only %d of %d mutations were stored", s.Stored, len(publications))
 	}
 	return mutations, nil
 }
 
-func read(lines []byte) ([]queue.Publication, []*catalog.Mutation, error) {
-	var publications []queue.Publication
+func read(lines []byte) ([]publish.Publication, []*catalog.Mutation, error) {
+	var publications []publish.Publication
 	var mutations []*catalog.Mutation
 	scanner := bufio.NewScanner(bytes.NewReader(lines))
 	for scanner.Scan() {
@@ -167,15 +170,15 @@ func read(lines []byte) ([]queue.Publication, []*catalog.Mutation, error) {
 		if err := json.Unmarshal(text, &where); err != nil {
 			return nil, nil, fmt.Errorf("reading the examples: %w", err)
 		}
-		subject, problem := queue.Subject(catalog.Lane{Account: where.Account, Catalog: where.Catalog, Type: where.Type})
+		subject, problem := message.Subject(catalog.Lane{Account: where.Account, Catalog: where.Catalog, Type: where.Type})
 		if problem != nil {
 			return nil, nil, problem
 		}
-		arrival := queue.Decode(queue.RawMessage{Subject: subject, Data: text})
+		arrival := message.Decode(message.Raw{Subject: subject, Data: text})
 		if arrival.Problem != nil {
 			return nil, nil, arrival.Problem
 		}
-		publications = append(publications, queue.Publication{Subject: subject, ID: where.ID, Data: text})
+		publications = append(publications, publish.Publication{Subject: subject, ID: where.ID, Data: text})
 		mutations = append(mutations, arrival.Mutation)
 	}
 	return publications, mutations, scanner.Err()
