@@ -23,7 +23,7 @@ func addPlatforms(h *oracle.History, c *config.Config, platforms map[string]simu
 	for kind, holds := range platforms {
 		untouched := evidence.Fresh(kind, holds.fresh)
 		fresh = append(fresh, untouched)
-		byKind[kind] = &oracle.Platform{Name: string(kind), Holds: holds, Fresh: untouched, Received: holds.Counters()}
+		byKind[kind] = &oracle.Platform{Name: kind, Holds: holds, Fresh: untouched, Received: holds.Counters()}
 		h.Platforms = append(h.Platforms, byKind[kind])
 	}
 	for _, account := range c.Accounts {
