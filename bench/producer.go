@@ -9,15 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/synadia-io/orbit.go/jetstreamext"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/publish"
-
-	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/test/rig"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
 // configuration is the settings of a worker with the accounts of a run. Batches are
@@ -78,7 +76,7 @@ type share struct {
 
 // publishAll publishes an equal share of the mutations to each account, side by side
 // and each in order.
-func publishAll(ctx context.Context, o options, service *rig.Rig, publish publisher) error {
+func publishAll(ctx context.Context, o options, service *rig.Servers, publish publisher) error {
 	all := lanes(o)
 	errs := make([]error, len(all))
 	var running sync.WaitGroup
@@ -95,7 +93,7 @@ func publishAll(ctx context.Context, o options, service *rig.Rig, publish publis
 }
 
 // produce publishes a share through a connection of its own.
-func produce(ctx context.Context, service *rig.Rig, part share, publish publisher) error {
+func produce(ctx context.Context, service *rig.Servers, part share, publish publisher) error {
 	js, end, err := service.Producer()
 	if err != nil {
 		return err
@@ -133,7 +131,7 @@ func atomically(ctx context.Context, js jetstream.JetStream, part share) error {
 }
 
 // allowFast lets the stream take fast batches too.
-func allowFast(ctx context.Context, service *rig.Rig) error {
+func allowFast(ctx context.Context, service *rig.Servers) error {
 	stream, err := service.JetStream.Stream(ctx, service.Stream.Name())
 	if err != nil {
 		return err

@@ -54,33 +54,3 @@ type laneInfo struct {
 	// accounts and catalogs get a grace time, an unknown type does not.
 	configured bool
 }
-
-func (e *Engine) resolve(lane catalog.Lane) laneInfo {
-	e.lanesMu.Lock()
-	defer e.lanesMu.Unlock()
-	if info, ok := e.resolved[lane]; ok {
-		return info
-	}
-	info := e.lookUp(lane)
-	// Unknown lanes are not cached: producers choose their names, so a cache of
-	// them would grow without bound.
-	if info.endpoint != nil {
-		e.resolved[lane] = info
-	}
-	return info
-}
-
-func (e *Engine) lookUp(lane catalog.Lane) laneInfo {
-	account, ok := e.cfg.Accounts(lane.Account)
-	if !ok {
-		return laneInfo{problem: &catalog.Problem{
-			Reason: catalog.UnknownAccount, Field: "subject",
-			Text: "account \"" + lane.Account + "\" is not in the configuration of the workers",
-		}}
-	}
-	endpoint, problem := account.Client.Endpoint(lane.Catalog, lane.Type)
-	if problem != nil {
-		return laneInfo{account: account, problem: problem, configured: problem.Reason != catalog.UnknownCatalog}
-	}
-	return laneInfo{account: account, endpoint: endpoint, configured: true}
-}

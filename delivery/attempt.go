@@ -11,7 +11,7 @@ import (
 // recordAttempt has it recorded how a POST ended. Where the store refuses that, it is
 // recorded with plain words, and else as ambiguous: this engine goes by its own memory,
 // and a new owner sends the batch again.
-func (e *Engine) recordAttempt(ctx context.Context, attempt ledger.Attempt) error {
+func (s *storeCalls) recordAttempt(ctx context.Context, attempt ledger.Attempt) error {
 	plain := attempt
 	plain.Error = ascii(attempt.Error, maxPlain)
 	unknown := ledger.Attempt{
@@ -25,12 +25,12 @@ func (e *Engine) recordAttempt(ctx context.Context, attempt ledger.Attempt) erro
 		if form == 0 {
 			tries = rejectedTries - forms + 1
 		}
-		err := e.insist(ctx, "record how a POST ended", storeTimeout, tries, func(ctx context.Context) error {
-			return e.cfg.Store.AppendAttempts(ctx, []ledger.Attempt{a})
+		err := s.insist(ctx, "record how a POST ended", storeTimeout, tries, func(ctx context.Context) error {
+			return s.cfg.Store.AppendAttempts(ctx, []ledger.Attempt{a})
 		})
 		if !errors.Is(err, ledger.ErrRejected) {
 			if err == nil && form > 0 {
-				e.log.ErrorContext(ctx, "the database refuses to record how a POST ended: less was recorded of it",
+				s.log.ErrorContext(ctx, "the database refuses to record how a POST ended: less was recorded of it",
 					slog.String("batch_id", a.BatchID.String()), slog.String("said", Words(refused)))
 			}
 			return err

@@ -47,10 +47,10 @@ func (e *Engine) conclude(f *openBatch, now time.Time) {
 	}
 	c.nameState(f)
 	batches := e.bisect(f, c)
-	e.next.tx.Outcomes = append(e.next.tx.Outcomes, c.outcome)
-	e.next.mutations += len(c.outcome.Exceptions)
-	e.next.bytes += outcomeBytes(&c.outcome)
-	e.next.done = append(e.next.done, func() { e.onConcluded(f, c, batches) })
+	e.jobs.next.tx.Outcomes = append(e.jobs.next.tx.Outcomes, c.outcome)
+	e.jobs.next.mutations += len(c.outcome.Exceptions)
+	e.jobs.next.bytes += outcomeBytes(&c.outcome)
+	e.jobs.next.done = append(e.jobs.next.done, func() { e.onConcluded(f, c, batches) })
 }
 
 // judge decides what becomes of one record.
@@ -327,7 +327,7 @@ func (e *Engine) retryDelay(attempts int, policy *Policy) time.Duration {
 	if shift := attempts - 1; shift < 30 {
 		delay = min(policy.RetryMin<<shift, policy.RetryMax)
 	}
-	return delay - e.spread(delay/4)
+	return delay - e.cfg.spread(delay/4)
 }
 
 // requeue returns the record's mutations to waiting.
@@ -407,11 +407,11 @@ func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		}
-		e.next.adds(half)
-		if e.next.halfOf == nil {
-			e.next.halfOf = map[uuid.UUID]uuid.UUID{}
+		e.jobs.next.adds(half)
+		if e.jobs.next.halfOf == nil {
+			e.jobs.next.halfOf = map[uuid.UUID]uuid.UUID{}
 		}
-		e.next.halfOf[half.batch.ID] = f.batch.ID
+		e.jobs.next.halfOf[half.batch.ID] = f.batch.ID
 		made = append(made, half)
 	}
 	c.retries[label.Halved] += len(c.halves)
@@ -421,10 +421,10 @@ func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 // onConcluded changes memory once the outcome is committed.
 func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 	now := time.Now()
-	if e.isolated.later(f) {
+	if e.jobs.isolated.later(f) {
 		f.to(phaseSettling)
 		f.holdUntil = later(f.holdUntil, now.Add(refusedPause))
-		e.schedule(f, f.holdUntil)
+		e.batches.schedule(f, f.holdUntil)
 		return
 	}
 	moved := c.halves // in order
@@ -434,7 +434,7 @@ func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 			continue
 		}
 		key := f.batch.Records[i].Key
-		returned := e.isolated.without(c.returned[i])
+		returned := e.jobs.isolated.without(c.returned[i])
 		for _, m := range returned {
 			m.Stored = true
 		}
@@ -446,13 +446,13 @@ func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 		e.batcher.Release(key, returned, now)
 	}
 	for _, reset := range c.outcome.ResetVersions {
-		e.version.reset(reset, now)
+		e.versions.reset(reset, now)
 	}
 	for _, half := range halves {
 		if len(half.batch.Records) == 0 {
 			continue // the database refused them
 		}
-		e.open(e.callsCtx, half)
+		e.open(e.calls.ctx, half)
 		half.recorded = true
 		half.to(phaseReady)
 		e.step(half, now)

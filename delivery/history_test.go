@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // A batch whose handle was given up may still be applied: newer changes wait.
@@ -56,7 +57,7 @@ func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 		p.RetryMin, p.RetryMax = 10*time.Minute, 10*time.Minute // so that the first batch is not the probe
 		w.account("acme", p)
 		w.answers(answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401, Message: "bad token"}})
-		scopes := delivery.NewScopes(w.store, w.logger)
+		scopes := quota.NewScopes(w.store, w.logger)
 		l := w.startWith(scopes)
 		w.upsert("x", `{"a":1}`)
 		w.until(time.Second, "sent", func() bool { return w.posts() == 1 })
@@ -130,7 +131,7 @@ func TestSettleKnowsHowSlowThePlatformWas(t *testing.T) {
 		w.finish(time.Hour)
 		l.crash()
 		quiet := delivery.Settle(0, w.resumption().Slowest)
-		l = w.startWith(delivery.NewScopes(w.store, w.logger), func(c *delivery.Config) { c.LostTail, c.Quiet = true, quiet })
+		l = w.startWith(quota.NewScopes(w.store, w.logger), func(c *delivery.Config) { c.LostTail, c.Quiet = true, quiet })
 		began := time.Now()
 		w.upsert("x", `{"a":2}`)
 		w.until(time.Hour, "sent", func() bool { return w.posts() == 2 })

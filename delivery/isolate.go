@@ -37,7 +37,7 @@ type isolation struct {
 
 // search looks for what of a transaction the store refuses.
 type search struct {
-	*Engine
+	*recorder
 	store      ledger.Prober
 	tx         *ledger.Transaction
 	timeout    time.Duration
@@ -52,8 +52,8 @@ type search struct {
 // isolate takes out of a transaction what the store refuses: each mutation becomes a
 // dead letter of its own, and the rest can be committed. It reports whether it took
 // anything out: it does not where the store refuses everything.
-func (e *Engine) isolate(ctx context.Context, j *job, tx *ledger.Transaction, timeout time.Duration, mayBeSplit, slow bool) (found bool, err error) {
-	store, can := e.cfg.Store.(ledger.Prober)
+func (r *recorder) isolate(ctx context.Context, j *job, tx *ledger.Transaction, timeout time.Duration, mayBeSplit, slow bool) (found bool, err error) {
+	store, can := r.cfg.Store.(ledger.Prober)
 	if !can {
 		return false, nil
 	}
@@ -63,7 +63,7 @@ func (e *Engine) isolate(ctx context.Context, j *job, tx *ledger.Transaction, ti
 			intents: map[uuid.UUID]bool{}, outcomes: map[uuid.UUID]bool{},
 		}
 	}
-	s := &search{Engine: e, store: store, tx: tx, timeout: timeout, slow: slow, found: j.found, halfOf: j.halfOf, generation: j.generation}
+	s := &search{recorder: r, store: store, tx: tx, timeout: timeout, slow: slow, found: j.found, halfOf: j.halfOf, generation: j.generation}
 	if refused, err := s.refuses(ctx, harmless(tx, s.trial)); err != nil || refused {
 		return false, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // lane is a catalog type of a catalog with its way out.
@@ -24,6 +25,17 @@ type lane struct {
 	family   bool         // its items are localized by another lane, or localize another's
 	loading  bool         // a page of its spilled rows is being read
 	spilled  time.Time    // when it was spilled last
+}
+
+// lanes are the lanes that have had something to send, and who sends for them.
+type lanes struct {
+	byKey   map[catalog.Lane]*lane
+	senders map[string]*sender   // by batcher scope
+	resting map[*sender]struct{} // those that know when to ask for a slot again
+	watched []*lane              // those that are stopped or have suspects, see laneBreaker
+	turn    int                  // of the sender that had the last slot
+	// largestBatch is the most records that a batch of any lane takes.
+	largestBatch int
 }
 
 func (l *lane) policy() *Policy { return &l.account.Policy }
@@ -68,6 +80,13 @@ type sender struct {
 	lanes   []*lane
 	again   time.Time // when to ask for a slot again; zero: now or when woken
 	rested  time.Time // when there was something to send last and no slot for it yet
+}
+
+// accounts are those of the lanes.
+type accounts struct {
+	byName   map[string]*accountState
+	lastLook time.Time // at their saved states
+	looking  bool
 }
 
 // accountState is what the engine knows of an account's health.
@@ -116,10 +135,10 @@ func (a *accountState) began() { a.probing = a.paused }
 
 // laneOf finds the lane, making it on first use; nil for a stray.
 func (e *Engine) laneOf(key catalog.Lane) *lane {
-	if l, ok := e.lanes[key]; ok {
+	if l, ok := e.lanes.byKey[key]; ok {
 		return l
 	}
-	info := e.resolve(key)
+	info := e.resolver.resolve(key)
 	if info.endpoint == nil {
 		return nil
 	}
@@ -140,8 +159,8 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	}
 	l.sender = e.senderOf(info)
 	l.sender.lanes = append(l.sender.lanes, l)
-	e.lanes[key] = l
-	e.largestBatch = max(e.largestBatch, limits.MaxItems)
+	e.lanes.byKey[key] = l
+	e.lanes.largestBatch = max(e.lanes.largestBatch, limits.MaxItems)
 	e.batcher.AddLane(batcher.Lane{
 		Key: key, BaseLane: l.base, Sender: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
 		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
@@ -153,24 +172,24 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 func (e *Engine) senderOf(info laneInfo) *sender {
 	scopes := info.endpoint.SubmitScopes()
 	key := info.account.Name + " " + strings.Join(scopes, " ")
-	if s, ok := e.senders[key]; ok {
+	if s, ok := e.lanes.senders[key]; ok {
 		return s
 	}
-	state, ok := e.account[info.account.Name]
+	state, ok := e.accounts.byName[info.account.Name]
 	if !ok {
 		state = &accountState{account: info.account}
 		state.state = ledger.AccountState{Account: info.account.Name, State: accountActive}
-		e.account[info.account.Name] = state
-		e.lastLook = time.Time{} // read its saved state before the first call
+		e.accounts.byName[info.account.Name] = state
+		e.accounts.lastLook = time.Time{} // read its saved state before the first call
 	}
-	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state}
-	e.senders[key] = s
+	s := &sender{key: key, index: len(e.lanes.senders), scopes: scopes, account: state}
+	e.lanes.senders[key] = s
 	return s
 }
 
 // cut makes batches while there are due groups, free slots and room.
 func (e *Engine) cut(ctx context.Context, now time.Time) {
-	if e.draining || e.shut() {
+	if e.life.draining || e.shut() {
 		return
 	}
 	due := e.dueSenders(now)
@@ -178,7 +197,7 @@ func (e *Engine) cut(ctx context.Context, now time.Time) {
 		again := due[:0]
 		for _, s := range due {
 			if e.mayCut(s, now) && e.cutOne(ctx, s, now) {
-				e.turn = s.index
+				e.lanes.turn = s.index
 				again = append(again, s)
 			}
 		}
@@ -194,8 +213,8 @@ func (e *Engine) dueSenders(now time.Time) []*sender {
 	due := make([]*sender, 0, len(keys))
 	next := 0
 	for _, key := range keys {
-		s := e.senders[key]
-		if s.index <= e.turn {
+		s := e.lanes.senders[key]
+		if s.index <= e.lanes.turn {
 			next++
 		}
 		due = append(due, s)
@@ -236,18 +255,18 @@ const openPerSlot = 16
 
 // cutOne takes a slot and a batch to go with it.
 func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
-	slot, again := e.cfg.Scopes.AcquireSince(e.began, s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.life.began, s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.calls.wake)
 	if slot == nil {
 		s.again = again
 		if !again.IsZero() {
-			e.resting[s] = struct{}{}
+			e.lanes.resting[s] = struct{}{}
 			s.rested = now
 		}
 		return false
 	}
 	batch, ok := e.batcher.Cut(s.key, now)
 	if !ok {
-		slot.Release(errNotMade, nil)
+		slot.Cancel()
 		return false
 	}
 	e.probeIfStopped(e.launch(ctx, batch, slot, now), now)
@@ -255,21 +274,21 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 }
 
 // launch makes an open batch of a batch that was cut, and has it recorded.
-func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *openBatch {
-	l := e.lanes[batch.Lane]
+func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *quota.Slot, now time.Time) *openBatch {
+	l := e.lanes.byKey[batch.Lane]
 	f := e.newOpenBatch(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
 	f.slot = slot
 	l.sender.account.began()
-	e.split(f)
+	f.split()
 	mutations := e.record(ctx, f)
-	e.flow.add(len(batch.Records), now)
+	e.memory.flow.add(len(batch.Records), now)
 	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, l.limits.MaxItems, batch.Reason)
 	return f
 }
 
 // split cuts down the records that say more than one record can carry; what is
 // left of them goes when this much has succeeded.
-func (e *Engine) split(f *openBatch) {
+func (f *openBatch) split() {
 	for i := range f.batch.Records {
 		record := &f.batch.Records[i]
 		if first, rest := f.lane.endpoint.Split(record.Change); rest != nil {
@@ -283,13 +302,13 @@ func (e *Engine) split(f *openBatch) {
 // onRecorded sends it.
 func (e *Engine) record(ctx context.Context, f *openBatch) (mutations int) {
 	e.open(ctx, f)
-	before := e.next.mutations
+	before := e.jobs.next.mutations
 	for i := range f.batch.Records {
-		e.next.note(f.batch.Records[i].Constituents...)
+		e.jobs.next.note(f.batch.Records[i].Constituents...)
 	}
-	e.next.adds(f)
-	e.next.done = append(e.next.done, func() { e.onRecorded(f) })
-	return e.next.mutations - before
+	e.jobs.next.adds(f)
+	e.jobs.next.done = append(e.jobs.next.done, func() { e.onRecorded(f) })
+	return e.jobs.next.mutations - before
 }
 
 // onRecorded sends the batch: its transaction is committed.
@@ -298,27 +317,27 @@ func (e *Engine) onRecorded(f *openBatch) {
 		return
 	}
 	f.recorded = true
-	e.forEachConstituent(f, func(m *catalog.Mutation) { m.Stored = false })
+	f.forEachConstituent(func(m *catalog.Mutation) { m.Stored = false })
 	f.to(phaseReady)
 	e.step(f, time.Now())
 }
 
 // open counts the open batch in.
 func (e *Engine) open(ctx context.Context, f *openBatch) {
-	e.batches[f.batch.ID] = f
+	e.batches.byID[f.batch.ID] = f
 	f.lane.open++
 	if !f.half {
 		f.lane.sender.account.open++
 	}
 	f.lane.sender.account.openBytes += int64(f.bytes)
 	e.cfg.Budget.open.Add(int64(f.bytes))
-	e.startSpan(ctx, f)
+	f.startSpan(ctx, e.cfg.Tracer)
 }
 
 // close counts the open batch out, after its outcome is committed.
 func (e *Engine) close(f *openBatch) {
-	e.unschedule(f)
-	delete(e.batches, f.batch.ID)
+	e.batches.unschedule(f)
+	delete(e.batches.byID, f.batch.ID)
 	f.lane.open--
 	if !f.half {
 		f.lane.sender.account.open--
@@ -330,7 +349,7 @@ func (e *Engine) close(f *openBatch) {
 	}
 }
 
-func (e *Engine) forEachConstituent(f *openBatch, visit func(*catalog.Mutation)) {
+func (f *openBatch) forEachConstituent(visit func(*catalog.Mutation)) {
 	for i := range f.batch.Records {
 		for _, m := range f.batch.Records[i].Constituents {
 			visit(m)
@@ -341,19 +360,19 @@ func (e *Engine) forEachConstituent(f *openBatch, visit func(*catalog.Mutation))
 // recordOld writes rows for what was in memory alone for too long. What leaves goes
 // first: a new owner must not find a row of an item whose older change has none.
 func (e *Engine) recordOld(now time.Time) {
-	if len(e.leaving) > 0 || e.recording || now.Sub(e.lastTake) < takeInterval || e.full() {
+	if len(e.memory.leaving) > 0 || e.jobs.recording || now.Sub(e.jobs.lastTake) < takeInterval || e.full() {
 		return
 	}
-	e.lastTake = now
+	e.jobs.lastTake = now
 	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), takeMutations); len(old) > 0 {
 		e.writeWaiting(old)
 	}
 }
 
 func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
-	e.next.tx.Waiting = append(e.next.tx.Waiting, ms...)
-	e.next.note(ms...)
-	e.next.done = append(e.next.done, func() {
+	e.jobs.next.tx.Waiting = append(e.jobs.next.tx.Waiting, ms...)
+	e.jobs.next.note(ms...)
+	e.jobs.next.done = append(e.jobs.next.done, func() {
 		e.batcher.Stored(ms)
 		e.updateBudget()
 	})

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // lie is an answer that is not to be believed: text that stands in for the real
@@ -215,7 +215,7 @@ func answerLies(t *testing.T, meta, post bool, told lie, always bool) {
 	p := policy()
 	p.RetryMin = time.Second
 	w.account("other", p) // a platform that never lies
-	engine := w.startWith(delivery.NewScopes(w.store, w.logger))
+	engine := w.startWith(quota.NewScopes(w.store, w.logger))
 	kind, item := catalog.Type("RETAIL"), pinterestItem
 	if meta {
 		kind, item = "PRODUCT_ITEM", metaItem

@@ -16,7 +16,7 @@ func (e *Engine) noteAnswer(f *openBatch, h *handle, note string) {
 	if h != nil {
 		h.note = note
 	}
-	e.log.InfoContext(e.callsCtx, "a platform's answer was understood only in part", slog.String("batch_id", f.batch.ID.String()),
+	e.log.InfoContext(e.calls.ctx, "a platform's answer was understood only in part", slog.String("batch_id", f.batch.ID.String()),
 		slog.String("account", f.batch.Lane.Account), slog.String("note", note))
 }
 

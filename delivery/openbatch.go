@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"container/heap"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // openBatch is an open batch: recorded and not final. Its items take no part in any
@@ -19,8 +21,8 @@ type openBatch struct {
 	batch    ledger.Batch
 	lane     *lane
 	phase    phase
-	slot     *Slot // held from the cut to the end of the first POST
-	bytes    int   // of its messages, for the budget
+	slot     *quota.Slot // held from the cut to the end of the first POST
+	bytes    int         // of its messages, for the budget
 	span     trace.Span
 	recorded bool // its batch row is committed
 	half     bool // made of a batch that was refused or told too little of its records
@@ -46,7 +48,7 @@ type openBatch struct {
 	lastPost time.Time // when the last POST began
 	// lastPostNo is the moment when the last POST began, refusedFirst that of the first
 	// refusal of the batch or of the one that it is a half of, refusedLast that of its
-	// last, at refusedAt: see Engine.moment. 0: none that this owner knows of.
+	// last, at refusedAt: see openBatches.moment. 0: none that this owner knows of.
 	lastPostNo, refusedFirst, refusedLast int64
 	refusedFor                            refusalReason // since refusedFirst
 	refusedAt                             time.Time
@@ -64,10 +66,46 @@ type openBatch struct {
 	slotScopes string // the scopes it waits for a slot of; "": none
 }
 
+// openBatches are the open batches of the partition, with what each waits for.
+type openBatches struct {
+	byID        map[uuid.UUID]*openBatch
+	timed       batchHeap               // those that wait for a time
+	slotWaiters map[string][]*openBatch // wait for a slot, by scopes, first come first served
+	moment      int64                   // counts POSTs that began and refusals that were heard, in their order
+}
+
+// schedule has the batch stepped at a time.
+func (b *openBatches) schedule(f *openBatch, at time.Time) {
+	f.wakeAt = at
+	if f.heapIndex >= 0 {
+		heap.Fix(&b.timed, f.heapIndex)
+		return
+	}
+	heap.Push(&b.timed, f)
+}
+
+// unschedule forgets what the batch waits for.
+func (b *openBatches) unschedule(f *openBatch) {
+	if f.heapIndex >= 0 {
+		heap.Remove(&b.timed, f.heapIndex)
+	}
+	f.slotScopes = ""
+}
+
+// due takes out the batch whose time came first; nil when none has come.
+func (b *openBatches) due(now time.Time) *openBatch {
+	if len(b.timed) == 0 || b.timed[0].wakeAt.After(now) {
+		return nil
+	}
+	f, _ := heap.Pop(&b.timed).(*openBatch)
+	return f
+}
+
 // post is one POST of the open batch that was taken.
 type post struct {
 	number int
 	notes  []platform.Verdict // what the answer already said; nil: nothing
+	final  bool               // the answer said all that will be known: it has no handles
 }
 
 // handle is one name under which the platform works on the batch.
@@ -78,9 +116,9 @@ type handle struct {
 	nextPoll   time.Time
 	delay      time.Duration
 	polling    bool
-	slot       *Slot     // of the poll under way
-	notFound   int       // times in a row
-	unclear    time.Time // when an answer told nothing first since the last that did
+	slot       *quota.Slot // of the poll under way
+	notFound   int         // times in a row
+	unclear    time.Time   // when an answer told nothing first since the last that did
 	silence    silence
 	final      bool
 	verdicts   []platform.Verdict // nil when the handle led nowhere
@@ -96,7 +134,7 @@ func (e *Engine) newOpenBatch(id uuid.UUID, l *lane, group string, records []cat
 		attempt:   1,
 		heapIndex: -1,
 		rests:     map[int]catalog.Change{},
-		resend:    e.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
+		resend:    e.cfg.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
 	}
 	for i := range records {
 		for _, m := range records[i].Constituents {
@@ -141,6 +179,10 @@ func (f *openBatch) verdicts() (verdicts []platform.Verdict, incomplete bool) {
 
 func (f *openBatch) worstOf(p post) (worst []platform.Verdict, known, incomplete bool) {
 	worst = make([]platform.Verdict, len(f.batch.Records))
+	if p.final {
+		copy(worst, p.notes) // a new owner has none of which nothing was said
+		return worst, true, false
+	}
 	said := make([]bool, len(worst))
 	take := func(i int, v platform.Verdict) {
 		warnings := worst[i].Warnings

@@ -21,18 +21,24 @@ const storeTimeout = 30 * time.Second
 // process has just dropped, a migration that is being made.
 const rejectedTries = 6
 
+// storeCalls makes calls to the store, again where they fail. Any goroutine may.
+type storeCalls struct {
+	cfg *Config
+	log *slog.Logger
+}
+
 // retryStore repeats a call to the store until it works, the lease is lost or
 // ctx ends: without the store there is nothing else to do. Repeating is safe, see
 // ledger.Store. What the store refuses permanently is given up after rejectedTries in
 // a row, with ledger.ErrRejected.
-func (e *Engine) retryStore(ctx context.Context, what string, call func(context.Context) error) error {
-	return e.insist(ctx, what, storeTimeout, rejectedTries, call)
+func (s *storeCalls) retryStore(ctx context.Context, what string, call func(context.Context) error) error {
+	return s.insist(ctx, what, storeTimeout, rejectedTries, call)
 }
 
 // insist is retryStore with a time-out of each try and so many tries of what is
 // refused.
-func (e *Engine) insist(ctx context.Context, what string, timeout time.Duration, tries int, call func(context.Context) error) error {
-	policy := e.backOff(50*time.Millisecond, 5*time.Second) // until ctx ends: the lease bounds it
+func (s *storeCalls) insist(ctx context.Context, what string, timeout time.Duration, tries int, call func(context.Context) error) error {
+	policy := s.cfg.backOff(50*time.Millisecond, 5*time.Second) // until ctx ends: the lease bounds it
 	refused := 0
 	operation := func() error {
 		err := withTimeout(ctx, timeout, call)
@@ -49,7 +55,7 @@ func (e *Engine) insist(ctx context.Context, what string, timeout time.Duration,
 		return err
 	}
 	return backoff.RetryNotify(operation, backoff.WithContext(policy, ctx), func(err error, wait time.Duration) {
-		e.log.WarnContext(ctx, "the database call failed, trying again",
+		s.log.WarnContext(ctx, "the database call failed, trying again",
 			slog.String("call", what), slog.Duration("wait", wait), slog.Any("error", err))
 	})
 }

@@ -30,7 +30,7 @@ func (e *Engine) startPolling(f *openBatch, attempt int, names []string, now tim
 
 // pollDue polls the handles whose time has come and schedules the rest.
 func (e *Engine) pollDue(f *openBatch, now time.Time) {
-	if e.draining {
+	if e.life.draining {
 		return // the next owner follows
 	}
 	if f.allFinal() {
@@ -52,7 +52,7 @@ func (e *Engine) pollDue(f *openBatch, now time.Time) {
 		}
 	}
 	if !next.IsZero() {
-		e.schedule(f, next)
+		e.batches.schedule(f, next)
 	}
 }
 
@@ -64,10 +64,10 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 		h.nextPoll = account.nextLook(now)
 		return false
 	}
-	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.life.began, f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.calls.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.waitForSlot(f, f.lane.endpoint.PollScopes())
+			e.batches.waitForSlot(f, f.lane.endpoint.PollScopes())
 			return false
 		}
 		h.nextPoll = again
@@ -80,13 +80,13 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 		began := time.Now()
 		call, cancel := context.WithTimeout(ctx, pollTimeout)
 		defer cancel()
-		call, span := e.startCall(call, f, "poll")
+		call, span := f.startCall(call, e.cfg.Tracer, "poll")
 		report, err := e.callPoll(call, f, h, group, records)
 		perr := asPlatformError(err)
 		endCall(span, perr)
 		took := time.Since(began)
 		e.hear(ctx, slot, who, perr, quotasOf(report.Quotas, perr))
-		e.report(ctx, func() { e.onPolled(f, h, report, perr, took) })
+		e.calls.report(ctx, func() { e.onPolled(f, h, report, perr, took) })
 	})
 	return true
 }
@@ -127,7 +127,7 @@ func (e *Engine) onPolled(f *openBatch, h *handle, report platform.Report, perr 
 		e.pollFailed(f, h, perr, now)
 	case report.Progress == platform.Finished:
 		h.final, h.verdicts, h.incomplete, h.message = true, report.Verdicts, report.Incomplete, report.Error
-		e.slowest = max(e.slowest*99/100, now.Sub(h.since))
+		e.life.slowest = max(e.life.slowest*99/100, now.Sub(h.since))
 	case report.Progress == platform.NotFound:
 		e.onHandleNotFound(f, h, now)
 	default:
@@ -148,7 +148,7 @@ func (e *Engine) giveUpHandle(f *openBatch, h *handle, now time.Time) {
 	if now.Sub(h.since) <= policy.PollGiveUp {
 		return
 	}
-	e.log.WarnContext(e.callsCtx, "a handle is given up: the platform did not finish it in time; its items are sent again",
+	e.log.WarnContext(e.calls.ctx, "a handle is given up: the platform did not finish it in time; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, "the platform did not finish the batch in time"
 	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
@@ -163,7 +163,7 @@ func (e *Engine) onHandleNotFound(f *openBatch, h *handle, now time.Time) {
 	}
 	h.final, h.message = true, "the platform does not know its own handle any more"
 	f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
-	e.log.WarnContext(e.callsCtx, "the platform does not know a handle it gave; the batch's items are sent again",
+	e.log.WarnContext(e.calls.ctx, "the platform does not know a handle it gave; the batch's items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.String("handle", h.name))
 }
 
@@ -182,7 +182,7 @@ func (e *Engine) endFollowing(f *openBatch, now time.Time) {
 // jitter spreads polls by a tenth, so that batches cut together are not asked
 // about together for ever.
 func (e *Engine) jitter(d time.Duration) time.Duration {
-	return d - d/20 + e.spread(d/10)
+	return d - d/20 + e.cfg.spread(d/10)
 }
 
 func pollLabel(report platform.Report, perr *platform.Error) label.Poll {

@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // TestIdlePositionDoesNotPassWhatIsNotAdmitted: a message that was read, and whose
@@ -68,7 +69,7 @@ func TestIdlePositionFollowsOnceAllIsRecorded(t *testing.T) {
 		w.upsert("A", `{"title":"one"}`)
 		w.change("B", catalog.Upsert, `{"title":"two"}`, of("elsewhere")) // in another partition
 		const recorded = 25 * time.Second                                 // well after the end is told
-		l := w.startPartition(0, "acme", delivery.NewScopes(w.store, w.logger), func(c *delivery.Config) {
+		l := w.startPartition(0, "acme", quota.NewScopes(w.store, w.logger), func(c *delivery.Config) {
 			c.RecordWithin = recorded
 			c.Source = &onceIdle{reader: c.Source.(*reader)} //nolint:forcetypeassert // the world's own
 		})

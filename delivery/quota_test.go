@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 const metaItem = `{"title":"A lamp","description":"Gives light","availability":"in stock","condition":"new",` +
@@ -303,7 +304,7 @@ func TestWorkersOfOneScope(t *testing.T) {
 		}
 		began := time.Now()
 		for i, account := range accounts {
-			lives = append(lives, w.startPartition(i, account, delivery.NewScopes(w.store, w.logger)))
+			lives = append(lives, w.startPartition(i, account, quota.NewScopes(w.store, w.logger)))
 		}
 		took := w.delivered(7 * time.Hour)
 		for hour := range 2 {

@@ -12,22 +12,22 @@ import (
 // states of accounts.
 func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	now := time.Now()
-	e.slowest = r.Slowest
+	e.life.slowest = r.Slowest
 	for _, recorded := range r.Recorded {
-		e.recordedTo = max(e.recordedTo, recorded.Last)
+		e.reading.recordedTo = max(e.reading.recordedTo, recorded.Last)
 	}
 	for i := range r.Open {
 		e.resumeBatch(ctx, &r.Open[i], now)
 	}
 	for _, key := range r.WaitingLanes {
 		if e.laneOf(key) == nil {
-			e.unconfigured[key] = &unconfiguredLane{since: now}
+			e.unconfigured.lanes[key] = &unconfiguredLane{since: now}
 			continue
 		}
 		e.batcher.SpilledAtStart(key)
 	}
 	for name, saved := range r.Accounts {
-		if a := e.account[name]; a != nil {
+		if a := e.accounts.byName[name]; a != nil {
 			e.applySavedState(a, saved)
 		}
 	}
@@ -49,7 +49,7 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 	f.recorded, f.damaged = true, open.Damaged
 	if f.damaged == "" {
 		e.rebuild(f)
-		e.split(f)
+		f.split()
 	} else {
 		e.log.ErrorContext(ctx, "the payload of an open batch cannot be read: it is followed as far as it was sent, and not sent again",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account), slog.String("problem", f.damaged))
@@ -57,7 +57,7 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 	e.batcher.Hold(f.batch.Records)
 	e.open(ctx, f)
 	e.resumeAttempts(f, open.Attempts, now)
-	e.schedule(f, now)
+	e.batches.schedule(f, now)
 }
 
 // sayUnconfigured writes down why nobody goes on with the batch. A POST without a known
@@ -128,7 +128,7 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 			if err != nil {
 				e.log.Error("the notes of a POST cannot be read", slog.Any("error", err))
 			}
-			f.posts = append(f.posts, post{number: a.Number, notes: notes})
+			f.posts = append(f.posts, post{number: a.Number, notes: notes, final: len(a.Handles) == 0})
 			for _, name := range a.Handles {
 				f.handles = append(f.handles, &handle{
 					name: name, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
@@ -146,8 +146,9 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 	if len(attempts) == 0 {
 		ambiguous()
 	}
-	if len(f.handles) > 0 {
-		// Something was accepted: that is followed first, whatever came after.
+	if len(f.posts) > 0 {
+		// Something was accepted: that is followed first, whatever came after. Where its
+		// answer was final the batch only needs its end.
 		f.to(phaseFollowing)
 		resend = false
 	}

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // TestSlotsOfPollsAreGivenBack: an engine that ends while it polls, because its
@@ -32,7 +32,7 @@ func TestSlotsOfPollsAreGivenBack(t *testing.T) {
 					time.Sleep(2 * time.Second)
 					return nil
 				}
-				scopes := delivery.NewScopes(w.store, w.logger)
+				scopes := quota.NewScopes(w.store, w.logger)
 				w.upsert("A", `{"title":"one"}`)
 				for range 10 {
 					l := w.startWith(scopes)

@@ -14,9 +14,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// errNotMade stands for a call that was never made.
-var errNotMade = &platform.Error{Scope: platform.ScopeCaller, Message: "the call was not made"}
-
 // errUnsent is in the errors of bodies that could not be put together: no call was
 // made, so that nothing was learnt of the platform and no quota was used.
 var errUnsent = errors.New("the request was not sent")
@@ -36,7 +33,7 @@ func (e *Engine) step(f *openBatch, now time.Time) {
 		e.pollDue(f, now)
 	case phaseSettling:
 		if now.Before(f.holdUntil) {
-			e.schedule(f, f.holdUntil)
+			e.batches.schedule(f, f.holdUntil)
 			return
 		}
 		e.conclude(f, now)
@@ -51,7 +48,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 		if f.slot != nil {
 			e.cancelPost(f)
 		}
-		e.schedule(f, now.Add(idleWake))
+		e.batches.schedule(f, now.Add(idleWake))
 		return
 	}
 	if f.slot != nil { // the first POST: its slot was taken with the cut
@@ -61,7 +58,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 		}
 		e.cancelPost(f)
 	}
-	if e.draining {
+	if e.life.draining {
 		return
 	}
 	if f.damaged != "" {
@@ -94,10 +91,10 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 		e.wait(f, now, account.nextLook(now), "the account is paused")
 		return
 	}
-	slot, again := e.cfg.Scopes.AcquireSince(e.began, f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.life.began, f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.calls.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.waitForSlot(f, f.lane.sender.scopes)
+			e.batches.waitForSlot(f, f.lane.sender.scopes)
 			return
 		}
 		e.wait(f, now, again, "its quota is used up, or the platform rests")
@@ -117,18 +114,18 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 // onAnnounced makes it.
 func (e *Engine) announce(f *openBatch, now time.Time) {
 	f.to(phaseAnnouncing)
-	e.next.tx.Intents = append(e.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
-	e.next.done = append(e.next.done, func() { e.onAnnounced(f) })
+	e.jobs.next.tx.Intents = append(e.jobs.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
+	e.jobs.next.done = append(e.jobs.next.done, func() { e.onAnnounced(f) })
 }
 
 // onAnnounced makes the POST, unless a pause was told since or the database refused
 // the intent.
 func (e *Engine) onAnnounced(f *openBatch) {
 	f.to(phaseReady)
-	if e.isolated.withheld(f) {
+	if e.jobs.isolated.withheld(f) {
 		e.cancelPost(f)
 		f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
-		e.schedule(f, f.sendAt)
+		e.batches.schedule(f, f.sendAt)
 		return
 	}
 	e.step(f, time.Now())
@@ -137,7 +134,7 @@ func (e *Engine) onAnnounced(f *openBatch) {
 // cancelPost gives back the slot of a POST that was not made after all, and with it the
 // account's probe, if it was one.
 func (e *Engine) cancelPost(f *openBatch) {
-	f.slot.Release(errNotMade, nil)
+	f.slot.Cancel()
 	f.slot = nil
 	f.lane.sender.account.probing = false
 }
@@ -167,8 +164,8 @@ func (e *Engine) hasNewer(f *openBatch) bool {
 // engine hears of it.
 func (e *Engine) post(f *openBatch) {
 	f.to(phaseSending)
-	e.moment++
-	f.lastPost, f.lastPostNo = time.Now(), e.moment
+	e.batches.moment++
+	f.lastPost, f.lastPostNo = time.Now(), e.batches.moment
 	f.lastTaken, f.lastTakenAt = f.lane.breaker.taken, f.lane.breaker.takenAt
 	number, records, group := f.attempt, f.batch.Records, f.batch.Group
 	variant := variantOf(f)
@@ -185,12 +182,12 @@ func (e *Engine) post(f *openBatch) {
 			e.hear(ctx, slot, who, perr, quotasOf(submission.Quotas, perr))
 		}
 		if perr == nil || perr.Scope != platform.ScopeCaller {
-			if err := e.recordAttempt(ctx, attempt); err != nil {
-				e.report(ctx, func() { e.fail(err) })
+			if err := e.recorder.recordAttempt(ctx, attempt); err != nil {
+				e.calls.report(ctx, func() { e.fail(err) })
 				return
 			}
 		}
-		e.report(ctx, func() { e.onPosted(f, submission, perr, took) })
+		e.calls.report(ctx, func() { e.onPosted(f, submission, perr, took) })
 	})
 }
 
@@ -203,14 +200,19 @@ func (e *Engine) submit(ctx context.Context, f *openBatch, group string, records
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	ctx, span := e.startCall(ctx, f, "submit")
+	ctx, span := f.startCall(ctx, e.cfg.Tracer, "submit")
 	submission, err := e.callSubmit(ctx, f, body, group, records)
 	perr = asPlatformError(err)
 	endCall(span, perr)
-	if perr == nil && len(submission.Handles) == 0 {
-		perr = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: "the platform took the batch and named no handle"}
+	if perr != nil {
+		return submission, perr
 	}
-	return submission, perr
+	if broken := submission.Broken(len(records)); broken != "" {
+		return platform.Submission{}, &platform.Error{
+			Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: broken, Quotas: submission.Quotas,
+		}
+	}
+	return submission, nil
 }
 
 // callSubmit makes the POST. A panic while its answer is read is an answer that
@@ -356,13 +358,17 @@ func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *pl
 	if perr == nil {
 		f.resend.Reset()
 		f.lane.sender.account.took = f.lastPost
-		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts})
+		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts, final: submission.Final})
 		e.noteAnswer(f, nil, submission.Note)
+		if submission.Final {
+			e.endFollowing(f, now) // there is nothing to poll
+			return
+		}
 		e.startPolling(f, f.attempt, submission.Handles, now)
 		return
 	}
 	if perr.Scope != platform.ScopeCaller {
-		e.log.InfoContext(e.callsCtx, "a POST failed", slog.String("batch_id", f.batch.ID.String()),
+		e.log.InfoContext(e.calls.ctx, "a POST failed", slog.String("batch_id", f.batch.ID.String()),
 			slog.String("account", f.batch.Lane.Account), slog.Int("attempt", f.attempt),
 			slog.String("scope", perr.Scope.String()), slog.Any("error", perr))
 	}
@@ -374,10 +380,10 @@ func (f *openBatch) heardRefusal(e *Engine, perr *platform.Error, now time.Time)
 	if perr == nil || perr.Scope != platform.ScopeBatch {
 		return
 	}
-	e.moment++
-	f.refusedLast, f.refusedAt = e.moment, now
+	e.batches.moment++
+	f.refusedLast, f.refusedAt = e.batches.moment, now
 	if reason := reasonOf(perr); f.refusedFirst == 0 || f.refusedFor != reason {
-		f.refusedFirst, f.refusedFor = e.moment, reason
+		f.refusedFirst, f.refusedFor = e.batches.moment, reason
 	}
 }
 
@@ -395,14 +401,14 @@ func (e *Engine) onPostFailed(f *openBatch, perr *platform.Error, now time.Time)
 		if perr.Ambiguous {
 			f.attempt++
 		}
-		e.schedule(f, now.Add(f.lane.policy().RetryMin))
+		e.batches.schedule(f, now.Add(f.lane.policy().RetryMin))
 	case e.unclearPost(f, perr):
 		f.unknown = perr
 		e.endFollowing(f, now)
 	default:
 		f.attempt++
 		f.sendAt = now.Add(max(perr.RetryAfter, f.resend.NextBackOff()))
-		e.schedule(f, f.sendAt)
+		e.batches.schedule(f, f.sendAt)
 	}
 }
 
@@ -417,7 +423,7 @@ func (e *Engine) unclearPost(f *openBatch, perr *platform.Error) bool {
 
 // settle is how long an ambiguous copy of a batch may still be applied.
 func (e *Engine) settle(policy *Policy) time.Duration {
-	return Settle(policy.Settle, e.slowest)
+	return Settle(policy.Settle, e.life.slowest)
 }
 
 func resultLabel(perr *platform.Error) label.Post {

@@ -37,6 +37,10 @@ type versions struct {
 	pins map[catalog.ItemKey]int
 	// heldBytes is the memory of the mutations that wait for a carried version.
 	heldBytes int64
+
+	// unweighed are mutations of the page that is being taken in whose versions nobody has
+	// compared yet.
+	unweighed map[*catalog.Mutation]bool
 }
 
 // carriedVersion is a version whose mutation has no row yet, with the mutations that it
@@ -181,22 +185,22 @@ func (v *versions) unpin(key catalog.ItemKey, now time.Time) {
 
 // lookUpVersions reads what the store knows of the items of mutations whose versions
 // are to be compared, in one query. asked is before the reading began.
-func (e *Engine) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival) (known map[catalog.ItemKey]ledger.ItemVersion, asked time.Time, err error) {
+func (s *storeCalls) lookUpVersions(ctx context.Context, arrivals []catalog.Arrival) (known map[catalog.ItemKey]ledger.ItemVersion, asked time.Time, err error) {
 	var keys []catalog.ItemKey
 	for i := range arrivals {
 		if m := arrivals[i].Mutation; arrivals[i].Problem == nil && weighed(m) {
 			keys = append(keys, m.Key())
 		}
 	}
-	return e.versionsOf(ctx, keys)
+	return s.versionsOf(ctx, keys)
 }
 
-func (e *Engine) versionsOf(ctx context.Context, keys []catalog.ItemKey) (known map[catalog.ItemKey]ledger.ItemVersion, asked time.Time, err error) {
+func (s *storeCalls) versionsOf(ctx context.Context, keys []catalog.ItemKey) (known map[catalog.ItemKey]ledger.ItemVersion, asked time.Time, err error) {
 	asked = time.Now()
 	if len(keys) == 0 {
 		return nil, asked, nil
 	}
-	known, err = e.readKnownVersions(ctx, keys)
+	known, err = s.readKnownVersions(ctx, keys)
 	return known, asked, err
 }
 
@@ -206,11 +210,11 @@ func weighed(m *catalog.Mutation) bool { return m.HasVersion || m.Operation == c
 // overtakes finds the newer version that makes the mutation superfluous: one that was
 // set before it in the stream. A DELETE without a version takes the newest before it:
 // when it succeeds, the counter that it found ends.
-func (e *Engine) overtakes(m *catalog.Mutation) (by knownVersion, overtaken bool) {
+func (v *versions) overtakes(m *catalog.Mutation) (by knownVersion, overtaken bool) {
 	if !weighed(m) {
 		return knownVersion{}, false
 	}
-	have, ok := e.version.before(m.Key(), m.Position)
+	have, ok := v.before(m.Key(), m.Position)
 	switch {
 	case !ok:
 		return knownVersion{}, false
@@ -226,13 +230,13 @@ func (e *Engine) overtakes(m *catalog.Mutation) (by knownVersion, overtaken bool
 // should that not be recorded by this owner, the next reads both again and judges for
 // itself.
 func (e *Engine) supersede(m *catalog.Mutation, by knownVersion) {
-	if carried := e.version.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {
+	if carried := e.versions.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {
 		carried.overtaken = append(carried.overtaken, m)
-		e.version.heldBytes += int64(batcher.Cost(m))
+		e.versions.heldBytes += int64(batcher.Cost(m))
 		return
 	}
-	e.next.tx.Stale = append(e.next.tx.Stale, ledger.StaleVersion{Mutation: m, SupersededBy: by.mutationID})
-	e.next.note(m)
+	e.jobs.next.tx.Stale = append(e.jobs.next.tx.Stale, ledger.StaleVersion{Mutation: m, SupersededBy: by.mutationID})
+	e.jobs.next.note(m)
 }
 
 // carry notes the version of a mutation that is on its way. It is recorded when the
@@ -241,38 +245,38 @@ func (e *Engine) carry(m *catalog.Mutation, now time.Time) {
 	key := m.Key()
 	set := ledger.ItemVersion{Key: key, Version: m.Version, MutationID: m.ID, Position: m.Position}
 	known := knownVersion{version: m.Version, mutationID: m.ID, position: m.Position}
-	if have, ok := e.version.find(key); !ok || have.none || set.Newer(have.of(key)) {
-		e.version.saw(key, known, now)
-	} else if late, ok := e.version.late[key]; !ok || set.Newer(late.of(key)) {
-		e.version.late[key] = known
+	if have, ok := e.versions.find(key); !ok || have.none || set.Newer(have.of(key)) {
+		e.versions.saw(key, known, now)
+	} else if late, ok := e.versions.late[key]; !ok || set.Newer(late.of(key)) {
+		e.versions.late[key] = known
 	}
 	if !m.RecordedOn.IsZero() { // it waited for a configuration
-		e.next.tx.Versions = append(e.next.tx.Versions, set)
+		e.jobs.next.tx.Versions = append(e.jobs.next.tx.Versions, set)
 		return
 	}
-	e.version.carried[m.Position] = &carriedVersion{version: set}
-	e.version.pin(key)
+	e.versions.carried[m.Position] = &carriedVersion{version: set}
+	e.versions.pin(key)
 }
 
 // writeVersions adds to a job the versions of the mutations that it records, and what
 // they overtake.
 func (e *Engine) writeVersions(j *job) {
-	if len(e.version.carried) == 0 {
+	if len(e.versions.carried) == 0 {
 		return
 	}
 	var written []catalog.ItemKey
 	write := func(ms []*catalog.Mutation) {
 		for _, m := range ms {
-			carried := e.version.carried[m.Position]
+			carried := e.versions.carried[m.Position]
 			if carried == nil {
 				continue
 			}
-			delete(e.version.carried, m.Position)
+			delete(e.versions.carried, m.Position)
 			j.tx.Versions = append(j.tx.Versions, carried.version)
 			written = append(written, carried.version.Key)
 			for _, overtaken := range carried.overtaken {
 				j.tx.Stale = append(j.tx.Stale, ledger.StaleVersion{Mutation: overtaken, SupersededBy: m.ID})
-				e.version.heldBytes -= int64(batcher.Cost(overtaken))
+				e.versions.heldBytes -= int64(batcher.Cost(overtaken))
 			}
 			j.note(carried.overtaken...)
 		}
@@ -289,7 +293,7 @@ func (e *Engine) writeVersions(j *job) {
 	j.done = append(j.done, func() {
 		now := time.Now()
 		for _, key := range written {
-			e.version.unpin(key, now)
+			e.versions.unpin(key, now)
 		}
 		e.updateBudget()
 	})
@@ -299,8 +303,8 @@ func (e *Engine) writeVersions(j *job) {
 // and records it as overtaken where one is newer. Between the rows of a lane may be some
 // that waited for a configuration and whose versions count only now.
 func (e *Engine) overtakenReadBack(m *catalog.Mutation) bool {
-	fresh, own := e.unweighed[m], m.HasVersion
-	by, ok := e.overtakes(m)
+	fresh, own := e.versions.unweighed[m], m.HasVersion
+	by, ok := e.versions.overtakes(m)
 	if ok && (fresh || by.position != (catalog.Position{})) {
 		e.handOn(m, by)
 		e.supersede(m, by)
@@ -315,14 +319,14 @@ func (e *Engine) overtakenReadBack(m *catalog.Mutation) bool {
 // handOn takes back the version of a mutation that is overtaken after all: what it was
 // to overtake is overtaken by the other.
 func (e *Engine) handOn(m *catalog.Mutation, by knownVersion) {
-	carried := e.version.carried[m.Position]
+	carried := e.versions.carried[m.Position]
 	if carried == nil {
 		return
 	}
-	delete(e.version.carried, m.Position)
-	e.version.unpin(m.Key(), time.Now())
+	delete(e.versions.carried, m.Position)
+	e.versions.unpin(m.Key(), time.Now())
 	for _, overtaken := range carried.overtaken {
-		e.version.heldBytes -= int64(batcher.Cost(overtaken))
+		e.versions.heldBytes -= int64(batcher.Cost(overtaken))
 		e.supersede(overtaken, by)
 	}
 }

@@ -14,7 +14,7 @@ const showWaitFrom = 2 * time.Second
 // as unsent where that takes a while, or people, and the next owner, would take it
 // for one that is being sent. From then on its next POST is announced like any other.
 func (e *Engine) wait(f *openBatch, now, until time.Time, why string) {
-	e.schedule(f, until)
+	e.batches.schedule(f, until)
 	if f.attempt != 1 || !f.lastPost.IsZero() || until.Sub(now) < showWaitFrom {
 		return
 	}

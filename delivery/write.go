@@ -34,10 +34,10 @@ var errStuck = errors.New("the transaction takes too long")
 
 // write records what a job has to record: in one transaction, or in several where it is
 // too large for one or took too long. What was recorded by then stays recorded.
-func (e *Engine) write(ctx context.Context, j *job) error {
-	most := e.cfg.Budget.mostInJob()
+func (r *recorder) write(ctx context.Context, j *job) error {
+	most := r.cfg.Budget.mostInJob()
 	if j.bytes <= 2*most {
-		err := e.commit(ctx, j, &j.tx, j.bytes, true)
+		err := r.commit(ctx, j, &j.tx, j.bytes, true)
 		if !errors.Is(err, errSplit) {
 			return err
 		}
@@ -47,7 +47,7 @@ func (e *Engine) write(ctx context.Context, j *job) error {
 	for len(pieces) > 0 {
 		piece, last := pieces[0], len(pieces) == 1
 		tx := j.piece(piece, last)
-		err := e.commit(ctx, j, tx, piece.bytes(), len(piece) > 1)
+		err := r.commit(ctx, j, tx, piece.bytes(), len(piece) > 1)
 		switch {
 		case errors.Is(err, errSplit):
 			middle := len(piece) / 2
@@ -63,33 +63,33 @@ func (e *Engine) write(ctx context.Context, j *job) error {
 
 // commit writes one transaction of a job, until it is committed, must be split
 // (errSplit), or is refused whatever is left out of it (ledger.ErrRejected).
-func (e *Engine) commit(ctx context.Context, j *job, tx *ledger.Transaction, bytes int64, mayBeSplit bool) error {
+func (r *recorder) commit(ctx context.Context, j *job, tx *ledger.Transaction, bytes int64, mayBeSplit bool) error {
 	timeout := commitTimeout + time.Duration(bytes/slowestLine)*time.Second
 	tries := rejectedTries
 	for round := 0; ; round++ {
-		err := e.commitOnce(ctx, j, tx, timeout, tries, mayBeSplit)
+		err := r.commitOnce(ctx, j, tx, timeout, tries, mayBeSplit)
 		switch {
 		case errors.Is(err, errSplit):
-			committed, err := e.committed(ctx, j, tx)
+			committed, err := r.committed(ctx, j, tx)
 			if err != nil || committed {
 				return err
 			}
-			e.log.WarnContext(ctx, "a transaction takes too long: it is written in pieces", slog.Int64("bytes", bytes))
+			r.log.WarnContext(ctx, "a transaction takes too long: it is written in pieces", slog.Int64("bytes", bytes))
 			return errSplit
 		case errors.Is(err, errStuck):
-			if _, err := e.isolate(ctx, j, tx, timeout, false, true); err != nil {
+			if _, err := r.isolate(ctx, j, tx, timeout, false, true); err != nil {
 				return err
 			}
 			continue // with what is left of it, or once more
 		case !errors.Is(err, ledger.ErrRejected):
 			return err
 		}
-		found, searchErr := e.isolate(ctx, j, tx, timeout, mayBeSplit, false)
+		found, searchErr := r.isolate(ctx, j, tx, timeout, mayBeSplit, false)
 		if searchErr != nil {
 			return searchErr
 		}
 		if !found || round == isolationRounds+maxHalvings {
-			e.log.ErrorContext(ctx, "the database refuses to record anything: the partition stops and is resumed from what is recorded",
+			r.log.ErrorContext(ctx, "the database refuses to record anything: the partition stops and is resumed from what is recorded",
 				slog.Any("error", err))
 			return err
 		}
@@ -97,19 +97,19 @@ func (e *Engine) commit(ctx context.Context, j *job, tx *ledger.Transaction, byt
 	}
 }
 
-func (e *Engine) commitOnce(ctx context.Context, j *job, tx *ledger.Transaction, timeout time.Duration, tries int, mayBeSplit bool) error {
+func (r *recorder) commitOnce(ctx context.Context, j *job, tx *ledger.Transaction, timeout time.Duration, tries int, mayBeSplit bool) error {
 	slow := 0
-	return e.insist(ctx, "commit", timeout, tries, func(ctx context.Context) error {
+	return r.insist(ctx, "commit", timeout, tries, func(ctx context.Context) error {
 		began, fresh := time.Now(), freshRows(tx)
-		err := e.cfg.Store.Commit(ctx, e.cfg.Lease, tx)
+		err := r.cfg.Store.Commit(ctx, r.cfg.Lease, tx)
 		if err == nil {
-			e.wrote(j, tx)
-			e.cfg.Observer.Committed(e.cfg.Lease.Partition, fresh, time.Since(began))
-			e.trouble.end()
+			r.wrote(j, tx)
+			r.cfg.Observer.Committed(r.cfg.Lease.Partition, fresh, time.Since(began))
+			r.trouble.end()
 			return nil
 		}
-		e.trouble.note(err, began)
-		if _, can := e.cfg.Store.(ledger.Prober); can && mayBeSplit && (errors.Is(err, ledger.ErrSlow) || ctx.Err() != nil) {
+		r.trouble.note(err, began)
+		if _, can := r.cfg.Store.(ledger.Prober); can && mayBeSplit && (errors.Is(err, ledger.ErrSlow) || ctx.Err() != nil) {
 			return errSplit
 		}
 		if errors.Is(err, ledger.ErrSlow) && answered(err) {
@@ -122,8 +122,8 @@ func (e *Engine) commitOnce(ctx context.Context, j *job, tx *ledger.Transaction,
 }
 
 // wrote notes a transaction that is committed.
-func (e *Engine) wrote(j *job, tx *ledger.Transaction) {
-	e.commits++
+func (r *recorder) wrote(j *job, tx *ledger.Transaction) {
+	r.commits++
 	if tx.Sends() {
 		j.sent = tx.ID
 	}
@@ -131,20 +131,20 @@ func (e *Engine) wrote(j *job, tx *ledger.Transaction) {
 
 // committed finds out what became of a transaction without an answer, before others
 // are written in its place.
-func (e *Engine) committed(ctx context.Context, j *job, tx *ledger.Transaction) (committed bool, err error) {
+func (r *recorder) committed(ctx context.Context, j *job, tx *ledger.Transaction) (committed bool, err error) {
 	fresh := freshRows(tx)
-	store, can := e.cfg.Store.(ledger.Prober)
+	store, can := r.cfg.Store.(ledger.Prober)
 	if !can {
 		return false, nil
 	}
-	err = e.retryStore(ctx, "look up a transaction", func(ctx context.Context) (err error) {
-		committed, err = store.Committed(ctx, e.cfg.Lease, tx)
+	err = r.retryStore(ctx, "look up a transaction", func(ctx context.Context) (err error) {
+		committed, err = store.Committed(ctx, r.cfg.Lease, tx)
 		return err
 	})
 	if committed {
-		e.wrote(j, tx)
-		e.cfg.Observer.Committed(e.cfg.Lease.Partition, fresh, 0)
-		e.trouble.end()
+		r.wrote(j, tx)
+		r.cfg.Observer.Committed(r.cfg.Lease.Partition, fresh, 0)
+		r.trouble.end()
 	}
 	return committed, err
 }

@@ -40,10 +40,13 @@ type Endpoint interface {
 	// recent duplicates reads them; variant 0 is the ordinary one.
 	Encode(dst []byte, group string, records []catalog.Record, variant int) ([]byte, error)
 	// Submit makes one POST with a body made by Encode. A nil error means that the
-	// platform took the batch. Errors are *Error.
+	// platform took the batch: it is polled by the handles, or is processed already where
+	// the submission is Final. An answer that may come before the batch is processed is
+	// never Final. Errors are *Error; one about single records of a batch of which others
+	// were processed is no error but their verdict in a Final submission.
 	Submit(ctx context.Context, body []byte, group string, records []catalog.Record) (Submission, error)
 	// Poll asks once what became of one handle. Errors are *Error and say nothing
-	// about the batch.
+	// about the batch. It is not called for a platform all of whose submissions are Final.
 	Poll(ctx context.Context, handle string, group string, records []catalog.Record) (Report, error)
 	// Base names the catalog of the same account whose items of the same id these
 	// records only localize, so that a record must wait for its base item; "" for
@@ -53,6 +56,7 @@ type Endpoint interface {
 	// specific first. Equal names are equal quotas, across accounts and workers.
 	// A name never holds a secret.
 	SubmitScopes() []string
+	// PollScopes are empty where nothing is ever polled.
 	PollScopes() []string
 }
 
@@ -161,14 +165,35 @@ type Verdict struct {
 
 // Submission is the answer to a POST that was taken.
 type Submission struct {
-	Handles []string // never empty
+	// Handles name what is to be polled: at least one, none where Final.
+	Handles []string
+	// Final reports that the platform processed the batch before it answered, so that
+	// there is nothing to poll: Verdicts are all that will ever be known. A record that
+	// the answer does not name is Unknown: it is sent again as one that may have been
+	// applied, and ends unconfirmed once its attempts are used up.
+	Final bool
 	// Verdicts, when not nil, has one entry per record: what the answer to the POST
 	// already says of them (Unknown where it says nothing). They stand: a later
-	// report that does not name the record does not overrule them.
+	// report that does not name the record does not overrule them. Never nil where Final.
 	Verdicts []Verdict
 	// Note is worth a log line: a part of the answer that belongs to no record.
 	Note   string
 	Quotas []Quota
+}
+
+// Broken says which promise of the seam the submission of so many records breaks, for
+// people; "" when it keeps all. A broken one counts as an answer that makes no sense.
+func (s *Submission) Broken(records int) string {
+	switch {
+	case !s.Final && len(s.Handles) == 0:
+		return "the platform took the batch and named no handle"
+	case s.Final && len(s.Handles) > 0:
+		return "the answer is final and names a handle"
+	case len(s.Verdicts) != records && (s.Final || s.Verdicts != nil):
+		return "the answer was read into a wrong number of verdicts"
+	default:
+		return ""
+	}
 }
 
 // Progress is how far a handle is.

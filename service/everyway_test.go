@@ -323,37 +323,37 @@ func TestEveryWay(t *testing.T) {
 	rows := ways(t)
 	require.GreaterOrEqual(t, len(rows), 60)
 	pinterest, meta := wayCatalogs()
-	bed := rig.Start(t, rig.Options{Settings: rig.Settings{
+	env := rig.Start(t, rig.Options{Settings: rig.Settings{
 		"accounts." + rig.PinterestAccount + ".catalogs": pinterest,
 		"accounts." + rig.PinterestAccount + ".rules":    "strict",
 		"accounts." + rig.MetaAccount + ".catalogs":      meta,
 		"accounts." + rig.MetaAccount + ".rules":         "strict",
 	}})
 	sent := &sentRecords{t: t, times: map[string]int{}}
-	bed.PinterestGate.OnAnswer(sent.look)
-	bed.MetaGate.OnAnswer(sent.look)
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env.PinterestInterceptor.OnAnswer(sent.look)
+	env.MetaInterceptor.OnAnswer(sent.look)
+	env.StartWorker("a", rig.WorkerOptions{})
 
 	published := 0
 	for depth := range 2 { // a localization needs its item first
 		for _, row := range rows {
 			if depth < len(row.before) {
-				bed.Publish(row.before[depth])
+				env.Publish(row.before[depth])
 				published++
 			}
 		}
-		bed.AwaitFinal(published, patience)
+		env.AwaitFinal(published, patience)
 	}
 	ids := make([]string, len(rows))
 	for i, row := range rows {
-		ids[i] = bed.Publish(row.mutation)[0]
+		ids[i] = env.Publish(row.mutation)[0]
 	}
-	bed.AwaitFinal(published+len(rows), patience)
-	bed.CheckInvariants()
+	env.AwaitFinal(published+len(rows), patience)
+	env.CheckInvariants()
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status := bed.StatusOf(ids[i])
+			status := env.StatusOf(ids[i])
 			assert.Equal(t, "succeeded", status.Status, "%v", status.Errors)
 			assert.Empty(t, status.Warnings)
 			assert.Equal(t, row.mutation.Operation.String(), status.Operation)

@@ -199,34 +199,34 @@ func TestExampleRequests(t *testing.T) {
 }
 
 func (e *example) run() {
-	bed := rig.Start(e.t, rig.Options{
+	env := rig.Start(e.t, rig.Options{
 		// The examples leave out what an item needs.
 		Pinterest: sandbox.Options{AllowIncomplete: true}, Meta: sandbox.Options{AllowIncomplete: true},
 		Settings: e.settings,
 	})
 	sent := &sentRecords{t: e.t, times: map[string]int{}}
-	bed.PinterestGate.OnAnswer(sent.look)
-	bed.MetaGate.OnAnswer(sent.look)
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env.PinterestInterceptor.OnAnswer(sent.look)
+	env.MetaInterceptor.OnAnswer(sent.look)
+	env.StartWorker("a", rig.WorkerOptions{})
 	published := 0
 	for _, row := range e.rows {
 		if len(row.before) > 0 {
-			published += len(bed.Publish(row.before...))
+			published += len(env.Publish(row.before...))
 		}
 	}
-	bed.AwaitFinal(published, patience)
+	env.AwaitFinal(published, patience)
 	ids := make([]string, len(e.rows))
 	for i, row := range e.rows {
-		ids[i] = bed.Publish(row.mutation)[0]
+		ids[i] = env.Publish(row.mutation)[0]
 	}
-	bed.AwaitFinal(published+len(e.rows), patience)
+	env.AwaitFinal(published+len(e.rows), patience)
 	for i, row := range e.rows {
-		status := bed.StatusOf(ids[i])
+		status := env.StatusOf(ids[i])
 		assert.Equal(e.t, "succeeded", status.Status, "%s: %v", row.name, status.Errors)
 		want := canonical(e.t, "", row.head, masksSorted(row.record))
 		assert.Positive(e.t, sent.anywhere(want), "%s: never sent: %s", row.name, want)
 	}
-	bed.CheckInvariants()
+	env.CheckInvariants()
 }
 
 // anywhere counts how often a record went out, to whichever catalog. A mask is a

@@ -82,8 +82,8 @@ func connectAs(t *testing.T, settings config.NATS, options ...nats.Option) *nats
 //nolint:paralleltest // it sets variables
 func TestBrokerPermissions(t *testing.T) {
 	address, ca := guardedBroker(t)
-	bed := rig.Start(t, rig.Options{Listen: true})
-	w := bed.StartWorker("a", rig.WorkerOptions{Edit: func(c *config.Config) {
+	env := rig.Start(t, rig.Options{Listen: true})
+	w := env.StartWorker("a", rig.WorkerOptions{Edit: func(c *config.Config) {
 		stream := c.NATS
 		c.NATS = brokerUser(address, ca, "courier-worker", "_INBOX_worker")
 		c.NATS.Stream, c.NATS.Partitions = stream.Stream, stream.Partitions
@@ -101,7 +101,7 @@ func TestBrokerPermissions(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(mutations), publish.Summarize(results).Stored)
 	for _, m := range mutations {
-		bed.AwaitStatus(m.ID, "succeeded", patience)
+		env.AwaitStatus(m.ID, "succeeded", patience)
 	}
 	require.NoError(t, w.Stop())
 	require.False(t, w.Log.Contains("NATS permission violation"), "the worker's permissions suffice")

@@ -20,6 +20,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // Options are what a worker runs with.
@@ -47,7 +48,7 @@ type worker struct {
 	observer *observer
 	deps     Dependencies
 	leases   *lease.Manager
-	scopes   *delivery.Scopes
+	scopes   *quota.Scopes
 	budget   *delivery.Budget
 	health   *telemetry.Health
 	clocks   *clocks // nil: there is no other clock
@@ -137,7 +138,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	w.scopes = delivery.NewScopes(w.deps.Store, w.log)
+	w.scopes = quota.NewScopes(w.deps.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
 	if w.clocks == nil && w.deps.Clock != nil {

@@ -8,14 +8,14 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/publish"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // flow publishes to accounts in turn at a steady pace.
 type flow struct {
-	plant *plant
-	turns []turn
-	rate  int // a second, of all accounts together
+	cluster *cluster
+	turns   []turn
+	rate    int // a second, of all accounts together
 	// keep has all that was published kept, for whoever compares.
 	keep bool
 
@@ -60,7 +60,7 @@ func (f *flow) publish(ctx context.Context, from, to int) error {
 		}
 		batch = append(batch, one)
 	}
-	if err := f.plant.store(ctx, batch); err != nil {
+	if err := f.cluster.store(ctx, batch); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -104,14 +104,14 @@ func during(ctx context.Context, flows []*flow, do func(ctx context.Context) err
 }
 
 // upserts changes another item each time.
-func (p *plant) upserts(account string) turn {
-	return func(number int) (publish.Publication, error) { return p.publicationOf(account, number), nil }
+func (c *cluster) upserts(account string) turn {
+	return func(number int) (publish.Publication, error) { return c.publicationOf(account, number), nil }
 }
 
 // shop changes items of an account as shops do: see workload.Generator.
-func (p *plant) shop(account string, seed uint64) turn {
+func (c *cluster) shop(account string, seed uint64) turn {
 	generator := workload.New(seed)
-	generator.Lanes, generator.Items, generator.Hot = []catalog.Lane{laneOf(p.Config, account)}, 40, 4
+	generator.Lanes, generator.Items, generator.Hot = []catalog.Lane{laneOf(c.Config, account)}, 40, 4
 	return func(number int) (publish.Publication, error) {
 		change := generator.Next(1)[0]
 		change.ID = account + "-" + strconv.Itoa(number)

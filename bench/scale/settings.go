@@ -7,7 +7,6 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -67,15 +66,6 @@ func laneOf(c *config.Config, account string) catalog.Lane {
 		lane.Type = "RETAIL"
 	}
 	return lane
-}
-
-// catalogKey is the simulated platform's name of the catalog that a lane means.
-func catalogKey(c *config.Config, lane catalog.Lane) string {
-	of := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(of.Country, of.Language, of.CatalogID)
-	}
-	return of.CatalogID
 }
 
 // accountsIn makes up names of so many accounts that live in a partition.

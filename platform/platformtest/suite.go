@@ -59,6 +59,9 @@ type Suite struct {
 	// NamesItems reports that the platform's answer names every item, also those that
 	// succeeded.
 	NamesItems bool
+	// AtOnce reports that the platform processes a batch before it answers the POST, so
+	// that every submission is final and nothing is polled.
+	AtOnce bool
 }
 
 // Sandbox is a simulated platform.
@@ -86,8 +89,11 @@ func Run(t *testing.T, suite Suite) {
 	t.Run("keys", suite.keys)
 	t.Run("validation", suite.validation)
 	t.Run("verdicts", suite.verdicts)
-	t.Run("lying answers", suite.lyingAnswers)
-	t.Run("odd answers", suite.oddAnswers)
+	t.Run("final or polled", suite.finalOrPolled)
+	if !suite.AtOnce {
+		t.Run("lying answers", suite.lyingAnswers)
+		t.Run("odd answers", suite.oddAnswers)
+	}
 	t.Run("batch failures", suite.batchFailures)
 	t.Run("failure scopes", suite.failureScopes)
 	t.Run("ambiguity", suite.ambiguity)
@@ -160,7 +166,12 @@ func (b *bench) submit(t *testing.T, records ...catalog.Record) (platform.Submis
 	t.Helper()
 	body := b.encode(t, records, 0)
 	b.checkSize(t, body, records)
-	return b.endpoint.Submit(t.Context(), body, b.group(records), records)
+	submission, err := b.endpoint.Submit(t.Context(), body, b.group(records), records)
+	if err == nil {
+		require.Empty(t, submission.Broken(len(records)))
+		require.Equal(t, b.suite.AtOnce, submission.Final)
+	}
+	return submission, err
 }
 
 // checkSize holds a body to what the endpoint promised of its size.
@@ -197,12 +208,15 @@ func (b *bench) group(records []catalog.Record) string {
 	return b.endpoint.Group(records[0].Change.Operation)
 }
 
-// deliver posts the records, lets the platform work and reads the report.
+// deliver posts the records, lets the platform work and reads the report; the answer to
+// the POST is the report where the platform answers at once.
 func (b *bench) deliver(t *testing.T, records ...catalog.Record) platform.Report {
 	t.Helper()
 	submission, err := b.submit(t, records...)
 	require.NoError(t, err)
-	require.NotEmpty(t, submission.Handles)
+	if submission.Final {
+		return platform.Report{Progress: platform.Finished, Verdicts: submission.Verdicts, Quotas: submission.Quotas}
+	}
 	report, err := b.poll(t, submission.Handles[0], records)
 	require.NoError(t, err)
 	require.Equal(t, platform.Pending, report.Progress)

@@ -126,7 +126,11 @@ func Posted(submission platform.Submission, err error, items []string, token boo
 	if err != nil {
 		return failed(err, items, token)
 	}
-	return "taken " + strings.Join(submission.Handles, ",") + verdictsOf(submission.Verdicts, items) + noted(submission.Note)
+	taken := "taken " + strings.Join(submission.Handles, ",")
+	if submission.Final {
+		taken = "final"
+	}
+	return taken + verdictsOf(submission.Verdicts, items) + noted(submission.Note)
 }
 
 // Polled tells in short what an answer to a poll means.

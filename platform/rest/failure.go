@@ -7,6 +7,7 @@ import (
 	"net/http/httptrace"
 	"sync"
 
+	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -36,7 +37,7 @@ func callFailure(ctx context.Context, call Call, key key, err error, written boo
 		Message: Redact(err.Error(), key.secrets()...), Err: &redactedError{cause: err, secrets: key.secrets()},
 	}
 	switch {
-	case errors.Is(err, platform.ErrWriteRefused):
+	case errors.Is(err, lease.ErrWriteRefused):
 		failure.Scope = platform.ScopeCaller
 	case ctx.Err() != nil:
 		failure.Scope = platform.ScopeCaller
@@ -65,7 +66,7 @@ type watch struct {
 
 // use is one connection that the request was given, and what it had written before.
 type use struct {
-	counter platform.WrittenCounter // nil when the connection does not count
+	counter lease.WrittenCounter // nil when the connection does not count
 	before  int64
 }
 
@@ -95,7 +96,7 @@ func (w *watch) attach(ctx context.Context) context.Context {
 func (w *watch) mayHaveWritten(err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.uses) > 0 && !errors.Is(err, platform.ErrWriteRefused) {
+	if len(w.uses) > 0 && !errors.Is(err, lease.ErrWriteRefused) {
 		return true
 	}
 	for _, use := range w.uses {
@@ -118,13 +119,13 @@ func neverConnected(err error) bool {
 	if operation := (*net.OpError)(nil); errors.As(err, &operation) {
 		return operation.Op == "dial"
 	}
-	return errors.Is(err, platform.ErrWriteRefused)
+	return errors.Is(err, lease.ErrWriteRefused)
 }
 
 // counterOf finds the counting connection, also below TLS.
-func counterOf(conn net.Conn) platform.WrittenCounter {
+func counterOf(conn net.Conn) lease.WrittenCounter {
 	for range 4 { // layers: TLS, a tracing wrapper, the guard
-		if counter, ok := conn.(platform.WrittenCounter); ok {
+		if counter, ok := conn.(lease.WrittenCounter); ok {
 			return counter
 		}
 		layered, ok := conn.(interface{ NetConn() net.Conn })

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
@@ -50,7 +51,7 @@ func (c *guardedConn) Write(data []byte) (int, error) {
 	if left := c.limit - c.written.Load(); int64(len(data)) > left {
 		n, _ := c.Conn.Write(data[:max(left, 0)])
 		c.written.Add(int64(n))
-		return n, fmt.Errorf("lease over: %w", platform.ErrWriteRefused)
+		return n, fmt.Errorf("lease over: %w", lease.ErrWriteRefused)
 	}
 	n, err := c.Conn.Write(data)
 	c.written.Add(int64(n))
@@ -100,7 +101,7 @@ func TestARefusedWriteIsAmbiguousOnlyAfterTheFirstByte(t *testing.T) {
 			require.NotNil(t, failure)
 			require.Equal(t, platform.ScopeCaller, failure.Scope)
 			require.Equal(t, c.ambiguous, failure.Ambiguous)
-			require.ErrorIs(t, failure, platform.ErrWriteRefused)
+			require.ErrorIs(t, failure, lease.ErrWriteRefused)
 		})
 	}
 }
@@ -131,7 +132,7 @@ func TestErrorsOfATransportThatDoesNotReportItsSteps(t *testing.T) {
 		{&net.DNSError{Err: "no such host", Name: "nowhere"}, false},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, false},
 		{&net.OpError{Op: "read", Err: errors.New("reset")}, true},
-		{fmt.Errorf("lease over: %w", platform.ErrWriteRefused), false},
+		{fmt.Errorf("lease over: %w", lease.ErrWriteRefused), false},
 		{errors.New("something about " + secret), true},
 	} {
 		_, failure := clientOf(failing{c.err}, time.Second).Do(t.Context(), post("http://x.test/path?q=1", "{}"))

@@ -15,9 +15,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/natsconn"
-	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/publish"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // published is a message that the stream has acknowledged.
@@ -204,43 +203,4 @@ func (p *producer) acks() []published {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.acknowledged)
-}
-
-// readStream reads all that the stream holds, in order.
-func readStream(ctx context.Context, js jetstream.JetStream, name string) ([]catalog.Arrival, error) {
-	const page = 1000
-	stream, err := js.Stream(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	total := int(stream.CachedInfo().State.Msgs) //nolint:gosec // far below the limit
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		return nil, err
-	}
-	arrivals := make([]catalog.Arrival, 0, total)
-	for len(arrivals) < total {
-		before := len(arrivals)
-		messages, err := consumer.Fetch(min(page, total-before), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			return nil, err
-		}
-		for stored := range messages.Messages() {
-			about, err := stored.Metadata()
-			if err != nil {
-				return nil, err
-			}
-			arrivals = append(arrivals, message.Decode(message.Raw{
-				Subject: stored.Subject(), Headers: stored.Headers(), Data: stored.Data(), Time: about.Timestamp,
-				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
-			}))
-		}
-		if err := messages.Error(); err != nil {
-			return nil, err
-		}
-		if len(arrivals) == before {
-			return nil, fmt.Errorf("the stream gave %d of %d messages", before, total)
-		}
-	}
-	return arrivals, nil
 }

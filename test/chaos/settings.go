@@ -11,7 +11,6 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 	maxItems   = 200
 )
 
-// account is one account of the trial.
+// account is one account of the run.
 type account struct {
 	name     string
 	site     string
@@ -154,11 +153,11 @@ func settingsTree(worker string, at addresses) map[string]any {
 		}
 		settings := map[string]any{
 			"platform": string(a.platform()), "catalogs": a.catalogs,
-			"base_url": "http://" + at.platforms + "/" + worker + "/" + a.site + version,
+			"base_url": "http://" + at.platforms + "/" + a.site + "/from-" + worker + version,
 		}
 		if a.oauth {
 			// All workers ask at one address: it is part of what tells credentials apart.
-			settings["oauth_url"] = "http://" + at.oauth + "/all/" + a.site + version + "/oauth/token"
+			settings["oauth_url"] = "http://" + at.oauth + "/" + a.site + "/from-all" + version + "/oauth/token"
 			settings["client_id"], settings["client_secret"], settings["refresh_token"] = oauthClient, oauthSecret, oauthRefresh
 		} else {
 			settings["access_token"] = a.token()
@@ -183,13 +182,4 @@ func settingsTree(worker string, at addresses) map[string]any {
 		},
 		"accounts": perAccount,
 	}
-}
-
-// catalogKey is the simulated platform's name of the catalog that a lane means.
-func catalogKey(c *config.Config, lane catalog.Lane) string {
-	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
-	}
-	return settings.CatalogID
 }

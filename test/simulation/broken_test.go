@@ -206,11 +206,11 @@ var edits = []edit{
 		"	if carried := e.version.carried[by.position]; carried != nil && false {\n",
 	},
 	{
-		"told pause not saved", "delivery/pauses.go",
-		"	if len(told) == 0 {\n", "	if len(told) >= 0 {\n",
+		"told pause not saved", "quota/pause.go",
+		"	if len(blocks) == 0 {\n", "	if len(blocks) >= 0 {\n",
 	},
 	{
-		"told pause not read at take-over", "delivery/scope.go",
+		"told pause not read at take-over", "quota/sync.go",
 		"	if scope.loaded && !scope.readAt.Before(since) {\n", "	if scope.loaded {\n",
 	},
 	{
@@ -223,7 +223,7 @@ var edits = []edit{
 		"	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):\n", "	case false:\n",
 	},
 	{
-		"breaker shared by all accounts", "delivery/scope.go",
+		"breaker shared by all accounts", "quota/scopes.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},
 }

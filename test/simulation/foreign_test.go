@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,8 +27,6 @@ func (w *world) id(of string) string {
 }
 
 const foreignPrefix = "foreign"
-
-func isForeign(id string) bool { return strings.HasPrefix(id, foreignPrefix) }
 
 // foreignStream is another installation's, with accounts and items of the same names.
 func (w *world) foreignStream() *queuemodel.Stream {

@@ -62,6 +62,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"versions grow, and a delete resets them", versions},
 		{"attempts without an answer are ambiguous", attempts},
 		{"handles are never forgotten", handles},
+		{"a final answer has no handle", finalAnswers},
 		{"what is at no platform waits", atNoPlatform},
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},

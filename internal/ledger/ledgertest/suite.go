@@ -271,6 +271,19 @@ func handles(t *testing.T, h Harness) {
 	require.NoError(t, h.Store.AppendAttempts(t.Context(), nil))
 }
 
+// finalAnswers: a POST may be taken without a handle. What its answer said of the records
+// is all that a new owner has.
+func finalAnswers(t *testing.T, h Harness) {
+	lease := h.Acquire(t, 0)
+	batch := record(t, h, lease, Record(Mutation(1, "a")))
+	accepted := ledger.Attempt{BatchID: batch.ID, Number: 1, Result: ledger.Accepted, At: At, Notes: []byte(`[{"i":0,"o":1}]`)}
+	require.NoError(t, h.Store.AppendAttempts(t.Context(), []ledger.Attempt{accepted}))
+	late := ledger.Attempt{BatchID: batch.ID, Number: 1, Result: ledger.Ambiguous, At: At.Add(time.Hour)}
+	require.NoError(t, h.Store.AppendAttempts(t.Context(), []ledger.Attempt{late}))
+	require.Equal(t, []ledger.Attempt{accepted}, resume(t, h, lease).Open[0].Attempts)
+	require.Equal(t, map[string]string{"m1": "submitted"}, h.Statuses(t))
+}
+
 func atNoPlatform(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
 	older, newer := Mutation(1, "a"), Mutation(2, "a")

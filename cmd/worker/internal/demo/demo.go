@@ -26,6 +26,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
 // Options say where.
@@ -45,8 +46,8 @@ type Result struct {
 	Statuses    []Status
 	Batches     []Batch
 	DeadLetters []DeadLetter
-	// Differences between what the platforms hold and what they should; none is
-	// what it is all about.
+	// Differences are violations of the invariants, such as between what the platforms
+	// hold and what they should; the demo succeeds with none.
 	Differences []string
 }
 
@@ -103,11 +104,11 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 	if err := asked.fill(ctx, result); err != nil {
 		return nil, err
 	}
-	applied, err := asked.applied(ctx)
+	rows, err := evidence.Statuses(ctx, asked.Pool)
 	if err != nil {
 		return nil, err
 	}
-	compare(result, environment.Platforms, settings, mutations, applied)
+	judge(result, environment.Platforms, trouble(), settings, mutations, rows)
 	return result, nil
 }
 
