@@ -16,6 +16,9 @@ import (
 
 // conclusion collects the end of a batch while its records are gone through.
 type conclusion struct {
+	cfg *Config
+	f   *openBatch
+
 	now     time.Time
 	outcome ledger.BatchOutcome
 	// halves are the indexes of records that go again in two smaller batches at once,
@@ -34,7 +37,7 @@ type conclusion struct {
 func (e *Engine) conclude(f *openBatch, now time.Time) {
 	f.to(phaseConcluding)
 	c := &conclusion{
-		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
+		cfg: e.cfg, f: f, now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
 		outcomes: map[label.Outcome]int{}, retries: map[label.Retry]int{}, letters: map[catalog.Reason]int{},
 		outcome: ledger.BatchOutcome{
 			BatchID: f.batch.ID, Lane: f.batch.Lane, CreatedAt: f.batch.CreatedAt, FinishedAt: now,
@@ -43,33 +46,34 @@ func (e *Engine) conclude(f *openBatch, now time.Time) {
 	}
 	verdicts, incomplete := f.verdicts()
 	for i := range f.batch.Records {
-		e.judge(f, i, verdicts[i], incomplete, c)
+		c.judge(i, verdicts[i], incomplete)
 	}
 	c.nameState(f)
 	batches := e.bisect(f, c)
 	e.jobs.next.tx.Outcomes = append(e.jobs.next.tx.Outcomes, c.outcome)
 	e.jobs.next.mutations += len(c.outcome.Exceptions)
 	e.jobs.next.bytes += outcomeBytes(&c.outcome)
-	e.jobs.next.done = append(e.jobs.next.done, func() { e.onConcluded(f, c, batches) })
+	e.jobs.next.after(func() { e.onConcluded(f, c, batches) })
 }
 
 // judge decides what becomes of one record.
-func (e *Engine) judge(f *openBatch, i int, v platform.Verdict, incomplete bool, c *conclusion) {
+func (c *conclusion) judge(i int, v platform.Verdict, incomplete bool) {
+	f := c.f
 	record := &f.batch.Records[i]
 	if v.Outcome == platform.Unknown && f.copied() {
 		doubt(record)
 	}
 	switch {
 	case v.Outcome == platform.Succeeded:
-		e.succeeded(f, i, v, c)
+		c.succeeded(i, v)
 	case f.damaged != "":
-		e.judgeDamaged(f, i, v, c)
+		c.judgeDamaged(i, v)
 	case v.Outcome == platform.Failed && f.maybeApplied(i):
-		e.refusedInDoubt(f, i, v, c)
+		c.refusedInDoubt(i, v)
 	case v.Outcome == platform.Failed:
-		e.failed(f, i, v, catalog.Refused, c)
+		c.failed(i, v, catalog.Refused)
 	case f.refusal != nil && v.Outcome == platform.Unknown:
-		e.judgeRefused(f, i, c)
+		c.judgeRefused(i)
 	case f.abandon != "":
 		c.requeue(i, record.Constituents, nil, label.Innocent)
 	case f.unknown != nil:
@@ -80,12 +84,13 @@ func (e *Engine) judge(f *openBatch, i int, v platform.Verdict, incomplete bool,
 		// It uses up no attempt: the halves end by themselves, at single records.
 		c.halves = append(c.halves, i)
 	default:
-		e.again(f, i, f.explained(v), c)
+		c.again(i, f.explained(v))
 	}
 }
 
 // judgeDamaged decides about a record that cannot be sent again.
-func (e *Engine) judgeDamaged(f *openBatch, i int, v platform.Verdict, c *conclusion) {
+func (c *conclusion) judgeDamaged(i int, v platform.Verdict) {
+	f := c.f
 	record := &f.batch.Records[i]
 	if v.Outcome != platform.Failed || f.maybeApplied(i) {
 		if f.unknown != nil {
@@ -107,30 +112,31 @@ func (e *Engine) judgeDamaged(f *openBatch, i int, v platform.Verdict, c *conclu
 // given up only where the refusal is the record's own: the platform named it, or is
 // known to speak of records, or takes others of the lane. And where no other copy of
 // the batch may have been taken: a CREATE is refused because its first copy worked.
-func (e *Engine) judgeRefused(f *openBatch, i int, c *conclusion) {
+func (c *conclusion) judgeRefused(i int) {
+	f := c.f
 	record := &f.batch.Records[i]
 	refused := platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}
 	named, isNamed := f.refusal.Named[i]
 	switch {
 	case isNamed && named.Outcome == platform.Failed && !f.taken() && !f.maybeApplied(i):
-		e.failed(f, i, named, catalog.Refused, c)
+		c.failed(i, named, catalog.Refused)
 	case isNamed && named.Outcome == platform.Failed:
-		e.refusedInDoubt(f, i, named, c)
+		c.refusedInDoubt(i, named)
 	case isNamed && (named.Outcome != platform.Retryable || f.taken() || f.ofRecord(i)):
 		if f.taken() {
 			named.Outcome = platform.Unknown
 		}
-		e.again(f, i, named, c)
+		c.again(i, named)
 	case f.names(f.refusal):
 		c.requeue(i, record.Constituents, nil, label.Innocent) // innocent, and no attempt used up
 	case len(f.batch.Records) > 1:
 		c.halves = append(c.halves, i)
 	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):
-		e.keepWaiting(f, i, refused, c)
+		c.keepWaiting(i, refused)
 	case f.taken() || f.maybeApplied(i) && !unsent(f.refusal):
-		e.refusedInDoubt(f, i, refused, c)
+		c.refusedInDoubt(i, refused)
 	default:
-		e.failed(f, i, refused, refusalReasonOf(f.refusal), c)
+		c.failed(i, refused, refusalReasonOf(f.refusal))
 	}
 }
 
@@ -162,7 +168,8 @@ func refusalReasonOf(refusal *platform.Error) catalog.Reason {
 
 // keepWaiting returns a record that was refused alone to waiting, for no attempt: the
 // refusal is perhaps not about it.
-func (e *Engine) keepWaiting(f *openBatch, i int, v platform.Verdict, c *conclusion) {
+func (c *conclusion) keepWaiting(i int, v platform.Verdict) {
+	f := c.f
 	record := &f.batch.Records[i]
 	notBefore := c.now.Add(max(f.lane.breaker.backoff, firstPause))
 	for _, m := range record.Constituents {
@@ -175,15 +182,16 @@ func (e *Engine) keepWaiting(f *openBatch, i int, v platform.Verdict, c *conclus
 // refusedInDoubt goes on with a record that was certainly refused this time, perhaps
 // because an earlier copy of it was taken. Of a merged one the parts tell more; a
 // single mutation goes again.
-func (e *Engine) refusedInDoubt(f *openBatch, i int, v platform.Verdict, c *conclusion) {
+func (c *conclusion) refusedInDoubt(i int, v platform.Verdict) {
+	f := c.f
 	record := &f.batch.Records[i]
 	doubt(record)
 	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {
-		e.failed(f, i, v, catalog.Refused, c)
+		c.failed(i, v, catalog.Refused)
 		return
 	}
 	v.Outcome = platform.Unknown
-	e.again(f, i, v, c)
+	c.again(i, v)
 }
 
 // names reports whether the refusal names a record of the batch as the cause. One that
@@ -200,9 +208,10 @@ func (f *openBatch) names(refusal *platform.Error) bool {
 
 // succeeded ends a record that the platform confirmed. The rest of a split one
 // goes back to waiting.
-func (e *Engine) succeeded(f *openBatch, i int, v platform.Verdict, c *conclusion) {
+func (c *conclusion) succeeded(i int, v platform.Verdict) {
+	f := c.f
 	record := &f.batch.Records[i]
-	if pending, settled := e.rest(f, i); len(pending) > 0 {
+	if pending, settled := f.pendingRest(i); len(pending) > 0 {
 		for _, m := range pending {
 			m.Step++
 		}
@@ -229,9 +238,9 @@ func (e *Engine) succeeded(f *openBatch, i int, v platform.Verdict, c *conclusio
 	}
 }
 
-// rest finds the constituents that still have something to say after the first
+// pendingRest finds the constituents that still have something to say after the first
 // record of a split change, and those that do not.
-func (e *Engine) rest(f *openBatch, i int) (pending, settled []*catalog.Mutation) {
+func (f *openBatch) pendingRest(i int) (pending, settled []*catalog.Mutation) {
 	left, ok := f.rests[i]
 	if !ok {
 		return nil, nil
@@ -261,7 +270,8 @@ func sharesMember(a, b []byte) (shares bool) {
 
 // failed ends a record that was rejected permanently. A merged one goes again as its
 // parts, in order, so that bad input takes no good input with it.
-func (e *Engine) failed(f *openBatch, i int, v platform.Verdict, reason catalog.Reason, c *conclusion) {
+func (c *conclusion) failed(i int, v platform.Verdict, reason catalog.Reason) {
+	f := c.f
 	record := &f.batch.Records[i]
 	c.outcome.Failed++
 	if len(record.Constituents) > 1 {
@@ -280,7 +290,8 @@ func (e *Engine) failed(f *openBatch, i int, v platform.Verdict, reason catalog.
 }
 
 // again sends a record once more after a while, unless its attempts are used up.
-func (e *Engine) again(f *openBatch, i int, v platform.Verdict, c *conclusion) {
+func (c *conclusion) again(i int, v platform.Verdict) {
+	f := c.f
 	record := &f.batch.Records[i]
 	newest := record.Newest()
 	newest.Attempts++
@@ -288,7 +299,7 @@ func (e *Engine) again(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 		doubt(record)
 	}
 	if newest.Attempts < f.lane.policy().MaxAttempts {
-		notBefore := c.now.Add(e.retryDelay(newest.Attempts, f.lane.policy()))
+		notBefore := c.now.Add(c.cfg.retryDelay(newest.Attempts, f.lane.policy()))
 		for _, m := range record.Constituents {
 			m.NotBefore = notBefore
 		}
@@ -296,7 +307,7 @@ func (e *Engine) again(f *openBatch, i int, v platform.Verdict, c *conclusion) {
 		return
 	}
 	if v.Outcome == platform.Retryable {
-		e.failed(f, i, v, catalog.AttemptsExhausted, c)
+		c.failed(i, v, catalog.AttemptsExhausted)
 		return
 	}
 	c.unconfirmed(i, record, v)
@@ -322,12 +333,12 @@ func (c *conclusion) unconfirmed(i int, record *catalog.Record, v platform.Verdi
 // retryDelay is how long a mutation waits before attempt number attempts+1: it
 // doubles from RetryMin to RetryMax, less up to a quarter of jitter. It is a
 // function of the attempt alone because the schedule lives in Postgres.
-func (e *Engine) retryDelay(attempts int, policy *Policy) time.Duration {
+func (c *Config) retryDelay(attempts int, policy *Policy) time.Duration {
 	delay := policy.RetryMax
 	if shift := attempts - 1; shift < 30 {
 		delay = min(policy.RetryMin<<shift, policy.RetryMax)
 	}
-	return delay - e.cfg.spread(delay/4)
+	return delay - c.spread(delay/4)
 }
 
 // requeue returns the record's mutations to waiting.
@@ -396,7 +407,7 @@ func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 		for to, from := range indexes {
 			records[to] = f.batch.Records[from]
 		}
-		half := e.newOpenBatch(ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
+		half := newOpenBatch(e.cfg, ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
 		for to, from := range indexes {
 			if rest, ok := f.rests[from]; ok {
 				half.rests[to] = rest

@@ -227,14 +227,14 @@ func (e *Engine) dueSenders(now time.Time) []*sender {
 
 func (e *Engine) mayCut(s *sender, now time.Time) bool {
 	return s.account.mayCall(now) && !s.again.After(now) && !e.full() &&
-		e.mayOpen(s.account) && s.account.open < e.maxOpen(s)
+		e.memory.mayOpen(s.account) && s.account.open < e.maxOpen(s)
 }
 
 // mayOpen bounds the memory of open batches: an account takes at most half of what
 // there is for all, and each may have one batch open, so that no account's trouble
 // keeps another from sending.
-func (e *Engine) mayOpen(a *accountState) bool {
-	return a.open == 0 || !e.cfg.Budget.openFull() && !e.cfg.Budget.hog(a.openBytes)
+func (m *memory) mayOpen(a *accountState) bool {
+	return a.open == 0 || !m.budget.openFull() && !m.budget.hog(a.openBytes)
 }
 
 // maxOpen bounds the account's open batches by what its read quota can follow:
@@ -276,7 +276,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 // launch makes an open batch of a batch that was cut, and has it recorded.
 func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *quota.Slot, now time.Time) *openBatch {
 	l := e.lanes.byKey[batch.Lane]
-	f := e.newOpenBatch(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
+	f := newOpenBatch(e.cfg, ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
 	f.slot = slot
 	l.sender.account.began()
 	f.split()
@@ -307,7 +307,7 @@ func (e *Engine) record(ctx context.Context, f *openBatch) (mutations int) {
 		e.jobs.next.note(f.batch.Records[i].Constituents...)
 	}
 	e.jobs.next.adds(f)
-	e.jobs.next.done = append(e.jobs.next.done, func() { e.onRecorded(f) })
+	e.jobs.next.after(func() { e.onRecorded(f) })
 	return e.jobs.next.mutations - before
 }
 
@@ -372,8 +372,11 @@ func (e *Engine) recordOld(now time.Time) {
 func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
 	e.jobs.next.tx.Waiting = append(e.jobs.next.tx.Waiting, ms...)
 	e.jobs.next.note(ms...)
-	e.jobs.next.done = append(e.jobs.next.done, func() {
-		e.batcher.Stored(ms)
-		e.updateBudget()
-	})
+	e.jobs.next.after(func() { e.onWaitingRecorded(ms) })
+}
+
+// onWaitingRecorded lets the batcher forget the payloads: each has a row.
+func (e *Engine) onWaitingRecorded(ms []*catalog.Mutation) {
+	e.batcher.Stored(ms)
+	e.updateBudget()
 }

@@ -86,6 +86,16 @@ func (w *witness) signEvery() time.Duration {
 	return min(w.cfg.Quiet/4, longestSign)
 }
 
+// nextSign is how long to wait before the next sign of life.
+func (w *witness) nextSign() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.failing.IsZero() {
+		return min(w.signEvery(), mirrorPause)
+	}
+	return w.signEvery()
+}
+
 // noteSent notes a committed transaction before anything of it is sent. Only
 // ledger.ErrOtherHistory is an error; with strict it tries until it is noted.
 func (w *witness) noteSent(ctx context.Context, sent ledger.Sent, strict bool) error {
@@ -179,16 +189,10 @@ func (e *Engine) keepMirror(ctx context.Context) {
 		e.calls.report(ctx, e.claim)
 	}
 	for e.cfg.Mirror != nil {
-		e.recorder.mirror.mu.Lock()
-		wait := e.recorder.mirror.signEvery()
-		if !e.recorder.mirror.failing.IsZero() {
-			wait = min(wait, mirrorPause)
-		}
-		e.recorder.mirror.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(e.recorder.mirror.nextSign()):
 		}
 		if err := e.recorder.mirror.putNote(ctx); errors.Is(err, ledger.ErrOtherHistory) {
 			e.calls.report(ctx, func() { e.fail(err) })
@@ -233,10 +237,13 @@ func (w *witness) sitOut(ctx context.Context, since time.Time) bool {
 // claim has it committed and noted that this history is the one that goes on.
 func (e *Engine) claim() {
 	e.jobs.next.tx.Claims = true
-	e.jobs.next.done = append(e.jobs.next.done, func() {
-		e.life.quiet = false
-		e.log.InfoContext(e.calls.ctx, "what was sent and forgotten can no longer be applied: batches are sent again")
-	})
+	e.jobs.next.after(e.onClaimed)
+}
+
+// onClaimed lets batches be sent.
+func (e *Engine) onClaimed() {
+	e.life.quiet = false
+	e.log.InfoContext(e.calls.ctx, "what was sent and forgotten can no longer be applied: batches are sent again")
 }
 
 // proveHistory has an owner that commits nothing look whether its last commit is still

@@ -127,14 +127,14 @@ type handle struct {
 	note       string // the last that was logged
 }
 
-func (e *Engine) newOpenBatch(id uuid.UUID, l *lane, group string, records []catalog.Record, now time.Time) *openBatch {
+func newOpenBatch(cfg *Config, id uuid.UUID, l *lane, group string, records []catalog.Record, now time.Time) *openBatch {
 	f := &openBatch{
 		batch:     ledger.Batch{ID: id, Lane: l.key, Group: group, Records: records, CreatedAt: now},
 		lane:      l,
 		attempt:   1,
 		heapIndex: -1,
 		rests:     map[int]catalog.Change{},
-		resend:    e.cfg.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
+		resend:    cfg.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
 	}
 	for i := range records {
 		for _, m := range records[i].Constituents {

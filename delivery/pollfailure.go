@@ -110,7 +110,7 @@ func (e *Engine) unclearPoll(f *openBatch, h *handle, why string, now time.Time)
 	e.log.WarnContext(e.calls.ctx, "a handle is given up: the answers about it tell nothing; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, why
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
+	f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(policy)))
 }
 
 // endSilence ends a handle whose polls have failed for very long: its items are not
@@ -156,10 +156,12 @@ func (e *Engine) sayPolls(f *openBatch, h *handle, why string) {
 // amend writes more about POSTs beside the engine.
 func (e *Engine) amend(what string, attempts ...ledger.Attempt) {
 	e.spawn(func(ctx context.Context) {
-		if err := e.recorder.retryStore(ctx, what, func(ctx context.Context) error {
-			return e.cfg.Store.AppendAttempts(ctx, attempts)
-		}); err != nil {
+		if err := e.recorder.appendAttempts(ctx, what, attempts); err != nil {
 			e.calls.report(ctx, func() { e.fail(err) })
 		}
 	})
+}
+
+func (s *storeCalls) appendAttempts(ctx context.Context, what string, attempts []ledger.Attempt) error {
+	return s.retryStore(ctx, what, func(ctx context.Context) error { return s.cfg.Store.AppendAttempts(ctx, attempts) })
 }

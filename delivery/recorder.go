@@ -74,11 +74,11 @@ const refusedJob = 1000
 
 // full reports that the job that is being collected has enough.
 func (e *Engine) full() bool {
-	return e.jobs.next.mutations >= e.mostMutations() || e.jobs.next.bytes >= e.cfg.Budget.mostInJob()
+	return e.jobs.next.mutations >= e.recorder.mostMutations() || e.jobs.next.bytes >= e.cfg.Budget.mostInJob()
 }
 
-func (e *Engine) mostMutations() int {
-	if time.Since(time.Unix(0, e.recorder.refusedAt.Load())) < refusedRest {
+func (r *recorder) mostMutations() int {
+	if time.Since(time.Unix(0, r.refusedAt.Load())) < refusedRest {
 		return refusedJob
 	}
 	return jobMutations
@@ -104,6 +104,9 @@ func (j *job) note(ms ...*catalog.Mutation) {
 	}
 	j.mutations += len(ms)
 }
+
+// after has the loop call a function once the job is written, in the order they were given.
+func (j *job) after(done func()) { j.done = append(j.done, done) }
 
 // adds notes a batch that tx writes.
 func (j *job) adds(f *openBatch) {
@@ -202,22 +205,25 @@ func (e *Engine) runJob(ctx context.Context, j *job) {
 		e.calls.report(ctx, func() { e.fail(err) })
 		return
 	}
-	e.calls.report(ctx, func() {
-		e.jobs.recording = false
-		if j.verify || j.needsCommit() {
-			e.jobs.lastProof = time.Now()
-		}
-		e.memory.addLeaving(-j.leaving)
-		e.jobs.isolated = j.found
-		e.takeOut(j)
-		for _, done := range j.done {
-			done()
-		}
-		e.jobs.isolated = nil
-		for _, l := range j.loads {
-			l.then(l)
-		}
-	})
+	e.calls.report(ctx, func() { e.onWritten(j) })
+}
+
+// onWritten lets everything go on that waited for the job.
+func (e *Engine) onWritten(j *job) {
+	e.jobs.recording = false
+	if j.verify || j.needsCommit() {
+		e.jobs.lastProof = time.Now()
+	}
+	e.memory.addLeaving(-j.leaving)
+	e.jobs.isolated = j.found
+	e.takeOut(j)
+	for _, done := range j.done {
+		done()
+	}
+	e.jobs.isolated = nil
+	for _, l := range j.loads {
+		l.then(l)
+	}
 }
 
 func (r *recorder) doJob(ctx context.Context, j *job) error {

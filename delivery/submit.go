@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/label"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // errUnsent is in the errors of bodies that could not be put together: no call was
@@ -46,7 +47,7 @@ func (e *Engine) step(f *openBatch, now time.Time) {
 func (e *Engine) trySend(f *openBatch, now time.Time) {
 	if e.shut() {
 		if f.slot != nil {
-			e.cancelPost(f)
+			f.cancelPost()
 		}
 		e.batches.schedule(f, now.Add(idleWake))
 		return
@@ -56,7 +57,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 			e.post(f)
 			return
 		}
-		e.cancelPost(f)
+		f.cancelPost()
 	}
 	if e.life.draining {
 		return
@@ -115,7 +116,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 func (e *Engine) announce(f *openBatch, now time.Time) {
 	f.to(phaseAnnouncing)
 	e.jobs.next.tx.Intents = append(e.jobs.next.tx.Intents, ledger.Intent{BatchID: f.batch.ID, Attempt: f.attempt, At: now})
-	e.jobs.next.done = append(e.jobs.next.done, func() { e.onAnnounced(f) })
+	e.jobs.next.after(func() { e.onAnnounced(f) })
 }
 
 // onAnnounced makes the POST, unless a pause was told since or the database refused
@@ -123,7 +124,7 @@ func (e *Engine) announce(f *openBatch, now time.Time) {
 func (e *Engine) onAnnounced(f *openBatch) {
 	f.to(phaseReady)
 	if e.jobs.isolated.withheld(f) {
-		e.cancelPost(f)
+		f.cancelPost()
 		f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
 		e.batches.schedule(f, f.sendAt)
 		return
@@ -133,7 +134,7 @@ func (e *Engine) onAnnounced(f *openBatch) {
 
 // cancelPost gives back the slot of a POST that was not made after all, and with it the
 // account's probe, if it was one.
-func (e *Engine) cancelPost(f *openBatch) {
+func (f *openBatch) cancelPost() {
 	f.slot.Cancel()
 	f.slot = nil
 	f.lane.sender.account.probing = false
@@ -167,47 +168,73 @@ func (e *Engine) post(f *openBatch) {
 	e.batches.moment++
 	f.lastPost, f.lastPostNo = time.Now(), e.batches.moment
 	f.lastTaken, f.lastTakenAt = f.lane.breaker.taken, f.lane.breaker.takenAt
-	number, records, group := f.attempt, f.batch.Records, f.batch.Group
-	variant := variantOf(f)
-	hadAmbiguity, slot, who := f.taken(), f.slot, f.lane.sender.account.refusable()
+	p := &posting{
+		storeCalls: &e.recorder.storeCalls, f: f, number: f.attempt, group: f.batch.Group, records: f.batch.Records, variant: variantOf(f),
+		hadAmbiguity: f.taken(), slot: f.slot, who: f.lane.sender.account.refusable(),
+	}
 	e.spawn(func(ctx context.Context) {
-		began := time.Now()
-		submission, perr := e.submit(ctx, f, group, records, variant)
-		took := time.Since(began)
-		attempt := attemptOf(f, number, submission, perr)
-		if perr != nil && (perr.RetryAfter > 0 || attempt.Result == ledger.NotTaken && !hadAmbiguity) {
-			attempt.NextAt = attempt.At.Add(max(perr.RetryAfter, f.lane.policy().RetryMin))
+		if err := p.run(ctx); err != nil {
+			e.calls.report(ctx, func() { e.fail(err) })
+			return
 		}
-		if !unsent(perr) {
-			e.hear(ctx, slot, who, perr, quotasOf(submission.Quotas, perr))
-		}
-		if perr == nil || perr.Scope != platform.ScopeCaller {
-			if err := e.recorder.recordAttempt(ctx, attempt); err != nil {
-				e.calls.report(ctx, func() { e.fail(err) })
-				return
-			}
-		}
-		e.calls.report(ctx, func() { e.onPosted(f, submission, perr, took) })
+		e.calls.report(ctx, func() { e.onPosted(f, p.submission, p.failure, p.took) })
 	})
+}
+
+// posting is a POST under way: what its goroutine needs of the batch, as it was when the
+// POST began, and how it ended.
+type posting struct {
+	*storeCalls
+	f            *openBatch
+	number       int
+	group        string
+	records      []catalog.Record
+	variant      int
+	hadAmbiguity bool
+	slot         *quota.Slot
+	who          refusable
+
+	submission platform.Submission
+	failure    *platform.Error
+	took       time.Duration
+}
+
+// run makes the POST and has it recorded how it ended.
+func (p *posting) run(ctx context.Context) error {
+	began := time.Now()
+	p.submission, p.failure = p.submit(ctx)
+	p.took = time.Since(began)
+	perr := p.failure
+	attempt := attemptOf(p.f, p.number, p.submission, perr)
+	if perr != nil && (perr.RetryAfter > 0 || attempt.Result == ledger.NotTaken && !p.hadAmbiguity) {
+		attempt.NextAt = attempt.At.Add(max(perr.RetryAfter, p.f.lane.policy().RetryMin))
+	}
+	if !unsent(perr) {
+		p.hear(ctx, p.slot, p.who, perr, quotasOf(p.submission.Quotas, perr))
+	}
+	if perr != nil && perr.Scope == platform.ScopeCaller {
+		return nil
+	}
+	return p.recordAttempt(ctx, attempt)
 }
 
 // submit encodes and sends. A panic while a body is put together is the batch's
 // problem: bisecting finds the record that causes it.
-func (e *Engine) submit(ctx context.Context, f *openBatch, group string, records []catalog.Record, variant int) (submission platform.Submission, perr *platform.Error) {
-	body, perr := e.encode(ctx, f, group, records, variant)
+func (p *posting) submit(ctx context.Context) (submission platform.Submission, perr *platform.Error) {
+	body, perr := p.encode(ctx)
 	if perr != nil {
 		return platform.Submission{}, perr
 	}
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	ctx, span := f.startCall(ctx, e.cfg.Tracer, "submit")
-	submission, err := e.callSubmit(ctx, f, body, group, records)
+	ctx, span := p.f.startCall(ctx, p.cfg.Tracer, "submit")
+	submission, err := p.callSubmit(ctx, body)
 	perr = asPlatformError(err)
 	endCall(span, perr)
 	if perr != nil {
 		return submission, perr
 	}
-	if broken := submission.Broken(len(records)); broken != "" {
+	if broken := submission.Broken(len(p.records)); broken != "" {
 		return platform.Submission{}, &platform.Error{
 			Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: broken, Quotas: submission.Quotas,
 		}
@@ -217,30 +244,30 @@ func (e *Engine) submit(ctx context.Context, f *openBatch, group string, records
 
 // callSubmit makes the POST. A panic while its answer is read is an answer that
 // nobody understands: the platform may have taken the batch.
-func (e *Engine) callSubmit(ctx context.Context, f *openBatch, body []byte, group string, records []catalog.Record) (submission platform.Submission, err error) {
+func (p *posting) callSubmit(ctx context.Context, body []byte) (submission platform.Submission, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.ErrorContext(ctx, "reading the answer to a POST panicked; it counts as no answer",
-				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
+			p.log.ErrorContext(ctx, "reading the answer to a POST panicked; it counts as no answer",
+				slog.String("batch_id", p.f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
 			err = &platform.Error{Scope: platform.ScopePlatform, Ambiguous: true, Unclear: true, Operation: "POST", Message: "Courier could not read the answer; please report it"}
 		}
 	}()
-	return f.lane.endpoint.Submit(ctx, body, group, records)
+	return p.f.lane.endpoint.Submit(ctx, body, p.group, p.records)
 }
 
-func (e *Engine) encode(ctx context.Context, f *openBatch, group string, records []catalog.Record, variant int) (body []byte, perr *platform.Error) {
+func (p *posting) encode(ctx context.Context) (body []byte, perr *platform.Error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.ErrorContext(ctx, "putting a body together panicked; the batch is bisected to find the record",
-				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
+			p.log.ErrorContext(ctx, "putting a body together panicked; the batch is bisected to find the record",
+				slog.String("batch_id", p.f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
 			perr = &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: "Courier could not put the request together; please report it", Err: errors.Join(errUnsent, errPanic)}
 		}
 	}()
-	body, err := f.lane.endpoint.Encode(make([]byte, 0, bodySize(f.lane.endpoint, records)), group, records, variant)
+	body, err := p.f.lane.endpoint.Encode(make([]byte, 0, bodySize(p.f.lane.endpoint, p.records)), p.group, p.records, p.variant)
 	if err != nil {
 		return nil, &platform.Error{Scope: platform.ScopeBatch, Operation: "encode", Message: err.Error(), Err: errors.Join(errUnsent, err)}
 	}
-	if len(body) > f.lane.endpoint.Limits().MaxBytes {
+	if len(body) > p.f.lane.endpoint.Limits().MaxBytes {
 		return nil, &platform.Error{Scope: platform.ScopeBatch, TooLarge: true, Operation: "encode", Message: "the body is larger than the platform's cap", Err: errUnsent}
 	}
 	return body, nil
@@ -346,7 +373,7 @@ func quotasOf(answered []platform.Quota, perr *platform.Error) []platform.Quota 
 func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	if unsent(perr) {
-		e.cancelPost(f)
+		f.cancelPost()
 	} else {
 		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
 		f.slot = nil
@@ -391,7 +418,7 @@ func (f *openBatch) heardRefusal(e *Engine, perr *platform.Error, now time.Time)
 func (e *Engine) onPostFailed(f *openBatch, perr *platform.Error, now time.Time) {
 	f.to(phaseReady)
 	if perr.Ambiguous {
-		f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
+		f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(f.lane.policy())))
 	}
 	switch {
 	case perr.Scope == platform.ScopeBatch || perr.Scope == platform.ScopeItem:
@@ -402,7 +429,7 @@ func (e *Engine) onPostFailed(f *openBatch, perr *platform.Error, now time.Time)
 			f.attempt++
 		}
 		e.batches.schedule(f, now.Add(f.lane.policy().RetryMin))
-	case e.unclearPost(f, perr):
+	case f.unclearPost(perr):
 		f.unknown = perr
 		e.endFollowing(f, now)
 	default:
@@ -414,7 +441,7 @@ func (e *Engine) onPostFailed(f *openBatch, perr *platform.Error, now time.Time)
 
 // unclearPost counts an answer that does not say what became of the POST. An outage
 // only postpones; whom such an answer meets each time would be sent for ever.
-func (e *Engine) unclearPost(f *openBatch, perr *platform.Error) bool {
+func (f *openBatch) unclearPost(perr *platform.Error) bool {
 	if perr.Unclear {
 		f.unclear++
 	}
@@ -422,8 +449,8 @@ func (e *Engine) unclearPost(f *openBatch, perr *platform.Error) bool {
 }
 
 // settle is how long an ambiguous copy of a batch may still be applied.
-func (e *Engine) settle(policy *Policy) time.Duration {
-	return Settle(policy.Settle, e.life.slowest)
+func (l *life) settle(policy *Policy) time.Duration {
+	return Settle(policy.Settle, l.slowest)
 }
 
 func resultLabel(perr *platform.Error) label.Post {

@@ -157,32 +157,32 @@ var edits = []edit{
 	},
 	{
 		"spilled lane read back before it is written", "delivery/spill.go",
-		`e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
+		`e.cfg.Budget.waitingFull() || len(e.memory.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
 	loading := 0
 	for _, stats := range e.batcher.LaneStats() {
-		l := e.lanes[stats.Lane]
+		l := e.lanes.byKey[stats.Lane]
 		if l != nil && l.loading {
 			loading++
 		}
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.reading.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || `, `e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
 	loading := 0
 	for _, stats := range e.batcher.LaneStats() {
-		l := e.lanes[stats.Lane]
+		l := e.lanes.byKey[stats.Lane]
 		if l != nil && l.loading {
 			loading++
 		}
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.reading.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			`,
 	},
 	{
@@ -197,13 +197,13 @@ var edits = []edit{
 	},
 	{
 		"versions written before their mutations", "delivery/version.go",
-		"	e.version.carried[m.Position] = &carriedVersion{version: set}\n	e.version.pin(key)\n",
-		"	set.Position = catalog.Position{}\n	e.next.tx.Versions = append(e.next.tx.Versions, set)\n",
+		"	e.versions.carried[m.Position] = &carriedVersion{version: set}\n	e.versions.pin(key)\n",
+		"	set.Position = catalog.Position{}\n	e.jobs.next.tx.Versions = append(e.jobs.next.tx.Versions, set)\n",
 	},
 	{
 		"overtaken written before what overtakes it", "delivery/version.go",
-		"	if carried := e.version.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {\n",
-		"	if carried := e.version.carried[by.position]; carried != nil && false {\n",
+		"	if carried := e.versions.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {\n",
+		"	if carried := e.versions.carried[by.position]; carried != nil && false {\n",
 	},
 	{
 		"told pause not saved", "quota/pause.go",
