@@ -224,16 +224,6 @@ func (e *Engine) probeStopped(now time.Time) {
 	}
 }
 
-// hasReady reports whether an open batch of the lane is to be sent.
-func (b *openBatches) hasReady(l *lane) bool {
-	for _, f := range b.byID {
-		if f.lane == l && (f.phase == phaseReady || f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending) {
-			return true
-		}
-	}
-	return false
-}
-
 // nextTry is when the open batch may be its stopped lane's try: the smallest first, as they
 // tell the most.
 func (l *lane) nextTry(f *openBatch) time.Time {

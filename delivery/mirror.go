@@ -48,15 +48,6 @@ const (
 // commits: an owner of another history that is alive shows it meanwhile.
 const ShortestQuiet = 3 * time.Second
 
-// Settle is how long an ambiguous copy of a batch may still be applied: fixed, where it
-// is set, else three times the slowest recent batch, 2 to 30 minutes.
-func Settle(fixed, slowest time.Duration) time.Duration {
-	if fixed > 0 {
-		return fixed
-	}
-	return min(max(3*slowest, 2*time.Minute), 30*time.Minute)
-}
-
 // witness is what was noted in the mirror. The recorder notes what is sent, a goroutine of
 // its own shows that this owner is alive.
 type witness struct {

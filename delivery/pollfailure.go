@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -151,17 +150,4 @@ func (e *Engine) sayPolls(f *openBatch, h *handle, why string) {
 		}
 		e.amend("record why polls fail", attempt)
 	}
-}
-
-// amend writes more about POSTs beside the engine.
-func (e *Engine) amend(what string, attempts ...ledger.Attempt) {
-	e.spawn(func(ctx context.Context) {
-		if err := e.recorder.appendAttempts(ctx, what, attempts); err != nil {
-			e.calls.report(ctx, func() { e.fail(err) })
-		}
-	})
-}
-
-func (s *storeCalls) appendAttempts(ctx context.Context, what string, attempts []ledger.Attempt) error {
-	return s.retryStore(ctx, what, func(ctx context.Context) error { return s.cfg.Store.AppendAttempts(ctx, attempts) })
 }

@@ -133,7 +133,7 @@ var edits = []edit{
 		"two in flight", "batcher/place.go", "	case it.inFlight != nil:\n", "	case false:\n",
 	},
 	{
-		"success on HTTP 200", "delivery/submit.go",
+		"success on HTTP 200", "delivery/posted.go",
 		"		e.startPolling(f, f.attempt, submission.Handles, now)\n",
 		"		f.posts[len(f.posts)-1].notes = make([]platform.Verdict, len(f.batch.Records))\n" +
 			"		for i := range f.batch.Records {\n			f.posts[len(f.posts)-1].notes[i].Outcome = platform.Succeeded\n		}\n" +
@@ -191,17 +191,17 @@ var edits = []edit{
 		"	case read.nothing:\n		return platform.Submission{}, answer.Unreadable(call, \"the answer has no handles\")\n",
 	},
 	{
-		"merged record refused as a whole", "delivery/conclude.go",
+		"merged record refused as a whole", "delivery/judge.go",
 		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
 		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
 	},
 	{
-		"versions written before their mutations", "delivery/version.go",
+		"versions written before their mutations", "delivery/versions.go",
 		"	e.versions.carried[m.Position] = &carriedVersion{version: set}\n	e.versions.pin(key)\n",
 		"	set.Position = catalog.Position{}\n	e.jobs.next.tx.Versions = append(e.jobs.next.tx.Versions, set)\n",
 	},
 	{
-		"overtaken written before what overtakes it", "delivery/version.go",
+		"overtaken written before what overtakes it", "delivery/versions.go",
 		"	if carried := e.versions.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {\n",
 		"	if carried := e.versions.carried[by.position]; carried != nil && false {\n",
 	},
@@ -214,12 +214,12 @@ var edits = []edit{
 		"	if scope.loaded && !scope.readAt.Before(since) {\n", "	if scope.loaded {\n",
 	},
 	{
-		"merged record in doubt never parted", "delivery/conclude.go",
+		"merged record in doubt never parted", "delivery/judge.go",
 		"	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {\n",
 		"	if len(record.Constituents) > 1_000_000 && (f.refusal == nil || !f.refusal.Ambiguous) {\n",
 	},
 	{
-		"an unlisted refusal fails a single record at once", "delivery/conclude.go",
+		"an unlisted refusal fails a single record at once", "delivery/judge.go",
 		"	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):\n", "	case false:\n",
 	},
 	{

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/label"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/quota"
 )
@@ -204,17 +203,4 @@ func (e *Engine) endFollowing(f *openBatch, now time.Time) {
 // about together for ever.
 func (c *Config) jitter(d time.Duration) time.Duration {
 	return d - d/20 + c.spread(d/10)
-}
-
-func pollLabel(report platform.Report, perr *platform.Error) label.Poll {
-	switch {
-	case perr != nil:
-		return label.Error
-	case report.Progress == platform.Finished:
-		return label.Finished
-	case report.Progress == platform.NotFound:
-		return label.NotFound
-	default:
-		return label.Pending
-	}
 }
