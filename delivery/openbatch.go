@@ -27,24 +27,42 @@ type openBatch struct {
 	half     bool // made of a batch that was refused or told too little of its records
 	probe    bool // whether its stopped lane, or a suspect, is taken now
 
-	torn bool // a record of it cannot be put together again: it is followed, and never sent
-	// damaged says why its payload cannot be read, "" when it can: likewise.
-	damaged string
-
 	// rests are what records of split changes leave for later, by record index.
 	rests map[int]catalog.Change
 
-	attempt  int // number of the current or last POST
-	posts    []post
-	handles  []*handle
-	unclear  int             // POSTs whose answer did not say what became of them
-	unknown  *platform.Error // the last of them, when nobody is going to ask again
-	untold   *platform.Error // polls failed until nobody was going to ask any more
-	refusal  *platform.Error // the platform refused the batch as a whole
-	abandon  string          // why its items go back to waiting without any verdict
+	attempt int // number of the current or last POST
+	posts   []post
+	handles []*handle
+
+	ending
+	resending
+	refusals
+	timer
+}
+
+// ending is why a batch ends for another reason than its verdicts, or cannot be sent.
+type ending struct {
+	unknown *platform.Error // a POST whose answer did not say what became of it, when nobody is going to ask again
+	untold  *platform.Error // polls failed until nobody was going to ask any more
+	refusal *platform.Error // the platform refused the batch as a whole
+	abandon string          // why its items go back to waiting without any verdict
+	torn    bool            // a record of it cannot be put together again: it is followed, and never sent
+	damaged string          // why its payload cannot be read, "" when it can: likewise
+}
+
+// resending is when a batch may be sent, and what its former POSTs forbid.
+type resending struct {
 	sendAt   time.Time
 	resend   backoff.BackOff
 	lastPost time.Time // when the last POST began
+	unclear  int       // POSTs whose answer did not say what became of them
+	// holdUntil is the end of the settle time: an earlier copy of the batch may
+	// still be applied until then.
+	holdUntil time.Time
+}
+
+// refusals is what tells a fault of the batch's records from a fault of its lane.
+type refusals struct {
 	// lastPostNo is the moment when the last POST began, refusedFirst that of the first
 	// refusal of the batch or of the one that it is a half of, refusedLast that of its
 	// last, at refusedAt: see openBatches.moment. 0: none that this owner knows of.
@@ -55,12 +73,11 @@ type openBatch struct {
 	// last POST began.
 	lastTaken   int64
 	lastTakenAt time.Time
+}
 
-	// holdUntil is the end of the settle time: an earlier copy of the batch may
-	// still be applied until then.
-	holdUntil time.Time
-
-	wakeAt     time.Time // in the engine's heap; zero: not in it
+// timer is what a batch waits for, see openBatches.
+type timer struct {
+	wakeAt     time.Time // in the heap; zero: not in it
 	heapIndex  int
 	slotScopes string // the scopes it waits for a slot of; "": none
 }
@@ -96,9 +113,9 @@ func newOpenBatch(cfg *Config, id uuid.UUID, l *lane, group string, records []ca
 		batch:     ledger.Batch{ID: id, Lane: l.key, Group: group, Records: records, CreatedAt: now},
 		lane:      l,
 		attempt:   1,
-		heapIndex: -1,
 		rests:     map[int]catalog.Change{},
-		resend:    cfg.backOff(l.policy().RetryMin, l.policy().RetryMax), // the platform's trouble is nobody's fault: never give up
+		timer:     timer{heapIndex: -1},
+		resending: resending{resend: cfg.backOff(l.policy().RetryMin, l.policy().RetryMax)}, // the platform's trouble is nobody's fault: never give up
 	}
 	for i := range records {
 		for _, m := range records[i].Constituents {
