@@ -312,7 +312,7 @@ func (s *surroundings) close() {
 	}
 	for _, pool := range []*pgxpool.Pool{s.pool, s.leases} {
 		if pool != nil {
-			pool.Close()
+			persistence.ClosePool(pool)
 		}
 	}
 }

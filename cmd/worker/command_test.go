@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -69,14 +70,15 @@ func TestHelpAndCompletion(t *testing.T) {
 	got := execute(t, nil, "--help")
 	require.Zero(t, got.code)
 	for _, command := range []string{
-		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "completion",
+		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "version", "completion",
 	} {
 		require.Contains(t, got.out, "\n  "+command+" ")
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		require.NotEmpty(t, execute(t, nil, "completion", shell).out, shell)
 	}
-	require.Equal(t, "worker version dev\n", execute(t, nil, "--version").out)
+	require.Equal(t, "worker version "+cli.Version("")+"\n", execute(t, nil, "--version").out)
+	require.Equal(t, "worker "+cli.Version("")+" "+runtime.Version()+"\n", execute(t, nil, "version").out)
 }
 
 func TestCheckSaysEverythingThatIsWrong(t *testing.T) {

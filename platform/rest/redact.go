@@ -24,9 +24,8 @@ var tokenShapes = regexp.MustCompile(
 // base64 or hex, and with characters escaped as in addresses, JSON or HTML.
 func Redact(text string, secrets ...string) string {
 	// First of all, as what is removed later would put a torn secret together again.
-	text = strings.Map(printable, text)
-	partly := len(text) > maxRead
-	text = hide(text[:min(len(text), maxRead)], secrets)
+	text, partly := readable(text, maxRead)
+	text = hide(text, secrets)
 	if partly && len(text) <= 4*maxMessage {
 		// Nearly all of it was secret, so that one may be torn at the cut.
 		text = text[:strings.LastIndex(text, hidden)+len(hidden)]
@@ -38,6 +37,22 @@ func Redact(text string, secrets ...string) string {
 	}
 	text = tokenShapes.ReplaceAllString(text, hidden)
 	return shorten(strings.ToValidUTF8(text, ""), maxMessage)
+}
+
+// readable is what is printable of text, up to limit bytes, and whether there is more. It
+// reads no further than that: a platform may send megabytes.
+func readable(text string, limit int) (kept string, more bool) {
+	var made strings.Builder
+	made.Grow(min(len(text), limit) + utf8.UTFMax)
+	for _, r := range text {
+		if r = printable(r); r < 0 {
+			continue
+		}
+		if made.WriteRune(r); made.Len() > limit {
+			return made.String()[:limit], true
+		}
+	}
+	return made.String(), false
 }
 
 // printable maps a character to what is kept of it, -1 for nothing. Each bad byte
