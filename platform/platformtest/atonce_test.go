@@ -45,7 +45,9 @@ func (p *prompt) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.items[lines[i].ID] = string(lines[i].Item)
 		}
 	}
-	_ = json.NewEncoder(w).Encode(lines)
+	if err := json.NewEncoder(w).Encode(lines); err != nil {
+		panic(err)
+	}
 }
 
 func (p *prompt) Items(string, catalog.Type) map[string]string        { return p.items }
@@ -118,8 +120,12 @@ func TestPlatformThatAnswersAtOnce(t *testing.T) {
 		New:     func(s platform.Settings) (platform.Account, error) { return promptAccount{s}, nil },
 		Sandbox: func(sandbox.Options) Sandbox { return &prompt{items: map[string]string{}} },
 	}
-	t.Run("final or polled", suite.finalOrPolled)
+	t.Run("final or polled", func(t *testing.T) {
+		t.Parallel()
+		suite.finalOrPolled(t)
+	})
 	t.Run("delivered", func(t *testing.T) {
+		t.Parallel()
 		b := suite.open(t, sandbox.Options{})
 		b.succeed(t, suite.three()...)
 		require.Len(t, b.items(), 3)
