@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -42,15 +41,4 @@ type Policy struct {
 	Settle time.Duration
 	// Concurrency is the most POSTs at a time; the engine starts lower and adapts.
 	Concurrency int
-}
-
-// laneInfo is what the configuration says of a lane: its account and endpoint, or why
-// there is none.
-type laneInfo struct {
-	account  *Account
-	endpoint platform.Endpoint
-	problem  *catalog.Problem // why there is no endpoint
-	// configured is false when a newer configuration may know the lane: unknown
-	// accounts and catalogs get a grace time, an unknown type does not.
-	configured bool
 }

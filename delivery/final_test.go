@@ -15,15 +15,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-// atOnce runs a scenario with a platform that processes a batch before it answers the
-// POST. Any poll is a fault.
-func atOnce(t *testing.T, test func(w *world)) {
-	t.Helper()
-	scenario(t, func(w *world) {
-		w.platform.atOnce, w.platform.poll = true, nil
-		test(w)
-	})
-}
+// atOnce has the platform process a batch before it answers the POST. Any poll is a fault.
+func (w *world) atOnce() { w.platform.atOnce, w.platform.poll = true, nil }
 
 // attempt is the only POST of the only batch.
 func (w *world) attempt() ledger.Attempt {
@@ -36,7 +29,8 @@ func (w *world) attempt() ledger.Attempt {
 func TestFinalAnswer(t *testing.T) {
 	t.Parallel()
 	t.Run("all succeed", func(t *testing.T) {
-		atOnce(t, func(w *world) {
+		scenario(t, func(w *world) {
+			w.atOnce()
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.upsert("y", `{"a":1}`)
@@ -52,7 +46,8 @@ func TestFinalAnswer(t *testing.T) {
 		})
 	})
 	t.Run("one item is rejected", func(t *testing.T) {
-		atOnce(t, func(w *world) {
+		scenario(t, func(w *world) {
+			w.atOnce()
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
 			w.upsert("y", `{"bad":1}`)
@@ -65,7 +60,8 @@ func TestFinalAnswer(t *testing.T) {
 		})
 	})
 	t.Run("an item is not named", func(t *testing.T) {
-		atOnce(t, func(w *world) {
+		scenario(t, func(w *world) {
+			w.atOnce()
 			w.platform.onPost = func(p *post) answer {
 				return answer{silent: func(i int) bool { return p.records[i].Key.ItemID == "y" }}
 			}
@@ -79,7 +75,8 @@ func TestFinalAnswer(t *testing.T) {
 		})
 	})
 	t.Run("the answer is lost", func(t *testing.T) {
-		atOnce(t, func(w *world) {
+		scenario(t, func(w *world) {
+			w.atOnce()
 			w.answers(answer{err: ambiguous, take: true})
 			l := w.start()
 			w.upsert("x", `{"a":1}`)
@@ -99,7 +96,8 @@ func TestFinalAnswer(t *testing.T) {
 
 // TestFinalAnswerIsFinishedByADrain: there is nothing to leave to the next owner.
 func TestFinalAnswerIsFinishedByADrain(t *testing.T) {
-	atOnce(t, func(w *world) {
+	scenario(t, func(w *world) {
+		w.atOnce()
 		w.answers(answer{latency: 10 * time.Second})
 		l := w.start()
 		w.upsert("x", `{"a":1}`)
@@ -113,7 +111,8 @@ func TestFinalAnswerIsFinishedByADrain(t *testing.T) {
 // TestCrashBeforeAFinalAnswerIsRecorded leaves a POST that nobody knows the end of, as
 // any other.
 func TestCrashBeforeAFinalAnswerIsRecorded(t *testing.T) {
-	atOnce(t, func(w *world) {
+	scenario(t, func(w *world) {
+		w.atOnce()
 		l := w.start()
 		w.store.SetHook(func(_ context.Context, call ledgermodel.Call, _ ledgermodel.Stage) error {
 			if call == ledgermodel.CallAppendAttempts {
@@ -139,7 +138,8 @@ func TestCrashBeforeAFinalAnswerIsRecorded(t *testing.T) {
 // TestCrashAfterAFinalAnswerIsRecorded: the next owner ends the batch by the recorded
 // verdicts. Nothing is sent again but what the answer did not name, or refused for now.
 func TestCrashAfterAFinalAnswerIsRecorded(t *testing.T) {
-	atOnce(t, func(w *world) {
+	scenario(t, func(w *world) {
+		w.atOnce()
 		w.platform.onPost = func(p *post) answer {
 			return answer{
 				silent: func(i int) bool { return p.number == 1 && p.records[i].Key.ItemID == "unnamed" },
@@ -194,7 +194,8 @@ func TestBrokenFinalAnswer(t *testing.T) {
 		"not final":         func(s *platform.Submission) { s.Final = false },
 	} {
 		t.Run(name, func(t *testing.T) {
-			atOnce(t, func(w *world) {
+			scenario(t, func(w *world) {
+				w.atOnce()
 				w.platform.onPost = func(*post) answer { return answer{spoil: spoil} }
 				l := w.start()
 				for i := range 2 {

@@ -42,7 +42,7 @@ func (e *Engine) learnFromPost(a *accountState, perr *platform.Error) {
 	case a.paused && !a.told.After(time.Now()):
 		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
-		e.saveAccount(a)
+		e.jobs.saveAccount(a)
 		e.showAgain(a)
 		e.cfg.Observer.Paused(a.account.Name, "", false)
 		e.log.InfoContext(e.calls.ctx, "the account works again", slog.String("account", a.account.Name))
@@ -59,7 +59,7 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 	if a.paused && a.state.ResumesAt.After(now) { // another call of the same trouble
 		if a.told.After(a.state.ResumesAt) {
 			a.state.ResumesAt = a.told
-			e.saveAccount(a)
+			e.jobs.saveAccount(a)
 		}
 		return
 	}
@@ -71,17 +71,17 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 	byHand := a.state.ByHand
 	a.state = a.refusable().pausedBy(perr, now)
 	a.paused, a.backoff, a.state.ByHand = true, a.state.Pause, byHand
-	e.saveAccount(a)
+	e.jobs.saveAccount(a)
 }
 
 // saveAccount has the account's state written, by the next job: after whatever an
 // earlier one says of it. A pause by hand is the operator's to write.
-func (e *Engine) saveAccount(a *accountState) {
+func (j *jobs) saveAccount(a *accountState) {
 	if a.state.ByHand {
 		return
 	}
-	e.jobs.next.accounts = slices.DeleteFunc(e.jobs.next.accounts, func(s ledger.AccountState) bool { return s.Account == a.state.Account })
-	e.jobs.next.accounts = append(e.jobs.next.accounts, a.state)
+	j.next.accounts = slices.DeleteFunc(j.next.accounts, func(s ledger.AccountState) bool { return s.Account == a.state.Account })
+	j.next.accounts = append(j.next.accounts, a.state)
 }
 
 // refreshAccounts reads the accounts' saved states: what an earlier owner learnt,
@@ -96,22 +96,37 @@ func (e *Engine) refreshAccounts(now time.Time) {
 		names, accounts = append(names, name), append(accounts, state.account)
 	}
 	e.spawn(func(ctx context.Context) {
-		var states map[string]ledger.AccountState
-		err := e.recorder.retryStore(ctx, "read account states", func(ctx context.Context) (err error) {
-			states, err = e.cfg.Store.Accounts(ctx, names)
-			return err
-		})
+		states := e.recorder.readAccounts(ctx, names)
 		credentials := credentialsOf(ctx, accounts)
-		e.calls.report(ctx, func() {
-			e.accounts.looking = false
-			for i, name := range names {
-				if err == nil {
-					e.applySavedState(e.accounts.byName[name], states[name])
-				}
-				e.learnCredential(e.accounts.byName[name], credentials[i])
-			}
-		})
+		e.calls.report(ctx, func() { e.onAccountsRead(names, states, credentials) })
 	})
+}
+
+// readAccounts reads saved states; nil when they cannot be read.
+func (s *storeCalls) readAccounts(ctx context.Context, names []string) (states map[string]ledger.AccountState) {
+	err := s.retryStore(ctx, "read account states", func(ctx context.Context) (err error) {
+		states, err = s.cfg.Store.Accounts(ctx, names)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil
+	case states == nil:
+		return map[string]ledger.AccountState{}
+	default:
+		return states
+	}
+}
+
+// onAccountsRead takes in the saved states and present access tokens of accounts.
+func (e *Engine) onAccountsRead(names []string, states map[string]ledger.AccountState, credentials []string) {
+	e.accounts.looking = false
+	for i, name := range names {
+		if states != nil {
+			e.applySavedState(e.accounts.byName[name], states[name])
+		}
+		e.learnCredential(e.accounts.byName[name], credentials[i])
+	}
 }
 
 // credentialsOf names the accounts' present access tokens.

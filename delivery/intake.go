@@ -67,9 +67,6 @@ func (i *intake) run(ctx context.Context) error {
 	for {
 		next, err := i.nextAdmission(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return fmt.Errorf("read the stream: %w", err)
 		}
 		if now := time.Now(); now.Sub(asked) > lagInterval {
@@ -80,12 +77,12 @@ func (i *intake) run(ctx context.Context) error {
 		}
 		next.pending = pending
 		if ctx.Err() != nil {
-			return nil // the messages are read again by the next owner
+			return ctx.Err() // the messages are read again by the next owner
 		}
 		select {
 		case i.arrivals <- next:
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		}
 	}
 }
@@ -144,7 +141,7 @@ func (i *intake) lag(ctx context.Context) (uint64, error) {
 // read has the intake work until reading ends.
 func (e *Engine) read(ctx, reading context.Context) {
 	in := &intake{cfg: e.cfg, log: e.log, resolver: e.resolver, store: &e.recorder.storeCalls, arrivals: e.reading.arrivals}
-	if err := in.run(reading); err != nil {
+	if err := in.run(reading); err != nil && reading.Err() == nil {
 		e.calls.report(ctx, func() { e.fail(err) })
 	}
 }
@@ -221,24 +218,5 @@ func (e *Engine) add(m *catalog.Mutation, now time.Time) {
 	e.sayMore(lane, m.Key(), now)
 	if own {
 		e.carry(m, now)
-	}
-}
-
-// store writes a waiting row for the mutation in the next transaction.
-func (e *Engine) store(ms ...*catalog.Mutation) {
-	for _, m := range ms {
-		m.Stored = true
-	}
-	e.jobs.next.tx.Waiting = append(e.jobs.next.tx.Waiting, ms...)
-	e.jobs.next.note(ms...)
-	e.leaveNow(ms...)
-}
-
-// leaveNow counts the memory of what is nowhere but in the job that is being collected.
-func (e *Engine) leaveNow(ms ...*catalog.Mutation) {
-	for _, m := range ms {
-		bytes := messageBytes(m)
-		e.jobs.next.leaving += bytes
-		e.memory.addLeaving(bytes)
 	}
 }

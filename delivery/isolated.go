@@ -93,7 +93,7 @@ func (e *Engine) wasRefused(f *openBatch) bool {
 		return false
 	}
 	if f.slot != nil {
-		e.cancelPost(f)
+		f.cancelPost()
 	}
 	e.close(f)
 	return true

@@ -106,7 +106,7 @@ func (e *Engine) refusedWhole(f *openBatch, perr *platform.Error, tried bool, no
 	if h.refusals >= maxRefusals && !h.stopped {
 		h.stopped = true
 		e.batcher.SetPaused(l.key, true)
-		e.watch(l)
+		e.lanes.watch(l)
 		e.tell(l)
 	}
 	if h.told {
@@ -115,9 +115,9 @@ func (e *Engine) refusedWhole(f *openBatch, perr *platform.Error, tried bool, no
 }
 
 // watch has the engine look after the lane until a batch of it is taken.
-func (e *Engine) watch(l *lane) {
-	if !slices.Contains(e.lanes.watched, l) {
-		e.lanes.watched = append(e.lanes.watched, l)
+func (s *lanes) watch(l *lane) {
+	if !slices.Contains(s.watched, l) {
+		s.watched = append(s.watched, l)
 	}
 }
 
@@ -150,7 +150,7 @@ func (e *Engine) showStopped(l *lane) {
 		Account: account.account.Name, State: accountThrottled, ByHand: account.state.ByHand,
 		Reason: what + l.breaker.words, ResumesAt: l.breaker.until,
 	}
-	e.saveAccount(account)
+	e.jobs.saveAccount(account)
 }
 
 // hideStopped takes back what showStopped told, once no lane of the account is held.
@@ -159,7 +159,7 @@ func (e *Engine) hideStopped(account *accountState) {
 		return
 	}
 	account.state = ledger.AccountState{Account: account.account.Name, State: accountActive, ByHand: account.state.ByHand}
-	e.saveAccount(account)
+	e.jobs.saveAccount(account)
 }
 
 // showAgain tells once more what is known of the account's lanes, after its state said
@@ -215,23 +215,13 @@ func (e *Engine) probeStopped(now time.Time) {
 		case h.until.After(now):
 		case !h.stopped:
 			e.trySuspect(l, now)
-		case e.hasReady(l): // it is the next try
+		case e.batches.hasReady(l): // it is the next try
 		case len(h.queue) > 0 && (h.tries >= triesBetween || !e.batcher.Queued(l.key)) && e.trySuspect(l, now):
 			h.tries = 0
 		default:
 			e.batcher.SetPaused(l.key, false)
 		}
 	}
-}
-
-// hasReady reports whether an open batch of the lane is to be sent.
-func (e *Engine) hasReady(l *lane) bool {
-	for _, f := range e.batches.byID {
-		if f.lane == l && (f.phase == phaseReady || f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending) {
-			return true
-		}
-	}
-	return false
 }
 
 // nextTry is when the open batch may be its stopped lane's try: the smallest first, as they

@@ -48,15 +48,6 @@ const (
 // commits: an owner of another history that is alive shows it meanwhile.
 const ShortestQuiet = 3 * time.Second
 
-// Settle is how long an ambiguous copy of a batch may still be applied: fixed, where it
-// is set, else three times the slowest recent batch, 2 to 30 minutes.
-func Settle(fixed, slowest time.Duration) time.Duration {
-	if fixed > 0 {
-		return fixed
-	}
-	return min(max(3*slowest, 2*time.Minute), 30*time.Minute)
-}
-
 // witness is what was noted in the mirror. The recorder notes what is sent, a goroutine of
 // its own shows that this owner is alive.
 type witness struct {
@@ -84,6 +75,16 @@ func (w *witness) signEvery() time.Duration {
 		return longestSign
 	}
 	return min(w.cfg.Quiet/4, longestSign)
+}
+
+// nextSign is how long to wait before the next sign of life.
+func (w *witness) nextSign() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.failing.IsZero() {
+		return min(w.signEvery(), mirrorPause)
+	}
+	return w.signEvery()
 }
 
 // noteSent notes a committed transaction before anything of it is sent. Only
@@ -179,16 +180,10 @@ func (e *Engine) keepMirror(ctx context.Context) {
 		e.calls.report(ctx, e.claim)
 	}
 	for e.cfg.Mirror != nil {
-		e.recorder.mirror.mu.Lock()
-		wait := e.recorder.mirror.signEvery()
-		if !e.recorder.mirror.failing.IsZero() {
-			wait = min(wait, mirrorPause)
-		}
-		e.recorder.mirror.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(e.recorder.mirror.nextSign()):
 		}
 		if err := e.recorder.mirror.putNote(ctx); errors.Is(err, ledger.ErrOtherHistory) {
 			e.calls.report(ctx, func() { e.fail(err) })
@@ -233,10 +228,13 @@ func (w *witness) sitOut(ctx context.Context, since time.Time) bool {
 // claim has it committed and noted that this history is the one that goes on.
 func (e *Engine) claim() {
 	e.jobs.next.tx.Claims = true
-	e.jobs.next.done = append(e.jobs.next.done, func() {
-		e.life.quiet = false
-		e.log.InfoContext(e.calls.ctx, "what was sent and forgotten can no longer be applied: batches are sent again")
-	})
+	e.jobs.next.after(e.onClaimed)
+}
+
+// onClaimed lets batches be sent.
+func (e *Engine) onClaimed() {
+	e.life.quiet = false
+	e.log.InfoContext(e.calls.ctx, "what was sent and forgotten can no longer be applied: batches are sent again")
 }
 
 // proveHistory has an owner that commits nothing look whether its last commit is still

@@ -37,7 +37,7 @@ func (r refusable) pausedBy(perr *platform.Error, now time.Time) ledger.AccountS
 // hear takes in how a call ended, on the goroutine that made it, and saves the pause of a
 // quota scope or of the account that the answer asks for, for hearTimeout at most.
 // It goes on when ctx ends: the lease may be lost, and knowing of a pause does no harm.
-func (e *Engine) hear(ctx context.Context, slot *quota.Slot, who refusable, perr *platform.Error, quotas []platform.Quota) {
+func (s *storeCalls) hear(ctx context.Context, slot *quota.Slot, who refusable, perr *platform.Error, quotas []platform.Quota) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hearTimeout)
 	defer cancel()
 	slot.Heard(ctx, perr, quotas)
@@ -46,10 +46,10 @@ func (e *Engine) hear(ctx context.Context, slot *quota.Slot, who refusable, perr
 	}
 	state := who.pausedBy(perr, time.Now())
 	err := quota.SavePause(ctx, func(ctx context.Context) error {
-		_, err := e.cfg.Store.SaveAccount(ctx, state)
+		_, err := s.cfg.Store.SaveAccount(ctx, state)
 		return err
 	})
 	if err != nil {
-		e.log.WarnContext(ctx, "the pause of an account could not be saved yet", slog.String("account", who.account), slog.Any("error", err))
+		s.log.WarnContext(ctx, "the pause of an account could not be saved yet", slog.String("account", who.account), slog.Any("error", err))
 	}
 }

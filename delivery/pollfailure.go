@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -110,7 +109,7 @@ func (e *Engine) unclearPoll(f *openBatch, h *handle, why string, now time.Time)
 	e.log.WarnContext(e.calls.ctx, "a handle is given up: the answers about it tell nothing; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, why
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
+	f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(policy)))
 }
 
 // endSilence ends a handle whose polls have failed for very long: its items are not
@@ -151,15 +150,4 @@ func (e *Engine) sayPolls(f *openBatch, h *handle, why string) {
 		}
 		e.amend("record why polls fail", attempt)
 	}
-}
-
-// amend writes more about POSTs beside the engine.
-func (e *Engine) amend(what string, attempts ...ledger.Attempt) {
-	e.spawn(func(ctx context.Context) {
-		if err := e.recorder.retryStore(ctx, what, func(ctx context.Context) error {
-			return e.cfg.Store.AppendAttempts(ctx, attempts)
-		}); err != nil {
-			e.calls.report(ctx, func() { e.fail(err) })
-		}
-	})
 }

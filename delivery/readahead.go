@@ -69,9 +69,9 @@ func (t *throughput) turn(now time.Time) {
 }
 
 // steady reports that as much is being sent as can be, or may be: nobody knows yet.
-func (e *Engine) steady(now time.Time) bool {
-	own := e.memory.flow.perSecond(now)
-	return own >= steadyFlow || e.memory.flow.young(now) || e.cfg.Budget.fair(own)
+func (m *memory) steady(now time.Time) bool {
+	own := m.flow.perSecond(now)
+	return own >= steadyFlow || m.flow.young(now) || m.budget.fair(own)
 }
 
 // ahead reports that reading is so far ahead of a steady flow that it should wait:
@@ -79,7 +79,7 @@ func (e *Engine) steady(now time.Time) bool {
 // up or an account is paused, reading goes on for the sake of the other accounts and
 // so that more merges.
 func (e *Engine) ahead(now time.Time) bool {
-	if !e.steady(now) {
+	if !e.memory.steady(now) {
 		return false
 	}
 	enough := max(readAhead*e.memory.flow.perSecond(now), leastAhead, e.lanes.largestBatch)
@@ -95,7 +95,7 @@ func (e *Engine) ahead(now time.Time) bool {
 // paused: nothing of it is on its way.
 func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
 	for _, l := range e.lanes.byKey {
-		if e.blocked(l, now) {
+		if l.blocked(now) {
 			laneUnstored, laneBytes := e.batcher.InMemory(l.key)
 			unstored, bytes = unstored+laneUnstored, bytes+laneBytes
 		}
@@ -105,7 +105,7 @@ func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
 
 // blocked reports that it is a quota, or a refusal, that bounds what is sent of the
 // lane, however fast the machine is.
-func (e *Engine) blocked(l *lane, now time.Time) bool {
+func (l *lane) blocked(now time.Time) bool {
 	s := l.sender
 	return l.breaker.stopped || s.account.loaded && !s.account.mayCall(now) ||
 		s.again.After(now) || now.Sub(s.rested) < flowPeriod

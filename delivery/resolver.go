@@ -7,7 +7,19 @@ import (
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
 )
+
+// laneInfo is what the configuration says of a lane: its account and endpoint, or why
+// there is none.
+type laneInfo struct {
+	account  *Account
+	endpoint platform.Endpoint
+	problem  *catalog.Problem // why there is no endpoint
+	// configured is false when a newer configuration may know the lane: unknown
+	// accounts and catalogs get a grace time, an unknown type does not.
+	configured bool
+}
 
 // resolver finds what the configuration says of lanes, and holds mutations to it. The
 // loop, the intake and the recorder use it.

@@ -45,10 +45,10 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		e.sayUnconfigured(open, now)
 		return
 	}
-	f := e.newOpenBatch(open.ID, l, open.Group, open.Records, open.CreatedAt)
+	f := newOpenBatch(e.cfg, open.ID, l, open.Group, open.Records, open.CreatedAt)
 	f.recorded, f.damaged = true, open.Damaged
 	if f.damaged == "" {
-		e.rebuild(f)
+		f.rebuild(e.log)
 		f.split()
 	} else {
 		e.log.ErrorContext(ctx, "the payload of an open batch cannot be read: it is followed as far as it was sent, and not sent again",
@@ -79,7 +79,7 @@ func (e *Engine) sayUnconfigured(open *ledger.OpenBatch, now time.Time) {
 }
 
 // rebuild merges the constituents of each record again.
-func (e *Engine) rebuild(f *openBatch) {
+func (f *openBatch) rebuild(log *slog.Logger) {
 	rules := f.lane.endpoint.Rules()
 	for i := range f.batch.Records {
 		record := &f.batch.Records[i]
@@ -91,7 +91,7 @@ func (e *Engine) rebuild(f *openBatch) {
 				// record as it is would lose what the newer ones say, so that it is not
 				// sent, and its mutations go again as the present rules merge them.
 				f.torn = true
-				e.log.Error("a recorded merge is not reproducible by this version",
+				log.Error("a recorded merge is not reproducible by this version",
 					slog.String("batch_id", f.batch.ID.String()), slog.String("mutation_id", m.ID))
 				continue
 			}
@@ -114,7 +114,7 @@ func notLater(at, bound time.Time) time.Time {
 func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now time.Time) {
 	// From now on, not from when it was: that was written down by another clock, and one
 	// that is behind would have the wait end too early.
-	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy()))) }
+	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(f.lane.policy()))) }
 	f.to(phaseReady)
 	f.attempt = 1
 	resend := true // the last POST was not taken as far as is known

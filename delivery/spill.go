@@ -16,8 +16,8 @@ func (e *Engine) spill(now time.Time) {
 	if !e.cfg.Budget.waitingFull() || len(e.memory.leaving) > 0 || e.full() {
 		return
 	}
-	steady := e.steady(now)
-	key, ok := e.largestLane(func(l *lane) bool { return !steady || e.blocked(l, now) })
+	steady := e.memory.steady(now)
+	key, ok := e.largestLane(func(l *lane) bool { return !steady || l.blocked(now) })
 	if !ok && steady {
 		return
 	}
@@ -31,7 +31,7 @@ func (e *Engine) spill(now time.Time) {
 	}
 	e.log.DebugContext(e.calls.ctx, "memory is short: waiting mutations go to the database",
 		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
-	e.leave(unstored)
+	e.memory.leave(unstored)
 	e.updateBudget()
 }
 
@@ -48,13 +48,13 @@ func (e *Engine) writeBuffered(now time.Time) {
 
 // leave has mutations written that the batcher has let go. Nothing is read back
 // before all of them are in a transaction.
-func (e *Engine) leave(ms []*catalog.Mutation) {
+func (m *memory) leave(ms []*catalog.Mutation) {
 	var bytes int64
-	for _, m := range ms {
-		bytes += int64(batcher.Cost(m))
+	for _, gone := range ms {
+		bytes += int64(batcher.Cost(gone))
 	}
-	e.memory.leaving = ms
-	e.memory.addLeaving(bytes)
+	m.leaving = ms
+	m.addLeaving(bytes)
 }
 
 // writeLeaving puts the next piece of what leaves into the transaction that is about
@@ -66,7 +66,7 @@ func (e *Engine) writeLeaving() {
 	}
 	var bytes int64
 	count := 0
-	for most := min(e.mostMutations()-e.jobs.next.mutations, len(e.memory.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
+	for most := min(e.recorder.mostMutations()-e.jobs.next.mutations, len(e.memory.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
 		bytes += int64(batcher.Cost(e.memory.leaving[count]))
 	}
 	if count == 0 {
@@ -76,7 +76,7 @@ func (e *Engine) writeLeaving() {
 	clear(e.memory.leaving[:count])
 	e.memory.leaving = e.memory.leaving[count:]
 	e.writeWaiting(piece)
-	e.jobs.next.done = append(e.jobs.next.done, func() { e.memory.addLeaving(-bytes) })
+	e.jobs.next.after(func() { e.memory.addLeaving(-bytes) })
 }
 
 // largestLane is the lane with the most bytes in memory among those that may be
@@ -120,7 +120,7 @@ func (e *Engine) loadSpilled(now time.Time) {
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.reading.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now.Add(readBackAhead)) {
 			continue
 		}
@@ -129,7 +129,7 @@ func (e *Engine) loadSpilled(now time.Time) {
 		after := e.batcher.LoadCursor(l.key)
 		e.jobs.next.loads = append(e.jobs.next.loads, &load{
 			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems), check: true,
-			then: func(read *load) { e.loaded(l, after, read) },
+			then: func(read *load) { e.onSpilledRead(l, after, read) },
 		})
 	}
 }
@@ -138,11 +138,11 @@ func (e *Engine) loadSpilled(now time.Time) {
 // items that others localize, must not be read back yet: the last owner may have
 // recorded them and not an older change of the other side, which the stream is
 // still to bring.
-func (e *Engine) mayMissFamily(l *lane) bool {
-	return l.family && e.reading.readTo < e.reading.recordedTo
+func (r *reading) mayMissFamily(l *lane) bool {
+	return l.family && r.readTo < r.recordedTo
 }
 
-func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
+func (e *Engine) onSpilledRead(l *lane, after catalog.Position, read *load) {
 	l.loading = false
 	for i := range read.refused {
 		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)

@@ -92,7 +92,7 @@ func (e *Engine) suspect(f *openBatch, key catalog.ItemKey, returned []*catalog.
 	if h.backoff == 0 {
 		h.backoff, h.until = firstPause, time.Now().Add(firstPause)
 	}
-	e.watch(l)
+	e.lanes.watch(l)
 }
 
 func setDelay(ms []*catalog.Mutation, delay time.Duration) {

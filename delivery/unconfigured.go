@@ -59,17 +59,20 @@ func (e *Engine) expireUnconfigured(now time.Time) {
 			continue // cannot happen while the configuration stands still
 		}
 		s.loading, s.added, s.problem = true, false, *info.problem
-		e.jobs.next.loads = append(e.jobs.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) {
-			s.loading = false
-			for i := range read.refused {
-				e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
-			}
-			for _, m := range read.page.Mutations {
-				e.refuse(m, &s.problem)
-			}
-			if !read.page.More && len(read.page.Mutations)+len(read.refused) == 0 && !s.added {
-				delete(e.unconfigured.lanes, lane)
-			}
-		}})
+		e.jobs.next.loads = append(e.jobs.next.loads, &load{lane: lane, limit: pageSize, then: func(read *load) { e.onUnconfiguredRead(s, read) }})
+	}
+}
+
+// onUnconfiguredRead makes a page of mutations invalid, and forgets the lane after the last.
+func (e *Engine) onUnconfiguredRead(s *unconfiguredLane, read *load) {
+	s.loading = false
+	for i := range read.refused {
+		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
+	}
+	for _, m := range read.page.Mutations {
+		e.refuse(m, &s.problem)
+	}
+	if !read.page.More && len(read.page.Mutations)+len(read.refused) == 0 && !s.added {
+		delete(e.unconfigured.lanes, read.lane)
 	}
 }

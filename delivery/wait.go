@@ -34,15 +34,3 @@ func (f *openBatch) unsentHalf() bool { return f.half && f.lastPost.IsZero() }
 func (f *openBatch) waits() bool {
 	return f.phase == phaseReady && !f.taken() && (f.attempt > 1 || f.wakeAt.Sub(f.batch.CreatedAt) > showWaitFrom)
 }
-
-// oldest is when the oldest of the open batch's mutations was received.
-func (f *openBatch) oldest() (oldest time.Time, mutations int) {
-	for i := range f.batch.Records {
-		for _, m := range f.batch.Records[i].Constituents {
-			if mutations++; oldest.IsZero() || m.ReceivedAt.Before(oldest) {
-				oldest = m.ReceivedAt
-			}
-		}
-	}
-	return oldest, mutations
-}

@@ -15,7 +15,8 @@ const (
 	HeaderTraceParent = "traceparent"
 	HeaderTraceState  = "tracestate"
 	HeaderContentType = "content-type"
-	// The attributes of a CloudEvent in binary mode.
+	// HeaderEventSpecVersion, HeaderEventID and HeaderEventTime are attributes of a
+	// CloudEvent in binary mode.
 	HeaderEventSpecVersion = "ce-specversion"
 	HeaderEventID          = "ce-id"
 	HeaderEventTime        = "ce-time"

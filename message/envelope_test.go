@@ -13,9 +13,8 @@ import (
 // the id travels in the header that the stream drops repeats by.
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	t.Parallel()
-	envelope := reflect.TypeFor[Envelope]()
-	for i := range envelope.NumField() {
-		name, _, _ := strings.Cut(envelope.Field(i).Tag.Get("json"), ",")
+	for field := range reflect.TypeFor[Envelope]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		_, known := memberNamed(name)
 		require.True(t, known, name)
 	}

@@ -107,6 +107,7 @@ func (s Suite) idForms(t *testing.T) {
 // finalOrPolled wants a final answer of a platform that works before it answers, and of no
 // other: what is final is never asked about again.
 func (s Suite) finalOrPolled(t *testing.T) {
+	t.Helper()
 	b := s.open(t, sandbox.Options{})
 	records := []catalog.Record{s.record(0, catalog.Create, s.Complete), s.record(1, catalog.Create, s.Bad), s.record(2, catalog.Create, s.Complete)}
 	submission, err := b.submit(t, records...)

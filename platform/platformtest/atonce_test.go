@@ -49,7 +49,7 @@ func (p *prompt) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err := json.NewEncoder(w).Encode(lines); err != nil {
-		panic(http.ErrAbortHandler)
+		panic(err)
 	}
 }
 
@@ -126,8 +126,12 @@ func TestPlatformThatAnswersAtOnce(t *testing.T) {
 			Simulated: func(sandbox.Options) sandbox.Platform { return &prompt{items: map[string]string{}} },
 		},
 	}
-	t.Run("final or polled", suite.finalOrPolled)
+	t.Run("final or polled", func(t *testing.T) {
+		t.Parallel()
+		suite.finalOrPolled(t)
+	})
 	t.Run("delivered", func(t *testing.T) {
+		t.Parallel()
 		b := suite.open(t, sandbox.Options{})
 		b.succeed(t, suite.three()...)
 		require.Len(t, b.items(), 3)

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/label"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // pollTimeout bounds one poll. It is longer than the clients' own (see
@@ -75,34 +75,54 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 	}
 	h.polling, h.slot = true, slot
 	account.began()
-	group, records, who := f.batch.Group, f.batch.Records, account.refusable()
+	p := &polling{storeCalls: &e.recorder.storeCalls, f: f, name: h.name, group: f.batch.Group, records: f.batch.Records, slot: slot, who: account.refusable()}
 	e.spawn(func(ctx context.Context) {
-		began := time.Now()
-		call, cancel := context.WithTimeout(ctx, pollTimeout)
-		defer cancel()
-		call, span := f.startCall(call, e.cfg.Tracer, "poll")
-		report, err := e.callPoll(call, f, h, group, records)
-		perr := asPlatformError(err)
-		endCall(span, perr)
-		took := time.Since(began)
-		e.hear(ctx, slot, who, perr, quotasOf(report.Quotas, perr))
-		e.calls.report(ctx, func() { e.onPolled(f, h, report, perr, took) })
+		p.run(ctx)
+		e.calls.report(ctx, func() { e.onPolled(f, h, p.report, p.failure, p.took) })
 	})
 	return true
 }
 
+// polling is a poll under way: what its goroutine needs of the batch, and how it ended.
+type polling struct {
+	*storeCalls
+	f       *openBatch
+	name    string
+	group   string
+	records []catalog.Record
+	slot    *quota.Slot
+	who     refusable
+
+	report  platform.Report
+	failure *platform.Error
+	took    time.Duration
+}
+
+// run asks about the handle.
+func (p *polling) run(ctx context.Context) {
+	began := time.Now()
+	call, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	call, span := p.f.startCall(call, p.cfg.Tracer, "poll")
+	report, err := p.callPoll(call)
+	p.report, p.failure = report, asPlatformError(err)
+	endCall(span, p.failure)
+	p.took = time.Since(began)
+	p.hear(ctx, p.slot, p.who, p.failure, quotasOf(p.report.Quotas, p.failure))
+}
+
 // callPoll asks the platform. A panic while its answer is read postpones the
 // verdict, as any failed poll does.
-func (e *Engine) callPoll(ctx context.Context, f *openBatch, h *handle, group string, records []catalog.Record) (report platform.Report, err error) {
+func (p *polling) callPoll(ctx context.Context) (report platform.Report, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.ErrorContext(ctx, "reading the answer to a poll panicked; it is asked for again",
-				slog.String("batch_id", f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
+			p.log.ErrorContext(ctx, "reading the answer to a poll panicked; it is asked for again",
+				slog.String("batch_id", p.f.batch.ID.String()), slog.String("panic", fmt.Sprint(r)))
 			err = &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: "Courier could not read the answer; please report it"}
 		}
 	}()
-	report, err = f.lane.endpoint.Poll(ctx, h.name, group, records)
-	if err == nil && report.Progress == platform.Finished && len(report.Verdicts) != len(records) {
+	report, err = p.f.lane.endpoint.Poll(ctx, p.name, p.group, p.records)
+	if err == nil && report.Progress == platform.Finished && len(report.Verdicts) != len(p.records) {
 		return report, &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: "the answer was read into a wrong number of verdicts"}
 	}
 	return report, err
@@ -121,7 +141,7 @@ func (e *Engine) onPolled(f *openBatch, h *handle, report platform.Report, perr 
 	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)
-	h.nextPoll = now.Add(e.jitter(h.delay))
+	h.nextPoll = now.Add(e.cfg.jitter(h.delay))
 	switch {
 	case perr != nil:
 		e.pollFailed(f, h, perr, now)
@@ -151,7 +171,7 @@ func (e *Engine) giveUpHandle(f *openBatch, h *handle, now time.Time) {
 	e.log.WarnContext(e.calls.ctx, "a handle is given up: the platform did not finish it in time; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, "the platform did not finish the batch in time"
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
+	f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(policy)))
 }
 
 // onHandleNotFound counts a definite not-found. Twice in a row ends the handle; what it
@@ -162,7 +182,7 @@ func (e *Engine) onHandleNotFound(f *openBatch, h *handle, now time.Time) {
 		return
 	}
 	h.final, h.message = true, "the platform does not know its own handle any more"
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy())))
+	f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(f.lane.policy())))
 	e.log.WarnContext(e.calls.ctx, "the platform does not know a handle it gave; the batch's items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.String("handle", h.name))
 }
@@ -181,19 +201,6 @@ func (e *Engine) endFollowing(f *openBatch, now time.Time) {
 
 // jitter spreads polls by a tenth, so that batches cut together are not asked
 // about together for ever.
-func (e *Engine) jitter(d time.Duration) time.Duration {
-	return d - d/20 + e.cfg.spread(d/10)
-}
-
-func pollLabel(report platform.Report, perr *platform.Error) label.Poll {
-	switch {
-	case perr != nil:
-		return label.Error
-	case report.Progress == platform.Finished:
-		return label.Finished
-	case report.Progress == platform.NotFound:
-		return label.NotFound
-	default:
-		return label.Pending
-	}
+func (c *Config) jitter(d time.Duration) time.Duration {
+	return d - d/20 + c.spread(d/10)
 }

@@ -290,13 +290,16 @@ func (e *Engine) writeVersions(j *job) {
 	if len(written) == 0 {
 		return
 	}
-	j.done = append(j.done, func() {
-		now := time.Now()
-		for _, key := range written {
-			e.versions.unpin(key, now)
-		}
-		e.updateBudget()
-	})
+	j.after(func() { e.onVersionsRecorded(written) })
+}
+
+// onVersionsRecorded lets versions be forgotten that the store has.
+func (e *Engine) onVersionsRecorded(written []catalog.ItemKey) {
+	now := time.Now()
+	for _, key := range written {
+		e.versions.unpin(key, now)
+	}
+	e.updateBudget()
 }
 
 // overtakenReadBack compares a mutation that is read back with the versions before it,
