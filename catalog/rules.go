@@ -27,6 +27,9 @@ type Semantics struct {
 	// UpsertReplaces says that an UPSERT is the whole item. Without it an UPSERT is
 	// overlaid on what is there.
 	UpsertReplaces bool
+	// UpsertAlone says that it is not known whether an UPSERT replaces, so that nothing
+	// that came before merges into one.
+	UpsertAlone bool
 }
 
 // Merge makes one change out of two of the same item that follow each other. ok
@@ -47,6 +50,9 @@ func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
 	case Delete:
 		return replaceBy(newer, known(older.Operation))
 	case Upsert:
+		if r.Semantics.UpsertAlone {
+			return Change{}, false
+		}
 		if r.Semantics.UpsertReplaces {
 			return replaceBy(newer, known(older.Operation) && older.Operation != Delete)
 		}
