@@ -131,6 +131,10 @@ func pinterestSamples() []sample {
 				`"visibility":"visible"}`,
 			`{"visibility":"hidden"}`, "", "",
 		},
+		{
+			"LOCAL_INVENTORY", two("item_id", "store_code", "lamp"),
+			`{"price":"24.99 USD","availability":"in stock"}`, `{"availability":"out of stock"}`, "", "",
+		},
 	}
 }
 
