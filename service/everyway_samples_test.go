@@ -131,10 +131,14 @@ func pinterestSamples() []sample {
 				`"visibility":"visible"}`,
 			`{"visibility":"hidden"}`, "", "",
 		},
-		{
-			"LOCAL_INVENTORY", two("item_id", "store_code", "lamp"),
-			`{"price":"24.99 USD","availability":"in stock"}`, `{"availability":"out of stock"}`, "", "",
-		},
+	}
+}
+
+// localInventorySample is of Pinterest's own endpoint for it.
+func localInventorySample() sample {
+	return sample{
+		"LOCAL_INVENTORY", two("item_id", "store_code", "lamp"),
+		`{"price":"24.99 USD","availability":"in stock"}`, `{"availability":"out of stock"}`, "", "",
 	}
 }
 

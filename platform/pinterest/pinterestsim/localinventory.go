@@ -71,7 +71,7 @@ func (f localFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.R
 		if found == nil || found.Key.ItemType != localInventory || found.Key.Catalog != f.catalogID {
 			return noSuchBatch()
 		}
-		return sandbox.Response{Status: http.StatusOK, Body: f.appendBatch(nil, found, fault.Kind)}
+		return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(found, fault.Kind)}
 	}
 	accepted, wrong := f.read(request.Body)
 	if wrong != "" {
@@ -83,7 +83,7 @@ func (f localFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.R
 	accepted.Handle = f.newNumber()
 	request.Handle = accepted.Handle
 	f.Accept(accepted, len(request.Body), fault.Kind)
-	return sandbox.Response{Status: http.StatusOK, Body: f.appendBatch(nil, accepted, fault.Kind)}
+	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(accepted, fault.Kind)}
 }
 
 func (f localFace) read(body []byte) (b *sandbox.Batch, wrong string) {

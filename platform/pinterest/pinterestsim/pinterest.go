@@ -197,7 +197,7 @@ func (f pinterestFace) submit(request *sandbox.Request, fault sandbox.FaultKind)
 	accepted.Handle = f.newHandle()
 	request.Handle = accepted.Handle
 	f.Accept(accepted, len(body), fault)
-	return sandbox.Response{Status: http.StatusOK, Body: f.appendBatch(nil, accepted, fault)}
+	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(accepted, fault)}
 }
 
 // repeats reports whether the body was seen within SkipRepeats.
@@ -233,14 +233,15 @@ func (f pinterestFace) poll(handle string, fault sandbox.FaultKind) sandbox.Resp
 	if found == nil {
 		return noSuchBatch()
 	}
-	return sandbox.Response{Status: http.StatusOK, Body: f.appendBatch(nil, found, fault)}
+	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(found, fault)}
 }
 
 // timeForm is how Pinterest writes times: UTC without saying so.
 const timeForm = "2006-01-02T15:04:05"
 
-// appendBatch writes CatalogsItemsBatch. The caller holds the lock.
-func (f pinterestFace) appendBatch(dst []byte, b *sandbox.Batch, fault sandbox.FaultKind) []byte {
+// batchOf writes CatalogsItemsBatch. The caller holds the lock.
+func (f pinterestFace) batchOf(b *sandbox.Batch, fault sandbox.FaultKind) []byte {
+	var dst []byte
 	status := "PROCESSING"
 	switch {
 	case fault == sandbox.UnknownStatus:
