@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
@@ -123,7 +124,7 @@ func checkAttributes(raw string) (hasNull bool, problem *catalog.Problem) {
 
 func repeated(what, name string) *catalog.Problem {
 	return &catalog.Problem{
-		Reason: catalog.InvalidJSON, Field: Printable(shorten(name)),
+		Reason: catalog.InvalidJSON, Field: Printable(legible.Cut(name, maxShown)),
 		Text: what + " has the member " + Quote(name) + " twice",
 	}
 }
@@ -238,14 +239,6 @@ func CheckID(field, id string) *catalog.Problem {
 		return invalid(field, field+" "+Quote(id)+" must be UTF-8 without control characters")
 	}
 	return nil
-}
-
-func shorten(name string) string {
-	const limit = 60
-	if len(name) > limit {
-		return name[:limit]
-	}
-	return name
 }
 
 func missing(field, text string) *catalog.Problem {

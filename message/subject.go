@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 const (
@@ -110,12 +111,11 @@ func badSubject(text string) *catalog.Problem {
 	return &catalog.Problem{Reason: catalog.BadSubject, Field: "subject", Text: text}
 }
 
+// maxShown is how many bytes of a producer's value a message to people has.
+const maxShown = 60
+
 // Quote quotes a producer's value for a message to people, cut to a length
 // that keeps a line readable.
 func Quote(value string) string {
-	const limit = 60
-	if len(value) > limit {
-		value = value[:limit] + "…"
-	}
-	return strconv.Quote(strings.ToValidUTF8(value, "\uFFFD"))
+	return strconv.Quote(legible.Cut(value, maxShown))
 }

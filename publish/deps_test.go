@@ -26,7 +26,7 @@ func TestAProducerLinksNothingOfTheWorker(t *testing.T) {
 			require.False(t, strings.HasPrefix(name, foreign), name)
 		}
 		if ours, ok := strings.CutPrefix(name, module); ok {
-			require.Contains(t, []string{"publish", "catalog", "message", "internal/rawjson"}, ours)
+			require.Contains(t, []string{"publish", "catalog", "message", "internal/rawjson", "internal/legible"}, ours)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // Key declares one value.
@@ -78,7 +80,7 @@ func Text(name, doc, allowed string, accept func(string) bool) Key {
 func showText(value any) string { return fmt.Sprint(value) }
 
 func notAllowed(text, allowed string) error {
-	return fmt.Errorf("%q is not allowed: %s", clip(text), allowed)
+	return fmt.Errorf("%q is not allowed: %s", legible.Cut(text, 60), allowed)
 }
 
 var webAddress = regexp.MustCompile(`^https?://[^\s?#@]+$`)
@@ -214,13 +216,4 @@ func Sensitive(name, doc string) Key {
 			return NewSecret(text), nil
 		},
 	}
-}
-
-// clip keeps a user's value short enough for one line of a message.
-func clip(value string) string {
-	const limit = 60
-	if len(value) > limit {
-		return strings.ToValidUTF8(value[:limit], "") + "…"
-	}
-	return value
 }

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // maxMessage bounds what is kept of a platform's words.
-const maxMessage = 600
+const maxMessage = 597 // and …
 
 // hidden replaces a secret.
 const hidden = "[redacted]"
@@ -40,7 +42,7 @@ func Redact(text string, tokenShapes *regexp.Regexp, secrets ...string) string {
 		text = tokenShapes.ReplaceAllString(text, hidden)
 	}
 	text = namedTokens.ReplaceAllString(text, hidden)
-	return shorten(strings.ToValidUTF8(text, ""), maxMessage)
+	return legible.Cut(strings.ToValidUTF8(text, ""), maxMessage)
 }
 
 // readable is what is printable of text, up to limit bytes, and whether there is more. It
@@ -70,16 +72,4 @@ func printable(r rune) rune {
 	default:
 		return r
 	}
-}
-
-// shorten cuts text to at most limit bytes, between two characters.
-func shorten(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
@@ -35,9 +36,9 @@ func (c *check) path() string {
 		case s.name == "":
 			path.WriteString("[" + strconv.Itoa(s.index) + "]")
 		case path.Len() > 0:
-			path.WriteString("." + short(s.name, maxName))
+			path.WriteString("." + legible.Cut(s.name, maxName))
 		default:
-			path.WriteString(short(s.name, maxName))
+			path.WriteString(legible.Cut(s.name, maxName))
 		}
 	}
 	return path.String()
@@ -60,7 +61,7 @@ func (c *check) unknownAttribute(name string) {
 	} else {
 		c.unknown = append(c.unknown, ", "...)
 	}
-	c.unknown = append(c.unknown, short(name, maxName)...)
+	c.unknown = append(c.unknown, legible.Cut(name, maxName)...)
 	c.unknownsShown++
 }
 
@@ -121,7 +122,7 @@ func (c *check) problem(rule *rule, reason catalog.Reason, what string, v rawjso
 // truncated is a value cut short, for people.
 func truncated(v rawjson.Value) string {
 	if v.Kind == rawjson.String {
-		return strconv.Quote(short(v.Text(), maxShown))
+		return strconv.Quote(legible.Cut(v.Text(), maxShown))
 	}
-	return short(v.Raw, maxShown)
+	return legible.Cut(v.Raw, maxShown)
 }
