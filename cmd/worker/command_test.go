@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,8 +36,18 @@ func execute(t *testing.T, variables map[string]string, args ...string) executio
 }
 
 func executeIn(ctx context.Context, platforms []platform.Descriptor, variables map[string]string, args ...string) execution {
-	var out, errOut bytes.Buffer
-	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut, Lookup: func(name string) (string, bool) {
+	return executeTo(ctx, &bytes.Buffer{}, platforms, variables, args...)
+}
+
+// executeTo writes standard error to errOut, which others may read meanwhile.
+func executeTo(
+	ctx context.Context, errOut interface {
+		io.Writer
+		fmt.Stringer
+	}, platforms []platform.Descriptor, variables map[string]string, args ...string,
+) execution {
+	var out bytes.Buffer
+	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: errOut, Lookup: func(name string) (string, bool) {
 		value, found := variables[name]
 		return value, found
 	}}
