@@ -10,8 +10,9 @@ FUZZ    ?= 20s
 MUTATIONS ?= 5000000
 MINUTES ?= 3
 SEED    ?= 0
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+# The version of a release; without one the program names the commit.
+VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null)
+LDFLAGS := -s -w -X main.linked=$(VERSION)
 
 # Tools: from the PATH, else from go install into this folder.
 TOOLS         ?= $(shell $(GO) env GOPATH)/bin
@@ -40,6 +41,17 @@ test: ## run all tests: real NATS and Postgres, started by the tests themselves
 .PHONY: race
 race: ## run all tests with the race detector, the long ones shortened
 	$(GO) test -race -short -shuffle=on -parallel $(PARALLEL) -timeout 15m ./...
+
+POSTGRES ?= 15 16 17 18
+
+.PHONY: postgres
+postgres: ## run the tests of the store on each Postgres of POSTGRES (15 16 17 18) that is installed
+	@for version in $(POSTGRES); do \
+		folder=$$(ls -d /usr/lib/postgresql/$$version/bin /usr/pgsql-$$version/bin 2>/dev/null | head -1 || true); \
+		if [ -z "$$folder" ]; then echo "Postgres $$version is not installed"; [ -z "$(REQUIRED)" ] || exit 1; continue; fi; \
+		echo "Postgres $$version"; \
+		PATH="$$folder:$$PATH" $(GO) test -count=1 ./persistence ./service -run '^Test(Store|Migrat|Views|Lists|Kill|EveryWay)' || exit 1; \
+	done
 
 .PHONY: lint
 lint: ## check go.mod, formatting, vet and the linters of .golangci.yml

@@ -13,6 +13,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
+// The two readings of an UPSERT, see catalog.Semantics.
+var (
+	replacing = catalog.Semantics{Merges: true, UpsertReplaces: true}
+	overlaid  = catalog.Semantics{Merges: true}
+)
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
@@ -24,7 +30,7 @@ var polish = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
 
 const account = "meta:catalog:1"
 
-var metaRules = catalog.Rules{Semantics: catalog.MetaSemantics}
+var metaRules = catalog.Rules{Semantics: overlaid}
 
 // testLane is a lane as the engine would make it, for batches of at most items.
 func testLane(key catalog.Lane, items int) batcher.Lane {

@@ -1,6 +1,6 @@
 module github.com/catalog-courier/catalog-courier/bench
 
-go 1.26.8
+go 1.26.0
 
 replace github.com/catalog-courier/catalog-courier => ..
 
@@ -65,6 +65,7 @@ require (
 	go.opentelemetry.io/otel/sdk/metric v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.11.0 // indirect
+	go.uber.org/goleak v1.3.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
 	golang.org/x/crypto v0.58.0 // indirect

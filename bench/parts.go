@@ -5,11 +5,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/test/rig"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
 const (
@@ -19,7 +18,7 @@ const (
 
 // bareConsume reads the stream once without doing anything with it, through one
 // consumer that acknowledges nothing.
-func bareConsume(ctx context.Context, o options, service *rig.Rig) error {
+func bareConsume(ctx context.Context, o options, service *rig.Servers) error {
 	consumer, err := service.JetStream.CreateConsumer(ctx, service.Stream.Name(), jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
 	})
@@ -48,7 +47,7 @@ func bareConsume(ctx context.Context, o options, service *rig.Rig) error {
 
 // bareCopy copies one row per mutation with the columns that the ledger has, on one
 // connection, a transaction per 5000, with one index.
-func bareCopy(ctx context.Context, o options, service *rig.Rig) error {
+func bareCopy(ctx context.Context, o options, service *rig.Servers) error {
 	_, err := service.Database.Exec(ctx, `CREATE TABLE bare_row (
 		sequence bigint, published_ns bigint, received_at timestamptz, day date, lane integer, generation integer,
 		record integer, operation smallint, state smallint, attempts smallint,

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
-
-	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
 // configuration is the settings of a worker with the accounts of a run. Batches are
@@ -76,12 +76,12 @@ type share struct {
 
 // publishAll publishes an equal share of the mutations to each account, side by side
 // and each in order.
-func publishAll(ctx context.Context, o options, service *rig.Rig, publish publisher) error {
+func publishAll(ctx context.Context, o options, service *rig.Servers, publish publisher) error {
 	all := lanes(o)
 	errs := make([]error, len(all))
 	var running sync.WaitGroup
 	for i, lane := range all {
-		subject, problem := queue.Subject(lane)
+		subject, problem := message.Subject(lane)
 		if problem != nil {
 			return problem
 		}
@@ -93,7 +93,7 @@ func publishAll(ctx context.Context, o options, service *rig.Rig, publish publis
 }
 
 // produce publishes a share through a connection of its own.
-func produce(ctx context.Context, service *rig.Rig, part share, publish publisher) error {
+func produce(ctx context.Context, service *rig.Servers, part share, publish publisher) error {
 	js, end, err := service.Producer()
 	if err != nil {
 		return err
@@ -107,15 +107,15 @@ type publisher func(ctx context.Context, js jetstream.JetStream, part share) err
 
 // atomically publishes in batches of 1000 that are stored as a whole or not at all.
 func atomically(ctx context.Context, js jetstream.JetStream, part share) error {
-	publisher := queue.NewPublisher(js, queue.PublisherOptions{})
-	batch := make([]queue.Publication, 0, queue.MaxBatch)
-	bodies := make([]byte, 0, queue.MaxBatch*(part.bytes+slack))
+	publisher := publish.NewPublisher(js, publish.Options{})
+	batch := make([]publish.Publication, 0, publish.MaxBatch)
+	bodies := make([]byte, 0, publish.MaxBatch*(part.bytes+slack))
 	for from := part.from; from < part.to; from += len(batch) {
 		batch, bodies = batch[:0], bodies[:0] // Publish keeps neither
-		for number := from; number < min(from+queue.MaxBatch, part.to); number++ {
+		for number := from; number < min(from+publish.MaxBatch, part.to); number++ {
 			begin := len(bodies)
 			bodies = appendMessage(bodies, number, part.bytes)
-			batch = append(batch, queue.Publication{
+			batch = append(batch, publish.Publication{
 				Subject: part.subject, ID: string(appendID(nil, number)), Data: bodies[begin:len(bodies):len(bodies)],
 			})
 		}
@@ -123,7 +123,7 @@ func atomically(ctx context.Context, js jetstream.JetStream, part share) error {
 		if err != nil {
 			return err
 		}
-		if sum := queue.Summarize(results); sum.Stored != len(batch) {
+		if sum := publish.Summarize(results); sum.Stored != len(batch) {
 			return fmt.Errorf("%w: %+v", errNotStored, sum)
 		}
 	}
@@ -131,7 +131,7 @@ func atomically(ctx context.Context, js jetstream.JetStream, part share) error {
 }
 
 // allowFast lets the stream take fast batches too.
-func allowFast(ctx context.Context, service *rig.Rig) error {
+func allowFast(ctx context.Context, service *rig.Servers) error {
 	stream, err := service.JetStream.Stream(ctx, service.Stream.Name())
 	if err != nil {
 		return err

@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-
-	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // scenario is one way for mutations to come.
@@ -50,7 +49,7 @@ type measurement struct {
 func measure(ctx context.Context, out io.Writer, o options, s scenario, round int) (measured []measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	service, err := rig.Start(ctx, rig.Options{
+	service, err := rig.StartServers(ctx, rig.ServerOptions{
 		Config: configuration(o), SyncAlways: s.synced, Log: os.Stderr,
 		Meta: platformOptions(), Pinterest: platformOptions(), Postgres: postgresSettings(),
 	})
@@ -80,7 +79,7 @@ func postgresSettings() map[string]string {
 	}
 }
 
-func measureBacklog(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+func measureBacklog(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Servers, round int) ([]measurement, error) {
 	published, err := timed(ctx, o, service, "publish alone, atomic batches", func() error { return publishAll(ctx, o, service, s.publish) })
 	if err != nil {
 		return nil, err
@@ -98,19 +97,19 @@ func measureBacklog(ctx context.Context, out io.Writer, o options, s scenario, s
 		return nil, err
 	}
 	defer end()
-	var worker *rig.Worker
+	var worker *rig.Running
 	drained, err := timed(ctx, o, service, s.what, func() (err error) {
 		if worker, err = service.StartWorker(ctx, "bench"); err != nil {
 			return err
 		}
-		return service.AwaitBatches(ctx, o.mutations, worker.Ended())
+		return service.AwaitBatches(ctx, o.mutations, worker.Done())
 	})
 	end()
 	drained.target = s.target
 	return []measurement{published, consumed, copied, drained}, finish(ctx, out, o, service, worker, err)
 }
 
-func measureLive(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Rig, round int) ([]measurement, error) {
+func measureLive(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Servers, round int) ([]measurement, error) {
 	if err := allowFast(ctx, service); err != nil {
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func measureLive(ctx context.Context, out io.Writer, o options, s scenario, serv
 	if err != nil {
 		return nil, err
 	}
-	if err := service.AwaitPartitions(ctx, worker.Ended()); err != nil {
+	if err := service.AwaitPartitions(ctx, worker.Done()); err != nil {
 		return nil, errors.Join(err, worker.Stop())
 	}
 	end, err := profile(o, s, round)
@@ -130,7 +129,7 @@ func measureLive(ctx context.Context, out io.Writer, o options, s scenario, serv
 		if err := publishAll(ctx, o, service, s.publish); err != nil {
 			return err
 		}
-		return service.AwaitBatches(ctx, o.mutations, worker.Ended())
+		return service.AwaitBatches(ctx, o.mutations, worker.Done())
 	})
 	end()
 	flowed.target = s.target
@@ -138,7 +137,7 @@ func measureLive(ctx context.Context, out io.Writer, o options, s scenario, serv
 }
 
 // timed measures work that concerns all mutations of a run.
-func timed(ctx context.Context, o options, service *rig.Rig, what string, work func() error) (measurement, error) {
+func timed(ctx context.Context, o options, service *rig.Servers, what string, work func() error) (measurement, error) {
 	before, err := service.CPU(ctx)
 	if err != nil {
 		return measurement{}, err
@@ -157,7 +156,7 @@ func timed(ctx context.Context, o options, service *rig.Rig, what string, work f
 }
 
 // finish stops the worker and makes sure that what was measured is the real thing.
-func finish(ctx context.Context, out io.Writer, o options, service *rig.Rig, worker *rig.Worker, err error) error {
+func finish(ctx context.Context, out io.Writer, o options, service *rig.Servers, worker *rig.Running, err error) error {
 	if worker == nil {
 		return err
 	}
@@ -178,7 +177,7 @@ var errNotAll = errors.New("not all mutations succeeded")
 
 // checkAll makes sure that each mutation succeeded, and that each item is on its
 // platform.
-func checkAll(ctx context.Context, o options, service *rig.Rig) error {
+func checkAll(ctx context.Context, o options, service *rig.Servers) error {
 	statuses, err := service.Statuses(ctx)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ type model struct {
 }
 
 func (m model) String() string {
-	return fmt.Sprintf("semantics %d, create %d, null in create %t, nested %t", m.rules.Semantics, m.create, m.nullInCreate, m.nested)
+	return fmt.Sprintf("semantics %v, create %d, null in create %t, nested %t", m.rules.Semantics, m.create, m.nullInCreate, m.nested)
 }
 
 func models() []model {
@@ -68,7 +68,7 @@ func (m model) apply(item state, c catalog.Change) (after state, refused bool) {
 	case catalog.Create:
 		return m.applyCreate(item, attributes)
 	case catalog.Upsert:
-		if item == nil || m.rules.Semantics == catalog.PinterestSemantics {
+		if item == nil || m.rules.Semantics == replacing {
 			return lay(state{}, attributes, true, m.nested), false
 		}
 		return lay(item, attributes, true, m.nested), false

@@ -6,28 +6,31 @@ import "github.com/tidwall/gjson"
 // merged into one with the same effect. The zero value merges nothing.
 type Rules struct {
 	Semantics Semantics
-	// Lasting names an attribute whose value leaves something behind when it is
+	// StickyAttribute names an attribute whose value leaves something behind when it is
 	// cleared again, such as a currency of the whole item: clearing it does not merge
 	// over a value of it. "" for none.
-	Lasting string
+	StickyAttribute string
 }
 
-// Semantics is a column of the merge table in docs/design.md.
-type Semantics uint8
-
-// The platforms' readings.
+// Semantics is how a platform reads operations: a column of the merge table in
+// docs/design.md. The zero value says that nothing is known, so that nothing merges.
 //
-// What null means follows from them. In an UPDATE it clears the attribute, on
-// either platform. A Pinterest UPSERT replaces the whole item, so that a null in
-// it and an attribute left out are the same. A Meta UPSERT is overlaid on what is
-// there: its null clears, as in an UPDATE. In a CREATE a null has nothing to
-// clear; nobody documents what it does where the item exists and CREATE is laid
-// over it, so that merging keeps a CREATE's own nulls and never adds one.
-const (
-	NoMerging          Semantics = iota
-	PinterestSemantics           // UPSERT replaces the whole item
-	MetaSemantics                // UPSERT is overlaid on what is there
-)
+// What null means follows from it. In an UPDATE it clears the attribute. An UPSERT
+// that replaces the whole item says the same by a null and by an attribute left out.
+// The null of an UPSERT that is overlaid clears, as in an UPDATE. In a CREATE a null
+// has nothing to clear; nobody documents what it does where the item exists and
+// CREATE is overlaid, so that merging keeps a CREATE's own nulls and never adds
+// one.
+type Semantics struct {
+	// Merges says that two changes may become one where the result is the same.
+	Merges bool
+	// UpsertReplaces says that an UPSERT is the whole item. Without it an UPSERT is
+	// overlaid on what is there.
+	UpsertReplaces bool
+	// UpsertAlone says that it is not known whether an UPSERT replaces, so that nothing
+	// that came before merges into one.
+	UpsertAlone bool
+}
 
 // Merge makes one change out of two of the same item that follow each other. ok
 // is false where both must be sent in order, the second after the first is
@@ -40,17 +43,20 @@ const (
 // Attributes must be valid JSON objects. The merged change may share memory with
 // the newer one.
 func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
-	if r.Semantics == NoMerging || r.clearsLasting(older, newer) {
+	if !r.Semantics.Merges || r.clearsLasting(older, newer) {
 		return Change{}, false
 	}
 	switch newer.Operation {
 	case Delete:
 		return replaceBy(newer, known(older.Operation))
 	case Upsert:
-		if r.Semantics == PinterestSemantics {
+		if r.Semantics.UpsertAlone {
+			return Change{}, false
+		}
+		if r.Semantics.UpsertReplaces {
 			return replaceBy(newer, known(older.Operation) && older.Operation != Delete)
 		}
-		return mergeMetaUpsert(older, newer)
+		return mergeOverlaidUpsert(older, newer)
 	case Update:
 		return r.mergeUpdate(older, newer)
 	case DeleteDiscontinued:
@@ -71,21 +77,21 @@ func replaceBy(newer Change, ok bool) (Change, bool) {
 // clearsLasting reports that the newer change clears, by null or "", what the older
 // one gives a value that lasts.
 func (r Rules) clearsLasting(older, newer Change) bool {
-	if r.Lasting == "" || len(older.Attributes) == 0 || len(newer.Attributes) == 0 {
+	if r.StickyAttribute == "" || len(older.Attributes) == 0 || len(newer.Attributes) == 0 {
 		return false
 	}
-	cleared := gjson.GetBytes(newer.Attributes, r.Lasting)
-	return cleared.Exists() && isEmpty(cleared) && !isEmpty(gjson.GetBytes(older.Attributes, r.Lasting))
+	cleared := gjson.GetBytes(newer.Attributes, r.StickyAttribute)
+	return cleared.Exists() && isEmpty(cleared) && !isEmpty(gjson.GetBytes(older.Attributes, r.StickyAttribute))
 }
 
 func isEmpty(value gjson.Result) bool { return value.String() == "" }
 
 func known(op Operation) bool { return op >= Create && op <= DeleteDiscontinued }
 
-// mergeMetaUpsert refuses an older UPDATE: where the item does not exist, the
+// mergeOverlaidUpsert refuses an older UPDATE: where the item does not exist, the
 // UPDATE is refused and the UPSERT creates the item without the UPDATE's
 // attributes.
-func mergeMetaUpsert(older, newer Change) (Change, bool) {
+func mergeOverlaidUpsert(older, newer Change) (Change, bool) {
 	switch older.Operation {
 	case Create:
 		return mergeIntoCreate(older, newer)
@@ -101,7 +107,7 @@ func (r Rules) mergeUpdate(older, newer Change) (Change, bool) {
 	case Create:
 		return mergeIntoCreate(older, newer)
 	case Upsert:
-		if r.Semantics == PinterestSemantics {
+		if r.Semantics.UpsertReplaces {
 			return layOver(older, newer, removeNulls)
 		}
 		return layOver(older, newer, keepNulls)

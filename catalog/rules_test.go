@@ -8,9 +8,15 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
+// The two readings of an UPSERT, see catalog.Semantics.
 var (
-	pinterest = catalog.Rules{Semantics: catalog.PinterestSemantics}
-	meta      = catalog.Rules{Semantics: catalog.MetaSemantics}
+	replacing = catalog.Semantics{Merges: true, UpsertReplaces: true}
+	overlaid  = catalog.Semantics{Merges: true}
+)
+
+var (
+	pinterest = catalog.Rules{Semantics: replacing}
+	meta      = catalog.Rules{Semantics: overlaid}
 )
 
 // change makes a change the way intake does: HasNull follows from the attributes.

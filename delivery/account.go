@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -42,45 +41,4 @@ type Policy struct {
 	Settle time.Duration
 	// Concurrency is the most POSTs at a time; the engine starts lower and adapts.
 	Concurrency int
-}
-
-// laneInfo is what the configuration says of a lane: its account and endpoint, or why
-// there is none.
-type laneInfo struct {
-	account  *Account
-	endpoint platform.Endpoint
-	problem  *catalog.Problem // why there is no endpoint
-	// configured is false when a newer configuration may know the lane: unknown
-	// accounts and catalogs get a grace time, an unknown type does not.
-	configured bool
-}
-
-func (e *Engine) resolve(lane catalog.Lane) laneInfo {
-	e.lanesMu.Lock()
-	defer e.lanesMu.Unlock()
-	if info, ok := e.resolved[lane]; ok {
-		return info
-	}
-	info := e.lookUp(lane)
-	// Unknown lanes are not cached: producers choose their names, so a cache of
-	// them would grow without bound.
-	if info.endpoint != nil {
-		e.resolved[lane] = info
-	}
-	return info
-}
-
-func (e *Engine) lookUp(lane catalog.Lane) laneInfo {
-	account, ok := e.cfg.Accounts(lane.Account)
-	if !ok {
-		return laneInfo{problem: &catalog.Problem{
-			Reason: catalog.UnknownAccount, Field: "subject",
-			Text: "account \"" + lane.Account + "\" is not in the configuration of the workers",
-		}}
-	}
-	endpoint, problem := account.Client.Endpoint(lane.Catalog, lane.Type)
-	if problem != nil {
-		return laneInfo{account: account, problem: problem, configured: problem.Reason != catalog.UnknownCatalog}
-	}
-	return laneInfo{account: account, endpoint: endpoint, configured: true}
 }

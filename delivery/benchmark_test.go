@@ -17,6 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // instant is a store and a platform that take no time and keep nothing.
@@ -99,7 +100,7 @@ func BenchmarkEngine(b *testing.B) {
 		b.Run(fmt.Sprint("accounts=", accounts), func(b *testing.B) {
 			s := &instant{all: make(chan struct{}), accounts: map[string]*delivery.Account{}}
 			for i := range accounts {
-				way := newSimulated(catalog.PinterestSemantics)
+				way := newSimulated(replacing)
 				way.limits = platform.Limits{MaxItems: 1000, MaxBytes: 10 << 20}
 				way.submit, way.poll = []string{fmt.Sprint("submit", i)}, []string{fmt.Sprint("poll", i)}
 				p := policy()
@@ -128,7 +129,7 @@ func runInstant(b *testing.B, s *instant) {
 	b.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(b.Context())
-	scopes := delivery.NewScopes(s, logger)
+	scopes := quota.NewScopes(s, logger)
 	engine := delivery.New(delivery.Config{
 		Lease: ledger.Lease{Token: uuid.New()}, Store: s, Source: s,
 		Accounts: func(name string) (*delivery.Account, bool) { a, ok := s.accounts[name]; return a, ok },

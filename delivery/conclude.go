@@ -1,12 +1,9 @@
 package delivery
 
 import (
-	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/label"
@@ -16,6 +13,9 @@ import (
 
 // conclusion collects the end of a batch while its records are gone through.
 type conclusion struct {
+	cfg *Config
+	f   *openBatch
+
 	now     time.Time
 	outcome ledger.BatchOutcome
 	// halves are the indexes of records that go again in two smaller batches at once,
@@ -34,7 +34,7 @@ type conclusion struct {
 func (e *Engine) conclude(f *openBatch, now time.Time) {
 	f.to(phaseConcluding)
 	c := &conclusion{
-		now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
+		cfg: e.cfg, f: f, now: now, returned: map[int][]*catalog.Mutation{}, suspects: map[int]bool{},
 		outcomes: map[label.Outcome]int{}, retries: map[label.Retry]int{}, letters: map[catalog.Reason]int{},
 		outcome: ledger.BatchOutcome{
 			BatchID: f.batch.ID, Lane: f.batch.Lane, CreatedAt: f.batch.CreatedAt, FinishedAt: now,
@@ -43,291 +43,14 @@ func (e *Engine) conclude(f *openBatch, now time.Time) {
 	}
 	verdicts, incomplete := f.verdicts()
 	for i := range f.batch.Records {
-		e.judge(f, i, verdicts[i], incomplete, c)
+		c.judge(i, verdicts[i], incomplete)
 	}
 	c.nameState(f)
 	batches := e.bisect(f, c)
-	e.next.tx.Outcomes = append(e.next.tx.Outcomes, c.outcome)
-	e.next.mutations += len(c.outcome.Exceptions)
-	e.next.bytes += outcomeBytes(&c.outcome)
-	e.next.done = append(e.next.done, func() { e.onConcluded(f, c, batches) })
-}
-
-// judge decides what becomes of one record.
-func (e *Engine) judge(f *openBatch, i int, v platform.Verdict, incomplete bool, c *conclusion) {
-	record := &f.batch.Records[i]
-	if v.Outcome == platform.Unknown && f.copied() {
-		doubt(record)
-	}
-	switch {
-	case v.Outcome == platform.Succeeded:
-		e.succeeded(f, i, v, c)
-	case f.damaged != "":
-		e.judgeDamaged(f, i, v, c)
-	case v.Outcome == platform.Failed && f.maybeApplied(i):
-		e.refusedInDoubt(f, i, v, c)
-	case v.Outcome == platform.Failed:
-		e.failed(f, i, v, catalog.Refused, c)
-	case f.refusal != nil && v.Outcome == platform.Unknown:
-		e.judgeRefused(f, i, c)
-	case f.abandon != "":
-		c.requeue(i, record.Constituents, nil, label.Innocent)
-	case f.unknown != nil:
-		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.unknown.Issue()}})
-	case v.Outcome == platform.Unknown && f.untold != nil:
-		c.unconfirmed(i, record, platform.Verdict{Errors: []ledger.Issue{f.untold.Issue()}})
-	case v.Outcome == platform.Unknown && incomplete && len(f.batch.Records) > 1:
-		// It uses up no attempt: the halves end by themselves, at single records.
-		c.halves = append(c.halves, i)
-	default:
-		e.again(f, i, f.explained(v), c)
-	}
-}
-
-// judgeDamaged decides about a record that cannot be sent again.
-func (e *Engine) judgeDamaged(f *openBatch, i int, v platform.Verdict, c *conclusion) {
-	record := &f.batch.Records[i]
-	if v.Outcome != platform.Failed || f.maybeApplied(i) {
-		if f.unknown != nil {
-			v.Errors = append(v.Errors, f.unknown.Issue())
-		}
-		c.unconfirmed(i, record, v)
-		return
-	}
-	c.outcome.Failed++
-	c.except(ledger.RecordOutcome{
-		Index: i, Result: ledger.Failed, Errors: v.Errors, Warnings: v.Warnings,
-		Constituents: record.Constituents, Reason: catalog.Refused,
-	})
-	c.outcomes[label.Failed]++
-	c.finished(record)
-}
-
-// judgeRefused decides about a record of a batch that was refused as a whole. It is
-// given up only where the refusal is the record's own: the platform named it, or is
-// known to speak of records, or takes others of the lane. And where no other copy of
-// the batch may have been taken: a CREATE is refused because its first copy worked.
-func (e *Engine) judgeRefused(f *openBatch, i int, c *conclusion) {
-	record := &f.batch.Records[i]
-	refused := platform.Verdict{Outcome: platform.Failed, Errors: []ledger.Issue{f.refusal.Issue()}}
-	named, isNamed := f.refusal.Named[i]
-	switch {
-	case isNamed && named.Outcome == platform.Failed && !f.taken() && !f.maybeApplied(i):
-		e.failed(f, i, named, catalog.Refused, c)
-	case isNamed && named.Outcome == platform.Failed:
-		e.refusedInDoubt(f, i, named, c)
-	case isNamed && (named.Outcome != platform.Retryable || f.taken() || f.ofRecord(i)):
-		if f.taken() {
-			named.Outcome = platform.Unknown
-		}
-		e.again(f, i, named, c)
-	case f.names(f.refusal):
-		c.requeue(i, record.Constituents, nil, label.Innocent) // innocent, and no attempt used up
-	case len(f.batch.Records) > 1:
-		c.halves = append(c.halves, i)
-	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):
-		e.keepWaiting(f, i, refused, c)
-	case f.taken() || f.maybeApplied(i) && !unsent(f.refusal):
-		e.refusedInDoubt(f, i, refused, c)
-	default:
-		e.failed(f, i, refused, refusalReasonOf(f.refusal), c)
-	}
-}
-
-// ofRecord reports that the refusal of a batch of one record is known to be about the
-// record.
-func (f *openBatch) ofRecord(i int) bool {
-	return unsent(f.refusal) || f.refusal.TooLarge || f.inCompany(i) ||
-		!f.lane.breaker.stopped && (f.refusal.OfRecords || namesAttribute(f.refusal.Message, f.batch.Records[i].Change.Attributes))
-}
-
-// partsInDoubt reports that the record is a merged one of which an earlier copy may have
-// been taken. Whatever it is refused for, its parts tell more than waiting.
-func (f *openBatch) partsInDoubt(i int) bool {
-	record := &f.batch.Records[i]
-	return len(record.Constituents) > 1 &&
-		(f.taken() || slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful }))
-}
-
-func refusalReasonOf(refusal *platform.Error) catalog.Reason {
-	switch {
-	case refusal.TooLarge:
-		return catalog.RecordTooLarge
-	case errors.Is(refusal, errPanic):
-		return catalog.InternalError
-	default:
-		return catalog.Refused
-	}
-}
-
-// keepWaiting returns a record that was refused alone to waiting, for no attempt: the
-// refusal is perhaps not about it.
-func (e *Engine) keepWaiting(f *openBatch, i int, v platform.Verdict, c *conclusion) {
-	record := &f.batch.Records[i]
-	notBefore := c.now.Add(max(f.lane.breaker.backoff, firstPause))
-	for _, m := range record.Constituents {
-		m.NotBefore = notBefore
-	}
-	c.requeue(i, record.Constituents, &v, label.Suspect)
-	c.suspects[i] = true
-}
-
-// refusedInDoubt goes on with a record that was certainly refused this time, perhaps
-// because an earlier copy of it was taken. Of a merged one the parts tell more; a
-// single mutation goes again.
-func (e *Engine) refusedInDoubt(f *openBatch, i int, v platform.Verdict, c *conclusion) {
-	record := &f.batch.Records[i]
-	doubt(record)
-	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {
-		e.failed(f, i, v, catalog.Refused, c)
-		return
-	}
-	v.Outcome = platform.Unknown
-	e.again(f, i, v, c)
-}
-
-// names reports whether the refusal names a record of the batch as the cause. One that
-// names only others would be met again for ever, and one that may work later is not
-// said to be bad.
-func (f *openBatch) names(refusal *platform.Error) bool {
-	for i, verdict := range refusal.Named {
-		if i >= 0 && i < len(f.batch.Records) && verdict.Outcome != platform.Retryable {
-			return true
-		}
-	}
-	return false
-}
-
-// succeeded ends a record that the platform confirmed. The rest of a split one
-// goes back to waiting.
-func (e *Engine) succeeded(f *openBatch, i int, v platform.Verdict, c *conclusion) {
-	record := &f.batch.Records[i]
-	if pending, settled := e.rest(f, i); len(pending) > 0 {
-		for _, m := range pending {
-			m.Step++
-		}
-		c.returned[i] = pending
-		c.except(ledger.RecordOutcome{
-			Index: i, Result: ledger.Returned, Warnings: v.Warnings, Constituents: pending, Settled: settled,
-		})
-		c.returns(label.Split)
-		return
-	}
-	c.outcome.Succeeded++
-	c.outcomes[label.Succeeded]++
-	c.finished(record)
-	if len(v.Warnings) > 0 {
-		c.outcome.Warned++
-		c.except(ledger.RecordOutcome{
-			Index: i, Result: ledger.Succeeded, Warnings: v.Warnings, Constituents: record.Constituents,
-		})
-	}
-	if newest := record.Newest(); record.Change.Operation == catalog.Delete && newest.HasVersion {
-		c.outcome.ResetVersions = append(c.outcome.ResetVersions, ledger.ItemVersion{
-			Key: record.Key, Version: newest.Version, MutationID: newest.ID, Position: newest.Position,
-		})
-	}
-}
-
-// rest finds the constituents that still have something to say after the first
-// record of a split change, and those that do not.
-func (e *Engine) rest(f *openBatch, i int) (pending, settled []*catalog.Mutation) {
-	left, ok := f.rests[i]
-	if !ok {
-		return nil, nil
-	}
-	for _, m := range f.batch.Records[i].Constituents {
-		_, whole := f.lane.rest(m)
-		if !whole || sharesMember(m.Attributes, left.Attributes) {
-			pending = append(pending, m)
-		} else {
-			settled = append(settled, m)
-		}
-	}
-	return pending, settled
-}
-
-// sharesMember reports whether two JSON objects have a top-level member in common.
-func sharesMember(a, b []byte) (shares bool) {
-	gjson.ParseBytes(a).ForEach(func(name, _ gjson.Result) bool {
-		gjson.ParseBytes(b).ForEach(func(other, _ gjson.Result) bool {
-			shares = other.String() == name.String()
-			return !shares
-		})
-		return !shares
-	})
-	return shares
-}
-
-// failed ends a record that was rejected permanently. A merged one goes again as its
-// parts, in order, so that bad input takes no good input with it.
-func (e *Engine) failed(f *openBatch, i int, v platform.Verdict, reason catalog.Reason, c *conclusion) {
-	record := &f.batch.Records[i]
-	c.outcome.Failed++
-	if len(record.Constituents) > 1 {
-		for _, m := range record.Constituents {
-			m.Apart, m.Attempts = true, 0
-		}
-		c.requeue(i, record.Constituents, &v, label.Parted)
-		return
-	}
-	c.except(ledger.RecordOutcome{
-		Index: i, Result: ledger.Failed, Errors: v.Errors, Warnings: v.Warnings,
-		Constituents: record.Constituents, Reason: reason,
-	})
-	c.outcomes[label.Failed]++
-	c.finished(record)
-}
-
-// again sends a record once more after a while, unless its attempts are used up.
-func (e *Engine) again(f *openBatch, i int, v platform.Verdict, c *conclusion) {
-	record := &f.batch.Records[i]
-	newest := record.Newest()
-	newest.Attempts++
-	if v.Outcome == platform.Unknown {
-		doubt(record)
-	}
-	if newest.Attempts < f.lane.policy().MaxAttempts {
-		notBefore := c.now.Add(e.retryDelay(newest.Attempts, f.lane.policy()))
-		for _, m := range record.Constituents {
-			m.NotBefore = notBefore
-		}
-		c.requeue(i, record.Constituents, &v, label.Again)
-		return
-	}
-	if v.Outcome == platform.Retryable {
-		e.failed(f, i, v, catalog.AttemptsExhausted, c)
-		return
-	}
-	c.unconfirmed(i, record, v)
-}
-
-// doubt notes that the record may have been applied.
-func doubt(record *catalog.Record) {
-	for _, m := range record.Constituents {
-		m.Doubtful = true
-	}
-}
-
-// unconfirmed ends a record that the platform never said anything certain of.
-func (c *conclusion) unconfirmed(i int, record *catalog.Record, v platform.Verdict) {
-	c.except(ledger.RecordOutcome{
-		Index: i, Result: ledger.Unconfirmed, Errors: v.Errors, Warnings: v.Warnings,
-		Constituents: record.Constituents, Reason: catalog.Unconfirmed,
-	})
-	c.outcomes[label.Unconfirmed]++
-	c.finished(record)
-}
-
-// retryDelay is how long a mutation waits before attempt number attempts+1: it
-// doubles from RetryMin to RetryMax, less up to a quarter of jitter. It is a
-// function of the attempt alone because the schedule lives in Postgres.
-func (e *Engine) retryDelay(attempts int, policy *Policy) time.Duration {
-	delay := policy.RetryMax
-	if shift := attempts - 1; shift < 30 {
-		delay = min(policy.RetryMin<<shift, policy.RetryMax)
-	}
-	return delay - e.spread(delay/4)
+	e.jobs.next.tx.Outcomes = append(e.jobs.next.tx.Outcomes, c.outcome)
+	e.jobs.next.mutations += len(c.outcome.Exceptions)
+	e.jobs.next.bytes += outcomeBytes(&c.outcome)
+	e.jobs.next.after(func() { e.onConcluded(f, c, batches) })
 }
 
 // requeue returns the record's mutations to waiting.
@@ -396,7 +119,7 @@ func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 		for to, from := range indexes {
 			records[to] = f.batch.Records[from]
 		}
-		half := e.newOpenBatch(ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
+		half := newOpenBatch(e.cfg, ledger.NewBatchID(c.now), f.lane, f.batch.Group, records, c.now)
 		for to, from := range indexes {
 			if rest, ok := f.rests[from]; ok {
 				half.rests[to] = rest
@@ -407,11 +130,11 @@ func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 		if !unsent(f.refusal) {
 			half.sendAt = e.cfg.Scopes.ReserveBisect(f.lane.sender.scopes)
 		}
-		e.next.adds(half)
-		if e.next.halfOf == nil {
-			e.next.halfOf = map[uuid.UUID]uuid.UUID{}
+		e.jobs.next.adds(half)
+		if e.jobs.next.halfOf == nil {
+			e.jobs.next.halfOf = map[uuid.UUID]uuid.UUID{}
 		}
-		e.next.halfOf[half.batch.ID] = f.batch.ID
+		e.jobs.next.halfOf[half.batch.ID] = f.batch.ID
 		made = append(made, half)
 	}
 	c.retries[label.Halved] += len(c.halves)
@@ -421,10 +144,10 @@ func (e *Engine) bisect(f *openBatch, c *conclusion) []*openBatch {
 // onConcluded changes memory once the outcome is committed.
 func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 	now := time.Now()
-	if e.isolated.later(f) {
+	if e.jobs.isolated.later(f) {
 		f.to(phaseSettling)
 		f.holdUntil = later(f.holdUntil, now.Add(refusedPause))
-		e.schedule(f, f.holdUntil)
+		e.batches.schedule(f, f.holdUntil)
 		return
 	}
 	moved := c.halves // in order
@@ -434,9 +157,9 @@ func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 			continue
 		}
 		key := f.batch.Records[i].Key
-		returned := e.isolated.without(c.returned[i])
+		returned := e.jobs.isolated.without(c.returned[i])
 		for _, m := range returned {
-			m.Stored = true
+			m.HasWaitingRow = true
 		}
 		if c.suspects[i] {
 			e.suspect(f, key, returned)
@@ -446,13 +169,13 @@ func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 		e.batcher.Release(key, returned, now)
 	}
 	for _, reset := range c.outcome.ResetVersions {
-		e.version.reset(reset, now)
+		e.versions.reset(reset, now)
 	}
 	for _, half := range halves {
 		if len(half.batch.Records) == 0 {
 			continue // the database refused them
 		}
-		e.open(e.callsCtx, half)
+		e.open(e.calls.ctx, half)
 		half.recorded = true
 		half.to(phaseReady)
 		e.step(half, now)

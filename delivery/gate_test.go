@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
@@ -182,11 +183,11 @@ func refusePinterest(w http.ResponseWriter, _ *limit, _ bool) {
 }
 
 // settings of a client that talks to the handler without a network.
-func settings(name, credentials string, handler http.Handler, c platform.CatalogSettings) platform.Settings {
+func settings(name, credentials string, handler http.Handler, c setting.Values) platform.Settings {
 	return platform.Settings{
 		Name: name, HTTP: &http.Client{Transport: sandbox.Transport(handler)}, Credentials: credentials,
 		Token:    func(context.Context) (string, error) { return canary, nil },
-		Catalogs: map[string]platform.CatalogSettings{"c": c},
+		Catalogs: map[string]setting.Values{"c": c},
 	}
 }
 
@@ -195,14 +196,14 @@ const canary = "canary-token-0123456789"
 
 // withMeta connects an account to a handler that answers as Meta does.
 func (w *world) withMeta(name, catalogID string, p delivery.Policy, handler http.Handler) {
-	client, err := meta.New(settings(name, "one app", handler, platform.CatalogSettings{CatalogID: catalogID}))
+	client, err := meta.New(settings(name, "one app", handler, setting.Values{"catalog_id": catalogID}))
 	require.NoError(w.t, err)
 	w.account(name, p).Client = client
 }
 
 // withPinterest connects the account acme to a handler that answers as Pinterest does.
 func (w *world) withPinterest(p delivery.Policy, handler http.Handler) {
-	client, err := pinterest.New(settings("acme", "one app", handler, platform.CatalogSettings{Country: "US", Language: "en-US"}))
+	client, err := pinterest.New(settings("acme", "one app", handler, setting.Values{"country": "US", "language": "en-US"}))
 	require.NoError(w.t, err)
 	w.account("acme", p).Client = client
 }

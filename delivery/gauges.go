@@ -40,29 +40,29 @@ type AccountGauges struct {
 }
 
 func (e *Engine) gauges(now time.Time) {
-	if now.Sub(e.lastGauge) < gaugeInterval {
+	if now.Sub(e.life.lastGauge) < gaugeInterval {
 		return
 	}
-	e.lastGauge = now
+	e.life.lastGauge = now
 	stats := e.batcher.Stats()
 	g := Gauges{
 		Position: e.tracker.anchor.Position.Sequence,
 		Groups:   stats.Groups, Waiting: stats.Waiting, WaitingSize: stats.Bytes,
-		OpenBatches: len(e.batches), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
+		OpenBatches: len(e.batches.byID), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
 	}
-	g.TroubleSince, g.Trouble = e.trouble.now()
-	accounts := make(map[string]*AccountGauges, len(e.account))
-	for name, state := range e.account {
+	g.TroubleSince, g.Trouble = e.recorder.trouble.now()
+	accounts := make(map[string]*AccountGauges, len(e.accounts.byName))
+	for name, state := range e.accounts.byName {
 		accounts[name] = &AccountGauges{
 			Account: name, Platform: state.account.Platform, Paused: state.paused || state.state.ByHand, OpenBatches: state.open,
 		}
 	}
-	for _, l := range e.watched {
+	for _, l := range e.lanes.watched {
 		if l.breaker.told {
 			accounts[l.key.Account].Held++
 		}
 	}
-	for _, f := range e.batches {
+	for _, f := range e.batches.byID {
 		g.OpenSize += f.bytes
 		f.measure(accounts[f.batch.Lane.Account], now)
 	}
@@ -73,7 +73,10 @@ func (e *Engine) gauges(now time.Time) {
 			account.OldestWaiting = max(account.OldestWaiting, now.Sub(lane.Oldest))
 		}
 	}
-	e.cfg.Scopes.measure(accounts)
+	for name, account := range accounts {
+		calls := e.cfg.Scopes.Calls(name)
+		account.Breaker, account.Calls, account.Concurrency = calls.Breaker, calls.UnderWay, calls.Concurrency
+	}
 	for _, account := range accounts {
 		g.Accounts = append(g.Accounts, *account)
 	}
@@ -94,38 +97,5 @@ func (f *openBatch) measure(account *AccountGauges, now time.Time) {
 		if !h.final {
 			account.OldestHandle = max(account.OldestHandle, now.Sub(h.since))
 		}
-	}
-}
-
-// ScopeGauges is what is known of a quota scope.
-type ScopeGauges struct {
-	Scope       string
-	UsedPercent float64 // -1 when not told
-	Remaining   int     // calls; -1 when not told
-	Blocked     time.Duration
-}
-
-// Gauges shows the scopes at this moment.
-func (s *Scopes) Gauges() []ScopeGauges {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	gauges := make([]ScopeGauges, 0, len(s.scopes))
-	for name, scope := range s.scopes {
-		gauges = append(gauges, ScopeGauges{
-			Scope: name, UsedPercent: scope.quota.UsedPercent, Remaining: scope.quota.Remaining,
-			Blocked: max(scope.blockedUntil.Sub(now), 0),
-		})
-	}
-	return gauges
-}
-
-// measure adds how the accounts' calls are limited.
-func (s *Scopes) measure(accounts map[string]*AccountGauges) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, gauges := range accounts {
-		l := s.limiterOf(name)
-		gauges.Breaker, gauges.Calls, gauges.Concurrency = l.breaker.State(), l.inUse, l.limit
 	}
 }

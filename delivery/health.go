@@ -42,10 +42,10 @@ func (e *Engine) learnFromPost(a *accountState, perr *platform.Error) {
 	case a.paused && !a.told.After(time.Now()):
 		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
-		e.saveAccount(a)
+		e.jobs.saveAccount(a)
 		e.showAgain(a)
 		e.cfg.Observer.Paused(a.account.Name, "", false)
-		e.log.InfoContext(e.callsCtx, "the account works again", slog.String("account", a.account.Name))
+		e.log.InfoContext(e.calls.ctx, "the account works again", slog.String("account", a.account.Name))
 	}
 }
 
@@ -59,59 +59,74 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 	if a.paused && a.state.ResumesAt.After(now) { // another call of the same trouble
 		if a.told.After(a.state.ResumesAt) {
 			a.state.ResumesAt = a.told
-			e.saveAccount(a)
+			e.jobs.saveAccount(a)
 		}
 		return
 	}
 	if !a.paused {
 		e.cfg.Observer.Paused(a.account.Name, "refused", true)
-		e.log.ErrorContext(e.callsCtx, "the platform refuses the account: it is paused and tried again automatically; no change is lost",
+		e.log.ErrorContext(e.calls.ctx, "the platform refuses the account: it is paused and tried again automatically; no change is lost",
 			slog.String("account", a.account.Name), slog.Any("error", perr))
 	}
 	byHand := a.state.ByHand
 	a.state = a.refusable().pausedBy(perr, now)
 	a.paused, a.backoff, a.state.ByHand = true, a.state.Pause, byHand
-	e.saveAccount(a)
+	e.jobs.saveAccount(a)
 }
 
 // saveAccount has the account's state written, by the next job: after whatever an
 // earlier one says of it. A pause by hand is the operator's to write.
-func (e *Engine) saveAccount(a *accountState) {
+func (j *jobs) saveAccount(a *accountState) {
 	if a.state.ByHand {
 		return
 	}
-	e.next.accounts = slices.DeleteFunc(e.next.accounts, func(s ledger.AccountState) bool { return s.Account == a.state.Account })
-	e.next.accounts = append(e.next.accounts, a.state)
+	j.next.accounts = slices.DeleteFunc(j.next.accounts, func(s ledger.AccountState) bool { return s.Account == a.state.Account })
+	j.next.accounts = append(j.next.accounts, a.state)
 }
 
 // refreshAccounts reads the accounts' saved states: what an earlier owner learnt,
 // and pauses by hand.
 func (e *Engine) refreshAccounts(now time.Time) {
-	if e.looking || len(e.account) == 0 || now.Sub(e.lastLook) < accountWatch {
+	if e.accounts.looking || len(e.accounts.byName) == 0 || now.Sub(e.accounts.lastLook) < accountWatch {
 		return
 	}
-	e.looking, e.lastLook = true, now
-	names, accounts := make([]string, 0, len(e.account)), make([]*Account, 0, len(e.account))
-	for name, state := range e.account {
+	e.accounts.looking, e.accounts.lastLook = true, now
+	names, accounts := make([]string, 0, len(e.accounts.byName)), make([]*Account, 0, len(e.accounts.byName))
+	for name, state := range e.accounts.byName {
 		names, accounts = append(names, name), append(accounts, state.account)
 	}
 	e.spawn(func(ctx context.Context) {
-		var states map[string]ledger.AccountState
-		err := e.retryStore(ctx, "read account states", func(ctx context.Context) (err error) {
-			states, err = e.cfg.Store.Accounts(ctx, names)
-			return err
-		})
+		states := e.recorder.readAccounts(ctx, names)
 		credentials := credentialsOf(ctx, accounts)
-		e.report(ctx, func() {
-			e.looking = false
-			for i, name := range names {
-				if err == nil {
-					e.applySavedState(e.account[name], states[name])
-				}
-				e.learnCredential(e.account[name], credentials[i])
-			}
-		})
+		e.calls.report(ctx, func() { e.onAccountsRead(names, states, credentials) })
 	})
+}
+
+// readAccounts reads saved states; nil when they cannot be read.
+func (s *storeCalls) readAccounts(ctx context.Context, names []string) (states map[string]ledger.AccountState) {
+	err := s.retryStore(ctx, "read account states", func(ctx context.Context) (err error) {
+		states, err = s.cfg.Store.Accounts(ctx, names)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil
+	case states == nil:
+		return map[string]ledger.AccountState{}
+	default:
+		return states
+	}
+}
+
+// onAccountsRead takes in the saved states and present access tokens of accounts.
+func (e *Engine) onAccountsRead(names []string, states map[string]ledger.AccountState, credentials []string) {
+	e.accounts.looking = false
+	for i, name := range names {
+		if states != nil {
+			e.applySavedState(e.accounts.byName[name], states[name])
+		}
+		e.learnCredential(e.accounts.byName[name], credentials[i])
+	}
 }
 
 // credentialsOf names the accounts' present access tokens.
@@ -137,8 +152,8 @@ func (e *Engine) learnCredential(a *accountState, present string) {
 	a.credential = present
 	if now := time.Now(); a.paused && former != "" && former != present && a.state.ResumesAt.After(now) {
 		a.state.ResumesAt, a.backoff = later(now, a.told), 0
-		e.log.InfoContext(e.callsCtx, "there is another access token: the paused account is tried again", slog.String("account", a.account.Name))
-		e.wakeUp()
+		e.log.InfoContext(e.calls.ctx, "there is another access token: the paused account is tried again", slog.String("account", a.account.Name))
+		e.calls.wakeUp()
 	}
 }
 
@@ -166,17 +181,9 @@ func (e *Engine) applySavedState(a *accountState, saved ledger.AccountState) {
 		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive}
 		e.cfg.Observer.Paused(a.account.Name, "", false)
-		e.wakeUp()
+		e.calls.wakeUp()
 	}
 	if first {
-		e.wakeUp()
-	}
-}
-
-// wakeUp makes the engine look for work again.
-func (e *Engine) wakeUp() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
+		e.calls.wakeUp()
 	}
 }

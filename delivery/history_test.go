@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // A batch whose handle was given up may still be applied: newer changes wait.
@@ -56,7 +57,7 @@ func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 		p.RetryMin, p.RetryMax = 10*time.Minute, 10*time.Minute // so that the first batch is not the probe
 		w.account("acme", p)
 		w.answers(answer{err: &platform.Error{Scope: platform.ScopeAccount, HTTPStatus: 401, Message: "bad token"}})
-		scopes := delivery.NewScopes(w.store, w.logger)
+		scopes := quota.NewScopes(w.store, w.logger)
 		l := w.startWith(scopes)
 		w.upsert("x", `{"a":1}`)
 		w.until(time.Second, "sent", func() bool { return w.posts() == 1 })
@@ -130,7 +131,7 @@ func TestSettleKnowsHowSlowThePlatformWas(t *testing.T) {
 		w.finish(time.Hour)
 		l.crash()
 		quiet := delivery.Settle(0, w.resumption().Slowest)
-		l = w.startWith(delivery.NewScopes(w.store, w.logger), func(c *delivery.Config) { c.LostTail, c.Quiet = true, quiet })
+		l = w.startWith(quota.NewScopes(w.store, w.logger), func(c *delivery.Config) { c.LostTail, c.Quiet = true, quiet })
 		began := time.Now()
 		w.upsert("x", `{"a":2}`)
 		w.until(time.Hour, "sent", func() bool { return w.posts() == 2 })
@@ -143,7 +144,7 @@ func TestSettleKnowsHowSlowThePlatformWas(t *testing.T) {
 func TestOneAccountsOpenBatchesLeaveRoomForOthers(t *testing.T) {
 	scenario(t, func(w *world) {
 		w.budget = delivery.NewBudget(1_200_000)
-		troubled := newSimulated(catalog.PinterestSemantics)
+		troubled := newSimulated(replacing)
 		troubled.submit, troubled.poll = []string{"its submit"}, []string{"its poll"}
 		troubled.onPost = func(*post) answer { return answer{stuck: true} }
 		p := policy()
@@ -171,7 +172,7 @@ func TestOneAccountsOpenBatchesLeaveRoomForOthers(t *testing.T) {
 func TestWhatComesBackToASpilledLaneIsSpilledAgain(t *testing.T) {
 	scenario(t, func(w *world) {
 		w.budget = delivery.NewBudget(200_000)
-		other := newSimulated(catalog.PinterestSemantics)
+		other := newSimulated(replacing)
 		other.submit, other.poll = []string{"o submit"}, []string{"o poll"}
 		w.account("other", policy()).Client = other
 		by := func() {

@@ -37,7 +37,7 @@ type isolation struct {
 
 // search looks for what of a transaction the store refuses.
 type search struct {
-	*Engine
+	*recorder
 	store      ledger.Prober
 	tx         *ledger.Transaction
 	timeout    time.Duration
@@ -52,8 +52,8 @@ type search struct {
 // isolate takes out of a transaction what the store refuses: each mutation becomes a
 // dead letter of its own, and the rest can be committed. It reports whether it took
 // anything out: it does not where the store refuses everything.
-func (e *Engine) isolate(ctx context.Context, j *job, tx *ledger.Transaction, timeout time.Duration, mayBeSplit, slow bool) (found bool, err error) {
-	store, can := e.cfg.Store.(ledger.Prober)
+func (r *recorder) isolate(ctx context.Context, j *job, tx *ledger.Transaction, timeout time.Duration, mayBeSplit, slow bool) (found bool, err error) {
+	store, can := r.cfg.Store.(ledger.Prober)
 	if !can {
 		return false, nil
 	}
@@ -63,7 +63,7 @@ func (e *Engine) isolate(ctx context.Context, j *job, tx *ledger.Transaction, ti
 			intents: map[uuid.UUID]bool{}, outcomes: map[uuid.UUID]bool{},
 		}
 	}
-	s := &search{Engine: e, store: store, tx: tx, timeout: timeout, slow: slow, found: j.found, halfOf: j.halfOf, generation: j.generation}
+	s := &search{recorder: r, store: store, tx: tx, timeout: timeout, slow: slow, found: j.found, halfOf: j.halfOf, generation: j.generation}
 	if refused, err := s.refuses(ctx, harmless(tx, s.trial)); err != nil || refused {
 		return false, err
 	}
@@ -109,7 +109,7 @@ func (s *search) takeApart(mayBeSplit bool) (bool, error) {
 	for i := range b.Records[kept:] {
 		record := &b.Records[kept+i]
 		for _, m := range record.Constituents {
-			m.Stored = true
+			m.HasWaitingRow = true
 		}
 		s.tx.Waiting = append(s.tx.Waiting, record.Constituents...)
 		removed[record.Key] = record.Constituents
@@ -234,7 +234,7 @@ func (s *search) revive() {
 		if !ids[o.SupersededBy] || s.found.gone[o.Mutation] {
 			return true
 		}
-		o.Mutation.Stored = true
+		o.Mutation.HasWaitingRow = true
 		s.tx.Waiting = append(s.tx.Waiting, o.Mutation)
 		s.found.revived = append(s.found.revived, o.Mutation)
 		return false
@@ -299,7 +299,7 @@ func (s *search) takeOutRecords(ctx context.Context, by map[section]map[int][]in
 				return err
 			}
 			for _, m := range back {
-				m.Apart, m.Stored = true, true
+				m.NoMerge, m.HasWaitingRow = true, true
 			}
 			s.tx.Waiting = append(s.tx.Waiting, back...)
 			removed[record.Key] = back

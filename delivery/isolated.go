@@ -27,7 +27,7 @@ func (e *Engine) takeOut(j *job) {
 	}
 	for m := range j.found.gone {
 		e.forget(m)
-		e.version.forget(m)
+		e.versions.forget(m)
 	}
 	for _, m := range j.found.revived {
 		e.add(m, time.Now())
@@ -58,7 +58,7 @@ func (e *Engine) shrink(f *openBatch, removed map[catalog.ItemKey][]*catalog.Mut
 // was about to be written: it may be in the batch that is recorded next.
 func (e *Engine) forget(m *catalog.Mutation) {
 	e.batcher.Forget(m)
-	next := &e.next.tx
+	next := &e.jobs.next.tx
 	for i := range next.Batches {
 		b := &next.Batches[i]
 		at := slices.IndexFunc(b.Records, func(r catalog.Record) bool { return slices.Contains(r.Constituents, m) })
@@ -76,14 +76,14 @@ func (e *Engine) forget(m *catalog.Mutation) {
 // uncut takes a record out of an open batch that is about to be recorded, and gives the
 // mutations that are left of it back.
 func (e *Engine) uncut(id uuid.UUID, key catalog.ItemKey, rest []*catalog.Mutation) {
-	if f := e.next.batches[id]; f != nil {
+	if f := e.jobs.next.batches[id]; f != nil {
 		e.shrink(f, map[catalog.ItemKey][]*catalog.Mutation{key: rest})
 	}
 	recorded := map[catalog.Position]bool{}
 	for _, m := range rest {
 		recorded[m.Position] = true
 	}
-	e.next.positions = slices.DeleteFunc(e.next.positions, func(p catalog.Position) bool { return recorded[p] })
+	e.jobs.next.positions = slices.DeleteFunc(e.jobs.next.positions, func(p catalog.Position) bool { return recorded[p] })
 }
 
 // wasRefused ends an open batch of which nothing is left to be sent. It reports whether it
@@ -93,7 +93,7 @@ func (e *Engine) wasRefused(f *openBatch) bool {
 		return false
 	}
 	if f.slot != nil {
-		e.cancelPost(f)
+		f.cancelPost()
 	}
 	e.close(f)
 	return true

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -26,13 +25,24 @@ type lane struct {
 	spilled  time.Time    // when it was spilled last
 }
 
+// lanes are the lanes that have had something to send, and who sends for them.
+type lanes struct {
+	byKey   map[catalog.Lane]*lane
+	senders map[string]*sender   // by batcher scope
+	resting map[*sender]struct{} // those that know when to ask for a slot again
+	watched []*lane              // those that are stopped or have suspects, see laneBreaker
+	turn    int                  // of the sender that had the last slot
+	// largestBatch is the most records that a batch of any lane takes.
+	largestBatch int
+}
+
 func (l *lane) policy() *Policy { return &l.account.Policy }
 
 // effective is what a mutation still has to say: the rest, where earlier records
 // have said the first part.
 func (l *lane) effective(m *catalog.Mutation) catalog.Change {
 	change := m.Change()
-	if m.Step == 0 {
+	if m.SplitStep == 0 {
 		return change
 	}
 	rest, _ := l.rest(m)
@@ -70,56 +80,12 @@ type sender struct {
 	rested  time.Time // when there was something to send last and no slot for it yet
 }
 
-// accountState is what the engine knows of an account's health.
-type accountState struct {
-	account *Account
-	open    int // batches, the halves of refused ones apart
-	// openBytes are the messages of its open batches.
-	openBytes int64
-	state     ledger.AccountState
-	paused    bool
-	backoff   time.Duration
-	told      time.Time // the end of a pause that the platform asked for
-	probing   bool      // one call finds out whether the account works again
-	loaded    bool      // its saved state was read
-	saved     bool      // its pause was seen in the store
-	took      time.Time // when the last POST began that was taken
-	// credential is the access token that was last seen, by its name.
-	credential string
-}
-
-// mayCall reports whether a call for the account may be made now; a call for a
-// paused account is its probe.
-func (a *accountState) mayCall(now time.Time) bool {
-	switch {
-	case !a.loaded || a.state.ByHand:
-		return false
-	case !a.paused:
-		return true
-	default:
-		return !a.probing && !a.state.ResumesAt.After(now)
-	}
-}
-
-// nextLook is when to look again whether a call may be made: a pause can end before
-// its time.
-func (a *accountState) nextLook(now time.Time) time.Time {
-	next := now.Add(accountWatch)
-	if a.state.ResumesAt.After(now) {
-		next = earlier(next, a.state.ResumesAt)
-	}
-	return next
-}
-
-// began notes that a call is being made.
-func (a *accountState) began() { a.probing = a.paused }
-
 // laneOf finds the lane, making it on first use; nil for a stray.
 func (e *Engine) laneOf(key catalog.Lane) *lane {
-	if l, ok := e.lanes[key]; ok {
+	if l, ok := e.lanes.byKey[key]; ok {
 		return l
 	}
-	info := e.resolve(key)
+	info := e.resolver.resolve(key)
 	if info.endpoint == nil {
 		return nil
 	}
@@ -140,8 +106,8 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 	}
 	l.sender = e.senderOf(info)
 	l.sender.lanes = append(l.sender.lanes, l)
-	e.lanes[key] = l
-	e.largestBatch = max(e.largestBatch, limits.MaxItems)
+	e.lanes.byKey[key] = l
+	e.lanes.largestBatch = max(e.lanes.largestBatch, limits.MaxItems)
 	e.batcher.AddLane(batcher.Lane{
 		Key: key, BaseLane: l.base, Sender: l.sender.key, Rules: info.endpoint.Rules(), Group: info.endpoint.Group,
 		Change: l.effective, OneRecord: l.oneRecord, Size: info.endpoint.RecordSize, Overhead: info.endpoint.Overhead(),
@@ -153,208 +119,17 @@ func (e *Engine) laneOf(key catalog.Lane) *lane {
 func (e *Engine) senderOf(info laneInfo) *sender {
 	scopes := info.endpoint.SubmitScopes()
 	key := info.account.Name + " " + strings.Join(scopes, " ")
-	if s, ok := e.senders[key]; ok {
+	if s, ok := e.lanes.senders[key]; ok {
 		return s
 	}
-	state, ok := e.account[info.account.Name]
+	state, ok := e.accounts.byName[info.account.Name]
 	if !ok {
 		state = &accountState{account: info.account}
 		state.state = ledger.AccountState{Account: info.account.Name, State: accountActive}
-		e.account[info.account.Name] = state
-		e.lastLook = time.Time{} // read its saved state before the first call
+		e.accounts.byName[info.account.Name] = state
+		e.accounts.lastLook = time.Time{} // read its saved state before the first call
 	}
-	s := &sender{key: key, index: len(e.senders), scopes: scopes, account: state}
-	e.senders[key] = s
+	s := &sender{key: key, index: len(e.lanes.senders), scopes: scopes, account: state}
+	e.lanes.senders[key] = s
 	return s
-}
-
-// cut makes batches while there are due groups, free slots and room.
-func (e *Engine) cut(ctx context.Context, now time.Time) {
-	if e.draining || e.shut() {
-		return
-	}
-	due := e.dueSenders(now)
-	for len(due) > 0 {
-		again := due[:0]
-		for _, s := range due {
-			if e.mayCut(s, now) && e.cutOne(ctx, s, now) {
-				e.turn = s.index
-				again = append(again, s)
-			}
-		}
-		due = again
-	}
-	e.updateBudget()
-}
-
-// dueSenders lists the senders with something to send. The one that had the last
-// slot comes last: several may share the scope whose slots they take.
-func (e *Engine) dueSenders(now time.Time) []*sender {
-	keys := e.batcher.Due(now)
-	due := make([]*sender, 0, len(keys))
-	next := 0
-	for _, key := range keys {
-		s := e.senders[key]
-		if s.index <= e.turn {
-			next++
-		}
-		due = append(due, s)
-	}
-	if next == 0 || next == len(due) {
-		return due
-	}
-	return append(append(make([]*sender, 0, len(due)), due[next:]...), due[:next]...)
-}
-
-func (e *Engine) mayCut(s *sender, now time.Time) bool {
-	return s.account.mayCall(now) && !s.again.After(now) && !e.full() &&
-		e.mayOpen(s.account) && s.account.open < e.maxOpen(s)
-}
-
-// mayOpen bounds the memory of open batches: an account takes at most half of what
-// there is for all, and each may have one batch open, so that no account's trouble
-// keeps another from sending.
-func (e *Engine) mayOpen(a *accountState) bool {
-	return a.open == 0 || !e.cfg.Budget.openFull() && !e.cfg.Budget.hog(a.openBytes)
-}
-
-// maxOpen bounds the account's open batches by what its read quota can follow:
-// each is polled about once per PollMax at the longest.
-func (e *Engine) maxOpen(s *sender) int {
-	policy := &s.account.account.Policy
-	most := openPerSlot * policy.Concurrency
-	for _, l := range s.lanes {
-		if rate := e.cfg.Scopes.CallsPerMinute(l.endpoint.PollScopes()); rate > 0 {
-			most = min(most, max(int(rate*policy.PollMax.Minutes()), 1))
-		}
-	}
-	return most
-}
-
-// openPerSlot bounds open batches where no read quota is known.
-const openPerSlot = 16
-
-// cutOne takes a slot and a batch to go with it.
-func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
-	slot, again := e.cfg.Scopes.AcquireSince(e.began, s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
-	if slot == nil {
-		s.again = again
-		if !again.IsZero() {
-			e.resting[s] = struct{}{}
-			s.rested = now
-		}
-		return false
-	}
-	batch, ok := e.batcher.Cut(s.key, now)
-	if !ok {
-		slot.Release(errNotMade, nil)
-		return false
-	}
-	e.probeIfStopped(e.launch(ctx, batch, slot, now), now)
-	return true
-}
-
-// launch makes an open batch of a batch that was cut, and has it recorded.
-func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *Slot, now time.Time) *openBatch {
-	l := e.lanes[batch.Lane]
-	f := e.newOpenBatch(ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
-	f.slot = slot
-	l.sender.account.began()
-	e.split(f)
-	mutations := e.record(ctx, f)
-	e.flow.add(len(batch.Records), now)
-	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, l.limits.MaxItems, batch.Reason)
-	return f
-}
-
-// split cuts down the records that say more than one record can carry; what is
-// left of them goes when this much has succeeded.
-func (e *Engine) split(f *openBatch) {
-	for i := range f.batch.Records {
-		record := &f.batch.Records[i]
-		if first, rest := f.lane.endpoint.Split(record.Change); rest != nil {
-			record.Change = first
-			f.rests[i] = *rest
-		}
-	}
-}
-
-// record puts the open batch's batch into the next transaction; after the commit
-// onRecorded sends it.
-func (e *Engine) record(ctx context.Context, f *openBatch) (mutations int) {
-	e.open(ctx, f)
-	before := e.next.mutations
-	for i := range f.batch.Records {
-		e.next.note(f.batch.Records[i].Constituents...)
-	}
-	e.next.adds(f)
-	e.next.done = append(e.next.done, func() { e.onRecorded(f) })
-	return e.next.mutations - before
-}
-
-// onRecorded sends the batch: its transaction is committed.
-func (e *Engine) onRecorded(f *openBatch) {
-	if e.wasRefused(f) {
-		return
-	}
-	f.recorded = true
-	e.forEachConstituent(f, func(m *catalog.Mutation) { m.Stored = false })
-	f.to(phaseReady)
-	e.step(f, time.Now())
-}
-
-// open counts the open batch in.
-func (e *Engine) open(ctx context.Context, f *openBatch) {
-	e.batches[f.batch.ID] = f
-	f.lane.open++
-	if !f.half {
-		f.lane.sender.account.open++
-	}
-	f.lane.sender.account.openBytes += int64(f.bytes)
-	e.cfg.Budget.open.Add(int64(f.bytes))
-	e.startSpan(ctx, f)
-}
-
-// close counts the open batch out, after its outcome is committed.
-func (e *Engine) close(f *openBatch) {
-	e.unschedule(f)
-	delete(e.batches, f.batch.ID)
-	f.lane.open--
-	if !f.half {
-		f.lane.sender.account.open--
-	}
-	f.lane.sender.account.openBytes -= int64(f.bytes)
-	e.cfg.Budget.open.Add(-int64(f.bytes))
-	if f.span != nil {
-		f.span.End()
-	}
-}
-
-func (e *Engine) forEachConstituent(f *openBatch, visit func(*catalog.Mutation)) {
-	for i := range f.batch.Records {
-		for _, m := range f.batch.Records[i].Constituents {
-			visit(m)
-		}
-	}
-}
-
-// recordOld writes rows for what was in memory alone for too long. What leaves goes
-// first: a new owner must not find a row of an item whose older change has none.
-func (e *Engine) recordOld(now time.Time) {
-	if len(e.leaving) > 0 || e.recording || now.Sub(e.lastTake) < takeInterval || e.full() {
-		return
-	}
-	e.lastTake = now
-	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), takeMutations); len(old) > 0 {
-		e.writeWaiting(old)
-	}
-}
-
-func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
-	e.next.tx.Waiting = append(e.next.tx.Waiting, ms...)
-	e.next.note(ms...)
-	e.next.done = append(e.next.done, func() {
-		e.batcher.Stored(ms)
-		e.updateBudget()
-	})
 }

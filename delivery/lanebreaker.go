@@ -106,7 +106,7 @@ func (e *Engine) refusedWhole(f *openBatch, perr *platform.Error, tried bool, no
 	if h.refusals >= maxRefusals && !h.stopped {
 		h.stopped = true
 		e.batcher.SetPaused(l.key, true)
-		e.watch(l)
+		e.lanes.watch(l)
 		e.tell(l)
 	}
 	if h.told {
@@ -115,9 +115,9 @@ func (e *Engine) refusedWhole(f *openBatch, perr *platform.Error, tried bool, no
 }
 
 // watch has the engine look after the lane until a batch of it is taken.
-func (e *Engine) watch(l *lane) {
-	if !slices.Contains(e.watched, l) {
-		e.watched = append(e.watched, l)
+func (s *lanes) watch(l *lane) {
+	if !slices.Contains(s.watched, l) {
+		s.watched = append(s.watched, l)
 	}
 }
 
@@ -128,7 +128,7 @@ func (e *Engine) tell(l *lane) {
 	}
 	l.breaker.told = true
 	e.cfg.Observer.Paused(l.key.Account, "batches refused", true)
-	e.log.ErrorContext(e.callsCtx, "the platform refuses changes of a catalog and takes none: they wait, and are tried from time to time; nothing is lost meanwhile",
+	e.log.ErrorContext(e.calls.ctx, "the platform refuses changes of a catalog and takes none: they wait, and are tried from time to time; nothing is lost meanwhile",
 		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)), slog.Bool("all", l.breaker.stopped),
 		slog.Int("status", l.breaker.reason.status), slog.Int("code", l.breaker.reason.code),
 		slog.Int("subcode", l.breaker.reason.subcode))
@@ -150,22 +150,22 @@ func (e *Engine) showStopped(l *lane) {
 		Account: account.account.Name, State: accountThrottled, ByHand: account.state.ByHand,
 		Reason: what + l.breaker.words, ResumesAt: l.breaker.until,
 	}
-	e.saveAccount(account)
+	e.jobs.saveAccount(account)
 }
 
 // hideStopped takes back what showStopped told, once no lane of the account is held.
 func (e *Engine) hideStopped(account *accountState) {
-	if account.paused || slices.ContainsFunc(e.watched, func(l *lane) bool { return l.sender.account == account && l.breaker.told }) {
+	if account.paused || slices.ContainsFunc(e.lanes.watched, func(l *lane) bool { return l.sender.account == account && l.breaker.told }) {
 		return
 	}
 	account.state = ledger.AccountState{Account: account.account.Name, State: accountActive, ByHand: account.state.ByHand}
-	e.saveAccount(account)
+	e.jobs.saveAccount(account)
 }
 
 // showAgain tells once more what is known of the account's lanes, after its state said
 // something else for a while.
 func (e *Engine) showAgain(account *accountState) {
-	for _, l := range e.watched {
+	for _, l := range e.lanes.watched {
 		if l.sender.account == account && l.breaker.told {
 			e.showStopped(l)
 		}
@@ -186,52 +186,42 @@ func (e *Engine) laneTakes(f *openBatch, now time.Time) {
 	stopped, told := h.stopped, h.told
 	e.freeSuspects(l, now)
 	l.breaker = laneBreaker{taken: h.taken, takenAt: h.takenAt, suspects: h.suspects}
-	e.watched = slices.DeleteFunc(e.watched, func(other *lane) bool { return other == l })
+	e.lanes.watched = slices.DeleteFunc(e.lanes.watched, func(other *lane) bool { return other == l })
 	if stopped {
 		e.batcher.SetPaused(l.key, false)
-		for _, f := range e.timed {
+		for _, f := range e.batches.timed {
 			if f.lane == l && f.phase == phaseReady {
 				f.wakeAt = now
 			}
 		}
-		heap.Init(&e.timed)
+		heap.Init(&e.batches.timed)
 	}
 	if !told {
 		return
 	}
 	e.hideStopped(l.sender.account)
 	e.cfg.Observer.Paused(l.key.Account, "batches refused", false)
-	e.log.InfoContext(e.callsCtx, "the platform takes batches of the catalog again",
+	e.log.InfoContext(e.calls.ctx, "the platform takes batches of the catalog again",
 		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)))
 }
 
 // probeStopped lets stopped lanes cut a batch for their next try, where none is open, and
 // has suspects tried.
 func (e *Engine) probeStopped(now time.Time) {
-	for _, l := range e.watched {
+	for _, l := range e.lanes.watched {
 		h := &l.breaker
 		e.tellSuspicion(l, now)
 		switch {
 		case h.until.After(now):
 		case !h.stopped:
 			e.trySuspect(l, now)
-		case e.hasReady(l): // it is the next try
+		case e.batches.hasReady(l): // it is the next try
 		case len(h.queue) > 0 && (h.tries >= triesBetween || !e.batcher.Queued(l.key)) && e.trySuspect(l, now):
 			h.tries = 0
 		default:
 			e.batcher.SetPaused(l.key, false)
 		}
 	}
-}
-
-// hasReady reports whether an open batch of the lane is to be sent.
-func (e *Engine) hasReady(l *lane) bool {
-	for _, f := range e.batches {
-		if f.lane == l && (f.phase == phaseReady || f.phase == phaseRecording || f.phase == phaseAnnouncing || f.phase == phaseSending) {
-			return true
-		}
-	}
-	return false
 }
 
 // nextTry is when the open batch may be its stopped lane's try: the smallest first, as they

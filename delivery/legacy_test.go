@@ -8,9 +8,10 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // TestChangesOfTwoCurrenciesOfMeta: an item of Meta's endpoint batch has one currency
@@ -18,9 +19,9 @@ import (
 // the other.
 func TestChangesOfTwoCurrenciesOfMeta(t *testing.T) {
 	scenario(t, func(w *world) {
-		simulated := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second})
+		simulated := metasim.New(sandbox.Options{Delay: 2 * time.Second})
 		defer simulated.Close()
-		client, err := meta.New(settings("acme", "", simulated, platform.CatalogSettings{CatalogID: "1", Endpoint: "batch"}))
+		client, err := meta.New(settings("acme", "", simulated, setting.Values{"catalog_id": "1", "endpoint": "batch"}))
 		require.NoError(t, err)
 		w.account("acme", policy()).Client = client
 		product := func(m *catalog.Mutation) { m.Lane.Type = "PRODUCT_ITEM" }

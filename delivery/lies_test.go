@@ -14,9 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // lie is an answer that is not to be believed: text that stands in for the real
@@ -166,13 +168,13 @@ func (w *world) lying(meta, post bool, told lie, always bool) *liar {
 		}
 	}
 	if meta {
-		s := sandbox.NewMeta(options)
+		s := metasim.New(options)
 		inject(s)
 		l.honest = s
 		w.withMeta("acme", "1", p, l)
 		return l
 	}
-	s := sandbox.NewPinterest(options)
+	s := pinterestsim.New(options)
 	inject(s)
 	l.honest = s
 	w.withPinterest(p, l)
@@ -208,14 +210,14 @@ func TestAnswersThatLie(t *testing.T) {
 
 func answerLies(t *testing.T, meta, post bool, told lie, always bool) {
 	t.Helper()
-	w := newWorld(t, catalog.MetaSemantics)
+	w := newWorld(t, overlaid)
 	var log lockedBuffer
 	w.logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	l := w.lying(meta, post, told, always)
 	p := policy()
 	p.RetryMin = time.Second
 	w.account("other", p) // a platform that never lies
-	engine := w.startWith(delivery.NewScopes(w.store, w.logger))
+	engine := w.startWith(quota.NewScopes(w.store, w.logger))
 	kind, item := catalog.Type("RETAIL"), pinterestItem
 	if meta {
 		kind, item = "PRODUCT_ITEM", metaItem

@@ -11,9 +11,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // localized makes a mutation say its item in another language: an item of the
@@ -218,7 +219,7 @@ func TestItemIsRecordedBeforeItsLocalization(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		recorded := w.expected[1]
 		recorded.Position = catalog.Position{Generation: 1, Sequence: 2}
-		recorded.ReceivedAt, recorded.Stored = time.Now(), true
+		recorded.ReceivedAt, recorded.HasWaitingRow = time.Now(), true
 		require.NoError(t, w.store.Commit(t.Context(), lease, &ledger.Transaction{
 			Waiting: []*catalog.Mutation{&recorded}, Recorded: []ledger.Range{{First: 2, Last: 2}},
 		}))
@@ -265,7 +266,7 @@ func TestLocalizedIsRecordedBeforeItsBaseItem(t *testing.T) {
 		w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
 		recorded := w.expected[1]
 		recorded.Position = catalog.Position{Generation: 1, Sequence: 2}
-		recorded.ReceivedAt, recorded.Stored = time.Now(), true
+		recorded.ReceivedAt, recorded.HasWaitingRow = time.Now(), true
 		require.NoError(t, w.store.Commit(t.Context(), lease, &ledger.Transaction{
 			Waiting: []*catalog.Mutation{&recorded}, Recorded: []ledger.Range{{First: 2, Last: 2}},
 		}))
@@ -297,10 +298,10 @@ func TestLocalizedWithoutAnythingToRead(t *testing.T) {
 // have, so that none may come before its item, also across a take-over.
 func TestLocalizedItemsOfMeta(t *testing.T) {
 	scenario(t, func(w *world) {
-		simulated := sandbox.NewMeta(sandbox.Options{Delay: 20 * time.Second, Jitter: 20 * time.Second})
+		simulated := metasim.New(sandbox.Options{Delay: 20 * time.Second, Jitter: 20 * time.Second})
 		defer simulated.Close()
-		connection := settings("acme", "", simulated, platform.CatalogSettings{CatalogID: "1"})
-		connection.Catalogs["l"] = platform.CatalogSettings{CatalogID: "1", Endpoint: "localized_items_batch"}
+		connection := settings("acme", "", simulated, setting.Values{"catalog_id": "1"})
+		connection.Catalogs["l"] = setting.Values{"catalog_id": "1", "endpoint": "localized_items_batch"}
 		client, err := meta.New(connection)
 		require.NoError(t, err)
 		p := policy()

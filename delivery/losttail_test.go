@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // board is a mirror that an engine writes to, and a test as well.
@@ -70,7 +71,7 @@ func (w *world) resumption() *ledger.Resumption {
 }
 
 func (w *world) startMirrored(b *board, lostTail bool) *life {
-	return w.startWith(delivery.NewScopes(w.store, w.logger), func(c *delivery.Config) {
+	return w.startWith(quota.NewScopes(w.store, w.logger), func(c *delivery.Config) {
 		c.LostTail, c.Quiet = lostTail, policy().Settle
 		if b != nil {
 			c.Mirror = b

@@ -48,18 +48,13 @@ const (
 // commits: an owner of another history that is alive shows it meanwhile.
 const ShortestQuiet = 3 * time.Second
 
-// Settle is how long an ambiguous copy of a batch may still be applied: fixed, where it
-// is set, else three times the slowest recent batch, 2 to 30 minutes.
-func Settle(fixed, slowest time.Duration) time.Duration {
-	if fixed > 0 {
-		return fixed
-	}
-	return min(max(3*slowest, 2*time.Minute), 30*time.Minute)
-}
-
-// witness is what the engine noted in the mirror.
+// witness is what was noted in the mirror. The recorder notes what is sent, a goroutine of
+// its own shows that this owner is alive.
 type witness struct {
-	turn chan struct{} // holds one token while a call of the mirror is under way
+	cfg   *Config
+	log   *slog.Logger
+	calls *calls
+	turn  chan struct{} // holds one token while a call of the mirror is under way
 
 	mu      sync.Mutex
 	sent    ledger.Sent
@@ -71,41 +66,51 @@ type witness struct {
 }
 
 // shut reports that nothing may be sent for the whole partition.
-func (e *Engine) shut() bool { return e.quiet || e.witness.blind.Load() }
+func (e *Engine) shut() bool { return e.life.quiet || e.recorder.mirror.blind.Load() }
 
 // signEvery is the time between two signs of life in the mirror. An owner of another
 // history that waits for Quiet sees at least three of them.
-func (e *Engine) signEvery() time.Duration {
-	if e.cfg.Quiet <= 0 {
+func (w *witness) signEvery() time.Duration {
+	if w.cfg.Quiet <= 0 {
 		return longestSign
 	}
-	return min(e.cfg.Quiet/4, longestSign)
+	return min(w.cfg.Quiet/4, longestSign)
+}
+
+// nextSign is how long to wait before the next sign of life.
+func (w *witness) nextSign() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.failing.IsZero() {
+		return min(w.signEvery(), mirrorPause)
+	}
+	return w.signEvery()
 }
 
 // noteSent notes a committed transaction before anything of it is sent. Only
 // ledger.ErrOtherHistory is an error; with strict it tries until it is noted.
-func (e *Engine) noteSent(ctx context.Context, id uuid.UUID, slowest time.Duration, strict bool) error {
-	if e.cfg.Mirror == nil {
+func (w *witness) noteSent(ctx context.Context, sent ledger.Sent, strict bool) error {
+	if w.cfg.Mirror == nil {
 		return nil
 	}
-	w := &e.witness
 	w.mu.Lock()
-	w.sent = ledger.Sent{Transaction: id, Commits: e.commits, Slowest: max(slowest, w.sent.Slowest)}
+	sent.Slowest = max(sent.Slowest, w.sent.Slowest)
+	w.sent = sent
 	resting := time.Now().Before(w.again)
 	w.mu.Unlock()
 	if !strict {
 		if resting {
 			return nil
 		}
-		err := e.putNote(ctx)
+		err := w.putNote(ctx)
 		if errors.Is(err, ledger.ErrOtherHistory) {
 			return err
 		}
 		return nil
 	}
-	policy := backoff.WithContext(e.backOff(50*time.Millisecond, mirrorPause), ctx)
+	policy := backoff.WithContext(w.cfg.backOff(50*time.Millisecond, mirrorPause), ctx)
 	return backoff.Retry(func() error {
-		err := e.putNote(ctx)
+		err := w.putNote(ctx)
 		if errors.Is(err, ledger.ErrOtherHistory) {
 			return backoff.Permanent(err)
 		}
@@ -114,8 +119,7 @@ func (e *Engine) noteSent(ctx context.Context, id uuid.UUID, slowest time.Durati
 }
 
 // putNote writes the newest note.
-func (e *Engine) putNote(ctx context.Context) error {
-	w := &e.witness
+func (w *witness) putNote(ctx context.Context) error {
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -132,15 +136,15 @@ func (e *Engine) putNote(ctx context.Context) error {
 	if sent.Transaction == uuid.Nil {
 		return nil // nothing was ever sent
 	}
-	err := e.cfg.Mirror.Put(ctx, sent)
+	err := w.cfg.Mirror.Put(ctx, sent)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case err == nil:
 		w.noted, w.failing, w.again = []uuid.UUID{sent.Transaction}, time.Time{}, time.Time{}
 		if w.blind.Swap(false) {
-			e.log.InfoContext(ctx, "the mirror is back: batches are sent again")
-			e.wakeUp()
+			w.log.InfoContext(ctx, "the mirror is back: batches are sent again")
+			w.calls.wakeUp()
 		}
 		return nil
 	case errors.Is(err, ledger.ErrOtherHistory), ctx.Err() != nil:
@@ -150,45 +154,39 @@ func (e *Engine) putNote(ctx context.Context) error {
 	w.again = now.Add(mirrorPause)
 	if w.failing.IsZero() {
 		w.failing = now
-		e.log.WarnContext(ctx, "what is sent cannot be noted in the mirror: a database that loses its last commits now would not be noticed",
+		w.log.WarnContext(ctx, "what is sent cannot be noted in the mirror: a database that loses its last commits now would not be noticed",
 			slog.Duration("nothing_is_sent_after", mirrorPatience), slog.Any("error", err))
 	}
 	if now.Sub(w.failing) >= mirrorPatience && !w.blind.Swap(true) {
-		e.log.ErrorContext(ctx, "the mirror cannot be reached: nothing is sent until it is back", slog.Any("error", err))
+		w.log.ErrorContext(ctx, "the mirror cannot be reached: nothing is sent until it is back", slog.Any("error", err))
 	}
 	return err
 }
 
-// noted are the transactions that may be in the mirror.
-func (e *Engine) noted() []uuid.UUID {
-	e.witness.mu.Lock()
-	defer e.witness.mu.Unlock()
-	return e.witness.noted
+// known are the transactions that may be in the mirror.
+func (w *witness) known() []uuid.UUID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.noted
 }
 
 // keepMirror waits out a lost tail, and shows then from time to time that this owner
 // is alive, so that one of another history waits.
 func (e *Engine) keepMirror(ctx context.Context) {
 	if e.cfg.LostTail {
-		if !e.sitOut(ctx) {
+		if !e.recorder.mirror.sitOut(ctx, e.life.began) {
 			return
 		}
-		e.report(ctx, e.claim)
+		e.calls.report(ctx, e.claim)
 	}
 	for e.cfg.Mirror != nil {
-		e.witness.mu.Lock()
-		wait := e.signEvery()
-		if !e.witness.failing.IsZero() {
-			wait = min(wait, mirrorPause)
-		}
-		e.witness.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(e.recorder.mirror.nextSign()):
 		}
-		if err := e.putNote(ctx); errors.Is(err, ledger.ErrOtherHistory) {
-			e.report(ctx, func() { e.fail(err) })
+		if err := e.recorder.mirror.putNote(ctx); errors.Is(err, ledger.ErrOtherHistory) {
+			e.calls.report(ctx, func() { e.fail(err) })
 			return
 		}
 	}
@@ -197,32 +195,31 @@ func (e *Engine) keepMirror(ctx context.Context) {
 // sitOut waits until nothing that was sent and forgotten can still be applied, and
 // nobody of another history has shown a sign of life meanwhile. It only looks: what
 // the mirror has stays there, so that every later owner finds it and waits as well.
-func (e *Engine) sitOut(ctx context.Context) bool {
-	since := e.began
+func (w *witness) sitOut(ctx context.Context, since time.Time) bool {
 	for alone := false; ; {
-		wait := min(e.signEvery(), max(time.Until(since.Add(e.cfg.Quiet)), 0))
+		wait := min(w.signEvery(), max(time.Until(since.Add(w.cfg.Quiet)), 0))
 		select {
 		case <-ctx.Done():
 			return false
 		case <-time.After(wait):
 		}
 		moved, err := false, error(nil)
-		if e.cfg.Mirror != nil {
-			moved, err = e.cfg.Mirror.Moved(ctx)
+		if w.cfg.Mirror != nil {
+			moved, err = w.cfg.Mirror.Moved(ctx)
 		}
 		switch now := time.Now(); {
 		case err != nil:
 			// Without an answer nobody knows; the last look must have one.
-			if !now.Before(since.Add(e.cfg.Quiet)) {
-				since = now.Add(mirrorPause - e.cfg.Quiet)
+			if !now.Before(since.Add(w.cfg.Quiet)) {
+				since = now.Add(mirrorPause - w.cfg.Quiet)
 			}
 		case moved:
 			since = now
 			if !alone {
 				alone = true
-				e.log.ErrorContext(ctx, "another database goes on with the partition: two primaries are in use, and this one waits until the other is silent")
+				w.log.ErrorContext(ctx, "another database goes on with the partition: two primaries are in use, and this one waits until the other is silent")
 			}
-		case !now.Before(since.Add(e.cfg.Quiet)):
+		case !now.Before(since.Add(w.cfg.Quiet)):
 			return true
 		}
 	}
@@ -230,17 +227,20 @@ func (e *Engine) sitOut(ctx context.Context) bool {
 
 // claim has it committed and noted that this history is the one that goes on.
 func (e *Engine) claim() {
-	e.next.tx.Claims = true
-	e.next.done = append(e.next.done, func() {
-		e.quiet = false
-		e.log.InfoContext(e.callsCtx, "what was sent and forgotten can no longer be applied: batches are sent again")
-	})
+	e.jobs.next.tx.Claims = true
+	e.jobs.next.after(e.onClaimed)
+}
+
+// onClaimed lets batches be sent.
+func (e *Engine) onClaimed() {
+	e.life.quiet = false
+	e.log.InfoContext(e.calls.ctx, "what was sent and forgotten can no longer be applied: batches are sent again")
 }
 
 // proveHistory has an owner that commits nothing look whether its last commit is still
 // there: after a failover that lost it, what it recorded must be read again.
 func (e *Engine) proveHistory(now time.Time) {
-	if !e.recording && e.next.empty() && !e.draining && now.Sub(e.lastProof) >= historyWatch {
-		e.next.verify = true
+	if !e.jobs.recording && e.jobs.next.empty() && !e.life.draining && now.Sub(e.jobs.lastProof) >= historyWatch {
+		e.jobs.next.verify = true
 	}
 }

@@ -222,7 +222,7 @@ func TestMergeThatCannotBeRepeated(t *testing.T) {
 				w.until(time.Second, "it is sent", func() bool { return w.posts() == 1 })
 				l.crash()
 				w.platform.mu.Lock()
-				w.platform.semantics = catalog.NoMerging
+				w.platform.semantics = catalog.Semantics{}
 				w.platform.mu.Unlock()
 				l = w.start()
 				w.finish(time.Hour)

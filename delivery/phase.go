@@ -30,7 +30,7 @@ var phasesAfter = [...][]phase{
 	phaseRecording:  {phaseReady},
 	phaseReady:      {phaseAnnouncing, phaseSending, phaseFollowing, phaseSettling, phaseConcluding},
 	phaseAnnouncing: {phaseReady},
-	phaseSending:    {phaseReady, phaseFollowing},
+	phaseSending:    {phaseReady, phaseFollowing, phaseSettling},
 	phaseFollowing:  {phaseSettling},
 	phaseSettling:   {phaseConcluding},
 	phaseConcluding: {phaseSettling}, // the database refused the outcome for now

@@ -23,6 +23,7 @@ type simulated struct {
 	mu        sync.Mutex
 	semantics catalog.Semantics
 	limits    platform.Limits
+	atOnce    bool          // it processes a batch before it answers the POST: nothing is polled
 	delay     time.Duration // from taking a batch to applying it
 	onPost    func(*post) answer
 	onPoll    func(*taken) *platform.Error
@@ -52,6 +53,7 @@ type post struct {
 	variant int
 	body    string
 	handles []string
+	said    []platform.Verdict // of a platform that answers at once
 }
 
 // answer is how the platform treats a POST. The zero value takes it.
@@ -69,6 +71,7 @@ type answer struct {
 	cut     bool // the report is incomplete: items without a verdict are unknown
 	quotas  []platform.Quota
 	panic   bool
+	spoil   func(*platform.Submission) // changes a final answer
 }
 
 // taken is a batch the platform works on.
@@ -199,6 +202,13 @@ func (w *way) Submit(ctx context.Context, body []byte, _ string, records []catal
 	if a.err != nil {
 		return platform.Submission{}, a.err
 	}
+	if w.atOnce {
+		submission := platform.Submission{Final: true, Verdicts: w.saidOf(p), Quotas: a.quotas}
+		if a.spoil != nil {
+			a.spoil(&submission)
+		}
+		return submission, nil
+	}
 	return platform.Submission{Handles: w.handlesOf(p), Quotas: a.quotas}, nil
 }
 
@@ -238,6 +248,12 @@ func (s *simulated) take(p *post, a answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checkOverlap(p)
+	if s.atOnce && a.err == nil {
+		for i := range p.records {
+			p.said = append(p.said, s.applyRecord(&p.records[i], i, a))
+		}
+		return
+	}
 	s.open[p] = true
 	shares := max(a.handles, 1)
 	verdicts := make([]platform.Verdict, len(p.records))
@@ -315,7 +331,7 @@ func (s *simulated) applyTo(items map[catalog.ItemKey]map[string]string, key cat
 		}
 		fresh = maps.Clone(have)
 	}
-	if change.Operation == catalog.Upsert && s.semantics == catalog.MetaSemantics && exists {
+	if change.Operation == catalog.Upsert && s.semantics == overlaid && exists {
 		fresh = maps.Clone(have)
 	}
 	gjson.ParseBytes(change.Attributes).ForEach(func(name, value gjson.Result) bool {
@@ -340,6 +356,12 @@ func (s *simulated) applyTo(items map[catalog.ItemKey]map[string]string, key cat
 	return ""
 }
 
+func (s *simulated) saidOf(p *post) []platform.Verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(p.said)
+}
+
 func (s *simulated) handlesOf(p *post) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -351,6 +373,9 @@ func (w *way) Poll(_ context.Context, handle, _ string, records []catalog.Record
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.polls = append(w.polls, time.Now())
+	if w.atOnce {
+		w.faultf("a poll of %q, although the answer to its POST was final", handle)
+	}
 	t := w.batches[handle]
 	if t == nil || t.answer.lost {
 		return platform.Report{Progress: platform.NotFound}, nil
@@ -423,6 +448,14 @@ func (s *simulated) confirmed(key catalog.ItemKey, store *ledgermodel.Store, row
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, p := range s.posts {
+		for i := range p.said {
+			carries := func(m *catalog.Mutation) bool { return m.ID == row.ID }
+			if p.said[i].Outcome == platform.Succeeded && slices.ContainsFunc(p.records[i].Constituents, carries) {
+				return true
+			}
+		}
+	}
 	for handle := range handles {
 		t := s.batches[handle]
 		for i := range t.post.records {

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -64,7 +63,7 @@ func (e *Engine) pollFailed(f *openBatch, h *handle, perr *platform.Error, now t
 	if perr.Scope == platform.ScopeCaller {
 		return
 	}
-	e.log.DebugContext(e.callsCtx, "a poll failed", slog.String("batch_id", f.batch.ID.String()), slog.Any("error", perr))
+	e.log.DebugContext(e.calls.ctx, "a poll failed", slog.String("batch_id", f.batch.ID.String()), slog.Any("error", perr))
 	if perr.RetryAfter > 0 {
 		h.nextPoll = now.Add(perr.RetryAfter)
 	}
@@ -107,10 +106,10 @@ func (e *Engine) unclearPoll(f *openBatch, h *handle, why string, now time.Time)
 	if now.Sub(h.unclear) <= policy.PollGiveUp {
 		return
 	}
-	e.log.WarnContext(e.callsCtx, "a handle is given up: the answers about it tell nothing; its items are sent again",
+	e.log.WarnContext(e.calls.ctx, "a handle is given up: the answers about it tell nothing; its items are sent again",
 		slog.String("batch_id", f.batch.ID.String()), slog.Duration("after", now.Sub(h.since)))
 	h.final, h.message = true, why
-	f.holdUntil = later(f.holdUntil, now.Add(e.settle(policy)))
+	f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(policy)))
 }
 
 // endSilence ends a handle whose polls have failed for very long: its items are not
@@ -131,7 +130,7 @@ func (e *Engine) endSilence(f *openBatch, h *handle, perr *platform.Error, now t
 	default:
 		return
 	}
-	e.log.ErrorContext(e.callsCtx, "the platform took a batch and does not tell what became of it: its items are unconfirmed",
+	e.log.ErrorContext(e.calls.ctx, "the platform took a batch and does not tell what became of it: its items are unconfirmed",
 		slog.String("batch_id", f.batch.ID.String()), slog.String("account", f.batch.Lane.Account), slog.Duration("after", age), slog.Any("error", perr))
 	h.final, h.message = true, "the platform took the batch, and polls about it fail: "+perr.Error()
 	f.untold = perr
@@ -151,15 +150,4 @@ func (e *Engine) sayPolls(f *openBatch, h *handle, why string) {
 		}
 		e.amend("record why polls fail", attempt)
 	}
-}
-
-// amend writes more about POSTs beside the engine.
-func (e *Engine) amend(what string, attempts ...ledger.Attempt) {
-	e.spawn(func(ctx context.Context) {
-		if err := e.retryStore(ctx, what, func(ctx context.Context) error {
-			return e.cfg.Store.AppendAttempts(ctx, attempts)
-		}); err != nil {
-			e.report(ctx, func() { e.fail(err) })
-		}
-	})
 }

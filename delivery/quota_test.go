@@ -14,6 +14,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 const metaItem = `{"title":"A lamp","description":"Gives light","availability":"in stock","condition":"new",` +
@@ -36,7 +39,7 @@ func simulateQuota(t *testing.T, test func(w *world)) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
-	synctest.Test(t, func(t *testing.T) { test(newWorld(t, catalog.MetaSemantics)) })
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, overlaid)) })
 }
 
 // publish makes new items of an account.
@@ -109,7 +112,7 @@ func TestPaceOfMetaPOSTs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulateQuota(t, func(w *world) {
-				platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+				platform := metasim.New(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
 				defer platform.Close()
 				g := &gate{handler: platform, refuse: refuseMeta, tell: c.tell, limits: []*limit{
 					{posts: true, calls: 200, window: time.Hour, fixed: c.fixed}, {reads: true, calls: 20_000, window: time.Hour},
@@ -147,7 +150,7 @@ func TestPaceOfAFewPOSTs(t *testing.T) {
 	for name, fixed := range map[string]bool{"rolling": false, "beginning again": true} {
 		t.Run(name, func(t *testing.T) {
 			simulateQuota(t, func(w *world) {
-				platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+				platform := metasim.New(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
 				defer platform.Close()
 				g := &gate{handler: platform, refuse: refuseMeta, tell: tellMeta, limits: []*limit{
 					{posts: true, calls: 3, window: time.Hour, fixed: fixed}, {reads: true, calls: 20_000, window: time.Hour},
@@ -167,7 +170,7 @@ func TestPaceOfAFewPOSTs(t *testing.T) {
 
 // pinterestGate stands before a Pinterest that applies batches after two seconds.
 func (w *world) pinterestGate(limits ...*limit) *gate {
-	platform := sandbox.NewPinterest(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+	platform := pinterestsim.New(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
 	w.t.Cleanup(platform.Close)
 	return &gate{handler: platform, refuse: refusePinterest, tell: tellPinterest, limits: limits}
 }
@@ -259,7 +262,7 @@ func TestDailyQuotaOfATrial(t *testing.T) {
 // TestAccountsOfOneApp share its quota evenly.
 func TestAccountsOfOneApp(t *testing.T) {
 	simulateQuota(t, func(w *world) {
-		platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+		platform := metasim.New(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
 		defer platform.Close()
 		app := &limit{posts: true, reads: true, app: true, calls: 600, window: time.Hour}
 		gates := map[string]*gate{}
@@ -290,7 +293,7 @@ func TestAccountsOfOneApp(t *testing.T) {
 // catalog, know of each other only through the store and what the platform tells.
 func TestWorkersOfOneScope(t *testing.T) {
 	simulateQuota(t, func(w *world) {
-		platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+		platform := metasim.New(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
 		defer platform.Close()
 		shared := []*limit{{posts: true, calls: 200, window: time.Hour}, {reads: true, calls: 20_000, window: time.Hour}}
 		accounts := []string{"acme", "beta"}
@@ -303,7 +306,7 @@ func TestWorkersOfOneScope(t *testing.T) {
 		}
 		began := time.Now()
 		for i, account := range accounts {
-			lives = append(lives, w.startPartition(i, account, delivery.NewScopes(w.store, w.logger)))
+			lives = append(lives, w.startPartition(i, account, quota.NewScopes(w.store, w.logger)))
 		}
 		took := w.delivered(7 * time.Hour)
 		for hour := range 2 {
@@ -327,7 +330,7 @@ func TestWorkersOfOneScope(t *testing.T) {
 // TestNewOwnerKeepsThePace: what is told of a quota outlives the worker it was told.
 func TestNewOwnerKeepsThePace(t *testing.T) {
 	simulateQuota(t, func(w *world) {
-		platform := sandbox.NewMeta(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
+		platform := metasim.New(sandbox.Options{Delay: 2 * time.Second, SkipValidation: true})
 		defer platform.Close()
 		g := &gate{handler: platform, refuse: refuseMeta, tell: tellMeta, limits: []*limit{{posts: true, calls: 200, window: time.Hour}}}
 		w.withMeta("acme", "1", quotaPolicy(20), g)

@@ -24,9 +24,9 @@ const (
 	leastAhead = 1_000
 )
 
-// flow measures how many records are being cut: in this period so far, or in the
+// throughput measures how many records are being cut: in this period so far, or in the
 // period before it if that were more.
-type flow struct {
+type throughput struct {
 	began   time.Time
 	count   int
 	before  int
@@ -35,43 +35,43 @@ type flow struct {
 }
 
 // arrivals notes that something was read.
-func (f *flow) arrivals(now time.Time) {
-	if now.Sub(f.arrived) >= 2*flowPeriod {
-		f.since = now
+func (t *throughput) arrivals(now time.Time) {
+	if now.Sub(t.arrived) >= 2*flowPeriod {
+		t.since = now
 	}
-	f.arrived = now
+	t.arrived = now
 }
 
 // young reports that arrivals came so recently that what is cut of them says nothing.
-func (f *flow) young(now time.Time) bool { return now.Sub(f.since) < flowPeriod }
+func (t *throughput) young(now time.Time) bool { return now.Sub(t.since) < flowPeriod }
 
-func (f *flow) add(records int, now time.Time) {
-	f.turn(now)
-	f.count += records
+func (t *throughput) add(records int, now time.Time) {
+	t.turn(now)
+	t.count += records
 }
 
-func (f *flow) perSecond(now time.Time) int {
-	f.turn(now)
-	return max(f.count, f.before) / int(flowPeriod/time.Second)
+func (t *throughput) perSecond(now time.Time) int {
+	t.turn(now)
+	return max(t.count, t.before) / int(flowPeriod/time.Second)
 }
 
-func (f *flow) turn(now time.Time) {
-	passed := now.Sub(f.began)
+func (t *throughput) turn(now time.Time) {
+	passed := now.Sub(t.began)
 	switch {
 	case passed < flowPeriod:
 		return
 	case passed < 2*flowPeriod:
-		f.before = f.count
+		t.before = t.count
 	default:
-		f.before = 0
+		t.before = 0
 	}
-	f.began, f.count = now, 0
+	t.began, t.count = now, 0
 }
 
 // steady reports that as much is being sent as can be, or may be: nobody knows yet.
-func (e *Engine) steady(now time.Time) bool {
-	own := e.flow.perSecond(now)
-	return own >= steadyFlow || e.flow.young(now) || e.cfg.Budget.fair(own)
+func (m *memory) steady(now time.Time) bool {
+	own := m.flow.perSecond(now)
+	return own >= steadyFlow || m.flow.young(now) || m.budget.fair(own)
 }
 
 // ahead reports that reading is so far ahead of a steady flow that it should wait:
@@ -79,33 +79,33 @@ func (e *Engine) steady(now time.Time) bool {
 // up or an account is paused, reading goes on for the sake of the other accounts and
 // so that more merges.
 func (e *Engine) ahead(now time.Time) bool {
-	if !e.steady(now) {
+	if !e.memory.steady(now) {
 		return false
 	}
-	enough := max(readAhead*e.flow.perSecond(now), leastAhead, e.largestBatch)
+	enough := max(readAhead*e.memory.flow.perSecond(now), leastAhead, e.lanes.largestBatch)
 	stats := e.batcher.Stats()
-	if stats.Unstored <= enough && !e.cfg.Budget.waitingMuch() {
+	if stats.Unpersisted <= enough && !e.cfg.Budget.waitingMuch() {
 		return false
 	}
-	unstored, bytes := e.atRest(now)
-	return stats.Unstored-unstored > enough || e.cfg.Budget.waitingMuch() && 2*bytes < stats.Bytes
+	unpersisted, bytes := e.atRest(now)
+	return stats.Unpersisted-unpersisted > enough || e.cfg.Budget.waitingMuch() && 2*bytes < stats.Bytes
 }
 
 // atRest is how much waits in memory for a quota, or for an account or a lane that is
 // paused: nothing of it is on its way.
-func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
-	for _, l := range e.lanes {
-		if e.blocked(l, now) {
-			laneUnstored, laneBytes := e.batcher.InMemory(l.key)
-			unstored, bytes = unstored+laneUnstored, bytes+laneBytes
+func (e *Engine) atRest(now time.Time) (unpersisted, bytes int) {
+	for _, l := range e.lanes.byKey {
+		if l.blocked(now) {
+			laneUnpersisted, laneBytes := e.batcher.InMemory(l.key)
+			unpersisted, bytes = unpersisted+laneUnpersisted, bytes+laneBytes
 		}
 	}
-	return unstored, bytes
+	return unpersisted, bytes
 }
 
 // blocked reports that it is a quota, or a refusal, that bounds what is sent of the
 // lane, however fast the machine is.
-func (e *Engine) blocked(l *lane, now time.Time) bool {
+func (l *lane) blocked(now time.Time) bool {
 	s := l.sender
 	return l.breaker.stopped || s.account.loaded && !s.account.mayCall(now) ||
 		s.again.After(now) || now.Sub(s.rested) < flowPeriod

@@ -11,7 +11,7 @@ func TestFlowCountsTheLastSeconds(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
-	var f flow
+	var f throughput
 	require.Zero(t, f.perSecond(at(0)))
 	f.add(5000, at(0.1))
 	require.Equal(t, 1000, f.perSecond(at(0.1)), "one large batch is a steady flow")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,220 +14,121 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
-// job is what the recorder does in one go: one fenced transaction, then reads
-// that must see it. While one job runs the engine collects the next, so under
-// load transactions grow instead of queueing up.
-type job struct {
-	tx        ledger.Transaction
-	positions []catalog.Position // recorded by tx
-	mutations int                // in tx, to bound it
-	bytes     int64              // of their messages, to bound it
-	leaving   int64              // of those that are nowhere else in memory
-	// batches are those whose batches are in tx, by id; halfOf names the batch that a
-	// half comes from, whose outcome is in tx too.
-	batches    map[uuid.UUID]*openBatch
-	halfOf     map[uuid.UUID]uuid.UUID
-	generation int64 // of the stream
-	// found is what the store refused of the job.
-	found    *isolation
-	done     []func() // run by the engine after the commit
-	loads    []*load
-	accounts []ledger.AccountState
-	verify   bool // look whether the last commit is still there
-	// sent is the last transaction of the job that announced a POST.
-	sent uuid.UUID
+// recorder writes jobs, one at a time, on a goroutine of its own. It touches nothing of the
+// loop's: what a job needs is in the job, what came of it is reported.
+type recorder struct {
+	storeCalls
+	resolver  *resolver
+	mirror    witness
+	commits   int64        // of the partition
+	trouble   trouble      // the loop shows it
+	refusedAt atomic.Int64 // when the store refused a row last, in nanoseconds; the loop looks at it
 }
 
-// load reads a page of a spilled lane.
-type load struct {
-	lane  catalog.Lane
-	after catalog.Position
-	limit int
-	// check has the mutations checked as arrivals are: some may have waited for a
-	// configuration that knows their account.
-	check   bool
-	page    ledger.Page // without those refused
-	refused []ledger.InvalidMutation
-	// unweighed are those of page that waited for a configuration: their versions have
-	// not been compared. versions are what the store knows of their items.
-	unweighed map[*catalog.Mutation]bool
-	versions  map[catalog.ItemKey]ledger.ItemVersion
-	then      func(*load)
-}
-
-// jobMutations bounds a job together with Budget.mostInJob, its bound in bytes; beyond
-// them the engine stops cutting and reading until the recorder has caught up.
-const jobMutations = 20_000
-
-// refusedJob is how many mutations a job has at most while the store refuses rows: all
-// of a job wait until the rows that are refused have been found.
-const refusedJob = 1000
-
-// full reports that the job that is being collected has enough.
-func (e *Engine) full() bool {
-	return e.next.mutations >= e.mostMutations() || e.next.bytes >= e.cfg.Budget.mostInJob()
-}
-
-func (e *Engine) mostMutations() int {
-	if time.Since(time.Unix(0, e.refusedAt.Load())) < refusedRest {
-		return refusedJob
+func newRecorder(cfg *Config, log *slog.Logger, resolver *resolver, calls *calls, resumption *ledger.Resumption) *recorder {
+	r := &recorder{storeCalls: storeCalls{cfg: cfg, log: log}, resolver: resolver, commits: resumption.Commits}
+	r.mirror.cfg, r.mirror.log, r.mirror.calls = cfg, log, calls
+	r.mirror.turn = make(chan struct{}, 1)
+	r.mirror.sent = cfg.Noted
+	if cfg.Noted.Transaction != uuid.Nil {
+		// The owner before may still be late with a note of its own.
+		r.mirror.noted = append([]uuid.UUID{cfg.Noted.Transaction, resumption.Sent}, resumption.Noted...)
+		r.mirror.noted = r.mirror.noted[:min(len(r.mirror.noted), maxTries)]
 	}
-	return jobMutations
-}
-
-func (j *job) empty() bool {
-	return j.tx.Anchor == nil && !j.verify && len(j.done) == 0 && len(j.loads) == 0 && len(j.accounts) == 0 &&
-		len(j.positions) == 0 && len(j.tx.Versions) == 0
-}
-
-// needsCommit tells a job that writes from one that only reads.
-func (j *job) needsCommit() bool {
-	tx := &j.tx
-	return len(tx.Batches)+len(tx.Waiting)+len(tx.Invalid)+len(tx.Stale)+len(tx.Versions)+
-		len(tx.Intents)+len(tx.Outcomes)+len(tx.Recorded) > 0 || tx.Anchor != nil || tx.Claims
-}
-
-// note adds the mutations' positions to what the job records.
-func (j *job) note(ms ...*catalog.Mutation) {
-	for _, m := range ms {
-		j.positions = append(j.positions, m.Position)
-		j.bytes += messageBytes(m)
-	}
-	j.mutations += len(ms)
-}
-
-// adds notes a batch that tx writes.
-func (j *job) adds(f *openBatch) {
-	if j.batches == nil {
-		j.batches = map[uuid.UUID]*openBatch{}
-	}
-	j.batches[f.batch.ID] = f
-	j.tx.Batches = append(j.tx.Batches, f.batch)
-}
-
-// messageBytes is about what a mutation takes in memory and in a transaction.
-func messageBytes(m *catalog.Mutation) int64 {
-	bytes := len(m.Message.Data) + perMutationBytes
-	for _, header := range m.Message.Headers {
-		bytes += len(header.Name) + len(header.Value)
-	}
-	return int64(bytes)
-}
-
-// dropSentFromWaiting leaves out of Waiting what the same job puts into a batch, or
-// records as overtaken.
-func (j *job) dropSentFromWaiting() {
-	if len(j.tx.Waiting) == 0 || len(j.tx.Batches)+len(j.tx.Stale) == 0 {
-		return
-	}
-	sent := map[*catalog.Mutation]struct{}{}
-	for i := range j.tx.Stale {
-		sent[j.tx.Stale[i].Mutation] = struct{}{}
-	}
-	for b := range j.tx.Batches {
-		for r := range j.tx.Batches[b].Records {
-			for _, m := range j.tx.Batches[b].Records[r].Constituents {
-				sent[m] = struct{}{}
-			}
-		}
-	}
-	j.tx.Waiting = slices.DeleteFunc(j.tx.Waiting, func(m *catalog.Mutation) bool {
-		_, both := sent[m]
-		if both {
-			m.Stored = false // it never got its waiting row
-		}
-		return both
-	})
+	return r
 }
 
 // handOver gives the collected job to the recorder when it is free.
 func (e *Engine) handOver() {
-	if e.recording || e.next.empty() {
+	if e.jobs.recording || e.jobs.next.empty() {
 		return
 	}
-	current := e.next
-	e.next = &job{}
+	current := e.jobs.next
+	e.jobs.next = &job{}
 	e.writeVersions(current)
 	current.dropSentFromWaiting()
 	current.tx.ID = uuid.New()
 	current.tx.Partition = e.cfg.Lease.Partition
-	current.tx.Slowest = e.slowest
+	current.tx.Slowest = e.life.slowest
 	current.generation = e.tracker.generation
-	current.tx.Noted = e.noted()
+	current.tx.Noted = e.recorder.mirror.known()
 	ranges, anchor := e.tracker.record(current.positions)
 	current.tx.Recorded = ranges
 	if anchor != nil {
 		current.tx.Anchor = anchor
 	}
-	e.recording = true
+	e.jobs.recording = true
 	e.spawn(func(ctx context.Context) { e.runJob(ctx, current) })
 }
 
 // runJob runs on its own goroutine; at most one does at a time.
 func (e *Engine) runJob(ctx context.Context, j *job) {
-	if err := e.doJob(ctx, j); err != nil {
-		e.report(ctx, func() { e.fail(err) })
+	if err := e.recorder.doJob(ctx, j); err != nil {
+		e.calls.report(ctx, func() { e.fail(err) })
 		return
 	}
-	e.report(ctx, func() {
-		e.recording = false
-		if j.verify || j.needsCommit() {
-			e.lastProof = time.Now()
-		}
-		e.addLeaving(-j.leaving)
-		e.isolated = j.found
-		e.takeOut(j)
-		for _, done := range j.done {
-			done()
-		}
-		e.isolated = nil
-		for _, l := range j.loads {
-			l.then(l)
-		}
-	})
+	e.calls.report(ctx, func() { e.onWritten(j) })
 }
 
-func (e *Engine) doJob(ctx context.Context, j *job) error {
+// onWritten lets everything go on that waited for the job.
+func (e *Engine) onWritten(j *job) {
+	e.jobs.recording = false
+	if j.verify || j.needsCommit() {
+		e.jobs.lastProof = time.Now()
+	}
+	e.memory.addLeaving(-j.leaving)
+	e.jobs.isolated = j.found
+	e.takeOut(j)
+	for _, done := range j.done {
+		done()
+	}
+	e.jobs.isolated = nil
+	for _, l := range j.loads {
+		l.then(l)
+	}
+}
+
+func (r *recorder) doJob(ctx context.Context, j *job) error {
 	if j.needsCommit() {
-		if err := e.write(ctx, j); err != nil {
+		if err := r.write(ctx, j); err != nil {
 			return err
 		}
 		if j.sent != uuid.Nil {
-			if err := e.noteSent(ctx, j.sent, j.tx.Slowest, j.tx.Claims); err != nil {
+			if err := r.mirror.noteSent(ctx, ledger.Sent{Transaction: j.sent, Commits: r.commits, Slowest: j.tx.Slowest}, j.tx.Claims); err != nil {
 				return err
 			}
 		}
 	} else if j.verify {
-		err := e.retryStore(ctx, "look for the last commit", func(ctx context.Context) error {
-			return e.cfg.Store.Verify(ctx, e.cfg.Lease)
+		err := r.retryStore(ctx, "look for the last commit", func(ctx context.Context) error {
+			return r.cfg.Store.Verify(ctx, r.cfg.Lease)
 		})
 		if err != nil {
 			return err
 		}
 	}
 	for _, state := range j.accounts {
-		err := e.retryStore(ctx, "save account state", func(ctx context.Context) error {
-			_, err := e.cfg.Store.SaveAccount(ctx, state)
+		err := r.retryStore(ctx, "save account state", func(ctx context.Context) error {
+			_, err := r.cfg.Store.SaveAccount(ctx, state)
 			return err
 		})
 		switch {
 		case errors.Is(err, ledger.ErrRejected): // the engine goes by its own memory
-			e.log.ErrorContext(ctx, "the database refuses the state of an account: account_status does not show it",
+			r.log.ErrorContext(ctx, "the database refuses the state of an account: account_status does not show it",
 				slog.String("account", state.Account), slog.Any("error", err))
 		case err != nil:
 			return err
 		}
 	}
 	for _, l := range j.loads {
-		err := e.retryStore(ctx, "read waiting mutations", func(ctx context.Context) error {
-			page, err := e.cfg.Store.Waiting(ctx, l.lane, l.after, l.limit)
+		err := r.retryStore(ctx, "read waiting mutations", func(ctx context.Context) error {
+			page, err := r.cfg.Store.Waiting(ctx, l.lane, l.after, l.limit)
 			l.page = page
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if err := e.prepare(ctx, l); err != nil {
+		if err := r.prepare(ctx, l); err != nil {
 			return err
 		}
 	}
@@ -234,21 +136,21 @@ func (e *Engine) doJob(ctx context.Context, j *job) error {
 }
 
 // prepare looks through a page that was read.
-func (e *Engine) prepare(ctx context.Context, l *load) (err error) {
+func (r *recorder) prepare(ctx context.Context, l *load) (err error) {
 	var keys []catalog.ItemKey
 	if damaged := l.page.Damaged; len(damaged) > 0 {
-		e.log.ErrorContext(ctx, "waiting rows cannot be read: their mutations are dead letters, and everything else goes on",
+		r.log.ErrorContext(ctx, "waiting rows cannot be read: their mutations are dead letters, and everything else goes on",
 			slog.String("account", l.lane.Account), slog.Int("rows", len(damaged)),
 			slog.String("mutation_id", damaged[0].Mutation.ID), slog.String("problem", damaged[0].Problem.Text))
 		l.refused = append(l.refused, damaged...)
 	}
 	l.page.Mutations = slices.DeleteFunc(l.page.Mutations, func(m *catalog.Mutation) bool {
-		m.Stored = true
+		m.HasWaitingRow = true
 		if !l.check {
 			return false
 		}
 		waited := !m.Checked
-		problem := e.check(ctx, m)
+		problem := r.resolver.check(ctx, m)
 		switch {
 		case problem != nil:
 			l.refused = append(l.refused, ledger.InvalidMutation{Mutation: m, Problem: *problem})
@@ -261,32 +163,6 @@ func (e *Engine) prepare(ctx context.Context, l *load) (err error) {
 		}
 		return problem != nil
 	})
-	l.versions, _, err = e.versionsOf(ctx, keys)
+	l.versions, _, err = r.versionsOf(ctx, keys)
 	return err
-}
-
-// freshRows counts the mutations that the transaction records for the first time.
-func freshRows(tx *ledger.Transaction) (fresh int) {
-	count := func(m *catalog.Mutation) {
-		if m.RecordedOn.IsZero() {
-			fresh++
-		}
-	}
-	for b := range tx.Batches {
-		for r := range tx.Batches[b].Records {
-			for _, m := range tx.Batches[b].Records[r].Constituents {
-				count(m)
-			}
-		}
-	}
-	for _, m := range tx.Waiting {
-		count(m)
-	}
-	for i := range tx.Invalid {
-		count(tx.Invalid[i].Mutation)
-	}
-	for i := range tx.Stale {
-		count(tx.Stale[i].Mutation)
-	}
-	return fresh
 }

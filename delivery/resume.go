@@ -12,22 +12,22 @@ import (
 // states of accounts.
 func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	now := time.Now()
-	e.slowest = r.Slowest
+	e.life.slowest = r.Slowest
 	for _, recorded := range r.Recorded {
-		e.recordedTo = max(e.recordedTo, recorded.Last)
+		e.reading.recordedTo = max(e.reading.recordedTo, recorded.Last)
 	}
 	for i := range r.Open {
 		e.resumeBatch(ctx, &r.Open[i], now)
 	}
 	for _, key := range r.WaitingLanes {
 		if e.laneOf(key) == nil {
-			e.unconfigured[key] = &unconfiguredLane{since: now}
+			e.unconfigured.lanes[key] = &unconfiguredLane{since: now}
 			continue
 		}
 		e.batcher.SpilledAtStart(key)
 	}
 	for name, saved := range r.Accounts {
-		if a := e.account[name]; a != nil {
+		if a := e.accounts.byName[name]; a != nil {
 			e.applySavedState(a, saved)
 		}
 	}
@@ -45,19 +45,19 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		e.sayUnconfigured(open, now)
 		return
 	}
-	f := e.newOpenBatch(open.ID, l, open.Group, open.Records, open.CreatedAt)
+	f := newOpenBatch(e.cfg, open.ID, l, open.Group, open.Records, open.CreatedAt)
 	f.recorded, f.damaged = true, open.Damaged
 	if f.damaged == "" {
-		e.rebuild(f)
-		e.split(f)
+		f.rebuild(e.log)
+		f.split()
 	} else {
 		e.log.ErrorContext(ctx, "the payload of an open batch cannot be read: it is followed as far as it was sent, and not sent again",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account), slog.String("problem", f.damaged))
 	}
-	e.batcher.Hold(f.batch.Records)
+	e.batcher.MarkInFlight(f.batch.Records)
 	e.open(ctx, f)
 	e.resumeAttempts(f, open.Attempts, now)
-	e.schedule(f, now)
+	e.batches.schedule(f, now)
 }
 
 // sayUnconfigured writes down why nobody goes on with the batch. A POST without a known
@@ -79,7 +79,7 @@ func (e *Engine) sayUnconfigured(open *ledger.OpenBatch, now time.Time) {
 }
 
 // rebuild merges the constituents of each record again.
-func (e *Engine) rebuild(f *openBatch) {
+func (f *openBatch) rebuild(log *slog.Logger) {
 	rules := f.lane.endpoint.Rules()
 	for i := range f.batch.Records {
 		record := &f.batch.Records[i]
@@ -91,7 +91,7 @@ func (e *Engine) rebuild(f *openBatch) {
 				// record as it is would lose what the newer ones say, so that it is not
 				// sent, and its mutations go again as the present rules merge them.
 				f.torn = true
-				e.log.Error("a recorded merge is not reproducible by this version",
+				log.Error("a recorded merge is not reproducible by this version",
 					slog.String("batch_id", f.batch.ID.String()), slog.String("mutation_id", m.ID))
 				continue
 			}
@@ -114,7 +114,7 @@ func notLater(at, bound time.Time) time.Time {
 func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now time.Time) {
 	// From now on, not from when it was: that was written down by another clock, and one
 	// that is behind would have the wait end too early.
-	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.settle(f.lane.policy()))) }
+	ambiguous := func() { f.holdUntil = later(f.holdUntil, now.Add(e.life.settle(f.lane.policy()))) }
 	f.to(phaseReady)
 	f.attempt = 1
 	resend := true // the last POST was not taken as far as is known
@@ -128,7 +128,7 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 			if err != nil {
 				e.log.Error("the notes of a POST cannot be read", slog.Any("error", err))
 			}
-			f.posts = append(f.posts, post{number: a.Number, notes: notes})
+			f.posts = append(f.posts, post{number: a.Number, notes: notes, final: len(a.Handles) == 0})
 			for _, name := range a.Handles {
 				f.handles = append(f.handles, &handle{
 					name: name, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
@@ -146,8 +146,9 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 	if len(attempts) == 0 {
 		ambiguous()
 	}
-	if len(f.handles) > 0 {
-		// Something was accepted: that is followed first, whatever came after.
+	if len(f.posts) > 0 {
+		// Something was accepted: that is followed first, whatever came after. Where its
+		// answer was final the batch only needs its end.
 		f.to(phaseFollowing)
 		resend = false
 	}

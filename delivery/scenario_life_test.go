@@ -235,7 +235,7 @@ func TestLostLease(t *testing.T) {
 // TestOneAccountsTroubleDelaysNoOther.
 func TestOneAccountsTroubleDelaysNoOther(t *testing.T) {
 	scenario(t, func(w *world) {
-		troubled := newSimulated(catalog.PinterestSemantics)
+		troubled := newSimulated(replacing)
 		troubled.submit, troubled.poll = []string{"its submit"}, []string{"its poll"}
 		troubled.onPost = func(*post) answer { return answer{latency: time.Hour, err: ambiguous} }
 		p := policy()

@@ -19,7 +19,7 @@ import (
 func scenario(t *testing.T, test func(w *world)) {
 	t.Helper()
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { test(newWorld(t, catalog.PinterestSemantics)) })
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, replacing)) })
 }
 
 // ambiguous is the error of a POST without an answer.

@@ -69,11 +69,12 @@ func (c *chaos) IntN(n int) int {
 func simulate(t *testing.T, seed uint64) {
 	t.Helper()
 	c := &chaos{random: rand.New(rand.NewPCG(seed, 7)), retry: map[catalog.ItemKey]int{}}
-	semantics := []catalog.Semantics{catalog.PinterestSemantics, catalog.MetaSemantics, catalog.NoMerging}[c.IntN(3)]
+	semantics := []catalog.Semantics{replacing, overlaid, {}}[c.IntN(3)]
 	w := newWorld(t, semantics)
 	c.w = w
 	w.platform.limits = platform.Limits{MaxItems: 1 + c.IntN(12), MaxBytes: 400 + c.IntN(2000)}
 	w.platform.onPost, w.platform.onPoll = c.post, c.poll
+	w.platform.atOnce = seed%3 == 0
 	p := &w.accounts["acme"].Policy
 	p.MaxAttempts, p.Concurrency, p.MaxAge = 6, 1+c.IntN(6), time.Duration(c.IntN(2000))*time.Millisecond+time.Millisecond
 	p.PollGiveUp = 30 * time.Minute

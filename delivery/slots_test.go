@@ -6,9 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // TestSlotsOfPollsAreGivenBack: an engine that ends while it polls, because its
@@ -21,7 +20,7 @@ func TestSlotsOfPollsAreGivenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, catalog.MetaSemantics)
+				w := newWorld(t, overlaid)
 				w.platform.delay = 10 * time.Minute
 				w.platform.submit, w.platform.poll = []string{"batch", "app"}, []string{"reads", "app"}
 				var polls atomic.Int64
@@ -32,7 +31,7 @@ func TestSlotsOfPollsAreGivenBack(t *testing.T) {
 					time.Sleep(2 * time.Second)
 					return nil
 				}
-				scopes := delivery.NewScopes(w.store, w.logger)
+				scopes := quota.NewScopes(w.store, w.logger)
 				w.upsert("A", `{"title":"one"}`)
 				for range 10 {
 					l := w.startWith(scopes)

@@ -1,7 +1,9 @@
 package delivery
 
 import (
+	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,15 +11,19 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
-// TestStarvedFlightsKeepTheirOrder: an open batch that is tried and finds no slot again
+// TestBatchesThatWaitForASlotKeepTheirOrder: an open batch that is tried and finds no slot again
 // stays at the head of the line, however often it is tried, and one that came to its
 // end meanwhile holds nobody up.
-func TestStarvedFlightsKeepTheirOrder(t *testing.T) {
+func TestBatchesThatWaitForASlotKeepTheirOrder(t *testing.T) {
 	t.Parallel()
-	scopes := NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
-	e := &Engine{cfg: Config{Scopes: scopes}, slotWaiters: map[string][]*openBatch{}, wake: make(chan struct{}, 1), next: &job{}}
+	scopes := quota.NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
+	e := &Engine{
+		cfg: &Config{Scopes: scopes}, batches: openBatches{slotWaiters: map[string][]*openBatch{}}, calls: newCalls(), jobs: jobs{next: &job{}},
+		recorder: &recorder{},
+	}
 	account := &Account{Name: "acme", Policy: Policy{Concurrency: 1}}
 	l := &lane{
 		key: catalog.Lane{Account: account.Name}, account: account,
@@ -32,18 +38,21 @@ func TestStarvedFlightsKeepTheirOrder(t *testing.T) {
 	require.NotEmpty(t, key)
 	for range 3 {
 		e.wakeSlotWaiters()
-		require.Equal(t, batches, e.slotWaiters[key])
+		require.Equal(t, batches, e.batches.slotWaiters[key])
 	}
 	batches[0].phase = phaseConcluding
 	e.wakeSlotWaiters()
-	require.Equal(t, batches[1:], e.slotWaiters[key])
+	require.Equal(t, batches[1:], e.batches.slotWaiters[key])
 
-	for _, name := range l.sender.scopes {
-		scopes.scopes[name].loaded = true
-	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { scopes.Run(ctx) })
+	<-e.calls.wake // the scopes are read
+	cancel()
+	running.Wait()
 	e.wakeSlotWaiters()
 	require.NotNil(t, batches[1].slot, "the first in line has the only slot")
-	require.Equal(t, batches[2:], e.slotWaiters[key])
+	require.Equal(t, batches[2:], e.batches.slotWaiters[key])
 	for _, waiting := range batches[2:] {
 		require.Nil(t, waiting.slot)
 	}

@@ -13,11 +13,11 @@ import (
 // are read back, oldest first, when there is room and a use for them. A steady flow
 // makes room by itself, as reading waits for it, but for what is blocked beside it.
 func (e *Engine) spill(now time.Time) {
-	if !e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || e.full() {
+	if !e.cfg.Budget.waitingFull() || len(e.memory.leaving) > 0 || e.full() {
 		return
 	}
-	steady := e.steady(now)
-	key, ok := e.largestLane(func(l *lane) bool { return !steady || e.blocked(l, now) })
+	steady := e.memory.steady(now)
+	key, ok := e.largestLane(func(l *lane) bool { return !steady || l.blocked(now) })
 	if !ok && steady {
 		return
 	}
@@ -25,64 +25,58 @@ func (e *Engine) spill(now time.Time) {
 		e.writeBuffered(now)
 		return
 	}
-	unstored := e.batcher.Spill(key)
-	if l := e.lanes[key]; l != nil {
+	unpersisted := e.batcher.Spill(key)
+	if l := e.lanes.byKey[key]; l != nil {
 		l.spilled = now
 	}
-	e.log.DebugContext(e.callsCtx, "memory is short: waiting mutations go to the database",
-		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
-	e.leave(unstored)
+	e.log.DebugContext(e.calls.ctx, "memory is short: waiting mutations go to the database",
+		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unpersisted)))
+	e.memory.leave(unpersisted)
 	e.updateBudget()
 }
 
 // writeBuffered writes what has arrived for spilled lanes, when nothing else is left
 // that could make room.
 func (e *Engine) writeBuffered(now time.Time) {
-	if e.recording {
+	if e.jobs.recording {
 		return
 	}
-	if ms := e.batcher.TakeUnstored(now, takeMutations); len(ms) > 0 {
+	if ms := e.batcher.TakeUnpersisted(now, takeMutations); len(ms) > 0 {
 		e.writeWaiting(ms)
 	}
 }
 
 // leave has mutations written that the batcher has let go. Nothing is read back
 // before all of them are in a transaction.
-func (e *Engine) leave(ms []*catalog.Mutation) {
+func (m *memory) leave(ms []*catalog.Mutation) {
 	var bytes int64
-	for _, m := range ms {
-		bytes += int64(batcher.Cost(m))
+	for _, gone := range ms {
+		bytes += int64(batcher.Cost(gone))
 	}
-	e.leaving = ms
-	e.addLeaving(bytes)
+	m.leaving = ms
+	m.addLeaving(bytes)
 }
 
 // writeLeaving puts the next piece of what leaves into the transaction that is about
 // to be written: packed for Postgres it takes as much memory again. What a drain finds
 // here is read again by the next owner.
 func (e *Engine) writeLeaving() {
-	if len(e.leaving) == 0 || e.recording || e.draining {
+	if len(e.memory.leaving) == 0 || e.jobs.recording || e.life.draining {
 		return
 	}
 	var bytes int64
 	count := 0
-	for most := min(e.mostMutations()-e.next.mutations, len(e.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
-		bytes += int64(batcher.Cost(e.leaving[count]))
+	for most := min(e.recorder.mostMutations()-e.jobs.next.mutations, len(e.memory.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
+		bytes += int64(batcher.Cost(e.memory.leaving[count]))
 	}
 	if count == 0 {
 		return
 	}
-	piece := slices.Clone(e.leaving[:count]) // the array would keep all of them as long as the last
-	clear(e.leaving[:count])
-	e.leaving = e.leaving[count:]
+	piece := slices.Clone(e.memory.leaving[:count]) // the array would keep all of them as long as the last
+	clear(e.memory.leaving[:count])
+	e.memory.leaving = e.memory.leaving[count:]
 	e.writeWaiting(piece)
-	e.next.done = append(e.next.done, func() { e.addLeaving(-bytes) })
-}
-
-// addLeaving counts memory that is free once a transaction is committed.
-func (e *Engine) addLeaving(bytes int64) {
-	e.ownLeaving += bytes
-	e.cfg.Budget.leaving.Add(bytes)
+	e.jobs.next.after(func() { e.memory.addLeaving(-bytes) })
 }
 
 // largestLane is the lane with the most bytes in memory among those that may be
@@ -91,7 +85,7 @@ func (e *Engine) addLeaving(bytes int64) {
 func (e *Engine) largestLane(may func(*lane) bool) (key catalog.Lane, ok bool) {
 	largest := 0
 	for _, stats := range e.batcher.LaneStats() {
-		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest && may(e.lanes[stats.Lane]) {
+		if (!stats.Spilled || stats.Waiting > 0) && stats.Bytes > largest && may(e.lanes.byKey[stats.Lane]) {
 			key, largest, ok = stats.Lane, stats.Bytes, true
 		}
 	}
@@ -114,28 +108,28 @@ const readBackAhead = 5 * time.Second
 
 // loadSpilled reads back lanes that have little left in memory and may send soon.
 func (e *Engine) loadSpilled(now time.Time) {
-	if e.draining || e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
+	if e.life.draining || e.cfg.Budget.waitingFull() || len(e.memory.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
 	loading := 0
 	for _, stats := range e.batcher.LaneStats() {
-		l := e.lanes[stats.Lane]
+		l := e.lanes.byKey[stats.Lane]
 		if l != nil && l.loading {
 			loading++
 		}
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.reading.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || !l.sender.account.mayCall(now) || l.sender.again.After(now.Add(readBackAhead)) {
 			continue
 		}
 		l.loading = true
 		loading++
 		after := e.batcher.LoadCursor(l.key)
-		e.next.loads = append(e.next.loads, &load{
+		e.jobs.next.loads = append(e.jobs.next.loads, &load{
 			lane: l.key, after: after, limit: max(pageSize, l.limits.MaxItems), check: true,
-			then: func(read *load) { e.loaded(l, after, read) },
+			then: func(read *load) { e.onSpilledRead(l, after, read) },
 		})
 	}
 }
@@ -144,11 +138,11 @@ func (e *Engine) loadSpilled(now time.Time) {
 // items that others localize, must not be read back yet: the last owner may have
 // recorded them and not an older change of the other side, which the stream is
 // still to bring.
-func (e *Engine) mayMissFamily(l *lane) bool {
-	return l.family && e.readTo < e.recordedTo
+func (r *reading) mayMissFamily(l *lane) bool {
+	return l.family && r.readTo < r.recordedTo
 }
 
-func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
+func (e *Engine) onSpilledRead(l *lane, after catalog.Position, read *load) {
 	l.loading = false
 	for i := range read.refused {
 		e.refuse(read.refused[i].Mutation, &read.refused[i].Problem)
@@ -157,15 +151,15 @@ func (e *Engine) loaded(l *lane, after catalog.Position, read *load) {
 	for _, m := range read.page.Mutations {
 		m.NotBefore = notLater(m.NotBefore, now.Add(l.policy().RetryMax)) // of whatever clock
 	}
-	e.version.learn(read.versions, now)
-	e.unweighed = read.unweighed
+	e.versions.learn(read.versions, now)
+	e.versions.unweighed = read.unweighed
 	for _, m := range read.page.Mutations {
 		l.breaker.delaySuspect(m)
 	}
 	tooLarge := e.batcher.Load(l.key, after, read.page.Mutations, read.page.More, now)
-	e.unweighed = nil
+	e.versions.unweighed = nil
 	if !e.batcher.Spilled(l.key) {
-		e.version.forgetLate(l.key)
+		e.versions.forgetLate(l.key)
 	}
 	for _, m := range tooLarge {
 		e.refuse(m, &catalog.Problem{

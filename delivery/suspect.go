@@ -92,7 +92,7 @@ func (e *Engine) suspect(f *openBatch, key catalog.ItemKey, returned []*catalog.
 	if h.backoff == 0 {
 		h.backoff, h.until = firstPause, time.Now().Add(firstPause)
 	}
-	e.watch(l)
+	e.lanes.watch(l)
 }
 
 func setDelay(ms []*catalog.Mutation, delay time.Duration) {
@@ -151,10 +151,10 @@ func (e *Engine) trySuspect(l *lane, now time.Time) bool {
 	if !e.nextSuspect(h) {
 		return false
 	}
-	if e.draining || !e.mayCut(s, now) {
+	if e.life.draining || !e.mayCut(s, now) {
 		return true
 	}
-	slot, _ := e.cfg.Scopes.Acquire(s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.wake)
+	slot, _ := e.cfg.Scopes.Acquire(s.account.account.Name, s.scopes, s.account.account.Policy.Concurrency, e.calls.wake)
 	if slot == nil {
 		return true
 	}
@@ -164,10 +164,10 @@ func (e *Engine) trySuspect(l *lane, now time.Time) bool {
 	if !ok {
 		// It waits for another change of its family, which may be in memory for a moment
 		// only: it is looked at again with each report.
-		slot.Release(errNotMade, nil)
+		slot.Cancel()
 		return false
 	}
-	e.probe(e.launch(e.callsCtx, batch, slot, now), now)
+	e.probe(e.launch(e.calls.ctx, batch, slot, now), now)
 	return true
 }
 
@@ -191,7 +191,7 @@ func (e *Engine) tellSuspicion(l *lane, now time.Time) {
 	if l.breaker.told || len(l.breaker.queue) == 0 {
 		return
 	}
-	for _, f := range e.batches {
+	for _, f := range e.batches.byID {
 		if f.lane != l {
 			continue
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 var errKilled = errors.New("the process is killed")
@@ -156,13 +156,13 @@ func TestToldPauseOfPolls(t *testing.T) {
 // and read it a moment before the pause was told elsewhere.
 func TestToldPauseIsReadAtTakeOver(t *testing.T) {
 	scenario(t, func(w *world) {
-		scopes := delivery.NewScopes(w.store, w.logger)
+		scopes := quota.NewScopes(w.store, w.logger)
 		w.account("first", policy())
 		w.account("second", policy())
 		other := w.startPartition(1, "second", scopes)
 		w.change("x", catalog.Upsert, `{"a":1}`, of("second"))
 		w.finish(time.Minute)
-		l := w.startPartition(0, "first", delivery.NewScopes(w.store, w.logger))
+		l := w.startPartition(0, "first", quota.NewScopes(w.store, w.logger))
 		w.change("y", catalog.Upsert, `{"a":1}`, of("first"))
 		w.until(time.Second, "it is sent", func() bool { return w.posts() == 2 })
 		pass(2500 * time.Millisecond)
@@ -273,7 +273,7 @@ func TestLengthOfAPauseOutlivesTheOwner(t *testing.T) {
 func TestPauseToldWhileAFurtherPOSTIsRecorded(t *testing.T) {
 	scenario(t, func(w *world) {
 		w.answers(answer{err: &platform.Error{Scope: platform.ScopePlatform, HTTPStatus: 502}})
-		scopes := delivery.NewScopes(w.store, w.logger)
+		scopes := quota.NewScopes(w.store, w.logger)
 		l := w.startWith(scopes)
 		w.upsert("x", `{"a":1}`)
 		w.until(time.Second, "the first POST fails", func() bool { return w.posts() == 1 })

@@ -15,9 +15,9 @@ import (
 
 // startSpan begins the span of a batch, from its cut to its end. A batch is
 // nobody's child: it links to each mutation's own trace.
-func (e *Engine) startSpan(ctx context.Context, f *openBatch) {
+func (f *openBatch) startSpan(ctx context.Context, tracer trace.Tracer) {
 	lane := f.batch.Lane
-	_, f.span = e.cfg.Tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch", //nolint:spancheck // close or releaseAll ends it
+	_, f.span = tracer.Start(trace.ContextWithSpanContext(ctx, trace.SpanContext{}), "process catalog batch", //nolint:spancheck // close or releaseAll ends it
 		trace.WithSpanKind(trace.SpanKindConsumer),
 		trace.WithAttributes(
 			attribute.String("courier.platform", f.lane.account.Platform),
@@ -28,14 +28,14 @@ func (e *Engine) startSpan(ctx context.Context, f *openBatch) {
 			attribute.Int("messaging.batch.message_count", len(f.batch.Records)),
 		))
 	if f.span.IsRecording() { // links cost time: none are collected for nobody
-		e.link(f)
+		f.link()
 	}
 }
 
 // link links the batch's span to the producers' spans of its mutations, where they
 // sent one. How many links a span keeps is the provider's limit.
-func (e *Engine) link(f *openBatch) {
-	e.forEachConstituent(f, func(m *catalog.Mutation) {
+func (f *openBatch) link() {
+	f.forEachConstituent(func(m *catalog.Mutation) {
 		if m.TraceParent == "" {
 			return
 		}
@@ -48,11 +48,11 @@ func (e *Engine) link(f *openBatch) {
 }
 
 // startCall begins the span of one call to the platform, a child of the batch's.
-func (e *Engine) startCall(ctx context.Context, f *openBatch, operation string) (context.Context, trace.Span) {
+func (f *openBatch) startCall(ctx context.Context, tracer trace.Tracer, operation string) (context.Context, trace.Span) {
 	if f.span != nil {
 		ctx = trace.ContextWithSpan(ctx, f.span)
 	}
-	return e.cfg.Tracer.Start(ctx, operation+" catalog batch", trace.WithSpanKind(trace.SpanKindClient), //nolint:spancheck // endCall ends it
+	return tracer.Start(ctx, operation+" catalog batch", trace.WithSpanKind(trace.SpanKindClient), //nolint:spancheck // endCall ends it
 		trace.WithAttributes(attribute.Int("http.request.resend_count", f.attempt-1)))
 }
 

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // TestBodyThatIsNotSentIsNoAnswer: what fails before a POST says nothing about the
@@ -76,7 +76,7 @@ func TestBodyThatIsNotSentIsNoAnswer(t *testing.T) {
 // may have been told that the quota is free.
 func TestQuotaThatIsFreeSoonerThanExpected(t *testing.T) {
 	scenario(t, func(w *world) {
-		scopes := delivery.NewScopes(w.store, w.logger)
+		scopes := quota.NewScopes(w.store, w.logger)
 		l := w.startWith(scopes)
 		w.platform.onPost = func(p *post) answer {
 			return answer{quotas: []platform.Quota{

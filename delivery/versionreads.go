@@ -12,31 +12,31 @@ import (
 // readKnownVersions reads what the store knows of items. Where it refuses to be asked
 // for some of them, those have no version: they are refused again when they are
 // recorded.
-func (e *Engine) readKnownVersions(ctx context.Context, keys []catalog.ItemKey) (map[catalog.ItemKey]ledger.ItemVersion, error) {
-	known, err := e.readVersions(ctx, keys, rejectedTries-1)
+func (s *storeCalls) readKnownVersions(ctx context.Context, keys []catalog.ItemKey) (map[catalog.ItemKey]ledger.ItemVersion, error) {
+	known, err := s.readVersions(ctx, keys, rejectedTries-1)
 	if !errors.Is(err, ledger.ErrRejected) {
 		return known, err
 	}
 	// Perhaps nothing can be asked for.
-	trial := catalog.ItemKey{Lane: otherLane(e.cfg.Lease.Partition), ItemID: "trial"}
-	if _, trialErr := e.readVersions(ctx, []catalog.ItemKey{trial}, 1); trialErr != nil {
+	trial := catalog.ItemKey{Lane: otherLane(s.cfg.Lease.Partition), ItemID: "trial"}
+	if _, trialErr := s.readVersions(ctx, []catalog.ItemKey{trial}, 1); trialErr != nil {
 		return nil, errors.Join(err, trialErr)
 	}
 	known = map[catalog.ItemKey]ledger.ItemVersion{}
-	return known, e.readVersionsApart(ctx, keys, known)
+	return known, s.readVersionsApart(ctx, keys, known)
 }
 
-func (e *Engine) readVersions(ctx context.Context, keys []catalog.ItemKey, tries int) (known map[catalog.ItemKey]ledger.ItemVersion, err error) {
-	err = e.insist(ctx, "read versions", storeTimeout, tries, func(ctx context.Context) (err error) {
-		known, err = e.cfg.Store.NewestVersions(ctx, keys)
+func (s *storeCalls) readVersions(ctx context.Context, keys []catalog.ItemKey, tries int) (known map[catalog.ItemKey]ledger.ItemVersion, err error) {
+	err = s.insist(ctx, "read versions", storeTimeout, tries, func(ctx context.Context) (err error) {
+		known, err = s.cfg.Store.NewestVersions(ctx, keys)
 		return err
 	})
 	return known, err
 }
 
 // readVersionsApart reads versions of items some of which are refused.
-func (e *Engine) readVersionsApart(ctx context.Context, keys []catalog.ItemKey, into map[catalog.ItemKey]ledger.ItemVersion) error {
-	known, err := e.readVersions(ctx, keys, 1)
+func (s *storeCalls) readVersionsApart(ctx context.Context, keys []catalog.ItemKey, into map[catalog.ItemKey]ledger.ItemVersion) error {
+	known, err := s.readVersions(ctx, keys, 1)
 	switch {
 	case err == nil:
 		maps.Copy(into, known)
@@ -47,8 +47,8 @@ func (e *Engine) readVersionsApart(ctx context.Context, keys []catalog.ItemKey, 
 		return nil
 	}
 	middle := len(keys) / 2
-	if err := e.readVersionsApart(ctx, keys[:middle], into); err != nil {
+	if err := s.readVersionsApart(ctx, keys[:middle], into); err != nil {
 		return err
 	}
-	return e.readVersionsApart(ctx, keys[middle:], into)
+	return s.readVersionsApart(ctx, keys[middle:], into)
 }

@@ -14,7 +14,7 @@ const showWaitFrom = 2 * time.Second
 // as unsent where that takes a while, or people, and the next owner, would take it
 // for one that is being sent. From then on its next POST is announced like any other.
 func (e *Engine) wait(f *openBatch, now, until time.Time, why string) {
-	e.schedule(f, until)
+	e.batches.schedule(f, until)
 	if f.attempt != 1 || !f.lastPost.IsZero() || until.Sub(now) < showWaitFrom {
 		return
 	}
@@ -33,16 +33,4 @@ func (f *openBatch) unsentHalf() bool { return f.half && f.lastPost.IsZero() }
 // waits reports that the open batch is certainly at no platform and waits to be sent.
 func (f *openBatch) waits() bool {
 	return f.phase == phaseReady && !f.taken() && (f.attempt > 1 || f.wakeAt.Sub(f.batch.CreatedAt) > showWaitFrom)
-}
-
-// oldest is when the oldest of the open batch's mutations was received.
-func (f *openBatch) oldest() (oldest time.Time, mutations int) {
-	for i := range f.batch.Records {
-		for _, m := range f.batch.Records[i].Constituents {
-			if mutations++; oldest.IsZero() || m.ReceivedAt.Before(oldest) {
-				oldest = m.ReceivedAt
-			}
-		}
-	}
-	return oldest, mutations
 }

@@ -18,6 +18,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/quota"
+)
+
+// The two readings of an UPSERT, see catalog.Semantics.
+var (
+	replacing = catalog.Semantics{Merges: true, UpsertReplaces: true}
+	overlaid  = catalog.Semantics{Merges: true}
 )
 
 // stream is one partition of a stream, kept whole.
@@ -177,20 +184,20 @@ type life struct {
 	cancel context.CancelFunc
 	drain  chan struct{}
 	done   chan error
-	scopes *delivery.Scopes
+	scopes *quota.Scopes
 	ended  bool
 	err    error
 }
 
 // start takes the partition over and runs an engine.
-func (w *world) start() *life { return w.startWith(delivery.NewScopes(w.store, w.logger)) }
+func (w *world) start() *life { return w.startWith(quota.NewScopes(w.store, w.logger)) }
 
-func (w *world) startWith(scopes *delivery.Scopes, options ...func(*delivery.Config)) *life {
+func (w *world) startWith(scopes *quota.Scopes, options ...func(*delivery.Config)) *life {
 	return w.startPartition(0, "", scopes, options...)
 }
 
 // startPartition works the partition of one account, or of all.
-func (w *world) startPartition(number int, account string, scopes *delivery.Scopes, options ...func(*delivery.Config)) *life {
+func (w *world) startPartition(number int, account string, scopes *quota.Scopes, options ...func(*delivery.Config)) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{w: w, cancel: cancel, drain: make(chan struct{}), done: make(chan error, 1), scopes: scopes}
 	w.t.Cleanup(cancel)

@@ -87,6 +87,24 @@ func Open(ctx context.Context, config PoolConfig) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, parsed)
 }
 
+// closeTimeout bounds ClosePool.
+const closeTimeout = 3 * time.Second
+
+// ClosePool closes a pool and waits until its connections are closed, or for three seconds: of
+// a server that does not answer, pgx waits 15 s for the answer to each call that it gave
+// up. What is left then ends by those limits, without anybody's help.
+func ClosePool(pool *pgxpool.Pool) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
+}
+
 // prepare sets what a session needs besides setSession, makes times come as UTC, turns
 // synchronous_commit on where the server's default is weaker, and leaves a stronger one
 // (remote_apply) alone. It uses SQL: a pooler refuses a connection that asks for these

@@ -9,6 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // Endpoint is the way out for one catalog type of one catalog: which changes it
@@ -40,10 +41,13 @@ type Endpoint interface {
 	// recent duplicates reads them; variant 0 is the ordinary one.
 	Encode(dst []byte, group string, records []catalog.Record, variant int) ([]byte, error)
 	// Submit makes one POST with a body made by Encode. A nil error means that the
-	// platform took the batch. Errors are *Error.
+	// platform took the batch: it is polled by the handles, or is processed already where
+	// the submission is Final. An answer that may come before the batch is processed is
+	// never Final. Errors are *Error; one about single records of a batch of which others
+	// were processed is no error but their verdict in a Final submission.
 	Submit(ctx context.Context, body []byte, group string, records []catalog.Record) (Submission, error)
 	// Poll asks once what became of one handle. Errors are *Error and say nothing
-	// about the batch.
+	// about the batch. It is not called for a platform all of whose submissions are Final.
 	Poll(ctx context.Context, handle string, group string, records []catalog.Record) (Report, error)
 	// Base names the catalog of the same account whose items of the same id these
 	// records only localize, so that a record must wait for its base item; "" for
@@ -53,6 +57,7 @@ type Endpoint interface {
 	// specific first. Equal names are equal quotas, across accounts and workers.
 	// A name never holds a secret.
 	SubmitScopes() []string
+	// PollScopes are empty where nothing is ever polled.
 	PollScopes() []string
 }
 
@@ -87,8 +92,6 @@ type Settings struct {
 	// TokenRefused is told of a token that the platform does not accept, so that
 	// Token can give another. It does not block. Nil where there is no other.
 	TokenRefused func(token string)
-	// Proof makes Meta's appsecret_proof of a token. Nil without an app secret.
-	Proof func(token string) string
 	// HTTP makes the calls; its transport guards every write by the lease. Nil is
 	// fine for an account that only validates and encodes.
 	HTTP *http.Client
@@ -99,17 +102,15 @@ type Settings struct {
 	// (CredentialsHash): accounts of one app share its quotas, whatever their tokens.
 	// "" means that no account does whose Credentials are others.
 	App string
-	// QuotaWindow is the time that Meta's percentages of a quota are of. Zero means an
-	// hour.
-	QuotaWindow time.Duration
 	// Timeout bounds one call, from the first byte out to the last byte in. Zero
 	// means 60 s.
 	Timeout time.Duration
-	// AdAccountID is Pinterest's optional ad_account_id.
-	AdAccountID string
 	// Rules says what a broken rule about a value does. The zero value warns.
-	Rules    RuleLevel
-	Catalogs map[string]CatalogSettings
+	Rules RuleLevel
+	// Keys are the values of the platform's account keys, Catalogs those of its catalog
+	// keys, by the name of the catalog.
+	Keys     setting.Values
+	Catalogs map[string]setting.Values
 }
 
 // RuleLevel says what becomes of a mutation that breaks a rule about values which
@@ -123,22 +124,6 @@ const (
 	RulesStrict                  // invalid
 	RulesOff                     // do not look
 )
-
-// CatalogSettings say which catalog of the platform a catalog name means.
-type CatalogSettings struct {
-	Country   string // Pinterest
-	Language  string // Pinterest
-	CatalogID string
-	Body      string // Pinterest: "" or vertical, or legacy
-	// FeedOwned says that a feed fills this Pinterest catalog, which then refuses
-	// CREATE and UPSERT.
-	FeedOwned bool
-	// LastUpdatedTime sends a mutation's occurred_at as Pinterest's last_updated_time,
-	// where the producer gave one.
-	LastUpdatedTime bool
-	Endpoint        string // Meta: "" or items_batch, batch or localized_items_batch
-	ItemSubType     string // Meta: item_sub_type of each request, "" for none
-}
 
 // Outcome is what the platform said of one record.
 type Outcome uint8
@@ -161,14 +146,35 @@ type Verdict struct {
 
 // Submission is the answer to a POST that was taken.
 type Submission struct {
-	Handles []string // never empty
+	// Handles name what is to be polled: at least one, none where Final.
+	Handles []string
+	// Final reports that the platform processed the batch before it answered, so that
+	// there is nothing to poll: Verdicts are all that will ever be known. A record that
+	// the answer does not name is Unknown: it is sent again as one that may have been
+	// applied, and ends unconfirmed once its attempts are used up.
+	Final bool
 	// Verdicts, when not nil, has one entry per record: what the answer to the POST
 	// already says of them (Unknown where it says nothing). They stand: a later
-	// report that does not name the record does not overrule them.
+	// report that does not name the record does not overrule them. Never nil where Final.
 	Verdicts []Verdict
 	// Note is worth a log line: a part of the answer that belongs to no record.
 	Note   string
 	Quotas []Quota
+}
+
+// Broken says which promise of the seam the submission of so many records breaks, for
+// people; "" when it keeps all. A broken one counts as an answer that makes no sense.
+func (s *Submission) Broken(records int) string {
+	switch {
+	case !s.Final && len(s.Handles) == 0:
+		return "the platform took the batch and named no handle"
+	case s.Final && len(s.Handles) > 0:
+		return "the answer is final and names a handle"
+	case len(s.Verdicts) != records && (s.Final || s.Verdicts != nil):
+		return "the answer was read into a wrong number of verdicts"
+	default:
+		return ""
+	}
 }
 
 // Progress is how far a handle is.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // callTimeout bounds one request to the server.
@@ -42,8 +43,8 @@ func Verify(ctx context.Context, log Log, anchor ledger.Anchor) error {
 		return fmt.Errorf("%w: it has no message %d", ErrStreamRestored, sequence)
 	case !matches(found, anchor):
 		return fmt.Errorf("%w: message %d was stored at %s with id %s, recorded are %s and %s", ErrStreamRestored,
-			sequence, found.Time.UTC().Format(time.RFC3339Nano), quoteShort(found.MessageID),
-			anchor.Time.UTC().Format(time.RFC3339Nano), quoteShort(anchor.MessageID))
+			sequence, found.Time.UTC().Format(time.RFC3339Nano), message.Quote(found.MessageID),
+			anchor.Time.UTC().Format(time.RFC3339Nano), message.Quote(anchor.MessageID))
 	default:
 		return nil
 	}
@@ -71,12 +72,12 @@ func anchorOfRaw(message *jetstream.RawStreamMsg) ledger.Anchor {
 }
 
 func messageID(header map[string][]string) string {
-	if values := header[jetstream.MsgIDHeader]; len(values) > 0 { // the usual spelling
-		return ledger.MessageID(printable(values[0]))
+	if values := header[message.HeaderID]; len(values) > 0 { // the usual spelling
+		return ledger.MessageID(message.Printable(values[0]))
 	}
 	for name, values := range header {
-		if len(values) > 0 && strings.EqualFold(name, jetstream.MsgIDHeader) {
-			return ledger.MessageID(printable(values[0]))
+		if len(values) > 0 && strings.EqualFold(name, message.HeaderID) {
+			return ledger.MessageID(message.Printable(values[0]))
 		}
 	}
 	return ""

@@ -3,36 +3,29 @@ package queue
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
-// retail makes count publications of the benchmark's body, over some accounts.
-func retail(count, accounts int) []Publication {
-	all := make([]Publication, count)
+// retail makes count publications of a retail item of 600 bytes, over some accounts.
+func retail(tb testing.TB, count, accounts int) []publish.Publication {
+	tb.Helper()
+	body, err := os.ReadFile("../message/testdata/retail.json")
+	require.NoError(tb, err)
+	all := make([]publish.Publication, count)
 	for i := range all {
-		all[i] = Publication{
+		all[i] = publish.Publication{
 			Subject: fmt.Sprintf("catalog.mutations.account-%d.us.RETAIL", i%accounts),
-			ID:      uuid.NewString(), Data: benchmarkBody,
+			ID:      uuid.NewString(), Data: body,
 		}
 	}
 	return all
-}
-
-// BenchmarkPublish publishes in atomic batches of 1000 messages of 600 bytes.
-func BenchmarkPublish(b *testing.B) {
-	broker := newBroker(b, StreamConfig{})
-	publisher := NewPublisher(broker.js, PublisherOptions{})
-	all := retail(b.N, 8)
-	b.ReportAllocs()
-	b.ResetTimer()
-	_, err := publisher.Publish(context.Background(), all)
-	require.NoError(b, err)
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
 }
 
 // BenchmarkDrain reads and decodes a backlog, which lies in one partition or is
@@ -41,7 +34,7 @@ func BenchmarkDrain(b *testing.B) {
 	for name, partitions := range map[string]int{"one partition": 1, "8 partitions": 8, "64 partitions": 64} {
 		b.Run(name, func(b *testing.B) {
 			broker := newBroker(b, StreamConfig{Partitions: partitions})
-			_, err := NewPublisher(broker.js, PublisherOptions{}).Publish(context.Background(), retail(b.N, 4*partitions))
+			_, err := publish.NewPublisher(broker.js, publish.Options{}).Publish(context.Background(), retail(b, b.N, 4*partitions))
 			require.NoError(b, err)
 			arrived := make(chan []catalog.Arrival)
 			b.ReportAllocs()

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/queue/queuetest"
 )
@@ -22,7 +23,7 @@ func TestQueueConforms(t *testing.T) {
 		js := server.JetStream(t)
 		stream, err := queue.Ensure(t.Context(), js, queue.StreamConfig{})
 		require.NoError(t, err)
-		publisher := queue.NewPublisher(js, queue.PublisherOptions{})
+		publisher := publish.NewPublisher(js, publish.Options{})
 		connected := func() {
 			require.Eventually(t, func() bool { return natstest.Answers(js.Conn()) }, 20*time.Second, time.Millisecond)
 		}
@@ -38,7 +39,7 @@ func TestQueueConforms(t *testing.T) {
 				}
 				return mirror.Partition(ctx, partition, knows)
 			},
-			Publish: func(t *testing.T, mutations ...queue.Mutation) []queue.Result {
+			Publish: func(t *testing.T, mutations ...publish.Mutation) []publish.Result {
 				t.Helper()
 				results, err := publisher.PublishMutations(t.Context(), mutations...)
 				require.NoError(t, err)
@@ -63,7 +64,7 @@ func TestQueueConforms(t *testing.T) {
 				}
 			},
 			Bind: stream.Bind,
-			Replace: func(t *testing.T, mutations ...queue.Mutation) {
+			Replace: func(t *testing.T, mutations ...publish.Mutation) {
 				t.Helper()
 				server.Stop()
 				server.Wipe(t)

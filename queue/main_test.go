@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.ServersOwn()...) }
@@ -39,18 +40,18 @@ func newBroker(tb testing.TB, config StreamConfig) *broker {
 }
 
 // publish stores count deletes of an account, items numbered from first.
-func (b *broker) publish(tb testing.TB, account string, first, count int) []Result {
+func (b *broker) publish(tb testing.TB, account string, first, count int) []publish.Result {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	mutations := make([]Mutation, count)
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
-		mutations[i] = Mutation{
+		mutations[i] = publish.Mutation{
 			Account: account, Catalog: "us", Type: "RETAIL",
 			ItemID: strconv.Itoa(first + i), Operation: catalog.Delete,
 		}
 	}
-	results, err := NewPublisher(b.js, PublisherOptions{}).PublishMutations(ctx, mutations...)
+	results, err := publish.NewPublisher(b.js, publish.Options{}).PublishMutations(ctx, mutations...)
 	require.NoError(tb, err)
 	return results
 }

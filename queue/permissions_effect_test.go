@@ -13,6 +13,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -89,9 +90,9 @@ func TestCheckingPermissionsChangesNothing(t *testing.T) {
 			mirror, err := queue.OpenMirror(t.Context(), js, queue.StreamConfig{})
 			require.NoError(t, err)
 			require.NotNil(t, mirror)
-			publisher := queue.NewPublisher(js, queue.PublisherOptions{})
+			publisher := publish.NewPublisher(js, publish.Options{})
 			for _, id := range []string{"a", "b", "c"} {
-				_, err := publisher.PublishMutations(t.Context(), queue.Mutation{
+				_, err := publisher.PublishMutations(t.Context(), publish.Mutation{
 					Account: "acme", Catalog: "us", Type: "RETAIL", ItemID: id, Operation: catalog.Delete,
 				})
 				require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // Reasons to recreate a consumer.
@@ -24,7 +25,7 @@ var (
 type loop struct {
 	reader  *Reader
 	session *session
-	decoder Decoder
+	decoder message.Decoder
 
 	chunk []catalog.Arrival
 	bytes int // of the chunk's messages with their headers
@@ -111,10 +112,10 @@ func (l *loop) takeAll(message *nats.Msg) error {
 }
 
 // take decodes one message, or notes what the server said instead.
-func (l *loop) take(message *nats.Msg, now time.Time) error {
-	place, ok := parseReply(message.Reply)
+func (l *loop) take(received *nats.Msg, now time.Time) error {
+	place, ok := parseReply(received.Reply)
 	if !ok {
-		return l.session.status(message)
+		return l.session.status(received)
 	}
 	if err := l.session.count(place); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (l *loop) take(message *nats.Msg, now time.Time) error {
 	anchor := ledger.Anchor{
 		Position:  catalog.Position{Generation: r.config.From.Position.Generation, Sequence: place.sequence},
 		Time:      place.time,
-		MessageID: messageID(message.Header),
+		MessageID: messageID(received.Header),
 	}
 	skipped := r.skips(place.sequence)
 	if !r.receive(anchor, !skipped) {
@@ -136,11 +137,11 @@ func (l *loop) take(message *nats.Msg, now time.Time) error {
 	if l.chunk == nil {
 		l.chunk = make([]catalog.Arrival, 0, min(r.config.ChunkMessages, 1+len(l.session.messages)))
 	}
-	l.chunk = append(l.chunk, l.decoder.Decode(RawMessage{
-		Subject: message.Subject, Headers: message.Header, Data: message.Data,
+	l.chunk = append(l.chunk, l.decoder.Decode(message.Raw{
+		Subject: received.Subject, Headers: received.Header, Data: received.Data,
 		Time: place.time, Position: anchor.Position, ReceivedAt: now,
 	}))
-	l.bytes += message.Size()
+	l.bytes += received.Size()
 	return nil
 }
 

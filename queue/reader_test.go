@@ -133,12 +133,13 @@ func TestBadMessagesArriveWithTheirProblem(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, StreamConfig{})
 	// The server lets all of these through.
-	for subject, body := range map[string]string{
-		"catalog.mutations.acme.u$s.RETAIL": testBody,
-		"catalog.mutations.acme.us.RÉTAIL":  testBody,
-		testSubject:                         "not JSON",
+	const body = `{"item_id":"SKU-1","operation":"DELETE"}`
+	for subject, text := range map[string]string{
+		"catalog.mutations.acme.u$s.RETAIL": body,
+		"catalog.mutations.acme.us.RÉTAIL":  body,
+		"catalog.mutations.acme.us.RETAIL":  "not JSON",
 	} {
-		_, err := b.js.Publish(t.Context(), subject, []byte(body))
+		_, err := b.js.Publish(t.Context(), subject, []byte(text))
 		require.NoError(t, err)
 	}
 	reader := b.open(t, nil)

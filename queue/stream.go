@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // Defaults of StreamConfig.
@@ -22,7 +24,7 @@ const (
 // maxStoredMessage leaves room for headers beside the longest body. What is
 // larger is refused when it is published, so that no reader meets a message it
 // has no room for.
-const maxStoredMessage = MaxBody + 64<<10
+const maxStoredMessage = message.MaxBody + 64<<10
 
 // The oldest server that flushes atomic batches safely with sync_interval:
 // always, which the shipped configuration relies on.
@@ -80,9 +82,9 @@ func (c StreamConfig) wanted() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        c.Name,
 		Description: "Catalog mutations, one message each",
-		Subjects:    []string{subjectPrefix + "*.*.*"},
+		Subjects:    []string{message.SubjectPrefix + "*.*.*"},
 		SubjectTransform: &jetstream.SubjectTransformConfig{
-			Source:      subjectPrefix + "*.*.*",
+			Source:      message.SubjectPrefix + "*.*.*",
 			Destination: storedTransform(c.Partitions),
 		},
 		Storage:            jetstream.FileStorage,

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 func TestEnsureMakesTheStreamAndFindsItAgain(t *testing.T) {
@@ -30,12 +31,12 @@ func TestMessagesAreStoredByPartition(t *testing.T) {
 	b := newBroker(t, StreamConfig{})
 	for _, account := range []string{"acme", "A", "with-dash_1", "0"} {
 		result := b.publish(t, account, 0, 1)[0]
-		message, err := b.stream.handle.GetMsg(t.Context(), result.Sequence)
+		stored, err := b.stream.handle.GetMsg(t.Context(), result.Sequence)
 		require.NoError(t, err)
-		lane, problem := parseSubject(message.Subject)
+		lane, problem := message.ParseSubject(stored.Subject)
 		require.Nil(t, problem)
 		require.Equal(t, account, lane.Account)
-		require.Contains(t, message.Subject, partitionFilter(PartitionOf(account, DefaultPartitions))[:len(storedPrefix)+1])
+		require.Contains(t, stored.Subject, partitionFilter(PartitionOf(account, DefaultPartitions))[:len(message.StoredPrefix)+1])
 		_, err = b.stream.handle.GetLastMsgForSubject(t.Context(), partitionFilter(PartitionOf(account, DefaultPartitions)))
 		require.NoError(t, err, "the partition is the one PartitionOf says")
 	}

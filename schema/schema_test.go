@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 func compile(t *testing.T) *jsonschema.Schema {
@@ -91,7 +91,7 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 		require.NoError(t, err)
 		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 		require.NoError(t, err)
-		arrival := queue.Decode(queue.RawMessage{Subject: "catalog.mutations.a.c.RETAIL", Data: text})
+		arrival := message.Decode(message.Raw{Subject: "catalog.mutations.a.c.RETAIL", Data: text})
 		if invalid := schema.Validate(value); invalid != nil {
 			require.NotNil(t, arrival.Problem, "only the schema refuses %s: %s", text, invalid)
 		} else {

@@ -9,18 +9,11 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/credential"
-	"github.com/catalog-courier/catalog-courier/platform/meta"
-	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
-
-// platforms are the constructors of the platforms' clients.
-var platforms = map[config.Platform]func(platform.Settings) (platform.Account, error){
-	config.Pinterest: pinterest.New,
-	config.Meta:      meta.New,
-}
 
 // ruleLevels are the levels of the configuration as platforms know them.
 var ruleLevels = map[config.RuleLevel]platform.RuleLevel{
@@ -32,6 +25,7 @@ var ruleLevels = map[config.RuleLevel]platform.RuleLevel{
 // accounts makes the accounts that one partition needs, when it first needs them.
 type accounts struct {
 	config      *config.Config
+	platforms   []platform.Descriptor
 	credentials *credentials
 	client      *http.Client
 
@@ -51,7 +45,7 @@ func (a *accounts) find(name string) (*delivery.Account, bool) {
 	if made, ok := a.made[name]; ok {
 		return made, true
 	}
-	account, err := newAccount(settings, a.credentials.byAccount[name], a.client)
+	account, err := newAccount(settings, a.platforms, a.credentials.byAccount[name], a.client)
 	if err != nil {
 		return nil, false
 	}
@@ -61,20 +55,20 @@ func (a *accounts) find(name string) (*delivery.Account, bool) {
 
 // CheckAccounts makes every configured account once and reports the first that
 // cannot be made: nothing starts half. It calls nobody.
-func CheckAccounts(c *config.Config) error {
-	credentials, err := newCredentials(c, nil, slog.New(slog.DiscardHandler))
+func CheckAccounts(c *config.Config, platforms []platform.Descriptor) error {
+	credentials, err := newCredentials(c, platforms, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	_, err = registrations(c, credentials)
+	_, err = registrations(c, platforms, credentials)
 	return err
 }
 
 // registrations are the configured accounts as account_status shows them.
-func registrations(c *config.Config, credentials *credentials) ([]persistence.Account, error) {
+func registrations(c *config.Config, platforms []platform.Descriptor, credentials *credentials) ([]persistence.Account, error) {
 	var accounts []persistence.Account
 	for _, name := range c.AccountNames() {
-		account, err := newAccount(c.Accounts[name], credentials.byAccount[name], nil)
+		account, err := newAccount(c.Accounts[name], platforms, credentials.byAccount[name], nil)
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", name, err)
 		}
@@ -85,10 +79,11 @@ func registrations(c *config.Config, credentials *credentials) ([]persistence.Ac
 	return accounts, nil
 }
 
-// appOf names the app whose quotas an account draws on, "" where nothing tells.
+// appOf names the app whose quotas an account draws on, "" where nothing tells that all
+// platforms have.
 func appOf(a config.Account) string {
 	for _, known := range []struct{ kind, value string }{
-		{"app", a.AppID}, {"app secret", a.AppSecret.Reveal()}, {"client", a.ClientID},
+		{"app", a.AppID}, {"client", a.ClientID},
 	} {
 		if known.value != "" {
 			return platform.CredentialsHash(known.kind, known.value)
@@ -97,8 +92,8 @@ func appOf(a config.Account) string {
 	return ""
 }
 
-func newAccount(a config.Account, source credential.Source, client *http.Client) (*delivery.Account, error) {
-	construct, ok := platforms[a.Platform]
+func newAccount(a config.Account, platforms []platform.Descriptor, source credential.Source, client *http.Client) (*delivery.Account, error) {
+	descriptor, ok := platform.Find(platforms, a.Platform)
 	if !ok {
 		return nil, fmt.Errorf("there is no platform %q", a.Platform)
 	}
@@ -107,28 +102,23 @@ func newAccount(a config.Account, source credential.Source, client *http.Client)
 		BaseURL:      a.BaseURL,
 		Token:        source.Token,
 		TokenRefused: source.Refused,
-		Proof:        proofOf(a.AppSecret),
 		HTTP:         client,
-		AdAccountID:  a.AdAccountID,
 		Rules:        ruleLevels[a.Rules],
 		Credentials:  source.Name(),
 		App:          appOf(a),
-		QuotaWindow:  a.QuotaWindow,
-		Catalogs:     make(map[string]platform.CatalogSettings, len(a.Catalogs)),
+		Catalogs:     make(map[string]setting.Values, len(a.Catalogs)),
+		Keys:         a.Keys,
 	}
 	for name, c := range a.Catalogs {
-		settings.Catalogs[name] = platform.CatalogSettings{
-			Country: c.Country, Language: c.Language, CatalogID: c.CatalogID, Body: c.Body, FeedOwned: c.FeedOwned,
-			LastUpdatedTime: c.LastUpdatedTime, Endpoint: c.Endpoint, ItemSubType: c.ItemSubType,
-		}
+		settings.Catalogs[name] = c.Keys
 	}
-	made, err := construct(settings)
+	made, err := descriptor.New(settings)
 	if err != nil {
 		return nil, err
 	}
 	return &delivery.Account{
 		Name:     a.Name,
-		Platform: string(a.Platform),
+		Platform: a.Platform,
 		Client:   made,
 		Credential: func(ctx context.Context) string {
 			token, err := source.Token(ctx)

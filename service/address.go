@@ -6,24 +6,9 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/nats-io/nats.go"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 )
-
-// NATSAddress says which NATS is meant, where the address came from and, with a
-// connection, which server answered. It never holds a password.
-func NATSAddress(c *config.Config, conn *nats.Conn) string {
-	text := c.NATS.URL.Address() + " (" + c.Origin("nats.url") + ")"
-	if conn == nil || !conn.IsConnected() {
-		return text
-	}
-	text += ", server " + conn.ConnectedServerName()
-	if cluster := conn.ConnectedClusterName(); cluster != "" {
-		text += " of cluster " + cluster
-	}
-	return text
-}
 
 // DatabaseAddress says which database is meant and where its address came from. It
 // never holds a password.

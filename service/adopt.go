@@ -12,6 +12,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -60,7 +61,7 @@ func planAdoption(ctx context.Context, s *surroundings) (*Adoption, error) {
 	}
 	a := &Adoption{
 		s: s, Missing: s.stream == nil, Database: DatabaseAddress(s.config),
-		Stream: s.config.NATS.Stream.Name + " at " + NATSAddress(s.config, s.conn),
+		Stream: s.config.NATS.Stream.Name + " at " + natsconn.Address(s.config, s.conn),
 	}
 	var err error
 	if a.Recorded, err = s.store.StreamIdentity(ctx); err != nil {

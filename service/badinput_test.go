@@ -70,22 +70,22 @@ func badMessages(t *testing.T) []badMessage {
 // as invalid, and delays nothing else.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{})
+	env.StartWorker("a", rig.WorkerOptions{})
 	cases := badMessages(t)
 	sequences := map[uint64]badMessage{}
 	good := make([]string, 0, len(cases))
 	for i, c := range cases {
 		header := nats.Header{"Nats-Msg-Id": {"bad-" + c.name}}
-		sequences[bed.PublishRaw("catalog.mutations."+c.subject, c.body, header)] = c
-		good = append(good, bed.Publish(rig.Mutation(rig.Retail, "good-"+string(rune('a'+i)), catalog.Upsert, rig.Whole("RETAIL", "good")))...)
+		sequences[env.PublishRaw("catalog.mutations."+c.subject, c.body, header)] = c
+		good = append(good, env.Publish(rig.Mutation(rig.Retail, "good-"+string(rune('a'+i)), catalog.Upsert, rig.Whole("RETAIL", "good")))...)
 	}
 	published := 2 * len(cases)
-	bed.AwaitFinal(published, patience)
+	env.AwaitFinal(published, patience)
 	for _, id := range good {
-		require.Equal(t, "succeeded", bed.AwaitStatus(id, "succeeded", patience).Status)
+		require.Equal(t, "succeeded", env.AwaitStatus(id, "succeeded", patience).Status)
 	}
-	letters := deadLetters(t, bed)
+	letters := deadLetters(t, env)
 	require.Len(t, letters, len(cases))
 	for _, letter := range letters {
 		c, known := sequences[letter.Position.Sequence]
@@ -96,7 +96,7 @@ func TestBadInput(t *testing.T) {
 		assert.Equal(t, c.body, string(letter.Message.Data), c.name)
 		assert.Contains(t, letter.Message.Headers, catalog.Header{Name: "Nats-Msg-Id", Value: "bad-" + c.name}, c.name)
 	}
-	for _, s := range bed.Statuses() {
+	for _, s := range env.Statuses() {
 		if c, bad := sequences[s.Position.Sequence]; bad {
 			assert.Equal(t, "invalid", s.Status, c.name)
 			if assert.NotEmpty(t, s.Errors, c.name) {
@@ -104,12 +104,12 @@ func TestBadInput(t *testing.T) {
 			}
 		}
 	}
-	bed.CheckInvariants()
+	env.CheckInvariants()
 }
 
-func deadLetters(t *testing.T, bed *rig.Bed) []persistence.DeadLetter {
+func deadLetters(t *testing.T, env *rig.Env) []persistence.DeadLetter {
 	t.Helper()
-	letters, err := bed.Store.DeadLetters(t.Context(), persistence.DeadLetterFilter{Limit: 1000})
+	letters, err := env.Store.DeadLetters(t.Context(), persistence.DeadLetterFilter{Limit: 1000})
 	require.NoError(t, err)
 	return letters
 }
@@ -118,51 +118,51 @@ func deadLetters(t *testing.T, bed *rig.Bed) []persistence.DeadLetter {
 // replayed once it is there, as the same mutation.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	first := bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{})
+	first := env.StartWorker("a", rig.WorkerOptions{})
 	lane := catalog.Lane{Account: "late", Catalog: "us", Type: "RETAIL"}
-	id := bed.Publish(rig.Mutation(lane, "L", catalog.Upsert, rig.Whole("RETAIL", "late")))[0]
-	bed.AwaitStatus(id, "invalid", patience)
+	id := env.Publish(rig.Mutation(lane, "L", catalog.Upsert, rig.Whole("RETAIL", "late")))[0]
+	env.AwaitStatus(id, "invalid", patience)
 	require.NoError(t, first.Stop())
 
-	bed.StartWorker("b", rig.WorkerOptions{Settings: rig.Settings{
+	env.StartWorker("b", rig.WorkerOptions{Settings: rig.Settings{
 		"accounts.late.platform": "pinterest", "accounts.late.access_token": "late-token",
 		"accounts.late.catalogs.us": map[string]any{"country": "US", "language": "en-US", "catalog_id": "77"},
 	}})
-	letters := deadLetters(t, bed)
+	letters := deadLetters(t, env)
 	require.Len(t, letters, 1)
 	require.Equal(t, id, letters[0].MutationID)
-	newer, err := bed.Store.NewerChanges(t.Context(), []int64{letters[0].ID})
+	newer, err := env.Store.NewerChanges(t.Context(), []int64{letters[0].ID})
 	require.NoError(t, err)
 	require.Empty(t, newer)
-	require.True(t, bed.IsDuplicate(letters[0].Message), "under its old Nats-Msg-Id it would be swallowed")
-	bed.Replay(letters...)
-	final := bed.AwaitStatus(id, "succeeded", patience)
+	require.True(t, env.IsDuplicate(letters[0].Message), "under its old Nats-Msg-Id it would be swallowed")
+	env.Replay(letters...)
+	final := env.AwaitStatus(id, "succeeded", patience)
 	require.Greater(t, final.Position.Sequence, letters[0].Position.Sequence)
-	require.Contains(t, bed.Pinterest.Items("US/en-US/77", "RETAIL")["L"], "late")
-	require.Empty(t, deadLetters(t, bed), "a replayed letter is not listed any more")
+	require.Contains(t, env.Pinterest.Items("US/en-US/77", "RETAIL")["L"], "late")
+	require.Empty(t, deadLetters(t, env), "a replayed letter is not listed any more")
 }
 
 // TestUnknownAccountGetsGrace: workers may be between two configurations.
 func TestUnknownAccountGetsGrace(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{Settings: rig.Settings{"worker.unknown_account_grace": "5m"}})
-	first := bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{Settings: rig.Settings{"worker.unknown_account_grace": "5m"}})
+	first := env.StartWorker("a", rig.WorkerOptions{})
 	lane := catalog.Lane{Account: "late", Catalog: "us", Type: "RETAIL"}
-	ids := bed.Publish(
+	ids := env.Publish(
 		rig.Mutation(lane, "L", catalog.Upsert, rig.Whole("RETAIL", "one")),
 		rig.Mutation(lane, "L", catalog.Update, rig.Part("RETAIL", "two", 0)),
 		rig.Mutation(rig.Retail, "other", catalog.Upsert, rig.Whole("RETAIL", "other")))
-	bed.AwaitStatus(ids[2], "succeeded", patience)
-	bed.AwaitStatus(ids[0], "waiting", patience)
-	bed.AwaitStatus(ids[1], "waiting", patience)
+	env.AwaitStatus(ids[2], "succeeded", patience)
+	env.AwaitStatus(ids[0], "waiting", patience)
+	env.AwaitStatus(ids[1], "waiting", patience)
 	first.AwaitLog("not configured", patience)
 	require.NoError(t, first.Stop())
 
-	bed.StartWorker("b", rig.WorkerOptions{Settings: rig.Settings{
+	env.StartWorker("b", rig.WorkerOptions{Settings: rig.Settings{
 		"accounts.late.platform": "pinterest", "accounts.late.access_token": "late-token",
 		"accounts.late.catalogs.us": map[string]any{"country": "US", "language": "en-US", "catalog_id": "77"},
 	}})
-	bed.AwaitStatus(ids[1], "succeeded", patience)
-	require.Contains(t, bed.Pinterest.Items("US/en-US/77", "RETAIL")["L"], "two")
+	env.AwaitStatus(ids[1], "succeeded", patience)
+	require.Contains(t, env.Pinterest.Items("US/en-US/77", "RETAIL")["L"], "two")
 }

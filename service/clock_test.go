@@ -41,15 +41,15 @@ const clocksDiffer = "the clocks of this worker and of the database differ"
 // ledgerOf is what must not change by a wrong clock: every day there is, and how much
 // is recorded. It waits until a worker with the right clock has made today and the three
 // coming days.
-func ledgerOf(bed *rig.Bed) [4]int {
-	bed.Await("the coming days are there", patience, func() bool {
-		return bed.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent = 'courier.mutation'::regclass`) >= 4
+func ledgerOf(env *rig.Env) [4]int {
+	env.Await("the coming days are there", patience, func() bool {
+		return env.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent = 'courier.mutation'::regclass`) >= 4
 	})
 	return [4]int{
-		bed.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent::regclass::text LIKE 'courier.%'`),
-		bed.Count(`SELECT count(*) FROM courier.mutation`),
-		bed.Count(`SELECT count(*) FROM courier.batch`),
-		bed.Count(`SELECT count(*) FROM courier.dead_letter`),
+		env.Count(`SELECT count(*) FROM pg_inherits WHERE inhparent::regclass::text LIKE 'courier.%'`),
+		env.Count(`SELECT count(*) FROM courier.mutation`),
+		env.Count(`SELECT count(*) FROM courier.batch`),
+		env.Count(`SELECT count(*) FROM courier.dead_letter`),
 	}
 }
 
@@ -65,42 +65,42 @@ func TestAWorkerWithAWrongClockDoesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Listen: true})
-			right := bed.StartProgram("right", program, nil)
-			bed.Publish(upserts(rig.Retail, "R", 30)...)
-			bed.PublishRaw("catalog.mutations.acme-pinterest.us.RETAIL", `{"item_id":"X"}`, nil)
-			bed.AwaitFinal(31, patience)
-			before := ledgerOf(bed)
+			env := rig.Start(t, rig.Options{Listen: true})
+			right := env.StartProgram("right", program, nil)
+			env.Publish(upserts(rig.Retail, "R", 30)...)
+			env.PublishRaw("catalog.mutations.acme-pinterest.us.RETAIL", `{"item_id":"X"}`, nil)
+			env.AwaitFinal(31, patience)
+			before := ledgerOf(env)
 
-			wrong := bed.StartProgram("wrong", program, nil, clock.Environment(offset))
+			wrong := env.StartProgram("wrong", program, nil, clock.Environment(offset))
 			wrong.AwaitLog(clocksDiffer, patience)
 			requireNotReady(t, wrong)
 			check := exec.CommandContext(t.Context(), program, "check")
-			check.Env = append(os.Environ(), clock.Environment(offset), "DATABASE_URL="+bed.Database, "NATS_URL="+bed.NATS.URL())
+			check.Env = append(os.Environ(), clock.Environment(offset), "DATABASE_URL="+env.Database, "NATS_URL="+env.NATS.URL())
 			said, err := check.CombinedOutput()
 			require.Error(t, err)
 			require.Contains(t, string(said), "FAILED clock: "+clocksDiffer)
-			bed.Publish(upserts(rig.Retail, "S", 30)...)
-			bed.AwaitFinal(61, patience)
-			require.Zero(t, bed.Owned()["wrong"])
+			env.Publish(upserts(rig.Retail, "S", 30)...)
+			env.AwaitFinal(61, patience)
+			require.Zero(t, env.Owned()["wrong"])
 
 			// The right one goes; whatever there is would be the wrong one's to take.
 			require.NoError(t, right.Terminate(patience))
-			bed.Publish(upserts(rig.Products, "T", 30)...)
+			env.Publish(upserts(rig.Products, "T", 30)...)
 			<-time.After(3 * time.Second) // several of its rounds: nothing may come of them
-			require.Zero(t, bed.Count(ownedPartitions))
-			require.Equal(t, 61, bed.Count(`SELECT count(*) FROM courier.mutation`))
+			require.Zero(t, env.Count(ownedPartitions))
+			require.Equal(t, 61, env.Count(`SELECT count(*) FROM courier.mutation`))
 			require.Equal(t, 1, wrong.Log.Count("differ: it takes no partitions"), "said once")
 
-			bed.StartProgram("right-again", program, nil)
-			bed.AwaitFinal(91, patience)
-			require.Zero(t, bed.Owned()["wrong"])
-			after := ledgerOf(bed)
+			env.StartProgram("right-again", program, nil)
+			env.AwaitFinal(91, patience)
+			require.Zero(t, env.Owned()["wrong"])
+			after := ledgerOf(env)
 			require.Equal(t, before[0], after[0], "no day was dropped, and none made that nobody needs")
 			require.Equal(t, [2]int{91, before[3]}, [2]int{after[1], after[3]})
-			require.Zero(t, bed.Count(`SELECT count(*) FROM courier.mutation WHERE abs(extract(epoch FROM received_at - now())) > 300`))
+			require.Zero(t, env.Count(`SELECT count(*) FROM courier.mutation WHERE abs(extract(epoch FROM received_at - now())) > 300`))
 			require.NoError(t, wrong.Terminate(patience), "a worker that stands aside stops like any other")
-			bed.CheckInvariants()
+			env.CheckInvariants()
 		})
 	}
 }
@@ -131,38 +131,38 @@ func TestAClockThatIsSetWhileTheWorkerRuns(t *testing.T) {
 	for name, offset := range map[string]time.Duration{"ahead": 95 * 24 * time.Hour, "behind": -95 * 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Listen: true})
+			env := rig.Start(t, rig.Options{Listen: true})
 			file := filepath.Join(t.TempDir(), "offset")
 			require.NoError(t, clock.Set(file, 0))
-			set := bed.StartProgram("set", program, nil, clock.FileVariable+"="+file)
-			bed.Publish(upserts(rig.Retail, "R", 30)...)
-			bed.AwaitFinal(30, patience)
-			before := ledgerOf(bed)
+			set := env.StartProgram("set", program, nil, clock.FileVariable+"="+file)
+			env.Publish(upserts(rig.Retail, "R", 30)...)
+			env.AwaitFinal(30, patience)
+			before := ledgerOf(env)
 
-			bed.Publish(upserts(rig.Retail, "S", 200)...)
+			env.Publish(upserts(rig.Retail, "S", 200)...)
 			require.NoError(t, clock.Set(file, offset))
 			set.AwaitLog(clocksDiffer, patience)
-			bed.Publish(upserts(rig.Products, "T", 50)...)
-			bed.Await("it has handed over", patience, func() bool { return bed.Count(ownedPartitions) == 0 })
+			env.Publish(upserts(rig.Products, "T", 50)...)
+			env.Await("it has handed over", patience, func() bool { return env.Count(ownedPartitions) == 0 })
 
-			right := bed.StartProgram("right", program, nil)
-			bed.AwaitFinal(280, patience)
+			right := env.StartProgram("right", program, nil)
+			env.AwaitFinal(280, patience)
 			require.NoError(t, clock.Set(file, 0))
 			set.AwaitLog("this worker takes partitions again", patience)
-			bed.Await("it has its share again", patience, func() bool { return bed.Owned()["set"] > 0 })
+			env.Await("it has its share again", patience, func() bool { return env.Owned()["set"] > 0 })
 			require.NoError(t, right.Terminate(patience))
-			bed.Publish(upserts(rig.Products, "U", 20)...)
-			bed.AwaitFinal(300, patience)
+			env.Publish(upserts(rig.Products, "U", 20)...)
+			env.AwaitFinal(300, patience)
 
-			require.Equal(t, before[0], ledgerOf(bed)[0])
+			require.Equal(t, before[0], ledgerOf(env)[0])
 			for _, column := range []string{
 				"mutation.received_at", "batch.created_at", "batch.finished_at", "attempt.at", "attempt.next_at",
 				"waiting.received_at", "quota_scope.blocked_until", "quota_scope.updated_at", "account.resumes_at", "dead_letter.failed_at",
 			} {
 				table, _, _ := strings.Cut(column, ".")
-				require.Zero(t, bed.Count(`SELECT count(*) FROM courier.`+table+` WHERE abs(extract(epoch FROM `+column+` - now())) > 3600`), column)
+				require.Zero(t, env.Count(`SELECT count(*) FROM courier.`+table+` WHERE abs(extract(epoch FROM `+column+` - now())) > 3600`), column)
 			}
-			bed.CheckInvariants()
+			env.CheckInvariants()
 		})
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
@@ -42,16 +44,16 @@ func renewing() sandbox.Options {
 	return sandbox.Options{OAuth: sandbox.OAuth{ClientID: "app", ClientSecret: clientSecret, RefreshToken: refreshToken, Rotate: true}}
 }
 
-// loginAt are the settings of a worker on that bed: all workers share one address
+// loginAt are the settings of a worker in that environment: all workers share one address
 // of the token endpoint, which is part of what tells credentials apart.
-func loginAt(bed *rig.Bed) rig.WorkerOptions {
-	address := bed.PinterestGate.URL("all") + "/v5/oauth/token"
+func loginAt(env *rig.Env) rig.WorkerOptions {
+	address := env.PinterestInterceptor.URL("all") + "/v5/oauth/token"
 	return rig.WorkerOptions{Settings: rig.Settings{pinterestKey + "oauth_url": address}}
 }
 
 // letPass makes renewals older by some minutes, and failures forgotten.
-func letPass(bed *rig.Bed) {
-	_, err := bed.DB.Exec(bed.Context(), `UPDATE courier.credential SET refreshed_at = refreshed_at - interval '5 minutes', retry_at = NULL`)
+func letPass(env *rig.Env) {
+	_, err := env.DB.Exec(env.Context(), `UPDATE courier.credential SET refreshed_at = refreshed_at - interval '5 minutes', retry_at = NULL`)
 	if err != nil {
 		panic(err)
 	}
@@ -68,26 +70,26 @@ func TestWorkersShareOneRenewal(t *testing.T) {
 	} {
 		settings["accounts.second."+key] = value
 	}
-	bed := rig.Start(t, rig.Options{Pinterest: renewing(), Settings: settings})
+	env := rig.Start(t, rig.Options{Pinterest: renewing(), Settings: settings})
 	second := catalog.Lane{Account: "second", Catalog: "gb", Type: "RETAIL"}
-	login := loginAt(bed)
+	login := loginAt(env)
 	login.Settings["accounts.second.oauth_url"] = login.Settings[pinterestKey+"oauth_url"]
-	bed.StartWorker("a", login)
-	bed.StartWorker("b", login)
-	bed.Publish(append(upserts(rig.Retail, "first", 5), upserts(second, "first", 5)...)...)
-	bed.AwaitFinal(10, patience)
-	require.Equal(t, 1, bed.Pinterest.Counters().Grants)
+	env.StartWorker("a", login)
+	env.StartWorker("b", login)
+	env.Publish(append(upserts(rig.Retail, "first", 5), upserts(second, "first", 5)...)...)
+	env.AwaitFinal(10, patience)
+	require.Equal(t, 1, env.Pinterest.Counters().Grants)
 
-	letPass(bed)
-	bed.Pinterest.RevokeIssued()
-	bed.Publish(append(upserts(rig.Retail, "later", 5), upserts(second, "later", 5)...)...)
-	bed.AwaitFinal(20, patience)
-	require.Equal(t, map[string]int{"succeeded": 20}, bed.CheckInvariants())
-	for _, s := range bed.Statuses() {
+	letPass(env)
+	env.Pinterest.RevokeIssued()
+	env.Publish(append(upserts(rig.Retail, "later", 5), upserts(second, "later", 5)...)...)
+	env.AwaitFinal(20, patience)
+	require.Equal(t, map[string]int{"succeeded": 20}, env.CheckInvariants())
+	for _, s := range env.Statuses() {
 		require.Equal(t, 1, s.Attempts, "%+v", s)
 	}
-	require.Equal(t, 2, bed.Pinterest.Counters().Grants)
-	require.Zero(t, bed.Pinterest.Counters().GrantsRefused)
+	require.Equal(t, 2, env.Pinterest.Counters().Grants)
+	require.Zero(t, env.Pinterest.Counters().GrantsRefused)
 }
 
 // TestRefusedRefreshTokenPausesTheAccount: one alert, a reason that says what to do,
@@ -96,24 +98,24 @@ func TestRefusedRefreshTokenPausesTheAccount(t *testing.T) {
 	t.Parallel()
 	settings := renewed()
 	settings["defaults.retry.max_attempts"] = 1
-	bed := rig.Start(t, rig.Options{Pinterest: renewing(), Settings: settings})
-	bed.Pinterest.RevokeRefresh("")
-	w := bed.StartWorker("a", loginAt(bed))
-	stuck := bed.Publish(upserts(rig.Retail, "stuck", 5)...)
-	for _, id := range bed.Publish(upserts(rig.Products, "free", 5)...) {
-		bed.AwaitStatus(id, "succeeded", patience)
+	env := rig.Start(t, rig.Options{Pinterest: renewing(), Settings: settings})
+	env.Pinterest.RevokeRefresh("")
+	w := env.StartWorker("a", loginAt(env))
+	stuck := env.Publish(upserts(rig.Retail, "stuck", 5)...)
+	for _, id := range env.Publish(upserts(rig.Products, "free", 5)...) {
+		env.AwaitStatus(id, "succeeded", patience)
 	}
-	bed.Await("the account is paused", patience, func() bool {
-		return bed.Count(`SELECT count(*) FROM courier.account_status WHERE account = $1 AND state = 'paused'
+	env.Await("the account is paused", patience, func() bool {
+		return env.Count(`SELECT count(*) FROM courier.account_status WHERE account = $1 AND state = 'paused'
 			AND reason LIKE '%refresh token refused%'`, rig.PinterestAccount) == 1
 	})
-	bed.Pinterest.RevokeRefresh(refreshToken)
-	letPass(bed)
+	env.Pinterest.RevokeRefresh(refreshToken)
+	letPass(env)
 	for _, id := range stuck {
-		bed.AwaitStatus(id, "succeeded", 2*patience)
+		env.AwaitStatus(id, "succeeded", 2*patience)
 	}
 	require.Equal(t, 1, w.Log.Count("the platform refuses the account"), "one alert")
-	require.Equal(t, map[string]int{"succeeded": 10}, bed.CheckInvariants())
+	require.Equal(t, map[string]int{"succeeded": 10}, env.CheckInvariants())
 }
 
 // TestReplacingTheTokensFileResumesTheAccount without a restart.
@@ -121,18 +123,18 @@ func TestReplacingTheTokensFileResumesTheAccount(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte("old-token\n"), 0o600))
-	bed := rig.Start(t, rig.Options{
+	env := rig.Start(t, rig.Options{
 		Pinterest: sandbox.Options{Tokens: []string{"new-token"}},
 		Settings:  rig.Settings{pinterestKey + "access_token": nil, pinterestKey + "access_token_file": file},
 	})
-	w := bed.StartWorker("a", rig.WorkerOptions{})
-	ids := bed.Publish(upserts(rig.Retail, "waits", 5)...)
+	w := env.StartWorker("a", rig.WorkerOptions{})
+	ids := env.Publish(upserts(rig.Retail, "waits", 5)...)
 	w.AwaitLog("the platform refuses the account", patience)
 	require.NoError(t, os.WriteFile(file, []byte("new-token\n"), 0o600))
 	for _, id := range ids {
-		bed.AwaitStatus(id, "succeeded", 2*patience)
+		env.AwaitStatus(id, "succeeded", 2*patience)
 	}
-	require.Equal(t, map[string]int{"succeeded": 5}, bed.CheckInvariants())
+	require.Equal(t, map[string]int{"succeeded": 5}, env.CheckInvariants())
 	require.NotContains(t, w.Log.String(), "old-token")
 }
 
@@ -160,17 +162,17 @@ func TestCode190PausesAMetaAccount(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	const key = "accounts." + rig.MetaAccount + "."
-	bed := rig.Start(t, rig.Options{Settings: rig.Settings{
+	env := rig.Start(t, rig.Options{Settings: rig.Settings{
 		key + "access_token": nil, key + "access_token_file": file, key + "app_secret": "app-secret-canary",
 		key + "base_url": server.URL + "/v25.0", "defaults.retry.max_attempts": 1,
 	}})
-	behind = bed.Meta
-	w := bed.StartWorker("a", rig.WorkerOptions{})
-	bed.Publish(upserts(rig.Products, "waits", 5)...)
+	behind = env.Meta
+	w := env.StartWorker("a", rig.WorkerOptions{})
+	env.Publish(upserts(rig.Products, "waits", 5)...)
 	w.AwaitLog("the platform refuses the account", patience)
 	require.NoError(t, os.WriteFile(file, []byte(good), 0o600))
-	bed.AwaitFinal(5, 2*patience)
-	require.Equal(t, map[string]int{"succeeded": 5}, bed.CheckInvariants())
+	env.AwaitFinal(5, 2*patience)
+	require.Equal(t, map[string]int{"succeeded": 5}, env.CheckInvariants())
 	require.Zero(t, unproven.Load())
 	require.Equal(t, 1, w.Log.Count("the platform refuses the account"), "one alert")
 	for _, secret := range []string{proof, good, "old-meta-token", "app-secret-canary"} {
@@ -181,17 +183,17 @@ func TestCode190PausesAMetaAccount(t *testing.T) {
 // TestRenewedTokensAreNeverTold (I7), whatever the token endpoint throws back.
 func TestRenewedTokensAreNeverTold(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{Pinterest: renewing(), Settings: renewed()})
-	bed.Pinterest.InjectNext(sandbox.Authorize, sandbox.Fault{Kind: sandbox.EchoToken})
-	w := bed.StartWorker("a", loginAt(bed))
-	id := bed.Publish(upserts(rig.Retail, "S", 1)...)[0]
+	env := rig.Start(t, rig.Options{Pinterest: renewing(), Settings: renewed()})
+	env.Pinterest.InjectNext(sandbox.Authorize, sandbox.Fault{Kind: sandbox.EchoToken})
+	w := env.StartWorker("a", loginAt(env))
+	id := env.Publish(upserts(rig.Retail, "S", 1)...)[0]
 	w.AwaitLog("the platform refuses the account", patience)
-	letPass(bed)
-	bed.AwaitStatus(id, "succeeded", 2*patience)
+	letPass(env)
+	env.AwaitStatus(id, "succeeded", 2*patience)
 	var seen strings.Builder
 	seen.WriteString(w.Log.String())
 	for _, relation := range []string{"account_status", "batch_status", "mutation_status", "credential", "account", "quota_scope", "attempt"} {
-		seen.WriteString(bed.Everything(relation))
+		seen.WriteString(env.Everything(relation))
 	}
 	told := seen.String()
 	for _, secret := range []string{clientSecret, refreshToken, encryptionKey, "pina_simulated", "YXBwOmNhbmFyeS1jbGllbn"} {
@@ -208,9 +210,9 @@ func TestRenewedTokensNeedAnEncryptionKey(t *testing.T) {
 	} {
 		loaded, err := config.Parse("courier.yaml", []byte(
 			"accounts:\n  a: {platform: pinterest, client_id: i, client_secret: s, catalogs: {us: {country: US, language: en-US}}}\n"),
-			config.Options{Lookup: func(name string) (string, bool) { return key, name == "COURIER_ENCRYPTION_KEY" }})
+			config.Options{Platforms: platform.Configs(builtin.Platforms()), Lookup: func(name string) (string, bool) { return key, name == "COURIER_ENCRYPTION_KEY" }})
 		require.NoError(t, err)
-		require.ErrorContains(t, service.CheckAccounts(loaded), words)
+		require.ErrorContains(t, service.CheckAccounts(loaded, builtin.Platforms()), words)
 		require.ErrorContains(t, service.Run(t.Context(), service.Options{Config: loaded}), words)
 	}
 }

@@ -21,29 +21,29 @@ func TestAWaitingRowThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{})
-			first := bed.StartWorker("a", rig.WorkerOptions{})
-			bed.Await("the account is known", patience, func() bool { return bed.Store.PauseAccount(t.Context(), rig.PinterestAccount, "a test") == nil })
-			ids := bed.Publish(upserts(rig.Retail, "item", 5)...)
+			env := rig.Start(t, rig.Options{})
+			first := env.StartWorker("a", rig.WorkerOptions{})
+			env.Await("the account is known", patience, func() bool { return env.Store.PauseAccount(t.Context(), rig.PinterestAccount, "a test") == nil })
+			ids := env.Publish(upserts(rig.Retail, "item", 5)...)
 			for _, id := range ids {
-				bed.AwaitStatus(id, "waiting", patience)
+				env.AwaitStatus(id, "waiting", patience)
 			}
 			require.NoError(t, first.Stop())
-			_, err := bed.DB.Exec(t.Context(), "update courier.waiting set payload = "+damage+" where sequence = (select stream_sequence from courier.mutation_status where mutation_id = $1)", ids[2])
+			_, err := env.DB.Exec(t.Context(), "update courier.waiting set payload = "+damage+" where sequence = (select stream_sequence from courier.mutation_status where mutation_id = $1)", ids[2])
 			require.NoError(t, err)
-			require.NoError(t, bed.Store.ResumeAccount(t.Context(), rig.PinterestAccount))
-			second := bed.StartWorker("b", rig.WorkerOptions{})
+			require.NoError(t, env.Store.ResumeAccount(t.Context(), rig.PinterestAccount))
+			second := env.StartWorker("b", rig.WorkerOptions{})
 			for i, id := range ids {
 				if i != 2 {
-					bed.AwaitStatus(id, "succeeded", patience)
+					env.AwaitStatus(id, "succeeded", patience)
 				}
 			}
-			bed.AwaitStatus(ids[2], "invalid", patience)
-			letter := awaitLetter(t, bed, ids[2])
+			env.AwaitStatus(ids[2], "invalid", patience)
+			letter := awaitLetter(t, env, ids[2])
 			require.Equal(t, catalog.Unrecordable, letter.Reason)
 			require.Equal(t, "item-2", letter.ItemID)
 			require.Positive(t, letter.Message.Lost)
-			require.Zero(t, bed.Count("select count(*) from courier.waiting"))
+			require.Zero(t, env.Count("select count(*) from courier.waiting"))
 			require.Zero(t, second.Log.Count("the partition stopped"))
 			require.NoError(t, second.Stop())
 		})
@@ -57,32 +57,32 @@ func TestABatchThatCannotBeRead(t *testing.T) {
 	for name, forget := range map[string]bool{"with its handle": false, "without its handle": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Pinterest: sandbox.Options{Delay: 3 * patience / 20}})
-			first := bed.StartWorker("a", rig.WorkerOptions{})
-			ids := bed.Publish(upserts(rig.Retail, "item", 3)...)
-			bed.Await("it is sent", patience, func() bool {
-				return bed.Count("select count(*) from courier.attempt where result = 1") == 1
+			env := rig.Start(t, rig.Options{Pinterest: sandbox.Options{Delay: 3 * patience / 20}})
+			first := env.StartWorker("a", rig.WorkerOptions{})
+			ids := env.Publish(upserts(rig.Retail, "item", 3)...)
+			env.Await("it is sent", patience, func() bool {
+				return env.Count("select count(*) from courier.attempt where result = 1") == 1
 			})
 			require.NoError(t, first.Stop())
-			_, err := bed.DB.Exec(t.Context(), `update courier.batch set payload = '\x00'`)
+			_, err := env.DB.Exec(t.Context(), `update courier.batch set payload = '\x00'`)
 			require.NoError(t, err)
 			if forget {
-				_, err = bed.DB.Exec(t.Context(), "delete from courier.attempt")
+				_, err = env.DB.Exec(t.Context(), "delete from courier.attempt")
 				require.NoError(t, err)
 			}
-			second := bed.StartWorker("b", rig.WorkerOptions{})
-			later := bed.Publish(upserts(rig.Retail, "later", 3)...)
+			second := env.StartWorker("b", rig.WorkerOptions{})
+			later := env.Publish(upserts(rig.Retail, "later", 3)...)
 			want := "succeeded"
 			if forget {
 				want = "unconfirmed"
 			}
 			for _, id := range ids {
-				bed.AwaitStatus(id, want, patience)
+				env.AwaitStatus(id, want, patience)
 			}
 			for _, id := range later {
-				bed.AwaitStatus(id, "succeeded", patience)
+				env.AwaitStatus(id, "succeeded", patience)
 			}
-			require.Equal(t, forget, len(deadLetters(t, bed)) == 3)
+			require.Equal(t, forget, len(deadLetters(t, env)) == 3)
 			require.Zero(t, second.Log.Count("the partition stopped"))
 			require.NoError(t, second.Stop())
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -36,7 +37,7 @@ type Dependencies struct {
 	// Ready are what readiness looks at, by name.
 	Ready map[string]func(ctx context.Context) error
 	// Transport makes what a partition's calls go through; it writes nothing once the
-	// deadline has passed. Defaults to delivery.GuardedTransport.
+	// deadline has passed. Defaults to lease.GuardedTransport.
 	Transport func(deadline func() time.Time) Transport
 	// Random draws from [0, 1) to spread what would happen at the same time. It is
 	// called from many goroutines. Defaults to math/rand/v2's Float64.
@@ -83,7 +84,7 @@ type Transport interface {
 
 func (d Dependencies) withDefaults() Dependencies {
 	if d.Transport == nil {
-		d.Transport = func(deadline func() time.Time) Transport { return delivery.GuardedTransport(deadline) }
+		d.Transport = func(deadline func() time.Time) Transport { return lease.GuardedTransport(deadline) }
 	}
 	if d.Random == nil {
 		d.Random = rand.Float64
@@ -97,7 +98,7 @@ func (d Dependencies) withDefaults() Dependencies {
 func RunWith(ctx context.Context, options Options, deps Dependencies) error {
 	return run(ctx, options, func(ctx context.Context, w *worker) (func(), error) {
 		var err error
-		if w.credentials, err = newCredentials(options.Config, nil, w.log); err != nil {
+		if w.credentials, err = newCredentials(options.Config, w.platforms, nil, w.log); err != nil {
 			return nil, fmt.Errorf("accounts: %w", err)
 		}
 		if len(w.credentials.renewed) > 0 {

@@ -12,15 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // way is one operation on one catalog type by one endpoint, with what must go out.
 type way struct {
 	name     string
-	before   []queue.Mutation // makes the item that the operation needs
-	mutation queue.Mutation
+	before   []publish.Mutation // makes the item that the operation needs
+	mutation publish.Mutation
 	path     string // of the POST
 	head     object // the body without its records
 	record   object
@@ -36,6 +36,7 @@ func ways(t *testing.T) []way {
 		table.pinterest(s)
 	}
 	table.pinterestLegacy(pinterestSamples()[0])
+	table.pinterestLocalInventory(localInventorySample())
 	for _, s := range metaSamples() {
 		table.meta(s)
 	}
@@ -73,7 +74,7 @@ func lay(objects ...object) object {
 }
 
 // mutate writes down a mutation; attributes are JSON or "" for none.
-func mutate(lane catalog.Lane, itemID string, operation catalog.Operation, attributes string) queue.Mutation {
+func mutate(lane catalog.Lane, itemID string, operation catalog.Operation, attributes string) publish.Mutation {
 	mutation := rig.Mutation(lane, itemID, operation, nil)
 	if attributes != "" {
 		mutation.Attributes = json.RawMessage(attributes)
@@ -118,6 +119,20 @@ func (w *wayTable) pinterest(s sample) {
 	}
 }
 
+func (w *wayTable) pinterestLocalInventory(s sample) {
+	lane := catalog.Lane{Account: rig.PinterestAccount, Catalog: "us", Type: s.itemType}
+	for _, step := range s.steps() {
+		id, record := w.item(s)
+		record["operation"] = step.operation.String()
+		record["attributes"] = object{} // of a DELETE too
+		w.add(way{
+			name: "Pinterest " + string(s.itemType) + " " + step.name, before: s.before(lane, id, step),
+			mutation: mutate(lane, id, step.operation, step.publish),
+			path:     "/v5/catalogs/2680059592705/local_inventory_items/batch", head: object{}, record: w.pinterestRecord(record, step),
+		})
+	}
+}
+
 func (w *wayTable) pinterestRecord(record object, step step) object {
 	if step.sent != "" {
 		record["attributes"] = w.parse(step.sent)
@@ -128,11 +143,11 @@ func (w *wayTable) pinterestRecord(record object, step step) object {
 	return record
 }
 
-func (s sample) before(lane catalog.Lane, id string, step step) []queue.Mutation {
+func (s sample) before(lane catalog.Lane, id string, step step) []publish.Mutation {
 	if !step.exists {
 		return nil
 	}
-	return []queue.Mutation{mutate(lane, id, catalog.Create, s.whole)}
+	return []publish.Mutation{mutate(lane, id, catalog.Create, s.whole)}
 }
 
 func (w *wayTable) pinterestLegacy(s sample) {
@@ -224,12 +239,12 @@ func (w *wayTable) metaLocalized(l localizedSample) {
 		if step.sent != "" {
 			data = lay(data, w.parse(step.sent))
 		}
-		localized := func(operation catalog.Operation, attributes string) queue.Mutation {
+		localized := func(operation catalog.Operation, attributes string) publish.Mutation {
 			mutation := mutate(lane, id, operation, attributes)
 			mutation.Localization = l.localization
 			return mutation
 		}
-		before := []queue.Mutation{mutate(base, id, catalog.Create, s.whole)}
+		before := []publish.Mutation{mutate(base, id, catalog.Create, s.whole)}
 		if step.exists {
 			before = append(before, localized(catalog.Upsert, l.change))
 		}
@@ -292,12 +307,13 @@ func (s *sentRecords) look(a rig.Answered) bool {
 		s.t.Errorf("a body that is not JSON: %s", err)
 		return true
 	}
-	records, _ := body["items"].([]any)
-	if records == nil {
-		records, _ = body["requests"].([]any)
+	var records []any
+	for _, list := range []string{"items", "requests", "operations"} {
+		if found, ok := body[list].([]any); ok {
+			records = found
+		}
+		delete(body, list)
 	}
-	delete(body, "items")
-	delete(body, "requests")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, record := range records {
@@ -323,37 +339,37 @@ func TestEveryWay(t *testing.T) {
 	rows := ways(t)
 	require.GreaterOrEqual(t, len(rows), 60)
 	pinterest, meta := wayCatalogs()
-	bed := rig.Start(t, rig.Options{Settings: rig.Settings{
+	env := rig.Start(t, rig.Options{Settings: rig.Settings{
 		"accounts." + rig.PinterestAccount + ".catalogs": pinterest,
 		"accounts." + rig.PinterestAccount + ".rules":    "strict",
 		"accounts." + rig.MetaAccount + ".catalogs":      meta,
 		"accounts." + rig.MetaAccount + ".rules":         "strict",
 	}})
 	sent := &sentRecords{t: t, times: map[string]int{}}
-	bed.PinterestGate.OnAnswer(sent.look)
-	bed.MetaGate.OnAnswer(sent.look)
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env.PinterestInterceptor.OnAnswer(sent.look)
+	env.MetaInterceptor.OnAnswer(sent.look)
+	env.StartWorker("a", rig.WorkerOptions{})
 
 	published := 0
 	for depth := range 2 { // a localization needs its item first
 		for _, row := range rows {
 			if depth < len(row.before) {
-				bed.Publish(row.before[depth])
+				env.Publish(row.before[depth])
 				published++
 			}
 		}
-		bed.AwaitFinal(published, patience)
+		env.AwaitFinal(published, patience)
 	}
 	ids := make([]string, len(rows))
 	for i, row := range rows {
-		ids[i] = bed.Publish(row.mutation)[0]
+		ids[i] = env.Publish(row.mutation)[0]
 	}
-	bed.AwaitFinal(published+len(rows), patience)
-	bed.CheckInvariants()
+	env.AwaitFinal(published+len(rows), patience)
+	env.CheckInvariants()
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status := bed.StatusOf(ids[i])
+			status := env.StatusOf(ids[i])
 			assert.Equal(t, "succeeded", status.Status, "%v", status.Errors)
 			assert.Empty(t, status.Warnings)
 			assert.Equal(t, row.mutation.Operation.String(), status.Operation)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -41,12 +41,12 @@ func (e *example) attributes(values object) json.RawMessage {
 	return text
 }
 
-func (e *example) add(mutation queue.Mutation, head, record object) {
+func (e *example) add(mutation publish.Mutation, head, record object) {
 	row := way{name: mutation.ItemID, mutation: mutation, head: head, record: record}
 	if mutation.Operation != catalog.Create && mutation.Operation != catalog.Upsert {
 		made := mutation
 		made.Operation, made.Attributes = catalog.Upsert, json.RawMessage(`{}`)
-		row.before = []queue.Mutation{made}
+		row.before = []publish.Mutation{made}
 	}
 	e.rows = append(e.rows, row)
 }
@@ -154,7 +154,7 @@ func (e *example) ofMetaBatch() {
 	data["applinks"] = body.Requests[1]["applinks"]
 	delete(body.Requests[1], "applinks")
 	lane := e.metaCatalog("PRODUCT_ITEM", "batch")
-	published := []queue.Mutation{
+	published := []publish.Mutation{
 		mutate(lane, "retailer-1", catalog.Delete, ""),
 		mutate(lane, "retailer-2", catalog.Create, `{"availability":"in stock","brand":"Nike","google_product_category":"t-shirts",
 			"description":"product description","image_link":"http://www.images.example.com/t-shirts/1.png","title":"product name",
@@ -199,34 +199,34 @@ func TestExampleRequests(t *testing.T) {
 }
 
 func (e *example) run() {
-	bed := rig.Start(e.t, rig.Options{
+	env := rig.Start(e.t, rig.Options{
 		// The examples leave out what an item needs.
 		Pinterest: sandbox.Options{AllowIncomplete: true}, Meta: sandbox.Options{AllowIncomplete: true},
 		Settings: e.settings,
 	})
 	sent := &sentRecords{t: e.t, times: map[string]int{}}
-	bed.PinterestGate.OnAnswer(sent.look)
-	bed.MetaGate.OnAnswer(sent.look)
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env.PinterestInterceptor.OnAnswer(sent.look)
+	env.MetaInterceptor.OnAnswer(sent.look)
+	env.StartWorker("a", rig.WorkerOptions{})
 	published := 0
 	for _, row := range e.rows {
 		if len(row.before) > 0 {
-			published += len(bed.Publish(row.before...))
+			published += len(env.Publish(row.before...))
 		}
 	}
-	bed.AwaitFinal(published, patience)
+	env.AwaitFinal(published, patience)
 	ids := make([]string, len(e.rows))
 	for i, row := range e.rows {
-		ids[i] = bed.Publish(row.mutation)[0]
+		ids[i] = env.Publish(row.mutation)[0]
 	}
-	bed.AwaitFinal(published+len(e.rows), patience)
+	env.AwaitFinal(published+len(e.rows), patience)
 	for i, row := range e.rows {
-		status := bed.StatusOf(ids[i])
+		status := env.StatusOf(ids[i])
 		assert.Equal(e.t, "succeeded", status.Status, "%s: %v", row.name, status.Errors)
 		want := canonical(e.t, "", row.head, masksSorted(row.record))
 		assert.Positive(e.t, sent.anywhere(want), "%s: never sent: %s", row.name, want)
 	}
-	bed.CheckInvariants()
+	env.CheckInvariants()
 }
 
 // anywhere counts how often a record went out, to whichever catalog. A mask is a

@@ -13,13 +13,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
-// pair is a Postgres with a standby, and a bed on whichever of them takes writes.
+// pair is a Postgres with a standby, and an environment on whichever of them takes writes.
 type pair struct {
-	*rig.Bed
+	*rig.Env
 	primary, standby *embedded.Postgres
 
 	mu    sync.Mutex
@@ -48,7 +48,7 @@ func startPair(t *testing.T, synchronous bool, settings rig.Settings) *pair {
 	address, err := embedded.URLOfAny(primary, p.standby)
 	require.NoError(t, err)
 	slow := sandbox.Options{Delay: time.Second, Jitter: time.Second, LateBy: 2 * time.Second, AllowIncomplete: true}
-	p.Bed = rig.Start(t, rig.Options{Database: address, Pinterest: slow, Meta: slow, Settings: rig.Settings{
+	p.Env = rig.Start(t, rig.Options{Database: address, Pinterest: slow, Meta: slow, Settings: rig.Settings{
 		"nats.partitions": 4,
 	}.With(settings)})
 	look := func(a rig.Answered) bool {
@@ -57,8 +57,8 @@ func startPair(t *testing.T, synchronous bool, settings rig.Settings) *pair {
 		p.posts = append(p.posts, madePost{a.Worker, a.Path, time.Now()})
 		return true
 	}
-	p.PinterestGate.OnAnswer(look)
-	p.MetaGate.OnAnswer(look)
+	p.PinterestInterceptor.OnAnswer(look)
+	p.MetaInterceptor.OnAnswer(look)
 	return p
 }
 
@@ -90,7 +90,7 @@ var lanesOfPair = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}
 
 // round is a change of every item of all lanes, and one message that no platform has a
 // type for.
-func round(number int) (mutations []queue.Mutation) {
+func round(number int) (mutations []publish.Mutation) {
 	for _, lane := range lanesOfPair {
 		for i := range 20 {
 			id := fmt.Sprintf("item-%d", i)

@@ -61,40 +61,40 @@ func TestAFloodOfLargeBadMessages(t *testing.T) {
 		mostKept   = 64 << 20
 		mostMemory = 2 * limit // what waits, its copies for the database and NATS, and the program
 	)
-	bed := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
+	env := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
 		"nats.partitions": 1, "worker.memory_limit": "128MiB", "worker.dead_letters.max_bytes": "64MiB",
 		"worker.record_within": "5s",
 	}})
 	for i := range count {
-		bed.PublishRaw("catalog.mutations."+rig.PinterestAccount+".us.RETAIL", badMebibyte(i), nil)
+		env.PublishRaw("catalog.mutations."+rig.PinterestAccount+".us.RETAIL", badMebibyte(i), nil)
 	}
 	const name = "flooded-worker"
-	process := bed.StartProcess(name, nil)
+	process := env.StartProcess(name, nil)
 	began := time.Now()
-	bed.Await("the flood is being written", 2*time.Minute, func() bool {
-		return bed.Count("select count(*) from courier.dead_letter") > 0
+	env.Await("the flood is being written", 2*time.Minute, func() bool {
+		return env.Count("select count(*) from courier.dead_letter") > 0
 	})
-	good := bed.Publish(upserts(rig.Products, "neighbour", 5)...)
+	good := env.Publish(upserts(rig.Products, "neighbour", 5)...)
 	published := time.Now()
 	for _, id := range good {
-		bed.AwaitStatus(id, "succeeded", time.Minute)
+		env.AwaitStatus(id, "succeeded", time.Minute)
 	}
 	t.Logf("a neighbour behind the flood took %s", time.Since(published).Round(time.Millisecond))
-	bed.Await("all are dead letters", 2*time.Minute, func() bool {
-		return bed.Count("select count(*) from courier.dead_letter") == count
+	env.Await("all are dead letters", 2*time.Minute, func() bool {
+		return env.Count("select count(*) from courier.dead_letter") == count
 	})
 	t.Logf("%d MiB took %s; peak memory %d MiB", count, time.Since(began).Round(time.Millisecond), peakMemory(t, name)>>20)
 	if !raceDetector { // which takes several times the memory itself
 		require.Less(t, peakMemory(t, name), int64(mostMemory))
 	}
-	bed.Await("the oldest messages are dropped", time.Minute, func() bool {
-		return bed.Count("select coalesce(sum(octet_length(body)), 0) from courier.dead_letter") <= mostKept
+	env.Await("the oldest messages are dropped", time.Minute, func() bool {
+		return env.Count("select coalesce(sum(octet_length(body)), 0) from courier.dead_letter") <= mostKept
 	})
-	require.Equal(t, count, bed.Count("select count(*) from courier.mutation_status where status = 'invalid'"))
-	require.Equal(t, count, bed.Count("select count(*) from courier.dead_letters where reason_code = $1", string(catalog.InvalidJSON)))
-	dropped := bed.Count("select count(*) from courier.dead_letters where lost_bytes > 0 and body is null and reason_text like '%is not kept%'")
+	require.Equal(t, count, env.Count("select count(*) from courier.mutation_status where status = 'invalid'"))
+	require.Equal(t, count, env.Count("select count(*) from courier.dead_letters where reason_code = $1", string(catalog.InvalidJSON)))
+	dropped := env.Count("select count(*) from courier.dead_letters where lost_bytes > 0 and body is null and reason_text like '%is not kept%'")
 	require.Greater(t, dropped, count/2)
-	require.Zero(t, bed.Count("select count(*) from courier.dead_letter where lost is null and id < (select max(id) from courier.dead_letter where lost is not null)"), "the oldest are dropped first")
+	require.Zero(t, env.Count("select count(*) from courier.dead_letter where lost is null and id < (select max(id) from courier.dead_letter where lost is not null)"), "the oldest are dropped first")
 	require.Equal(t, 1, process.Log.Count("worker.dead_letters.max_bytes"), "said once")
 	require.NoError(t, process.Terminate(time.Minute))
 }

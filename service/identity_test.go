@@ -21,6 +21,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
@@ -33,20 +34,20 @@ const (
 	metadataInstallation = "catalog-courier.installation"
 )
 
-// installed is a bed on which a worker has delivered, and ended.
-func installed(t *testing.T, prefix string, mutations int) *rig.Bed {
+// installed is an environment in which a worker has delivered, and ended.
+func installed(t *testing.T, prefix string, mutations int) *rig.Env {
 	t.Helper()
-	bed := rig.Start(t, rig.Options{})
-	w := bed.StartWorker(prefix, rig.WorkerOptions{})
-	bed.Publish(upserts(rig.Retail, prefix, mutations)...)
-	bed.AwaitFinal(mutations, patience)
+	env := rig.Start(t, rig.Options{})
+	w := env.StartWorker(prefix, rig.WorkerOptions{})
+	env.Publish(upserts(rig.Retail, prefix, mutations)...)
+	env.AwaitFinal(mutations, patience)
 	require.NoError(t, w.Stop())
-	return bed
+	return env
 }
 
-func recordedIdentity(t *testing.T, bed *rig.Bed) ledger.StreamIdentity {
+func recordedIdentity(t *testing.T, env *rig.Env) ledger.StreamIdentity {
 	t.Helper()
-	identity, err := bed.Store.StreamIdentity(t.Context())
+	identity, err := env.Store.StreamIdentity(t.Context())
 	require.NoError(t, err)
 	return identity
 }
@@ -70,12 +71,12 @@ func strip(t *testing.T, js jetstream.JetStream, stream string) {
 	require.NoError(t, err)
 }
 
-// forget makes the bed one of before identities were kept.
-func forget(t *testing.T, bed *rig.Bed) {
+// forget makes the environment one of before identities were kept.
+func forget(t *testing.T, env *rig.Env) {
 	t.Helper()
-	strip(t, bed.JetStream(), bedStream)
-	strip(t, bed.JetStream(), "KV_"+bedStream+"_COMMITS")
-	_, err := bed.DB.Exec(t.Context(), "UPDATE courier.stream SET stream_id = NULL, installation_id = gen_random_uuid()")
+	strip(t, env.JetStream(), bedStream)
+	strip(t, env.JetStream(), "KV_"+bedStream+"_COMMITS")
+	_, err := env.DB.Exec(t.Context(), "UPDATE courier.stream SET stream_id = NULL, installation_id = gen_random_uuid()")
 	require.NoError(t, err)
 }
 
@@ -90,14 +91,14 @@ type state struct {
 	Metadata      map[string]string
 }
 
-func stateOf(t *testing.T, bed *rig.Bed, js jetstream.JetStream) state {
+func stateOf(t *testing.T, env *rig.Env, js jetstream.JetStream) state {
 	t.Helper()
-	positions, err := bed.Store.Positions(t.Context())
+	positions, err := env.Store.Positions(t.Context())
 	require.NoError(t, err)
 	s := state{
-		Rows: bed.Count("SELECT count(*) FROM courier.mutation"), Batches: bed.Count("SELECT count(*) FROM courier.batch"),
-		Positions: positions, Identity: recordedIdentity(t, bed), Generation: bed.Count("SELECT generation FROM courier.stream"),
-		Posts: uint64(bed.Pinterest.Counters().Accepted + bed.Meta.Counters().Accepted),
+		Rows: env.Count("SELECT count(*) FROM courier.mutation"), Batches: env.Count("SELECT count(*) FROM courier.batch"),
+		Positions: positions, Identity: recordedIdentity(t, env), Generation: env.Count("SELECT generation FROM courier.stream"),
+		Posts: uint64(env.Pinterest.Counters().Accepted + env.Meta.Counters().Accepted),
 	}
 	handle, err := js.Stream(t.Context(), bedStream)
 	if err == nil {
@@ -115,19 +116,19 @@ func TestAnotherServerIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		// other prepares the other server, and what the database knows.
-		other func(t *testing.T, x *rig.Bed) *natstest.Server
+		other func(t *testing.T, x *rig.Env) *natstest.Server
 		kind  error
 		says  []string
 	}{
 		"with another installation's stream": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				return installed(t, "foreign", 28).NATS
 			},
 			kind: queue.ErrForeignStream,
 		},
 		"with a stream that nobody works": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				y := rig.Start(t, rig.Options{})
 				y.Publish(upserts(rig.Retail, "foreign", 28)...)
@@ -136,7 +137,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream,
 		},
 		"with a stream without an id": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				y := rig.Start(t, rig.Options{})
 				y.Publish(upserts(rig.Retail, "foreign", 28)...)
@@ -146,18 +147,18 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream, says: []string{"(none)"},
 		},
 		"with an empty stream": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server {
 				t.Helper()
 				return rig.Start(t, rig.Options{}).NATS
 			},
 			kind: queue.ErrForeignStream,
 		},
 		"without a stream": {
-			other: func(t *testing.T, _ *rig.Bed) *natstest.Server { t.Helper(); return natstest.Start(t) },
+			other: func(t *testing.T, _ *rig.Env) *natstest.Server { t.Helper(); return natstest.Start(t) },
 			kind:  queue.ErrStreamGone,
 		},
 		"of before identities were kept, on both sides": {
-			other: func(t *testing.T, x *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, x *rig.Env) *natstest.Server {
 				t.Helper()
 				forget(t, x)
 				y := installed(t, "foreign", 28)
@@ -168,7 +169,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 			kind: queue.ErrForeignStream, says: []string{"none of the"},
 		},
 		"without a stream, and a database of before identities were kept": {
-			other: func(t *testing.T, x *rig.Bed) *natstest.Server {
+			other: func(t *testing.T, x *rig.Env) *natstest.Server {
 				t.Helper()
 				forget(t, x)
 				return natstest.Start(t)
@@ -261,71 +262,71 @@ func TestAnotherInstallationsMirrorIsRefused(t *testing.T) {
 // other stream is delivered.
 func TestStreamIsReplacedUnderAWorker(t *testing.T) {
 	t.Parallel()
-	foreign := func(t *testing.T, bed *rig.Bed) {
+	foreign := func(t *testing.T, env *rig.Env) {
 		t.Helper()
-		_, err := queue.Ensure(t.Context(), bed.JetStream(), queue.StreamConfig{Partitions: 8})
+		_, err := queue.Ensure(t.Context(), env.JetStream(), queue.StreamConfig{Partitions: 8})
 		require.NoError(t, err)
-		bed.Publish(upserts(rig.Retail, "foreign", 28)...)
-		bed.Publish(upserts(catalog.Lane{Account: "somebody", Catalog: "us", Type: "RETAIL"}, "foreign", 10)...)
+		env.Publish(upserts(rig.Retail, "foreign", 28)...)
+		env.Publish(upserts(catalog.Lane{Account: "somebody", Catalog: "us", Type: "RETAIL"}, "foreign", 10)...)
 	}
-	restart := func(t *testing.T, bed *rig.Bed) {
+	restart := func(t *testing.T, env *rig.Env) {
 		t.Helper()
-		bed.NATS.Stop()
-		bed.NATS.Wipe(t)
-		bed.NATS.Run(t)
-		bed.Await("the publisher is connected again", patience, func() bool {
+		env.NATS.Stop()
+		env.NATS.Wipe(t)
+		env.NATS.Run(t)
+		env.Await("the publisher is connected again", patience, func() bool {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := bed.JetStream().AccountInfo(ctx)
+			_, err := env.JetStream().AccountInfo(ctx)
 			return err == nil
 		})
 	}
 	for name, test := range map[string]struct {
-		replace func(t *testing.T, bed *rig.Bed)
+		replace func(t *testing.T, env *rig.Env)
 		kind    error
 	}{
 		"a server that comes back empty":        {restart, queue.ErrStreamGone},
-		"a server that comes back with another": {func(t *testing.T, bed *rig.Bed) { t.Helper(); restart(t, bed); foreign(t, bed) }, queue.ErrForeignStream},
-		"a stream that is deleted": {func(t *testing.T, bed *rig.Bed) {
+		"a server that comes back with another": {func(t *testing.T, env *rig.Env) { t.Helper(); restart(t, env); foreign(t, env) }, queue.ErrForeignStream},
+		"a stream that is deleted": {func(t *testing.T, env *rig.Env) {
 			t.Helper()
-			require.NoError(t, bed.JetStream().DeleteStream(t.Context(), bedStream))
+			require.NoError(t, env.JetStream().DeleteStream(t.Context(), bedStream))
 		}, queue.ErrStreamGone},
-		"a stream that is deleted and made by hand": {func(t *testing.T, bed *rig.Bed) {
+		"a stream that is deleted and made by hand": {func(t *testing.T, env *rig.Env) {
 			t.Helper()
-			handle, err := bed.JetStream().Stream(t.Context(), bedStream)
+			handle, err := env.JetStream().Stream(t.Context(), bedStream)
 			require.NoError(t, err)
 			config := handle.CachedInfo().Config
 			config.Metadata = nil
-			require.NoError(t, bed.JetStream().DeleteStream(t.Context(), bedStream))
-			_, err = bed.JetStream().CreateStream(t.Context(), config)
+			require.NoError(t, env.JetStream().DeleteStream(t.Context(), bedStream))
+			_, err = env.JetStream().CreateStream(t.Context(), config)
 			require.NoError(t, err)
-			foreign(t, bed)
+			foreign(t, env)
 		}, queue.ErrForeignStream},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{})
-			w := bed.StartWorker("a", rig.WorkerOptions{})
-			bed.Publish(upserts(rig.Retail, "own", 20)...)
-			bed.AwaitFinal(20, patience)
-			recorded := recordedIdentity(t, bed)
-			test.replace(t, bed)
+			env := rig.Start(t, rig.Options{})
+			w := env.StartWorker("a", rig.WorkerOptions{})
+			env.Publish(upserts(rig.Retail, "own", 20)...)
+			env.AwaitFinal(20, patience)
+			recorded := recordedIdentity(t, env)
+			test.replace(t, env)
 			err := w.Wait(2 * patience)
 			require.ErrorIs(t, err, test.kind)
-			require.Equal(t, 20, bed.Count("SELECT count(*) FROM courier.mutation"))
-			require.Len(t, bed.Items(rig.Retail), 20)
-			require.Zero(t, bed.Count("SELECT generation FROM courier.stream"), "no new generation began")
-			require.Equal(t, recorded, recordedIdentity(t, bed))
-			require.Zero(t, bed.Count("SELECT count(*) FROM courier.lease WHERE owner IS NOT NULL"), "it handed everything over")
+			require.Equal(t, 20, env.Count("SELECT count(*) FROM courier.mutation"))
+			require.Len(t, env.Items(rig.Retail), 20)
+			require.Zero(t, env.Count("SELECT generation FROM courier.stream"), "no new generation began")
+			require.Equal(t, recorded, recordedIdentity(t, env))
+			require.Zero(t, env.Count("SELECT count(*) FROM courier.lease WHERE owner IS NOT NULL"), "it handed everything over")
 			gone := errors.Is(err, queue.ErrStreamGone)
 			requireNoStream := func() {
-				_, err := bed.JetStream().Stream(t.Context(), bedStream)
+				_, err := env.JetStream().Stream(t.Context(), bedStream)
 				require.ErrorIs(t, err, jetstream.ErrStreamNotFound, "a worker makes no stream over recorded positions")
 			}
 			if gone {
 				requireNoStream()
 			}
-			next := bed.StartWorker("b", rig.WorkerOptions{})
+			next := env.StartWorker("b", rig.WorkerOptions{})
 			require.ErrorIs(t, next.Wait(patience), test.kind, "nor does the next one")
 			if gone {
 				requireNoStream()
@@ -339,27 +340,27 @@ func TestStreamIsReplacedUnderAWorker(t *testing.T) {
 // once; the stream's other settings stay.
 func TestFormerInstallationIsBound(t *testing.T) {
 	t.Parallel()
-	bed := installed(t, "own", 20)
-	forget(t, bed)
-	handle, err := bed.JetStream().Stream(t.Context(), bedStream)
+	env := installed(t, "own", 20)
+	forget(t, env)
+	handle, err := env.JetStream().Stream(t.Context(), bedStream)
 	require.NoError(t, err)
 	config := handle.CachedInfo().Config
 	config.Metadata = map[string]string{"team": "catalog"}
 	config.Description, config.Duplicates = "ours", 5*time.Minute
-	_, err = bed.JetStream().UpdateStream(t.Context(), config)
+	_, err = env.JetStream().UpdateStream(t.Context(), config)
 	require.NoError(t, err)
 	workers := make([]*rig.Worker, 3)
 	for i := range workers {
-		workers[i] = bed.StartWorker(string(rune('a'+i)), rig.WorkerOptions{Settings: rig.Settings{"nats.stream.max_bytes": "77MiB"}})
+		workers[i] = env.StartWorker(string(rune('a'+i)), rig.WorkerOptions{Settings: rig.Settings{"nats.stream.max_bytes": "77MiB"}})
 	}
 	for _, w := range workers {
 		w.AwaitLog("worker started", patience)
 	}
-	bed.Publish(upserts(rig.Retail, "later", 10)...)
-	bed.AwaitFinal(30, patience)
-	identity := recordedIdentity(t, bed)
+	env.Publish(upserts(rig.Retail, "later", 10)...)
+	env.AwaitFinal(30, patience)
+	identity := recordedIdentity(t, env)
 	require.NoError(t, uuid.Validate(identity.Stream))
-	handle, err = bed.JetStream().Stream(t.Context(), bedStream)
+	handle, err = env.JetStream().Stream(t.Context(), bedStream)
 	require.NoError(t, err)
 	found := handle.CachedInfo().Config
 	require.Equal(t, identity.Stream, found.Metadata[metadataStream])
@@ -368,35 +369,35 @@ func TestFormerInstallationIsBound(t *testing.T) {
 	require.Equal(t, "ours", found.Description)
 	require.Equal(t, 5*time.Minute, found.Duplicates)
 	require.Equal(t, int64(77<<20), found.MaxBytes)
-	require.Equal(t, identity.Installation, metadataOf(t, bed.JetStream(), "KV_"+bedStream+"_COMMITS")[metadataInstallation])
+	require.Equal(t, identity.Installation, metadataOf(t, env.JetStream(), "KV_"+bedStream+"_COMMITS")[metadataInstallation])
 	for _, w := range workers {
 		require.NoError(t, w.Stop())
 	}
-	require.Zero(t, bed.Count("SELECT generation FROM courier.stream"))
+	require.Zero(t, env.Count("SELECT generation FROM courier.stream"))
 }
 
 // TestOlderCopyOfADatabase: one of before the stream was bound, and one of after.
 func TestOlderCopyOfADatabase(t *testing.T) {
 	t.Parallel()
-	bed := installed(t, "own", 20)
-	identity := recordedIdentity(t, bed)
-	_, err := bed.DB.Exec(t.Context(), "UPDATE courier.stream SET stream_id = NULL")
+	env := installed(t, "own", 20)
+	identity := recordedIdentity(t, env)
+	_, err := env.DB.Exec(t.Context(), "UPDATE courier.stream SET stream_id = NULL")
 	require.NoError(t, err)
-	w := bed.StartWorker("b", rig.WorkerOptions{})
-	bed.Publish(upserts(rig.Retail, "later", 10)...)
-	bed.AwaitFinal(30, patience)
+	w := env.StartWorker("b", rig.WorkerOptions{})
+	env.Publish(upserts(rig.Retail, "later", 10)...)
+	env.AwaitFinal(30, patience)
 	require.NoError(t, w.Stop())
-	require.Equal(t, identity, recordedIdentity(t, bed), "the stream knew whose it is")
+	require.Equal(t, identity, recordedIdentity(t, env), "the stream knew whose it is")
 }
 
 // TestChangedSettingsKeepTheIdentity: whoever else updates the stream.
 func TestChangedSettingsKeepTheIdentity(t *testing.T) {
 	t.Parallel()
-	bed := installed(t, "own", 5)
-	before := metadataOf(t, bed.JetStream(), bedStream)
-	_, err := queue.Ensure(t.Context(), bed.JetStream(), queue.StreamConfig{Partitions: 8, MaxBytes: 99 << 20})
+	env := installed(t, "own", 5)
+	before := metadataOf(t, env.JetStream(), bedStream)
+	_, err := queue.Ensure(t.Context(), env.JetStream(), queue.StreamConfig{Partitions: 8, MaxBytes: 99 << 20})
 	require.NoError(t, err)
-	handle, err := bed.JetStream().Stream(t.Context(), bedStream)
+	handle, err := env.JetStream().Stream(t.Context(), bedStream)
 	require.NoError(t, err)
 	require.Equal(t, int64(99<<20), handle.CachedInfo().Config.MaxBytes)
 	require.Equal(t, before, handle.CachedInfo().Config.Metadata)
@@ -435,13 +436,13 @@ func TestLedgerChangesUnderAWorker(t *testing.T) {
 	for _, change := range []string{"stream_id = gen_random_uuid()", "installation_id = gen_random_uuid()", "stream_id = NULL"} {
 		t.Run(change, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{})
-			w := bed.StartWorker("a", rig.WorkerOptions{})
-			bed.Publish(upserts(rig.Retail, "own", 5)...)
-			bed.AwaitFinal(5, patience)
-			_, err := bed.DB.Exec(t.Context(), "UPDATE courier.stream SET "+change)
+			env := rig.Start(t, rig.Options{})
+			w := env.StartWorker("a", rig.WorkerOptions{})
+			env.Publish(upserts(rig.Retail, "own", 5)...)
+			env.AwaitFinal(5, patience)
+			_, err := env.DB.Exec(t.Context(), "UPDATE courier.stream SET "+change)
 			require.NoError(t, err)
-			_, err = bed.DB.Exec(t.Context(), "UPDATE courier.lease SET owner = NULL, token = gen_random_uuid()")
+			_, err = env.DB.Exec(t.Context(), "UPDATE courier.lease SET owner = NULL, token = gen_random_uuid()")
 			require.NoError(t, err)
 			require.ErrorIs(t, w.Wait(patience), queue.ErrForeignStream)
 		})
@@ -462,9 +463,9 @@ func TestOneServerWithTwoAccounts(t *testing.T) {
 	options, err := server.ProcessConfigFile(file)
 	require.NoError(t, err)
 	address := startBroker(t, options)
-	bed := rig.Start(t, rig.Options{Listen: true})
+	env := rig.Start(t, rig.Options{Listen: true})
 	start := func(user string) *rig.Worker {
-		return bed.StartWorker(user, rig.WorkerOptions{Edit: func(c *config.Config) {
+		return env.StartWorker(user, rig.WorkerOptions{Edit: func(c *config.Config) {
 			c.NATS.URL = config.NewSecret("nats://" + user + ":p@" + address)
 		}})
 	}
@@ -476,12 +477,12 @@ func TestOneServerWithTwoAccounts(t *testing.T) {
 		require.NoError(t, err)
 		_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{Partitions: 8})
 		require.NoError(t, err)
-		_, err = queue.NewPublisher(js, queue.PublisherOptions{}).PublishMutations(t.Context(), upserts(rig.Retail, item, 7)...)
+		_, err = publish.NewPublisher(js, publish.Options{}).PublishMutations(t.Context(), upserts(rig.Retail, item, 7)...)
 		require.NoError(t, err)
 	}
 	w := start("one")
-	bed.AwaitFinal(7, patience)
+	env.AwaitFinal(7, patience)
 	require.NoError(t, w.Stop())
 	require.ErrorIs(t, start("two").Wait(patience), queue.ErrForeignStream)
-	require.Zero(t, bed.Count("SELECT count(*) FROM courier.mutation WHERE item_id LIKE 'foreign%'"))
+	require.Zero(t, env.Count("SELECT count(*) FROM courier.mutation WHERE item_id LIKE 'foreign%'"))
 }

@@ -14,13 +14,13 @@ import (
 func TestIdleWorkerRests(t *testing.T) {
 	t.Parallel()
 	const partitions, looked, most = 64, 6 * time.Second, 0.25
-	bed := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
+	env := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
 		"nats.partitions": partitions, "worker.lease_ttl": "10s", "worker.record_within": "5s",
 	}})
-	p := bed.StartProcess("a", nil)
-	bed.Await("the worker has all", patience, func() bool { return bed.Owned()["a"] == partitions })
-	ids := bed.Publish(upserts(rig.Retail, "one", 1)...)
-	bed.AwaitStatus(ids[0], "succeeded", patience)
+	p := env.StartProcess("a", nil)
+	env.Await("the worker has all", patience, func() bool { return env.Owned()["a"] == partitions })
+	ids := env.Publish(upserts(rig.Retail, "one", 1)...)
+	env.AwaitStatus(ids[0], "succeeded", patience)
 
 	before := p.ProcessorTime()
 	<-time.After(looked) // the time that is measured, not a wait for something

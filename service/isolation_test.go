@@ -17,7 +17,7 @@ import (
 
 // TestTroubleOfOneAccount (I6): an account whose platform never answers, one that is
 // paused and one that floods delay another by a bounded time. The slowest of ten parts
-// of its mutations counts, beside a quiet run on the same bed.
+// of its mutations counts, beside a quiet run in the same environment.
 func TestTroubleOfOneAccount(t *testing.T) {
 	t.Parallel()
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -33,29 +33,29 @@ func TestTroubleOfOneAccount(t *testing.T) {
 		lanes[name] = catalog.Lane{Account: name, Catalog: "products", Type: "PRODUCT_ITEM"}
 	}
 	settings["accounts.silent.base_url"] = silent.URL + "/v25.0"
-	bed := rig.Start(t, rig.Options{Settings: settings})
-	w := bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{Settings: settings})
+	w := env.StartWorker("a", rig.WorkerOptions{})
 	w.AwaitLog("partition acquired", patience)
-	quiet := slowest(bed, "quiet")
+	quiet := slowest(env, "quiet")
 
-	_, err := bed.DB.Exec(t.Context(), `UPDATE courier.account SET state = 'paused', by_hand = true WHERE name = 'paused'`)
+	_, err := env.DB.Exec(t.Context(), `UPDATE courier.account SET state = 'paused', by_hand = true WHERE name = 'paused'`)
 	require.NoError(t, err)
 	for name, count := range map[string]int{"silent": 300, "paused": 300, "flooding": 5000} {
-		bed.Publish(upserts(lanes[name], name, count)...)
+		env.Publish(upserts(lanes[name], name, count)...)
 	}
-	busy := slowest(bed, "busy")
+	busy := slowest(env, "busy")
 	t.Logf("the slowest part: %s in quiet, %s beside the others", quiet, busy)
 	require.Less(t, busy, 2*quiet+5*time.Second, "bounded, on a busy machine too")
-	require.Zero(t, bed.Count(`SELECT count(*) FROM courier.mutation_status WHERE account = 'silent' AND status = 'succeeded'`))
+	require.Zero(t, env.Count(`SELECT count(*) FROM courier.mutation_status WHERE account = 'silent' AND status = 'succeeded'`))
 }
 
-// slowest publishes a hundred mutations of the bed's Meta account in ten parts, and
+// slowest publishes a hundred mutations of the environment's Meta account in ten parts, and
 // tells the longest time that the last of a part took from publishing to its end.
-func slowest(bed *rig.Bed, prefix string) time.Duration {
+func slowest(env *rig.Env, prefix string) time.Duration {
 	var worst time.Duration
 	for part := range 10 {
-		ids := bed.Publish(upserts(rig.Products, fmt.Sprint(prefix, "-", part), 10)...)
-		last := bed.AwaitStatus(ids[len(ids)-1], "succeeded", patience)
+		ids := env.Publish(upserts(rig.Products, fmt.Sprint(prefix, "-", part), 10)...)
+		last := env.AwaitStatus(ids[len(ids)-1], "succeeded", patience)
 		worst = max(worst, last.FinishedAt.Sub(last.PublishedAt))
 	}
 	return worst

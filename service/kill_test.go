@@ -44,19 +44,19 @@ func TestKilledWorkersLoseNothing(t *testing.T) {
 		size = ordeal{mutations: 20_000, kills: 12, between: 4, publish: 25 * time.Second, drain: 2 * size.drain}
 	}
 	seed := killSeed(t)
-	bed := startOrdeal(t, seed)
+	env := startOrdeal(t, seed)
 	workload := rig.NewWorkload(seed)
 	workload.Lanes, workload.Items, workload.Hot = ordealLanes(), 800, 10
 
 	slayer := &slayer{
-		bed: bed, random: rand.New(rand.NewPCG(seed, 3)),
+		env: env, random: rand.New(rand.NewPCG(seed, 3)),
 		workers: map[string]*rig.Process{},
 	}
 	for _, name := range []string{"a", "b"} {
 		slayer.start(name)
 	}
 	var publishing sync.WaitGroup
-	publishing.Go(func() { publishEvenly(bed, workload, size) })
+	publishing.Go(func() { publishEvenly(env, workload, size) })
 	began := time.Now()
 	for n := range size.kills {
 		// Spread over the time of publishing, some early, some late.
@@ -66,15 +66,15 @@ func TestKilledWorkersLoseNothing(t *testing.T) {
 	killed := time.Since(began)
 	publishing.Wait()
 	published := time.Since(began)
-	bed.AwaitFinal(size.mutations, size.drain)
+	env.AwaitFinal(size.mutations, size.drain)
 	t.Logf("all killed after %s, all published after %s, all final after %s",
 		killed.Round(time.Second), published.Round(time.Second), time.Since(began).Round(time.Second))
 	for _, process := range slayer.workers {
 		require.NoError(t, process.Terminate(20*time.Second))
 	}
-	counts := bed.CheckInvariants()
+	counts := env.CheckInvariants()
 	t.Logf("seed %d: %d kills, %d of them between a POST and its handle; %v; %s; took %s",
-		seed, slayer.killed, slayer.between, counts, bed.Describe(), time.Since(began).Round(time.Second))
+		seed, slayer.killed, slayer.between, counts, env.Describe(), time.Since(began).Round(time.Second))
 	require.GreaterOrEqual(t, slayer.killed, size.kills)
 	require.GreaterOrEqual(t, slayer.between, size.between)
 }
@@ -93,7 +93,7 @@ func killSeed(t *testing.T) uint64 {
 
 // startOrdeal makes platforms that do everything a worker must be ready for. What
 // they do late they do within about 1.5 s, half of settle.
-func startOrdeal(t *testing.T, seed uint64) *rig.Bed {
+func startOrdeal(t *testing.T, seed uint64) *rig.Env {
 	t.Helper()
 	pinterest := sandbox.Options{
 		Seed: seed, Delay: 20 * time.Millisecond, Jitter: 80 * time.Millisecond, LateBy: 1200 * time.Millisecond,
@@ -116,11 +116,11 @@ func startOrdeal(t *testing.T, seed uint64) *rig.Bed {
 	meta := pinterest
 	meta.Rules, meta.Plan = pinterest.Rules[:1], pinterest.Plan[:len(pinterest.Plan)-1]
 	meta.ErrorSample, meta.HideIDs = 2, true
-	bed := rig.Start(t, rig.Options{Pinterest: pinterest, Meta: meta, Settings: ordealSettings(), Listen: true})
-	for _, gate := range []*rig.Gate{bed.PinterestGate, bed.MetaGate} {
-		gate.LosePatience(400 * time.Millisecond)
+	env := rig.Start(t, rig.Options{Pinterest: pinterest, Meta: meta, Settings: ordealSettings(), Listen: true})
+	for _, gate := range []*rig.Interceptor{env.PinterestInterceptor, env.MetaInterceptor} {
+		gate.SetTimeout(400 * time.Millisecond)
 	}
-	return bed
+	return env
 }
 
 // ordealSettings add accounts, so that both workers have some to work for. About one
@@ -157,27 +157,27 @@ func ordealLanes() []catalog.Lane {
 }
 
 // publishEvenly spreads the mutations over the time of publishing.
-func publishEvenly(bed *rig.Bed, workload *rig.Workload, size ordeal) {
+func publishEvenly(env *rig.Env, workload *rig.Workload, size ordeal) {
 	const page = 250
 	pages := size.mutations / page
 	tick := time.NewTicker(size.publish / time.Duration(pages))
 	defer tick.Stop()
 	for range pages {
-		bed.Publish(workload.Next(page)...)
+		env.Publish(workload.Next(page)...)
 		<-tick.C
 	}
 }
 
 // slayer kills workers and starts new ones in their place.
 type slayer struct {
-	bed     *rig.Bed
+	env     *rig.Env
 	random  *rand.Rand
 	workers map[string]*rig.Process
 	killed  int
 	between int // between a POST and its handle
 }
 
-func (s *slayer) start(name string) { s.workers[name] = s.bed.StartProcess(name, nil) }
+func (s *slayer) start(name string) { s.workers[name] = s.env.StartProcess(name, nil) }
 
 func (s *slayer) await(moment time.Time) {
 	timer := time.NewTimer(time.Until(moment))
@@ -224,12 +224,12 @@ func (s *slayer) killBetween() string {
 		})
 		return deliver
 	}
-	gates := []*rig.Gate{s.bed.PinterestGate, s.bed.MetaGate}
+	gates := []*rig.Interceptor{s.env.PinterestInterceptor, s.env.MetaInterceptor}
 	for _, gate := range gates {
 		gate.OnAnswer(look)
 	}
 	var found taken
-	s.bed.Await("a platform takes a POST", 20*time.Second, func() bool {
+	s.env.Await("a platform takes a POST", 20*time.Second, func() bool {
 		select {
 		case found = <-caught:
 			return true
@@ -241,7 +241,7 @@ func (s *slayer) killBetween() string {
 		gate.OnAnswer(nil)
 	}
 	// The platform has the batch, and nobody knows by what name.
-	if s.bed.Count(`SELECT count(*) FROM courier.attempt WHERE $1 = ANY (handles)`, found.handle) == 0 {
+	if s.env.Count(`SELECT count(*) FROM courier.attempt WHERE $1 = ANY (handles)`, found.handle) == 0 {
 		s.between++
 	}
 	return found.worker

@@ -69,27 +69,27 @@ func by(series []point, key attribute.Key) map[string]float64 {
 // docs/telemetry.md lists, and counts what it says.
 func TestMeasuredLabels(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{
+	env := rig.Start(t, rig.Options{
 		Pinterest: sandbox.Options{Rules: []sandbox.ItemRule{
 			{Contains: "bad", Action: sandbox.RefuseItem, Message: "The price is far too low."},
 			{Contains: "mute", Action: sandbox.OmitItem},
 		}},
 		Settings: rig.Settings{"defaults.retry.max_attempts": 2, "defaults.batch.max_age": "300ms"},
 	})
-	bed.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.HTMLError})
-	bed.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.ResetAfter})
-	bed.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
-	bed.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: sandbox.Truncated})
+	env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.HTMLError})
+	env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.ResetAfter})
+	env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
+	env.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: sandbox.Truncated})
 	meters := metric.NewManualReader()
-	bed.StartWorker("a", rig.WorkerOptions{Meters: meters})
-	bed.Publish(upserts(rig.Retail, "good", 5)...)
-	bed.Publish(upserts(rig.Retail, "bad", 2)...)
+	env.StartWorker("a", rig.WorkerOptions{Meters: meters})
+	env.Publish(upserts(rig.Retail, "good", 5)...)
+	env.Publish(upserts(rig.Retail, "bad", 2)...)
 	// A merged record of which the platform never says anything: two dead letters.
-	bed.Publish(
+	env.Publish(
 		rig.Mutation(rig.Retail, "mute", catalog.Create, rig.Whole(rig.Retail.Type, "one")),
 		rig.Mutation(rig.Retail, "mute", catalog.Update, map[string]any{"title": "two"}))
-	bed.PublishRaw("catalog.mutations."+rig.Retail.Account+"."+rig.Retail.Catalog+"."+string(rig.Retail.Type), `not JSON`, nats.Header{})
-	bed.AwaitFinal(10, 3*patience)
+	env.PublishRaw("catalog.mutations."+rig.Retail.Account+"."+rig.Retail.Catalog+"."+string(rig.Retail.Type), `not JSON`, nats.Header{})
+	env.AwaitFinal(10, 3*patience)
 
 	all := points(t, meters)
 	documented := map[string]telemetry.Measurement{}
@@ -126,7 +126,7 @@ func TestMeasuredLabels(t *testing.T) {
 	assert.Equal(t, map[string]float64{
 		string(catalog.Refused): 2, string(catalog.Unconfirmed): 2, string(catalog.InvalidJSON): 1,
 	}, by(all["courier.dead_letters"], telemetry.ReasonKey))
-	assert.Len(t, deadLetters(t, bed), 5, "one for each that was counted")
+	assert.Len(t, deadLetters(t, env), 5, "one for each that was counted")
 	for name := range documented {
 		if name != "courier.dead_letters.dropped" && name != "courier.quota.remaining" && name != "courier.quota.used" {
 			assert.Contains(t, all, name)

@@ -17,12 +17,12 @@ import (
 func TestLatencyOfOneMutation(t *testing.T) {
 	t.Parallel()
 	quick := sandbox.Options{Delay: 50 * time.Millisecond}
-	bed := rig.Start(t, rig.Options{Pinterest: quick, Meta: quick, Settings: rig.Settings{"defaults.batch.max_age": "100ms"}})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{Pinterest: quick, Meta: quick, Settings: rig.Settings{"defaults.batch.max_age": "100ms"}})
+	env.StartWorker("a", rig.WorkerOptions{})
 	took := make([]time.Duration, 0, 5)
 	for i, lane := range []catalog.Lane{rig.Retail, rig.Products, rig.Retail, rig.Products, rig.Retail} {
-		id := bed.Publish(rig.Mutation(lane, "L", catalog.Upsert, rig.Whole(lane.Type, "quick")))[0]
-		s := bed.AwaitStatus(id, "succeeded", patience)
+		id := env.Publish(rig.Mutation(lane, "L", catalog.Upsert, rig.Whole(lane.Type, "quick")))[0]
+		s := env.AwaitStatus(id, "succeeded", patience)
 		took = append(took, s.FinishedAt.Sub(s.PublishedAt))
 		t.Logf("mutation %d was final after %s", i, took[i].Round(time.Millisecond))
 	}

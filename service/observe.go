@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/label"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // observer turns what the engines tell into measurements.
@@ -23,8 +24,8 @@ type observer struct {
 
 	mu         sync.Mutex
 	partitions map[int]partitionGauges
-	scopes     *delivery.Scopes // nil until the worker has them
-	clocks     *clocks          // nil: there is no other clock
+	scopes     *quota.Scopes // nil until the worker has them
+	clocks     *clocks       // nil: there is no other clock
 }
 
 type partitionGauges struct {
@@ -49,7 +50,7 @@ func newObserver(c *config.Config, instruments *telemetry.Instruments) *observer
 
 func (o *observer) where(lane catalog.Lane) telemetry.Where {
 	return telemetry.Where{
-		Account: lane.Account, Platform: string(o.config.Accounts[lane.Account].Platform), Type: lane.Type,
+		Account: lane.Account, Platform: o.config.Accounts[lane.Account].Platform, Type: lane.Type,
 	}
 }
 
@@ -157,7 +158,7 @@ func (o *observer) acquired() { o.instruments.LeaseChanged(o.nowhere, label.Acqu
 func (o *observer) lost()     { o.instruments.LeaseChanged(o.nowhere, label.Lost) }
 
 // watch shows the scopes from now on.
-func (o *observer) watch(scopes *delivery.Scopes) {
+func (o *observer) watch(scopes *quota.Scopes) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.scopes = scopes

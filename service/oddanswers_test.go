@@ -10,13 +10,13 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // together are whole items that go in one batch.
-func together(lane catalog.Lane, ids ...string) []queue.Mutation {
-	mutations := make([]queue.Mutation, len(ids))
+func together(lane catalog.Lane, ids ...string) []publish.Mutation {
+	mutations := make([]publish.Mutation, len(ids))
 	for i, id := range ids {
 		mutations[i] = rig.Mutation(lane, id, catalog.Upsert, rig.Whole(lane.Type, id))
 	}
@@ -24,9 +24,9 @@ func together(lane catalog.Lane, ids ...string) []queue.Mutation {
 }
 
 // answerNext has Meta give an answer to so many POSTs, byte for byte.
-func answerNext(bed *rig.Bed, times int, answer sandbox.Answer) {
+func answerNext(env *rig.Env, times int, answer sandbox.Answer) {
 	for range times {
-		bed.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
+		env.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
 	}
 }
 
@@ -41,18 +41,18 @@ func batched(more rig.Settings) rig.Settings {
 // items that it names, with Meta's words, and nothing is sent again.
 func TestMetaIngestsNothingAndNamesAll(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{Settings: batched(nil)})
-	answerNext(bed, 1, sandbox.Answer{Body: `{"validation_status":[` +
+	env := rig.Start(t, rig.Options{Settings: batched(nil)})
+	answerNext(env, 1, sandbox.Answer{Body: `{"validation_status":[` +
 		`{"retailer_id":"A","errors":[{"message":"The price information under A is invalid. Review for more details"}]},` +
 		`{"retailer_id":"B","errors":[{"message":"B is bad"}]},{"retailer_id":"C","errors":[{"message":"C is bad"}]}]}`})
-	bed.StartWorker("a", rig.WorkerOptions{})
-	ids := bed.Publish(together(rig.Products, "A", "B", "C")...)
+	env.StartWorker("a", rig.WorkerOptions{})
+	ids := env.Publish(together(rig.Products, "A", "B", "C")...)
 	for i, words := range []string{"The price information under A is invalid. Review for more details", "B is bad", "C is bad"} {
-		s := bed.AwaitStatus(ids[i], "failed", patience)
+		s := env.AwaitStatus(ids[i], "failed", patience)
 		require.Equal(t, words, s.Errors[0].Message)
 	}
-	require.Equal(t, 1, bed.Meta.Counters().Posts, "nothing is sent again")
-	letters := deadLetters(t, bed)
+	require.Equal(t, 1, env.Meta.Counters().Posts, "nothing is sent again")
+	letters := deadLetters(t, env)
 	require.Len(t, letters, 3)
 	for _, letter := range letters {
 		require.Equal(t, catalog.Refused, letter.Reason)
@@ -71,18 +71,18 @@ func TestMetaIngestsNothingAndNamesOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Settings: batched(nil)})
-			answerNext(bed, 1, sandbox.Answer{Body: body})
-			bed.StartWorker("a", rig.WorkerOptions{})
-			ids := bed.Publish(together(rig.Products, "A", "B", "C")...)
-			s := bed.AwaitStatus(ids[1], "failed", patience)
+			env := rig.Start(t, rig.Options{Settings: batched(nil)})
+			answerNext(env, 1, sandbox.Answer{Body: body})
+			env.StartWorker("a", rig.WorkerOptions{})
+			ids := env.Publish(together(rig.Products, "A", "B", "C")...)
+			s := env.AwaitStatus(ids[1], "failed", patience)
 			require.Equal(t, "B is bad", s.Errors[0].Message)
 			for _, i := range []int{0, 2} {
-				s = bed.AwaitStatus(ids[i], "succeeded", patience)
+				s = env.AwaitStatus(ids[i], "succeeded", patience)
 				require.LessOrEqual(t, s.Attempts, 2)
 			}
-			require.Equal(t, 2, bed.Meta.Counters().Posts)
-			require.Len(t, bed.Items(rig.Products), 2)
+			require.Equal(t, 2, env.Meta.Counters().Posts)
+			require.Len(t, env.Items(rig.Products), 2)
 		})
 	}
 }
@@ -91,17 +91,17 @@ func TestMetaIngestsNothingAndNamesOne(t *testing.T) {
 // good ones succeed all the same, named or not.
 func TestMetaDropsBodiesOfBadItems(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{Meta: sandbox.Options{DropsBadBodies: true}, Settings: batched(nil)})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{Meta: sandbox.Options{DropsBadBodies: true}, Settings: batched(nil)})
+	env.StartWorker("a", rig.WorkerOptions{})
 	mutations := upserts(rig.Products, "good", 9)
 	for _, id := range []string{"bad-0", "bad-1"} {
 		bad := rig.Whole("PRODUCT_ITEM", id)
 		bad["price"] = "cheap"
 		mutations = append(mutations, rig.Mutation(rig.Products, id, catalog.Upsert, bad))
 	}
-	bed.Publish(mutations...)
-	bed.AwaitFinal(len(mutations), patience)
-	for _, s := range bed.Statuses() {
+	env.Publish(mutations...)
+	env.AwaitFinal(len(mutations), patience)
+	for _, s := range env.Statuses() {
 		if strings.HasPrefix(s.ItemID, "good") {
 			require.Equal(t, "succeeded", s.Status, s.ItemID)
 			continue
@@ -109,8 +109,8 @@ func TestMetaDropsBodiesOfBadItems(t *testing.T) {
 		require.Equal(t, "failed", s.Status, s.ItemID)
 		require.Contains(t, s.Errors[0].Message, "not a price")
 	}
-	require.Len(t, bed.Items(rig.Products), 9)
-	require.LessOrEqual(t, bed.Meta.Counters().Posts, 4)
+	require.Len(t, env.Items(rig.Products), 9)
+	require.LessOrEqual(t, env.Meta.Counters().Posts, 4)
 }
 
 // TestAnErrorWithAGoodStatus: the code of the error decides, so that the account is
@@ -127,23 +127,23 @@ func TestAnErrorWithAGoodStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Settings: batched(rig.Settings{"defaults.retry.max_attempts": 2})})
-			answerNext(bed, 1, c.answer)
-			w := bed.StartWorker("a", rig.WorkerOptions{})
-			ids := bed.Publish(together(rig.Products, "A", "B")...)
+			env := rig.Start(t, rig.Options{Settings: batched(rig.Settings{"defaults.retry.max_attempts": 2})})
+			answerNext(env, 1, c.answer)
+			w := env.StartWorker("a", rig.WorkerOptions{})
+			ids := env.Publish(together(rig.Products, "A", "B")...)
 			var reason string
-			bed.Await("the account is paused", patience, func() bool {
-				return bed.Count(`SELECT count(*) FROM courier.account_status WHERE account = $1 AND state = 'paused' AND resumes_at IS NOT NULL`, rig.MetaAccount) == 1
+			env.Await("the account is paused", patience, func() bool {
+				return env.Count(`SELECT count(*) FROM courier.account_status WHERE account = $1 AND state = 'paused' AND resumes_at IS NOT NULL`, rig.MetaAccount) == 1
 			})
-			require.NoError(t, bed.DB.QueryRow(t.Context(), `SELECT reason FROM courier.account_status WHERE account = $1`, rig.MetaAccount).Scan(&reason))
+			require.NoError(t, env.DB.QueryRow(t.Context(), `SELECT reason FROM courier.account_status WHERE account = $1`, rig.MetaAccount).Scan(&reason))
 			require.Contains(t, reason, c.reason)
 			require.NotContains(t, reason+w.Log.String(), "/sso")
-			require.Equal(t, 1, bed.Meta.Counters().Posts)
+			require.Equal(t, 1, env.Meta.Counters().Posts)
 			for _, id := range ids {
-				bed.AwaitStatus(id, "succeeded", patience)
+				env.AwaitStatus(id, "succeeded", patience)
 			}
 			require.Equal(t, 1, w.Log.Count("the platform refuses the account"), "one alert")
-			require.Equal(t, map[string]int{"succeeded": 2}, bed.CheckInvariants())
+			require.Equal(t, map[string]int{"succeeded": 2}, env.CheckInvariants())
 		})
 	}
 }
@@ -154,38 +154,38 @@ func TestUnconfirmedSaysWhatCameInstead(t *testing.T) {
 	t.Parallel()
 	t.Run("to POSTs", func(t *testing.T) {
 		t.Parallel()
-		bed := rig.Start(t, rig.Options{Settings: batched(rig.Settings{"defaults.retry.max_attempts": 2})})
-		answerNext(bed, 2, sandbox.Answer{Body: `{"success":true}`})
-		w := bed.StartWorker("a", rig.WorkerOptions{})
-		id := bed.Publish(together(rig.Products, "A")...)[0]
-		s := bed.AwaitStatus(id, "unconfirmed", patience)
+		env := rig.Start(t, rig.Options{Settings: batched(rig.Settings{"defaults.retry.max_attempts": 2})})
+		answerNext(env, 2, sandbox.Answer{Body: `{"success":true}`})
+		w := env.StartWorker("a", rig.WorkerOptions{})
+		id := env.Publish(together(rig.Products, "A")...)[0]
+		s := env.AwaitStatus(id, "unconfirmed", patience)
 		require.Equal(t, "the answer has no handles but success true", s.Errors[0].Message)
 		require.Contains(t, w.Log.String(), "the answer has no handles")
 		require.NotContains(t, w.Log.String(), "success true", "logs have no words of an answer")
 	})
 	t.Run("to polls", func(t *testing.T) {
 		t.Parallel()
-		bed := rig.Start(t, rig.Options{Settings: batched(rig.Settings{
+		env := rig.Start(t, rig.Options{Settings: batched(rig.Settings{
 			"defaults.retry.max_attempts": 1, "defaults.poll.give_up": "1s",
 		})})
-		bed.Pinterest.SetPlan([]sandbox.PlannedFault{{Call: sandbox.Poll, Rate: 1, Fault: sandbox.Fault{
+		env.Pinterest.SetPlan([]sandbox.PlannedFault{{Call: sandbox.Poll, Rate: 1, Fault: sandbox.Fault{
 			Kind: sandbox.AnswerWith, Answer: &sandbox.Answer{Body: `{"batch_id":"` + sandbox.HandleHere + `","state":"DONE"}`},
 		}}})
-		bed.StartWorker("a", rig.WorkerOptions{})
-		id := bed.Publish(together(rig.Retail, "A")...)[0]
-		s := bed.AwaitStatus(id, "unconfirmed", patience+10*time.Second)
+		env.StartWorker("a", rig.WorkerOptions{})
+		id := env.Publish(together(rig.Retail, "A")...)[0]
+		s := env.AwaitStatus(id, "unconfirmed", patience+10*time.Second)
 		require.Contains(t, s.Errors[0].Message, "the answer has no status but batch_id")
 		require.Contains(t, s.Errors[0].Message, `state "DONE"`)
 	})
 	t.Run("by a status that counts nothing", func(t *testing.T) {
 		t.Parallel()
-		bed := rig.Start(t, rig.Options{Settings: batched(rig.Settings{"defaults.retry.max_attempts": 1})})
-		bed.Meta.SetPlan([]sandbox.PlannedFault{{Call: sandbox.Poll, Rate: 1, Fault: sandbox.Fault{
+		env := rig.Start(t, rig.Options{Settings: batched(rig.Settings{"defaults.retry.max_attempts": 1})})
+		env.Meta.SetPlan([]sandbox.PlannedFault{{Call: sandbox.Poll, Rate: 1, Fault: sandbox.Fault{
 			Kind: sandbox.AnswerWith, Answer: &sandbox.Answer{Body: `{"data":[{"handle":"` + sandbox.HandleHere + `","status":"finished","errors":[]}]}`},
 		}}})
-		bed.StartWorker("a", rig.WorkerOptions{})
-		id := bed.Publish(together(rig.Products, "A")...)[0]
-		s := bed.AwaitStatus(id, "unconfirmed", patience)
+		env.StartWorker("a", rig.WorkerOptions{})
+		id := env.Publish(together(rig.Products, "A")...)[0]
+		s := env.AwaitStatus(id, "unconfirmed", patience)
 		require.Contains(t, s.Errors[0].Message, "errors_total_count is missing")
 	})
 }
@@ -193,13 +193,13 @@ func TestUnconfirmedSaysWhatCameInstead(t *testing.T) {
 // TestAWarningOfNobodyIsLogged: it belongs to the batch.
 func TestAWarningOfNobodyIsLogged(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{Settings: batched(nil)})
-	bed.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.AnswerAfter, Answer: &sandbox.Answer{
+	env := rig.Start(t, rig.Options{Settings: batched(nil)})
+	env.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.AnswerAfter, Answer: &sandbox.Answer{
 		Body: `{"handles":"` + sandbox.HandleHere + `","validation_status":[{"warnings":[{"message":"Unrecognised field: foo"}]}]}`,
 	}})
-	w := bed.StartWorker("a", rig.WorkerOptions{})
-	bed.Publish(together(rig.Products, "A", "B")...)
-	bed.AwaitFinal(2, patience)
-	require.Equal(t, map[string]int{"succeeded": 2}, bed.CheckInvariants())
+	w := env.StartWorker("a", rig.WorkerOptions{})
+	env.Publish(together(rig.Products, "A", "B")...)
+	env.AwaitFinal(2, patience)
+	require.Equal(t, map[string]int{"succeeded": 2}, env.CheckInvariants())
 	require.Equal(t, 1, w.Log.Count("Unrecognised field: foo"))
 }

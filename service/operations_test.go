@@ -16,8 +16,8 @@ const patience = 30 * time.Second
 
 func TestEveryOperationOfEveryType(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{})
+	env.StartWorker("a", rig.WorkerOptions{})
 	items := map[catalog.Lane]string{rig.Retail: "SKU/1 ä%", rig.Products: "SKU-1", rig.Flights: "BOS/JFK"}
 	published := 0
 	for lane, item := range items {
@@ -33,18 +33,18 @@ func TestEveryOperationOfEveryType(t *testing.T) {
 			{catalog.Delete, nil},
 			{catalog.Upsert, rig.Whole(lane.Type, "upserted again")},
 		} {
-			id := bed.Publish(rig.Mutation(lane, item, step.operation, step.attributes))[0]
+			id := env.Publish(rig.Mutation(lane, item, step.operation, step.attributes))[0]
 			published++
-			final := bed.AwaitStatus(id, "succeeded", patience)
+			final := env.AwaitStatus(id, "succeeded", patience)
 			require.NotEmpty(t, final.Handle, "step %d of %v", i, lane)
 			require.Equal(t, step.operation.String(), final.Operation)
 			require.Equal(t, item, final.ItemID)
 			require.False(t, final.FinishedAt.IsZero())
 		}
 	}
-	require.Equal(t, map[string]int{"succeeded": published}, bed.CheckInvariants())
+	require.Equal(t, map[string]int{"succeeded": published}, env.CheckInvariants())
 	for lane := range items {
-		require.Len(t, bed.Items(lane), 1)
+		require.Len(t, env.Items(lane), 1)
 	}
 }
 
@@ -56,58 +56,58 @@ func TestBurstsMerge(t *testing.T) {
 		t.Run("create on existing "+string(existing), func(t *testing.T) {
 			t.Parallel()
 			platform := sandbox.Options{Delay: 20 * time.Millisecond, Existing: existing}
-			bed := rig.Start(t, rig.Options{Pinterest: platform, Meta: platform})
-			bed.StartWorker("a", rig.WorkerOptions{})
+			env := rig.Start(t, rig.Options{Pinterest: platform, Meta: platform})
+			env.StartWorker("a", rig.WorkerOptions{})
 			workload := rig.NewWorkload(7)
 			workload.Lanes = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}
 			workload.Items = 40
 			const mutations = 1500
-			bed.Publish(workload.Next(mutations)...)
-			bed.AwaitFinal(mutations, patience)
-			counts := bed.CheckInvariants()
+			env.Publish(workload.Next(mutations)...)
+			env.AwaitFinal(mutations, patience)
+			counts := env.CheckInvariants()
 			require.Positive(t, counts["superseded"])
-			t.Log(counts, bed.Describe())
+			t.Log(counts, env.Describe())
 		})
 	}
 }
 
 func TestDeleteThenRecreateSurvives(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{
+	env := rig.Start(t, rig.Options{
 		Pinterest: sandbox.Options{Delay: 100 * time.Millisecond}, Meta: sandbox.Options{Delay: 100 * time.Millisecond},
 	})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env.StartWorker("a", rig.WorkerOptions{})
 	for lane, item := range map[catalog.Lane]string{rig.Retail: "A", rig.Products: "A", rig.Flights: "AAA/BBB"} {
-		ids := bed.Publish(
+		ids := env.Publish(
 			rig.Mutation(lane, item, catalog.Create, rig.Whole(lane.Type, "first")),
 			rig.Mutation(lane, item, catalog.Delete, nil),
 			rig.Mutation(lane, item, catalog.Create, rig.Whole(lane.Type, "second")))
-		bed.AwaitStatus(ids[2], "succeeded", patience)
-		require.Contains(t, bed.Items(lane)[item], "second")
+		env.AwaitStatus(ids[2], "succeeded", patience)
+		require.Contains(t, env.Items(lane)[item], "second")
 	}
-	bed.CheckInvariants()
+	env.CheckInvariants()
 }
 
 // TestVersions: a mutation with an older version than the newest seen is never
 // sent, until the item was deleted.
 func TestVersions(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{})
+	env.StartWorker("a", rig.WorkerOptions{})
 	publish := func(version int64, operation catalog.Operation, mark string) string {
 		m := rig.Mutation(rig.Retail, "V", operation, nil)
 		if operation != catalog.Delete {
 			m.Attributes = rig.Whole("RETAIL", mark)
 		}
 		m.Version = &version
-		return bed.Publish(m)[0]
+		return env.Publish(m)[0]
 	}
 	newest := publish(7, catalog.Upsert, "seven")
-	bed.AwaitStatus(newest, "succeeded", patience)
-	older := bed.AwaitStatus(publish(6, catalog.Upsert, "six"), "superseded", patience)
+	env.AwaitStatus(newest, "succeeded", patience)
+	older := env.AwaitStatus(publish(6, catalog.Upsert, "six"), "superseded", patience)
 	require.Equal(t, newest, older.SupersededBy)
-	require.Contains(t, bed.Items(rig.Retail)["V"], "seven")
-	bed.AwaitStatus(publish(8, catalog.Delete, ""), "succeeded", patience)
-	bed.AwaitStatus(publish(1, catalog.Upsert, "one"), "succeeded", patience)
-	require.Contains(t, bed.Items(rig.Retail)["V"], "one")
+	require.Contains(t, env.Items(rig.Retail)["V"], "seven")
+	env.AwaitStatus(publish(8, catalog.Delete, ""), "succeeded", patience)
+	env.AwaitStatus(publish(1, catalog.Upsert, "one"), "succeeded", patience)
+	require.Contains(t, env.Items(rig.Retail)["V"], "one")
 }

@@ -24,17 +24,17 @@ func TestUnconfirmedSaysWhatTheAnswerNamed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Settings: rig.Settings{"defaults.retry.max_attempts": 2}})
+			env := rig.Start(t, rig.Options{Settings: rig.Settings{"defaults.retry.max_attempts": 2}})
 			answer := sandbox.Answer{Body: `{"created_time":"2026-01-01T00:00:00","status":"COMPLETED","items":` + test.answer + `}`}
 			for range 2 {
-				bed.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
+				env.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: sandbox.AnswerWith, Answer: &answer})
 			}
-			bed.StartWorker("a", rig.WorkerOptions{})
-			ids := bed.Publish(rig.Mutation(rig.Retail, test.item, catalog.Upsert, rig.Whole("RETAIL", "x")))
-			row := bed.AwaitStatus(ids[0], "unconfirmed", patience)
+			env.StartWorker("a", rig.WorkerOptions{})
+			ids := env.Publish(rig.Mutation(rig.Retail, test.item, catalog.Upsert, rig.Whole("RETAIL", "x")))
+			row := env.AwaitStatus(ids[0], "unconfirmed", patience)
 			require.NotEmpty(t, row.Errors)
 			require.Contains(t, row.Errors[0].Message, test.says)
-			letters := deadLetters(t, bed)
+			letters := deadLetters(t, env)
 			require.Len(t, letters, 1)
 			require.Contains(t, letters[0].Text, test.says)
 		})

@@ -21,30 +21,30 @@ import (
 func TestPartitionsSpreadEvenly(t *testing.T) {
 	t.Parallel()
 	const leaseTTL = time.Minute
-	bed := rig.Start(t, rig.Options{Settings: rig.Settings{"nats.partitions": 16, "worker.lease_ttl": leaseTTL.String()}})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{Settings: rig.Settings{"nats.partitions": 16, "worker.lease_ttl": leaseTTL.String()}})
+	env.StartWorker("a", rig.WorkerOptions{})
 	workload := threeLanes(21)
-	bed.Await("the only worker has all", patience, func() bool { return bed.Owned()["a"] == 16 })
-	bed.Publish(workload.Next(200)...)
+	env.Await("the only worker has all", patience, func() bool { return env.Owned()["a"] == 16 })
+	env.Publish(workload.Next(200)...)
 
-	second := bed.StartWorker("b", rig.WorkerOptions{})
+	second := env.StartWorker("b", rig.WorkerOptions{})
 	began := time.Now()
-	bed.Await("two workers have half each", patience, func() bool {
-		owned := bed.Owned()
+	env.Await("two workers have half each", patience, func() bool {
+		owned := env.Owned()
 		return owned["a"] == 8 && owned["b"] == 8
 	})
 	t.Logf("spread over two after %s", time.Since(began).Round(time.Millisecond))
 	require.Less(t, time.Since(began), 10*time.Second)
-	bed.Publish(workload.Next(200)...)
+	env.Publish(workload.Next(200)...)
 
 	began = time.Now()
 	require.NoError(t, second.Stop())
-	bed.Await("what was handed over is taken", patience, func() bool { return bed.Owned()["a"] == 16 })
+	env.Await("what was handed over is taken", patience, func() bool { return env.Owned()["a"] == 16 })
 	t.Logf("handed over after %s", time.Since(began).Round(time.Millisecond))
 	require.Less(t, time.Since(began), 10*time.Second, "long before the lease would expire")
-	bed.Publish(workload.Next(200)...)
-	bed.AwaitFinal(600, patience)
-	bed.CheckInvariants()
+	env.Publish(workload.Next(200)...)
+	env.AwaitFinal(600, patience)
+	env.CheckInvariants()
 }
 
 // TestFrozenWorkerDoesNoHarm: a worker that stands still in the middle of writing
@@ -53,7 +53,7 @@ func TestPartitionsSpreadEvenly(t *testing.T) {
 func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	const items, size = 900, 8 << 10
-	bed := rig.Start(t, rig.Options{
+	env := rig.Start(t, rig.Options{
 		Listen: true,
 		Settings: rig.Settings{
 			"defaults.batch.max_items": items, "defaults.batch.max_bytes": "10MiB",
@@ -61,34 +61,35 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 			"worker.record_within":   "5s", "defaults.settle": "2s",
 		},
 	})
-	first := bed.StartProcess("a", nil)
-	bed.Await("the first worker has all", patience, func() bool { return bed.Owned()["a"] == 8 })
-	arrived, goOn := bed.PinterestGate.HoldNextPost()
+	first := env.StartProcess("a", nil)
+	env.Await("the first worker has all", patience, func() bool { return env.Owned()["a"] == 8 })
+	arrived, goOn := env.PinterestInterceptor.HoldNextPost()
+	t.Cleanup(goOn)
 	large := upserts(rig.Retail, "large", items)
 	for i := range large {
 		large[i].Attributes.(map[string]any)["description"] = strings.Repeat("x", size) //nolint:forcetypeassert // made by Whole
 	}
-	bed.Publish(large...)
+	env.Publish(large...)
 	select {
 	case bytes := <-arrived:
 		require.Greater(t, bytes, int64(6<<20), "sockets take the whole body, which nobody can take back")
 	case <-time.After(patience):
 		t.Fatal("no POST arrived")
 	}
-	first.Freeze() // the platform has read the head of the request, and nothing else
-	newer := bed.Publish(upserts(rig.Retail, "large", 10)...)
-	bed.StartProcess("b", nil)
-	bed.Await("the second worker has all", patience, func() bool { return bed.Owned()["b"] == 8 })
-	bed.AwaitFinal(items+10, 2*patience)
-	takenBefore := bed.Pinterest.Counters().Accepted
-	first.Thaw()
+	first.Suspend() // the platform has read the head of the request, and nothing else
+	newer := env.Publish(upserts(rig.Retail, "large", 10)...)
+	env.StartProcess("b", nil)
+	env.Await("the second worker has all", patience, func() bool { return env.Owned()["b"] == 8 })
+	env.AwaitFinal(items+10, 2*patience)
+	takenBefore := env.Pinterest.Counters().Accepted
+	first.Resume()
 	goOn() // now the platform reads the rest
-	bed.Await("the sleeper learns that its partitions have another owner", patience, func() bool {
-		return bed.Owned()["a"] == 4 && bed.Owned()["b"] == 4
+	env.Await("the sleeper learns that its partitions have another owner", patience, func() bool {
+		return env.Owned()["a"] == 4 && env.Owned()["b"] == 4
 	})
-	require.Equal(t, takenBefore, bed.Pinterest.Counters().Accepted, "the frozen POST never arrived whole")
-	require.Equal(t, "succeeded", bed.StatusOf(newer[9]).Status)
-	bed.CheckInvariants()
+	require.Equal(t, takenBefore, env.Pinterest.Counters().Accepted, "the frozen POST never arrived whole")
+	require.Equal(t, "succeeded", env.StatusOf(newer[9]).Status)
+	env.CheckInvariants()
 }
 
 // TestFreezesAtRandomMoments: workers stand still for longer than their lease
@@ -96,32 +97,32 @@ func TestFrozenWorkerDoesNoHarm(t *testing.T) {
 func TestFreezesAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	platform := sandbox.Options{Delay: 30 * time.Millisecond, Jitter: 60 * time.Millisecond}
-	bed := rig.Start(t, rig.Options{
+	env := rig.Start(t, rig.Options{
 		Pinterest: platform, Meta: platform, Listen: true,
 		Settings: rig.Settings{"defaults.batch.max_items": 50, "defaults.settle": "2s", "worker.lease_ttl": "1s"},
 	})
-	workers := []*rig.Process{bed.StartProcess("a", nil), bed.StartProcess("b", nil)}
+	workers := []*rig.Process{env.StartProcess("a", nil), env.StartProcess("b", nil)}
 	workload, published := threeLanes(22), 0
 	publish := func() {
 		for range 8 {
-			bed.Publish(workload.Next(50)...)
+			env.Publish(workload.Next(50)...)
 			published += 50
 		}
 	}
 	for round := range 4 {
 		publish()
 		sleeper := workers[round%2]
-		bed.Await("something is under way", patience, func() bool {
-			return bed.Count(`SELECT count(*) FROM courier.batch WHERE finished_at IS NULL`) > 0
+		env.Await("something is under way", patience, func() bool {
+			return env.Count(`SELECT count(*) FROM courier.batch WHERE finished_at IS NULL`) > 0
 		})
-		sleeper.Freeze()
+		sleeper.Suspend()
 		publish()
-		bed.Await("the other has all", patience, func() bool { return bed.Owned()[workers[1-round%2].Name] == 8 })
-		sleeper.Thaw()
-		bed.Await("the sleeper has work again", patience, func() bool { return bed.Owned()[sleeper.Name] > 0 })
+		env.Await("the other has all", patience, func() bool { return env.Owned()[workers[1-round%2].Name] == 8 })
+		sleeper.Resume()
+		env.Await("the sleeper has work again", patience, func() bool { return env.Owned()[sleeper.Name] > 0 })
 	}
-	bed.AwaitFinal(published, 2*patience)
-	bed.CheckInvariants()
+	env.AwaitFinal(published, 2*patience)
+	env.CheckInvariants()
 }
 
 // TestIdlePartitionsFollowTheStream: the positions of partitions without messages
@@ -129,26 +130,26 @@ func TestFreezesAtRandomMoments(t *testing.T) {
 // is kept.
 func TestIdlePartitionsFollowTheStream(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	bed.StartWorker("a", rig.WorkerOptions{Edit: func(c *config.Config) {
+	env := rig.Start(t, rig.Options{})
+	env.StartWorker("a", rig.WorkerOptions{Edit: func(c *config.Config) {
 		c.NATS.Stream.ReplayWindow = time.Millisecond // no file may say so
 	}})
-	bed.Publish(upserts(rig.Retail, "one", 50)...)
-	bed.AwaitFinal(50, patience)
-	bed.Await("all positions are at the stream's end", patience, func() bool {
-		return bed.Count(`SELECT count(*) FROM courier.lease WHERE sequence = 50`) == 8
+	env.Publish(upserts(rig.Retail, "one", 50)...)
+	env.AwaitFinal(50, patience)
+	env.Await("all positions are at the stream's end", patience, func() bool {
+		return env.Count(`SELECT count(*) FROM courier.lease WHERE sequence = 50`) == 8
 	})
-	stream, err := bed.JetStream().Stream(t.Context(), queue.DefaultStreamName)
+	stream, err := env.JetStream().Stream(t.Context(), queue.DefaultStreamName)
 	require.NoError(t, err)
-	bed.Await("the stream is trimmed", 2*patience, func() bool {
+	env.Await("the stream is trimmed", 2*patience, func() bool {
 		info, err := stream.Info(t.Context())
 		return err == nil && info.State.FirstSeq == 50
 	})
-	ids := bed.Publish(upserts(rig.Products, "two", 5)...)
+	ids := env.Publish(upserts(rig.Products, "two", 5)...)
 	for _, id := range ids {
-		bed.AwaitStatus(id, "succeeded", patience)
+		env.AwaitStatus(id, "succeeded", patience)
 	}
-	require.Equal(t, 55, bed.Count(`SELECT count(*) FROM courier.mutation_status`))
+	require.Equal(t, 55, env.Count(`SELECT count(*) FROM courier.mutation_status`))
 }
 
 // TestManyAccountsShareWorkers: every account is worked by one worker at a time,
@@ -164,12 +165,12 @@ func TestManyAccountsShareWorkers(t *testing.T) {
 		settings["accounts."+name+".catalogs.products"] = map[string]any{"catalog_id": strconv.Itoa(7000 + i)}
 		lanes = append(lanes, catalog.Lane{Account: name, Catalog: "products", Type: "PRODUCT_ITEM"})
 	}
-	bed := rig.Start(t, rig.Options{Settings: settings})
-	bed.StartWorker("a", rig.WorkerOptions{})
-	bed.StartWorker("b", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{Settings: settings})
+	env.StartWorker("a", rig.WorkerOptions{})
+	env.StartWorker("b", rig.WorkerOptions{})
 	workload := rig.NewWorkload(23)
 	workload.Lanes, workload.Items = lanes, 20
-	bed.Publish(workload.Next(2000)...)
-	bed.AwaitFinal(2000, 2*patience)
-	bed.CheckInvariants()
+	env.Publish(workload.Next(2000)...)
+	env.AwaitFinal(2000, 2*patience)
+	env.CheckInvariants()
 }

@@ -129,7 +129,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		return err
 	}
 	accounts := &accounts{
-		config: w.config, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
+		config: w.config, platforms: w.platforms, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
 		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find,

@@ -22,30 +22,30 @@ func TestToldPauseAcrossOwners(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Listen: true})
+			env := rig.Start(t, rig.Options{Listen: true})
 			// One address for both, or a quota of one is no quota of the other.
-			address := rig.Settings{"accounts." + rig.PinterestAccount + ".base_url": bed.PinterestGate.URL("both") + "/v5"}
-			first := bed.StartProcess("a", address)
-			bed.Await("it has all partitions", patience, func() bool { return bed.Owned()["a"] == 8 })
-			bed.Pinterest.SetPlan([]sandbox.PlannedFault{{
+			address := rig.Settings{"accounts." + rig.PinterestAccount + ".base_url": env.PinterestInterceptor.URL("both") + "/v5"}
+			first := env.StartProcess("a", address)
+			env.Await("it has all partitions", patience, func() bool { return env.Owned()["a"] == 8 })
+			env.Pinterest.SetPlan([]sandbox.PlannedFault{{
 				Call: sandbox.Submit, Fault: sandbox.Fault{Kind: sandbox.RateLimited, Duration: wait}, Rate: 1,
 			}})
-			bed.Publish(upserts(rig.Retail, "one", 1)...)
-			bed.Await("the pause is told", patience, func() bool { return bed.Pinterest.Counters().Posts > 0 })
-			bed.Await("the pause is saved", time.Second, func() bool {
-				return bed.Count(`SELECT count(*) FROM courier.quota_scope WHERE blocked_until > now()`) > 0
+			env.Publish(upserts(rig.Retail, "one", 1)...)
+			env.Await("the pause is told", patience, func() bool { return env.Pinterest.Counters().Posts > 0 })
+			env.Await("the pause is saved", time.Second, func() bool {
+				return env.Count(`SELECT count(*) FROM courier.quota_scope WHERE blocked_until > now()`) > 0
 			})
 			over := time.Now().Add(wait)
-			posts := bed.Pinterest.Counters().Posts
-			bed.Pinterest.SetPlan(nil)
-			published := 1 + len(bed.Publish(upserts(rig.Retail, "two", 300)...))
-			bed.StartProcess("b", address)
+			posts := env.Pinterest.Counters().Posts
+			env.Pinterest.SetPlan(nil)
+			published := 1 + len(env.Publish(upserts(rig.Retail, "two", 300)...))
+			env.StartProcess("b", address)
 			leave(t, first)
-			bed.Await("a POST is made", patience, func() bool { return bed.Pinterest.Counters().Posts > posts })
+			env.Await("a POST is made", patience, func() bool { return env.Pinterest.Counters().Posts > posts })
 			const slack = 2 * time.Second // from the answer to the look at it
 			require.True(t, time.Now().After(over.Add(-slack)), "the pause was not over: %s left", time.Until(over))
-			bed.AwaitFinal(published, patience)
-			bed.CheckInvariants()
+			env.AwaitFinal(published, patience)
+			env.CheckInvariants()
 		})
 	}
 }

@@ -19,7 +19,7 @@ func TestCheckAndRunSayWhyPostgresLetsNobodyIn(t *testing.T) {
 	g := startGuardedPostgres(t)
 	_, err := persistence.Migrate(t.Context(), g.url("courier_migrate"))
 	require.NoError(t, err)
-	bed := rig.Start(t, rig.Options{})
+	env := rig.Start(t, rig.Options{})
 	wrong := strings.Replace(g.url("courier_worker"), rolePassword, "canary-wrong", 1)
 	parsed, err := url.Parse(g.url("courier_worker"))
 	require.NoError(t, err)
@@ -27,12 +27,12 @@ func TestCheckAndRunSayWhyPostgresLetsNobodyIn(t *testing.T) {
 	tries := func(name, address, says string) {
 		t.Helper()
 		settings := rig.Settings{"database.url": address}
-		looked := lookOf(t, bed, settings)["Postgres"]
+		looked := lookOf(t, env, settings)["Postgres"]
 		require.ErrorContains(t, looked, says, name)
 		require.ErrorContains(t, looked, "database.url", name)
 		require.NotContains(t, looked.Error(), "canary", name)
-		w := bed.StartWorker(name, rig.WorkerOptions{Settings: settings})
-		bed.Await(name+" is logged", patience, func() bool { return strings.Contains(w.Log.String(), says) })
+		w := env.StartWorker(name, rig.WorkerOptions{Settings: settings})
+		env.Await(name+" is logged", patience, func() bool { return strings.Contains(w.Log.String(), says) })
 		require.NotContains(t, w.Log.String(), "worker started", name)
 		require.NotContains(t, w.Log.String(), "canary", name)
 		w.Stop()

@@ -42,22 +42,22 @@ func databaseOf(t *testing.T, encoding string) string {
 // TestRunAndCheckRefuseTheSame: what a database must be is one list.
 func TestRunAndCheckRefuseTheSame(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
+	env := rig.Start(t, rig.Options{})
 	for _, encoding := range []string{"EUC_JP", "LATIN1", "SQL_ASCII"} {
 		settings := rig.Settings{"database.url": databaseOf(t, encoding)}
-		err := bed.StartWorker(encoding, rig.WorkerOptions{Settings: settings}).Wait(patience)
+		err := env.StartWorker(encoding, rig.WorkerOptions{Settings: settings}).Wait(patience)
 		require.ErrorContains(t, err, "the database's encoding is "+encoding+"; UTF8 is needed")
 		require.True(t, precondition.Permanent(err))
 		refused, _ := errors.AsType[precondition.Failures](err)
-		looked, _ := errors.AsType[precondition.Failures](lookOf(t, bed, settings)["Postgres"])
+		looked, _ := errors.AsType[precondition.Failures](lookOf(t, env, settings)["Postgres"])
 		require.Equal(t, refused, looked)
 	}
 }
 
-func lookOf(t *testing.T, bed *rig.Bed, settings rig.Settings) map[string]error {
+func lookOf(t *testing.T, env *rig.Env, settings rig.Settings) map[string]error {
 	t.Helper()
 	looked := map[string]error{}
-	for _, finding := range service.Look(t.Context(), bed.Config("look", settings), nats.InProcessServer(bed.NATS)) {
+	for _, finding := range service.Look(t.Context(), env.Config("look", settings), nats.InProcessServer(env.NATS)) {
 		looked[finding.Check] = finding.Err
 	}
 	return looked
@@ -67,17 +67,17 @@ func lookOf(t *testing.T, bed *rig.Bed, settings rig.Settings) map[string]error 
 // waits for.
 func TestReadOnlyDatabaseIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	parsed, err := url.Parse(bed.Database)
+	env := rig.Start(t, rig.Options{})
+	parsed, err := url.Parse(env.Database)
 	require.NoError(t, err)
 	name := strings.TrimPrefix(parsed.Path, "/")
-	executed(t, bed.Database, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
-	w := bed.StartWorker("a", rig.WorkerOptions{})
+	executed(t, env.Database, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
+	w := env.StartWorker("a", rig.WorkerOptions{})
 	w.AwaitLog("default_transaction_read_only is on; off is needed", patience)
-	require.ErrorContains(t, lookOf(t, bed, nil)["Postgres"], "default_transaction_read_only")
-	executed(t, bed.Database+"&options=-c%20default_transaction_read_only%3Doff", "ALTER DATABASE "+name+" RESET default_transaction_read_only")
+	require.ErrorContains(t, lookOf(t, env, nil)["Postgres"], "default_transaction_read_only")
+	executed(t, env.Database+"&options=-c%20default_transaction_read_only%3Doff", "ALTER DATABASE "+name+" RESET default_transaction_read_only")
 	w.AwaitLog("worker started", patience)
-	for check, err := range lookOf(t, bed, nil) {
+	for check, err := range lookOf(t, env, nil) {
 		require.NoError(t, err, check)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -30,7 +30,7 @@ func TestWhateverFailsSaysWhy(t *testing.T) {
 	for name, c := range map[string]struct {
 		plan      []sandbox.PlannedFault
 		lane      catalog.Lane
-		mutations []queue.Mutation
+		mutations []publish.Mutation
 		status    string
 	}{
 		"an item refused without words":              {plan: answered(`{"validation_status":[{"retailer_id":"A","errors":[{"message":""}]},{"retailer_id":"B","errors":[{}]}]}`), lane: rig.Products, status: "failed"},
@@ -40,29 +40,29 @@ func TestWhateverFailsSaysWhy(t *testing.T) {
 		"polls say nothing":                          {plan: always(sandbox.Poll, sandbox.EmptyData), lane: rig.Products, status: "unconfirmed"},
 		"items are missing":                          {plan: always(sandbox.Poll, sandbox.OmitAll), lane: rig.Retail, status: "unconfirmed"},
 		"all attempts are answered without a handle": {plan: answered(`{"success":true}`), lane: rig.Products, status: "unconfirmed"},
-		"not valid":                                  {lane: rig.Products, mutations: []queue.Mutation{broken}, status: "invalid"},
+		"not valid":                                  {lane: rig.Products, mutations: []publish.Mutation{broken}, status: "invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{Settings: batched(few)})
+			env := rig.Start(t, rig.Options{Settings: batched(few)})
 			if c.lane.Account == rig.PinterestAccount {
-				bed.Pinterest.SetPlan(c.plan)
+				env.Pinterest.SetPlan(c.plan)
 			} else {
-				bed.Meta.SetPlan(c.plan)
+				env.Meta.SetPlan(c.plan)
 			}
 			if c.mutations == nil {
 				c.mutations = together(c.lane, "A", "B")
 			}
-			bed.StartWorker("a", rig.WorkerOptions{})
-			ids := bed.Publish(c.mutations...)
+			env.StartWorker("a", rig.WorkerOptions{})
+			ids := env.Publish(c.mutations...)
 			for _, id := range ids {
-				bed.AwaitStatus(id, c.status, patience)
+				env.AwaitStatus(id, c.status, patience)
 			}
-			bed.CheckReasons()
+			env.CheckReasons()
 			// Retention, or the limit of what the messages take, leaves no letter.
-			_, err := bed.DB.Exec(t.Context(), "DELETE FROM courier.dead_letter")
+			_, err := env.DB.Exec(t.Context(), "DELETE FROM courier.dead_letter")
 			require.NoError(t, err)
-			bed.CheckReasons()
+			env.CheckReasons()
 		})
 	}
 }
@@ -88,32 +88,32 @@ func TestWhateverWaitsSaysWhy(t *testing.T) {
 		for _, lane := range []catalog.Lane{rig.Products, rig.Retail} {
 			t.Run(name+", "+lane.Account, func(t *testing.T) {
 				t.Parallel()
-				bed := rig.Start(t, rig.Options{Settings: batched(nil)})
-				bed.StartWorker("a", rig.WorkerOptions{})
+				env := rig.Start(t, rig.Options{Settings: batched(nil)})
+				env.StartWorker("a", rig.WorkerOptions{})
 				if plan == nil {
-					bed.Await("the account is known", patience, func() bool { return bed.Store.PauseAccount(t.Context(), lane.Account, "stocktaking") == nil })
+					env.Await("the account is known", patience, func() bool { return env.Store.PauseAccount(t.Context(), lane.Account, "stocktaking") == nil })
 				}
-				bed.Meta.SetPlan(plan)
-				bed.Pinterest.SetPlan(plan)
-				ids := bed.Publish(together(lane, "A", "B")...)
+				env.Meta.SetPlan(plan)
+				env.Pinterest.SetPlan(plan)
+				ids := env.Publish(together(lane, "A", "B")...)
 				var reason string
-				bed.Await("the account says why", patience, func() bool { // in one look: a batch may be tried at any time
-					err := bed.DB.QueryRow(t.Context(), `SELECT a.reason FROM courier.account_status a WHERE a.account = $1 AND a.reason <> '' AND a.waiting_items = 2
+				env.Await("the account says why", patience, func() bool { // in one look: a batch may be tried at any time
+					err := env.DB.QueryRow(t.Context(), `SELECT a.reason FROM courier.account_status a WHERE a.account = $1 AND a.reason <> '' AND a.waiting_items = 2
 						AND (SELECT count(*) FROM courier.mutation_status m WHERE m.account = a.account AND m.status = 'waiting') = 2`, lane.Account).Scan(&reason)
 					return err == nil
 				})
 				require.NotContains(t, reason, "token-", "no secret")
 				if plan == nil {
 					require.Equal(t, "stocktaking", reason)
-					require.NoError(t, bed.Store.ResumeAccount(t.Context(), lane.Account))
+					require.NoError(t, env.Store.ResumeAccount(t.Context(), lane.Account))
 				}
-				bed.Meta.SetPlan(nil)
-				bed.Pinterest.SetPlan(nil)
+				env.Meta.SetPlan(nil)
+				env.Pinterest.SetPlan(nil)
 				if strings.HasPrefix(name, "a rate limit") {
 					return // Meta's is minutes, as the real one's
 				}
 				for _, id := range ids {
-					bed.AwaitStatus(id, "succeeded", patience)
+					env.AwaitStatus(id, "succeeded", patience)
 				}
 			})
 		}

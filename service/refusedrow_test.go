@@ -51,24 +51,24 @@ func TestARowThatTheDatabaseRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bed := rig.Start(t, rig.Options{})
-			_, err := bed.DB.Exec(t.Context(), test.spoil)
+			env := rig.Start(t, rig.Options{})
+			_, err := env.DB.Exec(t.Context(), test.spoil)
 			require.NoError(t, err)
-			w := bed.StartWorker("a", rig.WorkerOptions{})
-			good := bed.Publish(upserts(rig.Retail, "good", 20)...)
-			bad := bed.Publish(rig.Mutation(rig.Retail, "BAD", catalog.Upsert, bulky()))
-			good = append(good, bed.Publish(upserts(rig.Retail, "later", 20)...)...)
+			w := env.StartWorker("a", rig.WorkerOptions{})
+			good := env.Publish(upserts(rig.Retail, "good", 20)...)
+			bad := env.Publish(rig.Mutation(rig.Retail, "BAD", catalog.Upsert, bulky()))
+			good = append(good, env.Publish(upserts(rig.Retail, "later", 20)...)...)
 			for _, id := range good {
-				bed.AwaitStatus(id, "succeeded", patience)
+				env.AwaitStatus(id, "succeeded", patience)
 			}
-			letter := awaitLetter(t, bed, bad[0])
+			letter := awaitLetter(t, env, bad[0])
 			require.Equal(t, catalog.Unrecordable, letter.Reason)
 			require.Contains(t, letter.Text, test.says)
 			require.NotEmpty(t, letter.Message.Data, "the message is kept")
-			bed.AwaitFinal(len(good)+1, patience)
-			require.Equal(t, 1, bed.Count("select count(*) from courier.dead_letter"))
-			require.Equal(t, len(good)+1, bed.Count("select count(*) from courier.mutation"))
-			bed.CheckReasons()
+			env.AwaitFinal(len(good)+1, patience)
+			require.Equal(t, 1, env.Count("select count(*) from courier.dead_letter"))
+			require.Equal(t, len(good)+1, env.Count("select count(*) from courier.mutation"))
+			env.CheckReasons()
 			require.Zero(t, w.Log.Count("the partition stopped"))
 			require.NoError(t, w.Stop())
 		})
@@ -90,16 +90,16 @@ func bulky() map[string]any {
 // stream has for a while.
 func TestADeadLetterThatTheDatabaseRefuses(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	_, err := bed.DB.Exec(t.Context(), "alter table courier.dead_letter add constraint short check (octet_length(body) < 40)")
+	env := rig.Start(t, rig.Options{})
+	_, err := env.DB.Exec(t.Context(), "alter table courier.dead_letter add constraint short check (octet_length(body) < 40)")
 	require.NoError(t, err)
-	bed.StartWorker("a", rig.WorkerOptions{})
-	bed.PublishRaw("catalog.mutations."+rig.PinterestAccount+".us.RETAIL", `{"item_id":"X","operation":"REMOVE","attributes":{"title":"something"}}`, nil)
-	good := bed.Publish(upserts(rig.Retail, "good", 5)...)
+	env.StartWorker("a", rig.WorkerOptions{})
+	env.PublishRaw("catalog.mutations."+rig.PinterestAccount+".us.RETAIL", `{"item_id":"X","operation":"REMOVE","attributes":{"title":"something"}}`, nil)
+	good := env.Publish(upserts(rig.Retail, "good", 5)...)
 	for _, id := range good {
-		bed.AwaitStatus(id, "succeeded", patience)
+		env.AwaitStatus(id, "succeeded", patience)
 	}
-	letters := deadLetters(t, bed)
+	letters := deadLetters(t, env)
 	require.Len(t, letters, 1)
 	require.Equal(t, catalog.Unrecordable, letters[0].Reason)
 	require.Empty(t, letters[0].Message.Data)
@@ -112,23 +112,23 @@ func TestADeadLetterThatTheDatabaseRefuses(t *testing.T) {
 // TestAWaitingRowThatTheDatabaseRefuses, of an account that is paused.
 func TestAWaitingRowThatTheDatabaseRefuses(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	w := bed.StartWorker("a", rig.WorkerOptions{})
-	bed.AwaitFinal(0, patience)
-	bed.Await("the account is known", patience, func() bool { return bed.Store.PauseAccount(t.Context(), rig.PinterestAccount, "a test") == nil })
-	_, err := bed.DB.Exec(t.Context(), "alter table courier.waiting add constraint short check (octet_length(payload) < 1000)")
+	env := rig.Start(t, rig.Options{})
+	w := env.StartWorker("a", rig.WorkerOptions{})
+	env.AwaitFinal(0, patience)
+	env.Await("the account is known", patience, func() bool { return env.Store.PauseAccount(t.Context(), rig.PinterestAccount, "a test") == nil })
+	_, err := env.DB.Exec(t.Context(), "alter table courier.waiting add constraint short check (octet_length(payload) < 1000)")
 	require.NoError(t, err)
-	good := bed.Publish(upserts(rig.Retail, "good", 5)...)
-	bad := bed.Publish(rig.Mutation(rig.Retail, "BAD", catalog.Upsert, bulky()))
-	require.Equal(t, catalog.Unrecordable, awaitLetter(t, bed, bad[0]).Reason)
+	good := env.Publish(upserts(rig.Retail, "good", 5)...)
+	bad := env.Publish(rig.Mutation(rig.Retail, "BAD", catalog.Upsert, bulky()))
+	require.Equal(t, catalog.Unrecordable, awaitLetter(t, env, bad[0]).Reason)
 	for _, id := range good {
-		bed.AwaitStatus(id, "waiting", patience)
+		env.AwaitStatus(id, "waiting", patience)
 	}
-	require.NoError(t, bed.Store.ResumeAccount(t.Context(), rig.PinterestAccount))
+	require.NoError(t, env.Store.ResumeAccount(t.Context(), rig.PinterestAccount))
 	for _, id := range good {
-		bed.AwaitStatus(id, "succeeded", patience)
+		env.AwaitStatus(id, "succeeded", patience)
 	}
-	require.Equal(t, "invalid", bed.StatusOf(bad[0]).Status, "it is not sent either")
+	require.Equal(t, "invalid", env.StatusOf(bad[0]).Status, "it is not sent either")
 	require.NoError(t, w.Stop())
 }
 
@@ -136,12 +136,12 @@ func TestAWaitingRowThatTheDatabaseRefuses(t *testing.T) {
 // memory.
 func TestHowAPOSTEndedThatTheDatabaseRefuses(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	_, err := bed.DB.Exec(t.Context(), "alter table courier.attempt add constraint none check (cardinality(handles) = 0)")
+	env := rig.Start(t, rig.Options{})
+	_, err := env.DB.Exec(t.Context(), "alter table courier.attempt add constraint none check (cardinality(handles) = 0)")
 	require.NoError(t, err)
-	w := bed.StartWorker("a", rig.WorkerOptions{})
-	for _, id := range bed.Publish(upserts(rig.Retail, "good", 5)...) {
-		bed.AwaitStatus(id, "succeeded", patience)
+	w := env.StartWorker("a", rig.WorkerOptions{})
+	for _, id := range env.Publish(upserts(rig.Retail, "good", 5)...) {
+		env.AwaitStatus(id, "succeeded", patience)
 	}
 	require.Zero(t, w.Log.Count("the partition stopped"))
 	require.NoError(t, w.Stop())
@@ -151,16 +151,16 @@ func TestHowAPOSTEndedThatTheDatabaseRefuses(t *testing.T) {
 // holds no more than ASCII of what it cannot hold, and loses nothing else.
 func TestADatabaseThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	store, leases := eucDatabase(t, bed)
-	runOn(t, bed, store, leases)
-	ids := bed.Publish(
+	env := rig.Start(t, rig.Options{})
+	store, leases := eucDatabase(t, env)
+	runOn(t, env, store, leases)
+	ids := env.Publish(
 		rig.Mutation(rig.Retail, "coat-🧥", catalog.Delete, nil),
 		rig.Mutation(rig.Retail, "plain-2", catalog.Delete, nil),
 		rig.Mutation(rig.Retail, "セーター", catalog.Delete, nil), // EUC_JP has that
 	)
 	var letters []persistence.DeadLetter
-	bed.Await("the coat is a dead letter", patience, func() bool {
+	env.Await("the coat is a dead letter", patience, func() bool {
 		var err error
 		letters, err = store.DeadLetters(t.Context(), persistence.DeadLetterFilter{})
 		require.NoError(t, err)
@@ -169,8 +169,8 @@ func TestADatabaseThatIsNotUTF8(t *testing.T) {
 	require.Equal(t, ids[0], letters[0].MutationID)
 	require.Equal(t, `coat-\U0001f9e5`, letters[0].ItemID)
 	require.Contains(t, string(letters[0].Message.Data), "coat-🧥", "bytes are bytes")
-	bed.Await("the others are sent", patience, func() bool {
-		return bed.Pinterest.Counters().Posts > 0
+	env.Await("the others are sent", patience, func() bool {
+		return env.Pinterest.Counters().Posts > 0
 	})
 }
 
@@ -193,16 +193,16 @@ func migrateUnchecked(t *testing.T, url string) {
 	}
 }
 
-func eucDatabase(t *testing.T, bed *rig.Bed) (*persistence.Store, *persistence.LeaseTable) {
+func eucDatabase(t *testing.T, env *rig.Env) (*persistence.Store, *persistence.LeaseTable) {
 	t.Helper()
 	name := "euc_" + strconv.FormatInt(time.Now().UnixNano(), 10)
-	_, err := bed.DB.Exec(t.Context(), "create database "+name+" encoding 'EUC_JP' locale_provider libc lc_collate 'C' lc_ctype 'C' template template0")
+	_, err := env.DB.Exec(t.Context(), "create database "+name+" encoding 'EUC_JP' locale_provider libc lc_collate 'C' lc_ctype 'C' template template0")
 	require.NoError(t, err)
-	address, err := url.Parse(bed.Database)
+	address, err := url.Parse(env.Database)
 	require.NoError(t, err)
 	address.Path = "/" + name
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.Background(), bed.Database)
+		conn, err := pgx.Connect(context.Background(), env.Database)
 		if err == nil {
 			_, _ = conn.Exec(context.Background(), "drop database if exists "+name+" with (force)")
 			_ = conn.Close(context.Background())
@@ -218,7 +218,7 @@ func eucDatabase(t *testing.T, bed *rig.Bed) (*persistence.Store, *persistence.L
 	return store, persistence.NewLeaseTable(pool)
 }
 
-// streamAndMirror is a worker's queue on the bed's server.
+// streamAndMirror is a worker's queue on the environment's server.
 type streamAndMirror struct {
 	*queue.Stream
 	mirror *queue.Mirror
@@ -233,13 +233,13 @@ func (s streamAndMirror) Mirror(ctx context.Context, partition int, knows func(u
 }
 
 // runOn runs a worker on a store without the checks of a start, until the test's end.
-func runOn(t *testing.T, bed *rig.Bed, store *persistence.Store, leases *persistence.LeaseTable) {
+func runOn(t *testing.T, env *rig.Env, store *persistence.Store, leases *persistence.LeaseTable) {
 	t.Helper()
-	settings := bed.Config("a", nil)
+	settings := env.Config("a", nil)
 	require.NoError(t, store.EnsurePartitions(t.Context(), settings.NATS.Partitions))
-	opened, err := queue.Ensure(t.Context(), bed.JetStream(), service.StreamConfig(settings.NATS))
+	opened, err := queue.Ensure(t.Context(), env.JetStream(), service.StreamConfig(settings.NATS))
 	require.NoError(t, err)
-	mirror, err := queue.OpenMirror(t.Context(), bed.JetStream(), service.StreamConfig(settings.NATS))
+	mirror, err := queue.OpenMirror(t.Context(), env.JetStream(), service.StreamConfig(settings.NATS))
 	require.NoError(t, err)
 	found, err := opened.Identity(t.Context())
 	require.NoError(t, err)
@@ -268,10 +268,10 @@ func runOn(t *testing.T, bed *rig.Bed, store *persistence.Store, leases *persist
 }
 
 // awaitLetter waits for the dead letter of a mutation.
-func awaitLetter(t *testing.T, bed *rig.Bed, mutationID string) (letter persistence.DeadLetter) {
+func awaitLetter(t *testing.T, env *rig.Env, mutationID string) (letter persistence.DeadLetter) {
 	t.Helper()
-	bed.Await("a dead letter of "+mutationID, patience, func() bool {
-		for _, letter = range deadLetters(t, bed) {
+	env.Await("a dead letter of "+mutationID, patience, func() bool {
+		for _, letter = range deadLetters(t, env) {
 			if letter.MutationID == mutationID {
 				return true
 			}

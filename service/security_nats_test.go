@@ -17,9 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -69,7 +70,7 @@ func brokerUser(address string, ca *authority, name, inbox string) config.NATS {
 
 func connectAs(t *testing.T, settings config.NATS, options ...nats.Option) *nats.Conn {
 	t.Helper()
-	connection, err := service.Connect(settings, slog.New(slog.DiscardHandler), options...)
+	connection, err := natsconn.Connect(settings, slog.New(slog.DiscardHandler), options...)
 	require.NoError(t, err)
 	t.Cleanup(connection.Close)
 	return connection
@@ -81,8 +82,8 @@ func connectAs(t *testing.T, settings config.NATS, options ...nats.Option) *nats
 //nolint:paralleltest // it sets variables
 func TestBrokerPermissions(t *testing.T) {
 	address, ca := guardedBroker(t)
-	bed := rig.Start(t, rig.Options{Listen: true})
-	w := bed.StartWorker("a", rig.WorkerOptions{Edit: func(c *config.Config) {
+	env := rig.Start(t, rig.Options{Listen: true})
+	w := env.StartWorker("a", rig.WorkerOptions{Edit: func(c *config.Config) {
 		stream := c.NATS
 		c.NATS = brokerUser(address, ca, "courier-worker", "_INBOX_worker")
 		c.NATS.Stream, c.NATS.Partitions = stream.Stream, stream.Partitions
@@ -91,16 +92,16 @@ func TestBrokerPermissions(t *testing.T) {
 	acme := connectAs(t, brokerUser(address, ca, "acme", "_INBOX_acme"))
 	js, err := jetstream.New(acme)
 	require.NoError(t, err)
-	publisher := queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
+	publisher := publish.NewPublisher(js, publish.Options{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
 	mutations := upserts(rig.Retail, "N", 10)
 	for i := range mutations {
 		mutations[i].ID = "N-" + strconv.Itoa(i)
 	}
 	results, err := publisher.PublishMutations(t.Context(), mutations...)
 	require.NoError(t, err)
-	require.Equal(t, len(mutations), queue.Summarize(results).Stored)
+	require.Equal(t, len(mutations), publish.Summarize(results).Stored)
 	for _, m := range mutations {
-		bed.AwaitStatus(m.ID, "succeeded", patience)
+		env.AwaitStatus(m.ID, "succeeded", patience)
 	}
 	require.NoError(t, w.Stop())
 	require.False(t, w.Log.Contains("NATS permission violation"), "the worker's permissions suffice")
@@ -175,7 +176,7 @@ func TestBrokerLogins(t *testing.T) {
 			t.Parallel()
 			address := startBroker(t, login.options)
 			login.good.URL, login.bad.URL = config.NewSecret(login.scheme+address), config.NewSecret(login.scheme+address)
-			_, err := service.Connect(login.bad, slog.New(slog.DiscardHandler))
+			_, err := natsconn.Connect(login.bad, slog.New(slog.DiscardHandler))
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), natsPassword)
 			js, err := jetstream.New(connectAs(t, login.good))

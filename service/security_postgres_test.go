@@ -104,14 +104,14 @@ func TestDatabaseRoles(t *testing.T) {
 	require.NoError(t, err)
 	g.applyRoles(t)
 	g.applyRoles(t) // repeating it changes nothing
-	bed := rig.Start(t, rig.Options{})
-	w := bed.StartWorker("a", rig.WorkerOptions{Settings: rig.Settings{"database.url": g.url("courier_worker")}})
-	bed.Publish(upserts(rig.Retail, "R", 20)...)
-	bed.PublishRaw("catalog.mutations.acme-pinterest.us.RETAIL", `{"item_id":"X"}`, nil)
+	env := rig.Start(t, rig.Options{})
+	w := env.StartWorker("a", rig.WorkerOptions{Settings: rig.Settings{"database.url": g.url("courier_worker")}})
+	env.Publish(upserts(rig.Retail, "R", 20)...)
+	env.PublishRaw("catalog.mutations.acme-pinterest.us.RETAIL", `{"item_id":"X"}`, nil)
 	reader, writer := g.open(t, "courier_reader"), g.open(t, "courier_worker")
 
 	t.Run("the reader sees what the worker did", func(t *testing.T) {
-		bed.Await("all is final in the guarded database", patience, func() bool {
+		env.Await("all is final in the guarded database", patience, func() bool {
 			var succeeded, invalid int
 			err := reader.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'invalid')
 				FROM courier.mutation_status`).Scan(&succeeded, &invalid)

@@ -22,7 +22,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
-// Canaries besides those of the bed and of credentials_test.go.
+// Canaries besides those of the environment and of credentials_test.go.
 const (
 	appSecret     = "canary-app-secret-8d2f"
 	staticToken   = "canary-static-token-c4b1"
@@ -52,13 +52,13 @@ func TestCanaries(t *testing.T) {
 	simulated := renewing()
 	simulated.Tokens = []string{staticToken}
 	simulated.Rules = []sandbox.ItemRule{{Contains: "refused", Action: sandbox.RefuseItem, Message: "never"}}
-	bed := rig.Start(t, rig.Options{Pinterest: simulated, Settings: settings})
-	fronts[meta].Platform, fronts[pinterest].Platform, fronts[static].Platform = bed.Meta, bed.Pinterest, bed.Pinterest
+	env := rig.Start(t, rig.Options{Pinterest: simulated, Settings: settings})
+	fronts[meta].Platform, fronts[pinterest].Platform, fronts[static].Platform = env.Meta, env.Pinterest, env.Pinterest
 
 	spans, meters := tracetest.NewInMemoryExporter(), metric.NewManualReader()
-	w := bed.StartWorker("a", rig.WorkerOptions{Spans: spans, Meters: meters})
-	published := publishCanaries(bed)
-	bed.Await("each platform was indiscreet", 5*patience, func() bool {
+	w := env.StartWorker("a", rig.WorkerOptions{Spans: spans, Meters: meters})
+	published := publishCanaries(env)
+	env.Await("each platform was indiscreet", 5*patience, func() bool {
 		for _, front := range fronts {
 			if !front.Done() {
 				return false
@@ -66,12 +66,12 @@ func TestCanaries(t *testing.T) {
 		}
 		return true
 	})
-	bed.AwaitFinal(published, 3*patience)
+	env.AwaitFinal(published, 3*patience)
 	require.NoError(t, w.Stop())
 
 	outside := w.Log.String() + allSpans(spans) + allMeasurements(t, meters)
 	require.Greater(t, len(outside), 10_000, "much was looked through")
-	tables := allRelations(t, bed)
+	tables := allRelations(t, env)
 	require.Contains(t, tables, headerCanary, "a dead letter has the whole message")
 	secrets := []string{
 		staticToken, appSecret, rig.MetaToken, clientSecret, refreshToken, encryptionKey, "pina_simulated",
@@ -83,7 +83,7 @@ func TestCanaries(t *testing.T) {
 
 // publishCanaries publishes something for each end that a mutation can come to, with
 // canaries in headers, attributes and bodies, and returns how many there are.
-func publishCanaries(bed *rig.Bed) int {
+func publishCanaries(env *rig.Env) int {
 	second := catalog.Lane{Account: "second", Catalog: "gb", Type: "RETAIL"}
 	published := 0
 	for _, lane := range []catalog.Lane{rig.Retail, rig.Products, second} {
@@ -92,7 +92,7 @@ func publishCanaries(bed *rig.Bed) int {
 			for i := range mutations {
 				mutations[i].Attributes.(map[string]any)["description"] = bodyCanary //nolint:forcetypeassert // made by Whole
 			}
-			bed.Publish(mutations...)
+			env.Publish(mutations...)
 			published += len(mutations)
 		}
 		header := nats.Header{"Authorization": {"Bearer " + headerCanary}, "Cookie": {headerCanary}}
@@ -102,11 +102,11 @@ func publishCanaries(bed *rig.Bed) int {
 			`{"item_id":"B","operation":"` + brokenCanary + `"}`, `{"` + brokenCanary, brokenCanary,
 			`{"item_id":7,"operation":"UPSERT","attributes":"` + brokenCanary + `"}`,
 		} {
-			bed.PublishRaw(subject, body, header)
+			env.PublishRaw(subject, body, header)
 			published++
 		}
 	}
-	bed.PublishRaw("catalog.mutations.nobody.us.RETAIL", `{"item_id":"X","operation":"DELETE"}`, nats.Header{"Authorization": {headerCanary}})
+	env.PublishRaw("catalog.mutations.nobody.us.RETAIL", `{"item_id":"X","operation":"DELETE"}`, nats.Header{"Authorization": {headerCanary}})
 	return published + 1
 }
 
@@ -129,9 +129,9 @@ func allMeasurements(t *testing.T, meters *metric.ManualReader) string {
 
 // allRelations is the text of all tables and views of the schema. Messages are kept
 // compressed in batches; what a view shows of them is in dead_letters.
-func allRelations(t *testing.T, bed *rig.Bed) string {
+func allRelations(t *testing.T, env *rig.Env) string {
 	t.Helper()
-	rows, err := bed.DB.Query(t.Context(), `SELECT relname FROM pg_class
+	rows, err := env.DB.Query(t.Context(), `SELECT relname FROM pg_class
 		WHERE relnamespace = 'courier'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition`)
 	require.NoError(t, err)
 	var names []string
@@ -144,7 +144,7 @@ func allRelations(t *testing.T, bed *rig.Bed) string {
 	require.Greater(t, len(names), 15)
 	var text strings.Builder
 	for _, name := range names {
-		text.WriteString(bed.Everything(name))
+		text.WriteString(env.Everything(name))
 	}
 	return text.String()
 }

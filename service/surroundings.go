@@ -16,6 +16,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/clock"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/precondition"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -122,7 +123,7 @@ func steps(ctx context.Context, list ...func(ctx context.Context) Finding) (find
 func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 	return steps(ctx, func(ctx context.Context) Finding {
 		finding := within(ctx, "NATS", s.connect)
-		finding.Detail = NATSAddress(s.config, s.conn)
+		finding.Detail = natsconn.Address(s.config, s.conn)
 		return finding
 	}, func(ctx context.Context) Finding {
 		return within(ctx, "NATS permissions", func(ctx context.Context) error { return s.mayDo(ctx, false) })
@@ -189,13 +190,13 @@ func lookAtListener(ctx context.Context, c *config.Config) Finding {
 
 // connect connects to NATS and asks whether it has JetStream.
 func (s *surroundings) connect(ctx context.Context) (err error) {
-	at := "nats.url " + NATSAddress(s.config, nil)
+	at := "nats.url " + natsconn.Address(s.config, nil)
 	if s.conn == nil {
-		if s.conn, err = Connect(s.config.NATS, s.log, s.nats...); err != nil {
+		if s.conn, err = natsconn.Connect(s.config.NATS, s.log, s.nats...); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}
-	if s.js, err = JetStream(s.config.NATS, s.conn); err != nil {
+	if s.js, err = natsconn.JetStream(s.config.NATS, s.conn); err != nil {
 		return err
 	}
 	if _, err := s.js.AccountInfo(ctx); err != nil {
@@ -312,7 +313,7 @@ func (s *surroundings) close() {
 	}
 	for _, pool := range []*pgxpool.Pool{s.pool, s.leases} {
 		if pool != nil {
-			pool.Close()
+			persistence.ClosePool(pool)
 		}
 	}
 }

@@ -26,14 +26,14 @@ import (
 func TestOneMutationCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	slow := sandbox.Options{Delay: 100 * time.Millisecond}
-	bed := rig.Start(t, rig.Options{Pinterest: slow})
+	env := rig.Start(t, rig.Options{Pinterest: slow})
 	spans, meters := tracetest.NewInMemoryExporter(), metric.NewManualReader()
-	w := bed.StartWorker("a", rig.WorkerOptions{Spans: spans, Meters: meters})
+	w := env.StartWorker("a", rig.WorkerOptions{Spans: spans, Meters: meters})
 
 	ctx, published := sdktrace.NewTracerProvider().Tracer("shop").Start(t.Context(), "price changes")
-	id := bed.PublishWithin(ctx, rig.Mutation(rig.Retail, "T", catalog.Upsert, rig.Whole("RETAIL", "told")))[0]
+	id := env.PublishWithin(ctx, rig.Mutation(rig.Retail, "T", catalog.Upsert, rig.Whole("RETAIL", "told")))[0]
 	published.End()
-	status := bed.AwaitStatus(id, "succeeded", patience)
+	status := env.AwaitStatus(id, "succeeded", patience)
 	require.NoError(t, w.Stop())
 
 	batch := spanWith(t, spans, func(s tracetest.SpanStub) bool {
@@ -118,27 +118,27 @@ func measure(t *testing.T, reader *metric.ManualReader) map[string]float64 {
 // dead letter, whatever a platform throws back.
 func TestNoSecretIsTold(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
+	env := rig.Start(t, rig.Options{})
 	for _, kind := range []sandbox.FaultKind{sandbox.EchoToken, sandbox.HTMLError, sandbox.Truncated, sandbox.ResetAfter, sandbox.RateLimited, sandbox.EchoToken} {
-		bed.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: kind, Duration: time.Second})
-		bed.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: kind})
+		env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: kind, Duration: time.Second})
+		env.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: kind})
 		if kind == sandbox.RateLimited {
 			continue // Meta blocks for whole minutes
 		}
-		bed.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: kind})
-		bed.Meta.InjectNext(sandbox.Poll, sandbox.Fault{Kind: kind})
+		env.Meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: kind})
+		env.Meta.InjectNext(sandbox.Poll, sandbox.Fault{Kind: kind})
 	}
 	spans, meters := tracetest.NewInMemoryExporter(), metric.NewManualReader()
-	w := bed.StartWorker("a", rig.WorkerOptions{Spans: spans, Meters: meters})
+	w := env.StartWorker("a", rig.WorkerOptions{Spans: spans, Meters: meters})
 	const each = 12
-	bed.Publish(upserts(rig.Retail, "S", each)...)
-	bed.Publish(upserts(rig.Products, "S", each)...)
-	bed.PublishRaw("catalog.mutations.nobody.us.RETAIL", `{"item_id":"X","operation":"DELETE"}`, nats.Header{})
-	bed.AwaitFinal(2*each+1, 2*patience)
-	bed.Pinterest.RevokeTokens(true)
-	bed.Publish(upserts(rig.Retail, "revoked", 1)...)
+	env.Publish(upserts(rig.Retail, "S", each)...)
+	env.Publish(upserts(rig.Products, "S", each)...)
+	env.PublishRaw("catalog.mutations.nobody.us.RETAIL", `{"item_id":"X","operation":"DELETE"}`, nats.Header{})
+	env.AwaitFinal(2*each+1, 2*patience)
+	env.Pinterest.RevokeTokens(true)
+	env.Publish(upserts(rig.Retail, "revoked", 1)...)
 	w.AwaitLog("the platform refuses the account", patience)
-	require.Positive(t, bed.Pinterest.Counters().Faults[sandbox.EchoToken])
+	require.Positive(t, env.Pinterest.Counters().Faults[sandbox.EchoToken])
 
 	var told strings.Builder
 	told.WriteString(w.Log.String())
@@ -154,7 +154,7 @@ func TestNoSecretIsTold(t *testing.T) {
 		"mutation_status", "item_status", "batch_status", "account_status", "dead_letters",
 		"attempt", "record_outcome", "quota_scope", "account", "worker",
 	} {
-		told.WriteString(bed.Everything(relation))
+		told.WriteString(env.Everything(relation))
 	}
 	for _, secret := range []string{rig.PinterestToken, rig.MetaToken} {
 		if at := strings.Index(told.String(), secret); at >= 0 {

@@ -14,8 +14,8 @@ import (
 // Pinterest; null ends it on both.
 func TestUpsertMeansTwoThings(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{})
+	env.StartWorker("a", rig.WorkerOptions{})
 	whole := func(itemType catalog.Type, sale any) map[string]any {
 		attributes := rig.Whole(itemType, "chair")
 		attributes["price"] = "120.00 USD"
@@ -30,9 +30,9 @@ func TestUpsertMeansTwoThings(t *testing.T) {
 		stays bool
 	}{{rig.Products, true}, {rig.Retail, false}} {
 		step := func(sale any) gjson.Result {
-			ids := bed.Publish(rig.Mutation(test.lane, "CHAIR", catalog.Upsert, whole(test.lane.Type, sale)))
-			bed.AwaitStatus(ids[0], "succeeded", patience)
-			return gjson.Get(bed.Items(test.lane)["CHAIR"], "sale_price")
+			ids := env.Publish(rig.Mutation(test.lane, "CHAIR", catalog.Upsert, whole(test.lane.Type, sale)))
+			env.AwaitStatus(ids[0], "succeeded", patience)
+			return gjson.Get(env.Items(test.lane)["CHAIR"], "sale_price")
 		}
 		require.Contains(t, step("90.00 USD").String(), "90", test.lane.Account)
 		require.Equal(t, test.stays, step("").Exists(), "%s: an UPSERT that leaves it out", test.lane.Account)

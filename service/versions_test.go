@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // versioned is a change with the producer's version.
-func versioned(version int64, itemID string, operation catalog.Operation, attributes any) queue.Mutation {
+func versioned(version int64, itemID string, operation catalog.Operation, attributes any) publish.Mutation {
 	m := rig.Mutation(rig.Products, itemID, operation, attributes)
 	m.Version = &version
 	return m
@@ -25,15 +25,15 @@ func versioned(version int64, itemID string, operation catalog.Operation, attrib
 func TestVersionsAcrossHandOvers(t *testing.T) {
 	t.Parallel()
 	const rounds, items = 6, 20
-	bed := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
+	env := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
 		"nats.partitions": 1, "worker.record_within": "4s",
 		"accounts." + rig.MetaAccount + ".batch.max_age": "5s",
 	}})
-	owner := bed.StartProcess("w0", nil)
+	owner := env.StartProcess("w0", nil)
 	published, late := 0, []string(nil)
 	for round := range rounds {
-		next := bed.StartProcess(fmt.Sprint("w", round+1), nil)
-		var changes []queue.Mutation
+		next := env.StartProcess(fmt.Sprint("w", round+1), nil)
+		var changes []publish.Mutation
 		for i := range items {
 			item := fmt.Sprintf("item-%d-%d", round, i)
 			whole := rig.Whole(rig.Products.Type, item)
@@ -47,17 +47,17 @@ func TestVersionsAcrossHandOvers(t *testing.T) {
 				changes = append(changes, versioned(3, item, catalog.Upsert, whole))
 			}
 		}
-		bed.Publish(changes...)
+		env.Publish(changes...)
 		published += len(changes)
 		for i := 2; i < items; i += 3 {
 			item := fmt.Sprintf("item-%d-%d", round, i)
-			late = append(late, bed.Publish(versioned(2, item, catalog.Upsert, rig.Whole(rig.Products.Type, "older")))...)
+			late = append(late, env.Publish(versioned(2, item, catalog.Upsert, rig.Whole(rig.Products.Type, "older")))...)
 			published++
 		}
-		other := bed.Publish(upserts(rig.Retail, fmt.Sprint("other-", round), 5)...)
+		other := env.Publish(upserts(rig.Retail, fmt.Sprint("other-", round), 5)...)
 		published += len(other)
 		for _, id := range other {
-			bed.AwaitStatus(id, "succeeded", patience)
+			env.AwaitStatus(id, "succeeded", patience)
 		}
 		if round%2 == 0 {
 			require.NoError(t, owner.Terminate(patience))
@@ -66,12 +66,12 @@ func TestVersionsAcrossHandOvers(t *testing.T) {
 		}
 		owner = next
 	}
-	bed.AwaitFinal(published, 2*patience)
-	require.Len(t, late, bed.Count(`SELECT count(*) FROM courier.mutation WHERE state = 3`), "nothing else is left out")
+	env.AwaitFinal(published, 2*patience)
+	require.Len(t, late, env.Count(`SELECT count(*) FROM courier.mutation WHERE state = 3`), "nothing else is left out")
 	for _, id := range late {
-		status := bed.StatusOf(id)
+		status := env.StatusOf(id)
 		require.Equal(t, "superseded", status.Status)
-		require.Equal(t, status.ItemID, bed.StatusOf(status.SupersededBy).ItemID)
+		require.Equal(t, status.ItemID, env.StatusOf(status.SupersededBy).ItemID)
 	}
-	bed.CheckInvariants()
+	env.CheckInvariants()
 }

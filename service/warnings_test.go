@@ -14,18 +14,18 @@ import (
 // status, whether it was sent or not, and outlives the worker.
 func TestWarningsAndAllProblemsShow(t *testing.T) {
 	t.Parallel()
-	bed := rig.Start(t, rig.Options{})
-	first := bed.StartWorker("a", rig.WorkerOptions{})
+	env := rig.Start(t, rig.Options{})
+	first := env.StartWorker("a", rig.WorkerOptions{})
 	odd := rig.Whole("PRODUCT_ITEM", "odd")
 	odd["gender"] = "dragon"
 	body, err := json.Marshal(map[string]any{"item_id": "odd", "operation": "UPSERT", "attributes": odd})
 	require.NoError(t, err)
-	sent := bed.PublishRaw("catalog.mutations.acme-meta.products.PRODUCT_ITEM", string(body), nil)
-	kept := bed.PublishRaw("catalog.mutations.acme-meta.products.PRODUCT_ITEM",
+	sent := env.PublishRaw("catalog.mutations.acme-meta.products.PRODUCT_ITEM", string(body), nil)
+	kept := env.PublishRaw("catalog.mutations.acme-meta.products.PRODUCT_ITEM",
 		`{"item_id":"X","operation":"UPDATE","attributes":{"price":null,"title":null}}`, nil)
-	bed.AwaitFinal(2, patience)
+	env.AwaitFinal(2, patience)
 	require.NoError(t, first.Stop())
-	for _, s := range bed.Statuses() {
+	for _, s := range env.Statuses() {
 		switch s.Position.Sequence {
 		case sent:
 			require.NotEqual(t, "invalid", s.Status)

@@ -16,15 +16,22 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // Options are what a worker runs with.
 type Options struct {
 	// Config, as config.Load returns it. Required.
 	Config *config.Config
+	// Platforms are those that accounts can be of; the same as the configuration was
+	// read with. Defaults to builtin.Platforms.
+	Platforms []platform.Descriptor
 	// Telemetry takes logs, spans and measurements; nil takes none.
 	Telemetry *telemetry.Telemetry
 	// Health, when not nil, learns when the worker is ready and when it drains.
@@ -38,18 +45,26 @@ type Options struct {
 	OwnProcess bool
 }
 
+func (o *Options) platforms() []platform.Descriptor {
+	if o.Platforms == nil {
+		return builtin.Platforms()
+	}
+	return o.Platforms
+}
+
 // worker is one running worker.
 type worker struct {
-	config   *config.Config
-	log      *slog.Logger
-	tracer   trace.Tracer
-	observer *observer
-	deps     Dependencies
-	leases   *lease.Manager
-	scopes   *delivery.Scopes
-	budget   *delivery.Budget
-	health   *telemetry.Health
-	clocks   *clocks // nil: there is no other clock
+	config    *config.Config
+	platforms []platform.Descriptor
+	log       *slog.Logger
+	tracer    trace.Tracer
+	observer  *observer
+	deps      Dependencies
+	leases    *lease.Manager
+	scopes    *quota.Scopes
+	budget    *delivery.Budget
+	health    *telemetry.Health
+	clocks    *clocks // nil: there is no other clock
 	// ownProcess is Options.OwnProcess.
 	ownProcess bool
 
@@ -81,7 +96,7 @@ func Run(ctx context.Context, options Options) error {
 			return nil, err
 		}
 		w.connected = []slog.Attr{
-			slog.String("nats", NATSAddress(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
+			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
 		}
 		return s.close, nil
@@ -90,10 +105,11 @@ func Run(ctx context.Context, options Options) error {
 
 // run works with the dependencies that open gives the worker.
 func run(ctx context.Context, options Options, open func(context.Context, *worker) (closeParts func(), err error)) error {
-	if err := CheckAccounts(options.Config); err != nil {
+	platforms := options.platforms()
+	if err := CheckAccounts(options.Config, platforms); err != nil {
 		return err // nothing starts half
 	}
-	w := &worker{config: options.Config, log: slog.New(slog.DiscardHandler), health: options.Health, ownProcess: options.OwnProcess}
+	w := &worker{config: options.Config, platforms: platforms, log: slog.New(slog.DiscardHandler), health: options.Health, ownProcess: options.OwnProcess}
 	w.tracer = noop.NewTracerProvider().Tracer("")
 	var instruments *telemetry.Instruments
 	if t := options.Telemetry; t != nil {
@@ -136,7 +152,7 @@ func (w *worker) run(ctx context.Context, name string) error {
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	w.scopes = delivery.NewScopes(w.deps.Store, w.log)
+	w.scopes = quota.NewScopes(w.deps.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
 	if w.clocks == nil && w.deps.Clock != nil {
@@ -299,10 +315,10 @@ func (w *worker) ready(name string, check func(context.Context) error) {
 
 // openAccounts makes the sources of the accounts' tokens.
 func (w *worker) openAccounts(c *config.Config, store *persistence.Store) (registered []persistence.Account, err error) {
-	if w.credentials, err = newCredentials(c, store, w.log); err != nil {
+	if w.credentials, err = newCredentials(c, w.platforms, store, w.log); err != nil {
 		return nil, err
 	}
-	return registrations(c, w.credentials)
+	return registrations(c, w.platforms, w.credentials)
 }
 
 func (w *worker) openStream(ctx context.Context, s *surroundings) error {

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // route is an item of type FLIGHT: a pair of airports.
@@ -39,7 +39,7 @@ var iata = regexp.MustCompile(`^[A-Z]{3}$`)
 
 // flightMutations turns the dated snapshots of OpenFlights into the changes
 // between them: the first creates, each later one creates, updates and deletes.
-func flightMutations(folder string) ([]queue.Mutation, error) {
+func flightMutations(folder string) ([]publish.Mutation, error) {
 	known, err := readWorld(folder)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func flightMutations(folder string) ([]queue.Mutation, error) {
 		return nil, errors.Join(err, fmt.Errorf("no routes-*.dat.gz in %s", folder))
 	}
 	slices.Sort(files) // the names end in their dates
-	var mutations []queue.Mutation
+	var mutations []publish.Mutation
 	before := snapshot{}
 	for _, file := range files {
 		now, err := readSnapshot(file, known)
@@ -101,7 +101,7 @@ func readSnapshot(file string, known world) (snapshot, error) {
 }
 
 // difference is what changes from one snapshot to the next, sorted by route.
-func difference(before, now snapshot, known world) []queue.Mutation {
+func difference(before, now snapshot, known world) []publish.Mutation {
 	both := make(map[route]struct{}, len(now))
 	for r := range before {
 		both[r] = struct{}{}
@@ -109,11 +109,11 @@ func difference(before, now snapshot, known world) []queue.Mutation {
 	for r := range now {
 		both[r] = struct{}{}
 	}
-	mutations := make([]queue.Mutation, 0, len(both))
+	mutations := make([]publish.Mutation, 0, len(both))
 	for _, r := range slices.SortedFunc(maps.Keys(both), route.compare) {
 		older, existed := before[r]
 		newer, exists := now[r]
-		m := queue.Mutation{Account: metaAccount, Catalog: flightCatalog, Type: "FLIGHT", ItemID: r.itemID()}
+		m := publish.Mutation{Account: metaAccount, Catalog: flightCatalog, Type: "FLIGHT", ItemID: r.itemID()}
 		switch {
 		case !exists:
 			m.Operation = catalog.Delete

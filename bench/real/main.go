@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
-
-	"github.com/catalog-courier/catalog-courier/bench/rig"
+	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 //go:embed courier.yaml
@@ -79,7 +79,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	service, err := rig.Start(ctx, rig.Options{
+	service, err := rig.StartServers(ctx, rig.ServerOptions{
 		Config: strings.Replace(configuration, "${QUOTA_WINDOW}", o.window.String(), 1), Log: os.Stderr,
 		Meta:      platformOptions(o, o.meta),
 		Pinterest: platformOptions(o, o.retail),
@@ -93,7 +93,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	began := time.Now()
-	if err := publish(ctx, service.Publisher(), streams); err != nil {
+	if err := publishAll(ctx, service.Publisher(), streams); err != nil {
 		return errors.Join(err, workers.stop())
 	}
 	fmt.Fprintf(out, "%d mutations published in %.0f s\n", count(streams), time.Since(began).Seconds())
@@ -129,7 +129,7 @@ func readStreams(folder string, over time.Duration) ([]*stream, error) {
 		return nil, err
 	}
 	var streams []*stream
-	for _, mutations := range [][]queue.Mutation{flights, retailBooks, products} {
+	for _, mutations := range [][]publish.Mutation{flights, retailBooks, products} {
 		s, err := newStream(mutations)
 		if err != nil {
 			return nil, err
@@ -141,9 +141,9 @@ func readStreams(folder string, over time.Duration) ([]*stream, error) {
 }
 
 // workers are the two workers of a run.
-type workers []*rig.Worker
+type workers []*rig.Running
 
-func startWorkers(ctx context.Context, service *rig.Rig) (workers, error) {
+func startWorkers(ctx context.Context, service *rig.Servers) (workers, error) {
 	var started workers
 	for _, name := range []string{"worker-1", "worker-2"} {
 		w, err := service.StartWorker(ctx, name)
@@ -164,7 +164,7 @@ func (w workers) stop() error {
 }
 
 // awaitFinal waits until every mutation has a row with a final status.
-func awaitFinal(ctx context.Context, service *rig.Rig, mutations int, running workers) error {
+func awaitFinal(ctx context.Context, service *rig.Servers, mutations int, running workers) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
@@ -175,9 +175,9 @@ func awaitFinal(ctx context.Context, service *rig.Rig, mutations int, running wo
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", rig.ErrNotFinal, ctx.Err())
-		case <-running[0].Ended():
+		case <-running[0].Done():
 			return rig.ErrWorkerEnded
-		case <-running[1].Ended():
+		case <-running[1].Done():
 			return rig.ErrWorkerEnded
 		case <-ticker.C:
 		}
@@ -185,20 +185,14 @@ func awaitFinal(ctx context.Context, service *rig.Rig, mutations int, running wo
 }
 
 // allFinal counts statuses only once nothing is open, as counting reads all rows.
-func allFinal(ctx context.Context, service *rig.Rig, mutations int) (bool, error) {
-	var open bool
-	err := service.Database.QueryRow(ctx, `SELECT EXISTS (SELECT FROM courier.batch WHERE finished_at IS NULL)
-		OR EXISTS (SELECT FROM courier.waiting)`).Scan(&open)
-	if err != nil || open {
+func allFinal(ctx context.Context, service *rig.Servers, mutations int) (bool, error) {
+	progress, err := evidence.ReadProgress(ctx, service.Database)
+	if err != nil || !progress.Done(mutations) {
 		return false, err
 	}
 	statuses, err := service.Statuses(ctx)
 	if err != nil {
 		return false, err
 	}
-	rows := 0
-	for _, n := range statuses {
-		rows += n
-	}
-	return rows >= mutations && statuses["waiting"]+statuses["submitted"] == 0, nil
+	return statuses["waiting"]+statuses["submitted"] == 0, nil
 }

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-
-	"github.com/catalog-courier/catalog-courier/bench/rig"
 )
 
 // sent is what batch_status says of a lane.
@@ -24,7 +24,7 @@ type sent struct {
 }
 
 // batchesOf reads what was sent for a lane.
-func batchesOf(ctx context.Context, service *rig.Rig, lane catalog.Lane) (s sent, err error) {
+func batchesOf(ctx context.Context, service *rig.Servers, lane catalog.Lane) (s sent, err error) {
 	err = service.Database.QueryRow(ctx, `
 		SELECT count(*), coalesce(sum(attempts), 0),
 			coalesce(sum(item_count) FILTER (WHERE cardinality(handles) > 0), 0),
@@ -42,40 +42,40 @@ func (s sent) fill(maxItems int) float64 {
 var errFill = errors.New("batches are not well filled")
 
 // report prints what happened and checks that it is what should have.
-func report(ctx context.Context, out io.Writer, service *rig.Rig, streams []*stream, took time.Duration, leastFill float64) error {
-	rows, err := readRowsByID(ctx, service)
-	if err != nil {
-		return err
-	}
-	problems := []error{checkRows(streams, rows)}
-	succeeded := map[string]int{}
+func report(ctx context.Context, out io.Writer, service *rig.Servers, streams []*stream, took time.Duration, leastFill float64) error {
 	var capacity, records float64
-	lanes := newTable(out, "account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
-	for _, s := range streams {
-		problems = append(problems, checkState(placeOf(service, s.lane), s, rows))
+	sentOf, succeeded := make([]sent, len(streams)), map[string]int{}
+	for i, s := range streams {
 		done, err := batchesOf(ctx, service, s.lane)
 		if err != nil {
 			return err
 		}
-		maxItems := service.Config.Accounts[s.lane.Account].Batch.MaxItems
-		succeeded[s.lane.Account] += done.succeeded
-		capacity += float64(done.taken * maxItems)
+		sentOf[i] = done
+		account := service.Config.Accounts[s.lane.Account]
+		succeeded[account.Platform] += done.succeeded
+		capacity += float64(done.taken * account.Batch.MaxItems)
 		records += float64(done.records)
-		statuses := map[string]int{}
+	}
+	statuses, broken, err := judge(ctx, service, streams, succeeded)
+	if err != nil {
+		return err
+	}
+	problems := []error{broken}
+	lanes := newTable(out, "account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
+	for i, s := range streams {
+		done, maxItems, counts := sentOf[i], service.Config.Accounts[s.lane.Account].Batch.MaxItems, map[string]int{}
 		for _, m := range s.mutations {
-			statuses[rows[m.ID].status]++
+			counts[statuses[m.ID]]++
 		}
-		good, superseded := statuses["succeeded"], statuses["superseded"]
+		good, superseded := counts["succeeded"], counts["superseded"]
 		lanes.AppendRow(table.Row{
 			s.lane.Account, s.lane.Type, len(s.mutations), done.records, done.posts, done.taken,
 			fmt.Sprintf("%.1f%% of %d", 100*done.fill(maxItems), maxItems), good, superseded, len(s.mutations) - good - superseded,
 		})
 	}
 	lanes.Render()
-	for name, p := range map[string]state{metaAccount: service.Meta, pinterestAccount: service.Pinterest} {
-		counters := p.Counters()
+	for name, counters := range map[string]sandbox.Counters{metaAccount: service.Meta.Counters(), pinterestAccount: service.Pinterest.Counters()} {
 		fmt.Fprintf(out, "%s: %d POSTs, %d of calls turned away for the quota, %d polls\n", name, counters.Posts, counters.Limited, counters.Polls)
-		problems = append(problems, checkPlatform(name, counters, service.Config.Accounts[name].Batch.MaxItems, succeeded[name]))
 	}
 	fill := records / max(capacity, 1)
 	fmt.Fprintf(out, "%d mutations in %.1f s, %.0f mutations/s; mean fill of a batch %.1f%% of the cap\n",

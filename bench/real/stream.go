@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // stream is the mutations of one lane in the order in which they are published.
 type stream struct {
 	lane         catalog.Lane
-	publications []queue.Publication
+	publications []publish.Publication
 	mutations    []*catalog.Mutation // the same, as a worker reads them
 	spread       time.Duration       // publishing takes at least this long
 }
 
-func newStream(mutations []queue.Mutation) (*stream, error) {
+func newStream(mutations []publish.Mutation) (*stream, error) {
 	first := mutations[0]
 	s := &stream{
 		lane:         catalog.Lane{Account: first.Account, Catalog: first.Catalog, Type: first.Type},
-		publications: make([]queue.Publication, 0, len(mutations)),
+		publications: make([]publish.Publication, 0, len(mutations)),
 		mutations:    make([]*catalog.Mutation, 0, len(mutations)),
 	}
 	for _, m := range mutations {
@@ -31,7 +32,7 @@ func newStream(mutations []queue.Mutation) (*stream, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.ItemID, err)
 		}
-		arrival := queue.Decode(queue.RawMessage{Subject: publication.Subject, Data: publication.Data})
+		arrival := message.Decode(message.Raw{Subject: publication.Subject, Data: publication.Data})
 		if arrival.Problem != nil {
 			return nil, fmt.Errorf("%s: %w", m.ItemID, arrival.Problem)
 		}
@@ -49,8 +50,8 @@ func count(streams []*stream) int {
 	return total
 }
 
-// publish publishes the streams side by side.
-func publish(ctx context.Context, publisher *queue.Publisher, streams []*stream) error {
+// publishAll publishes the streams side by side.
+func publishAll(ctx context.Context, publisher *publish.Publisher, streams []*stream) error {
 	var running sync.WaitGroup
 	errs := make([]error, len(streams))
 	for i, s := range streams {
@@ -65,7 +66,7 @@ const pieces = 100
 
 var errNotStored = errors.New("a message was not stored")
 
-func (s *stream) publish(ctx context.Context, publisher *queue.Publisher) error {
+func (s *stream) publish(ctx context.Context, publisher *publish.Publisher) error {
 	ticker := time.NewTicker(max(s.spread/pieces, time.Millisecond))
 	defer ticker.Stop()
 	for piece := range pieces {
@@ -74,7 +75,7 @@ func (s *stream) publish(ctx context.Context, publisher *queue.Publisher) error 
 		if err != nil {
 			return err
 		}
-		if sum := queue.Summarize(results); sum.Stored != to-from {
+		if sum := publish.Summarize(results); sum.Stored != to-from {
 			return fmt.Errorf("%w: %+v", errNotStored, sum)
 		}
 		select {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // Bounds of accounts, for each worker.
@@ -29,27 +29,27 @@ func accounts(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := startPlant(ctx, o, blueprint{configuration: text, platforms: quick()})
+	c, err := startCluster(ctx, o, clusterOptions{configuration: text, platforms: quick()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, c.Close()) }()
 
 	began := time.Now()
-	var workers []*process
+	var workers []*worker
 	for number := range o.workers {
-		w, err := p.startWorker(ctx, "w"+strconv.Itoa(number+1))
+		w, err := c.startWorker(ctx, "w"+strconv.Itoa(number+1))
 		if err != nil {
 			return err
 		}
 		workers = append(workers, w)
 	}
 	const patience = 5 * time.Minute
-	if err := p.await(ctx, patience, allOwned); err != nil {
+	if err := c.await(ctx, patience, allOwned); err != nil {
 		return err
 	}
 	started := time.Since(began)
-	if err := p.awaitEven(ctx, names(workers), patience); err != nil {
+	if err := c.awaitEven(ctx, names(workers), patience); err != nil {
 		return err
 	}
 	even := time.Since(began)
@@ -61,16 +61,16 @@ func accounts(ctx context.Context, out io.Writer, o options) (err error) {
 		o.accounts, o.workers, partitions, seconds(started), seconds(even), seconds(spent))
 	fmt.Fprintln(out, "\nnothing published yet, after 15 s:")
 	pause(ctx, 15*time.Second)
-	atStart := p.printIdle(ctx, out, workers, 15*time.Second)
+	atStart := c.printIdle(ctx, out, workers, 15*time.Second)
 
-	took, err := p.changeEach(ctx, o.accounts)
+	took, err := c.changeEach(ctx, o.accounts)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "\n%d mutations, one of each account, all final %s after the first was published: %.0f a second\n\nthen, with nothing to do:\n",
 		o.accounts, seconds(took), float64(o.accounts)/took.Seconds())
 	pause(ctx, 15*time.Second)
-	err = errors.Join(atStart, p.printIdle(ctx, out, workers, accountsIdle))
+	err = errors.Join(atStart, c.printIdle(ctx, out, workers, accountsIdle))
 	if spent > mostStart {
 		err = errors.Join(err, fmt.Errorf("a start took %s of processor time, more than %s", seconds(spent), mostStart))
 	}
@@ -96,39 +96,39 @@ func manyAccounts(count int) settings {
 func accountName(number int) string { return "account-" + strconv.Itoa(number) }
 
 // changeEach changes an item of each account, and waits until all is final.
-func (p *plant) changeEach(ctx context.Context, count int) (took time.Duration, err error) {
+func (c *cluster) changeEach(ctx context.Context, count int) (took time.Duration, err error) {
 	const patience = 10 * time.Minute
 	began := time.Now()
-	batch := make([]queue.Publication, 0, queue.MaxBatch)
+	batch := make([]publish.Publication, 0, publish.MaxBatch)
 	for number := range count {
-		if batch = append(batch, p.publicationOf(accountName(number), number)); len(batch) < queue.MaxBatch && number < count-1 {
+		if batch = append(batch, c.publicationOf(accountName(number), number)); len(batch) < publish.MaxBatch && number < count-1 {
 			continue
 		}
-		if err := p.store(ctx, batch); err != nil {
+		if err := c.store(ctx, batch); err != nil {
 			return 0, err
 		}
 		batch = batch[:0]
 	}
-	err = p.await(ctx, patience, `SELECT coalesce(sum(succeeded), 0) = $1 FROM courier.batch WHERE finished_at IS NOT NULL`, count)
+	err = c.await(ctx, patience, `SELECT coalesce(sum(succeeded), 0) = $1 FROM courier.batch WHERE finished_at IS NOT NULL`, count)
 	return time.Since(began), err
 }
 
 // printIdle watches workers that have nothing to do, and says when they need too much.
-func (p *plant) printIdle(ctx context.Context, out io.Writer, workers []*process, during time.Duration) (err error) {
+func (c *cluster) printIdle(ctx context.Context, out io.Writer, workers []*worker, during time.Duration) (err error) {
 	before := make([]time.Duration, len(workers))
 	for i, w := range workers {
 		if before[i], err = w.processorTime(); err != nil {
 			return err
 		}
 	}
-	beforeOthers, err := p.CPU(ctx)
+	beforeOthers, err := c.CPU(ctx)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	pause(ctx, during)
 	watched := time.Since(began)
-	others, err := p.CPU(ctx)
+	others, err := c.CPU(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (p *plant) printIdle(ctx context.Context, out io.Writer, workers []*process
 		if err != nil {
 			return err
 		}
-		v, err := w.vitals(ctx)
+		v, err := w.stats(ctx)
 		if err != nil && !errors.Is(err, errMetrics) {
 			return err
 		}

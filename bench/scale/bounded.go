@@ -45,20 +45,20 @@ func pausedAccounts(count int) (accounts []string, configuration string) {
 // the mutations are recorded as waiting, while they wait, and over a restart.
 func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 	accounts, configuration := pausedAccounts(o.paused)
-	p, err := startPlant(ctx, o, blueprint{configuration: configuration, platforms: quick()})
+	c, err := startCluster(ctx, o, clusterOptions{configuration: configuration, platforms: quick()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	w, err := p.startWorker(ctx, "bounded")
+	defer func() { err = errors.Join(err, c.Close()) }()
+	w, err := c.startWorker(ctx, "bounded")
 	if err != nil {
 		return err
 	}
-	if err := p.await(ctx, time.Minute, allOwned); err != nil {
+	if err := c.await(ctx, time.Minute, allOwned); err != nil {
 		return err
 	}
 	for _, account := range accounts {
-		if err := p.operate(ctx, "accounts", "pause", account); err != nil {
+		if err := c.operate(ctx, "accounts", "pause", account); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	fmt.Fprintf(out, "idle: %s\n", megabytes(idle))
 
-	peak, took, err := p.fill(ctx, out, w, accounts)
+	peak, took, err := c.fill(ctx, out, w, accounts)
 	if err != nil {
 		return err
 	}
@@ -87,10 +87,10 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	began := time.Now()
-	if w, err = p.startWorker(ctx, "again"); err != nil {
+	if w, err = c.startWorker(ctx, "again"); err != nil {
 		return err
 	}
-	if err := p.await(ctx, time.Minute, allOwned); err != nil {
+	if err := c.await(ctx, time.Minute, allOwned); err != nil {
 		return err
 	}
 	started := time.Since(began)
@@ -106,7 +106,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	var waiting int
-	if err := p.Database.QueryRow(ctx, "SELECT count(*) FROM courier.waiting").Scan(&waiting); err != nil {
+	if err := c.Database.QueryRow(ctx, "SELECT count(*) FROM courier.waiting").Scan(&waiting); err != nil {
 		return err
 	}
 	switch {
@@ -120,12 +120,12 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 
 // fill publishes to the paused accounts until all is recorded, and returns the most
 // memory that the worker had meanwhile.
-func (p *plant) fill(ctx context.Context, out io.Writer, w *process, accounts []string) (peak int64, took time.Duration, err error) {
-	began, mutations := time.Now(), p.options.mutations
+func (c *cluster) fill(ctx context.Context, out io.Writer, w *worker, accounts []string) (peak int64, took time.Duration, err error) {
+	began, mutations := time.Now(), c.options.mutations
 	ctx, cancel := context.WithCancel(ctx)
 	var published error
 	var publishing sync.WaitGroup
-	publishing.Go(func() { published = p.publish(ctx, accounts, 0, mutations) })
+	publishing.Go(func() { published = c.publish(ctx, accounts, 0, mutations) })
 	defer publishing.Wait()
 	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)
@@ -135,8 +135,8 @@ func (p *plant) fill(ctx context.Context, out io.Writer, w *process, accounts []
 		select {
 		case <-ctx.Done():
 			return 0, 0, ctx.Err()
-		case <-w.ended:
-			return 0, 0, fmt.Errorf("the worker ended: %w", w.err)
+		case <-w.Done():
+			return 0, 0, fmt.Errorf("the worker ended: %w", w.Err())
 		case <-ticker.C:
 		}
 		now, err := w.memory()
@@ -145,7 +145,7 @@ func (p *plant) fill(ctx context.Context, out io.Writer, w *process, accounts []
 		}
 		peak = max(peak, now)
 		var position int
-		if err := p.Database.QueryRow(ctx, `SELECT min(sequence) FROM courier.lease`).Scan(&position); err != nil {
+		if err := c.Database.QueryRow(ctx, `SELECT min(sequence) FROM courier.lease`).Scan(&position); err != nil {
 			return 0, 0, err
 		}
 		if position >= mutations {

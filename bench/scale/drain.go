@@ -22,18 +22,18 @@ accounts:
 // drain publishes to two accounts, then starts a worker, and tells how quickly it is
 // through, with how much memory: what a bound on memory costs.
 func drain(ctx context.Context, out io.Writer, o options) (err error) {
-	p, err := startPlant(ctx, o, blueprint{configuration: drainConfiguration, platforms: quick()})
+	c, err := startCluster(ctx, o, clusterOptions{configuration: drainConfiguration, platforms: quick()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, c.Close()) }()
 	for _, account := range []string{"first", "second"} {
-		if err := p.publish(ctx, []string{account}, 0, o.mutations/2); err != nil {
+		if err := c.publish(ctx, []string{account}, 0, o.mutations/2); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
-	w, err := p.startWorker(ctx, "drain")
+	w, err := c.startWorker(ctx, "drain")
 	if err != nil {
 		return err
 	}
@@ -43,15 +43,15 @@ func drain(ctx context.Context, out io.Writer, o options) (err error) {
 	for finished := 0; finished < o.mutations/2*2; {
 		select {
 		case <-ticker.C:
-		case <-w.ended:
-			return fmt.Errorf("the worker ended: %w", w.err)
+		case <-w.Done():
+			return fmt.Errorf("the worker ended: %w", w.Err())
 		}
 		now, err := w.memory()
 		if err != nil {
 			return err
 		}
 		peak = max(peak, now)
-		if err := p.Database.QueryRow(ctx,
+		if err := c.Database.QueryRow(ctx,
 			`SELECT coalesce(sum(mutations), 0) FROM courier.batch WHERE finished_at IS NOT NULL`).Scan(&finished); err != nil {
 			return err
 		}

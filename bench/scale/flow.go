@@ -7,25 +7,25 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // flow publishes to accounts in turn at a steady pace.
 type flow struct {
-	plant *plant
-	turns []turn
-	rate  int // a second, of all accounts together
+	cluster *cluster
+	turns   []turn
+	rate    int // a second, of all accounts together
 	// keep has all that was published kept, for whoever compares.
 	keep bool
 
 	mu        sync.Mutex
 	published int
-	kept      []queue.Publication
+	kept      []publish.Publication
 }
 
 // turn makes the next change of an account.
-type turn func(number int) (queue.Publication, error)
+type turn func(number int) (publish.Publication, error)
 
 // flowTick is how often is published.
 const flowTick = 20 * time.Millisecond
@@ -39,7 +39,7 @@ func (f *flow) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C:
-			due := min(int(now.Sub(began).Seconds()*float64(f.rate)), number+queue.MaxBatch)
+			due := min(int(now.Sub(began).Seconds()*float64(f.rate)), number+publish.MaxBatch)
 			if due == number {
 				continue
 			}
@@ -52,7 +52,7 @@ func (f *flow) run(ctx context.Context) error {
 }
 
 func (f *flow) publish(ctx context.Context, from, to int) error {
-	batch := make([]queue.Publication, 0, to-from)
+	batch := make([]publish.Publication, 0, to-from)
 	for number := from; number < to; number++ {
 		one, err := f.turns[number%len(f.turns)](number)
 		if err != nil {
@@ -60,7 +60,7 @@ func (f *flow) publish(ctx context.Context, from, to int) error {
 		}
 		batch = append(batch, one)
 	}
-	if err := f.plant.store(ctx, batch); err != nil {
+	if err := f.cluster.store(ctx, batch); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -104,15 +104,15 @@ func during(ctx context.Context, flows []*flow, do func(ctx context.Context) err
 }
 
 // upserts changes another item each time.
-func (p *plant) upserts(account string) turn {
-	return func(number int) (queue.Publication, error) { return p.publicationOf(account, number), nil }
+func (c *cluster) upserts(account string) turn {
+	return func(number int) (publish.Publication, error) { return c.publicationOf(account, number), nil }
 }
 
 // shop changes items of an account as shops do: see workload.Generator.
-func (p *plant) shop(account string, seed uint64) turn {
+func (c *cluster) shop(account string, seed uint64) turn {
 	generator := workload.New(seed)
-	generator.Lanes, generator.Items, generator.Hot = []catalog.Lane{laneOf(p.Config, account)}, 40, 4
-	return func(number int) (queue.Publication, error) {
+	generator.Lanes, generator.Items, generator.Hot = []catalog.Lane{laneOf(c.Config, account)}, 40, 4
+	return func(number int) (publish.Publication, error) {
 		change := generator.Next(1)[0]
 		change.ID = account + "-" + strconv.Itoa(number)
 		return change.Publication()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/jackc/pgx/v5"
 )
@@ -138,25 +139,25 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 	}
 	crossing := newCrossing(o)
 	defer crossing.close()
-	p, err := startPlant(ctx, o, blueprint{configuration: text, platforms: quick(), around: crossing.around})
+	c, err := startCluster(ctx, o, clusterOptions{configuration: text, platforms: quick(), around: crossing.around})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, c.Close()) }()
 	for _, name := range []string{"w1", "w2"} {
-		if _, err := p.startWorker(ctx, name); err != nil {
+		if _, err := c.startWorker(ctx, name); err != nil {
 			return nil, err
 		}
 	}
-	if err := p.awaitEven(ctx, []string{"w1", "w2"}, time.Minute); err != nil {
+	if err := c.awaitEven(ctx, []string{"w1", "w2"}, time.Minute); err != nil {
 		return nil, err
 	}
-	flows := []*flow{{plant: p, rate: ordinaryRate}}
+	flows := []*flow{{cluster: c, rate: ordinaryRate}}
 	for _, name := range ordinary {
-		flows[0].turns = append(flows[0].turns, p.upserts(name))
+		flows[0].turns = append(flows[0].turns, c.upserts(name))
 	}
 	if trouble {
-		if err := p.operate(ctx, "accounts", "pause", pausedAccount); err != nil {
+		if err := c.operate(ctx, "accounts", "pause", pausedAccount); err != nil {
 			return nil, err
 		}
 		for _, name := range o.trouble {
@@ -164,7 +165,7 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 			if name == floodAccount {
 				rate = o.flood
 			}
-			flows = append(flows, &flow{plant: p, rate: rate, turns: []turn{p.upserts(name)}})
+			flows = append(flows, &flow{cluster: c, rate: rate, turns: []turn{c.upserts(name)}})
 		}
 	}
 	var from, until time.Time
@@ -178,26 +179,26 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 	if err != nil {
 		return nil, err
 	}
-	latencies, err = p.latenciesOf(ctx, out, ordinary, from, until)
+	latencies, err = c.latenciesOf(ctx, out, ordinary, from, until)
 	if err != nil {
 		return nil, err
 	}
 	if trouble {
-		err = p.checkTrouble(ctx, out, o.trouble, flows[1:], crossing)
+		err = c.checkTrouble(ctx, out, o.trouble, flows[1:], crossing)
 	}
 	return latencies, err
 }
 
 // latenciesOf waits until the accounts' changes are final and tells how long those
 // took that were published in a span of time.
-func (p *plant) latenciesOf(ctx context.Context, out io.Writer, accounts []string, from, until time.Time) ([]time.Duration, error) {
-	err := p.await(ctx, time.Minute, `SELECT count(*) FILTER (WHERE status <> 'succeeded') = 0 AND
+func (c *cluster) latenciesOf(ctx context.Context, out io.Writer, accounts []string, from, until time.Time) ([]time.Duration, error) {
+	err := c.await(ctx, time.Minute, `SELECT count(*) FILTER (WHERE status <> 'succeeded') = 0 AND
 		count(*) >= $3::float8 FROM courier.mutation_status WHERE account = ANY($1) AND published_at < $2`,
 		accounts, until, ordinaryRate*until.Sub(from).Seconds())
 	if err != nil {
 		return nil, err
 	}
-	rows, err := p.Database.Query(ctx, `SELECT regexp_replace(account, '-[0-9]+$', ''), extract(epoch FROM finished_at - published_at)::float8
+	rows, err := c.Database.Query(ctx, `SELECT regexp_replace(account, '-[0-9]+$', ''), extract(epoch FROM finished_at - published_at)::float8
 		FROM courier.mutation_status WHERE account = ANY($1) AND published_at >= $2 AND published_at < $3 ORDER BY 2`, accounts, from, until)
 	if err != nil {
 		return nil, err
@@ -218,9 +219,9 @@ func (p *plant) latenciesOf(ctx context.Context, out io.Writer, accounts []strin
 }
 
 // checkTrouble says how much trouble there was, and fails where there was none.
-func (p *plant) checkTrouble(ctx context.Context, out io.Writer, trouble []string, flows []*flow, crossing *crossing) error {
+func (c *cluster) checkTrouble(ctx context.Context, out io.Writer, trouble []string, flows []*flow, crossing *crossing) error {
 	var silent, paused, flooded int
-	if err := p.Database.QueryRow(ctx, `SELECT
+	if err := c.Database.QueryRow(ctx, `SELECT
 			count(*) FILTER (WHERE account = $1 AND status = 'succeeded'), count(*) FILTER (WHERE account = $2 AND status = 'succeeded'),
 			count(*) FILTER (WHERE account = $3 AND status = 'succeeded') FROM courier.mutation_status`,
 		silentAccount, pausedAccount, floodAccount).Scan(&silent, &paused, &flooded); err != nil {
@@ -242,7 +243,7 @@ func (p *plant) checkTrouble(ctx context.Context, out io.Writer, trouble []strin
 // crossing leads the calls of accounts in trouble to simulated platforms of their
 // own, behind the same address as all others.
 type crossing struct {
-	silent, flood *sandbox.Meta
+	silent, flood *metasim.Platform
 }
 
 func newCrossing(o options) *crossing {
@@ -254,7 +255,7 @@ func newCrossing(o options) *crossing {
 	// A flood that is more than its platform takes piles up.
 	limited := quick()
 	limited.Writes = sandbox.RateLimit{Calls: o.floodPosts, Window: floodWindow}
-	return &crossing{silent: sandbox.NewMeta(hangs), flood: sandbox.NewMeta(limited)}
+	return &crossing{silent: metasim.New(hangs), flood: metasim.New(limited)}
 }
 
 func (c *crossing) close() {

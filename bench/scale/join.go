@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
 // Bounds of join.
@@ -62,28 +63,28 @@ func join(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	honest := quick()
 	honest.SkipValidation = false
-	p, err := startPlant(ctx, o, blueprint{configuration: text, platforms: honest})
+	c, err := startCluster(ctx, o, clusterOptions{configuration: text, platforms: honest})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
+	defer func() { err = errors.Join(err, c.Close()) }()
 
-	load := &flow{plant: p, rate: joinRate, keep: true}
+	load := &flow{cluster: c, rate: joinRate, keep: true}
 	for i, name := range accounts {
-		load.turns = append(load.turns, p.shop(name, uint64(i)+1))
+		load.turns = append(load.turns, c.shop(name, uint64(i)+1))
 	}
-	f := &fleet{plant: p}
+	f := &fleet{cluster: c}
 	if err := f.join(ctx, "w1"); err != nil {
 		return err
 	}
-	watch := p.watchLeases(ctx)
+	watch := c.watchLeases(ctx)
 	began := time.Now()
 	err = during(ctx, []*flow{load}, f.moves)
 	ended := time.Now()
 	if err := errors.Join(err, watch.stop()); err != nil {
 		return err
 	}
-	if err := p.awaitFinal(ctx, load.count(), 2*time.Minute); err != nil {
+	if err := c.awaitFinal(ctx, load.count(), 2*time.Minute); err != nil {
 		return err
 	}
 	for _, w := range f.workers {
@@ -91,23 +92,20 @@ func join(ctx context.Context, out io.Writer, o options) (err error) {
 			return err
 		}
 	}
-	rows, err := p.rows(ctx)
+	rows, err := evidence.Statuses(ctx, c.Database)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%d changes of %d accounts in %s, %d a second\n", load.count(), len(accounts), seconds(ended.Sub(began)), joinRate)
 	err = f.report(out, watch, silencesOf(rows, began, ended))
-	return errors.Join(err, p.checkAndSay(out, rows, load.kept))
+	return errors.Join(err, c.checkAndSay(out, rows, load.kept))
 }
 
 // checkAndSay says so when nothing is broken.
-func (p *plant) checkAndSay(out io.Writer, rows []row, published []queue.Publication) error {
-	if err := p.checkAll(rows, published); err != nil {
+func (c *cluster) checkAndSay(out io.Writer, rows []evidence.Status, published []publish.Publication) error {
+	statuses, err := c.check(rows, published)
+	if err != nil {
 		return err
-	}
-	statuses := map[string]int{}
-	for _, r := range rows {
-		statuses[r.status]++
 	}
 	fmt.Fprintf(out, "each has one final row, and the platforms' items are as expected: %v\n", statuses)
 	return nil
@@ -115,8 +113,8 @@ func (p *plant) checkAndSay(out io.Writer, rows []row, published []queue.Publica
 
 // fleet is the workers that run, and what happened to them.
 type fleet struct {
-	plant   *plant
-	workers []*process
+	cluster *cluster
+	workers []*worker
 	events  []event
 }
 
@@ -140,7 +138,7 @@ func (f *fleet) moves(ctx context.Context) error {
 
 func (f *fleet) join(ctx context.Context, name string) error {
 	e := event{name: name + " joins", at: time.Now(), within: mostEven, most: mostHandOver}
-	w, err := f.plant.startWorker(ctx, name)
+	w, err := f.cluster.startWorker(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -165,11 +163,11 @@ func (f *fleet) leave(ctx context.Context) error {
 func (f *fleet) lose(ctx context.Context) error {
 	lost := f.take(1)
 	e := event{name: lost.name + " is killed", at: time.Now(), within: leaseTTL + mostEven}
-	lost.kill()
+	lost.Kill()
 	return f.settle(ctx, e)
 }
 
-func (f *fleet) take(at int) *process {
+func (f *fleet) take(at int) *worker {
 	w := f.workers[at]
 	f.workers = slices.Delete(f.workers, at, at+1)
 	return w
@@ -179,7 +177,7 @@ func (f *fleet) take(at int) *process {
 // the report to say.
 func (f *fleet) settle(ctx context.Context, e event) error {
 	const patience = 2 * time.Minute
-	err := f.plant.awaitEven(ctx, names(f.workers), patience)
+	err := f.cluster.awaitEven(ctx, names(f.workers), patience)
 	e.even = time.Since(e.at)
 	f.events = append(f.events, e)
 	return err
@@ -193,11 +191,11 @@ type silence struct {
 }
 
 // silencesOf finds the longest of each account between began and ended.
-func silencesOf(rows []row, began, ended time.Time) []silence {
+func silencesOf(rows []evidence.Status, began, ended time.Time) []silence {
 	delivered := map[string][]time.Time{}
 	for _, r := range rows {
-		if r.status == "succeeded" {
-			delivered[r.account] = append(delivered[r.account], r.finishedAt)
+		if r.Status == "succeeded" {
+			delivered[r.Lane.Account] = append(delivered[r.Lane.Account], r.FinishedAt)
 		}
 	}
 	all := make([]silence, 0, len(delivered))

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
 // look is how often the leases are looked at.
@@ -17,7 +17,7 @@ const look = 25 * time.Millisecond
 const mostEven = 10 * time.Second
 
 // names are those of the workers.
-func names(workers []*process) []string {
+func names(workers []*worker) []string {
 	all := make([]string, 0, len(workers))
 	for _, w := range workers {
 		all = append(all, w.name)
@@ -25,34 +25,14 @@ func names(workers []*process) []string {
 	return all
 }
 
-// lease is a row of the lease table.
-type lease struct {
-	partition int
-	owner     string // "" for nobody
-	commits   int64
-}
-
-func (p *plant) leases(ctx context.Context) ([]lease, error) {
-	rows, err := p.Database.Query(ctx, `
-		SELECT l.partition, coalesce(w.name, ''), l.commits
-		FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner ORDER BY l.partition`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (l lease, err error) {
-		err = row.Scan(&l.partition, &l.owner, &l.commits)
-		return l, err
-	})
-}
-
 // awaitEven waits until the workers own all partitions and none has two more than
 // another. It fails when that takes longer than within.
-func (p *plant) awaitEven(ctx context.Context, workers []string, within time.Duration) error {
+func (c *cluster) awaitEven(ctx context.Context, workers []string, within time.Duration) error {
 	began := time.Now()
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
-		leases, err := p.leases(ctx)
+		leases, err := evidence.Leases(ctx, c.Database)
 		switch {
 		case err != nil:
 			return err
@@ -71,10 +51,10 @@ func (p *plant) awaitEven(ctx context.Context, workers []string, within time.Dur
 
 // even reports that the workers own all partitions, each as many as any other or one
 // more.
-func even(leases []lease, workers []string) bool {
+func even(leases []evidence.Lease, workers []string) bool {
 	owned := make([]int, len(workers))
 	for _, l := range leases {
-		at := slices.Index(workers, l.owner)
+		at := slices.Index(workers, l.Owner)
 		if at < 0 {
 			return false
 		}
@@ -104,8 +84,8 @@ type handOver struct {
 // watch keeps looking at the leases.
 type watch struct {
 	mu      sync.Mutex
-	tenures map[int][]tenure // by partition
-	commits map[int]lease    // as seen last
+	tenures map[int][]tenure       // by partition
+	commits map[int]evidence.Lease // as seen last
 	err     error
 
 	cancel context.CancelFunc
@@ -113,15 +93,15 @@ type watch struct {
 }
 
 // watchLeases looks until stop is called.
-func (p *plant) watchLeases(ctx context.Context) *watch {
+func (c *cluster) watchLeases(ctx context.Context) *watch {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{tenures: map[int][]tenure{}, commits: map[int]lease{}, cancel: cancel, ended: make(chan struct{})}
+	w := &watch{tenures: map[int][]tenure{}, commits: map[int]evidence.Lease{}, cancel: cancel, ended: make(chan struct{})}
 	go func() { // stop waits for it
 		defer close(w.ended)
 		ticker := time.NewTicker(look)
 		defer ticker.Stop()
 		for {
-			leases, err := p.leases(ctx)
+			leases, err := evidence.Leases(ctx, c.Database)
 			if ctx.Err() != nil {
 				return
 			}
@@ -144,7 +124,7 @@ func (w *watch) stop() error {
 	return w.err
 }
 
-func (w *watch) note(now time.Time, leases []lease, err error) {
+func (w *watch) note(now time.Time, leases []evidence.Lease, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -152,20 +132,20 @@ func (w *watch) note(now time.Time, leases []lease, err error) {
 		return
 	}
 	for _, l := range leases {
-		before, known := w.commits[l.partition]
-		w.commits[l.partition] = l
-		all := w.tenures[l.partition]
-		if newOwner := len(all) == 0 || all[len(all)-1].owner != l.owner; l.owner != "" && newOwner {
-			all = append(all, tenure{partition: l.partition, owner: l.owner, from: now})
+		before, known := w.commits[l.Partition]
+		w.commits[l.Partition] = l
+		all := w.tenures[l.Partition]
+		if newOwner := len(all) == 0 || all[len(all)-1].owner != l.Owner; l.Owner != "" && newOwner {
+			all = append(all, tenure{partition: l.Partition, owner: l.Owner, from: now})
 		}
-		if known && len(all) > 0 && l.commits > before.commits {
+		if known && len(all) > 0 && l.Commits > before.Commits {
 			last := &all[len(all)-1]
 			last.lastCommit = now
 			if last.firstCommit.IsZero() {
 				last.firstCommit = now
 			}
 		}
-		w.tenures[l.partition] = all
+		w.tenures[l.Partition] = all
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,9 +37,9 @@ func TestTooFewSamplesSayNothing(t *testing.T) {
 
 func TestEven(t *testing.T) {
 	t.Parallel()
-	leases := func(owners string) (all []lease) {
+	leases := func(owners string) (all []evidence.Lease) {
 		for i, owner := range strings.Split(owners, " ") {
-			all = append(all, lease{partition: i, owner: strings.Trim(owner, "-")})
+			all = append(all, evidence.Lease{Partition: i, Owner: strings.Trim(owner, "-")})
 		}
 		return all
 	}
@@ -55,18 +57,18 @@ func TestEven(t *testing.T) {
 func TestHandOvers(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1000, 0)
-	w := &watch{tenures: map[int][]tenure{}, commits: map[int]lease{}}
-	for at, seen := range []lease{
-		{owner: "a", commits: 7},
-		{owner: "a", commits: 8},
-		{owner: "a", commits: 8},
-		{owner: "", commits: 8},
-		{owner: "b", commits: 8},
-		{owner: "b", commits: 8},
-		{owner: "b", commits: 9},
-		{owner: "b", commits: 10},
+	w := &watch{tenures: map[int][]tenure{}, commits: map[int]evidence.Lease{}}
+	for at, seen := range []evidence.Lease{
+		{Owner: "a", Commits: 7},
+		{Owner: "a", Commits: 8},
+		{Owner: "a", Commits: 8},
+		{Owner: "", Commits: 8},
+		{Owner: "b", Commits: 8},
+		{Owner: "b", Commits: 8},
+		{Owner: "b", Commits: 9},
+		{Owner: "b", Commits: 10},
 	} {
-		w.note(began.Add(time.Duration(at)*time.Second), []lease{seen}, nil)
+		w.note(began.Add(time.Duration(at)*time.Second), []evidence.Lease{seen}, nil)
 	}
 	require.Equal(t, []handOver{{from: "a", to: "b", owned: began.Add(4 * time.Second), gap: 5 * time.Second}}, w.handOvers(began))
 	require.Empty(t, w.handOvers(began.Add(5*time.Second)), "before that")
@@ -76,12 +78,12 @@ func TestSilences(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1000, 0)
 	after := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
-	rows := []row{
-		{account: "a", status: "succeeded", finishedAt: after(1)},
-		{account: "a", status: "succeeded", finishedAt: after(9)},
-		{account: "a", status: "failed", finishedAt: after(5)},
-		{account: "b", status: "succeeded", finishedAt: after(4)},
-		{account: "b", status: "succeeded", finishedAt: after(60)},
+	rows := []evidence.Status{
+		{Lane: catalog.Lane{Account: "a"}, Status: "succeeded", FinishedAt: after(1)},
+		{Lane: catalog.Lane{Account: "a"}, Status: "succeeded", FinishedAt: after(9)},
+		{Lane: catalog.Lane{Account: "a"}, Status: "failed", FinishedAt: after(5)},
+		{Lane: catalog.Lane{Account: "b"}, Status: "succeeded", FinishedAt: after(4)},
+		{Lane: catalog.Lane{Account: "b"}, Status: "succeeded", FinishedAt: after(60)},
 	}
 	require.Equal(t, []silence{
 		{account: "a", from: after(1), lasted: 8 * time.Second}, {account: "b", from: after(4), lasted: 6 * time.Second},

@@ -7,7 +7,6 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -48,14 +47,14 @@ const catalogName = "main"
 // metaAccount and pinterestAccount have a catalog and a token of their own.
 func metaAccount(number int) settings {
 	return settings{
-		"platform": string(config.Meta), "base_url": "${META_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
+		"platform": "meta", "base_url": "${META_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
 		"catalogs": settings{catalogName: settings{"catalog_id": strconv.Itoa(number)}},
 	}
 }
 
 func pinterestAccount(number int) settings {
 	return settings{
-		"platform": string(config.Pinterest), "base_url": "${PINTEREST_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
+		"platform": "pinterest", "base_url": "${PINTEREST_URL}", "access_token": "${TOKEN}-" + strconv.Itoa(number),
 		"catalogs": settings{catalogName: settings{"country": "US", "language": "en-US", "catalog_id": strconv.Itoa(number)}},
 	}
 }
@@ -63,19 +62,10 @@ func pinterestAccount(number int) settings {
 // laneOf is where changes of an account go.
 func laneOf(c *config.Config, account string) catalog.Lane {
 	lane := catalog.Lane{Account: account, Catalog: catalogName, Type: "PRODUCT_ITEM"}
-	if c.Accounts[account].Platform == config.Pinterest {
+	if c.Accounts[account].Platform == "pinterest" {
 		lane.Type = "RETAIL"
 	}
 	return lane
-}
-
-// catalogKey is the simulated platform's name of the catalog that a lane means.
-func catalogKey(c *config.Config, lane catalog.Lane) string {
-	of := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(of.Country, of.Language, of.CatalogID)
-	}
-	return of.CatalogID
 }
 
 // accountsIn makes up names of so many accounts that live in a partition.

@@ -66,35 +66,35 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	honest := quick()
 	honest.SkipValidation, honest.Plan = false, mildFaults()
-	p, err := startPlant(ctx, o, blueprint{configuration: text, platforms: honest})
+	c, err := startCluster(ctx, o, clusterOptions{configuration: text, platforms: honest})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	var workers []*process
+	defer func() { err = errors.Join(err, c.Close()) }()
+	var workers []*worker
 	for _, name := range []string{"w1", "w2"} {
-		w, err := p.startWorker(ctx, name)
+		w, err := c.startWorker(ctx, name)
 		if err != nil {
 			return err
 		}
 		workers = append(workers, w)
 	}
-	if err := p.awaitEven(ctx, names(workers), time.Minute); err != nil {
+	if err := c.awaitEven(ctx, names(workers), time.Minute); err != nil {
 		return err
 	}
-	load := &flow{plant: p, rate: soakRate}
+	load := &flow{cluster: c, rate: soakRate}
 	for i, name := range accounts {
-		load.turns = append(load.turns, p.shop(name, uint64(i)+1))
+		load.turns = append(load.turns, c.shop(name, uint64(i)+1))
 	}
-	r := &recording{plant: p, workers: workers, load: load, out: out}
+	r := &recording{cluster: c, workers: workers, load: load, out: out}
 	if err := during(ctx, []*flow{load}, func(ctx context.Context) error { return r.run(ctx, o.during, o.csv) }); err != nil {
 		return err
 	}
-	if err := p.awaitFinal(ctx, load.count(), 5*time.Minute); err != nil {
+	if err := c.awaitFinal(ctx, load.count(), 5*time.Minute); err != nil {
 		return err
 	}
 	var rows int
-	if err := p.Database.QueryRow(ctx, `SELECT count(*) FROM courier.mutation`).Scan(&rows); err != nil {
+	if err := c.Database.QueryRow(ctx, `SELECT count(*) FROM courier.mutation`).Scan(&rows); err != nil {
 		return err
 	}
 	if rows != load.count() {
@@ -106,18 +106,18 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 			return err
 		}
 	}
-	return errors.Join(r.judge(out), p.retire(ctx, out))
+	return errors.Join(r.judge(out), c.retire(ctx, out))
 }
 
 // retire has what is kept by day be as old as it has to be, and sees it go: no soak
 // lasts as long as the shortest retention.
-func (p *plant) retire(ctx context.Context, out io.Writer) error {
-	store, err := persistence.NewStore(p.Database, persistence.Config{})
+func (c *cluster) retire(ctx context.Context, out io.Writer) error {
+	store, err := persistence.NewStore(c.Database, persistence.Config{})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	before, err := p.tableSizes(ctx)
+	before, err := c.tableSizes(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (p *plant) retire(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	after, err := p.tableSizes(ctx)
+	after, err := c.tableSizes(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,8 @@ type sizes struct {
 	other int64
 }
 
-func (p *plant) tableSizes(ctx context.Context) (s sizes, err error) {
-	err = p.Database.QueryRow(ctx, `
+func (c *cluster) tableSizes(ctx context.Context) (s sizes, err error) {
+	err = c.Database.QueryRow(ctx, `
 		SELECT coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE relispartition), 0),
 			coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE NOT relispartition), 0)
 		FROM pg_class WHERE relnamespace = 'courier'::regnamespace AND relkind = 'r'`).Scan(&s.byDay, &s.other)
@@ -180,8 +180,8 @@ const leastSoak = 20 * time.Minute
 
 // recording is samples of a soak.
 type recording struct {
-	plant   *plant
-	workers []*process
+	cluster *cluster
+	workers []*worker
 	load    *flow
 	out     io.Writer
 
@@ -235,12 +235,12 @@ func (r *recording) run(ctx context.Context, lasts time.Duration, path string) (
 
 // sample is a value of each followed series, of all workers together.
 func (r *recording) sample(ctx context.Context) ([]float64, error) {
-	var all vitals
+	var all processStats
 	for _, w := range r.workers {
 		if err := w.gone(); err != nil {
 			return nil, err
 		}
-		v, err := w.vitals(ctx)
+		v, err := w.stats(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -250,16 +250,16 @@ func (r *recording) sample(ctx context.Context) ([]float64, error) {
 		all.files += v.files
 		all.connections += v.connections
 	}
-	tables, err := r.plant.tableSizes(ctx)
+	tables, err := r.cluster.tableSizes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := r.plant.Stream.State(ctx)
+	stream, err := r.cluster.Stream.State(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var waiting, recorded, open int
-	if err := r.plant.Database.QueryRow(ctx, `SELECT (SELECT count(*) FROM courier.waiting), (SELECT count(*) FROM courier.mutation),
+	if err := r.cluster.Database.QueryRow(ctx, `SELECT (SELECT count(*) FROM courier.waiting), (SELECT count(*) FROM courier.mutation),
 		(SELECT coalesce(sum(mutations), 0) FROM courier.batch WHERE finished_at IS NULL)`).Scan(&waiting, &recorded, &open); err != nil {
 		return nil, err
 	}

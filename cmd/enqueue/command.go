@@ -14,13 +14,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/service"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
-// publisher is the part of queue.Publisher that is used.
+// publisher is the part of publish.Publisher that is used.
 type publisher interface {
-	Publish(ctx context.Context, publications []queue.Publication) ([]queue.Result, error)
+	Publish(ctx context.Context, publications []publish.Publication) ([]publish.Result, error)
 }
 
 // connector opens the publisher; tests bring their own. It goes on trying for the time of
@@ -30,25 +30,25 @@ type connector func(
 ) (p publisher, closeAll func(), err error)
 
 func connect(ctx context.Context, settings config.NATS, patience time.Duration, say func(string)) (publisher, func(), error) {
-	denials := &queue.Denials{}
+	denials := &publish.Denials{}
 	waiting := func(err error) {
 		say(fmt.Sprintf("NATS does not answer, trying for up to %s: %v", patience, err))
 	}
-	conn, err := service.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
+	conn, err := natsconn.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
 		nats.ErrorHandler(denials.Handler(nil)),
 		// What is kept for a later connection would be sent behind the caller's back.
 		nats.ReconnectBufSize(-1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", settings.URL.Address(), err)
 	}
-	js, err := service.JetStream(settings, conn)
+	js, err := natsconn.JetStream(settings, conn)
 	if err != nil {
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	target := queue.NewPublisher(js, queue.PublisherOptions{Denials: denials, RetryFor: patience, Retrying: notice(say)})
+	target := publish.NewPublisher(js, publish.Options{Denials: denials, RetryFor: patience, Retrying: notice(say)})
 	err = target.CheckStream(ctx, settings.Stream.Name)
-	denial, denied := errors.AsType[*queue.DeniedError](err)
+	denial, denied := errors.AsType[*publish.DeniedError](err)
 	switch {
 	case err == nil:
 	case denied && !denial.Subscription:
@@ -111,7 +111,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 		Long:    longHelp,
 		Version: version,
 		Example: `  enqueue mutations.jsonl
-  zcat items.jsonl.gz | enqueue --account acme-meta --catalog products --type PRODUCT_ITEM
+  zcat items.jsonl.gz | enqueue --account acme --catalog products --type PRODUCT_ITEM
   enqueue --output json mutations.jsonl | jq .refused`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, files []string) error {
@@ -125,7 +125,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	flags.StringVar(&given.configPath, "config", "", "configuration file, for the settings of NATS")
 	flags.StringVar(&given.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
 	flags.StringVar(&given.output, "output", "table", "how to print the summary: table or json")
-	flags.DurationVar(&given.patience, "timeout", queue.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
+	flags.DurationVar(&given.patience, "timeout", publish.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
 	flags.BoolVar(&given.quiet, "quiet", false, "show no progress")
 	return command
 }
@@ -138,9 +138,9 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 	if len(files) == 0 && cli.TerminalReader(streams.In) {
 		return cli.UsageErrorf("name a file, or pipe lines into standard input")
 	}
-	if given.patience <= 0 || given.patience > queue.DefaultRetryFor {
+	if given.patience <= 0 || given.patience > publish.DefaultRetryFor {
 		return cli.UsageErrorf("--timeout %s is out of range: above 0, and at most %s, as the stream drops repeats for two minutes only",
-			given.patience, queue.DefaultRetryFor)
+			given.patience, publish.DefaultRetryFor)
 	}
 	given.lane.Type = catalog.Type(given.laneType)
 	sources, err := openAll(ctx, streams, given.lane, files)
@@ -189,5 +189,5 @@ func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where
 	if err != nil {
 		return config.NATS{}, "", err
 	}
-	return loaded.NATS, loaded.NATS.Stream.Name + " at " + service.NATSAddress(loaded, nil), nil
+	return loaded.NATS, loaded.NATS.Stream.Name + " at " + natsconn.Address(loaded, nil), nil
 }

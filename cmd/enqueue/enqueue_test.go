@@ -23,6 +23,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -44,7 +46,7 @@ func execute(t *testing.T, open connector, input string, args ...string) executi
 
 // recorder takes publications; the ones with an id in fail are refused.
 type recorder struct {
-	batches [][]queue.Publication
+	batches [][]publish.Publication
 	failAt  int // fail the call with this number, from 1
 }
 
@@ -54,22 +56,22 @@ func (r *recorder) open(context.Context, config.NATS, time.Duration, func(string
 
 var errGone = errors.New("no responders")
 
-func (r *recorder) Publish(_ context.Context, publications []queue.Publication) ([]queue.Result, error) {
-	r.batches = append(r.batches, append([]queue.Publication(nil), publications...))
-	results := make([]queue.Result, len(publications))
+func (r *recorder) Publish(_ context.Context, publications []publish.Publication) ([]publish.Result, error) {
+	r.batches = append(r.batches, append([]publish.Publication(nil), publications...))
+	results := make([]publish.Result, len(publications))
 	for i := range results {
-		results[i].Outcome = queue.Stored
+		results[i].Outcome = publish.Stored
 		if len(r.batches) == r.failAt {
-			results[i] = queue.Result{Err: errGone}
+			results[i] = publish.Result{Err: errGone}
 		}
 	}
 	if len(r.batches) == r.failAt {
-		return results, &queue.StoppedError{Err: errGone}
+		return results, &publish.StoppedError{Err: errGone}
 	}
 	return results, nil
 }
 
-func (r *recorder) all() (published []queue.Publication) {
+func (r *recorder) all() (published []publish.Publication) {
 	for _, batch := range r.batches {
 		published = append(published, batch...)
 	}
@@ -153,7 +155,7 @@ func TestBatchesAreBoundedInCountAndBytes(t *testing.T) {
 	r := &recorder{}
 	require.Zero(t, execute(t, r.open, input.String()).code)
 	require.Len(t, r.batches, 3)
-	require.Len(t, r.batches[0], queue.MaxBatch)
+	require.Len(t, r.batches[0], publish.MaxBatch)
 
 	big := strings.Repeat(fmt.Sprintf(`{"account":"a","catalog":"c","type":"RETAIL","item_id":"1","operation":"UPSERT","attributes":{"title":%q}}`+"\n",
 		strings.Repeat("x", 900_000)), 20)
@@ -192,7 +194,7 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 	require.Equal(t, cli.Failed, got.code)
 	require.Contains(t, got.err, "missing.jsonl")
 	require.Zero(t, execute(t, r.open, "", "--help").code)
-	require.Equal(t, "enqueue version dev\n", execute(t, r.open, "", "--version").out)
+	require.Equal(t, "enqueue version "+version+"\n", execute(t, r.open, "", "--version").out)
 	require.Contains(t, execute(t, r.open, "", "completion", "bash").out, "bash completion")
 }
 
@@ -238,7 +240,7 @@ func FuzzLines(f *testing.F) {
 			}
 			require.NoError(t, err)
 			if next.refusal == "" {
-				require.Nil(t, queue.Decode(queue.RawMessage{Subject: next.publication.Subject, Data: next.publication.Data}).Problem)
+				require.Nil(t, message.Decode(message.Raw{Subject: next.publication.Subject, Data: next.publication.Data}).Problem)
 			}
 		}
 		require.Equal(t, int64(len(input)), reader.consumed)

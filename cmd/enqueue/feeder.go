@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 const (
@@ -25,7 +25,7 @@ type feeder struct {
 	report    *summary
 	shown     *progressBar
 
-	batch []queue.Publication
+	batch []publish.Publication
 	lines []place // of batch
 	held  int
 	next  place // the line behind the last one taken
@@ -152,7 +152,7 @@ func (f *feeder) add(ctx context.Context, next line) error {
 	f.batch = append(f.batch, next.publication)
 	f.lines = append(f.lines, at)
 	f.held += len(next.publication.Data)
-	if len(f.batch) == queue.MaxBatch || f.held >= maxHeld {
+	if len(f.batch) == publish.MaxBatch || f.held >= maxHeld {
 		return f.flush(ctx)
 	}
 	return nil
@@ -178,10 +178,10 @@ func (f *feeder) flush(ctx context.Context) error {
 	var open []place
 	for i, result := range results {
 		switch {
-		case result.Outcome == queue.Stored, result.Outcome == queue.Duplicate && f.lines[i].fresh:
+		case result.Outcome == publish.Stored, result.Outcome == publish.Duplicate && f.lines[i].fresh:
 			// Nobody else has an id that was made here: an earlier attempt was stored.
 			f.report.Published++
-		case result.Outcome == queue.Duplicate:
+		case result.Outcome == publish.Duplicate:
 			f.report.repeat(f.lines[i])
 		case err == nil || !errors.Is(err, result.Err):
 			f.report.refuse(f.lines[i], result.Err.Error())
@@ -197,7 +197,7 @@ func (f *feeder) flush(ctx context.Context) error {
 	clear(f.batch)
 	f.batch, f.lines, f.held = f.batch[:0], append(f.lines[:0], open...), 0
 	if err != nil {
-		if stopped, ok := errors.AsType[*queue.StoppedError](err); ok {
+		if stopped, ok := errors.AsType[*publish.StoppedError](err); ok {
 			return stopped.Err
 		}
 		return err

@@ -145,11 +145,11 @@ func foreignObject(text []byte, whole bool) (what, todo string) {
 	if !whole {
 		return "", ""
 	}
-	if gjson.ValidBytes(text) {
+	if isJSON(text) {
 		return wrapper(gjson.ParseBytes(text))
 	}
 	switch last := text[len(text)-1]; {
-	case last == ',' && (gjson.ValidBytes(text[:len(text)-1]) || split(text[:len(text)-1]) != nil):
+	case last == ',' && (isJSON(text[:len(text)-1]) || split(text[:len(text)-1]) != nil):
 		return "objects with a comma behind each", "remove the commas at the ends of lines: sed 's/,[[:space:]]*$//'"
 	case slices.Contains([]byte("{[,:"), last):
 		return "pretty-printed JSON, an object over several lines", useJQ
@@ -169,7 +169,7 @@ func wrapper(object gjson.Result) (what, todo string) {
 			continue
 		}
 		if list.Get("0.method").Exists() || list.Get("0.retailer_id").Exists() {
-			return "the body of a request to Meta's items_batch", "write one mutation per line with item_id, operation and attributes"
+			return "the body of a request to items_batch", "write one mutation per line with item_id, operation and attributes"
 		}
 		return "one object with a list under " + name,
 			"write one mutation per line: jq -c '." + name + "[]', with item_id, operation and attributes in each"
@@ -183,7 +183,7 @@ func foreignText(text []byte) (what, todo string) {
 	switch {
 	case bytes.IndexByte(text, 0) >= 0:
 		return "a binary file", notText
-	case strings.HasPrefix(line, "#"), strings.HasPrefix(line, "//"), gjson.ValidBytes(text),
+	case strings.HasPrefix(line, "#"), strings.HasPrefix(line, "//"), isJSON(text),
 		strings.HasPrefix(strings.TrimLeftFunc(line, notASCII), "{"): // an object behind a no-break space
 		return "", "" // the line alone is refused
 	case line == "---", strings.HasPrefix(line, "%YAML"), strings.HasPrefix(line, "--- "):

@@ -80,7 +80,7 @@ func TestInputsThatAreNotJSONLines(t *testing.T) {
 		name := filepath.Base(path)
 		want, ok := map[string]struct{ what, todo string }{
 			"array.json": {"array", "jq"}, "array_lines.json": {"array", "jq"}, "array_pretty.json": {"array", "jq"},
-			"cr_only.jsonl": {"carriage returns", "tr"}, "graph_batch.json": {"Meta's items_batch", "item_id"},
+			"cr_only.jsonl": {"carriage returns", "tr"}, "graph_batch.json": {"a request to items_batch", "item_id"},
 			"gz.jsonl.gz": {"gzip", "zcat"}, "items.csv": {"CSV", "JSON"}, "trailing_commas.jsonl": {"comma", "sed"},
 			"utf16le.jsonl": {"UTF-16", "iconv"},
 		}[name]

@@ -59,3 +59,18 @@ func TestTextFromOutsideIsShownAsText(t *testing.T) {
 		}
 	}
 }
+
+// TestALineNestedTooDeepIsRefusedForThat: however deep it is, it is read with a small
+// stack, and the others are published.
+func TestALineNestedTooDeepIsRefusedForThat(t *testing.T) {
+	t.Parallel()
+	for _, depth := range []int{300, 100_000} {
+		frame := `{"account":"a","catalog":"c","type":"RETAIL","item_id":"1","operation":"UPSERT","attributes":{"x":%s}}`
+		deep := strings.Replace(frame, "%s", strings.Repeat("[", depth)+strings.Repeat("]", depth), 1)
+		r := &recorder{}
+		got := execute(t, r.open, deep+"\n"+strings.Replace(frame, "%s", "1", 1)+"\n")
+		require.Contains(t, got.out+got.err, "nested deeper than 256")
+		require.Len(t, r.batches, 1)
+		require.Len(t, r.batches[0], 1)
+	}
+}

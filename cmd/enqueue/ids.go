@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // maxIDs bounds the ids that are remembered; past it remembering starts again. It is
@@ -26,7 +26,7 @@ type firstLine struct {
 
 // clash says which earlier line has the id of a publication and other content, "" when none
 // has. The same line twice is a repeat, which the stream drops without loss.
-func (s *ids) clash(p *queue.Publication, at place) string {
+func (s *ids) clash(p *publish.Publication, at place) string {
 	if at.fresh || p.ID == "" {
 		return ""
 	}

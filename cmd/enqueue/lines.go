@@ -15,17 +15,19 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // maxLine leaves a line room for the members that are taken out of it.
-const maxLine = queue.MaxBody + 4096
+const maxLine = message.MaxBody + 4096
 
 // line is one mutation to publish, or the reason why it cannot be.
 type line struct {
 	source      string
 	number      int
-	publication queue.Publication
+	publication publish.Publication
 	fresh       bool   // the id was made here
 	refusal     string // "" when it can be published
 }
@@ -72,7 +74,7 @@ func (r *lineReader) next() (line, error) {
 			return line{}, &foreignError{source: r.source, line: r.number, what: "a JSON value over several lines", todo: useJQ}
 		}
 		objects := [][]byte{text}
-		if !gjson.ValidBytes(text) {
+		if !isJSON(text) {
 			if several := split(text); several != nil {
 				objects = several
 			}
@@ -91,9 +93,15 @@ func (r *lineReader) next() (line, error) {
 	}
 }
 
+// isJSON reports JSON, also where it is nested too deep: that is told of the mutation.
+func isJSON(text []byte) bool {
+	_, fault := rawjson.Check(rawjson.View(text))
+	return fault != rawjson.Invalid
+}
+
 // opensMore reports a line that can only be the beginning of a longer value.
 func opensMore(text []byte) bool {
-	return string(text) == "{" || text[0] == '[' && !gjson.ValidBytes(text)
+	return string(text) == "{" || text[0] == '[' && !isJSON(text)
 }
 
 // split cuts a line into the JSON objects that stand in it, one behind the other; nil
@@ -166,8 +174,8 @@ func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\
 // parse makes the message of one line. Its errors are refusals: what the
 // contract of the message rules out. What only the configuration or the platform
 // can tell is left to the worker.
-func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool, err error) {
-	if !gjson.ValidBytes(text) {
+func parse(text []byte, fallback catalog.Lane) (p publish.Publication, fresh bool, err error) {
+	if !isJSON(text) {
 		return p, false, notJSON(text)
 	}
 	object := gjson.ParseBytes(text)
@@ -183,11 +191,11 @@ func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool,
 	if err := complete(lane); err != nil {
 		return p, false, err
 	}
-	subject, problem := queue.Subject(lane)
+	subject, problem := message.Subject(lane)
 	if problem != nil {
 		return p, false, problem
 	}
-	arrival := queue.Decode(queue.RawMessage{Subject: subject, Data: body})
+	arrival := message.Decode(message.Raw{Subject: subject, Data: body})
 	if arrival.Problem != nil {
 		return p, false, arrival.Problem
 	}
@@ -199,7 +207,7 @@ func parse(text []byte, fallback catalog.Lane) (p queue.Publication, fresh bool,
 		}
 		id = made.String()
 	}
-	return queue.Publication{Subject: subject, ID: id, Data: body}, fresh, nil
+	return publish.Publication{Subject: subject, ID: id, Data: body}, fresh, nil
 }
 
 var errNotJSON = errors.New("the line is not JSON")
@@ -211,9 +219,9 @@ func notJSON(text []byte) error {
 		return fmt.Errorf("%w: it has NUL bytes", errNotJSON)
 	case !utf8.Valid(text):
 		return fmt.Errorf("%w: it is not UTF-8", errNotJSON)
-	case bytes.HasSuffix(text, []byte(",")) && gjson.ValidBytes(text[:len(text)-1]):
+	case bytes.HasSuffix(text, []byte(",")) && isJSON(text[:len(text)-1]):
 		return fmt.Errorf("%w: a comma follows its object; remove it", errNotJSON)
-	case text[0] == '{' && gjson.ValidBytes(append(append([]byte{'['}, text...), ']')):
+	case text[0] == '{' && isJSON(append(append([]byte{'['}, text...), ']')):
 		return fmt.Errorf("%w: commas stand between its objects; write one object per line", errNotJSON)
 	}
 	return errNotJSON

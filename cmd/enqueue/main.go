@@ -7,8 +7,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 )
 
-// version is set by the linker.
-var version = "dev"
+// linked is set by the linker to the version of a release.
+var linked string
+
+// version is what the program calls itself.
+var version = cli.Version(linked)
 
 func main() {
 	streams := cli.Standard()

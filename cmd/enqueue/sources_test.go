@@ -17,7 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 func goodLines(from, to int) string {
@@ -145,15 +145,15 @@ func (s *signalling) open(context.Context, config.NATS, time.Duration, func(stri
 	return s, func() {}, nil
 }
 
-func (s *signalling) Publish(ctx context.Context, publications []queue.Publication) ([]queue.Result, error) {
+func (s *signalling) Publish(ctx context.Context, publications []publish.Publication) ([]publish.Result, error) {
 	results, err := s.recorder.Publish(ctx, publications)
 	s.batch <- len(publications)
 	if len(s.batches) == s.stuck {
 		<-ctx.Done()
 		for i := range results {
-			results[i] = queue.Result{Err: ctx.Err()}
+			results[i] = publish.Result{Err: ctx.Err()}
 		}
-		return results, &queue.StoppedError{Err: ctx.Err()}
+		return results, &publish.StoppedError{Err: ctx.Err()}
 	}
 	return results, err
 }
@@ -202,7 +202,7 @@ func TestASignalNamesWhatIsNotPublished(t *testing.T) {
 			go func() { done <- executeWithin(ctx, s.open, in, "--output", "json") }()
 			_, err := io.WriteString(writer, goodLines(0, test.lines))
 			require.NoError(t, err)
-			for range test.lines / queue.MaxBatch {
+			for range test.lines / publish.MaxBatch {
 				<-s.batch
 			}
 			cancel()
@@ -233,10 +233,10 @@ func TestIDsMadeHereAreNoDuplicates(t *testing.T) {
 
 type duplicates struct{}
 
-func (duplicates) Publish(_ context.Context, publications []queue.Publication) ([]queue.Result, error) {
-	results := make([]queue.Result, len(publications))
+func (duplicates) Publish(_ context.Context, publications []publish.Publication) ([]publish.Result, error) {
+	results := make([]publish.Result, len(publications))
 	for i := range results {
-		results[i].Outcome = queue.Duplicate
+		results[i].Outcome = publish.Duplicate
 	}
 	return results, nil
 }

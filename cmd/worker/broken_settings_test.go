@@ -119,7 +119,7 @@ func TestCheckAndRunWarnOfSettingsThatDiffer(t *testing.T) {
 			t.Parallel()
 			s := &situation{t: t, database: migratedTemplate.Database(t)}
 			one.make(s)
-			check, run := s.both()
+			check, run := s.both("worker started", one.says)
 			require.Zero(t, check.code, check.out+check.err)
 			require.Contains(t, check.out, "warns")
 			require.Contains(t, check.out, one.says)
@@ -144,7 +144,7 @@ func TestFailuresSayWhereTheSettingWasMade(t *testing.T) {
 			t.Parallel()
 			s := &situation{t: t, database: migratedTemplate.Database(t)}
 			one.make(s)
-			check, run := s.both()
+			check, run := s.both(one.says, "courier.yaml:1")
 			for _, text := range []string{check.out, run.err} {
 				require.Contains(t, text, one.says)
 				require.Contains(t, text, "courier.yaml:1")

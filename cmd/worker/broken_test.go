@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // situation is what check and run are tried against.
@@ -263,7 +266,7 @@ func (s *situation) seedFile() string {
 }
 
 // both runs check, and run until it ends or has waited for a while.
-func (s *situation) both() (check, run execution) {
+func (s *situation) both(until ...string) (check, run execution) {
 	s.t.Helper()
 	if !strings.Contains(strings.Join(s.file, "\n"), "http:") {
 		s.add("http: {listen: '127.0.0.1:0'}")
@@ -273,9 +276,34 @@ func (s *situation) both() (check, run execution) {
 	require.NoError(s.t, os.WriteFile(path, []byte(strings.Join(s.file, "\n")+"\n"), 0o600))
 	variables := map[string]string{"NATS_URL": s.nats, "DATABASE_URL": s.database}
 	check = execute(s.t, variables, "check", "--config", path)
-	limited, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
+	limited, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	return check, executeIn(limited, variables, "run", "--config", path)
+	told := &awaited{all: until, found: cancel}
+	return check, executeTo(limited, told, builtin.Platforms(), variables, "run", "--config", path)
+}
+
+// awaited keeps what is written to it, and calls found once all the texts are there.
+type awaited struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+	all    []string
+	found  func()
+}
+
+func (a *awaited) Write(text []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.buffer.Write(text)
+	if !slices.ContainsFunc(a.all, func(one string) bool { return !bytes.Contains(a.buffer.Bytes(), []byte(one)) }) {
+		a.found()
+	}
+	return len(text), nil
+}
+
+func (a *awaited) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.buffer.String()
 }
 
 // TestCheckSaysWhyRunCannotWork tries both against everything that can be broken.
@@ -286,7 +314,7 @@ func TestCheckSaysWhyRunCannotWork(t *testing.T) {
 			t.Parallel()
 			s := &situation{t: t, database: migratedTemplate.Database(t)}
 			broken.make(s)
-			check, run := s.both()
+			check, run := s.both(broken.says)
 			require.Equal(t, cli.Failed, check.code, check.out+check.err)
 			require.Contains(t, check.out+check.err, broken.says)
 			require.Contains(t, check.out, "FAILED")
@@ -322,7 +350,7 @@ func TestCheckAndRunAgreeThatAllIsWell(t *testing.T) {
 			t.Parallel()
 			s := &situation{t: t, database: migratedTemplate.Database(t)}
 			arrange(s)
-			check, run := s.both()
+			check, run := s.both("worker started")
 			require.Zero(t, check.code, check.out+check.err)
 			require.Zero(t, run.code, run.err)
 			require.Contains(t, run.err, "worker started")

@@ -65,7 +65,7 @@ func (a *app) check(ctx context.Context) []finding {
 			return findings
 		}
 	} else {
-		findings = append(findings, found("accounts", service.CheckAccounts(settings)))
+		findings = append(findings, found("accounts", service.CheckAccounts(settings, a.platforms)))
 		for _, warning := range settings.Warnings {
 			findings = append(findings, finding{Check: "accounts", OK: true, Warning: warning.Error()})
 		}

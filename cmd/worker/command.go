@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
@@ -20,8 +22,9 @@ const defaultConfig = "courier.yaml"
 
 // app is what the commands share.
 type app struct {
-	streams cli.Streams
-	given   arguments
+	streams   cli.Streams
+	platforms []platform.Descriptor
+	given     arguments
 }
 
 // arguments are the flags that every command has.
@@ -33,13 +36,13 @@ type arguments struct {
 	logLevel   string
 }
 
-func newCommand(streams cli.Streams) *cobra.Command {
-	a := &app{streams: streams.Legible()}
+func newCommand(streams cli.Streams, platforms []platform.Descriptor) *cobra.Command {
+	a := &app{streams: streams.Legible(), platforms: platforms}
 	root := &cobra.Command{
 		Use:   "worker",
 		Short: "deliver catalog mutations to ad platforms and keep what became of each",
 		Long: `Reads catalog mutations from NATS JetStream, delivers them in batches to the
-catalog APIs of Pinterest and Meta, follows every batch to its end, and keeps in
+catalog APIs of ` + titles(platforms) + `, follows every batch to its end, and keeps in
 Postgres what became of every single mutation.
 
 Start with "worker dev": it needs nothing else.`,
@@ -54,8 +57,24 @@ Start with "worker dev": it needs nothing else.`,
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.deadLettersCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		cli.VersionCommand(a.streams, version),
 	)
 	return root
+}
+
+// titles are the platforms' names for people, such as "Pinterest and Meta".
+func titles(platforms []platform.Descriptor) string {
+	var list strings.Builder
+	for i := range platforms {
+		switch {
+		case i > 0 && i == len(platforms)-1:
+			list.WriteString(" and ")
+		case i > 0:
+			list.WriteString(", ")
+		}
+		list.WriteString(platforms[i].Title)
+	}
+	return list.String()
 }
 
 // load reads the whole configuration, accounts included.
@@ -84,7 +103,7 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
 	}
-	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts})
+	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	if problems, wrong := errors.AsType[config.Problems](err); wrong {
 		count := "1 problem"
 		if len(problems) > 1 {

@@ -3,17 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 func quiet() cli.Streams {
@@ -28,16 +32,26 @@ type execution struct {
 
 func execute(t *testing.T, variables map[string]string, args ...string) execution {
 	t.Helper()
-	return executeIn(t.Context(), variables, args...)
+	return executeIn(t.Context(), builtin.Platforms(), variables, args...)
 }
 
-func executeIn(ctx context.Context, variables map[string]string, args ...string) execution {
-	var out, errOut bytes.Buffer
-	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errOut, Lookup: func(name string) (string, bool) {
+func executeIn(ctx context.Context, platforms []platform.Descriptor, variables map[string]string, args ...string) execution {
+	return executeTo(ctx, &bytes.Buffer{}, platforms, variables, args...)
+}
+
+// executeTo writes standard error to errOut, which others may read meanwhile.
+func executeTo(
+	ctx context.Context, errOut interface {
+		io.Writer
+		fmt.Stringer
+	}, platforms []platform.Descriptor, variables map[string]string, args ...string,
+) execution {
+	var out bytes.Buffer
+	streams := cli.Streams{In: strings.NewReader(""), Out: &out, Err: errOut, Lookup: func(name string) (string, bool) {
 		value, found := variables[name]
 		return value, found
 	}}
-	code := cli.Execute(ctx, newCommand(streams), streams, args) //nolint:contextcheck // cobra passes ctx on
+	code := cli.Execute(ctx, newCommand(streams, platforms), streams, args) //nolint:contextcheck // cobra passes ctx on
 	return execution{code: code, out: out.String(), err: errOut.String()}
 }
 
@@ -69,14 +83,15 @@ func TestHelpAndCompletion(t *testing.T) {
 	got := execute(t, nil, "--help")
 	require.Zero(t, got.code)
 	for _, command := range []string{
-		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "completion",
+		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "version", "completion",
 	} {
 		require.Contains(t, got.out, "\n  "+command+" ")
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		require.NotEmpty(t, execute(t, nil, "completion", shell).out, shell)
 	}
-	require.Equal(t, "worker version dev\n", execute(t, nil, "--version").out)
+	require.Equal(t, "worker version "+cli.Version("")+"\n", execute(t, nil, "--version").out)
+	require.Equal(t, "worker "+cli.Version("")+" "+runtime.Version()+"\n", execute(t, nil, "version").out)
 }
 
 func TestCheckSaysEverythingThatIsWrong(t *testing.T) {

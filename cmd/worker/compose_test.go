@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
@@ -117,7 +119,7 @@ func TestComposeCommandsExist(t *testing.T) {
 
 func requireCommand(t *testing.T, where string, args []string) {
 	t.Helper()
-	root := newCommand(quiet())
+	root := newCommand(quiet(), builtin.Platforms())
 	found, rest, err := root.Find(args)
 	require.NoError(t, err, where)
 	require.NotEqual(t, root, found, "%s: %v is no command", where, args)
@@ -149,11 +151,11 @@ func TestShippedConfigurationsAreValid(t *testing.T) {
 		}, name)
 	}
 	for _, path := range []string{"deploy/courier.sandbox.yaml", "examples/courier.yaml"} {
-		loaded, err := config.Load(filepath.Join(repository, path), config.Options{Lookup: lookup})
+		loaded, err := config.Load(filepath.Join(repository, path), config.Options{Lookup: lookup, Platforms: platform.Configs(builtin.Platforms())})
 		require.NoError(t, err, path)
-		require.NoError(t, service.CheckAccounts(loaded), path)
+		require.NoError(t, service.CheckAccounts(loaded, builtin.Platforms()), path)
 	}
-	_, err := config.Load(filepath.Join(repository, "examples/courier.production.yaml"), config.Options{Lookup: lookup})
+	_, err := config.Load(filepath.Join(repository, "examples/courier.production.yaml"), config.Options{Lookup: lookup, Platforms: platform.Configs(builtin.Platforms())})
 	var problems config.Problems
 	require.ErrorAs(t, err, &problems)
 	require.Len(t, problems, 2, "nothing but the secrets that are not there")
@@ -174,7 +176,7 @@ func TestComposeEnvironmentIsKnown(t *testing.T) {
 	for name, service := range loadCompose(t).Services {
 		for variable := range service.Environment {
 			if strings.HasPrefix(variable, "COURIER_") {
-				require.Contains(t, config.Reference(), "`"+variable+"`", name)
+				require.Contains(t, config.Reference(platform.Configs(builtin.Platforms())), "`"+variable+"`", name)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // TestWhyPostgresCannotBeReachedIsSaid by all that connects, where TLS is tried first and
@@ -49,7 +50,7 @@ func TestWhyPostgresCannotBeReachedIsSaid(t *testing.T) {
 			}
 			limited, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			got := executeIn(limited, variables, "run", "--config", path)
+			got := executeIn(limited, builtin.Platforms(), variables, "run", "--config", path)
 			require.Contains(t, strings.ReplaceAll(got.err, `\"`, `"`), test.says)
 			require.NotContains(t, got.err, "tls error")
 			for line := range strings.Lines(got.err) {

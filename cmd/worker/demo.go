@@ -46,7 +46,7 @@ func (a *app) demo(ctx context.Context) error {
 		return err
 	}
 	result, err := demo.Run(ctx, demo.Options{
-		DatabaseURL: databaseURL, Progress: a.streams.Err,
+		DatabaseURL: databaseURL, Platforms: a.platforms, Progress: a.streams.Err,
 		Logger: telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelError)),
 	})
 	if err != nil {
@@ -88,9 +88,9 @@ func printDemo(streams cli.Streams, result *demo.Result) error {
 	}
 	if len(result.Differences) > 0 {
 		for _, difference := range result.Differences {
-			_, _ = fmt.Fprintln(streams.Out, "DIFFERS: "+legible.Text(difference))
+			_, _ = fmt.Fprintln(streams.Out, "VIOLATION: "+legible.Text(difference))
 		}
-		return fmt.Errorf("what the platforms hold differs from what was published in %d places", len(result.Differences))
+		return fmt.Errorf("%d violations of what must always hold", len(result.Differences))
 	}
 	_, err = fmt.Fprint(streams.Out, `The platforms hold exactly what applying the mutations one at a time gives.
 

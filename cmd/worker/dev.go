@@ -19,6 +19,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
@@ -29,8 +30,8 @@ func (a *app) devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "run a complete local environment: NATS, Postgres, simulated platforms and one worker",
 		Long: `Starts a NATS server inside this process, a private Postgres (or uses the server
-that --database names), a simulated Pinterest and a simulated Meta, and works
-until SIGTERM or SIGINT. Without --config it uses two demonstration accounts.
+that --database names), a simulated ` + titles(a.platforms) + `,
+and works until SIGTERM or SIGINT. Without --config it uses two demonstration accounts.
 NATS_URL, DATABASE_URL and a courier.yaml in this folder are ignored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.dev(c.Context(), dir, listen, port)
@@ -55,7 +56,7 @@ func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error)
 	behaviour := sandbox.Options{Delay: 200 * time.Millisecond, Jitter: 200 * time.Millisecond}
 	environment, err := local.Start(ctx, local.Options{
 		Dir: dir, DatabaseURL: databaseURL, NATSPort: port,
-		Simulated: simulated.Options{Address: listen, Pinterest: behaviour, Meta: behaviour},
+		Simulated: simulated.Options{Address: listen, Platforms: a.platforms, Behaviour: behaviour},
 		Logger:    telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelWarn)),
 	})
 	if err != nil {
@@ -109,7 +110,7 @@ func (a *app) ownDatabase(command string) (string, error) {
 // localConfig reads the given configuration, or the demonstration's, and points
 // it at what runs in this process.
 func (a *app) localConfig(environment *local.Environment) (*config.Config, error) {
-	options := config.Options{Lookup: a.streams.Lookup, Flags: environment.Overrides(), FlagsFrom: "started by worker dev"}
+	options := config.Options{Lookup: a.streams.Lookup, Flags: environment.Overrides(), FlagsFrom: "started by worker dev", Platforms: platform.Configs(a.platforms)}
 	var settings *config.Config
 	var err error
 	if a.given.configPath != "" {
@@ -125,15 +126,17 @@ func (a *app) localConfig(environment *local.Environment) (*config.Config, error
 }
 
 func (a *app) explain(environment *local.Environment, settings *config.Config) error {
+	var platforms strings.Builder
+	for _, one := range environment.Platforms.All() {
+		fmt.Fprintf(&platforms, "%-10s %s/  (simulated; lists its items)\n", one.Title, one.URL)
+	}
 	_, err := fmt.Fprintf(a.streams.Out, `NATS       %[1]s
 Postgres   %[2]s
-Pinterest  %[3]s/  (simulated; lists its items)
-Meta       %[4]s/  (simulated; lists its items)
-metrics    http://%[5]s/metrics
+%[3]smetrics    http://%[4]s/metrics
 
 Publish:   enqueue --nats %[1]s examples/mutations.jsonl
 Ask:       psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
-`, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), environment.Platforms.PinterestURL(), environment.Platforms.MetaURL(), settings.HTTP.Listen)
+`, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), platforms.String(), settings.HTTP.Listen)
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // hostile are texts that would do something to a terminal, a log or a table. Each has
@@ -61,7 +62,7 @@ func TestTextFromOutsideReachesNobodyAsItIs(t *testing.T) {
 	exited := make(chan execution, 2)
 	for _, format := range []string{"json", "text"} {
 		go func() {
-			exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "n-"+format, "--log-format", format, "--log-level", "debug")
+			exited <- executeIn(ctx, builtin.Platforms(), p.variables, "run", "--config", p.config, "--name", "n-"+format, "--log-format", format, "--log-level", "debug")
 		}()
 	}
 	p.awaitStream(t)

@@ -16,6 +16,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -28,9 +30,9 @@ func (p *plant) misled(other *plant) map[string]string {
 
 func (p *plant) deliver(t *testing.T, prefix string, count int) {
 	t.Helper()
-	mutations := make([]queue.Mutation, count)
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
-		mutations[i] = queue.Mutation{ItemID: prefix + string(rune('a'+i)), Operation: catalog.Delete}
+		mutations[i] = publish.Mutation{ItemID: prefix + string(rune('a'+i)), Operation: catalog.Delete}
 	}
 	p.publish(t, mutations...)
 	eventually(t, "all is final", func() bool {
@@ -53,7 +55,7 @@ func (p *plant) worked(t *testing.T, work func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	defer cancel()
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config) }()
+	go func() { exited <- executeIn(ctx, builtin.Platforms(), p.variables, "run", "--config", p.config) }()
 	p.awaitStream(t)
 	work()
 	cancel()

@@ -25,6 +25,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -40,7 +43,15 @@ type plant struct {
 	variables   map[string]string
 	config      string
 	js          jetstream.JetStream
-	publisher   *queue.Publisher
+	publisher   *publish.Publisher
+}
+
+// simulatedPlatform is one of the simulated platforms.
+func simulatedPlatform(t *testing.T, environment *local.Environment, name string) simulated.Platform {
+	t.Helper()
+	one, found := environment.Platforms.Find(name)
+	require.True(t, found)
+	return one
 }
 
 // newPlant starts everything without a worker.
@@ -48,7 +59,7 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 	t.Helper()
 	environment, err := local.Start(context.WithoutCancel(t.Context()), local.Options{
 		DatabaseURL: pgtest.Database(t), NATSPort: -1,
-		Simulated: simulated.Options{Address: "127.0.0.1:0", Pinterest: simulate, Meta: simulate},
+		Simulated: simulated.Options{Address: "127.0.0.1:0", Platforms: builtin.Platforms(), Behaviour: simulate},
 		Logger:    telemetry.NewLogger(t.Output(), "text", 8),
 	})
 	require.NoError(t, err)
@@ -57,15 +68,15 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 		variables: map[string]string{"NATS_URL": environment.NATS.URL(), "DATABASE_URL": environment.DatabaseURL, "COURIER_HTTP_LISTEN": "127.0.0.1:0"},
 	}
 	text := string(examples.Config)
-	text = strings.Replace(text, "platform: pinterest", "platform: pinterest\n    base_url: "+environment.Platforms.PinterestURL(), 1)
-	text = strings.Replace(text, "platform: meta", "platform: meta\n    base_url: "+environment.Platforms.MetaURL(), 1)
+	text = strings.Replace(text, "platform: pinterest", "platform: pinterest\n    base_url: "+simulatedPlatform(t, environment, "pinterest").URL, 1)
+	text = strings.Replace(text, "platform: meta", "platform: meta\n    base_url: "+simulatedPlatform(t, environment, "meta").URL, 1)
 	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
 
 	conn, err := environment.NATS.Connect()
 	require.NoError(t, err)
 	p.js, err = jetstream.New(conn)
 	require.NoError(t, err)
-	p.publisher = queue.NewPublisher(p.js, queue.PublisherOptions{})
+	p.publisher = publish.NewPublisher(p.js, publish.Options{})
 	t.Cleanup(func() {
 		conn.Close()
 		require.NoError(t, environment.Close())
@@ -76,9 +87,17 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 // work runs a worker in this process until the test ends.
 func (p *plant) work(t *testing.T) {
 	t.Helper()
+	p.workOn(t, builtin.Platforms())
+}
+
+// workOn is work with a list of platforms.
+func (p *plant) workOn(t *testing.T, platforms []platform.Descriptor) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "tester") }()
+	go func() {
+		exited <- executeIn(ctx, platforms, p.variables, "run", "--config", p.config, "--name", "tester")
+	}()
 	t.Cleanup(func() {
 		cancel()
 		got := <-exited
@@ -96,14 +115,14 @@ func (p *plant) awaitStream(t *testing.T) {
 	})
 }
 
-func (p *plant) publish(t *testing.T, mutations ...queue.Mutation) {
+func (p *plant) publish(t *testing.T, mutations ...publish.Mutation) {
 	t.Helper()
 	for i := range mutations {
 		mutations[i].Account, mutations[i].Catalog, mutations[i].Type = "demo-meta", "products", "PRODUCT_ITEM"
 	}
 	results, err := p.publisher.PublishMutations(t.Context(), mutations...)
 	require.NoError(t, err)
-	require.Equal(t, len(mutations), queue.Summarize(results).Stored)
+	require.Equal(t, len(mutations), publish.Summarize(results).Stored)
 }
 
 func (p *plant) run(t *testing.T, args ...string) execution {
@@ -166,9 +185,9 @@ func TestOperatingAWorker(t *testing.T) {
 	})
 
 	p.publish(t,
-		queue.Mutation{ID: "m-bad", ItemID: "BAD-1", Operation: catalog.Create, Attributes: lampOf("one")},
-		queue.Mutation{ID: "m-good", ItemID: "GOOD-1", Operation: catalog.Create, Attributes: lampOf("one")},
-		queue.Mutation{ID: "m-bad-2", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("one")})
+		publish.Mutation{ID: "m-bad", ItemID: "BAD-1", Operation: catalog.Create, Attributes: lampOf("one")},
+		publish.Mutation{ID: "m-good", ItemID: "GOOD-1", Operation: catalog.Create, Attributes: lampOf("one")},
+		publish.Mutation{ID: "m-bad-2", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("one")})
 	eventually(t, "all three are final", func() bool {
 		return strings.Join(append(append(p.statuses(t, "m-bad"), p.statuses(t, "m-good")...), p.statuses(t, "m-bad-2")...), " ") == "failed succeeded failed"
 	})
@@ -206,7 +225,7 @@ func TestOperatingAWorker(t *testing.T) {
 	})
 
 	t.Run("a replay skips what has newer changes, and keeps the id", func(t *testing.T) {
-		p.publish(t, queue.Mutation{ID: "m-newer", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("two")})
+		p.publish(t, publish.Mutation{ID: "m-newer", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("two")})
 		eventually(t, "the newer change is final", func() bool { return strings.Join(p.statuses(t, "m-newer"), " ") == "succeeded" })
 		got := p.run(t, "dead-letters", "replay", "--reason", "refused")
 		require.Zero(t, got.code, got.err)
@@ -215,7 +234,7 @@ func TestOperatingAWorker(t *testing.T) {
 		eventually(t, "the replayed mutation has a second row", func() bool {
 			return strings.Join(p.statuses(t, "m-bad"), " ") == "failed succeeded"
 		})
-		require.Contains(t, p.environment.Platforms.Meta.Items("1000000001", "PRODUCT_ITEM"), "BAD-1")
+		require.Contains(t, simulatedPlatform(t, p.environment, "meta").Items("1000000001", "PRODUCT_ITEM"), "BAD-1")
 		require.Contains(t, p.run(t, "dead-letters", "replay", "--all").out, "replayed 0\n")
 		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--force").out, "replayed 1\n")
 	})
@@ -256,6 +275,6 @@ func TestDemoSaysWhatItWaitedFor(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
-	got := executeIn(ctx, nil, "demo")
+	got := executeIn(ctx, builtin.Platforms(), nil, "demo")
 	require.Equal(t, cli.Failed, got.code)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // commandVariable makes the test binary be the command itself.
@@ -30,7 +31,7 @@ func beTheCommand() {
 		os.Exit(3)
 	}()
 	streams := cli.Standard()
-	os.Exit(cli.Run(newCommand(streams), streams, os.Args[1:]))
+	os.Exit(cli.Run(newCommand(streams, builtin.Platforms()), streams, os.Args[1:]))
 }
 
 // process is the command in a process of its own, with real signals and real

@@ -19,14 +19,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // replayPage is how many dead letters are read, published and marked at once: fewer
 // where their messages are large.
-const replayPage = queue.MaxBatch
+const replayPage = publish.MaxBatch
 
 func (a *app) replayCommand() *cobra.Command {
 	var choice chosen
@@ -68,13 +70,13 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 		return err
 	}
 	defer db.close()
-	denials := &queue.Denials{}
-	conn, err := service.Connect(settings.NATS, slog.New(slog.DiscardHandler), nats.ErrorHandler(denials.Handler(nil)))
+	denials := &publish.Denials{}
+	conn, err := natsconn.Connect(settings.NATS, slog.New(slog.DiscardHandler), nats.ErrorHandler(denials.Handler(nil)))
 	if err != nil {
 		return fmt.Errorf("connecting to NATS at %s: %w", settings.NATS.URL.Address(), err)
 	}
 	defer conn.Close()
-	js, err := service.JetStream(settings.NATS, conn)
+	js, err := natsconn.JetStream(settings.NATS, conn)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 	if err != nil {
 		return err
 	}
-	r := &replayer{db: db, publisher: queue.NewPublisher(js, queue.PublisherOptions{Denials: denials}), force: force, installation: identity.Installation}
+	r := &replayer{db: db, publisher: publish.NewPublisher(js, publish.Options{Denials: denials}), force: force, installation: identity.Installation}
 	err = errors.Join(r.all(c.Context(), filter), r.deniedError())
 	if _, printErr := fmt.Fprintf(a.streams.Out, "replayed %d\n", r.replayed); printErr != nil {
 		return errors.Join(err, printErr)
@@ -112,7 +114,7 @@ func (a *app) replay(c *cobra.Command, filter persistence.DeadLetterFilter, forc
 // sameStream refuses to publish to a stream that the database does not know: another
 // installation would deliver what is replayed. A user who may not ask for it publishes
 // nothing.
-func sameStream(ctx context.Context, db *database, js jetstream.JetStream, settings config.NATS, denials *queue.Denials) error {
+func sameStream(ctx context.Context, db *database, js jetstream.JetStream, settings config.NATS, denials *publish.Denials) error {
 	recorded, err := db.StreamIdentity(ctx)
 	if err != nil || recorded.Stream == "" {
 		return err
@@ -123,7 +125,7 @@ func sameStream(ctx context.Context, db *database, js jetstream.JetStream, setti
 	if err == nil {
 		err = queue.CheckIdentity(limited, stream, recorded)
 	}
-	if denial, denied := errors.AsType[*queue.DeniedError](context.Cause(limited)); denied && err != nil {
+	if denial, denied := errors.AsType[*publish.DeniedError](context.Cause(limited)); denied && err != nil {
 		err = denial
 	}
 	if err != nil {
@@ -135,7 +137,7 @@ func sameStream(ctx context.Context, db *database, js jetstream.JetStream, setti
 // replayer publishes dead letters again.
 type replayer struct {
 	db           *database
-	publisher    *queue.Publisher
+	publisher    *publish.Publisher
 	force        bool
 	installation string
 
@@ -152,7 +154,7 @@ func (r *replayer) deniedError() error {
 	all := make([]error, 0, len(r.denied))
 	for _, subject := range slices.Sorted(maps.Keys(r.denied)) {
 		ids := r.denied[subject]
-		all = append(all, fmt.Errorf("%w; %d dead letters are not replayed:%s", &queue.DeniedError{Subject: subject}, len(ids), joinIDs(ids)))
+		all = append(all, fmt.Errorf("%w; %d dead letters are not replayed:%s", &publish.DeniedError{Subject: subject}, len(ids), joinIDs(ids)))
 	}
 	return errors.Join(all...)
 }
@@ -203,7 +205,7 @@ func (r *replayer) publish(ctx context.Context, letters []persistence.DeadLetter
 		}
 	}
 	var sent []int64
-	var publications []queue.Publication
+	var publications []publish.Publication
 	for i := range letters {
 		switch id := letters[i].ID; {
 		case !slices.Contains(ids, id):
@@ -223,14 +225,14 @@ func (r *replayer) publish(ctx context.Context, letters []persistence.DeadLetter
 	}
 	results, err := r.publisher.Publish(ctx, publications)
 	for i, result := range results {
-		denial, denied := errors.AsType[*queue.DeniedError](result.Err)
+		denial, denied := errors.AsType[*publish.DeniedError](result.Err)
 		switch {
 		case denied && !denial.Subscription: // alone: the others are published
 			if r.denied == nil {
 				r.denied = map[string][]int64{}
 			}
 			r.denied[denial.Subject] = append(r.denied[denial.Subject], sent[i])
-		case result.Outcome != queue.Refused: // a duplicate is from an attempt without an answer, or of a replay that was killed
+		case result.Outcome != publish.Refused: // a duplicate is from an attempt without an answer, or of a replay that was killed
 			stored = append(stored, sent[i])
 		case err == nil:
 			err = fmt.Errorf("dead letter %d cannot be published: %w", sent[i], result.Err)
@@ -243,9 +245,9 @@ func (r *replayer) publish(ctx context.Context, letters []persistence.DeadLetter
 // would take the old one for a repeat. The mutation keeps its id, in the body. The new id
 // is the same until the letter is marked, so that the stream drops what a replay that was
 // killed has published already.
-func republication(l *persistence.DeadLetter, installation string) (queue.Publication, error) {
+func republication(l *persistence.DeadLetter, installation string) (publish.Publication, error) {
 	name := fmt.Sprintf("replay %s %d %d %d %d", installation, l.ID, l.Position.Generation, l.Position.Sequence, l.ReplayedAt.UnixMicro())
-	p := queue.Publication{Subject: l.Message.Subject, ID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)).String(), Data: l.Message.Data}
+	p := publish.Publication{Subject: l.Message.Subject, ID: uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)).String(), Data: l.Message.Data}
 	event := gjson.GetBytes(p.Data, "specversion").Exists()
 	for _, header := range l.Message.Headers {
 		// The server's own headers belong to the first message.
@@ -260,7 +262,7 @@ func republication(l *persistence.DeadLetter, installation string) (queue.Public
 	}
 	data, err := sjson.SetBytes(append([]byte(nil), p.Data...), "id", l.MutationID)
 	if err != nil {
-		return queue.Publication{}, fmt.Errorf("putting the id into dead letter %d: %w", l.ID, err)
+		return publish.Publication{}, fmt.Errorf("putting the id into dead letter %d: %w", l.ID, err)
 	}
 	p.Data = data
 	return p, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -49,7 +50,7 @@ func TestReplayOfWhatNATSRefuses(t *testing.T) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	defer stop()
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, as("all"), "run", "--config", path) }()
+	go func() { exited <- executeIn(ctx, builtin.Platforms(), as("all"), "run", "--config", path) }()
 	conn, err := nats.Connect(as("all")["NATS_URL"])
 	require.NoError(t, err)
 	defer conn.Close()

@@ -12,6 +12,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -22,12 +24,14 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 	p := newPlant(t, sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "BAD", Action: sandbox.RefuseItem, Message: "not today"}}})
 	ctx, stopWorking := context.WithCancel(context.WithoutCancel(t.Context()))
 	exited := make(chan execution, 1)
-	go func() { exited <- executeIn(ctx, p.variables, "run", "--config", p.config, "--name", "tester") }()
+	go func() {
+		exited <- executeIn(ctx, builtin.Platforms(), p.variables, "run", "--config", p.config, "--name", "tester")
+	}()
 	p.awaitStream(t)
 	const count = 300
-	mutations := make([]queue.Mutation, count)
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
-		mutations[i] = queue.Mutation{ID: fmt.Sprint("m-", i), ItemID: fmt.Sprint("BAD-", i), Operation: catalog.Create, Attributes: lampOf("one")}
+		mutations[i] = publish.Mutation{ID: fmt.Sprint("m-", i), ItemID: fmt.Sprint("BAD-", i), Operation: catalog.Create, Attributes: lampOf("one")}
 	}
 	p.publish(t, mutations...)
 	letters := func() []persistence.DeadLetter {
@@ -57,7 +61,7 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 	first := letters()[0]
 	publication, err := republication(&first, installation)
 	require.NoError(t, err)
-	_, err = p.publisher.Publish(t.Context(), []queue.Publication{publication})
+	_, err = p.publisher.Publish(t.Context(), []publish.Publication{publication})
 	require.NoError(t, err)
 
 	var processes [3]*process

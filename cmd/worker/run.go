@@ -85,7 +85,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, options service
 		const brokerAndPlatforms = 512 << 20
 		service.TuneCollector(settings.Worker, brokerAndPlatforms)
 	}
-	options.Config, options.Telemetry, options.Health = settings, tel, health
+	options.Config, options.Platforms, options.Telemetry, options.Health = settings, a.platforms, tel, health
 	return service.Run(ctx, options)
 }
 

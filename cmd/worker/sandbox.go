@@ -16,16 +16,16 @@ func (a *app) sandboxCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "sandbox",
 		Short: "serve the simulated platforms until SIGTERM or SIGINT",
-		Long: `Serves a simulated Pinterest (/pinterest/v5) and a simulated Meta (/meta/v25.0)
-that keep real state. Point an account's base_url at them. They take any token;
-what they hold is lost when they end.`,
+		Long: `Serves a simulated ` + titles(a.platforms) + ` that keep real state, each below a path of its own.
+Point an account's base_url at them. They take any token; what they hold is lost
+when they end.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			behaviour := sandbox.Options{Delay: delay, Jitter: jitter}
-			platforms, err := simulated.Start(c.Context(), simulated.Options{Address: address, Pinterest: behaviour, Meta: behaviour})
+			platforms, err := simulated.Start(c.Context(), simulated.Options{Address: address, Platforms: a.platforms, Behaviour: behaviour})
 			if err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintf(a.streams.Out, "Pinterest: %s\nMeta:      %s\n", platforms.PinterestURL(), platforms.MetaURL()); err != nil {
+			if _, err := fmt.Fprint(a.streams.Out, platforms.Lines(func(one simulated.Platform) string { return one.URL })); err != nil {
 				return err
 			}
 			<-c.Context().Done()

@@ -24,7 +24,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // The canaries. What producers send is data: it may be shown with dead letters, and
@@ -67,8 +67,8 @@ func indiscreetPlant(t *testing.T) (p *plant, fronts []*platformtest.Indiscreet)
 		text, version string
 		platform      http.Handler
 	}{
-		{"demo-meta: {platform: meta, app_secret: " + appSecretCanary + ", catalogs: {products: {catalog_id: '1000000001'}}", "/v25.0", p.environment.Platforms.Meta},
-		{"demo-pinterest: {platform: pinterest, catalogs: {us: {country: US, language: en-US, catalog_id: '1'}}", "/v5", p.environment.Platforms.Pinterest},
+		{"demo-meta: {platform: meta, app_secret: " + appSecretCanary + ", catalogs: {products: {catalog_id: '1000000001'}}", "/v25.0", simulatedPlatform(t, p.environment, "meta")},
+		{"demo-pinterest: {platform: pinterest, catalogs: {us: {country: US, language: en-US, catalog_id: '1'}}", "/v5", simulatedPlatform(t, p.environment, "pinterest")},
 	} {
 		front := &platformtest.Indiscreet{Platform: account.platform, Prefix: "/" + pathCanary}
 		server := httptest.NewServer(front)
@@ -169,7 +169,7 @@ func (p *plant) publishCanaries(t *testing.T) {
 	t.Helper()
 	attributes := lampOf("lamp")
 	attributes["description"] = messageCanary
-	p.publish(t, queue.Mutation{ItemID: "GOOD-1", Operation: catalog.Upsert, Attributes: attributes})
+	p.publish(t, publish.Mutation{ItemID: "GOOD-1", Operation: catalog.Upsert, Attributes: attributes})
 	for _, subject := range []string{"catalog.mutations.demo-meta.products.PRODUCT_ITEM", "catalog.mutations.demo-pinterest.us.RETAIL"} {
 		for _, body := range []string{`{"item_id":"B","operation":"` + messageCanary + `"}`, `{"` + messageCanary} {
 			message := &nats.Msg{Subject: subject, Header: nats.Header{"Authorization": {"Bearer " + messageCanary}}, Data: []byte(body)}
@@ -177,7 +177,7 @@ func (p *plant) publishCanaries(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	retail := queue.Mutation{Account: "demo-pinterest", Catalog: "us", Type: "RETAIL", ItemID: "GOOD-1", Operation: catalog.Upsert, Attributes: map[string]any{
+	retail := publish.Mutation{Account: "demo-pinterest", Catalog: "us", Type: "RETAIL", ItemID: "GOOD-1", Operation: catalog.Upsert, Attributes: map[string]any{
 		"title": "A lamp", "description": messageCanary, "link": "https://shop.example/1", "image_link": []string{"https://shop.example/1.jpg"},
 		"price": "24.99 USD", "availability": "in stock",
 	}}

@@ -14,7 +14,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // soon is far longer than anything takes on a busy machine, and far shorter than the
@@ -22,11 +23,11 @@ import (
 const soon = 20 * time.Second
 
 // lamps are upserts of so many items, from first.
-func lamps(first, count int) []queue.Mutation {
-	mutations := make([]queue.Mutation, count)
+func lamps(first, count int) []publish.Mutation {
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
 		id := strconv.Itoa(first + i)
-		mutations[i] = queue.Mutation{ID: "m-" + id, ItemID: "L-" + id, Operation: catalog.Upsert, Attributes: lampOf(id)}
+		mutations[i] = publish.Mutation{ID: "m-" + id, ItemID: "L-" + id, Operation: catalog.Upsert, Attributes: lampOf(id)}
 	}
 	return mutations
 }
@@ -38,7 +39,7 @@ func TestStopping(t *testing.T) {
 	t.Parallel()
 	const each, never = 50, 10 * time.Minute
 	p := newPlant(t, sandbox.Options{LateBy: 100 * time.Millisecond})
-	platform := p.environment.Platforms.Meta
+	platform := simulatedPlatform(t, p.environment, "meta")
 	published := 0
 	// caughtSending starts a worker and stops it once the platform has a POST that it
 	// answers as told.
@@ -75,7 +76,7 @@ func TestStopping(t *testing.T) {
 	p.startWorker(t, "last", 3*time.Second, never)
 	eventually(t, "all is final", func() bool { return p.count(t, "WHERE finished_at IS NOT NULL") == published })
 	require.Equal(t, published, p.count(t, "WHERE status = 'succeeded'"))
-	fresh := sandbox.NewMeta(sandbox.Options{})
+	fresh := metasim.New(sandbox.Options{})
 	defer fresh.Close()
 	const key = "1000000001"
 	for _, m := range lamps(0, published) {

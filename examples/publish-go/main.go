@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 func main() {
@@ -47,26 +47,26 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening JetStream: %w", err)
 	}
-	results, err := queue.NewPublisher(js, queue.PublisherOptions{}).PublishMutations(ctx, changes()...)
+	results, err := publish.NewPublisher(js, publish.Options{}).PublishMutations(ctx, changes()...)
 	if err != nil {
 		return err
 	}
 	// Each result is acknowledged by the stream: stored, or known already.
-	stored := queue.Summarize(results)
+	stored := publish.Summarize(results)
 	_, err = fmt.Fprintf(os.Stdout, "stored %d, duplicates %d, refused %d\n", stored.Stored, stored.Duplicates, stored.Refused)
 	return err
 }
 
 // changes are published in one atomic batch, in this order.
-func changes() []queue.Mutation {
-	flight := func(operation catalog.Operation, attributes map[string]any) queue.Mutation {
-		return queue.Mutation{
+func changes() []publish.Mutation {
+	flight := func(operation catalog.Operation, attributes map[string]any) publish.Mutation {
+		return publish.Mutation{
 			Account: "demo-meta", Catalog: "flights", Type: "FLIGHT",
 			ItemID:    catalog.JoinItemID("BOS", "LIS"), // a key of two parts
 			Operation: operation, Attributes: attributes, OccurredAt: time.Now(),
 		}
 	}
-	return []queue.Mutation{
+	return []publish.Mutation{
 		flight(catalog.Create, map[string]any{
 			"description": "Fly from Boston to Lisbon", "price": "399.00 USD", "url": "https://fly.example/BOS-LIS",
 			"image": []map[string]any{{"url": "https://fly.example/images/LIS.jpg", "tag": []string{"river"}}},

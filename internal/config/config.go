@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // Config is everything a worker is told. After Load every field has its
@@ -104,26 +106,6 @@ type DeadLetters struct {
 	MaxBytes int64
 }
 
-// Platform is the name of an ad platform.
-type Platform string
-
-// The platforms.
-const (
-	Pinterest Platform = "pinterest"
-	Meta      Platform = "meta"
-)
-
-// title is the name as people write it.
-func (p Platform) title() string {
-	switch p {
-	case Meta:
-		return "Meta"
-	case Pinterest:
-		return "Pinterest"
-	}
-	return string(p)
-}
-
 // RuleLevel is what becomes of a mutation that breaks a rule about its values.
 type RuleLevel string
 
@@ -137,7 +119,7 @@ const (
 // Account is one connection to a platform: credentials and settings.
 type Account struct {
 	Name     string
-	Platform Platform
+	Platform string // the Name of one of Options.Platforms
 	// AccessToken, or else a client id and secret with which access tokens are asked
 	// for: with a refresh token in a user's name, without one in the app's own.
 	AccessToken Secret
@@ -148,15 +130,13 @@ type Account struct {
 	ClientSecret    Secret
 	RefreshToken    Secret
 	// OAuthURL is where access tokens are asked for; "" without a client id.
-	OAuthURL  string
-	AppSecret Secret // Meta, optional
+	OAuthURL string
 	// AppID names the app whose quotas the account draws on; "" where it follows from
 	// the credentials.
 	AppID string
-	// QuotaWindow is the time that Meta's percentages of a quota are of.
-	QuotaWindow time.Duration // Meta
-	AdAccountID string        // Pinterest, optional
-	Catalogs    map[string]Catalog
+	// Keys are the values of the platform's AccountKeys.
+	Keys     setting.Values
+	Catalogs map[string]Catalog
 
 	Delivery
 }
@@ -200,15 +180,9 @@ type Retry struct {
 
 // Catalog is one place to write to inside an account.
 type Catalog struct {
-	Name            string
-	Country         string // Pinterest
-	Language        string // Pinterest
-	CatalogID       string // required for Meta
-	Body            string // Pinterest: vertical or legacy
-	FeedOwned       bool   // Pinterest: a feed fills it, so CREATE and UPSERT are refused
-	LastUpdatedTime bool   // Pinterest: occurred_at goes along as last_updated_time
-	Endpoint        string // Meta: items_batch, batch or localized_items_batch
-	ItemSubType     string // Meta: item_sub_type of each request, "" for none
+	Name string
+	// Keys are the values of the platform's CatalogKeys.
+	Keys setting.Values
 }
 
 // AccountNames lists the accounts in alphabetical order.

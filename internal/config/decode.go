@@ -22,8 +22,8 @@ type decoder struct {
 func (d *decoder) reportf(line int, key, format string, args ...any) {
 	problem := Problem{Source: d.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...) + d.note}
 	// The defaults section is read once more for each account: say it once.
-	said := d.note != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == line && p.Key == key })
-	if !said {
+	reported := d.note != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Line == line && p.Key == key })
+	if !reported {
 		d.problems = append(d.problems, problem)
 	}
 }
@@ -63,27 +63,27 @@ func joinKey(parent, key string) string {
 }
 
 // section reads a mapping whose keys are declared.
-func (d *decoder) section(node *yaml.Node, at string, settings []setting) {
+func (d *decoder) section(node *yaml.Node, at string, settings []field) {
 	values := d.mapping(node, at)
 	for _, s := range settings {
-		value, found := values.take(s.key)
+		value, found := values.take(s.Name)
 		if !found {
 			continue
 		}
-		d.setting(value.node, joinKey(at, s.key), value.line, s)
+		d.field(value.node, joinKey(at, s.Name), value.line, s)
 	}
 	for _, value := range values {
 		d.reportf(value.line, joinKey(at, value.key), "is not a known key; known here: %s", keyNames(settings))
 	}
 }
 
-func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
+func (d *decoder) field(node *yaml.Node, at string, line int, s field) {
 	d.lines[at] = line
 	switch {
 	case s.ignored:
-	case s.within != nil:
-		d.section(node, at, s.within)
-	case s.entry != nil:
+	case s.children != nil:
+		d.section(node, at, s.children)
+	case s.entries != nil:
 		d.entries(node, at, s)
 	default:
 		value, ok := d.scalar(node, at)
@@ -97,11 +97,11 @@ func (d *decoder) setting(node *yaml.Node, at string, line int, s setting) {
 }
 
 // entries reads a mapping whose keys the user chose.
-func (d *decoder) entries(node *yaml.Node, at string, s setting) {
+func (d *decoder) entries(node *yaml.Node, at string, s field) {
 	for _, value := range d.mapping(node, at) {
 		key := joinKey(at, value.key)
 		d.lines[key] = value.line
-		settings, err := s.entry(value.key)
+		settings, err := s.entries(value.key)
 		if err != nil {
 			d.reportf(value.line, key, "%s", err)
 			continue
@@ -217,10 +217,10 @@ func isVariableName(name string) bool {
 	return name != ""
 }
 
-func keyNames(settings []setting) string {
+func keyNames(settings []field) string {
 	names := make([]string, len(settings))
 	for i, s := range settings {
-		names[i] = s.key
+		names[i] = s.Name
 	}
 	return strings.Join(names, ", ")
 }

@@ -1,50 +1,31 @@
 package config
 
 import (
+	"cmp"
 	"time"
 )
 
-// caps are a platform's own limits of one request.
-type caps struct {
-	items int
-	bytes int
+// widest are the limits of one request that hold for all platforms.
+func widest(platforms []Platform) (items, bytes int) {
+	items, bytes = 1, 1<<10
+	for i := range platforms {
+		items, bytes = max(items, platforms[i].MaxItems), max(bytes, platforms[i].MaxBytes)
+	}
+	return items, bytes
 }
 
-// capsOf gives the platform's limits; for no platform the widest of all.
-func capsOf(p Platform) caps {
-	switch p {
-	case Pinterest:
-		// POST /catalogs/items/batch takes 1 to 1000 items (OpenAPI of v5). No limit of
-		// bytes is published; the client sends no more than these 10 MiB.
-		return caps{items: 1000, bytes: 10 << 20}
-	case Meta:
-		// Reference of items_batch: at most 5000 records and 28 MB.
-		return caps{items: 5000, bytes: 28_000_000}
-	default:
-		return caps{items: 5000, bytes: 28_000_000}
-	}
-}
-
-// deliveryDefaults suit the real platforms.
-func deliveryDefaults(p Platform) Delivery {
-	common := Delivery{
-		Rules: RulesWarn,
-		Poll:  Poll{Min: 2 * time.Second, Max: time.Minute, GiveUp: 4 * time.Hour},
-		Retry: Retry{MaxAttempts: 8, Min: 5 * time.Second, Max: 15 * time.Minute},
-	}
-	switch p {
-	case Pinterest:
-		common.BaseURL = "https://api.pinterest.com/v5"
-		common.Batch = Batch{MaxItems: 1000, MaxBytes: 8_000_000, MaxAge: 5 * time.Second}
-		common.Concurrency = 8
-	case Meta:
-		common.BaseURL = "https://graph.facebook.com/v25.0"
-		// Meta recommends fewer than 3000 records. A new catalog has about 200 POSTs an
-		// hour, one each 18 s: younger batches would use them up half empty.
-		common.Batch = Batch{MaxItems: 2900, MaxBytes: 27_000_000, MaxAge: 30 * time.Second}
-		common.Concurrency = 4
-	}
-	return common
+// deliveryDefaults are the platform's, and where it has none those that suit all.
+func deliveryDefaults(p *Platform) Delivery {
+	d := p.Defaults
+	d.Rules = cmp.Or(d.Rules, RulesWarn)
+	d.Batch.MaxItems, d.Batch.MaxBytes = cmp.Or(d.Batch.MaxItems, p.MaxItems), cmp.Or(d.Batch.MaxBytes, p.MaxBytes)
+	d.Batch.MaxAge = cmp.Or(d.Batch.MaxAge, 5*time.Second)
+	d.Poll.Min, d.Poll.Max = cmp.Or(d.Poll.Min, 2*time.Second), cmp.Or(d.Poll.Max, time.Minute)
+	d.Poll.GiveUp = cmp.Or(d.Poll.GiveUp, 4*time.Hour)
+	d.Retry.MaxAttempts = cmp.Or(d.Retry.MaxAttempts, 8)
+	d.Retry.Min, d.Retry.Max = cmp.Or(d.Retry.Min, 5*time.Second), cmp.Or(d.Retry.Max, 15*time.Minute)
+	d.Concurrency = cmp.Or(d.Concurrency, 4)
+	return d
 }
 
 // infrastructureDefaults are for everything outside of the accounts.

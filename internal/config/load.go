@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // maxFile bounds the configuration and every file of a secret.
@@ -31,6 +33,9 @@ type Options struct {
 	// talk to the stream and the database: those must work where the platforms'
 	// tokens are not at hand.
 	WithoutAccounts bool
+	// Platforms are those that accounts can be of, in the order in which messages and
+	// the reference name them.
+	Platforms []Platform
 }
 
 // Load reads the file and returns the effective configuration. An empty path
@@ -62,6 +67,7 @@ func Parse(name string, content []byte, options Options) (*Config, error) {
 		config:   infrastructureDefaults(),
 		catalogs: map[string]*Catalog{},
 	}
+	l.accountKeys, l.catalogKeys = accountKeys(options.Platforms), catalogKeys(options.Platforms)
 	l.load(root)
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()
@@ -76,11 +82,14 @@ type loader struct {
 	defaults *yaml.Node          // the defaults section, nil when there is none
 	accounts []*Account          // as they are being read
 	catalogs map[string]*Catalog // account.catalog
+
+	accountKeys []merged
+	catalogKeys []merged
 }
 
 func (l *loader) load(root *yaml.Node) {
 	infrastructure := l.settings()
-	known := append([]setting{}, infrastructure...)
+	known := append([]field{}, infrastructure...)
 	known = append(known, l.accountsSettings()...)
 	l.defaults = topLevel(root, "defaults")
 	if root != nil {
@@ -98,23 +107,26 @@ func (l *loader) load(root *yaml.Node) {
 }
 
 // accountsSettings declares the two sections about accounts, defaults first.
-func (l *loader) accountsSettings() []setting {
+func (l *loader) accountsSettings() []field {
 	if l.options.WithoutAccounts {
-		return []setting{{key: "defaults", ignored: true}, {key: "accounts", ignored: true}}
+		return []field{
+			{Key: setting.Key{Name: "defaults"}, ignored: true}, {Key: setting.Key{Name: "accounts"}, ignored: true},
+		}
 	}
-	return []setting{
-		section("defaults", "For all accounts.", deliverySettings(&Delivery{}, capsOf(""))...),
-		{key: "accounts", about: "The accounts, by the name that is in the subject.", entry: l.accountEntry},
+	items, bytes := widest(l.options.Platforms)
+	return []field{
+		section("defaults", "For all accounts.", deliverySettings(&Delivery{}, items, bytes)...),
+		{Key: setting.Key{Name: "accounts", Doc: "The accounts, by the name that is in the subject."}, entries: l.accountEntry},
 	}
 }
 
-func (l *loader) accountEntry(name string) ([]setting, error) {
+func (l *loader) accountEntry(name string) ([]field, error) {
 	if !token.MatchString(name) {
 		return nil, errName
 	}
-	account := &Account{Name: name}
+	account := &Account{Name: name, Keys: setting.Values{}}
 	l.accounts = append(l.accounts, account)
-	return l.accountSettings(account), nil
+	return l.accountFields(account), nil
 }
 
 // topLevel finds one key of the top level, without a word about what is wrong.
@@ -134,22 +146,23 @@ func topLevel(root *yaml.Node, key string) *yaml.Node {
 // applyDefaults gives an account the platform's defaults with the file's laid
 // over. Limits of the platform hold for both.
 func (l *loader) applyDefaults(a *Account) {
-	a.Delivery = deliveryDefaults(a.Platform)
+	platform := l.platformOf(a)
+	a.Delivery = deliveryDefaults(platform)
 	if l.defaults == nil {
 		return
 	}
-	l.note = " (as " + string(a.Platform) + " accounts use it)"
-	l.section(l.defaults, "defaults", deliverySettings(&a.Delivery, capsOf(a.Platform)))
+	l.note = " (as " + a.Platform + " accounts use it)"
+	l.section(l.defaults, "defaults", deliverySettings(&a.Delivery, platform.MaxItems, platform.MaxBytes))
 	l.note = ""
 }
 
 // environment reads COURIER_<KEY> and the well-known names for every value
 // outside of the accounts.
-func (l *loader) environment(settings []setting, at string) {
+func (l *loader) environment(settings []field, at string) {
 	for _, s := range settings {
-		key := joinKey(at, s.key)
-		if s.within != nil {
-			l.environment(s.within, key)
+		key := joinKey(at, s.Name)
+		if s.children != nil {
+			l.environment(s.children, key)
 			continue
 		}
 		for _, name := range variableNames(s, key) {
@@ -166,15 +179,15 @@ func (l *loader) environment(settings []setting, at string) {
 }
 
 // variableNames lists a setting's variables, the one that wins last.
-func variableNames(s setting, key string) []string {
+func variableNames(s field, key string) []string {
 	own := "COURIER_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-	if s.env != "" {
-		return []string{s.env, own}
+	if s.Env != "" {
+		return []string{s.Env, own}
 	}
 	return []string{own}
 }
 
-func (l *loader) flags(settings []setting) {
+func (l *loader) flags(settings []field) {
 	for _, key := range sortedKeys(l.options.Flags) {
 		s, found := findSetting(settings, key)
 		if !found {
@@ -188,18 +201,18 @@ func (l *loader) flags(settings []setting) {
 	}
 }
 
-func findSetting(settings []setting, key string) (setting, bool) {
+func findSetting(settings []field, key string) (field, bool) {
 	first, rest, nested := strings.Cut(key, ".")
 	for _, s := range settings {
-		if s.key != first {
+		if s.Name != first {
 			continue
 		}
 		if nested {
-			return findSetting(s.within, rest)
+			return findSetting(s.children, rest)
 		}
 		return s, s.assign != nil
 	}
-	return setting{}, false
+	return field{}, false
 }
 
 // readFile reads the file of a secret.
@@ -222,7 +235,7 @@ func readBounded(path string) (content []byte, err error) {
 		return nil, err
 	}
 	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %s", path, shortSize(maxFile))
+		return nil, fmt.Errorf("%s is larger than %s", path, setting.ShortSize(maxFile))
 	}
 	return content, nil
 }

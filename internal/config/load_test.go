@@ -14,7 +14,12 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
+
+var platforms = platform.Configs(builtin.Platforms())
 
 const valid = `
 nats: {url: "nats://broker:4222"}
@@ -58,29 +63,29 @@ func write(t *testing.T, content string) string {
 
 func TestLoadGivesEveryFieldItsEffectiveValue(t *testing.T) {
 	t.Parallel()
-	c, err := config.Load(write(t, valid), config.Options{Lookup: environment()})
+	c, err := config.Load(write(t, valid), config.Options{Platforms: platforms, Lookup: environment()})
 	require.NoError(t, err)
 
 	require.Equal(t, []string{"acme-meta", "acme-pinterest"}, c.AccountNames())
 	pin := c.Accounts["acme-pinterest"]
-	require.Equal(t, config.Pinterest, pin.Platform)
+	require.Equal(t, "pinterest", pin.Platform)
 	require.Equal(t, "pina_secret", pin.AccessToken.Reveal())
 	require.Equal(t, "https://api.pinterest.com/v5", pin.BaseURL)
 	require.Equal(t, 1000, pin.Batch.MaxItems)
 	require.Equal(t, 3*time.Second, pin.Poll.Min, "from defaults")
 	require.Equal(t, time.Minute, pin.Poll.Max, "the platform's default")
 	require.Zero(t, pin.Settle)
-	require.Equal(t, config.Catalog{Name: "no", Country: "NO", Language: "nb-NO"}, pin.Catalogs["no"])
+	require.Equal(t, config.Catalog{Name: "no", Keys: setting.Values{"country": "NO", "language": "nb-NO"}}, pin.Catalogs["no"])
 
 	meta := c.Accounts["acme-meta"]
 	require.Equal(t, 5000, meta.Batch.MaxItems)
 	require.Equal(t, 20_000_000, meta.Batch.MaxBytes)
 	require.Equal(t, 30*time.Second, meta.Batch.MaxAge)
 	require.Equal(t, 5*time.Minute, meta.Settle)
-	require.Equal(t, "1234567890", meta.Catalogs["products"].CatalogID, "unquoted digits are text")
-	require.Equal(t, "items_batch", meta.Catalogs["products"].Endpoint)
-	require.Equal(t, time.Hour, meta.QuotaWindow)
-	require.Zero(t, pin.QuotaWindow)
+	require.Equal(t, "1234567890", meta.Catalogs["products"].Keys.Text("catalog_id"), "unquoted digits are text")
+	require.Equal(t, "items_batch", meta.Catalogs["products"].Keys.Text("endpoint"))
+	require.Equal(t, time.Hour, meta.Keys.Duration("quota_window"))
+	require.Zero(t, pin.Keys.Duration("quota_window"))
 
 	require.Equal(t, "CATALOG_MUTATIONS", c.NATS.Stream.Name)
 	require.Equal(t, 64, c.NATS.Partitions)
@@ -91,7 +96,7 @@ func TestFlagWinsOverEnvironmentOverFileOverDefault(t *testing.T) {
 	t.Parallel()
 	path := write(t, "nats: {url: 'nats://file:1'}\nworker: {lease_ttl: 20s}")
 	load := func(lookup func(string) (string, bool), flags map[string]string) *config.Config {
-		c, err := config.Load(path, config.Options{Lookup: lookup, Flags: flags})
+		c, err := config.Load(path, config.Options{Platforms: platforms, Lookup: lookup, Flags: flags})
 		require.NoError(t, err)
 		return c
 	}
@@ -117,7 +122,7 @@ func TestSecretsFromFiles(t *testing.T) {
 database: {url_file: %q}
 accounts:
   a: {platform: meta, access_token_file: %q, catalogs: {c: {catalog_id: "1"}}}`, writeFile(t, "postgres://u:p@h/d"), tokenFile)),
-		config.Options{Lookup: environment()})
+		config.Options{Platforms: platforms, Lookup: environment()})
 	require.NoError(t, err)
 	require.Equal(t, "from-file", c.Accounts["a"].AccessToken.Reveal())
 	require.Equal(t, "postgres://u:p@h/d", c.Database.URL.Reveal())
@@ -140,7 +145,7 @@ accounts:
   app:
     {platform: pinterest, client_id: id, client_secret: s, oauth_url: "http://login/t", base_url: "http://x/v5/", catalogs: {gb: {country: GB, language: EN}}}
   meta: {platform: meta, access_token_file: %q, app_secret: a, rules: off, catalogs: {c: {catalog_id: "1", item_sub_type: SHOES}}}`,
-		refreshFile, tokenFile)), config.Options{Lookup: environment("COURIER_ENCRYPTION_KEY", "the key")})
+		refreshFile, tokenFile)), config.Options{Platforms: platforms, Lookup: environment("COURIER_ENCRYPTION_KEY", "the key")})
 	require.NoError(t, err)
 	user, app, meta := c.Accounts["user"], c.Accounts["app"], c.Accounts["meta"]
 	require.Equal(t, "pinr_first", user.RefreshToken.Reveal())
@@ -151,17 +156,17 @@ accounts:
 	require.Equal(t, config.RulesWarn, app.Rules)
 	require.Equal(t, tokenFile, meta.AccessTokenFile)
 	require.Equal(t, "EAA_first", meta.AccessToken.Reveal())
-	require.Equal(t, "a", meta.AppSecret.Reveal())
+	require.Equal(t, "a", meta.Keys.Secret("app_secret").Reveal())
 	require.Empty(t, meta.OAuthURL)
 	require.Equal(t, config.RulesOff, meta.Rules)
-	require.Equal(t, "SHOES", meta.Catalogs["c"].ItemSubType)
+	require.Equal(t, "SHOES", meta.Catalogs["c"].Keys.Text("item_sub_type"))
 	require.Equal(t, "the key", c.Worker.EncryptionKey.Reveal())
 	require.Equal(t, "old1,old2", c.Worker.FormerEncryptionKeys.Reveal())
 }
 
 func TestWithoutAccountsNeedsNoTokens(t *testing.T) {
 	t.Parallel()
-	c, err := config.Load(write(t, valid), config.Options{WithoutAccounts: true})
+	c, err := config.Load(write(t, valid), config.Options{Platforms: platforms, WithoutAccounts: true})
 	require.NoError(t, err)
 	require.Empty(t, c.Accounts)
 	require.Equal(t, "nats://broker:4222", c.NATS.URL.Reveal())
@@ -170,13 +175,13 @@ func TestWithoutAccountsNeedsNoTokens(t *testing.T) {
 func TestNoFileMeansDefaults(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"", "# nothing\n", "accounts:\n"} {
-		c, err := config.Load(write(t, content), config.Options{})
+		c, err := config.Load(write(t, content), config.Options{Platforms: platforms})
 		require.NoError(t, err, "%q", content)
 		require.Empty(t, c.Accounts)
 	}
-	_, err := config.Load("", config.Options{})
+	_, err := config.Load("", config.Options{Platforms: platforms})
 	require.NoError(t, err)
-	_, err = config.Load(filepath.Join(t.TempDir(), "missing.yaml"), config.Options{})
+	_, err = config.Load(filepath.Join(t.TempDir(), "missing.yaml"), config.Options{Platforms: platforms})
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -278,7 +283,7 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.Load(write(t, test.yaml), config.Options{Lookup: environment()})
+			_, err := config.Load(write(t, test.yaml), config.Options{Platforms: platforms, Lookup: environment()})
 			require.ErrorContains(t, err, test.want)
 			require.ErrorContains(t, err, "courier.yaml")
 			var problems config.Problems
@@ -316,7 +321,7 @@ func TestTwoNamesForOnePlatformCatalogAreRefused(t *testing.T) {
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.Load(write(t, test.yaml), config.Options{})
+			_, err := config.Load(write(t, test.yaml), config.Options{Platforms: platforms})
 			if !test.same {
 				require.NoError(t, err)
 				return
@@ -333,9 +338,9 @@ accounts:
   a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1'}}}
   b: {platform: meta, access_token: u, catalogs: {d: {catalog_id: '%s', endpoint: localized_items_batch}}}
 `
-	_, err := config.Load(write(t, fmt.Sprintf(yaml, "1")), config.Options{})
+	_, err := config.Load(write(t, fmt.Sprintf(yaml, "1")), config.Options{Platforms: platforms})
 	require.ErrorContains(t, err, ":4: accounts.b.catalogs.d: localizes items of accounts.a.catalogs.c, which is in another account")
-	_, err = config.Load(write(t, fmt.Sprintf(yaml, "2")), config.Options{})
+	_, err = config.Load(write(t, fmt.Sprintf(yaml, "2")), config.Options{Platforms: platforms})
 	require.NoError(t, err)
 }
 
@@ -350,7 +355,7 @@ func TestPinterestCatalogsThatMayBeOneAreTold(t *testing.T) {
 		"a: {country: US, language: EN, catalog_id: '8'}, b: {country: US, language: en-US, catalog_id: '7'}":  0,
 		"a: {country: US, language: EN}, b: {country: US, language: es-US}, c: {country: GB, language: en-GB}": 0,
 	} {
-		c, err := config.Load(write(t, "accounts:\n  p: {platform: pinterest, access_token: t, catalogs: {"+catalogs+"}}\n"), config.Options{})
+		c, err := config.Load(write(t, "accounts:\n  p: {platform: pinterest, access_token: t, catalogs: {"+catalogs+"}}\n"), config.Options{Platforms: platforms})
 		require.NoError(t, err, catalogs)
 		require.Len(t, c.Warnings, warnings, catalogs)
 		if warnings > 0 {
@@ -371,7 +376,7 @@ func TestSecretsTravelByHTTPS(t *testing.T) {
 			{"accounts.p.oauth_url", pinterest("client_id: x, client_secret: y, oauth_url: '" + address + "'")},
 			{"defaults.base_url", "defaults: {base_url: '" + address + "'}\n" + account("")},
 		} {
-			_, err := config.Load(write(t, at.yaml), config.Options{})
+			_, err := config.Load(write(t, at.yaml), config.Options{Platforms: platforms})
 			if fine {
 				require.NoError(t, err, address)
 				continue
@@ -384,19 +389,19 @@ func TestSecretsTravelByHTTPS(t *testing.T) {
 func TestDefaultBaseURLHoldsForOnePlatformOnly(t *testing.T) {
 	t.Parallel()
 	one := "defaults: {base_url: 'http://127.0.0.1:1/v5'}\n" + pinterestCatalog("{country: US, language: EN}")
-	c, err := config.Load(write(t, one), config.Options{})
+	c, err := config.Load(write(t, one), config.Options{Platforms: platforms})
 	require.NoError(t, err)
 	require.Equal(t, "http://127.0.0.1:1/v5", c.Accounts["p"].BaseURL)
 
 	both := one + "  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1'}}}\n"
-	_, err = config.Load(write(t, both), config.Options{})
+	_, err = config.Load(write(t, both), config.Options{Platforms: platforms})
 	require.ErrorContains(t, err, "defaults.base_url: would hold for accounts of both platforms")
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(write(t, "natz: {}\nhttp: {listen: here}\naccounts:\n  a: {platform: meta}\n"),
-		config.Options{Lookup: environment("COURIER_WORKER_LEASE_TTL", "x"), Flags: map[string]string{"nats.partitions": "-1", "no.such": "1"}})
+		config.Options{Platforms: platforms, Lookup: environment("COURIER_WORKER_LEASE_TTL", "x"), Flags: map[string]string{"nats.partitions": "-1", "no.such": "1"}})
 	var problems config.Problems
 	require.ErrorAs(t, err, &problems)
 	text := err.Error()
@@ -413,7 +418,8 @@ func TestSecretsNeverPrint(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-7f3a"
 	c, err := config.Load(write(t, strings.ReplaceAll(valid, "${META_ACCESS_TOKEN}", canary)), config.Options{
-		Lookup: environment("PINTEREST_ACCESS_TOKEN", canary, "DATABASE_URL", "postgres://u:"+canary+"@h/d"),
+		Platforms: platforms,
+		Lookup:    environment("PINTEREST_ACCESS_TOKEN", canary, "DATABASE_URL", "postgres://u:"+canary+"@h/d"),
 	})
 	require.NoError(t, err)
 	var logged strings.Builder
@@ -432,7 +438,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	}
 	require.Equal(t, "postgres://h/d", c.Database.URL.Address())
 
-	_, err = config.Load(write(t, "nats: {url: 'http://u:"+canary+"@h'}\ndatabase: {url: "+canary+"}\nhttp: {listen: '${X}'}\n"), config.Options{Lookup: environment("X", "bad")})
+	_, err = config.Load(write(t, "nats: {url: 'http://u:"+canary+"@h'}\ndatabase: {url: "+canary+"}\nhttp: {listen: '${X}'}\n"), config.Options{Platforms: platforms, Lookup: environment("X", "bad")})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), canary)
 }
@@ -446,6 +452,6 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = config.Load(path, config.Options{Lookup: environment()})
+		_, _ = config.Load(path, config.Options{Platforms: platforms, Lookup: environment()})
 	})
 }

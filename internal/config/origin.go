@@ -34,11 +34,11 @@ func (l *loader) noteOrigin(key, origin string) {
 }
 
 // noteLines notes what the file set.
-func (l *loader) noteLines(settings []setting, at string) {
+func (l *loader) noteLines(settings []field, at string) {
 	for _, s := range settings {
-		key := joinKey(at, s.key)
-		if s.within != nil {
-			l.noteLines(s.within, key)
+		key := joinKey(at, s.Name)
+		if s.children != nil {
+			l.noteLines(s.children, key)
 			continue
 		}
 		if line := l.lines[key]; line > 0 {

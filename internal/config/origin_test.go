@@ -57,7 +57,8 @@ func TestOriginOfAddresses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			loaded, err := config.Parse("courier.yaml", []byte(test.content), config.Options{
-				Lookup: environment(test.variables...), Flags: test.flags, WithoutAccounts: true,
+				Platforms: platforms,
+				Lookup:    environment(test.variables...), Flags: test.flags, WithoutAccounts: true,
 			})
 			require.NoError(t, err)
 			require.Equal(t, test.nats, loaded.Origin("nats.url"))

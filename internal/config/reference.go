@@ -3,24 +3,29 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
 // Reference describes every key as Markdown tables, from the same declarations
 // that read the file. docs/configuration.md carries it, held to it by a test.
-func Reference() string {
-	l := &loader{config: infrastructureDefaults(), catalogs: map[string]*Catalog{}}
+func Reference(platforms []Platform) string {
+	l := &loader{
+		config: infrastructureDefaults(), catalogs: map[string]*Catalog{}, options: Options{Platforms: platforms},
+		accountKeys: accountKeys(platforms), catalogKeys: catalogKeys(platforms),
+	}
 	l.lookup = func(string) (string, bool) { return "", false }
 	r := &reference{}
 	for _, s := range l.settings() {
-		r.heading(s.key, s.about)
-		r.rows(s.within, s.key, "", true)
+		r.heading(s.Name, s.Doc)
+		r.rows(s.children, s.Name, "", true)
 	}
+	account := &Account{Keys: setting.Values{}}
 	r.heading("accounts.<name>", "One connection to a platform. The name is the token of the subject.")
-	account := &Account{}
-	r.rows(l.accountSettings(account), "", "delivery", false)
+	r.rows(l.accountFields(account), "", "delivery", false)
 	r.heading("accounts.<name>.catalogs.<name>", "One place to write to. The name is the token of the subject.")
-	r.rows(catalogSettings(&Catalog{}), "", "", false)
-	r.delivery()
+	r.rows(l.fields(l.catalogKeys, account, setting.Values{}), "", "", false)
+	r.delivery(platforms)
 	return r.out.String()
 }
 
@@ -28,12 +33,12 @@ type reference struct {
 	out strings.Builder
 }
 
-func (r *reference) heading(key, about string) {
-	fmt.Fprintf(&r.out, "\n### `%s`\n\n%s\n\n", key, about)
+func (r *reference) heading(key, doc string) {
+	fmt.Fprintf(&r.out, "\n### `%s`\n\n%s\n\n", key, doc)
 }
 
 // rows prints one table; skip names the kind of settings that have their own.
-func (r *reference) rows(settings []setting, at, skip string, variables bool) {
+func (r *reference) rows(settings []field, at, skip string, variables bool) {
 	if variables {
 		r.out.WriteString("| key | default | allowed | variable | meaning |\n|---|---|---|---|---|\n")
 	} else {
@@ -42,55 +47,79 @@ func (r *reference) rows(settings []setting, at, skip string, variables bool) {
 	r.table(settings, at, skip, variables)
 }
 
-func (r *reference) table(settings []setting, at, skip string, variables bool) {
+func (r *reference) table(settings []field, at, skip string, variables bool) {
 	shared := map[string]bool{}
 	if skip != "" {
-		for _, s := range deliverySettings(&Delivery{}, capsOf("")) {
-			shared[s.key] = true
+		for _, s := range deliverySettings(&Delivery{}, 1, 1) {
+			shared[s.Name] = true
 		}
 	}
 	for _, s := range settings {
-		key := joinKey(at, s.key)
+		key := joinKey(at, s.Name)
 		switch {
-		case shared[s.key] || s.entry != nil:
-		case s.within != nil:
-			r.table(s.within, key, skip, variables)
+		case shared[s.Name] || s.entries != nil:
+		case s.children != nil:
+			r.table(s.children, key, skip, variables)
 		case variables:
 			names := variableNames(s, key)
-			fmt.Fprintf(&r.out, "| `%s` | %s | %s | `%s` | %s |\n", key, defaultOf(s), s.allowed, strings.Join(names, "`, `"), s.about)
+			fmt.Fprintf(&r.out, "| `%s` | %s | %s | `%s` | %s |\n", key, defaultOf(s), s.Allowed, strings.Join(names, "`, `"), s.Doc)
 		default:
-			fmt.Fprintf(&r.out, "| `%s` | %s | %s |\n", key, s.allowed, s.about)
+			fmt.Fprintf(&r.out, "| `%s` | %s | %s |\n", key, s.Allowed, s.Doc)
 		}
 	}
 }
 
 // delivery prints the settings that defaults and accounts share, with each
 // platform's default.
-func (r *reference) delivery() {
+func (r *reference) delivery(platforms []Platform) {
 	r.heading("accounts.<name> and defaults", "These stand in an account, or in `defaults:` for all accounts.")
-	r.out.WriteString("| key | Pinterest | Meta | allowed | meaning |\n|---|---|---|---|---|\n")
-	pinterest, meta := deliveryDefaults(Pinterest), deliveryDefaults(Meta)
-	r.pairs(deliverySettings(&pinterest, capsOf(Pinterest)), deliverySettings(&meta, capsOf(Meta)), "")
+	columns := make([]column, len(platforms))
+	r.out.WriteString("| key |")
+	for i := range platforms {
+		defaults := deliveryDefaults(&platforms[i])
+		columns[i] = column{platforms[i].Title, deliverySettings(&defaults, platforms[i].MaxItems, platforms[i].MaxBytes)}
+		r.out.WriteString(" " + platforms[i].Title + " |")
+	}
+	r.out.WriteString(" allowed | meaning |\n|---|" + strings.Repeat("---|", len(platforms)+2) + "\n")
+	r.columns(columns, "")
 }
 
-func (r *reference) pairs(pinterest, meta []setting, at string) {
-	for i, s := range pinterest {
-		key := joinKey(at, s.key)
-		if s.within != nil {
-			r.pairs(s.within, meta[i].within, key)
+// column is what one platform makes of the shared settings.
+type column struct {
+	title  string
+	fields []field
+}
+
+func (r *reference) columns(columns []column, at string) {
+	if len(columns) == 0 {
+		return
+	}
+	for i, s := range columns[0].fields {
+		key := joinKey(at, s.Name)
+		inner := make([]column, len(columns))
+		defaults, allowed := make([]string, len(columns)), make([]string, len(columns))
+		for n, c := range columns {
+			inner[n] = column{c.title, c.fields[i].children}
+			defaults[n], allowed[n] = defaultOf(c.fields[i]), c.fields[i].Allowed
+		}
+		if s.children != nil {
+			r.columns(inner, key)
 			continue
 		}
-		allowed := s.allowed
-		if meta[i].allowed != allowed {
-			allowed = "Pinterest: " + allowed + "; Meta: " + meta[i].allowed
+		one := allowed[0]
+		if !isSame(allowed) {
+			for n := range allowed {
+				allowed[n] = columns[n].title + ": " + allowed[n]
+			}
+			one = strings.Join(allowed, "; ")
 		}
-		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s | %s |\n", key, defaultOf(s), defaultOf(meta[i]), allowed, s.about)
+		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s |\n", key, strings.Join(defaults, " | "), one, s.Doc)
 	}
 }
 
-func defaultOf(s setting) string {
-	if s.show == nil || s.show() == "" {
+func defaultOf(s field) string {
+	if s.shown == nil || s.shown() == "" {
 		return ""
 	}
-	return "`" + s.show() + "`"
+	return "`" + s.shown() + "`"
 }

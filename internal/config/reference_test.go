@@ -21,8 +21,8 @@ func TestReferenceIsInTheDocumentation(t *testing.T) {
 	before, after, found := strings.Cut(string(content), marker)
 	require.True(t, found)
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(before+marker+config.Reference()), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(before+marker+config.Reference(platforms)), 0o644))
 		return
 	}
-	require.Equal(t, config.Reference(), after, "run go test ./config -run TestReference -update")
+	require.Equal(t, config.Reference(platforms), after, "run go test ./internal/config -run TestReference -update")
 }

@@ -19,7 +19,7 @@ func TestProblemsTellNoSecret(t *testing.T) {
 		"accounts.p.oauth_url": pinterest("client_id: x, client_secret: y, oauth_url: 'https://x/t?key=" + canary + "'"),
 		"is not YAML":          account("    app_secret: *" + canary + "\n"),
 	} {
-		_, err := config.Load(write(t, yaml), config.Options{})
+		_, err := config.Load(write(t, yaml), config.Options{Platforms: platforms})
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), canary)
 	}
@@ -33,7 +33,7 @@ func TestProblemsTellNoSecret(t *testing.T) {
 		},
 	} {
 		for _, address := range addresses {
-			_, err := config.Load("", config.Options{Flags: map[string]string{name: address}, WithoutAccounts: true})
+			_, err := config.Load("", config.Options{Platforms: platforms, Flags: map[string]string{name: address}, WithoutAccounts: true})
 			require.ErrorContains(t, err, name, address)
 			require.NotContains(t, err.Error(), canary)
 		}

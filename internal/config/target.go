@@ -1,46 +1,25 @@
 package config
 
-import (
-	"strings"
-)
+import "strings"
 
-// target is where a catalog's changes end up on the platform.
-type target struct {
-	platform  Platform
-	baseURL   string
-	owner     string // when nothing else names the catalog; holds a secret
-	country   string
-	language  string
-	catalogID string
-	localized bool
+// place is where a catalog's changes end up, among all platforms.
+type place struct {
+	platform string
+	baseURL  string
+	target   string
 }
 
-func targetOf(a Account, c Catalog) target {
-	t := target{
-		platform: a.Platform, baseURL: strings.TrimRight(a.BaseURL, "/"), country: c.Country, language: c.Language,
-		catalogID: c.CatalogID, localized: c.Endpoint == localizedEndpoint,
-	}
-	if t.catalogID == "" {
-		t.owner = strings.Join([]string{a.AdAccountID, a.AccessToken.Reveal(), a.ClientID, a.RefreshToken.Reveal()}, " ")
-	} else {
-		// en-US and EN are two spellings for a catalog that is named by its id.
-		t.language = foldLanguage(c.Language)
-	}
-	return t
-}
-
-const localizedEndpoint = "localized_items_batch"
-
-func foldLanguage(language string) string {
-	return strings.ToLower(language[:min(len(language), 2)])
-}
-
-// named is a catalog with its account and its key in the file.
+// named is a catalog with its account, its key in the file and where it is.
 type named struct {
-	Catalog
+	catalog  Catalog
+	account  Account
+	at       string
+	platform *Platform
+	target   Target
+}
 
-	account Account
-	at      string
+func (n *named) place(target string) place {
+	return place{platform: n.platform.Name, baseURL: strings.TrimRight(n.account.BaseURL, "/"), target: target}
 }
 
 // everyCatalog lists the catalogs of all accounts, in alphabetical order, but those
@@ -48,22 +27,41 @@ type named struct {
 func (l *loader) everyCatalog() (list []named) {
 	for _, accountName := range l.config.AccountNames() {
 		account := l.config.Accounts[accountName]
+		platform := l.platformOf(&account)
+		if platform == nil || platform.Target == nil {
+			continue
+		}
 		for _, catalogName := range sortedKeys(account.Catalogs) {
 			entry := account.Catalogs[catalogName]
-			if account.Platform != Meta || entry.CatalogID != "" {
-				list = append(list, named{entry, account, "accounts." + accountName + ".catalogs." + catalogName})
+			if isComplete(platform, entry) {
+				list = append(list, named{entry, account, "accounts." + accountName + ".catalogs." + catalogName, platform, platform.Target(account, entry)})
 			}
 		}
 	}
 	return list
 }
 
+// isComplete reports that the catalog has all that its platform requires.
+func isComplete(platform *Platform, c Catalog) bool {
+	for _, key := range platform.CatalogKeys {
+		if _, given := c.Keys[key.Name]; key.Missing != "" && !given {
+			return false
+		}
+	}
+	return true
+}
+
 // checkDistinct refuses two names for one catalog: order is kept by name, so
 // changes through two names could pass each other.
 func (l *loader) checkDistinct() {
-	first := map[target]string{}
+	type writer struct {
+		place
+
+		localizes string
+	}
+	first := map[writer]string{}
 	for _, one := range l.everyCatalog() {
-		where := targetOf(one.account, one.Catalog)
+		where := writer{one.place(one.target.Place), one.target.Localizes}
 		if other, taken := first[where]; taken {
 			l.reportAtf(one.at, "names the same platform catalog as %s; one catalog has one name, or the order of its changes is lost", other)
 			continue
@@ -75,46 +73,40 @@ func (l *loader) checkDistinct() {
 // checkBases refuses localizations of items that another account writes: they would
 // not wait for them.
 func (l *loader) checkBases() {
-	bases := map[target]named{}
+	bases := map[place]named{}
 	for _, one := range l.everyCatalog() {
-		if where := targetOf(one.account, one.Catalog); one.account.Platform == Meta && !where.localized {
-			bases[where] = one
+		if one.target.Localizes == "" {
+			bases[one.place(one.target.Place)] = one
 		}
 	}
 	for _, one := range l.everyCatalog() {
-		where := targetOf(one.account, one.Catalog)
-		if one.account.Platform != Meta || !where.localized {
+		if one.target.Localizes == "" {
 			continue
 		}
-		where.localized = false
-		if base, found := bases[where]; found && base.account.Name != one.account.Name {
+		if base, found := bases[one.place(one.target.Localizes)]; found && base.account.Name != one.account.Name {
 			l.reportAtf(one.at, "localizes items of %s, which is in another account; put both into one account, or the order of their changes is lost", base.at)
 		}
 	}
 }
 
-// warnOfAliases tells Pinterest catalogs that may be one: of the same country and
-// language, and one of them without an id, which means the oldest catalog.
+// warnOfAliases tells catalogs that may be one, as at least one of them does not say
+// exactly which it is.
 func (l *loader) warnOfAliases() {
-	first := map[target]named{}
+	first := map[place]named{}
 	for _, one := range l.everyCatalog() {
-		if one.account.Platform != Pinterest {
+		if one.target.MayBe == "" {
 			continue
 		}
-		unnamed := one.Catalog
-		unnamed.CatalogID = ""
-		where := targetOf(one.account, unnamed)
-		where.language = foldLanguage(where.language)
+		where := one.place(one.target.MayBe)
 		other, taken := first[where]
 		if !taken {
 			first[where] = one
 			continue
 		}
-		if one.CatalogID == "" || other.CatalogID == "" {
-			l.warnAtf(one.at, "may name the same platform catalog as %s, as Pinterest takes the oldest one where catalog_id is left out; "+
-				"if it does, the order of its changes is lost", other.at)
+		if !one.target.Exact || !other.target.Exact {
+			l.warnAtf(one.at, "may name the same platform catalog as %s, %s; if it does, the order of its changes is lost", other.at, one.platform.AliasReason)
 		}
-		if one.CatalogID == "" {
+		if !one.target.Exact {
 			first[where] = one // whatever comes next may be this one
 		}
 	}

@@ -169,7 +169,8 @@ type AttemptResult uint8
 
 // The ways a POST can end.
 const (
-	// Accepted: the platform answered with handles.
+	// Accepted: the platform took it. It named handles, or its answer was final: then
+	// there are none, and Notes has what it said of the records.
 	Accepted AttemptResult = iota + 1
 	// Ambiguous: no usable answer; the platform may have taken it.
 	Ambiguous
@@ -185,7 +186,7 @@ type Attempt struct {
 	BatchID uuid.UUID
 	Number  int // from 1
 	Result  AttemptResult
-	Handles []string // of an accepted one; what the platform called it
+	Handles []string // of an accepted one; what the platform called it. None: the answer was final
 	At      time.Time
 	Error   string    // for people; no secrets
 	NextAt  time.Time // when the batch is tried again; zero if it is not
@@ -244,8 +245,8 @@ type RecordOutcome struct {
 	Errors   []Issue
 	Warnings []Issue
 	// Constituents are all the record's mutations, oldest first, as they are from
-	// now on. With Returned they go back to waiting rows with their Attempts, Step,
-	// Apart and NotBefore; with Failed and Unconfirmed they become dead letters.
+	// now on. With Returned they go back to waiting rows with their Attempts, SplitStep,
+	// NoMerge and NotBefore; with Failed and Unconfirmed they become dead letters.
 	Constituents []*catalog.Mutation
 	// Settled are constituents of a Returned record that are nevertheless done:
 	// they succeeded with this batch (the last part of a split that concerns them).

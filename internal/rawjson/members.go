@@ -1,23 +1,14 @@
-// Package rawjson assembles request bodies from the producers' own attribute bytes.
-// Values are copied as they came: a number keeps its digits, a string its escapes.
 package rawjson
 
 import (
 	"bytes"
 	"unsafe"
-
-	"github.com/tidwall/gjson"
 )
 
-// Kind is the JSON type of a member's value.
-type Kind uint8
-
-// The kinds that matter here.
-const (
-	Other Kind = iota
-	Null
-	String
-)
+// View is a text that shares the memory of bytes which nobody writes to.
+func View(object []byte) string {
+	return unsafe.String(unsafe.SliceData(object), len(object)) //nolint:gosec // the caller's promise
+}
 
 // Member is one top-level member of an attributes object. Its strings share the
 // object's memory: whoever keeps one must clone it.
@@ -30,26 +21,13 @@ type Member struct {
 }
 
 // Members visits the top-level members of a valid JSON object in their order,
-// until visit returns false.
+// until visit returns false. Nobody may write to the object meanwhile.
 func Members(object []byte, visit func(Member) bool) {
-	if len(object) == 0 {
-		return
-	}
-	//nolint:gosec // read-only view: gjson keeps substrings, and nobody writes to attributes
-	text := unsafe.String(unsafe.SliceData(object), len(object))
-	gjson.Parse(text).ForEach(func(name, value gjson.Result) bool {
-		return visit(Member{Name: name.Str, Head: name.Raw, Kind: kindOf(value), Raw: value.Raw, Text: value.Str})
-	})
-}
-
-func kindOf(value gjson.Result) Kind {
-	switch value.Type {
-	case gjson.Null:
-		return Null
-	case gjson.String:
-		return String
-	default:
-		return Other
+	for scan := Scan(View(object)); ; {
+		name, value, ok := scan.Member()
+		if !ok || !visit(Member{Name: name.Text(), Head: name.Raw, Kind: value.Kind, Raw: value.Raw, Text: value.Text()}) {
+			return
+		}
 	}
 }
 

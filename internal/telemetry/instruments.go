@@ -30,7 +30,7 @@ const (
 // Where says which way out a measurement is about.
 type Where struct {
 	Account  string
-	Platform string // pinterest or meta
+	Platform string // by its name in the configuration
 	Type     catalog.Type
 }
 

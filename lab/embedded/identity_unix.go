@@ -102,10 +102,6 @@ func (id identity) passes(info os.FileInfo) bool {
 	}
 }
 
-func signalChild(process *os.Process, how stopMode) error {
-	return process.Signal([...]syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL}[how])
-}
-
 // lockFolder marks a folder as in use until the file is closed or the process
 // ends. ok is false when another process holds it.
 func lockFolder(file *os.File) (ok bool, err error) {

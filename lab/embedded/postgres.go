@@ -9,16 +9,24 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/catalog-courier/catalog-courier/lab/process"
 )
 
 // ErrNoPostgres is returned when there is no Postgres to use, to start, or to
 // download. Its message says what to install.
 var ErrNoPostgres = errors.New("no Postgres found")
 
-var errChildStays = errors.New("postgres did not exit")
+// The ways to have a server end; each is followed by the next where it stays.
+var (
+	stopFast      = process.Step{Signal: syscall.SIGINT, Within: 15 * time.Second} // roll back what is open, write a checkpoint, end
+	stopImmediate = process.Step{Signal: syscall.SIGQUIT, Within: 5 * time.Second} // end at once; the next start recovers from the log
+	stopKill      = process.Step{Signal: syscall.SIGKILL, Within: 5 * time.Second}
+)
 
 const (
 	superuser    = "courier"
@@ -56,7 +64,7 @@ type PostgresOptions struct {
 // Postgres is a server ready for connections.
 type Postgres struct {
 	url     string
-	process *child
+	process *process.Child
 	cluster cluster
 	folder  *folder
 	stop    sync.Once
@@ -96,11 +104,11 @@ func (p *Postgres) start(ctx context.Context, c cluster) error {
 	if err := c.initialise(ctx); err != nil {
 		return err
 	}
-	process, err := c.start()
+	started, err := c.start()
 	if err != nil {
 		return err
 	}
-	p.process, p.cluster = process, c
+	p.process, p.cluster = started, c
 	if err := p.awaitReady(ctx, c); err != nil {
 		return err
 	}
@@ -119,7 +127,7 @@ func (p *Postgres) awaitReady(ctx context.Context, c cluster) error {
 			return nil
 		}
 		select {
-		case <-p.process.done:
+		case <-p.process.Done():
 			return fmt.Errorf("postgres ended while starting: %s", c.logTail())
 		case <-ctx.Done():
 			return fmt.Errorf("postgres did not become ready: %w; its log: %s", errors.Join(ctx.Err(), err), c.logTail())
@@ -149,19 +157,21 @@ func (p *Postgres) URL() string { return p.url }
 // Stop ends the server, if it was started here, and waits for it: open
 // transactions are rolled back. A temporary folder is removed. Stopping twice is
 // harmless.
-func (p *Postgres) Stop() error { return p.endBy(stopFast) }
+func (p *Postgres) Stop() error { return p.endBy(stopFast, stopImmediate, stopKill) }
 
 // Crash ends the server as pg_ctl stop -m immediate does: nothing is written any
 // more, and the next start on the same Dir recovers from the log. It is otherwise
 // like Stop.
-func (p *Postgres) Crash() error { return p.endBy(stopImmediate) }
+func (p *Postgres) Crash() error { return p.endBy(stopImmediate, stopKill) }
 
-func (p *Postgres) endBy(how stopMode) error {
+func (p *Postgres) endBy(ways ...process.Step) error {
 	p.stop.Do(func() {
 		if p.process != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 			defer cancel()
-			p.stopErr = p.process.end(ctx, how)
+			if err := p.process.Stop(ctx, ways...); err != nil {
+				p.stopErr = fmt.Errorf("stopping postgres: %w", err)
+			}
 		}
 		if p.folder != nil {
 			p.stopErr = errors.Join(p.stopErr, p.folder.release())

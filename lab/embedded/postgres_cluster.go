@@ -9,6 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
+
+	"github.com/catalog-courier/catalog-courier/lab/process"
 )
 
 // cluster is one data directory with the binaries that serve it.
@@ -50,7 +53,7 @@ func (c cluster) initialise(ctx context.Context) error {
 }
 
 // start runs the server in the foreground, as a child of this process.
-func (c cluster) start() (*child, error) {
+func (c cluster) start() (*process.Child, error) {
 	log, err := os.OpenFile(c.log(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
@@ -61,11 +64,12 @@ func (c cluster) start() (*child, error) {
 	command.Dir = c.folder.path
 	command.Stdout, command.Stderr = log, log
 	c.id.apply(command)
-	process, err := startChild(command, c.options.watched)
+	// SIGQUIT is Postgres's immediate shutdown, which ends its own children too.
+	started, err := process.Start(command, process.Options{Orphaned: syscall.SIGQUIT, Watched: c.options.watched})
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", command.Path, err)
 	}
-	return process, nil
+	return started, nil
 }
 
 func (c cluster) arguments() []string {

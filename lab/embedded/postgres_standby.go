@@ -57,11 +57,11 @@ func (p *Postgres) startStandby(ctx context.Context, standby *Postgres, options 
 	if err := p.backUp(ctx, standby.cluster); err != nil {
 		return err
 	}
-	process, err := standby.cluster.start()
+	started, err := standby.cluster.start()
 	if err != nil {
 		return err
 	}
-	standby.process = process
+	standby.process = started
 	standby.url = standby.cluster.url(databaseName)
 	if err := standby.awaitAnswer(ctx); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (p *Postgres) awaitAnswer(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-p.process.done:
+		case <-p.process.Done():
 			return fmt.Errorf("postgres ended while starting: %s", p.cluster.logTail())
 		case <-ctx.Done():
 			return fmt.Errorf("postgres did not become ready: %w; its log: %s", errors.Join(ctx.Err(), err), p.cluster.logTail())

@@ -144,7 +144,7 @@ func TestWatchedPostgresStopsAndSaysWhyItDoesNotStart(t *testing.T) {
 	server, err := StartPostgres(t.Context(), PostgresOptions{NoDownload: true, watched: true})
 	require.NoError(t, err)
 	require.NoError(t, server.Stop())
-	require.NoError(t, server.process.err, "a fast shutdown ends with status 0")
+	require.NoError(t, server.process.Err(), "a fast shutdown ends with status 0")
 
 	_, err = StartPostgres(t.Context(), PostgresOptions{
 		NoDownload: true, watched: true, Parameters: map[string]string{"no_such_setting": "1"},

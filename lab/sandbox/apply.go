@@ -14,18 +14,18 @@ var ErrNotApplied = errors.New("the platform refuses the mutation")
 
 // Apply changes the state by one mutation at once, as the platform means it: no
 // encoding, no merging. It tells what the state must be in the end.
-func (c *core) Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	asked := change{id: m.ItemID, operation: m.Operation, attributes: string(m.Attributes)}
+func (c *Core) Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	asked := Change{ID: m.ItemID, Operation: m.Operation, Attributes: string(m.Attributes)}
 	if m.Operation != catalog.Delete && m.HasNull {
-		asked.attributes, asked.mask = withoutNulls(asked.attributes)
+		asked.Attributes, asked.Mask = withoutNulls(asked.Attributes)
 	}
-	if asked.attributes == "" {
-		asked.attributes = "{}"
+	if asked.Attributes == "" {
+		asked.Attributes = "{}"
 	}
-	if wrong := c.tableOf(tableKey{catalogKey, itemType}).apply(&asked); len(wrong) > 0 {
-		return fmt.Errorf("%w: %s of %q: %s", ErrNotApplied, m.Operation, m.ItemID, wrong[0].message)
+	if wrong := c.tableOf(TableKey{catalogKey, itemType}).apply(&asked); len(wrong) > 0 {
+		return fmt.Errorf("%w: %s of %q: %s", ErrNotApplied, m.Operation, m.ItemID, wrong[0].Message)
 	}
 	return nil
 }
@@ -37,7 +37,7 @@ func withoutNulls(attributes string) (rest string, nulls []string) {
 		if value.Type == gjson.Null {
 			nulls = append(nulls, name.Str)
 		} else {
-			kept = appendRaw(kept, name.Raw, value.Raw)
+			kept = AppendRaw(kept, name.Raw, value.Raw)
 		}
 		return true
 	})

@@ -14,130 +14,142 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// core is what both simulated platforms share: state, accepted batches, faults.
-type core struct {
-	options Options
-	hash    hasher
-	// meaningOf says what operations do to items of a type.
-	meaningOf func(catalog.Type) meaning
+// Core is what both simulated platforms share: state, accepted batches, faults.
+type Core struct {
+	Options Options
+	Hash    hasher
+	dialect Dialect
 
-	mu       sync.Mutex
-	random   *rand.Rand
-	tables   map[tableKey]*table
-	batches  map[string]*batch
+	Mu       sync.Mutex
+	Random   *rand.Rand
+	Tables   map[TableKey]*table
+	Batches  map[string]*Batch
 	order    []string // handles, oldest first
 	made     int
 	injected map[CallKind][]Fault
 	revoked  bool
-	oauth    oauth
+	Grants   oauth
 	windows  map[string]*window
-	regained map[string]time.Time // when a quota is free again that a fault called used up
+	Regained map[string]time.Time // when a quota is free again that a fault called used up
 	ruleHits map[string]int
-	recent   map[uint64]time.Time // bodies, for SkipRepeats
-	counters Counters
+	Recent   map[uint64]time.Time // bodies, for SkipRepeats
+	Seen     Counters
 	closed   chan struct{}
 	work     sync.WaitGroup // timers under way
 }
 
-// batch is an accepted body.
-type batch struct {
-	handle  string
-	key     tableKey
-	changes []change
-	created time.Time
+// Dialect is what a platform makes of accepted records.
+type Dialect struct {
+	// MeaningOf says what operations do to the items of a table.
+	MeaningOf func(key TableKey) Meaning
+	// ItemOf is how the platform's answers name the item with an id. Nil: by the id.
+	ItemOf func(id string) string
+	// Check finds what is wrong with a record when it is applied. Nil finds nothing. The
+	// lock is held.
+	Check func(key TableKey, id string) []Issue
+	// Deleted is told of an item that is no more. May be nil. The lock is held.
+	Deleted func(key TableKey, id string)
+}
+
+// Batch is an accepted body.
+type Batch struct {
+	Handle  string
+	Key     TableKey
+	Changes []Change
+	Created time.Time
 	timer   *time.Timer
 	due     time.Time
 	late    bool
-	failed  bool // fails as a whole
-	skipped bool
+	Failed  bool // fails as a whole
+	Skipped bool
 
-	done     bool
-	finished time.Time
-	results  []result // in the order of the records
+	Done     bool
+	Finished time.Time
+	Results  []Result // in the order of the records
 }
 
-// result is what became of one record.
-type result struct {
-	id       string
-	errors   []issue
-	warnings []issue
-	omitted  bool
+// Result is what became of one record.
+type Result struct {
+	ID       string
+	Errors   []Issue
+	Warnings []Issue
+	Omitted  bool
 }
 
-func newCore(options Options, meaningOf func(catalog.Type) meaning) *core {
+func NewCore(options Options, dialect Dialect) *Core {
 	options = options.withDefaults()
-	return &core{
-		oauth:   oauth{refresh: options.OAuth.RefreshToken, issued: make(map[string]time.Time)},
-		options: options, hash: hasher{maphash.MakeSeed()}, meaningOf: meaningOf,
-		random:  rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // repeatable on purpose
-		tables:  make(map[tableKey]*table),
-		batches: make(map[string]*batch), injected: make(map[CallKind][]Fault),
-		windows: make(map[string]*window), regained: make(map[string]time.Time), ruleHits: make(map[string]int),
-		recent: make(map[uint64]time.Time), closed: make(chan struct{}),
-		counters: Counters{Faults: make(map[FaultKind]int)},
+	return &Core{
+		Grants:  oauth{Refresh: options.OAuth.RefreshToken, Issued: make(map[string]time.Time)},
+		Options: options, Hash: hasher{maphash.MakeSeed()}, dialect: dialect,
+		Random:  rand.New(rand.NewPCG(options.Seed, 1)), //nolint:gosec // repeatable on purpose
+		Tables:  make(map[TableKey]*table),
+		Batches: make(map[string]*Batch), injected: make(map[CallKind][]Fault),
+		windows: make(map[string]*window), Regained: make(map[string]time.Time), ruleHits: make(map[string]int),
+		Recent: make(map[uint64]time.Time), closed: make(chan struct{}),
+		Seen: Counters{Faults: make(map[FaultKind]int)},
 	}
 }
 
 // InjectNext makes the fault happen to the next call of the kind; several wait in
 // line.
-func (c *core) InjectNext(call CallKind, fault Fault) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Core) InjectNext(call CallKind, fault Fault) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	c.injected[call] = append(c.injected[call], fault)
 }
 
 // SetPlan replaces Options.Plan from now on.
-func (c *core) SetPlan(plan []PlannedFault) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.options.Plan = plan
+func (c *Core) SetPlan(plan []PlannedFault) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	c.Options.Plan = plan
 }
 
 // RevokeTokens refuses every token from now on, or takes them again.
-func (c *core) RevokeTokens(revoked bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Core) RevokeTokens(revoked bool) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	c.revoked = revoked
 }
 
 // Counters returns what was seen so far.
-func (c *core) Counters() Counters {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	counters := c.counters
-	counters.Faults = maps.Clone(c.counters.Faults)
+func (c *Core) Counters() Counters {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	counters := c.Seen
+	counters.Faults = maps.Clone(c.Seen.Faults)
 	return counters
 }
 
 // Items returns the items of one catalog type in one catalog by item id, each as a
 // JSON object with sorted names.
-func (c *core) Items(catalogKey string, itemType catalog.Type) map[string]string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	table := c.tables[tableKey{catalogKey, itemType}]
+func (c *Core) Items(catalogKey string, itemType catalog.Type) map[string]string {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	table := c.Tables[TableKey{catalogKey, itemType}]
 	if table == nil {
 		return map[string]string{}
 	}
-	items := make(map[string]string, len(table.items))
-	for id, item := range table.items {
-		if item.exists {
-			items[id] = table.canonical(item.attributes)
+	items := make(map[string]string, len(table.Items))
+	for id, item := range table.Items {
+		if item.Exists {
+			items[id] = table.canonical(item.Attributes)
 		}
 	}
 	return items
 }
 
 // Pending is how many accepted batches are not applied yet.
-func (c *core) Pending() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Core) Pending() int {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	return len(c.waiting())
 }
 
-func (c *core) waiting() []*batch {
-	var waiting []*batch
+func (c *Core) waiting() []*Batch {
+	var waiting []*Batch
 	for _, handle := range c.order {
-		if b := c.batches[handle]; b != nil && !b.done {
+		if b := c.Batches[handle]; b != nil && !b.Done {
 			waiting = append(waiting, b)
 		}
 	}
@@ -145,11 +157,11 @@ func (c *core) waiting() []*batch {
 }
 
 // Settle applies all accepted batches now, in the order in which they were due.
-func (c *core) Settle() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Core) Settle() {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
 	waiting := c.waiting()
-	slices.SortStableFunc(waiting, func(a, b *batch) int { return a.due.Compare(b.due) })
+	slices.SortStableFunc(waiting, func(a, b *Batch) int { return a.due.Compare(b.due) })
 	for _, b := range waiting {
 		if b.timer.Stop() {
 			c.work.Done()
@@ -160,8 +172,8 @@ func (c *core) Settle() {
 
 // Close drops what is not applied yet, lets hanging calls go and waits for the
 // platform's own work to end. It may be called again.
-func (c *core) Close() {
-	c.mu.Lock()
+func (c *Core) Close() {
+	c.Mu.Lock()
 	select {
 	case <-c.closed:
 	default:
@@ -170,124 +182,126 @@ func (c *core) Close() {
 			if b.timer.Stop() {
 				c.work.Done()
 			}
-			b.done = true
+			b.Done = true
 		}
 	}
-	c.mu.Unlock()
+	c.Mu.Unlock()
 	c.work.Wait()
 }
 
-// accept takes a batch and has it applied later. The caller holds the lock.
-func (c *core) accept(b *batch, bodySize int, fault FaultKind) {
+// Accept takes a batch and has it applied later. The caller holds the lock.
+func (c *Core) Accept(b *Batch, bodySize int, fault FaultKind) {
 	c.made++
 	now := time.Now()
-	b.created = now
-	b.failed, b.skipped = fault == FailBatch, b.skipped || fault == SkipBatch
-	delay := c.options.Delay
-	if c.options.Jitter > 0 {
-		delay += time.Duration(c.random.Int64N(int64(c.options.Jitter) + 1))
+	b.Created = now
+	b.Failed, b.Skipped = fault == FailBatch, b.Skipped || fault == SkipBatch
+	delay := c.Options.Delay
+	if c.Options.Jitter > 0 {
+		delay += time.Duration(c.Random.Int64N(int64(c.Options.Jitter) + 1))
 	}
 	if fault == Hang {
 		b.late = true
-		delay += c.options.LateBy
+		delay += c.Options.LateBy
 	}
-	c.counters.Accepted++
-	c.counters.Records += len(b.changes)
-	c.counters.MaxItems = max(c.counters.MaxItems, len(b.changes))
-	c.counters.MaxBytes = max(c.counters.MaxBytes, bodySize)
+	c.Seen.Accepted++
+	c.Seen.Records += len(b.Changes)
+	c.Seen.MaxItems = max(c.Seen.MaxItems, len(b.Changes))
+	c.Seen.MaxBytes = max(c.Seen.MaxBytes, bodySize)
 	c.expect(b)
 	b.due = now.Add(delay)
-	c.batches[b.handle] = b
-	c.order = append(c.order, b.handle)
+	c.Batches[b.Handle] = b
+	c.order = append(c.order, b.Handle)
 	c.forgetOldest()
 	c.work.Add(1)
 	b.timer = time.AfterFunc(delay, func() {
 		defer c.work.Done()
-		c.mu.Lock()
-		defer c.mu.Unlock()
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
 		c.apply(b)
 	})
 }
 
-func (c *core) expect(b *batch) {
-	table := c.tableOf(b.key)
-	for i := range b.changes {
-		change := &b.changes[i]
-		if change.twice {
-			c.counters.DuplicateItems++
+func (c *Core) expect(b *Batch) {
+	table := c.tableOf(b.Key)
+	for i := range b.Changes {
+		change := &b.Changes[i]
+		if change.Twice {
+			c.Seen.DuplicateItems++
 		}
-		if b.skipped {
+		if b.Skipped {
 			continue
 		}
 		overlapping, repeated := table.expect(change)
 		if overlapping {
-			c.counters.Overlaps++
+			c.Seen.Overlaps++
 		}
 		if repeated {
-			c.counters.Repeats++
+			c.Seen.Repeats++
 		}
 	}
 }
 
-func (c *core) tableOf(key tableKey) *table {
-	found := c.tables[key]
+func (c *Core) tableOf(key TableKey) *table {
+	found := c.Tables[key]
 	if found == nil {
-		rules := c.meaningOf(key.itemType)
-		localizedOnly(key, &rules)
-		found = newTable(rules)
-		key.catalog = strings.Clone(key.catalog)
-		key.itemType = catalog.Type(strings.Clone(string(key.itemType)))
-		c.tables[key] = found
+		found = newTable(c.dialect.MeaningOf(key))
+		key.Catalog = strings.Clone(key.Catalog)
+		key.ItemType = catalog.Type(strings.Clone(string(key.ItemType)))
+		c.Tables[key] = found
 	}
 	return found
 }
 
 // forgetOldest drops the oldest finished batches beyond the bound.
-func (c *core) forgetOldest() {
-	for len(c.order) > keepBatches && c.batches[c.order[0]].done {
-		delete(c.batches, c.order[0])
+func (c *Core) forgetOldest() {
+	for len(c.order) > keepBatches && c.Batches[c.order[0]].Done {
+		delete(c.Batches, c.order[0])
 		c.order = c.order[1:]
 	}
 }
 
 // apply does the work of a batch. The caller holds the lock.
-func (c *core) apply(b *batch) {
-	if b.done {
+func (c *Core) apply(b *Batch) {
+	if b.Done {
 		return
 	}
-	b.done, b.finished = true, time.Now()
-	table := c.tableOf(b.key)
-	b.results = make([]result, len(b.changes))
-	for i := range b.changes {
-		b.results[i] = c.applyChange(table, &b.changes[i], b)
-		if len(b.results[i].errors) > 0 {
-			c.counters.Refused++
+	b.Done, b.Finished = true, time.Now()
+	table := c.tableOf(b.Key)
+	b.Results = make([]Result, len(b.Changes))
+	for i := range b.Changes {
+		b.Results[i] = c.applyChange(table, &b.Changes[i], b)
+		if len(b.Results[i].Errors) > 0 {
+			c.Seen.Refused++
 		}
 	}
-	c.counters.Applied++
+	c.Seen.Applied++
 	if b.late {
-		c.counters.Late++
+		c.Seen.Late++
 	}
-	b.changes = nil // lets the body go
+	b.Changes = nil // lets the body go
 }
 
-func (c *core) applyChange(table *table, change *change, b *batch) result {
-	done := result{id: strings.Clone(itemOf(change.id)), warnings: change.warnings}
-	if b.skipped {
+func (c *Core) applyChange(table *table, change *Change, b *Batch) Result {
+	id := change.ID
+	if c.dialect.ItemOf != nil {
+		id = c.dialect.ItemOf(id)
+	}
+	done := Result{ID: strings.Clone(id), Warnings: change.Warnings}
+	if b.Skipped {
 		return done
 	}
-	rule := c.rule(change.id)
-	if rule != nil && rule.Action == RefuseItem && len(change.errors) == 0 {
-		change.errors = []issue{{attribute: "", code: codeRuleRefused, message: rule.message(done.id)}}
+	rule := c.rule(change.ID)
+	if rule != nil && rule.Action == RefuseItem && len(change.Errors) == 0 {
+		change.Errors = []Issue{{Attribute: "", Code: codeRuleRefused, Message: rule.message(done.ID)}}
 	}
-	if len(change.errors) == 0 {
-		change.errors = c.itemless(b.key, change.id)
+	if len(change.Errors) == 0 && c.dialect.Check != nil {
+		change.Errors = c.dialect.Check(b.Key, change.ID)
 	}
-	done.errors = table.settle(change, b.failed)
-	if change.operation == catalog.Delete && len(done.errors) == 0 && !b.failed {
-		c.dropLocalizations(b.key, done.id)
+	done.Errors = table.settle(change, b.Failed)
+	if change.Operation == catalog.Delete && len(done.Errors) == 0 && !b.Failed && c.dialect.Deleted != nil {
+		c.dialect.Deleted(b.Key, done.ID)
 	}
-	done.omitted = rule != nil && rule.Action == OmitItem
+	done.Omitted = rule != nil && rule.Action == OmitItem
 	return done
 }
 
@@ -301,13 +315,13 @@ func (r *ItemRule) message(id string) string {
 }
 
 // rule finds the rule that treats the item this time.
-func (c *core) rule(id string) *ItemRule {
-	for i := range c.options.Rules {
-		rule := &c.options.Rules[i]
+func (c *Core) rule(id string) *ItemRule {
+	for i := range c.Options.Rules {
+		rule := &c.Options.Rules[i]
 		if !strings.Contains(id, rule.Contains) {
 			continue
 		}
-		if rule.Rate > 0 && c.random.Float64() >= rule.Rate {
+		if rule.Rate > 0 && c.Random.Float64() >= rule.Rate {
 			continue
 		}
 		if rule.Times > 0 {
@@ -322,16 +336,16 @@ func (c *core) rule(id string) *ItemRule {
 	return nil
 }
 
-// nextFault decides whether this call misbehaves. The caller holds the lock.
-func (c *core) nextFault(call CallKind) Fault {
+// NextFault decides whether this call misbehaves. The caller holds the lock.
+func (c *Core) NextFault(call CallKind) Fault {
 	if waiting := c.injected[call]; len(waiting) > 0 {
 		c.injected[call] = waiting[1:]
-		c.counters.Faults[waiting[0].Kind]++
+		c.Seen.Faults[waiting[0].Kind]++
 		return waiting[0]
 	}
-	for _, planned := range c.options.Plan {
-		if planned.Call == call && c.random.Float64() < planned.Rate {
-			c.counters.Faults[planned.Fault.Kind]++
+	for _, planned := range c.Options.Plan {
+		if planned.Call == call && c.Random.Float64() < planned.Rate {
+			c.Seen.Faults[planned.Fault.Kind]++
 			return planned.Fault
 		}
 	}
@@ -344,17 +358,17 @@ type window struct {
 	calls   int
 }
 
-// usage is how much of a rate limit is used up, with this call.
-type usage struct {
-	limit     RateLimit
-	remaining int // negative when this call is one too many
-	reset     time.Duration
+// Usage is how much of a rate limit is used up, with this call.
+type Usage struct {
+	Limit     RateLimit
+	Remaining int // negative when this call is one too many
+	Reset     time.Duration
 }
 
 // count counts a call against a limit. The caller holds the lock.
-func (c *core) count(name string, limit RateLimit) usage {
+func (c *Core) count(name string, limit RateLimit) Usage {
 	if limit.Calls <= 0 || limit.Window <= 0 {
-		return usage{}
+		return Usage{}
 	}
 	now := time.Now()
 	current := c.windows[name]
@@ -363,38 +377,38 @@ func (c *core) count(name string, limit RateLimit) usage {
 		c.windows[name] = current
 	}
 	current.calls++
-	counted := usage{limit: limit, remaining: limit.Calls - current.calls, reset: limit.Window - now.Sub(current.started)}
-	if counted.remaining < 0 {
-		c.counters.Limited++
+	counted := Usage{Limit: limit, Remaining: limit.Calls - current.calls, Reset: limit.Window - now.Sub(current.started)}
+	if counted.Remaining < 0 {
+		c.Seen.Limited++
 	}
 	return counted
 }
 
-func (u usage) exceeded() bool { return u.remaining < 0 }
+func (u Usage) Exceeded() bool { return u.Remaining < 0 }
 
-// state is what the page for people shows.
-func (c *core) state() []byte {
+// State is what the page for people shows.
+func (c *Core) State() []byte {
 	const show = 50 // items per catalog
 	type shown struct {
 		Count int                        `json:"count"`
 		Items map[string]json.RawMessage `json:"items"`
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	catalogs := make(map[string]shown, len(c.tables))
-	for key, table := range c.tables {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	catalogs := make(map[string]shown, len(c.Tables))
+	for key, table := range c.Tables {
 		page := shown{Items: make(map[string]json.RawMessage)}
-		for _, id := range slices.Sorted(maps.Keys(table.items)) {
-			if item := table.items[id]; item.exists {
+		for _, id := range slices.Sorted(maps.Keys(table.Items)) {
+			if item := table.Items[id]; item.Exists {
 				page.Count++
-				if len(page.Items) < show && json.Valid([]byte(item.attributes)) {
-					page.Items[id] = json.RawMessage(table.canonical(item.attributes))
+				if len(page.Items) < show && json.Valid([]byte(item.Attributes)) {
+					page.Items[id] = json.RawMessage(table.canonical(item.Attributes))
 				}
 			}
 		}
-		catalogs[key.catalog+" "+string(key.itemType)] = page
+		catalogs[key.Catalog+" "+string(key.ItemType)] = page
 	}
-	text, err := json.MarshalIndent(map[string]any{"catalogs": catalogs, "counters": c.counters}, "", "  ")
+	text, err := json.MarshalIndent(map[string]any{"catalogs": catalogs, "counters": c.Seen}, "", "  ")
 	if err != nil {
 		return []byte(`{}`)
 	}

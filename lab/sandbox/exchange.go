@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"net"
@@ -11,102 +12,104 @@ import (
 	"time"
 )
 
-// answer is what a simulated platform says.
-type answer struct {
-	status int
-	header map[string]string
-	body   []byte
+// Response is what a simulated platform says.
+type Response struct {
+	Status int
+	Header map[string]string
+	Body   []byte
 }
 
-// platformFace is the part in which the two platforms differ.
-type platformFace interface {
-	// refusal is the answer to a call that a fault refuses; ok is false for others.
-	refusal(call CallKind, fault Fault, credentials string) (answer, bool)
-	// unauthorized is the answer to a token that is not taken.
-	unauthorized() answer
-	// limited is the answer to a call above the rate limit.
-	limited(call CallKind, used usage) answer
-	// told adds the headers of the rate limit.
-	told(header map[string]string, call CallKind, used usage)
-	// work does what is asked; fault is one that concerns the work or its answer.
-	work(request *exchange, fault Fault) answer
+// Face is how a platform answers.
+type Face interface {
+	// Refusal is the answer to a call that a fault refuses; ok is false for others.
+	Refusal(call CallKind, fault Fault, credentials string) (Response, bool)
+	// Unauthorized is the answer to a token that is not taken.
+	Unauthorized() Response
+	// Limited is the answer to a call above the rate limit.
+	Limited(call CallKind, used Usage) Response
+	// Told adds the headers of the rate limit.
+	Told(header map[string]string, call CallKind, used Usage)
+	// Work does what is asked; fault is one that concerns the work or its answer.
+	Work(request *Request, fault Fault) Response
 }
 
-// exchange is one call.
-type exchange struct {
-	call    CallKind
-	catalog string // Meta's catalog id, else ""
-	handle  string // of a poll, or given to a POST
-	query   map[string]string
-	body    []byte
+// Request is one call.
+type Request struct {
+	Call CallKind
+	// Token is the access token; "" takes it from the Authorization header.
+	Token   string
+	Catalog string // whose quota is drawn on; "" for the token's
+	Handle  string // of a poll, or given to a POST
+	Query   map[string]string
+	Body    []byte
 }
 
-// serve runs one call through authentication, limits, faults and the work.
-func (c *core) serve(w http.ResponseWriter, r *http.Request, face platformFace, request *exchange) {
-	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if request.call == Submit {
-		body, err := readBody(w, r)
+// Serve runs one call through authentication, limits, faults and the work.
+func (c *Core) Serve(w http.ResponseWriter, r *http.Request, face Face, request *Request) {
+	token := cmp.Or(request.Token, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	if request.Call == Submit {
+		body, err := ReadBody(w, r)
 		if err != nil {
-			send(w, answer{status: http.StatusRequestEntityTooLarge})
+			Respond(w, Response{Status: http.StatusRequestEntityTooLarge})
 			return
 		}
-		request.body = body
+		request.Body = body
 	}
-	limit := c.options.Reads
-	c.mu.Lock()
-	if request.call == Submit {
-		limit = c.options.Writes
-		c.counters.Posts++
-		c.counters.MaxBytes = max(c.counters.MaxBytes, len(request.body))
+	limit := c.Options.Reads
+	c.Mu.Lock()
+	if request.Call == Submit {
+		limit = c.Options.Writes
+		c.Seen.Posts++
+		c.Seen.MaxBytes = max(c.Seen.MaxBytes, len(request.Body))
 	} else {
-		c.counters.Polls++
+		c.Seen.Polls++
 	}
 	allowed := c.admits(token)
-	fault := c.nextFault(request.call)
-	name := string(request.call) + "/" + request.catalog
-	if request.catalog == "" {
+	fault := c.NextFault(request.Call)
+	name := string(request.Call) + "/" + request.Catalog
+	if request.Catalog == "" {
 		name += token
 	}
 	used := c.count(name, limit)
-	c.mu.Unlock()
+	c.Mu.Unlock()
 
 	switch {
 	case !allowed:
-		send(w, face.unauthorized())
+		Respond(w, face.Unauthorized())
 		return
-	case used.exceeded():
-		said := face.limited(request.call, used)
-		send(w, said)
+	case used.Exceeded():
+		said := face.Limited(request.Call, used)
+		Respond(w, said)
 		return
 	case fault.Kind == Reset:
-		breakConnection(w)
+		BreakConnection(w)
 		return
 	}
 	if fault.Kind == AnswerWith {
-		send(w, fault.Answer.to(request.handle))
+		Respond(w, fault.Answer.to(request.Handle))
 		return
 	}
-	said, refused := face.refusal(request.call, fault, r.Header.Get("Authorization"))
+	said, refused := face.Refusal(request.Call, fault, r.Header.Get("Authorization"))
 	if !refused {
-		said = face.work(request, fault)
+		said = face.Work(request, fault)
 	}
-	if said.header == nil {
-		said.header = make(map[string]string)
+	if said.Header == nil {
+		said.Header = make(map[string]string)
 	}
-	face.told(said.header, request.call, used)
+	face.Told(said.Header, request.Call, used)
 	if fault.Kind == AnswerAfter {
-		said = fault.Answer.to(request.handle)
+		said = fault.Answer.to(request.Handle)
 	}
-	c.deliver(r.Context(), w, said, fault)
+	c.Deliver(r.Context(), w, said, fault)
 }
 
 // to is the answer about a batch.
-func (a *Answer) to(handle string) answer {
-	return answer{status: max(a.Status, http.StatusOK), header: a.Header, body: []byte(strings.ReplaceAll(a.Body, HandleHere, handle))}
+func (a *Answer) to(handle string) Response {
+	return Response{Status: max(a.Status, http.StatusOK), Header: a.Header, Body: []byte(strings.ReplaceAll(a.Body, HandleHere, handle))}
 }
 
-// readBody reads a request's body at once where its length is told.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// ReadBody reads a request's body at once where its length is told.
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var body bytes.Buffer
 	if r.ContentLength > 0 && r.ContentLength <= maxBody {
 		body.Grow(int(r.ContentLength) + bytes.MinRead)
@@ -115,39 +118,39 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// deliver sends an answer, spoilt as the fault asks.
-func (c *core) deliver(ctx context.Context, w http.ResponseWriter, said answer, fault Fault) {
+// Deliver sends an answer, spoilt as the fault asks.
+func (c *Core) Deliver(ctx context.Context, w http.ResponseWriter, said Response, fault Fault) {
 	switch fault.Kind {
 	case ServerErrorAfter:
-		said = answer{status: http.StatusInternalServerError, body: []byte(`{"code":0,"message":"Something went wrong"}`)}
+		said = Response{Status: http.StatusInternalServerError, Body: []byte(`{"code":0,"message":"Something went wrong"}`)}
 	case ResetAfter:
-		breakConnection(w)
+		BreakConnection(w)
 		return
 	case Hang:
 		c.wait(ctx, math.MaxInt64)
-		breakConnection(w)
+		BreakConnection(w)
 		return
 	case Slow:
 		c.wait(ctx, fault.Duration)
 	case HTML:
-		said.body, said.status = []byte(page), http.StatusOK
-		said.header = map[string]string{"Content-Type": "text/html"}
+		said.Body, said.Status = []byte(MaintenancePage), http.StatusOK
+		said.Header = map[string]string{"Content-Type": "text/html"}
 	case Truncated:
-		said.body = said.body[:len(said.body)/2]
+		said.Body = said.Body[:len(said.Body)/2]
 	case Huge:
-		said.body = append([]byte(`{"message":"`), append([]byte(strings.Repeat("x", hugeSize)), `"}`...)...)
+		said.Body = append([]byte(`{"message":"`), append([]byte(strings.Repeat("x", hugeSize)), `"}`...)...)
 	default: // the others are about the work itself
 	}
-	send(w, said)
+	Respond(w, said)
 }
 
 const (
-	page     = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
-	hugeSize = 17 << 20
+	MaintenancePage = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
+	hugeSize        = 17 << 20
 )
 
 // wait returns after d, or when the caller or the platform is gone.
-func (c *core) wait(ctx context.Context, d time.Duration) {
+func (c *Core) wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -157,20 +160,20 @@ func (c *core) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-func send(w http.ResponseWriter, said answer) {
+func Respond(w http.ResponseWriter, said Response) {
 	w.Header().Set("Content-Type", "application/json")
-	for name, value := range said.header {
+	for name, value := range said.Header {
 		w.Header().Set(name, value)
 	}
-	if said.status != http.StatusNoContent && said.status != http.StatusNotModified {
-		w.Header().Set("Content-Length", strconv.Itoa(len(said.body)))
+	if said.Status != http.StatusNoContent && said.Status != http.StatusNotModified {
+		w.Header().Set("Content-Length", strconv.Itoa(len(said.Body)))
 	}
-	w.WriteHeader(said.status)
-	_, _ = w.Write(said.body) // the caller may be gone
+	w.WriteHeader(said.Status)
+	_, _ = w.Write(said.Body) // the caller may be gone
 }
 
-// breakConnection resets the connection where there is one.
-func breakConnection(w http.ResponseWriter) {
+// BreakConnection resets the connection where there is one.
+func BreakConnection(w http.ResponseWriter) {
 	if hijacker, ok := w.(http.Hijacker); ok {
 		if conn, _, err := hijacker.Hijack(); err == nil {
 			if tcp, ok := conn.(*net.TCPConn); ok {
@@ -183,7 +186,7 @@ func breakConnection(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// seconds writes a duration as whole seconds, rounded up.
-func seconds(d time.Duration) string {
+// Seconds writes a duration as whole seconds, rounded up.
+func Seconds(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }

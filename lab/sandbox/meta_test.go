@@ -13,10 +13,11 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // ask posts a body and returns the status and the whole answer.
-func ask(t *testing.T, meta *sandbox.Meta, edge, body string) (int, string) {
+func ask(t *testing.T, meta *metasim.Platform, edge, body string) (int, string) {
 	t.Helper()
 	response, err := post(t, meta, "/v25.0/"+products+"/"+edge, []byte(body))
 	require.NoError(t, err)
@@ -27,7 +28,7 @@ func ask(t *testing.T, meta *sandbox.Meta, edge, body string) (int, string) {
 }
 
 // deliver posts a body, has it applied and returns the one element of the status.
-func deliver(t *testing.T, meta *sandbox.Meta, edge, body string) gjson.Result {
+func deliver(t *testing.T, meta *metasim.Platform, edge, body string) gjson.Result {
 	t.Helper()
 	status, text := ask(t, meta, edge, body)
 	require.Equal(t, http.StatusOK, status, text)
@@ -46,10 +47,10 @@ func deliver(t *testing.T, meta *sandbox.Meta, edge, body string) gjson.Result {
 	return said
 }
 
-func openMeta(t *testing.T, options sandbox.Options) *sandbox.Meta {
+func openMeta(t *testing.T, options sandbox.Options) *metasim.Platform {
 	t.Helper()
 	options.Delay = time.Hour
-	meta := sandbox.NewMeta(options)
+	meta := metasim.New(options)
 	t.Cleanup(meta.Close)
 	return meta
 }

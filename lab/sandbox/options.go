@@ -1,7 +1,7 @@
-// Package sandbox simulates Pinterest and Meta: HTTP handlers that validate like
-// the real ones, keep the state of every item, work asynchronously, and misbehave
-// on request. What the real platforms do is in the packages' sources; where nobody
-// documents it, an option chooses.
+// Package sandbox is what simulated platforms share: HTTP handlers that keep the state
+// of every item, work asynchronously, and misbehave on request. What a platform makes of
+// a request, and how it answers, is in the platform's own folder; where nobody documents
+// what the real one does, an option chooses.
 package sandbox
 
 import (
@@ -15,7 +15,7 @@ type Options struct {
 	Seed uint64
 	// Tokens are the access tokens taken; none means any.
 	Tokens []string
-	// OAuth is Pinterest's token endpoint.
+	// OAuth is the token endpoint, of platforms that have one.
 	OAuth OAuth
 
 	// Delay is how long an accepted batch waits before it is applied; Jitter is the

@@ -12,10 +12,11 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // tell posts a body to a simulated Pinterest.
-func tell(t *testing.T, simulated *sandbox.Pinterest, body string) *httptest.ResponseRecorder {
+func tell(t *testing.T, simulated *pinterestsim.Platform, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v5/catalogs/items/batch", strings.NewReader(body))
 	request.Header.Set("Authorization", "Bearer token")
@@ -25,7 +26,7 @@ func tell(t *testing.T, simulated *sandbox.Pinterest, body string) *httptest.Res
 }
 
 // results asks what became of the batch that the answer names.
-func results(t *testing.T, simulated *sandbox.Pinterest, answer *httptest.ResponseRecorder) gjson.Result {
+func results(t *testing.T, simulated *pinterestsim.Platform, answer *httptest.ResponseRecorder) gjson.Result {
 	t.Helper()
 	require.Equal(t, http.StatusOK, answer.Code, answer.Body.String())
 	simulated.Settle()
@@ -38,10 +39,10 @@ func results(t *testing.T, simulated *sandbox.Pinterest, answer *httptest.Respon
 	return gjson.Get(recorder.Body.String(), "items")
 }
 
-func openPinterest(t *testing.T, options sandbox.Options) *sandbox.Pinterest {
+func openPinterest(t *testing.T, options sandbox.Options) *pinterestsim.Platform {
 	t.Helper()
 	options.Delay, options.AllowIncomplete = time.Hour, true
-	simulated := sandbox.NewPinterest(options)
+	simulated := pinterestsim.New(options)
 	t.Cleanup(simulated.Close)
 	return simulated
 }
@@ -148,7 +149,7 @@ func TestALegacyDeleteHasNoBounds(t *testing.T) {
 func TestDiscontinuedItemsAreOutOfStock(t *testing.T) {
 	t.Parallel()
 	simulated := openPinterest(t, sandbox.Options{})
-	key := sandbox.PinterestCatalog("US", "EN", "")
+	key := pinterestsim.Catalog("US", "EN", "")
 	results(t, simulated, tell(t, simulated, legacy("CREATE", `{"item_id":"A","attributes":{"title":"T","availability":"in stock"}}`)))
 	items := results(t, simulated, tell(t, simulated, legacy("DELETE_DISCONTINUED", `{"item_id":"A"},{"item_id":"B"}`)))
 	require.Equal(t, "SUCCESS", items.Get("0.status").Str)
@@ -158,7 +159,7 @@ func TestDiscontinuedItemsAreOutOfStock(t *testing.T) {
 
 func TestAFeedKeepsItsCatalog(t *testing.T) {
 	t.Parallel()
-	key := sandbox.PinterestCatalog("US", "en-US", "")
+	key := pinterestsim.Catalog("US", "en-US", "")
 	simulated := openPinterest(t, sandbox.Options{FeedOwned: []string{key}})
 	require.NoError(t, simulated.Apply(key, "RETAIL", &catalog.Mutation{
 		ItemID: "A", Operation: catalog.Create, Attributes: []byte(`{"title":"T","price":"2 USD"}`),

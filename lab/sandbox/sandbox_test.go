@@ -15,6 +15,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +35,7 @@ func post(t *testing.T, handler http.Handler, path string, body []byte) (*http.R
 	return sandbox.Transport(handler).RoundTrip(request)
 }
 
-func postProducts(t *testing.T, meta *sandbox.Meta, requests ...string) {
+func postProducts(t *testing.T, meta *metasim.Platform, requests ...string) {
 	t.Helper()
 	response, err := post(t, meta, "/v25.0/"+products+"/items_batch", body(true, requests...))
 	require.NoError(t, err)
@@ -46,14 +48,14 @@ func TestCreateOnAnExistingItemHasThreeMeanings(t *testing.T) {
 	for existing, want := range map[sandbox.CreateOnExisting]string{
 		sandbox.Replace: `{"color":"red"}`, sandbox.Refuse: `{"brand":"B"}`, sandbox.LayOver: `{"brand":"B","color":"red"}`,
 	} {
-		meta := sandbox.NewMeta(sandbox.Options{Existing: existing, AllowIncomplete: true, Delay: time.Hour})
+		meta := metasim.New(sandbox.Options{Existing: existing, AllowIncomplete: true, Delay: time.Hour})
 		postProducts(t, meta, `{"method":"CREATE","data":{"id":"A","brand":"B"}}`)
 		meta.Settle()
 		postProducts(t, meta, `{"method":"CREATE","data":{"id":"A","color":"red"}}`)
 		meta.Settle()
 		require.Equal(t, map[string]string{"A": want}, meta.Items(products, "PRODUCT_ITEM"))
 
-		direct := sandbox.NewMeta(sandbox.Options{Existing: existing, AllowIncomplete: true})
+		direct := metasim.New(sandbox.Options{Existing: existing, AllowIncomplete: true})
 		for _, attributes := range []string{`{"brand":"B"}`, `{"color":"red"}`} {
 			err := direct.Apply(products, "PRODUCT_ITEM", &catalog.Mutation{
 				ItemID: "A", Operation: catalog.Create, Attributes: []byte(attributes),
@@ -73,7 +75,7 @@ func TestBatchesAreAppliedLaterAndMaybeInTheOtherOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		last := map[string]int{}
 		for seed := range uint64(20) {
-			meta := sandbox.NewMeta(sandbox.Options{Seed: seed, AllowIncomplete: true, Delay: time.Second, Jitter: time.Second})
+			meta := metasim.New(sandbox.Options{Seed: seed, AllowIncomplete: true, Delay: time.Second, Jitter: time.Second})
 			postProducts(t, meta, `{"method":"UPDATE","data":{"id":"A","color":"first"}}`)
 			postProducts(t, meta, `{"method":"UPDATE","data":{"id":"A","color":"second"}}`)
 			require.Empty(t, meta.Items(products, "PRODUCT_ITEM"))
@@ -92,7 +94,7 @@ func TestBatchesAreAppliedLaterAndMaybeInTheOtherOrder(t *testing.T) {
 func TestAHangingPostIsAppliedLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Second, LateBy: time.Minute})
+		meta := metasim.New(sandbox.Options{AllowIncomplete: true, Delay: time.Second, LateBy: time.Minute})
 		defer meta.Close()
 		meta.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.Hang})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -113,7 +115,7 @@ func TestAHangingPostIsAppliedLate(t *testing.T) {
 
 func TestOneBodyMayBeSentTwiceButNotTwoChangesOfOneItem(t *testing.T) {
 	t.Parallel()
-	meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
+	meta := metasim.New(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
 	defer meta.Close()
 	red, blue := `{"method":"UPDATE","data":{"id":"A","color":"red"}}`, `{"method":"UPDATE","data":{"id":"A","color":"blue"}}`
 	postProducts(t, meta, red)
@@ -128,7 +130,7 @@ func TestOneBodyMayBeSentTwiceButNotTwoChangesOfOneItem(t *testing.T) {
 
 func TestARuleEndsAfterItsTimes(t *testing.T) {
 	t.Parallel()
-	meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Hour, Rules: []sandbox.ItemRule{
+	meta := metasim.New(sandbox.Options{AllowIncomplete: true, Delay: time.Hour, Rules: []sandbox.ItemRule{
 		{Contains: "A", Action: sandbox.RefuseItem, Times: 2},
 	}})
 	defer meta.Close()
@@ -141,7 +143,7 @@ func TestARuleEndsAfterItsTimes(t *testing.T) {
 
 func TestBodiesThatPinterestRefuses(t *testing.T) {
 	t.Parallel()
-	pinterest := sandbox.NewPinterest(sandbox.Options{})
+	pinterest := pinterestsim.New(sandbox.Options{})
 	defer pinterest.Close()
 	item := `{"item_id":"A","operation":"UPDATE","attributes":{"price":"1 USD"}}`
 	valid := `{"catalog_type":"RETAIL","country":"US","language":"en-US","items":[` + item + `]}`
@@ -166,7 +168,7 @@ func TestBodiesThatPinterestRefuses(t *testing.T) {
 
 func TestThePageForPeopleListsItems(t *testing.T) {
 	t.Parallel()
-	meta := sandbox.NewMeta(sandbox.Options{})
+	meta := metasim.New(sandbox.Options{})
 	defer meta.Close()
 	require.NoError(t, meta.Apply(products, "FLIGHT", &catalog.Mutation{
 		ItemID: "BOS/JFK", Operation: catalog.Upsert, Attributes: []byte(`{"image":[{"url":"x"}],"price":null}`), HasNull: true,
@@ -193,7 +195,7 @@ func benchmarkBody(b *testing.B, skipValidation bool) {
 			`"condition":"new","price":"24.99 USD","link":"https://example.com/lamp"}}`, i, description)
 	}
 	text := body(true, requests...)
-	meta := sandbox.NewMeta(sandbox.Options{SkipValidation: skipValidation, Delay: time.Hour})
+	meta := metasim.New(sandbox.Options{SkipValidation: skipValidation, Delay: time.Hour})
 	defer meta.Close()
 	transport := sandbox.Transport(meta)
 	b.ReportAllocs()
@@ -216,7 +218,7 @@ func BenchmarkBody(b *testing.B) {
 
 func TestRepeatedRecordsAreCounted(t *testing.T) {
 	t.Parallel()
-	meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
+	meta := metasim.New(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
 	t.Cleanup(meta.Close)
 	for _, color := range []string{"red", "red", "blue", "red"} {
 		postProducts(t, meta, `{"method":"UPDATE","data":{"id":"A","color":"`+color+`"}}`)
@@ -226,7 +228,7 @@ func TestRepeatedRecordsAreCounted(t *testing.T) {
 
 func TestThePlanOfFaultsCanChange(t *testing.T) {
 	t.Parallel()
-	meta := sandbox.NewMeta(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
+	meta := metasim.New(sandbox.Options{AllowIncomplete: true, Delay: time.Hour})
 	t.Cleanup(meta.Close)
 	try := func() error {
 		response, err := post(t, meta, "/v25.0/"+products+"/items_batch", body(true, `{"method":"UPDATE","data":{"id":"A"}}`))

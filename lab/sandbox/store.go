@@ -12,138 +12,138 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// change is one record as the platform reads it. Its strings share the body's
+// Change is one record as the platform reads it. Its strings share the body's
 // memory until it is applied.
-type change struct {
-	id         string // item id of the contract
-	operation  catalog.Operation
-	attributes string   // raw JSON object, "" for none
-	mask       []string // Pinterest: names whose missing value deletes
-	content    uint64   // hash of the record
-	errors     []issue  // known when the body is read: it will not be applied
-	warnings   []issue
-	twice      bool   // an earlier record of the body names the same item
+type Change struct {
+	ID         string // item id of the contract
+	Operation  catalog.Operation
+	Attributes string   // raw JSON object, "" for none
+	Mask       []string // names whose missing value deletes
+	Content    uint64   // hash of the record
+	Errors     []Issue  // known when the body is read: it will not be applied
+	Warnings   []Issue
+	Twice      bool   // an earlier record of the body names the same item
 	item       *entry // from when it is expected until it is settled
 }
 
-type issue struct {
-	attribute string
-	code      int
-	message   string
+type Issue struct {
+	Attribute string
+	Code      int
+	Message   string
 }
 
-// tableKey names the items of one catalog type in one catalog.
-type tableKey struct {
-	catalog  string
-	itemType catalog.Type
+// TableKey names the items of one catalog type in one catalog.
+type TableKey struct {
+	Catalog  string
+	ItemType catalog.Type
 }
 
 // entry is one item.
 type entry struct {
-	attributes string // raw JSON object
-	exists     bool
+	Attributes string // raw JSON object
+	Exists     bool
 	inFlight   int    // accepted changes not applied yet
 	content    uint64 // of the newest accepted change
 }
 
 // table keeps the items of one catalog type in one catalog.
 type table struct {
-	rules meaning
-	items map[string]*entry
+	rules Meaning
+	Items map[string]*entry
 }
 
-// meaning is what a platform's operations do.
-type meaning struct {
-	upsertReplaces bool // Pinterest: UPSERT is the whole item
-	existing       CreateOnExisting
-	// required are the attributes without which an item cannot be.
-	required []string
-	// missing says that an attribute is missing.
-	missing func(id, attribute string) issue
-	absent  func(id string) issue // UPDATE of no item
-	taken   func(id string) issue // CREATE of an existing one, where that is refused
-	emptied func(raw string) bool // the value means "no value"
-	keys    []string              // attributes that only repeat the key
+// Meaning is what a platform's operations do.
+type Meaning struct {
+	UpsertReplaces bool // UPSERT is the whole item
+	Existing       CreateOnExisting
+	// Required are the attributes without which an item cannot be.
+	Required []string
+	// Missing says that an attribute is missing.
+	Missing func(id, attribute string) Issue
+	Absent  func(id string) Issue // UPDATE of no item
+	Taken   func(id string) Issue // CREATE of an existing one, where that is refused
+	Emptied func(raw string) bool // the value means "no value"
+	Keys    []string              // attributes that only repeat the key
 }
 
-func newTable(rules meaning) *table {
-	return &table{rules: rules, items: make(map[string]*entry)}
+func newTable(rules Meaning) *table {
+	return &table{rules: rules, Items: make(map[string]*entry)}
 }
 
 func (t *table) entryOf(id string) *entry {
-	found := t.items[id]
+	found := t.Items[id]
 	if found == nil {
 		found = &entry{}
-		t.items[strings.Clone(id)] = found
+		t.Items[strings.Clone(id)] = found
 	}
 	return found
 }
 
 // expect notes that a change is accepted; overlapping reports that another one
 // with other content is still to come, repeated that the one before was the same.
-func (t *table) expect(c *change) (overlapping, repeated bool) {
-	item := t.entryOf(c.id)
-	overlapping = item.inFlight > 0 && item.content != c.content
-	repeated = item.content == c.content
+func (t *table) expect(c *Change) (overlapping, repeated bool) {
+	item := t.entryOf(c.ID)
+	overlapping = item.inFlight > 0 && item.content != c.Content
+	repeated = item.content == c.Content
 	item.inFlight++
-	item.content = c.content
+	item.content = c.Content
 	c.item = item
 	return overlapping, repeated
 }
 
 // settle applies an expected change, or drops it. Its item is in the table as long as
 // it is in flight.
-func (t *table) settle(c *change, drop bool) []issue {
-	wrong := c.errors
-	if !drop && len(wrong) == 0 && !c.twice {
+func (t *table) settle(c *Change, drop bool) []Issue {
+	wrong := c.Errors
+	if !drop && len(wrong) == 0 && !c.Twice {
 		wrong = t.apply(c)
 	}
 	c.item.inFlight--
-	t.forget(c.id, c.item)
+	t.Forget(c.ID, c.item)
 	return wrong
 }
 
-func (t *table) forget(id string, item *entry) {
-	if !item.exists && item.inFlight <= 0 {
-		delete(t.items, id)
+func (t *table) Forget(id string, item *entry) {
+	if !item.Exists && item.inFlight <= 0 {
+		delete(t.Items, id)
 	}
 }
 
 // apply changes the item. The issues say why it did not.
-func (t *table) apply(c *change) []issue {
+func (t *table) apply(c *Change) []Issue {
 	item := c.item
 	if item == nil {
-		item = t.entryOf(c.id)
+		item = t.entryOf(c.ID)
 	}
-	switch c.operation {
+	switch c.Operation {
 	case catalog.Create:
 		return t.create(c, item)
 	case catalog.Upsert:
-		if !item.exists || t.rules.upsertReplaces {
+		if !item.Exists || t.rules.UpsertReplaces {
 			return t.replace(c, item)
 		}
 		return t.layOver(c, item)
 	case catalog.Update:
-		if !item.exists {
-			t.forget(c.id, item)
-			return []issue{t.rules.absent(c.id)}
+		if !item.Exists {
+			t.Forget(c.ID, item)
+			return []Issue{t.rules.Absent(c.ID)}
 		}
 		return t.layOver(c, item)
 	case catalog.DeleteDiscontinued:
 		return t.discontinue(c, item)
 	default:
-		item.attributes, item.exists = "", false
-		t.forget(c.id, item)
+		item.Attributes, item.Exists = "", false
+		t.Forget(c.ID, item)
 		return nil
 	}
 }
 
-func (t *table) create(c *change, item *entry) []issue {
+func (t *table) create(c *Change, item *entry) []Issue {
 	switch {
-	case !item.exists || t.rules.existing == Replace:
+	case !item.Exists || t.rules.Existing == Replace:
 		return t.replace(c, item)
-	case t.rules.existing == Refuse:
-		return []issue{t.rules.taken(c.id)}
+	case t.rules.Existing == Refuse:
+		return []Issue{t.rules.Taken(c.ID)}
 	default:
 		return t.layOver(c, item)
 	}
@@ -151,48 +151,48 @@ func (t *table) create(c *change, item *entry) []issue {
 
 // discontinue "only updates availability to Out of Stock" (Pinterest, OpenAPI
 // 5.23.0, BatchOperation).
-func (t *table) discontinue(c *change, item *entry) []issue {
-	if !item.exists {
-		t.forget(c.id, item)
-		return []issue{t.rules.absent(c.id)}
+func (t *table) discontinue(c *Change, item *entry) []Issue {
+	if !item.Exists {
+		t.Forget(c.ID, item)
+		return []Issue{t.rules.Absent(c.ID)}
 	}
-	item.attributes = overlay(item.attributes, `{"availability":"out of stock"}`, nil)
+	item.Attributes = overlay(item.Attributes, `{"availability":"out of stock"}`, nil)
 	return nil
 }
 
-func (t *table) replace(c *change, item *entry) []issue {
-	if wrong := t.incomplete(c.id, c.attributes); wrong != nil {
-		t.forget(c.id, item)
+func (t *table) replace(c *Change, item *entry) []Issue {
+	if wrong := t.incomplete(c.ID, c.Attributes); wrong != nil {
+		t.Forget(c.ID, item)
 		return wrong
 	}
-	item.attributes, item.exists = strings.Clone(c.attributes), true
+	item.Attributes, item.Exists = strings.Clone(c.Attributes), true
 	return nil
 }
 
-func (t *table) layOver(c *change, item *entry) []issue {
-	next := overlay(item.attributes, c.attributes, c.mask)
-	if wrong := t.incomplete(c.id, next); wrong != nil {
+func (t *table) layOver(c *Change, item *entry) []Issue {
+	next := overlay(item.Attributes, c.Attributes, c.Mask)
+	if wrong := t.incomplete(c.ID, next); wrong != nil {
 		return wrong
 	}
-	item.attributes = next
+	item.Attributes = next
 	return nil
 }
 
 // incomplete says which required attributes an item would lack.
-func (t *table) incomplete(id, attributes string) (wrong []issue) {
-	if len(t.rules.required) == 0 {
+func (t *table) incomplete(id, attributes string) (wrong []Issue) {
+	if len(t.rules.Required) == 0 {
 		return nil
 	}
 	have := make([]string, 0, 16)
 	gjson.Parse(attributes).ForEach(func(name, value gjson.Result) bool {
-		if value.Type != gjson.Null && !t.rules.emptied(value.Raw) {
+		if value.Type != gjson.Null && !t.rules.Emptied(value.Raw) {
 			have = append(have, name.Str)
 		}
 		return true
 	})
-	for _, name := range t.rules.required {
-		if !slices.Contains(have, name) && !slices.Contains(t.rules.keys, name) {
-			wrong = append(wrong, t.rules.missing(id, name))
+	for _, name := range t.rules.Required {
+		if !slices.Contains(have, name) && !slices.Contains(t.rules.Keys, name) {
+			wrong = append(wrong, t.rules.Missing(id, name))
 		}
 	}
 	return wrong
@@ -208,19 +208,19 @@ func overlay(older, newer string, mask []string) string {
 	next := append(make([]byte, 0, len(older)+len(newer)), '{')
 	gjson.Parse(newer).ForEach(func(name, value gjson.Result) bool {
 		names = append(names, name.Str)
-		next = appendRaw(next, name.Raw, value.Raw)
+		next = AppendRaw(next, name.Raw, value.Raw)
 		return true
 	})
 	gjson.Parse(older).ForEach(func(name, value gjson.Result) bool {
 		if !slices.Contains(names, name.Str) {
-			next = appendRaw(next, name.Raw, value.Raw)
+			next = AppendRaw(next, name.Raw, value.Raw)
 		}
 		return true
 	})
 	return string(append(next, '}'))
 }
 
-func appendRaw(dst []byte, name, value string) []byte {
+func AppendRaw(dst []byte, name, value string) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
@@ -237,7 +237,7 @@ func (t *table) canonical(attributes string) string {
 		return attributes // only without validation: shown as it is
 	}
 	gjson.Parse(attributes).ForEach(func(name, value gjson.Result) bool {
-		if value.Type == gjson.Null || t.rules.emptied(value.Raw) || slices.Contains(t.rules.keys, name.Str) {
+		if value.Type == gjson.Null || t.rules.Emptied(value.Raw) || slices.Contains(t.rules.Keys, name.Str) {
 			delete(members, name.Str)
 		}
 		return true
@@ -252,6 +252,6 @@ func (t *table) canonical(attributes string) string {
 }
 
 // hasher makes content hashes of one sandbox.
-type hasher struct{ seed maphash.Seed }
+type hasher struct{ Seed maphash.Seed }
 
-func (h hasher) of(record string) uint64 { return maphash.String(h.seed, record) }
+func (h hasher) Of(record string) uint64 { return maphash.String(h.Seed, record) }

@@ -40,14 +40,13 @@ type grant struct {
 // Format keeps the tokens out of whatever is printed.
 func (g grant) Format(state fmt.State, _ rune) { printName(state, "grant", "[redacted]") }
 
-// endpoint is the token endpoint of RFC 6749, section 3.2, as Pinterest has it:
-// HTTP Basic, a form, and a JSON answer.
+// endpoint is the token endpoint of RFC 6749, section 3.2: HTTP Basic, a form, and a JSON answer.
 type endpoint struct {
 	http     *http.Client
 	address  string
 	clientID string
 	secret   config.Secret
-	scope    string
+	oauth    platform.OAuth
 }
 
 // Format keeps the secret out of whatever is printed.
@@ -57,18 +56,19 @@ func newEndpoint(c OAuthConfig) *endpoint {
 	client := *c.HTTP
 	// A redirect would carry the client's secret to a stranger.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &endpoint{http: &client, address: c.URL, clientID: c.ClientID, secret: c.ClientSecret, scope: c.Scope}
+	return &endpoint{http: &client, address: c.URL, clientID: c.ClientID, secret: c.ClientSecret, oauth: c.OAuth}
 }
 
 // ask asks for an access token: in a user's name with a refresh token, else in the
 // app's own (client credentials). An error of ScopeAccount says that the
 // platform refused; any other that it may work later.
 func (e *endpoint) ask(ctx context.Context, refreshToken string) (grant, *platform.Error) {
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {e.scope}}
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {e.oauth.Scope}}
 	if refreshToken != "" {
-		// continuous_refresh: apps made before 2025-09-25 get a refresh token that can be
-		// renewed for ever only if they ask (OpenAPI 5.23.0, oauth/token).
-		form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}, "continuous_refresh": {"true"}}
+		form = url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+		for name, value := range e.oauth.RefreshParameters {
+			form.Set(name, value)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
@@ -106,7 +106,7 @@ func cause(err error) string {
 func (e *endpoint) trouble(status int, message, refreshToken string) *platform.Error {
 	return &platform.Error{
 		Scope: platform.ScopePlatform, Operation: operation, HTTPStatus: status,
-		Message: rest.Redact(message, e.basic(), e.secret.Reveal(), refreshToken),
+		Message: rest.Redact(message, e.oauth.TokenShapes, e.basic(), e.secret.Reveal(), refreshToken),
 	}
 }
 
@@ -125,7 +125,7 @@ func (e *endpoint) read(response *http.Response, body []byte, refreshToken strin
 		if refusing(status) {
 			failure.Scope = platform.ScopeAccount
 		}
-		if failure.Scope == platform.ScopeAccount && isInvalidGrant(body, code) {
+		if failure.Scope == platform.ScopeAccount && e.isInvalidGrant(body, code) {
 			failure.Err = errInvalidGrant
 		}
 		return grant{}, failure
@@ -157,11 +157,9 @@ func refusing(status int) bool {
 var errInvalidGrant = errors.New("the refresh token was rejected")
 
 // isInvalidGrant reports a refusal of the refresh token: the error of RFC 6749,
-// section 5.2, or Pinterest's code for "The authorization grant is invalid" (seen:
-// pinterest-python-sdk #114).
-func isInvalidGrant(body []byte, code int) bool {
-	const pinterestsCode = 283
-	return code == pinterestsCode || (gjson.ValidBytes(body) && gjson.GetBytes(body, "error").Str == "invalid_grant")
+// section 5.2, or the platform's own code for it.
+func (e *endpoint) isInvalidGrant(body []byte, code int) bool {
+	return (code != 0 && code == e.oauth.InvalidGrant) || (gjson.ValidBytes(body) && gjson.GetBytes(body, "error").Str == "invalid_grant")
 }
 
 // isToken reports whether the text can stand in a header: printable ASCII.
@@ -178,7 +176,7 @@ func isToken(text string) bool {
 	return true
 }
 
-// said is what an error says in either form: Pinterest's, or that of RFC 6749,
+// said is what an error says: in code and message, or in the form of RFC 6749,
 // section 5.2.
 func said(body []byte, status int) (code int, message string) {
 	if !gjson.ValidBytes(body) {

@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/credential"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
 
 // tokenOf has one source ask an endpoint.
@@ -27,7 +28,8 @@ func tokenOf(t *testing.T, handler http.HandlerFunc) (string, error) {
 func tokenFrom(t *testing.T, store credential.Store, handler http.HandlerFunc) (string, error) {
 	t.Helper()
 	source := credential.NewOAuth(credential.OAuthConfig{
-		URL: "http://pinterest.test/v5/oauth/token", ClientID: "app id", ClientSecret: config.NewSecret(clientSecret),
+		OAuth: pinterest.Descriptor().OAuth,
+		URL:   "http://pinterest.test/v5/oauth/token", ClientID: "app id", ClientSecret: config.NewSecret(clientSecret),
 		RefreshToken: config.NewSecret(firstRefresh), Keys: keys(t, firstKey, ""), Store: store,
 		HTTP: &http.Client{Transport: sandbox.Transport(handler)}, Logger: discard,
 	})

@@ -19,6 +19,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform/credential"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
@@ -43,7 +45,7 @@ func simulated() sandbox.OAuth {
 // bed is a simulated platform and a database that several workers share.
 type bed struct {
 	tb        testing.TB
-	pinterest *sandbox.Pinterest
+	pinterest *pinterestsim.Platform
 	store     credential.Store
 	pool      *pgxpool.Pool
 	log       *logged
@@ -64,7 +66,7 @@ func bedOn(tb testing.TB, oauth sandbox.OAuth, store credential.Store, pool *pgx
 	tb.Helper()
 	b := &bed{
 		tb: tb, store: store, pool: pool, log: &logged{},
-		pinterest: sandbox.NewPinterest(sandbox.Options{OAuth: oauth}),
+		pinterest: pinterestsim.New(sandbox.Options{OAuth: oauth}),
 	}
 	tb.Cleanup(b.pinterest.Close)
 	return b
@@ -82,7 +84,8 @@ func keys(tb testing.TB, current, former string) *credential.Keyring {
 func (b *bed) worker(edits ...func(*credential.OAuthConfig)) *credential.OAuth {
 	b.tb.Helper()
 	c := credential.OAuthConfig{
-		URL: "http://pinterest.test/v5/oauth/token", ClientID: "app", ClientSecret: config.NewSecret(clientSecret),
+		OAuth: pinterest.Descriptor().OAuth,
+		URL:   "http://pinterest.test/v5/oauth/token", ClientID: "app", ClientSecret: config.NewSecret(clientSecret),
 		RefreshToken: config.NewSecret(firstRefresh), Keys: keys(b.tb, firstKey, ""), Store: b.store,
 		HTTP:   &http.Client{Transport: sandbox.Transport(b.pinterest)},
 		Logger: slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -35,8 +35,8 @@ type OAuthConfig struct {
 	// RefreshToken is the first one, from which all others follow. Without one the
 	// app acts in its own name.
 	RefreshToken config.Secret
-	// Scope is asked for in the app's own name: there is no consent that names it.
-	Scope string
+	// OAuth is what the platform's token endpoint has of its own.
+	OAuth platform.OAuth
 	Keys  *Keyring
 	Store Store
 	// HTTP makes the calls. No lease binds them.

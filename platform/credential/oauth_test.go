@@ -103,7 +103,7 @@ func TestClientCredentials(t *testing.T) {
 	oauth.RefreshToken = ""
 	b := newBed(t, oauth)
 	app := func(c *credential.OAuthConfig) {
-		c.RefreshToken, c.Scope = config.Secret{}, "catalogs:read,catalogs:write"
+		c.RefreshToken = config.Secret{}
 	}
 	one, two := b.worker(app), b.worker(app)
 	require.Equal(t, map[string]int{"pina_simulated-access-1": 40}, askAll(t, one, two))

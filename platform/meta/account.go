@@ -16,15 +16,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-// DefaultBaseURL is the Graph API in the version that the sources of this package
-// describe.
-const DefaultBaseURL = "https://graph.facebook.com/v25.0"
-
 var digits = regexp.MustCompile(`^[0-9]{1,32}$`)
 
 type account struct {
 	name     string
-	catalogs map[string]platform.CatalogSettings
+	catalogs map[string]catalogSettings
 	types    map[catalog.Type]*catalogType
 	level    platform.RuleLevel
 	rest     *rest.Client
@@ -37,47 +33,51 @@ type account struct {
 // breaks a rule, with its name and the rule. New makes no call.
 func New(settings platform.Settings) (platform.Account, error) {
 	if settings.BaseURL == "" {
-		settings.BaseURL = DefaultBaseURL
+		settings.BaseURL = defaultBaseURL
 	}
 	settings.BaseURL = strings.TrimRight(settings.BaseURL, "/")
-	if err := check(settings); err != nil {
+	catalogs := make(map[string]catalogSettings, len(settings.Catalogs))
+	for name, keys := range settings.Catalogs {
+		catalogs[name] = settingsOf(keys)
+	}
+	if err := check(settings, catalogs); err != nil {
 		return nil, err
 	}
-	app := cmp.Or(settings.App, settings.Credentials, platform.CredentialsHash("account", settings.Name))
+	appSecret := settings.Keys.Secret("app_secret")
+	app := cmp.Or(settings.App, appOf(appSecret), settings.Credentials, platform.CredentialsHash("account", settings.Name))
 	return &account{
-		name: settings.Name, catalogs: settings.Catalogs, types: catalogTypes(), level: settings.Rules,
-		rest: rest.New(settings), base: settings.BaseURL,
+		name: settings.Name, catalogs: catalogs, types: catalogTypes(), level: settings.Rules,
+		rest: rest.New(settings, authOf(appSecret)), base: settings.BaseURL,
 		appScope: "meta/app/" + platform.CredentialsHash(settings.BaseURL, app),
-		window:   cmp.Or(settings.QuotaWindow, defaultWindow),
+		window:   cmp.Or(settings.Keys.Duration("quota_window"), defaultWindow),
 	}, nil
 }
 
 // check finds everything wrong with the settings.
-func check(settings platform.Settings) error {
+func check(settings platform.Settings, catalogs map[string]catalogSettings) error {
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
 	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
 		(base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
-		complain("base_url", "must be an http or https address up to and with the version, such as "+DefaultBaseURL)
+		complain("base_url", "must be an http or https address up to and with the version, such as "+defaultBaseURL)
 	}
 	if settings.Token == nil {
 		complain("access_token", "is required")
 	}
-	if settings.AdAccountID != "" {
-		complain("ad_account_id", "is a setting of Pinterest accounts")
-	}
-	if settings.QuotaWindow < 0 {
+	if settings.Keys.Duration("quota_window") < 0 {
 		complain("quota_window", "must be longer than nothing")
 	}
-	for _, name := range sortedNames(settings.Catalogs) {
-		checkCatalog(settings.Catalogs[name], func(field, rule string) {
+	descriptor := Descriptor()
+	descriptor.CheckKeys(settings, complain)
+	for _, name := range sortedNames(catalogs) {
+		checkCatalog(catalogs[name], func(field, rule string) {
 			complain("catalogs."+name+"."+field, rule)
 		})
 	}
 	return errors.Join(wrong...)
 }
 
-func checkCatalog(c platform.CatalogSettings, complain func(field, rule string)) {
+func checkCatalog(c catalogSettings, complain func(field, rule string)) {
 	if !digits.MatchString(c.CatalogID) {
 		complain("catalog_id", "is required and must be digits only")
 	}
@@ -93,24 +93,9 @@ func checkCatalog(c platform.CatalogSettings, complain func(field, rule string))
 	if c.ItemSubType != "" && !slices.Contains(itemSubTypes, c.ItemSubType) {
 		complain("item_sub_type", "must be one of "+strings.Join(itemSubTypes, ", "))
 	}
-	if c.FeedOwned {
-		complain("feed_owned", "is a setting of Pinterest catalogs")
-	}
-	if c.LastUpdatedTime {
-		complain("last_updated_time", "is a setting of Pinterest catalogs")
-	}
-	if c.Country != "" {
-		complain("country", "is a setting of Pinterest catalogs")
-	}
-	if c.Language != "" {
-		complain("language", "is a setting of Pinterest catalogs")
-	}
-	if c.Body != "" {
-		complain("body", "is a setting of Pinterest catalogs")
-	}
 }
 
-func sortedNames(catalogs map[string]platform.CatalogSettings) []string {
+func sortedNames(catalogs map[string]catalogSettings) []string {
 	names := make([]string, 0, len(catalogs))
 	for name := range catalogs {
 		names = append(names, name)
@@ -144,7 +129,7 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 
 // baseOf names the account's catalog that writes the items which a catalog with
 // localizations only overlays, "" when there is none.
-func (a *account) baseOf(localized platform.CatalogSettings) string {
+func (a *account) baseOf(localized catalogSettings) string {
 	if localized.Endpoint != localizedBatchEdge {
 		return ""
 	}
@@ -158,7 +143,7 @@ func (a *account) baseOf(localized platform.CatalogSettings) string {
 
 // localizes reports whether a catalog of the account overlays the items that this
 // one writes.
-func (a *account) localizes(written platform.CatalogSettings) bool {
+func (a *account) localizes(written catalogSettings) bool {
 	for _, c := range a.catalogs {
 		if c.CatalogID == written.CatalogID && c.Endpoint == localizedBatchEdge {
 			return written.Endpoint != localizedBatchEdge
@@ -189,7 +174,7 @@ func (a *account) Scopes() []string {
 	return all
 }
 
-func (a *account) scopesOf(c platform.CatalogSettings) scopes {
+func (a *account) scopesOf(c catalogSettings) scopes {
 	prefix := "meta/catalog/" + c.CatalogID
 	return scopes{batch: prefix + "/batch", management: prefix + "/management", app: a.appScope, window: a.window}
 }

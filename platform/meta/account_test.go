@@ -10,17 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
 func TestSettingsAreCheckedAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := New(platform.Settings{
-		Name: "acme", BaseURL: "ftp://x", AdAccountID: "1",
-		Catalogs: map[string]platform.CatalogSettings{
-			"a": {CatalogID: "x", Endpoint: "feed", Country: "US", Language: "en-US", Body: "legacy", FeedOwned: true, LastUpdatedTime: true},
-			"b": {CatalogID: "1", Endpoint: "batch", ItemSubType: "CLOTHING"},
-			"c": {CatalogID: "2", ItemSubType: "SHIPS"},
+		Name: "acme", BaseURL: "ftp://x", Keys: setting.Values{"ad_account_id": "1"},
+		Catalogs: map[string]setting.Values{
+			"a": {"catalog_id": "x", "endpoint": "feed", "country": "US", "language": "en-US", "body": "legacy", "feed_owned": true, "last_updated_time": true},
+			"b": {"catalog_id": "1", "endpoint": "batch", "item_sub_type": "CLOTHING"},
+			"c": {"catalog_id": "2", "item_sub_type": "SHIPS"},
 		},
 	})
 	require.Error(t, err)
@@ -37,9 +38,9 @@ func TestTheAppsQuotaOutlivesTokens(t *testing.T) {
 	t.Parallel()
 	scopesOf := func(name, token, app string) []string {
 		s := platform.Settings{
-			Name: name, Credentials: token, App: app, QuotaWindow: time.Second,
+			Name: name, Credentials: token, App: app, Keys: setting.Values{"quota_window": time.Second},
 			Token:    func(context.Context) (string, error) { return "", nil },
-			Catalogs: map[string]platform.CatalogSettings{"a": {CatalogID: "1"}},
+			Catalogs: map[string]setting.Values{"a": {"catalog_id": "1"}},
 		}
 		made, err := New(s)
 		require.NoError(t, err)
@@ -55,8 +56,8 @@ func TestTheAppsQuotaOutlivesTokens(t *testing.T) {
 
 func TestEachEdgeTakesItsItemTypes(t *testing.T) {
 	t.Parallel()
-	account := accountOf(t, map[string]platform.CatalogSettings{
-		"all": {CatalogID: "1"}, "old": {CatalogID: "2", Endpoint: legacyBatchEdge}, "local": {CatalogID: "1", Endpoint: localizedBatchEdge},
+	account := accountOf(t, map[string]setting.Values{
+		"all": {"catalog_id": "1"}, "old": {"catalog_id": "2", "endpoint": legacyBatchEdge}, "local": {"catalog_id": "1", "endpoint": localizedBatchEdge},
 	})
 	takes := func(name string) (types []string) {
 		for itemType := range catalogTypes() {
@@ -76,10 +77,10 @@ func TestEachEdgeTakesItsItemTypes(t *testing.T) {
 
 func TestLocalizedItemsWaitForTheItemsOfTheirCatalog(t *testing.T) {
 	t.Parallel()
-	account := accountOf(t, map[string]platform.CatalogSettings{
-		"products": {CatalogID: "1"}, "local": {CatalogID: "1", Endpoint: localizedBatchEdge},
-		"old": {CatalogID: "2", Endpoint: legacyBatchEdge}, "old-local": {CatalogID: "2", Endpoint: localizedBatchEdge},
-		"alone": {CatalogID: "3", Endpoint: localizedBatchEdge},
+	account := accountOf(t, map[string]setting.Values{
+		"products": {"catalog_id": "1"}, "local": {"catalog_id": "1", "endpoint": localizedBatchEdge},
+		"old": {"catalog_id": "2", "endpoint": legacyBatchEdge}, "old-local": {"catalog_id": "2", "endpoint": localizedBatchEdge},
+		"alone": {"catalog_id": "3", "endpoint": localizedBatchEdge},
 	})
 	for name, want := range map[string]string{"products": "", "local": "products", "old": "", "old-local": "old", "alone": ""} {
 		found, problem := account.Endpoint(name, "PRODUCT_ITEM")
@@ -91,7 +92,7 @@ func TestLocalizedItemsWaitForTheItemsOfTheirCatalog(t *testing.T) {
 func TestTheSubTypeOfACatalogIsInEachRequest(t *testing.T) {
 	t.Parallel()
 	require.Len(t, itemSubTypes, 26)
-	account := accountOf(t, map[string]platform.CatalogSettings{"main": {CatalogID: "1", ItemSubType: "CLOTHING"}})
+	account := accountOf(t, map[string]setting.Values{"main": {"catalog_id": "1", "item_sub_type": "CLOTHING"}})
 	e, problem := account.Endpoint("main", "PRODUCT_ITEM")
 	require.Nil(t, problem)
 	sent := encode(t, e, &catalog.Mutation{ItemID: "A", Operation: catalog.Update, Attributes: []byte(`{"color":"red"}`)})
@@ -102,7 +103,8 @@ func TestTheSubTypeOfACatalogIsInEachRequest(t *testing.T) {
 // TestTheProofGoesWithEachCallAndNowhereElse has the platform repeat what it got.
 func TestTheProofGoesWithEachCallAndNowhereElse(t *testing.T) {
 	t.Parallel()
-	const token, proof = "canary-token-5f81", "canary-proof-d34db33f"
+	// The HMAC-SHA256 of the token under the secret.
+	const token, proof = "canary-token-5f81", "3a42fca37086a676fdeebb440fd689a98dfad8dd1c24ebbfadb56201833e9ec9"
 	proofs := make(chan string, 2)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		proofs <- r.URL.Query().Get("appsecret_proof")
@@ -112,12 +114,9 @@ func TestTheProofGoesWithEachCallAndNowhereElse(t *testing.T) {
 	defer server.Close()
 	account, err := New(platform.Settings{
 		Name: "acme", BaseURL: server.URL, HTTP: server.Client(),
-		Token: func(context.Context) (string, error) { return token, nil },
-		Proof: func(of string) string {
-			require.Equal(t, token, of)
-			return proof
-		},
-		Catalogs: map[string]platform.CatalogSettings{"main": {CatalogID: "1"}},
+		Token:    func(context.Context) (string, error) { return token, nil },
+		Keys:     setting.Values{"app_secret": setting.NewSecret("canary-secret")},
+		Catalogs: map[string]setting.Values{"main": {"catalog_id": "1"}},
 	})
 	require.NoError(t, err)
 	e, problem := account.Endpoint("main", "PRODUCT_ITEM")

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
@@ -16,7 +16,7 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	rows := append(postedAnswers(), polledAnswers()...)
 	rows = append(append(rows, refusedAnswers()...), answersOfGoodStatus()...)
-	platformtest.Answers(t, rows, "PRODUCT_ITEM", platform.CatalogSettings{CatalogID: catalogID}, meta.New)
+	platformtest.Answers(t, rows, "PRODUCT_ITEM", setting.Values{"catalog_id": catalogID}, meta.New)
 }
 
 // Where the answers are from.

@@ -9,9 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // TestABlankIDTakesTheWholeRequestWithIt at Meta: it answers 200, without handles, and
@@ -36,7 +38,7 @@ func TestABlankIDTakesTheWholeRequestWithIt(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			simulated := sandbox.NewMeta(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
+			simulated := metasim.New(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
 			server := httptest.NewServer(simulated)
 			t.Cleanup(func() {
 				simulated.Close()
@@ -45,7 +47,7 @@ func TestABlankIDTakesTheWholeRequestWithIt(t *testing.T) {
 			account, err := meta.New(platform.Settings{
 				Name: "acme", BaseURL: server.URL + "/v25.0", HTTP: server.Client(), Rules: platform.RulesOff,
 				Token:    func(context.Context) (string, error) { return "token", nil },
-				Catalogs: map[string]platform.CatalogSettings{"products": {CatalogID: catalogID, Endpoint: test.edge}},
+				Catalogs: map[string]setting.Values{"products": {"catalog_id": catalogID, "endpoint": test.edge}},
 			})
 			require.NoError(t, err)
 			endpoint, problem := account.Endpoint("products", test.itemType)

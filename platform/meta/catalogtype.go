@@ -79,7 +79,7 @@ func newTable(name catalog.Type, keys []string, fields []rules.Field) *rules.Tab
 // empty value, required fields cannot be empty.
 func emptyValue(f *rules.Field) string {
 	switch {
-	case f.Key > 0, f.Required && f.Instead == "":
+	case f.Key > 0, f.Required && f.AlternativeTo == "":
 		return ""
 	case f.Types&rules.String != 0:
 		return rules.EmptyString

@@ -9,9 +9,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
 
@@ -100,9 +101,8 @@ func suites() map[string]platformtest.Suite {
 	maps.Copy(rows, localizedSuites())
 	for name, row := range rows {
 		edge, itemType, _ := strings.Cut(name, "/")
-		row.New, row.Type = meta.New, catalog.Type(itemType)
-		row.Catalog = platform.CatalogSettings{CatalogID: catalogID, Endpoint: edge}
-		row.CatalogKey = catalogID
+		row.Platform, row.Type = meta.Descriptor(), catalog.Type(itemType)
+		row.Catalog = setting.Values{"catalog_id": catalogID, "endpoint": edge}
 		row.ItemID = func(i int) string { return fmt.Sprintf("SKU-%d", i) }
 		row.KeyValue = `"SKU-0"`
 		switch itemType {
@@ -115,12 +115,9 @@ func suites() map[string]platformtest.Suite {
 		case "STORE_PRODUCT_ITEM":
 			row.ItemID = func(i int) string { return fmt.Sprintf("SKU-%d/store-1", i) }
 		}
-		if row.Sandbox == nil {
-			row.Sandbox = func(o sandbox.Options) platformtest.Sandbox { return sandbox.NewMeta(o) }
-		}
 		if !row.Localization.IsZero() {
 			complete := rows["items_batch/"+itemType].Complete
-			row.Sandbox = func(o sandbox.Options) platformtest.Sandbox { return newLocalizedSandbox(o, row, complete) }
+			row.Platform.Simulated = func(o sandbox.Options) sandbox.Platform { return newLocalizedSandbox(o, row, complete) }
 		}
 		rows[name] = row
 	}
@@ -162,13 +159,13 @@ func localizedSuites() map[string]platformtest.Suite {
 // localizedSandbox has the items that the suite localizes, and shows only their
 // localizations.
 type localizedSandbox struct {
-	*sandbox.Meta
+	*metasim.Platform
 
 	localization catalog.Localization
 }
 
 func newLocalizedSandbox(o sandbox.Options, suite platformtest.Suite, complete string) localizedSandbox {
-	made := localizedSandbox{sandbox.NewMeta(o), suite.Localization}
+	made := localizedSandbox{metasim.New(o), suite.Localization}
 	const count = 5 // as many as a test makes
 	ids := make([]string, 0, count+1)
 	ids = append(ids, "quote\" back\\slash ünïcode \x01") // the suite's own
@@ -177,17 +174,17 @@ func newLocalizedSandbox(o sandbox.Options, suite platformtest.Suite, complete s
 	}
 	for _, id := range ids {
 		item := &catalog.Mutation{ItemID: id, Operation: catalog.Create, Attributes: []byte(complete)}
-		if err := made.Apply(suite.CatalogKey, suite.Type, item); err != nil {
+		if err := made.Apply(catalogID, suite.Type, item); err != nil {
 			panic(err)
 		}
 	}
 	return made
 }
 
-// Items implements platformtest.Sandbox.
+// Items implements sandbox.Platform.
 func (s localizedSandbox) Items(catalogKey string, itemType catalog.Type) map[string]string {
 	items := map[string]string{}
-	for id, attributes := range s.Meta.Items(catalogKey, itemType) {
+	for id, attributes := range s.Platform.Items(catalogKey, itemType) {
 		if item, localized := strings.CutSuffix(id, sandbox.LocalizedID("", s.localization)); localized {
 			items[item] = attributes
 		}

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
@@ -42,7 +41,7 @@ type dialect interface {
 
 // dialectOf finds the dialect of a catalog; base is the catalog of the account that
 // has the items which it localizes.
-func dialectOf(settings platform.CatalogSettings, base string) dialect {
+func dialectOf(settings catalogSettings, base string) dialect {
 	switch settings.Endpoint {
 	case legacyBatchEdge:
 		return legacyBatch{}

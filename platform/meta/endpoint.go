@@ -16,6 +16,9 @@ const (
 	maxBytes = 28_000_000
 )
 
+// semantics: an UPSERT is overlaid on what is there.
+var semantics = catalog.Semantics{Merges: true}
+
 // endpoint carries one item type to one catalog through one of the three edges.
 type endpoint struct {
 	dialect dialect
@@ -39,7 +42,7 @@ type scopes struct {
 
 // Rules implements platform.Endpoint.
 func (e *endpoint) Rules() catalog.Rules {
-	return catalog.Rules{Semantics: catalog.MetaSemantics, Lasting: e.dialect.lasting()}
+	return catalog.Rules{Semantics: semantics, StickyAttribute: e.dialect.lasting()}
 }
 
 // Group implements platform.Endpoint.

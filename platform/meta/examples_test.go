@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -38,7 +39,7 @@ func readExample(t *testing.T, name string) (example body) {
 	return example
 }
 
-func accountOf(t *testing.T, catalogs map[string]platform.CatalogSettings) platform.Account {
+func accountOf(t *testing.T, catalogs map[string]setting.Values) platform.Account {
 	t.Helper()
 	made, err := New(platform.Settings{Name: "acme", Token: tokenOf("t"), Catalogs: catalogs})
 	require.NoError(t, err)
@@ -47,8 +48,8 @@ func accountOf(t *testing.T, catalogs map[string]platform.CatalogSettings) platf
 
 func endpointOf(t *testing.T, edge string, itemType catalog.Type) platform.Endpoint {
 	t.Helper()
-	found, problem := accountOf(t, map[string]platform.CatalogSettings{
-		"main": {CatalogID: "1", Endpoint: edge},
+	found, problem := accountOf(t, map[string]setting.Values{
+		"main": {"catalog_id": "1", "endpoint": edge},
 	}).Endpoint("main", itemType)
 	require.Nil(t, problem)
 	return found

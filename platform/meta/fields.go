@@ -137,7 +137,7 @@ const wholeDay = "T0:00-23:59"
 
 // saleOf is a reduced price: Meta shows none that is not lower, or in another currency.
 func saleOf(full string, field rules.Field) rules.Field {
-	field.Below = full
+	field.LessThan = full
 	field.Traits |= rules.OneCurrency
 	return field
 }
@@ -260,7 +260,7 @@ func longitude(traits ...rules.Trait) rules.Field {
 // appLink are the links into apps, one flat object. Those that localized records
 // must have all or none of are listed in Meta's page on localized catalogs.
 func appLink(traits ...rules.Trait) rules.Field {
-	const together = rules.Together
+	const together = rules.RequiredTogether
 	id := func(name string, traits rules.Trait) rules.Field {
 		return rules.Field{Name: name, Types: rules.String | rules.Integer, Traits: traits}
 	}
@@ -287,7 +287,7 @@ func priceChange() rules.Field {
 // rating and its count mean nothing without each other.
 func rating() (average, count rules.Field) {
 	average = rules.Field{
-		Name: "user_rating", Types: rules.Number, With: "rating_count",
+		Name: "user_rating", Types: rules.Number, Requires: "rating_count",
 		Format: rules.DecimalBetween(1, 5).Doubting(func(text string) string {
 			if _, fraction, _ := strings.Cut(text, "."); len(strings.TrimRight(fraction, "0")) > 1 {
 				return supportedFields + " has one decimal"
@@ -296,6 +296,6 @@ func rating() (average, count rules.Field) {
 		}),
 	}
 	count = whole("rating_count", 1, math.MaxInt64)
-	count.With = "user_rating"
+	count.Requires = "user_rating"
 	return average, count
 }

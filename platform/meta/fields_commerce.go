@@ -37,7 +37,7 @@ func referenceProductFields() []rules.Field {
 		required(price("price", countryOnly)),
 		required(link("link", localizable)),
 		{
-			Name: "image_link", Types: rules.String, Format: single, Required: true, Instead: "image",
+			Name: "image_link", Types: rules.String, Format: single, Required: true, AlternativeTo: "image",
 			Doubt: "image_link is required in " + supportedFields + ", image in the newer reference: one of them will do",
 		},
 		overriding(images(localizable), "image_link", "additional_image_link"),

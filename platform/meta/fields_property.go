@@ -57,7 +57,7 @@ func homeListingFields() []rules.Field {
 // times 100.
 func availableDates() rules.Field {
 	rate := numeric("rate", rules.IntegerBetween(0, math.MaxInt64))
-	rate.With = "currency"
+	rate.Requires = "currency"
 	return objects("available_dates_price_config",
 		formatted("start_date", rules.Date),
 		formatted("end_date", rules.Date),

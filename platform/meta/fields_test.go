@@ -168,7 +168,7 @@ func TestNestedMembersFitWhatWasGathered(t *testing.T) {
 	gathered(t, "further.json", &extra)
 	appLinks := productItem().table.Field("applink").Members
 	require.ElementsMatch(t, extra.AppLink, namesOf(appLinks, 0))
-	require.ElementsMatch(t, extra.Together, namesOf(appLinks, rules.Together))
+	require.ElementsMatch(t, extra.Together, namesOf(appLinks, rules.RequiredTogether))
 	require.ElementsMatch(t, extra.Shipping, namesOf(productItem().table.Field("shipping").Element.Members, 0))
 }
 
@@ -238,7 +238,7 @@ func TestOnlyOptionalStringsAndListsAreCleared(t *testing.T) {
 	require.Empty(t, flight().table.Cleared("image"), "required there")
 	for name, row := range catalogTypes() {
 		for _, field := range row.table.Fields {
-			optional := !field.Required || field.Instead != ""
+			optional := !field.Required || field.AlternativeTo != ""
 			if field.Cleared == rules.Null {
 				require.Equal(t, itemAPI, field.Source, "no other page says null")
 				continue

@@ -8,8 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 func localizedMutation(itemID, kind, value string, op catalog.Operation, attributes string) *catalog.Mutation {
@@ -71,7 +73,7 @@ func TestMethodsOfLocalizedRecords(t *testing.T) {
 // alone.
 func TestTwoLocalizationsTakenForDuplicates(t *testing.T) {
 	t.Parallel()
-	simulated := sandbox.NewMeta(sandbox.Options{LocalizedOnce: true, Delay: time.Hour})
+	simulated := metasim.New(sandbox.Options{LocalizedOnce: true, Delay: time.Hour})
 	server := httptest.NewServer(simulated)
 	defer server.Close()
 	defer simulated.Close()
@@ -81,7 +83,7 @@ func TestTwoLocalizationsTakenForDuplicates(t *testing.T) {
 	}
 	account, err := New(platform.Settings{
 		Name: "acme", BaseURL: server.URL, HTTP: server.Client(), Token: tokenOf("t"),
-		Catalogs: map[string]platform.CatalogSettings{"main": {CatalogID: "1", Endpoint: localizedBatchEdge}},
+		Catalogs: map[string]setting.Values{"main": {"catalog_id": "1", "endpoint": localizedBatchEdge}},
 	})
 	require.NoError(t, err)
 	e, problem := account.Endpoint("main", "HOTEL")

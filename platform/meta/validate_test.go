@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -15,7 +16,7 @@ func openAt(t *testing.T, level platform.RuleLevel, edge string, name catalog.Ty
 	t.Helper()
 	account, err := New(platform.Settings{
 		Name: "acme", Rules: level, Token: func(context.Context) (string, error) { return "", nil },
-		Catalogs: map[string]platform.CatalogSettings{"products": {CatalogID: "1", Endpoint: edge}},
+		Catalogs: map[string]setting.Values{"products": {"catalog_id": "1", "endpoint": edge}},
 	})
 	require.NoError(t, err)
 	endpoint, problem := account.Endpoint("products", name)

@@ -3,7 +3,7 @@ package meta_test
 import (
 	"testing"
 
-	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform/meta"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
@@ -53,8 +53,8 @@ func TestValues(t *testing.T) {
 	if len(rows) < 250 {
 		t.Fatal("only", len(rows))
 	}
-	platformtest.Values(t, rows, map[string]platform.CatalogSettings{
-		"main": {CatalogID: "1"}, "older": {CatalogID: "2", Endpoint: "batch"}, "local": {CatalogID: "3", Endpoint: "localized_items_batch"},
+	platformtest.Values(t, rows, map[string]setting.Values{
+		"main": {"catalog_id": "1"}, "older": {"catalog_id": "2", "endpoint": "batch"}, "local": {"catalog_id": "3", "endpoint": "localized_items_batch"},
 	}, meta.New)
 }
 

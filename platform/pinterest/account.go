@@ -16,9 +16,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-// DefaultBaseURL is the production API.
-const DefaultBaseURL = "https://api.pinterest.com/v5"
-
 // maxIDDigits is ad_account_id's maxLength in the OpenAPI file.
 const maxIDDigits = 18
 
@@ -26,7 +23,7 @@ var digits = regexp.MustCompile(`^[0-9]+$`)
 
 type account struct {
 	name     string
-	catalogs map[string]platform.CatalogSettings
+	catalogs map[string]catalogSettings
 	types    map[catalog.Type]*catalogType
 	level    platform.RuleLevel
 	client   *client
@@ -36,10 +33,15 @@ type account struct {
 // breaks a rule, with its name and the rule. New makes no call.
 func New(settings platform.Settings) (platform.Account, error) {
 	if settings.BaseURL == "" {
-		settings.BaseURL = DefaultBaseURL
+		settings.BaseURL = defaultBaseURL
 	}
 	settings.BaseURL = strings.TrimRight(settings.BaseURL, "/")
-	if err := check(settings); err != nil {
+	catalogs := make(map[string]catalogSettings, len(settings.Catalogs))
+	for name, keys := range settings.Catalogs {
+		catalogs[name] = settingsOf(keys)
+	}
+	adAccount := settings.Keys.Text("ad_account_id")
+	if err := check(settings, adAccount, catalogs); err != nil {
 		return nil, err
 	}
 	owner := cmp.Or(settings.Credentials, platform.CredentialsHash("account", settings.Name))
@@ -48,11 +50,11 @@ func New(settings platform.Settings) (platform.Account, error) {
 	owner = platform.CredentialsHash(settings.BaseURL, owner)
 	return &account{
 		name:     settings.Name,
-		catalogs: settings.Catalogs,
+		catalogs: catalogs,
 		types:    catalogTypes(),
 		level:    settings.Rules,
 		client: &client{
-			rest: rest.New(settings), base: settings.BaseURL, adAccount: settings.AdAccountID,
+			rest: rest.New(settings, rest.Bearer(tokenShapes)), base: settings.BaseURL, adAccount: adAccount,
 			write: scopes{category: "pinterest/" + owner + "/catalogs_write", app: app},
 			read:  scopes{category: "pinterest/" + owner + "/catalogs_read", app: app},
 		},
@@ -60,28 +62,30 @@ func New(settings platform.Settings) (platform.Account, error) {
 }
 
 // check finds everything wrong with the settings.
-func check(settings platform.Settings) error {
+func check(settings platform.Settings, adAccount string, catalogs map[string]catalogSettings) error {
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
 	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
 		(base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
-		complain("base_url", "must be an http or https address up to and with the version, such as "+DefaultBaseURL)
+		complain("base_url", "must be an http or https address up to and with the version, such as "+defaultBaseURL)
 	}
 	if settings.Token == nil {
 		complain("access_token", "is required, or client_id, client_secret and refresh_token")
 	}
-	if id := settings.AdAccountID; id != "" && (!digits.MatchString(id) || len(id) > maxIDDigits) {
+	if id := adAccount; id != "" && (!digits.MatchString(id) || len(id) > maxIDDigits) {
 		complain("ad_account_id", "must be 1 to 18 digits")
 	}
-	for _, name := range sortedNames(settings.Catalogs) {
-		checkCatalog(settings.Catalogs[name], func(field, rule string) {
+	descriptor := Descriptor()
+	descriptor.CheckKeys(settings, complain)
+	for _, name := range sortedNames(catalogs) {
+		checkCatalog(catalogs[name], func(field, rule string) {
 			complain("catalogs."+name+"."+field, rule)
 		})
 	}
 	return errors.Join(wrong...)
 }
 
-func checkCatalog(c platform.CatalogSettings, complain func(field, rule string)) {
+func checkCatalog(c catalogSettings, complain func(field, rule string)) {
 	if !ValidCountry(c.Country) {
 		complain("country", "must be a country of Pinterest's list, two upper-case letters such as US")
 	}
@@ -97,12 +101,9 @@ func checkCatalog(c platform.CatalogSettings, complain func(field, rule string))
 	if c.Body == bodyLegacy && c.CatalogID != "" {
 		complain("catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
 	}
-	if c.Endpoint != "" {
-		complain("endpoint", "is a setting of Meta catalogs")
-	}
 }
 
-func sortedNames(catalogs map[string]platform.CatalogSettings) []string {
+func sortedNames(catalogs map[string]catalogSettings) []string {
 	names := make([]string, 0, len(catalogs))
 	for name := range catalogs {
 		names = append(names, name)
@@ -128,6 +129,12 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		}
 	}
 	form := formOf(row, settings)
+	if form == nil && catalogType == localInventory {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownType, Field: "subject",
+			Text: fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name),
+		}
+	}
 	if form == nil {
 		return nil, &catalog.Problem{
 			Reason: catalog.UnknownType, Field: "subject",

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
@@ -15,8 +16,8 @@ func settings() platform.Settings {
 	return platform.Settings{
 		Name:  "acme",
 		Token: func(context.Context) (string, error) { return "token", nil },
-		Catalogs: map[string]platform.CatalogSettings{
-			"us": {Country: "US", Language: "en-US", CatalogID: "268"}, "fr": {Country: "FR", Language: "FR"},
+		Catalogs: map[string]setting.Values{
+			"us": {"country": "US", "language": "en-US", "catalog_id": "268"}, "fr": {"country": "FR", "language": "FR"},
 		},
 	}
 }
@@ -33,9 +34,9 @@ func openEndpoint(t *testing.T, s platform.Settings, catalogName string, catalog
 func TestSettingsErrorsNameEveryFieldAndRule(t *testing.T) {
 	t.Parallel()
 	wrong := platform.Settings{
-		BaseURL: "ftp://x", AdAccountID: "12a",
-		Catalogs: map[string]platform.CatalogSettings{"us": {
-			Country: "us", Language: "en_US", CatalogID: "x", Body: "round", Endpoint: "items_batch",
+		BaseURL: "ftp://x", Keys: setting.Values{"ad_account_id": "12a"},
+		Catalogs: map[string]setting.Values{"us": {
+			"country": "us", "language": "en_US", "catalog_id": "x", "body": "round", "endpoint": "items_batch",
 		}},
 	}
 	_, err := pinterest.New(wrong)
@@ -53,11 +54,11 @@ func TestSettingsErrorsNameEveryFieldAndRule(t *testing.T) {
 func TestTheLegacyBodyChoosesNoCatalogAndCarriesRetailOnly(t *testing.T) {
 	t.Parallel()
 	s := settings()
-	s.Catalogs["us"] = platform.CatalogSettings{Country: "US", Language: "EN", Body: "legacy", CatalogID: "1"}
+	s.Catalogs["us"] = setting.Values{"country": "US", "language": "EN", "body": "legacy", "catalog_id": "1"}
 	_, err := pinterest.New(s)
 	require.ErrorContains(t, err, "catalogs.us.catalog_id: cannot be chosen with body: legacy")
 
-	s.Catalogs["us"] = platform.CatalogSettings{Country: "US", Language: "EN", Body: "legacy"}
+	s.Catalogs["us"] = setting.Values{"country": "US", "language": "EN", "body": "legacy"}
 	account, err := pinterest.New(s)
 	require.NoError(t, err)
 	_, problem := account.Endpoint("us", "HOTEL")

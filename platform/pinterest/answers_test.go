@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
@@ -16,7 +16,7 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	rows := append(postedAnswers(), polledAnswers()...)
 	rows = append(append(rows, refusedAnswers()...), answersWithoutSense()...)
-	platformtest.Answers(t, rows, "RETAIL", platform.CatalogSettings{Country: "US", Language: "en-US"}, pinterest.New)
+	platformtest.Answers(t, rows, "RETAIL", setting.Values{"country": "US", "language": "en-US"}, pinterest.New)
 }
 
 // Where the answers are from.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
@@ -28,7 +29,7 @@ func TestCallsActForTheAdAccountAndKeepTheTokenInItsHeader(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	s := settings()
-	s.BaseURL, s.HTTP, s.AdAccountID = server.URL+"/v5/", server.Client(), "549755885175"
+	s.BaseURL, s.HTTP, s.Keys = server.URL+"/v5/", server.Client(), setting.Values{"ad_account_id": "549755885175"}
 	s.Token = func(context.Context) (string, error) { return token, nil }
 	account, err := pinterest.New(s)
 	require.NoError(t, err)
@@ -62,7 +63,7 @@ func answering(t *testing.T, v variant, change func(*platform.Settings), reply h
 	t.Cleanup(server.Close)
 	s := settings()
 	s.BaseURL, s.HTTP = server.URL+"/v5", server.Client()
-	s.Catalogs = map[string]platform.CatalogSettings{"main": v.suite.Catalog}
+	s.Catalogs = map[string]setting.Values{"main": v.suite.Catalog}
 	if change != nil {
 		change(&s)
 	}

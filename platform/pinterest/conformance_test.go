@@ -2,13 +2,15 @@ package pinterest_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"go.uber.org/goleak"
 
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
 
@@ -41,7 +43,7 @@ func variants() []variant {
 		Unclearable: "mobile_link", NotUpdatable: "image_link", Beside: "mobile_link", Key: "id",
 	}
 	legacy := retail
-	legacy.Catalog.Body, legacy.Discontinues = "legacy", true
+	legacy.Catalog, legacy.Discontinues = setting.Values{"body": "legacy"}, true
 	hotel := platformtest.Suite{
 		Type: "HOTEL", Complete: completeHotel, Update: `{"base_price":"90 USD","name":"The Lantern"}`,
 		Bad:       `{"name":"The Lamp","base_price":"cheap"}`,
@@ -57,13 +59,11 @@ func variants() []variant {
 	all := []variant{{"vertical RETAIL", retail}, {"legacy RETAIL", legacy}, {"vertical HOTEL", hotel}, {"vertical CREATIVE_ASSETS", creative}}
 	for i := range all {
 		s := &all[i].suite
-		s.New = pinterest.New
-		s.Sandbox = func(o sandbox.Options) platformtest.Sandbox { return sandbox.NewPinterest(o) }
-		s.Catalog.Country, s.Catalog.Language = "US", "en-US"
-		if s.Catalog.Body == "" {
-			s.Catalog.CatalogID = "2680059592705"
+		s.Platform = pinterest.Descriptor()
+		if s.Catalog == nil {
+			s.Catalog = setting.Values{"catalog_id": "2680059592705"}
 		}
-		s.CatalogKey = sandbox.PinterestCatalog(s.Catalog.Country, s.Catalog.Language, s.Catalog.CatalogID)
+		s.Catalog["country"], s.Catalog["language"] = "US", "en-US"
 		s.ItemID = func(i int) string { return fmt.Sprintf("SKU-%d", i) }
 		s.KeyValue = `"SKU-0"`
 		s.NamesItems = true
@@ -71,24 +71,43 @@ func variants() []variant {
 	return all
 }
 
+// localInventory has an endpoint of its own, which the OpenAPI file does not describe yet.
+func localInventory() variant {
+	return variant{"LOCAL_INVENTORY", platformtest.Suite{
+		Platform: pinterest.Descriptor(), Type: "LOCAL_INVENTORY",
+		Catalog:  setting.Values{"catalog_id": "2680059592705", "country": "US", "language": "en-US"},
+		Complete: `{"price":"24.99 USD","availability":"in stock"}`, Update: `{"price":"19.99 USD"}`,
+		Bad:       `{"price":"cheap","availability":"in stock"}`,
+		Clearable: "sale_price", ClearValue: `"14.99 USD"`, NeverClears: true, NoNulls: true, Unclearable: "sale_price",
+		Key: "item_id", KeyValue: `"SKU-0"`,
+		ItemID:     func(i int) string { return fmt.Sprintf("SKU-%d/store-%d", i, i) },
+		NamesItems: true,
+	}}
+}
+
 // endpointOf is the way out of a variant that makes no calls.
-func (v variant) endpointOf(t *testing.T, change ...func(*platform.CatalogSettings)) platform.Endpoint {
+func (v variant) endpointOf(t *testing.T, change ...func(setting.Values)) platform.Endpoint {
 	t.Helper()
 	s := settings()
-	c := v.suite.Catalog
+	c := maps.Clone(v.suite.Catalog)
 	for _, apply := range change {
-		apply(&c)
+		apply(c)
 	}
-	s.Catalogs = map[string]platform.CatalogSettings{"main": c}
+	s.Catalogs = map[string]setting.Values{"main": c}
 	return openEndpoint(t, s, "main", v.suite.Type)
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, v := range variants() {
+	for _, v := range append(variants(), localInventory()) {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			platformtest.Run(t, v.suite)
 		})
 	}
+}
+
+// keyOf is the simulated platform's name of a catalog.
+func keyOf(keys setting.Values) string {
+	return pinterestsim.Catalog(keys.Text("country"), keys.Text("language"), keys.Text("catalog_id"))
 }

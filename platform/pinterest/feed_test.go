@@ -8,8 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 func TestAFeedsCatalogTakesUpdatesAndDeletesOnly(t *testing.T) {
@@ -17,7 +19,7 @@ func TestAFeedsCatalogTakesUpdatesAndDeletesOnly(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			endpoint := v.endpointOf(t, func(c *platform.CatalogSettings) { c.FeedOwned = true })
+			endpoint := v.endpointOf(t, func(c setting.Values) { c["feed_owned"] = true })
 			for _, operation := range []catalog.Operation{catalog.Create, catalog.Upsert} {
 				problem, _ := endpoint.Validate(v.mutation(operation, v.suite.Complete))
 				require.NotNil(t, problem)
@@ -41,8 +43,8 @@ func TestAFeedThatOnlyThePlatformKnowsOf(t *testing.T) {
 	const text = "restricted to users without a feed data source"
 	for _, v := range variants() {
 		for _, wholeBatch := range []bool{false, true} {
-			simulated := sandbox.NewPinterest(sandbox.Options{
-				Delay: time.Hour, FeedOwned: []string{v.suite.CatalogKey}, FeedRefusesBatch: wholeBatch,
+			simulated := pinterestsim.New(sandbox.Options{
+				Delay: time.Hour, FeedOwned: []string{keyOf(v.suite.Catalog)}, FeedRefusesBatch: wholeBatch,
 			})
 			server := httptest.NewServer(simulated)
 			t.Cleanup(func() {
@@ -51,7 +53,7 @@ func TestAFeedThatOnlyThePlatformKnowsOf(t *testing.T) {
 			})
 			s := settings()
 			s.BaseURL, s.HTTP = server.URL+"/v5", server.Client()
-			s.Catalogs = map[string]platform.CatalogSettings{"main": v.suite.Catalog}
+			s.Catalogs = map[string]setting.Values{"main": v.suite.Catalog}
 			endpoint := openEndpoint(t, s, "main", v.suite.Type)
 			m := v.mutation(catalog.Upsert, v.suite.Complete)
 			records := []catalog.Record{{Key: m.Key(), Change: m.Change(), Constituents: []*catalog.Mutation{m}}}
@@ -73,7 +75,7 @@ func TestAFeedThatOnlyThePlatformKnowsOf(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, platform.Failed, report.Verdicts[0].Outcome)
 			require.Contains(t, report.Verdicts[0].Errors[0].Message, text)
-			require.Empty(t, simulated.Items(v.suite.CatalogKey, v.suite.Type))
+			require.Empty(t, simulated.Items(keyOf(v.suite.Catalog), v.suite.Type))
 		}
 	}
 }

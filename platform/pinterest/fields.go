@@ -98,7 +98,7 @@ func required(field rules.Field) rules.Field {
 }
 
 func below(other string, field rules.Field) rules.Field {
-	field.Below = other
+	field.LessThan = other
 	return field
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -35,7 +36,7 @@ func answered(t *testing.T, catalogType catalog.Type, status int, header http.He
 				Body: io.NopCloser(strings.NewReader(string(body))),
 			}, nil
 		})},
-		Catalogs: map[string]platform.CatalogSettings{"us": {Country: "US", Language: "EN"}},
+		Catalogs: map[string]setting.Values{"us": {"country": "US", "language": "EN"}},
 	})
 	require.NoError(t, err)
 	endpoint, problem := account.Endpoint("us", catalogType)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 )
@@ -25,7 +26,7 @@ func specification(t *testing.T) *openapi3.T {
 // branch names the schemas of a body and of its records. It is chosen by the
 // operation, as the file's own oneOf lets a legacy body match several.
 func branch(v variant, operation catalog.Operation) (body, record string) {
-	if v.suite.Catalog.Body == "legacy" {
+	if v.suite.Catalog.Text("body") == "legacy" {
 		name := map[catalog.Operation]string{
 			catalog.Create: "Create", catalog.Upsert: "Upsert", catalog.Update: "Update", catalog.Delete: "Delete",
 			catalog.DeleteDiscontinued: "DeleteDiscontinued",
@@ -63,7 +64,7 @@ func TestBodiesFitPinterestsSpecification(t *testing.T) {
 	combinations := 0
 	for _, v := range variants() {
 		for _, timed := range []bool{false, true} {
-			endpoint := v.endpointOf(t, func(c *platform.CatalogSettings) { c.LastUpdatedTime = timed })
+			endpoint := v.endpointOf(t, func(c setting.Values) { c["last_updated_time"] = timed })
 			for _, operation := range catalog.Operations() {
 				problem, _ := endpoint.Validate(v.mutation(operation, attributesOf(v, operation)[0]))
 				if problem != nil {

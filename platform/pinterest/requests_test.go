@@ -12,9 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // request is a body of POST catalogs/items/batch, of either form. The examples in
@@ -53,10 +55,10 @@ func (r request) messages(t *testing.T, idField string) [][]byte {
 	return messages
 }
 
-func (r request) settings() platform.CatalogSettings {
-	c := platform.CatalogSettings{Country: r.Country, Language: r.Language, CatalogID: r.CatalogID}
+func (r request) settings() setting.Values {
+	c := setting.Values{"country": r.Country, "language": r.Language, "catalog_id": r.CatalogID}
 	if r.CatalogType == "" {
-		c.Body = "legacy"
+		c["body"] = "legacy"
 	}
 	return c
 }
@@ -81,7 +83,7 @@ func TestExampleRequestsAreMadeOfMessages(t *testing.T) {
 			}
 			idField := map[catalog.Type]string{"RETAIL": "item_id", "HOTEL": "hotel_id", "CREATIVE_ASSETS": "creative_assets_id"}[itemType]
 
-			simulated := sandbox.NewPinterest(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
+			simulated := pinterestsim.New(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
 			server := httptest.NewServer(simulated)
 			t.Cleanup(func() {
 				simulated.Close()
@@ -89,7 +91,7 @@ func TestExampleRequestsAreMadeOfMessages(t *testing.T) {
 			})
 			s := settings()
 			s.BaseURL, s.HTTP = server.URL+"/v5", server.Client()
-			s.Catalogs = map[string]platform.CatalogSettings{"main": wanted.settings()}
+			s.Catalogs = map[string]setting.Values{"main": wanted.settings()}
 			endpoint := openEndpoint(t, s, "main", itemType)
 			records := recordsOfMessages(t, endpoint, itemType, wanted.messages(t, idField))
 			group := endpoint.Group(records[0].Change.Operation)
@@ -115,7 +117,7 @@ func recordsOfMessages(t *testing.T, endpoint platform.Endpoint, itemType catalo
 	t.Helper()
 	records := make([]catalog.Record, 0, len(messages))
 	for _, data := range messages {
-		arrival := queue.Decode(queue.RawMessage{
+		arrival := message.Decode(message.Raw{
 			Subject: "catalog.mutations.acme.main." + string(itemType), Data: data, Time: time.Now(), ReceivedAt: time.Now(),
 			Headers: map[string][]string{"Nats-Msg-Id": {"m"}}, Position: catalog.Position{Sequence: 1},
 		})

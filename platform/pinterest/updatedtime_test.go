@@ -10,10 +10,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-func timed(c *platform.CatalogSettings) { c.LastUpdatedTime = true }
+func timed(c setting.Values) { c["last_updated_time"] = true }
 
 // itemOf encodes one record and returns it as it stands in the body.
 func itemOf(t require.TestingT, endpoint platform.Endpoint, record catalog.Record) string {
@@ -93,7 +94,7 @@ func TestARecordIsNeverLongerThanPromised(t *testing.T) {
 	all := variants()
 	rapid.Check(t, func(rt *rapid.T) {
 		v := rapid.SampledFrom(all).Draw(rt, "variant")
-		endpoint := v.endpointOf(t, func(c *platform.CatalogSettings) { c.LastUpdatedTime = rapid.Bool().Draw(rt, "timed") })
+		endpoint := v.endpointOf(t, func(c setting.Values) { c["last_updated_time"] = rapid.Bool().Draw(rt, "timed") })
 		operation := rapid.SampledFrom(catalog.Operations()).Draw(rt, "operation")
 		attributes := rapid.SampledFrom([]string{
 			`{}`, ` { } `, `{"brand":null}`, `{"title":"x","brand":null,"size":null}`, "{\n\t\"title\" : \"x\"\n}", `{"name":"x"}`, `{"br\u0061nd":null}`,

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 	"github.com/catalog-courier/catalog-courier/platform/platformtest"
 )
@@ -23,9 +23,8 @@ const (
 // TestValues publishes what people publish.
 func TestValues(t *testing.T) {
 	t.Parallel()
-	in := platform.CatalogSettings{Country: "US", Language: "en-US"}
-	older := in
-	older.Body = "legacy"
+	in := setting.Values{"country": "US", "language": "en-US"}
+	older := setting.Values{"country": "US", "language": "en-US", "body": "legacy"}
 	rows := make([]platformtest.Value, 0, 256)
 	for _, row := range slicesOf(enforcedValues(), retailValues(), otherValues()) {
 		rows = append(rows, platformtest.Value{Type: row[0], Operation: row[1], Attributes: row[2], Want: row[3], Source: row[4]})
@@ -43,7 +42,7 @@ func TestValues(t *testing.T) {
 	if len(rows) < 150 {
 		t.Fatal("only", len(rows))
 	}
-	platformtest.Values(t, rows, map[string]platform.CatalogSettings{"main": in, "older": older}, pinterest.New)
+	platformtest.Values(t, rows, map[string]setting.Values{"main": in, "older": older}, pinterest.New)
 }
 
 func slicesOf(tables ...[][5]string) (all [][5]string) {

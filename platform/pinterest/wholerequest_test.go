@@ -10,6 +10,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // refusesWholeRequests are values that the schema of the request forbids, each in what is
@@ -76,7 +77,7 @@ func TestWhatTheSchemaForbidsRefusesTheWholeRequest(t *testing.T) {
 	for _, test := range refusesWholeRequests {
 		t.Run(string(test.itemType)+" "+test.attributes, func(t *testing.T) {
 			t.Parallel()
-			simulated := sandbox.NewPinterest(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
+			simulated := pinterestsim.New(sandbox.Options{Delay: time.Hour, AllowIncomplete: true})
 			server := httptest.NewServer(simulated)
 			t.Cleanup(func() {
 				simulated.Close()

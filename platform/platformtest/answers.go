@@ -104,6 +104,25 @@ func (s Suite) idForms(t *testing.T) {
 	}
 }
 
+// finalOrPolled wants a final answer of a platform that works before it answers, and of no
+// other: what is final is never asked about again.
+func (s Suite) finalOrPolled(t *testing.T) {
+	t.Helper()
+	b := s.open(t, sandbox.Options{})
+	records := []catalog.Record{s.record(0, catalog.Create, s.Complete), s.record(1, catalog.Create, s.Bad), s.record(2, catalog.Create, s.Complete)}
+	submission, err := b.submit(t, records...)
+	require.NoError(t, err)
+	if !s.AtOnce {
+		require.NotEmpty(t, b.endpoint.PollScopes(), "polls draw on a quota")
+		require.Empty(t, b.items(), "nothing is applied yet")
+		return
+	}
+	require.Equal(t, []platform.Outcome{platform.Succeeded, platform.Failed, platform.Succeeded}, outcomes(submission.Verdicts))
+	require.NotEmpty(t, submission.Verdicts[1].Errors)
+	require.Len(t, b.items(), 2, "applied before the answer")
+	require.Empty(t, b.endpoint.PollScopes())
+}
+
 // lyingAnswers wants no success out of an answer that contradicts itself or the
 // question.
 func (s Suite) lyingAnswers(t *testing.T) {
@@ -348,7 +367,7 @@ func (s Suite) ambiguity(t *testing.T) {
 		require.NoError(t, err)
 		address := listener.Addr().String()
 		require.NoError(t, listener.Close())
-		account, err := s.New(s.settings("http://"+address+"/v5", &http.Client{}))
+		account, err := s.Platform.New(s.settings("http://"+address+"/v5", &http.Client{}))
 		require.NoError(t, err)
 		endpoint, _ := account.Endpoint("main", s.Type)
 		_, err = endpoint.Submit(t.Context(), []byte(`{}`), endpoint.Group(catalog.Create), s.three())
@@ -387,6 +406,6 @@ func (s Suite) quotas(t *testing.T) {
 
 	for _, scope := range append(b.endpoint.SubmitScopes(), b.endpoint.PollScopes()...) {
 		require.NotContains(t, scope, canary)
-		require.True(t, strings.HasPrefix(scope, "pinterest/") || strings.HasPrefix(scope, "meta/"), scope)
+		require.True(t, strings.HasPrefix(scope, s.Platform.Name+"/"), scope)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
@@ -20,12 +21,10 @@ import (
 // Suite says what the suite must know of one catalog type of one platform.
 type Suite struct {
 	Type catalog.Type
-	// New makes the client, Sandbox the platform that it talks to.
-	New     func(platform.Settings) (platform.Account, error)
-	Sandbox func(sandbox.Options) Sandbox
-	// Catalog are the settings of the catalog, CatalogKey its name in the sandbox.
-	Catalog    platform.CatalogSettings
-	CatalogKey string
+	// Platform makes the client and the simulated platform that it talks to.
+	Platform platform.Descriptor
+	// Catalog are the keys of the catalog.
+	Catalog setting.Values
 
 	// ItemID makes distinct item ids. Complete are the attributes of a whole item,
 	// without its key.
@@ -44,6 +43,8 @@ type Suite struct {
 	// NeverClears reports that no attribute of the type can be cleared; Clearable is
 	// then just an optional one.
 	NeverClears bool
+	// NoNulls reports that no operation takes a null.
+	NoNulls bool
 	// Discontinues reports that DELETE_DISCONTINUED exists here.
 	Discontinues bool
 	// Beside is an attribute with a value that cannot travel in the same record as a
@@ -59,18 +60,9 @@ type Suite struct {
 	// NamesItems reports that the platform's answer names every item, also those that
 	// succeeded.
 	NamesItems bool
-}
-
-// Sandbox is a simulated platform.
-type Sandbox interface {
-	http.Handler
-	InjectNext(call sandbox.CallKind, fault sandbox.Fault)
-	RevokeTokens(revoked bool)
-	Items(catalogKey string, itemType catalog.Type) map[string]string
-	Apply(catalogKey string, itemType catalog.Type, m *catalog.Mutation) error
-	Counters() sandbox.Counters
-	Settle()
-	Close()
+	// AtOnce reports that the platform processes a batch before it answers the POST, so
+	// that every submission is final and nothing is polled.
+	AtOnce bool
 }
 
 // canary is an access token that must never be seen outside the request header.
@@ -86,8 +78,11 @@ func Run(t *testing.T, suite Suite) {
 	t.Run("keys", suite.keys)
 	t.Run("validation", suite.validation)
 	t.Run("verdicts", suite.verdicts)
-	t.Run("lying answers", suite.lyingAnswers)
-	t.Run("odd answers", suite.oddAnswers)
+	t.Run("final or polled", suite.finalOrPolled)
+	if !suite.AtOnce {
+		t.Run("lying answers", suite.lyingAnswers)
+		t.Run("odd answers", suite.oddAnswers)
+	}
 	t.Run("batch failures", suite.batchFailures)
 	t.Run("failure scopes", suite.failureScopes)
 	t.Run("ambiguity", suite.ambiguity)
@@ -99,7 +94,7 @@ func Run(t *testing.T, suite Suite) {
 // bench is one client connected to one simulated platform.
 type bench struct {
 	suite    Suite
-	sandbox  Sandbox
+	sandbox  sandbox.Platform
 	account  platform.Account
 	endpoint platform.Endpoint
 }
@@ -109,13 +104,13 @@ func (s Suite) open(t *testing.T, options sandbox.Options) *bench {
 	options.Tokens = append(options.Tokens, canary)
 	// Far away: batches are applied when a test settles them.
 	options.Delay = max(options.Delay, time.Hour)
-	simulated := s.Sandbox(options)
+	simulated := s.Platform.Simulated(options)
 	server := httptest.NewServer(simulated)
 	t.Cleanup(func() {
 		simulated.Close()
 		server.Close()
 	})
-	account, err := s.New(s.settings(server.URL+"/v5", server.Client()))
+	account, err := s.Platform.New(s.settings(server.URL+simulated.BasePath(), server.Client()))
 	require.NoError(t, err)
 	endpoint, problem := account.Endpoint("main", s.Type)
 	require.Nil(t, problem)
@@ -126,7 +121,7 @@ func (s Suite) settings(address string, client *http.Client) platform.Settings {
 	return platform.Settings{
 		Name: "acme", BaseURL: address, HTTP: client, Timeout: 5 * time.Second,
 		Token:    func(context.Context) (string, error) { return canary, nil },
-		Catalogs: map[string]platform.CatalogSettings{"main": s.Catalog},
+		Catalogs: map[string]setting.Values{"main": s.Catalog},
 	}
 }
 
@@ -160,7 +155,12 @@ func (b *bench) submit(t *testing.T, records ...catalog.Record) (platform.Submis
 	t.Helper()
 	body := b.encode(t, records, 0)
 	b.checkSize(t, body, records)
-	return b.endpoint.Submit(t.Context(), body, b.group(records), records)
+	submission, err := b.endpoint.Submit(t.Context(), body, b.group(records), records)
+	if err == nil {
+		require.Empty(t, submission.Broken(len(records)))
+		require.Equal(t, b.suite.AtOnce, submission.Final)
+	}
+	return submission, err
 }
 
 // checkSize holds a body to what the endpoint promised of its size.
@@ -197,12 +197,15 @@ func (b *bench) group(records []catalog.Record) string {
 	return b.endpoint.Group(records[0].Change.Operation)
 }
 
-// deliver posts the records, lets the platform work and reads the report.
+// deliver posts the records, lets the platform work and reads the report; the answer to
+// the POST is the report where the platform answers at once.
 func (b *bench) deliver(t *testing.T, records ...catalog.Record) platform.Report {
 	t.Helper()
 	submission, err := b.submit(t, records...)
 	require.NoError(t, err)
-	require.NotEmpty(t, submission.Handles)
+	if submission.Final {
+		return platform.Report{Progress: platform.Finished, Verdicts: submission.Verdicts, Quotas: submission.Quotas}
+	}
 	report, err := b.poll(t, submission.Handles[0], records)
 	require.NoError(t, err)
 	require.Equal(t, platform.Pending, report.Progress)
@@ -230,16 +233,16 @@ func (b *bench) succeed(t *testing.T, records ...catalog.Record) {
 
 // items is the platform's state.
 func (b *bench) items() map[string]string {
-	return b.sandbox.Items(b.suite.CatalogKey, b.suite.Type)
+	return b.sandbox.Items(b.sandbox.CatalogKey(b.suite.Catalog), b.suite.Type)
 }
 
 // expect is the state after applying mutations one at a time to a fresh platform.
 func (b *bench) expect(t *testing.T, mutations ...*catalog.Mutation) map[string]string {
 	t.Helper()
-	fresh := b.suite.Sandbox(sandbox.Options{})
+	fresh := b.suite.Platform.Simulated(sandbox.Options{})
 	t.Cleanup(fresh.Close)
 	for _, m := range mutations {
-		require.NoError(t, fresh.Apply(b.suite.CatalogKey, b.suite.Type, m))
+		require.NoError(t, fresh.Apply(fresh.CatalogKey(b.suite.Catalog), b.suite.Type, m))
 	}
-	return fresh.Items(b.suite.CatalogKey, b.suite.Type)
+	return fresh.Items(fresh.CatalogKey(b.suite.Catalog), b.suite.Type)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -43,7 +44,7 @@ const Handle = "h"
 
 // Answers has a server give each answer, byte for byte, to the real client.
 func Answers(
-	t *testing.T, rows []Answer, catalogType catalog.Type, settings platform.CatalogSettings,
+	t *testing.T, rows []Answer, catalogType catalog.Type, settings setting.Values,
 	open func(platform.Settings) (platform.Account, error),
 ) {
 	t.Helper()
@@ -62,7 +63,7 @@ func Answers(
 				Name: "acme", BaseURL: server.URL + "/v5", HTTP: server.Client(), Timeout: 5 * time.Second,
 				Token:        func(context.Context) (string, error) { return canary, nil },
 				TokenRefused: func(string) { refused.Add(1) },
-				Catalogs:     map[string]platform.CatalogSettings{"main": settings},
+				Catalogs:     map[string]setting.Values{"main": settings},
 			})
 			require.NoError(t, err)
 			endpoint, problem := account.Endpoint("main", catalogType)
@@ -126,7 +127,11 @@ func Posted(submission platform.Submission, err error, items []string, token boo
 	if err != nil {
 		return failed(err, items, token)
 	}
-	return "taken " + strings.Join(submission.Handles, ",") + verdictsOf(submission.Verdicts, items) + noted(submission.Note)
+	taken := "taken " + strings.Join(submission.Handles, ",")
+	if submission.Final {
+		taken = "final"
+	}
+	return taken + verdictsOf(submission.Verdicts, items) + noted(submission.Note)
 }
 
 // Polled tells in short what an answer to a poll means.

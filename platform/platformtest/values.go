@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // Value is one row of a table of values that people publish, and of what is right on
@@ -40,7 +41,7 @@ type Value struct {
 
 // Values publishes each row as a worker reads it, for an account of each level.
 func Values(
-	t *testing.T, rows []Value, catalogs map[string]platform.CatalogSettings, open func(platform.Settings) (platform.Account, error),
+	t *testing.T, rows []Value, catalogs map[string]setting.Values, open func(platform.Settings) (platform.Account, error),
 ) {
 	t.Helper()
 	accounts := map[platform.RuleLevel]platform.Account{}
@@ -96,16 +97,16 @@ func (v Value) verdict(level platform.RuleLevel) string {
 
 func (v Value) publish(t *testing.T, account platform.Account) string {
 	t.Helper()
-	message := map[string]any{"item_id": v.ItemID, "operation": v.Operation}
+	object := map[string]any{"item_id": v.ItemID, "operation": v.Operation}
 	if v.Attributes != "" {
-		message["attributes"] = json.RawMessage(v.Attributes)
+		object["attributes"] = json.RawMessage(v.Attributes)
 	}
 	if v.Country != "" {
-		message["localization"] = map[string]string{"type": "COUNTRY", "value": v.Country}
+		object["localization"] = map[string]string{"type": "COUNTRY", "value": v.Country}
 	}
-	body, err := json.Marshal(message)
+	body, err := json.Marshal(object)
 	require.NoError(t, err, v.Attributes)
-	arrival := queue.Decode(queue.RawMessage{
+	arrival := message.Decode(message.Raw{
 		Subject: fmt.Sprintf("catalog.mutations.acme.%s.%s", v.Catalog, v.Type), Data: body,
 		Position: catalog.Position{Generation: 1, Sequence: 1},
 	})

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // maxDepth bounds the nesting of an answer: honest ones have up to six levels, and
@@ -116,7 +118,7 @@ func (a *Answer) what() string {
 			more++
 			return true
 		}
-		members = append(members, shorten(a.Redact(name.Str), maxShownName)+" "+a.shownValue(member))
+		members = append(members, legible.Cut(a.Redact(name.Str), maxShownName)+" "+a.shownValue(member))
 		return true
 	})
 	switch {
@@ -139,5 +141,5 @@ func (a *Answer) shown(text string, partly bool) string {
 	if partly && len(strings.Map(printable, text)) < maxRead/2 {
 		return "…"
 	}
-	return shorten(a.Redact(text), maxShownValue)
+	return legible.Cut(a.Redact(text), maxShownValue)
 }

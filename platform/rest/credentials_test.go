@@ -16,6 +16,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
+// proven has a proof go with each token.
+func proven() rest.Auth {
+	auth := rest.Bearer(shapes)
+	auth.ProofParameter, auth.Proof = "appsecret_proof", func(token string) string { return "proof-" + token }
+	return auth
+}
+
 // credentialed is a client of a server with the settings' credentials.
 func credentialed(t *testing.T, settings platform.Settings, handler http.HandlerFunc) (*rest.Client, string) {
 	t.Helper()
@@ -24,7 +31,7 @@ func credentialed(t *testing.T, settings platform.Settings, handler http.Handler
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	settings.HTTP, settings.Timeout = &http.Client{Transport: transport}, 10*time.Second
-	return rest.New(settings), server.URL
+	return rest.New(settings, proven()), server.URL
 }
 
 func fixed(token string) func(context.Context) (string, error) {
@@ -33,13 +40,8 @@ func fixed(token string) func(context.Context) (string, error) {
 
 func TestTheProofGoesWithEachCallAndIsNeverTold(t *testing.T) {
 	t.Parallel()
-	const proof = "0123456789abcdef-proof"
-	client, address := credentialed(t, platform.Settings{
-		Token: fixed(secret), Proof: func(token string) string {
-			require.Equal(t, secret, token)
-			return proof
-		},
-	}, func(w http.ResponseWriter, r *http.Request) {
+	const proof = "proof-" + secret
+	client, address := credentialed(t, platform.Settings{Token: fixed(secret)}, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, r.URL.RawQuery, " ", r.Header.Get("Authorization"))
 	})
 	answer, failure := client.Do(t.Context(), rest.Call{Operation: "GET it", Method: http.MethodGet, URL: address + "/x?handle=a%20b"})
@@ -130,7 +132,7 @@ func TestWhoseFailureAMissingTokenIs(t *testing.T) {
 		{&platform.Error{Scope: platform.ScopeAccount}, platform.ScopeAccount},
 		{context.DeadlineExceeded, platform.ScopePlatform},
 	} {
-		client := rest.New(platform.Settings{Token: func(context.Context) (string, error) { return "", c.err }})
+		client := rest.New(platform.Settings{Token: func(context.Context) (string, error) { return "", c.err }}, rest.Bearer(nil))
 		_, failure := client.Do(t.Context(), post("http://127.0.0.1:1", "{}"))
 		require.NotNil(t, failure)
 		require.Equal(t, c.want, failure.Scope, "%v", c.err)

@@ -20,13 +20,23 @@ func isEscape(c byte) bool { return c == '%' || c == '\\' || c == '&' }
 // readings are the ways to read the character at i: as it is, percent-encoded, as in
 // a string of JSON, as a reference of HTML, or several of these within each other.
 // What is no ASCII is read byte by byte.
-func readings(text string, i int) []reading { return readingsOf(text, i, maxEscape) }
+func readings(text string, i int) waysToRead { return readingsOf(text, i, maxEscape) }
 
-func readingsOf(text string, i, depth int) []reading {
-	all := make([]reading, 1, maxEscape+1)
-	all[0] = reading{text[i], i + 1}
+// waysToRead are at least one. It is a value and no slice, as there is one for each escape
+// of a text.
+type waysToRead struct {
+	found [maxEscape + 1]reading
+	count int
+}
+
+func (w *waysToRead) all() []reading { return w.found[:w.count] }
+
+func (w *waysToRead) last() reading { return w.found[w.count-1] }
+
+func readingsOf(text string, i, depth int) (ways waysToRead) {
+	ways.found[0], ways.count = reading{text[i], i + 1}, 1
 	for range depth {
-		last, read := all[len(all)-1], reading{}
+		last, read := ways.last(), reading{}
 		switch last.value {
 		case '%':
 			read = digits(text, last.next, 2, depth)
@@ -38,9 +48,10 @@ func readingsOf(text string, i, depth int) []reading {
 		if read.next == 0 {
 			break
 		}
-		all = append(all, read)
+		ways.found[ways.count] = read
+		ways.count++
 	}
-	return all
+	return ways
 }
 
 // digits reads a number of hexadecimal digits as a character. Each digit may be
@@ -53,8 +64,8 @@ func digits(text string, i, count, depth int) reading {
 		}
 		digit := reading{text[i], i + 1}
 		if isEscape(text[i]) && depth > 0 {
-			all := readingsOf(text, i, depth-1)
-			digit = all[len(all)-1]
+			ways := readingsOf(text, i, depth-1)
+			digit = ways.last()
 		}
 		value := valueOf(digit.value)
 		if value < 0 {

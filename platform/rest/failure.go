@@ -5,17 +5,19 @@ import (
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"regexp"
 	"sync"
 
+	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
 // tokenFailure is the error of a call that had no token to go with. Where the
 // cause is a platform.Error it says whose failure that is; else it is the account's.
-func tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
+func (c *Client) tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
 	failure := &platform.Error{
 		Scope: platform.ScopeAccount, Operation: call.Operation,
-		Message: "no access token: " + Redact(err.Error()), Err: &redactedError{cause: err},
+		Message: "no access token: " + Redact(err.Error(), c.auth.TokenShapes), Err: &redactedError{cause: err, shapes: c.auth.TokenShapes},
 	}
 	cause := (*platform.Error)(nil)
 	switch {
@@ -30,13 +32,14 @@ func tokenFailure(ctx context.Context, call Call, err error) *platform.Error {
 }
 
 // callFailure is the error of a call without a whole answer.
-func callFailure(ctx context.Context, call Call, key key, err error, written bool) *platform.Error {
+func (c *Client) callFailure(ctx context.Context, call Call, key key, err error, written bool) *platform.Error {
 	failure := &platform.Error{
 		Scope: platform.ScopePlatform, Ambiguous: written && call.changes(), Operation: call.Operation,
-		Message: Redact(err.Error(), key.secrets()...), Err: &redactedError{cause: err, secrets: key.secrets()},
+		Message: Redact(err.Error(), c.auth.TokenShapes, key.secrets()...),
+		Err:     &redactedError{cause: err, shapes: c.auth.TokenShapes, secrets: key.secrets()},
 	}
 	switch {
-	case errors.Is(err, platform.ErrWriteRefused):
+	case errors.Is(err, lease.ErrWriteRefused):
 		failure.Scope = platform.ScopeCaller
 	case ctx.Err() != nil:
 		failure.Scope = platform.ScopeCaller
@@ -50,10 +53,11 @@ func callFailure(ctx context.Context, call Call, key key, err error, written boo
 // redactedError keeps a cause for errors.Is and errors.As but prints no secret.
 type redactedError struct {
 	cause   error
+	shapes  *regexp.Regexp
 	secrets []string
 }
 
-func (e *redactedError) Error() string { return Redact(e.cause.Error(), e.secrets...) }
+func (e *redactedError) Error() string { return Redact(e.cause.Error(), e.shapes, e.secrets...) }
 func (e *redactedError) Unwrap() error { return e.cause }
 
 // watch sees whether bytes of one request may have left the machine.
@@ -65,7 +69,7 @@ type watch struct {
 
 // use is one connection that the request was given, and what it had written before.
 type use struct {
-	counter platform.WrittenCounter // nil when the connection does not count
+	counter lease.WrittenCounter // nil when the connection does not count
 	before  int64
 }
 
@@ -95,7 +99,7 @@ func (w *watch) attach(ctx context.Context) context.Context {
 func (w *watch) mayHaveWritten(err error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.uses) > 0 && !errors.Is(err, platform.ErrWriteRefused) {
+	if len(w.uses) > 0 && !errors.Is(err, lease.ErrWriteRefused) {
 		return true
 	}
 	for _, use := range w.uses {
@@ -118,13 +122,13 @@ func neverConnected(err error) bool {
 	if operation := (*net.OpError)(nil); errors.As(err, &operation) {
 		return operation.Op == "dial"
 	}
-	return errors.Is(err, platform.ErrWriteRefused)
+	return errors.Is(err, lease.ErrWriteRefused)
 }
 
 // counterOf finds the counting connection, also below TLS.
-func counterOf(conn net.Conn) platform.WrittenCounter {
+func counterOf(conn net.Conn) lease.WrittenCounter {
 	for range 4 { // layers: TLS, a tracing wrapper, the guard
-		if counter, ok := conn.(platform.WrittenCounter); ok {
+		if counter, ok := conn.(lease.WrittenCounter); ok {
 			return counter
 		}
 		layered, ok := conn.(interface{ NetConn() net.Conn })

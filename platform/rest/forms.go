@@ -68,13 +68,13 @@ func hide(text string, secrets []string) string {
 	kept := 0
 	for i := 0; i < len(text); {
 		end := 0
-		var all []reading
+		var ways waysToRead
 		if isEscape(text[i]) {
-			all = readings(text, i)
+			ways = readings(text, i)
 		}
 		for j := range forms {
 			// Nearly always the first character decides.
-			if f := &forms[j]; !f.begins(text[i], all) {
+			if f := &forms[j]; !f.begins(text[i], ways.all()) {
 				continue
 			}
 			if end = forms[j].endAt(text, i, 0); end > 0 {
@@ -129,7 +129,8 @@ func (f *form) endAt(text string, i, j int) int {
 		}
 		// A sign may be the character itself, or begin an escape of it.
 		next := 0
-		for _, read := range readings(text, i) {
+		ways := readings(text, i)
+		for _, read := range ways.all() {
 			if !f.same(read.value, f.text[j]) {
 				continue
 			}
@@ -155,8 +156,8 @@ func skipFold(text string, i int) int {
 	for i < len(text) {
 		got, next := text[i], i+1
 		if isEscape(got) {
-			all := readings(text, i)
-			got, next = all[len(all)-1].value, all[len(all)-1].next
+			ways := readings(text, i)
+			got, next = ways.last().value, ways.last().next
 		}
 		switch got {
 		case ' ', '\n', '\r', '\t', ':':

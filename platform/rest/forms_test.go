@@ -97,7 +97,7 @@ func TestNoEncodingOfASecretIsShown(t *testing.T) {
 			for _, token := range secretsOfAllKinds {
 				shown := encode(token)
 				client, address := credentialed(t, platform.Settings{
-					Token: fixed(token), Proof: func(string) string { return "proof-" + token },
+					Token: fixed(token),
 				}, func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Location", "http://"+strings.Trim(hex.EncodeToString([]byte(token)), "%")+".example/?t="+url.QueryEscape(token))
 					w.WriteHeader(http.StatusFound)
@@ -139,9 +139,9 @@ func TestAnEscapeThatIsNoneHidesNothing(t *testing.T) {
 	for _, text := range []string{
 		"100% of it", `C:\users\x`, "a & b; c", "%zz %", `\`, "&", "&#; &#x; &#999999999; &amp", `\u12`, "%E2%82", "tok", "746f6b",
 	} {
-		require.Equal(t, text, rest.Redact(text, secret))
+		require.Equal(t, text, rest.Redact(text, shapes, secret))
 	}
-	require.Equal(t, "a [redacted] b", rest.Redact(`a 100%-sure&amp; b`, "100%-sure&amp;"), "a secret may look like an escape")
+	require.Equal(t, "a [redacted] b", rest.Redact(`a 100%-sure&amp; b`, shapes, "100%-sure&amp;"), "a secret may look like an escape")
 }
 
 // TestRedactIsQuick: a platform may send 16 MiB of anything.
@@ -150,7 +150,7 @@ func TestRedactIsQuick(t *testing.T) {
 	for _, unit := range []string{"%", "%25", "&", "&#", "&#x41;", `\u`, "\\", secret[:len(secret)-1], eachByte(secret, "&#x000%x;"), "x"} {
 		text := strings.Repeat(unit, 16<<20/len(unit))
 		began := time.Now()
-		said := rest.Redact(text, secret, strings.Repeat("ab", 100))
+		said := rest.Redact(text, shapes, secret, strings.Repeat("ab", 100))
 		require.Less(t, time.Since(began), 5*time.Second, "%q", unit)
 		require.LessOrEqual(t, len(said), 600)
 		require.NotContains(t, said, "&#x0007", "torn at a cut")
@@ -176,7 +176,7 @@ func FuzzNoEncodingIsShown(f *testing.F) {
 			"hex": hex.EncodeToString([]byte(token)), "std": base64.StdEncoding.EncodeToString([]byte(lead + token)),
 			"url": base64.RawURLEncoding.EncodeToString([]byte(lead + token + "&")),
 		} {
-			said := rest.Redact(shown+around, token)
+			said := rest.Redact(shown+around, shapes, token)
 			require.Contains(t, said, "[redacted]", "%s: %s", name, shown)
 		}
 	})

@@ -5,28 +5,30 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // maxMessage bounds what is kept of a platform's words.
-const maxMessage = 600
+const maxMessage = 597 // and …
 
 // hidden replaces a secret.
 const hidden = "[redacted]"
 
-// tokenShapes are the forms in which platforms write tokens: Pinterest's pina_,
-// pinc_ and pinr_, Meta's EAA…, and any token named as such.
-var tokenShapes = regexp.MustCompile(
-	`(?i)pin[a-z]_[A-Za-z0-9_\-.]{8,}|\bEAA[A-Za-z0-9]{12,}|bearer\s+[^\s"',;]+|(access_token|client_secret|refresh_token|appsecret_proof)(["']?\s*[=:]\s*["']?)[^\s"'&,;]+`)
+// namedTokens are tokens that are named as such; a platform's own shapes come with its
+// Auth.
+var namedTokens = regexp.MustCompile(
+	`(?i)bearer\s+[^\s"',;]+|(access_token|client_secret|refresh_token)(["']?\s*[=:]\s*["']?)[^\s"'&,;]+`)
 
 // Redact makes text from outside fit to be logged and stored: bad UTF-8, control
-// and invisible characters removed, secrets replaced, length bounded. The given
+// and invisible characters removed, secrets replaced, length bounded. What tokenShapes
+// matches is a secret, nil for nothing. The given
 // secrets are replaced wherever they are, also within longer text that is encoded in
 // base64 or hex, and with characters escaped as in addresses, JSON or HTML.
-func Redact(text string, secrets ...string) string {
+func Redact(text string, tokenShapes *regexp.Regexp, secrets ...string) string {
 	// First of all, as what is removed later would put a torn secret together again.
-	text = strings.Map(printable, text)
-	partly := len(text) > maxRead
-	text = hide(text[:min(len(text), maxRead)], secrets)
+	text, partly := readable(text, maxRead)
+	text = hide(text, secrets)
 	if partly && len(text) <= 4*maxMessage {
 		// Nearly all of it was secret, so that one may be torn at the cut.
 		text = text[:strings.LastIndex(text, hidden)+len(hidden)]
@@ -36,8 +38,27 @@ func Redact(text string, secrets ...string) string {
 	if len(text) > 4*maxMessage {
 		text = text[:4*maxMessage]
 	}
-	text = tokenShapes.ReplaceAllString(text, hidden)
-	return shorten(strings.ToValidUTF8(text, ""), maxMessage)
+	if tokenShapes != nil {
+		text = tokenShapes.ReplaceAllString(text, hidden)
+	}
+	text = namedTokens.ReplaceAllString(text, hidden)
+	return legible.Cut(strings.ToValidUTF8(text, ""), maxMessage)
+}
+
+// readable is what is printable of text, up to limit bytes, and whether there is more. It
+// reads no further than that: a platform may send megabytes.
+func readable(text string, limit int) (kept string, more bool) {
+	var made strings.Builder
+	made.Grow(min(len(text), limit) + utf8.UTFMax)
+	for _, r := range text {
+		if r = printable(r); r < 0 {
+			continue
+		}
+		if made.WriteRune(r); made.Len() > limit {
+			return made.String()[:limit], true
+		}
+	}
+	return made.String(), false
 }
 
 // printable maps a character to what is kept of it, -1 for nothing. Each bad byte
@@ -51,16 +72,4 @@ func printable(r rune) rune {
 	default:
 		return r
 	}
-}
-
-// shorten cuts text to at most limit bytes, between two characters.
-func shorten(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
 }

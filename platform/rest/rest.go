@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -29,22 +30,23 @@ const (
 type Client struct {
 	http    *http.Client
 	token   func(ctx context.Context) (string, error)
-	refused func(token string)        // may be nil
-	proof   func(token string) string // may be nil
+	refused func(token string) // may be nil
+	auth    Auth
 	timeout time.Duration
 }
 
 // key is what opens the platform for one call.
 type key struct {
 	token string
-	proof string // "" for none
+	// parameter, when not empty, is a query parameter that goes with the token.
+	parameter, proof string
 }
 
 func (k key) secrets() []string { return []string{k.token, k.proof} }
 
-// New makes a client from an account's settings. It follows no redirects: a POST
+// New makes a client from an account's settings, whose token travels as auth says. It follows no redirects: a POST
 // that moves to another address may carry the token to a stranger.
-func New(settings platform.Settings) *Client {
+func New(settings platform.Settings, auth Auth) *Client {
 	own := http.Client{}
 	if settings.HTTP != nil {
 		own = *settings.HTTP
@@ -58,7 +60,7 @@ func New(settings platform.Settings) *Client {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return &Client{http: &own, token: settings.Token, refused: settings.TokenRefused, proof: settings.Proof, timeout: timeout}
+	return &Client{http: &own, token: settings.Token, refused: settings.TokenRefused, auth: auth, timeout: timeout}
 }
 
 // Call is one request.
@@ -80,10 +82,11 @@ type Answer struct {
 
 	key     key
 	refused func(token string)
+	shapes  *regexp.Regexp
 }
 
 // Redact makes words of the answer fit to be logged and stored.
-func (a *Answer) Redact(text string) string { return Redact(text, a.key.secrets()...) }
+func (a *Answer) Redact(text string) string { return Redact(text, a.shapes, a.key.secrets()...) }
 
 // Do makes the call. The error, when not nil, means that there is no whole answer;
 // that of a POST is then ambiguous, unless none of the request's bytes went out. Whether the
@@ -92,11 +95,11 @@ func (a *Answer) Redact(text string) string { return Redact(text, a.key.secrets(
 // was done.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	if err := ctx.Err(); err != nil {
-		return nil, callFailure(ctx, call, key{}, err, false)
+		return nil, c.callFailure(ctx, call, key{}, err, false)
 	}
 	first, err := c.key(ctx)
 	if err != nil {
-		return nil, tokenFailure(ctx, call, err)
+		return nil, c.tokenFailure(ctx, call, err)
 	}
 	answer, failure := c.try(ctx, call, first)
 	if failure != nil || answer.Status != http.StatusUnauthorized || c.refused == nil {
@@ -105,7 +108,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	c.refused(first.token)
 	switch second, err := c.key(ctx); {
 	case err != nil:
-		return nil, tokenFailure(ctx, call, err)
+		return nil, c.tokenFailure(ctx, call, err)
 	case second.token == first.token:
 		return answer, nil
 	default:
@@ -118,7 +121,7 @@ func (c *Client) try(ctx context.Context, call Call, key key) (*Answer, *platfor
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	watch := &watch{}
-	request, err := newRequest(watch.attach(bounded), call, key)
+	request, err := c.newRequest(watch.attach(bounded), call, key)
 	if err != nil {
 		return nil, &platform.Error{
 			Scope: platform.ScopeCaller, Operation: call.Operation,
@@ -127,17 +130,17 @@ func (c *Client) try(ctx context.Context, call Call, key key) (*Answer, *platfor
 	}
 	response, err := c.http.Do(request) //nolint:bodyclose // closeBody closes it
 	if err != nil {
-		return nil, callFailure(ctx, call, key, hideURL(err), watch.mayHaveWritten(err))
+		return nil, c.callFailure(ctx, call, key, hideURL(err), watch.mayHaveWritten(err))
 	}
 	defer closeBody(response.Body)
 	body, err := readAll(response)
 	if err != nil {
-		failure := callFailure(ctx, call, key, err, true)
+		failure := c.callFailure(ctx, call, key, err, true)
 		failure.HTTPStatus = response.StatusCode
 		failure.Unclear = isGood(response.StatusCode) && (errors.Is(err, errTooLong) || errors.Is(err, io.ErrUnexpectedEOF))
 		return nil, failure
 	}
-	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, key: key, refused: c.refused}, nil
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, key: key, refused: c.refused, shapes: c.auth.TokenShapes}, nil
 }
 
 func isGood(status int) bool { return status >= 200 && status < 300 }
@@ -148,13 +151,13 @@ func (c *Client) key(ctx context.Context) (key, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	token, err := c.token(ctx)
-	if err != nil || c.proof == nil {
+	if err != nil || c.auth.Proof == nil {
 		return key{token: token}, err
 	}
-	return key{token: token, proof: c.proof(token)}, nil
+	return key{token: token, parameter: c.auth.ProofParameter, proof: c.auth.Proof(token)}, nil
 }
 
-func newRequest(ctx context.Context, call Call, key key) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, call Call, key key) (*http.Request, error) {
 	var body io.Reader
 	if call.Body != nil {
 		body = bytes.NewReader(call.Body)
@@ -165,10 +168,10 @@ func newRequest(ctx context.Context, call Call, key key) (*http.Request, error) 
 	}
 	if key.proof != "" {
 		query := request.URL.Query()
-		query.Set("appsecret_proof", key.proof) // Meta, Securing API requests: a parameter of each call
+		query.Set(key.parameter, key.proof)
 		request.URL.RawQuery = query.Encode()
 	}
-	request.Header.Set("Authorization", "Bearer "+key.token)
+	request.Header.Set(c.auth.Header, c.auth.Prefix+key.token)
 	request.Header.Set("Accept", "application/json")
 	if call.Body != nil {
 		request.Header.Set("Content-Type", "application/json")

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -45,7 +46,7 @@ func (a *Answer) Refusal(call Call, rules []Rule, said Said) *platform.Error {
 	}
 	switch where := a.pointsTo(call); {
 	case where != "" && failure.Message != "":
-		failure.Message = shorten(where+": "+failure.Message, maxMessage)
+		failure.Message = legible.Cut(where+": "+failure.Message, maxMessage)
 	case where != "":
 		failure.Message = where
 	case failure.Message == "":
@@ -81,5 +82,5 @@ func (a *Answer) Unreadable(call Call, why string) *platform.Error {
 // Explain is a sentence about the answer that goes on with what the answer has, both
 // shortened and without secrets. It may quote items.
 func (a *Answer) Explain(why string) string {
-	return shorten(a.Redact(why)+" but "+a.what(), maxMessage)
+	return legible.Cut(a.Redact(why)+" but "+a.what(), maxMessage)
 }

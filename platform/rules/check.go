@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -47,7 +48,7 @@ type check struct {
 	keys   [maxKeyParts]string
 	keysOK bool
 	inKey  bool // what is checked is a part of item_id
-	kept   [maxKept + 1]value
+	kept   [maxKept + 1]rawjson.Value
 	place  [maxDepth]step
 	depth  int
 
@@ -76,7 +77,7 @@ func (c *check) run(m *catalog.Mutation) {
 		c.checkKeyValues()
 	}
 	if len(m.Attributes) > 0 || t.createdBy.has(c.operation) {
-		c.attributes(view(m.Attributes))
+		c.attributes(rawjson.View(m.Attributes))
 	}
 }
 
@@ -116,7 +117,7 @@ func (c *check) checkKeyValues() {
 	for i, name := range c.table.Keys {
 		if rule := c.table.top.find(name); rule != nil {
 			c.enter(step{name: name})
-			c.checkText(rule, value{kind: text, raw: c.keys[i], inside: c.keys[i]})
+			c.checkText(rule, rawjson.Text(c.keys[i]))
 			c.leave()
 		}
 	}
@@ -128,13 +129,13 @@ func (c *check) attributes(object string) {
 	nulls := c.table.nulls[c.operation]
 	carries := c.operation == catalog.Create || c.operation == catalog.Upsert || c.operation == catalog.Update
 	var seen, given uint64
-	members := within(object)
+	members := rawjson.Scan(object)
 	for {
-		name, v, ok := members.member()
+		name, v, ok := members.Member()
 		if !ok {
 			break
 		}
-		attribute := name.plain()
+		attribute := name.Text()
 		rule := c.table.top.find(attribute)
 		c.enter(step{name: attribute})
 		switch {
@@ -144,7 +145,7 @@ func (c *check) attributes(object string) {
 			c.carried++
 			if c.checkAttribute(rule, v, nulls) {
 				seen |= rule.bit
-				if !v.empty() {
+				if !empty(v) {
 					given |= rule.bit
 				}
 			}
@@ -152,7 +153,7 @@ func (c *check) attributes(object string) {
 		}
 		c.leave()
 	}
-	c.tellUnknown()
+	c.reportUnknown()
 	if c.values && !c.localized && c.table.createdBy.has(c.operation) {
 		c.missing(c.table.top, seen)
 		if c.carried == 0 && c.table.top.required == 0 {
@@ -166,8 +167,8 @@ func (c *check) attributes(object string) {
 
 // checkKey holds a repeated part of the key to the one in item_id. Only a string
 // can agree: 7 and "7" may be two items.
-func (c *check) checkKey(rule *rule, v value) {
-	if !c.keysOK || v.kind == text && v.plain() == c.keys[rule.Key-1] {
+func (c *check) checkKey(rule *rule, v rawjson.Value) {
+	if !c.keysOK || v.Kind == rawjson.String && v.Text() == c.keys[rule.Key-1] {
 		return
 	}
 	where := "item_id of the message"
@@ -179,7 +180,7 @@ func (c *check) checkKey(rule *rule, v value) {
 
 // checkAttribute checks one attribute that is to be sent, and reports whether it
 // has a row and a value.
-func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bool) {
+func (c *check) checkAttribute(rule *rule, v rawjson.Value, nulls *NullRule) (present bool) {
 	field := unknown
 	if rule != nil {
 		field = rule.Field
@@ -187,7 +188,7 @@ func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bo
 	if c.operation == catalog.Update && field.Has(Fixed) {
 		c.hard(catalog.NotUpdatable, c.table.NotUpdatable)
 	}
-	if v.kind == null && nulls != nil && !nulls.Allows(field) {
+	if v.Kind == rawjson.Null && nulls != nil && !nulls.Allows(field) {
 		if c.operation != catalog.Update || !field.Has(Fixed) { // one reason is enough
 			c.hard(nulls.Reason, nulls.Text)
 		}
@@ -203,7 +204,7 @@ func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bo
 	if c.localized {
 		c.checkLocalizable(rule)
 	}
-	if v.kind == null {
+	if v.Kind == rawjson.Null {
 		return false
 	}
 	if rule.slot > 0 {
@@ -216,33 +217,33 @@ func (c *check) checkAttribute(rule *rule, v value, nulls *NullRule) (present bo
 func (c *check) checkLocalizable(rule *rule) {
 	switch {
 	case !rule.Has(Localizable):
-		c.wrong(rule, catalog.InvalidValue, "cannot be localized", value{})
+		c.wrong(rule, catalog.InvalidValue, "cannot be localized", rawjson.Value{})
 	case rule.Has(CountryOnly) && !c.forCountry:
-		c.wrong(rule, catalog.InvalidValue, "can be localized for a COUNTRY only", value{})
+		c.wrong(rule, catalog.InvalidValue, "can be localized for a COUNTRY only", rawjson.Value{})
 	}
 }
 
 // missing reports the required fields that were not seen.
 func (c *check) missing(o *object, seen uint64) {
-	if o.required&^seen == 0 && len(o.with) == 0 {
+	if o.required&^seen == 0 && len(o.requires) == 0 {
 		return
 	}
 	for _, rule := range o.tracked {
-		if o.required&rule.bit == 0 || seen&(rule.bit|rule.instead) != 0 {
+		if o.required&rule.bit == 0 || seen&(rule.bit|rule.alternative) != 0 {
 			continue
 		}
 		what := "is required"
-		if rule.Instead != "" {
-			what += " unless there is " + rule.Instead
+		if rule.AlternativeTo != "" {
+			what += " unless there is " + rule.AlternativeTo
 		}
 		c.enter(step{name: rule.Name})
-		c.wrong(rule, catalog.MissingField, what, value{})
+		c.wrong(rule, catalog.MissingField, what, rawjson.Value{})
 		c.leave()
 	}
-	for _, rule := range o.with {
-		if seen&rule.bit != 0 && seen&rule.with == 0 {
+	for _, rule := range o.requires {
+		if seen&rule.bit != 0 && seen&rule.requires == 0 {
 			c.enter(step{name: rule.Name})
-			c.wrong(rule, catalog.MissingField, "means nothing without "+rule.With, value{})
+			c.wrong(rule, catalog.MissingField, "means nothing without "+rule.Requires, rawjson.Value{})
 			c.leave()
 		}
 	}

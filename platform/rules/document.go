@@ -70,16 +70,16 @@ func (t *Table) ruleTexts(field *Field, nested bool) (texts []string) {
 		add("part ", strconv.Itoa(field.Key), " of ", strconv.Itoa(len(t.Keys)), " of the key: may be left out")
 	case field.Required && nested:
 		add("required")
-	case field.Required && field.Instead != "":
-		add("required by ", operationNames(t.CreatedBy), " unless there is `", field.Instead, "`")
+	case field.Required && field.AlternativeTo != "":
+		add("required by ", operationNames(t.CreatedBy), " unless there is `", field.AlternativeTo, "`")
 	case field.Required:
 		add("required by ", operationNames(t.CreatedBy))
 	}
-	if field.With != "" {
-		add("with `", field.With, "` only")
+	if field.Requires != "" {
+		add("with `", field.Requires, "` only")
 	}
-	if field.Below != "" {
-		add("lower than `", field.Below, "`")
+	if field.LessThan != "" {
+		add("lower than `", field.LessThan, "`")
 	}
 	if field.Has(OneCurrency) {
 		add("in its currency")
@@ -139,7 +139,7 @@ func also(field *Field, usual string) (texts []string) {
 	case field.Has(Localizable):
 		texts = append(texts, "localizable")
 	}
-	if field.Has(Together) {
+	if field.Has(RequiredTogether) {
 		texts = append(texts, "localized only with all others that say so")
 	}
 	if field.Has(EnforcedLength) || field.Has(EnforcedCount) {

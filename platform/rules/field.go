@@ -18,13 +18,13 @@ type Trait uint16
 
 // The traits.
 const (
-	Nullable    Trait = 1 << iota // CREATE and UPSERT may say null
-	Fixed                         // UPDATE cannot carry it
-	Maskable                      // Pinterest's update_mask can name it
-	Localizable                   // a localized record may carry it
-	CountryOnly                   // localized for a country only, not for a language
-	Together                      // a localized object has all such members, or none at all
-	OneCurrency                   // has the currency of the price that it must be lower than
+	Nullable         Trait = 1 << iota // CREATE and UPSERT may say null
+	Fixed                              // UPDATE cannot carry it
+	Maskable                           // Pinterest's update_mask can name it
+	Localizable                        // a localized record may carry it
+	CountryOnly                        // localized for a country only, not for a language
+	RequiredTogether                   // a localized object has all such members, or none at all
+	OneCurrency                        // has the currency of the price that it must be lower than
 
 	// Enforced says that the platform refuses a whole request where one value has
 	// another JSON type, so that such a value is invalid on every level. It goes for
@@ -55,14 +55,14 @@ type Field struct {
 	// Types are the JSON types the value may have.
 	Types Type
 	// Required fields must be there when an item is created, and in nested objects
-	// always. Instead names a field that makes up for a missing one.
-	Required bool
-	Instead  string
-	// With names a field without which this one means nothing.
-	With string
-	// Below names a price that this one must be lower than, where both are there and
+	// always. AlternativeTo names a field that makes up for a missing one.
+	Required      bool
+	AlternativeTo string
+	// Requires names a field without which this one means nothing.
+	Requires string
+	// LessThan names a price that this one must be lower than, where both are there and
 	// have the same currency. With OneCurrency another currency is wrong too.
-	Below string
+	LessThan string
 	// AsMany names a list that must have as many entries, where both are there.
 	AsMany string
 	// Overrides names fields that the platform ignores where this one has a value.

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -106,24 +105,4 @@ func none(list []catalog.Problem) []catalog.Problem {
 		return nil
 	}
 	return list
-}
-
-// short is the producer's own text, cut to a number of characters.
-func short(text string, limit int) string {
-	if len(text) <= limit {
-		return strings.ToValidUTF8(text, "\uFFFD")
-	}
-	end := 0
-	for range limit {
-		if end >= len(text) {
-			break
-		}
-		_, size := utf8.DecodeRuneInString(text[end:])
-		end += size
-	}
-	shown := strings.ToValidUTF8(text[:end], "\uFFFD")
-	if end < len(text) {
-		shown += "…"
-	}
-	return shown
 }

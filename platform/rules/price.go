@@ -3,6 +3,8 @@ package rules
 import (
 	"strconv"
 	"strings"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // Price is an amount, one space and an ISO 4217 code: "24.99 USD". The amount has
@@ -62,7 +64,7 @@ func wrongPrice(text, without string) string {
 		decimals, known = Decimals(strings.ToUpper(code))
 	}
 	if !known {
-		return strconv.Quote(short(code, maxShown)) + " is not an ISO 4217 currency code"
+		return strconv.Quote(legible.Cut(code, maxShown)) + " is not an ISO 4217 currency code"
 	}
 	return wrongDecimals(amount, code, decimals)
 }

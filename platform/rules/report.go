@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 func (c *check) enter(s step) {
@@ -34,9 +36,9 @@ func (c *check) path() string {
 		case s.name == "":
 			path.WriteString("[" + strconv.Itoa(s.index) + "]")
 		case path.Len() > 0:
-			path.WriteString("." + short(s.name, maxName))
+			path.WriteString("." + legible.Cut(s.name, maxName))
 		default:
-			path.WriteString(short(s.name, maxName))
+			path.WriteString(legible.Cut(s.name, maxName))
 		}
 	}
 	return path.String()
@@ -59,11 +61,11 @@ func (c *check) unknownAttribute(name string) {
 	} else {
 		c.unknown = append(c.unknown, ", "...)
 	}
-	c.unknown = append(c.unknown, short(name, maxName)...)
+	c.unknown = append(c.unknown, legible.Cut(name, maxName)...)
 	c.unknownsShown++
 }
 
-func (c *check) tellUnknown() {
+func (c *check) reportUnknown() {
 	if c.unknowns == 0 {
 		return
 	}
@@ -82,14 +84,14 @@ func (c *check) tellUnknown() {
 }
 
 // wrong adds a rule about a value: which, what is wrong, the value, the source.
-func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v value) {
+func (c *check) wrong(rule *rule, reason catalog.Reason, what string, v rawjson.Value) {
 	if c.values && len(c.findings.values) < maxFindings {
 		c.findings.AddValue(c.problem(rule, reason, what, v))
 	}
 }
 
 // wrongOr adds a rule about a value; where the platform enforces it, on every level.
-func (c *check) wrongOr(enforced Trait, rule *rule, reason catalog.Reason, what string, v value) {
+func (c *check) wrongOr(enforced Trait, rule *rule, reason catalog.Reason, what string, v rawjson.Value) {
 	switch {
 	case !rule.Has(enforced):
 		c.wrong(rule, reason, what, v)
@@ -99,17 +101,17 @@ func (c *check) wrongOr(enforced Trait, rule *rule, reason catalog.Reason, what 
 }
 
 // doubtful adds a warning about a value.
-func (c *check) doubtful(rule *rule, what string, v value) {
+func (c *check) doubtful(rule *rule, what string, v rawjson.Value) {
 	if c.values && len(c.findings.doubts) < maxFindings {
 		c.findings.AddDoubt(c.problem(rule, catalog.InvalidValue, what, v))
 	}
 }
 
-func (c *check) problem(rule *rule, reason catalog.Reason, what string, v value) catalog.Problem {
+func (c *check) problem(rule *rule, reason catalog.Reason, what string, v rawjson.Value) catalog.Problem {
 	field, sentence := c.subject()
 	parts := []string{sentence, " ", what}
-	if v.kind != broken {
-		parts = append(parts, ": ", shown(v))
+	if v.Kind != rawjson.Broken {
+		parts = append(parts, ": ", truncated(v))
 	}
 	if rule.Source != "" {
 		parts = append(parts, " (source: ", rule.Source, ")")
@@ -117,10 +119,10 @@ func (c *check) problem(rule *rule, reason catalog.Reason, what string, v value)
 	return catalog.Problem{Reason: reason, Field: field, Text: strings.Join(parts, "")}
 }
 
-// shown is a value cut short, for people.
-func shown(v value) string {
-	if v.kind == text {
-		return strconv.Quote(short(v.plain(), maxShown))
+// truncated is a value cut short, for people.
+func truncated(v rawjson.Value) string {
+	if v.Kind == rawjson.String {
+		return strconv.Quote(legible.Cut(v.Text(), maxShown))
 	}
-	return short(v.raw, maxShown)
+	return legible.Cut(v.Raw, maxShown)
 }

@@ -129,8 +129,8 @@ type object struct {
 	tracked  []*rule
 	required uint64
 	together uint64
-	with     []*rule
-	below    []*rule
+	requires []*rule
+	lessThan []*rule
 	asMany   []*rule
 	// overriding are the rules that make the platform ignore others.
 	overriding []*rule
@@ -141,12 +141,12 @@ type object struct {
 type rule struct {
 	*Field
 
-	bit     uint64 // in what was seen; 0 when presence does not matter
-	instead uint64
-	with    uint64
-	slot    int   // of the value that is kept for a comparison, counted from 1
-	below   *rule // the price that this one must be lower than
-	asMany  *rule // the list that has as many entries
+	bit         uint64 // in what was seen; 0 when presence does not matter
+	alternative uint64
+	requires    uint64
+	slot        int   // of the value that is kept for a comparison, counted from 1
+	lessThan    *rule // the price that this one must be lower than
+	asMany      *rule // the list that has as many entries
 	// overridden are the bits of the fields that this one makes the platform ignore.
 	overridden uint64
 	members    *object
@@ -178,22 +178,22 @@ func (o *object) track(r *rule) {
 	if r.Required && r.Key == 0 {
 		o.required |= o.bitOf(r)
 	}
-	if r.Has(Together) {
+	if r.Has(RequiredTogether) {
 		o.together |= o.bitOf(r)
 	}
-	if r.Instead != "" {
-		r.instead = o.bitOf(o.mustFind(r.Instead))
+	if r.AlternativeTo != "" {
+		r.alternative = o.bitOf(o.mustFind(r.AlternativeTo))
 	}
-	if r.With != "" {
+	if r.Requires != "" {
 		o.bitOf(r)
-		r.with = o.bitOf(o.mustFind(r.With))
-		o.with = append(o.with, r)
+		r.requires = o.bitOf(o.mustFind(r.Requires))
+		o.requires = append(o.requires, r)
 	}
-	if r.Below != "" {
-		r.below = o.mustFind(r.Below)
+	if r.LessThan != "" {
+		r.lessThan = o.mustFind(r.LessThan)
 		o.keep(r)
-		o.keep(r.below)
-		o.below = append(o.below, r)
+		o.keep(r.lessThan)
+		o.lessThan = append(o.lessThan, r)
 	}
 	if r.AsMany != "" {
 		r.asMany = o.mustFind(r.AsMany)

@@ -5,50 +5,51 @@ import (
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
 
 // checkValue holds a value to its row.
-func (c *check) checkValue(rule *rule, v value) {
+func (c *check) checkValue(rule *rule, v rawjson.Value) {
 	if !fits(rule.Types, v) {
 		enforced := Enforced
-		if rule.Types&Integer != 0 && v.kind == number && v.whole() {
+		if rule.Types&Integer != 0 && v.Kind == rawjson.Number && v.Whole() {
 			enforced = never // 4.0 is an integer to newer drafts of JSON Schema
 		}
 		c.wrongOr(enforced, rule, catalog.WrongType, "must be "+rule.Types.String(), v)
 		return
 	}
-	switch v.kind {
-	case text:
+	switch v.Kind {
+	case rawjson.String:
 		c.checkText(rule, v)
-	case number:
-		c.checkFormat(rule, v, v.raw)
-	case list:
+	case rawjson.Number:
+		c.checkFormat(rule, v, v.Raw)
+	case rawjson.Array:
 		c.checkList(rule, v)
-	case dictionary:
+	case rawjson.Object:
 		if rule.members != nil {
 			c.checkMembers(rule.members, v)
 		}
-	case null, boolean, broken:
+	case rawjson.Null, rawjson.Boolean, rawjson.Broken:
 	}
 }
 
 // checkText holds a string to its row. Characters are counted only where there
 // are more bytes than characters allowed.
-func (c *check) checkText(rule *rule, v value) {
-	if limit := rule.MaxLength; limit > 0 && len(v.inside) > limit {
-		if count := v.characters(); count > limit {
+func (c *check) checkText(rule *rule, v rawjson.Value) {
+	if limit := rule.MaxLength; limit > 0 && v.Size() > limit {
+		if count := v.Characters(); count > limit {
 			c.wrongOr(EnforcedLength, rule, catalog.InvalidValue,
 				"has "+strconv.Itoa(count)+" characters, more than "+strconv.Itoa(limit), v)
 		}
 	}
-	if rule.Required && rule.Key == 0 && rule.Instead == "" && c.depth == 1 && blank(v) {
+	if rule.Required && rule.Key == 0 && rule.AlternativeTo == "" && c.depth == 1 && blank(v) {
 		c.wrong(rule, catalog.InvalidValue, "is required and must not be blank", v)
 		return
 	}
-	if len(rule.Values) == 0 && rule.Format.check == nil || v.inside == "" && rule.Cleared == EmptyString {
+	if len(rule.Values) == 0 && rule.Format.check == nil || v.Size() == 0 && rule.Cleared == EmptyString {
 		return // no rule, or cleared
 	}
-	plain := v.plain()
+	plain := v.Text()
 	switch {
 	case len(rule.Values) == 0 || allowed(rule.Values, plain):
 	case allowed(rule.Contested, plain):
@@ -60,7 +61,7 @@ func (c *check) checkText(rule *rule, v value) {
 }
 
 // checkFormat holds the text of a string or number to the format of its row.
-func (c *check) checkFormat(rule *rule, v value, plain string) {
+func (c *check) checkFormat(rule *rule, v rawjson.Value, plain string) {
 	if rule.Format.check == nil {
 		return
 	}
@@ -73,8 +74,13 @@ func (c *check) checkFormat(rule *rule, v value, plain string) {
 	}
 }
 
+// empty reports whether the value is "" or []: what clears a field.
+func empty(v rawjson.Value) bool {
+	return v.Kind == rawjson.String && v.Size() == 0 || v.Kind == rawjson.Array && v.Len() == 0
+}
+
 // blank reports whether a text has nothing but white space.
-func blank(v value) bool { return strings.TrimSpace(v.plain()) == "" }
+func blank(v rawjson.Value) bool { return strings.TrimSpace(v.Text()) == "" }
 
 func allowed(values []string, plain string) bool {
 	for _, one := range values {
@@ -85,11 +91,11 @@ func allowed(values []string, plain string) bool {
 	return false
 }
 
-func (c *check) checkList(rule *rule, v value) {
+func (c *check) checkList(rule *rule, v rawjson.Value) {
 	count := 0
-	elements := within(v.raw)
+	elements := rawjson.Scan(v.Raw)
 	for {
-		element, ok := elements.element()
+		element, ok := elements.Element()
 		if !ok {
 			break
 		}
@@ -101,38 +107,38 @@ func (c *check) checkList(rule *rule, v value) {
 		count++
 	}
 	if count < rule.MinItems && (count > 0 || rule.Cleared != EmptyList) {
-		c.wrongOr(EnforcedCount, rule, catalog.InvalidValue, "has "+entries(count)+", fewer than "+strconv.Itoa(rule.MinItems), value{})
+		c.wrongOr(EnforcedCount, rule, catalog.InvalidValue, "has "+entries(count)+", fewer than "+strconv.Itoa(rule.MinItems), rawjson.Value{})
 	}
 	if rule.MaxItems > 0 && count > rule.MaxItems {
-		c.wrongOr(EnforcedCount, rule, catalog.InvalidValue, "has "+entries(count)+", more than "+strconv.Itoa(rule.MaxItems), value{})
+		c.wrongOr(EnforcedCount, rule, catalog.InvalidValue, "has "+entries(count)+", more than "+strconv.Itoa(rule.MaxItems), rawjson.Value{})
 	}
 }
 
 // checkMembers walks over a nested object. Members without a row are ignored:
 // what a platform does with them is its own affair.
-func (c *check) checkMembers(o *object, v value) {
+func (c *check) checkMembers(o *object, v rawjson.Value) {
 	var seen uint64
 	count := 0
-	members := within(v.raw)
+	members := rawjson.Scan(v.Raw)
 	for {
-		name, member, ok := members.member()
+		name, member, ok := members.Member()
 		if !ok {
 			break
 		}
 		count++
-		known := name.plain()
+		known := name.Text()
 		rule := o.find(known)
 		if rule == nil || c.depth >= maxDepth {
 			continue
 		}
-		if member.kind == null && rule.Has(Nullable) {
+		if member.Kind == rawjson.Null && rule.Has(Nullable) {
 			seen |= rule.bit
 			continue
 		}
 		c.enter(step{name: known})
 		c.checkValue(rule, member)
 		c.leave()
-		if member.kind != null {
+		if member.Kind != rawjson.Null {
 			seen |= rule.bit
 		}
 	}
@@ -151,7 +157,7 @@ func (c *check) missingTogether(o *object, seen uint64) {
 	for _, rule := range o.tracked {
 		if o.together&rule.bit != 0 && seen&rule.bit == 0 {
 			c.enter(step{name: rule.Name})
-			c.wrong(rule, catalog.MissingField, "is required where any other part is localized", value{})
+			c.wrong(rule, catalog.MissingField, "is required where any other part is localized", rawjson.Value{})
 			c.leave()
 		}
 	}
@@ -159,22 +165,22 @@ func (c *check) missingTogether(o *object, seen uint64) {
 
 // fits reports whether a value has one of the JSON types. A row without types
 // takes any.
-func fits(types Type, v value) bool {
+func fits(types Type, v rawjson.Value) bool {
 	if types == 0 {
 		return true
 	}
-	switch v.kind {
-	case text:
+	switch v.Kind {
+	case rawjson.String:
 		return types&String != 0
-	case number:
-		return types&Number != 0 || types&Integer != 0 && v.integral()
-	case boolean:
+	case rawjson.Number:
+		return types&Number != 0 || types&Integer != 0 && v.Integral()
+	case rawjson.Boolean:
 		return types&Boolean != 0
-	case list:
+	case rawjson.Array:
 		return types&List != 0
-	case dictionary:
+	case rawjson.Object:
 		return types&Object != 0
-	case null, broken:
+	case rawjson.Null, rawjson.Broken:
 	}
 	return false
 }

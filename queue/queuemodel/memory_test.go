@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/queue/queuemodel"
 	"github.com/catalog-courier/catalog-courier/queue/queuetest"
@@ -29,7 +30,7 @@ func TestModelConforms(t *testing.T) {
 			Mirror: func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (queuetest.Mirror, queue.Noted, error) {
 				return stream.Mirror(ctx, partition, knows)
 			},
-			Publish: func(t *testing.T, mutations ...queue.Mutation) []queue.Result {
+			Publish: func(t *testing.T, mutations ...publish.Mutation) []publish.Result {
 				t.Helper()
 				results, err := stream.Publish(mutations...)
 				require.NoError(t, err)
@@ -38,7 +39,7 @@ func TestModelConforms(t *testing.T) {
 			Disconnect: func(*testing.T) { stream.Disconnect() },
 			Copy:       func(*testing.T) func() { return stream.Copy() },
 			Bind:       stream.Bind,
-			Replace: func(t *testing.T, mutations ...queue.Mutation) {
+			Replace: func(t *testing.T, mutations ...publish.Mutation) {
 				t.Helper()
 				other := queuemodel.New(partitions)
 				_, err := other.Publish(mutations...)

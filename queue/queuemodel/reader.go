@@ -9,6 +9,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -18,7 +19,7 @@ type Reader struct {
 	stream  *Stream
 	log     queue.Log // where it asks about the stream
 	config  queue.ReaderConfig
-	decoder queue.Decoder
+	decoder message.Decoder
 	closed  chan struct{}
 	end     sync.Once
 	ended   error // why Next can never give more
@@ -141,9 +142,9 @@ func (r *Reader) take() (chunk []catalog.Arrival, grown <-chan struct{}) {
 	return chunk, r.stream.grown
 }
 
-func (r *Reader) decode(stored *message) catalog.Arrival {
-	return r.decoder.Decode(queue.RawMessage{
-		Subject: stored.subject, Headers: map[string][]string{"Nats-Msg-Id": {stored.anchor.MessageID}}, Data: slices.Clone(stored.data),
+func (r *Reader) decode(stored *storedMessage) catalog.Arrival {
+	return r.decoder.Decode(message.Raw{
+		Subject: stored.subject, Headers: map[string][]string{message.HeaderID: {stored.anchor.MessageID}}, Data: slices.Clone(stored.data),
 		Time: stored.anchor.Time, Position: r.last.Position, ReceivedAt: time.Now(),
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -28,16 +29,16 @@ type Stream struct {
 
 	mu       sync.Mutex
 	identity ledger.StreamIdentity
-	messages []message // in order; sequences without a gap
-	first    uint64    // of messages, or the next sequence when there are none
+	messages []storedMessage // in order; sequences without a gap
+	first    uint64          // of messages, or the next sequence when there are none
 	mirrored map[int]entry
 	revision uint64
 	grown    chan struct{} // closed and replaced when there is more to read
 	broken   chan struct{} // closed and replaced when connections break
 }
 
-// message is a stored message.
-type message struct {
+// storedMessage is a message of the stream.
+type storedMessage struct {
 	anchor    ledger.Anchor
 	partition int
 	subject   string
@@ -66,8 +67,8 @@ var ErrPartition = errors.New("the stream has no such partition")
 
 // Publish stores mutations in order. A repeat of an id is dropped, as JetStream
 // does. The error is that of the first mutation that breaks the contract.
-func (s *Stream) Publish(mutations ...queue.Mutation) ([]queue.Result, error) {
-	results := make([]queue.Result, 0, len(mutations))
+func (s *Stream) Publish(mutations ...publish.Mutation) ([]publish.Result, error) {
+	results := make([]publish.Result, 0, len(mutations))
 	for i := range mutations {
 		publication, err := mutations[i].Publication()
 		if err != nil {
@@ -78,23 +79,23 @@ func (s *Stream) Publish(mutations ...queue.Mutation) ([]queue.Result, error) {
 	return results, nil
 }
 
-func (s *Stream) store(account string, p queue.Publication) queue.Result {
+func (s *Stream) store(account string, p publish.Publication) publish.Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	for i := len(s.messages) - 1; i >= 0 && now.Sub(s.messages[i].anchor.Time) < duplicates; i-- {
 		if s.messages[i].anchor.MessageID == p.ID {
-			return queue.Result{Outcome: queue.Duplicate, Sequence: s.messages[i].anchor.Position.Sequence}
+			return publish.Result{Outcome: publish.Duplicate, Sequence: s.messages[i].anchor.Position.Sequence}
 		}
 	}
-	stored := message{
+	stored := storedMessage{
 		anchor:    ledger.Anchor{Position: catalog.Position{Sequence: s.next()}, Time: now, MessageID: p.ID},
 		partition: queue.PartitionOf(account, s.partitions), subject: p.Subject, data: p.Data,
 	}
 	s.messages = append(s.messages, stored)
 	close(s.grown)
 	s.grown = make(chan struct{})
-	return queue.Result{Outcome: queue.Stored, Sequence: stored.anchor.Position.Sequence}
+	return publish.Result{Outcome: publish.Stored, Sequence: stored.anchor.Position.Sequence}
 }
 
 // next is the sequence of the message to come. The lock must be held.
@@ -115,7 +116,7 @@ func (s *Stream) disconnect() {
 // contents is all that a stream's store holds.
 type contents struct {
 	identity ledger.StreamIdentity
-	messages []message
+	messages []storedMessage
 	first    uint64
 	mirrored map[int]entry
 	revision uint64

@@ -13,6 +13,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -38,7 +39,7 @@ type Harness struct {
 	Open       func(ctx context.Context, config queue.ReaderConfig) (Reader, error)
 	Mirror     func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (Mirror, queue.Noted, error)
 	// Publish stores mutations in order, and returns once they are stored.
-	Publish func(t *testing.T, mutations ...queue.Mutation) []queue.Result
+	Publish func(t *testing.T, mutations ...publish.Mutation) []publish.Result
 	// Disconnect breaks all connections; they come back by themselves.
 	Disconnect func(t *testing.T)
 	// Copy keeps a copy of the store; the function returned puts it back.
@@ -47,7 +48,7 @@ type Harness struct {
 	Bind func(ctx context.Context, identity ledger.StreamIdentity) error
 	// Replace puts another stream, which holds the mutations, in the place of the
 	// queue's, and breaks all connections.
-	Replace func(t *testing.T, mutations ...queue.Mutation)
+	Replace func(t *testing.T, mutations ...publish.Mutation)
 }
 
 // Run runs the suite. newHarness is called once for each test; the queue must have
@@ -91,10 +92,10 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 const patience = 20 * time.Second
 
 // changes are deletes of an account's items, numbered from first.
-func changes(account string, first, count int) []queue.Mutation {
-	mutations := make([]queue.Mutation, count)
+func changes(account string, first, count int) []publish.Mutation {
+	mutations := make([]publish.Mutation, count)
 	for i := range mutations {
-		mutations[i] = queue.Mutation{
+		mutations[i] = publish.Mutation{
 			Account: account, Catalog: "us", Type: "RETAIL", ItemID: strconv.Itoa(first + i), Operation: catalog.Delete,
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -91,8 +92,8 @@ func repeats(t *testing.T, h Harness) {
 	one[0].ID = "the-same"
 	first := h.Publish(t, one...)
 	again := h.Publish(t, one...)
-	require.Equal(t, queue.Stored, first[0].Outcome)
-	require.Equal(t, queue.Duplicate, again[0].Outcome)
+	require.Equal(t, publish.Stored, first[0].Outcome)
+	require.Equal(t, publish.Duplicate, again[0].Outcome)
 	require.Equal(t, first[0].Sequence, again[0].Sequence)
 	h.Publish(t, changes("acme", 1, 1)...)
 	take(t, h.open(t, "acme", ledger.Anchor{}), 0, 2)

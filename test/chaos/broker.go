@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,19 +9,24 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
+	"github.com/catalog-courier/catalog-courier/lab/process"
 	"github.com/catalog-courier/catalog-courier/test/chaos/proxy"
 )
 
 // brokerVariable names the variable that makes this program a NATS server on the
-// folder in it, until its standard input ends.
+// folder in it, until SIGTERM.
 const brokerVariable = "COURIER_CHAOS_NATS"
 
 // serveBroker is the whole of such a process.
 func serveBroker(folder string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	server, err := embedded.StartNATS(embedded.NATSOptions{
 		StoreDir: folder, SyncAlways: true, Port: -1, MaxStore: brokerStore,
 	})
@@ -32,13 +37,13 @@ func serveBroker(folder string) error {
 	if _, err := fmt.Fprintln(os.Stdout, server.URL()); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	<-ctx.Done()
+	return nil
 }
 
 const (
 	// brokerStore bounds JetStream's files, streamBytes the stream: far above what a
-	// trial publishes, as the trimmer must leave all of it for the check.
+	// run publishes, as the trimmer must leave all of it for the check.
 	brokerStore = 2 << 30
 	streamBytes = 1 << 30
 	// brokerPatience is how long a server may take to start or end.
@@ -47,12 +52,10 @@ const (
 
 // broker is a NATS server in a process of its own, so that it can be killed.
 type broker struct {
-	disk  *disk
-	doors []*proxy.Proxy // told where the server listens
+	disk    *disk
+	proxies []*proxy.Proxy // told where the server listens
 
-	command *exec.Cmd
-	stdin   io.Closer
-	ended   chan struct{}
+	process *process.Child // nil while it is down
 	log     io.Writer
 }
 
@@ -62,32 +65,36 @@ func (b *broker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.command = exec.CommandContext(context.WithoutCancel(ctx), self) //nolint:gosec // this very program
-	b.command.Env = append(os.Environ(), brokerVariable+"="+b.disk.path("nats"))
-	b.command.Stderr = b.log
-	stdin, err := b.command.StdinPipe()
-	if err != nil {
-		return err
-	}
-	stdout, err := b.command.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := b.command.Start(); err != nil {
+	command := exec.Command(self) //nolint:gosec,noctx // this very program; kill and stop end it
+	command.Env = append(os.Environ(), brokerVariable+"="+b.disk.path("nats"))
+	first := make(chan string, 1)
+	command.Stdout, command.Stderr = &firstLine{line: first}, b.log
+	if b.process, err = process.Start(command, process.Options{}); err != nil {
 		return fmt.Errorf("starting NATS: %w", err)
 	}
-	b.stdin, b.ended = stdin, make(chan struct{})
-	first := make(chan string, 1)
-	go func(command *exec.Cmd, ended chan struct{}) { // ends with the process; kill and stop wait for it
-		defer close(ended)
-		line, _ := bufio.NewReader(stdout).ReadString('\n')
-		first <- strings.TrimSpace(line)
-		_ = command.Wait()
-	}(b.command, b.ended)
 	return b.point(ctx, first)
 }
 
-// point leads the doors to the address that the server says.
+// firstLine hands on the first line that is written to it.
+type firstLine struct {
+	text bytes.Buffer
+	line chan string // of one line; nil once it was handed on
+}
+
+// Write implements io.Writer.
+func (f *firstLine) Write(text []byte) (int, error) {
+	if f.line == nil {
+		return len(text), nil
+	}
+	f.text.Write(text)
+	if line, _, found := strings.Cut(f.text.String(), "\n"); found {
+		f.line <- line
+		f.line = nil
+	}
+	return len(text), nil
+}
+
+// point leads the proxies to the address that the server says.
 func (b *broker) point(ctx context.Context, first <-chan string) error {
 	timer := time.NewTimer(brokerPatience)
 	defer timer.Stop()
@@ -97,10 +104,12 @@ func (b *broker) point(ctx context.Context, first <-chan string) error {
 		if err != nil || address.Host == "" {
 			return fmt.Errorf("NATS did not become ready: it said %q", line)
 		}
-		for _, door := range b.doors {
-			door.Retarget("tcp", address.Host)
+		for _, p := range b.proxies {
+			p.Retarget("tcp", address.Host)
 		}
 		return nil
+	case <-b.process.Done():
+		return errors.New("NATS ended before it was ready")
 	case <-timer.C:
 		return errors.Join(errors.New("NATS did not become ready in time"), b.kill())
 	case <-ctx.Done():
@@ -110,30 +119,22 @@ func (b *broker) point(ctx context.Context, first <-chan string) error {
 
 // kill ends the server without a word.
 func (b *broker) kill() error {
-	if b.command == nil {
-		return nil
+	if b.process != nil {
+		b.process.Kill()
+		b.process = nil
 	}
-	_ = b.command.Process.Kill() // it may be gone
-	<-b.ended
-	b.command = nil
-	_ = b.stdin.Close() // stop may have closed it
 	return nil
 }
 
 // stop has the server close its files and end.
 func (b *broker) stop() error {
-	if b.command == nil {
+	if b.process == nil {
 		return nil
 	}
-	_ = b.stdin.Close()
-	timer := time.NewTimer(brokerPatience)
-	defer timer.Stop()
-	select {
-	case <-b.ended:
-		b.command = nil
-		return nil
-	case <-timer.C:
-		_ = b.kill()
-		return errors.New("NATS did not stop in time")
+	_ = b.process.Signal(syscall.SIGTERM) // it may be gone
+	err := b.process.Await(brokerPatience)
+	if err != nil {
+		err = fmt.Errorf("stopping NATS: %w", err)
 	}
+	return errors.Join(err, b.kill())
 }

@@ -23,7 +23,7 @@ type database struct {
 	name  string // of the folder that is in use, on the disk
 
 	running *embedded.Postgres // nil while it is down
-	// pool is the trial's own way in, past every proxy. It outlives restarts.
+	// pool is the run's own way in, past every proxy. It outlives restarts.
 	pool *pgxpool.Pool
 }
 
@@ -61,7 +61,7 @@ func (d *database) other() string {
 	return firstFolder
 }
 
-// show leads the doors to the folder that is in use.
+// show leads the proxies to the folder that is in use.
 func (d *database) show() error {
 	next := d.place + ".next"
 	if err := os.Symlink(d.disk.path(d.name), next); err != nil {
@@ -92,7 +92,7 @@ func (d *database) failOver(ctx context.Context, synchronous bool, behind func()
 }
 
 // socket is the path of the Unix socket, and address the URL for clients who go
-// through a door at host.
+// through a proxy at host.
 func (d *database) socket() string { return filepath.Join(d.place, ".s.PGSQL.5432") }
 
 func (d *database) address(host string) string {

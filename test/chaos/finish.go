@@ -1,12 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/test/evidence"
+	"github.com/catalog-courier/catalog-courier/test/oracle"
 )
 
 const (
@@ -17,16 +19,20 @@ const (
 	tellEvery     = 10 * time.Second
 )
 
-// progress is what can be told cheaply of all mutations.
-type progress struct{ rows, open, waiting, held int }
+// progress is how far all mutations are, of the messages that the stream holds.
+type progress struct {
+	evidence.Progress
+
+	held int
+}
 
 func (p progress) String() string {
-	return fmt.Sprintf("%d rows for %d messages, %d batches open, %d mutations waiting", p.rows, p.held, p.open, p.waiting)
+	return fmt.Sprintf("%d rows for %d messages, %d batches open, %d mutations waiting", p.Rows, p.held, p.OpenBatches, p.Waiting)
 }
 
 // drain waits until everything that was published is final.
-func (t *trial) drain(ctx context.Context) error {
-	if err := t.fleet.revive(); err != nil {
+func (r *run) drain(ctx context.Context) error {
+	if err := r.fleet.restartAll(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainPatience)
@@ -35,12 +41,12 @@ func (t *trial) drain(ctx context.Context) error {
 	defer ticker.Stop()
 	told, last := time.Now(), progress{}
 	for {
-		now, err := t.look(ctx)
+		now, err := r.look(ctx)
 		if err == nil {
 			last = now
 		}
-		if err == nil && now.rows >= now.held && now.open == 0 && now.waiting == 0 {
-			done, err := t.complete(ctx)
+		if err == nil && now.Done(now.held) {
+			done, err := r.complete(ctx)
 			if err != nil {
 				return err
 			}
@@ -49,26 +55,23 @@ func (t *trial) drain(ctx context.Context) error {
 			}
 		}
 		if time.Since(told) > tellEvery {
-			t.sayf("%v", errors.Join(fmt.Errorf("%s", now), err)) //nolint:err113 // a line for people
+			r.logf("%v", errors.Join(fmt.Errorf("%s", now), err)) //nolint:err113 // a line for people
 			told = time.Now()
 		}
 		select {
 		case <-ctx.Done():
-			t.violatef("I1", "not everything became final within %s: %s", drainPatience, last)
+			r.violatef("I1", "not everything became final within %s: %s", drainPatience, last)
 			return nil
 		case <-ticker.C:
 		}
 	}
 }
 
-func (t *trial) look(ctx context.Context) (p progress, err error) {
-	err = t.database.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM courier.mutation),
-		(SELECT count(*) FROM courier.batch WHERE finished_at IS NULL),
-		(SELECT count(*) FROM courier.waiting)`).Scan(&p.rows, &p.open, &p.waiting)
-	if err != nil {
+func (r *run) look(ctx context.Context) (p progress, err error) {
+	if p.Progress, err = evidence.ReadProgress(ctx, r.database.pool); err != nil {
 		return p, err
 	}
-	stream, err := t.producer.js.Stream(ctx, t.settings.NATS.Stream.Name)
+	stream, err := r.producer.js.Stream(ctx, r.settings.NATS.Stream.Name)
 	if err != nil {
 		return p, err
 	}
@@ -78,70 +81,61 @@ func (t *trial) look(ctx context.Context) (p progress, err error) {
 
 // complete reports that every message of the stream has a row; rows may also be
 // those of messages that the stream has no more.
-func (t *trial) complete(ctx context.Context) (bool, error) {
-	rows, err := readRows(ctx, t.database.pool)
+func (r *run) complete(ctx context.Context) (bool, error) {
+	rows, err := evidence.Statuses(ctx, r.database.pool)
 	if err != nil {
 		return false, err
 	}
-	stream, err := readStream(ctx, t.producer.js, t.settings.NATS.Stream.Name)
+	stream, err := evidence.Messages(ctx, r.producer.js, r.settings.NATS.Stream.Name)
 	if err != nil {
 		return false, err
 	}
-	seen := make(map[place]bool, len(rows))
-	for _, r := range rows {
-		seen[r.place()] = true
+	seen := make(map[oracle.Key]bool, len(rows))
+	for _, row := range rows {
+		seen[keyOf(row.Position.Sequence, row.MutationID)] = true
 	}
 	for _, arrival := range stream {
-		if !seen[place{arrival.Mutation.Position.Sequence, arrival.Mutation.ID}] {
+		if !seen[keyOf(arrival.Mutation.Position.Sequence, arrival.Mutation.ID)] {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// finish stops the workers and reads what the trial is judged by.
-func (t *trial) finish(ctx context.Context) (*history, error) {
-	for _, seat := range t.fleet.seats {
-		s := &striker{trial: t, ctx: ctx}
-		if _, err := s.stop(seat); err != nil {
+// finish stops the workers and reads what the run is judged by.
+func (r *run) finish(ctx context.Context) (*history, error) {
+	for _, slot := range r.fleet.slots {
+		c := &faultContext{run: r, ctx: ctx}
+		if _, err := c.stop(slot); err != nil {
 			continue // noted as a violation
 		}
 	}
-	for _, surprise := range t.fleet.surprises {
-		t.violatef("stop", "%s", surprise)
-	}
-	for _, site := range t.platforms.sites {
-		if pending := site.Pending(); pending > 0 {
-			t.violatef("I1", "%s has %d batches that are not applied yet, though all is said to be final", site.name, pending)
-		}
+	for _, surprise := range r.fleet.surprises {
+		r.violatef("stop", "%s", surprise)
 	}
 	h := &history{
-		settings: t.settings, acks: t.producer.acks(), sites: t.platforms.sites,
-		rewound: t.rewound, restored: t.restored, calm: t.calm,
+		settings: r.settings, acks: r.producer.acks(), sites: r.platforms.sites,
+		rewound: r.rewound, restored: r.restored, calm: r.calm,
 	}
 	var err error
-	if h.rows, err = readRows(ctx, t.database.pool); err != nil {
+	if h.rows, err = evidence.Statuses(ctx, r.database.pool); err != nil {
 		return nil, err
 	}
-	h.stream, err = readStream(ctx, t.producer.js, t.settings.NATS.Stream.Name)
-	return h, errors.Join(err, t.searchSecrets())
+	h.stream, err = evidence.Messages(ctx, r.producer.js, r.settings.NATS.Stream.Name)
+	return h, errors.Join(err, r.searchSecrets())
 }
 
 // searchSecrets is I7, for the logs.
-func (t *trial) searchSecrets() error {
-	for _, seat := range t.fleet.everybody() {
-		log, err := os.ReadFile(seat.log)
+func (r *run) searchSecrets() error {
+	for _, slot := range r.fleet.everybody() {
+		log, err := os.ReadFile(slot.log)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		for _, secret := range secrets() {
-			if bytes.Contains(log, []byte(secret)) {
-				t.violatef("I7", "the log %s holds a secret", seat.log)
-			}
-		}
+		r.violations = append(r.violations, oracle.SearchSecrets("the log "+slot.log, log, secrets())...)
 	}
 	return nil
 }

@@ -8,25 +8,25 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/catalog-courier/catalog-courier/test/chaos/clock"
 	"github.com/catalog-courier/catalog-courier/test/chaos/proxy"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
-// seat is the place of one worker: its name, its settings, and doors of its own to
+// workerSlot is the place of one worker: its name, its settings, and proxies of its own to
 // everything it talks to. Processes come and go on it.
-type seat struct {
+type workerSlot struct {
 	name     string
 	settings string // the file's path
 	log      string
-	doors    map[string]*proxy.Proxy // by what is behind: nats, postgres, platforms
+	proxies  map[string]*proxy.Proxy // by what is behind: nats, postgres, platforms
 
-	process *process
+	process *worker
 }
 
-// The names of what is behind a seat's doors.
+// The names of what is behind a slot's proxies.
 const (
 	toNATS      = "NATS"
 	toPostgres  = "Postgres"
@@ -36,80 +36,80 @@ const (
 // fleet are the workers.
 type fleet struct {
 	program string
-	clock   string  // the same program with a clock that can be wrong, see chaos/clock
-	seats   []*seat // the regular ones
-	guest   *seat   // joins and leaves
+	clock   string        // the same program with a clock that can be wrong, see chaos/clock
+	slots   []*workerSlot // the regular ones
+	guest   *workerSlot   // joins and leaves
 
-	mu sync.Mutex // guards the processes of seats: one is killed from a handler
+	mu sync.Mutex // guards the processes of slots: one is killed from a handler
 	// ended by themselves, with the reason.
 	surprises []string
 }
 
-// newSeat makes a worker's doors and settings.
-func newSeat(ctx context.Context, folder, name string, b *broker, d *database, p *platforms) (*seat, error) {
-	s := &seat{name: name, log: filepath.Join(folder, name+".log"), doors: map[string]*proxy.Proxy{}}
+// newSlot makes a worker's proxies and settings.
+func newSlot(ctx context.Context, folder, name string, b *broker, d *database, p *platforms) (*workerSlot, error) {
+	s := &workerSlot{name: name, log: filepath.Join(folder, name+".log"), proxies: map[string]*proxy.Proxy{}}
 	for behind, target := range map[string][2]string{
-		toNATS: {"tcp", "127.0.0.1:0"}, toPostgres: {"unix", d.socket()}, toPlatforms: {"tcp", p.listener.Addr().String()},
+		toNATS: {"tcp", "127.0.0.1:0"}, toPostgres: {"unix", d.socket()}, toPlatforms: {"tcp", p.address},
 	} {
-		door, err := proxy.Start(ctx, target[0], target[1])
+		started, err := proxy.Start(ctx, target[0], target[1])
 		if err != nil {
 			return s, err
 		}
-		s.doors[behind] = door
+		s.proxies[behind] = started
 	}
-	b.doors = append(b.doors, s.doors[toNATS])
+	b.proxies = append(b.proxies, s.proxies[toNATS])
 	var err error
 	s.settings, err = writeSettings(folder, name, addresses{
-		nats: s.doors[toNATS].Address(), database: d.address(s.doors[toPostgres].Address()), platforms: s.doors[toPlatforms].Address(), oauth: p.listener.Addr().String(),
+		nats: s.proxies[toNATS].Address(), database: d.address(s.proxies[toPostgres].Address()), platforms: s.proxies[toPlatforms].Address(), oauth: p.address,
 	})
 	return s, err
 }
 
-func (s *seat) close() error {
+func (s *workerSlot) close() error {
 	var err error
-	for _, door := range s.doors {
-		err = errors.Join(err, door.Close())
+	for _, p := range s.proxies {
+		err = errors.Join(err, p.Close())
 	}
 	return err
 }
 
-// start runs a worker on the seat, unless one runs there.
-func (f *fleet) start(s *seat) error { return f.startAs(s, f.program) }
+// start runs a worker on the slot, unless one runs there.
+func (f *fleet) start(s *workerSlot) error { return f.startAs(s, f.program) }
 
 // startWithClock runs a worker whose wall clock is wrong by the offset.
-func (f *fleet) startWithClock(s *seat, offset time.Duration) error {
+func (f *fleet) startWithClock(s *workerSlot, offset time.Duration) error {
 	return f.startAs(s, f.clock, clock.Environment(offset))
 }
 
-func (f *fleet) startAs(s *seat, program string, environment ...string) error {
+func (f *fleet) startAs(s *workerSlot, program string, environment ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s.process != nil && !s.process.gone() {
+	if s.process != nil && !s.process.Ended() {
 		return nil
 	}
 	f.examine(s)
 	var err error
-	s.process, err = startProcess(program, s.settings, s.name, s.log, environment...)
+	s.process, err = startWorker(program, s.settings, s.name, s.log, environment...)
 	return err
 }
 
 // examine notes a process that ended although nobody here ended it.
-func (f *fleet) examine(s *seat) {
-	if s.process == nil || !s.process.gone() || s.process.wanted.Load() {
+func (f *fleet) examine(s *workerSlot) {
+	if s.process == nil || !s.process.Ended() || s.process.wanted.Load() {
 		return
 	}
 	s.process.wanted.Store(true) // told once
 	reason := "exit code 0"
-	if s.process.err != nil {
-		reason = s.process.err.Error()
+	if s.process.Err() != nil {
+		reason = s.process.Err().Error()
 	}
 	f.surprises = append(f.surprises, "worker "+s.name+" ended unexpectedly: "+reason+"; its log is "+s.log)
 }
 
-// revive starts workers where none runs.
-func (f *fleet) revive() error {
+// restartAll starts workers where none runs.
+func (f *fleet) restartAll() error {
 	var err error
-	for _, s := range f.seats {
+	for _, s := range f.slots {
 		f.mu.Lock()
 		f.examine(s)
 		f.mu.Unlock()
@@ -118,8 +118,8 @@ func (f *fleet) revive() error {
 	return err
 }
 
-// kill ends the process of the seat.
-func (f *fleet) kill(s *seat) {
+// kill ends the process of the slot.
+func (f *fleet) kill(s *workerSlot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s.process != nil {
@@ -128,9 +128,9 @@ func (f *fleet) kill(s *seat) {
 }
 
 // everybody are the regular workers and the guest.
-func (f *fleet) everybody() []*seat { return append(slices.Clip(f.seats), f.guest) }
+func (f *fleet) everybody() []*workerSlot { return append(slices.Clip(f.slots), f.guest) }
 
-func (f *fleet) seat(name string) *seat {
+func (f *fleet) slot(name string) *workerSlot {
 	for _, s := range f.everybody() {
 		if s.name == name {
 			return s
@@ -150,20 +150,6 @@ func (f *fleet) close() error {
 	return err
 }
 
-// owned counts the partitions of each worker that lives; "" for nobody.
-func owned(ctx context.Context, pool *pgxpool.Pool) (map[string]int, error) {
-	rows, err := pool.Query(ctx, `SELECT coalesce(w.name, '') FROM courier.lease l LEFT JOIN courier.worker w ON w.id = l.owner`)
-	if err != nil {
-		return nil, err
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	count := map[string]int{}
-	for _, name := range names {
-		count[name]++
-	}
-	return count, err
-}
-
 // awaitSpread waits until the partitions are spread as wanted and returns how long
 // that took.
 func awaitSpread(ctx context.Context, pool *pgxpool.Pool, within time.Duration, wanted func(map[string]int) bool) (time.Duration, bool) {
@@ -173,7 +159,7 @@ func awaitSpread(ctx context.Context, pool *pgxpool.Pool, within time.Duration, 
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if count, err := owned(ctx, pool); err == nil && wanted(count) {
+		if leases, err := evidence.Leases(ctx, pool); err == nil && wanted(evidence.Owned(leases)) {
 			return time.Since(began), true
 		}
 		select {

@@ -1,24 +1,25 @@
 package main
 
 import (
-	"context"
+	"slices"
+	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/test/evidence"
+	"github.com/catalog-courier/catalog-courier/test/oracle"
 )
 
-// history is what a trial is judged by.
+// history is what a run is judged by.
 type history struct {
 	settings *config.Config
 	// stream is what the stream holds in the end, and acks what it acknowledged.
 	stream []catalog.Arrival
 	acks   []published
-	rows   []row
+	rows   []evidence.Status
 	sites  []*site
 	// rewound says that the stream was restored from an older copy: it may lack
 	// messages that it acknowledged.
@@ -35,69 +36,71 @@ type span struct{ from, to time.Time }
 
 func (s span) holds(t time.Time) bool { return !t.Before(s.from) && t.Before(s.to) }
 
-// row is a row of mutation_status.
-type row struct {
-	id           string
-	lane         catalog.Lane
-	itemID       string
-	status       string
-	supersededBy string
-	inBatch      bool
-	position     catalog.Position
-	publishedAt  time.Time
-	finishedAt   time.Time // zero while it is not final
-	errors       string    // JSON
-}
+// calmLatency is how long a change of an account may take whose platform is well,
+// while others are in trouble.
+const calmLatency = 5 * time.Second
 
-// place names a message of the stream, also after its sequence was given to another.
-type place struct {
-	sequence uint64
-	id       string
-}
+// keyOf names a message and its row, also after its sequence was given to another.
+func keyOf(sequence uint64, id string) oracle.Key { return oracle.Key{Sequence: sequence, ID: id} }
 
-func (r row) place() place { return place{r.position.Sequence, r.id} }
-
-// latency is how long the mutation took from being published to its final status.
-func (r row) latency() time.Duration { return r.finishedAt.Sub(r.publishedAt) }
-
-// readRows reads mutation_status in the order in which workers read the stream.
-func readRows(ctx context.Context, pool *pgxpool.Pool) ([]row, error) {
-	rows, err := pool.Query(ctx, `
-		SELECT mutation_id, account, catalog, catalog_type, item_id, status, coalesce(superseded_by, ''), batch_id IS NOT NULL,
-			stream_generation, stream_sequence, published_at, finished_at, coalesce(errors::text, '')
-		FROM courier.mutation_status ORDER BY stream_generation, stream_sequence`)
-	if err != nil {
-		return nil, err
+// judge has the oracle judge the run.
+func judge(h *history) *oracle.Verdict {
+	told := &oracle.History{
+		Places: map[catalog.Lane]oracle.Place{}, Rewound: h.rewound, Restored: h.restored,
+		Calm: oracle.Calm{From: h.calm.from, Until: h.calm.to, Accounts: map[string]bool{}, Most: calmLatency},
 	}
-	return pgx.CollectRows(rows, func(found pgx.CollectableRow) (r row, err error) {
-		var sequence int64
-		var finished *time.Time
-		err = found.Scan(&r.id, &r.lane.Account, &r.lane.Catalog, &r.lane.Type, &r.itemID, &r.status, &r.supersededBy, &r.inBatch,
-			&r.position.Generation, &sequence, &r.publishedAt, &finished, &r.errors)
-		r.position.Sequence = uint64(sequence) //nolint:gosec // written from one
-		if finished != nil {
-			r.finishedAt = *finished
+	bySite, rules := map[string]*oracle.Platform{}, map[string][]sandbox.ItemRule{}
+	for _, s := range h.sites {
+		fresh := evidence.Fresh(s.platform, sandbox.Options{})
+		defer fresh.Close()
+		bySite[s.name] = &oracle.Platform{
+			Name: s.name, Holds: s.simulated, Fresh: fresh, Received: s.Counters(), MaxItems: maxItems, Pending: s.Pending(),
 		}
-		return r, err
-	})
-}
-
-// messages are all that were acknowledged, decoded: those in the stream, and those
-// that it lacks.
-func (h *history) messages() (held, gone map[place]catalog.Arrival) {
-	held, gone = make(map[place]catalog.Arrival, len(h.stream)), map[place]catalog.Arrival{}
-	for _, arrival := range h.stream {
-		held[place{arrival.Mutation.Position.Sequence, arrival.Mutation.ID}] = arrival
+		told.Platforms = append(told.Platforms, bySite[s.name])
+		rules[s.name] = s.rules
 	}
-	for _, ack := range h.acks {
-		at := place{ack.sequence, ack.ID}
-		if _, found := held[at]; found {
-			continue
-		}
-		gone[at] = queue.Decode(queue.RawMessage{
-			Subject: ack.Subject, Headers: map[string][]string{"Nats-Msg-Id": {ack.ID}}, Data: ack.Data,
-			Time: ack.at, Position: catalog.Position{Sequence: ack.sequence},
+	siteOf := map[string]string{}
+	for _, a := range accounts() {
+		siteOf[a.name] = a.site
+		told.Calm.Accounts[a.name] = a.site == quietPinterestSite || a.site == quietMetaSite
+	}
+	for _, lane := range lanes() {
+		told.Places[lane] = oracle.Place{Platform: bySite[siteOf[lane.Account]], Catalog: evidence.CatalogKey(h.settings, lane)}
+	}
+	blamed := map[oracle.Key]bool{}
+	for _, r := range h.rows {
+		key := keyOf(r.Position.Sequence, r.MutationID)
+		told.Rows = append(told.Rows, r.Row(key))
+		blamed[key] = blamed[key] || blamedFalsely(r)
+	}
+	held, lost := h.messages()
+	for key, m := range held {
+		told.Messages = append(told.Messages, oracle.Message{
+			Key: key, Mutation: m, Lost: lost[key], Doubtful: blamed[key], Refused: evidence.RefusedByRule(rules[siteOf[m.Lane.Account]], m.ItemID),
 		})
 	}
-	return held, gone
+	return oracle.Check(told)
+}
+
+// messages are all that were acknowledged, decoded, and which of them the stream lacks.
+func (h *history) messages() (all map[oracle.Key]*catalog.Mutation, lost map[oracle.Key]bool) {
+	all, lost = make(map[oracle.Key]*catalog.Mutation, len(h.stream)), map[oracle.Key]bool{}
+	for _, arrival := range h.stream {
+		all[keyOf(arrival.Mutation.Position.Sequence, arrival.Mutation.ID)] = arrival.Mutation
+	}
+	for _, ack := range h.acks {
+		key := keyOf(ack.sequence, ack.ID)
+		if _, found := all[key]; !found {
+			all[key], lost[key] = evidence.Decode(ack.Publication, ack.sequence, ack.at), true
+		}
+	}
+	return all, lost
+}
+
+// blamedFalsely reports that a change failed because a simulated platform named it in
+// an answer without handles (sandbox.EmptyHandles): another copy may have been taken.
+func blamedFalsely(r evidence.Status) bool {
+	return r.Status == "failed" && slices.ContainsFunc(r.Errors, func(issue ledger.Issue) bool {
+		return strings.Contains(issue.Message, "This item cannot be read")
+	})
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
-// kindsOf are the faults of a lane; full adds those that need a disk of its own.
-func kindsOf(l lane, full bool) (kinds []kind) {
+// kindsOf are the faults of a track; full adds those that need a disk of its own.
+func kindsOf(t track, full bool) (kinds []kind) {
 	for _, k := range allKinds(full) {
-		if k.lane == l {
+		if k.track == t {
 			kinds = append(kinds, k)
 		}
 	}
@@ -19,31 +19,31 @@ func kindsOf(l lane, full bool) (kinds []kind) {
 func allKinds(full bool) []kind {
 	const second = time.Second
 	kinds := []kind{
-		{"worker killed", storeLane, second, killWorker, 0},
-		{"worker killed between a POST and its answer", storeLane, 2 * second, killAtPost, 0},
-		{"all workers killed", storeLane, second, killAll, 0},
-		{"worker frozen past its lease", storeLane, 4 * second, freeze, 0},
-		{"worker told to stop", storeLane, 3 * second, terminate, 0},
-		{"worker told to stop twice", storeLane, 2 * second, terminateTwice, 0},
-		{"worker joins and leaves", storeLane, 6 * second, join, 0},
-		{"worker with a wrong clock joins and leaves", storeLane, 8 * second, joinWithClock, 0},
-		{"Postgres crashed", storeLane, 2 * second, crashPostgres, 0},
-		{"Postgres fails over to a standby that is behind", storeLane, 8 * second, failOverBehind, 0},
-		{"Postgres fails over to a synchronous standby", storeLane, 5 * second, failOverInTime, 0},
-		{"NATS killed", storeLane, 2 * second, killNATS, 0},
-		{"NATS stopped", storeLane, 2 * second, stopNATS, 0},
+		{"worker killed", storeTrack, second, killWorker, 0},
+		{"worker killed between a POST and its answer", storeTrack, 2 * second, killAtPost, 0},
+		{"all workers killed", storeTrack, second, killAll, 0},
+		{"worker frozen past its lease", storeTrack, 4 * second, freeze, 0},
+		{"worker told to stop", storeTrack, 3 * second, terminate, 0},
+		{"worker told to stop twice", storeTrack, 2 * second, terminateTwice, 0},
+		{"worker joins and leaves", storeTrack, 6 * second, join, 0},
+		{"worker with a wrong clock joins and leaves", storeTrack, 8 * second, joinWithClock, 0},
+		{"Postgres crashed", storeTrack, 2 * second, crashPostgres, 0},
+		{"Postgres fails over to a standby that is behind", storeTrack, 8 * second, failOverBehind, 0},
+		{"Postgres fails over to a synchronous standby", storeTrack, 5 * second, failOverInTime, 0},
+		{"NATS killed", storeTrack, 2 * second, killNATS, 0},
+		{"NATS stopped", storeTrack, 2 * second, stopNATS, 0},
 	}
 	if full {
 		kinds = append(kinds,
-			kind{"disk of Postgres full", storeLane, 5 * second, fillPostgres, 0},
-			kind{"disk of NATS full", storeLane, 4 * second, fillNATS, 0})
+			kind{"disk of Postgres full", storeTrack, 5 * second, fillPostgres, 0},
+			kind{"disk of NATS full", storeTrack, 4 * second, fillNATS, 0})
 	}
 	for _, behind := range []string{toNATS, toPostgres, toPlatforms} {
 		kinds = append(kinds,
-			kind{"connections to " + behind + " cut", networkLane, second, cut(behind), 0},
-			kind{"connections to " + behind + " held", networkLane, 3 * second, hold(behind), 0},
-			kind{"connections to " + behind + " slow", networkLane, 3 * second, slow(behind), 0},
-			kind{"no connection to " + behind, networkLane, 3 * second, refuse(behind), 0})
+			kind{"connections to " + behind + " cut", networkTrack, second, cut(behind), 0},
+			kind{"connections to " + behind + " held", networkTrack, 3 * second, hold(behind), 0},
+			kind{"connections to " + behind + " slow", networkTrack, 3 * second, slow(behind), 0},
+			kind{"no connection to " + behind, networkTrack, 3 * second, refuse(behind), 0})
 	}
 	both, pinterest, meta := []string{pinterestSite, metaSite}, []string{pinterestSite}, []string{metaSite}
 	for _, trouble := range []struct {
@@ -53,7 +53,7 @@ func allKinds(full bool) []kind {
 		after time.Duration
 	}{
 		// Meta tells a minute at least, and a worker that is told nothing waits longer
-		// than a trial: there some catalogs are hit, and always with a word.
+		// than a run: there some catalogs are hit, and always with a word.
 		{"storm of 429", pinterest, every(0.7, sandbox.RateLimited), 0},
 		{"storm of 429 without a word when", pinterest, every(0.5, sandbox.RateLimitedSilent), 0},
 		{"quota of some catalogs used up", meta, every(0.05, sandbox.RateLimited), time.Minute},
@@ -70,11 +70,11 @@ func allKinds(full bool) []kind {
 		{"no handle, and one item named", meta, posts(0.3, sandbox.EmptyHandles), 0},
 		{"accounts blocked for spam", both, every(0.2, sandbox.SpamBlocked), 15 * second},
 	} {
-		kinds = append(kinds, kind{trouble.name, platformLane, 3 * second, misbehave(trouble.sites, trouble.plan), trouble.after})
+		kinds = append(kinds, kind{trouble.name, platformTrack, 3 * second, misbehave(trouble.sites, trouble.plan), trouble.after})
 	}
 	return append(kinds,
-		kind{"all tokens revoked for a while", platformLane, 3 * second, revoke, 15 * second},
-		kind{"access token revoked, another has to be asked for", platformLane, second, revokeIssued, 75 * second})
+		kind{"all tokens revoked for a while", platformTrack, 3 * second, revoke, 15 * second},
+		kind{"access token revoked, another has to be asked for", platformTrack, second, revokeIssued, 75 * second})
 }
 
 func posts(rate float64, what sandbox.FaultKind) []sandbox.PlannedFault {

@@ -25,7 +25,7 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := command(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, err)
@@ -35,78 +35,78 @@ func main() {
 
 var errViolated = errors.New("an invariant does not hold")
 
-func run(ctx context.Context, arguments []string, out io.Writer) error {
-	t := &trial{options: options{out: out}}
+func command(ctx context.Context, arguments []string, out io.Writer) error {
+	r := &run{options: options{out: out}}
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	flags.Uint64Var(&t.seed, "seed", 0, "repeats a trial's schedule and load (default: a new one)")
-	flags.DurationVar(&t.duration, "duration", 3*time.Minute, "how long things break")
-	flags.IntVar(&t.rate, "rate", 300, "messages published a second")
-	flags.StringVar(&t.worker, "worker", "bin/worker", "the worker program")
-	flags.StringVar(&t.clock, "clock-worker", "bin/worker-clock", "the worker program as chaos/clock builds it")
-	flags.StringVar(&t.report, "report", "", "also write the report to this file, and a picture beside it")
+	flags.Uint64Var(&r.seed, "seed", 0, "repeats a run's schedule and load (default: a new one)")
+	flags.DurationVar(&r.duration, "duration", 3*time.Minute, "how long things break")
+	flags.IntVar(&r.rate, "rate", 300, "messages published a second")
+	flags.StringVar(&r.worker, "worker", "bin/worker", "the worker program")
+	flags.StringVar(&r.clock, "clock-worker", "bin/worker-clock", "the worker program as chaos/clock builds it")
+	flags.StringVar(&r.report, "report", "", "also write the report to this file, and a picture beside it")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
-	if t.seed == 0 {
-		t.seed = uint64(time.Now().UnixNano())
+	if r.seed == 0 {
+		r.seed = uint64(time.Now().UnixNano())
 	}
-	program, err := exec.LookPath(t.worker)
+	program, err := exec.LookPath(r.worker)
 	if err != nil {
 		return err
 	}
-	t.worker = program
-	if t.clock, err = exec.LookPath(t.clock); err != nil {
+	r.worker = program
+	if r.clock, err = exec.LookPath(r.clock); err != nil {
 		return err
 	}
-	return t.whole(ctx)
+	return r.whole(ctx)
 }
 
-// whole is a trial from its start to its report.
-func (t *trial) whole(ctx context.Context) (err error) {
-	_, _ = fmt.Fprintf(t.out, "seed %d, %s: repeat it with make chaos SEED=%d MINUTES=%g\n", t.seed, t.duration, t.seed, t.duration.Minutes())
+// whole is a run from its start to its report.
+func (r *run) whole(ctx context.Context) (err error) {
+	_, _ = fmt.Fprintf(r.out, "seed %d, %s: repeat it with make chaos SEED=%d MINUTES=%g\n", r.seed, r.duration, r.seed, r.duration.Minutes())
 	keep := false
 	defer func() {
-		err = errors.Join(err, t.close())
-		if t.folder == "" {
+		err = errors.Join(err, r.close())
+		if r.folder == "" {
 			return
 		}
 		if keep || err != nil {
-			_, _ = fmt.Fprintf(t.out, "the logs are in %s\n", t.folder)
+			_, _ = fmt.Fprintf(r.out, "the logs are in %s\n", r.folder)
 			return
 		}
-		err = os.RemoveAll(t.folder)
+		err = os.RemoveAll(r.folder)
 	}()
-	if err := t.start(ctx); err != nil {
+	if err := r.start(ctx); err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	schedule := plan(t.seed, t.duration, t.full())
-	printSchedule(t.out, schedule)
-	if err := t.run(ctx, schedule); err != nil {
-		return fmt.Errorf("the trial went wrong: %w", err)
+	schedule := plan(r.seed, r.duration, r.full())
+	printSchedule(r.out, schedule)
+	if err := r.execute(ctx, schedule); err != nil {
+		return fmt.Errorf("the run went wrong: %w", err)
 	}
-	t.sayf("all faults are over")
-	if err := t.drain(ctx); err != nil {
+	r.logf("all faults are over")
+	if err := r.drain(ctx); err != nil {
 		return fmt.Errorf("waiting for the end: %w", err)
 	}
-	if len(t.violations) > 0 {
-		if err := t.keepState(ctx); err != nil {
+	if len(r.violations) > 0 {
+		if err := r.keepState(ctx); err != nil {
 			return err
 		}
 	}
-	drained := time.Since(t.began) - t.duration
-	t.sayf("everything is final")
-	h, err := t.finish(ctx)
+	drained := time.Since(r.began) - r.duration
+	r.logf("everything is final")
+	h, err := r.finish(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the end: %w", err)
 	}
 	judged := judge(h)
-	judged.violations = append(t.violations, judged.violations...)
-	keep = len(judged.violations) > 0
-	if err := t.tell(ctx, h, judged, drained); err != nil {
+	judged.Violations = append(r.violations, judged.Violations...)
+	keep = len(judged.Violations) > 0
+	if err := r.writeReport(ctx, h, judged, drained); err != nil {
 		return err
 	}
 	if keep {
-		return fmt.Errorf("%w: seed %d", errViolated, t.seed)
+		return fmt.Errorf("%w: seed %d", errViolated, r.seed)
 	}
 	return nil
 }

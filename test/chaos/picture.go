@@ -14,32 +14,32 @@ const (
 	left, right   = 60, 20
 	curveTop      = 40
 	curveHeight   = 240
-	laneTop       = curveTop + curveHeight + 40
-	laneHeight    = 26
-	laneRow       = laneHeight + 8
-	pictureHeight = laneTop + int(laneCount)*laneRow + 20
+	trackTop      = curveTop + curveHeight + 40
+	trackHeight   = 26
+	trackRow      = trackHeight + 8
+	pictureHeight = trackTop + int(trackCount)*trackRow + 20
 )
 
-var laneColours = [laneCount]string{"#b3382c", "#b8860b", "#5b4b8a"}
+var trackColours = [trackCount]string{"#b3382c", "#b8860b", "#5b4b8a"}
 
 // picture is an SVG of what was published and what became final in each second,
 // with the faults below.
-func (t *trial) picture(h *history) []byte {
+func (r *run) picture(h *history) []byte {
 	publishedTimes, finalTimes := make([]time.Time, 0, len(h.acks)), make([]time.Time, 0, len(h.rows))
-	end := t.began.Add(t.duration)
+	end := r.began.Add(r.duration)
 	for _, ack := range h.acks {
 		publishedTimes = append(publishedTimes, ack.at)
 	}
-	for _, r := range h.rows {
-		if !r.finishedAt.IsZero() {
-			finalTimes = append(finalTimes, r.finishedAt)
-			if r.finishedAt.After(end) {
-				end = r.finishedAt
+	for _, row := range h.rows {
+		if !row.FinishedAt.IsZero() {
+			finalTimes = append(finalTimes, row.FinishedAt)
+			if row.FinishedAt.After(end) {
+				end = row.FinishedAt
 			}
 		}
 	}
-	seconds := int(end.Sub(t.began).Seconds()) + 1
-	in, out := perSecond(t.began, seconds, publishedTimes), perSecond(t.began, seconds, finalTimes)
+	seconds := int(end.Sub(r.began).Seconds()) + 1
+	in, out := perSecond(r.began, seconds, publishedTimes), perSecond(r.began, seconds, finalTimes)
 	most := 1
 	for i := range seconds {
 		most = max(most, in[i], out[i])
@@ -49,10 +49,10 @@ func (t *trial) picture(h *history) []byte {
 	say(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`, pictureWidth, pictureHeight)
 	say(`<rect width="100%%" height="100%%" fill="white"/>`)
 	say(`<text x="%d" y="20">mutations a second: <tspan fill="#8a8a8a">published</tspan>, <tspan fill="#1f6f4a">final</tspan>; below, the faults</text>`, left)
-	t.axes(say, seconds, most)
+	r.axes(say, seconds, most)
 	say(`<polyline fill="none" stroke="#8a8a8a" points="%s"/>`, curve(in, most))
 	say(`<polyline fill="none" stroke="#1f6f4a" stroke-width="1.5" points="%s"/>`, curve(out, most))
-	t.drawFaults(say, seconds)
+	r.drawFaults(say, seconds)
 	say(`</svg>`)
 	return svg.Bytes()
 }
@@ -80,7 +80,7 @@ func curve(counts []int, most int) string {
 	return strings.Join(points, " ")
 }
 
-func (t *trial) axes(say func(string, ...any), seconds, most int) {
+func (r *run) axes(say func(string, ...any), seconds, most int) {
 	const gridLines, ticks = 4, 12
 	for i := range gridLines + 1 {
 		y := curveTop + curveHeight*i/gridLines
@@ -93,20 +93,20 @@ func (t *trial) axes(say func(string, ...any), seconds, most int) {
 	}
 }
 
-// drawFaults gives every lane a row, and every fault a bar with its number in the list and
+// drawFaults gives every track a row, and every fault a bar with its number in the list and
 // its name to point at.
-func (t *trial) drawFaults(say func(string, ...any), seconds int) {
-	for l := range laneCount {
-		y := laneTop + int(l)*laneRow
-		say(`<rect x="%d" y="%d" width="%d" height="%d" fill="#f6f6f6"/>`, left, y, pictureWidth-left-right, laneHeight)
-		say(`<text x="%d" y="%d" fill="#555" font-size="10">%s</text>`, left, y-1, l)
+func (r *run) drawFaults(say func(string, ...any), seconds int) {
+	for t := range trackCount {
+		y := trackTop + int(t)*trackRow
+		say(`<rect x="%d" y="%d" width="%d" height="%d" fill="#f6f6f6"/>`, left, y, pictureWidth-left-right, trackHeight)
+		say(`<text x="%d" y="%d" fill="#555" font-size="10">%s</text>`, left, y-1, t)
 	}
-	for i, s := range t.inOrder() {
-		from, to := across(s.began.Sub(t.began).Seconds(), seconds), across(s.ended.Sub(t.began).Seconds(), seconds)
-		y := laneTop + int(s.lane)*laneRow
+	for i, s := range r.inOrder() {
+		from, to := across(s.began.Sub(r.began).Seconds(), seconds), across(s.ended.Sub(r.began).Seconds(), seconds)
+		y := trackTop + int(s.track)*trackRow
 		say(`<g><title>%s %s</title><rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s" fill-opacity="0.75"/>`,
-			html.EscapeString(s.kind), html.EscapeString(s.detail), from, y, max(to-from, 2), laneHeight, laneColours[s.lane])
-		say(`<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-opacity="0.25"/>`, from, from, curveTop, y, laneColours[s.lane])
-		say(`<text x="%.1f" y="%d" font-size="10">%d</text></g>`, from+1, y+laneHeight-8, i+1)
+			html.EscapeString(s.kind), html.EscapeString(s.detail), from, y, max(to-from, 2), trackHeight, trackColours[s.track])
+		say(`<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-opacity="0.25"/>`, from, from, curveTop, y, trackColours[s.track])
+		say(`<text x="%.1f" y="%d" font-size="10">%d</text></g>`, from+1, y+trackHeight-8, i+1)
 	}
 }

@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
-	"maps"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 // simulated is what both simulated platforms can do.
@@ -33,10 +29,11 @@ type simulated interface {
 // site is one simulated platform with the accounts on it.
 type site struct {
 	name     string
-	platform config.Platform
+	platform string
 	quiet    bool // no faults of its own
 	simulated
 	rules []sandbox.ItemRule
+	calls *rig.Interceptor
 }
 
 // patience is how long a call without an answer is kept; what was accepted is
@@ -54,7 +51,7 @@ const (
 	oauthSecret   = "canary-secret-5e20b7"
 	oauthRefresh  = "canary-refresh-81c4aa"
 	oauthLife     = time.Hour
-	encryptionKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of this trial only
+	encryptionKey = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=" // of this run only
 )
 
 const (
@@ -77,10 +74,10 @@ func newSites(seed uint64, tokens []string) []*site {
 	meta := options
 	meta.Rules, meta.ErrorSample, meta.HideIDs = []sandbox.ItemRule{refused}, 2, true
 	return []*site{
-		{name: pinterestSite, platform: config.Pinterest, simulated: sandbox.NewPinterest(pinterest), rules: pinterest.Rules},
-		{name: metaSite, platform: config.Meta, simulated: sandbox.NewMeta(meta), rules: meta.Rules},
-		{name: quietPinterestSite, platform: config.Pinterest, quiet: true, simulated: sandbox.NewPinterest(options)},
-		{name: quietMetaSite, platform: config.Meta, quiet: true, simulated: sandbox.NewMeta(options)},
+		{name: pinterestSite, platform: "pinterest", simulated: pinterestsim.New(pinterest), rules: pinterest.Rules},
+		{name: metaSite, platform: "meta", simulated: metasim.New(meta), rules: meta.Rules},
+		{name: quietPinterestSite, platform: "pinterest", quiet: true, simulated: pinterestsim.New(options)},
+		{name: quietMetaSite, platform: "meta", quiet: true, simulated: metasim.New(options)},
 	}
 }
 
@@ -96,39 +93,30 @@ func everyday() []sandbox.PlannedFault {
 	}
 }
 
-// platforms serves all sites on one address, at /<worker>/<site>/.
+// platforms serves all sites on one address, at /<site>/from-<worker>/.
 type platforms struct {
-	sites    []*site
-	listener net.Listener
-	server   *http.Server
-	ended    chan error
-
-	mu sync.Mutex
-	// taken, when not nil, is shown every POST that a site has accepted, with the
-	// worker that sent it; false breaks the connection instead of answering.
-	taken func(worker string) (deliver bool)
+	sites   []*site
+	address string
+	end     func() error
 }
 
 func servePlatforms(ctx context.Context, sites []*site) (*platforms, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+	p, mux := &platforms{sites: sites}, http.NewServeMux()
+	for _, s := range sites {
+		s.calls = rig.NewInterceptor(s.simulated, "/"+s.name)
+		s.calls.SetTimeout(patience)
+		mux.Handle("/"+s.name+"/", http.StripPrefix("/"+s.name, s.calls))
 	}
-	p := &platforms{sites: sites, listener: listener, ended: make(chan error, 1)}
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
-	go func() { p.ended <- p.server.Serve(listener) }() // close waits for it
-	return p, nil
+	var err error
+	p.address, p.end, err = rig.Serve(ctx, mux)
+	return p, err
 }
 
 func (p *platforms) close() error {
 	for _, s := range p.sites {
 		s.Close()
 	}
-	err := p.server.Close()
-	if served := <-p.ended; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	return p.end()
 }
 
 func (p *platforms) site(name string) *site {
@@ -140,41 +128,16 @@ func (p *platforms) site(name string) *site {
 	return nil
 }
 
-// onTaken shows every accepted POST to look; nil ends that.
+// onTaken shows every POST that a site has accepted to look, with the worker that sent
+// it; false breaks the connection instead of answering. nil ends that.
 func (p *platforms) onTaken(look func(worker string) (deliver bool)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.taken = look
-}
-
-// ServeHTTP implements http.Handler.
-func (p *platforms) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	worker, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	name, path, _ := strings.Cut(path, "/")
-	site := p.site(name)
-	if site == nil {
-		http.NotFound(w, r)
-		return
+	var show func(rig.Answered) bool
+	if look != nil {
+		show = func(a rig.Answered) bool { return !hasHandle(a.Body) || look(a.Worker) }
 	}
-	r.URL.Path, r.URL.RawPath = "/"+path, ""
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	r = r.WithContext(ctx)
-	p.mu.Lock()
-	look := p.taken
-	p.mu.Unlock()
-	if look == nil || r.Method != http.MethodPost {
-		site.ServeHTTP(w, r)
-		return
+	for _, s := range p.sites {
+		s.calls.OnAnswer(show)
 	}
-	kept := httptest.NewRecorder()
-	site.ServeHTTP(kept, r)
-	if hasHandle(kept.Body.Bytes()) && !look(worker) {
-		panic(http.ErrAbortHandler)
-	}
-	maps.Copy(w.Header(), kept.Header())
-	w.WriteHeader(kept.Code)
-	_, _ = w.Write(kept.Body.Bytes()) // the caller may be gone
 }
 
 // hasHandle reports that an answer to a POST names a batch.

@@ -14,14 +14,14 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/catalog-courier/catalog-courier/service"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
+	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // published is a message that the stream has acknowledged.
 type published struct {
-	queue.Publication
+	publish.Publication
 	sequence uint64
 	at       time.Time
 }
@@ -31,7 +31,7 @@ type published struct {
 type producer struct {
 	conn      *nats.Conn
 	js        jetstream.JetStream
-	publisher *queue.Publisher
+	publisher *publish.Publisher
 	generator *workload.Generator
 	random    *rand.Rand
 	rate      int // messages a second
@@ -54,11 +54,11 @@ const (
 
 func newProducer(settings config.NATS, address string, seed uint64, rate int) (*producer, error) {
 	settings.URL = config.NewSecret("nats://" + address)
-	conn, err := service.Connect(settings, slog.New(slog.DiscardHandler), nats.ReconnectWait(100*time.Millisecond))
+	conn, err := natsconn.Connect(settings, slog.New(slog.DiscardHandler), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
-	js, err := service.JetStream(settings, conn)
+	js, err := natsconn.JetStream(settings, conn)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -68,7 +68,7 @@ func newProducer(settings config.NATS, address string, seed uint64, rate int) (*
 	generator.Bases, generator.Discontinues = map[catalog.Lane]catalog.Lane{localizingLane: localizedLane}, []catalog.Lane{discontinuingLane}
 	return &producer{
 		conn: conn, js: js, generator: generator, rate: rate,
-		publisher: queue.NewPublisher(js, queue.PublisherOptions{Timeout: 2 * time.Second, RetryFor: 4 * time.Second}),
+		publisher: publish.NewPublisher(js, publish.Options{Timeout: 2 * time.Second, RetryFor: 4 * time.Second}),
 		random:    rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
 	}, nil
 }
@@ -97,12 +97,12 @@ func (p *producer) run(ctx context.Context) error {
 }
 
 // nextBatch is what is published in one tick; now and then it is much.
-func (p *producer) nextBatch() ([]queue.Publication, error) {
+func (p *producer) nextBatch() ([]publish.Publication, error) {
 	size := max(p.rate*int(producerTick)/int(time.Second), 1)
 	if p.random.IntN(50) == 0 {
 		size *= 5
 	}
-	batch := make([]queue.Publication, 0, size)
+	batch := make([]publish.Publication, 0, size)
 	for _, m := range p.generator.Next(size) {
 		p.made++
 		if p.made%invalidEvery == 0 {
@@ -119,7 +119,7 @@ func (p *producer) nextBatch() ([]queue.Publication, error) {
 }
 
 // senseless is a message that no worker can do anything with.
-func (p *producer) senseless() queue.Publication {
+func (p *producer) senseless() publish.Publication {
 	id := fmt.Sprintf("bad-%07d", p.made)
 	bodies := []string{
 		`{"item_id":"BAD","operation":`,
@@ -128,7 +128,7 @@ func (p *producer) senseless() queue.Publication {
 		`{"item_id":"BAD","operation":"UPDATE","attributes":{"image_link":"https://shop.example/new.jpg"}}`,
 	}
 	subject := "catalog.mutations.acme-pinterest.us.RETAIL"
-	return queue.Publication{Subject: subject, ID: id, Data: []byte(bodies[p.random.IntN(len(bodies))])}
+	return publish.Publication{Subject: subject, ID: id, Data: []byte(bodies[p.random.IntN(len(bodies))])}
 }
 
 // publishPatience bounds how long the stream may refuse a batch: longer than any
@@ -136,7 +136,7 @@ func (p *producer) senseless() queue.Publication {
 const publishPatience = 2 * time.Minute
 
 // publish repeats a batch until all of it is acknowledged: the ids make that safe.
-func (p *producer) publish(ctx context.Context, batch []queue.Publication) error {
+func (p *producer) publish(ctx context.Context, batch []publish.Publication) error {
 	ctx, cancel := context.WithTimeout(ctx, publishPatience)
 	defer cancel()
 	p.mu.Lock()
@@ -146,7 +146,7 @@ func (p *producer) publish(ctx context.Context, batch []queue.Publication) error
 	defer pause.Stop()
 	for {
 		results, err := p.publisher.Publish(ctx, batch)
-		if err == nil && queue.Summarize(results).Refused == 0 {
+		if err == nil && publish.Summarize(results).Refused == 0 {
 			p.note(batch, results)
 			p.longest = max(p.longest, time.Since(began))
 			return p.repeat(ctx)
@@ -159,7 +159,7 @@ func (p *producer) publish(ctx context.Context, batch []queue.Publication) error
 	}
 }
 
-func (p *producer) note(batch []queue.Publication, results []queue.Result) {
+func (p *producer) note(batch []publish.Publication, results []publish.Result) {
 	now := time.Now()
 	for i, publication := range batch {
 		p.acknowledged = append(p.acknowledged, published{Publication: publication, sequence: results[i].Sequence, at: now})
@@ -175,13 +175,13 @@ func (p *producer) repeat(ctx context.Context) error {
 		return nil
 	}
 	again := p.acknowledged[len(p.acknowledged)-1-p.random.IntN(recent)]
-	results, err := p.publisher.Publish(ctx, []queue.Publication{again.Publication})
+	results, err := p.publisher.Publish(ctx, []publish.Publication{again.Publication})
 	if err != nil {
 		return nil //nolint:nilerr // the broker is away: another time
 	}
 	p.repeated++
-	if results[0].Outcome == queue.Stored {
-		p.note([]queue.Publication{again.Publication}, results) // a second message under the id, as the contract says
+	if results[0].Outcome == publish.Stored {
+		p.note([]publish.Publication{again.Publication}, results) // a second message under the id, as the contract says
 	}
 	return nil
 }
@@ -203,43 +203,4 @@ func (p *producer) acks() []published {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.acknowledged)
-}
-
-// readStream reads all that the stream holds, in order.
-func readStream(ctx context.Context, js jetstream.JetStream, name string) ([]catalog.Arrival, error) {
-	const page = 1000
-	stream, err := js.Stream(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	total := int(stream.CachedInfo().State.Msgs) //nolint:gosec // far below the limit
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		return nil, err
-	}
-	arrivals := make([]catalog.Arrival, 0, total)
-	for len(arrivals) < total {
-		before := len(arrivals)
-		messages, err := consumer.Fetch(min(page, total-before), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			return nil, err
-		}
-		for message := range messages.Messages() {
-			about, err := message.Metadata()
-			if err != nil {
-				return nil, err
-			}
-			arrivals = append(arrivals, queue.Decode(queue.RawMessage{
-				Subject: message.Subject(), Headers: message.Headers(), Data: message.Data(), Time: about.Timestamp,
-				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
-			}))
-		}
-		if err := messages.Error(); err != nil {
-			return nil, err
-		}
-		if len(arrivals) == before {
-			return nil, fmt.Errorf("the stream gave %d of %d messages", before, total)
-		}
-	}
-	return arrivals, nil
 }

@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// lane is a row of faults that come one after the other. The lanes run beside each
+// track is a row of faults that come one after the other. The tracks run beside each
 // other, so that up to three faults are there at once.
-type lane int
+type track int
 
 const (
-	storeLane    lane = iota // workers, NATS, Postgres
-	networkLane              // connections of workers
-	platformLane             // the simulated platforms
-	laneCount
+	storeTrack    track = iota // workers, NATS, Postgres
+	networkTrack               // connections of workers
+	platformTrack              // the simulated platforms
+	trackCount
 )
 
-func (l lane) String() string {
-	return [...]string{"workers and stores", "network", "platforms"}[l]
+func (t track) String() string {
+	return [...]string{"workers and stores", "network", "platforms"}[t]
 }
 
 // kind is one way to break something.
 type kind struct {
 	name  string
-	lane  lane
+	track track
 	lasts time.Duration // about, with the repair
-	// strike breaks it and repairs it again; it returns once both are done. detail
-	// says what was chosen. The error means that the trial cannot go on.
-	strike func(s *striker) (detail string, err error)
+	// inject breaks it and repairs it again; it returns once both are done. detail
+	// says what was chosen. The error means that the run cannot go on.
+	inject func(c *faultContext) (detail string, err error)
 	// after is how long the accounts that it hit may rest afterwards, by design. It
-	// does not come when less than that is left of the trial.
+	// does not come when less than that is left of the run.
 	after time.Duration
 }
 
@@ -43,7 +43,7 @@ type planned struct {
 	seed uint64 // of the choices that the fault makes
 }
 
-// calmShare of a trial only the platforms are in trouble, at least and at most so
+// calmShare of a run only the platforms are in trouble, at least and at most so
 // long.
 const (
 	calmShare = 6
@@ -55,24 +55,24 @@ func calmTime(duration time.Duration) time.Duration {
 	return min(max(duration/calmShare, leastCalm), mostCalm, duration/2)
 }
 
-// gaps are the least and the most pause between two faults of a lane.
-var gaps = [laneCount][2]time.Duration{
-	storeLane:    {500 * time.Millisecond, 2 * time.Second},
-	networkLane:  {time.Second, 4 * time.Second},
-	platformLane: {time.Second, 3 * time.Second},
+// gaps are the least and the most pause between two faults of a track.
+var gaps = [trackCount][2]time.Duration{
+	storeTrack:    {500 * time.Millisecond, 2 * time.Second},
+	networkTrack:  {time.Second, 4 * time.Second},
+	platformTrack: {time.Second, 3 * time.Second},
 }
 
-// plan makes the schedule: everything follows from the seed. Every kind of a lane
+// plan makes the schedule: everything follows from the seed. Every kind of a track
 // comes once before any comes again.
-func plan(seed uint64, duration time.Duration, full bool) [laneCount][]planned {
-	var schedule [laneCount][]planned
-	for l := range laneCount {
-		random := rand.New(rand.NewPCG(seed, uint64(l))) //nolint:gosec // repeatable on purpose
+func plan(seed uint64, duration time.Duration, full bool) [trackCount][]planned {
+	var schedule [trackCount][]planned
+	for t := range trackCount {
+		random := rand.New(rand.NewPCG(seed, uint64(t))) //nolint:gosec // repeatable on purpose
 		begin := time.Duration(0)
-		if l != platformLane {
+		if t != platformTrack {
 			begin = calmTime(duration)
 		}
-		kinds := kindsOf(l, full)
+		kinds := kindsOf(t, full)
 		queue := []kind{}
 		draw := func() kind {
 			if len(queue) == 0 {
@@ -83,19 +83,19 @@ func plan(seed uint64, duration time.Duration, full bool) [laneCount][]planned {
 			queue = queue[1:]
 			return next
 		}
-		picked := fit(l, begin, duration, draw)
-		if l == storeLane {
+		picked := fit(t, begin, duration, draw)
+		if t == storeTrack {
 			picked = withCopies(random, picked, duration-begin)
 		}
-		schedule[l] = at(random, l, begin, picked)
+		schedule[t] = at(random, t, begin, picked)
 	}
 	return schedule
 }
 
 // fit draws kinds until the time is used up.
-func fit(l lane, begin, duration time.Duration, draw func() kind) (picked []kind) {
+func fit(t track, begin, duration time.Duration, draw func() kind) (picked []kind) {
 	left := duration - begin
-	if l == storeLane {
+	if t == storeTrack {
 		left -= reserved(duration - begin)
 	}
 	const tries = 100
@@ -105,7 +105,7 @@ func fit(l lane, begin, duration time.Duration, draw func() kind) (picked []kind
 			skipped++
 			continue
 		}
-		left -= next.lasts + gaps[l][1]
+		left -= next.lasts + gaps[t][1]
 		if left < 0 {
 			return picked
 		}
@@ -114,15 +114,15 @@ func fit(l lane, begin, duration time.Duration, draw func() kind) (picked []kind
 	return picked
 }
 
-// Copies are taken and restored within the store lane, first of one store, then of
-// the other. A short trial has time for one only.
+// Copies are taken and restored within the store track, first of one store, then of
+// the other. A short run has time for one only.
 const (
 	copyTime      = 2 * time.Second
 	enoughForBoth = 50 * time.Second
 )
 
 func reserved(duration time.Duration) time.Duration {
-	one := copyTime + gaps[storeLane][1]
+	one := copyTime + gaps[storeTrack][1]
 	if duration < enoughForBoth {
 		return 2 * one
 	}
@@ -134,8 +134,8 @@ func reserved(duration time.Duration) time.Duration {
 // they would lose what nobody could know of any more.
 func withCopies(random *rand.Rand, picked []kind, duration time.Duration) []kind {
 	pairs := [][2]kind{
-		{{"copy of Postgres taken", storeLane, copyTime, copyPostgres, 0}, {"Postgres restored from an older copy", storeLane, copyTime, restorePostgres, 0}},
-		{{"copy of the stream taken", storeLane, copyTime, copyStream, 0}, {"stream restored from an older copy", storeLane, copyTime, restoreStream, 0}},
+		{{"copy of Postgres taken", storeTrack, copyTime, copyPostgres, 0}, {"Postgres restored from an older copy", storeTrack, copyTime, restorePostgres, 0}},
+		{{"copy of the stream taken", storeTrack, copyTime, copyStream, 0}, {"stream restored from an older copy", storeTrack, copyTime, restoreStream, 0}},
 	}
 	random.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
 	n := len(picked)
@@ -148,11 +148,11 @@ func withCopies(random *rand.Rand, picked []kind, duration time.Duration) []kind
 }
 
 // at gives every fault its time.
-func at(random *rand.Rand, l lane, begin time.Duration, picked []kind) []planned {
+func at(random *rand.Rand, t track, begin time.Duration, picked []kind) []planned {
 	faults := make([]planned, 0, len(picked))
 	now := begin
 	for _, k := range picked {
-		now += gaps[l][0] + time.Duration(random.Int64N(int64(gaps[l][1]-gaps[l][0])))
+		now += gaps[t][0] + time.Duration(random.Int64N(int64(gaps[t][1]-gaps[t][0])))
 		faults = append(faults, planned{at: now.Round(time.Millisecond), kind: k, seed: random.Uint64()})
 		now += k.lasts
 	}
@@ -160,9 +160,9 @@ func at(random *rand.Rand, l lane, begin time.Duration, picked []kind) []planned
 }
 
 // printSchedule shows the schedule to people.
-func printSchedule(out io.Writer, schedule [laneCount][]planned) {
-	for l, faults := range schedule {
-		_, _ = fmt.Fprintf(out, "%s:\n", lane(l))
+func printSchedule(out io.Writer, schedule [trackCount][]planned) {
+	for t, faults := range schedule {
+		_, _ = fmt.Fprintf(out, "%s:\n", track(t))
 		for _, fault := range faults {
 			_, _ = fmt.Fprintf(out, "  %7.1f s  %s\n", fault.at.Seconds(), fault.kind.name)
 		}

@@ -22,7 +22,7 @@ func TestTheScheduleFollowsFromTheSeed(t *testing.T) {
 	require.NotEqual(t, first, other)
 }
 
-// Every kind of fault comes in a trial of ordinary length, nothing but the platforms
+// Every kind of fault comes in a run of ordinary length, nothing but the platforms
 // is in trouble at first, and a store is restored after the copy was taken.
 func TestTheScheduleHasEveryKind(t *testing.T) {
 	t.Parallel()
@@ -37,7 +37,7 @@ func TestTheScheduleHasEveryKind(t *testing.T) {
 				require.LessOrEqual(t, fault.at+fault.kind.lasts, duration)
 				last = fault.at + fault.kind.lasts
 				names = append(names, fault.kind.name)
-				require.True(t, lane(l) == platformLane || fault.at >= calmTime(duration))
+				require.True(t, track(l) == platformTrack || fault.at >= calmTime(duration))
 			}
 		}
 		for _, k := range allKinds(true) {
@@ -58,7 +58,7 @@ func TestAShortTrialLosesOneStore(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
 		put := 0
-		for _, fault := range plan(seed, 36*time.Second, false)[storeLane] {
+		for _, fault := range plan(seed, 36*time.Second, false)[storeTrack] {
 			if fault.kind.name == "Postgres restored from an older copy" || fault.kind.name == "stream restored from an older copy" {
 				put++
 			}

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
 const (
@@ -24,7 +22,7 @@ const (
 	maxItems   = 200
 )
 
-// account is one account of the trial.
+// account is one account of the run.
 type account struct {
 	name     string
 	site     string
@@ -57,7 +55,7 @@ func accounts() []account {
 		{
 			name: "acme-pinterest", site: pinterestSite,
 			catalogs: map[string]map[string]any{"us": pinterest(501)},
-			types:    map[string][]catalog.Type{"us": {"RETAIL", "HOTEL", "CREATIVE_ASSETS"}},
+			types:    map[string][]catalog.Type{"us": {"RETAIL", "HOTEL", "CREATIVE_ASSETS", "LOCAL_INVENTORY"}},
 		},
 		{
 			name: "beta-pinterest", site: pinterestSite,
@@ -100,11 +98,11 @@ func accounts() []account {
 // token is an account's access token: a word that must never be seen anywhere.
 func (a account) token() string { return "canary-token-" + a.name + "-9d1f27" }
 
-func (a account) platform() config.Platform {
+func (a account) platform() string {
 	if a.site == metaSite || a.site == quietMetaSite {
-		return config.Meta
+		return "meta"
 	}
-	return config.Pinterest
+	return "pinterest"
 }
 
 // tokens are those that the platforms take besides what they give out.
@@ -149,16 +147,16 @@ func settingsTree(worker string, at addresses) map[string]any {
 	perAccount := map[string]any{}
 	for _, a := range accounts() {
 		version := "/v5"
-		if a.platform() == config.Meta {
+		if a.platform() == "meta" {
 			version = "/v25.0"
 		}
 		settings := map[string]any{
-			"platform": string(a.platform()), "catalogs": a.catalogs,
-			"base_url": "http://" + at.platforms + "/" + worker + "/" + a.site + version,
+			"platform": a.platform(), "catalogs": a.catalogs,
+			"base_url": "http://" + at.platforms + "/" + a.site + "/from-" + worker + version,
 		}
 		if a.oauth {
 			// All workers ask at one address: it is part of what tells credentials apart.
-			settings["oauth_url"] = "http://" + at.oauth + "/all/" + a.site + version + "/oauth/token"
+			settings["oauth_url"] = "http://" + at.oauth + "/" + a.site + "/from-all" + version + "/oauth/token"
 			settings["client_id"], settings["client_secret"], settings["refresh_token"] = oauthClient, oauthSecret, oauthRefresh
 		} else {
 			settings["access_token"] = a.token()
@@ -183,13 +181,4 @@ func settingsTree(worker string, at addresses) map[string]any {
 		},
 		"accounts": perAccount,
 	}
-}
-
-// catalogKey is the simulated platform's name of the catalog that a lane means.
-func catalogKey(c *config.Config, lane catalog.Lane) string {
-	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
-	}
-	return settings.CatalogID
 }

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
-	"sync"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -17,13 +16,16 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/lab/process"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
 // The variables that make a test binary run a worker instead of its tests.
 const (
-	configVariable = "COURIER_TESTBED_CONFIG"
-	nameVariable   = "COURIER_TESTBED_WORKER"
+	configVariable = "COURIER_RIG_CONFIG"
+	nameVariable   = "COURIER_RIG_WORKER"
 )
 
 // ChildProcess runs a worker and does not return if this process was started by
@@ -41,13 +43,9 @@ func ChildProcess() {
 }
 
 func runChild(path, name string) error {
-	go func() { // ends with the process: its end is the parent's end
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(3)
-	}()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	settings, err := config.Load(path, config.Options{})
+	settings, err := config.Load(path, config.Options{Platforms: platform.Configs(builtin.Platforms())})
 	if err != nil {
 		return err
 	}
@@ -62,53 +60,44 @@ func runChild(path, name string) error {
 
 // Process is a worker in a process of its own.
 type Process struct {
+	*process.Child
+
 	Name string
 	Log  *Log
 
-	bed     *Bed
-	command *exec.Cmd
-	alive   io.Closer // the process ends when this end of its stdin closes
-	done    chan struct{}
-	err     error // read after done
-	end     sync.Once
+	env *Env
 }
 
 // StartProcess runs a worker in a process of its own, until Kill, Terminate or the
-// end of the test. The bed must listen.
-func (b *Bed) StartProcess(name string, settings Settings) *Process {
-	b.tb.Helper()
-	return b.start(name, os.Args[0], nil, []string{
-		configVariable + "=" + b.file(name, settings), nameVariable + "=" + name, "GORACE=halt_on_error=1",
+// end of the test. The environment must listen.
+func (e *Env) StartProcess(name string, settings Settings) *Process {
+	e.tb.Helper()
+	return e.start(name, os.Args[0], nil, []string{
+		configVariable + "=" + e.file(name, settings), nameVariable + "=" + name, "GORACE=halt_on_error=1",
 	})
 }
 
 // StartProgram does the same with a program that was built of cmd/worker, and with
 // variables besides those of this process.
-func (b *Bed) StartProgram(name, program string, settings Settings, variables ...string) *Process {
-	b.tb.Helper()
-	arguments := []string{"run", "--config", b.file(name, settings), "--name", name, "--log-format", "json"}
-	return b.start(name, program, arguments, append([]string{"COURIER_HTTP_LISTEN=127.0.0.1:0"}, variables...))
+func (e *Env) StartProgram(name, program string, settings Settings, variables ...string) *Process {
+	e.tb.Helper()
+	arguments := []string{"run", "--config", e.file(name, settings), "--name", name, "--log-format", "json"}
+	return e.start(name, program, arguments, append([]string{"COURIER_HTTP_LISTEN=127.0.0.1:0"}, variables...))
 }
 
-func (b *Bed) start(name, program string, arguments, variables []string) *Process {
-	b.tb.Helper()
-	p := &Process{Name: name, Log: &Log{}, bed: b, done: make(chan struct{})}
-	//nolint:gosec // this very binary, or one that the test built; it outlives the context until the cleanup
-	p.command = exec.CommandContext(context.WithoutCancel(b.tb.Context()), program, arguments...)
-	p.command.Env = append(os.Environ(), variables...)
-	p.command.Stdout, p.command.Stderr = p.Log, p.Log
-	alive, err := p.command.StdinPipe()
-	require.NoError(b.tb, err)
-	p.alive = alive
-	require.NoError(b.tb, p.command.Start())
-	go func() { // Kill, Terminate and the test's end wait for it
-		defer close(p.done)
-		p.err = p.command.Wait()
-	}()
-	b.tb.Cleanup(func() {
+func (e *Env) start(name, program string, arguments, variables []string) *Process {
+	e.tb.Helper()
+	p := &Process{Name: name, Log: &Log{}, env: e}
+	command := exec.Command(program, arguments...) //nolint:gosec,noctx // this very binary, or one that the test built; the cleanup ends it
+	command.Env = append(os.Environ(), variables...)
+	command.Stdout, command.Stderr = p.Log, p.Log
+	child, err := process.Start(command, process.Options{})
+	require.NoError(e.tb, err)
+	p.Child = child
+	e.tb.Cleanup(func() {
 		p.Kill()
-		if b.tb.Failed() {
-			b.tb.Logf("log of process %s:\n%s", name, p.Log.tail(3200<<10))
+		if e.tb.Failed() {
+			e.tb.Logf("log of process %s:\n%s", name, p.Log.tail(3200<<10))
 		}
 	})
 	return p
@@ -116,48 +105,39 @@ func (b *Bed) start(name, program string, arguments, variables []string) *Proces
 
 // AwaitLog waits for a log line with the words.
 func (p *Process) AwaitLog(words string, within time.Duration) {
-	p.bed.tb.Helper()
-	p.bed.Await("process "+p.Name+" logs "+words, within, func() bool { return p.Log.Contains(words) })
+	p.env.tb.Helper()
+	p.env.Await("process "+p.Name+" logs "+words, within, func() bool { return p.Log.Contains(words) })
 }
 
-// Kill ends the process without any warning and waits until it is gone.
-func (p *Process) Kill() {
-	p.end.Do(func() { _ = p.command.Process.Kill() })
-	<-p.done
-	_ = p.alive.Close()
-}
+// Suspend stops the process where it is; Resume lets it go on.
+func (p *Process) Suspend() { p.send(syscall.SIGSTOP) }
 
-// Freeze stops the process where it stands; Thaw lets it go on.
-func (p *Process) Freeze() { p.signal(syscall.SIGSTOP) }
-
-// Thaw lets a frozen process go on.
-func (p *Process) Thaw() { p.signal(syscall.SIGCONT) }
+// Resume lets a suspended process go on.
+func (p *Process) Resume() { p.send(syscall.SIGCONT) }
 
 // Terminate asks the process to drain and waits until it has ended; the error is
 // not nil unless it ended well.
 func (p *Process) Terminate(within time.Duration) error {
-	p.bed.tb.Helper()
-	p.signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-		return p.err
-	case <-time.After(within):
-		p.bed.tb.Fatalf("process %s has not ended within %s", p.Name, within)
-		return nil
-	}
+	p.env.tb.Helper()
+	p.send(syscall.SIGTERM)
+	err := p.Await(within)
+	require.NotErrorIs(p.env.tb, err, process.ErrStays, "process %s", p.Name)
+	return err
 }
 
-// Ended reports that the process is gone.
-func (p *Process) Ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
+func (p *Process) send(s syscall.Signal) {
+	p.env.tb.Helper()
+	require.NoError(p.env.tb, p.Signal(s))
 }
 
-func (p *Process) signal(s syscall.Signal) {
-	p.bed.tb.Helper()
-	require.NoError(p.bed.tb, p.command.Process.Signal(s))
+// ProcessorTime is how long processors have worked for the process so far. Only
+// Linux tells it of a running process; elsewhere the test is skipped.
+func (p *Process) ProcessorTime() time.Duration {
+	p.env.tb.Helper()
+	stat, err := process.ReadStat(p.PID())
+	if errors.Is(err, process.ErrUnknown) && runtime.GOOS != "linux" {
+		p.env.tb.Skip(err)
+	}
+	require.NoError(p.env.tb, err)
+	return stat.CPU
 }

@@ -11,7 +11,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -30,7 +31,7 @@ func (s Settings) With(more Settings) Settings {
 	return merged
 }
 
-// The accounts that a bed knows unless its settings say otherwise.
+// The accounts that an environment knows unless its settings say otherwise.
 const (
 	PinterestAccount = "acme-pinterest"
 	MetaAccount      = "acme-meta"
@@ -50,10 +51,10 @@ var (
 )
 
 // baseSettings make everything quick: tests wait for what workers do.
-func (b *Bed) baseSettings() Settings {
+func (e *Env) baseSettings() Settings {
 	return Settings{
 		"nats.partitions":              8,
-		"database.url":                 b.Database,
+		"database.url":                 e.Database,
 		"database.max_conns":           12,
 		"worker.lease_ttl":             "2s",
 		"worker.record_within":         "200ms",
@@ -79,10 +80,10 @@ func (b *Bed) baseSettings() Settings {
 }
 
 // file writes the configuration of one worker. JSON is YAML.
-func (b *Bed) file(worker string, more Settings) string {
-	b.tb.Helper()
-	settings := b.settings.With(more)
-	if url := b.NATS.URL(); url != "" {
+func (e *Env) file(worker string, more Settings) string {
+	e.tb.Helper()
+	settings := e.settings.With(more)
+	if url := e.NATS.URL(); url != "" {
 		settings["nats.url"] = url
 	}
 	tree := settings.tree()
@@ -91,15 +92,15 @@ func (b *Bed) file(worker string, more Settings) string {
 		if account["base_url"] != nil {
 			continue
 		}
-		account["base_url"] = b.MetaGate.URL(worker) + "/v25.0"
+		account["base_url"] = e.MetaInterceptor.URL(worker) + "/v25.0"
 		if account["platform"] == "pinterest" {
-			account["base_url"] = b.PinterestGate.URL(worker) + "/v5"
+			account["base_url"] = e.PinterestInterceptor.URL(worker) + "/v5"
 		}
 	}
 	text, err := json.MarshalIndent(tree, "", " ")
-	require.NoError(b.tb, err)
-	path := filepath.Join(b.tb.TempDir(), "courier.yaml")
-	require.NoError(b.tb, os.WriteFile(path, text, 0o600))
+	require.NoError(e.tb, err)
+	path := filepath.Join(e.tb.TempDir(), "courier.yaml")
+	require.NoError(e.tb, os.WriteFile(path, text, 0o600))
 	return path
 }
 
@@ -122,23 +123,14 @@ func (s Settings) tree() map[string]any {
 }
 
 // Config is the effective configuration of a worker.
-func (b *Bed) Config(worker string, more Settings) *config.Config {
-	b.tb.Helper()
-	loaded, err := config.Load(b.file(worker, more), config.Options{})
-	require.NoError(b.tb, err)
+func (e *Env) Config(worker string, more Settings) *config.Config {
+	e.tb.Helper()
+	loaded, err := config.Load(e.file(worker, more), config.Options{Platforms: platform.Configs(builtin.Platforms())})
+	require.NoError(e.tb, err)
 	return loaded
 }
 
-func (b *Bed) streamConfig() queue.StreamConfig {
-	c := b.Config("", nil)
+func (e *Env) streamConfig() queue.StreamConfig {
+	c := e.Config("", nil)
 	return queue.StreamConfig{Name: c.NATS.Stream.Name, Partitions: c.NATS.Partitions, MaxBytes: c.NATS.Stream.MaxBytes}
-}
-
-// catalogKey is the simulated platform's name of the catalog that a lane means.
-func catalogKey(c *config.Config, lane catalog.Lane) string {
-	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == config.Pinterest {
-		return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
-	}
-	return settings.CatalogID
 }

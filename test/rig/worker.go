@@ -22,7 +22,7 @@ import (
 // WorkerOptions say how a worker in the test's process runs.
 type WorkerOptions struct {
 	Settings Settings
-	// Broker is the NATS server to use; nil is the bed's own.
+	// Broker is the NATS server to use; nil is the environment's own.
 	Broker *natstest.Server
 	// Edit changes the effective configuration, for values that no file may say.
 	Edit   func(*config.Config)
@@ -32,47 +32,40 @@ type WorkerOptions struct {
 
 // Worker is a worker that runs in the test's process.
 type Worker struct {
-	Name string
-	Log  *Log
+	*Running
 
-	bed    *Bed
-	cancel context.CancelFunc
-	done   chan struct{}
-	err    error // read after done
+	Log *Log
+
+	env *Env
 }
 
 // StartWorker runs a worker until Stop or the end of the test.
-func (b *Bed) StartWorker(name string, options WorkerOptions) *Worker {
-	b.tb.Helper()
-	settings := b.Config(name, options.Settings)
+func (e *Env) StartWorker(name string, options WorkerOptions) *Worker {
+	e.tb.Helper()
+	settings := e.Config(name, options.Settings)
 	if options.Edit != nil {
 		options.Edit(settings)
 	}
-	w := &Worker{Name: name, Log: &Log{}, bed: b, done: make(chan struct{})}
-	told, err := telemetry.Start(b.tb.Context(), telemetry.Options{
+	w := &Worker{Log: &Log{}, env: e}
+	told, err := telemetry.Start(e.tb.Context(), telemetry.Options{
 		Service: "catalog-courier", LogOutput: w.Log, LogFormat: "json", LogLevel: slog.LevelDebug,
 		SpanExporter: options.Spans, MetricReader: options.Meters,
 	})
-	require.NoError(b.tb, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
+	require.NoError(e.tb, err)
 	natsOptions := []nats.Option{nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0)}
 	if options.Broker == nil {
-		options.Broker = b.NATS
+		options.Broker = e.NATS
 	}
 	if options.Broker.URL() == "" {
 		natsOptions = append(natsOptions, nats.InProcessServer(options.Broker))
 	}
-	go func() { // Stop and the test's end wait for it
-		defer close(w.done)
-		w.err = service.Run(ctx, service.Options{Config: settings, Telemetry: told, Name: name, NATSOptions: natsOptions})
-	}()
-	b.tb.Cleanup(func() {
-		cancel()
+	w.Running = run(context.Background(), service.Options{Config: settings, Telemetry: told, Name: name, NATSOptions: natsOptions})
+	e.tb.Cleanup(func() {
+		w.cancel()
 		<-w.done
 		_ = told.Shutdown(context.Background())
-		if b.tb.Failed() {
-			b.tb.Logf("log of worker %s:\n%s", name, w.Log.tail(64<<10))
+		if e.tb.Failed() {
+			e.tb.Logf("log of worker %s:\n%s", name, w.Log.tail(64<<10))
 		}
 	})
 	return w
@@ -86,30 +79,20 @@ func (w *Worker) Stop() error {
 
 // Wait waits until the worker has returned.
 func (w *Worker) Wait(within time.Duration) error {
-	w.bed.tb.Helper()
+	w.env.tb.Helper()
 	select {
 	case <-w.done:
 		return w.err
 	case <-time.After(within):
-		w.bed.tb.Fatalf("worker %s has not returned within %s", w.Name, within)
+		w.env.tb.Fatalf("worker %s has not returned within %s", w.Name, within)
 		return nil
-	}
-}
-
-// Ended reports whether the worker has returned.
-func (w *Worker) Ended() bool {
-	select {
-	case <-w.done:
-		return true
-	default:
-		return false
 	}
 }
 
 // AwaitLog waits for a log line with the words.
 func (w *Worker) AwaitLog(words string, within time.Duration) {
-	w.bed.tb.Helper()
-	w.bed.Await("worker "+w.Name+" logs "+words, within, func() bool { return w.Log.Contains(words) })
+	w.env.tb.Helper()
+	w.env.Await("worker "+w.Name+" logs "+words, within, func() bool { return w.Log.Contains(words) })
 }
 
 // Log keeps what a worker logs.

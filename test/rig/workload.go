@@ -2,7 +2,7 @@ package rig
 
 import (
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/test/chaos/workload"
+	"github.com/catalog-courier/catalog-courier/test/workload"
 )
 
 // Workload makes up changes as shops do.

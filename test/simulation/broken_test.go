@@ -133,7 +133,7 @@ var edits = []edit{
 		"two in flight", "batcher/place.go", "	case it.inFlight != nil:\n", "	case false:\n",
 	},
 	{
-		"success on HTTP 200", "delivery/submit.go",
+		"success on HTTP 200", "delivery/posted.go",
 		"		e.startPolling(f, f.attempt, submission.Handles, now)\n",
 		"		f.posts[len(f.posts)-1].notes = make([]platform.Verdict, len(f.batch.Records))\n" +
 			"		for i := range f.batch.Records {\n			f.posts[len(f.posts)-1].notes[i].Outcome = platform.Succeeded\n		}\n" +
@@ -157,32 +157,32 @@ var edits = []edit{
 	},
 	{
 		"spilled lane read back before it is written", "delivery/spill.go",
-		`e.cfg.Budget.waitingFull() || len(e.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
+		`e.cfg.Budget.waitingFull() || len(e.memory.leaving) > 0 || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
 	loading := 0
 	for _, stats := range e.batcher.LaneStats() {
-		l := e.lanes[stats.Lane]
+		l := e.lanes.byKey[stats.Lane]
 		if l != nil && l.loading {
 			loading++
 		}
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.reading.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			now.Sub(l.spilled) < spillRest || `, `e.cfg.Budget.waitingFull() || len(e.batcher.SpilledLanes()) == 0 {
 		return
 	}
 	loading := 0
 	for _, stats := range e.batcher.LaneStats() {
-		l := e.lanes[stats.Lane]
+		l := e.lanes.byKey[stats.Lane]
 		if l != nil && l.loading {
 			loading++
 		}
 		if loading >= maxLoading {
 			return
 		}
-		if !stats.Spilled || l == nil || l.loading || e.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
+		if !stats.Spilled || l == nil || l.loading || e.reading.mayMissFamily(l) || stats.Waiting >= 2*l.limits.MaxItems ||
 			`,
 	},
 	{
@@ -191,39 +191,39 @@ var edits = []edit{
 		"	case read.nothing:\n		return platform.Submission{}, answer.Unreadable(call, \"the answer has no handles\")\n",
 	},
 	{
-		"merged record refused as a whole", "delivery/conclude.go",
-		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
-		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
+		"merged record refused as a whole", "delivery/judge.go",
+		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.NoMerge, m.Attempts = true, 0\n",
+		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.NoMerge, m.Attempts = true, 0\n",
 	},
 	{
-		"versions written before their mutations", "delivery/version.go",
-		"	e.version.carried[m.Position] = &carriedVersion{version: set}\n	e.version.pin(key)\n",
-		"	set.Position = catalog.Position{}\n	e.next.tx.Versions = append(e.next.tx.Versions, set)\n",
+		"versions written before their mutations", "delivery/versions.go",
+		"	e.versions.carried[m.Position] = &carriedVersion{version: set}\n	e.versions.pin(key)\n",
+		"	set.Position = catalog.Position{}\n	e.jobs.next.tx.Versions = append(e.jobs.next.tx.Versions, set)\n",
 	},
 	{
-		"overtaken written before what overtakes it", "delivery/version.go",
-		"	if carried := e.version.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {\n",
-		"	if carried := e.version.carried[by.position]; carried != nil && false {\n",
+		"overtaken written before what overtakes it", "delivery/versions.go",
+		"	if carried := e.versions.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {\n",
+		"	if carried := e.versions.carried[by.position]; carried != nil && false {\n",
 	},
 	{
-		"told pause not saved", "delivery/pauses.go",
-		"	if len(told) == 0 {\n", "	if len(told) >= 0 {\n",
+		"told pause not saved", "quota/pause.go",
+		"	if len(blocks) == 0 {\n", "	if len(blocks) >= 0 {\n",
 	},
 	{
-		"told pause not read at take-over", "delivery/scope.go",
+		"told pause not read at take-over", "quota/sync.go",
 		"	if scope.loaded && !scope.readAt.Before(since) {\n", "	if scope.loaded {\n",
 	},
 	{
-		"merged record in doubt never parted", "delivery/conclude.go",
+		"merged record in doubt never parted", "delivery/judge.go",
 		"	if len(record.Constituents) > 1 && (f.refusal == nil || !f.refusal.Ambiguous) {\n",
 		"	if len(record.Constituents) > 1_000_000 && (f.refusal == nil || !f.refusal.Ambiguous) {\n",
 	},
 	{
-		"an unlisted refusal fails a single record at once", "delivery/conclude.go",
+		"an unlisted refusal fails a single record at once", "delivery/judge.go",
 		"	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):\n", "	case false:\n",
 	},
 	{
-		"breaker shared by all accounts", "delivery/scope.go",
+		"breaker shared by all accounts", "quota/scopes.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},
 }

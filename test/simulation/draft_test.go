@@ -8,7 +8,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // change is a mutation that was published.
@@ -16,7 +16,7 @@ type change struct {
 	number   int
 	at       time.Time
 	sequence uint64
-	mutation queue.Mutation
+	mutation publish.Mutation
 	bad      bool // the platform refuses it for its content
 	invalid  bool // no request can say it
 	vanished bool // the stream was restored from before it
@@ -38,7 +38,7 @@ func (w *world) draft() *change {
 func (w *world) draftOf(account, item string) *change {
 	r := w.random
 	i := len(w.published)
-	c := &change{mutation: queue.Mutation{Account: account, Catalog: "c", Type: w.typeOf(account), ItemID: item}}
+	c := &change{mutation: publish.Mutation{Account: account, Catalog: "c", Type: w.typeOf(account), ItemID: item}}
 	say := func(operation catalog.Operation, format string, values ...any) {
 		c.mutation.Operation = operation
 		if format != "" {
@@ -57,7 +57,7 @@ func (w *world) draftOf(account, item string) *change {
 		c.invalid = w.localize(i, say)
 		return c
 	}
-	if settings["c"].Body != "" && r.IntN(8) == 0 {
+	if settings["c"].Keys.Text("body") != "" && r.IntN(8) == 0 {
 		say(catalog.DeleteDiscontinued, "")
 		return c
 	}

@@ -2,14 +2,13 @@ package simulation
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue/queuemodel"
 )
 
@@ -29,8 +28,6 @@ func (w *world) id(of string) string {
 
 const foreignPrefix = "foreign"
 
-func isForeign(id string) bool { return strings.HasPrefix(id, foreignPrefix) }
-
 // foreignStream is another installation's, with accounts and items of the same names.
 func (w *world) foreignStream() *queuemodel.Stream {
 	other := queuemodel.New(w.plan.partitions)
@@ -39,7 +36,7 @@ func (w *world) foreignStream() *queuemodel.Stream {
 	}
 	for i := range w.random.IntN(2 * w.plan.mutations) {
 		account, _ := w.account(w.random.IntN(w.plan.accounts))
-		_, err := other.Publish(queue.Mutation{
+		_, err := other.Publish(publish.Mutation{
 			ID: fmt.Sprint(foreignPrefix, i), Account: account, Catalog: "c", Type: w.typeOf(account),
 			ItemID: fmt.Sprint("i", w.random.IntN(w.plan.items)), Operation: catalog.Delete,
 		})

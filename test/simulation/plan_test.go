@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 // plan is what a history is like.
@@ -173,15 +175,15 @@ func (w *world) faults(kinds []kindOfFault) (planned []sandbox.PlannedFault) {
 }
 
 // account names its platform: p1, m2 and so on.
-func (w *world) account(n int) (name string, platform config.Platform) {
+func (w *world) account(n int) (name string, platform string) {
 	turn := w.seed
 	if !w.plan.oneApp {
 		turn += uint64(n)
 	}
 	if turn%2 == 0 {
-		return fmt.Sprint("p", n), config.Pinterest
+		return fmt.Sprint("p", n), "pinterest"
 	}
-	return fmt.Sprint("m", n), config.Meta
+	return fmt.Sprint("m", n), "meta"
 }
 
 func (w *world) newConfig() *config.Config {
@@ -204,10 +206,10 @@ func (w *world) newConfig() *config.Config {
 	for n := range w.plan.accounts {
 		name, platform := w.account(n)
 		c.Accounts[name] = config.Account{
-			Name: name, Platform: platform, AccessToken: config.NewSecret(tokenPrefix + name), AppID: w.app(), QuotaWindow: time.Minute,
+			Name: name, Platform: platform, AccessToken: config.NewSecret(tokenPrefix + name), AppID: w.app(), Keys: keysOf(platform),
 			Catalogs: w.catalogsOf(n, platform),
 			Delivery: config.Delivery{
-				BaseURL: "http://" + string(platform) + ".test/v1", Rules: config.RulesOff,
+				BaseURL: "http://" + platform + ".test/v1", Rules: config.RulesOff,
 				Batch:  config.Batch{MaxItems: 1 + r.IntN(10), MaxBytes: 600 + r.IntN(4000), MaxAge: time.Duration(1 + r.Int64N(int64(2*time.Second)))},
 				Poll:   config.Poll{Min: 200 * time.Millisecond, Max: 3 * time.Second, GiveUp: 90 * time.Second},
 				Retry:  config.Retry{MaxAttempts: 8, Min: 300 * time.Millisecond, Max: longestRetry},
@@ -216,6 +218,14 @@ func (w *world) newConfig() *config.Config {
 		}
 	}
 	return c
+}
+
+// keysOf are the account keys of a platform: percentages of a quota are of a minute.
+func keysOf(platform string) setting.Values {
+	if platform == "meta" {
+		return setting.Values{"quota_window": time.Minute}
+	}
+	return nil
 }
 
 // tokenPrefix is what an account's access token begins with; its name follows.
@@ -235,20 +245,20 @@ func (w *world) app() string {
 // catalogsOf is what an account writes to: c, and on Meta perhaps l, which localizes
 // the items of c. On Pinterest the old body, which alone knows DELETE_DISCONTINUED,
 // takes turns with the present one.
-func (w *world) catalogsOf(n int, platform config.Platform) map[string]config.Catalog {
+func (w *world) catalogsOf(n int, platform string) map[string]config.Catalog {
 	id := number(1000 + n)
 	switch legacy := w.random.IntN(2) == 0; {
-	case platform == config.Pinterest && legacy:
+	case platform == "pinterest" && legacy:
 		country := []string{"US", "GB", "DE", "FR"}[n] // all write to the oldest catalog
-		return map[string]config.Catalog{"c": {Name: "c", Country: country, Language: "en-US", Body: "legacy"}}
-	case platform == config.Pinterest:
-		return map[string]config.Catalog{"c": {Name: "c", Country: "US", Language: "en-US", CatalogID: id}}
+		return map[string]config.Catalog{"c": {Name: "c", Keys: setting.Values{"country": country, "language": "en-US", "body": "legacy"}}}
+	case platform == "pinterest":
+		return map[string]config.Catalog{"c": {Name: "c", Keys: setting.Values{"country": "US", "language": "en-US", "catalog_id": id}}}
 	case w.plan.localizes:
 		return map[string]config.Catalog{
-			"c": {Name: "c", CatalogID: id}, "l": {Name: "l", CatalogID: id, Endpoint: "localized_items_batch"},
+			"c": {Name: "c", Keys: setting.Values{"catalog_id": id}}, "l": {Name: "l", Keys: setting.Values{"catalog_id": id, "endpoint": "localized_items_batch"}},
 		}
 	default:
-		return map[string]config.Catalog{"c": {Name: "c", CatalogID: id}}
+		return map[string]config.Catalog{"c": {Name: "c", Keys: setting.Values{"catalog_id": id}}}
 	}
 }
 
@@ -256,7 +266,7 @@ func (w *world) catalogsOf(n int, platform config.Platform) map[string]config.Ca
 func (w *world) catalogKey(account string) string {
 	settings := w.config.Accounts[account].Catalogs["c"]
 	if w.isMeta(account) {
-		return settings.CatalogID
+		return settings.Keys.Text("catalog_id")
 	}
-	return sandbox.PinterestCatalog(settings.Country, settings.Language, settings.CatalogID)
+	return pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
 }

@@ -1,16 +1,19 @@
 package simulation
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
+	"github.com/catalog-courier/catalog-courier/test/oracle"
 )
 
 // findings are broken promises, each with the invariant that it breaks.
@@ -23,14 +26,7 @@ func (f *findings) addf(invariant, format string, values ...any) {
 	}
 }
 
-func final(status ledgermodel.Status) bool {
-	switch status {
-	case ledgermodel.Succeeded, ledgermodel.Failed, ledgermodel.Invalid, ledgermodel.Unconfirmed, ledgermodel.Superseded:
-		return true
-	default:
-		return false
-	}
-}
+func final(status ledgermodel.Status) bool { return oracle.Final(string(status)) }
 
 // done reports that nothing is left to do: every message of the stream is final,
 // no batch is open, and all positions have come to the stream's end.
@@ -65,18 +61,28 @@ func (w *world) followed() bool {
 	return true
 }
 
-// check compares the end of a history with what must always hold.
+// check compares the end of a history with what must always hold: by the oracle, and by
+// what only a simulation knows.
 func (w *world) check() findings {
 	var found findings
 	if err := w.ledger.Check(); err != nil {
 		found.addf("I1", "the ledger was used against its rules: %v", err)
 	}
-	rows := w.checkRows(&found)
-	w.checkPlatforms(&found)
+	rows := map[string]ledgermodel.Mutation{}
+	for _, row := range w.ledger.Mutations() {
+		rows[row.ID] = row
+	}
+	w.checkEnds(&found, rows)
 	w.checkSuccess(&found, rows)
 	w.checkVersions(&found, rows)
 	w.checkRefusals(&found, rows)
-	w.checkState(&found, rows)
+	for _, violation := range w.judge().Violations {
+		story := ""
+		if violation.Item != "" {
+			story = "\n" + w.story(violation.Catalog, violation.Item, rows)
+		}
+		found.addf(violation.Invariant, "%s%s", violation.Text, story)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, call := range w.pushy {
@@ -85,19 +91,76 @@ func (w *world) check() findings {
 	return found
 }
 
-// checkRows: each mutation has one row, dead ones one letter, and a merged one names
-// the one that stands for it.
-func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
-	rows := map[string]ledgermodel.Mutation{}
-	for _, row := range w.ledger.Mutations() {
-		if isForeign(row.ID) {
-			found.addf("I1", "%s of another stream was recorded", row.ID)
-		}
-		if _, twice := rows[row.ID]; twice {
-			found.addf("I1", "%s has two rows", row.ID)
-		}
-		rows[row.ID] = row
+// judge has the oracle judge the history.
+func (w *world) judge() *oracle.Verdict {
+	h := &oracle.History{Places: map[catalog.Lane]oracle.Place{}, Rewound: w.plan.restoresStream > 0}
+	if w.plan.restoresLedger {
+		h.Restored = time.Now().Add(time.Hour) // all of it may have been applied twice
 	}
+	w.addPlatforms(h)
+	defer func() {
+		for _, p := range h.Platforms {
+			p.Fresh.(site).Close()
+		}
+	}()
+	rows := map[string][]ledgermodel.Mutation{}
+	for _, row := range w.ledger.Mutations() {
+		rows[row.ID] = append(rows[row.ID], row)
+	}
+	// A stream that was restored has two histories, and the order is that of the generations.
+	for _, c := range w.published {
+		m := oracle.Message{Key: oracle.Key{ID: c.mutation.ID}, Mutation: c.asRead(), Lost: c.vanished, Refused: c.bad}
+		for _, row := range rows[c.mutation.ID] {
+			// Perhaps it was applied all the same.
+			m.Doubtful = m.Doubtful || row.Status == ledgermodel.Failed && !c.bad && (w.plan.lied() || w.plan.restoresLedger)
+			h.Rows = append(h.Rows, asSeen(row))
+		}
+		delete(rows, c.mutation.ID)
+		h.Messages = append(h.Messages, m)
+	}
+	for _, id := range slices.Sorted(maps.Keys(rows)) { // such as those of another stream
+		h.Rows = append(h.Rows, asSeen(rows[id][0]))
+	}
+	return oracle.Check(h)
+}
+
+func asSeen(row ledgermodel.Mutation) oracle.Row {
+	dead := row.Status == ledgermodel.Failed || row.Status == ledgermodel.Invalid || row.Status == ledgermodel.Unconfirmed
+	return oracle.Row{
+		Key: oracle.Key{ID: row.ID}, ID: row.ID, Item: row.Key, Status: string(row.Status), SupersededBy: row.SupersededBy, InBatch: !row.Overtaken,
+		Silent: dead && !slices.ContainsFunc(row.Errors, func(issue ledger.Issue) bool { return strings.TrimSpace(issue.Message) != "" }),
+	}
+}
+
+// addPlatforms adds each platform with a fresh one, and where the lanes are.
+func (w *world) addPlatforms(h *oracle.History) {
+	most, bytes := 0, 0
+	for _, account := range w.config.Accounts {
+		most, bytes = max(most, account.Batch.MaxItems), max(bytes, account.Batch.MaxBytes)
+	}
+	bySite := map[site]*oracle.Platform{}
+	for _, name := range slices.Sorted(maps.Keys(w.sites())) {
+		simulated := w.sites()[name]
+		platform := &oracle.Platform{Name: name, Holds: simulated, Received: simulated.Counters(), MaxItems: most, MaxBytes: bytes}
+		honest := sandbox.Options{Existing: w.plan.platform.Existing, AllowIncomplete: true}
+		if _, isMeta := simulated.(*metasim.Platform); isMeta {
+			platform.Fresh = metasim.New(honest)
+		} else {
+			platform.Fresh = pinterestsim.New(honest)
+		}
+		h.Platforms, bySite[simulated] = append(h.Platforms, platform), platform
+	}
+	for account, settings := range w.config.Accounts {
+		for name := range settings.Catalogs {
+			h.Places[catalog.Lane{Account: account, Catalog: name, Type: w.typeOf(account)}] = oracle.Place{
+				Platform: bySite[w.siteOf(account)], Catalog: w.catalogKey(account),
+			}
+		}
+	}
+}
+
+// checkEnds: what is bad ends so, nothing else does, and a dead mutation has one letter.
+func (w *world) checkEnds(found *findings, rows map[string]ledgermodel.Mutation) {
 	letters := map[string]int{}
 	for _, letter := range w.ledger.DeadLetters() {
 		letters[letter.Mutation.ID]++
@@ -106,20 +169,11 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 		id := c.mutation.ID
 		row, recorded := rows[id]
 		if !recorded {
-			if !c.vanished {
-				found.addf("I1", "%s has no row", id)
-			}
 			continue
 		}
 		dead := row.Status == ledgermodel.Failed || row.Status == ledgermodel.Invalid || row.Status == ledgermodel.Unconfirmed
 		if want := map[bool]int{true: 1}[dead]; letters[id] != want {
 			found.addf("I1", "%s is %s and has %d dead letters", id, row.Status, letters[id])
-		}
-		if row.Status == ledgermodel.Superseded {
-			by, there := rows[row.SupersededBy]
-			if !there || by.Status == ledgermodel.Superseded && !row.Overtaken || by.Key != row.Key {
-				found.addf("I1", "%s is superseded by %q, which does not stand for it", id, row.SupersededBy)
-			}
 		}
 		if c.invalid != (row.Status == ledgermodel.Invalid) {
 			found.addf("I1", "%s is %s: %s", id, row.Status, row.Reason)
@@ -131,7 +185,6 @@ func (w *world) checkRows(found *findings) map[string]ledgermodel.Mutation {
 			found.addf("I1", "%s failed, and there is nothing wrong with it: %v", id, row.Errors)
 		}
 	}
-	return rows
 }
 
 // wasTold reports that Meta said of each batch with the change what is wrong with it, and
@@ -152,26 +205,6 @@ func (w *world) mayFail(c *change) bool {
 	}
 }
 
-// checkPlatforms: I3 and I4, as the platforms see them.
-func (w *world) checkPlatforms(found *findings) {
-	most, bytes := 0, 0
-	for _, account := range w.config.Accounts {
-		most, bytes = max(most, account.Batch.MaxItems), max(bytes, account.Batch.MaxBytes)
-	}
-	for name, site := range w.sites() {
-		counters := site.Counters()
-		if counters.Overlaps > 0 {
-			found.addf("I3", "%s had %d records of items with other content under way", name, counters.Overlaps)
-		}
-		if counters.DuplicateItems > 0 {
-			found.addf("I4", "%s had %d records of items that stood in the same body", name, counters.DuplicateItems)
-		}
-		if counters.MaxItems > most || counters.MaxBytes > bytes {
-			found.addf("I4", "%s had a body of %d records or %d bytes", name, counters.MaxItems, counters.MaxBytes)
-		}
-	}
-}
-
 // checkSuccess: what is said to have succeeded, the platform has said so.
 func (w *world) checkSuccess(found *findings, rows map[string]ledgermodel.Mutation) {
 	for _, id := range slices.Sorted(maps.Keys(rows)) {
@@ -185,100 +218,9 @@ func (w *world) checkSuccess(found *findings, rows map[string]ledgermodel.Mutati
 	}
 }
 
-// truth is what the platforms come to that get the mutations one at a time, in
-// order.
-type truth struct {
-	w         *world
-	pinterest *sandbox.Pinterest
-	meta      *sandbox.Meta
-}
-
-func (w *world) newTruth() *truth {
-	honest := sandbox.Options{Existing: w.plan.platform.Existing, AllowIncomplete: true}
-	return &truth{w: w, pinterest: sandbox.NewPinterest(honest), meta: sandbox.NewMeta(honest)}
-}
-
-func (t *truth) close() {
-	t.pinterest.Close()
-	t.meta.Close()
-}
-
 // isMeta reports whose account it is.
 func (w *world) isMeta(account string) bool {
-	return w.config.Accounts[account].Platform == config.Meta
-}
-
-func (t *truth) apply(m *catalog.Mutation) error {
-	return t.siteOf(m.Lane.Account).Apply(t.w.catalogKey(m.Lane.Account), m.Lane.Type, m)
-}
-
-// items are what both have of an account.
-func (t *truth) items(account string) (want, have map[string]string) {
-	key, itemType := t.w.catalogKey(account), t.w.typeOf(account)
-	return t.siteOf(account).Items(key, itemType), t.w.siteOf(account).Items(key, itemType)
-}
-
-func (t *truth) siteOf(account string) site {
-	if t.w.isMeta(account) {
-		return t.meta
-	}
-	return t.pinterest
-}
-
-// checkState: I2. Mutations that ended failed or unconfirmed are left out, and items
-// of which one is unconfirmed: nobody knows.
-func (w *world) checkState(found *findings, rows map[string]ledgermodel.Mutation) {
-	t := w.newTruth()
-	defer t.close()
-	unsure := doubts{}
-	for _, c := range w.inOrder(rows) {
-		row := rows[c.mutation.ID]
-		carrier := row
-		if row.Status == ledgermodel.Superseded {
-			carrier = rows[row.SupersededBy]
-		}
-		m := c.asRead()
-		switch {
-		case row.Overtaken: // see checkVersions
-		case carrier.Status == ledgermodel.Unconfirmed:
-			unsure.add(c)
-		case row.Status == ledgermodel.Failed && !c.bad && (w.plan.lied() || w.plan.restoresLedger):
-			unsure.add(c) // perhaps it was applied all the same
-		case row.Status == ledgermodel.Failed, row.Status == ledgermodel.Invalid, c.bad && row.Status == ledgermodel.Superseded:
-		case c.bad:
-			found.addf("I5", "%s is %s, and no platform takes it", c.mutation.ID, row.Status)
-		default:
-			err := t.apply(m)
-			switch {
-			case err == nil:
-			case !errors.Is(err, sandbox.ErrNotApplied):
-				found.addf("I2", "%s cannot be applied: %v", c.mutation.ID, err)
-			case w.plan.restoresLedger:
-				// It was refused then, and worked when it was applied again after newer ones.
-				unsure.add(c)
-			}
-		}
-	}
-	for _, account := range slices.Sorted(maps.Keys(w.config.Accounts)) {
-		want, have := t.items(account)
-		all := maps.Clone(want)
-		maps.Copy(all, have)
-		for _, item := range slices.Sorted(maps.Keys(all)) {
-			if want[item] != have[item] && !unsure.of(account, item) {
-				found.addf("I2", "%s/%s is %q and should be %q\n%s", account, item, have[item], want[item], w.story(account, item, rows))
-			}
-		}
-	}
-}
-
-// doubts are the items of which nobody knows, and so their localizations.
-type doubts map[string]bool
-
-func (d doubts) add(c *change) { d[c.mutation.Account+"/"+c.item()] = true }
-
-func (d doubts) of(account, item string) bool {
-	base, _, _ := strings.Cut(item, " ")
-	return d[account+"/"+item] || d[account+"/"+base]
+	return w.config.Accounts[account].Platform == "meta"
 }
 
 // inOrder lists the recorded mutations as they were published. A stream that was put
@@ -293,11 +235,11 @@ func (w *world) inOrder(rows map[string]ledgermodel.Mutation) []*change {
 	return recorded
 }
 
-// story tells of an item's mutations.
-func (w *world) story(account, item string, rows map[string]ledgermodel.Mutation) string {
+// story tells of the mutations of an item, which its platform names so.
+func (w *world) story(key, item string, rows map[string]ledgermodel.Mutation) string {
 	var text strings.Builder
 	for _, c := range w.published {
-		if c.mutation.Account == account && strings.HasPrefix(item+" ", c.mutation.ItemID+" ") {
+		if w.catalogKey(c.mutation.Account) == key && strings.HasPrefix(item+" ", c.mutation.ItemID+" ") {
 			row := rows[c.mutation.ID]
 			fmt.Fprintf(&text, "  %s of %s at %v: %v %s %s is %s %s\n", c.mutation.ID, c.item(), row.Position, c.mutation.Operation, c.mutation.Attributes, c.version(), row.Status, row.SupersededBy)
 		}

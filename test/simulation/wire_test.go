@@ -15,7 +15,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/catalog-courier/catalog-courier/delivery"
+	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
@@ -68,7 +68,7 @@ func (t *wire) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	under := &pipe{}
-	guarded := delivery.Guard(under, t.deadline)
+	guarded := lease.Guard(under, t.deadline)
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil {
 		trace.GetConn(request.URL.Host)
 		trace.GotConn(httptrace.GotConnInfo{Conn: guarded})

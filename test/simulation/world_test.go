@@ -18,7 +18,9 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue/queuemodel"
 )
 
@@ -33,8 +35,8 @@ type world struct {
 	config    *config.Config
 	ledger    *ledgermodel.Store
 	stream    *queuemodel.Stream
-	pinterest *sandbox.Pinterest
-	meta      *sandbox.Meta
+	pinterest *pinterestsim.Platform
+	meta      *metasim.Platform
 	ill       site // the platform of the account in trouble, if there is one
 	processes []*process
 	published []*change
@@ -77,8 +79,8 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	w.stream = queuemodel.New(w.plan.partitions)
 	w.ledger.EnsurePartitions(w.plan.partitions)
 	w.bind()
-	w.pinterest = sandbox.NewPinterest(w.plan.platform)
-	w.meta = sandbox.NewMeta(w.plan.platform)
+	w.pinterest = pinterestsim.New(w.plan.platform)
+	w.meta = metasim.New(w.plan.platform)
 	w.pinterest.SetPlan(w.plan.pinterestFaults)
 	w.meta.SetPlan(w.plan.metaFaults)
 	w.ill = w.newSite(w.illName())
@@ -107,9 +109,9 @@ type site interface {
 // newSite makes another platform of the account's kind.
 func (w *world) newSite(account string) site {
 	if w.isMeta(account) {
-		return sandbox.NewMeta(w.plan.platform)
+		return metasim.New(w.plan.platform)
 	}
-	return sandbox.NewPinterest(w.plan.platform)
+	return pinterestsim.New(w.plan.platform)
 }
 
 func (w *world) sites() map[string]site {
@@ -245,7 +247,7 @@ func (w *world) publish(c *change) {
 	c.behind, c.doubtful = w.behind(c)
 	c.mutation.ID = fmt.Sprint("m", c.number)
 	results, err := w.stream.Publish(c.mutation)
-	if err != nil || results[0].Outcome != queue.Stored {
+	if err != nil || results[0].Outcome != publish.Stored {
 		w.tb.Fatalf("seed %d: publishing %+v: %v %v", w.seed, c.mutation, results, err)
 	}
 	c.sequence = results[0].Sequence

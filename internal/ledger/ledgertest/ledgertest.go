@@ -62,6 +62,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"versions grow, and a delete resets them", versions},
 		{"attempts without an answer are ambiguous", attempts},
 		{"handles are never forgotten", handles},
+		{"a final answer has no handle", finalAnswers},
 		{"what is at no platform waits", atNoPlatform},
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},
@@ -167,7 +168,7 @@ func finish(t *testing.T, h Harness, lease ledger.Lease, batch ledger.Batch, exc
 func same(t *testing.T, want, got *catalog.Mutation, stored bool) {
 	t.Helper()
 	expected := *want
-	expected.Stored = stored
+	expected.HasWaitingRow = stored
 	expected.RecordedOn = want.ReceivedAt.UTC().Truncate(24 * time.Hour)
 	if !want.RecordedOn.IsZero() {
 		expected.RecordedOn = want.RecordedOn

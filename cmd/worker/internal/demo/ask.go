@@ -105,19 +105,3 @@ func collect[T any](ctx context.Context, v view, query string) ([]T, error) {
 	}
 	return found, nil
 }
-
-// applied are the ids of the mutations that took effect: all but those that ended
-// failed, invalid or unconfirmed, or were merged into such a one.
-func (v view) applied(ctx context.Context) (map[string]bool, error) {
-	ids, err := collect[struct{ ID string }](ctx, v, `SELECT m.mutation_id FROM courier.mutation_status m
-		LEFT JOIN courier.mutation_status s ON s.mutation_id = m.superseded_by AND s.account = m.account
-		WHERE m.mutation_id LIKE 'demo-%' AND (m.status = 'succeeded' OR (m.status = 'superseded' AND s.status = 'succeeded'))`)
-	if err != nil {
-		return nil, err
-	}
-	applied := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		applied[id.ID] = true
-	}
-	return applied, nil
-}

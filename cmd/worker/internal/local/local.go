@@ -117,11 +117,8 @@ func (e *Environment) Overrides() map[string]string {
 func (e *Environment) Use(c *config.Config) {
 	c.NATS.CredsFile, c.NATS.Token, c.NATS.InboxPrefix, c.NATS.TLS = "", config.Secret{}, "", config.TLS{}
 	for name, account := range c.Accounts {
-		switch account.Platform {
-		case config.Pinterest:
-			account.BaseURL = e.Platforms.PinterestURL()
-		case config.Meta:
-			account.BaseURL = e.Platforms.MetaURL()
+		if simulated, found := e.Platforms.Find(account.Platform); found {
+			account.BaseURL = simulated.URL
 		}
 		c.Accounts[name] = account
 	}

@@ -1,40 +1,44 @@
-// Package simulated serves the simulated platforms over HTTP, both on one
-// address.
+// Package simulated serves the simulated platforms over HTTP, all on one address.
 package simulated
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-)
-
-// The paths of the platforms, up to and with the version.
-const (
-	pinterestPath = "/pinterest/v5"
-	metaPath      = "/meta/v25.0"
+	"github.com/catalog-courier/catalog-courier/platform"
 )
 
 // Options say how the platforms behave.
 type Options struct {
 	Address   string // where to listen; a port 0 takes a free one
-	Pinterest sandbox.Options
-	Meta      sandbox.Options
+	Platforms []platform.Descriptor
+	Behaviour sandbox.Options
 }
 
-// Platforms are both simulated platforms, listening.
+// Platforms are the simulated platforms, listening.
 type Platforms struct {
-	Pinterest *sandbox.Pinterest
-	Meta      *sandbox.Meta
-	server    *http.Server
-	listener  net.Listener
-	done      chan error
+	list     []Platform
+	server   *http.Server
+	listener net.Listener
+	done     chan error
+}
+
+// Platform is one of them.
+type Platform struct {
+	sandbox.Platform
+
+	Name  string
+	Title string
+	// Path is what comes before the paths of the endpoints.
+	Path string
+	// URL is the base_url of an account.
+	URL string
 }
 
 // Start listens and answers until Close.
@@ -44,42 +48,56 @@ func Start(ctx context.Context, options Options) (*Platforms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for the simulated platforms: %w", err)
 	}
-	p := &Platforms{
-		Pinterest: sandbox.NewPinterest(options.Pinterest), Meta: sandbox.NewMeta(options.Meta),
-		listener: listener, done: make(chan error, 1),
-	}
+	p := &Platforms{listener: listener, done: make(chan error, 1)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.index)
-	mux.Handle(pinterestPath+"/", under(pinterestPath, p.Pinterest))
-	mux.Handle(metaPath+"/", under(metaPath, p.Meta))
+	for _, descriptor := range options.Platforms {
+		one := Platform{Platform: descriptor.Simulated(options.Behaviour), Name: descriptor.Name, Title: descriptor.Title}
+		one.Path = "/" + one.Name + one.BasePath()
+		one.URL = "http://" + listener.Addr().String() + one.Path
+		mux.Handle(one.Path+"/", http.StripPrefix(one.Path, one))
+		p.list = append(p.list, one)
+	}
 	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
 	go func() { p.done <- p.server.Serve(listener) }()
 	return p, nil
 }
 
-// under serves a platform below a path.
-func under(path string, handler http.Handler) http.Handler {
-	return http.StripPrefix(strings.TrimSuffix(path, "/"), handler)
-}
-
 func (p *Platforms) index(w http.ResponseWriter, _ *http.Request) {
-	_, _ = io.WriteString(w, "Simulated platforms.\n\n"+
-		"Pinterest: "+pinterestPath+"/  lists the items it has\n"+
-		"Meta:      "+metaPath+"/  lists the items it has\n")
+	_, _ = fmt.Fprint(w, "Simulated platforms.\n\n"+p.Lines(func(one Platform) string { return one.Path + "/  lists the items it has" }))
 }
 
-// PinterestURL is the base_url of an account of the simulated Pinterest.
-func (p *Platforms) PinterestURL() string {
-	return "http://" + p.listener.Addr().String() + pinterestPath
+// All are the platforms in the order of Options.Platforms.
+func (p *Platforms) All() []Platform { return p.list }
+
+// Find gives the platform with the name.
+func (p *Platforms) Find(name string) (one Platform, found bool) {
+	for _, one := range p.list {
+		if one.Name == name {
+			return one, true
+		}
+	}
+	return Platform{}, false
 }
 
-// MetaURL is the base_url of an account of the simulated Meta.
-func (p *Platforms) MetaURL() string { return "http://" + p.listener.Addr().String() + metaPath }
+// Lines says something of each platform, after its title.
+func (p *Platforms) Lines(of func(Platform) string) string {
+	width := 0
+	for _, one := range p.list {
+		width = max(width, len(one.Title))
+	}
+	var text strings.Builder
+	for _, one := range p.list {
+		fmt.Fprintf(&text, "%-*s %s\n", width+1, one.Title+":", of(one))
+	}
+	return text.String()
+}
 
 // Close ends the listener and the platforms' own work, and waits for both.
 func (p *Platforms) Close() error {
-	p.Pinterest.Close()
-	p.Meta.Close()
+	for _, one := range p.list {
+		one.Close()
+	}
 	err := p.server.Close()
 	if serveErr := <-p.done; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)

@@ -1,9 +1,0 @@
-//go:build !linux
-
-package embedded
-
-import "os/exec"
-
-const kernelEndsOrphans = false
-
-func bindToParent(*exec.Cmd) {}

@@ -1,0 +1,258 @@
+package message
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+)
+
+// Decode turns a stream message into a mutation. It is pure and never panics: a
+// message that breaks a rule of the contract gives an arrival with a Problem, and
+// a Mutation that holds what could be read of it.
+//
+// The body is the contract's object, or that object as a CloudEvents 1.0 event:
+// in structured mode (content type application/cloudevents+json, or a member
+// "specversion") or in binary mode (headers ce-…). A member that is null counts
+// as absent. Members that the contract does not name are ignored. A name that
+// stands twice in the object, or twice at the top of the attributes, is refused:
+// readers differ on which of the two counts.
+func Decode(raw Raw) catalog.Arrival {
+	var decoder Decoder
+	return decoder.Decode(raw)
+}
+
+// Decoder decodes many messages faster than Decode does, because it remembers
+// the subjects it has seen. It is not safe for concurrent use.
+type Decoder struct {
+	subjects map[string]parsedSubject
+}
+
+type parsedSubject struct {
+	lane     catalog.Lane
+	producer string
+	problem  *catalog.Problem
+}
+
+// Decode is the function Decode.
+func (d *Decoder) Decode(raw Raw) (arrival catalog.Arrival) {
+	reading := reading{mutation: &catalog.Mutation{
+		PublishedAt: raw.Time,
+		ReceivedAt:  raw.ReceivedAt,
+		Position:    raw.Position,
+		Message:     catalog.Message{Data: raw.Data},
+	}}
+	defer func() {
+		if cause := recover(); cause != nil {
+			reading.problem = &catalog.Problem{Reason: catalog.InternalError, Text: "decoding the message failed: " + Quote(fmt.Sprint(cause))}
+			reading.identify()
+		}
+		arrival = catalog.Arrival{Mutation: reading.mutation, Problem: reading.problem}
+	}()
+	subject := d.subject(raw.Subject)
+	reading.mutation.Lane = subject.lane
+	reading.mutation.Message.Subject = subject.producer
+	reading.report(subject.problem)
+	reading.readHeaders(raw.Headers)
+	reading.readBody(raw.Data)
+	reading.identify()
+	return arrival
+}
+
+// subject parses a subject, once for each that is remembered.
+func (d *Decoder) subject(subject string) parsedSubject {
+	const remembered = 4096
+	if known, ok := d.subjects[subject]; ok {
+		return known
+	}
+	lane, problem := ParseSubject(subject)
+	parsed := parsedSubject{lane: lane, producer: producerSubject(subject), problem: problem}
+	if d.subjects == nil || len(d.subjects) >= remembered {
+		d.subjects = make(map[string]parsedSubject)
+	}
+	d.subjects[subject] = parsed
+	return parsed
+}
+
+// reading is the state of decoding one message.
+type reading struct {
+	mutation *catalog.Mutation
+	problem  *catalog.Problem // the first one found
+
+	headers headers
+	bodyID  string // from the body or the event
+}
+
+// report keeps the first problem; it is the one the producer is told of.
+func (r *reading) report(problem *catalog.Problem) {
+	if r.problem == nil {
+		r.problem = problem
+	}
+}
+
+// identify settles the mutation's id: the body's (or the event's), else the
+// message's, else its place in the stream.
+func (r *reading) identify() {
+	if r.mutation.ID = r.bodyID; r.mutation.ID != "" {
+		return
+	}
+	if id := r.headers.messageID; id != "" {
+		problem := CheckID(HeaderID, id)
+		if problem == nil {
+			r.mutation.ID = id
+			return
+		}
+		r.report(problem)
+	}
+	p := r.mutation.Position
+	r.mutation.ID = strconv.FormatInt(p.Generation, 10) + "-" + strconv.FormatUint(p.Sequence, 10)
+}
+
+// readBody checks the body as a whole, then reads its members.
+func (r *reading) readBody(data []byte) {
+	text, problem := checkBody(data)
+	if problem != nil {
+		r.report(problem)
+		return
+	}
+	members, problem := membersOf(text, "the body")
+	if problem != nil {
+		r.report(problem)
+		return
+	}
+	event, isEvent := r.event(members)
+	if !isEvent {
+		r.readEnvelope(members, "")
+		return
+	}
+	r.readEvent(event, members)
+}
+
+// checkBody makes sure that the body is a text of bearable size.
+func checkBody(data []byte) (string, *catalog.Problem) {
+	if len(data) > MaxBody {
+		return "", TooLarge(len(data))
+	}
+	if !utf8.Valid(data) {
+		return "", &catalog.Problem{Reason: catalog.InvalidJSON, Text: "the body is not valid UTF-8"}
+	}
+	// The strings found in it share the memory of data, which is never written to
+	// after the message was received.
+	return unsafe.String(unsafe.SliceData(data), len(data)), nil //nolint:gosec // see above
+}
+
+// readEnvelope reads the contract's members. eventID, if not empty, is the id of
+// the event around the object and counts instead of the object's own.
+func (r *reading) readEnvelope(members members, eventID string) {
+	m := r.mutation
+	r.bodyID = eventID
+	if raw := members[memberID]; eventID == "" && present(raw) {
+		r.bodyID = r.text("id", raw, MaxID)
+	}
+	m.ItemID = r.required("item_id", members[memberItemID], MaxItemID)
+	r.readOperation(members[memberOperation])
+	r.readAttributes(members[memberAttributes])
+	r.readVersion(members[memberVersion])
+	r.readLocalization(members[memberLocalization])
+	if raw := members[memberOccurredAt]; present(raw) {
+		m.OccurredAt = r.time("occurred_at", raw)
+	}
+}
+
+func (r *reading) readOperation(raw string) {
+	name := r.required("operation", raw, MaxTokenLength)
+	if name == "" {
+		return
+	}
+	operation, ok := catalog.ParseOperation(name)
+	if !ok {
+		r.report(&catalog.Problem{
+			Reason: catalog.UnknownOperation, Field: "operation",
+			Text: "operation " + Quote(name) + " must be one of " + operationNames(),
+		})
+		return
+	}
+	r.mutation.Operation = operation
+}
+
+func operationNames() string {
+	operations := catalog.Operations()
+	names := make([]string, len(operations))
+	for i, operation := range operations {
+		names[i] = operation.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *reading) readAttributes(raw string) {
+	if !present(raw) {
+		if r.mutation.Operation.NeedsAttributes() {
+			r.report(missing("attributes", "attributes are required for "+r.mutation.Operation.String()))
+		}
+		return
+	}
+	if raw[0] != '{' {
+		r.report(wrongType("attributes", "a JSON object", raw))
+		return
+	}
+	hasNull, problem := checkAttributes(raw)
+	if problem != nil {
+		r.report(problem)
+		return
+	}
+	r.mutation.HasNull = hasNull
+	r.mutation.Attributes = unsafe.Slice(unsafe.StringData(raw), len(raw)) //nolint:gosec // a part of Message.Data again
+}
+
+func (r *reading) readVersion(raw string) {
+	if !present(raw) {
+		return
+	}
+	if c := raw[0]; c != '-' && (c < '0' || c > '9') {
+		r.report(wrongType("version", "an integer", raw))
+		return
+	}
+	version, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil {
+		r.report(invalid("version", "version "+Quote(raw)+" must be an integer of at most 64 bits, without fraction or exponent"))
+		return
+	}
+	r.mutation.Version, r.mutation.HasVersion = version, true
+}
+
+func (r *reading) readLocalization(raw string) {
+	if !present(raw) {
+		return
+	}
+	if raw[0] != '{' {
+		r.report(wrongType("localization", "a JSON object", raw))
+		return
+	}
+	kind := r.required("localization.type", rawOf(raw, "type"), MaxLocalizationValue)
+	value := r.required("localization.value", rawOf(raw, "value"), MaxLocalizationValue)
+	switch kind {
+	case "LANGUAGE", "COUNTRY", "LANGUAGE_AND_COUNTRY":
+	case "":
+		return
+	default:
+		r.report(invalid("localization.type", "localization.type "+Quote(kind)+" must be LANGUAGE, COUNTRY or LANGUAGE_AND_COUNTRY"))
+		return
+	}
+	if value != "" {
+		r.mutation.Localization = catalog.Localization{Type: kind, Value: value}
+	}
+}
+
+// rawOf is the raw value of an object's first member of that name, "" where there is none.
+func rawOf(object, name string) string {
+	for scan := rawjson.Scan(object); ; {
+		found, value, ok := scan.Member()
+		if !ok || found.Text() == name {
+			return value.Raw
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package platform
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+)
+
+// Descriptor is all that Courier knows of a platform. The platform's own folder makes
+// it, and one line in platform/builtin lists it: nothing else names a platform.
+type Descriptor struct {
+	// Platform is what the configuration must know: name, limits, defaults and keys.
+	config.Platform
+
+	// Types are the catalog types that accounts can write to.
+	Types []catalog.Type
+	// OAuth is how access tokens are asked for; only where OAuthPath says that they are.
+	OAuth OAuth
+	// New makes the connection of one account. Its error lists every setting that
+	// breaks a rule. It makes no call.
+	New func(Settings) (Account, error)
+	// Simulated makes an empty simulation of the platform, for development and tests.
+	Simulated func(sandbox.Options) sandbox.Platform
+}
+
+// OAuth is what a platform's token endpoint has beyond RFC 6749.
+type OAuth struct {
+	// Scope is asked for in the app's own name: there is no consent that names it.
+	Scope string
+	// RefreshParameters go with a refresh token.
+	RefreshParameters map[string]string
+	// InvalidGrant is the code of an error that refuses the refresh token, besides the
+	// error invalid_grant; 0 for none.
+	InvalidGrant int
+	// TokenShapes matches tokens in the platform's words, so that they are never shown;
+	// nil for none.
+	TokenShapes *regexp.Regexp
+}
+
+// CheckKeys complains of keys in the settings that the platform does not declare.
+func (d *Descriptor) CheckKeys(s Settings, complain func(field, rule string)) {
+	for _, name := range s.Keys.Undeclared(d.AccountKeys) {
+		complain(name, "is not a key of "+d.Title+" accounts")
+	}
+	for _, catalogName := range slices.Sorted(maps.Keys(s.Catalogs)) {
+		for _, name := range s.Catalogs[catalogName].Undeclared(d.CatalogKeys) {
+			complain("catalogs."+catalogName+"."+name, "is not a key of "+d.Title+" catalogs")
+		}
+	}
+}
+
+// Configs are what a configuration must know of the platforms: config.Options.Platforms.
+func Configs(platforms []Descriptor) []config.Platform {
+	list := make([]config.Platform, len(platforms))
+	for i := range platforms {
+		list[i] = platforms[i].Platform
+	}
+	return list
+}
+
+// Find gives the platform with the name.
+func Find(platforms []Descriptor, name string) (d Descriptor, found bool) {
+	for i := range platforms {
+		if platforms[i].Name == name {
+			return platforms[i], true
+		}
+	}
+	return Descriptor{}, false
+}

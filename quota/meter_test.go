@@ -1,0 +1,171 @@
+package quota
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/catalog-courier/catalog-courier/platform"
+)
+
+var start = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+// TestHistoryCountsAWindow: never fewer than the calls within the window, nor more
+// than those within a window and a slot.
+func TestHistoryCountsAWindow(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const window = time.Minute
+		h := history{slot: window / historySlots}
+		now := start.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start")))
+		calls := make([]time.Time, 0, 200)
+		counted := func(window time.Duration) (n int) {
+			for _, at := range calls {
+				if at.After(now.Add(-window)) {
+					n++
+				}
+			}
+			return n
+		}
+		for range rapid.IntRange(1, 200).Draw(t, "calls") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, "pause")))
+			if rapid.IntRange(0, 30).Draw(t, "long pause") == 0 {
+				now = now.Add(time.Duration(rapid.Int64Range(0, int64(3*time.Minute)).Draw(t, "length")))
+			}
+			before := h.total
+			require.Equal(t, before, h.advance(now)+h.total)
+			h.add()
+			calls = append(calls, now)
+			require.GreaterOrEqual(t, h.total, counted(window))
+			require.LessOrEqual(t, h.total, counted(window+h.slot))
+			if leaves := h.leaves(); rapid.IntRange(0, 9).Draw(t, "wait") == 0 {
+				h.advance(leaves.Add(-1))
+				total := h.total
+				require.Positive(t, h.advance(leaves), "the oldest leaves when it is said to")
+				require.Less(t, h.total, total)
+				now = leaves
+			}
+		}
+	})
+}
+
+// TestMeterKeepsItsLimit: whenever calls are made as soon as the meter allows them,
+// no window ever has more than the limit, and no more than a little is left unused.
+func TestMeterKeepsItsLimit(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		window := time.Duration(rapid.IntRange(1, 3600).Draw(t, "window")) * time.Second
+		limit := rapid.IntRange(4, 300).Draw(t, "limit")
+		m := newMeter(window, start)
+		m.tell(platform.Quota{Limit: limit, Remaining: -1, UsedPercent: -1, Window: window}, 0, start)
+		now, last := start, time.Time{}
+		calls := make([]time.Time, 0, 5*limit)
+		for range 5 * limit {
+			for tries := 0; ; tries++ {
+				next := m.next(now, last)
+				if !next.After(now) {
+					break
+				}
+				require.Less(t, tries, 100, "it says when to come")
+				now = next
+			}
+			m.called(now)
+			last = now
+			calls = append(calls, now)
+			if n := len(calls); n > limit {
+				require.Greater(t, now.Sub(calls[n-1-limit]), window, "call %d", n)
+			}
+		}
+		require.Less(t, now.Sub(start), 6*window+window*5/time.Duration(limit), "it gets through")
+	})
+}
+
+// TestMeterWithoutACause: a quota that others use up is tried again, seldom.
+func TestMeterWithoutACause(t *testing.T) {
+	t.Parallel()
+	m := newMeter(time.Hour, start)
+	m.called(start)
+	m.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100, Window: time.Hour}, 0, start)
+	require.Equal(t, start.Add(5*time.Minute), m.next(start.Add(time.Minute), start))
+	later := start.Add(5 * time.Minute)
+	require.False(t, m.next(later, start).After(later))
+	m.called(later)
+	require.Equal(t, start.Add(10*time.Minute), m.next(later, later))
+	m.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 10, Window: time.Hour}, 0, later)
+	require.Zero(t, m.next(later, later))
+}
+
+// TestOlderAnswerDoesNotGiveQuotaBack: answers of calls made at the same time may
+// come in any order.
+func TestOlderAnswerDoesNotGiveQuotaBack(t *testing.T) {
+	t.Parallel()
+	m := newMeter(time.Hour, start)
+	told := func(remaining int) platform.Quota {
+		return platform.Quota{Limit: 10, Remaining: remaining, UsedPercent: -1, Window: time.Hour, Reset: time.Minute}
+	}
+	m.tell(told(0), 0, start)
+	m.tell(told(1), 0, start.Add(time.Millisecond))
+	now := start.Add(time.Second)
+	require.InDelta(t, float64(59*time.Second), float64(m.next(now, start).Sub(now)), float64(time.Second))
+	now = start.Add(time.Minute)
+	require.False(t, m.next(now, start).After(now), "the window began again")
+}
+
+// TestQuotaIsHeardFromOthers: what one worker was told, another, or the next owner,
+// goes by.
+func TestQuotaIsHeardFromOthers(t *testing.T) {
+	t.Parallel()
+	one, other := &scope{}, &scope{}
+	require.Nil(t, one.snapshot(), "nothing was told")
+	one.tell(platform.Quota{Limit: 100, Remaining: 3, UsedPercent: 97, Window: time.Minute, Reset: 40 * time.Second}, start)
+	now := start.Add(10 * time.Second)
+	other.mergeSnapshot(one.snapshot(), now)
+	require.Equal(t, 3, other.quota.Remaining)
+	require.Equal(t, 30*time.Second, other.quota.Reset)
+
+	newer := platform.Quota{Limit: 100, Remaining: 1, UsedPercent: 99, Window: time.Minute, Reset: 20 * time.Second}
+	other.tell(newer, now)
+	other.mergeSnapshot(one.snapshot(), now)
+	require.Equal(t, newer, other.quota, "what is older says nothing")
+	late := &scope{}
+	late.mergeSnapshot(one.snapshot(), start.Add(time.Minute))
+	require.True(t, late.told.IsZero(), "the window is over")
+	late.mergeSnapshot([]byte("{"), now)
+	require.True(t, late.told.IsZero())
+}
+
+// TestTheEndOfABlockIsHeardFromOthers: the next owner tries again when the platform
+// said, not when a whole window is over.
+func TestTheEndOfABlockIsHeardFromOthers(t *testing.T) {
+	t.Parallel()
+	one, other := &scope{}, &scope{}
+	one.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100, Window: time.Hour, Block: time.Minute}, start)
+	now := start.Add(10 * time.Second)
+	other.mergeSnapshot(one.snapshot(), now)
+	require.True(t, other.next(now).After(now))
+	now = start.Add(time.Minute)
+	require.False(t, other.next(now).After(now))
+	late := &scope{}
+	late.mergeSnapshot(one.snapshot(), now)
+	require.True(t, late.told.IsZero(), "the block is over")
+}
+
+// TestMeterDoubtsAFalseAlarm: a quota that is told to be used up after a few calls that
+// used little of it is tried again within a twelfth of its window.
+func TestMeterDoubtsAFalseAlarm(t *testing.T) {
+	t.Parallel()
+	for _, calls := range []int{1, 3, 12, 40} {
+		m := newMeter(time.Hour, start)
+		now := start
+		for i := range calls {
+			now = now.Add(10 * time.Second)
+			m.called(now)
+			m.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: float64((i + 1) / 10)}, 0, now)
+		}
+		m.called(now)
+		m.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100}, 0, now)
+		require.LessOrEqual(t, m.next(now, now).Sub(now), 5*time.Minute, "%d calls", calls)
+	}
+}

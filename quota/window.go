@@ -1,0 +1,58 @@
+package quota
+
+import "time"
+
+// historySlots is how finely a window is looked at.
+const historySlots = 60
+
+// history counts calls within a window that ends now, in slots of equal length. A
+// slot leaves when its youngest call would.
+type history struct {
+	slot   time.Duration // 0: it counts nothing
+	counts [historySlots + 1]uint32
+	newest int64 // slots since 1970
+	total  int
+}
+
+func (h *history) advance(now time.Time) (gone int) {
+	if h.slot <= 0 {
+		return 0
+	}
+	current := now.UnixNano() / int64(h.slot)
+	for steps := 0; h.newest < current && steps < len(h.counts); steps++ {
+		h.newest++
+		oldest := &h.counts[h.newest%int64(len(h.counts))]
+		gone += int(*oldest)
+		*oldest = 0
+	}
+	h.newest = max(h.newest, current)
+	h.total -= gone
+	return gone
+}
+
+// add counts a call at the time of the last advance.
+func (h *history) add() {
+	if h.slot > 0 {
+		h.counts[h.newest%int64(len(h.counts))]++
+		h.total++
+	}
+}
+
+// undo takes a call of the newest slot back.
+func (h *history) undo() {
+	if newest := &h.counts[h.newest%int64(len(h.counts))]; h.slot > 0 && *newest > 0 {
+		*newest--
+		h.total--
+	}
+}
+
+// leaves is when the oldest calls leave the window; there must be some.
+func (h *history) leaves() time.Time {
+	size := int64(len(h.counts))
+	for slot := h.newest - size + 1; slot <= h.newest; slot++ {
+		if h.counts[(slot%size+size)%size] > 0 {
+			return time.Unix(0, (slot+size)*int64(h.slot))
+		}
+	}
+	return time.Unix(0, h.newest*int64(h.slot))
+}

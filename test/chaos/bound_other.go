@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "os/exec"
-
-// bindToParent does nothing: a trial that is killed leaves its workers behind here.
-func bindToParent(*exec.Cmd) {}
