@@ -40,7 +40,7 @@ type row struct {
 	problem Kind   // empty, or why the row is not reliable
 	field   int    // cell of the problem
 	value   string // what was found there
-	rule    string
+	rule    string // without a problem: what is to be reported of a row that is read
 }
 
 // cellEnd says what follows a cell.
@@ -118,6 +118,8 @@ func (r *rows) row() (row, error) {
 			result.problem = KindQuote
 			result.rule = "a quote is not closed in its line: the line was read without quoting, and the item is not sent"
 			return r.oneLine(result)
+		case r.doubtful(result, size):
+			result.rule = "the lines that a quoted cell joins are rows of their own by their number of cells: if a quote is missing, an item is lost here"
 		}
 		result.line, result.offset = r.line, r.offset
 		r.consume(size)
@@ -228,6 +230,21 @@ func (r *rows) swallowed(result row, size int) bool {
 	}
 	first, _, more := bytes.Cut(r.window[:size], []byte{r.newline()})
 	return more && len(first)+2 < size && bytes.Count(first, []byte{r.delimiter})+1 == r.want
+}
+
+// doubtful finds a row of the right number of cells whose first and last line have it
+// too. Text with as many commas has this form as well, so that it is only reported.
+func (r *rows) doubtful(result row, size int) bool {
+	if r.want < 2 || result.problem != "" || len(result.cells) != r.want {
+		return false
+	}
+	text := bytes.TrimRight(r.window[:size], "\r\n")
+	first, _, more := bytes.Cut(text, []byte{r.newline()})
+	if !more || bytes.Count(first, []byte{r.delimiter})+1 != r.want {
+		return false
+	}
+	last := text[bytes.LastIndexByte(text, r.newline())+1:]
+	return bytes.Count(last, []byte{r.delimiter})+1 == r.want
 }
 
 // oneLine reads the first line of the window without quotes and goes on after it,

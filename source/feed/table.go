@@ -58,6 +58,10 @@ func (s *session) openTable(text *bufio.Reader) (*Reader, error) {
 	if reader.format == "" {
 		reader.format = formatOf(reader.columns)
 	}
+	if key := exportKeys[reader.format]; key != nil && !slices.ContainsFunc(reader.columns, func(name string) bool { return slices.Contains(key, name) }) {
+		return nil, failAt(ErrNoHeader, Place{Line: header.line}, fmt.Sprintf("an export of the format %s has the column %q: %s", reader.format, key[0], sampleOf(reader.columns)),
+			"leave the format to be found out")
+	}
 	switch reader.format {
 	case Shopify:
 		reader.source = newShopify(t)
@@ -74,6 +78,13 @@ func (s *session) openTable(text *bufio.Reader) (*Reader, error) {
 		return nil, err
 	}
 	return reader, nil
+}
+
+// exportKeys are columns without which an export cannot be read, in both spellings.
+var exportKeys = map[Format][]string{
+	Shopify:     {"handle", "url_handle"},
+	WooCommerce: {"type"},
+	Adobe:       {"sku"},
 }
 
 // formatOf recognizes exports by their columns.
@@ -111,6 +122,9 @@ func (t *table) next() (line, error) {
 		if empty {
 			t.session.find(KindEmptyItem, place, "", "", "a row without any value was passed over")
 			continue
+		}
+		if read.problem == "" && read.rule != "" {
+			t.session.find(KindQuote, place, "", strings.Join(read.cells, string(t.rows.delimiter)), read.rule)
 		}
 		if read.problem != "" {
 			// Tabs are not in texts: a line of a TSV with the right number of cells is right.

@@ -97,7 +97,7 @@ func (x *xmlSource) token() (xml.Token, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		return token, err
 	}
-	if syntax := (*xml.SyntaxError)(nil); errors.As(err, &syntax) && syntax.Msg == "unexpected EOF" {
+	if syntax := (*xml.SyntaxError)(nil); errors.As(err, &syntax) && strings.HasPrefix(syntax.Msg, "unexpected EOF") {
 		return nil, caused(ErrTruncated, x.place(), err, "fetch or write the feed again")
 	}
 	return nil, caused(ErrMalformed, x.place(), err, "correct the feed: it is not well-formed XML")
