@@ -66,6 +66,7 @@ const (
 type shopify struct {
 	*table
 	names   []string // of each column
+	product []bool   // whether a column is the product's and not a variant's
 	markets []market // of each column; the zero value for others
 
 	ahead  *line // read and not used: the first row of the next product
@@ -91,6 +92,7 @@ func newShopify(t *table) *shopify {
 			s.handle = i
 		}
 		s.names, s.markets = append(s.names, name), append(s.markets, m)
+		s.product = append(s.product, !slices.Contains(ofVariant, name) && !strings.HasPrefix(name, "variant_") && m.name == "")
 	}
 	return s
 }
@@ -100,7 +102,7 @@ func (s *shopify) next() (Record, error) {
 		if s.end != nil {
 			return Record{}, s.end
 		}
-		product, err := s.product()
+		product, err := s.read()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return Record{}, err
 		}
@@ -112,8 +114,8 @@ func (s *shopify) next() (Record, error) {
 	return record, nil
 }
 
-// product reads the rows of one handle, and the first one after them.
-func (s *shopify) product() ([]line, error) {
+// read returns the rows of one handle. It reads the first one after them, too.
+func (s *shopify) read() ([]line, error) {
 	var product []line
 	size := 0
 	if s.ahead != nil {
@@ -193,8 +195,7 @@ func (s *shopify) record(head, l line) Record {
 	item := map[string]any{}
 	for i, name := range s.names {
 		value := l.cells[i]
-		product := !slices.Contains(ofVariant, name) && !strings.HasPrefix(name, "variant_") && s.markets[i].name == ""
-		if value == "" && product {
+		if value == "" && s.product[i] {
 			value = head.cells[i]
 		}
 		switch m := s.markets[i]; {

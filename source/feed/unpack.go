@@ -177,8 +177,14 @@ func (s *session) spool(from io.Reader) (*os.File, int64, error) {
 	if err != nil {
 		return nil, 0, &Error{Kind: ErrRead, What: err.Error(), Do: "check the folder for temporary files", Cause: err}
 	}
+	// An open file without a name goes with the process, even where that is killed.
+	removed := os.Remove(file.Name()) == nil
 	s.closers = append(s.closers, func() error {
-		return errors.Join(file.Close(), os.Remove(file.Name()))
+		err := file.Close()
+		if !removed { // a system that keeps the names of open files
+			err = errors.Join(err, os.Remove(file.Name()))
+		}
+		return err
 	})
 	size, err := io.Copy(file, from)
 	if err != nil {

@@ -37,16 +37,19 @@ var wooLists = []string{"categories", "tags", "images", "upsells", "cross_sells"
 // parent by SKU or by id:. A variation's record has its parent's values in parent_product.
 type woo struct {
 	*twice
-	at map[string]int
+	at   map[string]int
+	plan []wooColumn
 }
 
 func newWoo(t *table, text io.Reader, d dialect) (*woo, error) {
+	w := &woo{}
 	for i, c := range t.columns {
 		if name, ok := wooNames[c.name]; ok {
 			t.columns[i].name = name
 		}
+		w.plan = append(w.plan, newWooColumn(t.columns[i]))
 	}
-	w := &woo{at: t.positions()}
+	w.at = t.positions()
 	tw, err := readTwice(t, text, d, func(tw *twice, l line) {
 		if kind, _ := wooType(l.get(w.at, "type")); kind == "variable" {
 			if id := l.get(w.at, "id"); id != "" {
@@ -112,44 +115,64 @@ func wooType(cell string) (string, []string) {
 	return kind, flags
 }
 
+// wooColumn says what a column is, found out once.
+type wooColumn struct {
+	name      string
+	attribute string // the number in Attribute 1 name
+	part      string // name, value(s), visible, global or default of that attribute
+	unit      string // of Weight (kg)
+	meta      string // the name in Meta: name
+	list      bool
+}
+
+func newWooColumn(c column) wooColumn {
+	result := wooColumn{name: c.name, list: slices.Contains(wooLists, c.name)}
+	if found := wooAttribute.FindStringSubmatch(c.name); found != nil {
+		result.attribute, result.part = found[1], found[2]
+	}
+	if found := wooMeasure.FindStringSubmatch(c.name); found != nil {
+		result.name, result.unit = found[1], found[2]
+	}
+	if found := wooMeta.FindStringSubmatch(c.header); found != nil {
+		result.meta = found[1]
+	}
+	return result
+}
+
 func (w *woo) item(l line) map[string]any {
 	item := map[string]any{}
 	attributes := map[string]map[string]any{}
 	var order []string
-	for i, c := range w.columns {
+	for i, c := range w.plan {
 		cell := l.cells[i]
 		if cell == "" || c.name == "" {
 			continue
 		}
-		if found := wooAttribute.FindStringSubmatch(c.name); found != nil {
-			n := found[1]
-			if attributes[n] == nil {
-				attributes[n] = map[string]any{}
-				order = append(order, n)
+		switch _, taken := item[c.name]; {
+		case c.attribute != "":
+			if attributes[c.attribute] == nil {
+				attributes[c.attribute] = map[string]any{}
+				order = append(order, c.attribute)
 			}
-			wooSet(attributes[n], found[2], cell)
-			continue
-		}
-		if found := wooMeasure.FindStringSubmatch(c.name); found != nil {
-			item[found[1]] = cell
-			item[map[bool]string{true: "weight_unit", false: "dimension_unit"}[found[1] == "weight"]] = found[2]
-			continue
-		}
-		if found := wooMeta.FindStringSubmatch(c.header); found != nil {
+			wooSet(attributes[c.attribute], c.part, cell)
+		case c.meta != "":
 			meta, _ := item["meta"].(map[string]any)
 			if meta == nil {
 				meta = map[string]any{}
 				item["meta"] = meta
 			}
-			meta[found[1]] = cell
-			continue
-		}
-		if _, taken := item[c.name]; taken {
-			continue
-		}
-		if slices.Contains(wooLists, c.name) {
+			meta[c.meta] = cell
+		case taken:
+		case c.unit != "":
+			item[c.name] = cell
+			if c.name == "weight" {
+				item["weight_unit"] = c.unit
+			} else {
+				item["dimension_unit"] = c.unit
+			}
+		case c.list:
 			item[c.name] = wooSplit(cell)
-		} else {
+		default:
 			item[c.name] = cell
 		}
 	}
