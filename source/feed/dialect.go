@@ -39,13 +39,14 @@ func (s *session) dialect(text *bufio.Reader) (dialect, error) {
 	}
 	switch {
 	case s.options.Delimiter != 0:
-		if !slices.Contains(delimiters, byte(s.options.Delimiter)) || s.options.Delimiter > 127 {
+		at := bytes.IndexRune(delimiters, s.options.Delimiter)
+		if at < 0 {
 			return d, fail(ErrNoHeader, fmt.Sprintf("the delimiter %q is not supported", s.options.Delimiter), "use comma, semicolon, tab, bar or tilde")
 		}
-		d.delimiter = byte(s.options.Delimiter)
+		d.delimiter = delimiters[at]
 	case d.delimiter == 0:
 		head, _ = text.Peek(peekSize)
-		d.delimiter = s.sniff(head, d)
+		d.delimiter = s.sniff(head, &d)
 	}
 	return d, nil
 }
@@ -96,7 +97,7 @@ func (d *dialect) front(s *session, text *bufio.Reader) error {
 
 // sniff takes the delimiter that the header has most of. Among equals that one is taken
 // of which the next line has as many.
-func (s *session) sniff(head []byte, d dialect) byte {
+func (s *session) sniff(head []byte, d *dialect) byte {
 	header, rest := d.firstLine(head)
 	second, _ := d.firstLine(rest)
 	counts := count(header)
@@ -124,7 +125,7 @@ func fits(header, row int) int {
 }
 
 // firstLine cuts after the first line end outside quotes.
-func (d dialect) firstLine(text []byte) (line, rest []byte) {
+func (d *dialect) firstLine(text []byte) (line, rest []byte) {
 	quoted := false
 	for i, c := range text {
 		switch {

@@ -118,6 +118,7 @@ func TestErrors(t *testing.T) {
 		"header with an open quote":   {"id,\"title\n1,a\n", Options{}, ErrTruncated, "quoted", 0},
 		"header with a broken quote":  {"id,\"title\"x\n1,a\n", Options{}, ErrNoHeader, "quotes", 0},
 		"header without end":          {strings.Repeat("a", 200_000), Options{}, ErrNoHeader, "too long", 0},
+		"header without names":        {",\n0,0\n", Options{}, ErrNoHeader, "no column has a name", 0},
 		"a delimiter that is none":    {"id,title\n", Options{Delimiter: 'x'}, ErrNoHeader, "comma", 0},
 		"a format that cannot be":     {"id,title\n1,a\n", Options{Format: Parquet}, ErrNotAFeed, "parquet", 0},
 		"export cut, read twice":      {string(adobe) + "\nS-9,\"cut", Options{}, ErrTruncated, "", 0},

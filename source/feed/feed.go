@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 )
 
 // Format is what the content of a feed was recognized as.
@@ -203,6 +204,11 @@ func (r *Reader) Next() (Record, error) {
 		return Record{}, r.end
 	}
 	record, err := r.source.next()
+	for err == nil && len(record.Item) == 0 { // values in columns without names only
+		r.session.stats.Unreadable++
+		r.session.find(KindEmptyItem, record.Place, "", "", "a row with values only in columns without a name was passed over")
+		record, err = r.source.next()
+	}
 	if err != nil {
 		r.end = locate(err, r.session.member)
 		return Record{}, r.end
@@ -249,8 +255,8 @@ func (r *Reader) Close() error {
 
 func (s *session) close() error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
+	for _, closer := range slices.Backward(s.closers) {
+		errs = append(errs, closer())
 	}
 	s.closers = nil
 	return errors.Join(errs...)

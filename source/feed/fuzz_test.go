@@ -31,7 +31,6 @@ func seeds(f *testing.F, endings ...string) {
 // documented types. Reading twice gives the same.
 func anything(t *testing.T, content []byte, options Options) {
 	t.Helper()
-	options.TempDir = t.TempDir()
 	options.MaxBytes, options.MaxRecord, options.MaxCell = 8<<20, 64<<10, 4<<10
 	start := time.Now()
 	first, firstErr := summary(t, content, options)

@@ -19,21 +19,21 @@ var update = flag.Bool("update", false, "write the expected files of testdata fr
 
 // golden is what is expected of one feed.
 type golden struct {
-	Format      Format
-	Encoding    string         `json:",omitempty"`
-	Compression string         `json:",omitempty"`
-	Columns     []string       `json:",omitempty"`
-	Records     []goldenRecord `json:",omitempty"`
-	Findings    []string       `json:",omitempty"`
-	Unreadable  int64          `json:",omitempty"`
+	Format      Format         `json:"format"`
+	Encoding    string         `json:"encoding,omitempty"`
+	Compression string         `json:"compression,omitempty"`
+	Columns     []string       `json:"columns,omitempty"`
+	Records     []goldenRecord `json:"records,omitempty"`
+	Findings    []string       `json:"findings,omitempty"`
+	Unreadable  int64          `json:"unreadable,omitempty"`
 }
 
 type goldenRecord struct {
-	Place   string
-	Kind    string `json:",omitempty"`
-	Group   string `json:",omitempty"`
-	Damaged bool   `json:",omitempty"`
-	Item    map[string]any
+	Place   string         `json:"place"`
+	Kind    string         `json:"kind,omitempty"`
+	Group   string         `json:"group,omitempty"`
+	Damaged bool           `json:"damaged,omitempty"`
+	Item    map[string]any `json:"item"`
 }
 
 // optionsOf are those of the feeds that need some.
@@ -43,10 +43,10 @@ var optionsOf = map[string]Options{
 }
 
 // feeds are the files of testdata that are read.
-func feeds(t testing.TB) []string {
-	t.Helper()
+func feeds(tb testing.TB) []string {
+	tb.Helper()
 	files, err := filepath.Glob("testdata/*")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var feeds []string
 	for _, file := range files {
 		if info, err := os.Stat(file); err == nil && !info.IsDir() && !strings.HasSuffix(file, ".golden.json") {

@@ -112,6 +112,9 @@ func (s *session) columns(header row) ([]column, error) {
 	if data > 0 && (data*2 >= len(columns) || strings.Contains(strings.Join(header.cells, " "), "://")) {
 		return nil, failAt(ErrNoHeader, place, "the first row has values, not column names: "+sampleOf(header.cells), "add a row with the names of the columns")
 	}
+	if !slices.ContainsFunc(columns, func(c column) bool { return c.name != "" }) {
+		return nil, failAt(ErrNoHeader, place, "no column has a name", "correct the first row")
+	}
 	if len(columns) == 1 && !idName(columns[0].name) {
 		return nil, failAt(ErrNoHeader, place, "the first row has one column only: "+sampleOf(header.cells),
 			"check that this is a feed, and name its delimiter if it is not comma, semicolon, tab, bar or tilde")

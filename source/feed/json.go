@@ -44,8 +44,8 @@ func (s *session) openJSON(text *bufio.Reader, start []byte) (*Reader, error) {
 func refusal(start []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(start))
 	var first map[string]json.RawMessage
-	if decoder.Decode(&first) != nil || len(first) > 5 {
-		return nil
+	if err := decoder.Decode(&first); err != nil || len(first) > 5 {
+		return nil //nolint:nilerr // no whole object at the start: it is found out while reading
 	}
 	for _, name := range []string{"error", "errors"} {
 		if _, has := first[name]; has && first["id"] == nil {

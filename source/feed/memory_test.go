@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -98,7 +99,7 @@ var generators = map[string]func(n int) io.Reader{
 		var out bytes.Buffer
 		writer := parquet.NewGenericWriter[lamp](&out, parquet.MaxRowsPerRowGroup(10_000))
 		for i := range n {
-			_, _ = writer.Write([]lamp{{fmt.Sprint(i), filler}})
+			_, _ = writer.Write([]lamp{{strconv.Itoa(i), filler}})
 		}
 		_ = writer.Close()
 		return &out

@@ -37,7 +37,7 @@ func decodeJSON(text string) (any, bool) {
 	if err := decoder.Decode(&value); err != nil {
 		return nil, false
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // Token returns it bare
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, false
 	}
 	return prune(value), true

@@ -270,7 +270,7 @@ func decimal(v parquet.Value, scale int) any {
 		b := v.ByteArray()
 		number.SetBytes(b)
 		if len(b) > 0 && b[0]&0x80 != 0 {
-			number.Sub(&number, new(big.Int).Lsh(big.NewInt(1), uint(len(b))*8)) //nolint:gosec // a length
+			number.Sub(&number, new(big.Int).Lsh(big.NewInt(1), uint(len(b))*8))
 		}
 	}
 	if scale <= 0 || scale > 1000 {

@@ -41,7 +41,7 @@ func TestRowsAsEncodingCSV(t *testing.T) {
 		}
 		got, err := rowsOf(text, false)
 		require.NoError(t, err)
-		assert.Equal(t, len(want), len(got))
+		assert.Len(t, got, len(want))
 		for i := range want {
 			assert.Equal(t, want[i], got[i])
 		}

@@ -173,7 +173,7 @@ func (s *session) pick(members []*zip.File) (*zip.File, error) {
 
 // spool copies into a temporary file that goes with the reader.
 func (s *session) spool(from io.Reader) (*os.File, int64, error) {
-	file, err := os.CreateTemp(s.options.TempDir, "feed-*.spool") //nolint:usetesting // not a test
+	file, err := os.CreateTemp(s.options.TempDir, "feed-*.spool")
 	if err != nil {
 		return nil, 0, &Error{Kind: ErrRead, What: err.Error(), Do: "check the folder for temporary files", Cause: err}
 	}

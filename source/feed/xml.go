@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
@@ -143,12 +144,7 @@ func (x *xmlSource) atItem() bool {
 		return false
 	}
 	path := strings.Join(x.path, "/")
-	for _, p := range x.paths {
-		if p == path {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(x.paths, path)
 }
 
 // item reads up to the item's end.

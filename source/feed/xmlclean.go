@@ -43,7 +43,7 @@ func (c *cleaner) Read(p []byte) (int, error) {
 		head, _ := c.from.Peek(min(c.from.Buffered(), len(p)))
 		if n := c.plain(head); n > 0 {
 			if c.dropping() {
-				n, _ = c.from.Discard(n)
+				_, _ = c.from.Discard(n)
 				continue
 			}
 			n = copy(p, head[:n])
