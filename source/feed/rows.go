@@ -38,7 +38,7 @@ type row struct {
 	closed bool // a line end follows: a row without one is the last
 
 	problem Kind   // empty, or why the row is not reliable
-	field   int    // cell of the problem
+	field   int    // cell of the problem; -1 is the row as a whole
 	value   string // what was found there
 	rule    string // without a problem: what is to be reported of a row that is read
 }
@@ -115,8 +115,12 @@ func (r *rows) row() (row, error) {
 		case result.problem == KindQuote:
 			return r.oneLine(result)
 		case r.swallowed(result, size):
-			result.problem = KindQuote
+			result.problem, result.field = KindQuote, -1
 			result.rule = "a quote is not closed in its line: the line was read without quoting, and the item is not sent"
+			return r.oneLine(result)
+		case r.doubtful(result, size) && r.want >= wideRow:
+			result.problem, result.field = KindQuote, -1
+			result.rule = "a quote is not closed: each of the lines that it joins is a row by its number of cells; the first one was read without quoting, and the item is not sent"
 			return r.oneLine(result)
 		case r.doubtful(result, size):
 			result.rule = "the lines that a quoted cell joins are rows of their own by their number of cells: if a quote is missing, an item is lost here"
@@ -232,19 +236,25 @@ func (r *rows) swallowed(result row, size int) bool {
 	return more && len(first)+2 < size && bytes.Count(first, []byte{r.delimiter})+1 == r.want
 }
 
-// doubtful finds a row of the right number of cells whose first and last line have it
-// too. Text with as many commas has this form as well, so that it is only reported.
+// wideRow is from how many cells on a row is no text by chance: a table of three columns
+// has texts of two commas a line.
+const wideRow = 6
+
+// doubtful finds a row that a quoted cell joins from lines of which each has the right
+// number of cells alone.
 func (r *rows) doubtful(result row, size int) bool {
 	if r.want < 2 || result.problem != "" || len(result.cells) != r.want {
 		return false
 	}
 	text := bytes.TrimRight(r.window[:size], "\r\n")
-	first, _, more := bytes.Cut(text, []byte{r.newline()})
-	if !more || bytes.Count(first, []byte{r.delimiter})+1 != r.want {
-		return false
+	lines := 0
+	for line := range bytes.SplitSeq(text, []byte{r.newline()}) {
+		if bytes.Count(line, []byte{r.delimiter})+1 != r.want {
+			return false
+		}
+		lines++
 	}
-	last := text[bytes.LastIndexByte(text, r.newline())+1:]
-	return bytes.Count(last, []byte{r.delimiter})+1 == r.want
+	return lines > 1
 }
 
 // oneLine reads the first line of the window without quotes and goes on after it,
@@ -284,6 +294,9 @@ func (r *rows) oneLine(result row) (row, error) {
 			text = strings.ToValidUTF8(text[:r.maxCell], "")
 		}
 		result.cells = append(result.cells, text)
+	}
+	if result.field < 0 {
+		result.value = string(kept)
 	}
 	if result.problem == KindTooLong && len(result.cells) > 0 {
 		result.value = result.cells[len(result.cells)-1]

@@ -174,7 +174,10 @@ func (t *table) fit(read *row, result *line) error {
 }
 
 func (t *table) name(i int) string {
-	if i < len(t.columns) {
+	switch {
+	case i < 0:
+		return ""
+	case i < len(t.columns):
 		return t.columns[i].name
 	}
 	return fmt.Sprintf("column %d", i+1)

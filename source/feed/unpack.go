@@ -91,7 +91,7 @@ func (s *session) unpackOne(kind string, from *bufio.Reader) (io.Reader, error) 
 		}
 		return unpacked, nil
 	case "zstd":
-		unpacked, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderLowmem(true))
+		unpacked, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(64<<20), zstd.WithDecoderLowmem(true))
 		if err != nil {
 			return nil, packed(kind, err)
 		}

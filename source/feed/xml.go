@@ -164,6 +164,12 @@ func (x *xmlSource) item(start xml.StartElement) (Record, error) {
 	if x.format == Atom {
 		atomNames(record.Item)
 	}
+	for _, name := range idNames {
+		if ids, many := record.Item[name].([]any); many {
+			x.session.find(KindNested, record.Place, name, fmt.Sprint(ids[0], ", ", ids[1]), "an item has one id: the first one was taken, and the item is not sent")
+			record.Item[name], record.Damaged = ids[0], true
+		}
+	}
 	return record, nil
 }
 
