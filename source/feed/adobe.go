@@ -191,13 +191,20 @@ func (a *adobe) attributes(cell string, place Place) any {
 // inside a value is followed by a code by accident only.
 var pairStart = regexp.MustCompile(`(?:^|,)\s*([A-Za-z][A-Za-z0-9_]*)=`)
 
+// maxPairs bounds the attributes in one cell, and with them the time that it takes.
+const maxPairs = 500
+
 // pairs reads code=value,code=value. A value may hold commas; what is inside JSON, tags
 // or quotes starts no pair.
 func pairs(cell string) map[string]any {
 	values := map[string]any{}
 	name, start := "", 0
 	closed := 0 // up to here the text is inside JSON, a tag or quotes
-	for _, at := range pairStart.FindAllStringSubmatchIndex(cell, -1) {
+	starts := pairStart.FindAllStringSubmatchIndex(cell, maxPairs+1)
+	if len(starts) > maxPairs {
+		return nil
+	}
+	for _, at := range starts {
 		if at[0] < closed {
 			continue
 		}

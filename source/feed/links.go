@@ -22,6 +22,9 @@ type twice struct {
 	links map[linkKey]int64 // where the row is that an id leads to
 	full  bool
 	cache map[int64]line // rows read lately by their offset
+
+	random  *bufio.Reader // for single rows, with the buffer of the one before
+	scratch []byte
 }
 
 type linkKey [16]byte
@@ -47,7 +50,7 @@ func readTwice(t *table, text io.Reader, d dialect, each func(tw *twice, l line)
 	}
 	tw := &twice{
 		table: t, dialect: d, spool: spool, size: size, base: t.rows.offset, first: t.rows.line,
-		links: map[linkKey]int64{}, cache: map[int64]line{},
+		links: map[linkKey]int64{}, cache: map[int64]line{}, random: bufio.NewReaderSize(nil, 4096), scratch: make([]byte, 8192),
 	}
 	// The first pass is silent: each finding comes once.
 	quiet := *t.session
@@ -69,8 +72,15 @@ func readTwice(t *table, text io.Reader, d dialect, each func(tw *twice, l line)
 
 // from reads rows of the spool from an offset on.
 func (tw *twice) from(offset, atLine int64) *rows {
-	section := io.NewSectionReader(tw.spool, offset-tw.base, math.MaxInt64-offset)
-	r := tw.session.newRows(bufio.NewReaderSize(section, 4096), tw.dialect)
+	return tw.rowsOf(bufio.NewReaderSize(tw.section(offset), peekSize), offset, atLine)
+}
+
+func (tw *twice) section(offset int64) io.Reader {
+	return io.NewSectionReader(tw.spool, offset-tw.base, math.MaxInt64-offset)
+}
+
+func (tw *twice) rowsOf(text *bufio.Reader, offset, atLine int64) *rows {
+	r := tw.session.newRows(text, tw.dialect)
 	r.want, r.offset, r.line = len(tw.columns), offset, atLine
 	return r
 }
@@ -99,8 +109,11 @@ func (tw *twice) linked(id string) (line, bool, error) {
 	}
 	quiet := *tw.session
 	quiet.options.Finding = nil
-	one := &table{session: &quiet, rows: tw.from(offset, 0), columns: tw.columns}
+	tw.random.Reset(tw.section(offset))
+	one := &table{session: &quiet, rows: tw.rowsOf(tw.random, offset, 0), columns: tw.columns}
+	one.rows.buffer = tw.scratch
 	found, err := one.next()
+	tw.scratch = one.rows.buffer
 	if err != nil { // never io.EOF, which would look like the feed's end
 		return line{}, false, caused(ErrRead, found.place, err, "read the feed again")
 	}

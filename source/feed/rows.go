@@ -102,7 +102,8 @@ func (r *rows) row() (row, error) {
 		result, size, err := r.parse()
 		switch {
 		case errors.Is(err, errMore) && !r.eof && len(r.window) < r.maxRow:
-			if err := r.fill(len(r.window) + 1); err != nil {
+			// By a share of what there is, so that a long row is not read once for each packet.
+			if err := r.fill(len(r.window) + max(1024, len(r.window)/2)); err != nil {
 				return row{}, err
 			}
 			continue

@@ -36,24 +36,32 @@ func newCleaner(from *bufio.Reader, s *session) *cleaner {
 }
 
 func (c *cleaner) Read(p []byte) (int, error) {
-	for len(c.pending) == 0 {
+	done := 0
+	for done < len(p) {
+		if len(c.pending) > 0 {
+			n := copy(p[done:], c.pending)
+			c.pending = c.pending[n:]
+			done += n
+			continue
+		}
+		if done > 0 && c.from.Buffered() == 0 {
+			break
+		}
 		if _, err := c.from.Peek(1); err != nil {
-			return 0, err
+			return done, err
 		}
-		head, _ := c.from.Peek(min(c.from.Buffered(), len(p)))
-		if n := c.plain(head); n > 0 {
-			if c.dropping() {
-				_, _ = c.from.Discard(n)
-				continue
-			}
-			n = copy(p, head[:n])
-			return c.from.Discard(n)
+		head, _ := c.from.Peek(min(c.from.Buffered(), len(p)-done))
+		n := c.plain(head)
+		switch {
+		case n == 0:
+			c.step()
+			continue
+		case !c.dropping():
+			done += copy(p[done:], head[:n])
 		}
-		c.step()
+		_, _ = c.from.Discard(n)
 	}
-	n := copy(p, c.pending)
-	c.pending = c.pending[n:]
-	return n, nil
+	return done, nil
 }
 
 func (c *cleaner) dropping() bool { return c.state == "-->" || c.state == "?>" }
