@@ -46,6 +46,13 @@ func (s *session) open(in io.Reader) (*Reader, error) {
 }
 
 func (s *session) openText(text *bufio.Reader) (*Reader, error) {
+	for { // joined files have a byte order mark each; encoders of UTF-16 and UTF-32 leave one
+		mark, err := text.Peek(3)
+		if err != nil || string(mark) != "\ufeff" {
+			break
+		}
+		_, _ = text.Discard(len(mark))
+	}
 	head, err := text.Peek(peekSize)
 	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
 		return nil, err
@@ -68,7 +75,7 @@ func (s *session) openText(text *bufio.Reader) (*Reader, error) {
 }
 
 var (
-	htmlStart = regexp.MustCompile(`(?i)^(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*(<!doctype\s+html|<html|<head|<body|<script|<meta|<br|<p>|<h1|<div|<b>)`)
+	htmlStart = regexp.MustCompile(`(?i)^(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*(<!doctype\s+html|<html|<head|<body|<script|<meta|<style|<center|<br|<p|<h1|<div|<b)[\s/>]`)
 	htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>\s*(.{1,200}?)\s*</title>`)
 )
 

@@ -67,7 +67,7 @@ type Options struct {
 	// content on. 0 means 250.
 	MaxRatio int64
 	// MaxCell bounds one value in bytes. 0 means 64 KiB. A longer one is cut, and its
-	// record is damaged.
+	// record is damaged, unless it is a description.
 	MaxCell int
 	// MaxRecord bounds one record in bytes. 0 means 1 MiB. Of a longer one the beginning
 	// is kept, and the record is damaged.
@@ -120,7 +120,7 @@ type Record struct {
 type Stats struct {
 	Records    int64 // returned
 	Damaged    int64 // of them
-	Unreadable int64 // rows, lines and elements that gave no record
+	Unreadable int64 // rows, lines and elements that gave no record, or one with an id that is not its own
 	Findings   int64
 	Bytes      int64 // read from the input, before decompression
 }

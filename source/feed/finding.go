@@ -40,6 +40,8 @@ const (
 	KindGroup Kind = "GROUP"
 	// KindStoreView: a store-view row of Adobe Commerce apart from its product.
 	KindStoreView Kind = "STORE_VIEW"
+	// KindRounded: an id or code that a spreadsheet has turned into a rounded number.
+	KindRounded Kind = "ROUNDED_NUMBER"
 	// KindEmptyItem: a row or element without any value.
 	KindEmptyItem Kind = "EMPTY_ITEM"
 )

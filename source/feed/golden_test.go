@@ -40,6 +40,10 @@ type goldenRecord struct {
 var optionsOf = map[string]Options{
 	"google-text-unquoted.tsv": {Quoting: QuotingNone},
 	"long-cell.csv":            {MaxCell: 64, MaxRecord: 256},
+	"long-description.csv":     {MaxCell: 64},
+	"long-description.xml":     {MaxCell: 64},
+	"long-two.csv":             {MaxCell: 64},
+	"long-description.jsonl":   {MaxCell: 64},
 }
 
 // feeds are the files of testdata that are read.

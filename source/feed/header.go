@@ -142,6 +142,15 @@ var idNames = []string{
 	"id", "sku", "item_id", "product_id", "hotel_id", "vehicle_id", "home_listing_id", "destination_id", "handle", "url_handle",
 }
 
+// longText reports whether a value may be cut: no platform takes as long a description.
+func longText(name string) bool {
+	switch name {
+	case "description", "rich_text_description", "short_description", "summary", "content", "body_html", "body_(html)":
+		return true
+	}
+	return false
+}
+
 func idName(name string) bool { return slices.Contains(idNames, name) }
 
 func sampleOf(cells []string) string {

@@ -216,8 +216,8 @@ func (s *session) inspect(value any, field string, record *Record) any {
 	case string:
 		s.checkText(value, field, record.Place)
 		if len(value) > s.options.MaxCell {
-			s.find(KindTooLong, record.Place, field, value, "the value is longer than the limit: it was cut, and the item is not sent")
-			record.Damaged = true
+			s.find(KindTooLong, record.Place, field, value, tooLong)
+			record.Damaged = record.Damaged || !longText(field)
 			return strings.ToValidUTF8(value[:s.options.MaxCell], "")
 		}
 	case map[string]any:

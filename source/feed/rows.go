@@ -40,6 +40,7 @@ type row struct {
 	problem Kind   // empty, or why the row is not reliable
 	field   int    // cell of the problem; -1 is the row as a whole
 	value   string // what was found there
+	cut     bool   // the problem is one cell that is too long; all others are right
 	rule    string // without a problem: what is to be reported of a row that is read
 }
 
@@ -51,6 +52,9 @@ const (
 	endRow
 	endInput
 )
+
+// tooLong is the rule for a value over the limit.
+const tooLong = "the value is longer than the limit: it was cut; the item is not sent, unless this is a description"
 
 // errMore asks for more text in the window.
 var errMore = errors.New("more text is needed")
@@ -145,7 +149,9 @@ func (r *rows) parse() (row, int, error) {
 		if len(cell) > r.maxCell {
 			if result.problem == "" {
 				result.problem, result.field, result.value = KindTooLong, len(result.cells), cell
-				result.rule = "the cell is longer than the limit: it was cut, and the item is not sent"
+				result.rule, result.cut = tooLong, true
+			} else {
+				result.cut = false // more than one: the row is not a long description only
 			}
 			cell = strings.ToValidUTF8(cell[:r.maxCell], "")
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -133,7 +134,7 @@ func (t *table) next() (line, error) {
 			if tabs {
 				rule = "a cell begins with a quote that does not end it: the line was read without quoting"
 			}
-			result.damaged = !tabs
+			result.damaged = !tabs && !(read.cut && longText(t.name(read.field)))
 			t.session.find(read.problem, place, t.name(read.field), read.value, rule)
 		}
 		if err := t.fit(&read, &result); err != nil {
@@ -141,8 +142,30 @@ func (t *table) next() (line, error) {
 		}
 		for i, cell := range result.cells {
 			t.session.checkText(cell, t.name(i), place)
+			t.rounded(i, cell, &result)
 		}
 		return result, nil
+	}
+}
+
+var (
+	roundedNumber = regexp.MustCompile(`^\d([.,]\d+)?E\+\d{1,2}$`)
+	codes         = []string{"gtin", "ean", "upc", "isbn", "mpn", "barcode", "variant_barcode", "item_group_id", "variant_sku", "global_unique_id"}
+)
+
+// rounded finds 1.23E+12: digits of an id are lost, and several items have it.
+func (t *table) rounded(i int, cell string, result *line) {
+	if !roundedNumber.MatchString(cell) {
+		return
+	}
+	name := t.name(i)
+	switch {
+	case idName(name):
+		result.damaged = true
+		t.session.stats.Unreadable++ // the item is another one than the id says
+		t.session.find(KindRounded, result.place, name, cell, "a spreadsheet has rounded this id: the item is not sent; format the column as text and export again")
+	case slices.Contains(codes, name):
+		t.session.find(KindRounded, result.place, name, cell, "a spreadsheet has rounded this number: format the column as text and export again")
 	}
 }
 

@@ -226,13 +226,12 @@ func (b *builder) append(text *strings.Builder, more []byte, field string) {
 		return
 	}
 	if limit := b.source.session.options.MaxCell - text.Len(); len(more) > limit {
-		if limit > 0 {
-			text.WriteString(b.keep(strings.ToValidUTF8(string(more[:limit]), ""), field))
+		if limit <= 0 { // reported before
+			return
 		}
-		if !b.record.Damaged {
-			b.source.session.find(KindTooLong, b.record.Place, field, text.String(), "the value is longer than the limit: it was cut, and the item is not sent")
-		}
-		b.record.Damaged = true
+		text.WriteString(b.keep(strings.ToValidUTF8(string(more[:limit]), ""), field))
+		b.source.session.find(KindTooLong, b.record.Place, field, text.String(), tooLong)
+		b.record.Damaged = b.record.Damaged || !longText(field)
 		return
 	}
 	text.WriteString(b.keep(string(more), field))
