@@ -134,7 +134,7 @@ func (t *table) next() (line, error) {
 			if tabs {
 				rule = "a cell begins with a quote that does not end it: the line was read without quoting"
 			}
-			result.damaged = !tabs && !(read.cut && longText(t.name(read.field)))
+			result.damaged = !tabs && (!read.cut || !longText(t.name(read.field)))
 			t.session.find(read.problem, place, t.name(read.field), read.value, rule)
 		}
 		if err := t.fit(&read, &result); err != nil {
