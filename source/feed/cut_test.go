@@ -52,7 +52,7 @@ func TestCutTable(t *testing.T) {
 		content, err := os.ReadFile("testdata/" + file)
 		require.NoError(t, err)
 		whole := collect(t, content)
-		for n := range len(content) {
+		for n := range content {
 			part := collect(t, content[:n])
 			require.LessOrEqual(t, len(part), len(whole), "%s, %d bytes", file, n)
 			for i := range len(part) - 1 {

@@ -77,6 +77,7 @@ func TestErrors(t *testing.T) {
 		"sitemap":                     {"<urlset></urlset>", Options{}, ErrNotAFeed, "<urlset>", 0},
 		"JSON error":                  {`{"error":{"code":401}}`, Options{}, ErrNotAFeed, "error message", 0},
 		"plain error":                 {"Not Found", Options{}, ErrNoHeader, "one column", 0},
+		"plain error with a comma":    {"Not available, try later", Options{}, ErrNotAFeed, "one line of text", 0},
 		"Excel workbook":              {zipped("[Content_Types].xml", "x", "xl/workbook.xml", "y"), Options{}, ErrMember, "2 members", 0},
 		"PDF":                         {"%PDF-1.7", Options{}, ErrNotAFeed, "PDF", 0},
 		"bzip2":                       {"BZh91AY", Options{}, ErrNotAFeed, "gzip or zstd", 0},

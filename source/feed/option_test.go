@@ -87,6 +87,20 @@ func TestOptionFormat(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoHeader)
 }
 
+// TestHeaderOnly: a header with an id, or with what is required, and no rows is an empty
+// feed. What an empty feed means is not the reader's business.
+func TestHeaderOnly(t *testing.T) {
+	t.Parallel()
+	records, _ := all(t, "id,title\n", Options{})
+	assert.Empty(t, records)
+	records, _ = all(t, "number,title\n", Options{Required: []string{"number"}})
+	assert.Empty(t, records)
+	records, _ = all(t, "<rss><channel></channel></rss>", Options{})
+	assert.Empty(t, records)
+	records, _ = all(t, "[]", Options{})
+	assert.Empty(t, records)
+}
+
 func TestOptionMember(t *testing.T) {
 	t.Parallel()
 	archive := zipped("out/a.csv", "id\n1\n", "out/b.csv", "id\n2\n")

@@ -211,6 +211,9 @@ type plainTable struct{ *table }
 
 func (p *plainTable) next() (Record, error) {
 	read, err := p.table.next()
+	if errors.Is(err, io.EOF) && p.count == 0 && !p.known() {
+		return Record{}, failAt(ErrNotAFeed, Place{Line: 1}, "there is one line of text and no row: "+sampleOf(p.headers()), "check the address or the export")
+	}
 	if err != nil {
 		return Record{}, err
 	}
@@ -233,6 +236,20 @@ func (p *plainTable) next() (Record, error) {
 		}
 	}
 	return record, nil
+}
+
+// known reports whether a header without rows is one for sure. A server's "Not available,
+// try later" has two columns, too.
+func (p *plainTable) known() bool {
+	return len(p.session.options.Required) > 0 || slices.ContainsFunc(p.columns, func(c column) bool { return idName(c.name) })
+}
+
+func (p *plainTable) headers() []string {
+	headers := make([]string, len(p.columns))
+	for i, c := range p.columns {
+		headers[i] = c.header
+	}
+	return headers
 }
 
 // fill adds the cells of columns that lead into nested values, or of the others.
