@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
@@ -82,7 +83,11 @@ func caused(kind error, place Place, cause error, do string) error {
 		}
 		return own
 	}
-	return &Error{Kind: kind, Place: place, What: legible.Clip(cause.Error(), 200), Do: do, Cause: cause}
+	what := cause.Error()
+	if file := (*fs.PathError)(nil); errors.As(cause, &file) { // the name of a temporary file helps nobody
+		what = file.Op + ": " + file.Err.Error()
+	}
+	return &Error{Kind: kind, Place: place, What: legible.Clip(what, 200), Do: do, Cause: cause}
 }
 
 // Place says where in the feed something is. Zero fields are not known.
