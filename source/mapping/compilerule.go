@@ -12,7 +12,7 @@ import (
 
 var (
 	sourceKeys = []string{"from", "template", "constant", "jq", "object", "first"}
-	ruleKeys   = append(slices.Clone(sourceKeys), "when", "html", "replace", "case", "values", "otherwise", "as", "split", "most", "cut", "below", "required")
+	ruleKeys   = append(slices.Clone(sourceKeys), "when", "html", "replace", "case", "values", "otherwise", "as", "split", "most", "cut", "below", "without", "required")
 )
 
 // maxDepth bounds rules within rules.
@@ -190,6 +190,12 @@ func (c *compiler) steps(made *rule, members map[string]*yaml.Node, key string) 
 			made.cut = c.count(node, at)
 		case "below":
 			made.below = c.text(node, at)
+		case "without":
+			parsed, err := parsePath(c.text(node, at))
+			if err != nil {
+				c.reportf(node, at, "%v", err)
+			}
+			made.without = &parsed
 		case "required":
 			made.need = c.truth(node, at)
 		}

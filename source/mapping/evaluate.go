@@ -49,7 +49,7 @@ func (e *evaluation) value(r *rule, record map[string]any) any {
 		return raw // its parts are converted already
 	}
 	if r.each {
-		return e.list(r, e.elements(r, raw))
+		return listOrNil(e.elements(r, raw))
 	}
 	switch r.as {
 	case asJSON:
@@ -64,7 +64,7 @@ func (e *evaluation) value(r *rule, record map[string]any) any {
 				}
 			}
 		}
-		return e.list(r, list)
+		return listOrNil(list)
 	case asShippingText, asShippingList:
 		return e.shipping(r, raw)
 	case asWindow:
@@ -164,7 +164,7 @@ func splitList(cell, separator string) []any {
 	var elements []any
 	addresses := isAddress(cell)
 	for part := range strings.SplitSeq(cell, separator) {
-		if addresses && !isAddress(part) && strings.TrimSpace(part) != "" {
+		if addresses && len(elements) > 0 && !isAddress(part) && strings.TrimSpace(part) != "" {
 			elements[len(elements)-1] = elements[len(elements)-1].(string) + separator + part
 			continue
 		}
@@ -178,13 +178,9 @@ func isAddress(text string) bool {
 	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 }
 
-func (e *evaluation) list(r *rule, list []any) any {
+func listOrNil(list []any) any {
 	if len(list) == 0 {
 		return nil
-	}
-	if r.most > 0 && len(list) > r.most {
-		e.report(KindSeveral, Warning, r.attribute, len(list), fmt.Sprintf("at most %d values: the first are sent", r.most))
-		list = list[:r.most]
 	}
 	return list
 }
@@ -270,6 +266,9 @@ func (e *evaluation) translate(r *rule, text string) string {
 
 // word is how words are compared: without letter case, with a blank for _ and -.
 func word(text string) string {
+	for _, vocabulary := range []string{"https://schema.org/", "http://schema.org/"} {
+		text = strings.TrimPrefix(text, vocabulary)
+	}
 	return strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == '_' || r == '-' || unicode.IsSpace(r) }), " ")
 }
 
@@ -364,5 +363,5 @@ func (e *evaluation) shipping(r *rule, raw any) any {
 	for i, entry := range entries {
 		list[i] = entry.object()
 	}
-	return e.list(r, list)
+	return listOrNil(list)
 }

@@ -19,19 +19,19 @@ const (
 
 // Kinds of findings.
 const (
-	KindItemID   = "item_id"  // a placeholder of the item id has no value
-	KindValue    = "value"    // a word without a translation
-	KindPrice    = "price"    // a price that is not one, or can be read in two ways
-	KindCurrency = "currency" // a price without a currency
-	KindWindow   = "window"   // a sale window that is not one, or has no time zone
-	KindNumber   = "number"   // a number or a truth value that is not one
-	KindSeveral  = "several"  // more values than the attribute takes
-	KindCut      = "cut"      // a text was cut, as the mapping asked
-	KindMissing  = "missing"  // an attribute that the destination requires has no value
-	KindShipping = "shipping" // a shipping entry that cannot be read
-	KindFilter   = "filter"   // the filter of the route could not decide
+	KindItemID    = "item_id"   // a placeholder of the item id has no value
+	KindValue     = "value"     // a word without a translation
+	KindPrice     = "price"     // a price that is not one, or can be read in two ways
+	KindCurrency  = "currency"  // a price without a currency
+	KindWindow    = "window"    // a sale window that is not one, or has no time zone
+	KindNumber    = "number"    // a number or a truth value that is not one
+	KindSeveral   = "several"   // more values than the attribute takes
+	KindCut       = "cut"       // a text was cut, as the mapping asked
+	KindMissing   = "missing"   // an attribute that the destination requires has no value
+	KindShipping  = "shipping"  // a shipping entry that cannot be read
+	KindFilter    = "filter"    // the filter of the route could not decide
 	KindCondition = "condition" // the condition of a rule could not decide
-	KindJQ       = "jq"       // the jq program failed, or ran into its limits
+	KindJQ        = "jq"        // the jq program failed, or ran into its limits
 )
 
 // Finding says what is wrong with one value of one record.

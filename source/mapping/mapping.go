@@ -126,6 +126,7 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 		e.overlay(m.jq, attributes)
 	}
 	e.checkPrices(m.rules, attributes)
+	e.shorten(m.rules, attributes)
 	for i := range m.rules {
 		if r := &m.rules[i]; r.need && attributes[r.attribute] == nil && !e.failed(r.attribute) {
 			e.report(KindMissing, Error, r.attribute, "", "the destination requires a value")
@@ -193,6 +194,32 @@ func (e *evaluation) checkPrices(rules []rule, attributes map[string]any) {
 			if less(higher.amount, lower.amount) {
 				e.report(KindPrice, Warning, r.attribute, lower.String(), "not below "+r.below+" ("+higher.String()+"): left out")
 			}
+			delete(attributes, r.attribute)
+		}
+	}
+}
+
+// shorten takes the main picture out of the others, and keeps the most that are allowed.
+func (e *evaluation) shorten(rules []rule, attributes map[string]any) {
+	for i := range rules {
+		r := &rules[i]
+		list, ok := attributes[r.attribute].([]any)
+		if !ok {
+			continue
+		}
+		if r.without != nil {
+			if main := r.without.lookup(attributes); main != nil {
+				list = slices.DeleteFunc(slices.Clone(list), func(each any) bool {
+					text, isText := each.(string)
+					return isText && text == main
+				})
+			}
+		}
+		if r.most > 0 && len(list) > r.most {
+			e.report(KindSeveral, Warning, r.attribute, len(list), fmt.Sprintf("at most %d values: the first are sent", r.most))
+			list = list[:r.most]
+		}
+		if attributes[r.attribute] = list; len(list) == 0 {
 			delete(attributes, r.attribute)
 		}
 	}

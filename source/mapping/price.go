@@ -143,6 +143,9 @@ func parseAmount(text string, decimal byte) (string, error) {
 	if len(whole)+len(fraction) > 20 {
 		return "", fmt.Errorf("%w: too many digits", errPrice)
 	}
+	for len(fraction) > 2 && fraction[len(fraction)-1] == '0' {
+		fraction = fraction[:len(fraction)-1] // exports write 14.0000
+	}
 	if fraction != "" {
 		return whole + "." + fraction, nil
 	}

@@ -18,13 +18,13 @@ type rule struct {
 	when      *filter
 
 	// One of these gives the value.
-	from        []path // the first that has a value
-	template    *template
-	constant    any
-	jq          *program
-	object      []rule        // members; with each, of every element of from
-	alternates  []rule        // the first that gives a value
-	each        bool
+	from       []path // the first that has a value
+	template   *template
+	constant   any
+	jq         *program
+	object     []rule // members; with each, of every element of from
+	alternates []rule // the first that gives a value
+	each       bool
 
 	html    bool
 	replace []replacement
@@ -36,6 +36,7 @@ type rule struct {
 	most    int
 	cut     int
 	below   string // the attribute whose price must be higher
+	without *path  // to the attribute whose value is not repeated in the list
 	need    bool
 }
 
