@@ -84,6 +84,7 @@ func readSamples(dir string) ([]sample, error) {
 	}
 	for _, entry := range entries {
 		var found []sample
+		var err error
 		file := entry.Name()
 		name, isInput := strings.CutSuffix(file, ".input.json")
 		other, isExpected := strings.CutSuffix(file, ".expected.json")
@@ -101,7 +102,6 @@ func readSamples(dir string) ([]sample, error) {
 		}
 		if err != nil {
 			failed = append(failed, err)
-			err = nil
 		}
 		samples = append(samples, found...)
 	}

@@ -56,7 +56,7 @@ func (c *compiler) rule(node *yaml.Node, key, attribute string, base *rule, know
 		c.reportf(node, key, "the preset's rule has alternatives: write the whole rule")
 	case len(sources) == 0:
 		c.reportf(node, key, "has no source: set one of %s", strings.Join(sourceKeys, ", "))
-	case len(sources) > 1 && !(len(sources) == 2 && members["from"] != nil && members["object"] != nil):
+	case len(sources) > 1 && (len(sources) != 2 || members["from"] == nil || members["object"] == nil):
 		c.reportf(node, key, "has several sources: %s", strings.Join(sources, ", "))
 	}
 	c.sources(&made, members, key, depth)
@@ -133,7 +133,7 @@ func (c *compiler) constant(node *yaml.Node, key string, depth int) any {
 	case depth > maxDepth:
 		c.reportf(node, key, "is nested deeper than %d", maxDepth)
 	case node.Kind == yaml.SequenceNode:
-		list := []any{}
+		list := make([]any, 0, len(node.Content))
 		for _, each := range node.Content {
 			list = append(list, c.constant(each, key, depth+1))
 		}

@@ -250,7 +250,11 @@ func (e *evaluation) text(r *rule, text string) string {
 }
 
 func (e *evaluation) translate(r *rule, text string) string {
-	if translated, ok := r.values[word(text)]; ok {
+	translated, ok := r.values[text]
+	if !ok {
+		translated, ok = r.values[word(text)]
+	}
+	if ok {
 		return translated
 	}
 	switch r.other {

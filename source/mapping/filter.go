@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -32,7 +33,7 @@ var reserved = []string{"bool", "bytes", "double", "duration", "dyn", "int", "li
 
 func compileFilter(text string) (*filter, error) {
 	if len(text) > 4096 {
-		return nil, fmt.Errorf("the expression is longer than 4,096 bytes")
+		return nil, errors.New("the expression is longer than 4,096 bytes")
 	}
 	number := cel.Function("number", cel.Overload("number_dyn", []*cel.Type{cel.DynType}, cel.DoubleType, cel.UnaryBinding(toNumber)))
 	options := []cel.EnvOption{

@@ -1,8 +1,7 @@
 package mapping
 
 import (
-	"encoding/json"
-	"fmt"
+	"strings"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
@@ -36,11 +35,11 @@ const (
 
 // Finding says what is wrong with one value of one record.
 type Finding struct {
-	Kind     string
-	Severity Severity
-	Field    string // the destination's attribute, or item_id, filter
-	Value    string // what was found: at most 80 columns, printable
-	Rule     string // what is expected, and what to do
+	Kind     string   `json:"kind"`
+	Severity Severity `json:"severity"`
+	Field    string   `json:"field"`           // the destination's attribute, or item_id, filter, jq
+	Value    string   `json:"value,omitempty"` // what was found: at most 80 columns, printable
+	Rule     string   `json:"rule"`            // what is expected, and what to do
 }
 
 // valueWidth bounds a value in a finding, in columns of a terminal.
@@ -49,11 +48,11 @@ const valueWidth = 80
 func show(value any) string {
 	text, ok := value.(string)
 	if !ok {
-		if data, err := json.Marshal(value); err == nil {
-			text = string(data)
-		} else {
-			text = fmt.Sprint(value)
-		}
+		text = string(appendJSON(nil, value))
+	}
+	// A column takes few bytes: what is far beyond the width is not looked at.
+	if most := valueWidth * 16; len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
 	}
 	return legible.Clip(text, valueWidth)
 }

@@ -23,13 +23,13 @@ type records struct {
 	Records []map[string]any `json:"records"`
 }
 
-func readRecords(t testing.TB, file string) (found records) {
-	t.Helper()
+func readRecords(tb testing.TB, file string) (found records) {
+	tb.Helper()
 	data, err := os.ReadFile(file)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
-	require.NoError(t, decoder.Decode(&found))
+	require.NoError(tb, decoder.Decode(&found))
 	return found
 }
 
@@ -57,7 +57,7 @@ func TestPresetItems(t *testing.T) {
 			covered[preset+" "+to] = true
 			m, err := mapping.Compile(mapping.Spec{File: file, Data: []byte(given.Mapping)}, target(to))
 			require.NoError(t, err, name)
-			var outcomes []outcome
+			outcomes := make([]outcome, 0, len(given.Records))
 			for _, record := range given.Records {
 				item, findings := m.Map(record)
 				outcomes = append(outcomes, outcome{item.ID, item.Group, item.Skipped, item.Attributes, findings})

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	jqTime    = 50 * time.Millisecond // for one program and one record
-	jqValue   = 1 << 20               // bytes of a text, and of all texts of a result
-	jqMembers = 10_000                // elements of a list, and values of a result
+	jqTime    = 200 * time.Millisecond // for one program and one record: a busy machine needs some of it
+	jqValue   = 1 << 20                // bytes of a text, and of all texts of a result
+	jqMembers = 10_000                 // elements of a list, and values of a result
 )
 
 // program is a jq program. It sees a record and nothing outside of it: no environment, no
@@ -26,7 +26,7 @@ var outside = []string{"now", "localtime", "strflocaltime", "mktime", "input", "
 
 func compileJQ(text string) (*program, error) {
 	if len(text) > 16<<10 {
-		return nil, fmt.Errorf("the program is longer than 16 KiB")
+		return nil, errors.New("the program is longer than 16 KiB")
 	}
 	query, err := gojq.Parse(text)
 	if err != nil {
@@ -59,18 +59,22 @@ func restrict(value reflect.Value) error {
 		if value.IsNil() {
 			return nil
 		}
-		if function, ok := value.Interface().(*gojq.Func); ok && slices.Contains(outside, function.Name) {
+		if function, ok := reflect.TypeAssert[*gojq.Func](value); ok && slices.Contains(outside, function.Name) {
 			return fmt.Errorf("%s is not available: a mapping must give the same result for the same record", function.Name)
 		}
 		if err := restrict(value.Elem()); err != nil {
 			return err
 		}
-		if query, ok := value.Interface().(*gojq.Query); ok {
+		if query, ok := reflect.TypeAssert[*gojq.Query](value); ok {
 			switch query.Op { //nolint:exhaustive // the others do not grow
 			case gojq.OpAdd:
 				replaceOperator(query, boundedAdd)
 			case gojq.OpMul:
 				replaceOperator(query, boundedTimes)
+			case gojq.OpUpdateAdd:
+				replaceUpdate(query, boundedAdd)
+			case gojq.OpUpdateMul:
+				replaceUpdate(query, boundedTimes)
 			}
 		}
 	case reflect.Struct:
@@ -96,6 +100,22 @@ func replaceOperator(query *gojq.Query, name string) {
 	left, right := query.Left, query.Right
 	query.Term = &gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: name, Args: []*gojq.Query{left, right}}}
 	query.Left, query.Right, query.Op = nil, nil, 0
+}
+
+// replaceUpdate writes a += b as b as $x | a |= . + $x, which is what jq does.
+func replaceUpdate(query *gojq.Query, name string) {
+	const operand = "$courier_operand"
+	function := func(name string, arguments ...*gojq.Query) *gojq.Query {
+		return &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: name, Args: arguments}}}
+	}
+	update := &gojq.Query{
+		Left: query.Left, Op: gojq.OpModify,
+		Right: function(name, &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeIdentity}}, function(operand)),
+	}
+	*query = gojq.Query{
+		Meta: query.Meta, Imports: query.Imports, FuncDefs: query.FuncDefs,
+		Left: query.Right, Op: gojq.OpPipe, Right: update, Patterns: []*gojq.Pattern{{Name: operand}},
+	}
 }
 
 func plain(text string) *gojq.Code {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -228,10 +229,9 @@ func (e *evaluation) shorten(rules []rule, attributes map[string]any) {
 func number(value any) any {
 	switch value := value.(type) {
 	case int:
-		return json.Number(fmt.Sprint(value))
+		return json.Number(strconv.Itoa(value))
 	case float64:
-		data, _ := json.Marshal(value)
-		return json.Number(data)
+		return json.Number(strconv.FormatFloat(value, 'f', -1, 64))
 	default:
 		return value
 	}

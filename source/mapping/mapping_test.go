@@ -16,10 +16,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/source/mapping"
 )
 
-func compiled(t testing.TB, text string) *mapping.Mapping {
-	t.Helper()
+func compiled(tb testing.TB, text string) *mapping.Mapping {
+	tb.Helper()
 	m, err := mapping.Compile(mapping.Spec{File: "shop.yaml", Data: []byte(text)}, target("meta/PRODUCT_ITEM"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return m
 }
 
@@ -32,7 +32,7 @@ decimal: dot
 zone: Warsaw
 filter: price >
 jq: .a |
-atributes: {}
+attribute: {}
 attributes:
   title: {cut: 10}
   price: {from: price, template: "{x}"}
@@ -54,7 +54,7 @@ attributes:
 		`shop.yaml:14: zone: "Warsaw"`,
 		`shop.yaml:15: filter: not a CEL expression`,
 		`shop.yaml:16: jq: not a jq program`,
-		`shop.yaml:17: atributes: is not known here: use extends`,
+		`shop.yaml:17: attribute: is not known here: use extends`,
 		`shop.yaml:19: attributes.title: has no source`,
 		`shop.yaml:20: attributes.price: has several sources`,
 		`shop.yaml:21: attributes.brand.template: the template "{brand" has a { without its }`,
@@ -87,9 +87,14 @@ func TestRevision(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}
 	for i, spec := range []mapping.Spec{
-		{Preset: "google"}, {Preset: "pinterest"},
-		{Preset: "google", Currency: "EUR"}, {Preset: "google", Decimal: "comma"}, {Preset: "google", Zone: "UTC"},
-		{Preset: "google", Filter: "true"}, {Preset: "google", ItemID: "{sku}"}, {Preset: "google", Group: "parent"},
+		{Preset: "google"},
+		{Preset: "pinterest"},
+		{Preset: "google", Currency: "EUR"},
+		{Preset: "google", Decimal: "comma"},
+		{Preset: "google", Zone: "UTC"},
+		{Preset: "google", Filter: "true"},
+		{Preset: "google", ItemID: "{sku}"},
+		{Preset: "google", Group: "parent"},
 		{Preset: "google", Data: []byte("attributes: {brand: null}")},
 	} {
 		for _, to := range []string{"meta/PRODUCT_ITEM", "pinterest/RETAIL"} {
@@ -149,11 +154,11 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func decoded(t testing.TB, text string) (record map[string]any) {
-	t.Helper()
+func decoded(tb testing.TB, text string) (record map[string]any) {
+	tb.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
-	require.NoError(t, decoder.Decode(&record))
+	require.NoError(tb, decoder.Decode(&record))
 	return record
 }
 
@@ -166,16 +171,24 @@ func TestJQ(t *testing.T) {
 	assert.Empty(t, findings)
 	assert.JSONEq(t, `{"title": "MUG", "price": "12.5 EUR", "link": "https://a.example"}`, string(item.Attributes))
 
+	// Bounded operators give what jq's own give.
+	m = compiled(t, `{item_id: "{id}", jq: '{a: (1 + 2 * 3), b: ("x" + "y"), c: ({m: {n: 1}} * {m: {o: 2}}), d: ([1] + [2]), e: (null + 1), f: ({v: 2} | .v += 3 | .v *= 2), g: ([1, 2] | map(. + 1) | add), h: ("ab" * 2)}'}`)
+	item, findings = m.Map(record)
+	assert.Empty(t, findings)
+	assert.JSONEq(t, `{"a": 7, "b": "xy", "c": {"m": {"n": 1, "o": 2}}, "d": [1, 2], "e": 1, "f": {"v": 10}, "g": 5, "h": "abab"}`, string(item.Attributes))
+
 	for program, want := range map[string]string{
-		"def f: f; f":                         "it takes longer than",
-		"[range(1e12)]":                       "it takes longer than",
-		`reduce range(60) as $i ("x"; . + .)`: "grow beyond",
-		`"abc" * 1e9`:                         "grow beyond",
-		`reduce range(60) as $i ([1]; . + .)`: "grow beyond",
-		`[range(20000)]`:                      "grow beyond",
-		`"a", "b"`:                            "more than one value",
-		`.name.x`:                             "expected an object",
-		`"text"`:                              "must give an object",
+		"def f: f; f":                          "it takes longer than",
+		"[range(1e12)]":                        "it takes longer than",
+		`reduce range(60) as $i ("x"; . + .)`:  "grow beyond",
+		`"abc" * 1e9`:                          "grow beyond",
+		`reduce range(60) as $i ([1]; . + .)`:  "grow beyond",
+		`reduce range(60) as $i ("x"; . += .)`: "grow beyond",
+		`{a: "abc"} | .a *= 1e9`:               "grow beyond",
+		`[range(20000)]`:                       "grow beyond",
+		`"a", "b"`:                             "more than one value",
+		`.name.x`:                              "expected an object",
+		`"text"`:                               "must give an object",
 	} {
 		m := compiled(t, fmt.Sprintf("item_id: \"{id}\"\njq: '%s'\n", program))
 		start := time.Now()
@@ -316,7 +329,7 @@ func TestAnyRecord(t *testing.T) {
 
 func BenchmarkMap(b *testing.B) {
 	given := readRecords(b, "testdata/records/google-products.json")
-	m, err := mapping.Compile(mapping.Spec{Preset: "google"}, target("pinterest/RETAIL"))
+	m, err := mapping.Compile(mapping.Spec{Preset: "google"}, target("meta/PRODUCT_ITEM"))
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {

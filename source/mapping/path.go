@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -36,7 +37,7 @@ var segment = regexp.MustCompile(`^([^.\[\]{}]*)((?:\[\d{0,4}\])*)$`)
 
 func parsePath(text string) (path, error) {
 	if text == "" {
-		return path{}, fmt.Errorf("a path must not be empty")
+		return path{}, errors.New("a path must not be empty")
 	}
 	found := path{text: text}
 	for part := range strings.SplitSeq(text, ".") {

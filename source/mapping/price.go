@@ -1,9 +1,11 @@
 package mapping
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -38,6 +40,12 @@ var shared = map[string][]string{
 	"$":  {"USD", "CAD", "AUD", "NZD", "SGD", "HKD", "TWD", "MXN", "ARS", "CLP", "COP"},
 	"¥":  {"JPY", "CNY"},
 	"kr": {"SEK", "NOK", "DKK", "ISK"}, "kr.": {"SEK", "NOK", "DKK", "ISK"},
+}
+
+// usual spares most prices the search through all of ISO 4217.
+var usual = map[string]bool{
+	"EUR": true, "USD": true, "GBP": true, "PLN": true, "JPY": true, "CHF": true, "SEK": true, "NOK": true, "DKK": true, "CZK": true,
+	"CAD": true, "AUD": true, "NZD": true, "BRL": true, "MXN": true, "INR": true, "CNY": true, "KRW": true, "TRY": true, "HUF": true,
 }
 
 // maxPrice bounds the text of a price, in bytes.
@@ -96,12 +104,13 @@ func parseCurrency(sign, home string) (string, error) {
 		return code, nil
 	}
 	if codes, ok := shared[sign]; ok {
-		for _, code := range codes {
-			if code == home {
-				return home, nil
-			}
+		if slices.Contains(codes, home) {
+			return home, nil
 		}
 		return "", errSign
+	}
+	if usual[sign] {
+		return sign, nil
 	}
 	unit, err := currency.ParseISO(sign)
 	if err != nil {
@@ -160,7 +169,7 @@ func split(groups []string, marks []byte, decimal byte) (whole, fraction string,
 	last := marks[len(marks)-1]
 	rest := marks[:len(marks)-1]
 	tail := groups[len(groups)-1]
-	repeated := strings.IndexByte(string(rest), last) >= 0
+	repeated := bytes.IndexByte(rest, last) >= 0
 	var isFraction bool
 	switch {
 	case decimal != 0:

@@ -25,7 +25,7 @@ func (p Problem) String() string {
 }
 
 // Problems are all mistakes of a mapping, in the order of the file.
-type Problems []Problem
+type Problems []Problem //nolint:errname // the project says problems, as the configuration does
 
 func (p Problems) Error() string {
 	lines := make([]string, len(p))

@@ -13,7 +13,7 @@ var (
 
 // layouts of an instant, and of a time in the source's zone.
 var (
-	instants = []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700"}
+	instants = []string{time.RFC3339, "2006-01-02T15:04Z0700", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700"}
 	locals   = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04"}
 )
 
@@ -48,9 +48,12 @@ func parseTime(text string, zone *time.Location, end bool) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+	// A layout that does not fit costs the making of an error: the length tells most apart.
 	for _, layout := range instants {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at, nil
+		if len(text) > len(time.DateOnly) && (text[10] == layout[10]) {
+			if at, err := time.Parse(layout, text); err == nil {
+				return at, nil
+			}
 		}
 	}
 	for _, layout := range locals {
