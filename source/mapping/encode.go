@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"encoding/json"
-	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -39,7 +38,13 @@ func appendJSON(to []byte, value any) []byte {
 		return append(to, ']')
 	case map[string]any:
 		to = append(to, '{')
-		for i, name := range slices.Sorted(maps.Keys(value)) {
+		var space [48]string
+		names := space[:0]
+		for name := range value {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for i, name := range names {
 			if i > 0 {
 				to = append(to, ',')
 			}
@@ -60,7 +65,12 @@ const hexadecimal = "0123456789abcdef"
 
 func appendText(to []byte, text string) []byte {
 	to = append(to, '"')
-	for i := 0; i < len(text); {
+	clean := 0
+	for clean < len(text) && text[clean] >= ' ' && text[clean] < 0x7f && text[clean] != '"' && text[clean] != '\\' {
+		clean++
+	}
+	to = append(to, text[:clean]...)
+	for i := clean; i < len(text); {
 		c := text[i]
 		if c < utf8.RuneSelf {
 			i++

@@ -78,6 +78,9 @@ func tagName(text string) string {
 
 // tidy joins blanks within lines, and drops empty lines.
 func tidy(text string) string {
+	if !strings.ContainsAny(text, "\n\t\r\u00a0") && !strings.Contains(text, "  ") {
+		return strings.TrimSpace(text)
+	}
 	lines := make([]string, 0, 4)
 	for line := range strings.SplitSeq(text, "\n") {
 		if line = strings.Join(strings.Fields(line), " "); line != "" {

@@ -82,9 +82,9 @@ func (s shipment) text() string {
 
 func (s shipment) object() map[string]any {
 	object := map[string]any{"shipping_price_value": s.price.amount, "shipping_price_currency": s.price.currency}
-	for name, value := range map[string]string{"shipping_country": s.country, "shipping_region": s.region, "shipping_service": s.service} {
-		if value != "" {
-			object[name] = value
+	for _, part := range [...]struct{ name, value string }{{"shipping_country", s.country}, {"shipping_region", s.region}, {"shipping_service", s.service}} {
+		if part.value != "" {
+			object[part.name] = part.value
 		}
 	}
 	return object
