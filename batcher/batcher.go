@@ -161,7 +161,7 @@ func (b *Batcher) insert(l *lane, m *catalog.Mutation, added entry) {
 		it = l.create(m.ItemID, m.Localization)
 		b.items++
 	}
-	if !m.Stored {
+	if !m.HasWaitingRow {
 		b.unpersisted.note(it, m)
 	}
 	if !it.waiting() {
@@ -269,7 +269,7 @@ func (b *Batcher) requeue(it *item, returned []*catalog.Mutation) {
 	}
 	b.charge(l, it.count(), it.cost())
 	for _, m := range slices.Backward(returned) {
-		if !m.Stored {
+		if !m.HasWaitingRow {
 			b.unpersisted.noteReturned(it, m)
 		}
 	}
@@ -287,9 +287,9 @@ func (b *Batcher) appendMerged(it *item, added entry) {
 	it.append(added)
 }
 
-// Hold marks the records' items as in flight, as a new owner finds them. Their
+// MarkInFlight marks the records' items as in flight, as a new owner finds them. Their
 // lanes must be known.
-func (b *Batcher) Hold(records []catalog.Record) {
+func (b *Batcher) MarkInFlight(records []catalog.Record) {
 	for i := range records {
 		record := &records[i]
 		l := b.lanes[record.Key.Lane]

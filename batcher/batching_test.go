@@ -221,7 +221,7 @@ func TestRetryMergesWithNewerChanges(t *testing.T) {
 	require.JSONEq(t, `{"a":2,"b":1}`, string(retry.Records[0].Change.Attributes))
 }
 
-// TestRefusedRecordGoesAgainAsItsParts: parts set Apart merge with nothing, and keep
+// TestRefusedRecordGoesAgainAsItsParts: parts with NoMerge merge with nothing, and keep
 // their order.
 func TestRefusedRecordGoesAgainAsItsParts(t *testing.T) {
 	t.Parallel()
@@ -232,7 +232,7 @@ func TestRefusedRecordGoesAgainAsItsParts(t *testing.T) {
 	require.Equal(t, [][]uint64{{1, 2}}, constituents(batch))
 	add(t, b, start, p.update(products, "x", start))
 	for _, m := range batch.Records[0].Constituents {
-		m.Apart = true
+		m.NoMerge = true
 	}
 	b.Release(batch.Records[0].Key, batch.Records[0].Constituents, start)
 	for _, want := range [][][]uint64{{{1}}, {{2}}, {{3}}} {
@@ -268,7 +268,7 @@ func TestHeldItemsWait(t *testing.T) {
 	b := newBatcher(testLane(products, 1))
 	var p producer
 	held := p.update(products, "x", start)
-	b.Hold([]catalog.Record{{Key: held.Key(), Change: held.Change(), Constituents: []*catalog.Mutation{held}}})
+	b.MarkInFlight([]catalog.Record{{Key: held.Key(), Change: held.Change(), Constituents: []*catalog.Mutation{held}}})
 	require.Equal(t, batcher.Stats{Items: 1, InFlight: 1}, b.Stats())
 	add(t, b, start, p.update(products, "x", start))
 	requireNothingDue(t, b, start.Add(time.Hour))

@@ -148,7 +148,7 @@ func (e *entry) oldest() catalog.Position { return e.constituents[0].Position }
 func (e *entry) newest() catalog.Position { return e.constituents[len(e.constituents)-1].Position }
 
 func (e *entry) apart() bool {
-	return e.constituents[0].Apart || e.constituents[len(e.constituents)-1].Apart
+	return e.constituents[0].NoMerge || e.constituents[len(e.constituents)-1].NoMerge
 }
 
 // nanos is a time as nanoseconds since 1970; the zero time is long ago.

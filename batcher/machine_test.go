@@ -122,7 +122,7 @@ func (m *machine) cut(t *rapid.T) {
 			opened.recorded = true
 			for _, r := range opened.records {
 				for _, c := range r.Constituents {
-					require.Equal(t, c.Stored, m.rows[c.Position.Sequence] != nil, "Stored says whether there is a row")
+					require.Equal(t, c.HasWaitingRow, m.rows[c.Position.Sequence] != nil, "HasWaitingRow says whether there is a row")
 					delete(m.rows, c.Position.Sequence)
 					m.recorded[c.Position.Sequence] = true
 				}
@@ -146,7 +146,7 @@ func (m *machine) checkBatch(t *rapid.T, batch *batcher.Batch) {
 		require.Equal(t, positions(want[:len(r.Constituents)]), positions(r.Constituents), "the oldest first, none left out")
 		for _, c := range r.Constituents {
 			require.False(t, c.NotBefore.After(m.now), "not before its time")
-			require.True(t, len(r.Constituents) == 1 || !c.Apart)
+			require.True(t, len(r.Constituents) == 1 || !c.NoMerge)
 		}
 		checkChange(t, r)
 		m.checkFamily(t, r)
@@ -212,7 +212,7 @@ func (m *machine) finish(t *rapid.T) {
 		}
 		returned[i] = r.Constituents
 		for _, c := range r.Constituents {
-			c.Stored, c.Apart = true, fate == 3
+			c.HasWaitingRow, c.NoMerge = true, fate == 3
 			c.NotBefore = m.now.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "back-off")) * time.Second)
 		}
 	}
@@ -250,16 +250,16 @@ func (m *machine) write(ms []*catalog.Mutation) {
 				m.recorded[written.Position.Sequence] = true
 			}
 		},
-		result: func(*rapid.T) { m.batcher.Stored(ms) },
+		result: func(*rapid.T) { m.batcher.MarkPersisted(ms) },
 	})
 }
 
 func (m *machine) takeUnstored(t *rapid.T) {
 	age := time.Duration(rapid.IntRange(-1, 3).Draw(t, "age")) * time.Second
-	taken := m.batcher.TakeUnstored(m.now.Add(-age), rapid.IntRange(1, 10).Draw(t, "limit"))
+	taken := m.batcher.TakeUnpersisted(m.now.Add(-age), rapid.IntRange(1, 10).Draw(t, "limit"))
 	require.True(t, slices.IsSortedFunc(taken, func(a, b *catalog.Mutation) int { return a.Position.Compare(b.Position) }))
 	for _, c := range taken {
-		require.True(t, c.Stored)
+		require.True(t, c.HasWaitingRow)
 	}
 	m.write(taken)
 }
@@ -347,12 +347,12 @@ func (m *machine) takeOver(t *rapid.T) {
 			own := make([]*catalog.Mutation, len(r.Constituents))
 			for j, c := range r.Constituents {
 				own[j] = reread(c)
-				own[j].Stored = false
+				own[j].HasWaitingRow = false
 			}
 			r.Constituents = own
 			m.flying[r.Key] = positions(own)
 		}
-		m.batcher.Hold(opened.records)
+		m.batcher.MarkInFlight(opened.records)
 	}
 	for _, row := range m.rows {
 		m.batcher.SpilledAtStart(row.Lane)
@@ -366,7 +366,7 @@ func (m *machine) replay(t *rapid.T) {
 	for _, ms := range m.unfinished {
 		for i, u := range ms {
 			again := reread(u)
-			again.Stored, again.Apart, again.NotBefore = false, false, time.Time{}
+			again.HasWaitingRow, again.NoMerge, again.NotBefore = false, false, time.Time{}
 			if row := m.rows[u.Position.Sequence]; row != nil {
 				*again = *row
 			}
@@ -386,16 +386,16 @@ func (m *machine) check(t *rapid.T) {
 	stats := m.batcher.Stats()
 	waiting, bytes, unpersisted := 0, 0, 0
 	for _, lane := range m.batcher.LaneStats() {
-		laneUnstored, laneBytes := m.batcher.InMemory(lane.Lane)
+		laneUnpersisted, laneBytes := m.batcher.InMemory(lane.Lane)
 		require.Equal(t, lane.Bytes, laneBytes)
-		unpersisted += laneUnstored
+		unpersisted += laneUnpersisted
 		waiting += lane.Waiting + lane.Buffered
 		bytes += lane.Bytes
 		require.Equal(t, lane.Waiting+lane.Buffered == 0, lane.Oldest.IsZero())
 	}
 	require.Equal(t, waiting, stats.Waiting)
 	require.Equal(t, bytes, stats.Bytes)
-	require.Equal(t, unpersisted, stats.Unstored)
+	require.Equal(t, unpersisted, stats.Unpersisted)
 	require.GreaterOrEqual(t, stats.Items, stats.InFlight)
 }
 

@@ -98,7 +98,7 @@ func (b *Batcher) Load(key catalog.Lane, after catalog.Position, page []*catalog
 		if it := l.find(m.ItemID, m.Localization); it != nil && it.knows(m.Position) {
 			continue
 		}
-		m.Stored = true
+		m.HasWaitingRow = true
 		loaded := l.single(m)
 		if !l.fits(loaded.size) {
 			tooLarge = append(tooLarge, m)
@@ -135,9 +135,9 @@ func (b *Batcher) unspill(l *lane) {
 	}
 }
 
-// Stored tells that the waiting rows of the mutations are committed: buffered
+// MarkPersisted tells that the waiting rows of the mutations are committed: buffered
 // arrivals of spilled lanes among them can be forgotten, as loading will find them.
-func (b *Batcher) Stored(ms []*catalog.Mutation) {
+func (b *Batcher) MarkPersisted(ms []*catalog.Mutation) {
 	for len(ms) > 0 {
 		l := b.lanes[ms[0].Lane]
 		newest := ms[0].Position

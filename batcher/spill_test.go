@@ -14,7 +14,7 @@ import (
 // reread is a mutation as its waiting row gives it back.
 func reread(m *catalog.Mutation) *catalog.Mutation {
 	row := *m
-	row.Stored = true
+	row.HasWaitingRow = true
 	return &row
 }
 
@@ -27,7 +27,7 @@ func TestSpilledDeleteDoesNotOvertakeANewerCreation(t *testing.T) {
 	remove := p.remove(products, "x", start)
 	add(t, b, start, remove)
 	require.Equal(t, []*catalog.Mutation{remove}, b.Spill(products))
-	require.True(t, remove.Stored)
+	require.True(t, remove.HasWaitingRow)
 
 	add(t, b, start, p.mutation(products, "x", catalog.Create, `{"a":1}`, start))
 	requireNothingDue(t, b, start.Add(time.Hour))
@@ -51,26 +51,26 @@ func TestSpillAndReadBackInOrder(t *testing.T) {
 		add(t, b, start, p.update(products, fmt.Sprint("item", i%30), start))
 	}
 	add(t, b, start, p.update(flights, "BOS/JFK", start))
-	early := b.TakeUnstored(start.Add(time.Second), 10)
+	early := b.TakeUnpersisted(start.Add(time.Second), 10)
 	require.Equal(t, uint64(1), early[0].Position.Sequence)
 	require.Len(t, early, 10)
 	rows = append(rows, early...)
-	b.Stored(early)
+	b.MarkPersisted(early)
 
 	spilled := b.Spill(products)
 	require.Len(t, spilled, 80)
-	require.Equal(t, batcher.Stats{Groups: 1, Items: 1, Waiting: 1, Unstored: 1, Bytes: b.Bytes()}, b.Stats(), "all but the flight is forgotten")
+	require.Equal(t, batcher.Stats{Groups: 1, Items: 1, Waiting: 1, Unpersisted: 1, Bytes: b.Bytes()}, b.Stats(), "all but the flight is forgotten")
 	rows = append(rows, spilled...)
-	b.Stored(spilled)
+	b.MarkPersisted(spilled)
 
 	for i := range 60 { // arrivals while spilled: half of them stored before the load
 		add(t, b, start, p.update(products, fmt.Sprint("item", i%30), start))
 	}
 	require.Equal(t, 61, b.Stats().Waiting)
-	late := b.TakeUnstored(start.Add(time.Second), 30)
+	late := b.TakeUnpersisted(start.Add(time.Second), 30)
 	require.Len(t, late, 30)
 	rows = append(rows, late...)
-	b.Stored(late)
+	b.MarkPersisted(late)
 	require.Equal(t, 31, b.Stats().Waiting, "what is stored is forgotten")
 
 	require.Equal(t, []catalog.Lane{products}, b.SpilledLanes())
@@ -102,7 +102,7 @@ func TestSpillAndReadBackInOrder(t *testing.T) {
 		at := uint64(i)
 		require.Equal(t, []uint64{at + 1, at + 31, at + 61, at + 92, at + 122}, got)
 	}
-	unpersisted := b.TakeUnstored(start.Add(time.Second), 1000)
+	unpersisted := b.TakeUnpersisted(start.Add(time.Second), 1000)
 	require.LessOrEqual(t, len(unpersisted), 1, "only the flight can be left")
 }
 
@@ -120,7 +120,7 @@ func TestReturnedMutationIsNotLoadedTwice(t *testing.T) {
 		add(t, b, start, newer)
 		require.Len(t, b.Spill(products), 1)
 
-		first.Stored = true // the outcome has written its waiting row
+		first.HasWaitingRow = true // the outcome has written its waiting row
 		b.Release(first.Key(), batch.Records[0].Constituents, start)
 		if again { // it is in flight again when the page comes
 			batch = cut(t, b, start)
@@ -169,7 +169,7 @@ func TestLoadingGoesBackForOlderArrivals(t *testing.T) {
 	require.Equal(t, x.Position, b.LoadCursor(products))
 
 	add(t, b, start, y)
-	b.Stored(b.TakeUnstored(start.Add(time.Second), 10))
+	b.MarkPersisted(b.TakeUnpersisted(start.Add(time.Second), 10))
 	after := b.LoadCursor(products)
 	require.Negative(t, after.Compare(y.Position))
 	b.Load(products, x.Position, nil, false, start)
@@ -204,15 +204,15 @@ func TestTakeUnstored(t *testing.T) {
 	add(t, b, at(3), p.update(products, "y", at(3)))      // 4
 	add(t, b, at(4), p.remove(products, "flying", at(4))) // 5
 
-	require.Empty(t, b.TakeUnstored(at(1), 10), "what is in flight is no business of it")
-	require.Equal(t, []uint64{2}, positions(b.TakeUnstored(at(9), 1)))
-	require.Equal(t, []uint64{3, 5}, positions(b.TakeUnstored(at(3), 10)), "the rest of the first item goes along")
-	require.Equal(t, []uint64{4}, positions(b.TakeUnstored(at(9), 10)))
-	require.Empty(t, b.TakeUnstored(at(9), 10))
+	require.Empty(t, b.TakeUnpersisted(at(1), 10), "what is in flight is no business of it")
+	require.Equal(t, []uint64{2}, positions(b.TakeUnpersisted(at(9), 1)))
+	require.Equal(t, []uint64{3, 5}, positions(b.TakeUnpersisted(at(3), 10)), "the rest of the first item goes along")
+	require.Equal(t, []uint64{4}, positions(b.TakeUnpersisted(at(9), 10)))
+	require.Empty(t, b.TakeUnpersisted(at(9), 10))
 
 	add(t, b, at(5), p.update(products, "x", at(5))) // 6
 	require.Equal(t, []string{"x"}, ids(cut(t, b, at(5))))
-	require.Empty(t, b.TakeUnstored(at(9), 10), "cut in the meantime")
+	require.Empty(t, b.TakeUnpersisted(at(9), 10), "cut in the meantime")
 	b.Release(batch.Records[0].Key, batch.Records[0].Constituents, at(6))
-	require.Equal(t, []uint64{1}, positions(b.TakeUnstored(at(9), 10)), "a returned one that has no row yet")
+	require.Equal(t, []uint64{1}, positions(b.TakeUnpersisted(at(9), 10)), "a returned one that has no row yet")
 }

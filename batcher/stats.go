@@ -12,17 +12,17 @@ func (b *Batcher) Bytes() int { return b.bytes }
 
 // Stats counts what a Batcher holds.
 type Stats struct {
-	Groups   int // open groups
-	Items    int // known items: waiting, in flight or both
-	InFlight int // items in flight
-	Waiting  int // mutations, buffered ones included
-	Unstored int // items with waiting mutations that have no waiting row
-	Bytes    int // see Batcher.Bytes
+	Groups      int // open groups
+	Items       int // known items: waiting, in flight or both
+	InFlight    int // items in flight
+	Waiting     int // mutations, buffered ones included
+	Unpersisted int // items with waiting mutations that have no waiting row
+	Bytes       int // see Batcher.Bytes
 }
 
 // Stats counts what the Batcher holds. It is cheap.
 func (b *Batcher) Stats() Stats {
-	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Unstored: b.unpersisted.items, Bytes: b.bytes}
+	return Stats{Groups: b.groups, Items: b.items, InFlight: b.inFlight, Waiting: b.waiting, Unpersisted: b.unpersisted.items, Bytes: b.bytes}
 }
 
 // InMemory is how much of one lane waits in memory: items that have no waiting row,

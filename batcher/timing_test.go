@@ -158,7 +158,7 @@ func TestNotBeforeDelaysTheItemAndAllBehindIt(t *testing.T) {
 		add(t, b, time.Now(), p.remove(products, "x", time.Now()), p.mutation(products, "x", catalog.Create, `{"a":1}`, time.Now()))
 
 		first.NotBefore = time.Now().Add(5 * time.Second)
-		first.Apart = true
+		first.NoMerge = true
 		b.Release(first.Key(), []*catalog.Mutation{first}, time.Now())
 		requireNothingDue(t, b, time.Now())
 		add(t, b, time.Now(), p.update(products, "y", time.Now()))

@@ -56,7 +56,7 @@ func (u *unpersistedList) left(it *item, gone []*catalog.Mutation) {
 		return
 	}
 	for _, m := range gone {
-		if !m.Stored {
+		if !m.HasWaitingRow {
 			it.unpersisted--
 		}
 	}
@@ -81,11 +81,11 @@ func (u *unpersistedList) remove(it *item) {
 	it.lane.unpersisted--
 }
 
-// TakeUnstored finds mutations that wait without a waiting row, of items that have
+// TakeUnpersisted finds mutations that wait without a waiting row, of items that have
 // had one since before receivedBefore, at most limit, oldest first, and sets
-// Stored: the caller writes their rows next. It includes newer ones of the same
+// HasWaitingRow from now on: the caller writes their rows next. It includes newer ones of the same
 // items, those behind an item in flight, and the arrivals of spilled lanes.
-func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.Mutation {
+func (b *Batcher) TakeUnpersisted(receivedBefore time.Time, limit int) []*catalog.Mutation {
 	var taken []*catalog.Mutation
 	for _, l := range b.order {
 		for len(taken) < limit && l.bufferTaken < len(l.buffer) {
@@ -111,7 +111,7 @@ func (b *Batcher) TakeUnstored(receivedBefore time.Time, limit int) []*catalog.M
 // written.
 func markPersisted(taken []*catalog.Mutation) []*catalog.Mutation {
 	for _, m := range taken {
-		m.Stored = true
+		m.HasWaitingRow = true
 	}
 	slices.SortFunc(taken, func(a, b *catalog.Mutation) int { return a.Position.Compare(b.Position) })
 	return taken
@@ -127,7 +127,7 @@ func (it *item) appendUnpersisted(taken []*catalog.Mutation, limit int) []*catal
 			e = &it.rest[i-1]
 		}
 		for j := len(e.constituents) - 1; j >= 0 && left > 0; j-- {
-			if m := e.constituents[j]; !m.Stored {
+			if m := e.constituents[j]; !m.HasWaitingRow {
 				taken = append(taken, m)
 				left--
 			}

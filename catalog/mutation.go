@@ -115,20 +115,20 @@ type Mutation struct {
 	// Attempts counts the records with this mutation as newest constituent that
 	// ended retryable or unknown.
 	Attempts int
-	// Step is how many records of this mutation have already succeeded, for a
+	// SplitStep is how many records of this mutation have already succeeded, for a
 	// mutation that its endpoint must split (see Endpoint.Split).
-	Step int
-	// Apart keeps the mutation from merging with its neighbours: it was part of
+	SplitStep int
+	// NoMerge keeps the mutation from merging with its neighbours: it was part of
 	// a merged record that the platform refused.
-	Apart bool
-	// Doubtful reports that an earlier record with this mutation may have been applied
+	NoMerge bool
+	// MaybeApplied reports that an earlier record with this mutation may have been applied
 	// though nobody said so: its effect may be there when it is sent again.
-	Doubtful bool
+	MaybeApplied bool
 	// NotBefore is the earliest time to send it; zero means at once.
 	NotBefore time.Time
-	// Stored reports that a waiting row in Postgres holds the mutation, so that a
+	// HasWaitingRow reports that a waiting row in Postgres holds the mutation, so that a
 	// record transaction has to remove it.
-	Stored bool
+	HasWaitingRow bool
 	// RecordedOn is the day (UTC midnight) whose partition holds the mutation's
 	// row; zero until it has one. It prunes later updates of the row.
 	RecordedOn time.Time

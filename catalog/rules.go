@@ -6,10 +6,10 @@ import "github.com/tidwall/gjson"
 // merged into one with the same effect. The zero value merges nothing.
 type Rules struct {
 	Semantics Semantics
-	// Lasting names an attribute whose value leaves something behind when it is
+	// StickyAttribute names an attribute whose value leaves something behind when it is
 	// cleared again, such as a currency of the whole item: clearing it does not merge
 	// over a value of it. "" for none.
-	Lasting string
+	StickyAttribute string
 }
 
 // Semantics is how a platform reads operations: a column of the merge table in
@@ -27,6 +27,9 @@ type Semantics struct {
 	// UpsertReplaces says that an UPSERT is the whole item. Without it an UPSERT is
 	// overlaid on what is there.
 	UpsertReplaces bool
+	// UpsertAlone says that it is not known whether an UPSERT replaces, so that nothing
+	// that came before merges into one.
+	UpsertAlone bool
 }
 
 // Merge makes one change out of two of the same item that follow each other. ok
@@ -47,6 +50,9 @@ func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
 	case Delete:
 		return replaceBy(newer, known(older.Operation))
 	case Upsert:
+		if r.Semantics.UpsertAlone {
+			return Change{}, false
+		}
 		if r.Semantics.UpsertReplaces {
 			return replaceBy(newer, known(older.Operation) && older.Operation != Delete)
 		}
@@ -71,11 +77,11 @@ func replaceBy(newer Change, ok bool) (Change, bool) {
 // clearsLasting reports that the newer change clears, by null or "", what the older
 // one gives a value that lasts.
 func (r Rules) clearsLasting(older, newer Change) bool {
-	if r.Lasting == "" || len(older.Attributes) == 0 || len(newer.Attributes) == 0 {
+	if r.StickyAttribute == "" || len(older.Attributes) == 0 || len(newer.Attributes) == 0 {
 		return false
 	}
-	cleared := gjson.GetBytes(newer.Attributes, r.Lasting)
-	return cleared.Exists() && isEmpty(cleared) && !isEmpty(gjson.GetBytes(older.Attributes, r.Lasting))
+	cleared := gjson.GetBytes(newer.Attributes, r.StickyAttribute)
+	return cleared.Exists() && isEmpty(cleared) && !isEmpty(gjson.GetBytes(older.Attributes, r.StickyAttribute))
 }
 
 func isEmpty(value gjson.Result) bool { return value.String() == "" }

@@ -159,7 +159,7 @@ func (e *Engine) onConcluded(f *openBatch, c *conclusion, halves []*openBatch) {
 		key := f.batch.Records[i].Key
 		returned := e.jobs.isolated.without(c.returned[i])
 		for _, m := range returned {
-			m.Stored = true
+			m.HasWaitingRow = true
 		}
 		if c.suspects[i] {
 			e.suspect(f, key, returned)

@@ -140,7 +140,7 @@ func (e *Engine) onRecorded(f *openBatch) {
 		return
 	}
 	f.recorded = true
-	f.forEachConstituent(func(m *catalog.Mutation) { m.Stored = false })
+	f.forEachConstituent(func(m *catalog.Mutation) { m.HasWaitingRow = false })
 	f.to(phaseReady)
 	e.step(f, time.Now())
 }

@@ -121,7 +121,7 @@ func harmless(tx *ledger.Transaction, at func() *catalog.Mutation) *ledger.Trans
 	}
 	if len(tx.Waiting) > 0 {
 		m := at()
-		m.Stored = true
+		m.HasWaitingRow = true
 		part.Waiting = []*catalog.Mutation{m}
 	}
 	// Whatever is refused becomes a dead letter.

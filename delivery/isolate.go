@@ -109,7 +109,7 @@ func (s *search) takeApart(mayBeSplit bool) (bool, error) {
 	for i := range b.Records[kept:] {
 		record := &b.Records[kept+i]
 		for _, m := range record.Constituents {
-			m.Stored = true
+			m.HasWaitingRow = true
 		}
 		s.tx.Waiting = append(s.tx.Waiting, record.Constituents...)
 		removed[record.Key] = record.Constituents
@@ -234,7 +234,7 @@ func (s *search) revive() {
 		if !ids[o.SupersededBy] || s.found.gone[o.Mutation] {
 			return true
 		}
-		o.Mutation.Stored = true
+		o.Mutation.HasWaitingRow = true
 		s.tx.Waiting = append(s.tx.Waiting, o.Mutation)
 		s.found.revived = append(s.found.revived, o.Mutation)
 		return false
@@ -299,7 +299,7 @@ func (s *search) takeOutRecords(ctx context.Context, by map[section]map[int][]in
 				return err
 			}
 			for _, m := range back {
-				m.Apart, m.Stored = true, true
+				m.NoMerge, m.HasWaitingRow = true, true
 			}
 			s.tx.Waiting = append(s.tx.Waiting, back...)
 			removed[record.Key] = back

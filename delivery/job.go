@@ -142,7 +142,7 @@ func (j *job) dropSentFromWaiting() {
 	j.tx.Waiting = slices.DeleteFunc(j.tx.Waiting, func(m *catalog.Mutation) bool {
 		_, both := sent[m]
 		if both {
-			m.Stored = false // it never got its waiting row
+			m.HasWaitingRow = false // it never got its waiting row
 		}
 		return both
 	})

@@ -109,7 +109,7 @@ func (f *openBatch) ofRecord(i int) bool {
 func (f *openBatch) partsInDoubt(i int) bool {
 	record := &f.batch.Records[i]
 	return len(record.Constituents) > 1 &&
-		(f.taken() || slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful }))
+		(f.taken() || slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.MaybeApplied }))
 }
 
 func refusalReasonOf(refusal *platform.Error) catalog.Reason {
@@ -170,7 +170,7 @@ func (c *conclusion) succeeded(i int, v platform.Verdict) {
 	record := &f.batch.Records[i]
 	if pending, settled := f.pendingRest(i); len(pending) > 0 {
 		for _, m := range pending {
-			m.Step++
+			m.SplitStep++
 		}
 		c.returned[i] = pending
 		c.except(ledger.RecordOutcome{
@@ -233,7 +233,7 @@ func (c *conclusion) failed(i int, v platform.Verdict, reason catalog.Reason) {
 	c.outcome.Failed++
 	if len(record.Constituents) > 1 {
 		for _, m := range record.Constituents {
-			m.Apart, m.Attempts = true, 0
+			m.NoMerge, m.Attempts = true, 0
 		}
 		c.requeue(i, record.Constituents, &v, label.Parted)
 		return
@@ -273,7 +273,7 @@ func (c *conclusion) again(i int, v platform.Verdict) {
 // doubt notes that the record may have been applied.
 func doubt(record *catalog.Record) {
 	for _, m := range record.Constituents {
-		m.Doubtful = true
+		m.MaybeApplied = true
 	}
 }
 

@@ -42,7 +42,7 @@ func (l *lane) policy() *Policy { return &l.account.Policy }
 // have said the first part.
 func (l *lane) effective(m *catalog.Mutation) catalog.Change {
 	change := m.Change()
-	if m.Step == 0 {
+	if m.SplitStep == 0 {
 		return change
 	}
 	rest, _ := l.rest(m)

@@ -219,7 +219,7 @@ func TestItemIsRecordedBeforeItsLocalization(t *testing.T) {
 		w.upsert("x", `{"a":1}`)
 		recorded := w.expected[1]
 		recorded.Position = catalog.Position{Generation: 1, Sequence: 2}
-		recorded.ReceivedAt, recorded.Stored = time.Now(), true
+		recorded.ReceivedAt, recorded.HasWaitingRow = time.Now(), true
 		require.NoError(t, w.store.Commit(t.Context(), lease, &ledger.Transaction{
 			Waiting: []*catalog.Mutation{&recorded}, Recorded: []ledger.Range{{First: 2, Last: 2}},
 		}))
@@ -266,7 +266,7 @@ func TestLocalizedIsRecordedBeforeItsBaseItem(t *testing.T) {
 		w.change("x", catalog.Upsert, `{"title":"dom"}`, localized)
 		recorded := w.expected[1]
 		recorded.Position = catalog.Position{Generation: 1, Sequence: 2}
-		recorded.ReceivedAt, recorded.Stored = time.Now(), true
+		recorded.ReceivedAt, recorded.HasWaitingRow = time.Now(), true
 		require.NoError(t, w.store.Commit(t.Context(), lease, &ledger.Transaction{
 			Waiting: []*catalog.Mutation{&recorded}, Recorded: []ledger.Range{{First: 2, Last: 2}},
 		}))

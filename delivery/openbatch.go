@@ -150,7 +150,7 @@ func (f *openBatch) maybeApplied(i int) bool {
 		return false
 	}
 	return f.copied() ||
-		slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.Doubtful })
+		slices.ContainsFunc(record.Constituents, func(m *catalog.Mutation) bool { return m.MaybeApplied })
 }
 
 // copied reports that what is known of the open batch may not be all that was done of it.

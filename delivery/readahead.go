@@ -84,23 +84,23 @@ func (e *Engine) ahead(now time.Time) bool {
 	}
 	enough := max(readAhead*e.memory.flow.perSecond(now), leastAhead, e.lanes.largestBatch)
 	stats := e.batcher.Stats()
-	if stats.Unstored <= enough && !e.cfg.Budget.waitingMuch() {
+	if stats.Unpersisted <= enough && !e.cfg.Budget.waitingMuch() {
 		return false
 	}
-	unstored, bytes := e.atRest(now)
-	return stats.Unstored-unstored > enough || e.cfg.Budget.waitingMuch() && 2*bytes < stats.Bytes
+	unpersisted, bytes := e.atRest(now)
+	return stats.Unpersisted-unpersisted > enough || e.cfg.Budget.waitingMuch() && 2*bytes < stats.Bytes
 }
 
 // atRest is how much waits in memory for a quota, or for an account or a lane that is
 // paused: nothing of it is on its way.
-func (e *Engine) atRest(now time.Time) (unstored, bytes int) {
+func (e *Engine) atRest(now time.Time) (unpersisted, bytes int) {
 	for _, l := range e.lanes.byKey {
 		if l.blocked(now) {
-			laneUnstored, laneBytes := e.batcher.InMemory(l.key)
-			unstored, bytes = unstored+laneUnstored, bytes+laneBytes
+			laneUnpersisted, laneBytes := e.batcher.InMemory(l.key)
+			unpersisted, bytes = unpersisted+laneUnpersisted, bytes+laneBytes
 		}
 	}
-	return unstored, bytes
+	return unpersisted, bytes
 }
 
 // blocked reports that it is a quota, or a refusal, that bounds what is sent of the

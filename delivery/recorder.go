@@ -145,7 +145,7 @@ func (r *recorder) prepare(ctx context.Context, l *load) (err error) {
 		l.refused = append(l.refused, damaged...)
 	}
 	l.page.Mutations = slices.DeleteFunc(l.page.Mutations, func(m *catalog.Mutation) bool {
-		m.Stored = true
+		m.HasWaitingRow = true
 		if !l.check {
 			return false
 		}

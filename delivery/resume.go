@@ -54,7 +54,7 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		e.log.ErrorContext(ctx, "the payload of an open batch cannot be read: it is followed as far as it was sent, and not sent again",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account), slog.String("problem", f.damaged))
 	}
-	e.batcher.Hold(f.batch.Records)
+	e.batcher.MarkInFlight(f.batch.Records)
 	e.open(ctx, f)
 	e.resumeAttempts(f, open.Attempts, now)
 	e.batches.schedule(f, now)

@@ -25,13 +25,13 @@ func (e *Engine) spill(now time.Time) {
 		e.writeBuffered(now)
 		return
 	}
-	unstored := e.batcher.Spill(key)
+	unpersisted := e.batcher.Spill(key)
 	if l := e.lanes.byKey[key]; l != nil {
 		l.spilled = now
 	}
 	e.log.DebugContext(e.calls.ctx, "memory is short: waiting mutations go to the database",
-		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unstored)))
-	e.memory.leave(unstored)
+		slog.String("account", key.Account), slog.String("catalog", key.Catalog), slog.Int("unrecorded", len(unpersisted)))
+	e.memory.leave(unpersisted)
 	e.updateBudget()
 }
 
@@ -41,7 +41,7 @@ func (e *Engine) writeBuffered(now time.Time) {
 	if e.jobs.recording {
 		return
 	}
-	if ms := e.batcher.TakeUnstored(now, takeMutations); len(ms) > 0 {
+	if ms := e.batcher.TakeUnpersisted(now, takeMutations); len(ms) > 0 {
 		e.writeWaiting(ms)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // store writes a waiting row for the mutation in the next transaction.
 func (e *Engine) store(ms ...*catalog.Mutation) {
 	for _, m := range ms {
-		m.Stored = true
+		m.HasWaitingRow = true
 	}
 	e.jobs.next.tx.Waiting = append(e.jobs.next.tx.Waiting, ms...)
 	e.jobs.next.note(ms...)
@@ -32,7 +32,7 @@ func (e *Engine) recordOld(now time.Time) {
 		return
 	}
 	e.jobs.lastTake = now
-	if old := e.batcher.TakeUnstored(now.Add(-e.cfg.RecordWithin), takeMutations); len(old) > 0 {
+	if old := e.batcher.TakeUnpersisted(now.Add(-e.cfg.RecordWithin), takeMutations); len(old) > 0 {
 		e.writeWaiting(old)
 	}
 }
@@ -45,6 +45,6 @@ func (e *Engine) writeWaiting(ms []*catalog.Mutation) {
 
 // onWaitingRecorded lets the batcher forget the payloads: each has a row.
 func (e *Engine) onWaitingRecorded(ms []*catalog.Mutation) {
-	e.batcher.Stored(ms)
+	e.batcher.MarkPersisted(ms)
 	e.updateBudget()
 }

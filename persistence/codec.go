@@ -68,7 +68,7 @@ func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
 	}
 	for _, record := range records {
 		for _, m := range record.Constituents {
-			m.Stored = false
+			m.HasWaitingRow = false
 			m.RecordedOn = recordedOn(m)
 		}
 	}
@@ -99,7 +99,7 @@ func (c codec) unpackMutation(payload []byte) (*catalog.Mutation, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Stored = true
+	m.HasWaitingRow = true
 	m.RecordedOn = recordedOn(m)
 	return m, nil
 }

@@ -35,7 +35,7 @@ func (k *known) mutation() *catalog.Mutation {
 		Message: catalog.Message{
 			Subject: "catalog.mutations." + k.lane.Account + "." + k.lane.Catalog + "." + string(k.lane.Type), Lost: int64(max(k.payload, 1)),
 		},
-		Stored: k.stored, Checked: true, RecordedOn: day(k.day),
+		HasWaitingRow: k.stored, Checked: true, RecordedOn: day(k.day),
 	}
 	if k.localization != nil {
 		m.Localization = localizationOf(*k.localization)

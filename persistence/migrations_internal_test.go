@@ -2,6 +2,8 @@ package persistence
 
 import (
 	"database/sql"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -86,13 +88,16 @@ func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	provider, err := newProvider(db)
 	require.NoError(t, err)
 	schemas := map[int64][]string{}
+	var before map[string][]map[string]any
 	for _, source := range provider.ListSources() {
 		_, err := provider.UpTo(t.Context(), source.Version)
 		require.NoError(t, err, "up to %d", source.Version)
+		requireKept(t, before, contentOf(t, db), source.Version)
 		if source.Version == 2 { // the first with functions
 			_, err = db.ExecContext(t.Context(), rowsForMigrations)
 			require.NoError(t, err)
 		}
+		before = contentOf(t, db)
 		schemas[source.Version] = dumpOf(t, db)
 	}
 	rows := func() (n int) {
@@ -114,4 +119,44 @@ func TestMigrationsGoDownAndUpAgain(t *testing.T) {
 	require.NoError(t, err)
 	requireSame(t, schemas[int64(len(schemas))], dumpOf(t, db), "all again, up to", int64(len(schemas)))
 	require.Equal(t, 100, rows())
+}
+
+// contentOf reads the rows of each table that rowsForMigrations fills.
+func contentOf(t *testing.T, db *sql.DB) map[string][]map[string]any {
+	t.Helper()
+	content := map[string][]map[string]any{}
+	for _, table := range []string{
+		"stream", "lease", "lane", "account", "batch", "attempt", "record_outcome", "mutation", "waiting", "dead_letter", "item_version",
+	} {
+		var text []byte
+		query := "select coalesce(jsonb_agg(to_jsonb(t)), '[]') from courier." + table + " t"
+		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&text), table)
+		var rows []map[string]any
+		require.NoError(t, json.Unmarshal(text, &rows), table)
+		content[table] = rows
+	}
+	return content
+}
+
+// requireKept: each row of the version before is there, with the same values in the
+// columns that both versions have.
+func requireKept(t *testing.T, before, after map[string][]map[string]any, version int64) {
+	t.Helper()
+	for table, rows := range before {
+		require.Len(t, after[table], len(rows), "%s, up to %d", table, version)
+		if len(rows) == 0 {
+			continue
+		}
+		require.ElementsMatch(t, shared(rows, after[table][0]), shared(after[table], rows[0]), "%s, up to %d", table, version)
+	}
+}
+
+// shared cuts rows to the columns of the other version.
+func shared(rows []map[string]any, other map[string]any) []map[string]any {
+	cut := make([]map[string]any, len(rows))
+	for i, row := range rows {
+		cut[i] = maps.Clone(row)
+		maps.DeleteFunc(cut[i], func(column string, _ any) bool { _, has := other[column]; return !has })
+	}
+	return cut
 }

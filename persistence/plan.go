@@ -226,7 +226,7 @@ func (p *plan) place(r row) {
 }
 
 func (p *plan) removeStored(m *catalog.Mutation) {
-	if m.Stored && !m.RecordedOn.IsZero() {
+	if m.HasWaitingRow && !m.RecordedOn.IsZero() {
 		p.removeWaiting(m)
 	}
 }

@@ -35,7 +35,7 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	for i := range batches {
 		records := make([]catalog.Record, 0, rows)
 		for _, m := range waiting[i*rows : (i+1)*rows] {
-			m.Stored = true
+			m.HasWaitingRow = true
 			records = append(records, ledgertest.Record(m))
 		}
 		tx := ledgertest.Transaction(lease)

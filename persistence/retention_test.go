@@ -51,7 +51,7 @@ func TestRetentionDropsOnlyWhatIsFinal(t *testing.T) {
 	record(done, true)
 	held, _ := on(50) // waits since then
 	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Waiting = []*catalog.Mutation{held} })
-	held.Stored = true
+	held.HasWaitingRow = true
 	_, open := on(45)
 	record(open, false)
 	_, done = on(40)

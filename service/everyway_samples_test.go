@@ -134,6 +134,14 @@ func pinterestSamples() []sample {
 	}
 }
 
+// localInventorySample is of Pinterest's own endpoint for it.
+func localInventorySample() sample {
+	return sample{
+		"LOCAL_INVENTORY", two("item_id", "store_code", "lamp"),
+		`{"price":"24.99 USD","availability":"in stock"}`, `{"availability":"out of stock"}`, "", "",
+	}
+}
+
 // localizedSample is what one kind of localization says of an item.
 type localizedSample struct {
 	localization catalog.Localization

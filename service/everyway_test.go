@@ -36,6 +36,7 @@ func ways(t *testing.T) []way {
 		table.pinterest(s)
 	}
 	table.pinterestLegacy(pinterestSamples()[0])
+	table.pinterestLocalInventory(localInventorySample())
 	for _, s := range metaSamples() {
 		table.meta(s)
 	}
@@ -114,6 +115,20 @@ func (w *wayTable) pinterest(s sample) {
 			name: "Pinterest vertical " + string(s.itemType) + " " + step.name, before: s.before(lane, id, step),
 			mutation: mutate(lane, id, step.operation, step.publish),
 			path:     "/v5/catalogs/items/batch", head: head, record: w.pinterestRecord(record, step),
+		})
+	}
+}
+
+func (w *wayTable) pinterestLocalInventory(s sample) {
+	lane := catalog.Lane{Account: rig.PinterestAccount, Catalog: "us", Type: s.itemType}
+	for _, step := range s.steps() {
+		id, record := w.item(s)
+		record["operation"] = step.operation.String()
+		record["attributes"] = object{} // of a DELETE too
+		w.add(way{
+			name: "Pinterest " + string(s.itemType) + " " + step.name, before: s.before(lane, id, step),
+			mutation: mutate(lane, id, step.operation, step.publish),
+			path:     "/v5/catalogs/2680059592705/local_inventory_items/batch", head: object{}, record: w.pinterestRecord(record, step),
 		})
 	}
 }
@@ -292,12 +307,13 @@ func (s *sentRecords) look(a rig.Answered) bool {
 		s.t.Errorf("a body that is not JSON: %s", err)
 		return true
 	}
-	records, _ := body["items"].([]any)
-	if records == nil {
-		records, _ = body["requests"].([]any)
+	var records []any
+	for _, list := range []string{"items", "requests", "operations"} {
+		if found, ok := body[list].([]any); ok {
+			records = found
+		}
+		delete(body, list)
 	}
-	delete(body, "items")
-	delete(body, "requests")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, record := range records {

@@ -95,6 +95,11 @@ func pinterestKinds() []kind {
 			}), map[string]any{"visibility": "hidden"}, catalog.Delete,
 		},
 		{
+			"demo-pinterest", "us", "LOCAL_INVENTORY", inside(lampID(0), "STORE"), func(i int) map[string]any {
+				return map[string]any{"price": fmt.Sprintf("%d.99 USD", 24+i), "availability": "in stock"}
+			}, map[string]any{"availability": "out of stock"}, catalog.Delete,
+		},
+		{
 			"demo-pinterest", "de-legacy", "RETAIL", numbered("HEMD"), always("title", "Leinenhemd", map[string]any{
 				"description": "Weit und gewaschen", "link": "https://shop.example/de/hemd",
 				"image_link": []string{"https://img.example/hemd.jpg"}, "price": "39.00 EUR", "availability": "in stock",

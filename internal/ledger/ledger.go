@@ -245,8 +245,8 @@ type RecordOutcome struct {
 	Errors   []Issue
 	Warnings []Issue
 	// Constituents are all the record's mutations, oldest first, as they are from
-	// now on. With Returned they go back to waiting rows with their Attempts, Step,
-	// Apart and NotBefore; with Failed and Unconfirmed they become dead letters.
+	// now on. With Returned they go back to waiting rows with their Attempts, SplitStep,
+	// NoMerge and NotBefore; with Failed and Unconfirmed they become dead letters.
 	Constituents []*catalog.Mutation
 	// Settled are constituents of a Returned record that are nevertheless done:
 	// they succeeded with this batch (the last part of a split that concerns them).

@@ -29,11 +29,11 @@ const (
 	flagHasNull
 	flagHasVersion
 	flagTrace
-	flagApart
-	flagStored
+	flagNoMerge
+	flagWaitingRow
 	flagDelivery // attempts, step, not before
 	flagChecked
-	flagDoubtful
+	flagMaybeApplied
 )
 
 // EncodeRecords appends the records to dst in Courier's own framing: all there
@@ -144,7 +144,7 @@ func (e *encoder) mutation(m *catalog.Mutation) {
 	}
 	if flags&flagDelivery != 0 {
 		e.int(int64(m.Attempts))
-		e.int(int64(m.Step))
+		e.int(int64(m.SplitStep))
 		e.time(m.NotBefore)
 	}
 	e.message(m, flags)
@@ -186,11 +186,11 @@ func (e *encoder) flags(m *catalog.Mutation, attributesInside bool) uint64 {
 	set(flagHasNull, m.HasNull)
 	set(flagHasVersion, m.HasVersion)
 	set(flagTrace, m.TraceParent != "" || m.TraceState != "")
-	set(flagApart, m.Apart)
-	set(flagStored, m.Stored)
+	set(flagNoMerge, m.NoMerge)
+	set(flagWaitingRow, m.HasWaitingRow)
 	set(flagChecked, m.Checked)
-	set(flagDoubtful, m.Doubtful)
-	set(flagDelivery, m.Attempts != 0 || m.Step != 0 || !m.NotBefore.IsZero())
+	set(flagMaybeApplied, m.MaybeApplied)
+	set(flagDelivery, m.Attempts != 0 || m.SplitStep != 0 || !m.NotBefore.IsZero())
 	return flags
 }
 
@@ -312,13 +312,13 @@ func (d *decoder) small() int {
 func (d *decoder) mutation() *catalog.Mutation {
 	flags := d.uint()
 	m := &catalog.Mutation{
-		ID:         d.text(),
-		HasNull:    flags&flagHasNull != 0,
-		HasVersion: flags&flagHasVersion != 0,
-		Apart:      flags&flagApart != 0,
-		Stored:     flags&flagStored != 0,
-		Checked:    flags&flagChecked != 0,
-		Doubtful:   flags&flagDoubtful != 0,
+		ID:            d.text(),
+		HasNull:       flags&flagHasNull != 0,
+		HasVersion:    flags&flagHasVersion != 0,
+		NoMerge:       flags&flagNoMerge != 0,
+		HasWaitingRow: flags&flagWaitingRow != 0,
+		Checked:       flags&flagChecked != 0,
+		MaybeApplied:  flags&flagMaybeApplied != 0,
 	}
 	if flags&flagSameLane == 0 {
 		d.lane = catalog.Lane{Account: d.text(), Catalog: d.text(), Type: catalog.Type(d.text())}
@@ -340,7 +340,7 @@ func (d *decoder) mutation() *catalog.Mutation {
 		m.TraceParent, m.TraceState = d.text(), d.text()
 	}
 	if flags&flagDelivery != 0 {
-		m.Attempts, m.Step, m.NotBefore = d.small(), d.small(), d.time()
+		m.Attempts, m.SplitStep, m.NotBefore = d.small(), d.small(), d.time()
 	}
 	d.message(m, flags)
 	switch {

@@ -37,8 +37,8 @@ func drawMutation(t *rapid.T) *catalog.Mutation {
 			Data:    rapid.SliceOfN(rapid.Byte(), 1, 80).Draw(t, "data"),
 		},
 		TraceParent: rapid.SampledFrom([]string{"", "00-x"}).Draw(t, "parent"), TraceState: rapid.SampledFrom([]string{"", "a=b"}).Draw(t, "state"),
-		Attempts: rapid.IntRange(0, 1<<31-1).Draw(t, "attempts"), Step: rapid.IntRange(0, 9).Draw(t, "step"),
-		Apart: rapid.Bool().Draw(t, "apart"), Stored: rapid.Bool().Draw(t, "stored"),
+		Attempts: rapid.IntRange(0, 1<<31-1).Draw(t, "attempts"), SplitStep: rapid.IntRange(0, 9).Draw(t, "step"),
+		NoMerge: rapid.Bool().Draw(t, "apart"), HasWaitingRow: rapid.Bool().Draw(t, "stored"),
 		Checked: rapid.Bool().Draw(t, "checked"),
 	}
 	if rapid.Bool().Draw(t, "localized") {

@@ -145,7 +145,7 @@ func TestLocalizationsLieOverItems(t *testing.T) {
 	require.False(t, refused(localize("UPDATE", `{"id":"A","title":"Lampa"}`, "language", "pl_PL")))
 	require.False(t, refused(localize("UPDATE", `{"id":"A","color":"red"}`, "LANGUAGE", "pl_PL")))
 	require.Equal(t, map[string]string{
-		"A": `{"title":"Lamp"}`, metasim.LocalizedID("A", polish): `{"color":"red","title":"Lampa"}`,
+		"A": `{"title":"Lamp"}`, sandbox.LocalizedID("A", polish): `{"color":"red","title":"Lampa"}`,
 	}, meta.Items(products, "PRODUCT_ITEM"))
 
 	for _, wrong := range [][3]string{
@@ -180,7 +180,7 @@ func TestAppliedMutationsComeToTheSame(t *testing.T) {
 	require.NoError(t, apply(catalog.Create, polish, `{"title":"Lampa","color":"red"}`))
 	require.NoError(t, apply(catalog.Update, polish, `{"color":null}`))
 	require.Equal(t, map[string]string{
-		"A": `{"price":"10 USD"}`, metasim.LocalizedID("A", polish): `{"title":"Lampa"}`,
+		"A": `{"price":"10 USD"}`, sandbox.LocalizedID("A", polish): `{"title":"Lampa"}`,
 	}, meta.Items(products, "PRODUCT_ITEM"))
 	require.NoError(t, apply(catalog.Delete, catalog.Localization{}, ``))
 	require.Empty(t, meta.Items(products, "PRODUCT_ITEM"))

@@ -185,7 +185,7 @@ func newLocalizedSandbox(o sandbox.Options, suite platformtest.Suite, complete s
 func (s localizedSandbox) Items(catalogKey string, itemType catalog.Type) map[string]string {
 	items := map[string]string{}
 	for id, attributes := range s.Platform.Items(catalogKey, itemType) {
-		if item, localized := strings.CutSuffix(id, metasim.LocalizedID("", s.localization)); localized {
+		if item, localized := strings.CutSuffix(id, sandbox.LocalizedID("", s.localization)); localized {
 			items[item] = attributes
 		}
 	}

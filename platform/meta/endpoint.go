@@ -42,7 +42,7 @@ type scopes struct {
 
 // Rules implements platform.Endpoint.
 func (e *endpoint) Rules() catalog.Rules {
-	return catalog.Rules{Semantics: semantics, Lasting: e.dialect.lasting()}
+	return catalog.Rules{Semantics: semantics, StickyAttribute: e.dialect.lasting()}
 }
 
 // Group implements platform.Endpoint.

@@ -119,6 +119,6 @@ func TestTwoLocalizationsTakenForDuplicates(t *testing.T) {
 		require.Equal(t, platform.Succeeded, polled[0].Outcome)
 	}
 	items := simulated.Items("1", "HOTEL")
-	require.JSONEq(t, `{"name":"Hotel po polsku"}`, items[metasim.LocalizedID("A", polish.Localization)])
-	require.JSONEq(t, `{"name":"Hotel auf Deutsch"}`, items[metasim.LocalizedID("A", german.Localization)])
+	require.JSONEq(t, `{"name":"Hotel po polsku"}`, items[sandbox.LocalizedID("A", polish.Localization)])
+	require.JSONEq(t, `{"name":"Hotel auf Deutsch"}`, items[sandbox.LocalizedID("A", german.Localization)])
 }

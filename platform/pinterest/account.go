@@ -129,6 +129,12 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		}
 	}
 	form := formOf(row, settings)
+	if form == nil && catalogType == localInventory {
+		return nil, &catalog.Problem{
+			Reason: catalog.UnknownType, Field: "subject",
+			Text: fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name),
+		}
+	}
 	if form == nil {
 		return nil, &catalog.Problem{
 			Reason: catalog.UnknownType, Field: "subject",

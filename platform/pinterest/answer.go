@@ -34,8 +34,9 @@ type batch struct {
 	cut       bool // the id is too long to be followed
 }
 
-// readBatch reads an answer. A name that is there twice counts twice.
-func readBatch(answer gjson.Result) (read batch) {
+// readBatch reads an answer, which has the items' results under the given name. A name that
+// is there twice counts twice.
+func readBatch(answer gjson.Result, results string) (read batch) {
 	if !answer.IsObject() {
 		return batch{}
 	}
@@ -54,7 +55,7 @@ func readBatch(answer gjson.Result) (read batch) {
 			created++
 		case "completed_time":
 			read.completed = parseTime(value.String())
-		case "items":
+		case results:
 			read.items = append(read.items, rowsOf(value)...)
 			read.known = read.known || value.IsArray() || value.IsObject()
 		}
@@ -95,7 +96,7 @@ func parseTime(text string) time.Time {
 }
 
 // report says what the answer means for each record.
-func (b batch) report(idField string, records []catalog.Record, redact func(string) string) platform.Report {
+func (b batch) report(keys []string, records []catalog.Record, redact func(string) string) platform.Report {
 	if b.skipped {
 		return platform.Report{
 			Progress: platform.Finished, CompletedAt: b.completed, Verdicts: skipped(len(records)), Error: skippedText,
@@ -112,7 +113,7 @@ func (b batch) report(idField string, records []catalog.Record, redact func(stri
 		return platform.Report{Progress: platform.Pending}
 	}
 	report := platform.Report{
-		Progress: state.progress, CompletedAt: b.completed, Verdicts: b.verdicts(idField, records, redact),
+		Progress: state.progress, CompletedAt: b.completed, Verdicts: b.verdicts(keys, records, redact),
 	}
 	if state.failed {
 		report.Error = failedText
@@ -135,7 +136,7 @@ func failWithBatch(verdict *platform.Verdict) {
 
 // verdicts matches the answer's items to the records by item id. A record that
 // the answer does not name, or names twice, stays unknown.
-func (b batch) verdicts(idField string, records []catalog.Record, redact func(string) string) []platform.Verdict {
+func (b batch) verdicts(keys []string, records []catalog.Record, redact func(string) string) []platform.Verdict {
 	verdicts := make([]platform.Verdict, len(records))
 	index := make(map[string]int, len(records))
 	for i := range records {
@@ -144,7 +145,7 @@ func (b batch) verdicts(idField string, records []catalog.Record, redact func(st
 	seen := make([]bool, len(records))
 	var others []string // ids that are none of the records'
 	for _, row := range b.items {
-		item := decodeItem(row, idField)
+		item := decodeItem(row, keys)
 		i, known := index[item.id]
 		switch {
 		case !known:
@@ -230,18 +231,21 @@ type item struct {
 	empty    bool // the list of errors has entries that say nothing
 }
 
-func decodeItem(row gjson.Result, idField string) (decoded item) {
+func decodeItem(row gjson.Result, keys []string) (decoded item) {
 	if !row.IsObject() {
 		return item{}
 	}
 	var statuses []string
+	parts := make([]string, len(keys))
 	row.ForEach(func(name, value gjson.Result) bool {
-		switch name.Str {
-		case idField:
-			decoded.id = rest.Text(value)
+		if part := slices.Index(keys, name.Str); part >= 0 {
+			parts[part] = rest.Text(value)
 			if value.Type == gjson.String {
-				decoded.id = value.Str // as it is
+				parts[part] = value.Str // as it is
 			}
+			return true
+		}
+		switch name.Str {
 		case "status":
 			statuses = append(statuses, strings.TrimSpace(value.String()))
 		case "errors":
@@ -254,6 +258,9 @@ func decodeItem(row gjson.Result, idField string) (decoded item) {
 		return true
 	})
 	decoded.status = strings.Join(slices.Compact(statuses), " and ")
+	if decoded.id = parts[0]; len(parts) > 1 {
+		decoded.id = catalog.JoinItemID(parts...)
+	}
 	return decoded
 }
 

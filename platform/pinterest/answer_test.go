@@ -29,7 +29,7 @@ func same(text string) string { return text }
 
 func reportOf(t *testing.T, body string, ids ...string) platform.Report {
 	t.Helper()
-	return readBatch(gjson.Parse(body)).report("item_id", recordsOf(ids...), same)
+	return readBatch(gjson.Parse(body), "items").report([]string{"item_id"}, recordsOf(ids...), same)
 }
 
 func TestReportSaysOnlyWhatTheAnswerSays(t *testing.T) {
@@ -60,7 +60,7 @@ func TestReportSaysOnlyWhatTheAnswerSays(t *testing.T) {
 				t.Parallel()
 				body := `{"batch_id":"1","status":"` + c.status + `","created_time":` + c.created + `,"items":` +
 					strings.ReplaceAll(c.items, "item_id", idField) + `,"new":{"x":1}}`
-				report := readBatch(gjson.Parse(body)).report(idField, recordsOf("A", "B"), same)
+				report := readBatch(gjson.Parse(body), "items").report([]string{idField}, recordsOf("A", "B"), same)
 				require.Equal(t, platform.Finished, report.Progress)
 				for i, want := range c.want {
 					require.Equal(t, want, report.Verdicts[i].Outcome, "item %d", i)
@@ -70,13 +70,31 @@ func TestReportSaysOnlyWhatTheAnswerSays(t *testing.T) {
 	}
 }
 
-// idFields are the id fields of all catalog types.
+// idFields are the id fields of all catalog types whose id has one part.
 func idFields() map[string]bool {
 	fields := map[string]bool{}
 	for _, row := range catalogTypes() {
-		fields[row.idField] = true
+		if len(row.keys) == 1 {
+			fields[row.keys[0]] = true
+		}
 	}
 	return fields
+}
+
+// TestAnswersOfTwoPartIDs: both parts name the item, in any order, and one alone names none.
+func TestAnswersOfTwoPartIDs(t *testing.T) {
+	t.Parallel()
+	body := `{"batch_id":"1","status":"COMPLETED","operation_results":[
+		{"supplemental_type":"LOCAL_INVENTORY","item_id":"A","store_code":"berlin","status":"SUCCESS","errors":[],"warnings":[]},
+		{"store_code":"a/b","item_id":"A","status":"FAILURE","errors":[{"code":1,"message":"no"}]},
+		{"item_id":"B","status":"SUCCESS"}]}`
+	report := readBatch(gjson.Parse(body), "operation_results").report(
+		[]string{"item_id", "store_code"}, recordsOf("A/berlin", "A/a%2Fb", "B/berlin", "A/paris"), same)
+	require.Equal(t, platform.Finished, report.Progress)
+	require.Equal(t, platform.Succeeded, report.Verdicts[0].Outcome)
+	require.Equal(t, platform.Failed, report.Verdicts[1].Outcome)
+	require.Equal(t, platform.Unknown, report.Verdicts[2].Outcome, "a result without its store is nobody's")
+	require.Equal(t, platform.Unknown, report.Verdicts[3].Outcome)
 }
 
 func TestUnfinishedAndUnknownStatuses(t *testing.T) {
@@ -214,7 +232,7 @@ func BenchmarkReport(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		value, _ := rest.Parse(body)
-		readBatch(value).report("item_id", records, same)
+		readBatch(value, "items").report([]string{"item_id"}, records, same)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(records)), "ns/item")
 }

@@ -11,40 +11,44 @@ import (
 // catalogType is all that tells one catalog type from another.
 type catalogType struct {
 	name catalog.Type
-	// idField names the item in a record and in an answer.
-	idField string
-	// operations are those of the vertical body.
+	// keys name the item in a record and in an answer, in the order of item_id's parts.
+	keys []string
+	// operations are those of the body in which every record has its own.
 	operations []catalog.Operation
+	semantics  catalog.Semantics
 	table      *rules.Table
 }
 
 // catalogTypes is the table of catalog types that Pinterest has.
-// Source: Pinterest API v5, OpenAPI 5.23.0, CatalogsVerticalBatchRequest.
+// Source: Pinterest API v5, OpenAPI 5.23.0, CatalogsVerticalBatchRequest; of LOCAL_INVENTORY
+// see fields_localinventory.go.
 // It never changes and is shared by all accounts: compiled it has some hundred KiB.
 var catalogTypes = sync.OnceValue(compileCatalogTypes)
 
 func compileCatalogTypes() map[catalog.Type]*catalogType {
-	types := make(map[catalog.Type]*catalogType, 3)
+	types := make(map[catalog.Type]*catalogType, 4)
 	for _, row := range []struct {
-		name    catalog.Type
-		idField string
-		fields  []rules.Field
+		name      catalog.Type
+		keys      []string
+		semantics catalog.Semantics
+		fields    []rules.Field
 	}{
-		{"RETAIL", "item_id", retailFields()},
-		{"HOTEL", "hotel_id", hotelFields()},
-		{"CREATIVE_ASSETS", "creative_assets_id", creativeAssetsFields()},
+		{"RETAIL", []string{"item_id"}, semantics, retailFields()},
+		{"HOTEL", []string{"hotel_id"}, semantics, hotelFields()},
+		{"CREATIVE_ASSETS", []string{"creative_assets_id"}, semantics, creativeAssetsFields()},
+		{localInventory, []string{"item_id", "store_code"}, localInventorySemantics, localInventoryFields()},
 	} {
 		types[row.name] = &catalogType{
-			name: row.name, idField: row.idField,
+			name: row.name, keys: row.keys, semantics: row.semantics,
 			operations: []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete},
-			table:      newTable(row.name, row.idField, row.fields),
+			table:      newTable(row.name, row.keys, row.fields),
 		}
 	}
 	return types
 }
 
 // newTable says what holds for all of Pinterest's types.
-func newTable(name catalog.Type, idField string, fields []rules.Field) *rules.Table {
+func newTable(name catalog.Type, keys []string, fields []rules.Field) *rules.Table {
 	notNullable := rules.NullRule{
 		Allows: func(f *rules.Field) bool { return f.Has(rules.Nullable) }, Reason: catalog.InvalidValue,
 		Text: " cannot be null: give a value or leave it out",
@@ -55,7 +59,7 @@ func newTable(name catalog.Type, idField string, fields []rules.Field) *rules.Ta
 		}
 	}
 	table := &rules.Table{
-		Platform: "Pinterest", Type: name, Keys: []string{idField}, Fields: fields,
+		Platform: "Pinterest", Type: name, Keys: keys, Fields: fields,
 		// UPSERT replaces the whole item, so it needs as much as CREATE.
 		CreatedBy: []catalog.Operation{catalog.Create, catalog.Upsert},
 		Nulls: map[catalog.Operation]rules.NullRule{

@@ -31,17 +31,17 @@ func (c *client) address(path string) string {
 }
 
 // submit posts a batch.
-func (c *client) submit(ctx context.Context, body []byte, idField string, records []catalog.Record) (platform.Submission, *platform.Error) {
+func (c *client) submit(ctx context.Context, to resource, body []byte, keys []string, records []catalog.Record) (platform.Submission, *platform.Error) {
 	call := rest.Call{
-		Operation: "POST catalogs/items/batch", Method: http.MethodPost,
-		URL: c.address("/catalogs/items/batch"), Body: body,
+		Operation: "POST " + to.submit[1:], Method: http.MethodPost,
+		URL: c.address(to.submit), Body: body,
 	}
 	answer, failure := c.rest.Do(ctx, call)
 	if failure != nil {
 		return platform.Submission{}, failure
 	}
 	value, isJSON := rest.Parse(answer.Body)
-	batch, said := readBatch(value), saidIn(value)
+	batch, said := readBatch(value, to.results), saidIn(value)
 	switch {
 	case !isGood(answer), said.isError && !batch.known:
 		refused, _ := refusal(answer, call, said, c.write)
@@ -51,7 +51,7 @@ func (c *client) submit(ctx context.Context, body []byte, idField string, record
 	case batch.id == "" && batch.skipped && !batch.cut:
 		return platform.Submission{}, skippedWithoutName(answer, call, c.write)
 	case batch.id == "":
-		return platform.Submission{}, c.nameless(answer, call, batch, idField, records)
+		return platform.Submission{}, c.nameless(answer, call, batch, keys, records)
 	}
 	submission := platform.Submission{Handles: []string{batch.id}, Quotas: quotas(answer, c.write, time.Now())}
 	if batch.skipped {
@@ -65,14 +65,14 @@ func (c *client) submit(ctx context.Context, body []byte, idField string, record
 
 // nameless is the error of a POST that was answered without the name of the batch, so
 // that it cannot be followed. What a finished batch says of its items counts.
-func (c *client) nameless(answer *rest.Answer, call rest.Call, batch batch, idField string, records []catalog.Record) *platform.Error {
+func (c *client) nameless(answer *rest.Answer, call rest.Call, batch batch, keys []string, records []catalog.Record) *platform.Error {
 	failure := answer.Unreadable(call, "the answer has no batch_id")
 	failure.Quotas = quotas(answer, c.write, time.Now())
 	if state, known := stateOf(batch.status); !known || state.progress != platform.Finished {
 		return failure
 	}
 	named := make(map[int]platform.Verdict)
-	for i, verdict := range batch.verdicts(idField, records, answer.Redact) {
+	for i, verdict := range batch.verdicts(keys, records, answer.Redact) {
 		if verdict.Outcome == platform.Failed && !isNoReason(verdict.Errors) {
 			named[i] = verdict
 		}
@@ -94,13 +94,13 @@ func skippedWithoutName(answer *rest.Answer, call rest.Call, names scopes) *plat
 }
 
 // poll asks what became of a batch.
-func (c *client) poll(ctx context.Context, handle, idField string, records []catalog.Record) (platform.Report, *platform.Error) {
-	answer, call, failure := c.ask(ctx, handle)
+func (c *client) poll(ctx context.Context, from resource, handle string, keys []string, records []catalog.Record) (platform.Report, *platform.Error) {
+	answer, call, failure := c.ask(ctx, from, handle)
 	if failure != nil {
 		return platform.Report{}, failure
 	}
 	value, isJSON := rest.Parse(answer.Body)
-	batch, said := readBatch(value), saidIn(value)
+	batch, said := readBatch(value, from.results), saidIn(value)
 	switch {
 	case !isGood(answer), said.isError && !batch.known:
 		refused, lost := refusal(answer, call, said, c.read)
@@ -115,7 +115,7 @@ func (c *client) poll(ctx context.Context, handle, idField string, records []cat
 	case batch.status == "" && !batch.skipped:
 		return platform.Report{}, answer.Unreadable(call, "the answer has no status")
 	}
-	report := batch.report(idField, records, answer.Redact)
+	report := batch.report(keys, records, answer.Redact)
 	report.Quotas = quotas(answer, c.read, time.Now())
 	if said.isError {
 		report.Note = strings.TrimPrefix(report.Note+"; Pinterest told of an error beside a batch: "+answer.Redact(said.Message), "; ")
@@ -126,10 +126,10 @@ func (c *client) poll(ctx context.Context, handle, idField string, records []cat
 // ask gets the answer about a batch, by its whole id or, where that is refused as
 // invalid, by the part behind the hyphen: the OpenAPI file's pattern of the path
 // has no hyphen, and its example of the path is that part of its example of an id.
-func (c *client) ask(ctx context.Context, handle string) (*rest.Answer, rest.Call, *platform.Error) {
+func (c *client) ask(ctx context.Context, from resource, handle string) (*rest.Answer, rest.Call, *platform.Error) {
 	call := rest.Call{
-		Operation: "GET catalogs/items/batch", Method: http.MethodGet,
-		URL: c.address("/catalogs/items/batch/" + url.PathEscape(handle)),
+		Operation: "GET " + strings.Trim(from.poll, "/"), Method: http.MethodGet,
+		URL: c.address(from.poll + url.PathEscape(handle)),
 	}
 	answer, failure := c.rest.Do(ctx, call)
 	if failure != nil || answer.Status != http.StatusBadRequest {
@@ -139,7 +139,7 @@ func (c *client) ask(ctx context.Context, handle string) (*rest.Answer, rest.Cal
 	if short == "" {
 		return answer, call, nil
 	}
-	call.URL = c.address("/catalogs/items/batch/" + url.PathEscape(short))
+	call.URL = c.address(from.poll + url.PathEscape(short))
 	answer, failure = c.rest.Do(ctx, call)
 	return answer, call, failure
 }

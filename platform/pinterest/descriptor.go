@@ -49,7 +49,7 @@ func Descriptor() platform.Descriptor {
 					Required("Pinterest keeps items by country and language"),
 				setting.Text("language", "the language.", "a language such as en-US or EN", languageCode.MatchString).
 					Required("Pinterest keeps items by country and language"),
-				setting.Text("catalog_id", "the id of the catalog; the oldest of the type when it is left out.", "digits", idDigits.MatchString),
+				setting.Text("catalog_id", "the id of the catalog; the oldest of the type when it is left out. LOCAL_INVENTORY needs it.", "digits", idDigits.MatchString),
 				setting.Choice("body", "`legacy` for the retail-only request body; `vertical` when it is left out.", bodyVertical, bodyLegacy),
 				setting.Boolean("feed_owned", "a feed fills this catalog, so CREATE and UPSERT are invalid here."),
 				setting.Boolean("last_updated_time", "send `occurred_at`, where a mutation has it, as `last_updated_time`. "+
@@ -58,7 +58,7 @@ func Descriptor() platform.Descriptor {
 			Check: checkAccount, Target: target,
 			AliasReason: "as Pinterest takes the oldest one where catalog_id is left out",
 		},
-		Types: []catalog.Type{"RETAIL", "HOTEL", "CREATIVE_ASSETS"},
+		Types: []catalog.Type{"RETAIL", "HOTEL", "CREATIVE_ASSETS", localInventory},
 		OAuth: platform.OAuth{
 			// What the batch endpoints need (OpenAPI 5.23.0, items_batch/post).
 			Scope: "catalogs:read,catalogs:write",

@@ -60,13 +60,17 @@ func (e *endpoint) Encode(dst []byte, group string, records []catalog.Record, va
 
 func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error) {
 	change := &record.Change
-	dst = append(append(append(dst, `{"`...), e.row.idField...), `":`...)
-	dst = rawjson.AppendString(dst, record.Key.ItemID)
+	var err error
+	if dst, err = e.appendKey(append(dst, '{'), record.Key.ItemID); err != nil {
+		return nil, err
+	}
 	if !e.form.oneOperation {
 		dst = append(append(append(dst, `,"operation":"`...), change.Operation.String()...), '"')
 	}
 	updated := e.updatedAt(record)
 	switch {
+	case !change.Operation.NeedsAttributes() && e.form.emptyAttributes:
+		return append(dst, `,"attributes":{}}`...), nil
 	case !change.Operation.NeedsAttributes():
 		return append(appendTime(dst, updated), '}'), nil
 	case change.Operation == catalog.Update && change.HasNull:
@@ -78,6 +82,25 @@ func (e *endpoint) appendItem(dst []byte, record *catalog.Record) ([]byte, error
 		dst = append(append(dst, `,"attributes":`...), change.Attributes...)
 		return append(dst, '}'), nil
 	}
+}
+
+// appendKey appends the parts of the item's id.
+func (e *endpoint) appendKey(dst []byte, itemID string) ([]byte, error) {
+	parts := []string{itemID}
+	if len(e.row.keys) > 1 {
+		var wrong *catalog.Problem
+		if parts, wrong = catalog.SplitItemID(itemID, e.row.keys); wrong != nil {
+			return nil, wrong
+		}
+	}
+	for i, part := range parts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(append(dst, '"'), e.row.keys[i]...), `":`...)
+		dst = rawjson.AppendString(dst, part)
+	}
+	return dst, nil
 }
 
 // appendMasked appends the values that are not null, and a mask of all names:

@@ -29,7 +29,7 @@ type endpoint struct {
 }
 
 // Rules implements platform.Endpoint.
-func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: semantics} }
+func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: e.row.semantics} }
 
 // Group implements platform.Endpoint.
 func (e *endpoint) Group(op catalog.Operation) string { return e.form.group(op) }
@@ -50,7 +50,7 @@ func (e *endpoint) PollScopes() []string { return e.client.read.names() }
 
 // Submit implements platform.Endpoint.
 func (e *endpoint) Submit(ctx context.Context, body []byte, _ string, records []catalog.Record) (platform.Submission, error) {
-	submission, failure := e.client.submit(ctx, body, e.row.idField, records)
+	submission, failure := e.client.submit(ctx, e.form.resource, body, e.row.keys, records)
 	if failure != nil {
 		return platform.Submission{}, failure
 	}
@@ -59,7 +59,7 @@ func (e *endpoint) Submit(ctx context.Context, body []byte, _ string, records []
 
 // Poll implements platform.Endpoint.
 func (e *endpoint) Poll(ctx context.Context, handle string, _ string, records []catalog.Record) (platform.Report, error) {
-	report, failure := e.client.poll(ctx, handle, e.row.idField, records)
+	report, failure := e.client.poll(ctx, e.form.resource, handle, e.row.keys, records)
 	if failure != nil {
 		return platform.Report{}, failure
 	}

@@ -15,6 +15,7 @@ const (
 // apart. Source: OpenAPI 5.23.0, the oneOf of CatalogsVerticalBatchRequest and
 // CatalogsItemsBatchRequest.
 type form struct {
+	resource resource
 	// operations are those that the body can carry.
 	operations []catalog.Operation
 	// heads are the bodies up to and with the bracket that opens the items, by group.
@@ -22,6 +23,9 @@ type form struct {
 	// oneOperation reports that a request has one operation, which stands in its head and
 	// not in the records.
 	oneOperation bool
+	// emptyAttributes reports that the record of a DELETE has attributes too, without any:
+	// they are not marked as optional (LocalInventoryOperation of pinterest-sdk).
+	emptyAttributes bool
 	// timedDelete reports that the record of a DELETE can say last_updated_time.
 	timedDelete bool
 }
@@ -29,6 +33,9 @@ type form struct {
 // formOf chooses the form of a catalog's requests for one catalog type; nil when
 // the catalog's body does not carry the type.
 func formOf(row *catalogType, settings catalogSettings) *form {
+	if row.name == localInventory {
+		return supplemental(row, settings)
+	}
 	if settings.Body != bodyLegacy {
 		return vertical(row, settings)
 	}
@@ -46,7 +53,7 @@ func vertical(row *catalogType, settings catalogSettings) *form {
 		head = rawjson.AppendString(append(head, `,"catalog_id":`...), settings.CatalogID)
 	}
 	return &form{
-		operations:  row.operations,
+		resource: itemsBatch(), operations: row.operations,
 		heads:       map[string]string{"": string(append(head, `,"items":[`...))},
 		timedDelete: row.timed(),
 	}
@@ -65,7 +72,19 @@ func legacy(settings catalogSettings) *form {
 		head = rawjson.AppendString(append(head, `,"operation":`...), operation.String())
 		heads[operation.String()] = string(append(head, `,"items":[`...))
 	}
-	return &form{operations: operations, heads: heads, oneOperation: true}
+	return &form{resource: itemsBatch(), operations: operations, heads: heads, oneOperation: true}
+}
+
+// supplemental is the body of local inventory, whose path names the catalog; nil without
+// the catalog's id.
+func supplemental(row *catalogType, settings catalogSettings) *form {
+	if settings.CatalogID == "" {
+		return nil
+	}
+	return &form{
+		resource: localInventoryBatch(settings.CatalogID), operations: row.operations,
+		heads: map[string]string{"": `{"operations":[`}, emptyAttributes: true,
+	}
 }
 
 func appendPlace(head []byte, settings catalogSettings) []byte {

@@ -16,7 +16,7 @@ func (e *endpoint) refuseOperation(op catalog.Operation) *catalog.Problem {
 			text += "; it exists for RETAIL catalogs with body: legacy"
 		}
 		return &catalog.Problem{Reason: catalog.UnsupportedOperation, Field: "operation", Text: text}
-	case e.feedOwned && (op == catalog.Create || op == catalog.Upsert):
+	case e.feedOwned && e.form.resource.feeds && (op == catalog.Create || op == catalog.Upsert):
 		// Source: Pinterest's page "Modify items in batch", the column "Available with
 		// feed?", and the note on UPSERT in the OpenAPI file.
 		return &catalog.Problem{

@@ -118,6 +118,7 @@ func (w *promptWay) Submit(ctx context.Context, body []byte, _ string, records [
 
 // TestPlatformThatAnswersAtOnce: the suite holds a platform to what it says of itself.
 func TestPlatformThatAnswersAtOnce(t *testing.T) {
+	t.Parallel()
 	suite := Suite{
 		Type: "RETAIL", AtOnce: true, Complete: `{"price":1}`, Bad: `{"price":"none"}`,
 		ItemID: func(i int) string { return "item" + strconv.Itoa(i) },

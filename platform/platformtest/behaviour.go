@@ -176,7 +176,11 @@ func (s Suite) validation(t *testing.T) {
 		refuse(catalog.MissingField, "localization", misplaced)
 	}
 	accepts(t, b.endpoint, s.mutation(0, catalog.Delete, ""))
-	accepts(t, b.endpoint, s.mutation(0, catalog.Create, with(s.Complete, s.Clearable, "null")))
+	if s.NoNulls {
+		refuse(catalog.InvalidValue, "attributes."+s.Clearable, s.mutation(0, catalog.Create, with(s.Complete, s.Clearable, "null")))
+	} else {
+		accepts(t, b.endpoint, s.mutation(0, catalog.Create, with(s.Complete, s.Clearable, "null")))
+	}
 }
 
 func (s Suite) encoding(t *testing.T) {

@@ -43,6 +43,8 @@ type Suite struct {
 	// NeverClears reports that no attribute of the type can be cleared; Clearable is
 	// then just an optional one.
 	NeverClears bool
+	// NoNulls reports that no operation takes a null.
+	NoNulls bool
 	// Discontinues reports that DELETE_DISCONTINUED exists here.
 	Discontinues bool
 	// Beside is an attribute with a value that cannot travel in the same record as a

@@ -55,7 +55,7 @@ func accounts() []account {
 		{
 			name: "acme-pinterest", site: pinterestSite,
 			catalogs: map[string]map[string]any{"us": pinterest(501)},
-			types:    map[string][]catalog.Type{"us": {"RETAIL", "HOTEL", "CREATIVE_ASSETS"}},
+			types:    map[string][]catalog.Type{"us": {"RETAIL", "HOTEL", "CREATIVE_ASSETS", "LOCAL_INVENTORY"}},
 		},
 		{
 			name: "beta-pinterest", site: pinterestSite,

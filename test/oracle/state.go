@@ -10,7 +10,6 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 )
 
 // table is the items of one type in a platform's catalog.
@@ -90,7 +89,7 @@ func itemName(m *catalog.Mutation) string {
 	if m.Localization.IsZero() {
 		return m.ItemID
 	}
-	return metasim.LocalizedID(m.ItemID, m.Localization)
+	return sandbox.LocalizedID(m.ItemID, m.Localization)
 }
 
 func (s *state) tableOf(place Place, m *catalog.Mutation) table { return table{place, m.Lane.Type} }

@@ -192,8 +192,8 @@ var edits = []edit{
 	},
 	{
 		"merged record refused as a whole", "delivery/judge.go",
-		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
-		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.Apart, m.Attempts = true, 0\n",
+		"	if len(record.Constituents) > 1 {\n		for _, m := range record.Constituents {\n			m.NoMerge, m.Attempts = true, 0\n",
+		"	if len(record.Constituents) > 1_000_000 {\n		for _, m := range record.Constituents {\n			m.NoMerge, m.Attempts = true, 0\n",
 	},
 	{
 		"versions written before their mutations", "delivery/versions.go",

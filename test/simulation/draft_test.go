@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/publish"
 )
 
@@ -127,5 +127,5 @@ func (c *change) item() string {
 	if c.mutation.Localization.IsZero() {
 		return c.mutation.ItemID
 	}
-	return metasim.LocalizedID(c.mutation.ItemID, c.mutation.Localization)
+	return sandbox.LocalizedID(c.mutation.ItemID, c.mutation.Localization)
 }

@@ -43,6 +43,9 @@ var samples = map[catalog.Type]sample{
 		same:  map[string]any{"visibility": "visible"},
 		texts: []string{"title", "description"}, link: "link", image: "image_link",
 	},
+	"LOCAL_INVENTORY": {
+		same: map[string]any{"availability": "in stock"}, link: "ad_link", price: "price",
+	},
 	"PRODUCT_ITEM": {
 		same:  map[string]any{"availability": "in stock", "condition": "new", "color": "blue", "brand": "Acme"},
 		texts: []string{"title", "description"}, link: "link", image: "image_link", price: "price", cleared: "color",

@@ -158,6 +158,8 @@ func itemID(itemType catalog.Type, number int) string {
 		return airport(number/676) + "/" + airport(number%676+17)
 	case "HOTEL_ROOM":
 		return fmt.Sprintf("INN-%02d/SKU-%05d", number%7, number)
+	case "LOCAL_INVENTORY":
+		return fmt.Sprintf("SKU-%05d/STORE-%02d", number, number%7)
 	default:
 		return fmt.Sprintf("SKU-%05d", number)
 	}

@@ -27,12 +27,12 @@ func TestWholeItemsLeaveNothingOfBefore(t *testing.T) {
 	t.Cleanup(pinterest.Close)
 	t.Cleanup(meta.Close)
 	for platform, types := range map[store][]catalog.Type{
-		pinterest: {"RETAIL", "HOTEL", "CREATIVE_ASSETS"},
+		pinterest: {"RETAIL", "HOTEL", "CREATIVE_ASSETS", "LOCAL_INVENTORY"},
 		meta:      {"PRODUCT_ITEM", "FLIGHT", "DESTINATION", "HOTEL_ROOM", "VEHICLE"},
 	} {
 		for _, itemType := range types {
 			lane := catalog.Lane{Account: "a", Catalog: "c", Type: itemType}
-			id := map[catalog.Type]string{"FLIGHT": "BOS/JFK", "HOTEL_ROOM": "INN/1"}[itemType]
+			id := map[catalog.Type]string{"FLIGHT": "BOS/JFK", "HOTEL_ROOM": "INN/1", "LOCAL_INVENTORY": "LAMP/1"}[itemType]
 			if id == "" {
 				id = "X"
 			}

@@ -100,7 +100,7 @@ func (s *database) apply(p *partition, tx *ledger.Transaction) {
 		s.addBatch(tx, &tx.Batches[i])
 	}
 	for _, m := range tx.Waiting {
-		if m.Stored && !m.RecordedOn.IsZero() {
+		if m.HasWaitingRow && !m.RecordedOn.IsZero() {
 			delete(s.waiting[m.Lane], m.Position) // it is written again
 		}
 		s.setRow(tx.Partition, m, row{state: Waiting})
@@ -193,7 +193,7 @@ func (s *database) addWaiting(m *catalog.Mutation) {
 // dropWaiting removes the waiting row of a mutation that says it has one.
 func (s *database) dropWaiting(m *catalog.Mutation) {
 	_, there := s.waiting[m.Lane][m.Position]
-	if says := m.Stored && !m.RecordedOn.IsZero(); says != there {
+	if says := m.HasWaitingRow && !m.RecordedOn.IsZero(); says != there {
 		s.faultf("mutation %s (%v): Stored says %v of its waiting row, but it is %v", m.ID, m.Position, says, there)
 	}
 	delete(s.waiting[m.Lane], m.Position)

@@ -15,7 +15,7 @@ import (
 )
 
 func waiting() *ledger.Transaction {
-	m := &catalog.Mutation{ID: "m", ItemID: "x", Position: catalog.Position{Sequence: 1}, ReceivedAt: time.Unix(1, 0), Stored: true}
+	m := &catalog.Mutation{ID: "m", ItemID: "x", Position: catalog.Position{Sequence: 1}, ReceivedAt: time.Unix(1, 0), HasWaitingRow: true}
 	return &ledger.Transaction{
 		ID: uuid.New(), Waiting: []*catalog.Mutation{m},
 		Anchor: &ledger.Anchor{Position: m.Position},

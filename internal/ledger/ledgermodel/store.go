@@ -177,7 +177,7 @@ func (s *database) openBatches(partitionNumber int) []ledger.OpenBatch {
 // copyOf is the mutation as it is read back from a row.
 func copyOf(m *catalog.Mutation, stored bool) *catalog.Mutation {
 	read := *m
-	read.Stored = stored
+	read.HasWaitingRow = stored
 	read.Warnings = nil // they stay with the row
 	read.RecordedOn = recordedOn(m)
 	return &read

@@ -78,7 +78,7 @@ func twoHistories(t *testing.T, h Harness) {
 		tx := Transaction(lease)
 		tx.Waiting = []*catalog.Mutation{m}
 		commit(t, h, lease, tx)
-		m.Stored = true
+		m.HasWaitingRow = true
 	}
 	tx := Transaction(later)
 	tx.Invalid = []ledger.InvalidMutation{{Mutation: second, Problem: catalog.Problem{Reason: catalog.InvalidJSON, Text: "x"}}}

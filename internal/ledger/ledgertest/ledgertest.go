@@ -168,7 +168,7 @@ func finish(t *testing.T, h Harness, lease ledger.Lease, batch ledger.Batch, exc
 func same(t *testing.T, want, got *catalog.Mutation, stored bool) {
 	t.Helper()
 	expected := *want
-	expected.Stored = stored
+	expected.HasWaitingRow = stored
 	expected.RecordedOn = want.ReceivedAt.UTC().Truncate(24 * time.Hour)
 	if !want.RecordedOn.IsZero() {
 		expected.RecordedOn = want.RecordedOn

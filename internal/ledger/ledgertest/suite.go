@@ -23,8 +23,8 @@ func freshPartition(t *testing.T, h Harness) {
 func recordedAndFinished(t *testing.T, h Harness) {
 	lease := h.Acquire(t, 0)
 	older, newer, other := Mutation(1, "a"), Mutation(2, "a"), Mutation(3, "b")
-	older.Attempts, older.Step, older.Apart, older.NotBefore = 2, 1, true, At.Add(time.Hour)
-	older.Doubtful = true
+	older.Attempts, older.SplitStep, older.NoMerge, older.NotBefore = 2, 1, true, At.Add(time.Hour)
+	older.MaybeApplied = true
 	newer.TraceParent, newer.Version, newer.HasVersion = "00-aa-bb-01", 7, true
 	batch := record(t, h, lease, Record(older, newer), Record(other))
 	require.False(t, older.RecordedOn.IsZero(), "the store notes where the row is")
@@ -145,7 +145,7 @@ func waitingAndBack(t *testing.T, h Harness) {
 	tx := Transaction(lease)
 	tx.Waiting = []*catalog.Mutation{m}
 	commit(t, h, lease, tx)
-	m.Stored = true
+	m.HasWaitingRow = true
 	require.Equal(t, map[string]string{"m1": "waiting"}, h.Statuses(t))
 
 	batch := record(t, h, lease, Record(m))
@@ -183,7 +183,7 @@ func partsOfMerged(t *testing.T, h Harness) {
 	batch := record(t, h, lease, Record(first, second, third))
 	require.Equal(t, map[string]string{"m1": "superseded", "m2": "superseded", "m3": "submitted"}, h.Statuses(t))
 	for _, m := range []*catalog.Mutation{second, third} {
-		m.Apart = true
+		m.NoMerge = true
 	}
 	finish(t, h, lease, batch, ledger.RecordOutcome{
 		Result: ledger.Returned, Constituents: []*catalog.Mutation{second, third}, Settled: []*catalog.Mutation{first},
@@ -198,7 +198,7 @@ func refusedAndOvertaken(t *testing.T, h Harness) {
 	tx := Transaction(lease)
 	tx.Waiting = []*catalog.Mutation{stored}
 	commit(t, h, lease, tx)
-	stored.Stored = true
+	stored.HasWaitingRow = true
 	// Whatever a producer sends must be written down.
 	hostile := &catalog.Mutation{
 		ID: "m1\x00\xff", ItemID: "a\x00", PublishedAt: At, ReceivedAt: At, Position: catalog.Position{Sequence: 1},

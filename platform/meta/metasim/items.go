@@ -41,7 +41,7 @@ func (m *Platform) Apply(catalogKey string, itemType catalog.Type, mutation *cat
 }
 
 // Items returns the items of one type in one catalog by item id, and their
-// localizations by LocalizedID, each as a JSON object with sorted names and
+// localizations by sandbox.LocalizedID, each as a JSON object with sorted names and
 // prices in their shortest form: batch writes 10.00 USD as 1000.
 func (m *Platform) Items(catalogKey string, itemType catalog.Type) map[string]string {
 	items := m.Core.Items(catalogKey, itemType)

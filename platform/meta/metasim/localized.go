@@ -1,7 +1,6 @@
 package metasim
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,14 +36,9 @@ func itemOf(id string) string {
 	return item
 }
 
-// LocalizedID is how Items names the localization of an item.
-func LocalizedID(itemID string, localization catalog.Localization) string {
-	return fmt.Sprintf("%s (%s %s)", itemID, localization.Type, localization.Value)
-}
-
 func localizedID(id string) string {
 	parts := strings.SplitN(id, overlaySeparator, 3)
-	return LocalizedID(parts[0], catalog.Localization{Type: parts[1], Value: parts[2]})
+	return sandbox.LocalizedID(parts[0], catalog.Localization{Type: parts[1], Value: parts[2]})
 }
 
 // localizedOnly turns what operations do to items into what they do to their

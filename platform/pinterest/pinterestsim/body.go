@@ -20,6 +20,8 @@ type bodyForm struct {
 	// operation is that of every record; 0 where each record has its own.
 	operation  catalog.Operation
 	operations []catalog.Operation
+	// list is the member that has the records.
+	list string
 	// unbounded reports that the schema sets no bounds to the number of items.
 	unbounded bool
 }
@@ -34,14 +36,14 @@ var (
 func formOf(members map[string]gjson.Result) (form bodyForm, wrong string) {
 	said, legacy := members["operation"]
 	if !legacy {
-		form = bodyForm{members: verticalMembers, operations: verticalOperations}
+		form = bodyForm{members: verticalMembers, operations: verticalOperations, list: "items"}
 	} else {
 		operation, known := catalog.ParseOperation(said.Str)
 		if !known {
 			return bodyForm{}, "operation is not in the enumeration"
 		}
 		form = bodyForm{
-			members: legacyMembers, operation: operation, operations: catalog.Operations(),
+			members: legacyMembers, operation: operation, operations: catalog.Operations(), list: "items",
 			unbounded: operation == catalog.Delete || operation == catalog.DeleteDiscontinued,
 		}
 	}
@@ -53,8 +55,8 @@ func formOf(members map[string]gjson.Result) (form bodyForm, wrong string) {
 	return form, ""
 }
 
-// readPinterest reads a body. wrong says why it is refused as a whole.
-func (p pinterestFace) readPinterest(body []byte) (b *sandbox.Batch, wrong string) {
+// membersOf reads the top of a body. wrong says why it is refused as a whole.
+func (p pinterestFace) membersOf(body []byte) (members map[string]gjson.Result, wrong string) {
 	if !p.Options.SkipValidation && !gjson.ValidBytes(body) {
 		return nil, "the body is not JSON"
 	}
@@ -63,11 +65,20 @@ func (p pinterestFace) readPinterest(body []byte) (b *sandbox.Batch, wrong strin
 	if !top.IsObject() {
 		return nil, "the body is not an object"
 	}
-	members := map[string]gjson.Result{}
+	members = map[string]gjson.Result{}
 	top.ForEach(func(name, value gjson.Result) bool {
 		members[name.Str] = value
 		return len(members) <= len(verticalMembers)
 	})
+	return members, ""
+}
+
+// readPinterest reads a body. wrong says why it is refused as a whole.
+func (p pinterestFace) readPinterest(body []byte) (b *sandbox.Batch, wrong string) {
+	members, wrong := p.membersOf(body)
+	if wrong != "" {
+		return nil, wrong
+	}
 	form, wrong := formOf(members)
 	if wrong != "" {
 		return nil, wrong
@@ -77,7 +88,7 @@ func (p pinterestFace) readPinterest(body []byte) (b *sandbox.Batch, wrong strin
 		itemType = "RETAIL"
 	}
 	known := p.types[itemType]
-	if known == nil {
+	if known == nil || itemType == localInventory {
 		return nil, "catalog_type is not one of RETAIL, HOTEL, CREATIVE_ASSETS"
 	}
 	if wrong := headIsWrong(members); wrong != "" {
@@ -91,7 +102,7 @@ func (p pinterestFace) readPinterest(body []byte) (b *sandbox.Batch, wrong strin
 		face: p, form: form, known: known, itemType: itemType,
 		feedOwned: !p.Options.FeedRefusesBatch && p.feedOwns(b.Key.Catalog),
 	}
-	return b, reader.readAll(b, members["items"])
+	return b, reader.readAll(b, members[form.list])
 }
 
 func headIsWrong(members map[string]gjson.Result) string {

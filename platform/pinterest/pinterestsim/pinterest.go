@@ -59,7 +59,7 @@ func pinterestMeaning(options sandbox.Options, known *pinterestType) sandbox.Mea
 			return sandbox.Issue{Code: codeExists, Message: "The item exists already."}
 		},
 		Emptied: func(string) bool { return false },
-		Keys:    []string{known.idField, "id"},
+		Keys:    append([]string{"id"}, known.keys...),
 	}
 	if !options.SkipValidation && !options.AllowIncomplete {
 		rules.Required = known.required
@@ -84,6 +84,10 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const batchPath = "/catalogs/items/batch"
 	_, rest, found := strings.Cut(r.URL.Path, batchPath)
 	handle := strings.TrimPrefix(rest, "/")
+	if catalogID, local, ok := localPath(r.URL.Path); ok {
+		p.serveLocal(w, r, catalogID, local)
+		return
+	}
 	switch {
 	case r.Method == http.MethodGet && r.URL.Path == "/":
 		sandbox.Respond(w, sandbox.Response{Status: http.StatusOK, Body: p.State()})
@@ -193,7 +197,7 @@ func (f pinterestFace) submit(request *sandbox.Request, fault sandbox.FaultKind)
 	accepted.Handle = f.newHandle()
 	request.Handle = accepted.Handle
 	f.Accept(accepted, len(body), fault)
-	return sandbox.Response{Status: http.StatusOK, Body: f.appendBatch(nil, accepted, fault)}
+	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(accepted, fault)}
 }
 
 // repeats reports whether the body was seen within SkipRepeats.
@@ -229,14 +233,15 @@ func (f pinterestFace) poll(handle string, fault sandbox.FaultKind) sandbox.Resp
 	if found == nil {
 		return noSuchBatch()
 	}
-	return sandbox.Response{Status: http.StatusOK, Body: f.appendBatch(nil, found, fault)}
+	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(found, fault)}
 }
 
 // timeForm is how Pinterest writes times: UTC without saying so.
 const timeForm = "2006-01-02T15:04:05"
 
-// appendBatch writes CatalogsItemsBatch. The caller holds the lock.
-func (f pinterestFace) appendBatch(dst []byte, b *sandbox.Batch, fault sandbox.FaultKind) []byte {
+// batchOf writes CatalogsItemsBatch. The caller holds the lock.
+func (f pinterestFace) batchOf(b *sandbox.Batch, fault sandbox.FaultKind) []byte {
+	var dst []byte
 	status := "PROCESSING"
 	switch {
 	case fault == sandbox.UnknownStatus:
@@ -253,8 +258,13 @@ func (f pinterestFace) appendBatch(dst []byte, b *sandbox.Batch, fault sandbox.F
 	if fault == sandbox.OddForm { // with a mark before and text after, and null for empty lists
 		dst = append(dst, "\ufeff\n"...)
 	}
-	dst = rawjson.AppendString(append(dst, `{"catalog_type":`...), string(b.Key.ItemType))
-	dst = rawjson.AppendString(append(dst, `,"batch_id":`...), handle)
+	dst = append(dst, '{')
+	results := "operation_results"
+	if b.Key.ItemType != localInventory {
+		dst = append(rawjson.AppendString(append(dst, `"catalog_type":`...), string(b.Key.ItemType)), ',')
+		results = "items"
+	}
+	dst = rawjson.AppendString(append(dst, `"batch_id":`...), handle)
 	dst = append(dst, `,"created_time":`...)
 	if b.Skipped {
 		dst = append(dst, `null`...)
@@ -268,7 +278,7 @@ func (f pinterestFace) appendBatch(dst []byte, b *sandbox.Batch, fault sandbox.F
 		dst = append(dst, `null`...)
 	}
 	dst = rawjson.AppendString(append(dst, `,"status":`...), status)
-	dst = append(dst, `,"items":[`...)
+	dst = append(append(append(dst, `,"`...), results...), `":[`...)
 	if b.Done {
 		dst = f.appendResults(dst, b, fault)
 	}
@@ -312,8 +322,12 @@ func (f pinterestFace) appendResult(dst []byte, b *sandbox.Batch, done *sandbox.
 	if len(done.Errors) > 0 || b.Failed {
 		status = "FAILURE"
 	}
-	dst = append(append(append(dst, `{"`...), f.types[b.Key.ItemType].idField...), `":`...)
-	dst = rawjson.AppendString(dst, id)
+	if b.Key.ItemType == localInventory {
+		dst = appendLocalKeys(dst, id)
+	} else {
+		dst = append(append(append(dst, `{"`...), f.types[b.Key.ItemType].keys[0]...), `":`...)
+		dst = rawjson.AppendString(dst, id)
+	}
 	dst = append(append(append(dst, `,"status":"`...), status...), `","errors":`...)
 	dst = appendEvents(dst, done.Errors, fault)
 	dst = appendEvents(append(dst, `,"warnings":`...), done.Warnings, fault)

@@ -51,10 +51,11 @@ func (r *recordReader) readAll(b *sandbox.Batch, items gjson.Result) (wrong stri
 func (r *recordReader) read(item gjson.Result) (one sandbox.Change, wrong string) {
 	var attributes, mask, updated gjson.Result
 	one.Operation = r.form.operation
+	parts := make([]string, len(r.known.keys))
 	item.ForEach(func(name, value gjson.Result) bool {
 		switch {
-		case name.Str == r.known.idField:
-			one.ID = value.Str
+		case slices.Contains(r.known.keys, name.Str):
+			parts[slices.Index(r.known.keys, name.Str)] = value.Str
 		case name.Str == "operation" && r.form.operation == 0:
 			one.Operation, _ = catalog.ParseOperation(value.Str)
 		case name.Str == "attributes":
@@ -71,8 +72,8 @@ func (r *recordReader) read(item gjson.Result) (one sandbox.Change, wrong string
 	switch {
 	case wrong != "":
 		return one, wrong
-	case one.ID == "":
-		return one, r.known.idField + " is missing or no string"
+	case slices.Contains(parts, ""):
+		return one, strings.Join(r.known.keys, " or ") + " is missing or no string"
 	case !slices.Contains(r.form.operations, one.Operation):
 		return one, "operation is not one of CREATE, UPDATE, UPSERT, DELETE"
 	case one.Operation.NeedsAttributes() && !attributes.IsObject():
@@ -81,6 +82,9 @@ func (r *recordReader) read(item gjson.Result) (one sandbox.Change, wrong string
 		return one, "additional property \"attributes\""
 	case updated.Exists() && kindsOf(updated)&jsonInteger == 0:
 		return one, lastUpdated + " is not of type integer"
+	}
+	if one.ID = parts[0]; len(parts) > 1 {
+		one.ID = catalog.JoinItemID(parts...)
 	}
 	one.Content = r.face.Hash.Of(item.Raw)
 	if one.Operation.NeedsAttributes() {

@@ -13,7 +13,8 @@ import (
 // and enumerations are written down once more than in the client, so that the client's
 // tables are checked against others. Source: OpenAPI 5.23.0.
 type pinterestType struct {
-	idField    string
+	// keys name the item in a record, in the order of an item id's parts.
+	keys       []string
 	attributes map[string]attributeSchema
 	// required are the attributes without which an item is not published:
 	// CatalogsFeedValidationErrors. Nobody names any but those of RETAIL.
@@ -85,12 +86,13 @@ var text = attributeSchema{kinds: jsonString}
 // maskable is UpdateMaskFieldType.
 const maskable = ` ad_link adult age_group availability average_review_rating brand checkout_enabled color condition custom_label_0 custom_label_1 custom_label_2 custom_label_3 custom_label_4 custom_number_0 custom_number_1 custom_number_2 custom_number_3 custom_number_4 description free_shipping_label free_shipping_limit gender google_product_category gtin item_group_id last_updated_time link material min_ad_price mpn number_of_ratings number_of_reviews pattern price product_type sale_price shipping shipping_height shipping_weight shipping_width size size_system size_type tax title variant_names variant_values promotion_id `
 
-// pinterestTypes are the catalog types of the vertical body.
+// pinterestTypes are the catalog types of the vertical body, and local inventory.
 func pinterestTypes() map[catalog.Type]*pinterestType {
 	types := map[catalog.Type]*pinterestType{
 		"RETAIL":          pinterestRetail(),
 		"HOTEL":           pinterestHotel(),
 		"CREATIVE_ASSETS": pinterestCreative(),
+		localInventory:    pinterestLocalInventory(),
 	}
 	for name, known := range types {
 		known.addProse(name)
@@ -161,8 +163,19 @@ func pinterestCreative() *pinterestType {
 	return t
 }
 
-func newPinterestType(idField string) *pinterestType {
-	return &pinterestType{idField: idField, attributes: make(map[string]attributeSchema, 128)}
+// localInventory is what a store has of an item.
+const localInventory = catalog.Type("LOCAL_INVENTORY")
+
+// pinterestLocalInventory is RetailLocalInventoryItemAttributes of API v5.28 (pinterest-sdk).
+func pinterestLocalInventory() *pinterestType {
+	t := newPinterestType("item_id", "store_code")
+	t.required = []string{"price", "availability"}
+	t.add(attributeSchema{kinds: jsonString}, `price availability sale_price ad_link`)
+	return t
+}
+
+func newPinterestType(keys ...string) *pinterestType {
+	return &pinterestType{keys: keys, attributes: make(map[string]attributeSchema, 128)}
 }
 
 // add gives all the named attributes the same attributeSchema.
