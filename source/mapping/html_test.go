@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestStripHTML(t *testing.T) {
@@ -50,5 +51,5 @@ func TestWindow(t *testing.T) {
 		assert.ErrorIs(t, err, want, start)
 	}
 	_, err := parseWindow("2026-11-27T00:00:00Z", "2026-11-26T00:00:00Z", nil)
-	assert.ErrorContains(t, err, "ends before it begins")
+	require.ErrorContains(t, err, "ends before it begins")
 }
