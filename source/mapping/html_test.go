@@ -48,7 +48,7 @@ func TestWindow(t *testing.T) {
 	}
 	for start, want := range map[string]error{"2026-11-27": errWindowZone, "2026-11-27T10:00": errWindowZone, "27.11.2026": errWindow, "tomorrow": errWindow} {
 		_, err := parseWindow(start, "2026-12-30T00:00:00Z", nil)
-		assert.ErrorIs(t, err, want, start)
+		require.ErrorIs(t, err, want, start)
 	}
 	_, err := parseWindow("2026-11-27T00:00:00Z", "2026-11-26T00:00:00Z", nil)
 	require.ErrorContains(t, err, "ends before it begins")
