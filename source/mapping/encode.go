@@ -1,0 +1,96 @@
+package mapping
+
+import (
+	"encoding/json"
+	"math/big"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// appendJSON writes a value with sorted keys and no blanks: the same value gives the same
+// bytes. What JSON cannot hold is null.
+func appendJSON(to []byte, value any) []byte {
+	switch value := value.(type) {
+	case price:
+		return appendText(to, value.String())
+	case string:
+		return appendText(to, value)
+	case bool:
+		return strconv.AppendBool(to, value)
+	case int:
+		return strconv.AppendInt(to, int64(value), 10)
+	case *big.Int:
+		return value.Append(to, 10)
+	case json.Number:
+		if json.Valid([]byte(value)) {
+			return append(to, value...)
+		}
+		return append(to, "null"...)
+	case []any:
+		to = append(to, '[')
+		for i, element := range value {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = appendJSON(to, element)
+		}
+		return append(to, ']')
+	case map[string]any:
+		to = append(to, '{')
+		var space [48]string
+		names := space[:0]
+		for name := range value {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for i, name := range names {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = append(appendText(to, name), ':')
+			to = appendJSON(to, value[name])
+		}
+		return append(to, '}')
+	default:
+		data, err := json.Marshal(value)
+		if err != nil {
+			return append(to, "null"...)
+		}
+		return append(to, data...)
+	}
+}
+
+const hexadecimal = "0123456789abcdef"
+
+func appendText(to []byte, text string) []byte {
+	to = append(to, '"')
+	clean := 0
+	for clean < len(text) && text[clean] >= ' ' && text[clean] < 0x7f && text[clean] != '"' && text[clean] != '\\' {
+		clean++
+	}
+	to = append(to, text[:clean]...)
+	for i := clean; i < len(text); {
+		c := text[i]
+		if c < utf8.RuneSelf {
+			i++
+			switch {
+			case c == '"' || c == '\\':
+				to = append(to, '\\', c)
+			case c == '\n':
+				to = append(to, '\\', 'n')
+			case c == '\t':
+				to = append(to, '\\', 't')
+			case c < 0x20 || c == 0x7f:
+				to = append(to, '\\', 'u', '0', '0', hexadecimal[c>>4], hexadecimal[c&15])
+			default:
+				to = append(to, c)
+			}
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		to = utf8.AppendRune(to, r)
+		i += size
+	}
+	return append(to, '"')
+}

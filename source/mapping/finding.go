@@ -1,0 +1,58 @@
+package mapping
+
+import (
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
+)
+
+// Severity says whether an item can be sent in spite of a finding.
+type Severity string
+
+const (
+	// Error means that the item must not be sent.
+	Error Severity = "error"
+	// Warning means that the item is sent without the value, or with it shortened.
+	Warning Severity = "warning"
+)
+
+// Kinds of findings.
+const (
+	KindItemID    = "item_id"   // a placeholder of the item id has no value
+	KindValue     = "value"     // a word without a translation
+	KindPrice     = "price"     // a price that is not one, or can be read in two ways
+	KindCurrency  = "currency"  // a price without a currency
+	KindWindow    = "window"    // a sale window that is not one, or has no time zone
+	KindNumber    = "number"    // a number or a truth value that is not one
+	KindSeveral   = "several"   // more values than the attribute takes
+	KindCut       = "cut"       // a text was cut, as the mapping asked
+	KindMissing   = "missing"   // an attribute that the destination requires has no value
+	KindShipping  = "shipping"  // a shipping entry that cannot be read
+	KindFilter    = "filter"    // the filter of the route could not decide
+	KindCondition = "condition" // the condition of a rule could not decide
+	KindJQ        = "jq"        // the jq program failed, or ran into its limits
+)
+
+// Finding says what is wrong with one value of one record.
+type Finding struct {
+	Kind     string   `json:"kind"`
+	Severity Severity `json:"severity"`
+	Field    string   `json:"field"`           // the destination's attribute, or item_id, filter, jq
+	Value    string   `json:"value,omitempty"` // what was found: at most 80 columns, printable
+	Rule     string   `json:"rule"`            // what is expected, and what to do
+}
+
+// valueWidth bounds a value in a finding, in columns of a terminal.
+const valueWidth = 80
+
+func show(value any) string {
+	text, ok := value.(string)
+	if !ok {
+		text = string(appendJSON(nil, value))
+	}
+	// A column takes few bytes: what is far beyond the width is not looked at.
+	if most := valueWidth * 16; len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return legible.Clip(text, valueWidth)
+}

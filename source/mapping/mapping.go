@@ -1,0 +1,238 @@
+package mapping
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// Target is the kind of destination.
+type Target struct {
+	Platform string       // meta, pinterest
+	Type     catalog.Type // such as PRODUCT_ITEM
+}
+
+func (t Target) String() string { return t.Platform + "/" + string(t.Type) }
+
+// Spec is what a mapping is compiled from. The fields win over the same keys of Data,
+// and those over the preset's; filters are joined: all of them must be true.
+type Spec struct {
+	// File is the name of the file in errors, and Line the number of lines before Data in it.
+	File string
+	Line int
+	// Preset is a name out of [Presets], or "" where Data names one or none is wanted.
+	Preset string
+	// Data is the mapping in YAML, as docs/mapping.md describes it; it may be empty.
+	Data []byte
+
+	ItemID   string // template of item ids, such as "{handle}-{sku}"
+	Group    string // path of the item group
+	Currency string // ISO 4217, of prices without one
+	Decimal  string // point or comma, of prices that can be read in two ways
+	Zone     string // IANA name, of sale dates without one
+	Filter   string // CEL over the source record
+}
+
+// Item is what is sent for a record.
+type Item struct {
+	// ID is set wherever it can be made, also when the item is skipped or has errors: the
+	// item is in the source, so it must not be deleted for an error. It is "" with a finding
+	// of kind [KindItemID] where a placeholder has no value.
+	ID string
+	// Group is shared by the variants of a product, or "".
+	Group string
+	// Attributes is a JSON object with sorted keys.
+	Attributes json.RawMessage
+	// Skipped says that a filter leaves the item out.
+	Skipped bool
+}
+
+// Mapping is compiled and safe for concurrent use.
+type Mapping struct {
+	target   Target
+	settings settings
+	itemID   template
+	escape   func(string) string
+	group    *path
+	filters  []*filter
+	jq       *program
+	rules    []rule // sorted by attribute
+	revision string
+}
+
+// engine is part of each revision: raise it when the same mapping gives other bytes.
+const engine = "1"
+
+// composite are the types whose item id has several parts, joined by "/".
+var composite = []Target{{"meta", "FLIGHT"}, {"meta", "HOTEL_ROOM"}, {"meta", "STORE_PRODUCT_ITEM"}}
+
+// Compile checks a mapping and prepares it. The error is [Problems].
+func Compile(spec Spec, target Target) (*Mapping, error) {
+	compiler := &compiler{file: spec.File, offset: spec.Line, target: target}
+	if compiler.file == "" {
+		compiler.file = "mapping"
+	}
+	m := compiler.compile(spec)
+	if len(compiler.problems) > 0 {
+		return nil, compiler.problems
+	}
+	digest := sha256.New()
+	for _, part := range []string{
+		engine, target.String(), compiler.presetName, string(compiler.presetData), string(spec.Data),
+		spec.ItemID, spec.Group, spec.Currency, spec.Decimal, spec.Zone, spec.Filter,
+	} {
+		fmt.Fprintf(digest, "%d:%s", len(part), part)
+	}
+	m.revision = hex.EncodeToString(digest.Sum(nil)[:16])
+	return m, nil
+}
+
+// Revision is a digest of all that the output depends on besides the record: 32
+// hexadecimal digits.
+func (m *Mapping) Revision() string { return m.revision }
+
+// Map makes the item of a record. It does not change the record and keeps nothing of it.
+// The item must not be sent where a finding has the severity [Error].
+func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
+	e := &evaluation{settings: m.settings, root: record}
+	var item Item
+	id, missing := m.itemID.fill(record, m.escape)
+	if missing != "" {
+		e.report(KindItemID, Error, "item_id", "", "the placeholder {"+missing+"} has no value in this record")
+	}
+	item.ID = strings.ToValidUTF8(id, "\uFFFD")
+	if m.group != nil {
+		item.Group, _ = scalar(m.group.lookup(record))
+		item.Group = strings.ToValidUTF8(item.Group, "\uFFFD")
+	}
+	for _, filter := range m.filters {
+		passes, err := filter.decide(record)
+		if err != nil {
+			e.report(KindFilter, Error, "filter", "", "the filter cannot decide: "+err.Error())
+			return item, e.findings
+		}
+		if !passes {
+			item.Skipped = true
+			return item, e.findings
+		}
+	}
+	attributes := e.members(m.rules, record)
+	if m.jq != nil {
+		e.overlay(m.jq, attributes)
+	}
+	e.checkPrices(m.rules, attributes)
+	e.shorten(m.rules, attributes)
+	for i := range m.rules {
+		if r := &m.rules[i]; r.need && attributes[r.attribute] == nil && !e.failed(r.attribute) {
+			e.report(KindMissing, Error, r.attribute, "", "the destination requires a value")
+		}
+	}
+	item.Attributes = appendJSON(make([]byte, 0, 1024), attributes)
+	return item, e.findings
+}
+
+func (e *evaluation) failed(attribute string) bool {
+	return slices.ContainsFunc(e.findings, func(f Finding) bool { return f.Field == attribute && f.Severity == Error })
+}
+
+// overlay replaces attributes by those that the jq program gives; null takes one away.
+func (e *evaluation) overlay(jq *program, attributes map[string]any) {
+	value, err := jq.run(e.root)
+	if err != nil {
+		e.report(KindJQ, Error, "jq", "", "the jq program fails: "+err.Error())
+		return
+	}
+	members, ok := value.(map[string]any)
+	if !ok && value != nil {
+		e.report(KindJQ, Error, "jq", value, "the jq program must give an object of attributes")
+		return
+	}
+	for name, member := range members {
+		if member == nil {
+			delete(attributes, name)
+			continue
+		}
+		attributes[name] = member
+	}
+}
+
+// prices are the attributes that Pinterest takes for dollars where they name no currency.
+// Whatever rule made them, they have one in the end.
+var prices = []string{"base_price", "min_ad_price", "one_way_price", "price", "sale_price"}
+
+func (e *evaluation) checkPrices(rules []rule, attributes map[string]any) {
+	for _, name := range prices {
+		value := attributes[name]
+		if _, done := value.(price); done || value == nil {
+			continue
+		}
+		parsed, err := parsePrice(number(value), '.', e.currency)
+		if err != nil {
+			e.reportPrice(name, value, err)
+			delete(attributes, name)
+			continue
+		}
+		attributes[name] = parsed
+	}
+	for i := range rules {
+		r := &rules[i]
+		if r.below == "" {
+			continue
+		}
+		lower, ok := attributes[r.attribute].(price)
+		higher, known := attributes[r.below].(price)
+		switch {
+		case !ok || !known:
+		case lower.currency != higher.currency:
+			e.report(KindPrice, Error, r.attribute, lower.String(), "its currency differs from that of "+r.below)
+		case !less(lower.amount, higher.amount):
+			if less(higher.amount, lower.amount) {
+				e.report(KindPrice, Warning, r.attribute, lower.String(), "not below "+r.below+" ("+higher.String()+"): left out")
+			}
+			delete(attributes, r.attribute)
+		}
+	}
+}
+
+// shorten takes the main picture out of the others, and keeps the most that are allowed.
+func (e *evaluation) shorten(rules []rule, attributes map[string]any) {
+	for i := range rules {
+		r := &rules[i]
+		list, ok := attributes[r.attribute].([]any)
+		if !ok {
+			continue
+		}
+		if r.without != nil {
+			if main := r.without.lookup(attributes); main != nil {
+				list = slices.DeleteFunc(slices.Clone(list), func(each any) bool {
+					text, isText := each.(string)
+					return isText && text == main
+				})
+			}
+		}
+		if r.most > 0 && len(list) > r.most {
+			e.report(KindSeveral, Warning, r.attribute, len(list), fmt.Sprintf("at most %d values: the first are sent", r.most))
+			list = list[:r.most]
+		}
+		if attributes[r.attribute] = list; len(list) == 0 {
+			delete(attributes, r.attribute)
+		}
+	}
+}
+
+func number(value any) any {
+	switch value := value.(type) {
+	case int:
+		return json.Number(strconv.Itoa(value))
+	case float64:
+		return json.Number(strconv.FormatFloat(value, 'f', -1, 64))
+	default:
+		return value
+	}
+}

@@ -1,0 +1,81 @@
+package mapping
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// template is text with placeholders: "{handle}-{sku}". {{ and }} are single braces.
+type template struct {
+	texts  []string // around the paths: one more than paths
+	fields []path
+}
+
+func parseTemplate(text string) (template, error) {
+	var found template
+	var literal strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case (c == '{' || c == '}') && i+1 < len(text) && text[i+1] == c:
+			literal.WriteByte(c)
+			i++
+		case c == '{':
+			name, _, closed := strings.Cut(text[i+1:], "}")
+			if !closed {
+				return template{}, fmt.Errorf("the template %q has a { without its }", text)
+			}
+			field, err := parsePath(name)
+			if err != nil {
+				return template{}, fmt.Errorf("in the template %q: %w", text, err)
+			}
+			found.texts = append(found.texts, literal.String())
+			found.fields = append(found.fields, field)
+			literal.Reset()
+			i += len(name) + 1
+		case c == '}':
+			return template{}, fmt.Errorf("the template %q has a } without its {: write }} for a brace", text)
+		default:
+			literal.WriteByte(c)
+		}
+	}
+	found.texts = append(found.texts, literal.String())
+	return found, nil
+}
+
+// fill returns the name of the first placeholder without a value, or "".
+func (t template) fill(record map[string]any, escape func(string) string) (filled, missing string) {
+	var text strings.Builder
+	for i, field := range t.fields {
+		text.WriteString(t.texts[i])
+		value, ok := scalar(field.lookup(record))
+		if !ok {
+			return "", field.text
+		}
+		if escape != nil {
+			value = escape(value)
+		}
+		text.WriteString(value)
+	}
+	text.WriteString(t.texts[len(t.fields)])
+	return text.String(), ""
+}
+
+// scalar is a single value as text; false where there is none, or a structure.
+func scalar(value any) (string, bool) {
+	switch value := value.(type) {
+	case string:
+		value = strings.TrimSpace(value)
+		return value, value != ""
+	case json.Number:
+		return value.String(), value != ""
+	case bool:
+		return strconv.FormatBool(value), true
+	case []any:
+		if len(value) == 1 {
+			return scalar(value[0])
+		}
+	}
+	return "", false
+}
