@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source/difference"
 )
 
@@ -148,7 +148,7 @@ func (p *publisher) together(i int, items []difference.Item, decide decide) erro
 	published := 0
 	err := plan.runner.Store.ChangeItems(plan.context, plan.row.Routes[i].ID, ids,
 		func(ctx context.Context, known map[string]persistence.SourceItem) (kept []persistence.SourceItem, err error) {
-			var mutations []queue.Mutation
+			var mutations []publish.Mutation
 			for _, item := range items {
 				state := stateOf(known[item.ID])
 				change, err := decide(destination, item, state)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source/difference"
 )
 
@@ -101,7 +101,7 @@ type Source struct {
 }
 
 // Publish stores mutations in the stream and returns once all are stored.
-type Publish func(ctx context.Context, mutations []queue.Mutation) error
+type Publish func(ctx context.Context, mutations []publish.Mutation) error
 
 // Store is what is kept of sources: *persistence.Sources.
 type Store interface {
@@ -188,8 +188,8 @@ func (s Source) lanes() (lanes []catalog.Lane) {
 }
 
 // mutation is the message of a change.
-func mutation(lane catalog.Lane, change difference.Change) queue.Mutation {
-	m := queue.Mutation{
+func mutation(lane catalog.Lane, change difference.Change) publish.Mutation {
+	m := publish.Mutation{
 		Account: lane.Account, Catalog: lane.Catalog, Type: lane.Type, ItemID: change.ItemID,
 		Operation: change.Operation, ID: change.MutationID, OccurredAt: change.State.ChangedAt,
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source/difference"
 	"github.com/catalog-courier/catalog-courier/source/run"
 )
@@ -86,7 +86,7 @@ type destination struct {
 	seen  map[string]bool
 }
 
-func (d *destination) publish(_ context.Context, mutations []queue.Mutation) error {
+func (d *destination) publish(_ context.Context, mutations []publish.Mutation) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range mutations {
