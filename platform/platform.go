@@ -22,7 +22,7 @@ type Endpoint interface {
 	// nil for an ordinary mutation. Validate must not keep m.
 	Validate(m *catalog.Mutation) (problem *catalog.Problem, warnings []catalog.Problem)
 	// Rules says how this platform reads two changes of one item.
-	Rules() catalog.Rules
+	Rules() catalog.MergeRules
 	// Group names what else than the lane a request fixes, "" if nothing: two
 	// operations share a request only if their groups are equal.
 	Group(op catalog.Operation) string
