@@ -129,10 +129,9 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		}
 	}
 	form := formOf(row, settings)
-	if form == nil && catalogType == localInventory {
-		return nil, &catalog.Problem{
-			Reason: catalog.UnknownType, Field: "subject",
-			Text: fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name),
+	if catalogType == localInventory {
+		if reason := a.refuseLocalInventory(catalogName, settings); reason != "" {
+			return nil, &catalog.Problem{Reason: catalog.UnknownType, Field: "subject", Text: reason}
 		}
 	}
 	if form == nil {
@@ -145,6 +144,29 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		row: row, form: form, feedOwned: settings.FeedOwned, timed: settings.LastUpdatedTime && row.timed(),
 		level: a.level, client: a.client,
 	}, nil
+}
+
+// refuseLocalInventory says why the catalog takes no local inventory, "" where it does.
+// Its endpoint is told the catalog's id alone: of several names for one id, which differ
+// in country or language, one writes, or the order of changes would be lost.
+func (a *account) refuseLocalInventory(catalogName string, settings catalogSettings) string {
+	switch {
+	case settings.CatalogID == "" && settings.Body == bodyLegacy:
+		return fmt.Sprintf("%s items need a catalog with catalog_id, which body: legacy cannot have", localInventory)
+	case settings.CatalogID == "":
+		return fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name)
+	}
+	for _, name := range sortedNames(a.catalogs) {
+		if a.catalogs[name].CatalogID != settings.CatalogID {
+			continue
+		}
+		if name == catalogName {
+			break
+		}
+		return fmt.Sprintf("%s items have no country and no language: send those of catalog_id %s to catalog %s, which has the same one",
+			localInventory, settings.CatalogID, name)
+	}
+	return ""
 }
 
 func (a *account) typeNames() string {
