@@ -171,10 +171,21 @@ func (s *Submission) Broken(records int) string {
 	case s.Final && len(s.Handles) > 0:
 		return "the answer is final and names a handle"
 	case len(s.Verdicts) != records && (s.Final || s.Verdicts != nil):
-		return "the answer was read into a wrong number of verdicts"
+		return wrongNumber
 	default:
-		return ""
+		return brokenVerdicts(s.Verdicts)
 	}
+}
+
+const wrongNumber = "the answer was read into a wrong number of verdicts"
+
+func brokenVerdicts(verdicts []Verdict) string {
+	for i := range verdicts {
+		if verdicts[i].Outcome > Skipped {
+			return "the answer was read into an outcome that there is not"
+		}
+	}
+	return ""
 }
 
 // Progress is how far a handle is.
@@ -202,6 +213,19 @@ type Report struct {
 	// Note is worth a log line: an answer that was understood only in part.
 	Note   string
 	Quotas []Quota
+}
+
+// Broken says which promise of the seam the report about so many records breaks, as that
+// of Submission does.
+func (r *Report) Broken(records int) string {
+	switch {
+	case r.Progress != Finished:
+		return ""
+	case len(r.Verdicts) != records:
+		return wrongNumber
+	default:
+		return brokenVerdicts(r.Verdicts)
+	}
 }
 
 // Quota is what an answer told about a scope. Several of one scope are several
