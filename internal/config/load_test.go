@@ -234,9 +234,20 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"both tokens", account("    access_token_file: x\n"), "give either access_token or access_token_file"},
 		{"client id for Meta", account("    client_id: x\n"), ":6: accounts.a.client_id: is for Pinterest accounts only"},
 		{"refresh token for Meta", account("    refresh_token: x\n"), ":6: accounts.a.refresh_token: is for Pinterest accounts only"},
+		{"a secret's file for Meta", account("    client_secret_file: " + os.DevNull + "\n"), ":6: accounts.a.client_secret_file: is for Pinterest accounts only"},
+		{"empty client id", pinterest(`client_id: "", client_secret: s`), `accounts.p.client_id: "" is not allowed: text, not empty`},
+		{"ad account too long", pinterest(`access_token: t, ad_account_id: "1234567890123456789"`), "accounts.p.ad_account_id: \"1234567890123456789\" is not allowed: 1 to 18 digits"},
 		{"oauth url for Meta", account("    oauth_url: https://x/token\n"), "accounts.a.oauth_url: is for Pinterest accounts only"},
 		{"quota window for Pinterest", pinterest("access_token: t, quota_window: 1m"), "accounts.p.quota_window: is for Meta accounts only"},
 		{"app secret for Pinterest", pinterest("access_token: t, app_secret: s"), "accounts.p.app_secret: is for Meta accounts only"},
+		{
+			"no country of Pinterest's", "accounts:\n  p:\n    platform: pinterest\n    access_token: t\n    catalogs:\n      c:\n        country: XX\n        language: EN\n",
+			`:7: accounts.p.catalogs.c.country: "XX" is not allowed: two capital letters of Pinterest's list, such as US`,
+		},
+		{
+			"no language of Pinterest's", "accounts:\n  p:\n    platform: pinterest\n    access_token: t\n    catalogs:\n      c:\n        country: US\n        language: xx-XX\n",
+			`:8: accounts.p.catalogs.c.language: "xx-XX" is not allowed: a locale of Pinterest's list such as en-US, or a language such as EN`,
+		},
 		{"client id alone", pinterest("client_id: x"), "client_id and client_secret are needed together"},
 		{"refresh token alone", pinterest("refresh_token: x"), "client_id and client_secret are needed together"},
 		{"oauth url alone", pinterest("oauth_url: https://x/token"), "client_id and client_secret are needed together"},
@@ -353,7 +364,7 @@ func TestPinterestCatalogsThatMayBeOneAreTold(t *testing.T) {
 		"a: {country: US, language: EN, body: legacy}, b: {country: US, language: en-US}":                      1,
 		"a: {country: US, language: EN, body: legacy}, b: {country: US, language: en-US, catalog_id: '7'}":     1,
 		"a: {country: US, language: EN, catalog_id: '8'}, b: {country: US, language: en-US, catalog_id: '7'}":  0,
-		"a: {country: US, language: EN}, b: {country: US, language: es-US}, c: {country: GB, language: en-GB}": 0,
+		"a: {country: US, language: EN}, b: {country: US, language: es-MX}, c: {country: GB, language: en-GB}": 0,
 	} {
 		c, err := config.Load(write(t, "accounts:\n  p: {platform: pinterest, access_token: t, catalogs: {"+catalogs+"}}\n"), config.Options{Platforms: platforms})
 		require.NoError(t, err, catalogs)

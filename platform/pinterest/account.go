@@ -16,9 +16,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-// maxIDDigits is ad_account_id's maxLength in the OpenAPI file.
-const maxIDDigits = 18
-
 var digits = regexp.MustCompile(`^[0-9]+$`)
 
 type account struct {
@@ -72,7 +69,7 @@ func check(settings platform.Settings, adAccount string, catalogs map[string]cat
 	if settings.Token == nil {
 		complain("access_token", "is required, or client_id, client_secret and refresh_token")
 	}
-	if id := adAccount; id != "" && (!digits.MatchString(id) || len(id) > maxIDDigits) {
+	if id := adAccount; id != "" && !adAccountDigits.MatchString(id) {
 		complain("ad_account_id", "must be 1 to 18 digits")
 	}
 	descriptor := Descriptor()
