@@ -60,8 +60,9 @@ func TestPartsOfAnItemComeBack(t *testing.T) {
 			{"item_id":"x/y","store_code":"1%","status":"SUCCESS"},{"item_id":"a/b","store_code":"c","status":"SUCCESS"},
 			{"item_id":"unnamed/store","status":"SUCCESS"},{"item_id":"unnamed","store_code":null,"status":"SUCCESS"}]}`)
 	})
-	var records []catalog.Record
-	for _, id := range []string{"a%2Fb/c", "a/b%2Fc", "x%2Fy/1%25", "k/7", "unnamed/store"} {
+	ids := []string{"a%2Fb/c", "a/b%2Fc", "x%2Fy/1%25", "k/7", "unnamed/store"}
+	records := make([]catalog.Record, 0, len(ids))
+	for _, id := range ids {
 		problem, warnings := endpoint.Validate(&catalog.Mutation{ItemID: id, Operation: catalog.Delete})
 		require.Nil(t, problem)
 		require.Empty(t, warnings)
