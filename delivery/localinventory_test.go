@@ -46,9 +46,9 @@ func TestLocalInventoryThatIsRefusedDelaysNoOtherType(t *testing.T) {
 			status := w.status()[id]
 			return status != ledgermodel.Waiting && status != ledgermodel.Submitted
 		}
-		local := []string{
-			w.change("x/berlin", catalog.Upsert, `{"price":"1 USD","availability":"in stock"}`, of("LOCAL_INVENTORY")),
-			w.change("y/berlin", catalog.Upsert, `{"price":"1 USD","availability":"in stock"}`, of("LOCAL_INVENTORY")),
+		local := make([]string, 0, 2+minutes)
+		for _, itemID := range []string{"x/berlin", "y/berlin"} {
+			local = append(local, w.change(itemID, catalog.Upsert, `{"price":"1 USD","availability":"in stock"}`, of("LOCAL_INVENTORY")))
 		}
 		for i := range minutes {
 			id := w.change(fmt.Sprint("x", i), catalog.Update, `{"price":"1 USD"}`, of("RETAIL"))
