@@ -86,6 +86,19 @@ func TestASecondSpellingOfAnItemIsRefused(t *testing.T) {
 	require.Equal(t, catalog.BadKey, problem.Reason)
 }
 
+// TestClearingLocalInventory: nobody says that an UPSERT removes what it leaves out, so that
+// it is no advice.
+func TestClearingLocalInventory(t *testing.T) {
+	t.Parallel()
+	problem, _ := localInventory().endpointOf(t).Validate(&catalog.Mutation{
+		ItemID: "a/b", Operation: catalog.Update, Attributes: []byte(`{"sale_price":null}`), HasNull: true,
+	})
+	require.NotNil(t, problem)
+	require.Equal(t, catalog.NotClearable, problem.Reason)
+	require.NotContains(t, problem.Text, "UPSERT")
+	require.Contains(t, problem.Text, "DELETE")
+}
+
 // TestLocalInventoryOfACatalogHasOneName: its endpoint is told no country and no language,
 // so that two names for one catalog_id would write the same items.
 func TestLocalInventoryOfACatalogHasOneName(t *testing.T) {
