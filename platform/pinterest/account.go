@@ -144,7 +144,7 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 }
 
 // refuseLocalInventory says why the catalog takes no local inventory, "" where it does.
-// Its endpoint is told the catalog's id alone: of several names for one id, which differ
+// The requests name the catalog by its id alone: of several names for one id, which differ
 // in country or language, one writes, or the order of changes would be lost.
 func (a *account) refuseLocalInventory(catalogName string, settings catalogSettings) string {
 	switch {

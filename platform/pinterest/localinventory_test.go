@@ -86,8 +86,8 @@ func TestASecondSpellingOfAnItemIsRefused(t *testing.T) {
 	require.Equal(t, catalog.BadKey, problem.Reason)
 }
 
-// TestClearingLocalInventory: nobody says that an UPSERT removes what it leaves out, so that
-// it is no advice.
+// TestClearingLocalInventory: nobody says that an UPSERT removes what it leaves out. DELETE and
+// CREATE do.
 func TestClearingLocalInventory(t *testing.T) {
 	t.Parallel()
 	problem, _ := localInventory().endpointOf(t).Validate(&catalog.Mutation{
@@ -99,7 +99,7 @@ func TestClearingLocalInventory(t *testing.T) {
 	require.Contains(t, problem.Text, "DELETE")
 }
 
-// TestLocalInventoryOfACatalogHasOneName: its endpoint is told no country and no language,
+// TestLocalInventoryOfACatalogHasOneName: its requests have no country and no language,
 // so that two names for one catalog_id would write the same items.
 func TestLocalInventoryOfACatalogHasOneName(t *testing.T) {
 	t.Parallel()
