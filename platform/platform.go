@@ -102,6 +102,9 @@ type Settings struct {
 	// (CredentialsHash): accounts of one app share its quotas, whatever their tokens.
 	// "" means that no account does whose Credentials are others.
 	App string
+	// Userless reports that the access tokens are the app's own (client credentials): no
+	// user stands behind them.
+	Userless bool
 	// Timeout bounds one call, from the first byte out to the last byte in. Zero
 	// means 60 s.
 	Timeout time.Duration

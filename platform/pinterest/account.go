@@ -23,6 +23,7 @@ type account struct {
 	catalogs map[string]catalogSettings
 	types    map[catalog.Type]*catalogType
 	level    platform.RuleLevel
+	userless bool
 	client   *client
 }
 
@@ -50,6 +51,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 		catalogs: catalogs,
 		types:    catalogTypes(),
 		level:    settings.Rules,
+		userless: settings.Userless,
 		client: &client{
 			rest: rest.New(settings, rest.Bearer(tokenShapes)), base: settings.BaseURL, adAccount: adAccount,
 			write: scopes{category: "pinterest/" + owner + "/catalogs_write", app: app},
@@ -148,6 +150,8 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 // in country or language, one writes, or the order of changes would be lost.
 func (a *account) refuseLocalInventory(catalogName string, settings catalogSettings) string {
 	switch {
+	case a.userless: // its refusal would be one of the account
+		return fmt.Sprintf("Pinterest takes %s items in a user's name only: give account %s a refresh_token or a user's access_token", localInventory, a.name)
 	case settings.CatalogID == "" && settings.Body == bodyLegacy:
 		return fmt.Sprintf("%s items need a catalog with catalog_id, which body: legacy cannot have", localInventory)
 	case settings.CatalogID == "":

@@ -86,6 +86,22 @@ func TestASecondSpellingOfAnItemIsRefused(t *testing.T) {
 	require.Equal(t, catalog.BadKey, problem.Reason)
 }
 
+// TestLocalInventoryNeedsAUser: what Pinterest answers to an app's own token would pause
+// the whole account.
+func TestLocalInventoryNeedsAUser(t *testing.T) {
+	t.Parallel()
+	s := settings()
+	s.Userless = true
+	s.Catalogs = map[string]setting.Values{"us": {"country": "US", "language": "en-US", "catalog_id": "7"}}
+	account, err := pinterest.New(s)
+	require.NoError(t, err)
+	_, problem := account.Endpoint("us", "LOCAL_INVENTORY")
+	require.NotNil(t, problem)
+	require.Contains(t, problem.Text, "in a user's name only")
+	_, problem = account.Endpoint("us", "RETAIL")
+	require.Nil(t, problem)
+}
+
 // TestClearingLocalInventory: nobody says that an UPSERT removes what it leaves out. DELETE and
 // CREATE do.
 func TestClearingLocalInventory(t *testing.T) {
