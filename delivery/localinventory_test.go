@@ -71,3 +71,31 @@ func TestLocalInventoryThatIsRefusedDelaysNoOtherType(t *testing.T) {
 		l.stop()
 	})
 }
+
+// TestARefusalMeantForTheAccountIsTriedByAnotherType: one catalog type is refused as if the
+// token were bad, and the other is not. After a pause the first due batch is the try, so
+// that it may not always be one of the refused type.
+func TestARefusalMeantForTheAccountIsTriedByAnotherType(t *testing.T) {
+	scenario(t, func(w *world) {
+		platform := pinterestsim.New(sandbox.Options{})
+		w.t.Cleanup(platform.Close)
+		handler := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/local_inventory_items/") {
+				_, _ = io.Copy(io.Discard, r.Body)
+				rw.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(rw, `{"code":2,"message":"Authentication failed."}`)
+				return
+			}
+			platform.ServeHTTP(rw, r)
+		})
+		client, err := pinterest.New(settings("acme", "one app", handler, setting.Values{"country": "US", "language": "en-US", "catalog_id": "7"}))
+		require.NoError(t, err)
+		w.account("acme", quotaPolicy(10)).Client = client
+		l := w.start()
+		w.change("x/berlin", catalog.Delete, "", func(m *catalog.Mutation) { m.Lane.Type = "LOCAL_INVENTORY" })
+		pass(time.Minute)
+		id := w.change("x", catalog.Delete, "", func(m *catalog.Mutation) { m.Lane.Type = "RETAIL" })
+		w.until(24*time.Hour, "the other type is delivered", func() bool { return w.status()[id] == ledgermodel.Succeeded })
+		l.stop()
+	})
+}
