@@ -44,7 +44,7 @@ type Endpoint interface {
 	// platform took the batch: it is polled by the handles, or is processed already where
 	// the submission is Final. An answer that may come before the batch is processed is
 	// never Final. Errors are *Error; one about single records of a batch of which others
-	// were processed is no error but their verdict in a Final submission.
+	// were processed is not an error but their verdict in a Final submission.
 	Submit(ctx context.Context, body []byte, group string, records []catalog.Record) (Submission, error)
 	// Poll asks once what became of one handle. Errors are *Error and say nothing
 	// about the batch. It is not called for a platform all of whose submissions are Final.

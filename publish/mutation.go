@@ -84,7 +84,7 @@ func (m Mutation) body(id string) ([]byte, error) {
 		Localization: message.Localized(m.Localization),
 	}
 	if _, err := m.OccurredAt.MarshalJSON(); err != nil {
-		return nil, &catalog.Problem{Reason: catalog.InvalidValue, Field: "occurred_at", Text: "occurred_at is no time of RFC 3339: " + err.Error()}
+		return nil, &catalog.Problem{Reason: catalog.InvalidValue, Field: "occurred_at", Text: "occurred_at cannot be written as an RFC 3339 time: " + err.Error()}
 	}
 	if !m.OccurredAt.IsZero() {
 		envelope.OccurredAt = &m.OccurredAt
