@@ -144,7 +144,7 @@ accounts:
   user: {platform: pinterest, client_id: id, client_secret: s, refresh_token_file: %q, rules: strict, catalogs: {us: {country: US, language: EN}}}
   app:
     {platform: pinterest, client_id: id, client_secret: s, oauth_url: "http://login/t", base_url: "http://x/v5/", catalogs: {gb: {country: GB, language: EN}}}
-  meta: {platform: meta, access_token_file: %q, app_secret: a, rules: off, catalogs: {c: {catalog_id: "1", item_sub_type: SHOES}}}`,
+  meta: {platform: meta, access_token_file: %q, app_secret: a, rules: off, catalogs: {c: {catalog_id: "1", item_sub_type: CLOTHING}}}`,
 		refreshFile, tokenFile)), config.Options{Platforms: platforms, Lookup: environment("COURIER_ENCRYPTION_KEY", "the key")})
 	require.NoError(t, err)
 	user, app, meta := c.Accounts["user"], c.Accounts["app"], c.Accounts["meta"]
@@ -159,7 +159,7 @@ accounts:
 	require.Equal(t, "a", meta.Keys.Secret("app_secret").Reveal())
 	require.Empty(t, meta.OAuthURL)
 	require.Equal(t, config.RulesOff, meta.Rules)
-	require.Equal(t, "SHOES", meta.Catalogs["c"].Keys.Text("item_sub_type"))
+	require.Equal(t, "CLOTHING", meta.Catalogs["c"].Keys.Text("item_sub_type"))
 	require.Equal(t, "the key", c.Worker.EncryptionKey.Reveal())
 	require.Equal(t, "old1,old2", c.Worker.FormerEncryptionKeys.Reveal())
 }
@@ -229,6 +229,8 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"account name", "accounts:\n  a.b: {platform: meta}\n", ":2: accounts.a.b: is not allowed as a name: letters, digits, _ and -"},
 		{"platform missing", "accounts:\n  a: {access_token: t}\n", ":2: accounts.a: platform is missing: one of pinterest, meta"},
 		{"platform wrong", "accounts:\n  a: {platform: tiktok}\n", `:2: accounts.a.platform: "tiktok" is not allowed: one of pinterest, meta`},
+		{"sub type", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1', item_sub_type: SHOES}}}\n", `:2: accounts.a.catalogs.c.item_sub_type: "SHOES" is not allowed: a sub type`},
+		{"sub type of another endpoint", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1', endpoint: batch, item_sub_type: CLOTHING}}}\n", "accounts.a.catalogs.c.item_sub_type: is a parameter of items_batch only"},
 		{"no token", "accounts:\n  a: {platform: meta, catalogs: {c: {catalog_id: '1'}}}\n", "accounts.a: access_token is missing"},
 		{"empty token", account("    access_token_file: " + os.DevNull + "\n"), "is empty"},
 		{"both tokens", account("    access_token_file: x\n"), "give either access_token or access_token_file"},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +14,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
-
-var digits = regexp.MustCompile(`^[0-9]+$`)
 
 type account struct {
 	name     string
@@ -39,7 +36,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 		catalogs[name] = settingsOf(keys)
 	}
 	adAccount := settings.Keys.Text("ad_account_id")
-	if err := check(settings, adAccount, catalogs); err != nil {
+	if err := check(settings); err != nil {
 		return nil, err
 	}
 	owner := cmp.Or(settings.Credentials, platform.CredentialsHash("account", settings.Name))
@@ -61,7 +58,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 }
 
 // check finds everything wrong with the settings.
-func check(settings platform.Settings, adAccount string, catalogs map[string]catalogSettings) error {
+func check(settings platform.Settings) error {
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
 	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
@@ -71,35 +68,9 @@ func check(settings platform.Settings, adAccount string, catalogs map[string]cat
 	if settings.Token == nil {
 		complain("access_token", "is required, or client_id, client_secret and refresh_token")
 	}
-	if id := adAccount; id != "" && !adAccountDigits.MatchString(id) {
-		complain("ad_account_id", "must be 1 to 18 digits")
-	}
 	descriptor := Descriptor()
 	descriptor.CheckKeys(settings, complain)
-	for _, name := range sortedNames(catalogs) {
-		checkCatalog(catalogs[name], func(field, rule string) {
-			complain("catalogs."+name+"."+field, rule)
-		})
-	}
 	return errors.Join(wrong...)
-}
-
-func checkCatalog(c catalogSettings, complain func(field, rule string)) {
-	if !ValidCountry(c.Country) {
-		complain("country", "must be a country of Pinterest's list, two upper-case letters such as US")
-	}
-	if !ValidLanguage(c.Language) {
-		complain("language", "must be a locale of Pinterest's list such as en-US (recommended), or a language such as EN")
-	}
-	if c.CatalogID != "" && !digits.MatchString(c.CatalogID) {
-		complain("catalog_id", "must be digits only")
-	}
-	if c.Body != "" && c.Body != bodyVertical && c.Body != bodyLegacy {
-		complain("body", "must be vertical, legacy or left out")
-	}
-	if c.Body == bodyLegacy && c.CatalogID != "" {
-		complain("catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
-	}
 }
 
 func sortedNames(catalogs map[string]catalogSettings) []string {
