@@ -173,7 +173,7 @@ func TestBatchGathersABoundedPayload(t *testing.T) {
 func TestMergingMayChangeTheGroup(t *testing.T) {
 	t.Parallel()
 	lane := testLane(products, 2)
-	lane.Rules = catalog.Rules{Semantics: replacing}
+	lane.Rules = catalog.MergeRules{Semantics: replacing}
 	lane.Group = catalog.Operation.String
 	b := newBatcher(lane)
 	var p producer

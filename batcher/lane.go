@@ -23,7 +23,7 @@ type Lane struct {
 	// their changes.
 	BaseLane catalog.Lane
 
-	Rules catalog.Rules
+	Rules catalog.MergeRules
 	// Group names what else than the lane a request fixes; nil means that all
 	// operations share a request.
 	Group func(catalog.Operation) string

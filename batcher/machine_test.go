@@ -84,7 +84,7 @@ func (m *machine) start() {
 		case localizedLane:
 			lane.BaseLane = products
 		case flights:
-			lane.Rules = catalog.Rules{Semantics: replacing}
+			lane.Rules = catalog.MergeRules{Semantics: replacing}
 			lane.Group = catalog.Operation.String
 		}
 		m.batcher.AddLane(lane)

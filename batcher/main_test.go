@@ -30,7 +30,7 @@ var polish = catalog.Localization{Type: "LANGUAGE", Value: "pl_PL"}
 
 const account = "meta:catalog:1"
 
-var metaRules = catalog.Rules{Semantics: overlaid}
+var metaRules = catalog.MergeRules{Semantics: overlaid}
 
 // testLane is a lane as the engine would make it, for batches of at most items.
 func testLane(key catalog.Lane, items int) batcher.Lane {

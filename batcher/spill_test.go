@@ -204,7 +204,7 @@ func TestTakeUnstored(t *testing.T) {
 	add(t, b, at(3), p.update(products, "y", at(3)))      // 4
 	add(t, b, at(4), p.remove(products, "flying", at(4))) // 5
 
-	require.Empty(t, b.TakeUnpersisted(at(1), 10), "what is in flight is no business of it")
+	require.Empty(t, b.TakeUnpersisted(at(1), 10), "not what is in flight")
 	require.Equal(t, []uint64{2}, positions(b.TakeUnpersisted(at(9), 1)))
 	require.Equal(t, []uint64{3, 5}, positions(b.TakeUnpersisted(at(3), 10)), "the rest of the first item goes along")
 	require.Equal(t, []uint64{4}, positions(b.TakeUnpersisted(at(9), 10)))

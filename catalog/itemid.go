@@ -17,7 +17,8 @@ func JoinItemID(parts ...string) string {
 var itemIDEscaper = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // SplitItemID undoes JoinItemID. It refuses an id with another number of parts,
-// an empty part, or a "%" that does not encode "/" or "%".
+// an empty part, or a "%" that is not the "%2F" or "%25" of JoinItemID: an item has one
+// id, and "%2f" would be a second one of the same item.
 func SplitItemID(id string, names []string) ([]string, *Problem) {
 	parts := strings.Split(id, "/")
 	if len(parts) != len(names) {
@@ -48,7 +49,7 @@ func unescapePart(part string) (string, bool) {
 		if i+2 >= len(part) {
 			return "", false
 		}
-		switch strings.ToUpper(part[i : i+3]) {
+		switch part[i : i+3] {
 		case "%2F":
 			plain.WriteByte('/')
 		case "%25":

@@ -18,7 +18,7 @@ func TestItemIDParts(t *testing.T) {
 	}{
 		{"BOS/JFK", []string{"BOS", "JFK"}},
 		{"a%2Fb/c", []string{"a/b", "c"}},
-		{"a%2fb/100%25", []string{"a/b", "100%"}},
+		{"a%2Fb/100%25", []string{"a/b", "100%"}},
 		{"é/日本", []string{"é", "日本"}},
 		{" / ", []string{" ", " "}},
 	} {
@@ -40,6 +40,7 @@ func TestItemIDProblemsNameThePart(t *testing.T) {
 		{"BOS/JFK%2", "the part destination"},
 		{"BOS%/JFK", "the part origin"},
 		{"B%20S/JFK", "the part origin"},
+		{"B%2fS/JFK", "the part origin"},
 		{strings.Repeat("x", 1000), "…"},
 	} {
 		_, problem := catalog.SplitItemID(test.id, []string{"origin", "destination"})
@@ -73,8 +74,6 @@ func FuzzSplitItemID(f *testing.F) {
 		if problem != nil {
 			return
 		}
-		again, problem := catalog.SplitItemID(catalog.JoinItemID(parts...), []string{"a", "b"})
-		require.Nil(t, problem)
-		require.Equal(t, parts, again)
+		require.Equal(t, id, catalog.JoinItemID(parts...), "an item has one id")
 	})
 }

@@ -110,7 +110,7 @@ func sameState(a, b state) bool {
 // they come to the same, and HasNull is what the attributes say.
 func TestMergeIsAssociative(t *testing.T) {
 	t.Parallel()
-	for _, rules := range []catalog.Rules{pinterest, meta} {
+	for _, rules := range []catalog.MergeRules{pinterest, meta} {
 		for _, changes := range [][]catalog.Change{smallChanges(), objectChanges()} {
 			for _, a := range changes {
 				for _, b := range changes {

@@ -24,7 +24,7 @@ var createMeanings = []createMeaning{createReplaces, createRefused, createLaysOv
 // model is a platform that applies one change at a time. It knows nothing of
 // merging.
 type model struct {
-	rules        catalog.Rules
+	rules        catalog.MergeRules
 	create       createMeaning
 	nullInCreate bool // a null in a CREATE that is overlaid on an item clears
 	nested       bool // an UPDATE merges object values member by member
@@ -38,7 +38,7 @@ func (m model) String() string {
 
 func models() []model {
 	var all []model
-	for _, rules := range []catalog.Rules{pinterest, meta} {
+	for _, rules := range []catalog.MergeRules{pinterest, meta} {
 		for _, create := range createMeanings {
 			for _, nullInCreate := range []bool{false, true} {
 				if nullInCreate && create != createLaysOver {
@@ -130,7 +130,7 @@ type record struct {
 
 // fold merges changes the way a batcher does: each one into the last record, or
 // behind it.
-func fold(rules catalog.Rules, changes []catalog.Change) []record {
+func fold(rules catalog.MergeRules, changes []catalog.Change) []record {
 	var records []record
 	for _, c := range changes {
 		if len(records) > 0 {

@@ -183,6 +183,44 @@ func TestCrashAfterAFinalAnswerIsRecorded(t *testing.T) {
 	})
 }
 
+// TestFinalAnswerThatSkipsOrDefers: what it says of a record is for this once, and the
+// record goes again; the end of its attempts is the end of it.
+func TestFinalAnswerThatSkipsOrDefers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		outcome platform.Outcome
+		times   int // how often it is said
+		status  ledgermodel.Status
+		posts   int
+	}{
+		"skipped once":  {platform.Skipped, 1, ledgermodel.Succeeded, 2},
+		"skipped ever":  {platform.Skipped, 99, ledgermodel.Unconfirmed, 3},
+		"deferred once": {platform.Retryable, 1, ledgermodel.Succeeded, 2},
+		"deferred ever": {platform.Retryable, 99, ledgermodel.Failed, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, func(w *world) {
+				w.atOnce()
+				w.platform.onPost = func(p *post) answer {
+					return answer{judge: func(i int, _ *catalog.Record) *platform.Verdict {
+						if p.number > c.times || p.records[i].Key.ItemID != "x" {
+							return nil
+						}
+						return &platform.Verdict{Outcome: c.outcome}
+					}}
+				}
+				l := w.start()
+				w.upsert("x", `{"a":1}`)
+				w.upsert("y", `{"a":1}`)
+				w.finish(time.Hour)
+				require.Equal(t, map[string]ledgermodel.Status{"m1": c.status, "m2": ledgermodel.Succeeded}, w.status())
+				require.Equal(t, c.posts, w.posts())
+				l.stop()
+			})
+		})
+	}
+}
+
 // TestBrokenFinalAnswer: an answer that breaks what the seam promises is none.
 func TestBrokenFinalAnswer(t *testing.T) {
 	t.Parallel()
@@ -190,6 +228,7 @@ func TestBrokenFinalAnswer(t *testing.T) {
 		"too few verdicts":  func(s *platform.Submission) { s.Verdicts = s.Verdicts[:1] },
 		"no verdicts":       func(s *platform.Submission) { s.Verdicts = nil },
 		"too many verdicts": func(s *platform.Submission) { s.Verdicts = append(s.Verdicts, platform.Verdict{}) },
+		"no outcome":        func(s *platform.Submission) { s.Verdicts[1].Outcome = platform.Skipped + 1 },
 		"a handle":          func(s *platform.Submission) { s.Handles = []string{"h"} },
 		"not final":         func(s *platform.Submission) { s.Final = false },
 	} {

@@ -133,7 +133,8 @@ func (w *way) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Problem
 	}
 	return problem, warnings
 }
-func (w *way) Rules() catalog.Rules           { return catalog.Rules{Semantics: w.semantics} }
+
+func (w *way) Rules() catalog.MergeRules      { return catalog.MergeRules{Semantics: w.semantics} }
 func (w *way) Group(catalog.Operation) string { return "" }
 func (w *way) Limits() platform.Limits        { return w.limits }
 func (w *way) Overhead() int                  { return 20 }

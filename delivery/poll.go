@@ -122,10 +122,13 @@ func (p *polling) callPoll(ctx context.Context) (report platform.Report, err err
 		}
 	}()
 	report, err = p.f.lane.endpoint.Poll(ctx, p.name, p.group, p.records)
-	if err == nil && report.Progress == platform.Finished && len(report.Verdicts) != len(p.records) {
-		return report, &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: "the answer was read into a wrong number of verdicts"}
+	if err != nil {
+		return report, err
 	}
-	return report, err
+	if broken := report.Broken(len(p.records)); broken != "" {
+		return report, &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: broken}
+	}
+	return report, nil
 }
 
 // pollConcurrency caps an account's calls at a time for one more poll to be made.

@@ -342,3 +342,24 @@ func TestWhatIsAtNoPlatformIsWaiting(t *testing.T) {
 		})
 	})
 }
+
+// TestAPollIntoAnOutcomeThatThereIsNot counts as one without an answer: the engine goes
+// on, and the batch is sent again.
+func TestAPollIntoAnOutcomeThatThereIsNot(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(p *post) answer {
+			return answer{judge: func(int, *catalog.Record) *platform.Verdict {
+				if p.number > 1 {
+					return nil
+				}
+				return &platform.Verdict{Outcome: platform.Skipped + 1}
+			}}
+		}
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.finish(48 * time.Hour)
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
+		require.Equal(t, 2, w.posts())
+		l.stop()
+	})
+}

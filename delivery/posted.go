@@ -15,6 +15,9 @@ func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *pl
 	} else {
 		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
 		f.slot = nil
+		if perr != nil && perr.Scope == platform.ScopeAccount {
+			f.lane.sender.account.refused = f.lane
+		}
 		e.learnFromPost(f.lane.sender.account, perr)
 		f.heardRefusal(e, perr, now)
 		e.observeLane(f, perr, now)

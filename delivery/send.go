@@ -74,6 +74,10 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 		e.wait(f, now, account.nextLook(now), "the account is paused")
 		return
 	}
+	if e.leavesProbe(f.lane, now) {
+		e.wait(f, now, account.turnOver, "the account is paused")
+		return
+	}
 	slot, again := e.cfg.Scopes.AcquireSince(e.life.began, f.lane.key.Account, f.lane.sender.scopes, f.lane.policy().Concurrency, e.calls.wake)
 	if slot == nil {
 		if again.IsZero() {

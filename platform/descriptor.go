@@ -7,6 +7,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
 
@@ -41,14 +42,40 @@ type OAuth struct {
 	TokenShapes *regexp.Regexp
 }
 
-// CheckKeys complains of keys in the settings that the platform does not declare.
+// CheckKeys complains of what the platform's declarations forbid: unknown keys, missing
+// ones, values that are not allowed, and what is wrong between keys. The configuration
+// goes by the same declarations, so that nothing passes there and is refused by a client.
 func (d *Descriptor) CheckKeys(s Settings, complain func(field, rule string)) {
-	for _, name := range s.Keys.Undeclared(d.AccountKeys) {
-		complain(name, "is not a key of "+d.Title+" accounts")
+	checkValues(s.Keys, d.AccountKeys, d.Title+" accounts", complain)
+	account := config.Account{Keys: s.Keys, Catalogs: make(map[string]config.Catalog, len(s.Catalogs))}
+	for _, name := range slices.Sorted(maps.Keys(s.Catalogs)) {
+		account.Catalogs[name] = config.Catalog{Name: name, Keys: s.Catalogs[name]}
+		checkValues(s.Catalogs[name], d.CatalogKeys, d.Title+" catalogs", func(field, rule string) {
+			complain("catalogs."+name+"."+field, rule)
+		})
 	}
-	for _, catalogName := range slices.Sorted(maps.Keys(s.Catalogs)) {
-		for _, name := range s.Catalogs[catalogName].Undeclared(d.CatalogKeys) {
-			complain("catalogs."+catalogName+"."+name, "is not a key of "+d.Title+" catalogs")
+	if d.Check == nil {
+		return
+	}
+	for _, problem := range d.Check(account) {
+		complain(problem.Key, problem.Text)
+	}
+}
+
+func checkValues(values setting.Values, keys []setting.Key, whose string, complain func(field, rule string)) {
+	for _, name := range values.Undeclared(keys) {
+		complain(name, "is not a key of "+whose)
+	}
+	for _, key := range keys {
+		value, given := values[key.Name]
+		given = given && value != "" // as left out, in code
+		switch {
+		case !given && key.Missing != "":
+			complain(key.Name, "is missing: "+key.Missing)
+		case given && key.Show != nil: // a secret may be any text
+			if _, err := key.Read(key.Show(value)); err != nil {
+				complain(key.Name, err.Error())
+			}
 		}
 	}
 }

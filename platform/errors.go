@@ -13,14 +13,14 @@ import (
 // ScopeItem uses up an item's attempts.
 type FailureScope uint8
 
-// The four scopes of failure, and the caller's own end.
+// The five scopes of failure, and the caller's own end.
 const (
 	ScopePlatform FailureScope = iota // 5xx, time-outs, connection: back off, breaker
 	ScopeItem                         // the named records are bad
 	ScopeBatch                        // refused as a whole; of a poll: said of this handle alone
 	ScopeAccount                      // token or permission: pause the account
 	ScopeQuota                        // a limit is reached: block the quota scope
-	ScopeCaller                       // the call was never made: cancelled, lease lost
+	ScopeCaller                       // the caller ended it: cancelled, lease lost; see Ambiguous for whether it was written
 )
 
 func (s FailureScope) String() string {

@@ -22,7 +22,7 @@ type Endpoint interface {
 	// nil for an ordinary mutation. Validate must not keep m.
 	Validate(m *catalog.Mutation) (problem *catalog.Problem, warnings []catalog.Problem)
 	// Rules says how this platform reads two changes of one item.
-	Rules() catalog.Rules
+	Rules() catalog.MergeRules
 	// Group names what else than the lane a request fixes, "" if nothing: two
 	// operations share a request only if their groups are equal.
 	Group(op catalog.Operation) string
@@ -44,7 +44,7 @@ type Endpoint interface {
 	// platform took the batch: it is polled by the handles, or is processed already where
 	// the submission is Final. An answer that may come before the batch is processed is
 	// never Final. Errors are *Error; one about single records of a batch of which others
-	// were processed is no error but their verdict in a Final submission.
+	// were processed is not an error but their verdict in a Final submission.
 	Submit(ctx context.Context, body []byte, group string, records []catalog.Record) (Submission, error)
 	// Poll asks once what became of one handle. Errors are *Error and say nothing
 	// about the batch. It is not called for a platform all of whose submissions are Final.
@@ -102,6 +102,9 @@ type Settings struct {
 	// (CredentialsHash): accounts of one app share its quotas, whatever their tokens.
 	// "" means that no account does whose Credentials are others.
 	App string
+	// Userless reports that the access tokens are the app's own (client credentials): no
+	// user stands behind them.
+	Userless bool
 	// Timeout bounds one call, from the first byte out to the last byte in. Zero
 	// means 60 s.
 	Timeout time.Duration
@@ -171,10 +174,21 @@ func (s *Submission) Broken(records int) string {
 	case s.Final && len(s.Handles) > 0:
 		return "the answer is final and names a handle"
 	case len(s.Verdicts) != records && (s.Final || s.Verdicts != nil):
-		return "the answer was read into a wrong number of verdicts"
+		return wrongNumber
 	default:
-		return ""
+		return brokenVerdicts(s.Verdicts)
 	}
+}
+
+const wrongNumber = "the answer was read into a wrong number of verdicts"
+
+func brokenVerdicts(verdicts []Verdict) string {
+	for i := range verdicts {
+		if verdicts[i].Outcome > Skipped {
+			return "the answer was read into an outcome that there is not"
+		}
+	}
+	return ""
 }
 
 // Progress is how far a handle is.
@@ -202,6 +216,19 @@ type Report struct {
 	// Note is worth a log line: an answer that was understood only in part.
 	Note   string
 	Quotas []Quota
+}
+
+// Broken says which promise of the seam the report about so many records breaks, as that
+// of Submission does.
+func (r *Report) Broken(records int) string {
+	switch {
+	case r.Progress != Finished:
+		return ""
+	case len(r.Verdicts) != records:
+		return wrongNumber
+	default:
+		return brokenVerdicts(r.Verdicts)
+	}
 }
 
 // Quota is what an answer told about a scope. Several of one scope are several

@@ -40,6 +40,9 @@ const (
 // user publish is left out, and the others are sent without it.
 func (p *Publisher) publishBatch(ctx context.Context, batch []outgoing) error {
 	for len(batch) > 0 { // each round but the last one leaves a message out
+		if err := ctx.Err(); err != nil { // nothing of the batch is sent
+			return endOf(ctx, err)
+		}
 		watch := p.options.Denials.watch(batch)
 		limited, cancel := watch.within(ctx)
 		err := p.publishAllowed(limited, batch)
@@ -265,13 +268,21 @@ func (p *Publisher) retry(ctx context.Context, call func(context.Context) error)
 	case last == nil, !transient(last) && ctx.Err() == nil:
 		return publishError(last)
 	case ctx.Err() != nil:
-		return errors.Join(context.Cause(ctx), last)
+		return endOf(ctx, last)
 	default:
 		if errors.Is(last, nats.ErrNoResponders) || errors.Is(last, jetstream.ErrNoStreamResponse) {
 			last = fmt.Errorf("%w (no stream takes the subject, or the stream has no leader)", last)
 		}
 		return fmt.Errorf("repeated for %s in vain: %w", budget, last)
 	}
+}
+
+// endOf is the error of a call that the context's end cut short.
+func endOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
+		return errors.Join(cause, err)
+	}
+	return err
 }
 
 // answered reports an error that is the server's own answer: nothing is stored.

@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,6 +49,9 @@ func (m Mutation) Publication() (Publication, error) {
 		return Publication{}, problem
 	}
 	id := m.ID
+	if problem := checkID(id); problem != nil {
+		return Publication{}, problem
+	}
 	if id == "" {
 		fresh, err := uuid.NewV7()
 		if err != nil {
@@ -68,12 +73,18 @@ func (m Mutation) Publication() (Publication, error) {
 
 func (m Mutation) body(id string) ([]byte, error) {
 	attributes, err := message.Marshal(m.Attributes)
+	if err == nil && len(attributes) > 0 && !json.Valid(attributes) { // a json.RawMessage
+		err = errors.New("they are not JSON")
+	}
 	if err != nil {
 		return nil, &catalog.Problem{Reason: catalog.WrongType, Field: "attributes", Text: "attributes do not marshal to JSON: " + err.Error()}
 	}
 	envelope := message.Envelope{
 		ID: id, ItemID: m.ItemID, Operation: m.Operation.String(), Attributes: attributes, Version: m.Version,
 		Localization: message.Localized(m.Localization),
+	}
+	if _, err := m.OccurredAt.MarshalJSON(); err != nil {
+		return nil, &catalog.Problem{Reason: catalog.InvalidValue, Field: "occurred_at", Text: "occurred_at cannot be written as an RFC 3339 time: " + err.Error()}
 	}
 	if !m.OccurredAt.IsZero() {
 		envelope.OccurredAt = &m.OccurredAt

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -32,6 +33,12 @@ func TestPublicationOfAMutation(t *testing.T) {
 		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1"},
 		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Upsert, Attributes: 7},
 		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Upsert, Attributes: func() {}},
+		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Upsert, Attributes: json.RawMessage(`{`)},
+		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Upsert, Attributes: []byte(`{"title":"A"}`)},
+		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Delete, OccurredAt: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Delete, ID: "two\nlines"},
+		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Delete, ID: " spaced"},
+		{Account: "a", Catalog: "us", Type: "RETAIL", ItemID: "1", Operation: catalog.Delete, Localization: catalog.Localization{Value: "pl_PL"}},
 	} {
 		_, err := broken.Publication()
 		problem := new(catalog.Problem)

@@ -233,7 +233,22 @@ func (p *Publisher) checkPublication(publication Publication, overhead int) *cat
 			Text:   fmt.Sprintf("the message has about %d bytes with its headers, and the NATS server takes at most %d: raise its max_payload", size, most),
 		}
 	}
-	return message.CheckID("id", publication.ID)
+	return checkID(publication.ID)
+}
+
+// checkID refuses an id that a header cannot carry as it is: the stream drops repeats by
+// what arrives, and spaces around it do not.
+func checkID(id string) *catalog.Problem {
+	if problem := message.CheckID("id", id); problem != nil {
+		return problem
+	}
+	if strings.Trim(id, " ") != id {
+		return &catalog.Problem{
+			Reason: catalog.InvalidValue, Field: "id",
+			Text: "id " + message.Quote(id) + " has spaces around it, which " + message.HeaderID + " cannot carry: remove it",
+		}
+	}
+	return nil
 }
 
 // refuseTooLarge refuses one message that is larger than the stream allows.
@@ -259,7 +274,7 @@ func (p Publication) identify() (string, error) {
 		return p.ID, nil
 	}
 	// A body may be anything: what does not have an id in it gets one.
-	if id, _ := rawjson.Find(p.Data, "id"); id.Kind == rawjson.String && id.Text != "" && message.CheckID("id", id.Text) == nil {
+	if id, _ := rawjson.Find(p.Data, "id"); id.Kind == rawjson.String && id.Text != "" && checkID(id.Text) == nil {
 		return strings.Clone(id.Text), nil
 	}
 	id, err := uuid.NewV7()

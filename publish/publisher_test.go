@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -135,6 +136,49 @@ func TestTraceContextTravels(t *testing.T) {
 	arrivals := b.take(t, 2)
 	require.Equal(t, message.Header["traceparent"][0], arrivals[0].Mutation.TraceParent)
 	require.Contains(t, arrivals[0].Mutation.TraceParent, span.TraceID().String())
+}
+
+// TestIDsThatDifferInSpacesAreTwo: a header arrives without the spaces around its value,
+// so that the stream would drop the second as a repeat of the first.
+func TestIDsThatDifferInSpacesAreTwo(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, queue.StreamConfig{})
+	publisher := NewPublisher(b.js, Options{})
+	body := func(id, item string) []byte {
+		return []byte(`{"id":"` + id + `","item_id":"` + item + `","operation":"DELETE"}`)
+	}
+
+	results, err := publisher.Publish(t.Context(), []Publication{
+		{Subject: testSubject, ID: "1", Data: body("1", "0")}, {Subject: testSubject, ID: " 1", Data: body(" 1", "x")},
+	})
+	require.NoError(t, err)
+	require.Equal(t, Stored, results[0].Outcome)
+	require.Equal(t, Refused, results[1].Outcome, "told, and not dropped in silence")
+	require.True(t, results[1].NotStored)
+
+	results, err = publisher.Publish(t.Context(), []Publication{{Subject: testSubject, Data: body("1 ", "1")}})
+	require.NoError(t, err)
+	require.Equal(t, Stored, results[0].Outcome, "an id in the body alone gets a header of its own")
+	require.Equal(t, "1 ", b.take(t, 2)[1].Mutation.ID)
+}
+
+func TestNothingIsSentAfterTheContextsEnd(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, queue.StreamConfig{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	reason := errors.New("the shop closes")
+	cancel(reason)
+	results, err := NewPublisher(b.js, Options{}).Publish(ctx, publications(0, 3))
+	require.ErrorIs(t, err, reason)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, results, 3)
+	for _, result := range results {
+		require.Equal(t, Refused, result.Outcome)
+		require.True(t, result.NotStored)
+	}
+	results, err = NewPublisher(b.js, Options{}).PublishMutations(ctx)
+	require.NoError(t, err)
+	require.Empty(t, results)
 }
 
 func TestPublishEndsWithItsContext(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,14 +33,15 @@ func TestABlockIsSavedBeforeItsCallIsSaidToHaveEnded(t *testing.T) {
 		require.Nil(t, slot)
 		<-wake
 		slot, _ = scopes.Acquire("shop", []string{"a"}, 8, wake)
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		store.SetHook(func(_ context.Context, call ledgermodel.Call, _ ledgermodel.Stage) error {
-			if call == ledgermodel.CallSaveScopes && down {
+			if call == ledgermodel.CallSaveScopes && down.Load() {
 				return errors.New("the database is away")
 			}
 			return nil
 		})
-		time.AfterFunc(time.Second, func() { down = false })
+		time.AfterFunc(time.Second, func() { down.Store(false) })
 		began := time.Now()
 		slot.Heard(t.Context(), &platform.Error{Scope: platform.ScopeQuota, RetryAfter: time.Minute}, nil)
 		require.GreaterOrEqual(t, time.Since(began), time.Second, "it tries until the store takes it")

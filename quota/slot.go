@@ -99,7 +99,7 @@ func (s *Slot) learn(err *platform.Error, quotas []platform.Quota) {
 	if err != nil && err.RetryAfter > 0 {
 		switch err.Scope {
 		case platform.ScopePlatform, platform.ScopeBatch, platform.ScopeItem:
-			// The narrowest: one account's trouble is no reason to stop a whole app.
+			// The narrowest: one account's trouble does not stop a whole app.
 			s.scopes.get(s.names[0]).block(now.Add(err.RetryAfter))
 		case platform.ScopeQuota, platform.ScopeAccount, platform.ScopeCaller: // see refused and pause
 		}

@@ -106,6 +106,7 @@ func newAccount(a config.Account, platforms []platform.Descriptor, source creden
 		Rules:        ruleLevels[a.Rules],
 		Credentials:  source.Name(),
 		App:          appOf(a),
+		Userless:     a.ClientID != "" && a.RefreshToken.IsZero(),
 		Catalogs:     make(map[string]setting.Values, len(a.Catalogs)),
 		Keys:         a.Keys,
 	}

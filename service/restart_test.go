@@ -178,11 +178,6 @@ func TestWorkerRefusesWhatCannotWork(t *testing.T) {
 	err := other.Wait(patience)
 	require.ErrorIs(t, err, persistence.ErrPartitions)
 	require.ErrorContains(t, err, "8")
-
-	account := env.StartWorker("account", rig.WorkerOptions{Settings: rig.Settings{
-		"accounts.acme-pinterest.catalogs.us": map[string]any{"country": "ZZ", "language": "en-US"},
-	}})
-	require.ErrorContains(t, account.Wait(patience), "country")
 }
 
 func startedAndStopped(env *rig.Env) error {

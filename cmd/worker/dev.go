@@ -135,7 +135,7 @@ Postgres   %[2]s
 %[3]smetrics    http://%[4]s/metrics
 
 Publish:   enqueue --nats %[1]s examples/mutations.jsonl
-Ask:       psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
+Query:     psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
 `, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), platforms.String(), settings.HTTP.Listen)
 	return err
 }

@@ -257,7 +257,9 @@ func republication(l *persistence.DeadLetter, installation string) (publish.Publ
 		event = event || strings.EqualFold(header.Name, "ce-id")
 		p.Headers = append(p.Headers, catalog.Header{Name: header.Name, Value: header.Value})
 	}
-	if event || l.MutationID == "" || !gjson.ValidBytes(p.Data) || !gjson.ParseBytes(p.Data).IsObject() || gjson.GetBytes(p.Data, "id").Exists() {
+	id := gjson.GetBytes(p.Data, "id")
+	named := id.Exists() && id.Type != gjson.Null // null counts as absent
+	if event || named || l.MutationID == "" || !gjson.ValidBytes(p.Data) || !gjson.ParseBytes(p.Data).IsObject() {
 		return p, nil // the id is in the event, in the body, or cannot be put anywhere
 	}
 	data, err := sjson.SetBytes(append([]byte(nil), p.Data...), "id", l.MutationID)

@@ -128,9 +128,14 @@ func (l *loader) checkRequired(at string, keys []setting.Key) {
 func (l *loader) rejectKeys(at, platform string, keys []merged, of string) (rejected bool) {
 	for i := range keys {
 		m := &keys[i]
-		if _, owned := m.of(platform); !owned && l.isSet(at, m.name) {
-			rejected = true
-			l.reportAtf(at+"."+m.name, "is for %s %s only", m.titles(), of)
+		if _, owned := m.of(platform); owned {
+			continue
+		}
+		for _, name := range []string{m.name, m.name + "_file"} {
+			if l.lines[at+"."+name] != 0 {
+				rejected = true
+				l.reportAtf(at+"."+name, "is for %s %s only", m.titles(), of)
+			}
 		}
 	}
 	return rejected

@@ -144,7 +144,7 @@ accounts:
   user: {platform: pinterest, client_id: id, client_secret: s, refresh_token_file: %q, rules: strict, catalogs: {us: {country: US, language: EN}}}
   app:
     {platform: pinterest, client_id: id, client_secret: s, oauth_url: "http://login/t", base_url: "http://x/v5/", catalogs: {gb: {country: GB, language: EN}}}
-  meta: {platform: meta, access_token_file: %q, app_secret: a, rules: off, catalogs: {c: {catalog_id: "1", item_sub_type: SHOES}}}`,
+  meta: {platform: meta, access_token_file: %q, app_secret: a, rules: off, catalogs: {c: {catalog_id: "1", item_sub_type: CLOTHING}}}`,
 		refreshFile, tokenFile)), config.Options{Platforms: platforms, Lookup: environment("COURIER_ENCRYPTION_KEY", "the key")})
 	require.NoError(t, err)
 	user, app, meta := c.Accounts["user"], c.Accounts["app"], c.Accounts["meta"]
@@ -159,7 +159,7 @@ accounts:
 	require.Equal(t, "a", meta.Keys.Secret("app_secret").Reveal())
 	require.Empty(t, meta.OAuthURL)
 	require.Equal(t, config.RulesOff, meta.Rules)
-	require.Equal(t, "SHOES", meta.Catalogs["c"].Keys.Text("item_sub_type"))
+	require.Equal(t, "CLOTHING", meta.Catalogs["c"].Keys.Text("item_sub_type"))
 	require.Equal(t, "the key", c.Worker.EncryptionKey.Reveal())
 	require.Equal(t, "old1,old2", c.Worker.FormerEncryptionKeys.Reveal())
 }
@@ -229,14 +229,27 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"account name", "accounts:\n  a.b: {platform: meta}\n", ":2: accounts.a.b: is not allowed as a name: letters, digits, _ and -"},
 		{"platform missing", "accounts:\n  a: {access_token: t}\n", ":2: accounts.a: platform is missing: one of pinterest, meta"},
 		{"platform wrong", "accounts:\n  a: {platform: tiktok}\n", `:2: accounts.a.platform: "tiktok" is not allowed: one of pinterest, meta`},
+		{"sub type", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1', item_sub_type: SHOES}}}\n", `:2: accounts.a.catalogs.c.item_sub_type: "SHOES" is not allowed: a sub type`},
+		{"sub type of another endpoint", "accounts:\n  a: {platform: meta, access_token: t, catalogs: {c: {catalog_id: '1', endpoint: batch, item_sub_type: CLOTHING}}}\n", "accounts.a.catalogs.c.item_sub_type: is a parameter of items_batch only"},
 		{"no token", "accounts:\n  a: {platform: meta, catalogs: {c: {catalog_id: '1'}}}\n", "accounts.a: access_token is missing"},
 		{"empty token", account("    access_token_file: " + os.DevNull + "\n"), "is empty"},
 		{"both tokens", account("    access_token_file: x\n"), "give either access_token or access_token_file"},
 		{"client id for Meta", account("    client_id: x\n"), ":6: accounts.a.client_id: is for Pinterest accounts only"},
 		{"refresh token for Meta", account("    refresh_token: x\n"), ":6: accounts.a.refresh_token: is for Pinterest accounts only"},
+		{"a secret's file for Meta", account("    client_secret_file: " + os.DevNull + "\n"), ":6: accounts.a.client_secret_file: is for Pinterest accounts only"},
+		{"empty client id", pinterest(`client_id: "", client_secret: s`), `accounts.p.client_id: "" is not allowed: text, not empty`},
+		{"ad account too long", pinterest(`access_token: t, ad_account_id: "1234567890123456789"`), "accounts.p.ad_account_id: \"1234567890123456789\" is not allowed: 1 to 18 digits"},
 		{"oauth url for Meta", account("    oauth_url: https://x/token\n"), "accounts.a.oauth_url: is for Pinterest accounts only"},
 		{"quota window for Pinterest", pinterest("access_token: t, quota_window: 1m"), "accounts.p.quota_window: is for Meta accounts only"},
 		{"app secret for Pinterest", pinterest("access_token: t, app_secret: s"), "accounts.p.app_secret: is for Meta accounts only"},
+		{
+			"no country of Pinterest's", "accounts:\n  p:\n    platform: pinterest\n    access_token: t\n    catalogs:\n      c:\n        country: XX\n        language: EN\n",
+			`:7: accounts.p.catalogs.c.country: "XX" is not allowed: two capital letters of Pinterest's list, such as US`,
+		},
+		{
+			"no language of Pinterest's", "accounts:\n  p:\n    platform: pinterest\n    access_token: t\n    catalogs:\n      c:\n        country: US\n        language: xx-XX\n",
+			`:8: accounts.p.catalogs.c.language: "xx-XX" is not allowed: a locale of Pinterest's list such as en-US, or a language such as EN`,
+		},
 		{"client id alone", pinterest("client_id: x"), "client_id and client_secret are needed together"},
 		{"refresh token alone", pinterest("refresh_token: x"), "client_id and client_secret are needed together"},
 		{"oauth url alone", pinterest("oauth_url: https://x/token"), "client_id and client_secret are needed together"},
@@ -353,7 +366,7 @@ func TestPinterestCatalogsThatMayBeOneAreTold(t *testing.T) {
 		"a: {country: US, language: EN, body: legacy}, b: {country: US, language: en-US}":                      1,
 		"a: {country: US, language: EN, body: legacy}, b: {country: US, language: en-US, catalog_id: '7'}":     1,
 		"a: {country: US, language: EN, catalog_id: '8'}, b: {country: US, language: en-US, catalog_id: '7'}":  0,
-		"a: {country: US, language: EN}, b: {country: US, language: es-US}, c: {country: GB, language: en-GB}": 0,
+		"a: {country: US, language: EN}, b: {country: US, language: es-MX}, c: {country: GB, language: en-GB}": 0,
 	} {
 		c, err := config.Load(write(t, "accounts:\n  p: {platform: pinterest, access_token: t, catalogs: {"+catalogs+"}}\n"), config.Options{Platforms: platforms})
 		require.NoError(t, err, catalogs)

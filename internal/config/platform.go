@@ -60,7 +60,8 @@ func (p *Platform) accountKeys() []setting.Key {
 
 func oauthKeys(path string) []setting.Key {
 	return []setting.Key{
-		setting.Text("client_id", "the app's id, with `client_secret` instead of an access token.", "text", nil),
+		setting.Text("client_id", "the app's id, with `client_secret` instead of an access token.", "text, not empty",
+			func(text string) bool { return text != "" }),
 		setting.Sensitive("client_secret", "the app's secret."),
 		setting.Sensitive("refresh_token", "the user's refresh token. Without one the app acts in its own name (client credentials)."),
 		setting.Address("oauth_url", "where access tokens are asked for. `base_url` with `"+path+"` when it is left out."),

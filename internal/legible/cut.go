@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Cut keeps a text short: at most limit characters and then …. A byte that is no UTF-8
+// Cut keeps a text short: at most limit characters and then …. A byte that is not UTF-8
 // becomes U+FFFD. It is for parts of messages; what goes to a terminal goes through Text or
 // Clip.
 func Cut(text string, limit int) string {

@@ -1,5 +1,5 @@
 // Package precondition is the vocabulary of what must hold before a worker may work.
-// Each package that knows an outside part lists what it needs of it; package worker
+// Each package that knows an outside part lists what it needs of it; package service
 // composes the lists, for worker check and worker run alike.
 package precondition
 

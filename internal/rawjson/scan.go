@@ -20,7 +20,7 @@ func Check(text string) (Kind, Fault) {
 }
 
 // Scanner reads the members of an object or the elements of an array, one at a time, and
-// checks what it passes. It never allocates. At what is no JSON it stops.
+// checks what it passes. It never allocates. It stops at what is not JSON.
 type Scanner struct {
 	walk
 

@@ -12,7 +12,7 @@ import (
 // Kind is the JSON type of a value.
 type Kind uint8
 
-// The kinds of values. Broken is no JSON.
+// The kinds of values. Broken is not JSON.
 const (
 	Broken Kind = iota
 	Null

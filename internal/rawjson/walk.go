@@ -48,7 +48,7 @@ func (w *walk) next(c byte) bool {
 	return false
 }
 
-// value consumes a value. One that is no JSON, or too deep, is Broken.
+// value consumes a value. One that is not JSON, or too deep, is Broken.
 func (w *walk) value(depth int) Kind {
 	if w.at >= len(w.text) {
 		return Broken

@@ -47,7 +47,7 @@ type Dialect struct {
 	// Check finds what is wrong with a record when it is applied. Nil finds nothing. The
 	// lock is held.
 	Check func(key TableKey, id string) []Issue
-	// Deleted is told of an item that is no more. May be nil. The lock is held.
+	// Deleted, when not nil, is called with an item that was deleted, with the lock held.
 	Deleted func(key TableKey, id string)
 }
 

@@ -122,13 +122,13 @@ func (t *table) apply(c *Change) []Issue {
 		if !item.Exists || t.rules.UpsertReplaces {
 			return t.replace(c, item)
 		}
-		return t.layOver(c, item)
+		return t.overlay(c, item)
 	case catalog.Update:
 		if !item.Exists {
 			t.Forget(c.ID, item)
 			return []Issue{t.rules.Absent(c.ID)}
 		}
-		return t.layOver(c, item)
+		return t.overlay(c, item)
 	case catalog.DeleteDiscontinued:
 		return t.discontinue(c, item)
 	default:
@@ -145,7 +145,7 @@ func (t *table) create(c *Change, item *entry) []Issue {
 	case t.rules.Existing == Refuse:
 		return []Issue{t.rules.Taken(c.ID)}
 	default:
-		return t.layOver(c, item)
+		return t.overlay(c, item)
 	}
 }
 
@@ -169,7 +169,7 @@ func (t *table) replace(c *Change, item *entry) []Issue {
 	return nil
 }
 
-func (t *table) layOver(c *Change, item *entry) []Issue {
+func (t *table) overlay(c *Change, item *entry) []Issue {
 	next := overlay(item.Attributes, c.Attributes, c.Mask)
 	if wrong := t.incomplete(c.ID, next); wrong != nil {
 		return wrong

@@ -40,7 +40,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 	for name, keys := range settings.Catalogs {
 		catalogs[name] = settingsOf(keys)
 	}
-	if err := check(settings, catalogs); err != nil {
+	if err := check(settings); err != nil {
 		return nil, err
 	}
 	appSecret := settings.Keys.Secret("app_secret")
@@ -54,7 +54,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 }
 
 // check finds everything wrong with the settings.
-func check(settings platform.Settings, catalogs map[string]catalogSettings) error {
+func check(settings platform.Settings) error {
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
 	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
@@ -64,35 +64,9 @@ func check(settings platform.Settings, catalogs map[string]catalogSettings) erro
 	if settings.Token == nil {
 		complain("access_token", "is required")
 	}
-	if settings.Keys.Duration("quota_window") < 0 {
-		complain("quota_window", "must be longer than nothing")
-	}
 	descriptor := Descriptor()
 	descriptor.CheckKeys(settings, complain)
-	for _, name := range sortedNames(catalogs) {
-		checkCatalog(catalogs[name], func(field, rule string) {
-			complain("catalogs."+name+"."+field, rule)
-		})
-	}
 	return errors.Join(wrong...)
-}
-
-func checkCatalog(c catalogSettings, complain func(field, rule string)) {
-	if !digits.MatchString(c.CatalogID) {
-		complain("catalog_id", "is required and must be digits only")
-	}
-	switch c.Endpoint {
-	case "", itemsBatchEdge:
-	case legacyBatchEdge, localizedBatchEdge:
-		if c.ItemSubType != "" {
-			complain("item_sub_type", "is a parameter of items_batch only")
-		}
-	default:
-		complain("endpoint", "must be items_batch, batch or localized_items_batch, or be left out")
-	}
-	if c.ItemSubType != "" && !slices.Contains(itemSubTypes, c.ItemSubType) {
-		complain("item_sub_type", "must be one of "+strings.Join(itemSubTypes, ", "))
-	}
 }
 
 func sortedNames(catalogs map[string]catalogSettings) []string {

@@ -4,7 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -29,8 +31,6 @@ const proofParameter = "appsecret_proof"
 // tokenShapes are access tokens, EAA…, and the proof where it is named.
 var tokenShapes = regexp.MustCompile(`(?i)\bEAA[A-Za-z0-9]{12,}|` + proofParameter + `["']?\s*[=:]\s*["']?[^\s"'&,;]+`)
 
-var subType = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
-
 // Descriptor is all that Courier knows of Meta.
 func Descriptor() platform.Descriptor {
 	return platform.Descriptor{
@@ -52,14 +52,27 @@ func Descriptor() platform.Descriptor {
 				setting.Text("catalog_id", "the id that Commerce Manager shows; required.", "digits", digits.MatchString).
 					Required("the digits that Commerce Manager shows"),
 				setting.Choice("endpoint", "which endpoint takes the changes.", itemsBatchEdge, legacyBatchEdge, localizedBatchEdge).Else(itemsBatchEdge),
-				setting.Text("item_sub_type", "`item_sub_type` of each request.", "capital letters and _", subType.MatchString),
+				setting.Text("item_sub_type", "`item_sub_type` of each request to items_batch.", "a sub type of Meta's reference, such as CLOTHING",
+					func(text string) bool { return slices.Contains(itemSubTypes, text) }),
 			},
-			Target: target,
+			Check: checkAccount, Target: target,
 		},
 		Types:     typeNames(),
 		New:       New,
 		Simulated: func(o sandbox.Options) sandbox.Platform { return metasim.New(o) },
 	}
+}
+
+func checkAccount(a config.Account) (problems []setting.Problem) {
+	for _, name := range slices.Sorted(maps.Keys(a.Catalogs)) {
+		keys := a.Catalogs[name].Keys
+		if edge := keys.Text("endpoint"); keys.Text("item_sub_type") != "" && edge != "" && edge != itemsBatchEdge {
+			problems = append(problems, setting.Problem{
+				Key: "catalogs." + name + ".item_sub_type", Text: "is a parameter of items_batch only, not of endpoint: " + edge,
+			})
+		}
+	}
+	return problems
 }
 
 func typeNames() []catalog.Type {

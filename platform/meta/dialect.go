@@ -27,7 +27,7 @@ type dialect interface {
 	group(op catalog.Operation) string
 	// split cuts off what one record cannot carry, see platform.Endpoint.
 	split(change catalog.Change) (first catalog.Change, rest *catalog.Change)
-	// lasting names what keeps changes from merging, see catalog.Rules.
+	// lasting names what keeps changes from merging, see catalog.MergeRules.
 	lasting() string
 	// base names the catalog that has the items themselves, "" for this one.
 	base() string

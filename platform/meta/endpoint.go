@@ -41,8 +41,8 @@ type scopes struct {
 }
 
 // Rules implements platform.Endpoint.
-func (e *endpoint) Rules() catalog.Rules {
-	return catalog.Rules{Semantics: semantics, StickyAttribute: e.dialect.lasting()}
+func (e *endpoint) Rules() catalog.MergeRules {
+	return catalog.MergeRules{Semantics: semantics, StickyAttribute: e.dialect.lasting()}
 }
 
 // Group implements platform.Endpoint.

@@ -90,7 +90,8 @@ func (s scopes) usage(entry gjson.Result, scope string) platform.Quota {
 	return quota
 }
 
-// merge adds what was told of a scope to what is known: the worse counts.
+// merge adds what was reported of a scope to what is known: the worse counts. Meta reports
+// one window of a scope.
 func merge(told []platform.Quota, more platform.Quota) []platform.Quota {
 	for i := range told {
 		if told[i].Scope == more.Scope {

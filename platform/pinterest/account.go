@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -16,16 +15,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-// maxIDDigits is ad_account_id's maxLength in the OpenAPI file.
-const maxIDDigits = 18
-
-var digits = regexp.MustCompile(`^[0-9]+$`)
-
 type account struct {
 	name     string
 	catalogs map[string]catalogSettings
 	types    map[catalog.Type]*catalogType
 	level    platform.RuleLevel
+	userless bool
 	client   *client
 }
 
@@ -41,7 +36,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 		catalogs[name] = settingsOf(keys)
 	}
 	adAccount := settings.Keys.Text("ad_account_id")
-	if err := check(settings, adAccount, catalogs); err != nil {
+	if err := check(settings); err != nil {
 		return nil, err
 	}
 	owner := cmp.Or(settings.Credentials, platform.CredentialsHash("account", settings.Name))
@@ -53,6 +48,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 		catalogs: catalogs,
 		types:    catalogTypes(),
 		level:    settings.Rules,
+		userless: settings.Userless,
 		client: &client{
 			rest: rest.New(settings, rest.Bearer(tokenShapes)), base: settings.BaseURL, adAccount: adAccount,
 			write: scopes{category: "pinterest/" + owner + "/catalogs_write", app: app},
@@ -62,7 +58,7 @@ func New(settings platform.Settings) (platform.Account, error) {
 }
 
 // check finds everything wrong with the settings.
-func check(settings platform.Settings, adAccount string, catalogs map[string]catalogSettings) error {
+func check(settings platform.Settings) error {
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
 	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
@@ -72,35 +68,9 @@ func check(settings platform.Settings, adAccount string, catalogs map[string]cat
 	if settings.Token == nil {
 		complain("access_token", "is required, or client_id, client_secret and refresh_token")
 	}
-	if id := adAccount; id != "" && (!digits.MatchString(id) || len(id) > maxIDDigits) {
-		complain("ad_account_id", "must be 1 to 18 digits")
-	}
 	descriptor := Descriptor()
 	descriptor.CheckKeys(settings, complain)
-	for _, name := range sortedNames(catalogs) {
-		checkCatalog(catalogs[name], func(field, rule string) {
-			complain("catalogs."+name+"."+field, rule)
-		})
-	}
 	return errors.Join(wrong...)
-}
-
-func checkCatalog(c catalogSettings, complain func(field, rule string)) {
-	if !ValidCountry(c.Country) {
-		complain("country", "must be a country of Pinterest's list, two upper-case letters such as US")
-	}
-	if !ValidLanguage(c.Language) {
-		complain("language", "must be a locale of Pinterest's list such as en-US (recommended), or a language such as EN")
-	}
-	if c.CatalogID != "" && !digits.MatchString(c.CatalogID) {
-		complain("catalog_id", "must be digits only")
-	}
-	if c.Body != "" && c.Body != bodyVertical && c.Body != bodyLegacy {
-		complain("body", "must be vertical, legacy or left out")
-	}
-	if c.Body == bodyLegacy && c.CatalogID != "" {
-		complain("catalog_id", "cannot be chosen with body: legacy, which always writes to the oldest catalog")
-	}
 }
 
 func sortedNames(catalogs map[string]catalogSettings) []string {
@@ -129,10 +99,9 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		}
 	}
 	form := formOf(row, settings)
-	if form == nil && catalogType == localInventory {
-		return nil, &catalog.Problem{
-			Reason: catalog.UnknownType, Field: "subject",
-			Text: fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name),
+	if catalogType == localInventory {
+		if reason := a.refuseLocalInventory(catalogName, settings); reason != "" {
+			return nil, &catalog.Problem{Reason: catalog.UnknownType, Field: "subject", Text: reason}
 		}
 	}
 	if form == nil {
@@ -145,6 +114,31 @@ func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platfo
 		row: row, form: form, feedOwned: settings.FeedOwned, timed: settings.LastUpdatedTime && row.timed(),
 		level: a.level, client: a.client,
 	}, nil
+}
+
+// refuseLocalInventory says why the catalog takes no local inventory, "" where it does.
+// The requests name the catalog by its id alone: of several names for one id, which differ
+// in country or language, one writes, or the order of changes would be lost.
+func (a *account) refuseLocalInventory(catalogName string, settings catalogSettings) string {
+	switch {
+	case a.userless: // its refusal would be one of the account
+		return fmt.Sprintf("Pinterest takes %s items in a user's name only: give account %s a refresh_token or a user's access_token", localInventory, a.name)
+	case settings.CatalogID == "" && settings.Body == bodyLegacy:
+		return fmt.Sprintf("%s items need a catalog with catalog_id, which body: legacy cannot have", localInventory)
+	case settings.CatalogID == "":
+		return fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name)
+	}
+	for _, name := range sortedNames(a.catalogs) {
+		if a.catalogs[name].CatalogID != settings.CatalogID {
+			continue
+		}
+		if name == catalogName {
+			break
+		}
+		return fmt.Sprintf("%s items have no country and no language: send those of catalog_id %s to catalog %s, which has the same one",
+			localInventory, settings.CatalogID, name)
+	}
+	return ""
 }
 
 func (a *account) typeNames() string {

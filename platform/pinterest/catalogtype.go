@@ -41,14 +41,18 @@ func compileCatalogTypes() map[catalog.Type]*catalogType {
 		types[row.name] = &catalogType{
 			name: row.name, keys: row.keys, semantics: row.semantics,
 			operations: []catalog.Operation{catalog.Create, catalog.Upsert, catalog.Update, catalog.Delete},
-			table:      newTable(row.name, row.keys, row.fields),
+			table:      newTable(row.name, row.keys, row.fields, row.semantics),
 		}
 	}
 	return types
 }
 
 // newTable says what holds for all of Pinterest's types.
-func newTable(name catalog.Type, keys []string, fields []rules.Field) *rules.Table {
+func newTable(name catalog.Type, keys []string, fields []rules.Field, semantics catalog.Semantics) *rules.Table {
+	instead := "send the whole item with UPSERT instead"
+	if !semantics.UpsertReplaces { // it may keep what it leaves out
+		instead = "send DELETE and then CREATE instead"
+	}
 	notNullable := rules.NullRule{
 		Allows: func(f *rules.Field) bool { return f.Has(rules.Nullable) }, Reason: catalog.InvalidValue,
 		Text: " cannot be null: give a value or leave it out",
@@ -66,7 +70,7 @@ func newTable(name catalog.Type, keys []string, fields []rules.Field) *rules.Tab
 			catalog.Create: notNullable, catalog.Upsert: notNullable,
 			catalog.Update: {
 				Allows: func(f *rules.Field) bool { return f.Has(rules.Maskable) }, Reason: catalog.NotClearable,
-				Text: " cannot be cleared on Pinterest: update_mask does not take it; send the whole item with UPSERT instead",
+				Text: " cannot be cleared on Pinterest: update_mask does not take it; " + instead,
 			},
 		},
 		NotUpdatable: " cannot be changed by UPDATE on Pinterest: send the whole item with UPSERT",

@@ -25,9 +25,8 @@ const defaultBaseURL = "https://api.pinterest.com/v5"
 var tokenShapes = regexp.MustCompile(`(?i)pin[a-z]_[A-Za-z0-9_\-.]{8,}`)
 
 var (
-	idDigits     = regexp.MustCompile(`^[0-9]{1,32}$`)
-	countryCode  = regexp.MustCompile(`^[A-Z]{2}$`)
-	languageCode = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,4})?$`)
+	idDigits        = regexp.MustCompile(`^[0-9]{1,32}$`)
+	adAccountDigits = regexp.MustCompile(`^[0-9]{1,18}$`) // maxLength in the OpenAPI file
 )
 
 // Descriptor is all that Courier knows of Pinterest.
@@ -42,12 +41,12 @@ func Descriptor() platform.Descriptor {
 			},
 			OAuthPath: "/oauth/token",
 			AccountKeys: []setting.Key{
-				setting.Text("ad_account_id", "act for the owner of this ad account.", "digits", idDigits.MatchString),
+				setting.Text("ad_account_id", "act for the owner of this ad account.", "1 to 18 digits", adAccountDigits.MatchString),
 			},
 			CatalogKeys: []setting.Key{
-				setting.Text("country", "the country.", "two capital letters, such as US", countryCode.MatchString).
+				setting.Text("country", "the country.", "two capital letters of Pinterest's list, such as US", ValidCountry).
 					Required("Pinterest keeps items by country and language"),
-				setting.Text("language", "the language.", "a language such as en-US or EN", languageCode.MatchString).
+				setting.Text("language", "the language.", "a locale of Pinterest's list such as en-US, or a language such as EN", ValidLanguage).
 					Required("Pinterest keeps items by country and language"),
 				setting.Text("catalog_id", "the id of the catalog; the oldest of the type when it is left out. LOCAL_INVENTORY needs it.", "digits", idDigits.MatchString),
 				setting.Choice("body", "`legacy` for the retail-only request body; `vertical` when it is left out.", bodyVertical, bodyLegacy),

@@ -56,6 +56,9 @@ func answerOf(row failure) string {
 	if row.method != "" {
 		parts = append(parts, map[string]string{http.MethodPost: "to a POST", http.MethodGet: "to a poll"}[row.method])
 	}
+	if row.path != "" {
+		parts = append(parts, "of local inventory")
+	}
 	if len(parts) == 0 {
 		return "anything else"
 	}

@@ -29,7 +29,7 @@ type endpoint struct {
 }
 
 // Rules implements platform.Endpoint.
-func (e *endpoint) Rules() catalog.Rules { return catalog.Rules{Semantics: e.row.semantics} }
+func (e *endpoint) Rules() catalog.MergeRules { return catalog.MergeRules{Semantics: e.row.semantics} }
 
 // Group implements platform.Endpoint.
 func (e *endpoint) Group(op catalog.Operation) string { return e.form.group(op) }

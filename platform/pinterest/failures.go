@@ -13,6 +13,7 @@ import (
 // zero match anything.
 type failure struct {
 	method string // http.MethodPost or http.MethodGet
+	path   string // is in the address
 	word   string // is in the message, in lower case
 	coded  bool   // the answer is Pinterest's own Error, with a code
 	// lost means, of a poll, that Pinterest does not know the batch and will not.
@@ -60,6 +61,7 @@ func accountFailures() []failure {
 		{method: post, word: "already connected", Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeAccount, Source: "seen: woocommerce/pinterest-for-woocommerce #943, the merchant is connected elsewhere"}},
 		// A pause would never end: the same batch would be refused again.
 		{method: post, word: "feed", Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeBatch, Source: "ours: CREATE or UPSERT where a feed fills the catalog"}},
+		{method: post, path: localInventoryPath, Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeBatch, Source: "ours: it may be the endpoint alone that the account has no access to"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "openapi: 403"}},
 	}
 }
@@ -79,6 +81,8 @@ func requestFailures() []failure {
 		{method: post, word: "items/", Rule: rest.Rule{Code: 1, Scope: platform.ScopeBatch, OfRecords: true, Source: "openapi: code 1; the message names a record"}},
 		{method: post, word: "items[", Rule: rest.Rule{Code: 1, Scope: platform.ScopeBatch, OfRecords: true, Source: "openapi: code 1; the message names a record"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusBadRequest, Code: 1, Scope: platform.ScopeBatch, Source: "openapi: code 1, invalid request; it may be one of the settings"}},
+		{method: post, path: localInventoryPath, Rule: rest.Rule{Status: http.StatusNotFound, Scope: platform.ScopeBatch, Source: "ours: the address names the catalog, which may be the wrong one"}},
+		{method: post, path: localInventoryPath, Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeBatch, Source: "ours: it may be this address alone"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "openapi 5.28: 404; the address or the ad account is wrong"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Code: 5, Scope: platform.ScopeAccount, Source: "openapi: 405, code 5; the address is wrong"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusUnprocessableEntity, Scope: platform.ScopeBatch, Source: "seen: pinterest-for-woocommerce #954, 422 of another endpoint"}},
@@ -109,9 +113,9 @@ func statusFailures() []failure {
 }
 
 // matches reports whether the row is about this answer.
-func (f *failure) matches(method string, status int, said said) bool {
+func (f *failure) matches(method, address string, status int, said said) bool {
 	statusTo := max(f.Status, f.StatusTo)
-	return (f.method == "" || f.method == method) &&
+	return (f.method == "" || f.method == method) && strings.Contains(address, f.path) &&
 		(f.Status == 0 || (status >= f.Status && status <= statusTo)) &&
 		(f.Code == 0 || said.Code == f.Code) &&
 		(!f.coded || said.Code != 0) &&
@@ -119,9 +123,9 @@ func (f *failure) matches(method string, status int, said said) bool {
 }
 
 // failureOf finds what an answer that is not 2xx means.
-func failureOf(method string, status int, said said) failure {
+func failureOf(method, address string, status int, said said) failure {
 	for _, row := range failures() {
-		if row.matches(method, status, said) {
+		if row.matches(method, address, status, said) {
 			return row
 		}
 	}

@@ -103,7 +103,7 @@ func TestNoRowOfFailuresIsInVain(t *testing.T) {
 		if row.coded {
 			said.Code = 77
 		}
-		require.Equal(t, row, failureOf(method, status, said), "row %d is hidden by one before it", i)
+		require.Equal(t, row, failureOf(method, row.path, status, said), "row %d is hidden by one before it", i)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // refusal is the error of an answer that is not 2xx, or that has an error all the
 // same. lost says, of a poll, that Pinterest does not know the batch.
 func refusal(answer *rest.Answer, call rest.Call, said said, names scopes) (refused *platform.Error, lost bool) {
-	row := failureOf(call.Method, answer.Status, said)
+	row := failureOf(call.Method, call.URL, answer.Status, said)
 	refused = answer.Refusal(call, []rest.Rule{row.alone()}, said.Said)
 	now := time.Now()
 	refused.Quotas = quotas(answer, names, now)

@@ -15,10 +15,13 @@ func itemsBatch() resource {
 	return resource{submit: "/catalogs/items/batch", poll: "/catalogs/items/batch/", results: "items", feeds: true}
 }
 
+// localInventoryPath is what comes after the catalog in the address.
+const localInventoryPath = "/local_inventory_items/batch"
+
 func localInventoryBatch(catalogID string) resource {
 	catalogPath := "/catalogs/" + url.PathEscape(catalogID)
 	return resource{
-		submit: catalogPath + "/local_inventory_items/batch", poll: catalogPath + "/supplemental_items/batch/",
+		submit: catalogPath + localInventoryPath, poll: catalogPath + "/supplemental_items/batch/",
 		results: "operation_results",
 	}
 }

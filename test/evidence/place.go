@@ -3,22 +3,29 @@ package evidence
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
-	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
 // CatalogKey is the simulated platform's name of the catalog that a lane means.
 func CatalogKey(c *config.Config, lane catalog.Lane) string {
-	settings := c.Accounts[lane.Account].Catalogs[lane.Catalog]
-	if c.Accounts[lane.Account].Platform == "pinterest" {
-		return pinterestsim.Catalog(settings.Keys.Text("country"), settings.Keys.Text("language"), settings.Keys.Text("catalog_id"))
-	}
-	return settings.Keys.Text("catalog_id")
+	account := c.Accounts[lane.Account]
+	return namers()[account.Platform].CatalogKey(account.Catalogs[lane.Catalog].Keys)
 }
+
+// namers are simulated platforms that only name catalogs.
+var namers = sync.OnceValue(func() map[string]sandbox.Platform {
+	platforms := make(map[string]sandbox.Platform)
+	for _, descriptor := range builtin.Platforms() {
+		platforms[descriptor.Name] = descriptor.Simulated(sandbox.Options{})
+		platforms[descriptor.Name].Close()
+	}
+	return platforms
+})
 
 // Simulated is a simulated platform.
 type Simulated interface {
@@ -30,10 +37,12 @@ type Simulated interface {
 
 // Fresh makes an untouched simulated platform of a kind; Close ends it.
 func Fresh(kind string, options sandbox.Options) Simulated {
-	if kind == "meta" {
-		return metasim.New(options)
+	for _, descriptor := range builtin.Platforms() {
+		if descriptor.Name == kind {
+			return descriptor.Simulated(options)
+		}
 	}
-	return pinterestsim.New(options)
+	panic("no platform is called " + kind)
 }
 
 // RefusedByRule reports a rule that refuses an item always.

@@ -146,7 +146,7 @@ var edits = []edit{
 		"	for i := range newer {\n		b.appendMerged(it, newer[i])\n	}\n	for _, m := range returned {\n		b.appendMerged(it, l.single(m))\n	}\n",
 	},
 	{
-		"delete dropped after re-creation", "catalog/rules.go",
+		"delete dropped after re-creation", "catalog/merge.go",
 		"	switch newer.Operation {\n	case Delete:\n",
 		"	if older.Operation == Delete && (newer.Operation == Upsert || newer.Operation == Create) {\n		return newer, true\n	}\n" +
 			"	switch newer.Operation {\n	case Delete:\n",

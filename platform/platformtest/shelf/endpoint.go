@@ -34,8 +34,8 @@ func (e *endpoint) Validate(m *catalog.Mutation) (*catalog.Problem, []catalog.Pr
 }
 
 // Rules implements platform.Endpoint: an UPSERT is the whole book.
-func (e *endpoint) Rules() catalog.Rules {
-	return catalog.Rules{Semantics: catalog.Semantics{Merges: true, UpsertReplaces: true}}
+func (e *endpoint) Rules() catalog.MergeRules {
+	return catalog.MergeRules{Semantics: catalog.Semantics{Merges: true, UpsertReplaces: true}}
 }
 
 // Group implements platform.Endpoint: a request can have both operations.

@@ -37,12 +37,12 @@ type members struct {
 
 const indexFrom = 48
 
-// layOver is the older change with the newer's top-level attributes in place of
+// overlay is the older change with the newer's top-level attributes in place of
 // its own or after them. It is refused where the newer value is an object and the
 // older has another value of the same attribute: platforms may merge objects
 // member by member, and do not document it, so that only sending both in order
 // is sure to be right.
-func layOver(older, newer Change, nulls nullRule) (Change, bool) {
+func overlay(older, newer Change, nulls nullRule) (Change, bool) {
 	base, ok := parseMembers(older.Attributes, len(newer.Attributes))
 	if !ok {
 		return Change{}, false

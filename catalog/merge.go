@@ -2,9 +2,9 @@ package catalog
 
 import "github.com/tidwall/gjson"
 
-// Rules say how a platform reads two changes of one item, so that they may be
+// MergeRules say how a platform reads two changes of one item, so that they may be
 // merged into one with the same effect. The zero value merges nothing.
-type Rules struct {
+type MergeRules struct {
 	Semantics Semantics
 	// StickyAttribute names an attribute whose value leaves something behind when it is
 	// cleared again, such as a currency of the whole item: clearing it does not merge
@@ -42,7 +42,7 @@ type Semantics struct {
 // existing item replaces it, is overlaid it or is refused is not documented.
 // Attributes must be valid JSON objects. The merged change may share memory with
 // the newer one.
-func (r Rules) Merge(older, newer Change) (merged Change, ok bool) {
+func (r MergeRules) Merge(older, newer Change) (merged Change, ok bool) {
 	if !r.Semantics.Merges || r.clearsLasting(older, newer) {
 		return Change{}, false
 	}
@@ -76,7 +76,7 @@ func replaceBy(newer Change, ok bool) (Change, bool) {
 
 // clearsLasting reports that the newer change clears, by null or "", what the older
 // one gives a value that lasts.
-func (r Rules) clearsLasting(older, newer Change) bool {
+func (r MergeRules) clearsLasting(older, newer Change) bool {
 	if r.StickyAttribute == "" || len(older.Attributes) == 0 || len(newer.Attributes) == 0 {
 		return false
 	}
@@ -96,23 +96,23 @@ func mergeOverlaidUpsert(older, newer Change) (Change, bool) {
 	case Create:
 		return mergeIntoCreate(older, newer)
 	case Upsert:
-		return layOver(older, newer, keepNulls)
+		return overlay(older, newer, keepNulls)
 	default:
 		return Change{}, false
 	}
 }
 
-func (r Rules) mergeUpdate(older, newer Change) (Change, bool) {
+func (r MergeRules) mergeUpdate(older, newer Change) (Change, bool) {
 	switch older.Operation {
 	case Create:
 		return mergeIntoCreate(older, newer)
 	case Upsert:
 		if r.Semantics.UpsertReplaces {
-			return layOver(older, newer, removeNulls)
+			return overlay(older, newer, removeNulls)
 		}
-		return layOver(older, newer, keepNulls)
+		return overlay(older, newer, keepNulls)
 	case Update:
-		return layOver(older, newer, keepNulls)
+		return overlay(older, newer, keepNulls)
 	default:
 		return Change{}, false
 	}
@@ -124,5 +124,5 @@ func mergeIntoCreate(older, newer Change) (Change, bool) {
 	if newer.HasNull {
 		return Change{}, false
 	}
-	return layOver(older, newer, keepNulls)
+	return overlay(older, newer, keepNulls)
 }

@@ -15,8 +15,8 @@ var (
 )
 
 var (
-	pinterest = catalog.Rules{Semantics: replacing}
-	meta      = catalog.Rules{Semantics: overlaid}
+	pinterest = catalog.MergeRules{Semantics: replacing}
+	meta      = catalog.MergeRules{Semantics: overlaid}
 )
 
 // change makes a change the way intake does: HasNull follows from the attributes.
@@ -99,12 +99,12 @@ func TestMergeTable(t *testing.T) {
 			t.Parallel()
 			requireMerge(t, pinterest, test.older, test.newer, test.pinterest)
 			requireMerge(t, meta, test.older, test.newer, test.meta)
-			requireMerge(t, catalog.Rules{}, test.older, test.newer, inOrder)
+			requireMerge(t, catalog.MergeRules{}, test.older, test.newer, inOrder)
 		})
 	}
 }
 
-func requireMerge(t *testing.T, rules catalog.Rules, older, newer, want catalog.Change) {
+func requireMerge(t *testing.T, rules catalog.MergeRules, older, newer, want catalog.Change) {
 	t.Helper()
 	merged, ok := rules.Merge(older, newer)
 	require.Equal(t, want.Operation != 0, ok)
@@ -115,7 +115,7 @@ func requireMerge(t *testing.T, rules catalog.Rules, older, newer, want catalog.
 
 func TestMergeRefusesAnUnknownOperation(t *testing.T) {
 	t.Parallel()
-	for _, rules := range []catalog.Rules{pinterest, meta} {
+	for _, rules := range []catalog.MergeRules{pinterest, meta} {
 		for _, op := range catalog.Operations() {
 			requireMerge(t, rules, change(op, `{}`), catalog.Change{}, inOrder)
 			requireMerge(t, rules, catalog.Change{}, change(op, `{}`), inOrder)
@@ -174,7 +174,7 @@ func TestMergeObjectAttributes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			for _, rules := range []catalog.Rules{pinterest, meta} {
+			for _, rules := range []catalog.MergeRules{pinterest, meta} {
 				_, ok := rules.Merge(update(test.older), update(test.newer))
 				require.Equal(t, test.merges, ok)
 			}
