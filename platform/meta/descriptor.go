@@ -58,6 +58,7 @@ func Descriptor() platform.Descriptor {
 			Check: checkAccount, Target: target,
 		},
 		Types:     typeNames(),
+		Overlay:   overlay,
 		New:       New,
 		Simulated: func(o sandbox.Options) sandbox.Platform { return metasim.New(o) },
 	}

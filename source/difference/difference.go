@@ -90,7 +90,10 @@ type Change struct {
 	// MutationID is the same whenever the same change is found from the same State, so
 	// that the stream drops the repeat after a crash, and another one for every other change.
 	MutationID string
-	State      State
+	// Left are attributes that the source no longer has and the platform keeps, as
+	// nothing clears them there.
+	Left  []string
+	State State
 }
 
 // Publishes reports whether something is sent.
@@ -124,9 +127,11 @@ type Route struct {
 	// Operation is what additions and changes are sent as: Upsert, or Update where the
 	// destination has no UPSERT.
 	Operation catalog.Operation
-	// Keeps reports that the platform keeps what the operation leaves out, so that
-	// attributes that are gone must be sent as null.
-	Keeps bool
+	// Replaces says that the operation is the whole item. Without it the platform keeps
+	// what the operation leaves out, so that attributes that are gone are sent as null.
+	Replaces bool
+	// Clears reports whether null clears an attribute; nil: it clears each.
+	Clears func(attribute string) bool
 	// Missing says what becomes of missing items, after Runs snapshots in a row without
 	// them; 0 means 1.
 	Missing Missing
@@ -173,10 +178,16 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 		change.Kind = Added
 	}
 	change.Operation, change.Attributes = r.Operation, item.Attributes
-	if r.Keeps {
-		change.Attributes = withNulls(item.Attributes, gone(known.Names, names))
+	if !r.Replaces {
+		var cleared []string
+		cleared, change.Left = r.clear(gone(known.Names, names))
+		change.Attributes = withNulls(item.Attributes, cleared)
 	}
-	change.State = State{Hash: hash, Names: names, Group: item.Group, Revision: known.Revision + 1, ChangedAt: at}
+	kept := names
+	if len(change.Left) > 0 {
+		kept = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, change.Left))))
+	}
+	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.Revision + 1, ChangedAt: at}
 	change.MutationID = r.mutationID(item.ID, change.State)
 	return change, nil
 }
@@ -273,6 +284,18 @@ func namesOf(attributes json.RawMessage) ([]string, error) {
 }
 
 var null = []byte("null")
+
+// clear tells the names that null clears from those that stay on the platform.
+func (r Route) clear(names []string) (cleared, left []string) {
+	for _, name := range names {
+		if r.Clears == nil || r.Clears(name) {
+			cleared = append(cleared, name)
+		} else {
+			left = append(left, name)
+		}
+	}
+	return cleared, left
+}
 
 // gone lists the names of before that are not among now; both are sorted.
 func gone(before, now []string) (left []string) {
