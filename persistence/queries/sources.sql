@@ -26,7 +26,7 @@ UPDATE courier.source SET runner = NULL, runner_until = NULL WHERE id = sqlc.arg
 SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1;
 
 -- name: SourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[]);
 
 -- name: AddSourceItems :exec
@@ -36,7 +36,7 @@ SELECT sqlc.arg(route), x.id FROM unnest(sqlc.arg(item_ids)::text[]) AS x(id) OR
 ON CONFLICT (route, item_id) DO NOTHING;
 
 -- name: LockSourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[])
 ORDER BY item_id FOR UPDATE;
 
@@ -52,7 +52,7 @@ WHERE i.route = sqlc.arg(route) AND i.item_id = x.item_id;
 
 -- name: SourceItemsAfter :many
 -- What the destination has, a page in the order of ids.
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND NOT gone
 ORDER BY item_id LIMIT sqlc.arg(lim);
 
@@ -91,6 +91,10 @@ WHERE id = sqlc.arg(id) AND finished_at IS NULL;
 -- Notes the snapshot that was worked through; a former runner's is refused.
 UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.arg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
 WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
+
+-- name: SetItemID :execrows
+-- A migration of the item ids; a former runner's is refused.
+UPDATE courier.source SET item_id = sqlc.arg(item_id) WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
 
 -- name: SaveMappingRevision :exec
 UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_revision <> $2;

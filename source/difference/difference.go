@@ -47,6 +47,8 @@ type State struct {
 	Gone bool
 	// Missing counts the snapshots in a row that lacked the item.
 	Missing int
+	// SentAt is when something was sent of the item last, by the database's clock.
+	SentAt time.Time
 }
 
 // Known reports whether the item was ever sent.
@@ -68,13 +70,15 @@ const (
 	// Older is an item of which something newer than this snapshot was sent; nothing is
 	// sent of it.
 	Older
+	// Refreshed is an item that did not change and was not sent for a long time.
+	Refreshed
 	// Awaited is an item that is missing, in fewer snapshots in a row than it takes to
 	// count as removed; only its State changes.
 	Awaited
 )
 
 var kindNames = [...]string{
-	Unchanged: "unchanged", Added: "added", Changed: "changed", Removed: "removed", Older: "older", Awaited: "awaited",
+	Unchanged: "unchanged", Added: "added", Changed: "changed", Removed: "removed", Older: "older", Refreshed: "refreshed", Awaited: "awaited",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -136,6 +140,10 @@ type Route struct {
 	// them; 0 means 1.
 	Missing Missing
 	Runs    int
+	// Refresh is after how long an item is sent again though it did not change; 0 means
+	// never. Now is the time that it is compared with.
+	Refresh time.Duration
+	Now     time.Time
 	// Unavailable are the attributes that set an item out of stock at this destination.
 	Unavailable json.RawMessage
 }
@@ -162,7 +170,9 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 		return change, nil
 	}
 	hash := hashOf(item.Attributes)
-	if known.Known() && !known.Gone && known.Hash == hash {
+	same := known.Known() && !known.Gone && known.Hash == hash
+	stale := same && r.Refresh > 0 && !known.SentAt.IsZero() && r.Now.Sub(known.SentAt) >= r.Refresh
+	if same && !stale {
 		change.State.Missing, change.State.Group = 0, item.Group
 		if !item.ChangedAt.IsZero() {
 			change.State.ChangedAt = at
@@ -173,9 +183,13 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	if err != nil {
 		return Change{}, err
 	}
-	change.Kind = Changed
-	if !known.Known() || known.Gone {
+	switch {
+	case stale:
+		change.Kind = Refreshed
+	case !known.Known() || known.Gone:
 		change.Kind = Added
+	default:
+		change.Kind = Changed
 	}
 	change.Operation, change.Attributes = r.Operation, item.Attributes
 	if !r.Replaces {

@@ -34,6 +34,11 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 	if p.Unchanged {
 		return result, p.finish(persistence.RunUnchanged, "")
 	}
+	if p.request.MigrateIDs {
+		if err := p.runner.Store.SetItemID(p.context, p.row.ID, p.token, p.source.ItemID); err != nil {
+			return result, err
+		}
+	}
 	p.run.State = persistence.RunPublishing
 	if err := p.save(p.context); err != nil {
 		return result, err
@@ -140,7 +145,7 @@ func (p *publisher) publish(i int, items []difference.Item, decide decide) error
 
 func (p *publisher) together(i int, items []difference.Item, decide decide) error {
 	plan, route := p.plan, p.plan.source.Routes[i]
-	destination := plan.source.difference(route)
+	destination := plan.source.difference(route, plan.began)
 	ids := make([]string, len(items))
 	for j, item := range items {
 		ids[j] = item.ID

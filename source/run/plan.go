@@ -56,6 +56,8 @@ type Plan struct {
 
 	runner   *Runner
 	source   Source
+	began    time.Time
+	request  Request
 	row      persistence.Source
 	context  context.Context //nolint:containedctx // the hold's, which ends with it
 	token    int64
@@ -70,10 +72,10 @@ type Plan struct {
 func (p *Plan) Changes() (sent, withheld int) {
 	for _, route := range p.Routes {
 		if route.decision == difference.Stopped {
-			withheld += route.Counts.Added + route.Counts.Changed + route.Counts.Removed
+			withheld += route.Counts.Added + route.Counts.Changed + route.Counts.Refreshed + route.Counts.Removed
 			continue
 		}
-		sent += route.Counts.Added + route.Counts.Changed
+		sent += route.Counts.Added + route.Counts.Changed + route.Counts.Refreshed
 		if route.decision == difference.Withheld {
 			withheld += route.Counts.Removed
 		} else {
@@ -83,28 +85,42 @@ func (p *Plan) Changes() (sent, withheld int) {
 	return sent, withheld
 }
 
-// Plan reads the source and says what a run would send. trigger says what asks for it;
-// approved is how many removals somebody approved. The caller applies or closes the plan.
-func (r *Runner) Plan(ctx context.Context, source Source, trigger string, approved int) (_ *Plan, err error) {
+// Request says what a run is for.
+type Request struct {
+	// Trigger says what asks for it: schedule, command, approval.
+	Trigger string
+	// Approved is how many removals of each route somebody approved; 0 for none.
+	Approved int
+	// MigrateIDs changes the ids of all items: the template of the configuration takes the
+	// place of that of the first run, and the guard does not stop when most ids are new.
+	MigrateIDs bool
+}
+
+// Plan reads the source and says what a run would send. The caller applies or closes the
+// plan.
+func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *Plan, err error) {
 	row, err := r.Store.Open(ctx, source.Name, source.ItemID, source.lanes())
-	if err != nil {
+	if err != nil && !(request.MigrateIDs && errors.Is(err, persistence.ErrItemIDChanged)) {
 		return nil, err
 	}
 	held, token, release, err := r.hold(ctx, row.ID)
 	if err != nil {
 		return nil, err
 	}
-	plan := &Plan{Source: source.Name, runner: r, source: source, row: row, context: held, token: token, release: release}
+	plan := &Plan{
+		Source: source.Name, runner: r, source: source, row: row, context: held, token: token, release: release,
+		request: request, began: time.Now(), //nolint:forbidigo // compared with times of the database, to hours
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(plan.fail(ctx, err), plan.Close())
 		}
 	}()
-	if plan.Run, err = r.Store.StartRun(held, row.ID, token, trigger, approved); err != nil {
+	if plan.Run, err = r.Store.StartRun(held, row.ID, token, request.Trigger, request.Approved); err != nil {
 		return nil, err
 	}
 	plan.run = persistence.SourceRun{ID: plan.Run, State: persistence.RunReading}
-	if err := plan.read(held, approved); err != nil {
+	if err := plan.read(held); err != nil {
 		return nil, err
 	}
 	return plan, nil
@@ -147,13 +163,16 @@ func (p *Plan) Close() error {
 }
 
 // read reads the snapshot, compares it and asks the guard.
-func (p *Plan) read(ctx context.Context, approved int) error {
+func (p *Plan) read(ctx context.Context) error {
 	former := p.row.Fingerprint
 	for i, route := range p.source.Routes {
 		plan := RoutePlan{Route: route.String(), Lane: route.Lane}
 		if p.row.Routes[i].MappingRevision != route.Revision {
 			former = "" // read again, though the file is the same
 			plan.MappingChanged = p.row.Routes[i].MappingRevision != ""
+		}
+		if route.Refresh > 0 || p.request.MigrateIDs {
+			former = ""
 		}
 		p.Routes = append(p.Routes, plan)
 	}
@@ -189,15 +208,16 @@ func (p *Plan) read(ctx context.Context, approved int) error {
 	}
 	p.SnapshotAt, p.Fingerprint, p.Read, p.Bytes = comparison.at, snapshot.Fingerprint(), comparison.read, snapshot.Bytes()
 	for i := range p.Routes {
-		p.decide(&p.Routes[i], p.source.Routes[i].Guard, approved, snapshot.Unreadable()+comparison.nameless)
+		p.decide(&p.Routes[i], p.source.Routes[i].Guard, snapshot.Unreadable()+comparison.nameless)
 	}
 	p.Findings = p.findings.list()
 	return p.save(ctx)
 }
 
 // decide asks the guard about a route.
-func (p *Plan) decide(route *RoutePlan, guard difference.Guard, approved int, unknown int64) {
-	route.decision, route.Reason = guard.Check(route.Counts, approved)
+func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unknown int64) {
+	guard.NewIDs = p.request.MigrateIDs
+	route.decision, route.Reason = guard.Check(route.Counts, p.request.Approved)
 	most := cmp.Or(p.source.MaxDuplicates, maxDuplicates)
 	switch {
 	case float64(route.Duplicates) > most/100*float64(p.Read):
@@ -321,7 +341,7 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 	if err != nil {
 		return err
 	}
-	destination, route := c.plan.source.difference(c.plan.source.Routes[i]), &c.plan.Routes[i]
+	destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
 	for _, entry := range entries {
 		state := stateOf(known[entry.item.ID])
 		change, err := destination.Compare(entry.item, state, c.at)
@@ -341,6 +361,12 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 		if change.Publishes() && len(route.Samples) < samplesOfRoute {
 			route.Samples = append(route.Samples, sampleOf(change))
 		}
+		for _, name := range change.Left {
+			c.plan.findings.add(Finding{
+				Kind: "NOT_CLEARED", Severity: "warning", Route: route.Route, ItemID: change.ItemID, Field: name,
+				Rule: "the source no longer has it, and the platform keeps it: nothing clears it there. Give it a value, or delete the item and add it again",
+			})
+		}
 		if err := c.plan.changes.add(i, entry.item); err != nil {
 			return err
 		}
@@ -355,7 +381,7 @@ func sampleOf(change difference.Change) Sample {
 // missing looks for items that the destinations have and the snapshot lacks.
 func (c *comparison) missing(ctx context.Context) error {
 	for i := range c.plan.source.Routes {
-		destination, route := c.plan.source.difference(c.plan.source.Routes[i]), &c.plan.Routes[i]
+		destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
 		for after := ""; ; {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)

@@ -75,7 +75,11 @@ type Route struct {
 	Revision string
 
 	Operation   catalog.Operation
-	Keeps       bool // see difference.Route
+	// Replaces and Clears are those of difference.Route.
+	Replaces bool
+	Clears   func(attribute string) bool
+	// Refresh is after how long an unchanged item is sent again; 0 means never.
+	Refresh time.Duration
 	Missing     difference.Missing
 	MissingRuns int
 	Unavailable json.RawMessage
@@ -110,6 +114,7 @@ type Store interface {
 	Release(ctx context.Context, source int32, token int64) error
 	StartRun(ctx context.Context, source int32, token int64, trigger string, approved int) (int64, error)
 	SaveRun(ctx context.Context, run persistence.SourceRun) error
+	SetItemID(ctx context.Context, source int32, token int64, itemID string) error
 	FinishSource(ctx context.Context, source persistence.Source, token int64) error
 	Items(ctx context.Context, route int32, ids []string) (map[string]persistence.SourceItem, error)
 	ItemsAfter(ctx context.Context, route int32, after string, limit int) ([]persistence.SourceItem, error)
@@ -162,7 +167,7 @@ const (
 func stateOf(item persistence.SourceItem) difference.State {
 	return difference.State{
 		Hash: item.Hash, Names: item.Names, Group: item.Group, Revision: item.Revision,
-		ChangedAt: item.ChangedAt, Gone: item.Gone, Missing: item.Missing,
+		ChangedAt: item.ChangedAt, Gone: item.Gone, Missing: item.Missing, SentAt: item.SentAt,
 	}
 }
 
@@ -173,9 +178,11 @@ func rowOf(id string, state difference.State) persistence.SourceItem {
 	}
 }
 
-func (s Source) difference(route Route) difference.Route {
+// difference is the route as the comparison knows it.
+func (s Source) difference(route Route, now time.Time) difference.Route {
 	return difference.Route{
-		Source: s.Name, Lane: route.Lane, Operation: route.Operation, Keeps: route.Keeps,
+		Source: s.Name, Lane: route.Lane, Operation: route.Operation, Replaces: route.Replaces, Clears: route.Clears,
+		Refresh: route.Refresh, Now: now,
 		Missing: route.Missing, Runs: route.MissingRuns, Unavailable: route.Unavailable,
 	}
 }

@@ -165,7 +165,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) route(account string, keeps bool) run.Route {
 	return run.Route{
 		Lane: catalog.Lane{Account: account, Catalog: "products", Type: "PRODUCT_ITEM"}, Revision: "1",
-		Operation: catalog.Upsert, Keeps: keeps, Guard: difference.DefaultGuard,
+		Operation: catalog.Upsert, Replaces: !keeps, Guard: difference.DefaultGuard,
 		Map: func(record map[string]any) run.Mapped {
 			id, _ := record["id"].(string)
 			if record["invalid"] != nil {
@@ -191,7 +191,7 @@ func (b *bench) later() { b.shop.at = b.shop.at.Add(time.Hour) }
 
 func (b *bench) plan(approved int) *run.Plan {
 	b.t.Helper()
-	plan, err := b.runner.Plan(b.t.Context(), b.source, "test", approved)
+	plan, err := b.runner.Plan(b.t.Context(), b.source, run.Request{Trigger: "test", Approved: approved})
 	require.NoError(b.t, err)
 	return plan
 }
@@ -292,7 +292,7 @@ func TestAbsoluteStops(t *testing.T) {
 			before := len(b.there.ids)
 			b.later()
 			test.shop(b)
-			plan, err := b.runner.Plan(t.Context(), b.source, "test", 1000)
+			plan, err := b.runner.Plan(t.Context(), b.source, run.Request{Trigger: "test", Approved: 1000})
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)
 			} else {
@@ -358,11 +358,11 @@ func TestAPlanSendsNothing(t *testing.T) {
 	plan := b.plan(0)
 	sent, withheld := plan.Changes()
 	require.Equal(t, []int{6, 0}, []int{sent, withheld})
-	_, err := b.runner.Plan(t.Context(), b.source, "test", 0)
+	_, err := b.runner.Plan(t.Context(), b.source, run.Request{Trigger: "test"})
 	require.NoError(t, err, "the same runner's name holds it")
 	other := *b.runner
 	other.Name = "other"
-	_, err = other.Plan(t.Context(), b.source, "test", 0)
+	_, err = other.Plan(t.Context(), b.source, run.Request{Trigger: "test"})
 	require.ErrorIs(t, err, persistence.ErrSourceHeld)
 	require.NoError(t, plan.Close())
 	require.Empty(t, b.there.ids)

@@ -220,7 +220,7 @@ func (q *Queries) HoldSource(ctx context.Context, arg HoldSourceParams) (int64, 
 }
 
 const lockSourceItems = `-- name: LockSourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id = ANY($2::text[])
 ORDER BY item_id FOR UPDATE
 `
@@ -238,6 +238,7 @@ type LockSourceItemsRow struct {
 	Gone      bool
 	Missing   int16
 	ChangedAt *time.Time
+	SentAt    *time.Time
 	GroupID   *string
 }
 
@@ -258,6 +259,7 @@ func (q *Queries) LockSourceItems(ctx context.Context, arg LockSourceItemsParams
 			&i.Gone,
 			&i.Missing,
 			&i.ChangedAt,
+			&i.SentAt,
 			&i.GroupID,
 		); err != nil {
 			return nil, err
@@ -387,8 +389,27 @@ func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams
 	return result.RowsAffected(), nil
 }
 
+const setItemID = `-- name: SetItemID :execrows
+UPDATE courier.source SET item_id = $1 WHERE id = $2 AND run_token = $3
+`
+
+type SetItemIDParams struct {
+	ItemID string
+	ID     int32
+	Token  int64
+}
+
+// A migration of the item ids; a former runner's is refused.
+func (q *Queries) SetItemID(ctx context.Context, arg SetItemIDParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setItemID, arg.ItemID, arg.ID, arg.Token)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const sourceItems = `-- name: SourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id = ANY($2::text[])
 `
 
@@ -405,6 +426,7 @@ type SourceItemsRow struct {
 	Gone      bool
 	Missing   int16
 	ChangedAt *time.Time
+	SentAt    *time.Time
 	GroupID   *string
 }
 
@@ -425,6 +447,7 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 			&i.Gone,
 			&i.Missing,
 			&i.ChangedAt,
+			&i.SentAt,
 			&i.GroupID,
 		); err != nil {
 			return nil, err
@@ -438,7 +461,7 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 }
 
 const sourceItemsAfter = `-- name: SourceItemsAfter :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id > $2::text AND revision > 0 AND NOT gone
 ORDER BY item_id LIMIT $3
 `
@@ -457,6 +480,7 @@ type SourceItemsAfterRow struct {
 	Gone      bool
 	Missing   int16
 	ChangedAt *time.Time
+	SentAt    *time.Time
 	GroupID   *string
 }
 
@@ -478,6 +502,7 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 			&i.Gone,
 			&i.Missing,
 			&i.ChangedAt,
+			&i.SentAt,
 			&i.GroupID,
 		); err != nil {
 			return nil, err
