@@ -19,6 +19,9 @@ type Descriptor struct {
 
 	// Types are the catalog types that accounts can write to.
 	Types []catalog.Type
+	// BatchesPerHour is about how many requests with changes one account may send an hour
+	// where nothing else is known, to say how long many changes will take.
+	BatchesPerHour int
 	// Overlay says what an UPSERT of one of Types does to an item that exists, for programs
 	// that compare what a shop has with what they sent before.
 	Overlay func(t catalog.Type) Overlay

@@ -99,9 +99,29 @@ UPDATE courier.source SET item_id = sqlc.arg(item_id) WHERE id = sqlc.arg(id) AN
 -- name: SaveMappingRevision :exec
 UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_revision <> $2;
 
--- name: SourceRun :one
-SELECT r.id, s.name, r.state, r.counts, r.snapshot_at, r.started_at, r.finished_at, r.reason FROM courier.source_run r
-JOIN courier.source s ON s.id = r.source WHERE r.id = $1;
+-- name: SourceRuns :many
+-- The newest runs first; '' is every source, 0 every run.
+SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
+    counts, findings
+FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(run)::bigint = 0 OR run = sqlc.arg(run)::bigint)
+ORDER BY run DESC LIMIT sqlc.arg(lim);
+
+-- name: SourceStartedAt :one
+-- When the last run of a source began, and the time that it is now.
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+FROM courier.source s WHERE s.name = $1;
+
+-- name: SetSourceSilence :exec
+UPDATE courier.source SET silent_after = make_interval(secs => nullif(sqlc.arg(seconds)::double precision, 0))
+WHERE id = sqlc.arg(id) AND silent_after IS DISTINCT FROM make_interval(secs => nullif(sqlc.arg(seconds)::double precision, 0));
+
+-- name: SilentSources :many
+SELECT DISTINCT source FROM courier.source_status WHERE silent ORDER BY source;
+
+-- name: SourceStatus :many
+SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+    last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
+FROM courier.source_status ORDER BY source, account, catalog, catalog_type;
 
 -- name: ReceiveWebhook :one
 -- Keeps a delivery; one that came before stays as it is and is not found.

@@ -151,6 +151,7 @@ func (p *publisher) together(i int, items []difference.Item, decide decide) erro
 		ids[j] = item.ID
 	}
 	published := 0
+	var refused *RefusedError
 	err := plan.runner.Store.ChangeItems(plan.context, plan.row.Routes[i].ID, ids,
 		func(ctx context.Context, known map[string]persistence.SourceItem) (kept []persistence.SourceItem, err error) {
 			var mutations []publish.Mutation
@@ -167,14 +168,22 @@ func (p *publisher) together(i int, items []difference.Item, decide decide) erro
 					kept = append(kept, rowOf(item.ID, change.State))
 				}
 			}
-			published = len(mutations)
 			if len(mutations) == 0 {
 				return kept, nil
 			}
-			return kept, plan.runner.Publish(ctx, mutations)
+			published = len(mutations)
+			err = plan.runner.Publish(ctx, mutations)
+			if errors.As(err, &refused) {
+				published -= len(refused.Mutations)
+				return refused.without(mutations, kept), nil
+			}
+			return kept, err
 		})
 	if err != nil {
 		return err
+	}
+	if refused != nil {
+		plan.refuse(route, refused)
 	}
 	plan.run.Published += int64(published)
 	return nil

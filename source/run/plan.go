@@ -3,9 +3,12 @@ package run
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"time"
@@ -53,6 +56,8 @@ type Plan struct {
 	Findings    []KindCount `json:"findings"`
 	// Unchanged says that the source is what it was at the last run, and was not read.
 	Unchanged bool `json:"unchanged"`
+	// Digest is equal for plans that would send the same.
+	Digest string `json:"digest"`
 
 	runner   *Runner
 	source   Source
@@ -65,6 +70,7 @@ type Plan struct {
 	run      persistence.SourceRun
 	changes  *spool
 	removals *spool
+	digest   hash.Hash
 	findings findings
 }
 
@@ -117,6 +123,9 @@ func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *P
 		}
 	}()
 	if plan.Run, err = r.Store.StartRun(held, row.ID, token, request.Trigger, request.Approved); err != nil {
+		return nil, err
+	}
+	if err := r.Store.SetSilence(held, row.ID, source.SilentAfter); err != nil {
 		return nil, err
 	}
 	plan.run = persistence.SourceRun{ID: plan.Run, State: persistence.RunReading}
@@ -192,13 +201,11 @@ func (p *Plan) read(ctx context.Context) error {
 	if p.removals, err = newSpool(p.runner.Folder, limit); err != nil {
 		return err
 	}
-	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: make([]*seen, len(p.source.Routes))}
+	p.digest = sha256.New()
+	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: newSeen()}
 	if comparison.at.Before(p.row.SnapshotAt) {
 		return fmt.Errorf("the source is of %s, older than the last one, of %s: an old copy was served; nothing is sent",
 			comparison.at.Format(time.RFC3339), p.row.SnapshotAt.Format(time.RFC3339))
-	}
-	for i := range comparison.ids {
-		comparison.ids[i] = newSeen()
 	}
 	if err := comparison.records(ctx, snapshot); err != nil {
 		return err
@@ -208,18 +215,24 @@ func (p *Plan) read(ctx context.Context) error {
 	}
 	p.SnapshotAt, p.Fingerprint, p.Read, p.Bytes = comparison.at, snapshot.Fingerprint(), comparison.read, snapshot.Bytes()
 	for i := range p.Routes {
-		p.decide(&p.Routes[i], p.source.Routes[i].Guard, snapshot.Unreadable()+comparison.nameless)
+		p.decide(&p.Routes[i], p.source.Routes[i].Guard, snapshot.Unreadable(), comparison.nameless)
+		fmt.Fprintf(p.digest, "%s %s\n", p.Routes[i].Route, p.Routes[i].Decision)
 	}
+	p.Digest = hex.EncodeToString(p.digest.Sum(nil)[:16])
 	p.Findings = p.findings.list()
 	return p.save(ctx)
 }
 
 // decide asks the guard about a route.
-func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unknown int64) {
+func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unreadable, nameless int64) {
 	guard.NewIDs = p.request.MigrateIDs
 	route.decision, route.Reason = guard.Check(route.Counts, p.request.Approved)
+	unknown := unreadable + nameless
 	most := cmp.Or(p.source.MaxDuplicates, maxDuplicates)
 	switch {
+	case nameless > 0 && 2*nameless > p.Read:
+		route.decision = difference.Stopped
+		route.Reason = fmt.Sprintf("%d of %d records have no id by the template %q: a column of it is gone, or has another name. Nothing is sent", nameless, p.Read, p.source.ItemID)
 	case float64(route.Duplicates) > most/100*float64(p.Read):
 		route.decision = difference.Stopped
 		route.Reason = fmt.Sprintf("%d of %d records repeat an id of another, more than %g %%: the id column is probably the wrong one. Nothing is sent", route.Duplicates, p.Read, most)
@@ -246,7 +259,7 @@ func (p *Plan) save(ctx context.Context) error {
 type comparison struct {
 	plan     *Plan
 	at       time.Time
-	ids      []*seen // by route: a filter leaves out items of one and not of another
+	ids      *seen
 	read     int64
 	nameless int64 // records whose id cannot be made
 	told     time.Time
@@ -265,6 +278,7 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 			return context.Cause(ctx)
 		}
 		record, err := snapshot.Next()
+		c.plan.findings.add(snapshot.Findings()...)
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -275,7 +289,13 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 		named := false
 		for i, route := range c.plan.source.Routes {
 			mapped := route.Map(record.Item)
-			c.plan.findings.add(mapped.Findings...)
+			for _, finding := range mapped.Findings {
+				finding.Route, finding.ItemID = route.String(), mapped.Item.ID
+				if finding.Place == "" {
+					finding.Place = placeOf(record)
+				}
+				c.plan.findings.add(finding)
+			}
 			if mapped.Item.ID == "" {
 				continue
 			}
@@ -305,18 +325,25 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 	return nil
 }
 
+func placeOf(record Record) string {
+	if record.Place == nil {
+		return ""
+	}
+	return record.Place.String()
+}
+
 // place notes that a route's item is there, and reports whether it can be compared.
 func (c *comparison) place(i int, record Record, mapped Mapped) (entry, bool) {
 	route := &c.plan.Routes[i]
 	if mapped.Skipped {
 		return entry{}, false
 	}
-	first, repeated := c.ids[i].add(mapped.Item.ID, record.Place)
+	first, repeated := c.ids.add(i, mapped.Item.ID, c.read)
 	if repeated {
 		route.Duplicates++
 		c.plan.findings.add(Finding{
-			Kind: "DUPLICATE_ID", Severity: "warning", Place: fmt.Sprint(record.Place), Route: route.Route, ItemID: mapped.Item.ID, Field: "item_id",
-			Rule: fmt.Sprintf("the id was used at %d before; the last one counts", first),
+			Kind: "DUPLICATE_ID", Severity: "warning", Place: placeOf(record), Route: route.Route, ItemID: mapped.Item.ID, Field: "item_id",
+			Rule: fmt.Sprintf("record %d has the id already; the last one counts", first),
 		})
 	} else {
 		route.Counts.Read++
@@ -367,6 +394,7 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 				Rule: "the source no longer has it, and the platform keeps it: nothing clears it there. Give it a value, or delete the item and add it again",
 			})
 		}
+		fmt.Fprintf(c.plan.digest, "%d %s\n", i, change.MutationID)
 		if err := c.plan.changes.add(i, entry.item); err != nil {
 			return err
 		}
@@ -392,7 +420,7 @@ func (c *comparison) missing(ctx context.Context) error {
 			}
 			route.Counts.Known += len(rows)
 			for _, row := range rows {
-				if c.ids[i].has(row.ItemID) {
+				if c.ids.has(i, row.ItemID) {
 					continue
 				}
 				change := destination.Absent(row.ItemID, stateOf(row), c.at)
@@ -403,6 +431,7 @@ func (c *comparison) missing(ctx context.Context) error {
 				if change.Publishes() && len(route.Samples) < 2*samplesOfRoute {
 					route.Samples = append(route.Samples, sampleOf(change))
 				}
+				fmt.Fprintf(c.plan.digest, "%d %s\n", i, change.MutationID)
 				if err := c.plan.removals.add(i, difference.Item{ID: row.ItemID}); err != nil {
 					return err
 				}

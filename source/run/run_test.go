@@ -41,6 +41,10 @@ type shop struct {
 	bad    int64
 }
 
+type place int
+
+func (p place) String() string { return fmt.Sprint("record ", int(p)) }
+
 type snapshot struct {
 	records []map[string]any
 	next    int
@@ -55,13 +59,14 @@ func (s *snapshot) Next() (run.Record, error) {
 		return run.Record{}, io.EOF
 	}
 	s.next++
-	return run.Record{Item: s.records[s.next-1], Place: int64(s.next)}, nil
+	return run.Record{Item: s.records[s.next-1], Place: place(s.next)}, nil
 }
-func (s *snapshot) At() time.Time       { return s.shop.at }
-func (s *snapshot) Fingerprint() string { return s.shop.at.Format(time.RFC3339Nano) }
-func (s *snapshot) Unreadable() int64   { return s.shop.bad }
-func (s *snapshot) Bytes() int64        { return 1 }
-func (s *snapshot) Close() error        { return nil }
+func (s *snapshot) At() time.Time           { return s.shop.at }
+func (s *snapshot) Fingerprint() string     { return s.shop.at.Format(time.RFC3339Nano) }
+func (s *snapshot) Findings() []run.Finding { return nil }
+func (s *snapshot) Unreadable() int64       { return s.shop.bad }
+func (s *snapshot) Bytes() int64            { return 1 }
+func (s *snapshot) Close() error            { return nil }
 
 func (s *shop) open(_ context.Context, former string) (run.Snapshot, error) {
 	if former != "" && former == s.at.Format(time.RFC3339Nano) {
@@ -303,9 +308,9 @@ func TestAbsoluteStops(t *testing.T) {
 				require.NotEmpty(t, plan.Routes[0].Reason)
 			}
 			require.Len(t, b.there.ids, before, "nothing is sent")
-			_, state, _, err := b.store.RunOf(t.Context(), 2)
+			row, err := b.store.Run(t.Context(), 2)
 			require.NoError(t, err)
-			require.Equal(t, test.state, state)
+			require.Equal(t, test.state, row.State)
 		})
 	}
 }
