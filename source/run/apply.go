@@ -13,10 +13,10 @@ import (
 
 // Result is how a run ended.
 type Result struct {
-	State     persistence.RunState
-	Published int64
+	State     persistence.RunState `json:"state"`
+	Published int64                `json:"published"`
 	// Withheld counts what the guard held back.
-	Withheld int
+	Withheld int `json:"withheld"`
 }
 
 // Apply publishes a plan and closes it. What was published before an error stays so; the
