@@ -74,7 +74,7 @@ CREATE TABLE courier.source_run (
     token       bigint NOT NULL,
     trigger     text NOT NULL,
     state       text NOT NULL DEFAULT 'reading'
-        CHECK (state IN ('reading', 'publishing', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
+        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
     started_at  timestamptz NOT NULL DEFAULT now(),
     progress_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,

@@ -15,10 +15,12 @@ import (
 // RunState is how far a run of a source is.
 type RunState string
 
-// The states of runs; those from RunDone on are final.
+// The states of runs; those from RunPlanned on are final.
 const (
 	RunReading    RunState = "reading"
 	RunPublishing RunState = "publishing"
+	// RunPlanned is a run of which only a plan was asked for.
+	RunPlanned RunState = "planned"
 	// RunDone is a run that sent all it found.
 	RunDone RunState = "done"
 	// RunUnchanged is a run whose source was not changed since the last one.

@@ -115,8 +115,8 @@ func (s *sources) checkSamples(made *source.Source) (failed bool, err error) {
 // readFeed reads a feed to its end and maps what it has.
 func (s *sources) readFeed(ctx context.Context, made *source.Source) error {
 	bar := startRunProgress(s.streams, s.given.quiet)
-	defer bar.stop()
 	read, err := run.Read(ctx, made.Source, bar.progress)
+	bar.stop()
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,6 @@ func (s *sources) readFeed(ctx context.Context, made *source.Source) error {
 	for _, route := range read.Routes {
 		rows = append(rows, []any{route.Route, route.Valid, route.Invalid, route.FilteredOut, route.WithoutID})
 	}
-	bar.stop()
 	if err := s.line("%s: %s, %s.", made.Name, cli.Counted(int(read.Records), "record"), cli.Counted(int(read.Unreadable), "unreadable one")); err != nil {
 		return err
 	}
@@ -132,7 +131,7 @@ func (s *sources) readFeed(ctx context.Context, made *source.Source) error {
 		return err
 	}
 	for _, route := range read.Routes {
-		if err := s.showSamples(run.RoutePlan{Samples: route.Samples}); err != nil {
+		if err := s.showSamples(run.RoutePlan{Route: route.Route, Samples: route.Samples}); err != nil {
 			return err
 		}
 	}

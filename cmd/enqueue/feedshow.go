@@ -89,6 +89,11 @@ func (s *sources) showTime(session *session, i int, route run.RoutePlan) error {
 var signs = map[string]string{"added": "+", "changed": "~", "refreshed": "~", "removed": "-"}
 
 func (s *sources) showSamples(route run.RoutePlan) error {
+	if len(route.Samples) > 0 && route.Route != "" {
+		if err := s.line("%s, for example:", route.Route); err != nil {
+			return err
+		}
+	}
 	for _, sample := range route.Samples {
 		text := string(sample.Attributes)
 		if sample.Attributes == nil {
@@ -217,7 +222,7 @@ func (s *sources) showRuns(output cli.Output, rows []persistence.RunRow) error {
 	}
 	table := make([][]any, 0, len(rows))
 	for _, row := range rows {
-		table = append(table, []any{row.Run, row.Source, row.State, row.StartedAt, row.ItemsRead, row.Published, row.Trigger, row.Reason})
+		table = append(table, []any{row.Run, row.Source, row.State, row.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), row.ItemsRead, row.Published, row.Trigger, row.Reason})
 	}
 	return cli.Table(s.streams.Out, []string{"run", "source", "state", "started", "read", "published", "trigger", "reason"}, table)
 }

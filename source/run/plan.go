@@ -167,13 +167,13 @@ func (p *Plan) fail(ctx context.Context, err error) error {
 	return err
 }
 
-// Close ends a plan that is not applied. Its run is stopped.
+// Close ends a plan that is not applied.
 func (p *Plan) Close() error {
 	if p.release == nil {
 		return nil
 	}
 	if !p.run.Finished && p.run.ID != 0 {
-		p.run.State, p.run.Finished, p.run.Reason = persistence.RunStopped, true, cmp.Or(p.run.Reason, "planned only")
+		p.run.State, p.run.Finished = persistence.RunPlanned, true
 		_ = p.runner.Store.SaveRun(context.WithoutCancel(p.context), p.run)
 	}
 	p.release()
