@@ -15,8 +15,6 @@ func incomplete(items []item, results []publish.Result, err error, keyed bool) *
 	known := &publication{IDs: make([]string, 0, len(items)), RepeatSafe: true}
 	newer := map[catalog.ItemKey]bool{} // items of which a later change is stored
 	fixed := true                       // each id is the same in a repeat
-	denied := new(publish.DeniedError)
-	_ = errors.As(err, &denied)
 	at := len(results)
 	for _, item := range slices.Backward(items) {
 		fixed = fixed && (item.explicit || keyed)
@@ -55,7 +53,11 @@ func incomplete(items []item, results []publish.Result, err error, keyed bool) *
 	case errors.Is(err, publish.ErrDenied):
 		of = kindDenied
 	}
-	refused := refuse(of, incompleteDetail(known, nothing, ordered, keyed))
+	detail := incompleteDetail(known, nothing, ordered, keyed)
+	if of == kindDenied {
+		detail = "the permissions of this server's NATS user do not include this path: its operator has to grant it. " + detail
+	}
+	refused := refuse(of, detail)
 	refused.known, refused.cause = known, err
 	return refused
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +27,24 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.ServersOwn()...) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(complete{m}, natstest.ServersOwn()...) }
+
+// complete fails a run of all tests that has not seen each answer of the description.
+type complete struct{ *testing.M }
+
+func (c complete) Run() int {
+	code := c.M.Run()
+	for _, name := range []string{"test.run", "test.skip", "test.fuzz", "test.bench", "test.list"} {
+		if flag.Lookup(name).Value.String() != "" {
+			return code
+		}
+	}
+	if missing := notAnswered(); code == 0 && len(missing) > 0 {
+		_, _ = fmt.Fprintln(os.Stderr, "no test was answered so, though schema/openapi.yaml says it:", missing)
+		return 1
+	}
+	return code
+}
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
@@ -43,7 +63,6 @@ type api struct {
 
 	nats   *natstest.Server
 	js     jetstream.JetStream
-	stream *queue.Stream
 	server *Server
 	url    string
 	stop   func() error
@@ -59,22 +78,24 @@ type setup struct {
 	without bool // there is no stream
 	publish publish.Options
 	wrap    func(Publisher) Publisher
-	connect []nats.Option
+	js      jetstream.JetStream // of another server than one with the stream
 }
 
 func start(t *testing.T, with setup) *api {
 	t.Helper()
-	a := &api{T: t, nats: natstest.Start(t), log: &bytes.Buffer{}, client: &http.Client{Transport: &http.Transport{}}}
-	conn := a.nats.Connect(t, with.connect...)
-	js, err := jetstream.New(conn)
-	require.NoError(t, err)
-	a.js = js
-	if !with.without {
-		a.stream, err = queue.Ensure(context.Background(), js, with.stream)
+	a := &api{T: t, js: with.js, log: &bytes.Buffer{}, client: &http.Client{Transport: &http.Transport{}}}
+	var err error
+	if a.js == nil {
+		a.nats = natstest.Start(t)
+		a.js, err = jetstream.New(a.nats.Connect(t, nats.ReconnectBufSize(-1)))
 		require.NoError(t, err)
+		if !with.without {
+			_, err = queue.Ensure(context.Background(), a.js, with.stream)
+			require.NoError(t, err)
+		}
 	}
 	options := with.options
-	options.Publisher = publish.NewPublisher(js, with.publish)
+	options.Publisher = publish.NewPublisher(a.js, with.publish)
 	if with.wrap != nil {
 		options.Publisher = with.wrap(options.Publisher)
 	}

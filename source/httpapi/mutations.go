@@ -119,6 +119,9 @@ func (s *Server) publish(ctx context.Context, w http.ResponseWriter, seen *visit
 		}
 	}
 	results, err := s.options.Publisher.Publish(ctx, publications)
+	if err == nil {
+		err = deniedIn(results)
+	}
 	if err != nil {
 		seen.refused = how.lines
 		return incomplete(items, results, err, how.keyed)
@@ -131,12 +134,6 @@ func (s *Server) publish(ctx context.Context, w http.ResponseWriter, seen *visit
 			result, results = results[0], results[1:]
 		}
 		if result.Outcome == publish.Refused {
-			if denied := new(publish.DeniedError); errors.As(result.Err, &denied) {
-				seen.refused = how.lines
-				refused := refuse(kindDenied, "the permissions of this server's NATS user do not include the subject of this path: nothing is stored")
-				refused.cause = denied
-				return refused
-			}
 			bad = append(bad, refusedByStream(item, result.Err))
 			continue
 		}
@@ -158,6 +155,17 @@ func (s *Server) publish(ctx context.Context, w http.ResponseWriter, seen *visit
 		status, answer.Lines, answer.Errors = http.StatusMultiStatus, lines, sortedByLine(bad)
 	}
 	writeJSON(w, status, "application/json", answer)
+	return nil
+}
+
+// deniedIn is what NATS denies to the user of the server. It is so for all publications, as
+// all have one subject.
+func deniedIn(results []publish.Result) error {
+	for _, result := range results {
+		if denied, ok := errors.AsType[*publish.DeniedError](result.Err); ok {
+			return denied
+		}
+	}
 	return nil
 }
 

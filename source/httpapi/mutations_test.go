@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -273,18 +274,32 @@ func TestTheStreamRefusesALine(t *testing.T) {
 // TestALineLargerThanNATSTakes: it is refused before anything is stored.
 func TestALineLargerThanNATSTakes(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{})
-	most := int(a.js.Conn().MaxPayload())
-	require.GreaterOrEqual(t, most, message.MaxBody)
-	frame := `{"item_id":"b","operation":"UPSERT","attributes":{"t":""}}`
-	large := strings.Replace(frame, `""`, `"`+strings.Repeat("x", message.MaxBody-len(frame))+`"`, 1)
-	got := a.do(call{body: `{"item_id":"a","operation":"DELETE"}` + "\n" + large})
-	if most > message.MaxBody+1024 {
-		require.Equal(t, http.StatusAccepted, got.status)
-		return
-	}
-	require.Equal(t, "message_too_large", got.problem(t, kindInvalidLines).Errors[0].Rule)
+	server, err := embedded.StartNATS(embedded.NATSOptions{StoreDir: t.TempDir(), MaxPayload: 4 << 10})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	conn, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{})
+	require.NoError(t, err)
+	a := start(t, setup{js: js})
+	large := `{"item_id":"b","operation":"UPSERT","attributes":{"t":"` + strings.Repeat("x", 4<<10) + `"}}`
+	got := a.do(call{body: remove + "\n" + large}).problem(t, kindInvalidLines)
+	require.Equal(t, 2, got.Errors[0].Line)
+	require.Equal(t, "message_too_large", got.Errors[0].Rule)
+	require.Contains(t, got.Errors[0].Detail, "max_payload")
 	require.Empty(t, a.stored())
+
+	// The trace context is a header of the message, and counts.
+	fits := `{"item_id":"b","operation":"UPSERT","attributes":{"t":"` + strings.Repeat("x", 3400) + `"}}`
+	trace := map[string]string{
+		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=" + strings.Repeat("s", 250) + ",b=" + strings.Repeat("s", 250),
+	}
+	a.do(call{body: remove + "\n" + fits, header: trace}).problem(t, kindInvalidLines)
+	require.Empty(t, a.stored())
+	a.do(call{body: remove + "\n" + fits}).accepted(t)
 }
 
 func shrink(t *testing.T, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {

@@ -52,6 +52,34 @@ func operationOf(document *openapi3.T, method, path string) (template string, op
 // answered collects which answers the tests have seen.
 var answered sync.Map // "METHOD path status"
 
+// kindsSeen collects the types of the problems among them.
+var kindsSeen sync.Map
+
+// notAnswered lists the answers and the problems that no test has seen.
+func notAnswered() (missing []string) {
+	document, err := description()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for template, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status := range operation.Responses.Map() {
+				name := method + " " + template + " " + status
+				if _, seen := answered.Load(name); !seen {
+					missing = append(missing, name)
+				}
+			}
+		}
+	}
+	for _, name := range document.Components.Schemas["ProblemType"].Value.Enum {
+		if _, seen := kindsSeen.Load(name); !seen {
+			missing = append(missing, name.(string))
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
 // validate holds an answer to the description.
 func validate(t testing.TB, method, path string, got answer) {
 	t.Helper()
@@ -94,6 +122,9 @@ func hold(t testing.TB, schema *openapi3.SchemaRef, got answer) {
 	t.Helper()
 	var value any
 	require.NoError(t, json.Unmarshal(got.body, &value))
+	if members, ok := value.(map[string]any); ok && members["type"] != nil {
+		kindsSeen.Store(members["type"], true)
+	}
 	require.NoErrorf(t, schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()), "%s", got.body)
 }
 
