@@ -130,7 +130,7 @@ func TestItemsAreChangedTogether(t *testing.T) {
 	page, err = sources.ItemsAfter(t.Context(), route, "a", 10)
 	require.NoError(t, err)
 	require.Len(t, page, 1, "c was never sent")
-	ids, err := sources.ItemsOfGroup(t.Context(), route, "g", 10)
+	ids, err := sources.ItemsOfGroup(t.Context(), route, "g", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, []string{"b"}, ids)
 	other, err := sources.ItemsAfter(t.Context(), source.Routes[1].ID, "", 10)
@@ -140,7 +140,7 @@ func TestItemsAreChangedTogether(t *testing.T) {
 	gone := states[0]
 	gone.Gone, gone.Names, gone.Revision = true, nil, 2
 	require.NoError(t, change([]string{"b"}, []persistence.SourceItem{gone}, nil))
-	ids, err = sources.ItemsOfGroup(t.Context(), route, "g", 10)
+	ids, err = sources.ItemsOfGroup(t.Context(), route, "g", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, ids)
 	more, err := sources.Forget(t.Context(), []int32{route}, time.Hour)

@@ -58,7 +58,7 @@ ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
+WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND item_id > sqlc.arg(after)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: AddSourceShape :one
 INSERT INTO courier.source_shape (digest, names) VALUES ($1, $2)

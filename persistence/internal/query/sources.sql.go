@@ -675,17 +675,23 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 
 const sourceItemsOfGroup = `-- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = $1 AND group_id = $2::text AND NOT gone ORDER BY item_id LIMIT $3
+WHERE route = $1 AND group_id = $2::text AND item_id > $3::text AND NOT gone ORDER BY item_id LIMIT $4
 `
 
 type SourceItemsOfGroupParams struct {
 	Route   int32
 	GroupID string
+	After   string
 	Lim     int32
 }
 
 func (q *Queries) SourceItemsOfGroup(ctx context.Context, arg SourceItemsOfGroupParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, sourceItemsOfGroup, arg.Route, arg.GroupID, arg.Lim)
+	rows, err := q.db.Query(ctx, sourceItemsOfGroup,
+		arg.Route,
+		arg.GroupID,
+		arg.After,
+		arg.Lim,
+	)
 	if err != nil {
 		return nil, err
 	}
