@@ -246,7 +246,8 @@ const (
 )
 
 // Forget deletes what is over: items that are gone for 30 days, runs of 90 days ago (not
-// the last of a source), and webhook deliveries of deliveriesFor ago. A call deletes a
+// the last of a source), webhook deliveries of deliveriesFor ago, and that products were
+// deleted 30 days ago. A call deletes a
 // bounded number of rows; more says that there are others.
 func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time.Duration) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
@@ -261,6 +262,10 @@ func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time
 	forgotten, err := s.query.ForgetWebhooks(ctx, query.ForgetWebhooksParams{Seconds: deliveriesFor.Seconds(), Lim: forgetAtATime})
 	if err != nil {
 		return false, fmt.Errorf("forget webhook deliveries: %w", err)
+	}
+	more = more || forgotten == forgetAtATime
+	if forgotten, err = s.query.ForgetWebhookProducts(ctx, query.ForgetWebhookProductsParams{Seconds: goneFor.Seconds(), Lim: forgetAtATime}); err != nil {
+		return false, fmt.Errorf("forget deleted products: %w", err)
 	}
 	more = more || forgotten == forgetAtATime
 	if forgotten, err = s.query.ForgetSourceRuns(ctx, query.ForgetSourceRunsParams{Seconds: runsFor.Seconds(), Lim: forgetAtATime}); err != nil {
