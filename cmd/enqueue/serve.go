@@ -221,7 +221,7 @@ func (s *serving) startSources(ctx context.Context, beside *sync.WaitGroup) erro
 
 // forget deletes what is over, every now and then. Several processes may do so at once.
 func (s *serving) forget(ctx context.Context) {
-	const every, pause = 10 * time.Minute, time.Second
+	const every, pause = time.Hour, time.Second
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {

@@ -201,6 +201,9 @@ DELETE FROM courier.webhook_delivery WHERE id IN (
     ORDER BY d.received_at LIMIT sqlc.arg(lim)
 );
 
+-- name: SourceRoutes :many
+SELECT id FROM courier.source_route ORDER BY id;
+
 -- name: ForgetGoneItems :execrows
 -- Deleted items, and rows that were made to be locked and never used.
 DELETE FROM courier.source_item i WHERE (i.route, i.item_id) IN (

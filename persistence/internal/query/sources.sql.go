@@ -710,6 +710,30 @@ func (q *Queries) SourceItemsOfGroup(ctx context.Context, arg SourceItemsOfGroup
 	return items, nil
 }
 
+const sourceRoutes = `-- name: SourceRoutes :many
+SELECT id FROM courier.source_route ORDER BY id
+`
+
+func (q *Queries) SourceRoutes(ctx context.Context) ([]int32, error) {
+	rows, err := q.db.Query(ctx, sourceRoutes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int32
+	for rows.Next() {
+		var id int32
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sourceRunner = `-- name: SourceRunner :one
 SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1
 `
