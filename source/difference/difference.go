@@ -168,7 +168,10 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	}
 	at = at.Truncate(resolution)
 	change := Change{ItemID: item.ID, Kind: Unchanged, State: known}
-	if known.ChangedAt.After(at) {
+	// That an item is back is news of the snapshot: it may come back as it was, with the time
+	// of a change before it was gone.
+	back := known.Gone && !known.ChangedAt.After(snapshot)
+	if known.ChangedAt.After(at) && !back {
 		change.Kind = Older
 		return change, nil
 	}

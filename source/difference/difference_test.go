@@ -292,3 +292,21 @@ func FuzzCompare(f *testing.F) {
 		require.True(t, slices.IsSorted(change.State.Names))
 	})
 }
+
+// TestAnItemThatIsBackAsItWas: an item that was missing for a while has the time of a change
+// before that. What a newer deletion says is not undone by an older snapshot.
+func TestAnItemThatIsBackAsItWas(t *testing.T) {
+	t.Parallel()
+	r := route()
+	lamp := item("1", `{"title":"Lamp"}`)
+	lamp.ChangedAt = at(1)
+	added := compare(t, r, lamp, State{}, at(2))
+	removed := r.Absent("1", added.State, at(3))
+	require.Equal(t, Removed, removed.Kind)
+	back := compare(t, r, lamp, removed.State, at(4))
+	require.Equal(t, Added, back.Kind)
+	require.Equal(t, Unchanged, compare(t, r, lamp, back.State, at(5)).Kind)
+
+	deleted := r.Deleted("1", added.State, at(6))
+	require.Equal(t, Older, compare(t, r, lamp, deleted.State, at(5)).Kind)
+}

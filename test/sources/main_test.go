@@ -20,6 +20,10 @@ import (
 var everyStep = flag.Bool("every-step", false, "kill the program at each step of a run")
 
 func TestMain(m *testing.M) {
+	// A history takes tens of milliseconds. -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "60"); err != nil {
+		panic(err)
+	}
 	flag.Parse()
 	runner := pgtest.Main(m)
 	goleak.VerifyTestMain(cleaning{runner})
