@@ -28,18 +28,16 @@ type Outcome struct {
 	// Findings are what is wrong with single items, a bounded number.
 	Findings []run.Finding `json:"findings,omitempty"`
 
-	good, bad, errors int
-	first             string
+	good, bad int    // items, on all routes, that can be sent and that cannot
+	first     string // the first error
 }
 
 // find keeps a finding about a route's item. An error says that an item is not sent.
 func (o *Outcome) find(route run.Route, itemID string, findings ...run.Finding) {
 	for _, finding := range findings {
 		finding.Route, finding.ItemID = route.String(), itemID
-		if finding.Severity == "error" {
-			if o.errors++; o.first == "" {
-				o.first = fmt.Sprintf("item %q, %s: %s", itemID, finding.Field, finding.Rule)
-			}
+		if finding.Severity == "error" && o.first == "" {
+			o.first = fmt.Sprintf("item %q, %s: %s", itemID, finding.Field, finding.Rule)
 		}
 		if len(o.Findings) < maxFindings {
 			o.Findings = append(o.Findings, finding)

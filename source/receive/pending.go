@@ -70,20 +70,21 @@ func (r *Receiver) Pending(ctx context.Context) (worked int, err error) {
 			return worked, err
 		}
 		worked++
-		if err := r.pending(ctx, row, taken[0], fetched); err != nil {
+		came := time.Now() //nolint:forbidigo // compared with other readings of this clock
+		if err := r.pending(ctx, row, taken[0], came, fetched); err != nil {
 			return worked, err
 		}
 	}
 	return worked, nil
 }
 
-// pending works on one delivery. An error says that the database is away.
-func (r *Receiver) pending(ctx context.Context, row persistence.Source, kept persistence.WebhookDelivery, fetched map[string]time.Time) error {
+// pending works on one delivery, which was taken when came says. An error says that the
+// database is away.
+func (r *Receiver) pending(ctx context.Context, row persistence.Source, kept persistence.WebhookDelivery, came time.Time, fetched map[string]time.Time) error {
 	delivery, broken := webhook.Read(r.options.Kind, headerOf(kept), kept.Body, kept.ReceivedAt)
 	outcome := &Outcome{}
 	asked := delivery.Incomplete + "\x00" + delivery.InventoryItem
-	began := time.Now() //nolint:forbidigo // compared with the age of deliveries, from one reading to the next
-	if at, ok := fetched[asked]; ok && kept.Age > time.Since(at) {
+	if at, ok := fetched[asked]; ok && kept.Age > came.Sub(at) {
 		// It was received before the product was read: what it told of is done.
 		outcome.State, outcome.Reason = persistence.DeliveryAccepted, "done with another delivery about the same product"
 	} else {
@@ -104,7 +105,7 @@ func (r *Receiver) pending(ctx context.Context, row persistence.Source, kept per
 		case err != nil:
 			outcome = &Outcome{State: persistence.DeliveryRejected, Reason: fmt.Sprintf("given up after %d tries: %v", kept.Attempts, err)}
 		default:
-			fetched[asked] = began
+			fetched[asked] = came
 		}
 	}
 	outcome.ID = kept.ID
@@ -139,7 +140,11 @@ func (r *Receiver) fetch(ctx context.Context, delivery webhook.Delivery) (webhoo
 		return delivery, err
 	}
 	whole.TrueAt = now
-	if whole.At.IsZero() || whole.At.After(now) {
+	// What is read is at least as new as what told of it.
+	if whole.At.Before(delivery.At) {
+		whole.At = delivery.At
+	}
+	if whole.At.After(now) {
 		whole.At = now
 	}
 	return whole, nil
