@@ -15,10 +15,12 @@ import (
 // RunState is how far a run of a source is.
 type RunState string
 
-// The states of runs; those from RunDone on are final.
+// The states of runs; those from RunPlanned on are final.
 const (
 	RunReading    RunState = "reading"
 	RunPublishing RunState = "publishing"
+	// RunPlanned is a run of which only a plan was asked for.
+	RunPlanned RunState = "planned"
 	// RunDone is a run that sent all it found.
 	RunDone RunState = "done"
 	// RunUnchanged is a run whose source was not changed since the last one.
@@ -164,7 +166,7 @@ func (s *Sources) runs(ctx context.Context, params query.SourceRunsParams) ([]Ru
 			Run: row.Run, Source: row.Source, Trigger: row.Trigger, State: RunState(row.State), Reason: deref(row.Reason),
 			StartedAt: row.StartedAt, ProgressAt: row.ProgressAt, FinishedAt: row.FinishedAt, SnapshotAt: row.SnapshotAt,
 			BytesRead: row.BytesRead, ItemsRead: row.ItemsRead, ToPublish: row.ToPublish, Published: row.Published, Approved: int(row.Approved),
-			Counts: row.Counts, Findings: row.Findings,
+			Counts: row.Routes, Findings: row.Findings,
 		}
 	}
 	return runs, nil
@@ -243,13 +245,16 @@ const (
 	forgetAtATime = 10_000
 )
 
-// Forget deletes what is over: items that are gone for 30 days, runs of 90 days ago (not
-// the last of a source), webhook deliveries of deliveriesFor ago, and that products were
-// deleted 30 days ago. A call deletes a
-// bounded number of rows; more says that there are others.
-func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time.Duration) (more bool, err error) {
+// Forget deletes what is over: items that are gone for 30 days, that products were deleted 30
+// days ago, and runs of 90 days ago but the last of a source. A call deletes a bounded number
+// of rows; more says that there are others.
+func (s *Sources) Forget(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	routes, err := s.query.SourceRoutes(ctx)
+	if err != nil {
+		return false, fmt.Errorf("list the routes: %w", err)
+	}
 	for _, route := range routes {
 		forgotten, err := s.query.ForgetGoneItems(ctx, query.ForgetGoneItemsParams{Route: route, Seconds: goneFor.Seconds(), Lim: forgetAtATime})
 		if err != nil {
@@ -257,12 +262,8 @@ func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time
 		}
 		more = more || forgotten == forgetAtATime
 	}
-	forgotten, err := s.query.ForgetWebhooks(ctx, query.ForgetWebhooksParams{Seconds: deliveriesFor.Seconds(), Lim: forgetAtATime})
+	forgotten, err := s.query.ForgetWebhookProducts(ctx, query.ForgetWebhookProductsParams{Seconds: goneFor.Seconds(), Lim: forgetAtATime})
 	if err != nil {
-		return false, fmt.Errorf("forget webhook deliveries: %w", err)
-	}
-	more = more || forgotten == forgetAtATime
-	if forgotten, err = s.query.ForgetWebhookProducts(ctx, query.ForgetWebhookProductsParams{Seconds: goneFor.Seconds(), Lim: forgetAtATime}); err != nil {
 		return false, fmt.Errorf("forget deleted products: %w", err)
 	}
 	more = more || forgotten == forgetAtATime

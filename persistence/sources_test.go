@@ -143,7 +143,7 @@ func TestItemsAreChangedTogether(t *testing.T) {
 	ids, err = sources.ItemsOfGroup(t.Context(), route, "g", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, ids)
-	more, err := sources.Forget(t.Context(), []int32{route}, time.Hour)
+	more, err := sources.Forget(t.Context())
 	require.NoError(t, err)
 	require.False(t, more)
 	known, err = sources.Items(t.Context(), route, []string{"a", "b", "c"})

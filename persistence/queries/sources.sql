@@ -102,7 +102,7 @@ UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_
 -- name: SourceRuns :many
 -- The newest runs first; '' is every source, 0 every run.
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
-    counts, findings
+    routes, findings
 FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(run)::bigint = 0 OR run = sqlc.arg(run)::bigint)
 ORDER BY run DESC LIMIT sqlc.arg(lim);
 
@@ -200,6 +200,9 @@ DELETE FROM courier.webhook_delivery WHERE id IN (
     WHERE d.received_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision) AND (sqlc.arg(source)::integer = 0 OR d.source = sqlc.arg(source)::integer)
     ORDER BY d.received_at LIMIT sqlc.arg(lim)
 );
+
+-- name: SourceRoutes :many
+SELECT id FROM courier.source_route ORDER BY id;
 
 -- name: ForgetGoneItems :execrows
 -- Deleted items, and rows that were made to be locked and never used.

@@ -12,10 +12,23 @@ import (
 
 // Result is how a run ended.
 type Result struct {
-	State     persistence.RunState
-	Published int64
+	Run       int64                `json:"run"`
+	Read      int64                `json:"read"`
+	State     persistence.RunState `json:"state"`
+	Published int64                `json:"published"`
 	// Withheld counts what the guard held back.
-	Withheld int
+	Withheld int `json:"withheld"`
+	// Reason says why not everything was sent.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Run plans a run and applies it.
+func (r *Runner) Run(ctx context.Context, source Source, request Request) (Result, error) {
+	plan, err := r.Plan(ctx, source, request)
+	if err != nil {
+		return Result{}, err
+	}
+	return plan.Apply(ctx)
 }
 
 // Apply publishes a plan and closes it. What was published before an error stays so; the
@@ -25,7 +38,7 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 		if err != nil {
 			err = p.fail(ctx, err)
 		}
-		result.State = p.run.State
+		result.Run, result.Read, result.State, result.Reason = p.Run, p.Read, p.run.State, p.run.Reason
 		err = errors.Join(err, p.Close())
 	}()
 	stop := context.AfterFunc(ctx, p.release)

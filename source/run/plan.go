@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -91,6 +92,21 @@ func (p *Plan) Changes() (sent, withheld int) {
 	return sent, withheld
 }
 
+// Stopped reports that the guard lets nothing go of a route.
+func (p *Plan) Stopped() bool {
+	return slices.ContainsFunc(p.Routes, func(route RoutePlan) bool { return route.decision == difference.Stopped })
+}
+
+// Deletes counts the removals that would be sent.
+func (p *Plan) Deletes() (count int) {
+	for _, route := range p.Routes {
+		if route.decision == difference.Allowed {
+			count += route.Counts.Removed
+		}
+	}
+	return count
+}
+
 // Request says what a run is for.
 type Request struct {
 	// Trigger says what asks for it: schedule, command, approval.
@@ -151,13 +167,13 @@ func (p *Plan) fail(ctx context.Context, err error) error {
 	return err
 }
 
-// Close ends a plan that is not applied. Its run is stopped.
+// Close ends a plan that is not applied.
 func (p *Plan) Close() error {
 	if p.release == nil {
 		return nil
 	}
 	if !p.run.Finished && p.run.ID != 0 {
-		p.run.State, p.run.Finished, p.run.Reason = persistence.RunStopped, true, cmp.Or(p.run.Reason, "planned only")
+		p.run.State, p.run.Finished = persistence.RunPlanned, true
 		_ = p.runner.Store.SaveRun(context.WithoutCancel(p.context), p.run)
 	}
 	p.release()
@@ -289,13 +305,7 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 		named := false
 		for i, route := range c.plan.source.Routes {
 			mapped := route.Map(record.Item)
-			for _, finding := range mapped.Findings {
-				finding.Route, finding.ItemID = route.String(), mapped.Item.ID
-				if finding.Place == "" {
-					finding.Place = placeOf(record)
-				}
-				c.plan.findings.add(finding)
-			}
+			c.plan.findings.addOf(route, record, mapped)
 			if mapped.Item.ID == "" {
 				continue
 			}

@@ -710,6 +710,30 @@ func (q *Queries) SourceItemsOfGroup(ctx context.Context, arg SourceItemsOfGroup
 	return items, nil
 }
 
+const sourceRoutes = `-- name: SourceRoutes :many
+SELECT id FROM courier.source_route ORDER BY id
+`
+
+func (q *Queries) SourceRoutes(ctx context.Context) ([]int32, error) {
+	rows, err := q.db.Query(ctx, sourceRoutes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int32
+	for rows.Next() {
+		var id int32
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sourceRunner = `-- name: SourceRunner :one
 SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1
 `
@@ -728,7 +752,7 @@ func (q *Queries) SourceRunner(ctx context.Context, id int32) (SourceRunnerRow, 
 
 const sourceRuns = `-- name: SourceRuns :many
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
-    counts, findings
+    routes, findings
 FROM courier.source_runs WHERE ($1::text = '' OR source = $1::text) AND ($2::bigint = 0 OR run = $2::bigint)
 ORDER BY run DESC LIMIT $3
 `
@@ -754,7 +778,7 @@ type SourceRunsRow struct {
 	ToPublish  int64
 	Published  int64
 	Approved   int32
-	Counts     []byte
+	Routes     []byte
 	Findings   []byte
 }
 
@@ -783,7 +807,7 @@ func (q *Queries) SourceRuns(ctx context.Context, arg SourceRunsParams) ([]Sourc
 			&i.ToPublish,
 			&i.Published,
 			&i.Approved,
-			&i.Counts,
+			&i.Routes,
 			&i.Findings,
 		); err != nil {
 			return nil, err
