@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -89,14 +88,10 @@ func (w *web) ask(header http.Header, d *download) {
 	}
 }
 
-var contentRange = regexp.MustCompile(`^bytes (\d+)-(\d+)/(\d+|\*)$`)
-
 // continues checks that a part begins where the last attempt ended, and is of the same content.
 func (w *web) continues(response *http.Response, d *download) error {
-	found := contentRange.FindStringSubmatch(response.Header.Get("Content-Range"))
-	if found != nil && found[1] == strconv.FormatInt(d.spool.size, 10) &&
-		(found[3] == "*" || d.total < 0 || found[3] == strconv.FormatInt(d.total, 10)) &&
-		(response.Header.Get("Etag") == "" || response.Header.Get("Etag") == d.etag) {
+	tag := response.Header.Get("Etag")
+	if d.continues(response.Header.Get("Content-Range")) && (tag == "" || tag == d.etag) {
 		return nil
 	}
 	if err := d.begin(); err != nil {

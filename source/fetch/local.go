@@ -132,7 +132,7 @@ func tooLarge(size, limit int64) *Error {
 func failFile(err error) *Error {
 	what := err.Error()
 	if found := (*fs.PathError)(nil); errors.As(err, &found) {
-		what = found.Op + ": " + found.Err.Error()
+		what, err = found.Op+": "+found.Err.Error(), found.Err // a mistyped address is a path, too
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

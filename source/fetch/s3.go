@@ -145,11 +145,11 @@ func (b *bucket) attempt(ctx context.Context, d *download) error {
 		if d.total > b.options.MaxBytes {
 			return tooLarge(d.total, b.options.MaxBytes)
 		}
-	} else if !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", d.spool.size)) {
+	} else if !d.continues(header.Get("Content-Range")) || info.ETag != d.etag { // not every server knows If-Match
 		if err := d.begin(); err != nil {
 			return err
 		}
-		return failLater(ErrShort, "the server sent another part of the object than was asked for", "tell who runs the server: its answers to Range are wrong")
+		return failLater(ErrShort, "the server sent a part of something other than was asked for", "")
 	}
 	err = d.spool.take(reading{ctx: ctx, from: body, alive: d.alive})
 	if own := (*Error)(nil); errors.As(err, &own) {
