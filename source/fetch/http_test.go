@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,7 +79,7 @@ func TestHTTPUnchanged(t *testing.T) {
 			body.Store(new(content))
 			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if test.etag != "" {
-					w.Header().Set("Etag", test.etag)
+					w.Header().Set("ETag", test.etag)
 				}
 				if test.modified != "" {
 					w.Header().Set("Last-Modified", test.modified)
@@ -131,7 +131,7 @@ func TestHTTPRefusals(t *testing.T) {
 		{500, "database", fetch.ErrStatus, "database", true},
 		{503, "\x1f\x8bbroken", fetch.ErrStatus, "503", true},
 	} {
-		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
+		t.Run(strconv.Itoa(test.status), func(t *testing.T) {
 			t.Parallel()
 			var requests atomic.Int32
 			address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -261,7 +261,7 @@ func TestHTTPEncodings(t *testing.T) {
 	encoding := atomic.Pointer[string]{}
 	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", *encoding.Load())
-		w.Header().Set("Content-Length", fmt.Sprint(packed.Len()))
+		w.Header().Set("Content-Length", strconv.Itoa(packed.Len()))
 		_, _ = w.Write(packed.Bytes())
 	})
 	options := quick(t)

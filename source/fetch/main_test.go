@@ -2,6 +2,7 @@ package fetch_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,13 @@ func failsWith(ctx context.Context, t *testing.T, fetcher *fetch.Fetcher, option
 		require.Empty(t, remains(t, options.Spool))
 	}
 	return own
+}
+
+// same compares long texts, and shows no difference of megabytes.
+func same(t *testing.T, want, read string) {
+	t.Helper()
+	require.Equal(t, len(want), len(read)) //nolint:testifylint // Len would show the whole text
+	require.Equal(t, sha256.Sum256([]byte(want)), sha256.Sum256([]byte(read)))
 }
 
 // remains are the names of the files in a folder.

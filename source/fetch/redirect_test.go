@@ -20,13 +20,12 @@ func TestRedirects(t *testing.T) {
 			"/self": "/self", "/a": "/b?token=abcdef", "/b": "/a", "/ftp": "ftp://feeds.example/feed.csv", "/file": "file:///etc/passwd",
 			"/none": "", "/bad": "http://[::1/?token=abcdef",
 		}[r.URL.Path]
-		switch {
-		case r.URL.Path == "/feed.csv":
+		if r.URL.Path == "/feed.csv" {
 			_, _ = io.WriteString(w, content)
-		default:
-			w.Header().Set("Location", to)
-			w.WriteHeader(http.StatusFound)
+			return
 		}
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusFound)
 	})
 	options := quick(t)
 	for _, good := range []string{"/once", "/5"} {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ func (b *bucket) attempt(ctx context.Context, d *download) error {
 	if err != nil {
 		return fail(ErrAddress, "the object's tag is not valid", "")
 	}
-	asked := time.Now() //nolint:forbidigo // compared with the server's clock
+	asked := time.Now()
 	core := minio.Core{Client: client}
 	body, info, header, err := core.GetObject(ctx, b.name, b.key, options)
 	if err != nil {
@@ -138,7 +139,7 @@ func (b *bucket) attempt(ctx context.Context, d *download) error {
 		if err := d.begin(); err != nil {
 			return err
 		}
-		now := time.Now() //nolint:forbidigo // compared with the server's clock
+		now := time.Now()
 		d.etag, d.total, d.kind = info.ETag, info.Size, legible.Clip(info.ContentType, 100)
 		d.found.etag = info.ETag
 		d.at, d.notes = modification(info.LastModified, asked, now, header)
@@ -180,7 +181,8 @@ func (b *bucket) failed(err error, d *download) error {
 		return unreachable(err, b.secrets)
 	}
 	code := answer.Code
-	what := b.secrets.clean(fmt.Sprintf("the server answered %d %s: %s", answer.StatusCode, code, answer.Message))
+	name, _ := strings.CutPrefix(code, strconv.Itoa(answer.StatusCode)+" ") // of an answer that is not S3's it is the status
+	what := b.secrets.clean(fmt.Sprintf("the server answered %d %s: %s", answer.StatusCode, name, visible(answer.Message)))
 	switch {
 	case answer.StatusCode == http.StatusNotModified && d.rest() == 0 && d.former.etag != "":
 		return fail(ErrUnchanged, "", "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -160,9 +161,7 @@ func TestS3Breaks(t *testing.T) {
 				}
 				answer := httptest.NewRecorder()
 				s3.ServeHTTP(answer, r)
-				for name, values := range answer.Header() {
-					w.Header()[name] = values
-				}
+				maps.Copy(w.Header(), answer.Header())
 				w.Header().Set("Content-Length", answer.Header().Get("Content-Length"))
 				w.WriteHeader(answer.Code)
 				_, _ = w.Write(answer.Body.Bytes()[:answer.Body.Len()/2])
@@ -180,7 +179,7 @@ func TestS3Breaks(t *testing.T) {
 			}
 			options.RetryFor = 5 * time.Second
 			_, read := get(t, parse(t, "s3://feeds/feed.csv", options), "")
-			require.True(t, want == read)
+			same(t, want, read)
 			require.Equal(t, int32(1), ranged.Load())
 		})
 	}

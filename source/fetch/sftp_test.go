@@ -159,14 +159,14 @@ func TestSFTPContent(t *testing.T) {
 	options := server.options(t)
 	fetcher := server.fetcher(t, options)
 	file, read := get(t, fetcher, "")
-	require.True(t, read == long)
+	same(t, long, read)
 	require.Equal(t, "feed.csv", file.Name)
 	require.WithinDuration(t, time.Now().Add(-time.Hour), file.At, time.Minute)
 	require.Empty(t, file.Notes)
 	require.Empty(t, remains(t, options.Spool))
 	absolute := parse(t, "sftp://"+server.address+path, options)
 	_, read = get(t, absolute, file.Fingerprint)
-	require.True(t, read == long)
+	same(t, long, read)
 
 	failsWith(t.Context(), t, fetcher, options, file.Fingerprint, fetch.ErrUnchanged)
 	later := time.Now().Add(-time.Minute * 30)
@@ -381,7 +381,7 @@ func (c *cutting) Write(p []byte) (int, error) {
 	if c.stop {
 		<-c.ended
 	}
-	_ = c.ReadWriteCloser.Close()
+	_ = c.Close()
 	return 0, io.ErrClosedPipe
 }
 

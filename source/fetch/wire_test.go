@@ -75,8 +75,8 @@ func TestCutOffAnswers(t *testing.T) {
 		})
 	}
 	for name, answer := range map[string]string{
-		"half a header":    "HTTP/1.1 200 OK\r\nContent-Le",
-		"no HTTP":          "220 smtp.example ESMTP\r\n",
+		"half a header":     "HTTP/1.1 200 OK\r\nContent-Le",
+		"no HTTP":           "220 smtp.example ESMTP\r\n",
 		"an endless header": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +91,9 @@ func TestCutOffAnswers(t *testing.T) {
 // TestAnswerWithoutALength may be cut off without a sign, which a note says.
 func TestAnswerWithoutALength(t *testing.T) {
 	t.Parallel()
-	address := wire(t, func(_ *http.Request, to io.Writer, _ func()) { _, _ = io.WriteString(to, "HTTP/1.0 200 OK\r\n\r\n"+content) })
+	address := wire(t, func(_ *http.Request, to io.Writer, _ func()) {
+		_, _ = io.WriteString(to, "HTTP/1.0 200 OK\r\n\r\n"+content)
+	})
 	file, read := get(t, parse(t, address, quick(t)), "")
 	require.Equal(t, content, read)
 	require.Contains(t, strings.Join(file.Notes, ""), "does not announce the feed's length")
@@ -189,7 +191,9 @@ func TestResume(t *testing.T) {
 		{"weak etag", `W/"a"`, "", nil, false, whole},
 		{"no etag", "", "", nil, false, whole},
 		{"no ranges", `"a"`, "Accept-Ranges: none\r\n", nil, false, whole},
-		{"changed since", `"a"`, "", func(int) string { return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(changed), changed) }, true, changed},
+		{"changed since", `"a"`, "", func(int) string {
+			return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(changed), changed)
+		}, true, changed},
 		{"another place", `"a"`, "", func(from int) string { return part(`"a"`, right(from-1), whole[from-1:]) }, true, whole},
 		{"another length", `"a"`, "", func(from int) string { return part(`"a"`, fmt.Sprintf("%d-9/10", from), whole[from:]) }, true, whole},
 		{"another version", `"a"`, "", func(from int) string { return part(`"b"`, right(from), changed[from:]) }, true, whole},
@@ -225,7 +229,7 @@ func TestResume(t *testing.T) {
 			options := quick(t)
 			options.RetryFor = 5 * time.Second
 			_, read := get(t, parse(t, address, options), "address=&etag=%22old%22")
-			require.True(t, test.want == read, "%d bytes instead of %d", len(read), len(test.want))
+			same(t, test.want, read)
 			require.Equal(t, test.ranged, ranged.Load() > 0)
 			require.Empty(t, remains(t, options.Spool))
 		})
