@@ -20,7 +20,10 @@ CREATE TABLE courier.source (
     -- What the last download was, so that an unchanged file is not read again.
     fingerprint  text,
     -- When a webhook was received last.
-    webhook_at   timestamptz
+    webhook_at   timestamptz,
+    -- After how long without a good run or a webhook the source counts as silent, as it was
+    -- configured when it was used last.
+    silent_after interval
 );
 
 -- A destination of a source.
@@ -71,7 +74,7 @@ CREATE TABLE courier.source_run (
     token       bigint NOT NULL,
     trigger     text NOT NULL,
     state       text NOT NULL DEFAULT 'reading'
-        CHECK (state IN ('reading', 'publishing', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
+        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
     started_at  timestamptz NOT NULL DEFAULT now(),
     progress_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
@@ -113,12 +116,13 @@ SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
     (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
     run.state, run.reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
     good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
+    coalesce(greatest(good.finished_at, s.webhook_at, s.created_at) < now() - s.silent_after, false) AS silent,
     s.runner_until IS NOT NULL AND s.runner_until > now() AS running
 FROM courier.source s
 JOIN courier.source_route r ON r.source = s.id
 LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id ORDER BY x.id DESC LIMIT 1) run ON true
 LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
-    WHERE x.source = s.id AND x.state IN ('done', 'unchanged') ORDER BY x.id DESC LIMIT 1) good ON true;
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true;
 
 CREATE VIEW courier.source_runs AS
 SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,

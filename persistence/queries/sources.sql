@@ -26,7 +26,7 @@ UPDATE courier.source SET runner = NULL, runner_until = NULL WHERE id = sqlc.arg
 SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1;
 
 -- name: SourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[]);
 
 -- name: AddSourceItems :exec
@@ -36,7 +36,7 @@ SELECT sqlc.arg(route), x.id FROM unnest(sqlc.arg(item_ids)::text[]) AS x(id) OR
 ON CONFLICT (route, item_id) DO NOTHING;
 
 -- name: LockSourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[])
 ORDER BY item_id FOR UPDATE;
 
@@ -52,7 +52,7 @@ WHERE i.route = sqlc.arg(route) AND i.item_id = x.item_id;
 
 -- name: SourceItemsAfter :many
 -- What the destination has, a page in the order of ids.
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND NOT gone
 ORDER BY item_id LIMIT sqlc.arg(lim);
 
@@ -92,12 +92,36 @@ WHERE id = sqlc.arg(id) AND finished_at IS NULL;
 UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.arg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
 WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
 
+-- name: SetItemID :execrows
+-- A migration of the item ids; a former runner's is refused.
+UPDATE courier.source SET item_id = sqlc.arg(item_id) WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
+
 -- name: SaveMappingRevision :exec
 UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_revision <> $2;
 
--- name: SourceRun :one
-SELECT r.id, s.name, r.state, r.counts, r.snapshot_at, r.started_at, r.finished_at, r.reason FROM courier.source_run r
-JOIN courier.source s ON s.id = r.source WHERE r.id = $1;
+-- name: SourceRuns :many
+-- The newest runs first; '' is every source, 0 every run.
+SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
+    counts, findings
+FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(run)::bigint = 0 OR run = sqlc.arg(run)::bigint)
+ORDER BY run DESC LIMIT sqlc.arg(lim);
+
+-- name: SourceStartedAt :one
+-- When the last run of a source began, and the time that it is now.
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+FROM courier.source s WHERE s.name = $1;
+
+-- name: SetSourceSilence :exec
+UPDATE courier.source SET silent_after = make_interval(secs => nullif(sqlc.arg(seconds)::double precision, 0))
+WHERE id = sqlc.arg(id) AND silent_after IS DISTINCT FROM make_interval(secs => nullif(sqlc.arg(seconds)::double precision, 0));
+
+-- name: SilentSources :many
+SELECT DISTINCT source FROM courier.source_status WHERE silent ORDER BY source;
+
+-- name: SourceStatus :many
+SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+    last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
+FROM courier.source_status ORDER BY source, account, catalog, catalog_type;
 
 -- name: ReceiveWebhook :one
 -- Keeps a delivery; one that came before stays as it is and is not found.

@@ -13,10 +13,23 @@ import (
 
 // Result is how a run ended.
 type Result struct {
-	State     persistence.RunState
-	Published int64
+	Run       int64                `json:"run"`
+	Read      int64                `json:"read"`
+	State     persistence.RunState `json:"state"`
+	Published int64                `json:"published"`
 	// Withheld counts what the guard held back.
-	Withheld int
+	Withheld int `json:"withheld"`
+	// Reason says why not everything was sent.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Run plans a run and applies it.
+func (r *Runner) Run(ctx context.Context, source Source, request Request) (Result, error) {
+	plan, err := r.Plan(ctx, source, request)
+	if err != nil {
+		return Result{}, err
+	}
+	return plan.Apply(ctx)
 }
 
 // Apply publishes a plan and closes it. What was published before an error stays so; the
@@ -26,13 +39,18 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 		if err != nil {
 			err = p.fail(ctx, err)
 		}
-		result.State = p.run.State
+		result.Run, result.Read, result.State, result.Reason = p.Run, p.Read, p.run.State, p.run.Reason
 		err = errors.Join(err, p.Close())
 	}()
 	stop := context.AfterFunc(ctx, p.release)
 	defer stop()
 	if p.Unchanged {
 		return result, p.finish(persistence.RunUnchanged, "")
+	}
+	if p.request.MigrateIDs {
+		if err := p.runner.Store.SetItemID(p.context, p.row.ID, p.token, p.source.ItemID); err != nil {
+			return result, err
+		}
 	}
 	p.run.State = persistence.RunPublishing
 	if err := p.save(p.context); err != nil {
@@ -140,12 +158,13 @@ func (p *publisher) publish(i int, items []difference.Item, decide decide) error
 
 func (p *publisher) together(i int, items []difference.Item, decide decide) error {
 	plan, route := p.plan, p.plan.source.Routes[i]
-	destination := plan.source.difference(route)
+	destination := plan.source.difference(route, plan.began)
 	ids := make([]string, len(items))
 	for j, item := range items {
 		ids[j] = item.ID
 	}
 	published := 0
+	var refused *RefusedError
 	err := plan.runner.Store.ChangeItems(plan.context, plan.row.Routes[i].ID, ids,
 		func(ctx context.Context, known map[string]persistence.SourceItem) (kept []persistence.SourceItem, err error) {
 			var mutations []publish.Mutation
@@ -162,14 +181,22 @@ func (p *publisher) together(i int, items []difference.Item, decide decide) erro
 					kept = append(kept, rowOf(item.ID, change.State))
 				}
 			}
-			published = len(mutations)
 			if len(mutations) == 0 {
 				return kept, nil
 			}
-			return kept, plan.runner.Publish(ctx, mutations)
+			published = len(mutations)
+			err = plan.runner.Publish(ctx, mutations)
+			if errors.As(err, &refused) {
+				published -= len(refused.Mutations)
+				return refused.without(mutations, kept), nil
+			}
+			return kept, err
 		})
 	if err != nil {
 		return err
+	}
+	if refused != nil {
+		plan.refuse(route, refused)
 	}
 	plan.run.Published += int64(published)
 	return nil

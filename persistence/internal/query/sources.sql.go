@@ -220,7 +220,7 @@ func (q *Queries) HoldSource(ctx context.Context, arg HoldSourceParams) (int64, 
 }
 
 const lockSourceItems = `-- name: LockSourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id = ANY($2::text[])
 ORDER BY item_id FOR UPDATE
 `
@@ -238,6 +238,7 @@ type LockSourceItemsRow struct {
 	Gone      bool
 	Missing   int16
 	ChangedAt *time.Time
+	SentAt    *time.Time
 	GroupID   *string
 }
 
@@ -258,6 +259,7 @@ func (q *Queries) LockSourceItems(ctx context.Context, arg LockSourceItemsParams
 			&i.Gone,
 			&i.Missing,
 			&i.ChangedAt,
+			&i.SentAt,
 			&i.GroupID,
 		); err != nil {
 			return nil, err
@@ -387,8 +389,66 @@ func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams
 	return result.RowsAffected(), nil
 }
 
+const setItemID = `-- name: SetItemID :execrows
+UPDATE courier.source SET item_id = $1 WHERE id = $2 AND run_token = $3
+`
+
+type SetItemIDParams struct {
+	ItemID string
+	ID     int32
+	Token  int64
+}
+
+// A migration of the item ids; a former runner's is refused.
+func (q *Queries) SetItemID(ctx context.Context, arg SetItemIDParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setItemID, arg.ItemID, arg.ID, arg.Token)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const setSourceSilence = `-- name: SetSourceSilence :exec
+UPDATE courier.source SET silent_after = make_interval(secs => nullif($1::double precision, 0))
+WHERE id = $2 AND silent_after IS DISTINCT FROM make_interval(secs => nullif($1::double precision, 0))
+`
+
+type SetSourceSilenceParams struct {
+	Seconds float64
+	ID      int32
+}
+
+func (q *Queries) SetSourceSilence(ctx context.Context, arg SetSourceSilenceParams) error {
+	_, err := q.db.Exec(ctx, setSourceSilence, arg.Seconds, arg.ID)
+	return err
+}
+
+const silentSources = `-- name: SilentSources :many
+SELECT DISTINCT source FROM courier.source_status WHERE silent ORDER BY source
+`
+
+func (q *Queries) SilentSources(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, silentSources)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var source string
+		if err := rows.Scan(&source); err != nil {
+			return nil, err
+		}
+		items = append(items, source)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sourceItems = `-- name: SourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id = ANY($2::text[])
 `
 
@@ -405,6 +465,7 @@ type SourceItemsRow struct {
 	Gone      bool
 	Missing   int16
 	ChangedAt *time.Time
+	SentAt    *time.Time
 	GroupID   *string
 }
 
@@ -425,6 +486,7 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 			&i.Gone,
 			&i.Missing,
 			&i.ChangedAt,
+			&i.SentAt,
 			&i.GroupID,
 		); err != nil {
 			return nil, err
@@ -438,7 +500,7 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 }
 
 const sourceItemsAfter = `-- name: SourceItemsAfter :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id > $2::text AND revision > 0 AND NOT gone
 ORDER BY item_id LIMIT $3
 `
@@ -457,6 +519,7 @@ type SourceItemsAfterRow struct {
 	Gone      bool
 	Missing   int16
 	ChangedAt *time.Time
+	SentAt    *time.Time
 	GroupID   *string
 }
 
@@ -478,6 +541,7 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 			&i.Gone,
 			&i.Missing,
 			&i.ChangedAt,
+			&i.SentAt,
 			&i.GroupID,
 		); err != nil {
 			return nil, err
@@ -521,38 +585,6 @@ func (q *Queries) SourceItemsOfGroup(ctx context.Context, arg SourceItemsOfGroup
 	return items, nil
 }
 
-const sourceRun = `-- name: SourceRun :one
-SELECT r.id, s.name, r.state, r.counts, r.snapshot_at, r.started_at, r.finished_at, r.reason FROM courier.source_run r
-JOIN courier.source s ON s.id = r.source WHERE r.id = $1
-`
-
-type SourceRunRow struct {
-	ID         int64
-	Name       string
-	State      string
-	Counts     []byte
-	SnapshotAt *time.Time
-	StartedAt  time.Time
-	FinishedAt *time.Time
-	Reason     *string
-}
-
-func (q *Queries) SourceRun(ctx context.Context, id int64) (SourceRunRow, error) {
-	row := q.db.QueryRow(ctx, sourceRun, id)
-	var i SourceRunRow
-	err := row.Scan(
-		&i.ID,
-		&i.Name,
-		&i.State,
-		&i.Counts,
-		&i.SnapshotAt,
-		&i.StartedAt,
-		&i.FinishedAt,
-		&i.Reason,
-	)
-	return i, err
-}
-
 const sourceRunner = `-- name: SourceRunner :one
 SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1
 `
@@ -567,6 +599,76 @@ func (q *Queries) SourceRunner(ctx context.Context, id int32) (SourceRunnerRow, 
 	var i SourceRunnerRow
 	err := row.Scan(&i.Runner, &i.Held)
 	return i, err
+}
+
+const sourceRuns = `-- name: SourceRuns :many
+SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
+    counts, findings
+FROM courier.source_runs WHERE ($1::text = '' OR source = $1::text) AND ($2::bigint = 0 OR run = $2::bigint)
+ORDER BY run DESC LIMIT $3
+`
+
+type SourceRunsParams struct {
+	Source string
+	Run    int64
+	Lim    int32
+}
+
+type SourceRunsRow struct {
+	Run        int64
+	Source     string
+	Trigger    string
+	State      string
+	Reason     *string
+	StartedAt  time.Time
+	ProgressAt time.Time
+	FinishedAt *time.Time
+	SnapshotAt *time.Time
+	BytesRead  int64
+	ItemsRead  int64
+	ToPublish  int64
+	Published  int64
+	Approved   int32
+	Counts     []byte
+	Findings   []byte
+}
+
+// The newest runs first; ” is every source, 0 every run.
+func (q *Queries) SourceRuns(ctx context.Context, arg SourceRunsParams) ([]SourceRunsRow, error) {
+	rows, err := q.db.Query(ctx, sourceRuns, arg.Source, arg.Run, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SourceRunsRow
+	for rows.Next() {
+		var i SourceRunsRow
+		if err := rows.Scan(
+			&i.Run,
+			&i.Source,
+			&i.Trigger,
+			&i.State,
+			&i.Reason,
+			&i.StartedAt,
+			&i.ProgressAt,
+			&i.FinishedAt,
+			&i.SnapshotAt,
+			&i.BytesRead,
+			&i.ItemsRead,
+			&i.ToPublish,
+			&i.Published,
+			&i.Approved,
+			&i.Counts,
+			&i.Findings,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sourceShapes = `-- name: SourceShapes :many
@@ -588,6 +690,80 @@ func (q *Queries) SourceShapes(ctx context.Context, ids []int32) ([]SourceShapes
 	for rows.Next() {
 		var i SourceShapesRow
 		if err := rows.Scan(&i.ID, &i.Names); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sourceStartedAt = `-- name: SourceStartedAt :one
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+FROM courier.source s WHERE s.name = $1
+`
+
+type SourceStartedAtRow struct {
+	StartedAt time.Time
+	Now       time.Time
+}
+
+// When the last run of a source began, and the time that it is now.
+func (q *Queries) SourceStartedAt(ctx context.Context, name string) (SourceStartedAtRow, error) {
+	row := q.db.QueryRow(ctx, sourceStartedAt, name)
+	var i SourceStartedAtRow
+	err := row.Scan(&i.StartedAt, &i.Now)
+	return i, err
+}
+
+const sourceStatus = `-- name: SourceStatus :many
+SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+    last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
+FROM courier.source_status ORDER BY source, account, catalog, catalog_type
+`
+
+type SourceStatusRow struct {
+	Source        string
+	Account       string
+	Catalog       string
+	CatalogType   string
+	Items         int64
+	State         string
+	Reason        *string
+	Run           int64
+	FinishedAt    *time.Time
+	LastGoodAt    *time.Time
+	LastWebhookAt *time.Time
+	Silent        bool
+	Running       bool
+}
+
+func (q *Queries) SourceStatus(ctx context.Context) ([]SourceStatusRow, error) {
+	rows, err := q.db.Query(ctx, sourceStatus)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SourceStatusRow
+	for rows.Next() {
+		var i SourceStatusRow
+		if err := rows.Scan(
+			&i.Source,
+			&i.Account,
+			&i.Catalog,
+			&i.CatalogType,
+			&i.Items,
+			&i.State,
+			&i.Reason,
+			&i.Run,
+			&i.FinishedAt,
+			&i.LastGoodAt,
+			&i.LastWebhookAt,
+			&i.Silent,
+			&i.Running,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
