@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,6 +26,51 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// serveTLS is a server of HTTP/2.
+func serveTLS(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestHTTP2: lengths, breaks and silence are noticed there too.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	address := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			w.WriteHeader(http.StatusHTTPVersionNotSupported)
+			return
+		}
+		switch r.URL.Path {
+		case "/short":
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, content)
+		case "/broken":
+			_, _ = io.WriteString(w, content)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		case "/silent":
+			_, _ = io.WriteString(w, content)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		default:
+			_, _ = io.WriteString(w, content)
+		}
+	})
+	options := quick(t)
+	file, read := get(t, parse(t, address+"/feed.csv", options), "")
+	require.Equal(t, content, read)
+	require.Empty(t, file.Notes)
+	fails(t, parse(t, address+"/short", options), options, fetch.ErrShort)
+	fails(t, parse(t, address+"/broken", options), options, fetch.ErrShort)
+	options.StallTimeout = 300 * time.Millisecond
+	fails(t, parse(t, address+"/silent", options), options, fetch.ErrStalled)
 }
 
 func TestHTTPContent(t *testing.T) {
@@ -140,7 +186,7 @@ func TestHTTPRefusals(t *testing.T) {
 				_, _ = io.WriteString(w, test.body)
 			})
 			options := quick(t)
-			options.RetryFor = 200 * time.Millisecond
+			options.RetryFor = 500 * time.Millisecond
 			err := fails(t, parse(t, address, options), options, test.kind)
 			require.ErrorContains(t, err, test.text)
 			require.Equal(t, test.again, requests.Load() > 1, "%d requests", requests.Load())
@@ -326,10 +372,8 @@ func TestHTTPConnections(t *testing.T) {
 	closed.Close()
 	err := fails(t, parse(t, closed.URL, options), options, fetch.ErrUnreachable)
 	require.ErrorIs(t, err, fetch.ErrTemporary)
-	secure := httptest.NewTLSServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = nil
-	t.Cleanup(secure.Close)
-	err = fails(t, parse(t, secure.URL, options), options, fetch.ErrUnreachable)
+	secure := serveTLS(t, http.NotFound) // its certificate is not for localhost
+	err = fails(t, parse(t, strings.Replace(secure, "127.0.0.1", "localhost", 1), options), options, fetch.ErrUnreachable)
 	require.ErrorContains(t, err, "certificate is not valid")
 	require.NotErrorIs(t, err, fetch.ErrTemporary)
 	plain := serve(t, func(http.ResponseWriter, *http.Request) {})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,20 @@ func TestRedirects(t *testing.T) {
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "abcdef")
 	}
+}
+
+// TestRedirectFromHTTPS to http would let anybody in between change the feed.
+func TestRedirectFromHTTPS(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Bool
+	plain := serve(t, func(http.ResponseWriter, *http.Request) { asked.Store(true) })
+	secure := serveTLS(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain+"/feed.csv", http.StatusFound) })
+	options := quick(t)
+	err := fails(t, parse(t, secure, options), options, fetch.ErrRedirect)
+	require.ErrorContains(t, err, "from https to "+plain+"/feed.csv")
+	require.False(t, asked.Load())
+	upwards := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, secure, http.StatusFound) })
+	fails(t, parse(t, upwards, options), options, fetch.ErrRedirect)
 }
 
 // TestRedirectsCarryNoCredentials to another host or port, and none back.

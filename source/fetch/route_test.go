@@ -1,36 +1,11 @@
 package fetch
 
 import (
-	"crypto/tls"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
-
-// TestRedirectFromHTTPS to http would let anybody in between change the feed. The client
-// trusts the test's certificate, and is otherwise the one of fetches.
-func TestRedirectFromHTTPS(t *testing.T) {
-	t.Parallel()
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "id") }))
-	t.Cleanup(plain.Close)
-	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL+"/feed.csv", http.StatusFound))
-	t.Cleanup(secure.Close)
-	address, err := url.Parse(secure.URL)
-	require.NoError(t, err)
-	options := Options{}.withDefaults()
-	route := &route{web: &web{address: address, options: &options, secrets: newSecrets()}}
-	client := route.client()
-	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
-	defer client.CloseIdleConnections()
-	response, err := client.Get(secure.URL)
-	require.ErrorIs(t, err, ErrRedirect)
-	require.ErrorContains(t, err, "from https to "+plain.URL)
-	require.NoError(t, response.Body.Close())
-}
 
 func TestSameOrigin(t *testing.T) {
 	t.Parallel()

@@ -120,7 +120,7 @@ func TestS3Refusals(t *testing.T) {
 				_, _ = io.WriteString(w, "<?xml version=\"1.0\"?><Error><Code>"+test.code+"</Code><Message>"+test.text+"</Message></Error>")
 			})
 			options := s3Options(t, endpoint)
-			options.RetryFor = 300 * time.Millisecond
+			options.RetryFor = 500 * time.Millisecond
 			err := fails(t, parse(t, "s3://feeds/feed.csv", options), options, test.kind)
 			require.ErrorContains(t, err, test.code)
 			require.NotContains(t, err.Error(), "-secret")
@@ -195,6 +195,7 @@ func TestS3ServersThatHang(t *testing.T) {
 		options := s3Options(t, endpoint)
 		options.StallTimeout = 200 * time.Millisecond
 		fails(t, parse(t, "s3://feeds/feed.csv", options), options, fetch.ErrStalled)
+		options.StallTimeout = time.Minute
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		failsWith(ctx, t, parse(t, "s3://feeds/feed.csv", options), options, "", context.DeadlineExceeded)

@@ -67,7 +67,7 @@ func TestCutOffAnswers(t *testing.T) {
 				_, _ = io.WriteString(to, answer)
 			})
 			options := quick(t)
-			options.RetryFor = 100 * time.Millisecond
+			options.RetryFor = 500 * time.Millisecond
 			err := fails(t, parse(t, address, options), options, fetch.ErrShort)
 			require.ErrorIs(t, err, fetch.ErrTemporary)
 			require.ErrorContains(t, err, "bytes came")
@@ -122,6 +122,7 @@ func TestServersThatHang(t *testing.T) {
 			require.Less(t, time.Since(began), 5*time.Second)
 			options.StallTimeout, options.Timeout = time.Minute, 200*time.Millisecond
 			fails(t, parse(t, address, options), options, fetch.ErrTimeout)
+			options.Timeout = time.Minute
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			failsWith(ctx, t, parse(t, address, options), options, "", context.DeadlineExceeded)
@@ -134,7 +135,7 @@ func TestSlowServer(t *testing.T) {
 	t.Parallel()
 	address := wire(t, func(_ *http.Request, to io.Writer, _ func()) {
 		_, _ = fmt.Fprintf(to, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(content))
-		tick := time.NewTicker(20 * time.Millisecond)
+		tick := time.NewTicker(60 * time.Millisecond)
 		defer tick.Stop()
 		for _, character := range content {
 			<-tick.C
@@ -144,7 +145,7 @@ func TestSlowServer(t *testing.T) {
 		}
 	})
 	options := quick(t)
-	options.StallTimeout = 500 * time.Millisecond
+	options.StallTimeout = 2 * time.Second
 	_, read := get(t, parse(t, address, options), "")
 	require.Equal(t, content, read)
 	options.Timeout = 200 * time.Millisecond
@@ -196,6 +197,7 @@ func TestResume(t *testing.T) {
 		}, true, changed},
 		{"another place", `"a"`, "", func(from int) string { return part(`"a"`, right(from-1), whole[from-1:]) }, true, whole},
 		{"another length", `"a"`, "", func(from int) string { return part(`"a"`, fmt.Sprintf("%d-9/10", from), whole[from:]) }, true, whole},
+		{"less than the rest", `"a"`, "", func(from int) string { return part(`"a"`, right(from), whole[from:from+10]) }, true, whole},
 		{"another version", `"a"`, "", func(from int) string { return part(`"b"`, right(from), changed[from:]) }, true, whole},
 		{"several parts", `"a"`, "", func(int) string {
 			return "HTTP/1.1 206 Partial Content\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 2\r\n\r\n--"
