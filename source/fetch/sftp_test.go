@@ -37,6 +37,8 @@ type sshServer struct {
 	wrap func(io.ReadWriteCloser) io.ReadWriteCloser
 	// hang: no session begins.
 	hang atomic.Bool
+	// passwords is how many were shown to the server.
+	passwords atomic.Int32
 }
 
 func newKey(t *testing.T) (ssh.Signer, []byte) {
@@ -57,14 +59,16 @@ func newSSHServer(t *testing.T, change func(*sshServer)) *sshServer {
 	require.NoError(t, err)
 	other, err := ssh.NewSignerFromKey(second)
 	require.NoError(t, err)
-	s := &sshServer{folder: t.TempDir(), keys: []ssh.Signer{other, key}, config: &ssh.ServerConfig{
+	s := &sshServer{folder: t.TempDir(), keys: []ssh.Signer{other, key}}
+	s.config = &ssh.ServerConfig{
 		PasswordCallback: func(login ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+			s.passwords.Add(1)
 			if login.User() == "shop" && string(password) == sftpPassword {
 				return nil, nil
 			}
 			return nil, errors.New("no")
 		},
-	}}
+	}
 	if change != nil {
 		change(s)
 	}
@@ -331,6 +335,14 @@ func TestSFTPLogins(t *testing.T) {
 	}
 	options.Password = "phrase-secret"
 	get(t, server.fetcher(t, options), "")
+	require.Zero(t, server.passwords.Load())
+	_, other, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	block, err = ssh.MarshalPrivateKeyWithPassphrase(other, "", []byte("phrase-secret"))
+	require.NoError(t, err)
+	options.PrivateKey = pem.EncodeToMemory(block)
+	fails(t, server.fetcher(t, options), options, fetch.ErrDenied)
+	require.Zero(t, server.passwords.Load(), "a passphrase is not shown to a server that refuses the key")
 
 	options = server.options(t)
 	options.Password, options.RetryFor = "wrong-secret", time.Minute
