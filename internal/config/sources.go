@@ -99,6 +99,7 @@ type Deletes struct {
 // Serve is the HTTP interface of enqueue serve.
 type Serve struct {
 	Listen      string
+	Metrics     string // where metrics are served; "" for nowhere
 	CertFile    string
 	KeyFile     string
 	MaxBody     int64
@@ -129,7 +130,7 @@ const (
 )
 
 var (
-	hash256    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	hash256    = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
 	notEmpty   = func(text string) bool { return strings.TrimSpace(text) != "" }
 	formats    = []string{"table", "shopify", "woocommerce", "adobe"}
 	delimiters = []string{"comma", "semicolon", "tab", "bar", "tilde"}
@@ -280,6 +281,7 @@ func (l *loader) serveFields() []field {
 	s := &l.config.Serve
 	return []field{
 		bind(setting.Text("listen", "Where it listens.", "host:port, or :port for all interfaces", listener.MatchString), &s.Listen),
+		bind(setting.Text("metrics_listen", "Where metrics are served, without a log-in: keep it away from the outside.", "host:port, or :port for all interfaces", listener.MatchString), &s.Metrics),
 		bind(setting.Text("tls_cert_file", "The server's certificate; without it the connection is not encrypted.", "the path of a file", notEmpty), &s.CertFile),
 		bind(setting.Text("tls_key_file", "The certificate's key.", "the path of a file", notEmpty), &s.KeyFile),
 		bind(setting.Size("max_body", "The largest body, unpacked.", 1<<10, 16<<20), &s.MaxBody),

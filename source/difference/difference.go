@@ -9,7 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -283,21 +286,26 @@ func hashOf(attributes json.RawMessage) Hash {
 
 // namesOf lists the top-level names of an object that have a value, sorted.
 func namesOf(attributes json.RawMessage) ([]string, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(attributes, &members); err != nil || members == nil {
+	object := gjson.ParseBytes(attributes)
+	if !gjson.ValidBytes(attributes) || !object.IsObject() {
 		return nil, fmt.Errorf("%w: %.60q", ErrAttributes, attributes)
 	}
-	names := make([]string, 0, len(members))
-	for name, value := range members {
-		if !bytes.Equal(value, null) {
-			names = append(names, name)
+	var names, nulls []string
+	object.ForEach(func(name, value gjson.Result) bool {
+		if value.Type == gjson.Null {
+			nulls = append(nulls, strings.Clone(name.Str))
+		} else {
+			names = append(names, strings.Clone(name.Str))
 		}
-	}
+		return true
+	})
 	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(nulls) > 0 { // of a name that comes twice, the last value counts nowhere for sure
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(nulls, name) })
+	}
 	return names, nil
 }
-
-var null = []byte("null")
 
 // clear tells the names that null clears from those that stay on the platform.
 func (r Route) clear(names []string) (cleared, left []string) {
