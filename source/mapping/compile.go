@@ -63,9 +63,19 @@ func (c *compiler) compile(spec Spec) *Mapping {
 		m.rules = append(m.rules, each)
 	}
 	slices.SortFunc(m.rules, func(a, b rule) int { return strings.Compare(a.attribute, b.attribute) })
-	for _, r := range m.rules {
+	for i := range m.rules {
+		r := &m.rules[i]
 		if _, ok := table[r.below]; r.below != "" && !ok {
 			c.reportf(own, "attributes."+r.attribute+".below", "there is no attribute %q", r.below)
+		}
+		if r.below != "" {
+			m.below = append(m.below, r)
+		}
+		if r.without != nil || r.most > 0 {
+			m.lists = append(m.lists, r)
+		}
+		if r.need {
+			m.required = append(m.required, r)
 		}
 	}
 	if len(m.rules) == 0 && m.jq == nil && len(c.problems) == 0 {

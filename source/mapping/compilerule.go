@@ -93,6 +93,7 @@ func (c *compiler) sources(made *rule, members map[string]*yaml.Node, key string
 		for _, each := range c.pairs(node, key+".object") {
 			made.object = append(made.object, c.rule(each.value, key+".object."+each.name, each.name, nil, false, depth+1))
 		}
+		slices.SortFunc(made.object, func(a, b rule) int { return strings.Compare(a.attribute, b.attribute) })
 	}
 }
 
@@ -232,13 +233,13 @@ func (c *compiler) replacements(node *yaml.Node, key string) []replacement {
 	return found
 }
 
-func (c *compiler) values(node *yaml.Node, key string) map[string]string {
+func (c *compiler) values(node *yaml.Node, key string) words {
 	node = resolve(node)
 	if node.Kind != yaml.MappingNode {
 		c.reportf(node, key, "must be a table of words and their translations")
 		return nil
 	}
-	found := map[string]string{}
+	found := words{}
 	for _, each := range c.pairs(node, key) {
 		if !utf8.ValidString(each.name) {
 			continue

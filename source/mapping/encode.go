@@ -13,7 +13,8 @@ import (
 func appendJSON(to []byte, value any) []byte {
 	switch value := value.(type) {
 	case price:
-		return appendText(to, value.String())
+		to = append(append(to, '"'), value.amount...)
+		return append(append(append(to, ' '), value.currency...), '"')
 	case string:
 		return appendText(to, value)
 	case bool:
@@ -36,6 +37,16 @@ func appendJSON(to []byte, value any) []byte {
 			to = appendJSON(to, element)
 		}
 		return append(to, ']')
+	case object:
+		to = append(to, '{')
+		for i := range value {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = append(appendText(to, value[i].name), ':')
+			to = appendJSON(to, value[i].value)
+		}
+		return append(to, '}')
 	case map[string]any:
 		to = append(to, '{')
 		var space [48]string

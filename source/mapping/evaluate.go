@@ -60,7 +60,7 @@ func (e *evaluation) value(r *rule, record map[string]any) any {
 		for _, element := range elements {
 			if text, ok := scalar(element); ok {
 				if text = e.text(r, text); text != "" {
-					list = append(list, text)
+					list = append(list, boxed(element, text))
 				}
 			}
 		}
@@ -112,11 +112,12 @@ func (e *evaluation) source(r *rule, record map[string]any) any {
 	return nil
 }
 
-func (e *evaluation) members(rules []rule, record map[string]any) map[string]any {
-	members := make(map[string]any, len(rules))
+// members applies rules that are sorted by attribute.
+func (e *evaluation) members(rules []rule, record map[string]any) object {
+	members := make(object, 0, len(rules))
 	for i := range rules {
 		if value := e.value(&rules[i], record); value != nil {
-			members[rules[i].attribute] = value
+			members = append(members, member{rules[i].attribute, value})
 		}
 	}
 	return members
@@ -219,6 +220,14 @@ func (e *evaluation) single(r *rule, raw any) any {
 		e.report(KindNumber, Warning, r.attribute, text, "true or false, yes or no, 1 or 0: left out")
 		return nil
 	}
+	return boxed(raw, text)
+}
+
+// boxed spares an allocation where the steps left the text as it was.
+func boxed(raw any, text string) any {
+	if same, ok := raw.(string); ok && same == text {
+		return raw
+	}
 	return text
 }
 
@@ -250,11 +259,7 @@ func (e *evaluation) text(r *rule, text string) string {
 }
 
 func (e *evaluation) translate(r *rule, text string) string {
-	translated, ok := r.values[text]
-	if !ok {
-		translated, ok = r.values[word(text)]
-	}
-	if ok {
+	if translated, ok := r.values.lookup(text); ok {
 		return translated
 	}
 	switch r.other {
@@ -266,14 +271,6 @@ func (e *evaluation) translate(r *rule, text string) string {
 		e.report(KindValue, Error, r.attribute, text, "there is no translation of this word: add it to values, or set otherwise: keep")
 	}
 	return ""
-}
-
-// word is how words are compared: without letter case, with a blank for _ and -.
-func word(text string) string {
-	for _, vocabulary := range []string{"https://schema.org/", "http://schema.org/"} {
-		text = strings.TrimPrefix(text, vocabulary)
-	}
-	return strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == '_' || r == '-' || unicode.IsSpace(r) }), " ")
 }
 
 func titleCase(text string) string {

@@ -63,6 +63,9 @@ type Mapping struct {
 	filters  []*filter
 	jq       *program
 	rules    []rule // sorted by attribute
+	below    []*rule
+	lists    []*rule // with most or without
+	required []*rule
 	revision string
 }
 
@@ -124,16 +127,16 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	}
 	attributes := e.members(m.rules, record)
 	if m.jq != nil {
-		e.overlay(m.jq, attributes)
+		e.overlay(m.jq, &attributes)
 	}
-	e.checkPrices(m.rules, attributes)
-	e.shorten(m.rules, attributes)
-	for i := range m.rules {
-		if r := &m.rules[i]; r.need && attributes[r.attribute] == nil && !e.failed(r.attribute) {
+	e.checkPrices(m.below, &attributes)
+	e.shorten(m.lists, &attributes)
+	for _, r := range m.required {
+		if attributes.get(r.attribute) == nil && !e.failed(r.attribute) {
 			e.report(KindMissing, Error, r.attribute, "", "the destination requires a value")
 		}
 	}
-	item.Attributes = appendJSON(make([]byte, 0, 1024), attributes)
+	item.Attributes = appendJSON(make([]byte, 0, 1536), attributes)
 	return item, e.findings
 }
 
@@ -142,7 +145,7 @@ func (e *evaluation) failed(attribute string) bool {
 }
 
 // overlay replaces attributes by those that the jq program gives; null takes one away.
-func (e *evaluation) overlay(jq *program, attributes map[string]any) {
+func (e *evaluation) overlay(jq *program, attributes *object) {
 	value, err := jq.run(e.root)
 	if err != nil {
 		e.report(KindJQ, Error, "jq", "", "the jq program fails: "+err.Error())
@@ -155,10 +158,10 @@ func (e *evaluation) overlay(jq *program, attributes map[string]any) {
 	}
 	for name, member := range members {
 		if member == nil {
-			delete(attributes, name)
+			attributes.remove(name)
 			continue
 		}
-		attributes[name] = member
+		attributes.set(name, member)
 	}
 }
 
@@ -166,27 +169,23 @@ func (e *evaluation) overlay(jq *program, attributes map[string]any) {
 // Whatever rule made them, they have one in the end.
 var prices = []string{"base_price", "min_ad_price", "one_way_price", "price", "sale_price"}
 
-func (e *evaluation) checkPrices(rules []rule, attributes map[string]any) {
+func (e *evaluation) checkPrices(below []*rule, attributes *object) {
 	for _, name := range prices {
-		value := attributes[name]
+		value := attributes.get(name)
 		if _, done := value.(price); done || value == nil {
 			continue
 		}
 		parsed, err := parsePrice(number(value), '.', e.currency)
 		if err != nil {
 			e.reportPrice(name, value, err)
-			delete(attributes, name)
+			attributes.remove(name)
 			continue
 		}
-		attributes[name] = parsed
+		attributes.set(name, parsed)
 	}
-	for i := range rules {
-		r := &rules[i]
-		if r.below == "" {
-			continue
-		}
-		lower, ok := attributes[r.attribute].(price)
-		higher, known := attributes[r.below].(price)
+	for _, r := range below {
+		lower, ok := attributes.get(r.attribute).(price)
+		higher, known := attributes.get(r.below).(price)
 		switch {
 		case !ok || !known:
 		case lower.currency != higher.currency:
@@ -195,33 +194,40 @@ func (e *evaluation) checkPrices(rules []rule, attributes map[string]any) {
 			if less(higher.amount, lower.amount) {
 				e.report(KindPrice, Warning, r.attribute, lower.String(), "not below "+r.below+" ("+higher.String()+"): left out")
 			}
-			delete(attributes, r.attribute)
+			attributes.remove(r.attribute)
 		}
 	}
 }
 
 // shorten takes the main picture out of the others, and keeps the most that are allowed.
-func (e *evaluation) shorten(rules []rule, attributes map[string]any) {
-	for i := range rules {
-		r := &rules[i]
-		list, ok := attributes[r.attribute].([]any)
+func (e *evaluation) shorten(lists []*rule, attributes *object) {
+	for _, r := range lists {
+		at, found := attributes.search(r.attribute)
+		if !found {
+			continue
+		}
+		list, ok := (*attributes)[at].value.([]any)
 		if !ok {
 			continue
 		}
+		before := len(list)
 		if r.without != nil {
-			if main := r.without.lookup(attributes); main != nil {
-				list = slices.DeleteFunc(slices.Clone(list), func(each any) bool {
-					text, isText := each.(string)
-					return isText && text == main
-				})
+			if main, isText := follow(*attributes, r.without.steps).(string); isText {
+				repeated := func(each any) bool { text, ok := each.(string); return ok && text == main }
+				if slices.ContainsFunc(list, repeated) {
+					list = slices.DeleteFunc(slices.Clone(list), repeated)
+				}
 			}
 		}
 		if r.most > 0 && len(list) > r.most {
 			e.report(KindSeveral, Warning, r.attribute, len(list), fmt.Sprintf("at most %d values: the first are sent", r.most))
 			list = list[:r.most]
 		}
-		if attributes[r.attribute] = list; len(list) == 0 {
-			delete(attributes, r.attribute)
+		switch {
+		case len(list) == 0:
+			attributes.remove(r.attribute)
+		case len(list) < before:
+			(*attributes)[at].value = list
 		}
 	}
 }

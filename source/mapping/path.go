@@ -84,11 +84,14 @@ func follow(value any, steps []step) any {
 				}
 				value = list[0]
 			}
-			members, ok := value.(map[string]any)
-			if !ok {
+			switch members := value.(type) {
+			case map[string]any:
+				value = members[next.name]
+			case object:
+				value = members.get(next.name)
+			default:
 				return nil
 			}
-			value = members[next.name]
 		case byIndex:
 			list, ok := value.([]any)
 			if !ok {

@@ -29,7 +29,7 @@ type rule struct {
 	html    bool
 	replace []replacement
 	letters string // lower, upper, title
-	values  map[string]string
+	values  words
 	other   string // what happens to words without a translation: error, keep, drop
 	as      string
 	split   string

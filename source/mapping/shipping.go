@@ -80,12 +80,20 @@ func (s shipment) text() string {
 	return strings.Join([]string{s.country, s.region, s.service, s.price.String()}, ":")
 }
 
-func (s shipment) object() map[string]any {
-	object := map[string]any{"shipping_price_value": s.price.amount, "shipping_price_currency": s.price.currency}
-	for _, part := range [...]struct{ name, value string }{{"shipping_country", s.country}, {"shipping_region", s.region}, {"shipping_service", s.service}} {
+// object is an entry in Meta's form.
+func (s shipment) object() object {
+	parts := [...]struct{ name, value string }{
+		{"shipping_country", s.country},
+		{"shipping_price_currency", s.price.currency},
+		{"shipping_price_value", s.price.amount},
+		{"shipping_region", s.region},
+		{"shipping_service", s.service},
+	}
+	entry := make(object, 0, len(parts))
+	for _, part := range parts {
 		if part.value != "" {
-			object[part.name] = part.value
+			entry = append(entry, member{part.name, part.value})
 		}
 	}
-	return object
+	return entry
 }

@@ -1,0 +1,42 @@
+package mapping
+
+import (
+	"cmp"
+	"slices"
+)
+
+// object holds the attributes of an item, or the members of one of them, sorted by name: the
+// order in which they are encoded.
+type object []member
+
+type member struct {
+	name  string
+	value any
+}
+
+func (o object) search(name string) (int, bool) {
+	return slices.BinarySearchFunc(o, name, func(m member, name string) int { return cmp.Compare(m.name, name) })
+}
+
+// get returns nil where there is no such member.
+func (o object) get(name string) any {
+	if at, ok := o.search(name); ok {
+		return o[at].value
+	}
+	return nil
+}
+
+func (o *object) set(name string, value any) {
+	at, ok := o.search(name)
+	if ok {
+		(*o)[at].value = value
+		return
+	}
+	*o = slices.Insert(*o, at, member{name, value})
+}
+
+func (o *object) remove(name string) {
+	if at, ok := o.search(name); ok {
+		*o = slices.Delete(*o, at, at+1)
+	}
+}
