@@ -99,22 +99,21 @@ func (e *evaluation) source(r *rule, record map[string]any) any {
 		}
 		return value
 	case len(r.object) > 0 && !r.each:
-		if members := e.members(r.object, record); len(members) > 0 {
+		if members := e.members(make(object, 0, len(r.object)), r.object, record); len(members) > 0 {
 			return members
 		}
 		return nil
 	}
-	for _, from := range r.from {
-		if value := from.lookup(record); !empty(value) {
+	for i := range r.from {
+		if value := r.from[i].lookup(record); !empty(value) {
 			return value
 		}
 	}
 	return nil
 }
 
-// members applies rules that are sorted by attribute.
-func (e *evaluation) members(rules []rule, record map[string]any) object {
-	members := make(object, 0, len(rules))
+// members appends what rules give that are sorted by attribute.
+func (e *evaluation) members(members object, rules []rule, record map[string]any) object {
 	for i := range rules {
 		if value := e.value(&rules[i], record); value != nil {
 			members = append(members, member{rules[i].attribute, value})
@@ -152,8 +151,8 @@ func (e *evaluation) elements(r *rule, raw any) []any {
 		if !ok {
 			members = map[string]any{"value": element}
 		}
-		if object := e.members(r.object, members); len(object) > 0 {
-			objects = append(objects, object)
+		if inner := e.members(make(object, 0, len(r.object)), r.object, members); len(inner) > 0 {
+			objects = append(objects, inner)
 		}
 	}
 	return objects
@@ -255,7 +254,7 @@ func (e *evaluation) text(r *rule, text string) string {
 		e.report(KindCut, Warning, r.attribute, text, fmt.Sprintf("at most %d characters: cut", r.cut))
 		text = cutText(text, r.cut)
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return text
 }
 
 func (e *evaluation) translate(r *rule, text string) string {
@@ -360,9 +359,9 @@ func (e *evaluation) shipping(r *rule, raw any) any {
 		}
 		return entries[0].text()
 	}
-	list := make([]any, len(entries))
-	for i, entry := range entries {
-		list[i] = entry.object()
+	if r.most > 0 && len(entries) > r.most {
+		e.report(KindSeveral, Warning, r.attribute, raw, fmt.Sprintf("at most %d shipping entries: the first are sent", r.most))
+		entries = entries[:r.most]
 	}
-	return listOrNil(list)
+	return entries
 }

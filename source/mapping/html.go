@@ -114,9 +114,22 @@ func tagName(name []byte, text string) []byte {
 	return name
 }
 
+// isTidy reports whether single blanks are the only white space within a text of ASCII.
+func isTidy(text string) bool {
+	blank := false
+	for i := range len(text) {
+		c := text[i]
+		if c < ' ' || c >= utf8.RuneSelf || c == ' ' && blank {
+			return false
+		}
+		blank = c == ' '
+	}
+	return true
+}
+
 // tidy joins blanks within lines, and drops empty lines.
 func tidy(text string) string {
-	if !strings.ContainsAny(text, "\n\t\r\v\f\u00a0") && !strings.Contains(text, "  ") {
+	if isTidy(text) {
 		return strings.TrimSpace(text)
 	}
 	joined := make([]byte, 0, len(text))

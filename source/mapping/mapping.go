@@ -125,7 +125,8 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 			return item, e.findings
 		}
 	}
-	attributes := e.members(m.rules, record)
+	space := spaces.Get().(*space)
+	attributes := e.members(space.attributes, m.rules, record)
 	if m.jq != nil {
 		e.overlay(m.jq, &attributes)
 	}
@@ -136,7 +137,7 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 			e.report(KindMissing, Error, r.attribute, "", "the destination requires a value")
 		}
 	}
-	item.Attributes = appendJSON(make([]byte, 0, 1536), attributes)
+	item.Attributes = space.finish(attributes)
 	return item, e.findings
 }
 

@@ -1,9 +1,6 @@
 package mapping
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // object holds the attributes of an item, or the members of one of them, sorted by name: the
 // order in which they are encoded.
@@ -15,7 +12,15 @@ type member struct {
 }
 
 func (o object) search(name string) (int, bool) {
-	return slices.BinarySearchFunc(o, name, func(m member, name string) int { return cmp.Compare(m.name, name) })
+	low, high := 0, len(o)
+	for low < high {
+		if middle := (low + high) / 2; o[middle].name < name {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, low < len(o) && o[low].name == name
 }
 
 // get returns nil where there is no such member.

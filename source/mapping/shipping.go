@@ -13,22 +13,28 @@ type shipment struct {
 	price                    price
 }
 
+// shipments are the entries of an item.
+type shipments []shipment
+
 // maxShipments bounds the entries of an item.
 const maxShipments = 100
 
 // parseShipping reads both forms of feeds: elements with parts, and text, where a comma
 // separates entries.
-func parseShipping(value any, decimal byte, home string) ([]shipment, error) {
-	var found []shipment
+func parseShipping(value any, decimal byte, home string) (shipments, error) {
+	return appendShipping(make(shipments, 0, 2), value, decimal, home, 0)
+}
+
+func appendShipping(found shipments, value any, decimal byte, home string, depth int) (shipments, error) {
+	var err error
 	switch value := value.(type) {
 	case []any:
+		if depth > 0 {
+			return nil, errShipping
+		}
 		for _, element := range value {
-			entries, err := parseShipping(element, decimal, home)
-			if err != nil {
+			if found, err = appendShipping(found, element, decimal, home, depth+1); err != nil {
 				return nil, err
-			}
-			if found = append(found, entries...); len(found) > maxShipments {
-				return nil, errors.New("more than 100 shipping entries")
 			}
 		}
 	case map[string]any:
@@ -36,30 +42,32 @@ func parseShipping(value any, decimal byte, home string) ([]shipment, error) {
 			text, _ := scalar(value[name])
 			return text
 		}
-		amount, err := parsePrice(value["price"], decimal, home)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, shipment{part("country"), part("region"), part("service"), amount})
+		return found.add(part("country"), part("region"), part("service"), value["price"], decimal, home)
 	case string:
 		for _, entry := range shippingEntries(value) {
 			parts := strings.Split(entry, ":")
 			if len(parts) < 4 {
 				return nil, errShipping
 			}
-			amount, err := parsePrice(strings.TrimSpace(parts[3]), decimal, home)
-			if err != nil {
+			if found, err = found.add(strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1]), strings.TrimSpace(parts[2]), strings.TrimSpace(parts[3]), decimal, home); err != nil {
 				return nil, err
-			}
-			found = append(found, shipment{strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1]), strings.TrimSpace(parts[2]), amount})
-			if len(found) > maxShipments {
-				return nil, errors.New("more than 100 shipping entries")
 			}
 		}
 	default:
 		return nil, errShipping
 	}
 	return found, nil
+}
+
+func (s shipments) add(country, region, service string, amount any, decimal byte, home string) (shipments, error) {
+	if len(s) == maxShipments {
+		return nil, errors.New("more than 100 shipping entries")
+	}
+	parsed, err := parsePrice(amount, decimal, home)
+	if err != nil {
+		return nil, err
+	}
+	return append(s, shipment{country, region, service, parsed}), nil
 }
 
 // shippingEntries splits at commas, except at those of an amount: what has no colon
@@ -80,20 +88,24 @@ func (s shipment) text() string {
 	return strings.Join([]string{s.country, s.region, s.service, s.price.String()}, ":")
 }
 
-// object is an entry in Meta's form.
-func (s shipment) object() object {
-	parts := [...]struct{ name, value string }{
+// appendJSON writes an entry in Meta's form.
+func (s shipment) appendJSON(to []byte) []byte {
+	to = append(to, '{')
+	for _, part := range [...]struct{ name, value string }{
 		{"shipping_country", s.country},
 		{"shipping_price_currency", s.price.currency},
 		{"shipping_price_value", s.price.amount},
 		{"shipping_region", s.region},
 		{"shipping_service", s.service},
-	}
-	entry := make(object, 0, len(parts))
-	for _, part := range parts {
-		if part.value != "" {
-			entry = append(entry, member{part.name, part.value})
+	} {
+		if part.value == "" {
+			continue
 		}
+		if to[len(to)-1] != '{' {
+			to = append(to, ',')
+		}
+		to = append(appendText(to, part.name), ':')
+		to = appendText(to, part.value)
 	}
-	return entry
+	return append(to, '}')
 }

@@ -45,9 +45,17 @@ func parseTemplate(text string) (template, error) {
 }
 
 // fill returns the name of the first placeholder without a value, or "".
-func (t template) fill(record map[string]any, escape func(string) string) (filled, missing string) {
+func (t *template) fill(record map[string]any, escape func(string) string) (filled, missing string) {
 	var text strings.Builder
-	for i, field := range t.fields {
+	if len(t.fields) == 1 && t.texts[0] == "" && t.texts[1] == "" && escape == nil {
+		value, ok := scalar(t.fields[0].lookup(record))
+		if !ok {
+			return "", t.fields[0].text
+		}
+		return value, ""
+	}
+	for i := range t.fields {
+		field := &t.fields[i]
 		text.WriteString(t.texts[i])
 		value, ok := scalar(field.lookup(record))
 		if !ok {
