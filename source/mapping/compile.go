@@ -33,7 +33,7 @@ func (c *compiler) reportf(node *yaml.Node, key, format string, args ...any) {
 // maxSpec bounds a mapping, in bytes.
 const maxSpec = 1 << 20
 
-var mappingKeys = []string{"extends", "item_id", "group", "currency", "decimal", "zone", "filter", "jq", "attributes"}
+var mappingKeys = []string{"extends", "item_id", "group", "currency", "decimal", "zone", "store_view", "market", "language", "inherit_price", "filter", "jq", "attributes"}
 
 func (c *compiler) compile(spec Spec) *Mapping {
 	m := &Mapping{target: c.target}
@@ -102,6 +102,14 @@ func (c *compiler) apply(m *Mapping, table map[string]rule, keys map[string]*yam
 			c.decimal(m, node, c.text(node, key))
 		case "zone":
 			c.zone(m, node, c.text(node, key))
+		case "store_view":
+			c.storeView(m, node, c.text(node, key))
+		case "market":
+			c.market(m, node, c.text(node, key))
+		case "language":
+			c.language(m, node, c.text(node, key))
+		case "inherit_price":
+			m.view.inherit = c.truth(node, key)
 		case "filter":
 			c.filter(m, node, c.text(node, key))
 		case "jq":
@@ -123,10 +131,17 @@ func (c *compiler) settings(m *Mapping, spec Spec) {
 		{spec.Decimal, c.decimal},
 		{spec.Zone, c.zone},
 		{spec.Filter, c.filter},
+		{spec.StoreView, c.storeView},
+		{spec.Market, c.market},
+		{spec.Language, c.language},
 	} {
 		if each.value != "" {
 			each.set(m, nil, each.value)
 		}
+	}
+	m.view.inherit = m.view.inherit || spec.InheritPrice
+	if m.view.inherit && m.view.market == "" {
+		c.reportf(nil, "inherit_price", "is about the prices of a market: set market too")
 	}
 }
 
@@ -178,6 +193,27 @@ func (c *compiler) zone(m *Mapping, node *yaml.Node, text string) {
 		return
 	}
 	m.settings.zone = zone
+}
+
+func (c *compiler) storeView(m *Mapping, node *yaml.Node, text string) {
+	if !storeViewCode.MatchString(text) {
+		c.reportf(node, "store_view", "%q is not the code of a store view, such as de or german_ch", text)
+	}
+	m.view.store = text
+}
+
+func (c *compiler) market(m *Mapping, node *yaml.Node, text string) {
+	if text != strings.TrimSpace(text) || text == "" || len(text) > 255 {
+		c.reportf(node, "market", "%q is not the name of a market, such as Germany", text)
+	}
+	m.view.market = text
+}
+
+func (c *compiler) language(m *Mapping, node *yaml.Node, text string) {
+	if !languageCode.MatchString(text) {
+		c.reportf(node, "language", "%q is not a language, such as de or de-AT", text)
+	}
+	m.view.language = text
 }
 
 func (c *compiler) filter(m *Mapping, node *yaml.Node, text string) {

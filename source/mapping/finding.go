@@ -30,6 +30,7 @@ const (
 	KindShipping  = "shipping"  // a shipping entry that cannot be read
 	KindFilter    = "filter"    // the filter of the route could not decide
 	KindCondition = "condition" // the condition of a rule could not decide
+	KindView      = "view"      // a value that is not of the store view, market or language that is sent
 	KindJQ        = "jq"        // the jq program failed, or ran into its limits
 )
 

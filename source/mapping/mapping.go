@@ -37,6 +37,12 @@ type Spec struct {
 	Decimal  string // point or comma, of prices that can be read in two ways
 	Zone     string // IANA name, of sale dates without one
 	Filter   string // CEL over the source record
+
+	StoreView string // code of the store view of Adobe Commerce that is sent, such as de
+	Market    string // name of the market of Shopify whose prices are sent, such as Germany
+	Language  string // of the records that are sent, such as de: others do not belong to the destination
+	// InheritPrice says that a price which the market leaves blank is the shop's.
+	InheritPrice bool
 }
 
 // Item is what is sent for a record.
@@ -62,6 +68,7 @@ type Mapping struct {
 	group    *path
 	filters  []*filter
 	jq       *program
+	view     view
 	rules    []rule // sorted by attribute
 	below    []*rule
 	lists    []*rule // with most or without
@@ -88,7 +95,7 @@ func Compile(spec Spec, target Target) (*Mapping, error) {
 	digest := sha256.New()
 	for _, part := range []string{
 		engine, target.String(), compiler.presetName, string(compiler.presetData), string(spec.Data),
-		spec.ItemID, spec.Group, spec.Currency, spec.Decimal, spec.Zone, spec.Filter,
+		spec.ItemID, spec.Group, spec.Currency, spec.Decimal, spec.Zone, spec.Filter, m.view.revision(),
 	} {
 		fmt.Fprintf(digest, "%d:%s", len(part), part)
 	}
@@ -103,8 +110,10 @@ func (m *Mapping) Revision() string { return m.revision }
 // Map makes the item of a record. It does not change the record and keeps nothing of it.
 // The item must not be sent where a finding has the severity [Error].
 func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
-	e := &evaluation{settings: m.settings, root: record}
+	e := &evaluation{settings: m.settings}
 	var item Item
+	record, belongs := m.view.apply(e, record)
+	e.root = record
 	id, missing := m.itemID.fill(record, m.escape)
 	if missing != "" {
 		e.report(KindItemID, Error, "item_id", "", "the placeholder {"+missing+"} has no value in this record")
@@ -113,6 +122,10 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	if m.group != nil {
 		item.Group, _ = scalar(m.group.lookup(record))
 		item.Group = strings.ToValidUTF8(item.Group, "\uFFFD")
+	}
+	if !belongs {
+		item.Skipped = true
+		return item, e.findings
 	}
 	for _, filter := range m.filters {
 		passes, err := filter.decide(record)
