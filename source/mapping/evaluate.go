@@ -23,10 +23,22 @@ type evaluation struct {
 // maxFindings bounds the findings of one record.
 const maxFindings = 50
 
+// report adds a finding. One of the same kind and field is counted: a list of a thousand
+// elements has one finding and not a thousand.
 func (e *evaluation) report(kind string, severity Severity, field string, value any, rule string) {
-	if len(e.findings) < maxFindings || severity == Error {
+	for i := range e.findings {
+		if same := &e.findings[i]; same.Kind == kind && same.Severity == severity && same.Field == field {
+			same.More++
+			return
+		}
+	}
+	if len(e.findings) < maxFindings || severity == Error && !e.invalid() {
 		e.findings = append(e.findings, Finding{Kind: kind, Severity: severity, Field: field, Value: show(value), Rule: rule})
 	}
+}
+
+func (e *evaluation) invalid() bool {
+	return slices.ContainsFunc(e.findings, func(f Finding) bool { return f.Severity == Error })
 }
 
 // value is nil where the rule gives none.
@@ -189,11 +201,11 @@ func (e *evaluation) single(r *rule, raw any) any {
 	if list, ok := raw.([]any); ok && len(list) > 0 {
 		first := slices.IndexFunc(list, func(element any) bool { return !empty(element) })
 		if len(list) > 1 {
-			e.report(KindSeveral, Warning, r.attribute, raw, "one value: the first is sent")
+			e.report(KindSeveral, Warning, r.attribute, len(list), "one value: the first is sent")
 		}
 		raw = list[first]
 	}
-	if _, isText := raw.(string); r.as == asPrice && len(r.replace) == 0 && !isText {
+	if _, isText := raw.(string); (r.as == asPrice || r.as == asMinorPrice) && len(r.replace) == 0 && !isText {
 		return e.price(r, raw)
 	}
 	text, ok := scalar(raw)
@@ -205,8 +217,10 @@ func (e *evaluation) single(r *rule, raw any) any {
 		return nil
 	}
 	switch r.as {
-	case asPrice:
+	case asPrice, asMinorPrice:
 		return e.price(r, text)
+	case asGTIN:
+		return e.gtin(r, raw, text)
 	case asNumber, asInteger:
 		return e.number(r, text)
 	case asBoolean:
@@ -297,7 +311,11 @@ func cutText(text string, limit int) string {
 }
 
 func (e *evaluation) price(r *rule, raw any) any {
-	parsed, err := parsePrice(raw, e.decimal, e.currency)
+	read := parsePrice
+	if r.as == asMinorPrice {
+		read = parseMinorPrice
+	}
+	parsed, err := read(number(raw), e.decimal, e.currency)
 	if err != nil {
 		e.reportPrice(r.attribute, raw, err)
 		return nil
@@ -355,12 +373,12 @@ func (e *evaluation) shipping(r *rule, raw any) any {
 	}
 	if r.as == asShippingText {
 		if len(entries) > 1 {
-			e.report(KindSeveral, Warning, r.attribute, raw, "one shipping entry: the first is sent")
+			e.report(KindSeveral, Warning, r.attribute, len(entries), "one shipping entry: the first is sent")
 		}
 		return entries[0].text()
 	}
 	if r.most > 0 && len(entries) > r.most {
-		e.report(KindSeveral, Warning, r.attribute, raw, fmt.Sprintf("at most %d shipping entries: the first are sent", r.most))
+		e.report(KindSeveral, Warning, r.attribute, len(entries), fmt.Sprintf("at most %d shipping entries: the first are sent", r.most))
 		entries = entries[:r.most]
 	}
 	return entries

@@ -141,7 +141,7 @@ func TestHostileJQ(t *testing.T) {
 	if os.Getenv("MAPPING_HOSTILE") != "" {
 		return
 	}
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileProcess$", "-test.v") //nolint:gosec // this program
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileProcess$", "-test.v")
 	command.Env = append(os.Environ(), "MAPPING_HOSTILE=1")
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, string(output))
@@ -194,5 +194,5 @@ func mostHeld(tb testing.TB) int {
 	}
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	return int(stats.HeapSys) //nolint:gosec // far below the limit of int
+	return int(stats.HeapSys)
 }

@@ -276,16 +276,10 @@ func (b *budget) pattern(text, flags string) (*regexp.Regexp, error) {
 	if found := b.patterns[key]; found != nil {
 		return found, nil
 	}
-	options := ""
-	for _, flag := range flags {
-		switch flag {
-		case 'g':
-		case 'i', 's':
-			options += string(flag)
-		default:
-			return nil, fmt.Errorf("the flag %q of a regular expression is not known: use g, i and s", flag)
-		}
+	if strings.Trim(flags, "gis") != "" {
+		return nil, fmt.Errorf("the flags %q of a regular expression are not known: use g, i and s", flags)
 	}
+	options := strings.ReplaceAll(flags, "g", "")
 	if options != "" {
 		text = "(?" + options + ")" + text
 	}

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -103,7 +104,7 @@ var libraryFunctions = func() []*gojq.FuncDef {
 // of a program that read whole values.
 func guarded(query *gojq.Query) (*gojq.Query, error) {
 	if len(query.Imports) > 0 || query.Meta != nil {
-		return nil, fmt.Errorf("import and include are not available: a mapping is one file")
+		return nil, errors.New("import and include are not available: a mapping is one file")
 	}
 	g := &guards{library: libraryFunctions, own: map[string]bool{}}
 	g.names(query)
@@ -229,10 +230,10 @@ func simplePath(query *gojq.Query) error {
 			}
 		case *gojq.Term:
 			if node.Type == gojq.TermTypeRecurse || node.Type == gojq.TermTypeReduce || node.Type == gojq.TermTypeForeach {
-				refused = fmt.Errorf("loops are not available in the path of an assignment or of del")
+				refused = errors.New("loops are not available in the path of an assignment or of del")
 			}
 		case *gojq.FuncDef:
-			refused = fmt.Errorf("functions cannot be defined in the path of an assignment or of del")
+			refused = errors.New("functions cannot be defined in the path of an assignment or of del")
 		}
 	})
 	return refused
@@ -356,9 +357,8 @@ func (g *guards) term(term *gojq.Term) error {
 
 // suffixes puts a guard before each .[] and slice: T.a[] becomes (T.a | guard)[].
 func (g *guards) suffixes(term *gojq.Term) {
-	for i := len(term.SuffixList) - 1; i >= 0; i-- {
-		suffix := term.SuffixList[i]
-		name := ""
+	for i, suffix := range slices.Backward(term.SuffixList) {
+		var name string
 		switch {
 		case suffix.Iter:
 			name = guardEach

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,8 +81,11 @@ type Mapping struct {
 // engine is part of each revision: raise it when the same mapping gives other bytes.
 const engine = "1"
 
+// storeProduct has prices that are integers, without a currency.
+var storeProduct = Target{"meta", "STORE_PRODUCT_ITEM"}
+
 // composite are the types whose item id has several parts, joined by "/".
-var composite = []Target{{"meta", "FLIGHT"}, {"meta", "HOTEL_ROOM"}, {"meta", "STORE_PRODUCT_ITEM"}}
+var composite = []Target{{"meta", "FLIGHT"}, {"meta", "HOTEL_ROOM"}, storeProduct, {"pinterest", "LOCAL_INVENTORY"}}
 
 // Compile checks a mapping and prepares it. The error is [Problems].
 func Compile(spec Spec, target Target) (*Mapping, error) {
@@ -118,6 +123,10 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	if missing != "" {
 		e.report(KindItemID, Error, "item_id", "", "the placeholder {"+missing+"} has no value in this record")
 	}
+	if m.roundedID(record) {
+		e.report(KindItemID, Error, "item_id", id, "a spreadsheet has rounded the id: format its column as text, and export again")
+		id = ""
+	}
 	item.ID = strings.ToValidUTF8(id, "\uFFFD")
 	if m.group != nil {
 		item.Group, _ = scalar(m.group.lookup(record))
@@ -143,7 +152,10 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	if m.jq != nil {
 		e.overlay(m.jq, &attributes)
 	}
-	e.checkPrices(m.below, &attributes)
+	if m.target != storeProduct {
+		e.checkPrices(&attributes)
+	}
+	e.checkSales(m.below, &attributes)
 	e.shorten(m.lists, &attributes)
 	for _, r := range m.required {
 		if attributes.get(r.attribute) == nil && !e.failed(r.attribute) {
@@ -152,6 +164,17 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	}
 	item.Attributes = space.finish(attributes)
 	return item, e.findings
+}
+
+// roundedID reports whether a part of the id is a number that has lost digits. Another item
+// may have the same one.
+func (m *Mapping) roundedID(record map[string]any) bool {
+	for i := range m.itemID.fields {
+		if text, _ := scalar(m.itemID.fields[i].lookup(record)); isRounded(text) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *evaluation) failed(attribute string) bool {
@@ -181,9 +204,9 @@ func (e *evaluation) overlay(jq *program, attributes *object) {
 
 // prices are the attributes that Pinterest takes for dollars where they name no currency.
 // Whatever rule made them, they have one in the end.
-var prices = []string{"base_price", "min_ad_price", "one_way_price", "price", "sale_price"}
+var prices = []string{"base_price", "free_shipping_limit", "min_ad_price", "one_way_price", "price", "sale_price"}
 
-func (e *evaluation) checkPrices(below []*rule, attributes *object) {
+func (e *evaluation) checkPrices(attributes *object) {
 	for _, name := range prices {
 		value := attributes.get(name)
 		if _, done := value.(price); done || value == nil {
@@ -197,8 +220,17 @@ func (e *evaluation) checkPrices(below []*rule, attributes *object) {
 		}
 		attributes.set(name, parsed)
 	}
+}
+
+// checkSales leaves sale prices out that are not below the price.
+func (e *evaluation) checkSales(below []*rule, attributes *object) {
 	for _, r := range below {
 		lower, ok := attributes.get(r.attribute).(price)
+		if ok && isZero(lower.amount) {
+			e.report(KindPrice, Warning, r.attribute, lower.String(), "0 means that there is no sale: left out")
+			attributes.remove(r.attribute)
+			continue
+		}
 		higher, known := attributes.get(r.below).(price)
 		switch {
 		case !ok || !known:
@@ -246,11 +278,17 @@ func (e *evaluation) shorten(lists []*rule, attributes *object) {
 	}
 }
 
+// number gives a number of jq the form that numbers of records have.
 func number(value any) any {
 	switch value := value.(type) {
 	case int:
 		return json.Number(strconv.Itoa(value))
+	case *big.Int:
+		return json.Number(value.String())
 	case float64:
+		if math.IsNaN(value) || math.IsInf(value, 0) {
+			return nil
+		}
 		return json.Number(strconv.FormatFloat(value, 'f', -1, 64))
 	default:
 		return value

@@ -11,22 +11,23 @@ type member struct {
 	value any
 }
 
-func (o object) search(name string) (int, bool) {
-	low, high := 0, len(o)
+func (o *object) search(name string) (int, bool) {
+	members := *o
+	low, high := 0, len(members)
 	for low < high {
-		if middle := (low + high) / 2; o[middle].name < name {
+		if middle := (low + high) / 2; members[middle].name < name {
 			low = middle + 1
 		} else {
 			high = middle
 		}
 	}
-	return low, low < len(o) && o[low].name == name
+	return low, low < len(members) && members[low].name == name
 }
 
 // get returns nil where there is no such member.
-func (o object) get(name string) any {
+func (o *object) get(name string) any {
 	if at, ok := o.search(name); ok {
-		return o[at].value
+		return (*o)[at].value
 	}
 	return nil
 }

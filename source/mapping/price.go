@@ -91,6 +91,28 @@ func parsePrice(value any, decimal byte, home string) (price, error) {
 	return price{amount: amount, currency: code}, nil
 }
 
+// parseMinorPrice reads a whole number of the currency's smallest unit: 1999 is 19.99 EUR and
+// 1999 JPY.
+func parseMinorPrice(value any, _ byte, home string) (price, error) {
+	found, err := parsePrice(value, '.', home)
+	if err != nil {
+		return price{}, err
+	}
+	unit, err := currency.ParseISO(found.currency)
+	if err != nil || strings.Contains(found.amount, ".") {
+		return price{}, fmt.Errorf("%w: a whole number of the smallest unit is expected", errPrice)
+	}
+	digits, _ := currency.Standard.Rounding(unit)
+	if digits > 0 {
+		amount := strings.Repeat("0", max(0, digits+1-len(found.amount))) + found.amount
+		found.amount = amount[:len(amount)-digits] + "." + amount[len(amount)-digits:]
+	}
+	return found, nil
+}
+
+// isZero reports whether a canonical amount is nothing.
+func isZero(amount string) bool { return strings.Trim(amount, "0.") == "" }
+
 func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
 func parseCurrency(sign, home string) (string, error) {

@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -84,6 +85,8 @@ func scalar(value any) (string, bool) {
 		if len(value) == 1 {
 			return scalar(value[0])
 		}
+	case int, float64, *big.Int: // of jq
+		return scalar(number(value))
 	}
 	return "", false
 }

@@ -49,7 +49,8 @@ func parseTime(text string, zone *time.Location, end bool) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	var parts [6]int // year, month, day, hour, minute, second
-	rest, ok := text, true
+	rest := text
+	var ok bool
 	for i, separator := range [...]string{"", "-", "-"} {
 		if rest, ok = cutNumber(rest, separator, &parts[i], digitsOf(i)); !ok {
 			return time.Time{}, errWindow
