@@ -316,6 +316,9 @@ func (e *evaluation) price(r *rule, raw any) any {
 		read = parseMinorPrice
 	}
 	parsed, err := read(number(raw), e.decimal, e.currency)
+	if err != nil && r.below != "" && isNothing(raw) {
+		return nil
+	}
 	if err != nil {
 		e.reportPrice(r.attribute, raw, err)
 		return nil

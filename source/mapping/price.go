@@ -110,6 +110,13 @@ func parseMinorPrice(value any, _ byte, home string) (price, error) {
 	return found, nil
 }
 
+// isNothing reports whether a value is 0 without a currency: exports write it where there
+// is no sale.
+func isNothing(raw any) bool {
+	text, ok := scalar(raw)
+	return ok && strings.Contains(text, "0") && strings.Trim(text, "0.,") == ""
+}
+
 // isZero reports whether a canonical amount is nothing.
 func isZero(amount string) bool { return strings.Trim(amount, "0.") == "" }
 
