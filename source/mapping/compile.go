@@ -19,6 +19,7 @@ type compiler struct {
 	target     Target
 	presetName string
 	presetData []byte
+	work       int // done so far
 	problems   Problems
 }
 
@@ -27,7 +28,29 @@ func (c *compiler) reportf(node *yaml.Node, key, format string, args ...any) {
 	if node != nil {
 		line = node.Line + c.offset
 	}
+	if len(c.problems) >= maxProblems {
+		return
+	}
 	c.problems = append(c.problems, Problem{File: c.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+const (
+	maxProblems = 200    // that are reported
+	maxWork     = 50_000 // nodes of a mapping: an alias counts wherever it is used
+	programWork = 50     // nodes that a regular expression, a filter or a jq program counts for
+)
+
+// spend reports false where a mapping is too large: an alias can be used a million times.
+func (c *compiler) spend(node *yaml.Node, key string, work int) bool {
+	before := c.work
+	c.work += work
+	if c.work <= maxWork {
+		return true
+	}
+	if before <= maxWork {
+		c.reportf(node, key, "the mapping is too large: more than %d rules, words and values, or 1,000 programs", maxWork)
+	}
+	return false
 }
 
 // maxSpec bounds a mapping, in bytes.
@@ -226,6 +249,9 @@ func (c *compiler) filter(m *Mapping, node *yaml.Node, text string) {
 }
 
 func (c *compiler) program(node *yaml.Node, key string) *program {
+	if !c.spend(node, key, programWork) {
+		return nil
+	}
 	compiled, err := compileJQ(c.text(node, key))
 	if err != nil {
 		c.reportf(node, key, "not a jq program that can be run here: %v", err)

@@ -175,18 +175,33 @@ func (e *evaluation) elements(r *rule, raw any) []any {
 func splitList(cell, separator string) []any {
 	var elements []any
 	addresses := isAddress(cell)
-	for part := range strings.SplitSeq(cell, separator) {
-		if addresses && len(elements) > 0 && !isAddress(part) && strings.TrimSpace(part) != "" {
-			elements[len(elements)-1] = elements[len(elements)-1].(string) + separator + part
-			continue
+	start := 0 // of the element
+	for end := 0; end < len(cell); {
+		next := len(cell)
+		if found := strings.Index(cell[end:], separator); found >= 0 {
+			next = end + found
 		}
-		elements = append(elements, part)
+		after := min(next+len(separator), len(cell))
+		if next == len(cell) || !addresses || isAddress(cell[after:]) || emptyPart(cell[after:], separator) {
+			elements = append(elements, cell[start:next])
+			start = after
+		}
+		end = after
+		if next == len(cell) {
+			break
+		}
 	}
 	return elements
 }
 
+// emptyPart reports whether there is nothing before the next separator.
+func emptyPart(text, separator string) bool {
+	text = strings.TrimLeft(text, " ")
+	return text == "" || strings.HasPrefix(text, separator)
+}
+
 func isAddress(text string) bool {
-	text = strings.TrimSpace(text)
+	text = strings.TrimLeft(text, " \t\r\n")
 	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 }
 
@@ -244,12 +259,20 @@ func boxed(raw any, text string) any {
 	return text
 }
 
+// maxReplaced bounds what a replacement can make, in bytes.
+const maxReplaced = 16 << 20
+
 // text applies the steps for text.
 func (e *evaluation) text(r *rule, text string) string {
 	if r.html {
 		text = stripHTML(text)
 	}
-	for _, next := range r.replace {
+	for i := range r.replace {
+		next := &r.replace[i]
+		if (len(text)+1)*(len(next.with)+1) > maxReplaced {
+			e.report(KindValue, Error, r.attribute, text, "too long for replace")
+			return ""
+		}
 		text = next.pattern.ReplaceAllString(text, next.with)
 	}
 	text = strings.TrimSpace(text)

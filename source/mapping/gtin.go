@@ -2,6 +2,9 @@ package mapping
 
 import "strings"
 
+// maxBarcode is the length of the longest GTIN.
+const maxBarcode = 14
+
 // gtin reads the number of a barcode: digits, of which zeros at the beginning are part. What
 // spreadsheets and scripts add is removed; a number that they have rounded is left out,
 // because its digits are lost.
@@ -17,6 +20,10 @@ func (e *evaluation) gtin(r *rule, raw any, text string) any {
 	digits = strings.TrimSuffix(digits, ".0")
 	if strings.ContainsAny(digits, "- \u00a0") {
 		digits = strings.NewReplacer("-", "", " ", "", "\u00a0", "").Replace(digits)
+	}
+	if len(digits) > maxBarcode {
+		e.report(KindNumber, Warning, r.attribute, text, "the digits of one barcode: left out")
+		return nil
 	}
 	for i := range len(digits) {
 		last := i == len(digits)-1 && i == 9 // the check digit of an ISBN

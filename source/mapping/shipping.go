@@ -45,7 +45,7 @@ func appendShipping(found shipments, value any, decimal byte, home string, depth
 		return found.add(part("country"), part("region"), part("service"), value["price"], decimal, home)
 	case string:
 		for _, entry := range shippingEntries(value) {
-			parts := strings.Split(entry, ":")
+			parts := strings.SplitN(entry, ":", 5)
 			if len(parts) < 4 {
 				return nil, errShipping
 			}
@@ -74,14 +74,17 @@ func (s shipments) add(country, region, service string, amount any, decimal byte
 // belongs to the entry before it.
 func shippingEntries(text string) []string {
 	var entries []string
+	start, at := 0, 0
 	for part := range strings.SplitSeq(text, ",") {
-		if len(entries) > 0 && !strings.Contains(part, ":") {
-			entries[len(entries)-1] += "," + part
-			continue
+		if at > 0 && strings.Contains(part, ":") {
+			entries = append(entries, text[start:at-1])
+			start = at
 		}
-		entries = append(entries, part)
+		if at += len(part) + 1; len(entries) > maxShipments {
+			break
+		}
 	}
-	return entries
+	return append(entries, text[start:])
 }
 
 func (s shipment) text() string {

@@ -14,6 +14,9 @@ type template struct {
 	fields []path
 }
 
+// maxFields bounds the placeholders of a template.
+const maxFields = 64
+
 func parseTemplate(text string) (template, error) {
 	var found template
 	var literal strings.Builder
@@ -42,6 +45,9 @@ func parseTemplate(text string) (template, error) {
 		}
 	}
 	found.texts = append(found.texts, literal.String())
+	if len(found.fields) > maxFields {
+		return template{}, fmt.Errorf("a template has more than %d placeholders", maxFields)
+	}
 	return found, nil
 }
 
