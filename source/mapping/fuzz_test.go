@@ -78,7 +78,7 @@ func FuzzMap(f *testing.F) {
 		for i, record := range readRecords(f, file).Records {
 			data, err := json.Marshal(record)
 			require.NoError(f, err)
-			f.Add(uint8(i*7), data) //nolint:gosec // any will do
+			f.Add(uint8(i*7), data)
 		}
 	}
 	f.Add(uint8(0), []byte(`{"id": "1", "price": "1.234,56 EUR", "shipping": "US:::5 USD,6", "store_views": {"de": {"title": "x"}}, "markets": {"a": 1}}`))
@@ -162,11 +162,11 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// TestHugeValues: texts of 256 KiB that are made to be slow take time by their length
+// TestHugeValues: texts of 128 KiB that are made to be slow take time by their length
 // only, in each place of each mapping.
 func TestHugeValues(t *testing.T) {
 	t.Parallel()
-	const size = 256 << 10
+	const size = 128 << 10
 	mappings := everyMapping(t)
 	for _, unit := range []string{
 		"x", " ", "<", "<b", "<b>", "</", "<script>", "<script></scrip", "<!--", "<!-- -->", "<p><div>", "&", "&amp;", "&#x", "&#xffffffff;", "\xff", "\xc3\x28", "é", "\u00a0", "\n",
@@ -190,7 +190,7 @@ func TestHugeValues(t *testing.T) {
 			}
 			checkItem(t, item, findings)
 		}
-		assert.Less(t, time.Since(start), 30*time.Second, "%q", unit)
+		assert.Less(t, time.Since(start), 15*time.Second, "%q", unit)
 	}
 }
 

@@ -26,8 +26,8 @@ func (e *evaluation) gtin(r *rule, raw any, text string) any {
 		return nil
 	}
 	for i := range len(digits) {
-		last := i == len(digits)-1 && i == 9 // the check digit of an ISBN
-		if !isDigit(rune(digits[i])) && !(last && (digits[i] == 'X' || digits[i] == 'x')) {
+		isbn := i == len(digits)-1 && i == 9 && digits[i]|0x20 == 'x' // its check digit
+		if !isDigit(rune(digits[i])) && !isbn {
 			e.report(KindNumber, Warning, r.attribute, text, "the digits of a barcode: left out")
 			return nil
 		}
