@@ -1,11 +1,13 @@
 package mapping_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,30 +61,33 @@ func TestJQ(t *testing.T) {
 	}
 }
 
+// usual are programs as people write them.
+var usual = []string{
+	".name", ".tags[1:]", ".tags[-1]", ".name[0:3]", ".variants[0].options[1]", `.["name"]`, ".tags[0, 1]", "[.[]?]", "[..]", ".none.a.b", ".tags[.tags | length - 1]",
+	".variants | map(.price | tonumber) | add", ".variants | map({(.sku): .price}) | add", `[.variants[] | select(.sku == "y") | .price][0]`, ".variants | max_by(.price | tonumber)",
+	".variants | group_by(.sku)", ".variants | sort_by(.price) | map(.sku)", ".tags | unique", ".tags | sort", ".tags | join(\", \")", ".tags | unique_by(.)", "[.tags[] | ascii_upcase]",
+	".sizes | to_entries", ".sizes | with_entries(.value += 1)", ".sizes | map_values(. * 2)", ".sizes | keys", ".sizes | add", `.sizes | has("s")`, ".sizes | del(.s)", `[.sizes | .[]]`,
+	".tags | any(. == \"a\")", ".tags | all(. == \"a\")", "[.tags[] | . == \"b\"] | any", "[] | all", ".tags | index(\"b\")", ".tags | indices(\"b\")", ".tags | contains([\"a\"])", "\"a\" | IN(\"a\", \"b\")",
+	`.name | test("mug")`, `.name | test("MUG"; "i")`, `[.name | match("ó|m"; "g") | .offset]`, `.name | [match("(?<tag><[a-z]>)(x)?")]`, `.name | capture("<b>(?<what>.*)</b>")`,
+	`[.name | scan("[a-z]g")]`, `[.name | scan("(u)(g)")]`, `.name | gsub("<[^>]+>"; "")`, `.name | sub("(?<a>[a-z])"; "\(.a | ascii_upcase)!")`, `.name | split(", ")`, `.name | split(" *, *"; null)`, `[.name | splits("a")]`,
+	`.name | gsub(""; "-")`, `.name | gsub("(?<l>[aeiou])"; "<\(.l)>")`, `.name | sub("nothing"; "x")`, `"aXbxc" | gsub("x"; "1", "2"; "i")`,
+	`"\(.cents / 100) EUR"`, `"x\(.tags)y\(.sizes)"`, "@json", `@html "<i>\(.name)</i>"`, `@base64 "\(.name)"`, ".name | @uri", "[.tags[], 1] | @csv", ".tags | tojson | fromjson", ".cents | tostring",
+	".a = 5 | .a", ".a.b |= 3 | .a", ".sizes.s += 10 | .sizes", ".sizes.s -= 1 | .sizes", ".cents /= 4 | .cents", ".cents *= 2 | .cents", ".cents %= 7 | .cents", ".none //= 4 | .none", ".tags[1:] = [\"z\"] | .tags",
+	".variants[].price |= tonumber | .variants", "(.variants[] | select(.sku == \"x\") | .price) = \"1\" | .variants", ".tags |= map(select(. != \"b\")) | .tags", ".tags[0] |= empty | .tags", "del(.tags[0, 2]) | .tags",
+	"reduce .tags[] as $t (\"\"; . + $t)", "[foreach .tags[] as $t (0; . + 1; [$t, .])]", "[limit(2; .tags[])]", "first(.tags[])", "[.tags[] | first]?", "[range(3)]", "[range(0; 10; 3)]", "[1, 2] - [2]", "{} * {a: 1}", "-.cents",
+	"if .flag then 1 elif .none then 2 else 3 end", "try error(\"x\") catch .", "[.tags[] as $x | $x]", ". as {name: $n, tags: [$a]} | [$n, $a]", "def f(x): x * 2; f(.cents)", "def f($x; g): $x + g; f(1; 2)", "label $out | 1, break $out",
+	".none // \"default\"", "[.tags[]?, .cents[]?]", ".variants | map(.options[0]) | sort | reverse", ".cents | floor", "[.ratio, 1.5] | map(round)", "walk(if type == \"string\" then length else . end)", ".name | ltrimstr(\"Za\")", ".name | length",
+	".name | explode | implode", "[paths?]?", "\"2026-11-27T00:00:00Z\" | fromdate | todate", "[.[] | numbers]", "[.[] | strings]", "until(true; .)", "[.tags | to_entries[] | .key]", ".tags == [\"b\", \"a\", \"b\"]", ".cents < 3 or .flag and (.none | not)",
+	"INDEX(.variants[]; .sku) | keys", "[.tags | flatten, ([[1], [[2]]] | flatten(1))]", "[recurse(if . == null then empty else null end) | type]", ".variants | min_by(.price)", "getpath([\"sizes\", \"s\"])", "setpath([\"sizes\", \"s\"]; 9) | .sizes", `[.variants[] | .sku as $s | .options[] | "\($s)-\(.)"]`, "ascii_downcase?", "$__prog?", "[splits(\"x\")?]",
+	".name | trim | rtrimstr(\"e\")", "[.tags | .[1:][], .[:1][]]", ".tags | add(.[])", ".cents | in([1])?", "(.name, .cents) |= tostring | .cents", "[{\"name\": \"a\", \"value\": 1}, {\"k\": 1, \"key\": null, \"value\": false}] | .[:1] | from_entries",
+}
+
 // TestJQIsJQ: guards and the functions that replace jq's own change no result.
 func TestJQIsJQ(t *testing.T) {
 	t.Parallel()
 	record := decoded(t, `{"id": "7", "name": "Zażółć <b>mug</b>, large", "cents": 1250, "ratio": 0.5, "tags": ["b", "a", "b"], "empty": [], "none": null,
 		"sizes": {"s": 1, "m": 2}, "variants": [{"sku": "x", "price": "5.00", "options": ["red", "S"]}, {"sku": "y", "price": "4.50", "options": ["blue", "M"]}], "flag": true}`)
-	for _, program := range []string{
-		".name", ".tags[1:]", ".tags[-1]", ".name[0:3]", ".variants[0].options[1]", `.["name"]`, ".tags[0, 1]", "[.[]?]", "[..]", ".none.a.b", ".tags[.tags | length - 1]",
-		".variants | map(.price | tonumber) | add", ".variants | map({(.sku): .price}) | add", `[.variants[] | select(.sku == "y") | .price][0]`, ".variants | max_by(.price | tonumber)",
-		".variants | group_by(.sku)", ".variants | sort_by(.price) | map(.sku)", ".tags | unique", ".tags | sort", ".tags | join(\", \")", ".tags | unique_by(.)", "[.tags[] | ascii_upcase]",
-		".sizes | to_entries", ".sizes | with_entries(.value += 1)", ".sizes | map_values(. * 2)", ".sizes | keys", ".sizes | add", `.sizes | has("s")`, ".sizes | del(.s)", `[.sizes | .[]]`,
-		".tags | any(. == \"a\")", ".tags | all(. == \"a\")", "[.tags[] | . == \"b\"] | any", "[] | all", ".tags | index(\"b\")", ".tags | indices(\"b\")", ".tags | contains([\"a\"])", "\"a\" | IN(\"a\", \"b\")",
-		`.name | test("mug")`, `.name | test("MUG"; "i")`, `[.name | match("ó|m"; "g") | .offset]`, `.name | [match("(?<tag><[a-z]>)(x)?")]`, `.name | capture("<b>(?<what>.*)</b>")`,
-		`[.name | scan("[a-z]g")]`, `[.name | scan("(u)(g)")]`, `.name | gsub("<[^>]+>"; "")`, `.name | sub("(?<a>[a-z])"; "\(.a | ascii_upcase)!")`, `.name | split(", ")`, `.name | split(" *, *"; null)`, `[.name | splits("a")]`,
-		`.name | gsub(""; "-")`, `.name | gsub("(?<l>[aeiou])"; "<\(.l)>")`, `.name | sub("nothing"; "x")`, `"aXbxc" | gsub("x"; "1", "2"; "i")`,
-		`"\(.cents / 100) EUR"`, `"x\(.tags)y\(.sizes)"`, "@json", `@html "<i>\(.name)</i>"`, `@base64 "\(.name)"`, ".name | @uri", "[.tags[], 1] | @csv", ".tags | tojson | fromjson", ".cents | tostring",
-		".a = 5 | .a", ".a.b |= 3 | .a", ".sizes.s += 10 | .sizes", ".sizes.s -= 1 | .sizes", ".cents /= 4 | .cents", ".cents *= 2 | .cents", ".cents %= 7 | .cents", ".none //= 4 | .none", ".tags[1:] = [\"z\"] | .tags",
-		".variants[].price |= tonumber | .variants", "(.variants[] | select(.sku == \"x\") | .price) = \"1\" | .variants", ".tags |= map(select(. != \"b\")) | .tags", ".tags[0] |= empty | .tags", "del(.tags[0, 2]) | .tags",
-		"reduce .tags[] as $t (\"\"; . + $t)", "[foreach .tags[] as $t (0; . + 1; [$t, .])]", "[limit(2; .tags[])]", "first(.tags[])", "[.tags[] | first]?", "[range(3)]", "[range(0; 10; 3)]", "[1, 2] - [2]", "{} * {a: 1}", "-.cents",
-		"if .flag then 1 elif .none then 2 else 3 end", "try error(\"x\") catch .", "[.tags[] as $x | $x]", ". as {name: $n, tags: [$a]} | [$n, $a]", "def f(x): x * 2; f(.cents)", "def f($x; g): $x + g; f(1; 2)", "label $out | 1, break $out",
-		".none // \"default\"", "[.tags[]?, .cents[]?]", ".variants | map(.options[0]) | sort | reverse", ".cents | floor", "[.ratio, 1.5] | map(round)", "walk(if type == \"string\" then length else . end)", ".name | ltrimstr(\"Za\")", ".name | length",
-		".name | explode | implode", "[paths?]?", "\"2026-11-27T00:00:00Z\" | fromdate | todate", "[.[] | numbers]", "[.[] | strings]", "until(true; .)", "[.tags | to_entries[] | .key]", ".tags == [\"b\", \"a\", \"b\"]", ".cents < 3 or .flag and (.none | not)",
-		"INDEX(.variants[]; .sku) | keys", "[.tags | flatten, ([[1], [[2]]] | flatten(1))]", "[recurse(if . == null then empty else null end) | type]", ".variants | min_by(.price)", "getpath([\"sizes\", \"s\"])", "setpath([\"sizes\", \"s\"]; 9) | .sizes", `[.variants[] | .sku as $s | .options[] | "\($s)-\(.)"]`, "ascii_downcase?", "$__prog?", "[splits(\"x\")?]",
-		".name | trim | rtrimstr(\"e\")", "[.tags | .[1:][], .[:1][]]", ".tags | add(.[])", ".cents | in([1])?", "(.name, .cents) |= tostring | .cents", "[{\"name\": \"a\", \"value\": 1}, {\"k\": 1, \"key\": null, \"value\": false}] | .[:1] | from_entries",
-	} {
+	for _, program := range usual {
 		query, err := gojq.Parse(program)
 		require.NoError(t, err, program)
 		m, failed := mapping.Compile(mapping.Spec{ItemID: "{id}", Data: []byte("jq: |\n  {result: [" + program + "]}\n")}, target("meta/PRODUCT_ITEM"))
@@ -125,7 +130,7 @@ var hostile = []string{
 	`("x" * 1000000) as $s | [range(10000) | $s]`, `("x" * 1000000) as $s | [range(10000) | $s + "y"]`, `("x" * 1000000) as $s | [range(10000) | $s[1:]]`, `("x" * 1000000) as $s | [range(10000) | $s | ascii_upcase]`, `("x" * 1000000) as $s | [range(10000) | $s] | join("")`, `("x" * 1000000) as $s | [range(10000) | $s] | add`,
 	`("x" * 1000000) as $s | [range(10000) | $s] | sort`, `("x" * 1000000) as $s | [range(10000) | [$s, .]] | sort_by(.[0] + "y")`, `("x" * 500000) as $s | [range(10000) | @base64 "\($s)"]`, `("x" * 1000000) | gsub(""; "yyyy")`, `("x" * 1000000) | [match(""; "g")]`, `("x" * 60000) | [match("(((x)))"; "g")] | length`, `("x" * 60000) | gsub("x"; "yy")`,
 	`[range(10000)] as $a | [$a[] as $x | $a[] as $y | [$x, $y]]`, `[range(10000)] as $a | def f: $a[] | f; f`, `[range(10000)] as $a | def f: [$a[] | f]; f`, `[range(10000)] as $a | $a - $a`, `[range(9999)] as $a | $a | index($a)`, `reduce range(1e6) as $i ({}; .["k\($i)"] = 1)`, `reduce range(1e6) as $i ([]; .[$i] = 1)`, `reduce range(1e6) as $i ([]; . + [$i])`,
-	`[range(100000) | tostring | test("a")]`, `[range(100000) | test("a\(.)")?]`, `[range(100000) as $i | .id | test("\($i)")]`, `.id | test("(((((a{10}){10}){10}){10}){10})")`, `reduce range(5000) as $i (0; [.])`, `reduce range(5000) as $i (0; [.]) | tojson`, `reduce range(5000) as $i (0; {a: .}) | ..`, `try error(reduce range(60) as $i ("x"; [., .])) catch tojson`,
+	`[range(100000) | tostring | test("a")]`, `[range(100000) | test("a\(.)")?]`, `[range(100000) as $i | .id | test("\($i)")]`, `("a" * 1000000) | test("(.{0,100}){0,9}x")`, `("a" * 60000) | test("(.{0,100}){0,9}x")`, `("a" * 60000) | [range(100) as $i | test("(.{0,100}){0,8}x\($i)")]`, `.id | test("(((((a{10}){10}){10}){10}){10})")`, `reduce range(5000) as $i (0; [.])`, `reduce range(5000) as $i (0; [.]) | tojson`, `reduce range(5000) as $i (0; {a: .}) | ..`, `try error(reduce range(60) as $i ("x"; [., .])) catch tojson`,
 	`[.tags[] |= repeat(.)]`, `[range(1e9)] | transpose?`, `{(("k" * 1000000)): 1} | [., .] | [., .] | [., .]`, `reduce range(1e6) as $i (.; .id += "x")`, `.id as $x | [range(1e6) | $x | split("")]`, `("x" * 1000000) | split("")`, `("x" * 60000) | [splits("")]`, `("x " * 30000) | [splits(" ")] | length`, `("%A" * 500000) as $f | 0 | strftime($f)`,
 	`"x" as $s | [range(1e6) | {a: $s, b: $s, c: $s, d: {e: [$s]}}] | length`, `def f(g): f(f(g)); f(1)`, `def f(g): g, f(g + 1); [f(0)]`, `[.] | [combinations?]`, `("a" * 1000000) | ltrimstr("b") | [range(1000) as $i | ascii_downcase]`, `reduce range(30) as $i ([range(1000)]; map([., .]))`,
 }
@@ -195,4 +200,29 @@ func mostHeld(tb testing.TB) int {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return int(stats.HeapSys)
+}
+
+// FuzzJQ: whatever the program, it ends in time, and the process does not grow beyond the limit.
+func FuzzJQ(f *testing.F) {
+	for _, program := range append(slices.Clone(usual), hostile...) {
+		f.Add(program)
+	}
+	record := decoded(f, `{"id": "7", "name": "Mug, large", "cents": 1250, "tags": ["b", "a", "b"], "sizes": {"s": 1}, "variants": [{"sku": "x", "price": "5.00"}, {"sku": "y", "price": "4.50"}]}`)
+	f.Fuzz(func(t *testing.T, program string) {
+		text, err := json.Marshal(program)
+		require.NoError(t, err)
+		m, err := mapping.Compile(mapping.Spec{ItemID: "{id}", Data: []byte("jq: " + string(text))}, target("meta/PRODUCT_ITEM"))
+		if err != nil {
+			return
+		}
+		start := time.Now()
+		item, findings := m.Map(record)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Fatalf("takes %s", took)
+		}
+		checkItem(t, item, findings)
+		if held := mostHeld(t); held > 2*memoryLimit {
+			t.Fatalf("the process has held %d MiB", held>>20)
+		}
+	})
 }

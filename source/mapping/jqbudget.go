@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"regexp"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 )
@@ -16,7 +13,7 @@ import (
 // budget is what a run of a jq program has spent of jqBudget.
 type budget struct {
 	spent    int
-	patterns map[string]*regexp.Regexp
+	patterns map[string]expression
 }
 
 func (b *budget) spend(bytes int) error {
@@ -261,89 +258,4 @@ func repeats(text, times any) bool {
 	default:
 		return false
 	}
-}
-
-const (
-	jqPattern  = 1000 // bytes of a regular expression
-	jqPatterns = 64   // that are kept for the next record
-)
-
-func (b *budget) pattern(text, flags string) (*regexp.Regexp, error) {
-	if len(text) > jqPattern {
-		return nil, errors.New("a regular expression is longer than 1,000 bytes")
-	}
-	key := flags + "/" + text
-	if found := b.patterns[key]; found != nil {
-		return found, nil
-	}
-	if strings.Trim(flags, "gis") != "" {
-		return nil, fmt.Errorf("the flags %q of a regular expression are not known: use g, i and s", flags)
-	}
-	options := strings.ReplaceAll(flags, "g", "")
-	if options != "" {
-		text = "(?" + options + ")" + text
-	}
-	found, err := regexp.Compile(text)
-	if err != nil {
-		return nil, err
-	}
-	if b.patterns == nil || len(b.patterns) >= jqPatterns {
-		b.patterns = map[string]*regexp.Regexp{}
-	}
-	b.patterns[key] = found
-	return found, nil
-}
-
-// match gives what jq's own match does; offsets are counted in characters.
-func (b *budget) match(input, pattern, flags any, testing bool) any {
-	text, ok := input.(string)
-	expression, isText := pattern.(string)
-	options, areText := flags.(string)
-	if !ok || !isText || flags != nil && !areText {
-		return errors.New("a regular expression, its flags and what it is matched with must be texts")
-	}
-	compiled, err := b.pattern(expression, options)
-	if err == nil {
-		err = b.spend(16 * len(text))
-	}
-	if err != nil {
-		return err
-	}
-	if testing {
-		return compiled.MatchString(text)
-	}
-	most := 1
-	if strings.ContainsRune(options, 'g') {
-		most = jqMembers + 1
-	}
-	found := compiled.FindAllStringSubmatchIndex(text, most)
-	if len(found)*(1+compiled.NumSubexp()) > jqMembers {
-		return errJQSize
-	}
-	if err := b.spend(len(found) * (1 + compiled.NumSubexp()) * 4 * valueSize); err != nil {
-		return err
-	}
-	matches := make([]any, len(found))
-	names := compiled.SubexpNames()
-	bytes, characters := 0, 0
-	for i, at := range found {
-		characters += utf8.RuneCountInString(text[bytes:at[0]])
-		bytes = at[0]
-		captures := make([]any, 0, len(names)-1)
-		for j := 1; j < len(names); j++ {
-			capture := map[string]any{"name": nil, "offset": -1, "length": 0, "string": nil}
-			if names[j] != "" {
-				capture["name"] = names[j]
-			}
-			if from, to := at[2*j], at[2*j+1]; from >= 0 {
-				capture["offset"] = characters + utf8.RuneCountInString(text[at[0]:from])
-				capture["length"] = utf8.RuneCountInString(text[from:to])
-				capture["string"] = text[from:to]
-			}
-			captures = append(captures, capture)
-		}
-		whole := text[at[0]:at[1]]
-		matches[i] = map[string]any{"offset": characters, "length": utf8.RuneCountInString(whole), "string": whole, "captures": captures}
-	}
-	return matches
 }

@@ -13,7 +13,7 @@ import (
 // outside are functions whose result is not a matter of the record alone.
 var outside = []string{
 	"now", "localtime", "strflocaltime", "mktime", "input", "inputs", "input_filename", "input_line_number", "env", "debug", "stderr",
-	"halt", "halt_error", "$ENV", "$__loc__", "modulemeta", "builtins", "get_search_list", "getpath_file", "import", "include",
+	"halt", "halt_error", "$ENV", "$__loc__", "modulemeta", "builtins", "get_search_list",
 }
 
 // Functions that programs may call. What reads all of a value gets a guard before it: the
