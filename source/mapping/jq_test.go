@@ -139,25 +139,23 @@ var hostile = []string{
 // without guards takes.
 const memoryLimit = 512 << 20
 
-// TestHostileJQ runs each hostile program in a process of its own, so that the most memory
+// TestHostileJQ runs the hostile programs in a process of its own, so that the most memory
 // that it has held is known.
 func TestHostileJQ(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("MAPPING_HOSTILE") != "" {
+		runHostile(t)
 		return
 	}
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileProcess$", "-test.v")
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHostileJQ$", "-test.v")
 	command.Env = append(os.Environ(), "MAPPING_HOSTILE=1")
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, string(output))
 	assert.Equal(t, len(hostile), strings.Count(string(output), "ended:"), string(output))
 }
 
-// TestHostileProcess is the other process of TestHostileJQ.
-func TestHostileProcess(t *testing.T) { //nolint:paralleltest // it measures the process
-	if os.Getenv("MAPPING_HOSTILE") == "" {
-		return // TestHostileJQ runs it
-	}
+func runHostile(t *testing.T) {
+	t.Helper()
 	debug.SetMemoryLimit(memoryLimit / 4) // the collector works for its pay
 	for _, program := range hostile {
 		m, err := mapping.Compile(mapping.Spec{ItemID: "{id}", Data: []byte("jq: |\n  " + program + "\n")}, mapping.Target{Platform: "meta", Type: catalog.Type("PRODUCT_ITEM")})

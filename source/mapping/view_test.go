@@ -2,6 +2,7 @@ package mapping_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -95,6 +96,22 @@ func TestStoreView(t *testing.T) {
 	require.NoError(t, err)
 	item, _ := m.Map(decoded(t, `{"sku": "1", "name": "Mug", "price": "1", "product_online": "1", "store_views": {"de": {"product_online": "2"}}}`))
 	assert.True(t, item.Skipped)
+}
+
+// TestStoreViewWithoutValue: a value that a store view empties is not inherited.
+func TestStoreViewWithoutValue(t *testing.T) {
+	t.Parallel()
+	reader, err := feed.Open(strings.NewReader("sku,store_view_code,product_type,name,price,special_price\n1,,simple,Mug,10,8\n1,de,,Tasse,,__EMPTY__VALUE__\n1,fr,,Tasse,,\n"), feed.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, reader.Close()) }()
+	record, err := reader.Next()
+	require.NoError(t, err)
+	for view, want := range map[string]any{"de": nil, "fr": "8 EUR"} {
+		m, err := mapping.Compile(mapping.Spec{Preset: "adobe", Currency: "EUR", StoreView: view}, target("meta/PRODUCT_ITEM"))
+		require.NoError(t, err)
+		item, _ := m.Map(record.Item)
+		assert.Equal(t, want, attributesOf(t, item)["sale_price"], view)
+	}
 }
 
 // TestMarket: the price of a market is taken, never the shop's in another currency.
