@@ -11,7 +11,7 @@ import (
 )
 
 // base is a product that has all that both platforms require.
-const base = `"id": "1", "title": "Mug", "link": "https://a.example/1", "image_link": "https://a.example/1.jpg", "availability": "in stock", "condition": "new", "price": "15.00 EUR"`
+const base = `"id": "1", "title": "Mug", "description": "A mug", "link": "https://a.example/1", "image_link": "https://a.example/1.jpg", "availability": "in stock", "condition": "new", "price": "15.00 EUR"`
 
 // TestTranslations: what a value of a feed becomes on each platform, and what is a finding
 // instead of a guess. A want of "" is an attribute that is not sent; a finding "kind!" is an
