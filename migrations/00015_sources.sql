@@ -20,7 +20,10 @@ CREATE TABLE courier.source (
     -- What the last download was, so that an unchanged file is not read again.
     fingerprint  text,
     -- When a webhook was received last.
-    webhook_at   timestamptz
+    webhook_at   timestamptz,
+    -- After how long without a good run or a webhook the source counts as silent, as it was
+    -- configured when it was used last.
+    silent_after interval
 );
 
 -- A destination of a source.
@@ -71,7 +74,7 @@ CREATE TABLE courier.source_run (
     token       bigint NOT NULL,
     trigger     text NOT NULL,
     state       text NOT NULL DEFAULT 'reading'
-        CHECK (state IN ('reading', 'publishing', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
+        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
     started_at  timestamptz NOT NULL DEFAULT now(),
     progress_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
@@ -94,31 +97,55 @@ CREATE TABLE courier.webhook_delivery (
     received_at timestamptz NOT NULL DEFAULT now(),
     delivery_id text NOT NULL,
     topic       text NOT NULL,
-    -- accepted: its changes were published or none was needed; rejected: it could not be
-    -- read or mapped; ignored: its topic is not about items.
-    state       text NOT NULL CHECK (state IN ('accepted', 'rejected', 'ignored')),
+    -- accepted: its changes were published or none was needed; partial: some of its items
+    -- could not be mapped; rejected: none could; ignored: its topic is not about items;
+    -- pending: items have to be fetched from the shop, and nothing was done yet.
+    state       text NOT NULL CHECK (state IN ('accepted', 'partial', 'rejected', 'ignored', 'pending')),
     published   integer NOT NULL DEFAULT 0,
     unchanged   integer NOT NULL DEFAULT 0,
+    -- Items of which something newer was sent before.
+    older       integer NOT NULL DEFAULT 0,
     reason      text,
+    findings    jsonb NOT NULL DEFAULT '[]',
     headers     jsonb NOT NULL DEFAULT '{}',
     body        bytea,
     replayed_at timestamptz,
+    -- Of a pending delivery: how often the shop was asked, and when it is asked again.
+    attempts    integer NOT NULL DEFAULT 0,
+    retry_at    timestamptz,
     UNIQUE (source, delivery_id)
 );
+CREATE INDEX webhook_delivery_pending ON courier.webhook_delivery (source, retry_at) WHERE state = 'pending';
 CREATE INDEX webhook_delivery_age ON courier.webhook_delivery (received_at);
 CREATE INDEX webhook_delivery_newest ON courier.webhook_delivery (source, id);
+
+-- Which items of a route a product of a shop has. A delivery that deletes a product names
+-- it by the shop's id, which items need not have in their ids or their group.
+CREATE TABLE courier.webhook_product (
+    route      integer NOT NULL REFERENCES courier.source_route,
+    product_id text COLLATE "C" NOT NULL,
+    group_id   text COLLATE "C" NOT NULL DEFAULT '',
+    -- Of a product without a group.
+    item_id    text COLLATE "C" NOT NULL DEFAULT '',
+    -- When the shop said that it deleted the product, by its clock: what it sent before and
+    -- comes later changes nothing.
+    deleted_at timestamptz,
+    PRIMARY KEY (route, product_id)
+);
+CREATE INDEX webhook_product_deleted ON courier.webhook_product (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE VIEW courier.source_status AS
 SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
     (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
     run.state, run.reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
     good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
+    coalesce(greatest(good.finished_at, s.webhook_at, s.created_at) < now() - s.silent_after, false) AS silent,
     s.runner_until IS NOT NULL AND s.runner_until > now() AS running
 FROM courier.source s
 JOIN courier.source_route r ON r.source = s.id
 LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id ORDER BY x.id DESC LIMIT 1) run ON true
 LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
-    WHERE x.source = s.id AND x.state IN ('done', 'unchanged') ORDER BY x.id DESC LIMIT 1) good ON true;
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true;
 
 CREATE VIEW courier.source_runs AS
 SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,
@@ -134,10 +161,10 @@ JOIN courier.source s ON s.id = r.source
 WHERE i.revision > 0 OR i.gone;
 
 CREATE VIEW courier.webhook_deliveries AS
-SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.reason, d.headers,
-    octet_length(d.body) AS body_bytes, d.replayed_at
+SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.older, d.reason, d.findings, d.headers,
+    octet_length(d.body) AS body_bytes, d.replayed_at, d.attempts, d.retry_at
 FROM courier.webhook_delivery d JOIN courier.source s ON s.id = d.source;
 
 -- +goose Down
 DROP VIEW courier.webhook_deliveries, courier.source_items, courier.source_runs, courier.source_status;
-DROP TABLE courier.webhook_delivery, courier.source_run, courier.source_item, courier.source_shape, courier.source_route, courier.source;
+DROP TABLE courier.webhook_product, courier.webhook_delivery, courier.source_run, courier.source_item, courier.source_shape, courier.source_route, courier.source;

@@ -15,10 +15,12 @@ import (
 // RunState is how far a run of a source is.
 type RunState string
 
-// The states of runs; those from RunDone on are final.
+// The states of runs; those from RunPlanned on are final.
 const (
 	RunReading    RunState = "reading"
 	RunPublishing RunState = "publishing"
+	// RunPlanned is a run of which only a plan was asked for.
+	RunPlanned RunState = "planned"
 	// RunDone is a run that sent all it found.
 	RunDone RunState = "done"
 	// RunUnchanged is a run whose source was not changed since the last one.
@@ -114,18 +116,126 @@ func (s *Sources) FinishSource(ctx context.Context, source Source, token int64) 
 	return nil
 }
 
-// RunOf reads what an approval of a run needs: its source and how it ended.
-func (s *Sources) RunOf(ctx context.Context, id int64) (source string, state RunState, counts json.RawMessage, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	row, err := s.query.SourceRun(ctx, id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", "", nil, fmt.Errorf("%w: %d", ErrNoSuchRun, id)
+// RunRow is a run as it is shown.
+type RunRow struct {
+	Run        int64           `json:"run"`
+	Source     string          `json:"source"`
+	Trigger    string          `json:"trigger"`
+	State      RunState        `json:"state"`
+	Reason     string          `json:"reason,omitempty"`
+	StartedAt  time.Time       `json:"started_at"`
+	ProgressAt time.Time       `json:"progress_at"`
+	FinishedAt *time.Time      `json:"finished_at"`
+	SnapshotAt *time.Time      `json:"snapshot_at"`
+	BytesRead  int64           `json:"bytes_read"`
+	ItemsRead  int64           `json:"items_read"`
+	ToPublish  int64           `json:"to_publish"`
+	Published  int64           `json:"published"`
+	Approved   int             `json:"approved"`
+	Counts     json.RawMessage `json:"routes"`
+	Findings   json.RawMessage `json:"findings"`
+}
+
+// Runs lists runs, the newest first: of one source, or of all for "".
+func (s *Sources) Runs(ctx context.Context, source string, limit int) ([]RunRow, error) {
+	return s.runs(ctx, query.SourceRunsParams{Source: source, Lim: int32(limit)}) //nolint:gosec // G115: a page
+}
+
+// Run reads one run. The error is ErrNoSuchRun when there is none.
+func (s *Sources) Run(ctx context.Context, id int64) (RunRow, error) {
+	rows, err := s.runs(ctx, query.SourceRunsParams{Run: id, Lim: 1})
+	if err == nil && (len(rows) == 0 || id == 0) {
+		err = fmt.Errorf("%w: %d", ErrNoSuchRun, id)
 	}
 	if err != nil {
-		return "", "", nil, fmt.Errorf("read the run: %w", err)
+		return RunRow{}, err
 	}
-	return row.Name, RunState(row.State), row.Counts, nil
+	return rows[0], nil
+}
+
+func (s *Sources) runs(ctx context.Context, params query.SourceRunsParams) ([]RunRow, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	rows, err := s.query.SourceRuns(ctx, params)
+	if err != nil {
+		return nil, fmt.Errorf("read the runs: %w", err)
+	}
+	runs := make([]RunRow, len(rows))
+	for i, row := range rows {
+		runs[i] = RunRow{
+			Run: row.Run, Source: row.Source, Trigger: row.Trigger, State: RunState(row.State), Reason: deref(row.Reason),
+			StartedAt: row.StartedAt, ProgressAt: row.ProgressAt, FinishedAt: row.FinishedAt, SnapshotAt: row.SnapshotAt,
+			BytesRead: row.BytesRead, ItemsRead: row.ItemsRead, ToPublish: row.ToPublish, Published: row.Published, Approved: int(row.Approved),
+			Counts: row.Counts, Findings: row.Findings,
+		}
+	}
+	return runs, nil
+}
+
+// StartedAgo says how long ago the last run of a source began, by the database's clock;
+// never is true where none did.
+func (s *Sources) StartedAgo(ctx context.Context, source string) (ago time.Duration, never bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	row, err := s.query.SourceStartedAt(ctx, source)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("read the last run of %q: %w", source, err)
+	}
+	return row.Now.Sub(row.StartedAt), row.StartedAt.Unix() == 0, nil
+}
+
+// SetSilence keeps after how long without a sign of life the source counts as silent; 0 is
+// never.
+func (s *Sources) SetSilence(ctx context.Context, source int32, after time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.query.SetSourceSilence(ctx, query.SetSourceSilenceParams{ID: source, Seconds: after.Seconds()})
+}
+
+// Silent names the sources that are silent.
+func (s *Sources) Silent(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.query.SilentSources(ctx)
+}
+
+// SourceStatus is a route of a source as it is shown.
+type SourceStatus struct {
+	Source        string     `json:"source"`
+	Account       string     `json:"account"`
+	Catalog       string     `json:"catalog"`
+	Type          string     `json:"catalog_type"`
+	Items         int64      `json:"items"`
+	State         RunState   `json:"state"`
+	Reason        string     `json:"reason,omitempty"`
+	Run           int64      `json:"run,omitempty"`
+	FinishedAt    *time.Time `json:"finished_at"`
+	LastGoodAt    *time.Time `json:"last_good_at"`
+	LastWebhookAt *time.Time `json:"last_webhook_at"`
+	Silent        bool       `json:"silent"`
+	Running       bool       `json:"running"`
+}
+
+// Status lists the routes of all sources.
+func (s *Sources) Status(ctx context.Context) ([]SourceStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	rows, err := s.query.SourceStatus(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the sources: %w", err)
+	}
+	list := make([]SourceStatus, len(rows))
+	for i, row := range rows {
+		list[i] = SourceStatus{
+			Source: row.Source, Account: row.Account, Catalog: row.Catalog, Type: row.CatalogType, Items: row.Items,
+			State: RunState(row.State), Reason: deref(row.Reason), Run: row.Run, FinishedAt: row.FinishedAt,
+			LastGoodAt: row.LastGoodAt, LastWebhookAt: row.LastWebhookAt, Silent: row.Silent, Running: row.Running,
+		}
+	}
+	return list, nil
 }
 
 // retention is how long what is over is kept.
@@ -135,12 +245,16 @@ const (
 	forgetAtATime = 10_000
 )
 
-// Forget deletes what is over: items that are gone for 30 days, runs of 90 days ago (not
-// the last of a source), and webhook deliveries of deliveriesFor ago. A call deletes a
-// bounded number of rows; more says that there are others.
-func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time.Duration) (more bool, err error) {
+// Forget deletes what is over: items that are gone for 30 days, that products were deleted 30
+// days ago, and runs of 90 days ago but the last of a source. A call deletes a bounded number
+// of rows; more says that there are others.
+func (s *Sources) Forget(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	routes, err := s.query.SourceRoutes(ctx)
+	if err != nil {
+		return false, fmt.Errorf("list the routes: %w", err)
+	}
 	for _, route := range routes {
 		forgotten, err := s.query.ForgetGoneItems(ctx, query.ForgetGoneItemsParams{Route: route, Seconds: goneFor.Seconds(), Lim: forgetAtATime})
 		if err != nil {
@@ -148,9 +262,9 @@ func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time
 		}
 		more = more || forgotten == forgetAtATime
 	}
-	forgotten, err := s.query.ForgetWebhooks(ctx, query.ForgetWebhooksParams{Seconds: deliveriesFor.Seconds(), Lim: forgetAtATime})
+	forgotten, err := s.query.ForgetWebhookProducts(ctx, query.ForgetWebhookProductsParams{Seconds: goneFor.Seconds(), Lim: forgetAtATime})
 	if err != nil {
-		return false, fmt.Errorf("forget webhook deliveries: %w", err)
+		return false, fmt.Errorf("forget deleted products: %w", err)
 	}
 	more = more || forgotten == forgetAtATime
 	if forgotten, err = s.query.ForgetSourceRuns(ctx, query.ForgetSourceRunsParams{Seconds: runsFor.Seconds(), Lim: forgetAtATime}); err != nil {

@@ -77,16 +77,14 @@ type SourceRoute struct {
 }
 
 // Open makes the rows of a source and its routes at the first run and reads them later.
-// The error is ErrItemIDChanged when the template is not that of the first run.
+// The error is ErrItemIDChanged when the template is not that of the first run; the source
+// is valid even so.
 func (s *Sources) Open(ctx context.Context, name, itemID string, routes []catalog.Lane) (Source, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	row, err := s.query.AddSource(ctx, query.AddSourceParams{Name: name, ItemID: itemID})
 	if err != nil {
 		return Source{}, fmt.Errorf("read the source %q: %w", name, err)
-	}
-	if row.ItemID != itemID {
-		return Source{}, fmt.Errorf("%w: it is %q, the configuration of %q has %q", ErrItemIDChanged, row.ItemID, name, itemID)
 	}
 	source := Source{ID: row.ID, SnapshotAt: deref(row.SnapshotAt), Fingerprint: deref(row.Fingerprint)}
 	for _, lane := range routes {
@@ -97,6 +95,9 @@ func (s *Sources) Open(ctx context.Context, name, itemID string, routes []catalo
 			return Source{}, fmt.Errorf("read a route of %q: %w", name, err)
 		}
 		source.Routes = append(source.Routes, SourceRoute{ID: route.ID, MappingRevision: route.MappingRevision})
+	}
+	if row.ItemID != itemID {
+		return source, fmt.Errorf("%w: it is %q, the configuration of %q has %q. Other ids would send every item twice; enqueue feed migrate shows what a change does", ErrItemIDChanged, row.ItemID, name, itemID)
 	}
 	return source, nil
 }
@@ -141,6 +142,21 @@ func (s *Sources) Release(ctx context.Context, source int32, token int64) error 
 	return s.query.ReleaseSource(ctx, query.ReleaseSourceParams{ID: source, Token: token})
 }
 
+// SetItemID changes the template of the item ids. The error is ErrHoldLost when the token's
+// hold is over.
+func (s *Sources) SetItemID(ctx context.Context, source int32, token int64, itemID string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	changed, err := s.query.SetItemID(ctx, query.SetItemIDParams{ID: source, Token: token, ItemID: itemID})
+	if err != nil {
+		return fmt.Errorf("change the item ids: %w", err)
+	}
+	if changed == 0 {
+		return ErrHoldLost
+	}
+	return nil
+}
+
 // SourceItem is what was last sent of an item to a destination: see difference.State.
 type SourceItem struct {
 	ItemID    string
@@ -151,6 +167,8 @@ type SourceItem struct {
 	ChangedAt time.Time
 	Gone      bool
 	Missing   int
+	// SentAt is when something was sent of it last; reading sets it, saving does not.
+	SentAt time.Time
 }
 
 // Items reads what was sent of items to a route. Items that were never sent are not there.
@@ -192,11 +210,12 @@ func (s *Sources) ItemsAfter(ctx context.Context, route int32, after string, lim
 	return s.items(ctx, s.query, locked)
 }
 
-// ItemsOfGroup lists the items of a group that a route's destination has, at most limit.
-func (s *Sources) ItemsOfGroup(ctx context.Context, route int32, group string, limit int) ([]string, error) {
+// ItemsOfGroup lists a page of the items of a group that a route's destination has, in the
+// order of ids.
+func (s *Sources) ItemsOfGroup(ctx context.Context, route int32, group, after string, limit int) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	ids, err := s.query.SourceItemsOfGroup(ctx, query.SourceItemsOfGroupParams{Route: route, GroupID: group, Lim: int32(limit)}) //nolint:gosec // G115: a page
+	ids, err := s.query.SourceItemsOfGroup(ctx, query.SourceItemsOfGroupParams{Route: route, GroupID: group, After: after, Lim: int32(limit)}) //nolint:gosec // G115: a page
 	if err != nil {
 		return nil, fmt.Errorf("read the items of a group: %w", err)
 	}
@@ -316,7 +335,7 @@ func (s *Sources) items(ctx context.Context, q *query.Queries, rows []query.Lock
 	for i, row := range rows {
 		items[i] = SourceItem{
 			ItemID: row.ItemID, Group: deref(row.GroupID), Revision: int(row.Revision), ChangedAt: deref(row.ChangedAt),
-			Gone: row.Gone, Missing: int(row.Missing),
+			Gone: row.Gone, Missing: int(row.Missing), SentAt: deref(row.SentAt),
 		}
 		copy(items[i].Hash[:], row.Hash)
 		if row.Shape != nil {

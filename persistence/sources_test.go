@@ -117,6 +117,8 @@ func TestItemsAreChangedTogether(t *testing.T) {
 		for _, want := range states {
 			got := known[want.ItemID]
 			require.True(t, got.ChangedAt.Equal(want.ChangedAt))
+			require.WithinDuration(t, time.Now(), got.SentAt, time.Minute)
+			got.SentAt = time.Time{}
 			got.ChangedAt = want.ChangedAt
 			require.Equal(t, want, got)
 		}
@@ -128,7 +130,7 @@ func TestItemsAreChangedTogether(t *testing.T) {
 	page, err = sources.ItemsAfter(t.Context(), route, "a", 10)
 	require.NoError(t, err)
 	require.Len(t, page, 1, "c was never sent")
-	ids, err := sources.ItemsOfGroup(t.Context(), route, "g", 10)
+	ids, err := sources.ItemsOfGroup(t.Context(), route, "g", "", 10)
 	require.NoError(t, err)
 	require.Equal(t, []string{"b"}, ids)
 	other, err := sources.ItemsAfter(t.Context(), source.Routes[1].ID, "", 10)
@@ -138,10 +140,10 @@ func TestItemsAreChangedTogether(t *testing.T) {
 	gone := states[0]
 	gone.Gone, gone.Names, gone.Revision = true, nil, 2
 	require.NoError(t, change([]string{"b"}, []persistence.SourceItem{gone}, nil))
-	ids, err = sources.ItemsOfGroup(t.Context(), route, "g", 10)
+	ids, err = sources.ItemsOfGroup(t.Context(), route, "g", "", 10)
 	require.NoError(t, err)
 	require.Empty(t, ids)
-	more, err := sources.Forget(t.Context(), []int32{route}, time.Hour)
+	more, err := sources.Forget(t.Context())
 	require.NoError(t, err)
 	require.False(t, more)
 	known, err = sources.Items(t.Context(), route, []string{"a", "b", "c"})
@@ -188,17 +190,17 @@ func TestChangesOfAnItemWaitForEachOther(t *testing.T) {
 func TestDeliveries(t *testing.T) {
 	t.Parallel()
 	sources, source := newSources(t)
-	seen, err := sources.SeenDelivery(t.Context(), source.ID, "d1")
+	found, err := sources.LookUpDelivery(t.Context(), source.ID, "d1")
 	require.NoError(t, err)
-	require.False(t, seen)
+	require.Equal(t, persistence.WebhookSource{ItemID: "{id}"}, found)
 	id, err := sources.SaveDelivery(t.Context(), source.ID, persistence.WebhookDelivery{
 		DeliveryID: "d1", Topic: "products/update", State: persistence.DeliveryRejected, Reason: "no price",
 		Headers: map[string]string{"X-Shopify-Topic": "products/update"}, Body: []byte(`{"id":1}`),
 	})
 	require.NoError(t, err)
-	seen, err = sources.SeenDelivery(t.Context(), source.ID, "d1")
+	found, err = sources.LookUpDelivery(t.Context(), source.ID, "d1")
 	require.NoError(t, err)
-	require.False(t, seen, "a rejected one is tried again")
+	require.False(t, found.Seen(), "a rejected one is tried again")
 	delivery, err := sources.Delivery(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, `{"id":1}`, string(delivery.Body))
@@ -207,12 +209,16 @@ func TestDeliveries(t *testing.T) {
 	same, err := sources.SaveDelivery(t.Context(), source.ID, delivery)
 	require.NoError(t, err)
 	require.Equal(t, id, same)
-	seen, err = sources.SeenDelivery(t.Context(), source.ID, "d1")
+	found, err = sources.LookUpDelivery(t.Context(), source.ID, "d1")
 	require.NoError(t, err)
-	require.True(t, seen)
+	require.True(t, found.Seen())
+	delivery.State = persistence.DeliveryRejected
+	same, err = sources.SaveDelivery(t.Context(), source.ID, delivery)
+	require.NoError(t, err)
+	require.Zero(t, same, "what was accepted stays so")
 	_, err = sources.Delivery(t.Context(), id+1)
 	require.ErrorIs(t, err, persistence.ErrNoSuchDelivery)
 	require.NoError(t, sources.NoteWebhook(t.Context(), source.ID))
-	_, _, _, err = sources.RunOf(t.Context(), 1)
+	_, err = sources.Run(t.Context(), 1)
 	require.ErrorIs(t, err, persistence.ErrNoSuchRun)
 }

@@ -9,7 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -47,6 +50,8 @@ type State struct {
 	Gone bool
 	// Missing counts the snapshots in a row that lacked the item.
 	Missing int
+	// SentAt is when something was sent of the item last, by the database's clock.
+	SentAt time.Time
 }
 
 // Known reports whether the item was ever sent.
@@ -68,13 +73,15 @@ const (
 	// Older is an item of which something newer than this snapshot was sent; nothing is
 	// sent of it.
 	Older
+	// Refreshed is an item that did not change and was not sent for a long time.
+	Refreshed
 	// Awaited is an item that is missing, in fewer snapshots in a row than it takes to
 	// count as removed; only its State changes.
 	Awaited
 )
 
 var kindNames = [...]string{
-	Unchanged: "unchanged", Added: "added", Changed: "changed", Removed: "removed", Older: "older", Awaited: "awaited",
+	Unchanged: "unchanged", Added: "added", Changed: "changed", Removed: "removed", Older: "older", Refreshed: "refreshed", Awaited: "awaited",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -90,7 +97,10 @@ type Change struct {
 	// MutationID is the same whenever the same change is found from the same State, so
 	// that the stream drops the repeat after a crash, and another one for every other change.
 	MutationID string
-	State      State
+	// Left are attributes that the source no longer has and the platform keeps, as
+	// nothing clears them there.
+	Left  []string
+	State State
 }
 
 // Publishes reports whether something is sent.
@@ -124,13 +134,19 @@ type Route struct {
 	// Operation is what additions and changes are sent as: Upsert, or Update where the
 	// destination has no UPSERT.
 	Operation catalog.Operation
-	// Keeps reports that the platform keeps what the operation leaves out, so that
-	// attributes that are gone must be sent as null.
-	Keeps bool
+	// Replaces says that the operation is the whole item. Without it the platform keeps
+	// what the operation leaves out, so that attributes that are gone are sent as null.
+	Replaces bool
+	// Clears reports whether null clears an attribute; nil: it clears each.
+	Clears func(attribute string) bool
 	// Missing says what becomes of missing items, after Runs snapshots in a row without
 	// them; 0 means 1.
 	Missing Missing
 	Runs    int
+	// Refresh is after how long an item is sent again though it did not change; 0 means
+	// never. Now is the time that it is compared with.
+	Refresh time.Duration
+	Now     time.Time
 	// Unavailable are the attributes that set an item out of stock at this destination.
 	Unavailable json.RawMessage
 }
@@ -157,7 +173,9 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 		return change, nil
 	}
 	hash := hashOf(item.Attributes)
-	if known.Known() && !known.Gone && known.Hash == hash {
+	same := known.Known() && !known.Gone && known.Hash == hash
+	stale := same && r.Refresh > 0 && !known.SentAt.IsZero() && r.Now.Sub(known.SentAt) >= r.Refresh
+	if same && !stale {
 		change.State.Missing, change.State.Group = 0, item.Group
 		if !item.ChangedAt.IsZero() {
 			change.State.ChangedAt = at
@@ -168,15 +186,25 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	if err != nil {
 		return Change{}, err
 	}
-	change.Kind = Changed
-	if !known.Known() || known.Gone {
+	switch {
+	case stale:
+		change.Kind = Refreshed
+	case !known.Known() || known.Gone:
 		change.Kind = Added
+	default:
+		change.Kind = Changed
 	}
 	change.Operation, change.Attributes = r.Operation, item.Attributes
-	if r.Keeps {
-		change.Attributes = withNulls(item.Attributes, gone(known.Names, names))
+	if !r.Replaces {
+		var cleared []string
+		cleared, change.Left = r.clear(gone(known.Names, names))
+		change.Attributes = withNulls(item.Attributes, cleared)
 	}
-	change.State = State{Hash: hash, Names: names, Group: item.Group, Revision: known.Revision + 1, ChangedAt: at}
+	kept := names
+	if len(change.Left) > 0 {
+		kept = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, change.Left))))
+	}
+	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.Revision + 1, ChangedAt: at}
 	change.MutationID = r.mutationID(item.ID, change.State)
 	return change, nil
 }
@@ -258,21 +286,38 @@ func hashOf(attributes json.RawMessage) Hash {
 
 // namesOf lists the top-level names of an object that have a value, sorted.
 func namesOf(attributes json.RawMessage) ([]string, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(attributes, &members); err != nil || members == nil {
+	object := gjson.ParseBytes(attributes)
+	if !gjson.ValidBytes(attributes) || !object.IsObject() {
 		return nil, fmt.Errorf("%w: %.60q", ErrAttributes, attributes)
 	}
-	names := make([]string, 0, len(members))
-	for name, value := range members {
-		if !bytes.Equal(value, null) {
-			names = append(names, name)
+	var names, nulls []string
+	object.ForEach(func(name, value gjson.Result) bool {
+		if value.Type == gjson.Null {
+			nulls = append(nulls, strings.Clone(name.Str))
+		} else {
+			names = append(names, strings.Clone(name.Str))
 		}
-	}
+		return true
+	})
 	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(nulls) > 0 { // of a name that comes twice, the last value counts nowhere for sure
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(nulls, name) })
+	}
 	return names, nil
 }
 
-var null = []byte("null")
+// clear tells the names that null clears from those that stay on the platform.
+func (r Route) clear(names []string) (cleared, left []string) {
+	for _, name := range names {
+		if r.Clears == nil || r.Clears(name) {
+			cleared = append(cleared, name)
+		} else {
+			left = append(left, name)
+		}
+	}
+	return cleared, left
+}
 
 // gone lists the names of before that are not among now; both are sorted.
 func gone(before, now []string) (left []string) {

@@ -21,7 +21,7 @@ func at(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.
 func route() Route {
 	return Route{
 		Source: "shop", Lane: catalog.Lane{Account: "acme-meta", Catalog: "products", Type: "PRODUCT_ITEM"},
-		Operation: catalog.Upsert, Keeps: true, Unavailable: json.RawMessage(`{"availability":"out of stock"}`),
+		Operation: catalog.Upsert, Unavailable: json.RawMessage(`{"availability":"out of stock"}`),
 	}
 }
 
@@ -74,7 +74,7 @@ func TestAnEndedSalePriceIsCleared(t *testing.T) {
 	require.JSONEq(t, `{"sale_price":null}`, string(compare(t, r, item("1", `{"sale_price":null}`), sale.State, at(2)).Attributes)[:len(`{"sale_price":null`)]+"}",
 		"a null of the mapping's own is not doubled")
 
-	r.Keeps = false
+	r.Replaces = true
 	require.JSONEq(t, `{"price":"5 EUR"}`, string(compare(t, r, item("1", `{"price":"5 EUR"}`), sale.State, at(2)).Attributes),
 		"an UPSERT that replaces needs no null")
 }

@@ -10,6 +10,8 @@ type Counts struct {
 	Added     int `json:"added"`
 	Changed   int `json:"changed"`
 	Unchanged int `json:"unchanged"`
+	// Refreshed did not change and were not sent for long.
+	Refreshed int `json:"refreshed"`
 	Removed   int `json:"removed"`
 	// Awaited are missing for fewer snapshots in a row than it takes to remove them.
 	Awaited int `json:"awaited"`
@@ -32,6 +34,8 @@ func (c *Counts) Count(kind Kind) {
 		c.Removed++
 	case Older:
 		c.Older++
+	case Refreshed:
+		c.Refreshed++
 	case Awaited:
 		c.Awaited++
 	}
@@ -47,6 +51,8 @@ type Guard struct {
 	Percent float64
 	// AllowEmpty lets a snapshot without items remove everything, within the limits.
 	AllowEmpty bool
+	// NewIDs says that most ids are new on purpose.
+	NewIDs bool
 }
 
 // DefaultGuard withholds removals of more than 50 items and more than 10 % of them: small
@@ -78,7 +84,7 @@ func (g Guard) Check(counts Counts, approved int) (Decision, string) {
 	if counts.Read == 0 && counts.Known > 0 && !g.AllowEmpty {
 		return Stopped, fmt.Sprintf("the source has no items, and %d were sent before: nothing is deleted. If it is empty on purpose, set allow_empty", counts.Known)
 	}
-	if scheme := counts.Known > 0 && 2*counts.Added > counts.Read && 2*(counts.Removed+counts.Awaited) > counts.Known; scheme {
+	if scheme := !g.NewIDs && counts.Known > 0 && 2*counts.Added > counts.Read && 2*(counts.Removed+counts.Awaited) > counts.Known; scheme {
 		return Stopped, fmt.Sprintf("%d of %d items are new and %d of %d are gone: the item ids have probably changed. Nothing is sent. "+
 			"Check the id column and item_id of the source; if the new ids are right, migrate the source", counts.Added, counts.Read, counts.Removed+counts.Awaited, counts.Known)
 	}

@@ -7,16 +7,28 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source/difference"
 )
 
 // Result is how a run ended.
 type Result struct {
-	State     persistence.RunState
-	Published int64
+	Run       int64                `json:"run"`
+	Read      int64                `json:"read"`
+	State     persistence.RunState `json:"state"`
+	Published int64                `json:"published"`
 	// Withheld counts what the guard held back.
-	Withheld int
+	Withheld int `json:"withheld"`
+	// Reason says why not everything was sent.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Run plans a run and applies it.
+func (r *Runner) Run(ctx context.Context, source Source, request Request) (Result, error) {
+	plan, err := r.Plan(ctx, source, request)
+	if err != nil {
+		return Result{}, err
+	}
+	return plan.Apply(ctx)
 }
 
 // Apply publishes a plan and closes it. What was published before an error stays so; the
@@ -26,13 +38,18 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 		if err != nil {
 			err = p.fail(ctx, err)
 		}
-		result.State = p.run.State
+		result.Run, result.Read, result.State, result.Reason = p.Run, p.Read, p.run.State, p.run.Reason
 		err = errors.Join(err, p.Close())
 	}()
 	stop := context.AfterFunc(ctx, p.release)
 	defer stop()
 	if p.Unchanged {
 		return result, p.finish(persistence.RunUnchanged, "")
+	}
+	if p.request.MigrateIDs {
+		if err := p.runner.Store.SetItemID(p.context, p.row.ID, p.token, p.source.ItemID); err != nil {
+			return result, err
+		}
 	}
 	p.run.State = persistence.RunPublishing
 	if err := p.save(p.context); err != nil {
@@ -97,10 +114,8 @@ type publisher struct {
 	told time.Time
 }
 
-type decide func(difference.Route, difference.Item, difference.State) (difference.Change, error)
-
 // each publishes the items of a spool whose route may, in their order.
-func (p *publisher) each(from *spool, may func(route int) bool, decide decide) error {
+func (p *publisher) each(from *spool, may func(route int) bool, decide Decide) error {
 	chunks := make([][]difference.Item, len(p.plan.source.Routes))
 	err := from.each(func(i int, item difference.Item) error {
 		if !may(i) {
@@ -123,7 +138,7 @@ func (p *publisher) each(from *spool, may func(route int) bool, decide decide) e
 
 // publish sends a chunk of a route's items: all that have another id at once, as an item
 // that comes twice is compared with what the first left.
-func (p *publisher) publish(i int, items []difference.Item, decide decide) error {
+func (p *publisher) publish(i int, items []difference.Item, decide Decide) error {
 	for len(items) > 0 {
 		unique, ids := 0, make(map[string]bool, len(items))
 		for unique < len(items) && !ids[items[unique].ID] {
@@ -138,40 +153,16 @@ func (p *publisher) publish(i int, items []difference.Item, decide decide) error
 	return p.tell()
 }
 
-func (p *publisher) together(i int, items []difference.Item, decide decide) error {
+func (p *publisher) together(i int, items []difference.Item, decide Decide) error {
 	plan, route := p.plan, p.plan.source.Routes[i]
-	destination := plan.source.difference(route)
-	ids := make([]string, len(items))
-	for j, item := range items {
-		ids[j] = item.ID
-	}
-	published := 0
-	err := plan.runner.Store.ChangeItems(plan.context, plan.row.Routes[i].ID, ids,
-		func(ctx context.Context, known map[string]persistence.SourceItem) (kept []persistence.SourceItem, err error) {
-			var mutations []publish.Mutation
-			for _, item := range items {
-				state := stateOf(known[item.ID])
-				change, err := decide(destination, item, state)
-				if err != nil {
-					continue // counted when it was compared first
-				}
-				if change.Publishes() {
-					mutations = append(mutations, mutation(route.Lane, change))
-				}
-				if change.Keeps(state) {
-					kept = append(kept, rowOf(item.ID, change.State))
-				}
-			}
-			published = len(mutations)
-			if len(mutations) == 0 {
-				return kept, nil
-			}
-			return kept, plan.runner.Publish(ctx, mutations)
-		})
+	made, err := plan.source.Change(plan.context, plan.runner.Store, plan.runner.Publish, route, plan.row.Routes[i].ID, plan.began, items, decide)
 	if err != nil {
 		return err
 	}
-	plan.run.Published += int64(published)
+	if made.Refused != nil {
+		plan.refuse(route, made.Refused)
+	}
+	plan.run.Published += int64(made.Published)
 	return nil
 }
 

@@ -28,6 +28,17 @@ func (f *findings) add(found ...Finding) {
 	}
 }
 
+// addOf adds what is wrong with a record for a route.
+func (f *findings) addOf(route Route, record Record, mapped Mapped) {
+	for _, finding := range mapped.Findings {
+		finding.Route, finding.ItemID = route.String(), mapped.Item.ID
+		if finding.Place == "" {
+			finding.Place = placeOf(record)
+		}
+		f.add(finding)
+	}
+}
+
 // list is the findings by kind, in the order of their first ones.
 func (f *findings) list() (kinds []KindCount) {
 	index := make(map[string]int)

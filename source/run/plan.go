@@ -3,11 +3,15 @@ package run
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -53,9 +57,13 @@ type Plan struct {
 	Findings    []KindCount `json:"findings"`
 	// Unchanged says that the source is what it was at the last run, and was not read.
 	Unchanged bool `json:"unchanged"`
+	// Digest is equal for plans that would send the same.
+	Digest string `json:"digest"`
 
 	runner   *Runner
 	source   Source
+	began    time.Time
+	request  Request
 	row      persistence.Source
 	context  context.Context //nolint:containedctx // the hold's, which ends with it
 	token    int64
@@ -63,6 +71,7 @@ type Plan struct {
 	run      persistence.SourceRun
 	changes  *spool
 	removals *spool
+	digest   hash.Hash
 	findings findings
 }
 
@@ -70,10 +79,10 @@ type Plan struct {
 func (p *Plan) Changes() (sent, withheld int) {
 	for _, route := range p.Routes {
 		if route.decision == difference.Stopped {
-			withheld += route.Counts.Added + route.Counts.Changed + route.Counts.Removed
+			withheld += route.Counts.Added + route.Counts.Changed + route.Counts.Refreshed + route.Counts.Removed
 			continue
 		}
-		sent += route.Counts.Added + route.Counts.Changed
+		sent += route.Counts.Added + route.Counts.Changed + route.Counts.Refreshed
 		if route.decision == difference.Withheld {
 			withheld += route.Counts.Removed
 		} else {
@@ -83,28 +92,60 @@ func (p *Plan) Changes() (sent, withheld int) {
 	return sent, withheld
 }
 
-// Plan reads the source and says what a run would send. trigger says what asks for it;
-// approved is how many removals somebody approved. The caller applies or closes the plan.
-func (r *Runner) Plan(ctx context.Context, source Source, trigger string, approved int) (_ *Plan, err error) {
+// Stopped reports that the guard lets nothing go of a route.
+func (p *Plan) Stopped() bool {
+	return slices.ContainsFunc(p.Routes, func(route RoutePlan) bool { return route.decision == difference.Stopped })
+}
+
+// Deletes counts the removals that would be sent.
+func (p *Plan) Deletes() (count int) {
+	for _, route := range p.Routes {
+		if route.decision == difference.Allowed {
+			count += route.Counts.Removed
+		}
+	}
+	return count
+}
+
+// Request says what a run is for.
+type Request struct {
+	// Trigger says what asks for it: schedule, command, approval.
+	Trigger string
+	// Approved is how many removals of each route somebody approved; 0 for none.
+	Approved int
+	// MigrateIDs changes the ids of all items: the template of the configuration takes the
+	// place of that of the first run, and the guard does not stop when most ids are new.
+	MigrateIDs bool
+}
+
+// Plan reads the source and says what a run would send. The caller applies or closes the
+// plan.
+func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *Plan, err error) {
 	row, err := r.Store.Open(ctx, source.Name, source.ItemID, source.lanes())
-	if err != nil {
+	if err != nil && !(request.MigrateIDs && errors.Is(err, persistence.ErrItemIDChanged)) {
 		return nil, err
 	}
 	held, token, release, err := r.hold(ctx, row.ID)
 	if err != nil {
 		return nil, err
 	}
-	plan := &Plan{Source: source.Name, runner: r, source: source, row: row, context: held, token: token, release: release}
+	plan := &Plan{
+		Source: source.Name, runner: r, source: source, row: row, context: held, token: token, release: release,
+		request: request, began: time.Now(), //nolint:forbidigo // compared with times of the database, to hours
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(plan.fail(ctx, err), plan.Close())
 		}
 	}()
-	if plan.Run, err = r.Store.StartRun(held, row.ID, token, trigger, approved); err != nil {
+	if plan.Run, err = r.Store.StartRun(held, row.ID, token, request.Trigger, request.Approved); err != nil {
+		return nil, err
+	}
+	if err := r.Store.SetSilence(held, row.ID, source.SilentAfter); err != nil {
 		return nil, err
 	}
 	plan.run = persistence.SourceRun{ID: plan.Run, State: persistence.RunReading}
-	if err := plan.read(held, approved); err != nil {
+	if err := plan.read(held); err != nil {
 		return nil, err
 	}
 	return plan, nil
@@ -126,13 +167,13 @@ func (p *Plan) fail(ctx context.Context, err error) error {
 	return err
 }
 
-// Close ends a plan that is not applied. Its run is stopped.
+// Close ends a plan that is not applied.
 func (p *Plan) Close() error {
 	if p.release == nil {
 		return nil
 	}
 	if !p.run.Finished && p.run.ID != 0 {
-		p.run.State, p.run.Finished, p.run.Reason = persistence.RunStopped, true, cmp.Or(p.run.Reason, "planned only")
+		p.run.State, p.run.Finished = persistence.RunPlanned, true
 		_ = p.runner.Store.SaveRun(context.WithoutCancel(p.context), p.run)
 	}
 	p.release()
@@ -147,13 +188,16 @@ func (p *Plan) Close() error {
 }
 
 // read reads the snapshot, compares it and asks the guard.
-func (p *Plan) read(ctx context.Context, approved int) error {
+func (p *Plan) read(ctx context.Context) error {
 	former := p.row.Fingerprint
 	for i, route := range p.source.Routes {
 		plan := RoutePlan{Route: route.String(), Lane: route.Lane}
 		if p.row.Routes[i].MappingRevision != route.Revision {
 			former = "" // read again, though the file is the same
 			plan.MappingChanged = p.row.Routes[i].MappingRevision != ""
+		}
+		if route.Refresh > 0 || p.request.MigrateIDs {
+			former = ""
 		}
 		p.Routes = append(p.Routes, plan)
 	}
@@ -173,13 +217,11 @@ func (p *Plan) read(ctx context.Context, approved int) error {
 	if p.removals, err = newSpool(p.runner.Folder, limit); err != nil {
 		return err
 	}
-	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: make([]*seen, len(p.source.Routes))}
+	p.digest = sha256.New()
+	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: newSeen()}
 	if comparison.at.Before(p.row.SnapshotAt) {
 		return fmt.Errorf("the source is of %s, older than the last one, of %s: an old copy was served; nothing is sent",
 			comparison.at.Format(time.RFC3339), p.row.SnapshotAt.Format(time.RFC3339))
-	}
-	for i := range comparison.ids {
-		comparison.ids[i] = newSeen()
 	}
 	if err := comparison.records(ctx, snapshot); err != nil {
 		return err
@@ -189,17 +231,24 @@ func (p *Plan) read(ctx context.Context, approved int) error {
 	}
 	p.SnapshotAt, p.Fingerprint, p.Read, p.Bytes = comparison.at, snapshot.Fingerprint(), comparison.read, snapshot.Bytes()
 	for i := range p.Routes {
-		p.decide(&p.Routes[i], p.source.Routes[i].Guard, approved, snapshot.Unreadable()+comparison.nameless)
+		p.decide(&p.Routes[i], p.source.Routes[i].Guard, snapshot.Unreadable(), comparison.nameless)
+		fmt.Fprintf(p.digest, "%s %s\n", p.Routes[i].Route, p.Routes[i].Decision)
 	}
+	p.Digest = hex.EncodeToString(p.digest.Sum(nil)[:16])
 	p.Findings = p.findings.list()
 	return p.save(ctx)
 }
 
 // decide asks the guard about a route.
-func (p *Plan) decide(route *RoutePlan, guard difference.Guard, approved int, unknown int64) {
-	route.decision, route.Reason = guard.Check(route.Counts, approved)
+func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unreadable, nameless int64) {
+	guard.NewIDs = p.request.MigrateIDs
+	route.decision, route.Reason = guard.Check(route.Counts, p.request.Approved)
+	unknown := unreadable + nameless
 	most := cmp.Or(p.source.MaxDuplicates, maxDuplicates)
 	switch {
+	case nameless > 0 && 2*nameless > p.Read:
+		route.decision = difference.Stopped
+		route.Reason = fmt.Sprintf("%d of %d records have no id by the template %q: a column of it is gone, or has another name. Nothing is sent", nameless, p.Read, p.source.ItemID)
 	case float64(route.Duplicates) > most/100*float64(p.Read):
 		route.decision = difference.Stopped
 		route.Reason = fmt.Sprintf("%d of %d records repeat an id of another, more than %g %%: the id column is probably the wrong one. Nothing is sent", route.Duplicates, p.Read, most)
@@ -226,7 +275,7 @@ func (p *Plan) save(ctx context.Context) error {
 type comparison struct {
 	plan     *Plan
 	at       time.Time
-	ids      []*seen // by route: a filter leaves out items of one and not of another
+	ids      *seen
 	read     int64
 	nameless int64 // records whose id cannot be made
 	told     time.Time
@@ -245,6 +294,7 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 			return context.Cause(ctx)
 		}
 		record, err := snapshot.Next()
+		c.plan.findings.add(snapshot.Findings()...)
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -255,7 +305,7 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 		named := false
 		for i, route := range c.plan.source.Routes {
 			mapped := route.Map(record.Item)
-			c.plan.findings.add(mapped.Findings...)
+			c.plan.findings.addOf(route, record, mapped)
 			if mapped.Item.ID == "" {
 				continue
 			}
@@ -285,18 +335,25 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 	return nil
 }
 
+func placeOf(record Record) string {
+	if record.Place == nil {
+		return ""
+	}
+	return record.Place.String()
+}
+
 // place notes that a route's item is there, and reports whether it can be compared.
 func (c *comparison) place(i int, record Record, mapped Mapped) (entry, bool) {
 	route := &c.plan.Routes[i]
 	if mapped.Skipped {
 		return entry{}, false
 	}
-	first, repeated := c.ids[i].add(mapped.Item.ID, record.Place)
+	first, repeated := c.ids.add(i, mapped.Item.ID, c.read)
 	if repeated {
 		route.Duplicates++
 		c.plan.findings.add(Finding{
-			Kind: "DUPLICATE_ID", Severity: "warning", Place: fmt.Sprint(record.Place), Route: route.Route, ItemID: mapped.Item.ID, Field: "item_id",
-			Rule: fmt.Sprintf("the id was used at %d before; the last one counts", first),
+			Kind: "DUPLICATE_ID", Severity: "warning", Place: placeOf(record), Route: route.Route, ItemID: mapped.Item.ID, Field: "item_id",
+			Rule: fmt.Sprintf("record %d has the id already; the last one counts", first),
 		})
 	} else {
 		route.Counts.Read++
@@ -321,7 +378,7 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 	if err != nil {
 		return err
 	}
-	destination, route := c.plan.source.difference(c.plan.source.Routes[i]), &c.plan.Routes[i]
+	destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
 	for _, entry := range entries {
 		state := stateOf(known[entry.item.ID])
 		change, err := destination.Compare(entry.item, state, c.at)
@@ -341,6 +398,13 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 		if change.Publishes() && len(route.Samples) < samplesOfRoute {
 			route.Samples = append(route.Samples, sampleOf(change))
 		}
+		for _, name := range change.Left {
+			c.plan.findings.add(Finding{
+				Kind: "NOT_CLEARED", Severity: "warning", Route: route.Route, ItemID: change.ItemID, Field: name,
+				Rule: "the source no longer has it, and the platform keeps it: nothing clears it there. Give it a value, or delete the item and add it again",
+			})
+		}
+		fmt.Fprintf(c.plan.digest, "%d %s\n", i, change.MutationID)
 		if err := c.plan.changes.add(i, entry.item); err != nil {
 			return err
 		}
@@ -355,7 +419,7 @@ func sampleOf(change difference.Change) Sample {
 // missing looks for items that the destinations have and the snapshot lacks.
 func (c *comparison) missing(ctx context.Context) error {
 	for i := range c.plan.source.Routes {
-		destination, route := c.plan.source.difference(c.plan.source.Routes[i]), &c.plan.Routes[i]
+		destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
 		for after := ""; ; {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -366,7 +430,7 @@ func (c *comparison) missing(ctx context.Context) error {
 			}
 			route.Counts.Known += len(rows)
 			for _, row := range rows {
-				if c.ids[i].has(row.ItemID) {
+				if c.ids.has(i, row.ItemID) {
 					continue
 				}
 				change := destination.Absent(row.ItemID, stateOf(row), c.at)
@@ -377,6 +441,7 @@ func (c *comparison) missing(ctx context.Context) error {
 				if change.Publishes() && len(route.Samples) < 2*samplesOfRoute {
 					route.Samples = append(route.Samples, sampleOf(change))
 				}
+				fmt.Fprintf(c.plan.digest, "%d %s\n", i, change.MutationID)
 				if err := c.plan.removals.add(i, difference.Item{ID: row.ItemID}); err != nil {
 					return err
 				}

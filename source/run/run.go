@@ -17,8 +17,8 @@ import (
 // Record is an item as the source has it, not yet mapped.
 type Record struct {
 	Item map[string]any
-	// Place is its number in the snapshot: a line, an element, a row.
-	Place int64
+	// Place says where it is in the snapshot: a line, an element, a row. It may be nil.
+	Place fmt.Stringer
 	// Damaged says that the item is there and cannot be relied on: it is neither sent nor
 	// missing.
 	Damaged bool
@@ -34,6 +34,8 @@ type Snapshot interface {
 	Fingerprint() string
 	// Unreadable counts what gave no record so far: any of it may be an item.
 	Unreadable() int64
+	// Findings are those since the last call.
+	Findings() []Finding
 	// Bytes counts what was read so far.
 	Bytes() int64
 	Close() error
@@ -74,8 +76,12 @@ type Route struct {
 	// Revision digests all that Map depends on.
 	Revision string
 
-	Operation   catalog.Operation
-	Keeps       bool // see difference.Route
+	Operation catalog.Operation
+	// Replaces and Clears are those of difference.Route.
+	Replaces bool
+	Clears   func(attribute string) bool
+	// Refresh is after how long an unchanged item is sent again; 0 means never.
+	Refresh     time.Duration
 	Missing     difference.Missing
 	MissingRuns int
 	Unavailable json.RawMessage
@@ -95,12 +101,16 @@ type Source struct {
 	// Open reads the source. former is the fingerprint of the last run that sent all it
 	// found; the error is ErrUnchanged where the source is still the same.
 	Open func(ctx context.Context, former string) (Snapshot, error)
+	// SilentAfter is after how long without a run or a webhook the source counts as silent;
+	// 0 means never.
+	SilentAfter time.Duration
 	// MaxDuplicates is how many percent of the records may repeat an id. More stop the run:
 	// the id column is probably the wrong one. 0 means 20.
 	MaxDuplicates float64
 }
 
-// Publish stores mutations in the stream and returns once all are stored.
+// Publish stores mutations in the stream and returns once all are stored. The error is a
+// [*RefusedError] where all are stored but some.
 type Publish func(ctx context.Context, mutations []publish.Mutation) error
 
 // Store is what is kept of sources: *persistence.Sources.
@@ -110,6 +120,8 @@ type Store interface {
 	Release(ctx context.Context, source int32, token int64) error
 	StartRun(ctx context.Context, source int32, token int64, trigger string, approved int) (int64, error)
 	SaveRun(ctx context.Context, run persistence.SourceRun) error
+	SetSilence(ctx context.Context, source int32, after time.Duration) error
+	SetItemID(ctx context.Context, source int32, token int64, itemID string) error
 	FinishSource(ctx context.Context, source persistence.Source, token int64) error
 	Items(ctx context.Context, route int32, ids []string) (map[string]persistence.SourceItem, error)
 	ItemsAfter(ctx context.Context, route int32, after string, limit int) ([]persistence.SourceItem, error)
@@ -162,7 +174,7 @@ const (
 func stateOf(item persistence.SourceItem) difference.State {
 	return difference.State{
 		Hash: item.Hash, Names: item.Names, Group: item.Group, Revision: item.Revision,
-		ChangedAt: item.ChangedAt, Gone: item.Gone, Missing: item.Missing,
+		ChangedAt: item.ChangedAt, Gone: item.Gone, Missing: item.Missing, SentAt: item.SentAt,
 	}
 }
 
@@ -173,9 +185,11 @@ func rowOf(id string, state difference.State) persistence.SourceItem {
 	}
 }
 
-func (s Source) difference(route Route) difference.Route {
+// difference is the route as the comparison knows it.
+func (s Source) difference(route Route, now time.Time) difference.Route {
 	return difference.Route{
-		Source: s.Name, Lane: route.Lane, Operation: route.Operation, Keeps: route.Keeps,
+		Source: s.Name, Lane: route.Lane, Operation: route.Operation, Replaces: route.Replaces, Clears: route.Clears,
+		Refresh: route.Refresh, Now: now,
 		Missing: route.Missing, Runs: route.MissingRuns, Unavailable: route.Unavailable,
 	}
 }

@@ -41,6 +41,10 @@ type shop struct {
 	bad    int64
 }
 
+type place int
+
+func (p place) String() string { return fmt.Sprint("record ", int(p)) }
+
 type snapshot struct {
 	records []map[string]any
 	next    int
@@ -55,13 +59,14 @@ func (s *snapshot) Next() (run.Record, error) {
 		return run.Record{}, io.EOF
 	}
 	s.next++
-	return run.Record{Item: s.records[s.next-1], Place: int64(s.next)}, nil
+	return run.Record{Item: s.records[s.next-1], Place: place(s.next)}, nil
 }
-func (s *snapshot) At() time.Time       { return s.shop.at }
-func (s *snapshot) Fingerprint() string { return s.shop.at.Format(time.RFC3339Nano) }
-func (s *snapshot) Unreadable() int64   { return s.shop.bad }
-func (s *snapshot) Bytes() int64        { return 1 }
-func (s *snapshot) Close() error        { return nil }
+func (s *snapshot) At() time.Time           { return s.shop.at }
+func (s *snapshot) Fingerprint() string     { return s.shop.at.Format(time.RFC3339Nano) }
+func (s *snapshot) Findings() []run.Finding { return nil }
+func (s *snapshot) Unreadable() int64       { return s.shop.bad }
+func (s *snapshot) Bytes() int64            { return 1 }
+func (s *snapshot) Close() error            { return nil }
 
 func (s *shop) open(_ context.Context, former string) (run.Snapshot, error) {
 	if former != "" && former == s.at.Format(time.RFC3339Nano) {
@@ -165,7 +170,7 @@ func newBench(t *testing.T) *bench {
 func (b *bench) route(account string, keeps bool) run.Route {
 	return run.Route{
 		Lane: catalog.Lane{Account: account, Catalog: "products", Type: "PRODUCT_ITEM"}, Revision: "1",
-		Operation: catalog.Upsert, Keeps: keeps, Guard: difference.DefaultGuard,
+		Operation: catalog.Upsert, Replaces: !keeps, Guard: difference.DefaultGuard,
 		Map: func(record map[string]any) run.Mapped {
 			id, _ := record["id"].(string)
 			if record["invalid"] != nil {
@@ -191,15 +196,19 @@ func (b *bench) later() { b.shop.at = b.shop.at.Add(time.Hour) }
 
 func (b *bench) plan(approved int) *run.Plan {
 	b.t.Helper()
-	plan, err := b.runner.Plan(b.t.Context(), b.source, "test", approved)
+	plan, err := b.runner.Plan(b.t.Context(), b.source, run.Request{Trigger: "test", Approved: approved})
 	require.NoError(b.t, err)
 	return plan
 }
 
 func (b *bench) run(approved int) run.Result {
 	b.t.Helper()
-	result, err := b.plan(approved).Apply(b.t.Context())
+	plan := b.plan(approved)
+	result, err := plan.Apply(b.t.Context())
 	require.NoError(b.t, err)
+	require.Equal(b.t, plan.Run, result.Run)
+	require.Equal(b.t, plan.Read, result.Read)
+	result.Run, result.Read = 0, 0
 	return result
 }
 
@@ -252,7 +261,9 @@ func TestMassDelete(t *testing.T) {
 	require.Equal(t, "removed", plan.Routes[0].Samples[1].Kind)
 	result, err := plan.Apply(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, run.Result{State: persistence.RunWithheld, Published: 2, Withheld: 200}, result)
+	require.Contains(t, result.Reason, "100 of 600 items (16.7 %) are missing")
+	result.Reason = ""
+	require.Equal(t, run.Result{Run: plan.Run, Read: plan.Read, State: persistence.RunWithheld, Published: 2, Withheld: 200}, result)
 	require.Len(t, b.there.of("meta"), 600, "nothing is deleted")
 	require.Equal(t, "other", b.there.of("meta")["00500"]["title"], "what was changed goes")
 
@@ -292,7 +303,7 @@ func TestAbsoluteStops(t *testing.T) {
 			before := len(b.there.ids)
 			b.later()
 			test.shop(b)
-			plan, err := b.runner.Plan(t.Context(), b.source, "test", 1000)
+			plan, err := b.runner.Plan(t.Context(), b.source, run.Request{Trigger: "test", Approved: 1000})
 			if test.err != "" {
 				require.ErrorContains(t, err, test.err)
 			} else {
@@ -303,9 +314,9 @@ func TestAbsoluteStops(t *testing.T) {
 				require.NotEmpty(t, plan.Routes[0].Reason)
 			}
 			require.Len(t, b.there.ids, before, "nothing is sent")
-			_, state, _, err := b.store.RunOf(t.Context(), 2)
+			row, err := b.store.Run(t.Context(), 2)
 			require.NoError(t, err)
-			require.Equal(t, test.state, state)
+			require.Equal(t, test.state, row.State)
 		})
 	}
 }
@@ -358,11 +369,11 @@ func TestAPlanSendsNothing(t *testing.T) {
 	plan := b.plan(0)
 	sent, withheld := plan.Changes()
 	require.Equal(t, []int{6, 0}, []int{sent, withheld})
-	_, err := b.runner.Plan(t.Context(), b.source, "test", 0)
+	_, err := b.runner.Plan(t.Context(), b.source, run.Request{Trigger: "test"})
 	require.NoError(t, err, "the same runner's name holds it")
 	other := *b.runner
 	other.Name = "other"
-	_, err = other.Plan(t.Context(), b.source, "test", 0)
+	_, err = other.Plan(t.Context(), b.source, run.Request{Trigger: "test"})
 	require.ErrorIs(t, err, persistence.ErrSourceHeld)
 	require.NoError(t, plan.Close())
 	require.Empty(t, b.there.ids)

@@ -13,8 +13,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
-// source is an opened input.
-type source struct {
+// input is an opened file or standard input.
+type input struct {
 	name  string
 	file  *os.File // nil for standard input
 	about fs.FileInfo
@@ -22,22 +22,22 @@ type source struct {
 }
 
 // regular reports an input whose size is known and which never keeps a reader waiting.
-func (s *source) regular() bool { return s.about != nil && s.about.Mode().IsRegular() }
+func (s *input) regular() bool { return s.about != nil && s.about.Mode().IsRegular() }
 
 // openAll opens all inputs and looks at the beginnings of regular files, before anything
 // is sent: a wrong name or a wrong file must not be found halfway.
-func openAll(ctx context.Context, streams cli.Streams, lane catalog.Lane, names []string) (sources []*source, err error) {
+func openAll(ctx context.Context, streams cli.Streams, lane catalog.Lane, names []string) (sources []*input, err error) {
 	if len(names) == 0 {
 		names = []string{"-"}
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, closeSources(sources))
+			err = errors.Join(err, closeInputs(sources))
 		}
 	}()
 	var wrong []error
 	for _, name := range names {
-		opened, err := openSource(ctx, streams, lane, name)
+		opened, err := openInput(ctx, streams, lane, name)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
@@ -57,9 +57,9 @@ func openAll(ctx context.Context, streams cli.Streams, lane catalog.Lane, names 
 	return sources, errors.Join(wrong...)
 }
 
-func openSource(ctx context.Context, streams cli.Streams, lane catalog.Lane, name string) (*source, error) {
+func openInput(ctx context.Context, streams cli.Streams, lane catalog.Lane, name string) (*input, error) {
 	if name == "-" {
-		return &source{name: name, lines: newLineReader("standard input", streams.In, lane)}, nil
+		return &input{name: name, lines: newLineReader("standard input", streams.In, lane)}, nil
 	}
 	file, err := openFile(ctx, streams, name)
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
@@ -75,7 +75,7 @@ func openSource(ctx context.Context, streams cli.Streams, lane catalog.Lane, nam
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &source{name: name, file: file, about: about, lines: newLineReader(name, file, lane)}, nil
+	return &input{name: name, file: file, about: about, lines: newLineReader(name, file, lane)}, nil
 }
 
 // pipePatience is how long a named pipe may wait for its writer without a word.
@@ -107,14 +107,14 @@ func openFile(ctx context.Context, streams cli.Streams, name string) (*os.File, 
 	}
 }
 
-func sameInput(a, b *source) bool {
+func sameInput(a, b *input) bool {
 	if a.file == nil || b.file == nil {
 		return a.file == b.file
 	}
 	return a.regular() && os.SameFile(a.about, b.about)
 }
 
-func closeSources(sources []*source) error {
+func closeInputs(sources []*input) error {
 	var failed error
 	for _, s := range sources {
 		if s.file != nil {
@@ -125,7 +125,7 @@ func closeSources(sources []*source) error {
 }
 
 // shortened is an error when a regular file ended before the size it had when opened.
-func (s *source) shortened() error {
+func (s *input) shortened() error {
 	if !s.regular() || s.lines.consumed >= s.about.Size() {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (s *source) shortened() error {
 }
 
 // totalSize is how many bytes there are to read; 0 when nobody can tell.
-func totalSize(sources []*source) int64 {
+func totalSize(sources []*input) int64 {
 	var total int64
 	for _, s := range sources {
 		if !s.regular() {

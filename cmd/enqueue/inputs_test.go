@@ -91,9 +91,9 @@ func TestLinesBeforeAReadingErrorArePublished(t *testing.T) {
 	t.Parallel()
 	r := &recorder{}
 	feed := feedOf(r)
-	broken := &source{lines: newLineReader("disk.jsonl", failing{strings.NewReader(goodLines(0, 1500)), io.ErrUnexpectedEOF}, catalog.Lane{})}
-	later := &source{lines: newLineReader("later.jsonl", strings.NewReader(goodLines(0, 1)), catalog.Lane{})}
-	err := feed.all(t.Context(), []*source{broken, later})
+	broken := &input{lines: newLineReader("disk.jsonl", failing{strings.NewReader(goodLines(0, 1500)), io.ErrUnexpectedEOF}, catalog.Lane{})}
+	later := &input{lines: newLineReader("later.jsonl", strings.NewReader(goodLines(0, 1)), catalog.Lane{})}
+	err := feed.all(t.Context(), []*input{broken, later})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Len(t, r.all(), 1500)
 	require.ErrorContains(t, err, "publishing stopped at disk.jsonl:1501")

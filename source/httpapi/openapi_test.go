@@ -1,0 +1,196 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+)
+
+// description is schema/openapi.yaml, read once.
+var description = sync.OnceValues(func() (*openapi3.T, error) {
+	loader := openapi3.NewLoader()
+	loader.IsExternalRefsAllowed = true
+	return loader.LoadFromFile("../../schema/openapi.yaml")
+})
+
+func described(t testing.TB) *openapi3.T {
+	t.Helper()
+	document, err := description()
+	require.NoError(t, err)
+	return document
+}
+
+func TestOpenAPIIsValid(t *testing.T) {
+	t.Parallel()
+	document := described(t)
+	require.Equal(t, "3.1.0", document.OpenAPI)
+	require.NoError(t, document.Validate(t.Context(), openapi3.EnableExamplesValidation()))
+}
+
+// operationOf finds what the description says of a request; nil for paths and methods
+// that it does not list.
+func operationOf(document *openapi3.T, method, path string) (template string, operation *openapi3.Operation) {
+	for template, item := range document.Paths.Map() {
+		pattern := "^" + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), "[^/]*") + "$"
+		if regexp.MustCompile(pattern).MatchString(path) {
+			return template, item.GetOperation(method)
+		}
+	}
+	return "", nil
+}
+
+// answered collects which answers the tests have seen.
+var answered sync.Map // "METHOD path status"
+
+// kindsSeen collects the types of the problems among them.
+var kindsSeen sync.Map
+
+// notAnswered lists the answers and the problems that no test has seen.
+func notAnswered() (missing []string) {
+	document, err := description()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for template, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status := range operation.Responses.Map() {
+				name := method + " " + template + " " + status
+				if _, seen := answered.Load(name); !seen {
+					missing = append(missing, name)
+				}
+			}
+		}
+	}
+	for _, name := range document.Components.Schemas["ProblemType"].Value.Enum {
+		if _, seen := kindsSeen.Load(name); !seen {
+			missing = append(missing, name.(string))
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// validate holds an answer to the description.
+func validate(t testing.TB, method, path string, got answer) {
+	t.Helper()
+	document := described(t)
+	template, operation := operationOf(document, method, path)
+	if method == http.MethodHead || operation == nil {
+		if method != http.MethodHead {
+			require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, got.status, string(got.body))
+			hold(t, document.Components.Schemas["Problem"], got)
+		}
+		return
+	}
+	response := operation.Responses.Status(got.status)
+	require.NotNilf(t, response, "%s %s: the description has no answer %d: %s", method, path, got.status, got.body)
+	answered.Store(method+" "+template+" "+strconv.Itoa(got.status), true)
+	for name, header := range response.Value.Headers {
+		value := got.header.Get(name)
+		if header.Value.Required {
+			require.NotEmptyf(t, value, "%d has no %s", got.status, name)
+		}
+		if value != "" {
+			require.NoError(t, header.Value.Schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()))
+		}
+	}
+	if len(response.Value.Content) == 0 {
+		require.Empty(t, got.body)
+		return
+	}
+	contentType := got.header.Get("Content-Type")
+	content := response.Value.Content[contentType]
+	require.NotNilf(t, content, "%d: the description has no %q", got.status, contentType)
+	if strings.HasPrefix(contentType, "text/") {
+		require.NoError(t, content.Schema.Value.VisitJSON(string(got.body), openapi3.EnableJSONSchema2020()))
+		return
+	}
+	hold(t, content.Schema, got)
+}
+
+func hold(t testing.TB, schema *openapi3.SchemaRef, got answer) {
+	t.Helper()
+	var value any
+	require.NoError(t, json.Unmarshal(got.body, &value))
+	if members, ok := value.(map[string]any); ok && members["type"] != nil {
+		kindsSeen.Store(members["type"], true)
+	}
+	require.NoErrorf(t, schema.Value.VisitJSON(value, openapi3.EnableJSONSchema2020()), "%s", got.body)
+}
+
+// TestTheDescriptionIsStrict: a validator that accepts everything would prove nothing.
+func TestTheDescriptionIsStrict(t *testing.T) {
+	t.Parallel()
+	document := described(t)
+	for _, c := range []struct{ schema, good, bad string }{
+		{"Accepted", `{"accepted":1,"ids":["a"]}`, `{"accepted":1,"ids":["a"],"more":1}`},
+		{"Accepted", `{"accepted":1,"ids":["a"]}`, `{"accepted":0,"ids":[]}`},
+		{"Problem", `{"type":"https://catalog-courier.dev/problems/denied","title":"t","status":503,"detail":"d"}`, `{"type":"about:blank","title":"t","status":503,"detail":"d"}`},
+		{"Mutation", `{"item_id":"1","operation":"DELETE"}`, `{"item_id":"1","operation":"UPSERT"}`},
+		{"CloudEvent", `{"specversion":"1.0","id":"1","data":{"item_id":"1","operation":"DELETE"}}`, `{"specversion":"1.0","id":"1"}`},
+		{"Name", `"acme"`, `"ac me"`},
+	} {
+		var good, bad any
+		require.NoError(t, json.Unmarshal([]byte(c.good), &good))
+		require.NoError(t, json.Unmarshal([]byte(c.bad), &bad))
+		schema := document.Components.Schemas[c.schema].Value
+		require.NoError(t, schema.VisitJSON(good, openapi3.EnableJSONSchema2020()), c.schema)
+		require.Error(t, schema.VisitJSON(bad, openapi3.EnableJSONSchema2020()), c.schema)
+	}
+}
+
+// TestTheDescriptionNamesWhatTheCodeHas: kinds of problems, rules, media types and
+// parameters, in both directions.
+func TestTheDescriptionNamesWhatTheCodeHas(t *testing.T) {
+	t.Parallel()
+	document := described(t)
+	var types []any
+	for _, k := range allKinds {
+		types = append(types, problemBase+k.name)
+	}
+	require.ElementsMatch(t, types, document.Components.Schemas["ProblemType"].Value.Enum)
+	rules := []any{}
+	for _, rule := range []catalog.Reason{ // of what message.Decode and publish.Check find
+		catalog.InvalidJSON, catalog.MissingField, catalog.WrongType, catalog.InvalidValue, catalog.UnknownOperation, catalog.MessageTooLarge,
+	} {
+		rules = append(rules, string(rule))
+	}
+	require.ElementsMatch(t, rules, document.Components.Schemas["LineError"].Value.Properties["rule"].Value.Enum)
+
+	post := document.Paths.Value("/v1/mutations/{account}/{catalog}/{type}").Post
+	var declared, known []string
+	for mediaType := range post.RequestBody.Value.Content {
+		declared = append(declared, mediaType)
+	}
+	for mediaType := range mediaTypes {
+		known = append(known, mediaType)
+	}
+	require.ElementsMatch(t, known, declared)
+	for mediaType := range strings.SplitSeq(acceptedTypes, ", ") {
+		require.Contains(t, declared, mediaType)
+	}
+	var parameters []string
+	for _, parameter := range post.Parameters {
+		parameters = append(parameters, parameter.Value.Name)
+	}
+	require.ElementsMatch(t, []string{
+		"partial", headerKey, "Content-Encoding", "traceparent", "ce-specversion", "ce-id", "ce-time",
+	}, parameters)
+	statuses := map[string]bool{}
+	for _, k := range allKinds {
+		statuses[strconv.Itoa(k.status)] = true
+	}
+	for status := range post.Responses.Map() {
+		require.True(t, statuses[status] || slices.Contains([]string{"202", "207"}, status), status)
+	}
+}
