@@ -18,7 +18,7 @@ const (
 	jqValue   = 1 << 20  // bytes of a value
 	jqMembers = 10_000   // values inside a value
 	jqDepth   = 64       // of values inside one another
-	jqTime    = time.Second
+	jqTime    = 5 * time.Second
 )
 
 var (

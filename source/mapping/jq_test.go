@@ -174,7 +174,7 @@ func runHostile(t *testing.T) {
 		if len(findings) == 0 {
 			t.Errorf("%s has no finding", program)
 		}
-		if took > 10*time.Second {
+		if took > 20*time.Second {
 			t.Errorf("%s takes %s", program, took)
 		}
 		if held > memoryLimit {
