@@ -149,7 +149,7 @@ LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
 
 CREATE VIEW courier.source_runs AS
 SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,
-    x.bytes_read, x.items_read, x.to_publish, x.published, x.approved, x.counts, x.findings
+    x.bytes_read, x.items_read, x.to_publish, x.published, x.approved, x.counts AS routes, x.findings
 FROM courier.source_run x JOIN courier.source s ON s.id = x.source;
 
 CREATE VIEW courier.source_items AS

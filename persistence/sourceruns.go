@@ -166,7 +166,7 @@ func (s *Sources) runs(ctx context.Context, params query.SourceRunsParams) ([]Ru
 			Run: row.Run, Source: row.Source, Trigger: row.Trigger, State: RunState(row.State), Reason: deref(row.Reason),
 			StartedAt: row.StartedAt, ProgressAt: row.ProgressAt, FinishedAt: row.FinishedAt, SnapshotAt: row.SnapshotAt,
 			BytesRead: row.BytesRead, ItemsRead: row.ItemsRead, ToPublish: row.ToPublish, Published: row.Published, Approved: int(row.Approved),
-			Counts: row.Counts, Findings: row.Findings,
+			Counts: row.Routes, Findings: row.Findings,
 		}
 	}
 	return runs, nil

@@ -102,7 +102,7 @@ UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_
 -- name: SourceRuns :many
 -- The newest runs first; '' is every source, 0 every run.
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
-    counts, findings
+    routes, findings
 FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(run)::bigint = 0 OR run = sqlc.arg(run)::bigint)
 ORDER BY run DESC LIMIT sqlc.arg(lim);
 

@@ -752,7 +752,7 @@ func (q *Queries) SourceRunner(ctx context.Context, id int32) (SourceRunnerRow, 
 
 const sourceRuns = `-- name: SourceRuns :many
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
-    counts, findings
+    routes, findings
 FROM courier.source_runs WHERE ($1::text = '' OR source = $1::text) AND ($2::bigint = 0 OR run = $2::bigint)
 ORDER BY run DESC LIMIT $3
 `
@@ -778,7 +778,7 @@ type SourceRunsRow struct {
 	ToPublish  int64
 	Published  int64
 	Approved   int32
-	Counts     []byte
+	Routes     []byte
 	Findings   []byte
 }
 
@@ -807,7 +807,7 @@ func (q *Queries) SourceRuns(ctx context.Context, arg SourceRunsParams) ([]Sourc
 			&i.ToPublish,
 			&i.Published,
 			&i.Approved,
-			&i.Counts,
+			&i.Routes,
 			&i.Findings,
 		); err != nil {
 			return nil, err
