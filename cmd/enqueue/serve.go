@@ -96,7 +96,9 @@ func (s *sources) serve(ctx context.Context, loaded *config.Config, options tele
 	if err := srv.compile(); err != nil {
 		return err
 	}
-	say := func(text string) { srv.telemetry.Logger.WarnContext(ctx, text) }
+	say := func(text string) {
+		srv.telemetry.Logger.WarnContext(ctx, "connecting to NATS", slog.String("detail", text))
+	}
 	srv.publisher, srv.conn, err = connectPublisher(ctx, loaded.NATS, publish.DefaultRetryFor, publish.Options{RetryFor: patience}, say)
 	if err != nil {
 		return err
@@ -155,7 +157,7 @@ func (s *serving) run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("serve.metrics_listen: %w", err), listener.Close())
 		}
-		defer metrics.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nobody reads metrics of a process that ends
+		defer metrics.Close(context.WithoutCancel(ctx))
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
