@@ -32,7 +32,7 @@ type item struct {
 	// repeats, if not 0, is the number, from 1, of the item that is the same line: it is not
 	// published twice.
 	repeats int
-	key      catalog.ItemKey
+	key     catalog.ItemKey
 
 	publication publish.Publication
 }
