@@ -97,19 +97,42 @@ CREATE TABLE courier.webhook_delivery (
     received_at timestamptz NOT NULL DEFAULT now(),
     delivery_id text NOT NULL,
     topic       text NOT NULL,
-    -- accepted: its changes were published or none was needed; rejected: it could not be
-    -- read or mapped; ignored: its topic is not about items.
-    state       text NOT NULL CHECK (state IN ('accepted', 'rejected', 'ignored')),
+    -- accepted: its changes were published or none was needed; partial: some of its items
+    -- could not be mapped; rejected: none could; ignored: its topic is not about items;
+    -- pending: items have to be fetched from the shop, and nothing was done yet.
+    state       text NOT NULL CHECK (state IN ('accepted', 'partial', 'rejected', 'ignored', 'pending')),
     published   integer NOT NULL DEFAULT 0,
     unchanged   integer NOT NULL DEFAULT 0,
+    -- Items of which something newer was sent before.
+    older       integer NOT NULL DEFAULT 0,
     reason      text,
+    findings    jsonb NOT NULL DEFAULT '[]',
     headers     jsonb NOT NULL DEFAULT '{}',
     body        bytea,
     replayed_at timestamptz,
+    -- Of a pending delivery: how often the shop was asked, and when it is asked again.
+    attempts    integer NOT NULL DEFAULT 0,
+    retry_at    timestamptz,
     UNIQUE (source, delivery_id)
 );
+CREATE INDEX webhook_delivery_pending ON courier.webhook_delivery (source, retry_at) WHERE state = 'pending';
 CREATE INDEX webhook_delivery_age ON courier.webhook_delivery (received_at);
 CREATE INDEX webhook_delivery_newest ON courier.webhook_delivery (source, id);
+
+-- Which items of a route a product of a shop has. A delivery that deletes a product names
+-- it by the shop's id, which items need not have in their ids or their group.
+CREATE TABLE courier.webhook_product (
+    route      integer NOT NULL REFERENCES courier.source_route,
+    product_id text COLLATE "C" NOT NULL,
+    group_id   text COLLATE "C" NOT NULL DEFAULT '',
+    -- Of a product without a group.
+    item_id    text COLLATE "C" NOT NULL DEFAULT '',
+    -- When the shop said that it deleted the product, by its clock: what it sent before and
+    -- comes later changes nothing.
+    deleted_at timestamptz,
+    PRIMARY KEY (route, product_id)
+);
+CREATE INDEX webhook_product_deleted ON courier.webhook_product (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE VIEW courier.source_status AS
 SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
@@ -126,7 +149,7 @@ LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
 
 CREATE VIEW courier.source_runs AS
 SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,
-    x.bytes_read, x.items_read, x.to_publish, x.published, x.approved, x.counts, x.findings
+    x.bytes_read, x.items_read, x.to_publish, x.published, x.approved, x.counts AS routes, x.findings
 FROM courier.source_run x JOIN courier.source s ON s.id = x.source;
 
 CREATE VIEW courier.source_items AS
@@ -138,10 +161,10 @@ JOIN courier.source s ON s.id = r.source
 WHERE i.revision > 0 OR i.gone;
 
 CREATE VIEW courier.webhook_deliveries AS
-SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.reason, d.headers,
-    octet_length(d.body) AS body_bytes, d.replayed_at
+SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.older, d.reason, d.findings, d.headers,
+    octet_length(d.body) AS body_bytes, d.replayed_at, d.attempts, d.retry_at
 FROM courier.webhook_delivery d JOIN courier.source s ON s.id = d.source;
 
 -- +goose Down
 DROP VIEW courier.webhook_deliveries, courier.source_items, courier.source_runs, courier.source_status;
-DROP TABLE courier.webhook_delivery, courier.source_run, courier.source_item, courier.source_shape, courier.source_route, courier.source;
+DROP TABLE courier.webhook_product, courier.webhook_delivery, courier.source_run, courier.source_item, courier.source_shape, courier.source_route, courier.source;

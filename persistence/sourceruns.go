@@ -166,7 +166,7 @@ func (s *Sources) runs(ctx context.Context, params query.SourceRunsParams) ([]Ru
 			Run: row.Run, Source: row.Source, Trigger: row.Trigger, State: RunState(row.State), Reason: deref(row.Reason),
 			StartedAt: row.StartedAt, ProgressAt: row.ProgressAt, FinishedAt: row.FinishedAt, SnapshotAt: row.SnapshotAt,
 			BytesRead: row.BytesRead, ItemsRead: row.ItemsRead, ToPublish: row.ToPublish, Published: row.Published, Approved: int(row.Approved),
-			Counts: row.Counts, Findings: row.Findings,
+			Counts: row.Routes, Findings: row.Findings,
 		}
 	}
 	return runs, nil
@@ -245,12 +245,16 @@ const (
 	forgetAtATime = 10_000
 )
 
-// Forget deletes what is over: items that are gone for 30 days, runs of 90 days ago (not
-// the last of a source), and webhook deliveries of deliveriesFor ago. A call deletes a
-// bounded number of rows; more says that there are others.
-func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time.Duration) (more bool, err error) {
+// Forget deletes what is over: items that are gone for 30 days, that products were deleted 30
+// days ago, and runs of 90 days ago but the last of a source. A call deletes a bounded number
+// of rows; more says that there are others.
+func (s *Sources) Forget(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	routes, err := s.query.SourceRoutes(ctx)
+	if err != nil {
+		return false, fmt.Errorf("list the routes: %w", err)
+	}
 	for _, route := range routes {
 		forgotten, err := s.query.ForgetGoneItems(ctx, query.ForgetGoneItemsParams{Route: route, Seconds: goneFor.Seconds(), Lim: forgetAtATime})
 		if err != nil {
@@ -258,9 +262,9 @@ func (s *Sources) Forget(ctx context.Context, routes []int32, deliveriesFor time
 		}
 		more = more || forgotten == forgetAtATime
 	}
-	forgotten, err := s.query.ForgetWebhooks(ctx, query.ForgetWebhooksParams{Seconds: deliveriesFor.Seconds(), Lim: forgetAtATime})
+	forgotten, err := s.query.ForgetWebhookProducts(ctx, query.ForgetWebhookProductsParams{Seconds: goneFor.Seconds(), Lim: forgetAtATime})
 	if err != nil {
-		return false, fmt.Errorf("forget webhook deliveries: %w", err)
+		return false, fmt.Errorf("forget deleted products: %w", err)
 	}
 	more = more || forgotten == forgetAtATime
 	if forgotten, err = s.query.ForgetSourceRuns(ctx, query.ForgetSourceRunsParams{Seconds: runsFor.Seconds(), Lim: forgetAtATime}); err != nil {

@@ -210,11 +210,12 @@ func (s *Sources) ItemsAfter(ctx context.Context, route int32, after string, lim
 	return s.items(ctx, s.query, locked)
 }
 
-// ItemsOfGroup lists the items of a group that a route's destination has, at most limit.
-func (s *Sources) ItemsOfGroup(ctx context.Context, route int32, group string, limit int) ([]string, error) {
+// ItemsOfGroup lists a page of the items of a group that a route's destination has, in the
+// order of ids.
+func (s *Sources) ItemsOfGroup(ctx context.Context, route int32, group, after string, limit int) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	ids, err := s.query.SourceItemsOfGroup(ctx, query.SourceItemsOfGroupParams{Route: route, GroupID: group, Lim: int32(limit)}) //nolint:gosec // G115: a page
+	ids, err := s.query.SourceItemsOfGroup(ctx, query.SourceItemsOfGroupParams{Route: route, GroupID: group, After: after, Lim: int32(limit)}) //nolint:gosec // G115: a page
 	if err != nil {
 		return nil, fmt.Errorf("read the items of a group: %w", err)
 	}

@@ -30,12 +30,23 @@ type connector func(
 ) (p publisher, closeAll func(), err error)
 
 func connect(ctx context.Context, settings config.NATS, patience time.Duration, say func(string)) (publisher, func(), error) {
-	denials := &publish.Denials{}
+	target, conn, err := connectPublisher(ctx, settings, patience, publish.Options{RetryFor: patience, Retrying: notice(say)}, say)
+	if err != nil {
+		return nil, nil, err
+	}
+	return target, conn.Close, nil
+}
+
+// connectPublisher connects and looks for the stream. The caller closes the connection.
+func connectPublisher(
+	ctx context.Context, settings config.NATS, patience time.Duration, options publish.Options, say func(string),
+) (*publish.Publisher, *nats.Conn, error) {
+	options.Denials = &publish.Denials{}
 	waiting := func(err error) {
 		say(fmt.Sprintf("NATS does not answer, trying for up to %s: %v", patience, err))
 	}
 	conn, err := natsconn.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
-		nats.ErrorHandler(denials.Handler(nil)),
+		nats.ErrorHandler(options.Denials.Handler(nil)),
 		// What is kept for a later connection would be sent behind the caller's back.
 		nats.ReconnectBufSize(-1))
 	if err != nil {
@@ -46,7 +57,7 @@ func connect(ctx context.Context, settings config.NATS, patience time.Duration, 
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	target := publish.NewPublisher(js, publish.Options{Denials: denials, RetryFor: patience, Retrying: notice(say)})
+	target := publish.NewPublisher(js, options)
 	err = target.CheckStream(ctx, settings.Stream.Name)
 	denial, denied := errors.AsType[*publish.DeniedError](err)
 	switch {
@@ -60,7 +71,7 @@ func connect(ctx context.Context, settings config.NATS, patience time.Duration, 
 		conn.Close()
 		return nil, nil, fmt.Errorf("looking for stream %s: %w", settings.Stream.Name, err)
 	}
-	return target, conn.Close, nil
+	return target, conn, nil
 }
 
 // notice says that NATS does not answer: soon, and then seldom.
@@ -100,6 +111,8 @@ type arguments struct {
 	patience time.Duration
 }
 
+const databaseFlag = "address of Postgres (default $DATABASE_URL); better kept out of the command line"
+
 func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	streams = streams.Legible()
 	var given arguments
@@ -125,8 +138,10 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	persistent.BoolVar(&shared.quiet, "quiet", false, "show no progress")
 	set := &sources{streams: streams, open: open, given: shared}
 	feed := set.feedCommand()
-	feed.PersistentFlags().StringVar(&shared.database, "database", "", "address of Postgres (default $DATABASE_URL); better kept out of the command line")
-	command.AddCommand(feed, cli.VersionCommand(streams, version))
+	feed.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
+	deliveries := set.webhookCommand()
+	deliveries.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
+	command.AddCommand(feed, deliveries, set.serveCommand(), set.tokenCommand(), cli.VersionCommand(streams, version))
 	flags := command.Flags()
 	flags.StringVar(&given.lane.Account, "account", "", "account of lines that do not say")
 	flags.StringVar(&given.lane.Catalog, "catalog", "", "catalog of lines that do not say")

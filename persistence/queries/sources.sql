@@ -58,7 +58,7 @@ ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
+WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND item_id > sqlc.arg(after)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: AddSourceShape :one
 INSERT INTO courier.source_shape (digest, names) VALUES ($1, $2)
@@ -102,7 +102,7 @@ UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_
 -- name: SourceRuns :many
 -- The newest runs first; '' is every source, 0 every run.
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
-    counts, findings
+    routes, findings
 FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(run)::bigint = 0 OR run = sqlc.arg(run)::bigint)
 ORDER BY run DESC LIMIT sqlc.arg(lim);
 
@@ -124,29 +124,85 @@ SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text 
 FROM courier.source_status ORDER BY source, account, catalog, catalog_type;
 
 -- name: ReceiveWebhook :one
--- Keeps a delivery; one that came before stays as it is and is not found.
-INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, published, unchanged, reason, headers, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+-- Keeps a delivery. One that was accepted before stays as it is and is not found.
+INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, published, unchanged, older, reason, findings, headers, body, retry_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $4 = 'pending' THEN now() END)
 ON CONFLICT (source, delivery_id) DO UPDATE SET state = excluded.state, published = excluded.published, unchanged = excluded.unchanged,
-    reason = excluded.reason, replayed_at = now()
+    older = excluded.older, reason = excluded.reason, findings = excluded.findings, retry_at = excluded.retry_at
+    WHERE webhook_delivery.state IN ('rejected', 'pending')
 RETURNING id;
 
--- name: WebhookSeen :one
-SELECT state FROM courier.webhook_delivery WHERE source = $1 AND delivery_id = $2;
+-- name: FinishWebhook :execrows
+-- Writes what became of a kept delivery. replay is set where somebody asked for it.
+UPDATE courier.webhook_delivery SET state = sqlc.arg(state), published = sqlc.arg(published), unchanged = sqlc.arg(unchanged), older = sqlc.arg(older),
+    reason = sqlc.narg(reason), findings = sqlc.arg(findings), retry_at = NULL,
+    replayed_at = CASE WHEN sqlc.arg(replay)::boolean THEN now() ELSE replayed_at END
+WHERE id = sqlc.arg(id) AND (sqlc.arg(replay)::boolean OR state = 'pending');
+
+-- name: TakePendingWebhooks :many
+-- Takes deliveries whose time has come for a while; one whose process ends is taken again.
+UPDATE courier.webhook_delivery d SET attempts = attempts + 1, retry_at = now() + make_interval(secs => sqlc.arg(seconds)::double precision)
+WHERE d.id IN (
+    SELECT p.id FROM courier.webhook_delivery p
+    WHERE p.source = sqlc.arg(source) AND p.state = 'pending' AND p.retry_at <= now()
+    ORDER BY p.retry_at LIMIT sqlc.arg(lim) FOR UPDATE SKIP LOCKED
+)
+RETURNING d.id, d.delivery_id, d.topic, d.state, d.headers, d.body, d.received_at, d.attempts, now()::timestamptz AS now;
+
+-- name: DelayWebhook :exec
+-- Says why a pending delivery is still pending, and when the shop is asked again.
+UPDATE courier.webhook_delivery SET reason = sqlc.arg(reason)::text, retry_at = now() + make_interval(secs => sqlc.arg(seconds)::double precision)
+WHERE id = sqlc.arg(id) AND state = 'pending';
+
+-- name: WebhookSource :one
+-- What a delivery must know: whether it came before, and what changed at the source since.
+SELECT s.item_id, s.snapshot_at, coalesce((SELECT d.state FROM courier.webhook_delivery d WHERE d.source = s.id AND d.delivery_id = $2), '')::text AS state
+FROM courier.source s WHERE s.id = $1;
+
+-- name: WebhookProduct :one
+SELECT group_id, item_id, deleted_at FROM courier.webhook_product WHERE route = $1 AND product_id = $2;
+
+-- name: SaveWebhookProduct :exec
+INSERT INTO courier.webhook_product (route, product_id, group_id, item_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (route, product_id) DO UPDATE SET group_id = excluded.group_id, item_id = excluded.item_id
+    WHERE webhook_product.group_id <> excluded.group_id OR webhook_product.item_id <> excluded.item_id;
+
+-- name: DeleteWebhookProduct :exec
+INSERT INTO courier.webhook_product (route, product_id, deleted_at) VALUES ($1, $2, sqlc.arg(deleted_at)::timestamptz)
+ON CONFLICT (route, product_id) DO UPDATE SET deleted_at = greatest(webhook_product.deleted_at, excluded.deleted_at);
+
+-- name: ForgetWebhookProducts :execrows
+DELETE FROM courier.webhook_product WHERE (route, product_id) IN (
+    SELECT p.route, p.product_id FROM courier.webhook_product p
+    WHERE p.deleted_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision) LIMIT sqlc.arg(lim)
+);
 
 -- name: NoteWebhook :exec
 -- Once a second is enough to see that a source is silent.
 UPDATE courier.source SET webhook_at = now() WHERE id = $1 AND (webhook_at IS NULL OR webhook_at < now() - interval '1 second');
 
 -- name: WebhookDelivery :one
-SELECT d.id, s.name, d.delivery_id, d.topic, d.state, d.headers, d.body FROM courier.webhook_delivery d
+SELECT d.id, s.name, d.delivery_id, d.topic, d.state, d.headers, d.body, d.received_at, d.attempts FROM courier.webhook_delivery d
 JOIN courier.source s ON s.id = d.source WHERE d.id = $1;
+
+-- name: WebhookDeliveries :many
+-- The newest first: of one source or of all, in one state or in any.
+SELECT source, id, received_at, delivery_id, topic, state, published, unchanged, older, reason, findings, coalesce(body_bytes, 0)::bigint AS body_bytes,
+    replayed_at, attempts, retry_at
+FROM courier.webhook_deliveries
+WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(state)::text = '' OR state = sqlc.arg(state)::text)
+    AND (sqlc.arg(before)::bigint = 0 OR id < sqlc.arg(before)::bigint)
+ORDER BY id DESC LIMIT sqlc.arg(lim);
 
 -- name: ForgetWebhooks :execrows
 DELETE FROM courier.webhook_delivery WHERE id IN (
     SELECT d.id FROM courier.webhook_delivery d
-    WHERE d.received_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision) ORDER BY d.received_at LIMIT sqlc.arg(lim)
+    WHERE d.received_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision) AND (sqlc.arg(source)::integer = 0 OR d.source = sqlc.arg(source)::integer)
+    ORDER BY d.received_at LIMIT sqlc.arg(lim)
 );
+
+-- name: SourceRoutes :many
+SELECT id FROM courier.source_route ORDER BY id;
 
 -- name: ForgetGoneItems :execrows
 -- Deleted items, and rows that were made to be locked and never used.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
-	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source/difference"
 )
 
@@ -115,10 +114,8 @@ type publisher struct {
 	told time.Time
 }
 
-type decide func(difference.Route, difference.Item, difference.State) (difference.Change, error)
-
 // each publishes the items of a spool whose route may, in their order.
-func (p *publisher) each(from *spool, may func(route int) bool, decide decide) error {
+func (p *publisher) each(from *spool, may func(route int) bool, decide Decide) error {
 	chunks := make([][]difference.Item, len(p.plan.source.Routes))
 	err := from.each(func(i int, item difference.Item) error {
 		if !may(i) {
@@ -141,7 +138,7 @@ func (p *publisher) each(from *spool, may func(route int) bool, decide decide) e
 
 // publish sends a chunk of a route's items: all that have another id at once, as an item
 // that comes twice is compared with what the first left.
-func (p *publisher) publish(i int, items []difference.Item, decide decide) error {
+func (p *publisher) publish(i int, items []difference.Item, decide Decide) error {
 	for len(items) > 0 {
 		unique, ids := 0, make(map[string]bool, len(items))
 		for unique < len(items) && !ids[items[unique].ID] {
@@ -156,49 +153,16 @@ func (p *publisher) publish(i int, items []difference.Item, decide decide) error
 	return p.tell()
 }
 
-func (p *publisher) together(i int, items []difference.Item, decide decide) error {
+func (p *publisher) together(i int, items []difference.Item, decide Decide) error {
 	plan, route := p.plan, p.plan.source.Routes[i]
-	destination := plan.source.difference(route, plan.began)
-	ids := make([]string, len(items))
-	for j, item := range items {
-		ids[j] = item.ID
-	}
-	published := 0
-	var refused *RefusedError
-	err := plan.runner.Store.ChangeItems(plan.context, plan.row.Routes[i].ID, ids,
-		func(ctx context.Context, known map[string]persistence.SourceItem) (kept []persistence.SourceItem, err error) {
-			var mutations []publish.Mutation
-			for _, item := range items {
-				state := stateOf(known[item.ID])
-				change, err := decide(destination, item, state)
-				if err != nil {
-					continue // counted when it was compared first
-				}
-				if change.Publishes() {
-					mutations = append(mutations, mutation(route.Lane, change))
-				}
-				if change.Keeps(state) {
-					kept = append(kept, rowOf(item.ID, change.State))
-				}
-			}
-			if len(mutations) == 0 {
-				return kept, nil
-			}
-			published = len(mutations)
-			err = plan.runner.Publish(ctx, mutations)
-			if errors.As(err, &refused) {
-				published -= len(refused.Mutations)
-				return refused.without(mutations, kept), nil
-			}
-			return kept, err
-		})
+	made, err := plan.source.Change(plan.context, plan.runner.Store, plan.runner.Publish, route, plan.row.Routes[i].ID, plan.began, items, decide)
 	if err != nil {
 		return err
 	}
-	if refused != nil {
-		plan.refuse(route, refused)
+	if made.Refused != nil {
+		plan.refuse(route, made.Refused)
 	}
-	plan.run.Published += int64(published)
+	plan.run.Published += int64(made.Published)
 	return nil
 }
 

@@ -121,7 +121,7 @@ type Request struct {
 // Plan reads the source and says what a run would send. The caller applies or closes the
 // plan.
 func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *Plan, err error) {
-	row, err := r.Store.Open(ctx, source.Name, source.ItemID, source.lanes())
+	row, err := r.Store.Open(ctx, source.Name, source.ItemID, source.Lanes())
 	if err != nil && !(request.MigrateIDs && errors.Is(err, persistence.ErrItemIDChanged)) {
 		return nil, err
 	}

@@ -194,7 +194,8 @@ func (s Source) difference(route Route, now time.Time) difference.Route {
 	}
 }
 
-func (s Source) lanes() (lanes []catalog.Lane) {
+// Lanes lists where the routes go, in their order.
+func (s Source) Lanes() (lanes []catalog.Lane) {
 	for _, route := range s.Routes {
 		lanes = append(lanes, route.Lane)
 	}

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -20,8 +18,14 @@ type Delivery struct {
 	// ID is the same for a delivery that is repeated.
 	ID    string
 	Topic string
-	// At is the sender's own time of the change.
+	// At is the sender's own time of the change, by which the changes of an item are ordered.
 	At time.Time
+	// TrueAt is when the sender made the body. What it says was true then, also where the
+	// last change was long before.
+	TrueAt time.Time
+	// Product is the shop's id of the product that all items belong to; "" where the sender
+	// has no products.
+	Product string
 	// Items are records, one for each variant, with the names that a feed reader gives to
 	// the shop's export. What a sender leaves out of a list of variants is not deleted.
 	Items []map[string]any
@@ -30,26 +34,46 @@ type Delivery struct {
 	DeletedGroup, DeletedItem string
 	// Ignored says why there is nothing to do, for a topic that is not about items.
 	Ignored string
-	// Incomplete says that items have to be fetched: a variable product of WooCommerce
-	// names its variations by id only.
-	Incomplete string
+	// Incomplete is the product whose items have to be fetched from the shop, as the body
+	// does not have all of them; Lacks says which. InventoryItem is what a delivery about
+	// stock names instead of a product; it is ignored where nothing can be fetched.
+	Incomplete, Lacks, InventoryItem string
 }
 
 // ErrBody says that a body is not what its topic promises.
 var ErrBody = errors.New("the body is not what its topic promises")
 
-// Read reads a body whose signature was checked. now is the time of a delivery whose sender
-// names none. The error is ErrBody.
-func Read(kind Kind, header http.Header, body []byte, now time.Time) (Delivery, error) {
+// Read reads a body whose signature was checked. now is when it was received: the time of a
+// delivery whose sender names none. The error is ErrBody; the delivery has an id even so.
+func Read(kind Kind, header http.Header, body []byte, now time.Time) (d Delivery, err error) {
 	switch kind {
 	case Shopify:
-		return readShopify(header, body, now)
+		d, err = readShopify(header, body, now)
 	case WooCommerce:
-		return readWooCommerce(header, body, now)
+		d, err = readWooCommerce(header, body, now)
 	case Standard:
-		return readStandard(header, body, now)
+		d, err = readStandard(header, body, now)
+	default:
+		err = fmt.Errorf("%w: unknown kind %q", ErrBody, kind)
 	}
-	return Delivery{}, fmt.Errorf("%w: unknown kind %q", ErrBody, kind)
+	d.ID, d.Topic = legible(d.ID, maxID), legible(d.Topic, maxTopic)
+	if d.ID == "" {
+		d.ID = digest(d.Topic, string(body))
+	}
+	return d, err
+}
+
+// maxID and maxTopic bound what is kept of a sender's own names, in bytes.
+const maxID, maxTopic = 200, 100
+
+// legible makes a text out of a header that can be kept: Postgres takes neither bytes that are
+// no text nor zeros. One that is too long is digested, so that different ones stay so.
+func legible(value string, most int) string {
+	value = strings.ToValidUTF8(strings.ReplaceAll(value, "\x00", "\uFFFD"), "\uFFFD")
+	if len(value) > most {
+		return digest(value)
+	}
+	return value
 }
 
 // Kept are the headers without which a body cannot be read again. None is a secret.
@@ -62,7 +86,7 @@ func Kept(header http.Header) map[string]string {
 		"Webhook-Id", "Webhook-Timestamp", "Svix-Id", "Svix-Timestamp", "Content-Type",
 	} {
 		if value := header.Get(name); value != "" {
-			kept[name] = value
+			kept[name] = legible(value, maxID)
 		}
 	}
 	return kept
@@ -117,111 +141,6 @@ func orNow(at, now time.Time) time.Time {
 	return at
 }
 
-func readShopify(header http.Header, body []byte, now time.Time) (Delivery, error) {
-	d := Delivery{
-		// The same event may be delivered to several subscriptions; a delivery that is
-		// repeated keeps this one.
-		ID:    first(header, "X-Shopify-Webhook-Id", "Shopify-Webhook-Id", "X-Shopify-Event-Id", "Shopify-Event-Id"),
-		Topic: first(header, "X-Shopify-Topic", "Shopify-Topic"),
-	}
-	if d.ID == "" {
-		d.ID = digest(d.Topic, string(body))
-	}
-	triggered := first(header, "X-Shopify-Triggered-At", "Shopify-Triggered-At")
-	switch d.Topic {
-	case "products/create", "products/update", "products/delete":
-	default:
-		d.Ignored = "the topic is not about products"
-		if strings.HasPrefix(d.Topic, "inventory_") {
-			d.Ignored = "inventory topics name no variant: subscribe to products/update, which is sent for stock as well"
-		}
-		return d, nil
-	}
-	product, err := decode(body)
-	if err != nil {
-		return d, err
-	}
-	id := text(product["id"])
-	if id == "" {
-		return d, fmt.Errorf("%w: the product has no id", ErrBody)
-	}
-	d.At = orNow(instant(product["updated_at"], triggered), now)
-	if d.Topic == "products/delete" {
-		d.At = orNow(instant(triggered), now)
-		d.DeletedGroup = id
-		return d, nil
-	}
-	d.Items = shopifyItems(id, product)
-	return d, nil
-}
-
-// shopifyItems makes a record of each variant, with the names of Shopify's export.
-func shopifyItems(id string, product map[string]any) (items []map[string]any) {
-	common := make(map[string]any)
-	for name, value := range product {
-		switch name {
-		case "variants", "images", "image", "options", "id", "media", "variant_gids", "admin_graphql_api_id":
-		default:
-			put(common, name, value)
-		}
-	}
-	put(common, "product_id", id)
-	put(common, "item_group_id", id)
-	pictures := make(map[string]any) // by id
-	var images []any
-	list, _ := product["images"].([]any)
-	for _, entry := range list {
-		if image, ok := entry.(map[string]any); ok && text(image["src"]) != "" {
-			pictures[text(image["id"])] = image["src"]
-			images = append(images, image["src"])
-		}
-	}
-	if main, ok := product["image"].(map[string]any); ok && len(images) == 0 && text(main["src"]) != "" {
-		images = append(images, main["src"])
-	}
-	if len(images) > 0 {
-		common["images"] = images
-	}
-	names := optionNames(product["options"])
-	variants, _ := product["variants"].([]any)
-	for _, entry := range variants {
-		variant, ok := entry.(map[string]any)
-		if !ok {
-			continue
-		}
-		item := maps.Clone(common)
-		for name, value := range variant {
-			switch name {
-			case "id":
-				put(item, "variant_id", text(value))
-			case "title":
-				if text(value) != "Default Title" {
-					put(item, "variant_title", value)
-				}
-			case "image_id":
-				if source, ok := pictures[text(value)]; ok {
-					item["variant_image"] = source
-				}
-			case "product_id", "created_at", "updated_at", "admin_graphql_api_id":
-			default:
-				put(item, name, value)
-			}
-		}
-		put(item, "id", item["variant_id"])
-		options := make(map[string]any)
-		for i, name := range names {
-			if value := text(variant[fmt.Sprint("option", i+1)]); name != "" && value != "" && (name != "Title" || value != "Default Title") {
-				options[name] = value
-			}
-		}
-		if len(options) > 0 {
-			item["options"] = options
-		}
-		items = append(items, item)
-	}
-	return items
-}
-
 // put sets a value that there is: records have neither nulls nor empty texts.
 func put(item map[string]any, name string, value any) {
 	switch value := value.(type) {
@@ -233,151 +152,6 @@ func put(item map[string]any, name string, value any) {
 		}
 	}
 	item[name] = value
-}
-
-func optionNames(value any) (names []string) {
-	list, _ := value.([]any)
-	for _, entry := range list {
-		option, _ := entry.(map[string]any)
-		names = append(names, text(option["name"]))
-	}
-	return names
-}
-
-func readWooCommerce(header http.Header, body []byte, now time.Time) (Delivery, error) {
-	d := Delivery{Topic: header.Get("X-Wc-Webhook-Topic")}
-	if d.Topic == "" {
-		// On saving a webhook WooCommerce sends an unsigned form, webhook_id=N.
-		if IsPing(WooCommerce, header, body) {
-			return Delivery{ID: digest("ping", string(body)), Topic: "ping", Ignored: "WooCommerce checks the address"}, nil
-		}
-		return d, fmt.Errorf("%w: there is no topic", ErrBody)
-	}
-	switch d.Topic {
-	case "product.created", "product.updated", "product.restored", "product.deleted":
-	default:
-		d.ID, d.Ignored = digest(d.Topic, string(body)), "the topic is not about products"
-		return d, nil
-	}
-	product, err := decode(body)
-	if err != nil {
-		d.ID = digest(d.Topic, string(body))
-		return d, err
-	}
-	id := text(product["id"])
-	// The id of a delivery is made of the webhook and the second: two in one second share it.
-	d.ID = digest(d.Topic, id, text(product["date_modified_gmt"]), string(body))
-	if id == "" {
-		return d, fmt.Errorf("%w: the product has no id", ErrBody)
-	}
-	d.At = orNow(instant(product["date_modified_gmt"]), now)
-	if d.Topic == "product.deleted" {
-		d.At = now.UTC()
-		d.DeletedGroup, d.DeletedItem = id, id
-		return d, nil
-	}
-	item := wooItem(product)
-	if text(product["type"]) == "variable" {
-		d.Incomplete = id
-	}
-	d.Items = []map[string]any{item}
-	return d, nil
-}
-
-// wooItem is a product or a variation of the REST interface with the names of WooCommerce's
-// export.
-func wooItem(product map[string]any) map[string]any {
-	item := make(map[string]any)
-	for name, value := range product {
-		switch name {
-		case "images":
-			if sources := sourcesOf(value); len(sources) > 0 {
-				item["images"] = sources
-			}
-		case "image":
-			if image, ok := value.(map[string]any); ok && text(image["src"]) != "" {
-				item["images"] = []any{image["src"]}
-			}
-		case "categories", "tags", "brands":
-			if names := namesOf(value); len(names) > 0 {
-				item[name] = names
-			}
-		case "id":
-			item["id"] = text(value)
-		case "parent_id":
-			if parent := text(value); parent != "" && parent != "0" {
-				item["parent_id"], item["item_group_id"] = parent, parent
-			}
-		case "_links", "meta_data", "related_ids", "permalink_template":
-		case "price", "regular_price", "sale_price":
-			put(item, name, text(value))
-		default:
-			put(item, name, value)
-		}
-	}
-	return item
-}
-
-func sourcesOf(value any) (sources []any) {
-	list, _ := value.([]any)
-	for _, entry := range list {
-		if image, ok := entry.(map[string]any); ok && text(image["src"]) != "" {
-			sources = append(sources, image["src"])
-		}
-	}
-	return sources
-}
-
-func namesOf(value any) (names []any) {
-	list, _ := value.([]any)
-	for _, entry := range list {
-		if named, ok := entry.(map[string]any); ok && text(named["name"]) != "" {
-			names = append(names, named["name"])
-		}
-	}
-	return names
-}
-
-// readStandard reads {"type": "…", "timestamp": "…", "data": {…}}. A type that ends in
-// .deleted deletes the item of data; every other is a change of it.
-func readStandard(header http.Header, body []byte, now time.Time) (Delivery, error) {
-	d := Delivery{ID: first(header, "Webhook-Id", "Svix-Id")}
-	envelope, err := decode(body)
-	if err != nil {
-		return d, err
-	}
-	d.Topic = text(envelope["type"])
-	d.At = orNow(instant(envelope["timestamp"]), now)
-	switch data := envelope["data"].(type) {
-	case map[string]any:
-		d.Items = []map[string]any{data}
-	case []any:
-		for i, entry := range data {
-			item, ok := entry.(map[string]any)
-			if !ok {
-				return d, fmt.Errorf("%w: data[%d] is not an object", ErrBody, i)
-			}
-			d.Items = append(d.Items, item)
-		}
-	default:
-		return d, fmt.Errorf(`%w: it has no "data" with an object or a list of objects`, ErrBody)
-	}
-	return d, nil
-}
-
-// Deletes reports whether a delivery of Standard Webhooks says that its items are deleted.
-func (d Delivery) Deletes(kind Kind) bool {
-	return kind == Standard && (strings.HasSuffix(d.Topic, ".deleted") || strings.HasSuffix(d.Topic, "/deleted") || strings.HasSuffix(d.Topic, ".delete"))
-}
-
-// IsPing reports whether a body is WooCommerce's unsigned check of an address: it is answered
-// and nothing more.
-func IsPing(kind Kind, header http.Header, body []byte) bool {
-	if kind != WooCommerce || header.Get("X-Wc-Webhook-Topic") != "" || len(body) > 64 {
-		return false
-	}
-	form, err := url.ParseQuery(string(body))
-	return err == nil && len(form) == 1 && form.Get("webhook_id") != ""
 }
 
 // digest makes an id of what a delivery is.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -48,6 +49,9 @@ const Tolerance = 5 * time.Minute
 // Secrets are what a sender may sign with: several while one is replaced. Shopify goes on
 // with the old one for up to an hour.
 type Secrets struct {
+	// Tolerance is how far a signed time may be from now; 0 means [Tolerance].
+	Tolerance time.Duration
+
 	kind Kind
 	keys [][]byte
 }
@@ -64,8 +68,9 @@ func NewSecrets(kind Kind, secrets ...string) (Secrets, error) {
 		case secret == "":
 			return s, fmt.Errorf("%w: number %d is empty", ErrSecret, i+1)
 		case kind == Standard:
-			key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-			if err != nil {
+			// Some print it without the signs that fill up the last group.
+			key, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimPrefix(secret, "whsec_"), "="))
+			if err != nil || len(key) == 0 {
 				return s, fmt.Errorf("%w: number %d is not whsec_ and base64", ErrSecret, i+1)
 			}
 			s.keys = append(s.keys, key)
@@ -152,7 +157,7 @@ func (s Secrets) standard(header http.Header, body []byte, now time.Time) error 
 			result = nil
 		}
 	}
-	if away := now.Sub(time.Unix(seconds, 0)).Abs(); result == nil && away > Tolerance {
+	if away := now.Sub(time.Unix(seconds, 0)).Abs(); result == nil && away > cmp.Or(s.Tolerance, Tolerance) {
 		return fmt.Errorf("%w: %s", ErrTimestamp, away.Round(time.Second))
 	}
 	return result

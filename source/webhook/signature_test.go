@@ -104,3 +104,31 @@ func TestSecretsAreChecked(t *testing.T) {
 	require.ErrorIs(t, err, webhook.ErrSecret)
 	require.NotContains(t, err.Error(), "not base64 at all")
 }
+
+// TestSecretsWithoutFilling: some senders print a secret without the signs at its end.
+func TestSecretsWithoutFilling(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, secret, signature string }{
+		{"one sign missing", "Y2F0YWxvZy1jb3VyaWVyLXRlc3Qta2V5LTE", "v1,F2pDP85rKN/CZGuFPUPxCMLl1wevaX/XKdwgfGxWM5s="},
+		{"two signs missing, prefixed", "whsec_Y2F0YWxvZy1jb3VyaWVyLXRlc3Qta2V5LQ", "v1,qdk9qJRwYtI0gihV4/JWuXPnrleadRtactRE7TS9YqY="},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			secrets, err := webhook.NewSecrets(webhook.Standard, test.secret)
+			require.NoError(t, err)
+			header := headers("webhook-id", "msg_1", "webhook-timestamp", standardTime, "webhook-signature", test.signature)
+			require.NoError(t, secrets.Verify(header, []byte(`{"test":1}`), signedAt))
+			require.ErrorIs(t, secrets.Verify(header, []byte(`{"test": 1}`), signedAt), webhook.ErrSignature, "the body with a blank more")
+		})
+	}
+}
+
+func TestToleranceIsASetting(t *testing.T) {
+	t.Parallel()
+	secrets, err := webhook.NewSecrets(webhook.Standard, standardSecret)
+	require.NoError(t, err)
+	secrets.Tolerance = time.Minute
+	header := headers("webhook-id", standardID, "webhook-timestamp", standardTime, "webhook-signature", standardSignature)
+	require.NoError(t, secrets.Verify(header, []byte(standardBody), signedAt.Add(time.Minute)))
+	require.ErrorIs(t, secrets.Verify(header, []byte(standardBody), signedAt.Add(time.Minute+time.Second)), webhook.ErrTimestamp)
+}

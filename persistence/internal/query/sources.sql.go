@@ -105,6 +105,39 @@ func (q *Queries) AddSourceShape(ctx context.Context, arg AddSourceShapeParams) 
 	return id, err
 }
 
+const delayWebhook = `-- name: DelayWebhook :exec
+UPDATE courier.webhook_delivery SET reason = $1::text, retry_at = now() + make_interval(secs => $2::double precision)
+WHERE id = $3 AND state = 'pending'
+`
+
+type DelayWebhookParams struct {
+	Reason  string
+	Seconds float64
+	ID      int64
+}
+
+// Says why a pending delivery is still pending, and when the shop is asked again.
+func (q *Queries) DelayWebhook(ctx context.Context, arg DelayWebhookParams) error {
+	_, err := q.db.Exec(ctx, delayWebhook, arg.Reason, arg.Seconds, arg.ID)
+	return err
+}
+
+const deleteWebhookProduct = `-- name: DeleteWebhookProduct :exec
+INSERT INTO courier.webhook_product (route, product_id, deleted_at) VALUES ($1, $2, $3::timestamptz)
+ON CONFLICT (route, product_id) DO UPDATE SET deleted_at = greatest(webhook_product.deleted_at, excluded.deleted_at)
+`
+
+type DeleteWebhookProductParams struct {
+	Route     int32
+	ProductID string
+	DeletedAt time.Time
+}
+
+func (q *Queries) DeleteWebhookProduct(ctx context.Context, arg DeleteWebhookProductParams) error {
+	_, err := q.db.Exec(ctx, deleteWebhookProduct, arg.Route, arg.ProductID, arg.DeletedAt)
+	return err
+}
+
 const finishSource = `-- name: FinishSource :execrows
 UPDATE courier.source SET snapshot_at = greatest(snapshot_at, $1::timestamptz), fingerprint = $2
 WHERE id = $3 AND run_token = $4
@@ -124,6 +157,42 @@ func (q *Queries) FinishSource(ctx context.Context, arg FinishSourceParams) (int
 		arg.Fingerprint,
 		arg.ID,
 		arg.Token,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const finishWebhook = `-- name: FinishWebhook :execrows
+UPDATE courier.webhook_delivery SET state = $1, published = $2, unchanged = $3, older = $4,
+    reason = $5, findings = $6, retry_at = NULL,
+    replayed_at = CASE WHEN $7::boolean THEN now() ELSE replayed_at END
+WHERE id = $8 AND ($7::boolean OR state = 'pending')
+`
+
+type FinishWebhookParams struct {
+	State     string
+	Published int32
+	Unchanged int32
+	Older     int32
+	Reason    *string
+	Findings  []byte
+	Replay    bool
+	ID        int64
+}
+
+// Writes what became of a kept delivery. replay is set where somebody asked for it.
+func (q *Queries) FinishWebhook(ctx context.Context, arg FinishWebhookParams) (int64, error) {
+	result, err := q.db.Exec(ctx, finishWebhook,
+		arg.State,
+		arg.Published,
+		arg.Unchanged,
+		arg.Older,
+		arg.Reason,
+		arg.Findings,
+		arg.Replay,
+		arg.ID,
 	)
 	if err != nil {
 		return 0, err
@@ -175,20 +244,42 @@ func (q *Queries) ForgetSourceRuns(ctx context.Context, arg ForgetSourceRunsPara
 	return result.RowsAffected(), nil
 }
 
+const forgetWebhookProducts = `-- name: ForgetWebhookProducts :execrows
+DELETE FROM courier.webhook_product WHERE (route, product_id) IN (
+    SELECT p.route, p.product_id FROM courier.webhook_product p
+    WHERE p.deleted_at < now() - make_interval(secs => $1::double precision) LIMIT $2
+)
+`
+
+type ForgetWebhookProductsParams struct {
+	Seconds float64
+	Lim     int32
+}
+
+func (q *Queries) ForgetWebhookProducts(ctx context.Context, arg ForgetWebhookProductsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, forgetWebhookProducts, arg.Seconds, arg.Lim)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const forgetWebhooks = `-- name: ForgetWebhooks :execrows
 DELETE FROM courier.webhook_delivery WHERE id IN (
     SELECT d.id FROM courier.webhook_delivery d
-    WHERE d.received_at < now() - make_interval(secs => $1::double precision) ORDER BY d.received_at LIMIT $2
+    WHERE d.received_at < now() - make_interval(secs => $1::double precision) AND ($2::integer = 0 OR d.source = $2::integer)
+    ORDER BY d.received_at LIMIT $3
 )
 `
 
 type ForgetWebhooksParams struct {
 	Seconds float64
+	Source  int32
 	Lim     int32
 }
 
 func (q *Queries) ForgetWebhooks(ctx context.Context, arg ForgetWebhooksParams) (int64, error) {
-	result, err := q.db.Exec(ctx, forgetWebhooks, arg.Seconds, arg.Lim)
+	result, err := q.db.Exec(ctx, forgetWebhooks, arg.Seconds, arg.Source, arg.Lim)
 	if err != nil {
 		return 0, err
 	}
@@ -283,10 +374,11 @@ func (q *Queries) NoteWebhook(ctx context.Context, id int32) error {
 }
 
 const receiveWebhook = `-- name: ReceiveWebhook :one
-INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, published, unchanged, reason, headers, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, published, unchanged, older, reason, findings, headers, body, retry_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $4 = 'pending' THEN now() END)
 ON CONFLICT (source, delivery_id) DO UPDATE SET state = excluded.state, published = excluded.published, unchanged = excluded.unchanged,
-    reason = excluded.reason, replayed_at = now()
+    older = excluded.older, reason = excluded.reason, findings = excluded.findings, retry_at = excluded.retry_at
+    WHERE webhook_delivery.state IN ('rejected', 'pending')
 RETURNING id
 `
 
@@ -297,12 +389,14 @@ type ReceiveWebhookParams struct {
 	State      string
 	Published  int32
 	Unchanged  int32
+	Older      int32
 	Reason     *string
+	Findings   []byte
 	Headers    []byte
 	Body       []byte
 }
 
-// Keeps a delivery; one that came before stays as it is and is not found.
+// Keeps a delivery. One that was accepted before stays as it is and is not found.
 func (q *Queries) ReceiveWebhook(ctx context.Context, arg ReceiveWebhookParams) (int64, error) {
 	row := q.db.QueryRow(ctx, receiveWebhook,
 		arg.Source,
@@ -311,7 +405,9 @@ func (q *Queries) ReceiveWebhook(ctx context.Context, arg ReceiveWebhookParams) 
 		arg.State,
 		arg.Published,
 		arg.Unchanged,
+		arg.Older,
 		arg.Reason,
+		arg.Findings,
 		arg.Headers,
 		arg.Body,
 	)
@@ -387,6 +483,29 @@ func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const saveWebhookProduct = `-- name: SaveWebhookProduct :exec
+INSERT INTO courier.webhook_product (route, product_id, group_id, item_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (route, product_id) DO UPDATE SET group_id = excluded.group_id, item_id = excluded.item_id
+    WHERE webhook_product.group_id <> excluded.group_id OR webhook_product.item_id <> excluded.item_id
+`
+
+type SaveWebhookProductParams struct {
+	Route     int32
+	ProductID string
+	GroupID   string
+	ItemID    string
+}
+
+func (q *Queries) SaveWebhookProduct(ctx context.Context, arg SaveWebhookProductParams) error {
+	_, err := q.db.Exec(ctx, saveWebhookProduct,
+		arg.Route,
+		arg.ProductID,
+		arg.GroupID,
+		arg.ItemID,
+	)
+	return err
 }
 
 const setItemID = `-- name: SetItemID :execrows
@@ -556,17 +675,23 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 
 const sourceItemsOfGroup = `-- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = $1 AND group_id = $2::text AND NOT gone ORDER BY item_id LIMIT $3
+WHERE route = $1 AND group_id = $2::text AND item_id > $3::text AND NOT gone ORDER BY item_id LIMIT $4
 `
 
 type SourceItemsOfGroupParams struct {
 	Route   int32
 	GroupID string
+	After   string
 	Lim     int32
 }
 
 func (q *Queries) SourceItemsOfGroup(ctx context.Context, arg SourceItemsOfGroupParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, sourceItemsOfGroup, arg.Route, arg.GroupID, arg.Lim)
+	rows, err := q.db.Query(ctx, sourceItemsOfGroup,
+		arg.Route,
+		arg.GroupID,
+		arg.After,
+		arg.Lim,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -578,6 +703,30 @@ func (q *Queries) SourceItemsOfGroup(ctx context.Context, arg SourceItemsOfGroup
 			return nil, err
 		}
 		items = append(items, item_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sourceRoutes = `-- name: SourceRoutes :many
+SELECT id FROM courier.source_route ORDER BY id
+`
+
+func (q *Queries) SourceRoutes(ctx context.Context) ([]int32, error) {
+	rows, err := q.db.Query(ctx, sourceRoutes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int32
+	for rows.Next() {
+		var id int32
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -603,7 +752,7 @@ func (q *Queries) SourceRunner(ctx context.Context, id int32) (SourceRunnerRow, 
 
 const sourceRuns = `-- name: SourceRuns :many
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
-    counts, findings
+    routes, findings
 FROM courier.source_runs WHERE ($1::text = '' OR source = $1::text) AND ($2::bigint = 0 OR run = $2::bigint)
 ORDER BY run DESC LIMIT $3
 `
@@ -629,7 +778,7 @@ type SourceRunsRow struct {
 	ToPublish  int64
 	Published  int64
 	Approved   int32
-	Counts     []byte
+	Routes     []byte
 	Findings   []byte
 }
 
@@ -658,7 +807,7 @@ func (q *Queries) SourceRuns(ctx context.Context, arg SourceRunsParams) ([]Sourc
 			&i.ToPublish,
 			&i.Published,
 			&i.Approved,
-			&i.Counts,
+			&i.Routes,
 			&i.Findings,
 		); err != nil {
 			return nil, err
@@ -807,6 +956,65 @@ func (q *Queries) StartSourceRun(ctx context.Context, arg StartSourceRunParams) 
 	return id, err
 }
 
+const takePendingWebhooks = `-- name: TakePendingWebhooks :many
+UPDATE courier.webhook_delivery d SET attempts = attempts + 1, retry_at = now() + make_interval(secs => $1::double precision)
+WHERE d.id IN (
+    SELECT p.id FROM courier.webhook_delivery p
+    WHERE p.source = $2 AND p.state = 'pending' AND p.retry_at <= now()
+    ORDER BY p.retry_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING d.id, d.delivery_id, d.topic, d.state, d.headers, d.body, d.received_at, d.attempts, now()::timestamptz AS now
+`
+
+type TakePendingWebhooksParams struct {
+	Seconds float64
+	Source  int32
+	Lim     int32
+}
+
+type TakePendingWebhooksRow struct {
+	ID         int64
+	DeliveryID string
+	Topic      string
+	State      string
+	Headers    []byte
+	Body       []byte
+	ReceivedAt time.Time
+	Attempts   int32
+	Now        time.Time
+}
+
+// Takes deliveries whose time has come for a while; one whose process ends is taken again.
+func (q *Queries) TakePendingWebhooks(ctx context.Context, arg TakePendingWebhooksParams) ([]TakePendingWebhooksRow, error) {
+	rows, err := q.db.Query(ctx, takePendingWebhooks, arg.Seconds, arg.Source, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TakePendingWebhooksRow
+	for rows.Next() {
+		var i TakePendingWebhooksRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.DeliveryID,
+			&i.Topic,
+			&i.State,
+			&i.Headers,
+			&i.Body,
+			&i.ReceivedAt,
+			&i.Attempts,
+			&i.Now,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const updateSourceRun = `-- name: UpdateSourceRun :execrows
 UPDATE courier.source_run SET progress_at = now(), state = $1, snapshot_at = $2,
     bytes_read = $3, items_read = $4, to_publish = $5, published = $6,
@@ -849,8 +1057,84 @@ func (q *Queries) UpdateSourceRun(ctx context.Context, arg UpdateSourceRunParams
 	return result.RowsAffected(), nil
 }
 
+const webhookDeliveries = `-- name: WebhookDeliveries :many
+SELECT source, id, received_at, delivery_id, topic, state, published, unchanged, older, reason, findings, coalesce(body_bytes, 0)::bigint AS body_bytes,
+    replayed_at, attempts, retry_at
+FROM courier.webhook_deliveries
+WHERE ($1::text = '' OR source = $1::text) AND ($2::text = '' OR state = $2::text)
+    AND ($3::bigint = 0 OR id < $3::bigint)
+ORDER BY id DESC LIMIT $4
+`
+
+type WebhookDeliveriesParams struct {
+	Source string
+	State  string
+	Before int64
+	Lim    int32
+}
+
+type WebhookDeliveriesRow struct {
+	Source     string
+	ID         int64
+	ReceivedAt time.Time
+	DeliveryID string
+	Topic      string
+	State      string
+	Published  int32
+	Unchanged  int32
+	Older      int32
+	Reason     *string
+	Findings   []byte
+	BodyBytes  int64
+	ReplayedAt *time.Time
+	Attempts   int32
+	RetryAt    *time.Time
+}
+
+// The newest first: of one source or of all, in one state or in any.
+func (q *Queries) WebhookDeliveries(ctx context.Context, arg WebhookDeliveriesParams) ([]WebhookDeliveriesRow, error) {
+	rows, err := q.db.Query(ctx, webhookDeliveries,
+		arg.Source,
+		arg.State,
+		arg.Before,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WebhookDeliveriesRow
+	for rows.Next() {
+		var i WebhookDeliveriesRow
+		if err := rows.Scan(
+			&i.Source,
+			&i.ID,
+			&i.ReceivedAt,
+			&i.DeliveryID,
+			&i.Topic,
+			&i.State,
+			&i.Published,
+			&i.Unchanged,
+			&i.Older,
+			&i.Reason,
+			&i.Findings,
+			&i.BodyBytes,
+			&i.ReplayedAt,
+			&i.Attempts,
+			&i.RetryAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const webhookDelivery = `-- name: WebhookDelivery :one
-SELECT d.id, s.name, d.delivery_id, d.topic, d.state, d.headers, d.body FROM courier.webhook_delivery d
+SELECT d.id, s.name, d.delivery_id, d.topic, d.state, d.headers, d.body, d.received_at, d.attempts FROM courier.webhook_delivery d
 JOIN courier.source s ON s.id = d.source WHERE d.id = $1
 `
 
@@ -862,6 +1146,8 @@ type WebhookDeliveryRow struct {
 	State      string
 	Headers    []byte
 	Body       []byte
+	ReceivedAt time.Time
+	Attempts   int32
 }
 
 func (q *Queries) WebhookDelivery(ctx context.Context, id int64) (WebhookDeliveryRow, error) {
@@ -875,22 +1161,54 @@ func (q *Queries) WebhookDelivery(ctx context.Context, id int64) (WebhookDeliver
 		&i.State,
 		&i.Headers,
 		&i.Body,
+		&i.ReceivedAt,
+		&i.Attempts,
 	)
 	return i, err
 }
 
-const webhookSeen = `-- name: WebhookSeen :one
-SELECT state FROM courier.webhook_delivery WHERE source = $1 AND delivery_id = $2
+const webhookProduct = `-- name: WebhookProduct :one
+SELECT group_id, item_id, deleted_at FROM courier.webhook_product WHERE route = $1 AND product_id = $2
 `
 
-type WebhookSeenParams struct {
-	Source     int32
+type WebhookProductParams struct {
+	Route     int32
+	ProductID string
+}
+
+type WebhookProductRow struct {
+	GroupID   string
+	ItemID    string
+	DeletedAt *time.Time
+}
+
+func (q *Queries) WebhookProduct(ctx context.Context, arg WebhookProductParams) (WebhookProductRow, error) {
+	row := q.db.QueryRow(ctx, webhookProduct, arg.Route, arg.ProductID)
+	var i WebhookProductRow
+	err := row.Scan(&i.GroupID, &i.ItemID, &i.DeletedAt)
+	return i, err
+}
+
+const webhookSource = `-- name: WebhookSource :one
+SELECT s.item_id, s.snapshot_at, coalesce((SELECT d.state FROM courier.webhook_delivery d WHERE d.source = s.id AND d.delivery_id = $2), '')::text AS state
+FROM courier.source s WHERE s.id = $1
+`
+
+type WebhookSourceParams struct {
+	ID         int32
 	DeliveryID string
 }
 
-func (q *Queries) WebhookSeen(ctx context.Context, arg WebhookSeenParams) (string, error) {
-	row := q.db.QueryRow(ctx, webhookSeen, arg.Source, arg.DeliveryID)
-	var state string
-	err := row.Scan(&state)
-	return state, err
+type WebhookSourceRow struct {
+	ItemID     string
+	SnapshotAt *time.Time
+	State      string
+}
+
+// What a delivery must know: whether it came before, and what changed at the source since.
+func (q *Queries) WebhookSource(ctx context.Context, arg WebhookSourceParams) (WebhookSourceRow, error) {
+	row := q.db.QueryRow(ctx, webhookSource, arg.ID, arg.DeliveryID)
+	var i WebhookSourceRow
+	err := row.Scan(&i.ItemID, &i.SnapshotAt, &i.State)
+	return i, err
 }
