@@ -14,7 +14,7 @@ import (
 const (
 	// chunk is how many items are changed in one transaction.
 	chunk = 500
-	// maxGroup is how many items a product may have. A group of more is something else than
+	// maxGroup is how many items a product may have. A group of more cannot be
 	// a product, and its items are not deleted with one.
 	maxGroup = 5_000
 )

@@ -18,7 +18,7 @@ func export(t *testing.T, table string) *records {
 	t.Helper()
 	reader, err := feed.Open(strings.NewReader(table), feed.Options{})
 	require.NoError(t, err)
-	defer reader.Close() //nolint:errcheck // in memory
+	defer reader.Close()
 	r := &records{at: start}
 	for record, err := range reader.All(t.Context()) {
 		require.NoError(t, err)

@@ -70,7 +70,7 @@ func (r *Receiver) Pending(ctx context.Context) (worked int, err error) {
 			return worked, err
 		}
 		worked++
-		came := time.Now() //nolint:forbidigo // compared with other readings of this clock
+		came := time.Now()
 		if err := r.pending(ctx, row, taken[0], came, fetched); err != nil {
 			return worked, err
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ func lamp(at time.Time, variants ...string) string {
 		"options": []any{map[string]any{"id": 1, "name": "Color", "position": 1, "values": []string{"Red", "Blue"}}},
 		"images":  []any{map[string]any{"id": 1, "src": "https://cdn.example/1.jpg"}, map[string]any{"id": 2, "src": "https://cdn.example/2.jpg"}},
 	}
-	var list, gids []any
+	list, gids := make([]any, 0, len(variants)), make([]any, 0, len(variants))
 	for i, variant := range variants {
 		sku, price, _ := strings.Cut(variant, " ")
 		id := 808950810 + i
@@ -450,7 +451,7 @@ func TestStandardWebhooks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, webhook.Standard, nil)
 	item := func(id, price string) string {
-		return fmt.Sprintf(`{"id":%q,"title":"Cup","link":"https://shop.example/%s","image_link":"https://shop.example/%s.jpg","availability":"in_stock","condition":"new","price":%q}`, id, id, id, price)
+		return fmt.Sprintf(`{"id":%q,"title":"Cup","description":"A cup","link":"https://shop.example/%s","image_link":"https://shop.example/%s.jpg","availability":"in_stock","condition":"new","price":%q}`, id, id, id, price)
 	}
 	event := func(kind string, at time.Time, data ...string) string {
 		return fmt.Sprintf(`{"type":%q,"timestamp":%q,"data":[%s]}`, kind, at.Format(time.RFC3339), strings.Join(data, ","))
@@ -556,7 +557,7 @@ func TestRunAndWebhooksAtOnce(t *testing.T) {
 		plan, err := runner.Plan(t.Context(), b.options.Source, run.Request{Trigger: "test"})
 		require.NoError(t, err)
 		changed := feed.at.Add(time.Second)
-		request := b.request("products/update", fmt.Sprint(round), lamp(changed, fmt.Sprintf("LAMP-R %d.00", 40+round)), "X-Shopify-Triggered-At", changed.Format(time.RFC3339))
+		request := b.request("products/update", strconv.Itoa(round), lamp(changed, fmt.Sprintf("LAMP-R %d.00", 40+round)), "X-Shopify-Triggered-At", changed.Format(time.RFC3339))
 		var wait sync.WaitGroup
 		wait.Go(func() { b.ServeHTTP(httptest.NewRecorder(), request) })
 		wait.Go(func() {

@@ -156,7 +156,7 @@ func (r *Receiver) take(ctx context.Context, header http.Header, body []byte, no
 func (r *Receiver) decide(ctx context.Context, row persistence.Source, found persistence.WebhookSource, delivery webhook.Delivery, broken error) (*Outcome, error) {
 	switch fetch := delivery.Incomplete != "" || delivery.InventoryItem != ""; {
 	case broken != nil:
-		return &Outcome{State: persistence.DeliveryRejected, Reason: broken.Error()}, nil
+		return &Outcome{State: persistence.DeliveryRejected, Reason: broken.Error()}, nil //nolint:nilerr // that it cannot be read is what became of it
 	case fetch && r.options.Shop != nil:
 		return &Outcome{State: persistence.DeliveryPending, Reason: "its items are read from the shop"}, nil
 	case delivery.Ignored != "":

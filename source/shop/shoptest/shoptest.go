@@ -5,6 +5,7 @@ package shoptest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -235,9 +236,7 @@ func (s *Shopify) serve(answer http.ResponseWriter, request *http.Request) {
 			all := s.variants[id]
 			until := min(len(all), after+size)
 			whole := map[string]any{"legacyResourceId": id}
-			for name, value := range product {
-				whole[name] = value
-			}
+			maps.Copy(whole, product)
 			more := until < len(all)
 			if s.Endless {
 				more, until = true, after
@@ -248,7 +247,9 @@ func (s *Shopify) serve(answer http.ResponseWriter, request *http.Request) {
 			data["product"] = whole
 		}
 	}
-	_ = json.NewEncoder(answer).Encode(map[string]any{
+	if err := json.NewEncoder(answer).Encode(map[string]any{
 		"data": data, "extensions": map[string]any{"cost": map[string]any{"requestedQueryCost": 101}},
-	})
+	}); err != nil {
+		panic(err) // ends the connection: the client sees it
+	}
 }
