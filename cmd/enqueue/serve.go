@@ -25,6 +25,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source"
 	"github.com/catalog-courier/catalog-courier/source/httpapi"
+	"github.com/catalog-courier/catalog-courier/source/receive"
 	"github.com/catalog-courier/catalog-courier/source/run"
 	"github.com/catalog-courier/catalog-courier/source/schedule"
 )
@@ -76,6 +77,8 @@ type serving struct {
 	publisher *publish.Publisher
 	store     *database
 	sources   []*source.Source
+	receivers []*receive.Receiver
+	closers   []func()
 }
 
 // patience is how long one request's mutations are tried: less than its time.
@@ -128,6 +131,11 @@ func (s *serving) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	handler, err := s.handler()
+	defer func() {
+		for _, closer := range s.closers {
+			closer()
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -193,6 +201,20 @@ func (s *serving) handler() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", api.Handler())
+	for _, made := range s.sources {
+		if made.Config.Webhook == nil {
+			continue
+		}
+		receiver, closing, err := made.Receiver(source.ReceiverOptions{
+			Store: s.store, Publish: run.Publishing(s.publisher), Logger: s.telemetry.Logger, Meter: s.telemetry.Meters.Meter(meterName),
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.closers = append(s.closers, closing)
+		s.receivers = append(s.receivers, receiver)
+		mux.Handle("/v1/webhooks/"+made.Name, receiver)
+	}
 	return mux, nil
 }
 
@@ -216,6 +238,9 @@ func (s *serving) startSources(ctx context.Context, beside *sync.WaitGroup) erro
 	}
 	beside.Go(func() { due.Keep(ctx) })
 	beside.Go(func() { s.forget(ctx) })
+	for _, receiver := range s.receivers {
+		beside.Go(func() { receiver.Work(ctx) })
+	}
 	return nil
 }
 

@@ -126,7 +126,7 @@ func TestServeSaysWhatIsWrongBeforeItStarts(t *testing.T) {
 		"nats: {}\n": "there is nothing to serve",
 		"sources: {shop: {feed: {url: x.csv}, item_id: '{id}', routes: [{account: a, catalog: b, type: RETAIL, platform: pinterest, mapping: gogle}]}}\n": `no preset of that name`,
 		"sources: {shop: {feed: {url: x.csv}, item_id: '{id}', routes: [{account: a, catalog: b, type: RETAI, platform: pinterest, mapping: google}]}}\n": `pinterest has no catalog type "RETAI"`,
-		"serve: {tokens: [{name: a, sha256: secret, accounts: '*'}]}\n": "serve.tokens[0].sha256",
+		"serve: {tokens: [{name: a, sha256: secret, accounts: '*'}]}\n":                                                                                   "serve.tokens[0].sha256",
 	} {
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 		got := execute(t, connect, "", "serve", "--config", config)

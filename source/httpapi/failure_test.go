@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func manyLines(count int) string {
 
 func numbered(count int) (items []string) {
 	for i := range count {
-		items = append(items, fmt.Sprint(i))
+		items = append(items, strconv.Itoa(i))
 	}
 	return items
 }

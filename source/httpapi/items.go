@@ -147,7 +147,7 @@ func (r *request) agreement(data []byte) (problem *catalog.Problem) {
 	}
 	event := false
 	rawjson.Members(data, func(m rawjson.Member) bool {
-		want := ""
+		var want string
 		switch m.Name {
 		case "account":
 			want = r.lane.Account

@@ -34,38 +34,45 @@ func TestEachFormatIsStored(t *testing.T) {
 	}{
 		"lines": {
 			call{body: "{\"item_id\":\"a\",\"operation\":\"DELETE\"}\n{\"id\":\"m-2\",\"item_id\":\"b\",\"operation\":\"DELETE\"}"},
-			[]string{"a", "b"}, []string{"", "m-2"},
+			[]string{"a", "b"},
+			[]string{"", "m-2"},
 		},
 		"lines with a byte order mark, CRLF and blank lines": {
 			call{body: "\xef\xbb\xbf{\"item_id\":\"a\",\"operation\":\"DELETE\"}\r\n\r\n  \n{\"item_id\":\"b\",\"operation\":\"DELETE\"}\r\n"},
-			[]string{"a", "b"}, []string{"", ""},
+			[]string{"a", "b"},
+			[]string{"", ""},
 		},
 		"lines that name their lane": {
 			call{body: `{"account":"acme","catalog":"us","type":"RETAIL","catalog_type":"RETAIL","item_id":"a","operation":"DELETE"}`},
-			[]string{"a"}, []string{""},
+			[]string{"a"},
+			[]string{""},
 		},
 		"events as lines": {call{body: event("e-1", "a") + "\n" + event("e-2", "b")}, []string{"a", "b"}, []string{"e-1", "e-2"}},
 		"an object":       {call{contentType: jsonType, body: "{\n \"item_id\": \"a\",\n \"operation\": \"DELETE\"\n}\n"}, []string{"a"}, []string{""}},
 		"an array": {
 			call{contentType: "application/json; charset=UTF-8", body: `[{"item_id":"a","operation":"DELETE"}, {"item_id":"b","operation":"DELETE","id":null}]`},
-			[]string{"a", "b"}, []string{"", ""},
+			[]string{"a", "b"},
+			[]string{"", ""},
 		},
 		"an event":           {call{contentType: "application/cloudevents+json", body: event("e-1", "a")}, []string{"a"}, []string{"e-1"}},
 		"an event as object": {call{contentType: jsonType, body: event("e-1", "a")}, []string{"a"}, []string{"e-1"}},
 		"an event in base64": {
 			call{contentType: "application/cloudevents+json", body: `{"specversion":"1.0","id":"e-1","data_base64":"` + encoded + `"}`},
-			[]string{"a"}, []string{"e-1"},
+			[]string{"a"},
+			[]string{"e-1"},
 		},
 		"events": {
 			call{contentType: "application/cloudevents-batch+json", body: "[" + event("e-1", "a") + "," + event("e-2", "b") + "]"},
-			[]string{"a", "b"}, []string{"e-1", "e-2"},
+			[]string{"a", "b"},
+			[]string{"e-1", "e-2"},
 		},
 		"a binary event": {
 			call{
 				contentType: jsonType, body: `{"item_id":"a","operation":"DELETE","type":"RETAIL"}`,
 				header: map[string]string{"ce-specversion": "1.0", "ce-id": "e%201", "ce-source": "/shop", "ce-type": "item.changed"},
 			},
-			[]string{"a"}, []string{"e 1"},
+			[]string{"a"},
+			[]string{"e 1"},
 		},
 		"names that are percent-encoded": {
 			call{path: "/v1/mutations/%61cme/u%73/RETAIL", body: `{"item_id":"a","operation":"DELETE"}`}, []string{"a"}, []string{""},

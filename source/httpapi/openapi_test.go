@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -23,10 +24,10 @@ var description = sync.OnceValues(func() (*openapi3.T, error) {
 	return loader.LoadFromFile("../../schema/openapi.yaml")
 })
 
-func described(t testing.TB) *openapi3.T {
-	t.Helper()
+func described(tb testing.TB) *openapi3.T {
+	tb.Helper()
 	document, err := description()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return document
 }
 
@@ -81,7 +82,7 @@ func notAnswered() (missing []string) {
 }
 
 // validate holds an answer to the description.
-func validate(t testing.TB, method, path string, got answer) {
+func validate(t *testing.T, method, path string, got answer) {
 	t.Helper()
 	document := described(t)
 	template, operation := operationOf(document, method, path)
@@ -118,7 +119,7 @@ func validate(t testing.TB, method, path string, got answer) {
 	hold(t, content.Schema, got)
 }
 
-func hold(t testing.TB, schema *openapi3.SchemaRef, got answer) {
+func hold(t *testing.T, schema *openapi3.SchemaRef, got answer) {
 	t.Helper()
 	var value any
 	require.NoError(t, json.Unmarshal(got.body, &value))
@@ -154,32 +155,24 @@ func TestTheDescriptionIsStrict(t *testing.T) {
 func TestTheDescriptionNamesWhatTheCodeHas(t *testing.T) {
 	t.Parallel()
 	document := described(t)
-	var types []any
+	types := make([]any, 0, len(allKinds))
 	for _, k := range allKinds {
 		types = append(types, problemBase+k.name)
 	}
 	require.ElementsMatch(t, types, document.Components.Schemas["ProblemType"].Value.Enum)
-	rules := []any{}
-	for _, rule := range []catalog.Reason{ // of what message.Decode and publish.Check find
-		catalog.InvalidJSON, catalog.MissingField, catalog.WrongType, catalog.InvalidValue, catalog.UnknownOperation, catalog.MessageTooLarge,
-	} {
-		rules = append(rules, string(rule))
+	rules := []any{ // of what message.Decode and publish.Check find
+		string(catalog.InvalidJSON), string(catalog.MissingField), string(catalog.WrongType), string(catalog.InvalidValue),
+		string(catalog.UnknownOperation), string(catalog.MessageTooLarge),
 	}
 	require.ElementsMatch(t, rules, document.Components.Schemas["LineError"].Value.Properties["rule"].Value.Enum)
 
 	post := document.Paths.Value("/v1/mutations/{account}/{catalog}/{type}").Post
-	var declared, known []string
-	for mediaType := range post.RequestBody.Value.Content {
-		declared = append(declared, mediaType)
-	}
-	for mediaType := range mediaTypes {
-		known = append(known, mediaType)
-	}
-	require.ElementsMatch(t, known, declared)
+	declared := slices.Collect(maps.Keys(post.RequestBody.Value.Content))
+	require.ElementsMatch(t, slices.Collect(maps.Keys(mediaTypes)), declared)
 	for mediaType := range strings.SplitSeq(acceptedTypes, ", ") {
 		require.Contains(t, declared, mediaType)
 	}
-	var parameters []string
+	parameters := make([]string, 0, len(post.Parameters))
 	for _, parameter := range post.Parameters {
 		parameters = append(parameters, parameter.Value.Name)
 	}

@@ -27,7 +27,7 @@ type Store interface {
 
 // Schedule runs jobs until its context ends.
 type Schedule struct {
-	Jobs   []Job
+	Jobs []Job
 	// Run runs a source to its end: Runner.Run.
 	Run    func(ctx context.Context, source run.Source, request run.Request) (run.Result, error)
 	Store  Store
