@@ -139,7 +139,9 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	set := &sources{streams: streams, open: open, given: shared}
 	feed := set.feedCommand()
 	feed.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
-	command.AddCommand(feed, set.serveCommand(), set.tokenCommand(), cli.VersionCommand(streams, version))
+	deliveries := set.webhookCommand()
+	deliveries.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
+	command.AddCommand(feed, deliveries, set.serveCommand(), set.tokenCommand(), cli.VersionCommand(streams, version))
 	flags := command.Flags()
 	flags.StringVar(&given.lane.Account, "account", "", "account of lines that do not say")
 	flags.StringVar(&given.lane.Catalog, "catalog", "", "catalog of lines that do not say")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,6 +81,11 @@ type Route struct {
 	Filter  string
 	// Currency wins over the source's.
 	Currency string
+	// StoreView, Market and Language choose what of a feed for several goes to this
+	// destination; see docs/mapping.md.
+	StoreView, Market, Language string
+	// InheritPrice says that a price which the market leaves blank is the shop's.
+	InheritPrice bool
 	// RefreshAfter is after how long an unchanged item is sent again; 0 means never.
 	RefreshAfter time.Duration
 	// Missing and MissingRuns win over the source's where they are not zero.
@@ -231,10 +237,14 @@ func (l *loader) webhookFields(s *Source) []field {
 	w := &Webhook{Tolerance: 5 * time.Minute, Keep: 7 * 24 * time.Hour}
 	s.Webhook = w
 	addAll := func(text string) error {
+		before := len(w.Secrets)
 		for line := range strings.Lines(text) {
 			if line = strings.TrimSpace(line); line != "" {
 				w.Secrets = append(w.Secrets, NewSecret(line))
 			}
+		}
+		if len(w.Secrets) == before {
+			return errors.New("is empty")
 		}
 		return nil
 	}
@@ -250,16 +260,17 @@ func (l *loader) webhookFields(s *Source) []field {
 	own.shown = nil
 	file := l.fileOf(setting.Key{Name: "secret"}, addAll, nil)
 	file.Doc = "A file that holds `secret`, one a line: the present one and, after a change, the former."
-	list := []field{
-		bind(setting.Choice("kind", "Who sends.", "shopify", "woocommerce", "standard"), &w.Kind), own, file,
-		bind(setting.Duration("tolerance", "How far the time in a signature of Standard Webhooks may be from now.", time.Second, time.Hour), &w.Tolerance),
-		bind(setting.Duration("keep", "How long deliveries are kept, so that they can be looked at and replayed.", time.Hour, 90*24*time.Hour), &w.Keep),
-	}
-	shop := []field{bind(setting.Address("url", "The shop's address."), &w.Shop.URL)}
+	shop := make([]field, 0, 7)
+	shop = append(shop, bind(setting.Address("url", "The shop's address."), &w.Shop.URL))
 	shop = append(shop, l.secret(setting.Sensitive("access_token", "Of Shopify's Admin API."), &w.Shop.AccessToken, nil)...)
 	shop = append(shop, l.secret(setting.Sensitive("consumer_key", "Of WooCommerce's REST API."), &w.Shop.ConsumerKey, nil)...)
 	shop = append(shop, l.secret(setting.Sensitive("consumer_secret", "Of WooCommerce's REST API."), &w.Shop.ConsumerSecret, nil)...)
-	return append(list, section("shop", "The shop's own interface, for what its webhooks leave out.", shop...))
+	return []field{
+		bind(setting.Choice("kind", "Who sends.", "shopify", "woocommerce", "standard"), &w.Kind), own, file,
+		bind(setting.Duration("tolerance", "How far the time in a signature of Standard Webhooks may be from now.", time.Second, time.Hour), &w.Tolerance),
+		bind(setting.Duration("keep", "How long deliveries are kept, so that they can be looked at and replayed.", time.Hour, 90*24*time.Hour), &w.Keep),
+		section("shop", "The shop's own interface, for what its webhooks leave out.", shop...),
+	}
 }
 
 func (l *loader) routeFields(r *Route) []field {
@@ -271,6 +282,10 @@ func (l *loader) routeFields(r *Route) []field {
 		bind(setting.Text("mapping", "A preset (`google`, `meta`, `pinterest`, `shopify`, `woocommerce`, `adobe`), or the path of a mapping.", "a preset's name or a path", notEmpty), &r.Mapping),
 		bind(setting.Text("filter", "A CEL expression: items for which it is false do not belong there.", "an expression", notEmpty), &r.Filter),
 		bind(setting.Text("currency", "Of prices that name none, instead of the source's.", "a code of ISO 4217, such as EUR", notEmpty), &r.Currency),
+		bind(setting.Text("store_view", "Code of the store view of an Adobe Commerce export whose texts and prices are sent.", "text", notEmpty), &r.StoreView),
+		bind(setting.Text("market", "Name of the market of a Shopify export whose prices are sent.", "text", notEmpty), &r.Market),
+		bind(setting.Text("language", "Language of the records that are sent; the others do not belong there.", "a code such as de or pl-PL", notEmpty), &r.Language),
+		bind(setting.Boolean("inherit_price", "With `market`: a price that the market leaves blank is the shop's."), &r.InheritPrice),
 		bind(setting.Duration("refresh_after", "Sends an item again that was not sent for so long, changed or not.", time.Hour, 365*24*time.Hour), &r.RefreshAfter),
 		bind(setting.Choice("missing", "As `deletes.missing`, for this route.", MissingDelete, MissingOutOfStock, MissingKeep), &r.Missing),
 		bind(setting.Integer("missing_runs", "As `deletes.missing_runs`, for this route.", 1, 100), &r.MissingRuns),

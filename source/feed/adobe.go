@@ -20,6 +20,9 @@ type adobe struct {
 	end      error
 }
 
+// noValue is a value that is empty, where a blank cell inherits.
+const noValue = "__EMPTY__VALUE__"
+
 func newAdobe(t *table, text io.Reader, d dialect) (*adobe, error) {
 	for i, c := range t.columns {
 		switch c.name { // Magento 1 has them as service columns
@@ -107,6 +110,11 @@ func (a *adobe) views(record *Record, sku string) error {
 				delete(values, name)
 			}
 		}
+		for i, c := range a.columns {
+			if l.cells[i] == noValue && record.Item[c.name] != nil {
+				values[c.name] = nil // empty there, and not inherited
+			}
+		}
 		views[code] = values
 		record.Damaged = record.Damaged || l.damaged
 	}
@@ -127,7 +135,7 @@ func (a *adobe) item(l line) map[string]any {
 	item := map[string]any{}
 	for i, c := range a.columns {
 		cell := l.cells[i]
-		if cell == "" || cell == "__EMPTY__VALUE__" || c.name == "" || strings.HasPrefix(c.name, "_") {
+		if cell == "" || cell == noValue || c.name == "" || strings.HasPrefix(c.name, "_") {
 			continue
 		}
 		if _, taken := item[c.name]; taken {

@@ -107,7 +107,7 @@ func ended(ctx context.Context, options *Options) *Error {
 		return nil
 	case errors.Is(cause, errStalled):
 		return failLater(ErrStalled, fmt.Sprintf("no byte came for %s", options.StallTimeout),
-			"the source is overloaded or the network drops the connection; raise the stall timeout if it is only slow to begin")
+			"the source or the network between hangs; if the server makes the feed when it is asked, let it write a file instead")
 	case errors.Is(cause, errTimeout):
 		return failLater(ErrTimeout, fmt.Sprintf("it was not complete after %s", options.Timeout), "raise timeout if the feed is large")
 	default:

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -30,13 +31,13 @@ func newVault(o *Options, address string) (*vault, *Error) {
 		return nil, fail(ErrAddress, "there are no known hosts, so the server cannot be told from an impostor",
 			"set known_hosts_file; ssh-keyscan writes the line of a host, whose fingerprint is then to be compared with what its owner says")
 	}
-	var err error
-	if v.check, err = knownHosts(o.Spool, o.KnownHosts); err != nil {
-		return nil, err.(*Error)
+	var failed *Error
+	if v.check, failed = knownHosts(o.Spool, o.KnownHosts); failed != nil {
+		return nil, failed
 	}
-	authorities, err := knownHosts(o.Spool, authorityLines(o.KnownHosts))
-	if err != nil {
-		return nil, err.(*Error)
+	authorities, failed := knownHosts(o.Spool, authorityLines(o.KnownHosts))
+	if failed != nil {
+		return nil, failed
 	}
 	v.algorithms = algorithms(knownTypes(v.check, address), len(knownTypes(authorities, address)) > 0)
 	if len(o.PrivateKey) == 0 {
@@ -45,6 +46,7 @@ func newVault(o *Options, address string) (*vault, *Error) {
 		}
 		return v, nil
 	}
+	var err error
 	v.signer, err = ssh.ParsePrivateKey(o.PrivateKey)
 	if errors.As(err, new(*ssh.PassphraseMissingError)) {
 		if o.Password == "" {
@@ -60,8 +62,8 @@ func newVault(o *Options, address string) (*vault, *Error) {
 }
 
 // knownHosts reads the text of a known_hosts file. The library reads files only.
-func knownHosts(folder string, text []byte) (ssh.HostKeyCallback, error) {
-	file, err := os.CreateTemp(folder, "courier-known-hosts-*") //nolint:usetesting // not a test
+func knownHosts(folder string, text []byte) (ssh.HostKeyCallback, *Error) {
+	file, err := os.CreateTemp(folder, "courier-known-hosts-*")
 	if err != nil {
 		return nil, failLocally(err)
 	}
@@ -130,7 +132,7 @@ func algorithms(known []string, authority bool) []string {
 }
 
 func isCertificate(algorithm string) bool {
-	return bytes.HasSuffix([]byte(algorithm), []byte("-cert-v01@openssh.com"))
+	return strings.HasSuffix(algorithm, "-cert-v01@openssh.com")
 }
 
 // verify is the check of a host's key, with errors that say what to do.

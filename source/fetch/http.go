@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +37,7 @@ func (w *web) attempt(ctx context.Context, d *download) error {
 		return malformed()
 	}
 	w.ask(request.Header, d)
-	asked := time.Now() //nolint:forbidigo // the feed is as of then where its server does not say of when
+	asked := time.Now()
 	response, err := client.Do(request)
 	if err != nil {
 		return w.unanswered(err)
@@ -71,9 +71,7 @@ func (p fingerprint) conditional() bool { return p.etag != "" || p.modified != "
 func (w *web) ask(header http.Header, d *download) {
 	header.Set("User-Agent", "catalog-courier")
 	header.Set("Accept", "*/*")
-	for name, values := range w.header {
-		header[name] = values
-	}
+	maps.Copy(header, w.header)
 	// The body is kept as it comes, so that its length can be compared. Readers of feeds decompress it.
 	header.Set("Accept-Encoding", "gzip")
 	if from := d.rest(); from > 0 {
@@ -89,14 +87,10 @@ func (w *web) ask(header http.Header, d *download) {
 	}
 }
 
-var contentRange = regexp.MustCompile(`^bytes (\d+)-(\d+)/(\d+|\*)$`)
-
 // continues checks that a part begins where the last attempt ended, and is of the same content.
 func (w *web) continues(response *http.Response, d *download) error {
-	found := contentRange.FindStringSubmatch(response.Header.Get("Content-Range"))
-	if found != nil && found[1] == strconv.FormatInt(d.spool.size, 10) &&
-		(found[3] == "*" || d.total < 0 || found[3] == strconv.FormatInt(d.total, 10)) &&
-		(response.Header.Get("Etag") == "" || response.Header.Get("Etag") == d.etag) {
+	tag := response.Header.Get("ETag")
+	if d.continues(response.Header.Get("Content-Range")) && (tag == "" || tag == d.etag) {
 		return nil
 	}
 	if err := d.begin(); err != nil {
@@ -138,7 +132,7 @@ func (w *web) describe(d *download, response *http.Response, asked time.Time) er
 		return fail(ErrStatus, fmt.Sprintf("the server compressed the feed as %q, which was not asked for", w.secrets.clean(encoding)),
 			"let the server send it with gzip or uncompressed")
 	}
-	now := time.Now() //nolint:forbidigo // only compared with the server's clock
+	now := time.Now()
 	d.total = response.ContentLength
 	d.kind = legible.Clip(header.Get("Content-Type"), 100)
 	if d.total < 0 && response.ProtoMajor == 1 && len(response.TransferEncoding) == 0 {
@@ -151,7 +145,7 @@ func (w *web) describe(d *download, response *http.Response, asked time.Time) er
 	}
 	at, notes := modification(modified, asked, now, header)
 	d.at, d.notes = at, append(d.notes, notes...)
-	if tag := header.Get("Etag"); tag != "" && len(tag) <= longestTag {
+	if tag := header.Get("ETag"); tag != "" && len(tag) <= longestTag {
 		d.found.etag = tag
 		if strings.HasPrefix(tag, `"`) && !strings.EqualFold(header.Get("Accept-Ranges"), "none") {
 			d.etag = tag
@@ -179,7 +173,7 @@ func (w *web) broken(cause error, d *download) *Error {
 
 // refused is the error of an answer without content.
 func (w *web) refused(response *http.Response) *Error {
-	d := fmt.Sprintf("the server answered %s", w.secrets.clean(response.Status))
+	d := "the server answered " + w.secrets.clean(response.Status)
 	if piece := pieceOf(response); piece != "" {
 		d += ": " + w.secrets.clean(piece)
 	}
@@ -221,7 +215,7 @@ func retryAfter(header http.Header) time.Duration {
 	}
 	now, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
-		now = time.Now() //nolint:forbidigo // how long to wait only
+		now = time.Now()
 	}
 	return min(max(until.Sub(now), 0), longestWait)
 }

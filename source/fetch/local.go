@@ -33,7 +33,7 @@ func (l local) fetch(ctx context.Context, f *Fetcher, former fingerprint) (*File
 	case before.Size() > f.options.MaxBytes:
 		return nil, tooLarge(before.Size(), f.options.MaxBytes)
 	}
-	started := time.Now() //nolint:forbidigo // decides only how recent a file is
+	started := time.Now()
 	sum, err := hashOf(ctx, l.path, before)
 	if interrupted := ended(ctx, &f.options); interrupted != nil {
 		return nil, interrupted
@@ -132,7 +132,7 @@ func tooLarge(size, limit int64) *Error {
 func failFile(err error) *Error {
 	what := err.Error()
 	if found := (*fs.PathError)(nil); errors.As(err, &found) {
-		what = found.Op + ": " + found.Err.Error()
+		what, err = found.Op+": "+found.Err.Error(), found.Err // a mistyped address is a path, too
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -14,8 +14,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/source/fetch"
 )
 
-// write makes a file that was modified an hour ago.
-func write(t *testing.T, content string) string {
+// oldFile is a file that was modified an hour ago.
+func oldFile(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "feed #1.csv")
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
@@ -32,7 +32,7 @@ func hourAgo(t *testing.T, path string) time.Time {
 
 func TestLocalFileIsReadWhereItIs(t *testing.T) {
 	t.Parallel()
-	path := write(t, content)
+	path := oldFile(t)
 	for _, location := range []string{path, "file://" + filepath.Dir(path) + "/feed%20%231.csv", "FILE://localhost" + filepath.Dir(path) + "/feed%20%231.csv"} {
 		fetcher := parse(t, location, fetch.Options{})
 		file, err := fetcher.Fetch(t.Context(), "")
@@ -52,7 +52,7 @@ func TestLocalFileIsReadWhereItIs(t *testing.T) {
 // TestLocalChangeIsSeen: size and time of modification may be those of other content.
 func TestLocalChangeIsSeen(t *testing.T) {
 	t.Parallel()
-	path := write(t, content)
+	path := oldFile(t)
 	fetcher := parse(t, path, fetch.Options{})
 	file, _ := get(t, fetcher, "")
 	then := hourAgo(t, path)
@@ -61,7 +61,7 @@ func TestLocalChangeIsSeen(t *testing.T) {
 	again, read := get(t, fetcher, file.Fingerprint)
 	require.Contains(t, read, "99.00")
 	require.NotEqual(t, file.Fingerprint, again.Fingerprint)
-	other := parse(t, write(t, content), fetch.Options{})
+	other := parse(t, oldFile(t), fetch.Options{})
 	_, read = get(t, other, file.Fingerprint)
 	require.Equal(t, content, read, "a fingerprint of another address counts for nothing")
 	for _, former := range []string{"%zz", "sha256=", "address=&sha256="} {
@@ -80,15 +80,17 @@ func TestLocalFileThatChangesWhileItIsRead(t *testing.T) {
 			_, err = file.WriteString("3,chair,5.00 EUR\n")
 			return errorsOf(err, file.Close())
 		},
-		"same size":   func(path string) error { return os.WriteFile(path, []byte(content), 0o600) },
-		"replaced":    func(path string) error { return errorsOf(os.WriteFile(path+".new", []byte(content), 0o600), os.Rename(path+".new", path)) },
+		"same size": func(path string) error { return os.WriteFile(path, []byte(content), 0o600) },
+		"replaced": func(path string) error {
+			return errorsOf(os.WriteFile(path+".new", []byte(content), 0o600), os.Rename(path+".new", path))
+		},
 		"is removed":  os.Remove,
 		"is cut":      func(path string) error { return os.Truncate(path, 10) },
 		"is a folder": func(path string) error { return errorsOf(os.Remove(path), os.Mkdir(path, 0o700)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := write(t, content)
+			path := oldFile(t)
 			fetcher := parse(t, path, fetch.Options{})
 			file, err := fetcher.Fetch(t.Context(), "")
 			require.NoError(t, err)
@@ -115,7 +117,7 @@ func errorsOf(errs ...error) error {
 // TestRecentLocalFileMustSettle: a writer adds to the file a second after it was hashed.
 func TestRecentLocalFileMustSettle(t *testing.T) {
 	t.Parallel()
-	path := write(t, content)
+	path := oldFile(t)
 	synctest.Test(t, func(t *testing.T) {
 		require.NoError(t, os.Chtimes(path, time.Now(), time.Now()))
 		fetcher := parse(t, path, fetch.Options{})
@@ -142,7 +144,7 @@ func TestRecentLocalFileMustSettle(t *testing.T) {
 
 func TestLocalFileOfTheFuture(t *testing.T) {
 	t.Parallel()
-	path := write(t, content)
+	path := oldFile(t)
 	fetcher := parse(t, path, fetch.Options{})
 	fetch.SetSettle(fetcher, time.Millisecond)
 	future := time.Now().Add(48 * time.Hour)
@@ -161,7 +163,7 @@ func TestLocalFilesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	require.NoError(t, syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600))
-	big := write(t, content)
+	big := oldFile(t)
 	for _, test := range []struct {
 		path string
 		kind error

@@ -50,13 +50,13 @@ func (r *route) follow(next *http.Request, asked []*http.Request) error {
 	r.passed = append(r.passed, shown)
 	for _, earlier := range asked {
 		if earlier.URL.String() == next.URL.String() {
-			return fail(ErrRedirect, fmt.Sprintf("it leads in a circle, back to %s", shown), "the server may want a login or cookies; write the address of the feed itself")
+			return fail(ErrRedirect, "it leads in a circle, back to "+shown, "the server may want a login or cookies; write the address of the feed itself")
 		}
 	}
 	last := asked[len(asked)-1].URL
 	switch {
 	case next.URL.Scheme != "http" && next.URL.Scheme != "https":
-		return fail(ErrRedirect, fmt.Sprintf("it leads to %s", shown), "write the address of the feed itself")
+		return fail(ErrRedirect, "it leads to "+shown, "write the address of the feed itself")
 	case len(asked) > mostRedirects:
 		return fail(ErrRedirect, fmt.Sprintf("there are more than %d redirects, the last one to %s", mostRedirects, shown), "write the address of the feed itself")
 	case last.Scheme == "https" && next.URL.Scheme == "http":

@@ -3,6 +3,8 @@ package fetch
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -42,6 +44,15 @@ func (d *download) rest() int64 {
 		return 0
 	}
 	return d.spool.size
+}
+
+var contentRange = regexp.MustCompile(`^bytes (\d+)-\d+/(\d+|\*)$`)
+
+// continues reports whether a Content-Range begins where the content ended, and is of as long a content.
+func (d *download) continues(value string) bool {
+	found := contentRange.FindStringSubmatch(value)
+	return found != nil && found[1] == strconv.FormatInt(d.spool.size, 10) &&
+		(found[2] == "*" || d.total < 0 || found[2] == strconv.FormatInt(d.total, 10))
 }
 
 // begin forgets what came earlier.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ func (b *bucket) attempt(ctx context.Context, d *download) error {
 	if err != nil {
 		return fail(ErrAddress, "the object's tag is not valid", "")
 	}
-	asked := time.Now() //nolint:forbidigo // compared with the server's clock
+	asked := time.Now()
 	core := minio.Core{Client: client}
 	body, info, header, err := core.GetObject(ctx, b.name, b.key, options)
 	if err != nil {
@@ -138,18 +139,18 @@ func (b *bucket) attempt(ctx context.Context, d *download) error {
 		if err := d.begin(); err != nil {
 			return err
 		}
-		now := time.Now() //nolint:forbidigo // compared with the server's clock
+		now := time.Now()
 		d.etag, d.total, d.kind = info.ETag, info.Size, legible.Clip(info.ContentType, 100)
 		d.found.etag = info.ETag
 		d.at, d.notes = modification(info.LastModified, asked, now, header)
 		if d.total > b.options.MaxBytes {
 			return tooLarge(d.total, b.options.MaxBytes)
 		}
-	} else if !strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", d.spool.size)) {
+	} else if !d.continues(header.Get("Content-Range")) || info.ETag != d.etag { // not every server knows If-Match
 		if err := d.begin(); err != nil {
 			return err
 		}
-		return failLater(ErrShort, "the server sent another part of the object than was asked for", "tell who runs the server: its answers to Range are wrong")
+		return failLater(ErrShort, "the server sent a part of something other than was asked for", "")
 	}
 	err = d.spool.take(reading{ctx: ctx, from: body, alive: d.alive})
 	if own := (*Error)(nil); errors.As(err, &own) {
@@ -180,7 +181,8 @@ func (b *bucket) failed(err error, d *download) error {
 		return unreachable(err, b.secrets)
 	}
 	code := answer.Code
-	what := b.secrets.clean(fmt.Sprintf("the server answered %d %s: %s", answer.StatusCode, code, answer.Message))
+	name, _ := strings.CutPrefix(code, strconv.Itoa(answer.StatusCode)+" ") // of an answer that is not S3's it is the status
+	what := b.secrets.clean(fmt.Sprintf("the server answered %d %s: %s", answer.StatusCode, name, visible(answer.Message)))
 	switch {
 	case answer.StatusCode == http.StatusNotModified && d.rest() == 0 && d.former.etag != "":
 		return fail(ErrUnchanged, "", "")

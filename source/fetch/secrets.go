@@ -3,11 +3,11 @@ package fetch
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"html"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
@@ -28,13 +28,13 @@ func newSecrets(values ...string) *secrets {
 			if part == "" || part != value && len(part) < 8 {
 				continue
 			}
-			quoted, _ := json.Marshal(part)
 			bytes := []byte(part)
 			forms = append(
-				forms, part, html.EscapeString(part), string(quoted[1:len(quoted)-1]), hex.EncodeToString(bytes),
+				forms, part, html.EscapeString(part), hex.EncodeToString(bytes),
 				base64.StdEncoding.EncodeToString(bytes), base64.RawStdEncoding.EncodeToString(bytes),
 				base64.URLEncoding.EncodeToString(bytes), base64.RawURLEncoding.EncodeToString(bytes),
 			)
+			forms = append(forms, quoted(part)...)
 			for _, escaped := range []string{url.QueryEscape(part), url.PathEscape(part)} {
 				forms = append(forms, escaped, lowerEscapes(escaped))
 			}
@@ -42,7 +42,7 @@ func newSecrets(values ...string) *secrets {
 	}
 	// Of two forms that begin at one place the longer one is replaced.
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
+	pairs := make([]string, 0, 2*len(forms))
 	for _, form := range slices.Compact(forms) {
 		pairs = append(pairs, form, "[redacted]")
 	}
@@ -55,6 +55,18 @@ var (
 	userInfo   = regexp.MustCompile(`//[^/\s"'<>]*@`)
 	parameters = regexp.MustCompile(`(://[^\s"'<>?]*)\?[^\s"'<>]*`)
 )
+
+// quoted are the ways to write a text in a JSON document: markup and what is not ASCII are
+// escaped or not, and PHP escapes slashes.
+func quoted(text string) []string {
+	ascii := strconv.QuoteToASCII(text)
+	ascii = ascii[1 : len(ascii)-1]
+	plain := strconv.Quote(text)
+	plain = plain[1 : len(plain)-1]
+	markup := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`)
+	slashes := strings.NewReplacer("/", `\/`)
+	return []string{ascii, plain, markup.Replace(ascii), markup.Replace(plain), slashes.Replace(ascii), slashes.Replace(plain)}
+}
 
 func lowerEscapes(text string) string { return escape.ReplaceAllStringFunc(text, strings.ToLower) }
 

@@ -28,7 +28,7 @@ func (s *sftpSource) attempt(ctx context.Context, d *download) error {
 	if err := d.begin(); err != nil {
 		return err
 	}
-	asked := time.Now() //nolint:forbidigo // the feed is as of then where its file has no time
+	asked := time.Now()
 	dialer := &net.Dialer{Timeout: s.options.ConnectTimeout}
 	connection, err := dialer.DialContext(ctx, "tcp", s.vault.address)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *sftpSource) read(ctx context.Context, client session, d *download, aske
 	case before.Size() > s.options.MaxBytes:
 		return tooLarge(before.Size(), s.options.MaxBytes)
 	}
-	now := time.Now() //nolint:forbidigo // how recent a file is, and what its time is worth
+	now := time.Now()
 	stat := statOf(before.Size(), before.ModTime())
 	if d.former.stat == stat {
 		return fail(ErrUnchanged, "", "")

@@ -18,7 +18,7 @@ type spool struct {
 
 // newSpool makes a file that only this user may read.
 func newSpool(options *Options) (*spool, error) {
-	file, err := os.CreateTemp(options.Spool, "courier-feed-*") //nolint:usetesting // not a test
+	file, err := os.CreateTemp(options.Spool, "courier-feed-*")
 	if err != nil {
 		return nil, failLocally(err)
 	}

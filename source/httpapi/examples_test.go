@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,7 +27,7 @@ var examples = []struct {
 }
 
 // runs reports whether the program is there and knows the language.
-func runs(t *testing.T, program, file string) bool {
+func runs(t *testing.T, program string) bool {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
 		return false
@@ -46,7 +47,7 @@ func TestExamples(t *testing.T) {
 	_, err := exec.LookPath("curl")
 	require.NoError(t, err, "curl is needed to test examples/http/publish.sh: install it")
 	for _, example := range examples {
-		if !runs(t, example.program[0], example.file) {
+		if !runs(t, example.program[0]) {
 			require.Falsef(t, example.required, "%s is needed to test examples/http/%s: install it", example.program[0], example.file)
 			t.Logf("examples/http/%s is NOT tested on this machine: %s is not installed or too old", example.file, example.program[0])
 			continue
@@ -69,7 +70,7 @@ func TestExamples(t *testing.T) {
 				command := exec.CommandContext(t.Context(), example.program[0], append(example.program[1:], "../../examples/http/"+example.file)...)
 				command.Env = append(os.Environ(), "COURIER_URL="+lossy.URL+lanePath, "COURIER_TOKEN="+token)
 				text, err := command.Output()
-				if exit, ok := err.(*exec.ExitError); ok {
+				if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 					failed = string(exit.Stderr)
 				}
 				return string(text), failed, err

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -67,7 +68,7 @@ func FuzzBody(f *testing.F) {
 			require.Nil(t, arrival.Problem)
 			require.Equal(t, g.id, arrival.Mutation.ID)
 			require.Equal(t, g.key, arrival.Mutation.Key())
-			require.True(t, strings.Contains(string(body), string(g.publication.Data)))
+			require.True(t, bytes.Contains(body, g.publication.Data))
 			require.Nil(t, message.CheckID("id", g.publication.ID))
 			require.Equal(t, g.explicit, strings.HasPrefix(g.publication.ID, "acme/") && !strings.HasPrefix(r.pack, "acme/"), g.publication.ID)
 		}
@@ -78,7 +79,7 @@ func FuzzBody(f *testing.F) {
 			lines[-b.Line]++
 		}
 		for _, x := range texts {
-			require.True(t, lines[x.line] == 1 != (lines[-x.line] > 0), "line %d is good or bad", x.line)
+			require.NotEqual(t, lines[x.line] == 1, lines[-x.line] > 0, "line %d is good or bad", x.line)
 		}
 		_, err = json.Marshal(problem{Errors: bad})
 		require.NoError(t, err)

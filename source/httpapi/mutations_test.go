@@ -34,38 +34,45 @@ func TestEachFormatIsStored(t *testing.T) {
 	}{
 		"lines": {
 			call{body: "{\"item_id\":\"a\",\"operation\":\"DELETE\"}\n{\"id\":\"m-2\",\"item_id\":\"b\",\"operation\":\"DELETE\"}"},
-			[]string{"a", "b"}, []string{"", "m-2"},
+			[]string{"a", "b"},
+			[]string{"", "m-2"},
 		},
 		"lines with a byte order mark, CRLF and blank lines": {
 			call{body: "\xef\xbb\xbf{\"item_id\":\"a\",\"operation\":\"DELETE\"}\r\n\r\n  \n{\"item_id\":\"b\",\"operation\":\"DELETE\"}\r\n"},
-			[]string{"a", "b"}, []string{"", ""},
+			[]string{"a", "b"},
+			[]string{"", ""},
 		},
 		"lines that name their lane": {
 			call{body: `{"account":"acme","catalog":"us","type":"RETAIL","catalog_type":"RETAIL","item_id":"a","operation":"DELETE"}`},
-			[]string{"a"}, []string{""},
+			[]string{"a"},
+			[]string{""},
 		},
 		"events as lines": {call{body: event("e-1", "a") + "\n" + event("e-2", "b")}, []string{"a", "b"}, []string{"e-1", "e-2"}},
 		"an object":       {call{contentType: jsonType, body: "{\n \"item_id\": \"a\",\n \"operation\": \"DELETE\"\n}\n"}, []string{"a"}, []string{""}},
 		"an array": {
 			call{contentType: "application/json; charset=UTF-8", body: `[{"item_id":"a","operation":"DELETE"}, {"item_id":"b","operation":"DELETE","id":null}]`},
-			[]string{"a", "b"}, []string{"", ""},
+			[]string{"a", "b"},
+			[]string{"", ""},
 		},
 		"an event":           {call{contentType: "application/cloudevents+json", body: event("e-1", "a")}, []string{"a"}, []string{"e-1"}},
 		"an event as object": {call{contentType: jsonType, body: event("e-1", "a")}, []string{"a"}, []string{"e-1"}},
 		"an event in base64": {
 			call{contentType: "application/cloudevents+json", body: `{"specversion":"1.0","id":"e-1","data_base64":"` + encoded + `"}`},
-			[]string{"a"}, []string{"e-1"},
+			[]string{"a"},
+			[]string{"e-1"},
 		},
 		"events": {
 			call{contentType: "application/cloudevents-batch+json", body: "[" + event("e-1", "a") + "," + event("e-2", "b") + "]"},
-			[]string{"a", "b"}, []string{"e-1", "e-2"},
+			[]string{"a", "b"},
+			[]string{"e-1", "e-2"},
 		},
 		"a binary event": {
 			call{
 				contentType: jsonType, body: `{"item_id":"a","operation":"DELETE","type":"RETAIL"}`,
 				header: map[string]string{"ce-specversion": "1.0", "ce-id": "e%201", "ce-source": "/shop", "ce-type": "item.changed"},
 			},
-			[]string{"a"}, []string{"e 1"},
+			[]string{"a"},
+			[]string{"e 1"},
 		},
 		"names that are percent-encoded": {
 			call{path: "/v1/mutations/%61cme/u%73/RETAIL", body: `{"item_id":"a","operation":"DELETE"}`}, []string{"a"}, []string{""},
@@ -156,6 +163,7 @@ var hostile = []struct{ line, field, rule, detail string }{
 	{`{"id":"ends with a space ","item_id":"x","operation":"DELETE"}`, "id", "invalid_value", "spaces"},
 	{`{"item_id":"x","operation":"DELETE","version":1.5}`, "version", "invalid_value", "version"},
 	{`{"item_id":"x","operation":"UPSERT","attributes":{"t":"` + strings.Repeat("x", message.MaxBody) + `"}}`, "", "message_too_large", "1048576"},
+	{`{"specversion":"1.0","id":"e","type":"t","data":{"account":"other","item_id":"x","operation":"DELETE"}}`, "account", "invalid_value", "other"},
 	{`{"specversion":"0.3","id":"e","data":{"item_id":"x","operation":"DELETE"}}`, "specversion", "invalid_value", "1.0"},
 	{`{"specversion":"1.0","data":{"item_id":"x","operation":"DELETE"}}`, "id", "missing_field", "id"},
 	{`{"specversion":"1.0","id":"e","data":{"item_id":"x","operation":"no"}}`, "operation", "unknown_operation", "no"},
@@ -269,6 +277,13 @@ func TestTheStreamRefusesALine(t *testing.T) {
 	require.Equal(t, []string{"a", "c"}, itemsOf(a.mutations()))
 
 	a.do(call{body: large}).problem(t, kindInvalidLines)
+
+	// A line that repeats it has its fate.
+	own := strings.Replace(large, `{`, `{"id":"m",`, 1)
+	body = a.do(call{body: remove + "\n" + own + "\n" + own}).accepted(t)
+	require.Equal(t, []int{1}, body.Lines)
+	require.Equal(t, []int{2, 3}, linesOf(body.Errors))
+	require.Equal(t, 2, body.Refused)
 }
 
 // TestALineLargerThanNATSTakes: it is refused before anything is stored.

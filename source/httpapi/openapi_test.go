@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // description is schema/openapi.yaml, read once.
@@ -23,10 +25,10 @@ var description = sync.OnceValues(func() (*openapi3.T, error) {
 	return loader.LoadFromFile("../../schema/openapi.yaml")
 })
 
-func described(t testing.TB) *openapi3.T {
-	t.Helper()
+func described(tb testing.TB) *openapi3.T {
+	tb.Helper()
 	document, err := description()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return document
 }
 
@@ -81,7 +83,7 @@ func notAnswered() (missing []string) {
 }
 
 // validate holds an answer to the description.
-func validate(t testing.TB, method, path string, got answer) {
+func validate(t *testing.T, method, path string, got answer) {
 	t.Helper()
 	document := described(t)
 	template, operation := operationOf(document, method, path)
@@ -118,7 +120,7 @@ func validate(t testing.TB, method, path string, got answer) {
 	hold(t, content.Schema, got)
 }
 
-func hold(t testing.TB, schema *openapi3.SchemaRef, got answer) {
+func hold(t *testing.T, schema *openapi3.SchemaRef, got answer) {
 	t.Helper()
 	var value any
 	require.NoError(t, json.Unmarshal(got.body, &value))
@@ -154,32 +156,24 @@ func TestTheDescriptionIsStrict(t *testing.T) {
 func TestTheDescriptionNamesWhatTheCodeHas(t *testing.T) {
 	t.Parallel()
 	document := described(t)
-	var types []any
+	types := make([]any, 0, len(allKinds))
 	for _, k := range allKinds {
 		types = append(types, problemBase+k.name)
 	}
 	require.ElementsMatch(t, types, document.Components.Schemas["ProblemType"].Value.Enum)
-	rules := []any{}
-	for _, rule := range []catalog.Reason{ // of what message.Decode and publish.Check find
-		catalog.InvalidJSON, catalog.MissingField, catalog.WrongType, catalog.InvalidValue, catalog.UnknownOperation, catalog.MessageTooLarge,
-	} {
-		rules = append(rules, string(rule))
+	rules := []any{ // of what message.Decode and publish.Check find
+		string(catalog.InvalidJSON), string(catalog.MissingField), string(catalog.WrongType), string(catalog.InvalidValue),
+		string(catalog.UnknownOperation), string(catalog.MessageTooLarge),
 	}
 	require.ElementsMatch(t, rules, document.Components.Schemas["LineError"].Value.Properties["rule"].Value.Enum)
 
 	post := document.Paths.Value("/v1/mutations/{account}/{catalog}/{type}").Post
-	var declared, known []string
-	for mediaType := range post.RequestBody.Value.Content {
-		declared = append(declared, mediaType)
-	}
-	for mediaType := range mediaTypes {
-		known = append(known, mediaType)
-	}
-	require.ElementsMatch(t, known, declared)
+	declared := slices.Collect(maps.Keys(post.RequestBody.Value.Content))
+	require.ElementsMatch(t, slices.Collect(maps.Keys(mediaTypes)), declared)
 	for mediaType := range strings.SplitSeq(acceptedTypes, ", ") {
 		require.Contains(t, declared, mediaType)
 	}
-	var parameters []string
+	parameters := make([]string, 0, len(post.Parameters))
 	for _, parameter := range post.Parameters {
 		parameters = append(parameters, parameter.Value.Name)
 	}
@@ -192,5 +186,48 @@ func TestTheDescriptionNamesWhatTheCodeHas(t *testing.T) {
 	}
 	for status := range post.Responses.Map() {
 		require.True(t, statuses[status] || slices.Contains([]string{"202", "207"}, status), status)
+	}
+}
+
+// TestParametersAreAsDescribed: the description and the code agree on each value.
+func TestParametersAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	document := described(t)
+	post := document.Paths.Value("/v1/mutations/{account}/{catalog}/{type}").Post
+	schemaOf := func(name string) *openapi3.Schema {
+		for _, parameter := range post.Parameters {
+			if parameter.Value.Name == name {
+				return parameter.Value.Schema.Value
+			}
+		}
+		require.Fail(t, name)
+		return nil
+	}
+	allowed := func(schema *openapi3.Schema, value string) bool {
+		return schema.VisitJSON(value, openapi3.EnableJSONSchema2020()) == nil
+	}
+	for _, key := range []string{
+		"a", `"a"`, "run-1", "!~[]", "", `""`, `"`, `"a`, `a"`, `a"b`, "a b", `a\b`, "é", "a\x7f", strings.Repeat("k", maxKey), strings.Repeat("k", maxKey+1),
+		`"` + strings.Repeat("k", maxKey) + `"`, `"` + strings.Repeat("k", maxKey+1) + `"`,
+	} {
+		_, refused := idempotencyKey(http.Header{headerKey: {key}})
+		require.Equal(t, allowed(schemaOf(headerKey), key), refused == nil, "%q", key)
+	}
+	for _, encoding := range []string{"gzip", "x-gzip", "zstd", "identity", "br", "deflate", "gzip, gzip"} {
+		_, refused := encodingOf(http.Header{"Content-Encoding": {encoding}})
+		require.Equal(t, allowed(schemaOf("Content-Encoding"), encoding), refused == nil, encoding)
+	}
+	for _, partial := range []string{"true", "false", "1", "TRUE", "yes"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, lanePath+"?partial="+partial, nil)
+		require.NoError(t, err)
+		_, refused := parameters(r)
+		require.Equal(t, allowed(schemaOf("partial"), partial), refused == nil, partial)
+	}
+	for _, name := range []string{"a", "A-Z_09", strings.Repeat("x", 128), strings.Repeat("x", 129), "", "a.b", "a b", "*", "é"} {
+		_, problem := message.Subject(catalog.Lane{Account: name, Catalog: name, Type: catalog.Type(name)})
+		require.Equal(t, allowed(document.Components.Schemas["Name"].Value, name), problem == nil, name)
+	}
+	for _, k := range allKinds { // Retry-After where the description demands it
+		require.Equal(t, k.status == http.StatusServiceUnavailable, k.retryAfter > 0, k.name)
 	}
 }

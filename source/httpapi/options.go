@@ -46,8 +46,8 @@ type Options struct {
 	// MaxLines is the most mutations of one request. Defaults to [DefaultMaxLines].
 	MaxLines int
 	// MaxConcurrent is how many requests are read and published at a time; more are
-	// answered 503. Each may hold MaxBody bytes twice while it is decompressed. Defaults
-	// to [DefaultMaxConcurrent].
+	// answered 503. Each may need three times MaxBody for a moment. Defaults to
+	// [DefaultMaxConcurrent].
 	MaxConcurrent int
 	// Timeout bounds receiving a body, and publishing it: each of the two. Defaults to
 	// [DefaultTimeout].

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -106,9 +107,7 @@ func refuse(k kind, detail string) *refusal { return &refusal{kind: k, detail: d
 // write answers a request with the problem.
 func (r *refusal) write(w http.ResponseWriter, instance string) {
 	header := w.Header()
-	for name, values := range r.header {
-		header[name] = values
-	}
+	maps.Copy(header, r.header)
 	if r.kind.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(r.kind.retryAfter/time.Second)))
 	}

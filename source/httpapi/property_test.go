@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestStrictStoresNothingAndPartialTheGood(t *testing.T) {
 				body.WriteString(line)
 				bad = append(bad, number)
 			default:
-				item := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "item") + fmt.Sprint(i)
+				item := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "item") + strconv.Itoa(i)
 				id := ""
 				if rapid.Bool().Draw(r, "own id") {
 					id = fmt.Sprintf(`"id":"r%d-%d",`, round, i)

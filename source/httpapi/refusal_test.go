@@ -12,6 +12,8 @@ import (
 )
 
 // TestRefusals: what is asked wrongly is refused with its kind, and nothing is stored.
+//
+//nolint:tparallel // the stream is looked at in the end
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	a := start(t, setup{options: Options{MaxLines: 3, MaxBody: 4000}})
@@ -28,26 +30,26 @@ func TestRefusals(t *testing.T) {
 		"another account":       {call{path: "/v1/mutations/other/us/RETAIL", body: remove}, kindForbidden},
 		"an account of letters": {call{path: "/v1/mutations/ACME/us/RETAIL", body: remove}, kindForbidden},
 
-		"a name with a space":  {call{path: "/v1/mutations/acme/u%20s/RETAIL", body: remove}, kindName},
-		"a name with a dot":    {call{path: "/v1/mutations/acme/us/RE.TAIL", body: remove}, kindName},
-		"a wildcard":           {call{path: "/v1/mutations/acme/us/%3E", body: remove}, kindName},
-		"a slash in a name":    {call{path: "/v1/mutations/acme/u%2Fs/RETAIL", body: remove}, kindName},
-		"decoded once":         {call{path: "/v1/mutations/acme/u%2573/RETAIL", body: remove}, kindName},
-		"an empty name":        {call{path: "/v1/mutations/acme//RETAIL", body: remove}, kindName},
-		"a long name":          {call{path: "/v1/mutations/acme/" + strings.Repeat("x", 129) + "/RETAIL", body: remove}, kindName},
-		"not UTF-8 in a name":  {call{path: "/v1/mutations/acme/%ff/RETAIL", body: remove}, kindName},
-		"a parameter":          {call{path: lanePath + "?partail=true", body: remove}, kindParameter},
-		"partial=1":            {call{path: lanePath + "?partial=1", body: remove}, kindParameter},
-		"partial twice":        {call{path: lanePath + "?partial=true&partial=true", body: remove}, kindParameter},
-		"a broken query":       {call{path: lanePath + "?partial=%zz", body: remove}, kindParameter},
-		"a key with a space":   {call{header: map[string]string{headerKey: "a b"}, body: remove}, kindParameter},
-		"an unknown path":      {call{path: "/v1/mutations/acme/us", body: remove}, kindNotFound},
-		"a slash at the end":   {call{path: lanePath + "/", body: remove}, kindNotFound},
-		"the root":             {call{path: "/", body: remove}, kindNotFound},
-		"GET":                  {call{method: http.MethodGet}, kindMethod},
-		"PUT":                  {call{method: http.MethodPut, body: remove}, kindMethod},
-		"POST to a probe":      {call{path: "/readyz", body: remove}, kindMethod},
-		"another method":       {call{method: "BREW", body: remove}, kindMethod},
+		"a name with a space": {call{path: "/v1/mutations/acme/u%20s/RETAIL", body: remove}, kindName},
+		"a name with a dot":   {call{path: "/v1/mutations/acme/us/RE.TAIL", body: remove}, kindName},
+		"a wildcard":          {call{path: "/v1/mutations/acme/us/%3E", body: remove}, kindName},
+		"a slash in a name":   {call{path: "/v1/mutations/acme/u%2Fs/RETAIL", body: remove}, kindName},
+		"decoded once":        {call{path: "/v1/mutations/acme/u%2573/RETAIL", body: remove}, kindName},
+		"an empty name":       {call{path: "/v1/mutations/acme//RETAIL", body: remove}, kindName},
+		"a long name":         {call{path: "/v1/mutations/acme/" + strings.Repeat("x", 129) + "/RETAIL", body: remove}, kindName},
+		"not UTF-8 in a name": {call{path: "/v1/mutations/acme/%ff/RETAIL", body: remove}, kindName},
+		"a parameter":         {call{path: lanePath + "?partail=true", body: remove}, kindParameter},
+		"partial=1":           {call{path: lanePath + "?partial=1", body: remove}, kindParameter},
+		"partial twice":       {call{path: lanePath + "?partial=true&partial=true", body: remove}, kindParameter},
+		"a broken query":      {call{path: lanePath + "?partial=%zz", body: remove}, kindParameter},
+		"a key with a space":  {call{header: map[string]string{headerKey: "a b"}, body: remove}, kindParameter},
+		"an unknown path":     {call{path: "/v1/mutations/acme/us", body: remove}, kindNotFound},
+		"a slash at the end":  {call{path: lanePath + "/", body: remove}, kindNotFound},
+		"the root":            {call{path: "/", body: remove}, kindNotFound},
+		"GET":                 {call{method: http.MethodGet}, kindMethod},
+		"PUT":                 {call{method: http.MethodPut, body: remove}, kindMethod},
+		"POST to a probe":     {call{path: "/readyz", body: remove}, kindMethod},
+		"another method":      {call{method: "BREW", body: remove}, kindMethod},
 
 		"no type":                     {call{contentType: "-", body: remove}, kindMediaType},
 		"a form":                      {call{contentType: "application/x-www-form-urlencoded", body: remove}, kindMediaType},

@@ -134,24 +134,26 @@ func queryOf(r *http.Request) (url.Values, error) { return url.ParseQuery(r.URL.
 // log writes the line of one request. It holds the name of the token, and nothing of the
 // headers and the body.
 func (s *Server) log(r *http.Request, seen *visit, refused *refusal, took time.Duration) {
-	level, text := slog.LevelDebug, "the HTTP API answered"
 	attributes := []slog.Attr{
 		slog.String("request", seen.id), slog.String("method", legible.Text(legible.Cut(r.Method, maxShown))),
 		slog.String("path", legible.Text(legible.Cut(r.URL.Path, 4*maxShown))), slog.Int("status", seen.status),
 		slog.String("token", seen.token), slog.Int("lines", seen.lines), slog.Int("accepted", seen.accepted),
 		slog.Int("bytes", seen.bytes), slog.Duration("took", took),
 	}
-	if refused != nil {
-		level, text = slog.LevelInfo, "the HTTP API refused a request"
-		attributes = append(attributes, slog.String("problem", refused.kind.name), slog.Int("refused", seen.refused))
-		if seen.status >= http.StatusInternalServerError {
-			level = slog.LevelWarn
-		}
-		if refused.cause != nil {
-			attributes = append(attributes, errorAttr(refused.cause))
-		}
+	ctx := context.WithoutCancel(r.Context())
+	if refused == nil {
+		s.options.Logger.LogAttrs(ctx, slog.LevelDebug, "the HTTP API answered", attributes...)
+		return
 	}
-	s.options.Logger.LogAttrs(context.WithoutCancel(r.Context()), level, text, attributes...)
+	attributes = append(attributes, slog.String("problem", refused.kind.name), slog.Int("refused", seen.refused))
+	if refused.cause != nil {
+		attributes = append(attributes, errorAttr(refused.cause))
+	}
+	level := slog.LevelInfo
+	if seen.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	s.options.Logger.LogAttrs(ctx, level, "the HTTP API refused a request", attributes...)
 }
 
 func errorAttr(err error) slog.Attr { return slog.String("error", err.Error()) }

@@ -129,7 +129,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, set
 		cutOff = errors.Join(cutOff, server.Close())
 		draining.wait(unwind)
 	}
-	<-ended
+	<-ended //nolint:errcheck // http.ErrServerClosed, or nil after what failed says
 	return errors.Join(failed, cutOff)
 }
 

@@ -19,6 +19,7 @@ type compiler struct {
 	target     Target
 	presetName string
 	presetData []byte
+	work       int // done so far
 	problems   Problems
 }
 
@@ -27,13 +28,35 @@ func (c *compiler) reportf(node *yaml.Node, key, format string, args ...any) {
 	if node != nil {
 		line = node.Line + c.offset
 	}
+	if len(c.problems) >= maxProblems {
+		return
+	}
 	c.problems = append(c.problems, Problem{File: c.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+const (
+	maxProblems = 200    // that are reported
+	maxWork     = 50_000 // nodes of a mapping: an alias counts wherever it is used
+	programWork = 50     // nodes that a regular expression, a filter or a jq program counts for
+)
+
+// spend reports false where a mapping is too large: an alias can be used a million times.
+func (c *compiler) spend(node *yaml.Node, key string, work int) bool {
+	before := c.work
+	c.work += work
+	if c.work <= maxWork {
+		return true
+	}
+	if before <= maxWork {
+		c.reportf(node, key, "the mapping is too large: more than %d rules, words and values, or 1,000 programs", maxWork)
+	}
+	return false
 }
 
 // maxSpec bounds a mapping, in bytes.
 const maxSpec = 1 << 20
 
-var mappingKeys = []string{"extends", "item_id", "group", "currency", "decimal", "zone", "filter", "jq", "attributes"}
+var mappingKeys = []string{"extends", "item_id", "group", "currency", "decimal", "zone", "store_view", "market", "language", "inherit_price", "filter", "jq", "attributes"}
 
 func (c *compiler) compile(spec Spec) *Mapping {
 	m := &Mapping{target: c.target}
@@ -54,18 +77,26 @@ func (c *compiler) compile(spec Spec) *Mapping {
 	if m.itemID.texts == nil && len(c.problems) == 0 {
 		c.reportf(own, "item_id", "a template of the item ids is required, as in item_id: \"{id}\"")
 	}
-	for _, each := range slices.Backward(composite) {
-		if each == c.target {
-			m.escape = func(part string) string { return catalog.JoinItemID(part) }
-		}
+	if spec.KeyParts > 1 || slices.Contains(composite, c.target) {
+		m.escape = func(part string) string { return catalog.JoinItemID(part) }
 	}
 	for _, each := range table {
 		m.rules = append(m.rules, each)
 	}
 	slices.SortFunc(m.rules, func(a, b rule) int { return strings.Compare(a.attribute, b.attribute) })
-	for _, r := range m.rules {
+	for i := range m.rules {
+		r := &m.rules[i]
 		if _, ok := table[r.below]; r.below != "" && !ok {
 			c.reportf(own, "attributes."+r.attribute+".below", "there is no attribute %q", r.below)
+		}
+		if r.below != "" {
+			m.below = append(m.below, r)
+		}
+		if r.without != nil || r.most > 0 {
+			m.lists = append(m.lists, r)
+		}
+		if r.need {
+			m.required = append(m.required, r)
 		}
 	}
 	if len(m.rules) == 0 && m.jq == nil && len(c.problems) == 0 {
@@ -92,6 +123,14 @@ func (c *compiler) apply(m *Mapping, table map[string]rule, keys map[string]*yam
 			c.decimal(m, node, c.text(node, key))
 		case "zone":
 			c.zone(m, node, c.text(node, key))
+		case "store_view":
+			c.storeView(m, node, c.text(node, key))
+		case "market":
+			c.market(m, node, c.text(node, key))
+		case "language":
+			c.language(m, node, c.text(node, key))
+		case "inherit_price":
+			m.view.inherit = c.truth(node, key)
 		case "filter":
 			c.filter(m, node, c.text(node, key))
 		case "jq":
@@ -113,10 +152,17 @@ func (c *compiler) settings(m *Mapping, spec Spec) {
 		{spec.Decimal, c.decimal},
 		{spec.Zone, c.zone},
 		{spec.Filter, c.filter},
+		{spec.StoreView, c.storeView},
+		{spec.Market, c.market},
+		{spec.Language, c.language},
 	} {
 		if each.value != "" {
 			each.set(m, nil, each.value)
 		}
+	}
+	m.view.inherit = m.view.inherit || spec.InheritPrice
+	if m.view.inherit && m.view.market == "" {
+		c.reportf(nil, "inherit_price", "is about the prices of a market: set market too")
 	}
 }
 
@@ -170,6 +216,27 @@ func (c *compiler) zone(m *Mapping, node *yaml.Node, text string) {
 	m.settings.zone = zone
 }
 
+func (c *compiler) storeView(m *Mapping, node *yaml.Node, text string) {
+	if !storeViewCode.MatchString(text) {
+		c.reportf(node, "store_view", "%q is not the code of a store view, such as de or german_ch", text)
+	}
+	m.view.store = text
+}
+
+func (c *compiler) market(m *Mapping, node *yaml.Node, text string) {
+	if text != strings.TrimSpace(text) || text == "" || len(text) > 255 {
+		c.reportf(node, "market", "%q is not the name of a market, such as Germany", text)
+	}
+	m.view.market = text
+}
+
+func (c *compiler) language(m *Mapping, node *yaml.Node, text string) {
+	if !languageCode.MatchString(text) {
+		c.reportf(node, "language", "%q is not a language, such as de or de-AT", text)
+	}
+	m.view.language = text
+}
+
 func (c *compiler) filter(m *Mapping, node *yaml.Node, text string) {
 	compiled, err := compileFilter(text)
 	if err != nil {
@@ -180,6 +247,9 @@ func (c *compiler) filter(m *Mapping, node *yaml.Node, text string) {
 }
 
 func (c *compiler) program(node *yaml.Node, key string) *program {
+	if !c.spend(node, key, programWork) {
+		return nil
+	}
 	compiled, err := compileJQ(c.text(node, key))
 	if err != nil {
 		c.reportf(node, key, "not a jq program that can be run here: %v", err)

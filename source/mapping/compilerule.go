@@ -27,6 +27,9 @@ func (c *compiler) rule(node *yaml.Node, key, attribute string, base *rule, know
 		c.reportf(node, key, "rules are nested deeper than %d", maxDepth)
 		return made
 	}
+	if !c.spend(node, key, 1+len(node.Content)) {
+		return made
+	}
 	switch node.Kind {
 	case yaml.ScalarNode:
 		made.from = c.paths(node, key)
@@ -93,6 +96,7 @@ func (c *compiler) sources(made *rule, members map[string]*yaml.Node, key string
 		for _, each := range c.pairs(node, key+".object") {
 			made.object = append(made.object, c.rule(each.value, key+".object."+each.name, each.name, nil, false, depth+1))
 		}
+		slices.SortFunc(made.object, func(a, b rule) int { return strings.Compare(a.attribute, b.attribute) })
 	}
 }
 
@@ -113,6 +117,9 @@ func (c *compiler) paths(node *yaml.Node, key string) []path {
 		texts = node.Content
 	}
 	var found []path
+	if !c.spend(node, key, len(texts)) {
+		return nil
+	}
 	for _, each := range texts {
 		parsed, err := parsePath(c.text(each, key))
 		if err != nil {
@@ -130,6 +137,7 @@ func (c *compiler) paths(node *yaml.Node, key string) []path {
 func (c *compiler) constant(node *yaml.Node, key string, depth int) any {
 	node = resolve(node)
 	switch {
+	case !c.spend(node, key, 1+len(node.Content)):
 	case depth > maxDepth:
 		c.reportf(node, key, "is nested deeper than %d", maxDepth)
 	case node.Kind == yaml.SequenceNode:
@@ -163,6 +171,9 @@ func (c *compiler) steps(made *rule, members map[string]*yaml.Node, key string) 
 		at := key + "." + name
 		switch name {
 		case "when":
+			if !c.spend(node, at, programWork) {
+				continue
+			}
 			compiled, err := compileFilter(c.text(node, at))
 			if err != nil {
 				c.reportf(node, at, "not a CEL expression over the fields of a record: %v", err)
@@ -221,7 +232,14 @@ func (c *compiler) replacements(node *yaml.Node, key string) []replacement {
 			c.reportf(table, key, "must have pattern and with")
 			continue
 		}
+		if !c.spend(table, key, programWork) {
+			continue
+		}
 		text := c.text(members["pattern"], key+".pattern")
+		if len(text) > 4096 {
+			c.reportf(members["pattern"], key+".pattern", "is longer than 4,096 bytes")
+			continue
+		}
 		pattern, err := regexp.Compile(text)
 		if err != nil {
 			c.reportf(members["pattern"], key+".pattern", "%q is not a regular expression (RE2): %v", text, err)
@@ -232,16 +250,19 @@ func (c *compiler) replacements(node *yaml.Node, key string) []replacement {
 	return found
 }
 
-func (c *compiler) values(node *yaml.Node, key string) map[string]string {
+func (c *compiler) values(node *yaml.Node, key string) words {
 	node = resolve(node)
 	if node.Kind != yaml.MappingNode {
 		c.reportf(node, key, "must be a table of words and their translations")
 		return nil
 	}
-	found := map[string]string{}
+	found := words{}
 	for _, each := range c.pairs(node, key) {
 		if !utf8.ValidString(each.name) {
 			continue
+		}
+		if !c.spend(each.key, key, 1) {
+			return found
 		}
 		found[word(each.name)] = c.text(each.value, join(key, each.name))
 	}

@@ -44,7 +44,7 @@ func TestPage(t *testing.T) {
 			examples++
 		}
 	}
-	assert.Equal(t, 6, examples)
+	assert.Equal(t, 7, examples)
 	for _, preset := range mapping.Presets() {
 		assert.Contains(t, string(page), "| `"+preset+"` |")
 	}

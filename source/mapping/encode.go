@@ -13,7 +13,8 @@ import (
 func appendJSON(to []byte, value any) []byte {
 	switch value := value.(type) {
 	case price:
-		return appendText(to, value.String())
+		to = append(append(to, '"'), value.amount...)
+		return append(append(append(to, ' '), value.currency...), '"')
 	case string:
 		return appendText(to, value)
 	case bool:
@@ -36,6 +37,25 @@ func appendJSON(to []byte, value any) []byte {
 			to = appendJSON(to, element)
 		}
 		return append(to, ']')
+	case shipments:
+		to = append(to, '[')
+		for i, entry := range value {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = entry.appendJSON(to)
+		}
+		return append(to, ']')
+	case object:
+		to = append(to, '{')
+		for i := range value {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = append(appendText(to, value[i].name), ':')
+			to = appendJSON(to, value[i].value)
+		}
+		return append(to, '}')
 	case map[string]any:
 		to = append(to, '{')
 		var space [48]string
@@ -63,34 +83,41 @@ func appendJSON(to []byte, value any) []byte {
 
 const hexadecimal = "0123456789abcdef"
 
+// plainBytes are those that JSON holds as they are.
+var plainBytes = func() (plain [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 func appendText(to []byte, text string) []byte {
 	to = append(to, '"')
-	clean := 0
-	for clean < len(text) && text[clean] >= ' ' && text[clean] < 0x7f && text[clean] != '"' && text[clean] != '\\' {
-		clean++
-	}
-	to = append(to, text[:clean]...)
-	for i := clean; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			i++
-			switch {
-			case c == '"' || c == '\\':
-				to = append(to, '\\', c)
-			case c == '\n':
-				to = append(to, '\\', 'n')
-			case c == '\t':
-				to = append(to, '\\', 't')
-			case c < 0x20 || c == 0x7f:
-				to = append(to, '\\', 'u', '0', '0', hexadecimal[c>>4], hexadecimal[c&15])
-			default:
-				to = append(to, c)
-			}
-			continue
+	for text != "" {
+		clean := 0
+		for clean < len(text) && plainBytes[text[clean]] {
+			clean++
 		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		to = utf8.AppendRune(to, r)
-		i += size
+		to, text = append(to, text[:clean]...), text[clean:]
+		if text == "" {
+			break
+		}
+		c, size := text[0], 1
+		switch {
+		case c == '"' || c == '\\':
+			to = append(to, '\\', c)
+		case c == '\n':
+			to = append(to, '\\', 'n')
+		case c == '\t':
+			to = append(to, '\\', 't')
+		case c < utf8.RuneSelf:
+			to = append(to, '\\', 'u', '0', '0', hexadecimal[c>>4], hexadecimal[c&15])
+		default:
+			var r rune
+			r, size = utf8.DecodeRuneInString(text) // U+FFFD for what is no text
+			to = utf8.AppendRune(to, r)
+		}
+		text = text[size:]
 	}
 	return append(to, '"')
 }

@@ -23,10 +23,22 @@ type evaluation struct {
 // maxFindings bounds the findings of one record.
 const maxFindings = 50
 
+// report adds a finding. One of the same kind and field is counted: a list of a thousand
+// elements has one finding and not a thousand.
 func (e *evaluation) report(kind string, severity Severity, field string, value any, rule string) {
-	if len(e.findings) < maxFindings || severity == Error {
+	for i := range e.findings {
+		if same := &e.findings[i]; same.Kind == kind && same.Severity == severity && same.Field == field {
+			same.More++
+			return
+		}
+	}
+	if len(e.findings) < maxFindings || severity == Error && !e.invalid() {
 		e.findings = append(e.findings, Finding{Kind: kind, Severity: severity, Field: field, Value: show(value), Rule: rule})
 	}
+}
+
+func (e *evaluation) invalid() bool {
+	return slices.ContainsFunc(e.findings, func(f Finding) bool { return f.Severity == Error })
 }
 
 // value is nil where the rule gives none.
@@ -60,7 +72,7 @@ func (e *evaluation) value(r *rule, record map[string]any) any {
 		for _, element := range elements {
 			if text, ok := scalar(element); ok {
 				if text = e.text(r, text); text != "" {
-					list = append(list, text)
+					list = append(list, boxed(element, text))
 				}
 			}
 		}
@@ -99,24 +111,24 @@ func (e *evaluation) source(r *rule, record map[string]any) any {
 		}
 		return value
 	case len(r.object) > 0 && !r.each:
-		if members := e.members(r.object, record); len(members) > 0 {
+		if members := e.members(make(object, 0, len(r.object)), r.object, record); len(members) > 0 {
 			return members
 		}
 		return nil
 	}
-	for _, from := range r.from {
-		if value := from.lookup(record); !empty(value) {
+	for i := range r.from {
+		if value := r.from[i].lookup(record); !empty(value) {
 			return value
 		}
 	}
 	return nil
 }
 
-func (e *evaluation) members(rules []rule, record map[string]any) map[string]any {
-	members := make(map[string]any, len(rules))
+// members appends what rules give that are sorted by attribute.
+func (e *evaluation) members(members object, rules []rule, record map[string]any) object {
 	for i := range rules {
 		if value := e.value(&rules[i], record); value != nil {
-			members[rules[i].attribute] = value
+			members = append(members, member{rules[i].attribute, value})
 		}
 	}
 	return members
@@ -151,8 +163,8 @@ func (e *evaluation) elements(r *rule, raw any) []any {
 		if !ok {
 			members = map[string]any{"value": element}
 		}
-		if object := e.members(r.object, members); len(object) > 0 {
-			objects = append(objects, object)
+		if inner := e.members(make(object, 0, len(r.object)), r.object, members); len(inner) > 0 {
+			objects = append(objects, inner)
 		}
 	}
 	return objects
@@ -163,18 +175,33 @@ func (e *evaluation) elements(r *rule, raw any) []any {
 func splitList(cell, separator string) []any {
 	var elements []any
 	addresses := isAddress(cell)
-	for part := range strings.SplitSeq(cell, separator) {
-		if addresses && len(elements) > 0 && !isAddress(part) && strings.TrimSpace(part) != "" {
-			elements[len(elements)-1] = elements[len(elements)-1].(string) + separator + part
-			continue
+	start := 0 // of the element
+	for end := 0; end < len(cell); {
+		next := len(cell)
+		if found := strings.Index(cell[end:], separator); found >= 0 {
+			next = end + found
 		}
-		elements = append(elements, part)
+		after := min(next+len(separator), len(cell))
+		if next == len(cell) || !addresses || isAddress(cell[after:]) || emptyPart(cell[after:], separator) {
+			elements = append(elements, cell[start:next])
+			start = after
+		}
+		end = after
+		if next == len(cell) {
+			break
+		}
 	}
 	return elements
 }
 
+// emptyPart reports whether there is nothing before the next separator.
+func emptyPart(text, separator string) bool {
+	text = strings.TrimLeft(text, " ")
+	return text == "" || strings.HasPrefix(text, separator)
+}
+
 func isAddress(text string) bool {
-	text = strings.TrimSpace(text)
+	text = strings.TrimLeft(text, " \t\r\n")
 	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 }
 
@@ -189,11 +216,11 @@ func (e *evaluation) single(r *rule, raw any) any {
 	if list, ok := raw.([]any); ok && len(list) > 0 {
 		first := slices.IndexFunc(list, func(element any) bool { return !empty(element) })
 		if len(list) > 1 {
-			e.report(KindSeveral, Warning, r.attribute, raw, "one value: the first is sent")
+			e.report(KindSeveral, Warning, r.attribute, len(list), "one value: the first is sent")
 		}
 		raw = list[first]
 	}
-	if _, isText := raw.(string); r.as == asPrice && len(r.replace) == 0 && !isText {
+	if _, isText := raw.(string); (r.as == asPrice || r.as == asMinorPrice) && len(r.replace) == 0 && !isText {
 		return e.price(r, raw)
 	}
 	text, ok := scalar(raw)
@@ -205,8 +232,10 @@ func (e *evaluation) single(r *rule, raw any) any {
 		return nil
 	}
 	switch r.as {
-	case asPrice:
+	case asPrice, asMinorPrice:
 		return e.price(r, text)
+	case asGTIN:
+		return e.gtin(r, raw, text)
 	case asNumber, asInteger:
 		return e.number(r, text)
 	case asBoolean:
@@ -219,15 +248,31 @@ func (e *evaluation) single(r *rule, raw any) any {
 		e.report(KindNumber, Warning, r.attribute, text, "true or false, yes or no, 1 or 0: left out")
 		return nil
 	}
+	return boxed(raw, text)
+}
+
+// boxed spares an allocation where the steps left the text as it was.
+func boxed(raw any, text string) any {
+	if same, ok := raw.(string); ok && same == text {
+		return raw
+	}
 	return text
 }
+
+// maxReplaced bounds what a replacement can make, in bytes.
+const maxReplaced = 16 << 20
 
 // text applies the steps for text.
 func (e *evaluation) text(r *rule, text string) string {
 	if r.html {
 		text = stripHTML(text)
 	}
-	for _, next := range r.replace {
+	for i := range r.replace {
+		next := &r.replace[i]
+		if (len(text)+1)*(len(next.with)+1) > maxReplaced {
+			e.report(KindValue, Error, r.attribute, text, "too long for replace")
+			return ""
+		}
 		text = next.pattern.ReplaceAllString(text, next.with)
 	}
 	text = strings.TrimSpace(text)
@@ -246,15 +291,11 @@ func (e *evaluation) text(r *rule, text string) string {
 		e.report(KindCut, Warning, r.attribute, text, fmt.Sprintf("at most %d characters: cut", r.cut))
 		text = cutText(text, r.cut)
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return text
 }
 
 func (e *evaluation) translate(r *rule, text string) string {
-	translated, ok := r.values[text]
-	if !ok {
-		translated, ok = r.values[word(text)]
-	}
-	if ok {
+	if translated, ok := r.values.lookup(text); ok {
 		return translated
 	}
 	switch r.other {
@@ -266,14 +307,6 @@ func (e *evaluation) translate(r *rule, text string) string {
 		e.report(KindValue, Error, r.attribute, text, "there is no translation of this word: add it to values, or set otherwise: keep")
 	}
 	return ""
-}
-
-// word is how words are compared: without letter case, with a blank for _ and -.
-func word(text string) string {
-	for _, vocabulary := range []string{"https://schema.org/", "http://schema.org/"} {
-		text = strings.TrimPrefix(text, vocabulary)
-	}
-	return strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == '_' || r == '-' || unicode.IsSpace(r) }), " ")
 }
 
 func titleCase(text string) string {
@@ -301,7 +334,14 @@ func cutText(text string, limit int) string {
 }
 
 func (e *evaluation) price(r *rule, raw any) any {
-	parsed, err := parsePrice(raw, e.decimal, e.currency)
+	read := parsePrice
+	if r.as == asMinorPrice {
+		read = parseMinorPrice
+	}
+	parsed, err := read(number(raw), e.decimal, e.currency)
+	if err != nil && r.below != "" && isNothing(raw) {
+		return nil
+	}
 	if err != nil {
 		e.reportPrice(r.attribute, raw, err)
 		return nil
@@ -359,13 +399,13 @@ func (e *evaluation) shipping(r *rule, raw any) any {
 	}
 	if r.as == asShippingText {
 		if len(entries) > 1 {
-			e.report(KindSeveral, Warning, r.attribute, raw, "one shipping entry: the first is sent")
+			e.report(KindSeveral, Warning, r.attribute, len(entries), "one shipping entry: the first is sent")
 		}
 		return entries[0].text()
 	}
-	list := make([]any, len(entries))
-	for i, entry := range entries {
-		list[i] = entry.object()
+	if r.most > 0 && len(entries) > r.most {
+		e.report(KindSeveral, Warning, r.attribute, len(entries), fmt.Sprintf("at most %d shipping entries: the first are sent", r.most))
+		entries = entries[:r.most]
 	}
-	return listOrNil(list)
+	return entries
 }

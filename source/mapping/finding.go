@@ -1,6 +1,9 @@
 package mapping
 
 import (
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
@@ -30,6 +33,7 @@ const (
 	KindShipping  = "shipping"  // a shipping entry that cannot be read
 	KindFilter    = "filter"    // the filter of the route could not decide
 	KindCondition = "condition" // the condition of a rule could not decide
+	KindView      = "view"      // a value that is not of the store view, market or language that is sent
 	KindJQ        = "jq"        // the jq program failed, or ran into its limits
 )
 
@@ -40,19 +44,66 @@ type Finding struct {
 	Field    string   `json:"field"`           // the destination's attribute, or item_id, filter, jq
 	Value    string   `json:"value,omitempty"` // what was found: at most 80 columns, printable
 	Rule     string   `json:"rule"`            // what is expected, and what to do
+	// More counts further values of the item with the same kind and field.
+	More int `json:"more,omitempty"`
 }
 
 // valueWidth bounds a value in a finding, in columns of a terminal.
 const valueWidth = 80
 
+// shownBytes is what of a value is looked at: a column takes few bytes.
+const shownBytes = valueWidth * 16
+
 func show(value any) string {
-	text, ok := value.(string)
-	if !ok {
-		text = string(appendJSON(nil, value))
+	switch value := value.(type) {
+	case string:
+		return legible.Clip(head(value), valueWidth)
+	case int:
+		return strconv.Itoa(value)
+	default:
+		return legible.Clip(head(string(appendHead(nil, value, 0))), valueWidth)
 	}
-	// A column takes few bytes: what is far beyond the width is not looked at.
-	if most := valueWidth * 16; len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "")
+}
+
+func head(text string) string {
+	if len(text) <= shownBytes {
+		return text
 	}
-	return legible.Clip(text, valueWidth)
+	return strings.ToValidUTF8(text[:shownBytes], "")
+}
+
+// appendHead writes the beginning of a value as JSON.
+func appendHead(to []byte, value any, depth int) []byte {
+	if len(to) > shownBytes || depth > 8 {
+		return append(to, "…"...)
+	}
+	switch value := value.(type) {
+	case string:
+		return appendText(to, head(value))
+	case []any:
+		to = append(to, '[')
+		for i, element := range value {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			if to = appendHead(to, element, depth+1); len(to) > shownBytes {
+				break
+			}
+		}
+		return append(to, ']')
+	case map[string]any:
+		to = append(to, '{')
+		for i, name := range slices.Sorted(maps.Keys(value)) {
+			if i > 0 {
+				to = append(to, ',')
+			}
+			to = append(appendText(to, head(name)), ':')
+			if to = appendHead(to, value[name], depth+1); len(to) > shownBytes {
+				break
+			}
+		}
+		return append(to, '}')
+	default:
+		return appendJSON(to, value)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +39,16 @@ type Spec struct {
 	Decimal  string // point or comma, of prices that can be read in two ways
 	Zone     string // IANA name, of sale dates without one
 	Filter   string // CEL over the source record
+
+	// KeyParts is of how many parts an item's id is made, for destinations of which this
+	// package knows nothing; 0 means one.
+	KeyParts int
+
+	StoreView string // code of the store view of Adobe Commerce that is sent, such as de
+	Market    string // name of the market of Shopify whose prices are sent, such as Germany
+	Language  string // of the records that are sent, such as de: others do not belong to the destination
+	// InheritPrice says that a price which the market leaves blank is the shop's.
+	InheritPrice bool
 }
 
 // Item is what is sent for a record.
@@ -62,15 +74,22 @@ type Mapping struct {
 	group    *path
 	filters  []*filter
 	jq       *program
+	view     view
 	rules    []rule // sorted by attribute
+	below    []*rule
+	lists    []*rule // with most or without
+	required []*rule
 	revision string
 }
 
 // engine is part of each revision: raise it when the same mapping gives other bytes.
 const engine = "1"
 
+// storeProduct has prices that are integers, without a currency.
+var storeProduct = Target{"meta", "STORE_PRODUCT_ITEM"}
+
 // composite are the types whose item id has several parts, joined by "/".
-var composite = []Target{{"meta", "FLIGHT"}, {"meta", "HOTEL_ROOM"}, {"meta", "STORE_PRODUCT_ITEM"}}
+var composite = []Target{{"meta", "FLIGHT"}, {"meta", "HOTEL_ROOM"}, storeProduct, {"pinterest", "LOCAL_INVENTORY"}}
 
 // Compile checks a mapping and prepares it. The error is [Problems].
 func Compile(spec Spec, target Target) (*Mapping, error) {
@@ -85,7 +104,7 @@ func Compile(spec Spec, target Target) (*Mapping, error) {
 	digest := sha256.New()
 	for _, part := range []string{
 		engine, target.String(), compiler.presetName, string(compiler.presetData), string(spec.Data),
-		spec.ItemID, spec.Group, spec.Currency, spec.Decimal, spec.Zone, spec.Filter,
+		spec.ItemID, spec.Group, spec.Currency, spec.Decimal, spec.Zone, spec.Filter, m.view.revision(),
 	} {
 		fmt.Fprintf(digest, "%d:%s", len(part), part)
 	}
@@ -100,16 +119,26 @@ func (m *Mapping) Revision() string { return m.revision }
 // Map makes the item of a record. It does not change the record and keeps nothing of it.
 // The item must not be sent where a finding has the severity [Error].
 func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
-	e := &evaluation{settings: m.settings, root: record}
+	e := &evaluation{settings: m.settings}
 	var item Item
+	record, belongs := m.view.apply(e, record)
+	e.root = record
 	id, missing := m.itemID.fill(record, m.escape)
 	if missing != "" {
 		e.report(KindItemID, Error, "item_id", "", "the placeholder {"+missing+"} has no value in this record")
+	}
+	if m.roundedID(record) {
+		e.report(KindItemID, Error, "item_id", id, "a spreadsheet has rounded the id: format its column as text, and export again")
+		id = ""
 	}
 	item.ID = strings.ToValidUTF8(id, "\uFFFD")
 	if m.group != nil {
 		item.Group, _ = scalar(m.group.lookup(record))
 		item.Group = strings.ToValidUTF8(item.Group, "\uFFFD")
+	}
+	if !belongs {
+		item.Skipped = true
+		return item, e.findings
 	}
 	for _, filter := range m.filters {
 		passes, err := filter.decide(record)
@@ -122,19 +151,34 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 			return item, e.findings
 		}
 	}
-	attributes := e.members(m.rules, record)
+	space := spaces.Get().(*space)
+	attributes := e.members(space.attributes, m.rules, record)
 	if m.jq != nil {
-		e.overlay(m.jq, attributes)
+		e.overlay(m.jq, &attributes)
 	}
-	e.checkPrices(m.rules, attributes)
-	e.shorten(m.rules, attributes)
-	for i := range m.rules {
-		if r := &m.rules[i]; r.need && attributes[r.attribute] == nil && !e.failed(r.attribute) {
+	if m.target != storeProduct {
+		e.checkPrices(&attributes)
+	}
+	e.checkSales(m.below, &attributes)
+	e.shorten(m.lists, &attributes)
+	for _, r := range m.required {
+		if attributes.get(r.attribute) == nil && !e.failed(r.attribute) {
 			e.report(KindMissing, Error, r.attribute, "", "the destination requires a value")
 		}
 	}
-	item.Attributes = appendJSON(make([]byte, 0, 1024), attributes)
+	item.Attributes = space.finish(attributes)
 	return item, e.findings
+}
+
+// roundedID reports whether a part of the id is a number that has lost digits. Another item
+// may have the same one.
+func (m *Mapping) roundedID(record map[string]any) bool {
+	for i := range m.itemID.fields {
+		if text, _ := scalar(m.itemID.fields[i].lookup(record)); isRounded(text) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *evaluation) failed(attribute string) bool {
@@ -142,7 +186,7 @@ func (e *evaluation) failed(attribute string) bool {
 }
 
 // overlay replaces attributes by those that the jq program gives; null takes one away.
-func (e *evaluation) overlay(jq *program, attributes map[string]any) {
+func (e *evaluation) overlay(jq *program, attributes *object) {
 	value, err := jq.run(e.root)
 	if err != nil {
 		e.report(KindJQ, Error, "jq", "", "the jq program fails: "+err.Error())
@@ -155,38 +199,43 @@ func (e *evaluation) overlay(jq *program, attributes map[string]any) {
 	}
 	for name, member := range members {
 		if member == nil {
-			delete(attributes, name)
+			attributes.remove(name)
 			continue
 		}
-		attributes[name] = member
+		attributes.set(name, member)
 	}
 }
 
 // prices are the attributes that Pinterest takes for dollars where they name no currency.
 // Whatever rule made them, they have one in the end.
-var prices = []string{"base_price", "min_ad_price", "one_way_price", "price", "sale_price"}
+var prices = []string{"base_price", "free_shipping_limit", "min_ad_price", "one_way_price", "price", "sale_price"}
 
-func (e *evaluation) checkPrices(rules []rule, attributes map[string]any) {
+func (e *evaluation) checkPrices(attributes *object) {
 	for _, name := range prices {
-		value := attributes[name]
+		value := attributes.get(name)
 		if _, done := value.(price); done || value == nil {
 			continue
 		}
 		parsed, err := parsePrice(number(value), '.', e.currency)
 		if err != nil {
 			e.reportPrice(name, value, err)
-			delete(attributes, name)
+			attributes.remove(name)
 			continue
 		}
-		attributes[name] = parsed
+		attributes.set(name, parsed)
 	}
-	for i := range rules {
-		r := &rules[i]
-		if r.below == "" {
+}
+
+// checkSales leaves sale prices out that are not below the price.
+func (e *evaluation) checkSales(below []*rule, attributes *object) {
+	for _, r := range below {
+		lower, ok := attributes.get(r.attribute).(price)
+		if ok && isZero(lower.amount) {
+			e.report(KindPrice, Warning, r.attribute, lower.String(), "0 means that there is no sale: left out")
+			attributes.remove(r.attribute)
 			continue
 		}
-		lower, ok := attributes[r.attribute].(price)
-		higher, known := attributes[r.below].(price)
+		higher, known := attributes.get(r.below).(price)
 		switch {
 		case !ok || !known:
 		case lower.currency != higher.currency:
@@ -195,42 +244,55 @@ func (e *evaluation) checkPrices(rules []rule, attributes map[string]any) {
 			if less(higher.amount, lower.amount) {
 				e.report(KindPrice, Warning, r.attribute, lower.String(), "not below "+r.below+" ("+higher.String()+"): left out")
 			}
-			delete(attributes, r.attribute)
+			attributes.remove(r.attribute)
 		}
 	}
 }
 
 // shorten takes the main picture out of the others, and keeps the most that are allowed.
-func (e *evaluation) shorten(rules []rule, attributes map[string]any) {
-	for i := range rules {
-		r := &rules[i]
-		list, ok := attributes[r.attribute].([]any)
+func (e *evaluation) shorten(lists []*rule, attributes *object) {
+	for _, r := range lists {
+		at, found := attributes.search(r.attribute)
+		if !found {
+			continue
+		}
+		list, ok := (*attributes)[at].value.([]any)
 		if !ok {
 			continue
 		}
+		before := len(list)
 		if r.without != nil {
-			if main := r.without.lookup(attributes); main != nil {
-				list = slices.DeleteFunc(slices.Clone(list), func(each any) bool {
-					text, isText := each.(string)
-					return isText && text == main
-				})
+			if main, isText := follow(*attributes, r.without.steps).(string); isText {
+				repeated := func(each any) bool { text, ok := each.(string); return ok && text == main }
+				if slices.ContainsFunc(list, repeated) {
+					list = slices.DeleteFunc(slices.Clone(list), repeated)
+				}
 			}
 		}
 		if r.most > 0 && len(list) > r.most {
 			e.report(KindSeveral, Warning, r.attribute, len(list), fmt.Sprintf("at most %d values: the first are sent", r.most))
 			list = list[:r.most]
 		}
-		if attributes[r.attribute] = list; len(list) == 0 {
-			delete(attributes, r.attribute)
+		switch {
+		case len(list) == 0:
+			attributes.remove(r.attribute)
+		case len(list) < before:
+			(*attributes)[at].value = list
 		}
 	}
 }
 
+// number gives a number of jq the form that numbers of records have.
 func number(value any) any {
 	switch value := value.(type) {
 	case int:
 		return json.Number(strconv.Itoa(value))
+	case *big.Int:
+		return json.Number(value.String())
 	case float64:
+		if math.IsNaN(value) || math.IsInf(value, 0) {
+			return nil
+		}
 		return json.Number(strconv.FormatFloat(value, 'f', -1, 64))
 	default:
 		return value

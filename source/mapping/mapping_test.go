@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -162,48 +161,6 @@ func decoded(tb testing.TB, text string) (record map[string]any) {
 	return record
 }
 
-// TestJQ: the program sees the record alone, and a program without end gives a finding.
-func TestJQ(t *testing.T) {
-	t.Parallel()
-	m := compiled(t, "item_id: \"{id}\"\njq: '{title: (.name | ascii_upcase), price: \"\\(.cents / 100) EUR\", brand: null}'\nattributes: {brand: brand, link: link}\n")
-	record := decoded(t, `{"id": "1", "name": "mug", "cents": 1250, "brand": "Acme", "link": "https://a.example"}`)
-	item, findings := m.Map(record)
-	assert.Empty(t, findings)
-	assert.JSONEq(t, `{"title": "MUG", "price": "12.5 EUR", "link": "https://a.example"}`, string(item.Attributes))
-
-	// Bounded operators give what jq's own give.
-	m = compiled(t, `{item_id: "{id}", jq: '{a: (1 + 2 * 3), b: ("x" + "y"), c: ({m: {n: 1}} * {m: {o: 2}}), d: ([1] + [2]), e: (null + 1), f: ({v: 2} | .v += 3 | .v *= 2), g: ([1, 2] | map(. + 1) | add), h: ("ab" * 2)}'}`)
-	item, findings = m.Map(record)
-	assert.Empty(t, findings)
-	assert.JSONEq(t, `{"a": 7, "b": "xy", "c": {"m": {"n": 1, "o": 2}}, "d": [1, 2], "e": 1, "f": {"v": 10}, "g": 5, "h": "abab"}`, string(item.Attributes))
-
-	for program, want := range map[string]string{
-		"def f: f; f":                          "it takes longer than",
-		"[range(1e12)]":                        "it takes longer than",
-		`reduce range(60) as $i ("x"; . + .)`:  "grow beyond",
-		`"abc" * 1e9`:                          "grow beyond",
-		`reduce range(60) as $i ([1]; . + .)`:  "grow beyond",
-		`reduce range(60) as $i ("x"; . += .)`: "grow beyond",
-		`{a: "abc"} | .a *= 1e9`:               "grow beyond",
-		`[range(20000)]`:                       "grow beyond",
-		`"a", "b"`:                             "more than one value",
-		`.name.x`:                              "expected an object",
-		`"text"`:                               "must give an object",
-	} {
-		m := compiled(t, fmt.Sprintf("item_id: \"{id}\"\njq: '%s'\n", program))
-		start := time.Now()
-		_, findings := m.Map(record)
-		require.Len(t, findings, 1, program)
-		assert.Equal(t, mapping.KindJQ, findings[0].Kind)
-		assert.Contains(t, findings[0].Rule, want, program)
-		assert.Less(t, time.Since(start), 30*time.Second)
-	}
-	for _, program := range []string{"now", "input", "$ENV.HOME", "env", "[.a | localtime]", "{title: (now | tostring)}"} {
-		_, err := mapping.Compile(mapping.Spec{ItemID: "{id}", Data: []byte("jq: '" + program + "'")}, target("meta/PRODUCT_ITEM"))
-		require.ErrorContains(t, err, "is not available", program)
-	}
-}
-
 // TestNoDollars: whatever rule makes a price, it is not sent without a currency, which
 // Pinterest would take for dollars.
 func TestNoDollars(t *testing.T) {
@@ -327,12 +284,18 @@ func TestAnyRecord(t *testing.T) {
 	})
 }
 
+// BenchmarkMap: rules alone (google), filters and conditions (shopify), and two jq programs
+// beside them (woocommerce).
 func BenchmarkMap(b *testing.B) {
-	given := readRecords(b, "testdata/records/google-products.json")
-	m, err := mapping.Compile(mapping.Spec{Preset: "google"}, target("meta/PRODUCT_ITEM"))
-	require.NoError(b, err)
-	b.ReportAllocs()
-	for b.Loop() {
-		m.Map(given.Records[0])
+	for _, name := range []string{"google", "shopify", "adobe", "woocommerce"} {
+		b.Run(name, func(b *testing.B) {
+			given := readRecords(b, "testdata/records/"+name+"-products.json")
+			m, err := mapping.Compile(mapping.Spec{Data: []byte(given.Mapping)}, target("meta/PRODUCT_ITEM"))
+			require.NoError(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				m.Map(given.Records[0])
+			}
+		})
 	}
 }

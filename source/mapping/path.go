@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // path leads to a value in a record: names joined by ".", [2] for an element of a list
@@ -64,7 +65,10 @@ func parsePath(text string) (path, error) {
 }
 
 // lookup returns nil where there is no value.
-func (p path) lookup(record map[string]any) any {
+func (p *path) lookup(record map[string]any) any {
+	if len(p.steps) == 1 && p.steps[0].kind == byName {
+		return record[p.steps[0].name]
+	}
 	// A column may be named like a path.
 	if len(p.steps) > 1 {
 		if value, ok := record[p.text]; ok {
@@ -84,11 +88,14 @@ func follow(value any, steps []step) any {
 				}
 				value = list[0]
 			}
-			members, ok := value.(map[string]any)
-			if !ok {
+			switch members := value.(type) {
+			case map[string]any:
+				value = members[next.name]
+			case object:
+				value = members.get(next.name)
+			default:
 				return nil
 			}
-			value = members[next.name]
 		case byIndex:
 			list, ok := value.([]any)
 			if !ok {
@@ -121,7 +128,8 @@ func empty(value any) bool {
 	case nil:
 		return true
 	case string:
-		return strings.TrimSpace(value) == ""
+		// What begins with a letter or a digit needs no trimming.
+		return value == "" || value[0] <= ' ' && strings.TrimSpace(value) == "" || value[0] >= utf8.RuneSelf && strings.TrimSpace(value) == ""
 	case []any:
 		for _, element := range value {
 			if !empty(element) {

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,14 +67,13 @@ func parsePrice(value any, decimal byte, home string) (price, error) {
 	if len(text) > maxPrice {
 		return price{}, errPrice
 	}
-	text = strings.TrimFunc(text, unicode.IsSpace)
-	first := strings.IndexFunc(text, isDigit)
-	last := strings.LastIndexFunc(text, isDigit)
+	const digits = "0123456789"
+	first := strings.IndexAny(text, digits)
 	if first < 0 {
 		return price{}, errPrice
 	}
-	before := strings.TrimFunc(text[:first], unicode.IsSpace)
-	after := strings.TrimFunc(text[last+1:], unicode.IsSpace)
+	last := strings.LastIndexAny(text, digits)
+	before, after := strings.TrimSpace(text[:first]), strings.TrimSpace(text[last+1:])
 	if before != "" && after != "" {
 		return price{}, fmt.Errorf("%w: text on both sides of the number", errPrice)
 	}
@@ -84,12 +84,41 @@ func parsePrice(value any, decimal byte, home string) (price, error) {
 	if err != nil {
 		return price{}, err
 	}
-	code, err := parseCurrency(before+after, home)
+	code, err := parseCurrency(cmp.Or(before, after), home)
 	if err != nil {
 		return price{}, err
 	}
 	return price{amount: amount, currency: code}, nil
 }
+
+// parseMinorPrice reads a whole number of the currency's smallest unit: 1999 is 19.99 EUR and
+// 1999 JPY.
+func parseMinorPrice(value any, _ byte, home string) (price, error) {
+	found, err := parsePrice(value, '.', home)
+	if err != nil {
+		return price{}, err
+	}
+	unit, err := currency.ParseISO(found.currency)
+	if err != nil || strings.Contains(found.amount, ".") {
+		return price{}, fmt.Errorf("%w: a whole number of the smallest unit is expected", errPrice)
+	}
+	digits, _ := currency.Standard.Rounding(unit)
+	if digits > 0 {
+		amount := strings.Repeat("0", max(0, digits+1-len(found.amount))) + found.amount
+		found.amount = amount[:len(amount)-digits] + "." + amount[len(amount)-digits:]
+	}
+	return found, nil
+}
+
+// isNothing reports whether a value is 0 without a currency: exports write it where there
+// is no sale.
+func isNothing(raw any) bool {
+	text, ok := scalar(raw)
+	return ok && strings.Contains(text, "0") && strings.Trim(text, "0.,") == ""
+}
+
+// isZero reports whether a canonical amount is nothing.
+func isZero(amount string) bool { return strings.Trim(amount, "0.") == "" }
 
 func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
@@ -121,8 +150,9 @@ func parseCurrency(sign, home string) (string, error) {
 
 // parseAmount reads digits with marks between them; the first and the last byte are digits.
 func parseAmount(text string, decimal byte) (string, error) {
-	var groups []string // digits between marks
-	var marks []byte
+	var groupSpace [8]string
+	var markSpace [8]byte
+	groups, marks := groupSpace[:0], markSpace[:0] // digits, and what is between them
 	start := 0
 	for i, r := range text {
 		var mark byte
@@ -156,6 +186,9 @@ func parseAmount(text string, decimal byte) (string, error) {
 		fraction = fraction[:len(fraction)-1] // exports write 14.0000
 	}
 	if fraction != "" {
+		if start := len(groups[0]) - len(whole); start >= 0 && len(marks) == 1 && marks[0] == '.' {
+			return text[start : start+len(whole)+1+len(fraction)], nil // as it is written
+		}
 		return whole + "." + fraction, nil
 	}
 	return whole, nil

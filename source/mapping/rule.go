@@ -29,7 +29,7 @@ type rule struct {
 	html    bool
 	replace []replacement
 	letters string // lower, upper, title
-	values  map[string]string
+	values  words
 	other   string // what happens to words without a translation: error, keep, drop
 	as      string
 	split   string
@@ -53,10 +53,12 @@ const (
 	asInteger      = "integer"
 	asBoolean      = "boolean"
 	asPrice        = "price"
+	asMinorPrice   = "minor_price"
+	asGTIN         = "gtin"
 	asWindow       = "window"
 	asShippingText = "shipping_text"
 	asShippingList = "shipping_list"
 	asJSON         = "json"
 )
 
-var conversions = []string{asText, asList, asNumber, asInteger, asBoolean, asPrice, asWindow, asShippingText, asShippingList, asJSON}
+var conversions = []string{asText, asList, asNumber, asInteger, asBoolean, asPrice, asMinorPrice, asGTIN, asWindow, asShippingText, asShippingList, asJSON}

@@ -13,22 +13,28 @@ type shipment struct {
 	price                    price
 }
 
+// shipments are the entries of an item.
+type shipments []shipment
+
 // maxShipments bounds the entries of an item.
 const maxShipments = 100
 
 // parseShipping reads both forms of feeds: elements with parts, and text, where a comma
 // separates entries.
-func parseShipping(value any, decimal byte, home string) ([]shipment, error) {
-	var found []shipment
+func parseShipping(value any, decimal byte, home string) (shipments, error) {
+	return appendShipping(make(shipments, 0, 2), value, decimal, home, 0)
+}
+
+func appendShipping(found shipments, value any, decimal byte, home string, depth int) (shipments, error) {
+	var err error
 	switch value := value.(type) {
 	case []any:
+		if depth > 0 {
+			return nil, errShipping
+		}
 		for _, element := range value {
-			entries, err := parseShipping(element, decimal, home)
-			if err != nil {
+			if found, err = appendShipping(found, element, decimal, home, depth+1); err != nil {
 				return nil, err
-			}
-			if found = append(found, entries...); len(found) > maxShipments {
-				return nil, errors.New("more than 100 shipping entries")
 			}
 		}
 	case map[string]any:
@@ -36,24 +42,15 @@ func parseShipping(value any, decimal byte, home string) ([]shipment, error) {
 			text, _ := scalar(value[name])
 			return text
 		}
-		amount, err := parsePrice(value["price"], decimal, home)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, shipment{part("country"), part("region"), part("service"), amount})
+		return found.add(part("country"), part("region"), part("service"), value["price"], decimal, home)
 	case string:
 		for _, entry := range shippingEntries(value) {
-			parts := strings.Split(entry, ":")
+			parts := strings.SplitN(entry, ":", 5)
 			if len(parts) < 4 {
 				return nil, errShipping
 			}
-			amount, err := parsePrice(strings.TrimSpace(parts[3]), decimal, home)
-			if err != nil {
+			if found, err = found.add(strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1]), strings.TrimSpace(parts[2]), strings.TrimSpace(parts[3]), decimal, home); err != nil {
 				return nil, err
-			}
-			found = append(found, shipment{strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1]), strings.TrimSpace(parts[2]), amount})
-			if len(found) > maxShipments {
-				return nil, errors.New("more than 100 shipping entries")
 			}
 		}
 	default:
@@ -62,30 +59,56 @@ func parseShipping(value any, decimal byte, home string) ([]shipment, error) {
 	return found, nil
 }
 
+func (s shipments) add(country, region, service string, amount any, decimal byte, home string) (shipments, error) {
+	if len(s) == maxShipments {
+		return nil, errors.New("more than 100 shipping entries")
+	}
+	parsed, err := parsePrice(amount, decimal, home)
+	if err != nil {
+		return nil, err
+	}
+	return append(s, shipment{country, region, service, parsed}), nil
+}
+
 // shippingEntries splits at commas, except at those of an amount: what has no colon
 // belongs to the entry before it.
 func shippingEntries(text string) []string {
 	var entries []string
+	start, at := 0, 0
 	for part := range strings.SplitSeq(text, ",") {
-		if len(entries) > 0 && !strings.Contains(part, ":") {
-			entries[len(entries)-1] += "," + part
-			continue
+		if at > 0 && strings.Contains(part, ":") {
+			entries = append(entries, text[start:at-1])
+			start = at
 		}
-		entries = append(entries, part)
+		if at += len(part) + 1; len(entries) > maxShipments {
+			break
+		}
 	}
-	return entries
+	return append(entries, text[start:])
 }
 
 func (s shipment) text() string {
 	return strings.Join([]string{s.country, s.region, s.service, s.price.String()}, ":")
 }
 
-func (s shipment) object() map[string]any {
-	object := map[string]any{"shipping_price_value": s.price.amount, "shipping_price_currency": s.price.currency}
-	for _, part := range [...]struct{ name, value string }{{"shipping_country", s.country}, {"shipping_region", s.region}, {"shipping_service", s.service}} {
-		if part.value != "" {
-			object[part.name] = part.value
+// appendJSON writes an entry in Meta's form.
+func (s shipment) appendJSON(to []byte) []byte {
+	to = append(to, '{')
+	for _, part := range [...]struct{ name, value string }{
+		{"shipping_country", s.country},
+		{"shipping_price_currency", s.price.currency},
+		{"shipping_price_value", s.price.amount},
+		{"shipping_region", s.region},
+		{"shipping_service", s.service},
+	} {
+		if part.value == "" {
+			continue
 		}
+		if to[len(to)-1] != '{' {
+			to = append(to, ',')
+		}
+		to = append(appendText(to, part.name), ':')
+		to = appendText(to, part.value)
 	}
-	return object
+	return append(to, '}')
 }

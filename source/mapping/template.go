@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,9 @@ type template struct {
 	texts  []string // around the paths: one more than paths
 	fields []path
 }
+
+// maxFields bounds the placeholders of a template.
+const maxFields = 64
 
 func parseTemplate(text string) (template, error) {
 	var found template
@@ -41,13 +45,24 @@ func parseTemplate(text string) (template, error) {
 		}
 	}
 	found.texts = append(found.texts, literal.String())
+	if len(found.fields) > maxFields {
+		return template{}, fmt.Errorf("a template has more than %d placeholders", maxFields)
+	}
 	return found, nil
 }
 
 // fill returns the name of the first placeholder without a value, or "".
-func (t template) fill(record map[string]any, escape func(string) string) (filled, missing string) {
+func (t *template) fill(record map[string]any, escape func(string) string) (filled, missing string) {
 	var text strings.Builder
-	for i, field := range t.fields {
+	if len(t.fields) == 1 && t.texts[0] == "" && t.texts[1] == "" && escape == nil {
+		value, ok := scalar(t.fields[0].lookup(record))
+		if !ok {
+			return "", t.fields[0].text
+		}
+		return value, ""
+	}
+	for i := range t.fields {
+		field := &t.fields[i]
 		text.WriteString(t.texts[i])
 		value, ok := scalar(field.lookup(record))
 		if !ok {
@@ -76,6 +91,8 @@ func scalar(value any) (string, bool) {
 		if len(value) == 1 {
 			return scalar(value[0])
 		}
+	case int, float64, *big.Int: // of jq
+		return scalar(number(value))
 	}
 	return "", false
 }

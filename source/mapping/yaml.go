@@ -92,7 +92,14 @@ func (c *compiler) pairs(node *yaml.Node, at string) []pair {
 		seen[key.Value] = true
 		own = append(own, pair{key.Value, key, value})
 	}
-	all := slices.DeleteFunc(merged, func(p pair) bool { return seen[p.name] })
+	all := make([]pair, 0, len(merged)+len(own))
+	for _, each := range slices.Backward(merged) {
+		if !seen[each.name] {
+			seen[each.name] = true
+			all = append(all, each)
+		}
+	}
+	slices.Reverse(all)
 	return append(all, own...)
 }
 

@@ -101,15 +101,15 @@ func (c *caller) Close() { c.client.CloseIdleConnections() }
 
 // call sends a request and decodes the answer into result, whose numbers stay as written.
 // Throttled requests are tried again as long as the context lasts and a few times at most.
-func (c *caller) call(ctx context.Context, method, path string, query url.Values, body []byte, result any) (http.Header, error) {
+func (c *caller) call(ctx context.Context, method, path string, query url.Values, body []byte, result any) error {
 	for try := 1; ; try++ {
-		header, err := c.once(ctx, method, path, query, body, result)
-		var throttled *ThrottledError
-		if !errors.As(err, &throttled) || try == maxTries || throttled.After > maxWait {
-			return header, err
+		err := c.once(ctx, method, path, query, body, result)
+		throttled, ok := errors.AsType[*ThrottledError](err)
+		if !ok || try == maxTries || throttled.After > maxWait {
+			return err
 		}
 		if err := wait(ctx, throttled.After); err != nil {
-			return nil, errors.Join(throttled, err)
+			return errors.Join(throttled, err)
 		}
 	}
 }
@@ -125,12 +125,12 @@ func wait(ctx context.Context, during time.Duration) error {
 	}
 }
 
-func (c *caller) once(ctx context.Context, method, path string, query url.Values, body []byte, result any) (http.Header, error) {
+func (c *caller) once(ctx context.Context, method, path string, query url.Values, body []byte, result any) error {
 	target := c.base.JoinPath(path)
 	target.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAddress, err)
+		return fmt.Errorf("%w: %w", ErrAddress, err)
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "catalog-courier")
@@ -140,32 +140,32 @@ func (c *caller) once(ctx context.Context, method, path string, query url.Values
 	c.sign(request)
 	answer, err := c.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAway, plain(err))
+		return fmt.Errorf("%w: %w", ErrAway, plain(err))
 	}
-	defer answer.Body.Close() //nolint:errcheck // read to its end or given up
+	defer answer.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: the answer ends early: %w", ErrAway, plain(err))
+		return fmt.Errorf("%w: the answer ends early: %w", ErrAway, plain(err))
 	case len(data) > maxAnswer:
-		return nil, fmt.Errorf("%w: an answer has more than %d bytes", ErrAway, maxAnswer)
+		return fmt.Errorf("%w: an answer has more than %d bytes", ErrAway, maxAnswer)
 	}
 	switch status := answer.StatusCode; {
 	case status == http.StatusNotFound || status == http.StatusGone:
-		return nil, fmt.Errorf("%w: status %d", ErrGone, status)
+		return fmt.Errorf("%w: status %d", ErrGone, status)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return nil, fmt.Errorf("%w: status %d: %s", ErrKey, status, legible.Clip(string(data), 200))
+		return fmt.Errorf("%w: status %d: %s", ErrKey, status, legible.Clip(string(data), 200))
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != "":
-		return nil, &ThrottledError{After: retryAfter(answer.Header.Get("Retry-After"))}
+		return &ThrottledError{After: retryAfter(answer.Header.Get("Retry-After"))}
 	case status != http.StatusOK:
-		return nil, fmt.Errorf("%w: status %d: %s", ErrAway, status, legible.Clip(string(data), 200))
+		return fmt.Errorf("%w: status %d: %s", ErrAway, status, legible.Clip(string(data), 200))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	if err := decoder.Decode(result); err != nil {
-		return nil, fmt.Errorf("%w: the answer is not the JSON of the interface: %s", ErrAway, legible.Clip(string(data), 80))
+		return fmt.Errorf("%w: the answer is not the JSON of the interface: %s", ErrAway, legible.Clip(string(data), 80))
 	}
-	return answer.Header, nil
+	return nil
 }
 
 // plain is an error without the address, whose query can have what should not be logged.

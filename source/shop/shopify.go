@@ -211,7 +211,7 @@ func (s *Shopify) query(ctx context.Context, text string, variables map[string]a
 	}
 	for try := 1; ; try++ {
 		answer = shopifyAnswer{}
-		if _, err := s.call(ctx, http.MethodPost, path.Join("admin/api", ShopifyVersion, "graphql.json"), nil, body, &answer); err != nil {
+		if err := s.call(ctx, http.MethodPost, path.Join("admin/api", ShopifyVersion, "graphql.json"), nil, body, &answer); err != nil {
 			if errors.Is(err, ErrGone) {
 				return answer, fmt.Errorf("%w: there is no Admin API %s at the address", ErrAway, ShopifyVersion)
 			}
@@ -250,7 +250,7 @@ func (a shopifyAnswer) restored() time.Duration {
 
 // asWebhook gives a product the form that it has in webhooks.
 func (p *shopifyProduct) asWebhook() map[string]any {
-	var images, options []any
+	images, options := make([]any, 0, len(p.Media.Nodes)), make([]any, 0, len(p.Options))
 	for _, node := range p.Media.Nodes {
 		if node.Image.URL != "" {
 			images = append(images, map[string]any{"id": node.ID, "src": node.Image.URL})

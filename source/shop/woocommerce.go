@@ -32,7 +32,7 @@ func NewWooCommerce(address, key, secret string) (*WooCommerce, error) {
 func (w *WooCommerce) Fetch(ctx context.Context, d webhook.Delivery) (webhook.Delivery, error) {
 	var product map[string]any
 	path := "wp-json/wc/v3/products/" + url.PathEscape(d.Incomplete)
-	if _, err := w.call(ctx, http.MethodGet, path, nil, nil, &product); err != nil {
+	if err := w.call(ctx, http.MethodGet, path, nil, nil, &product); err != nil {
 		return d, fmt.Errorf("read product %s: %w", d.Incomplete, err)
 	}
 	if textOf(product["id"]) != d.Incomplete {
@@ -52,7 +52,7 @@ func (w *WooCommerce) Fetch(ctx context.Context, d webhook.Delivery) (webhook.De
 		}
 		var variations []map[string]any
 		query := url.Values{"per_page": {strconv.Itoa(perPage)}, "page": {strconv.Itoa(page)}, "orderby": {"id"}, "order": {"asc"}}
-		if _, err := w.call(ctx, http.MethodGet, path+"/variations", query, nil, &variations); err != nil {
+		if err := w.call(ctx, http.MethodGet, path+"/variations", query, nil, &variations); err != nil {
 			return d, fmt.Errorf("read the variations of product %s: %w", d.Incomplete, err)
 		}
 		for _, variation := range variations {

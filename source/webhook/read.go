@@ -60,6 +60,7 @@ func Read(kind Kind, header http.Header, body []byte, now time.Time) (d Delivery
 	if d.ID == "" {
 		d.ID = digest(d.Topic, string(body))
 	}
+	d.At, d.TrueAt = orNow(d.At, now), orNow(d.TrueAt, now)
 	return d, err
 }
 

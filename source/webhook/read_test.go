@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -165,16 +166,33 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add("products/update", []byte(shopifyProduct))
+	f.Add("inventory_levels/update", []byte(`{"inventory_item_id":808950810,"location_id":905684977,"available":6,"updated_at":"2018-05-07T15:51:26-04:00"}`))
+	f.Add("products/update", []byte(`{"id":1,"variants":[{"id":2}],"variant_gids":[{"admin_graphql_api_id":"a"},{"admin_graphql_api_id":"b"}],"options":[{"name":"Title"}]}`))
+	f.Add("product.updated", []byte(`{"id":14,"type":"variation","parent_id":13,"attributes":[{"name":"Color","option":"Red"}],"date_modified_gmt":"2026-11-28T11:00:00"}`))
+	f.Add("product.deleted", []byte(`{"type":"product.deleted","timestamp":"2026-11-28T11:00:00Z","data":[{"id":"1"}]}`))
 	f.Add("product.updated", []byte(`{"id":13,"type":"variable","images":[{"src":1}],"categories":{}}`))
 	f.Fuzz(func(t *testing.T, topic string, body []byte) {
 		for _, kind := range webhook.Kinds() {
 			header := headers("X-Shopify-Topic", topic, "X-WC-Webhook-Topic", topic, "webhook-id", "1")
 			delivery, err := webhook.Read(kind, header, body, now)
+			require.NotEmpty(t, delivery.ID, "also of a body that cannot be read")
+			require.LessOrEqual(t, len(delivery.ID), 200)
+			require.LessOrEqual(t, len(delivery.Topic), 100)
+			require.True(t, utf8.ValidString(delivery.ID) && utf8.ValidString(delivery.Topic))
 			if err != nil {
+				require.ErrorIs(t, err, webhook.ErrBody)
 				continue
 			}
-			require.NotEmpty(t, delivery.ID)
 			require.False(t, delivery.At.After(now))
+			require.False(t, delivery.TrueAt.After(now))
+			require.False(t, delivery.TrueAt.IsZero())
+			if delivery.Ignored == "" && kind != webhook.Standard {
+				require.NotEmpty(t, delivery.Product)
+			}
+			for _, item := range delivery.Items {
+				_, err := json.Marshal(webhook.WooVariation(item, item))
+				require.NoError(t, err)
+			}
 			for _, item := range delivery.Items {
 				_, err := json.Marshal(item)
 				require.NoError(t, err)

@@ -22,11 +22,11 @@ func readShopify(header http.Header, body []byte, now time.Time) (Delivery, erro
 	switch d.Topic {
 	case "products/create", "products/update", "products/delete":
 	default:
-		d.At, d.TrueAt = now.UTC(), now.UTC()
+		d.At, d.TrueAt = orNow(instant(triggered), now), orNow(instant(triggered), now)
 		d.Ignored = "the topic is not about products"
 		if strings.HasPrefix(d.Topic, "inventory_") {
 			d.Ignored = "inventory topics name no variant: subscribe to products/update, which is sent for stock as well, or configure the shop with an access token"
-			d.InventoryItem = inventoryItem(d.Topic, body)
+			d.InventoryItem, d.At = inventoryItem(d.Topic, body, d.At)
 		}
 		return d, nil
 	}
@@ -58,16 +58,18 @@ func readShopify(header http.Header, body []byte, now time.Time) (Delivery, erro
 	return d, nil
 }
 
-// inventoryItem is what a delivery about stock is about; "" where the body does not say.
-func inventoryItem(topic string, body []byte) string {
+// inventoryItem is what a delivery about stock is about, and when it changed; "" where the body
+// does not say.
+func inventoryItem(topic string, body []byte, at time.Time) (string, time.Time) {
 	level, err := decode(body)
 	if err != nil {
-		return ""
+		return "", at
 	}
+	id := text(level["inventory_item_id"])
 	if strings.HasPrefix(topic, "inventory_items/") {
-		return text(level["id"])
+		id = text(level["id"])
 	}
-	return text(level["inventory_item_id"])
+	return id, orNow(instant(level["updated_at"]), at)
 }
 
 // ShopifyItems makes a record of each variant of a product that has the form of Shopify's
