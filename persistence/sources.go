@@ -167,6 +167,8 @@ type SourceItem struct {
 	ChangedAt time.Time
 	Gone      bool
 	Missing   int
+	// Doubtful reports a state that was intended, and perhaps not sent.
+	Doubtful bool
 	// SentAt is when something was sent of it last; reading sets it, saving does not.
 	SentAt time.Time
 }
@@ -293,6 +295,7 @@ func (s *Sources) save(ctx context.Context, q *query.Queries, route int32, state
 		params.Missing = append(params.Missing, int16(min(state.Missing, maxMissing))) //nolint:gosec // G115: bounded
 		params.ChangedAt = append(params.ChangedAt, state.ChangedAt)
 		params.GroupIds = append(params.GroupIds, state.Group)
+		params.Doubtful = append(params.Doubtful, state.Doubtful)
 	}
 	saved, err := q.SaveSourceItems(ctx, params)
 	if err != nil {
@@ -335,7 +338,7 @@ func (s *Sources) items(ctx context.Context, q *query.Queries, rows []query.Lock
 	for i, row := range rows {
 		items[i] = SourceItem{
 			ItemID: row.ItemID, Group: deref(row.GroupID), Revision: int(row.Revision), ChangedAt: deref(row.ChangedAt),
-			Gone: row.Gone, Missing: int(row.Missing), SentAt: deref(row.SentAt),
+			Gone: row.Gone, Missing: int(row.Missing), SentAt: deref(row.SentAt), Doubtful: row.Revision > 0 && row.SentAt == nil,
 		}
 		copy(items[i].Hash[:], row.Hash)
 		if row.Shape != nil {

@@ -41,24 +41,26 @@ WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[])
 ORDER BY item_id FOR UPDATE;
 
 -- name: SaveSourceItems :execrows
--- The rows are locked by the same transaction.
+-- The rows are locked by the same transaction. A state that was sent has a time; one that
+-- is only intended has none.
 UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing,
     changed_at = nullif(x.changed_at, '0001-01-01 00:00:00+00'), group_id = nullif(x.group_id, ''),
-    sent_at = CASE WHEN x.revision <> i.revision THEN now() ELSE i.sent_at END
+    sent_at = CASE WHEN x.doubtful THEN NULL WHEN x.revision <> i.revision OR x.revision > 0 AND i.sent_at IS NULL THEN now() ELSE i.sent_at END
 FROM (SELECT unnest(sqlc.arg(item_ids)::text[]) AS item_id, unnest(sqlc.arg(hashes)::bytea[]) AS hash, unnest(sqlc.arg(shapes)::integer[]) AS shape,
     unnest(sqlc.arg(revisions)::integer[]) AS revision, unnest(sqlc.arg(gone)::boolean[]) AS gone, unnest(sqlc.arg(missing)::smallint[]) AS missing,
-    unnest(sqlc.arg(changed_at)::timestamptz[]) AS changed_at, unnest(sqlc.arg(group_ids)::text[]) AS group_id) x
+    unnest(sqlc.arg(changed_at)::timestamptz[]) AS changed_at, unnest(sqlc.arg(group_ids)::text[]) AS group_id,
+    unnest(sqlc.arg(doubtful)::boolean[]) AS doubtful) x
 WHERE i.route = sqlc.arg(route) AND i.item_id = x.item_id;
 
 -- name: SourceItemsAfter :many
--- What the destination has, a page in the order of ids.
+-- What the destination has, or may have, a page in the order of ids.
 SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
-WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND NOT gone
+WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND (NOT gone OR sent_at IS NULL)
 ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND item_id > sqlc.arg(after)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
+WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND item_id > sqlc.arg(after)::text AND (NOT gone OR revision > 0 AND sent_at IS NULL) ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: AddSourceShape :one
 INSERT INTO courier.source_shape (digest, names) VALUES ($1, $2)

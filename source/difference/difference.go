@@ -50,12 +50,33 @@ type State struct {
 	Gone bool
 	// Missing counts the snapshots in a row that lacked the item.
 	Missing int
+	// Doubtful reports that the state was intended, and that nobody knows whether it was sent:
+	// a process ended in between. Names are then those that the item may have.
+	Doubtful bool
 	// SentAt is when something was sent of the item last, by the database's clock.
 	SentAt time.Time
 }
 
 // Known reports whether the item was ever sent.
 func (s State) Known() bool { return s.Revision > 0 }
+
+// next is the revision of what is sent now. What was intended, and is found again, keeps its
+// revision, so that the stream drops it where it has it.
+func (s State) next(hash Hash, gone bool) int {
+	if s.Doubtful && s.Hash == hash && s.Gone == gone {
+		return s.Revision
+	}
+	return s.Revision + 1
+}
+
+// Intended is the state to keep before a change is published: that of the change, with all
+// attributes that the item then may have. A process that ends in between leaves it.
+func (c Change) Intended(known State) State {
+	intended := c.State
+	intended.Doubtful, intended.Missing = true, known.Missing
+	intended.Names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Names, c.State.Names))))
+	return intended
+}
 
 // Kind says what a comparison found.
 type Kind uint8
@@ -176,7 +197,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 		return change, nil
 	}
 	hash := hashOf(item.Attributes)
-	same := known.Known() && !known.Gone && known.Hash == hash
+	same := known.Known() && !known.Gone && !known.Doubtful && known.Hash == hash
 	stale := same && r.Refresh > 0 && !known.SentAt.IsZero() && r.Now.Sub(known.SentAt) >= r.Refresh
 	if same && !stale {
 		change.State.Missing, change.State.Group = 0, item.Group
@@ -207,7 +228,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	if len(change.Left) > 0 {
 		kept = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, change.Left))))
 	}
-	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.Revision + 1, ChangedAt: at}
+	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.next(hash, false), ChangedAt: at}
 	change.MutationID = r.mutationID(item.ID, change.State)
 	return change, nil
 }
@@ -216,7 +237,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 func (r Route) Absent(itemID string, known State, snapshot time.Time) Change {
 	change := Change{ItemID: itemID, Kind: Unchanged, State: known}
 	switch {
-	case !known.Known() || known.Gone || r.Missing == Keep:
+	case !known.Known() || known.Gone && !known.Doubtful || r.Missing == Keep && !known.Gone:
 		return change
 	case known.ChangedAt.After(snapshot):
 		change.Kind = Older
@@ -240,7 +261,7 @@ func (r Route) Deleted(itemID string, known State, at time.Time) Change {
 	case !known.Known():
 		change.State.Gone = true // so that an older snapshot does not bring it
 		fallthrough
-	case known.Gone || r.Missing == Keep:
+	case known.Gone && !known.Doubtful || r.Missing == Keep && !known.Gone:
 		change.State.ChangedAt = at
 		return change
 	}
@@ -249,7 +270,7 @@ func (r Route) Deleted(itemID string, known State, at time.Time) Change {
 
 func (r Route) remove(itemID string, known State, at time.Time) Change {
 	change := Change{ItemID: itemID, Kind: Removed, Operation: catalog.Delete}
-	change.State = State{Group: known.Group, Revision: known.Revision + 1, ChangedAt: at, Gone: true}
+	change.State = State{Group: known.Group, Revision: known.next(Hash{}, true), ChangedAt: at, Gone: true}
 	if r.Missing == OutOfStock {
 		// The item stays, so that what was sent of it is cleared when it comes back without.
 		change.Operation, change.Attributes = catalog.Update, r.Unavailable

@@ -447,10 +447,11 @@ func (q *Queries) SaveMappingRevision(ctx context.Context, arg SaveMappingRevisi
 const saveSourceItems = `-- name: SaveSourceItems :execrows
 UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing,
     changed_at = nullif(x.changed_at, '0001-01-01 00:00:00+00'), group_id = nullif(x.group_id, ''),
-    sent_at = CASE WHEN x.revision <> i.revision THEN now() ELSE i.sent_at END
+    sent_at = CASE WHEN x.doubtful THEN NULL WHEN x.revision <> i.revision OR x.revision > 0 AND i.sent_at IS NULL THEN now() ELSE i.sent_at END
 FROM (SELECT unnest($2::text[]) AS item_id, unnest($3::bytea[]) AS hash, unnest($4::integer[]) AS shape,
     unnest($5::integer[]) AS revision, unnest($6::boolean[]) AS gone, unnest($7::smallint[]) AS missing,
-    unnest($8::timestamptz[]) AS changed_at, unnest($9::text[]) AS group_id) x
+    unnest($8::timestamptz[]) AS changed_at, unnest($9::text[]) AS group_id,
+    unnest($10::boolean[]) AS doubtful) x
 WHERE i.route = $1 AND i.item_id = x.item_id
 `
 
@@ -464,9 +465,11 @@ type SaveSourceItemsParams struct {
 	Missing   []int16
 	ChangedAt []time.Time
 	GroupIds  []string
+	Doubtful  []bool
 }
 
-// The rows are locked by the same transaction.
+// The rows are locked by the same transaction. A state that was sent has a time; one that
+// is only intended has none.
 func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveSourceItems,
 		arg.Route,
@@ -478,6 +481,7 @@ func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams
 		arg.Missing,
 		arg.ChangedAt,
 		arg.GroupIds,
+		arg.Doubtful,
 	)
 	if err != nil {
 		return 0, err
@@ -620,7 +624,7 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 
 const sourceItemsAfter = `-- name: SourceItemsAfter :many
 SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
-WHERE route = $1 AND item_id > $2::text AND revision > 0 AND NOT gone
+WHERE route = $1 AND item_id > $2::text AND revision > 0 AND (NOT gone OR sent_at IS NULL)
 ORDER BY item_id LIMIT $3
 `
 
@@ -642,7 +646,7 @@ type SourceItemsAfterRow struct {
 	GroupID   *string
 }
 
-// What the destination has, a page in the order of ids.
+// What the destination has, or may have, a page in the order of ids.
 func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterParams) ([]SourceItemsAfterRow, error) {
 	rows, err := q.db.Query(ctx, sourceItemsAfter, arg.Route, arg.After, arg.Lim)
 	if err != nil {
@@ -675,7 +679,7 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 
 const sourceItemsOfGroup = `-- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = $1 AND group_id = $2::text AND item_id > $3::text AND NOT gone ORDER BY item_id LIMIT $4
+WHERE route = $1 AND group_id = $2::text AND item_id > $3::text AND (NOT gone OR revision > 0 AND sent_at IS NULL) ORDER BY item_id LIMIT $4
 `
 
 type SourceItemsOfGroupParams struct {
