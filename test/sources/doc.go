@@ -5,4 +5,6 @@
 // TestKilledRuns kills the program at each message that it exchanges with Postgres and
 // NATS. TestHistories makes up histories of a shop and holds the platforms against what the
 // shop said last. TestAFeedReachesThePlatforms runs the commands with a whole worker.
+//
+// For a long run: go test ./test/sources -every-step -rapid.checks 2000
 package sources

@@ -488,7 +488,7 @@ func (h *history) webhook(t *rapid.T) {
 	} else if delete(h.records, id); !deleted {
 		h.records[id] = changed
 	}
-	row, err := h.Sources.Open(context.Background(), h.source.Name, h.source.ItemID, []catalog.Lane{historyLanes[0], historyLanes[1]})
+	row, err := h.Open(context.Background(), h.source.Name, h.source.ItemID, []catalog.Lane{historyLanes[0], historyLanes[1]})
 	require.NoError(t, err)
 	require.Equal(t, h.snapshot.UnixMicro(), max(row.SnapshotAt.UnixMicro(), h.snapshot.UnixMicro()))
 	if at.Before(row.SnapshotAt) {

@@ -240,16 +240,17 @@ func (s *killed) checkStates(at step, route int32, lane catalog.Lane) {
 	require.NoError(s.t, err)
 	require.Len(s.t, kept, len(ids), at)
 	for id, row := range kept {
-		sent := s.sent[lane.Account+"/"+id]
-		require.Equal(s.t, sent, sentState{row.Revision, row.Gone}, "%s: %s of %s", at, id, lane)
+		want := s.sent[lane.Account+"/"+id]
+		require.Equal(s.t, want, sentState{row.Revision, row.Gone}, "%s: %s of %s", at, id, lane)
+		require.False(s.t, row.Doubtful, "%s: %s of %s", at, id, lane)
 		if row.Gone {
 			continue
 		}
-		want := wanted(id, s.items[id])
-		encoded, err := json.Marshal(want)
+		attributes := wanted(id, s.items[id])
+		encoded, err := json.Marshal(attributes)
 		require.NoError(s.t, err)
 		hash := sha256.Sum256(encoded)
 		require.Equal(s.t, [16]byte(hash[:16]), row.Hash, "%s: %s of %s", at, id, lane)
-		require.Equal(s.t, slices.Sorted(maps.Keys(want)), row.Names, "%s: %s of %s", at, id, lane)
+		require.Equal(s.t, slices.Sorted(maps.Keys(attributes)), row.Names, "%s: %s of %s", at, id, lane)
 	}
 }

@@ -51,11 +51,11 @@ var built struct {
 func program(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.folder, built.err = os.MkdirTemp("", "courier-enqueue-"); built.err != nil {
+		if built.folder, built.err = os.MkdirTemp("", "courier-enqueue-"); built.err != nil { //nolint:usetesting // it is for all tests
 			return
 		}
 		built.path = filepath.Join(built.folder, "enqueue")
-		said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", built.path, "../../cmd/enqueue").CombinedOutput() //nolint:gosec // fixed words
+		said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", built.path, "../../cmd/enqueue").CombinedOutput()
 		if err != nil {
 			built.err = errors.Join(err, errors.New(string(said)))
 		}

@@ -27,7 +27,7 @@ type standing struct {
 }
 
 // there reports whether the destination has the item, as far as the shop's word goes.
-func (s standing) there() bool { return s.sent && s.said != nil }
+func (s *standing) there() bool { return s.sent && s.said != nil }
 
 // destination is the model of a route: the newest that the shop said of an item is what the
 // platform shows.

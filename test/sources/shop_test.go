@@ -144,7 +144,7 @@ func attributesOf(t *testing.T, text []byte) map[string]any {
 func (s *shop) command(nats, database string, args ...string) (*exec.Cmd, *said) {
 	all := append([]string{"feed"}, args...)
 	all = append(all, "--config", s.config(), "--output", "json", "--nats", nats, "--database", database)
-	command := exec.Command(program(s.t), all...) //nolint:gosec,noctx // built here; the caller ends it
+	command := exec.Command(program(s.t), all...)
 	heard := &said{}
 	command.Stdout, command.Stderr = &heard.out, &heard.err
 	return command, heard
@@ -155,11 +155,11 @@ type answer struct {
 	code   int
 	err    string
 	Result struct {
-		Run       int64
-		State     string
-		Published int64
-		Withheld  int
-	}
+		Run       int64  `json:"run"`
+		State     string `json:"state"`
+		Published int64  `json:"published"`
+		Withheld  int    `json:"withheld"`
+	} `json:"result"`
 }
 
 const patience = time.Minute

@@ -93,8 +93,8 @@ func relay(t *testing.T, g *gate, network, target string, protocol func() wire) 
 			}
 			spoken := protocol()
 			pump := func(from, to net.Conn, read func(*bufio.Reader) ([]byte, string, error)) {
-				defer from.Close() //nolint:errcheck // either end may have closed it
-				defer to.Close()   //nolint:errcheck // as above
+				defer from.Close()
+				defer to.Close()
 				reader := bufio.NewReader(from)
 				for {
 					message, what, err := read(reader)
@@ -157,9 +157,9 @@ func (p *postgres) fromProgram(r *bufio.Reader) (request []byte, what string, er
 		if err != nil {
 			return nil, "", err
 		}
-		request = make([]byte, binary.BigEndian.Uint32(length))
-		_, err = io.ReadFull(r, request)
-		return request, "before connecting", err
+		greeting := make([]byte, binary.BigEndian.Uint32(length))
+		_, err = io.ReadFull(r, greeting)
+		return greeting, "before connecting", err
 	}
 	for {
 		part, err := frame(r)
