@@ -101,7 +101,7 @@ func (s *Source) route(r config.Route, destinations Destinations) (run.Route, *m
 	}
 	spec := mapping.Spec{
 		ItemID: settings.ItemID, Group: settings.Group, Currency: first(r.Currency, settings.Currency), Decimal: settings.Decimal, Zone: settings.Zone,
-		Filter: r.Filter,
+		KeyParts: destination.KeyParts, Filter: r.Filter, StoreView: r.StoreView, Market: r.Market, Language: r.Language, InheritPrice: r.InheritPrice,
 	}
 	if slices.Contains(mapping.Presets(), r.Mapping) {
 		spec.File, spec.Preset = "the preset "+r.Mapping, r.Mapping

@@ -78,7 +78,6 @@ type serving struct {
 	store     *database
 	sources   []*source.Source
 	receivers []*receive.Receiver
-	closers   []func()
 }
 
 // patience is how long one request's mutations are tried: less than its time.
@@ -131,11 +130,6 @@ func (s *serving) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	handler, err := s.handler()
-	defer func() {
-		for _, closer := range s.closers {
-			closer()
-		}
-	}()
 	if err != nil {
 		return err
 	}
@@ -205,13 +199,10 @@ func (s *serving) handler() (http.Handler, error) {
 		if made.Config.Webhook == nil {
 			continue
 		}
-		receiver, closing, err := made.Receiver(source.ReceiverOptions{
-			Store: s.store, Publish: run.Publishing(s.publisher), Logger: s.telemetry.Logger, Meter: s.telemetry.Meters.Meter(meterName),
-		})
+		receiver, err := made.Receiver(s.store, run.Publishing(s.publisher), s.telemetry.Logger, s.telemetry.Meters.Meter(meterName))
 		if err != nil {
 			return nil, err
 		}
-		s.closers = append(s.closers, closing)
 		s.receivers = append(s.receivers, receiver)
 		mux.Handle("/v1/webhooks/"+made.Name, receiver)
 	}

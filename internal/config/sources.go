@@ -80,6 +80,11 @@ type Route struct {
 	Filter  string
 	// Currency wins over the source's.
 	Currency string
+	// StoreView, Market and Language choose what of a feed for several goes to this
+	// destination; see docs/mapping.md.
+	StoreView, Market, Language string
+	// InheritPrice says that a price which the market leaves blank is the shop's.
+	InheritPrice bool
 	// RefreshAfter is after how long an unchanged item is sent again; 0 means never.
 	RefreshAfter time.Duration
 	// Missing and MissingRuns win over the source's where they are not zero.
@@ -271,6 +276,10 @@ func (l *loader) routeFields(r *Route) []field {
 		bind(setting.Text("mapping", "A preset (`google`, `meta`, `pinterest`, `shopify`, `woocommerce`, `adobe`), or the path of a mapping.", "a preset's name or a path", notEmpty), &r.Mapping),
 		bind(setting.Text("filter", "A CEL expression: items for which it is false do not belong there.", "an expression", notEmpty), &r.Filter),
 		bind(setting.Text("currency", "Of prices that name none, instead of the source's.", "a code of ISO 4217, such as EUR", notEmpty), &r.Currency),
+		bind(setting.Text("store_view", "Code of the store view of an Adobe Commerce export whose texts and prices are sent.", "text", notEmpty), &r.StoreView),
+		bind(setting.Text("market", "Name of the market of a Shopify export whose prices are sent.", "text", notEmpty), &r.Market),
+		bind(setting.Text("language", "Language of the records that are sent; the others do not belong there.", "a code such as de or pl-PL", notEmpty), &r.Language),
+		bind(setting.Boolean("inherit_price", "With `market`: a price that the market leaves blank is the shop's."), &r.InheritPrice),
 		bind(setting.Duration("refresh_after", "Sends an item again that was not sent for so long, changed or not.", time.Hour, 365*24*time.Hour), &r.RefreshAfter),
 		bind(setting.Choice("missing", "As `deletes.missing`, for this route.", MissingDelete, MissingOutOfStock, MissingKeep), &r.Missing),
 		bind(setting.Integer("missing_runs", "As `deletes.missing_runs`, for this route.", 1, 100), &r.MissingRuns),

@@ -77,10 +77,8 @@ func (c *compiler) compile(spec Spec) *Mapping {
 	if m.itemID.texts == nil && len(c.problems) == 0 {
 		c.reportf(own, "item_id", "a template of the item ids is required, as in item_id: \"{id}\"")
 	}
-	for _, each := range slices.Backward(composite) {
-		if each == c.target {
-			m.escape = func(part string) string { return catalog.JoinItemID(part) }
-		}
+	if spec.KeyParts > 1 || slices.Contains(composite, c.target) {
+		m.escape = func(part string) string { return catalog.JoinItemID(part) }
 	}
 	for _, each := range table {
 		m.rules = append(m.rules, each)

@@ -40,6 +40,10 @@ type Spec struct {
 	Zone     string // IANA name, of sale dates without one
 	Filter   string // CEL over the source record
 
+	// KeyParts is of how many parts an item's id is made, for destinations of which this
+	// package knows nothing; 0 means one.
+	KeyParts int
+
 	StoreView string // code of the store view of Adobe Commerce that is sent, such as de
 	Market    string // name of the market of Shopify whose prices are sent, such as Germany
 	Language  string // of the records that are sent, such as de: others do not belong to the destination
