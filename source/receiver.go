@@ -13,49 +13,64 @@ import (
 	"github.com/catalog-courier/catalog-courier/source/webhook"
 )
 
-// Receiver makes the receiver of the source's webhooks; nil where it has none. The error says
-// which key of the configuration is wrong.
-func (s *Source) Receiver(store receive.Store, publish run.Publish, logger *slog.Logger, meter metric.Meter) (*receive.Receiver, error) {
-	settings := s.Config.Webhook
-	if settings == nil {
-		return nil, nil
-	}
-	options := receive.Options{
-		Source: s.Source, Kind: webhook.Kind(settings.Kind), Tolerance: settings.Tolerance, Keep: settings.Keep,
-		Store: store, Publish: publish, Logger: logger, Meter: meter,
-	}
-	for _, secret := range settings.Secrets {
-		options.Secrets = append(options.Secrets, secret.Reveal())
-	}
-	client, err := newShop(options.Kind, settings.Shop)
-	if err != nil {
-		return nil, fmt.Errorf("sources.%s.webhook.shop: %w", s.Name, err)
-	}
-	options.Shop = client
-	return receive.New(options)
+// ReceiverOptions are what a source's receiver needs besides its configuration.
+type ReceiverOptions struct {
+	Store   receive.Store
+	Publish run.Publish
+	Logger  *slog.Logger
+	Meter   metric.Meter // nil measures nothing
 }
 
-// newShop makes the client of a shop; nil where none is configured.
-func newShop(kind webhook.Kind, settings config.Shop) (shop.Client, error) {
-	token, key, secret := settings.AccessToken.Reveal(), settings.ConsumerKey.Reveal(), settings.ConsumerSecret.Reveal()
-	if settings.URL == "" {
-		if token != "" || key != "" || secret != "" {
-			return nil, fmt.Errorf("%w: url is missing", shop.ErrAddress)
+// Receiver makes what receives the webhooks of the source, and asks the shop for what they
+// leave out. The source must have a webhook. The caller calls closing at the end.
+func (s *Source) Receiver(options ReceiverOptions) (receiver *receive.Receiver, closing func(), err error) {
+	settings := s.Config.Webhook
+	made := receive.Options{
+		Source: s.Source, Kind: webhook.Kind(settings.Kind), Tolerance: settings.Tolerance, Keep: settings.Keep,
+		Store: options.Store, Publish: options.Publish, Logger: options.Logger, Meter: options.Meter,
+	}
+	for _, secret := range settings.Secrets {
+		made.Secrets = append(made.Secrets, secret.Reveal())
+	}
+	closing = func() {}
+	if settings.Shop != (config.Shop{}) {
+		if made.Shop, closing, err = s.shop(made.Kind); err != nil {
+			return nil, nil, fmt.Errorf("sources.%s.webhook.shop: %w", s.Name, err)
 		}
-		return nil, nil
+	}
+	if receiver, err = receive.New(made); err != nil {
+		closing()
+		return nil, nil, err
+	}
+	return receiver, closing, nil
+}
+
+// shop makes the client of the shop's own interface.
+func (s *Source) shop(kind webhook.Kind) (client shop.Client, closing func(), err error) {
+	settings := s.Config.Webhook.Shop
+	hasToken, hasKey := settings.AccessToken.Reveal() != "", settings.ConsumerKey.Reveal() != "" || settings.ConsumerSecret.Reveal() != ""
+	switch {
+	case settings.URL == "":
+		return nil, nil, fmt.Errorf("%w: url is missing", shop.ErrAddress)
+	case kind == webhook.Shopify && hasKey:
+		return nil, nil, fmt.Errorf("%w: consumer_key and consumer_secret are WooCommerce's; Shopify has access_token", shop.ErrAddress)
+	case kind == webhook.WooCommerce && hasToken:
+		return nil, nil, fmt.Errorf("%w: access_token is Shopify's; WooCommerce has consumer_key and consumer_secret", shop.ErrAddress)
 	}
 	switch kind {
 	case webhook.Shopify:
-		if key != "" || secret != "" {
-			return nil, fmt.Errorf("%w: consumer_key and consumer_secret are WooCommerce's; Shopify has access_token", shop.ErrAddress)
+		made, err := shop.NewShopify(settings.URL, settings.AccessToken.Reveal())
+		if err != nil {
+			return nil, nil, err
 		}
-		return shop.NewShopify(settings.URL, token)
+		return made, made.Close, nil
 	case webhook.WooCommerce:
-		if token != "" {
-			return nil, fmt.Errorf("%w: access_token is Shopify's; WooCommerce has consumer_key and consumer_secret", shop.ErrAddress)
+		made, err := shop.NewWooCommerce(settings.URL, settings.ConsumerKey.Reveal(), settings.ConsumerSecret.Reveal())
+		if err != nil {
+			return nil, nil, err
 		}
-		return shop.NewWooCommerce(settings.URL, key, secret)
-	case webhook.Standard:
+		return made, made.Close, nil
+	default:
+		return nil, nil, fmt.Errorf("%w: webhooks of kind %s have all they need: remove it", shop.ErrAddress, kind)
 	}
-	return nil, fmt.Errorf("%w: bodies of Standard Webhooks are whole, and there is nothing to read from a shop", shop.ErrAddress)
 }

@@ -18,30 +18,31 @@ func TestReceiverIsMadeOfTheConfiguration(t *testing.T) {
 	for name, test := range map[string]struct {
 		webhook *config.Webhook
 		want    error
-		none    bool
 	}{
-		"no webhook":                 {nil, nil, true},
-		"shopify":                    {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}}, nil, false},
-		"shopify with a shop":        {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://acme.myshopify.com", AccessToken: secret("t")}}, nil, false},
-		"woocommerce with a shop":    {&config.Webhook{Kind: "woocommerce", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://shop.example", ConsumerKey: secret("k"), ConsumerSecret: secret("c")}}, nil, false},
-		"a key by http":              {&config.Webhook{Kind: "woocommerce", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "http://shop.example", ConsumerKey: secret("k"), ConsumerSecret: secret("c")}}, shop.ErrAddress, true},
-		"half a key":                 {&config.Webhook{Kind: "woocommerce", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://shop.example", ConsumerKey: secret("k")}}, shop.ErrAddress, true},
-		"a token without an address": {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{AccessToken: secret("t")}}, shop.ErrAddress, true},
-		"the other shop's key":       {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://a.example", ConsumerKey: secret("k")}}, shop.ErrAddress, true},
-		"a shop of no kind":          {&config.Webhook{Kind: "standard", Secrets: []config.Secret{secret("c2VjcmV0")}, Shop: config.Shop{URL: "https://a.example"}}, shop.ErrAddress, true},
-		"no secret":                  {&config.Webhook{Kind: "shopify"}, webhook.ErrSecret, true},
-		"a secret of another form":   {&config.Webhook{Kind: "standard", Secrets: []config.Secret{secret("?")}}, webhook.ErrSecret, true},
+		"shopify":                    {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}}, nil},
+		"shopify with a shop":        {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://acme.myshopify.com", AccessToken: secret("t")}}, nil},
+		"woocommerce with a shop":    {&config.Webhook{Kind: "woocommerce", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://shop.example", ConsumerKey: secret("k"), ConsumerSecret: secret("c")}}, nil},
+		"a key by http":              {&config.Webhook{Kind: "woocommerce", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "http://shop.example", ConsumerKey: secret("k"), ConsumerSecret: secret("c")}}, shop.ErrAddress},
+		"half a key":                 {&config.Webhook{Kind: "woocommerce", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://shop.example", ConsumerKey: secret("k")}}, shop.ErrAddress},
+		"a token without an address": {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{AccessToken: secret("t")}}, shop.ErrAddress},
+		"the other shop's key":       {&config.Webhook{Kind: "shopify", Secrets: []config.Secret{secret("s")}, Shop: config.Shop{URL: "https://a.example", ConsumerKey: secret("k")}}, shop.ErrAddress},
+		"a shop of no kind":          {&config.Webhook{Kind: "standard", Secrets: []config.Secret{secret("c2VjcmV0")}, Shop: config.Shop{URL: "https://a.example"}}, shop.ErrAddress},
+		"no secret":                  {&config.Webhook{Kind: "shopify"}, webhook.ErrSecret},
+		"a secret of another form":   {&config.Webhook{Kind: "standard", Secrets: []config.Secret{secret("?")}}, webhook.ErrSecret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			made := &source.Source{Config: config.Source{Name: "shop", Webhook: test.webhook}}
 			made.Name = "shop"
-			receiver, err := made.Receiver(nil, nil, nil, nil)
-			require.ErrorIs(t, err, test.want)
-			require.Equal(t, test.none, receiver == nil)
-			if err != nil {
+			receiver, closing, err := made.Receiver(source.ReceiverOptions{})
+			if test.want != nil {
+				require.ErrorIs(t, err, test.want)
 				require.ErrorContains(t, err, "sources.shop.webhook")
+				return
 			}
+			require.NoError(t, err)
+			require.NotNil(t, receiver)
+			closing()
 		})
 	}
 }

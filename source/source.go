@@ -47,7 +47,7 @@ type Source struct {
 }
 
 // Errors are all that is wrong with a source, a line each.
-type Errors []error //nolint:errname // the plural, as the configuration's Problems
+type Errors []error
 
 func (e Errors) Error() string { return errors.Join(e...).Error() }
 

@@ -119,7 +119,7 @@ func readPlan(path string) (*run.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it is read only
+	defer file.Close()
 	const most = 16 << 20
 	content, err := io.ReadAll(io.LimitReader(file, most))
 	if err != nil {

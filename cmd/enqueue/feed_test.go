@@ -66,15 +66,16 @@ func (s *shop) configure(itemID string) {
 }
 
 // has writes the feed with items from .. to-1, an hour after the one before.
-func (s *shop) has(from, to int, more ...string) {
+func (s *shop) has(items int, more ...string) {
 	s.t.Helper()
-	text := "id,title,description,link,image_link,availability,price,brand,sale_price,condition\n"
-	for i := from; i < to; i++ {
-		text += fmt.Sprintf("SKU-%d,Item %d,About it,https://shop.example/%d,https://shop.example/%d.jpg,in_stock,%d.00,Acme,%d.50,new\n", i, i, i, i, i+2, i+1)
+	var text strings.Builder
+	text.WriteString("id,title,description,link,image_link,availability,price,brand,sale_price,condition\n")
+	for i := range items {
+		fmt.Fprintf(&text, "SKU-%d,Item %d,About it,https://shop.example/%d,https://shop.example/%d.jpg,in_stock,%d.00,Acme,%d.50,new\n", i, i, i, i, i+2, i+1)
 	}
-	text += strings.Join(more, "")
+	text.WriteString(strings.Join(more, ""))
 	path := filepath.Join(s.folder, "feed.csv")
-	require.NoError(s.t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(s.t, os.WriteFile(path, []byte(text.String()), 0o600))
 	s.at = s.at.Add(time.Hour)
 	require.NoError(s.t, os.Chtimes(path, s.at, s.at))
 }
@@ -89,7 +90,7 @@ func (s *shop) messages() int {
 	s.t.Helper()
 	info, err := s.stream.Info(s.t.Context())
 	require.NoError(s.t, err)
-	return int(info.State.Msgs) //nolint:gosec // few
+	return int(info.State.Msgs)
 }
 
 // last is the newest message of the stream.
@@ -105,7 +106,7 @@ func (s *shop) last() string {
 func TestAFeedIsPlannedAndApplied(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 3, "SECRET,Item,About it,https://shop.example/s,https://shop.example/s.jpg,in_stock,5.00,Secret,,new\n")
+	s.has(3, "SECRET,Item,About it,https://shop.example/s,https://shop.example/s.jpg,in_stock,5.00,Secret,,new\n")
 	plan := s.run("plan", "shop", "--output", "json")
 	require.Equal(t, 2, plan.code, plan.err)
 	var said struct {
@@ -130,7 +131,7 @@ func TestAFeedIsPlannedAndApplied(t *testing.T) {
 	require.Contains(t, again.out, "the same as in the last run")
 
 	// The sale of one item ends: Meta keeps what an UPSERT leaves out, so it is cleared.
-	s.has(0, 2, "SKU-2,Item 2,About it,https://shop.example/2,https://shop.example/2.jpg,in_stock,4.00,Acme,,new\n",
+	s.has(2, "SKU-2,Item 2,About it,https://shop.example/2,https://shop.example/2.jpg,in_stock,4.00,Acme,,new\n",
 		"SECRET,Item,About it,https://shop.example/s,https://shop.example/s.jpg,in_stock,5.00,Secret,,new\n")
 	changed := s.run("apply", "shop")
 	require.Equal(t, 0, changed.code, changed.err)
@@ -145,10 +146,10 @@ func TestAFeedIsPlannedAndApplied(t *testing.T) {
 func TestASavedPlanIsRefusedWhenStale(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 3)
+	s.has(3)
 	file := filepath.Join(s.folder, "plan.json")
 	require.Equal(t, 2, s.run("plan", "shop", "-o", file).code)
-	s.has(0, 4)
+	s.has(4)
 	stale := s.run("apply", file)
 	require.Equal(t, 1, stale.code)
 	require.Contains(t, stale.err, "the plan is stale")
@@ -165,10 +166,10 @@ func TestASavedPlanIsRefusedWhenStale(t *testing.T) {
 func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 200)
+	s.has(200)
 	require.Equal(t, 0, s.run("apply", "shop").code)
 	before := s.messages()
-	s.has(0, 100, "NEW,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,5.00,Acme,,new\n")
+	s.has(100, "NEW,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,5.00,Acme,,new\n")
 	plan := s.run("plan", "shop")
 	require.Equal(t, 3, plan.code)
 	require.Contains(t, plan.out, "100 of 200 items (50.0 %) are missing")
@@ -182,7 +183,7 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 	require.Contains(t, shown.out, `"decision": "withheld"`)
 
 	// It became more: an approval is a limit.
-	s.has(0, 90, "NEW,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,5.00,Acme,,new\n")
+	s.has(90, "NEW,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,5.00,Acme,,new\n")
 	more := s.run("approve", "3")
 	require.Equal(t, 3, more.code, more.err)
 	require.Equal(t, before+2, s.messages())
@@ -197,7 +198,7 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 func TestOtherIDsAreAMigration(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 5)
+	s.has(5)
 	require.Equal(t, 0, s.run("apply", "shop").code)
 	s.configure("shop-{id}")
 	refused := s.run("apply", "shop")
@@ -219,7 +220,7 @@ func TestOtherIDsAreAMigration(t *testing.T) {
 func TestWhatIsWrongWithAFeed(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 120)
+	s.has(120)
 	require.Equal(t, 0, s.run("apply", "shop").code)
 	before := s.messages()
 	path := filepath.Join(s.folder, "feed.csv")
@@ -249,7 +250,7 @@ func TestWhatIsWrongWithAFeed(t *testing.T) {
 func TestCheckRunsSamples(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 3, "BAD,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,free,Acme,,new\n")
+	s.has(3, "BAD,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,free,Acme,,new\n")
 	mapping := filepath.Join(s.folder, "own.yaml")
 	require.NoError(t, os.WriteFile(mapping, []byte("extends: google\nattributes:\n  brand: {constant: Own}\n"), 0o600))
 	config := filepath.Join(s.folder, "courier.yaml")

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -190,7 +191,7 @@ func (s *sources) runsCommand() *cobra.Command {
 				name = args[0]
 			}
 			var id int64
-			if _, err := fmt.Sscanf(name, "%d", &id); err == nil && fmt.Sprint(id) == name && loaded.Sources[name].Name == "" {
+			if _, err := fmt.Sscanf(name, "%d", &id); err == nil && strconv.FormatInt(id, 10) == name && loaded.Sources[name].Name == "" {
 				row, err := store.Run(c.Context(), id)
 				if err != nil {
 					return err

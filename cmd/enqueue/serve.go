@@ -17,10 +17,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/source"
@@ -74,10 +76,13 @@ type serving struct {
 	config    *config.Config
 	telemetry *telemetry.Telemetry
 	conn      *nats.Conn
+	js        jetstream.JetStream
+	window    time.Duration // for which the stream remembers ids
 	publisher *publish.Publisher
 	store     *database
 	sources   []*source.Source
 	receivers []*receive.Receiver
+	closers   []func()
 }
 
 // patience is how long one request's mutations are tried: less than its time.
@@ -96,12 +101,20 @@ func (s *sources) serve(ctx context.Context, loaded *config.Config, options tele
 	if err := srv.compile(); err != nil {
 		return err
 	}
-	say := func(text string) { srv.telemetry.Logger.WarnContext(ctx, text) }
+	say := func(text string) {
+		srv.telemetry.Logger.WarnContext(ctx, "connecting to NATS", slog.String("detail", text))
+	}
 	srv.publisher, srv.conn, err = connectPublisher(ctx, loaded.NATS, publish.DefaultRetryFor, publish.Options{RetryFor: patience}, say)
 	if err != nil {
 		return err
 	}
 	defer srv.conn.Close()
+	if srv.js, err = natsconn.JetStream(loaded.NATS, srv.conn); err != nil {
+		return fmt.Errorf("opening JetStream: %w", err)
+	}
+	if stream, err := srv.js.Stream(ctx, loaded.NATS.Stream.Name); err == nil { // a user may not be allowed to ask
+		srv.window = stream.CachedInfo().Config.Duplicates
+	}
 	if len(loaded.Sources) > 0 {
 		if srv.store, err = openDatabase(ctx, loaded); err != nil {
 			return err
@@ -130,6 +143,11 @@ func (s *serving) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	handler, err := s.handler()
+	defer func() {
+		for _, closer := range s.closers {
+			closer()
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -155,7 +173,7 @@ func (s *serving) run(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("serve.metrics_listen: %w", err), listener.Close())
 		}
-		defer metrics.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nobody reads metrics of a process that ends
+		defer metrics.Close(context.WithoutCancel(ctx))
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
@@ -173,7 +191,8 @@ func (s *serving) ready(ctx context.Context) error {
 	if !s.conn.IsConnected() {
 		return errors.New("NATS is not connected")
 	}
-	return s.publisher.CheckStream(ctx, s.config.NATS.Stream.Name)
+	_, err := s.js.Stream(ctx, s.config.NATS.Stream.Name)
+	return err
 }
 
 func (s *serving) handler() (http.Handler, error) {
@@ -187,7 +206,7 @@ func (s *serving) handler() (http.Handler, error) {
 		tokens[i] = httpapi.Token{Name: token.Name, SHA256: hash, Accounts: token.Accounts}
 	}
 	api, err := httpapi.New(httpapi.Options{
-		Publisher: s.publisher, Tokens: tokens, MaxBody: settings.MaxBody, MaxConcurrent: settings.MaxRequests,
+		Publisher: s.publisher, Tokens: tokens, MaxBody: settings.MaxBody, MaxConcurrent: settings.MaxRequests, Window: s.window,
 		Ready: s.ready, Logger: s.telemetry.Logger, Meter: s.telemetry.Meters.Meter(meterName),
 	})
 	if err != nil {
@@ -199,10 +218,13 @@ func (s *serving) handler() (http.Handler, error) {
 		if made.Config.Webhook == nil {
 			continue
 		}
-		receiver, err := made.Receiver(s.store, run.Publishing(s.publisher), s.telemetry.Logger, s.telemetry.Meters.Meter(meterName))
+		receiver, closing, err := made.Receiver(source.ReceiverOptions{
+			Store: s.store, Publish: run.Publishing(s.publisher), Logger: s.telemetry.Logger, Meter: s.telemetry.Meters.Meter(meterName),
+		})
 		if err != nil {
 			return nil, err
 		}
+		s.closers = append(s.closers, closing)
 		s.receivers = append(s.receivers, receiver)
 		mux.Handle("/v1/webhooks/"+made.Name, receiver)
 	}

@@ -44,7 +44,7 @@ func freePort(t *testing.T) string {
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer listener.Close() //nolint:errcheck // a test
+	defer listener.Close()
 	return listener.Addr().String()
 }
 
@@ -54,7 +54,7 @@ func (s *shop) serving(more string) (address, metrics, token string, log *shared
 	token, hash := httpapi.NewToken()
 	address, metrics = freePort(s.t), freePort(s.t)
 	path := filepath.Join(s.folder, "courier.yaml")
-	text, err := os.ReadFile(path) //nolint:gosec // the test's own
+	text, err := os.ReadFile(path)
 	require.NoError(s.t, err)
 	served := fmt.Sprintf("%s\nserve:\n  listen: %s\n  metrics_listen: %s\n  tokens:\n    - {name: test, sha256: %s, accounts: [acme-meta]}\n",
 		strings.Replace(string(text), "feed.csv}", "feed.csv, every: 1h"+more+"}", 1), address, metrics, strings.TrimPrefix(httpapi.FormatHash(hash), "sha256:"))
@@ -88,7 +88,7 @@ func call(t *testing.T, method, address, token, body string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	defer answer.Body.Close() //nolint:errcheck // a test
+	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	return answer.StatusCode, string(text)
@@ -97,7 +97,7 @@ func call(t *testing.T, method, address, token, body string) (int, string) {
 func TestServeTakesMutationsAndRunsFeeds(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.has(0, 3)
+	s.has(3)
 	address, metrics, token, log, end := s.serving("")
 	require.Eventually(t, func() bool { return s.messages() == 6 }, time.Minute, 20*time.Millisecond, "the feed is due at once: %s", log)
 	status, body := call(t, http.MethodPost, address+"/v1/mutations/acme-meta/products/PRODUCT_ITEM", token,

@@ -140,10 +140,14 @@ func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) er
 			if err != nil {
 				return err
 			}
-			receiver, err = made.Receiver(store, run.Publishing(target), telemetry.NewLogger(s.streams.Err, "text", slog.LevelWarn), nil)
+			var closing func()
+			receiver, closing, err = made.Receiver(source.ReceiverOptions{
+				Store: store, Publish: run.Publishing(target), Logger: telemetry.NewLogger(s.streams.Err, "text", slog.LevelWarn),
+			})
 			if err != nil {
 				return err
 			}
+			defer closing()
 			receivers[kept.Source] = receiver
 		}
 		outcome, err := receiver.Replay(ctx, id)

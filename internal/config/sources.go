@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -236,10 +237,14 @@ func (l *loader) webhookFields(s *Source) []field {
 	w := &Webhook{Tolerance: 5 * time.Minute, Keep: 7 * 24 * time.Hour}
 	s.Webhook = w
 	addAll := func(text string) error {
+		before := len(w.Secrets)
 		for line := range strings.Lines(text) {
 			if line = strings.TrimSpace(line); line != "" {
 				w.Secrets = append(w.Secrets, NewSecret(line))
 			}
+		}
+		if len(w.Secrets) == before {
+			return errors.New("is empty")
 		}
 		return nil
 	}
@@ -255,16 +260,17 @@ func (l *loader) webhookFields(s *Source) []field {
 	own.shown = nil
 	file := l.fileOf(setting.Key{Name: "secret"}, addAll, nil)
 	file.Doc = "A file that holds `secret`, one a line: the present one and, after a change, the former."
-	list := []field{
-		bind(setting.Choice("kind", "Who sends.", "shopify", "woocommerce", "standard"), &w.Kind), own, file,
-		bind(setting.Duration("tolerance", "How far the time in a signature of Standard Webhooks may be from now.", time.Second, time.Hour), &w.Tolerance),
-		bind(setting.Duration("keep", "How long deliveries are kept, so that they can be looked at and replayed.", time.Hour, 90*24*time.Hour), &w.Keep),
-	}
-	shop := []field{bind(setting.Address("url", "The shop's address."), &w.Shop.URL)}
+	shop := make([]field, 0, 7)
+	shop = append(shop, bind(setting.Address("url", "The shop's address."), &w.Shop.URL))
 	shop = append(shop, l.secret(setting.Sensitive("access_token", "Of Shopify's Admin API."), &w.Shop.AccessToken, nil)...)
 	shop = append(shop, l.secret(setting.Sensitive("consumer_key", "Of WooCommerce's REST API."), &w.Shop.ConsumerKey, nil)...)
 	shop = append(shop, l.secret(setting.Sensitive("consumer_secret", "Of WooCommerce's REST API."), &w.Shop.ConsumerSecret, nil)...)
-	return append(list, section("shop", "The shop's own interface, for what its webhooks leave out.", shop...))
+	return []field{
+		bind(setting.Choice("kind", "Who sends.", "shopify", "woocommerce", "standard"), &w.Kind), own, file,
+		bind(setting.Duration("tolerance", "How far the time in a signature of Standard Webhooks may be from now.", time.Second, time.Hour), &w.Tolerance),
+		bind(setting.Duration("keep", "How long deliveries are kept, so that they can be looked at and replayed.", time.Hour, 90*24*time.Hour), &w.Keep),
+		section("shop", "The shop's own interface, for what its webhooks leave out.", shop...),
+	}
 }
 
 func (l *loader) routeFields(r *Route) []field {

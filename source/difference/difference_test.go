@@ -2,9 +2,9 @@ package difference
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -25,7 +25,7 @@ func route() Route {
 	}
 }
 
-func item(id, attributes string) Item { return Item{ID: id, Attributes: json.RawMessage(attributes)} }
+func item(attributes string) Item { return Item{ID: "1", Attributes: json.RawMessage(attributes)} }
 
 func compare(t *testing.T, r Route, i Item, known State, snapshot time.Time) Change {
 	t.Helper()
@@ -37,23 +37,23 @@ func compare(t *testing.T, r Route, i Item, known State, snapshot time.Time) Cha
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	r := route()
-	added := compare(t, r, item("1", `{"price":"5 EUR","title":"Lamp"}`), State{}, at(1))
+	added := compare(t, r, item(`{"price":"5 EUR","title":"Lamp"}`), State{}, at(1))
 	require.Equal(t, Added, added.Kind)
 	require.Equal(t, catalog.Upsert, added.Operation)
 	require.JSONEq(t, `{"price":"5 EUR","title":"Lamp"}`, string(added.Attributes))
 	require.Equal(t, []string{"price", "title"}, added.State.Names)
 
-	same := compare(t, r, item("1", `{"price":"5 EUR","title":"Lamp"}`), added.State, at(2))
+	same := compare(t, r, item(`{"price":"5 EUR","title":"Lamp"}`), added.State, at(2))
 	require.Equal(t, Unchanged, same.Kind)
 	require.False(t, same.Publishes())
 
-	changed := compare(t, r, item("1", `{"price":"4 EUR","title":"Lamp"}`), added.State, at(3))
+	changed := compare(t, r, item(`{"price":"4 EUR","title":"Lamp"}`), added.State, at(3))
 	require.Equal(t, Changed, changed.Kind)
 	require.NotEqual(t, added.MutationID, changed.MutationID)
-	require.Equal(t, changed.MutationID, compare(t, r, item("1", `{"price":"4 EUR","title":"Lamp"}`), added.State, at(4)).MutationID,
+	require.Equal(t, changed.MutationID, compare(t, r, item(`{"price":"4 EUR","title":"Lamp"}`), added.State, at(4)).MutationID,
 		"the same change found again has the same id")
 
-	back := compare(t, r, item("1", `{"price":"5 EUR","title":"Lamp"}`), changed.State, at(5))
+	back := compare(t, r, item(`{"price":"5 EUR","title":"Lamp"}`), changed.State, at(5))
 	require.Equal(t, Changed, back.Kind)
 	require.NotEqual(t, added.MutationID, back.MutationID, "the stream must not take a change back for a repeat")
 }
@@ -63,48 +63,48 @@ func TestCompare(t *testing.T) {
 func TestAnEndedSalePriceIsCleared(t *testing.T) {
 	t.Parallel()
 	r := route()
-	sale := compare(t, r, item("1", `{"price":"5 EUR","sale_price":"4 EUR"}`), State{}, at(1))
-	ended := compare(t, r, item("1", `{"price":"5 EUR"}`), sale.State, at(2))
+	sale := compare(t, r, item(`{"price":"5 EUR","sale_price":"4 EUR"}`), State{}, at(1))
+	ended := compare(t, r, item(`{"price":"5 EUR"}`), sale.State, at(2))
 	require.JSONEq(t, `{"price":"5 EUR","sale_price":null}`, string(ended.Attributes))
 	require.Equal(t, []string{"price"}, ended.State.Names)
-	next := compare(t, r, item("1", `{"price":"6 EUR"}`), ended.State, at(3))
+	next := compare(t, r, item(`{"price":"6 EUR"}`), ended.State, at(3))
 	require.JSONEq(t, `{"price":"6 EUR"}`, string(next.Attributes), "cleared once is enough")
 
-	require.JSONEq(t, `{"sale_price":null}`, string(compare(t, r, item("1", `{}`), State{Revision: 1, Names: []string{"sale_price"}}, at(2)).Attributes))
-	require.JSONEq(t, `{"sale_price":null}`, string(compare(t, r, item("1", `{"sale_price":null}`), sale.State, at(2)).Attributes)[:len(`{"sale_price":null`)]+"}",
+	require.JSONEq(t, `{"sale_price":null}`, string(compare(t, r, item(`{}`), State{Revision: 1, Names: []string{"sale_price"}}, at(2)).Attributes))
+	require.JSONEq(t, `{"sale_price":null}`, string(compare(t, r, item(`{"sale_price":null}`), sale.State, at(2)).Attributes)[:len(`{"sale_price":null`)]+"}",
 		"a null of the mapping's own is not doubled")
 
 	r.Replaces = true
-	require.JSONEq(t, `{"price":"5 EUR"}`, string(compare(t, r, item("1", `{"price":"5 EUR"}`), sale.State, at(2)).Attributes),
+	require.JSONEq(t, `{"price":"5 EUR"}`, string(compare(t, r, item(`{"price":"5 EUR"}`), sale.State, at(2)).Attributes),
 		"an UPSERT that replaces needs no null")
 }
 
 func TestASnapshotUndoesNoNewerChange(t *testing.T) {
 	t.Parallel()
 	r := route()
-	hook := item("1", `{"price":"4 EUR"}`)
+	hook := item(`{"price":"4 EUR"}`)
 	hook.ChangedAt = at(10)
 	sent := compare(t, r, hook, State{}, at(11))
-	require.Equal(t, Older, compare(t, r, item("1", `{"price":"5 EUR"}`), sent.State, at(9)).Kind)
+	require.Equal(t, Older, compare(t, r, item(`{"price":"5 EUR"}`), sent.State, at(9)).Kind)
 	require.Equal(t, Older, r.Absent("1", sent.State, at(9)).Kind, "nor deletes what came later")
-	require.Equal(t, Changed, compare(t, r, item("1", `{"price":"5 EUR"}`), sent.State, at(12)).Kind)
+	require.Equal(t, Changed, compare(t, r, item(`{"price":"5 EUR"}`), sent.State, at(12)).Kind)
 
-	own := item("1", `{"price":"5 EUR"}`)
+	own := item(`{"price":"5 EUR"}`)
 	own.ChangedAt = at(9)
 	require.Equal(t, Older, compare(t, r, own, sent.State, at(12)).Kind, "the item's own time beats the file's")
 
 	deleted := r.Deleted("1", sent.State, at(20))
 	require.Equal(t, Removed, deleted.Kind)
-	require.Equal(t, Older, compare(t, r, item("1", `{"price":"5 EUR"}`), deleted.State, at(19)).Kind, "an old file brings nothing back")
-	again := compare(t, r, item("1", `{"price":"5 EUR"}`), deleted.State, at(21))
+	require.Equal(t, Older, compare(t, r, item(`{"price":"5 EUR"}`), deleted.State, at(19)).Kind, "an old file brings nothing back")
+	again := compare(t, r, item(`{"price":"5 EUR"}`), deleted.State, at(21))
 	require.Equal(t, Added, again.Kind)
-	require.NotEqual(t, compare(t, r, item("1", `{"price":"5 EUR"}`), State{}, at(21)).MutationID, again.MutationID)
+	require.NotEqual(t, compare(t, r, item(`{"price":"5 EUR"}`), State{}, at(21)).MutationID, again.MutationID)
 }
 
 func TestMissing(t *testing.T) {
 	t.Parallel()
 	r := route()
-	known := compare(t, r, item("1", `{"price":"5 EUR"}`), State{}, at(1)).State
+	known := compare(t, r, item(`{"price":"5 EUR"}`), State{}, at(1)).State
 
 	removed := r.Absent("1", known, at(2))
 	require.Equal(t, Removed, removed.Kind)
@@ -119,7 +119,7 @@ func TestMissing(t *testing.T) {
 	second := r.Absent("1", first.State, at(3))
 	require.Equal(t, Awaited, second.Kind)
 	require.Equal(t, Removed, r.Absent("1", second.State, at(4)).Kind)
-	seen := compare(t, r, item("1", `{"price":"5 EUR"}`), second.State, at(4))
+	seen := compare(t, r, item(`{"price":"5 EUR"}`), second.State, at(4))
 	require.Equal(t, Unchanged, seen.Kind)
 	require.Zero(t, seen.State.Missing, "seen again, it counts from the beginning")
 
@@ -127,7 +127,7 @@ func TestMissing(t *testing.T) {
 	unavailable := r.Absent("1", known, at(2))
 	require.Equal(t, catalog.Update, unavailable.Operation)
 	require.JSONEq(t, `{"availability":"out of stock"}`, string(unavailable.Attributes))
-	require.Equal(t, Added, compare(t, r, item("1", `{"price":"5 EUR"}`), unavailable.State, at(3)).Kind, "back with what it had")
+	require.Equal(t, Added, compare(t, r, item(`{"price":"5 EUR"}`), unavailable.State, at(3)).Kind, "back with what it had")
 
 	r.Missing = Keep
 	require.Equal(t, Unchanged, r.Absent("1", known, at(2)).Kind)
@@ -193,17 +193,18 @@ func TestDestinationFollowsTheSource(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		r, ids, names := route(), []string{"a", "b", "c"}, []string{"price", "sale", "color"}
-		var history []map[string]map[string]string // by minute
+		minutes := rapid.IntRange(2, 12).Draw(t, "minutes")
+		history := make([]map[string]map[string]string, 0, minutes) // by minute
 		current := map[string]map[string]string{}
-		for minute := range rapid.IntRange(2, 12).Draw(t, "minutes") {
+		for minute := range minutes {
 			id := rapid.SampledFrom(ids).Draw(t, "id")
 			next := maps.Clone(current)
 			delete(next, id)
 			if rapid.IntRange(0, 3).Draw(t, "there") > 0 {
-				attributes := map[string]string{"at": fmt.Sprint(minute)}
+				attributes := map[string]string{"at": strconv.Itoa(minute)}
 				for _, name := range names {
 					if rapid.Bool().Draw(t, name) {
-						attributes[name] = fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "value"))
+						attributes[name] = strconv.Itoa(rapid.IntRange(0, 2).Draw(t, "value"))
 					}
 				}
 				next[id] = attributes

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -26,9 +28,9 @@ func gzipped(tb testing.TB, text string) string {
 	return out.String()
 }
 
-func zstandard(tb testing.TB, text string, options ...zstd.EOption) string {
+func zstandard(tb testing.TB, text string) string {
 	tb.Helper()
-	w, err := zstd.NewWriter(nil, options...)
+	w, err := zstd.NewWriter(nil)
 	require.NoError(tb, err)
 	return string(w.EncodeAll([]byte(text), nil))
 }
@@ -76,15 +78,49 @@ func TestBombsAreRefused(t *testing.T) {
 		{body: zstandard(t, bomb), header: encoding("zstd")},
 		{body: unsized.String(), header: encoding("zstd")},
 		{body: strings.Repeat(zstandard(t, bomb[:1<<19]), 3), header: encoding("zstd")},
-		{body: zstandard(t, bomb[:1<<19]+remove, zstd.WithWindowSize(16<<20), zstd.WithSingleSegment(false)), header: encoding("zstd")},
 	} {
 		require.Less(t, len(c.body), 1<<20)
-		got := a.do(c)
-		if got.status == http.StatusAccepted { // the encoder chose a small window
-			continue
-		}
-		got.problem(t, kindTooLarge)
+		a.do(c).problem(t, kindTooLarge)
 	}
+}
+
+// TestALargeWindowIsRefused: a body of a few bytes may ask for much memory.
+func TestALargeWindowIsRefused(t *testing.T) {
+	t.Parallel()
+	a := start(t, setup{})
+	windowed := func(size int) string {
+		var out bytes.Buffer
+		w, err := zstd.NewWriter(&out, zstd.WithWindowSize(size))
+		require.NoError(t, err)
+		_, err = io.WriteString(w, remove)
+		require.NoError(t, err)
+		require.NoError(t, w.Flush()) // the header is written before the size is known
+		require.NoError(t, w.Close())
+		return out.String()
+	}
+	a.do(call{body: windowed(maxWindow), header: encoding("zstd")}).accepted(t)
+	refused := a.do(call{body: windowed(2 * maxWindow), header: encoding("zstd")}).problem(t, kindTooLarge)
+	require.Contains(t, refused.Detail, "window")
+}
+
+// TestBombsAreNotUnpacked beyond the limit. It measures memory, so it runs alone.
+func TestBombsAreNotUnpacked(t *testing.T) { //nolint:paralleltest // see above
+	const limit, unpacked = 1 << 20, 128 << 20
+	body := gzipped(t, strings.Repeat(" ", unpacked))
+	require.Less(t, len(body), limit)
+	server, err := New(Options{
+		Publisher: panics{}, MaxBody: limit, Tokens: []Token{{Name: "t", SHA256: HashToken(tokenOf), Accounts: []string{"acme"}}},
+	})
+	require.NoError(t, err)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, lanePath, strings.NewReader(body))
+	r.Header = http.Header{"Authorization": {"Bearer " + tokenOf}, "Content-Type": {lines}, "Content-Encoding": {"gzip"}}
+	w := httptest.NewRecorder()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	server.Handler().ServeHTTP(w, r)
+	runtime.ReadMemStats(&after)
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16*limit))
 }
 
 //nolint:tparallel // the stream is looked at in the end
@@ -177,7 +213,7 @@ func TestSlowBodies(t *testing.T) {
 	got := read(t, from)
 	got.problem(t, kindSlow)
 	require.Equal(t, "close", got.header.Get("Connection"))
-	a.do(call{body: remove}).accepted(t)
+	a.do(call{}).problem(t, kindEmpty) // which takes a slot
 }
 
 func TestABodyThatEndsTooEarly(t *testing.T) {

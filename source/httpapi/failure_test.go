@@ -46,7 +46,7 @@ func numbered(count int) (items []string) {
 // the same key stores the rest and nothing twice.
 func TestTheStreamBecomesFull(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{publish: quick, stream: queue.StreamConfig{MaxBytes: 400_000}})
+	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 400_000}})
 	const count = 2500
 	c := call{body: manyLines(count), header: map[string]string{headerKey: "run-7"}}
 	got := a.do(c)
@@ -70,7 +70,7 @@ func TestTheStreamBecomesFull(t *testing.T) {
 // TestTheStreamIsFullFromTheBeginning: nothing is stored, so any repeat is safe.
 func TestTheStreamIsFullFromTheBeginning(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{publish: quick, stream: queue.StreamConfig{MaxBytes: 1000}})
+	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 1000}})
 	body := a.do(call{body: manyLines(10)}).problem(t, kindStreamFull)
 	require.Zero(t, *body.Stored)
 	require.Equal(t, 10, body.NotStored)
@@ -81,17 +81,19 @@ func TestTheStreamIsFullFromTheBeginning(t *testing.T) {
 // TestRandomIDsAreNotSafeToRepeat: the answer lists them, so that the caller can set them.
 func TestRandomIDsAreNotSafeToRepeat(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{publish: quick, stream: queue.StreamConfig{MaxBytes: 400_000}})
+	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 400_000}})
 	body := a.do(call{body: manyLines(2500)}).problem(t, kindStreamFull)
 	require.False(t, body.RepeatSafe)
 	require.Contains(t, body.Detail, "put them into the lines")
 	require.Equal(t, body.IDs[:publish.MaxBatch], idsOf(a.mutations()))
 }
 
-// stopping stops NATS after the first batch of a request.
+// stopping stops NATS after the first batch of a request, and then gives up soon.
 type stopping struct {
 	Publisher
-	nats *natstest.Server
+
+	impatient Publisher
+	nats      *natstest.Server
 }
 
 func (s stopping) Publish(ctx context.Context, all []publish.Publication) ([]publish.Result, error) {
@@ -100,15 +102,15 @@ func (s stopping) Publish(ctx context.Context, all []publish.Publication) ([]pub
 		return nil, err
 	}
 	s.nats.Stop()
-	rest, err := s.Publisher.Publish(ctx, all[publish.MaxBatch:])
+	rest, err := s.impatient.Publish(ctx, all[publish.MaxBatch:])
 	return append(first, rest...), err
 }
 
 func TestNATSStopsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{publish: quick})
-	direct := a.server.options.Publisher
-	a.server.options.Publisher = stopping{direct, a.nats}
+	a := start(t, setup{})
+	patient, impatient := a.server.options.Publisher, publish.NewPublisher(a.js, quick)
+	a.server.options.Publisher = stopping{patient, impatient, a.nats}
 	const count = 1500
 	c := call{body: manyLines(count), header: map[string]string{headerKey: "run-7"}}
 	got := a.do(c)
@@ -118,8 +120,9 @@ func TestNATSStopsInTheMiddle(t *testing.T) {
 	require.Equal(t, count-publish.MaxBatch, body.NotStored+body.Unknown)
 	require.True(t, body.RepeatSafe)
 
-	a.server.options.Publisher = direct
+	a.server.options.Publisher = impatient
 	a.do(c).problem(t, kindUnavailable) // still away
+	a.server.options.Publisher = patient
 	a.nats.Run(t)
 	require.Eventually(t, func() bool { return natstest.Answers(a.js.Conn()) }, patience, 10*time.Millisecond)
 	again := a.do(c).accepted(t)

@@ -15,17 +15,10 @@ func incomplete(items []item, results []publish.Result, err error, keyed bool) *
 	known := &publication{IDs: make([]string, 0, len(items)), RepeatSafe: true}
 	newer := map[catalog.ItemKey]bool{} // items of which a later change is stored
 	fixed := true                       // each id is the same in a repeat
-	at := len(results)
-	for _, item := range slices.Backward(items) {
+	all := outcomes(items, results)
+	for i, item := range slices.Backward(items) {
 		fixed = fixed && (item.explicit || keyed)
-		if item.repeats {
-			continue // it is what became of the line that it repeats
-		}
-		result := publish.Result{NotStored: true}
-		if at--; at >= 0 {
-			result = results[at]
-		}
-		switch {
+		switch result := all[i]; {
 		case result.Outcome != publish.Refused:
 			known.Stored++
 			newer[item.key] = true
@@ -60,6 +53,23 @@ func incomplete(items []item, results []publish.Result, err error, keyed bool) *
 	refused := refuse(of, detail)
 	refused.known, refused.cause = known, err
 	return refused
+}
+
+// outcomes are what became of each item. One that repeats a line has its result, and one that
+// publishing did not come to is not stored.
+func outcomes(items []item, results []publish.Result) []publish.Result {
+	all := make([]publish.Result, len(items))
+	for i, item := range items {
+		switch {
+		case item.repeats > 0:
+			all[i] = all[item.repeats-1]
+		case len(results) > 0:
+			all[i], results = results[0], results[1:]
+		default:
+			all[i].NotStored = true
+		}
+	}
+	return all
 }
 
 func incompleteDetail(known *publication, nothing, ordered, keyed bool) string {

@@ -29,8 +29,10 @@ type item struct {
 	line     int
 	id       string // of the mutation
 	explicit bool   // the caller chose the id
-	repeats  bool   // the same line came before in the request: it is not published twice
-	key      catalog.ItemKey
+	// repeats, if not 0, is the number, from 1, of the item that is the same line: it is not
+	// published twice.
+	repeats int
+	key     catalog.ItemKey
 
 	publication publish.Publication
 }
@@ -64,7 +66,7 @@ func (r *request) items(ctx context.Context, texts []text) (good []item, bad []l
 						Detail: fmt.Sprintf("line %d has the same id and other content: the stream would drop one of the two; each change needs an id of its own", good[before].line),
 					}}
 				}
-				read.repeats = true
+				read.repeats = before + 1
 			} else {
 				seen[read.id] = len(good)
 			}
@@ -140,12 +142,23 @@ func (r *request) readable(data []byte) *catalog.Problem {
 }
 
 // agreement checks that a line that names its account, catalog or type means those of the
-// path. In a CloudEvent, type means another thing.
-func (r *request) agreement(data []byte) (problem *catalog.Problem) {
-	if r.as == formEvent || r.as == formEvents || !rawjson.MayHold(data, "account", "catalog", "type", "catalog_type") {
+// path. Of a CloudEvent its data is such a line; the type of the event is another thing.
+func (r *request) agreement(data []byte) *catalog.Problem {
+	if !rawjson.MayHold(data, "account", "catalog", "type", "catalog_type") {
 		return nil
 	}
-	event := false
+	_, event := rawjson.Find(data, "specversion")
+	if !event || r.as == formBinary {
+		return r.namesAgree(data)
+	}
+	if inner, ok := rawjson.Find(data, "data"); ok && inner.Kind == rawjson.Object {
+		return r.namesAgree([]byte(inner.Raw))
+	}
+	return nil
+}
+
+// namesAgree finds the first name that is not that of the path.
+func (r *request) namesAgree(data []byte) (problem *catalog.Problem) {
 	rawjson.Members(data, func(m rawjson.Member) bool {
 		var want string
 		switch m.Name {
@@ -155,14 +168,10 @@ func (r *request) agreement(data []byte) (problem *catalog.Problem) {
 			want = r.lane.Catalog
 		case "type", "catalog_type":
 			want = string(r.lane.Type)
-		case "specversion":
-			event = event || r.as != formBinary
-			return true
 		default:
 			return true
 		}
 		switch {
-		case problem != nil:
 		case m.Kind != rawjson.String:
 			problem = &catalog.Problem{Reason: catalog.WrongType, Field: m.Name, Text: m.Name + " must be text"}
 		case m.Text != want:
@@ -171,11 +180,8 @@ func (r *request) agreement(data []byte) (problem *catalog.Problem) {
 				Text: m.Name + " " + message.Quote(m.Text) + " is not that of the path, " + message.Quote(want) + ": remove it, or send the line to its own path",
 			}
 		}
-		return true
+		return problem == nil
 	})
-	if event {
-		return nil
-	}
 	return problem
 }
 

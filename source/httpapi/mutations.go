@@ -114,7 +114,7 @@ func (s *Server) publish(ctx context.Context, w http.ResponseWriter, seen *visit
 	defer context.AfterFunc(hard, cancel)()
 	publications := make([]publish.Publication, 0, len(items))
 	for _, item := range items {
-		if !item.repeats {
+		if item.repeats == 0 {
 			publications = append(publications, item.publication)
 		}
 	}
@@ -128,11 +128,8 @@ func (s *Server) publish(ctx context.Context, w http.ResponseWriter, seen *visit
 	}
 	answer := accepted{IDs: make([]string, 0, len(items))}
 	var lines []int
-	for _, item := range items {
-		result := publish.Result{Outcome: publish.Stored}
-		if !item.repeats {
-			result, results = results[0], results[1:]
-		}
+	for i, result := range outcomes(items, results) {
+		item := items[i]
 		if result.Outcome == publish.Refused {
 			bad = append(bad, refusedByStream(item, result.Err))
 			continue

@@ -163,6 +163,7 @@ var hostile = []struct{ line, field, rule, detail string }{
 	{`{"id":"ends with a space ","item_id":"x","operation":"DELETE"}`, "id", "invalid_value", "spaces"},
 	{`{"item_id":"x","operation":"DELETE","version":1.5}`, "version", "invalid_value", "version"},
 	{`{"item_id":"x","operation":"UPSERT","attributes":{"t":"` + strings.Repeat("x", message.MaxBody) + `"}}`, "", "message_too_large", "1048576"},
+	{`{"specversion":"1.0","id":"e","type":"t","data":{"account":"other","item_id":"x","operation":"DELETE"}}`, "account", "invalid_value", "other"},
 	{`{"specversion":"0.3","id":"e","data":{"item_id":"x","operation":"DELETE"}}`, "specversion", "invalid_value", "1.0"},
 	{`{"specversion":"1.0","data":{"item_id":"x","operation":"DELETE"}}`, "id", "missing_field", "id"},
 	{`{"specversion":"1.0","id":"e","data":{"item_id":"x","operation":"no"}}`, "operation", "unknown_operation", "no"},
@@ -276,6 +277,13 @@ func TestTheStreamRefusesALine(t *testing.T) {
 	require.Equal(t, []string{"a", "c"}, itemsOf(a.mutations()))
 
 	a.do(call{body: large}).problem(t, kindInvalidLines)
+
+	// A line that repeats it has its fate.
+	own := strings.Replace(large, `{`, `{"id":"m",`, 1)
+	body = a.do(call{body: remove + "\n" + own + "\n" + own}).accepted(t)
+	require.Equal(t, []int{1}, body.Lines)
+	require.Equal(t, []int{2, 3}, linesOf(body.Errors))
+	require.Equal(t, 2, body.Refused)
 }
 
 // TestALineLargerThanNATSTakes: it is refused before anything is stored.

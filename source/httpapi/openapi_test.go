@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // description is schema/openapi.yaml, read once.
@@ -185,5 +186,48 @@ func TestTheDescriptionNamesWhatTheCodeHas(t *testing.T) {
 	}
 	for status := range post.Responses.Map() {
 		require.True(t, statuses[status] || slices.Contains([]string{"202", "207"}, status), status)
+	}
+}
+
+// TestParametersAreAsDescribed: the description and the code agree on each value.
+func TestParametersAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	document := described(t)
+	post := document.Paths.Value("/v1/mutations/{account}/{catalog}/{type}").Post
+	schemaOf := func(name string) *openapi3.Schema {
+		for _, parameter := range post.Parameters {
+			if parameter.Value.Name == name {
+				return parameter.Value.Schema.Value
+			}
+		}
+		require.Fail(t, name)
+		return nil
+	}
+	allowed := func(schema *openapi3.Schema, value string) bool {
+		return schema.VisitJSON(value, openapi3.EnableJSONSchema2020()) == nil
+	}
+	for _, key := range []string{
+		"a", `"a"`, "run-1", "!~[]", "", `""`, `"`, `"a`, `a"`, `a"b`, "a b", `a\b`, "é", "a\x7f", strings.Repeat("k", maxKey), strings.Repeat("k", maxKey+1),
+		`"` + strings.Repeat("k", maxKey) + `"`, `"` + strings.Repeat("k", maxKey+1) + `"`,
+	} {
+		_, refused := idempotencyKey(http.Header{headerKey: {key}})
+		require.Equal(t, allowed(schemaOf(headerKey), key), refused == nil, "%q", key)
+	}
+	for _, encoding := range []string{"gzip", "x-gzip", "zstd", "identity", "br", "deflate", "gzip, gzip"} {
+		_, refused := encodingOf(http.Header{"Content-Encoding": {encoding}})
+		require.Equal(t, allowed(schemaOf("Content-Encoding"), encoding), refused == nil, encoding)
+	}
+	for _, partial := range []string{"true", "false", "1", "TRUE", "yes"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, lanePath+"?partial="+partial, nil)
+		require.NoError(t, err)
+		_, refused := parameters(r)
+		require.Equal(t, allowed(schemaOf("partial"), partial), refused == nil, partial)
+	}
+	for _, name := range []string{"a", "A-Z_09", strings.Repeat("x", 128), strings.Repeat("x", 129), "", "a.b", "a b", "*", "é"} {
+		_, problem := message.Subject(catalog.Lane{Account: name, Catalog: name, Type: catalog.Type(name)})
+		require.Equal(t, allowed(document.Components.Schemas["Name"].Value, name), problem == nil, name)
+	}
+	for _, k := range allKinds { // Retry-After where the description demands it
+		require.Equal(t, k.status == http.StatusServiceUnavailable, k.retryAfter > 0, k.name)
 	}
 }

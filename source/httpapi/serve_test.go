@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,7 +96,13 @@ func TestLongHeaders(t *testing.T) {
 	conn, from := a.dial()
 	_, err := io.WriteString(conn, fmt.Sprintf("POST / HTTP/1.1\r\nHost: localhost\r\nX-Long: %08000d\r\n\r\n", 0))
 	require.NoError(t, err)
-	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, readAny(t, from).status)
+	response, err := http.ReadResponse(from, nil)
+	if errors.Is(err, syscall.ECONNRESET) { // the rest of the headers was not read
+		return
+	}
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
 }
 
 // TestConnectionsAreLimited: one more waits until another ends.

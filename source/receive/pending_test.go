@@ -69,7 +69,7 @@ func TestWooCommerceWithoutShop(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, "the check of an address is not signed")
 
 	cup := func(price string) string {
-		return fmt.Sprintf(`{"id":794,"name":"Cup","description":"A cup","permalink":"https://shop.example/cup","type":"simple","status":"publish","sku":"","price":%q,"regular_price":%q,"sale_price":"",
+		return fmt.Sprintf(`{"id":794,"name":"Cup","permalink":"https://shop.example/cup","type":"simple","status":"publish","description":"<p>Hot</p>","sku":"","price":%q,"regular_price":%q,"sale_price":"",
 			"stock_status":"instock","parent_id":0,"date_modified_gmt":"2026-11-28T11:00:00","images":[{"id":1,"src":"https://shop.example/cup.jpg"}],"related_ids":[53]}`, price, price)
 	}
 	require.Equal(t, 2, b.send("product.created", "same", cup("21.99")).Published)

@@ -451,7 +451,7 @@ func TestStandardWebhooks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, webhook.Standard, nil)
 	item := func(id, price string) string {
-		return fmt.Sprintf(`{"id":%q,"title":"Cup","description":"A cup","link":"https://shop.example/%s","image_link":"https://shop.example/%s.jpg","availability":"in_stock","condition":"new","price":%q}`, id, id, id, price)
+		return fmt.Sprintf(`{"id":%q,"title":"Cup","description":"Hot","link":"https://shop.example/%s","image_link":"https://shop.example/%s.jpg","availability":"in_stock","condition":"new","price":%q}`, id, id, id, price)
 	}
 	event := func(kind string, at time.Time, data ...string) string {
 		return fmt.Sprintf(`{"type":%q,"timestamp":%q,"data":[%s]}`, kind, at.Format(time.RFC3339), strings.Join(data, ","))

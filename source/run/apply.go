@@ -173,7 +173,7 @@ func (p *publisher) tell() error {
 	if p.plan.runner.Progress != nil {
 		p.plan.runner.Progress(Progress{State: run.State, Read: run.ItemsRead, Bytes: run.BytesRead, Published: run.Published, ToCome: run.ToPublish - run.Published})
 	}
-	now := time.Now() //nolint:forbidigo // how often something is written
+	now := time.Now()
 	if now.Sub(p.told) < every {
 		return nil
 	}

@@ -122,7 +122,7 @@ type Request struct {
 // plan.
 func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *Plan, err error) {
 	row, err := r.Store.Open(ctx, source.Name, source.ItemID, source.Lanes())
-	if err != nil && !(request.MigrateIDs && errors.Is(err, persistence.ErrItemIDChanged)) {
+	if err != nil && (!request.MigrateIDs || !errors.Is(err, persistence.ErrItemIDChanged)) {
 		return nil, err
 	}
 	held, token, release, err := r.hold(ctx, row.ID)
@@ -131,7 +131,7 @@ func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *P
 	}
 	plan := &Plan{
 		Source: source.Name, runner: r, source: source, row: row, context: held, token: token, release: release,
-		request: request, began: time.Now(), //nolint:forbidigo // compared with times of the database, to hours
+		request: request, began: time.Now(),
 	}
 	defer func() {
 		if err != nil {
@@ -209,7 +209,7 @@ func (p *Plan) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer snapshot.Close() //nolint:errcheck // what was read is complete by then
+	defer snapshot.Close()
 	limit := cmp.Or(p.runner.MaxSpool, defaultSpool)
 	if p.changes, err = newSpool(p.runner.Folder, limit); err != nil {
 		return err
@@ -464,7 +464,7 @@ func (c *comparison) tell(ctx context.Context, snapshot Snapshot) error {
 	if c.plan.runner.Progress != nil {
 		c.plan.runner.Progress(Progress{State: persistence.RunReading, Read: c.read, Bytes: snapshot.Bytes()})
 	}
-	now := time.Now() //nolint:forbidigo // how often something is shown
+	now := time.Now()
 	if now.Sub(c.told) < every {
 		return nil
 	}

@@ -35,7 +35,7 @@ func Read(ctx context.Context, source Source, progress func(Progress)) (Reading,
 	if err != nil {
 		return Reading{}, err
 	}
-	defer snapshot.Close() //nolint:errcheck // what was read is complete by then
+	defer snapshot.Close()
 	reading := Reading{Routes: make([]RouteReading, len(source.Routes))}
 	for i, route := range source.Routes {
 		reading.Routes[i].Route = route.String()
@@ -60,7 +60,7 @@ func Read(ctx context.Context, source Source, progress func(Progress)) (Reading,
 			found.addOf(route, record, mapped)
 			reading.Routes[i].count(record, mapped)
 		}
-		if now := time.Now(); progress != nil && now.Sub(shown) > time.Second/5 { //nolint:forbidigo // how often something is shown
+		if now := time.Now(); progress != nil && now.Sub(shown) > time.Second/5 {
 			shown = now
 			progress(Progress{State: persistence.RunReading, Read: reading.Records, Bytes: snapshot.Bytes()})
 		}

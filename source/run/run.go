@@ -243,14 +243,14 @@ func (r *Runner) hold(ctx context.Context, source int32) (held context.Context, 
 func (r *Runner) keepHold(ctx context.Context, source int32, token int64, during time.Duration, lose context.CancelCauseFunc) {
 	ticker := time.NewTicker(during / 3)
 	defer ticker.Stop()
-	until := time.Now().Add(during) //nolint:forbidigo // how long this process may go on: the database decides who writes
+	until := time.Now().Add(during)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		began := time.Now() //nolint:forbidigo // as above
+		began := time.Now()
 		now, err := r.Store.Hold(ctx, source, r.Name, during)
 		switch {
 		case err == nil && now == token:
@@ -258,7 +258,7 @@ func (r *Runner) keepHold(ctx context.Context, source int32, token int64, during
 		case err == nil || errors.Is(err, persistence.ErrSourceHeld):
 			lose(persistence.ErrHoldLost)
 			return
-		case time.Now().After(until): //nolint:forbidigo // as above
+		case time.Now().After(until):
 			lose(fmt.Errorf("%w: %w", persistence.ErrHoldLost, err))
 			return
 		}

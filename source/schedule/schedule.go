@@ -71,25 +71,25 @@ func (s *Schedule) runIfDue(ctx context.Context, job Job) time.Duration {
 	look = min(look, job.Every)
 	ago, never, err := s.Store.StartedAgo(ctx, job.Source.Name)
 	if err != nil {
-		s.warn(ctx, job, "it is not known whether a source is due; it is looked at again", err)
+		s.Logger.WarnContext(ctx, "it is not known whether a source is due; it is looked at again", slog.String("source", job.Source.Name), slog.Any("error", err))
 		return look
 	}
 	if wait := job.Every - ago; !never && wait > 0 {
 		return min(wait, look) // another process or a command may run it before
 	}
-	began := time.Now() //nolint:forbidigo // how long a run took
+	began := time.Now()
 	result, err := s.Run(ctx, job.Source, run.Request{Trigger: "schedule"})
 	switch {
 	case errors.Is(err, persistence.ErrSourceHeld), ctx.Err() != nil:
 		return look
 	case err != nil:
-		s.warn(ctx, job, "the run of a source failed; it runs again when it is due", err)
+		s.Logger.WarnContext(ctx, "the run of a source failed; it runs again when it is due", slog.String("source", job.Source.Name), slog.Any("error", err))
 		result.State = persistence.RunFailed
 	default:
 		s.log(ctx, job, result)
 	}
 	if s.Ended != nil {
-		s.Ended(job.Source.Name, result.State, time.Since(began)) //nolint:forbidigo // as above
+		s.Ended(job.Source.Name, result.State, time.Since(began))
 	}
 	return look
 }
@@ -101,13 +101,10 @@ func (s *Schedule) log(ctx context.Context, job Job, result run.Result) {
 		level = slog.LevelWarn
 	case persistence.RunUnchanged:
 		level = slog.LevelDebug
+	default:
 	}
 	s.Logger.Log(ctx, level, "a run of a source ended",
 		slog.String("source", job.Source.Name), slog.Int64("run", result.Run), slog.String("state", string(result.State)),
 		slog.Int64("read", result.Read), slog.Int64("published", result.Published), slog.Int("withheld", result.Withheld),
 		slog.String("reason", result.Reason))
-}
-
-func (s *Schedule) warn(ctx context.Context, job Job, text string, err error) {
-	s.Logger.WarnContext(ctx, text, slog.String("source", job.Source.Name), slog.Any("error", err))
 }

@@ -156,10 +156,11 @@ func (s *shop) changed(ctx context.Context) error {
 
 // webhook sends one product with another price, signed as the sender signs.
 func (s *shop) webhook(ctx context.Context) error {
-	receiver, err := s.source.Receiver(s.store, s.runner.Publish, s.options.Logger, nil)
+	receiver, closing, err := s.source.Receiver(source.ReceiverOptions{Store: s.store, Publish: s.runner.Publish, Logger: s.options.Logger})
 	if err != nil {
 		return err
 	}
+	defer closing()
 	body := fmt.Sprintf(`{"type":"product.updated","timestamp":%q,"data":{"id":"MUG-050","title":"Mug number 50, black",`+
 		`"description":"A black mug.","link":"https://mugs.example/mugs/50","image_link":"https://mugs.example/mugs/50.jpg",`+
 		`"availability":"in_stock","price":"4.95 USD","condition":"new","brand":"Mugs","color":"black","item_group_id":"MUG-10"}}`,
