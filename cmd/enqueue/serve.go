@@ -76,7 +76,7 @@ type serving struct {
 	config    *config.Config
 	telemetry *telemetry.Telemetry
 	conn      *nats.Conn
-	js        jetstream.JetStream
+	js        jetstream.JetStream // nil where the user may not ask for the stream
 	window    time.Duration // for which the stream remembers ids
 	publisher *publish.Publisher
 	store     *database
@@ -112,8 +112,10 @@ func (s *sources) serve(ctx context.Context, loaded *config.Config, options tele
 	if srv.js, err = natsconn.JetStream(loaded.NATS, srv.conn); err != nil {
 		return fmt.Errorf("opening JetStream: %w", err)
 	}
-	if stream, err := srv.js.Stream(ctx, loaded.NATS.Stream.Name); err == nil { // a user may not be allowed to ask
+	if stream, err := srv.js.Stream(ctx, loaded.NATS.Stream.Name); err == nil {
 		srv.window = stream.CachedInfo().Config.Duplicates
+	} else {
+		srv.js = nil // the user may not ask for it
 	}
 	if len(loaded.Sources) > 0 {
 		if srv.store, err = openDatabase(ctx, loaded); err != nil {
@@ -190,6 +192,9 @@ func (s *serving) run(ctx context.Context) error {
 func (s *serving) ready(ctx context.Context) error {
 	if !s.conn.IsConnected() {
 		return errors.New("NATS is not connected")
+	}
+	if s.js == nil {
+		return nil
 	}
 	_, err := s.js.Stream(ctx, s.config.NATS.Stream.Name)
 	return err

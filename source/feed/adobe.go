@@ -123,7 +123,7 @@ func (a *adobe) views(record *Record, sku string) error {
 // group finds the configurable product of which the item is a variation.
 func (a *adobe) group(record *Record, sku string) error {
 	parent, ok, err := a.linked(sku)
-	if err != nil || !ok {
+	if err != nil || !ok || parent.get(a.at, "sku") == "" { // a product without an id groups nothing
 		return err
 	}
 	record.Group = parent.get(a.at, "sku")

@@ -116,6 +116,9 @@ type Request struct {
 	// MigrateIDs changes the ids of all items: the template of the configuration takes the
 	// place of that of the first run, and the guard does not stop when most ids are new.
 	MigrateIDs bool
+	// Resend sends every item again, changed or not: for a stream or a platform that lost
+	// what it had.
+	Resend bool
 }
 
 // Plan reads the source and says what a run would send. The caller applies or closes the
@@ -133,6 +136,9 @@ func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *P
 		Source: source.Name, runner: r, source: source, row: row, context: held, token: token, release: release,
 		request: request, began: time.Now(),
 	}
+	if request.Resend {
+		plan.resend()
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(plan.fail(ctx, err), plan.Close())
@@ -149,6 +155,16 @@ func (r *Runner) Plan(ctx context.Context, source Source, request Request) (_ *P
 		return nil, err
 	}
 	return plan, nil
+}
+
+// resend has every item count as sent long ago.
+func (p *Plan) resend() {
+	const clocks = 24 * time.Hour // more than clocks differ
+	p.began = p.began.Add(clocks)
+	p.source.Routes = slices.Clone(p.source.Routes)
+	for i := range p.source.Routes {
+		p.source.Routes[i].Refresh = time.Nanosecond
+	}
 }
 
 // fail writes why a run failed, and returns the reason.
