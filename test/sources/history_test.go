@@ -219,6 +219,8 @@ func (h *history) ChangeItems(ctx context.Context, route int32, ids []string,
 ) error {
 	return h.Sources.ChangeItems(ctx, route, ids, func(ctx context.Context, known map[string]persistence.SourceItem) ([]persistence.SourceItem, error) {
 		states, err := change(ctx, known)
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if err == nil && h.commitsLeft == 0 {
 			return nil, errCrash
 		}

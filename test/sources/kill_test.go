@@ -38,7 +38,7 @@ func TestKilledRuns(t *testing.T) {
 		s.write()
 		g := &gate{at: at, seen: make(map[string]int)}
 		s.killAt(g)
-		if g.fired {
+		if g.killed() {
 			reached++
 		}
 		s.check(at)
@@ -138,7 +138,7 @@ func (s *killed) killAt(g *gate) {
 	s.t.Cleanup(child.Kill)
 	err = child.Await(patience)
 	require.NotErrorIs(s.t, err, process.ErrStays)
-	if !g.fired {
+	if !g.killed() {
 		require.NoError(s.t, err, heard.err.String())
 	}
 }

@@ -55,6 +55,13 @@ func (g *gate) pass(what string) bool {
 	return true
 }
 
+// killed reports whether the program was killed.
+func (g *gate) killed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.fired
+}
+
 // steps lists all that was seen.
 func (g *gate) steps() (all []step) {
 	g.mu.Lock()
