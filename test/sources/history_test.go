@@ -22,7 +22,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
@@ -30,7 +29,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/source/difference"
 	"github.com/catalog-courier/catalog-courier/source/run"
-	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
 
 var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
@@ -211,84 +209,6 @@ func (h *history) open(_ context.Context, former string) (run.Snapshot, error) {
 		return nil, run.ErrUnchanged
 	}
 	return &historySnapshot{records: h.all(), at: h.now}, nil
-}
-
-// ChangeItems may end between publishing and keeping.
-func (h *history) ChangeItems(ctx context.Context, route int32, ids []string,
-	change func(ctx context.Context, known map[string]persistence.SourceItem) ([]persistence.SourceItem, error),
-) error {
-	return h.Sources.ChangeItems(ctx, route, ids, func(ctx context.Context, known map[string]persistence.SourceItem) ([]persistence.SourceItem, error) {
-		states, err := change(ctx, known)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if err == nil && h.commitsLeft == 0 {
-			return nil, errCrash
-		}
-		h.commitsLeft--
-		return states, err
-	})
-}
-
-// send is the stream: what has an id that it had before is dropped.
-func (h *history) send(ctx context.Context, mutations []publish.Mutation) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.messagesLeft >= 0 && h.messagesLeft < len(mutations) {
-		if err := h.store(ctx, mutations[:h.messagesLeft]); err != nil {
-			return err
-		}
-		return errCrash
-	}
-	h.messagesLeft -= len(mutations)
-	return h.store(ctx, mutations)
-}
-
-func (h *history) store(ctx context.Context, mutations []publish.Mutation) error {
-	if len(mutations) == 0 {
-		return nil
-	}
-	if h.stream != nil {
-		return h.publish(ctx, mutations)
-	}
-	for _, m := range mutations {
-		publication, err := m.Publication()
-		if err != nil {
-			return err
-		}
-		if h.seen[publication.ID] {
-			continue
-		}
-		h.seen[publication.ID] = true
-		h.sequence++
-		if err := h.apply(evidence.Decode(publication, h.sequence, h.now)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// apply has a platform take a mutation.
-func (h *history) apply(m *catalog.Mutation) error {
-	return h.sims[slices.Index(historyLanes[:], m.Lane)].Apply(catalogKey, m.Lane.Type, m)
-}
-
-// consume has the platforms take what is new in the real stream.
-func (h *history) consume(t *rapid.T) {
-	if h.stream == nil {
-		return
-	}
-	info, err := h.stream.Info(context.Background())
-	require.NoError(t, err)
-	for h.sequence < info.State.LastSeq {
-		h.sequence++
-		stored, err := h.stream.GetMsg(context.Background(), h.sequence)
-		require.NoError(t, err)
-		arrival := message.Decode(message.Raw{
-			Subject: stored.Subject, Headers: stored.Header, Data: stored.Data, Time: stored.Time, Position: catalog.Position{Sequence: stored.Sequence},
-		})
-		require.Nil(t, arrival.Problem)
-		require.NoError(t, h.apply(arrival.Mutation))
-	}
 }
 
 func (h *history) runner(name string) *run.Runner {
