@@ -96,6 +96,7 @@ type history struct {
 	now      time.Time
 	own      bool // items have their own times of change
 	snapshot time.Time
+	stopped  bool // the last run was, for a route: it is not noted as a snapshot
 
 	// The stream: a real one, or what it would do.
 	stream   jetstream.Stream
@@ -323,7 +324,7 @@ func (h *history) says(approved int) (persistence.RunState, [2]difference.Decisi
 			state = persistence.RunWithheld
 		}
 	}
-	if state != persistence.RunStopped {
+	if h.stopped = state == persistence.RunStopped; !h.stopped {
 		h.snapshot = h.now
 	}
 	return state, decisions
@@ -405,6 +406,9 @@ func (h *history) webhook(t *rapid.T) {
 	changed := drawRecord(t, id, at)
 	changed.invalid = false
 	if late := rapid.IntRange(0, 3).Draw(t, "late") == 0; late {
+		if h.stopped {
+			return // what is unchanged since then has an older time, until the next run
+		}
 		at = h.now.Add(-time.Duration(rapid.IntRange(1, 10).Draw(t, "minutes")) * time.Minute).Add(-time.Second)
 		changed.edited = at
 	} else if delete(h.records, id); !deleted {

@@ -23,7 +23,7 @@ type standing struct {
 	said  map[string]any // nil: the shop said that it is gone
 	at    time.Time      // of what it said last
 	sent  bool           // something was sent of it once
-	away  int            // snapshots in a row without it
+	away  int            // snapshots without it, since it was last there and valid
 }
 
 // there reports whether the destination has the item, as far as the shop's word goes.
@@ -165,9 +165,6 @@ func (d *destination) snapshot(records []record, at time.Time, own bool, approve
 	for _, r := range records {
 		if r.id != "" && !d.skips(r) && !r.invalid {
 			d.says(r.id, d.mapped(r), timeOf(r), at)
-		}
-		if r.id != "" && !d.skips(r) {
-			d.of(r.id).away = 0
 		}
 	}
 	if removed > d.guard.Items && float64(removed) > d.guard.Percent/100*float64(known) && removed > approved || removed > 0 && nameless > 0 {
