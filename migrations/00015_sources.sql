@@ -74,7 +74,7 @@ CREATE TABLE courier.source_run (
     token       bigint NOT NULL,
     trigger     text NOT NULL,
     state       text NOT NULL DEFAULT 'reading'
-        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
+        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'invalid', 'stopped', 'failed', 'abandoned')),
     started_at  timestamptz NOT NULL DEFAULT now(),
     progress_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
@@ -137,7 +137,8 @@ CREATE INDEX webhook_product_deleted ON courier.webhook_product (deleted_at) WHE
 CREATE VIEW courier.source_status AS
 SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
     (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
-    run.state, run.reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
+    coalesce((route.counts #>> '{counts,invalid}')::bigint, 0) AS invalid, run.state,
+    CASE WHEN run.state IN ('withheld', 'invalid', 'stopped') THEN route.counts ->> 'reason' ELSE run.reason END AS reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
     good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
     coalesce(greatest(good.finished_at, s.webhook_at, s.created_at) < now() - s.silent_after, false) AS silent,
     s.runner_until IS NOT NULL AND s.runner_until > now() AS running
@@ -145,7 +146,10 @@ FROM courier.source s
 JOIN courier.source_route r ON r.source = s.id
 LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id AND x.state <> 'planned' ORDER BY x.id DESC LIMIT 1) run ON true
 LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
-    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true;
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true
+LEFT JOIN LATERAL (SELECT c.entry AS counts FROM jsonb_array_elements(coalesce((
+        SELECT x.counts FROM courier.source_run x WHERE x.source = s.id AND x.state NOT IN ('planned', 'unchanged', 'reading') ORDER BY x.id DESC LIMIT 1), '[]')) AS c(entry)
+    WHERE c.entry ->> 'route' = r.account || '/' || r.catalog || '/' || r.catalog_type LIMIT 1) route ON true;
 
 CREATE VIEW courier.source_runs AS
 SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,

@@ -27,6 +27,8 @@ const (
 	RunUnchanged RunState = "unchanged"
 	// RunWithheld is a run that sent all but deletes, which wait for an approval.
 	RunWithheld RunState = "withheld"
+	// RunInvalid is a run that sent what it could, and found errors in most items of a route.
+	RunInvalid RunState = "invalid"
 	// RunStopped is a run that sent nothing, as the guard stopped it.
 	RunStopped RunState = "stopped"
 	// RunFailed is a run that could not read its source, or not publish.
@@ -209,6 +211,7 @@ type SourceStatus struct {
 	Catalog       string     `json:"catalog"`
 	Type          string     `json:"catalog_type"`
 	Items         int64      `json:"items"`
+	Invalid       int64      `json:"invalid"`
 	State         RunState   `json:"state"`
 	Reason        string     `json:"reason,omitempty"`
 	Run           int64      `json:"run,omitempty"`
@@ -230,8 +233,8 @@ func (s *Sources) Status(ctx context.Context) ([]SourceStatus, error) {
 	list := make([]SourceStatus, len(rows))
 	for i, row := range rows {
 		list[i] = SourceStatus{
-			Source: row.Source, Account: row.Account, Catalog: row.Catalog, Type: row.CatalogType, Items: row.Items,
-			State: RunState(row.State), Reason: deref(row.Reason), Run: row.Run, FinishedAt: row.FinishedAt,
+			Source: row.Source, Account: row.Account, Catalog: row.Catalog, Type: row.CatalogType, Items: row.Items, Invalid: row.Invalid,
+			State: RunState(row.State), Reason: row.Reason, Run: row.Run, FinishedAt: row.FinishedAt,
 			LastGoodAt: row.LastGoodAt, LastWebhookAt: row.LastWebhookAt, Silent: row.Silent, Running: row.Running,
 		}
 	}

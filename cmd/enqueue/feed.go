@@ -93,7 +93,7 @@ func (s *sources) planCommand() *cobra.Command {
 
 func planCode(plan *run.Plan) error {
 	switch sent, withheld := plan.Changes(); {
-	case withheld > 0 || plan.Stopped():
+	case withheld > 0 || plan.Stopped() || plan.MostInvalid():
 		return cli.Exit(exitWithheld)
 	case sent > 0:
 		return cli.Exit(exitChanges)
@@ -297,7 +297,7 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	if err != nil {
 		return err
 	}
-	if result.State == persistence.RunWithheld || result.State == persistence.RunStopped {
+	if result.State == persistence.RunWithheld || result.State == persistence.RunStopped || result.State == persistence.RunInvalid {
 		return cli.Exit(exitWithheld)
 	}
 	return nil

@@ -121,7 +121,7 @@ WHERE id = sqlc.arg(id) AND silent_after IS DISTINCT FROM make_interval(secs => 
 SELECT DISTINCT source FROM courier.source_status WHERE silent ORDER BY source;
 
 -- name: SourceStatus :many
-SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+SELECT source, account, catalog, catalog_type, items, invalid::bigint AS invalid, coalesce(state, '')::text AS state, coalesce(reason, '')::text AS reason, coalesce(run, 0)::bigint AS run, finished_at,
     last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
 FROM courier.source_status ORDER BY source, account, catalog, catalog_type;
 

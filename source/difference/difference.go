@@ -120,8 +120,11 @@ type Change struct {
 	MutationID string
 	// Left are attributes that the source no longer has and the platform keeps, as
 	// nothing clears them there.
-	Left  []string
-	State State
+	Left []string
+	// Added and Gone are the names of attributes that the item did not have before, or has
+	// no longer.
+	Added, Gone []string
+	State       State
 }
 
 // Publishes reports whether something is sent.
@@ -219,6 +222,9 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 		change.Kind = Changed
 	}
 	change.Operation, change.Attributes = r.Operation, item.Attributes
+	if change.Kind == Changed {
+		change.Added, change.Gone = gone(names, known.Names), gone(known.Names, names)
+	}
 	if !r.Replaces {
 		var cleared []string
 		cleared, change.Left = r.clear(gone(known.Names, names))

@@ -17,6 +17,8 @@ type Counts struct {
 	Awaited int `json:"awaited"`
 	// Older are items of which something newer was sent than the snapshot says.
 	Older int `json:"older"`
+	// FilteredOut are records that the route's filter leaves out.
+	FilteredOut int `json:"filtered_out"`
 	// Invalid are items that could not be mapped; they are neither sent nor missing.
 	Invalid int `json:"invalid"`
 }

@@ -872,7 +872,7 @@ func (q *Queries) SourceStartedAt(ctx context.Context, name string) (SourceStart
 }
 
 const sourceStatus = `-- name: SourceStatus :many
-SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+SELECT source, account, catalog, catalog_type, items, invalid::bigint AS invalid, coalesce(state, '')::text AS state, coalesce(reason, '')::text AS reason, coalesce(run, 0)::bigint AS run, finished_at,
     last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
 FROM courier.source_status ORDER BY source, account, catalog, catalog_type
 `
@@ -883,8 +883,9 @@ type SourceStatusRow struct {
 	Catalog       string
 	CatalogType   string
 	Items         int64
+	Invalid       int64
 	State         string
-	Reason        *string
+	Reason        string
 	Run           int64
 	FinishedAt    *time.Time
 	LastGoodAt    *time.Time
@@ -908,6 +909,7 @@ func (q *Queries) SourceStatus(ctx context.Context) ([]SourceStatusRow, error) {
 			&i.Catalog,
 			&i.CatalogType,
 			&i.Items,
+			&i.Invalid,
 			&i.State,
 			&i.Reason,
 			&i.Run,
