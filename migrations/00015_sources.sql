@@ -143,7 +143,7 @@ SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
     s.runner_until IS NOT NULL AND s.runner_until > now() AS running
 FROM courier.source s
 JOIN courier.source_route r ON r.source = s.id
-LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id ORDER BY x.id DESC LIMIT 1) run ON true
+LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id AND x.state <> 'planned' ORDER BY x.id DESC LIMIT 1) run ON true
 LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
     WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true;
 
@@ -164,6 +164,11 @@ CREATE VIEW courier.webhook_deliveries AS
 SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.older, d.reason, d.findings, d.headers,
     octet_length(d.body) AS body_bytes, d.replayed_at, d.attempts, d.retry_at
 FROM courier.webhook_delivery d JOIN courier.source s ON s.id = d.source;
+
+COMMENT ON VIEW courier.source_status IS 'Routes of sources: how many items each has sent, how the last run ended, whether the source is silent.';
+COMMENT ON VIEW courier.source_runs IS 'Runs of sources, with counts and decisions for each route and what is wrong with the feed.';
+COMMENT ON VIEW courier.source_items IS 'What was last sent of each item of a source to each destination.';
+COMMENT ON VIEW courier.webhook_deliveries IS 'Webhook deliveries that are kept, and what became of them.';
 
 -- +goose Down
 DROP VIEW courier.webhook_deliveries, courier.source_items, courier.source_runs, courier.source_status;
