@@ -280,7 +280,12 @@ func (r Route) remove(itemID string, known State, at time.Time) Change {
 	if r.Missing == OutOfStock {
 		// The item stays, so that what was sent of it is cleared when it comes back without.
 		change.Operation, change.Attributes = catalog.Update, r.Unavailable
-		change.State.Names = known.Names
+		// What sets it out of stock is among that.
+		names, err := namesOf(r.Unavailable)
+		if err != nil {
+			names = nil // a route without such attributes
+		}
+		change.State.Names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Names, names))))
 	}
 	change.MutationID = r.mutationID(itemID, change.State)
 	return change

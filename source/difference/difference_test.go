@@ -335,3 +335,15 @@ func TestWhatWasOnlyIntended(t *testing.T) {
 	require.JSONEq(t, `{"title":"Lamp","sale_price":null}`, string(back.Attributes), "it may be there still")
 	require.False(t, back.State.Doubtful)
 }
+
+// TestOutOfStockIsReportedWhenItStays: an item without an availability of its own keeps that
+// of its absence, where nothing clears it.
+func TestOutOfStockIsReportedWhenItStays(t *testing.T) {
+	t.Parallel()
+	r := route()
+	r.Missing = OutOfStock
+	r.Clears = func(name string) bool { return name != "availability" }
+	plain := item(`{"title":"Lamp"}`)
+	removed := r.Absent("1", compare(t, r, plain, State{}, at(1)).State, at(2))
+	require.Equal(t, []string{"availability"}, compare(t, r, plain, removed.State, at(3)).Left)
+}
