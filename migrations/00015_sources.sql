@@ -36,6 +36,9 @@ CREATE TABLE courier.source_route (
     -- Digest of the mapping that the last run was made with, to say that a run changes
     -- much because of it.
     mapping_revision text NOT NULL DEFAULT '',
+    -- While deletes are withheld: how many items the destination had when they were
+    -- withheld first, so that what is added meanwhile does not make them a smaller part.
+    guard_known      integer,
     UNIQUE (source, account, catalog, catalog_type)
 );
 
@@ -58,6 +61,7 @@ CREATE TABLE courier.source_item (
     revision   integer NOT NULL DEFAULT 0,
     gone       boolean NOT NULL DEFAULT false,
     missing    smallint NOT NULL DEFAULT 0,
+    missing_at timestamptz, -- the last snapshot that missing counts
     changed_at timestamptz,
     sent_at    timestamptz,
     group_id   text COLLATE "C",

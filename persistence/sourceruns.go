@@ -111,7 +111,8 @@ func (s *Sources) FinishSource(ctx context.Context, source Source, token int64) 
 		return ErrHoldLost
 	}
 	for _, route := range source.Routes {
-		if err := s.query.SaveMappingRevision(ctx, query.SaveMappingRevisionParams{ID: route.ID, MappingRevision: route.MappingRevision}); err != nil {
+		params := query.SaveSourceRouteParams{ID: route.ID, MappingRevision: route.MappingRevision, GuardKnown: int32(route.GuardKnown)} //nolint:gosec // G115: a count of items
+		if err := s.query.SaveSourceRoute(ctx, params); err != nil {
 			return fmt.Errorf("note the mapping: %w", err)
 		}
 	}

@@ -50,6 +50,8 @@ type State struct {
 	Gone bool
 	// Missing counts the snapshots in a row that lacked the item.
 	Missing int
+	// MissingAt is the time of the last snapshot that was counted in Missing.
+	MissingAt time.Time
 	// Doubtful reports that the state was intended, and that nobody knows whether it was sent:
 	// a process ended in between. Names are then those that the item may have.
 	Doubtful bool
@@ -133,7 +135,7 @@ func (c Change) Publishes() bool { return c.Operation != 0 }
 // Keeps reports whether State is to be kept in the place of the known one. Nearly all items
 // of a snapshot need neither.
 func (c Change) Keeps(known State) bool {
-	return c.Publishes() || c.State.Gone != known.Gone || c.State.Missing != known.Missing || c.State.Group != known.Group ||
+	return c.Publishes() || c.State.Gone != known.Gone || c.State.Missing != known.Missing || !c.State.MissingAt.Equal(known.MissingAt) || c.State.Group != known.Group ||
 		!c.State.ChangedAt.Equal(known.ChangedAt)
 }
 
@@ -203,7 +205,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	same := known.Known() && !known.Gone && !known.Doubtful && known.Hash == hash
 	stale := same && r.Refresh > 0 && !known.SentAt.IsZero() && r.Now.Sub(known.SentAt) >= r.Refresh
 	if same && !stale {
-		change.State.Missing, change.State.Group = 0, item.Group
+		change.State.Missing, change.State.MissingAt, change.State.Group = 0, time.Time{}, item.Group
 		if !item.ChangedAt.IsZero() {
 			change.State.ChangedAt = at
 		}
@@ -248,12 +250,18 @@ func (r Route) Absent(itemID string, known State, snapshot time.Time) Change {
 	case known.ChangedAt.After(snapshot):
 		change.Kind = Older
 		return change
-	case known.Missing+1 < r.Runs:
+	}
+	snapshot = snapshot.Truncate(resolution)
+	missing := known.Missing
+	if snapshot.After(known.MissingAt) { // a snapshot that is read once more counts once
+		missing++
+	}
+	if missing < r.Runs {
 		change.Kind = Awaited
-		change.State.Missing++
+		change.State.Missing, change.State.MissingAt = missing, snapshot
 		return change
 	}
-	return r.remove(itemID, known, snapshot.Truncate(resolution))
+	return r.remove(itemID, known, snapshot)
 }
 
 // Deleted decides what it changes that the source said at a time that an item is deleted.

@@ -97,6 +97,7 @@ func (p *Plan) finish(state persistence.RunState, reason string) error {
 		}
 		for i := range row.Routes {
 			row.Routes[i].MappingRevision = p.source.Routes[i].Revision
+			row.Routes[i].GuardKnown = p.guardKnown(i)
 		}
 		if err := p.runner.Store.FinishSource(p.context, row, p.token); err != nil {
 			return err
@@ -108,6 +109,19 @@ func (p *Plan) finish(state persistence.RunState, reason string) error {
 		return err
 	}
 	return nil
+}
+
+// guardKnown is how many items the destination of a route had when its deletes were
+// withheld first; 0 where they are not.
+func (p *Plan) guardKnown(i int) int {
+	route := &p.Routes[i]
+	if route.decision != difference.Withheld || route.Counts.Removed == 0 {
+		return 0
+	}
+	if before := p.row.Routes[i].GuardKnown; before > 0 {
+		return min(before, route.Counts.Known)
+	}
+	return route.Counts.Known
 }
 
 // publisher sends what a spool holds.

@@ -262,7 +262,7 @@ func (p *Plan) read(ctx context.Context) error {
 	}
 	p.SnapshotAt, p.Fingerprint, p.Read, p.Bytes = comparison.at, snapshot.Fingerprint(), comparison.read, snapshot.Bytes()
 	for i := range p.Routes {
-		p.decide(&p.Routes[i], p.source.Routes[i].Guard, snapshot.Unreadable(), comparison.nameless)
+		p.decide(&p.Routes[i], p.source.Routes[i].Guard, p.row.Routes[i].GuardKnown, snapshot.Unreadable(), comparison.nameless)
 		fmt.Fprintf(p.digest, "%s %s\n", p.Routes[i].Route, p.Routes[i].Decision)
 	}
 	p.Digest = hex.EncodeToString(p.digest.Sum(nil)[:16])
@@ -271,8 +271,8 @@ func (p *Plan) read(ctx context.Context) error {
 }
 
 // decide asks the guard about a route.
-func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unreadable, nameless int64) {
-	guard.NewIDs = p.request.MigrateIDs
+func (p *Plan) decide(route *RoutePlan, guard difference.Guard, known int, unreadable, nameless int64) {
+	guard.NewIDs, guard.Known = p.request.MigrateIDs, known
 	route.decision, route.Reason = guard.Check(route.Counts, p.request.Approved)
 	unknown := unreadable + nameless
 	most := cmp.Or(p.source.MaxDuplicates, maxDuplicates)
