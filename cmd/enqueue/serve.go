@@ -307,5 +307,5 @@ func (s *sources) showToken(output cli.Output, token string, hash [sha256.Size]b
 	if output.JSON() {
 		return cli.PrintJSON(s.streams.Out, map[string]string{"token": token, "sha256": text})
 	}
-	return s.line("token   %s\nsha256  %s", token, text)
+	return s.line("token   %s\nsha256  %s\n\nserve: {tokens: [{name: NAME, sha256: \"%s\", accounts: [ACCOUNT]}]}", token, text, text)
 }

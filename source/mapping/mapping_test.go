@@ -123,7 +123,7 @@ func TestFilters(t *testing.T) {
 		{`availability == null`, `{}`, false, ""},
 		{`number(price) >= 10.0`, `{"price": "9.50"}`, true, ""},
 		{`number(price) >= 10`, `{"price": 10}`, false, ""},
-		{`number(price) >= 10`, `{"price": "ten"}`, true, ""},
+		{`number(price) >= 10`, `{"price": "ten"}`, false, mapping.KindFilter},
 		{`number(price) >= 10`, `{}`, true, ""},
 		{`has(record.brand) && brand == "Acme"`, `{"brand": "Acme"}`, false, ""},
 		{`has(record.brand)`, `{}`, true, ""},
@@ -297,5 +297,29 @@ func BenchmarkMap(b *testing.B) {
 				m.Map(given.Records[0])
 			}
 		})
+	}
+}
+
+// TestNumbersInFilters: feeds hold prices with their currency.
+func TestNumbersInFilters(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile(mapping.Spec{Preset: "google", Filter: `number(price) >= 10.0`}, target("meta/PRODUCT_ITEM"))
+	require.NoError(t, err)
+	for price, want := range map[any]string{
+		"24.00 EUR": "in", "9,99 €": "out", "9.99": "out", "10": "in", "1.234,56 EUR": "in", "": "out", json.Number("12"): "in",
+		"1.234 EUR": "undecided", "free": "undecided", nil: "out",
+	} {
+		item, findings := m.Map(map[string]any{"id": "1", "price": price})
+		got := "in"
+		if item.Skipped {
+			got = "out"
+		}
+		for _, finding := range findings {
+			if finding.Kind == mapping.KindFilter {
+				got = "undecided"
+			}
+		}
+		require.Equal(t, want, got, "%v", price)
+		require.Equal(t, "1", item.ID, "%v", price)
 	}
 }

@@ -499,12 +499,12 @@ func TestFeedAndWebhook(t *testing.T) {
 		require.NoError(t, err)
 		return result
 	}
-	feed.set(t, lamp(start, "LAMP-R 10.00"))
-	require.Equal(t, int64(2), work().Published)
+	feed.set(t, lamp(start, "LAMP-R 10.00", "LAMP-B 9.00"))
+	require.Equal(t, int64(4), work().Published)
 
 	// A webhook after the file was made, and a run of the file after the webhook.
 	feed.at = start.Add(time.Minute)
-	feed.set(t, lamp(start, "LAMP-R 11.00"))
+	feed.set(t, lamp(start, "LAMP-R 11.00", "LAMP-B 9.00"))
 	b.later(2 * time.Minute)
 	b.send("products/update", "1", lamp(b.now, "LAMP-R 12.00"))
 	require.Zero(t, work().Published)
@@ -512,7 +512,7 @@ func TestFeedAndWebhook(t *testing.T) {
 
 	// A file after the webhook, and the webhook's repeat and an older one after the run.
 	feed.at = start.Add(3 * time.Minute)
-	feed.set(t, lamp(start, "LAMP-R 13.00"))
+	feed.set(t, lamp(start, "LAMP-R 13.00", "LAMP-B 9.00"))
 	b.later(2 * time.Minute)
 	work()
 	late := b.send("products/update", "2", lamp(start.Add(2*time.Minute+time.Second), "LAMP-R 12.50"), "X-Shopify-Triggered-At", start.Add(2*time.Minute+time.Second).Format(time.RFC3339))
@@ -535,7 +535,8 @@ func TestFeedAndWebhook(t *testing.T) {
 	b.send("products/update", "4", lamp(start, "LAMP-R 15.00"))
 	require.Equal(t, "15.00 EUR", price())
 	// A file without it ends what a webhook brought, when it is newer.
-	feed.at, feed.list = b.now.Add(-2*time.Second), append(feed.list[:0:0], map[string]any{"sku": "OTHER"})
+	feed.at = b.now.Add(-2 * time.Second)
+	feed.set(t, lamp(start, "LAMP-B 9.00"))
 	work()
 	require.NotContains(t, b.items("meta"), "LAMP-R")
 }
