@@ -162,6 +162,15 @@ func TestGuard(t *testing.T) {
 	}
 	decision, _ := Guard{Items: 50, Percent: 10, AllowEmpty: true}.Check(Counts{Known: 40, Removed: 40}, 0)
 	require.Equal(t, Allowed, decision)
+
+	leftOut := Guard{Items: 50, Percent: 10, LeftOut: true}
+	decision, why := leftOut.Check(Counts{Known: 3, Removed: 3}, 0)
+	require.Equal(t, Withheld, decision, "the route's filter leaves out all")
+	require.NotEmpty(t, why)
+	decision, _ = leftOut.Check(Counts{Known: 3, Removed: 3}, 3)
+	require.Equal(t, Allowed, decision, "that is how a route is ended")
+	decision, _ = leftOut.Check(Counts{Known: 100, Removed: 100}, 99)
+	require.Equal(t, Withheld, decision)
 }
 
 // platform is a destination that keeps what an UPSERT leaves out and clears what is null.

@@ -53,6 +53,10 @@ type Guard struct {
 	AllowEmpty bool
 	// NewIDs says that most ids are new on purpose.
 	NewIDs bool
+	// LeftOut says that the source has items, also where none of them is the route's: its
+	// filter, market or view leaves out all. That is how a route is ended, so that it waits
+	// for an approval, however few items it has.
+	LeftOut bool
 }
 
 // DefaultGuard withholds removals of more than 50 items and more than 10 % of them: small
@@ -81,7 +85,11 @@ func (d Decision) String() string { return decisionNames[d] }
 // the highest number of removals that somebody approved; 0 when nobody did. It is a limit,
 // not a licence: more removals than approved are withheld again, and it lifts no Stopped.
 func (g Guard) Check(counts Counts, approved int) (Decision, string) {
-	if counts.Read == 0 && counts.Known > 0 && !g.AllowEmpty {
+	none := counts.Read == 0 && counts.Known > 0 && !g.AllowEmpty
+	if none && g.LeftOut && counts.Removed > approved {
+		return Withheld, fmt.Sprintf("the filter, market or view of the route leaves out all items of the source: the %d that were sent before are not deleted until somebody approves", counts.Removed)
+	}
+	if none && !g.LeftOut {
 		return Stopped, fmt.Sprintf("the source has no items, and %d were sent before: nothing is deleted. If it is empty on purpose, set allow_empty", counts.Known)
 	}
 	if scheme := !g.NewIDs && counts.Known > 0 && 2*counts.Added > counts.Read && 2*(counts.Removed+counts.Awaited) > counts.Known; scheme {

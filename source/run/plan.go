@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -189,7 +190,7 @@ func (p *Plan) Close() error {
 
 // read reads the snapshot, compares it and asks the guard.
 func (p *Plan) read(ctx context.Context) error {
-	former := p.row.Fingerprint
+	former := p.former()
 	for i, route := range p.source.Routes {
 		plan := RoutePlan{Route: route.String(), Lane: route.Lane}
 		if p.row.Routes[i].MappingRevision != route.Revision {
@@ -239,9 +240,36 @@ func (p *Plan) read(ctx context.Context) error {
 	return p.save(ctx)
 }
 
+// former is the fingerprint of the last run, where the same source would have the same
+// effect now; otherwise "".
+func (p *Plan) former() string {
+	effect, fingerprint, _ := strings.Cut(p.row.Fingerprint, " ")
+	if effect != p.effect() {
+		return ""
+	}
+	return fingerprint
+}
+
+// effect digests what a run does with a snapshot: where it goes and what becomes of what
+// is missing. A route that was away while the source changed, or another policy, makes
+// work of a source that is the same.
+func (p *Plan) effect() string {
+	digest := sha256.New()
+	for _, route := range p.source.Routes {
+		fmt.Fprintf(digest, "%s %s %d %d %s\n", route, route.Revision, route.Missing, route.MissingRuns, route.Unavailable)
+	}
+	return hex.EncodeToString(digest.Sum(nil)[:16])
+}
+
+// settled reports whether the same snapshot would find nothing to do in another run. It
+// does not while items wait to be missing once more.
+func (p *Plan) settled() bool {
+	return !slices.ContainsFunc(p.Routes, func(route RoutePlan) bool { return route.Counts.Awaited > 0 })
+}
+
 // decide asks the guard about a route.
 func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unreadable, nameless int64) {
-	guard.NewIDs = p.request.MigrateIDs
+	guard.NewIDs, guard.LeftOut = p.request.MigrateIDs, p.Read > nameless
 	route.decision, route.Reason = guard.Check(route.Counts, p.request.Approved)
 	unknown := unreadable + nameless
 	most := cmp.Or(p.source.MaxDuplicates, maxDuplicates)

@@ -244,6 +244,76 @@ func TestRunSendsTheDifference(t *testing.T) {
 	require.NotContains(t, b.there.of("pinterest"), "00001")
 }
 
+// TestARouteThatWasAway is true again when it comes back, though the file did not change
+// since the other routes got it.
+func TestARouteThatWasAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(10)
+	b.run(0)
+	both := b.source.Routes
+	b.source.Routes = both[1:]
+	b.later()
+	b.shop.items["00001"]["title"] = "other"
+	delete(b.shop.items, "00002")
+	b.run(0)
+	b.source.Routes = both
+	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
+	b.requireTrue()
+	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
+}
+
+// TestAnUnchangedFileStillMisses: an item that waits to be missing once more is deleted,
+// and another policy is followed, though nothing changes in the file any more.
+func TestAnUnchangedFileStillMisses(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(10)
+	for i := range b.source.Routes {
+		b.source.Routes[i].MissingRuns = 3
+	}
+	b.run(0)
+	b.later()
+	delete(b.shop.items, "00002")
+	require.Zero(t, b.run(0).Published)
+	require.Zero(t, b.run(0).Published)
+	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
+	b.requireTrue()
+	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
+
+	for i := range b.source.Routes {
+		b.source.Routes[i].Missing = difference.Keep
+	}
+	b.later()
+	delete(b.shop.items, "00003")
+	require.Zero(t, b.run(0).Published)
+	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
+	for i := range b.source.Routes {
+		b.source.Routes[i].Missing, b.source.Routes[i].MissingRuns = difference.Delete, 1
+	}
+	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
+	b.requireTrue()
+}
+
+// TestEndARoute: a filter that leaves out all items is approved, however few they are.
+func TestEndARoute(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(5)
+	b.run(0)
+	for _, item := range b.shop.items {
+		item["only"] = "meta"
+	}
+	b.later()
+	result := b.run(0)
+	require.Equal(t, persistence.RunWithheld, result.State)
+	require.Equal(t, int64(5), result.Published, "the other route goes on")
+	require.Len(t, b.there.of("pinterest"), 5)
+	require.Equal(t, persistence.RunDone, b.run(5).State)
+	require.Empty(t, b.there.of("pinterest"))
+	b.requireTrue()
+}
+
 // TestMassDelete shows what would have been deleted, and that nothing was.
 func TestMassDelete(t *testing.T) {
 	t.Parallel()
