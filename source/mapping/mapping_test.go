@@ -190,6 +190,21 @@ func TestNoDollars(t *testing.T) {
 }
 
 // TestCheck: pairs hold, differences name the path, and a folder without pairs is an error.
+// TestHiddenProducts: a shop's hidden products are not for sale; those that are only left out
+// of its search are.
+func TestHiddenProducts(t *testing.T) {
+	t.Parallel()
+	m := compiled(t, "extends: woocommerce\ncurrency: EUR\nzone: UTC\n")
+	for visibility, skipped := range map[string]bool{"hidden": true, "visible": false, "catalog": false, "": false} {
+		record := map[string]any{"id": "1", "type": "simple", "name": "Mug"}
+		if visibility != "" {
+			record["catalog_visibility"] = visibility
+		}
+		item, _ := m.Map(record)
+		require.Equal(t, skipped, item.Skipped, visibility)
+	}
+}
+
 // TestNUL: JSON can hold the character, and Postgres cannot: one such text must not stop all
 // the items of a shop.
 func TestNUL(t *testing.T) {
