@@ -280,9 +280,10 @@ func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unreadable, name
 	case float64(route.Duplicates) > most/100*float64(p.Read):
 		route.decision = difference.Stopped
 		route.Reason = fmt.Sprintf("%d of %d records repeat an id of another, more than %g %%: the id column is probably the wrong one. Nothing is sent", route.Duplicates, p.Read, most)
-	case route.decision == difference.Allowed && route.Counts.Removed > 0 && unknown > 0:
+	case route.decision == difference.Allowed && unknown > 0 && route.Counts.Removed > p.request.Approved:
 		route.decision = difference.Withheld
-		route.Reason = fmt.Sprintf("%d records could not be read or have no id: any of them may be one of the %d items that are missing, which are not deleted", unknown, route.Counts.Removed)
+		route.Reason = fmt.Sprintf("%d records could not be read or have no id: any of them may be one of the %d items that are missing, which are not deleted "+
+			"until the records are corrected, a filter leaves out those without id, or somebody approves", unknown, route.Counts.Removed)
 	}
 	route.Decision = route.decision.String()
 }
@@ -334,10 +335,12 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 		for i, route := range c.plan.source.Routes {
 			mapped := route.Map(record.Item)
 			c.plan.findings.addOf(route, record, mapped)
+			if mapped.Skipped || mapped.Item.ID != "" {
+				named = true // what a filter leaves out needs no id
+			}
 			if mapped.Item.ID == "" {
 				continue
 			}
-			named = true
 			if entry, ok := c.place(i, record, mapped); ok {
 				chunks[i] = append(chunks[i], entry)
 			}

@@ -314,6 +314,44 @@ func TestEndARoute(t *testing.T) {
 	b.requireTrue()
 }
 
+// TestUnknownRecordsWithholdDeletes: each of them may be the item that is missing. Records
+// that a filter leaves out need no id, and somebody who looked may approve.
+func TestUnknownRecordsWithholdDeletes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		shop     func(s *shop)
+		withheld bool
+	}{
+		"unreadable":               {func(s *shop) { s.bad = 1 }, true},
+		"without id":               {func(s *shop) { s.extra = []map[string]any{{"title": "no id"}} }, true},
+		"without id, and left out": {func(s *shop) { s.extra = []map[string]any{{"title": "no id", "draft": true}} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			for i := range b.source.Routes {
+				of := b.source.Routes[i].Map
+				b.source.Routes[i].Map = func(record map[string]any) run.Mapped {
+					mapped := of(record)
+					mapped.Skipped = mapped.Skipped || record["draft"] != nil
+					return mapped
+				}
+			}
+			b.fill(10)
+			b.run(0)
+			b.later()
+			delete(b.shop.items, "00003")
+			test.shop(b.shop)
+			if test.withheld {
+				require.Equal(t, persistence.RunWithheld, b.run(0).State)
+				require.Len(t, b.there.of("meta"), 10)
+			}
+			require.Equal(t, persistence.RunDone, b.run(1).State)
+			b.requireTrue()
+		})
+	}
+}
+
 // TestMassDelete shows what would have been deleted, and that nothing was.
 func TestMassDelete(t *testing.T) {
 	t.Parallel()
