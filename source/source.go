@@ -99,6 +99,10 @@ func (s *Source) route(r config.Route, destinations Destinations) (run.Route, *m
 	if !known {
 		return run.Route{}, nil, fmt.Errorf("type: %s has no catalog type %q", r.Platform, r.Type)
 	}
+	missing := first(r.Missing, settings.Deletes.Missing)
+	if missing == config.MissingOutOfStock && destination.OutOfStock == "" {
+		return run.Route{}, nil, fmt.Errorf("missing: %s of %s has no state that says out of stock; use delete or keep", r.Type, r.Platform)
+	}
 	spec := mapping.Spec{
 		ItemID: settings.ItemID, Group: settings.Group, Currency: first(r.Currency, settings.Currency), Decimal: settings.Decimal, Zone: settings.Zone,
 		KeyParts: destination.KeyParts, Filter: r.Filter, StoreView: r.StoreView, Market: r.Market, Language: r.Language, InheritPrice: r.InheritPrice,
@@ -127,13 +131,10 @@ func (s *Source) route(r config.Route, destinations Destinations) (run.Route, *m
 			Items: settings.Deletes.HoldOverItems, Percent: float64(settings.Deletes.HoldOverPercent), AllowEmpty: settings.Deletes.AllowEmpty,
 		},
 	}
-	switch missing := first(r.Missing, settings.Deletes.Missing); missing {
+	switch missing {
 	case config.MissingKeep:
 		made.Missing = difference.Keep
 	case config.MissingOutOfStock:
-		if destination.OutOfStock == "" {
-			return run.Route{}, nil, fmt.Errorf("missing: %s of %s has no state that says out of stock; use delete or keep", r.Type, r.Platform)
-		}
 		made.Missing, made.Unavailable = difference.OutOfStock, json.RawMessage(destination.OutOfStock)
 	default:
 		made.Missing = difference.Delete

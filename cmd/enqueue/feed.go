@@ -93,7 +93,7 @@ func (s *sources) planCommand() *cobra.Command {
 
 func planCode(plan *run.Plan) error {
 	switch sent, withheld := plan.Changes(); {
-	case withheld > 0 || plan.Stopped():
+	case withheld > 0 || plan.Stopped() || plan.MostInvalid():
 		return cli.Exit(exitWithheld)
 	case sent > 0:
 		return cli.Exit(exitChanges)
@@ -141,7 +141,7 @@ func (s *sources) plan(ctx context.Context, session *session, request run.Reques
 }
 
 func (s *sources) applyCommand() *cobra.Command {
-	var yes, dryRun bool
+	var yes, dryRun, all bool
 	command := &cobra.Command{
 		Use: "apply SOURCE|PLAN.json", Short: "send what a run finds, or what a saved plan says", Args: cobra.ExactArgs(1),
 		Long: `Reads the feed, compares it with what was sent, and publishes the difference. With a plan
@@ -157,12 +157,16 @@ On a terminal it asks before it deletes; --yes answers.`,
 				}
 				name, digest = saved.Source, saved.Digest
 				yes = true // the plan was looked at
+				if all {
+					return cli.UsageErrorf("--all cannot be given with a saved plan")
+				}
 			}
-			return s.send(c.Context(), name, run.Request{Trigger: "apply"}, sending{digest: digest, yes: yes, dryRun: dryRun, saved: digest != "" || strings.HasSuffix(args[0], ".json")})
+			return s.send(c.Context(), name, run.Request{Trigger: "apply", Resend: all}, sending{digest: digest, yes: yes, dryRun: dryRun, saved: digest != "" || strings.HasSuffix(args[0], ".json")})
 		},
 	}
 	command.Flags().BoolVar(&yes, "yes", false, "delete without asking")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "as plan: send nothing")
+	command.Flags().BoolVar(&all, "all", false, "send every item again, changed or not: after the stream or a catalog lost what it had")
 	return command
 }
 
@@ -293,7 +297,7 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	if err != nil {
 		return err
 	}
-	if result.State == persistence.RunWithheld || result.State == persistence.RunStopped {
+	if result.State == persistence.RunWithheld || result.State == persistence.RunStopped || result.State == persistence.RunInvalid {
 		return cli.Exit(exitWithheld)
 	}
 	return nil

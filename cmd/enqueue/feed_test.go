@@ -130,13 +130,17 @@ func TestAFeedIsPlannedAndApplied(t *testing.T) {
 	require.Equal(t, 0, again.code, again.err)
 	require.Contains(t, again.out, "the same as in the last run")
 
+	require.Equal(t, 2, s.run("apply", "shop", "--all", "--dry-run").code)
+	require.Equal(t, 0, s.run("apply", "shop", "--all").code)
+	require.Equal(t, 14, s.messages(), "every item again")
+
 	// The sale of one item ends: Meta keeps what an UPSERT leaves out, so it is cleared.
 	s.has(2, "SKU-2,Item 2,About it,https://shop.example/2,https://shop.example/2.jpg,in_stock,4.00,Acme,,new\n",
 		"SECRET,Item,About it,https://shop.example/s,https://shop.example/s.jpg,in_stock,5.00,Secret,,new\n")
 	changed := s.run("apply", "shop")
 	require.Equal(t, 0, changed.code, changed.err)
-	require.Equal(t, 9, s.messages(), changed.out)
-	message, err := s.stream.GetMsg(t.Context(), 8)
+	require.Equal(t, 16, s.messages(), changed.out)
+	message, err := s.stream.GetMsg(t.Context(), 15)
 	require.NoError(t, err)
 	require.Contains(t, message.Subject, "acme-meta")
 	require.Contains(t, string(message.Data), `"sale_price":null`)

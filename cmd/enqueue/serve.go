@@ -77,7 +77,7 @@ type serving struct {
 	telemetry *telemetry.Telemetry
 	conn      *nats.Conn
 	js        jetstream.JetStream // nil where the user may not ask for the stream
-	window    time.Duration // for which the stream remembers ids
+	window    time.Duration       // for which the stream remembers ids
 	publisher *publish.Publisher
 	store     *database
 	sources   []*source.Source

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -196,5 +197,6 @@ func runnerName() string {
 	if err != nil {
 		host = "unknown host"
 	}
-	return fmt.Sprintf("enqueue on %s, process %d", host, os.Getpid())
+	// Containers may share a host name and a process id.
+	return fmt.Sprintf("enqueue on %s, process %d, %s", host, os.Getpid(), rand.Text()[:6])
 }

@@ -28,7 +28,7 @@ type Source struct {
 	ChangedAt string
 	Routes    []Route
 	Deletes   Deletes
-	// SilentAfter is after how long without a snapshot or a webhook the source counts as
+	// SilentAfter is after how long without a good run or a webhook the source counts as
 	// silent; 0 means never.
 	SilentAfter time.Duration
 }
@@ -191,7 +191,7 @@ func (l *loader) sourceFields(s *Source) []field {
 		bind(setting.Text("currency", "Of prices that name none.", "a code of ISO 4217, such as EUR", notEmpty), &s.Currency),
 		bind(setting.Choice("decimal", "Of prices that can be read in two ways.", "point", "comma"), &s.Decimal),
 		bind(setting.Text("zone", "Of dates that name none.", "a time zone such as Europe/Warsaw", notEmpty), &s.Zone),
-		bind(setting.Duration("silent_after", "Without a run that read the feed, or a webhook, for so long the source counts as silent: `source_status` and the metrics say so.", time.Minute, 90*24*time.Hour), &s.SilentAfter),
+		bind(setting.Duration("silent_after", "Without a run that read the feed, or a webhook, for so long the source counts as silent: `source_status` and the metrics say so. Three times `feed.every` when it is left out.", time.Minute, 90*24*time.Hour), &s.SilentAfter),
 		l.list("routes", "Where the items go.", func() []field {
 			s.Routes = append(s.Routes, Route{})
 			return l.routeFields(&s.Routes[len(s.Routes)-1])
@@ -324,6 +324,9 @@ func (l *loader) finishSources() {
 		}
 		if l.lines[at+".webhook"] == 0 {
 			source.Webhook = nil
+		}
+		if source.SilentAfter == 0 && source.Feed != nil {
+			source.SilentAfter = 3 * source.Feed.Every
 		}
 		l.checkSource(at, source)
 		l.config.Sources[source.Name] = *source

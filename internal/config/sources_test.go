@@ -57,6 +57,7 @@ func TestSources(t *testing.T) {
 	require.Equal(t, time.Hour, shop.Feed.Every)
 	require.Equal(t, "pass", shop.Feed.Password.Reveal())
 	require.Equal(t, "key", shop.Feed.Header["X-Key"].Reveal())
+	require.Equal(t, 3*time.Hour, shop.SilentAfter, "three runs that should have been")
 	require.EqualValues(t, 4<<30, shop.Feed.MaxBytes)
 	require.Len(t, shop.Webhook.Secrets, 2)
 	require.Equal(t, "two", shop.Webhook.Secrets[1].Reveal())

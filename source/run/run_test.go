@@ -263,33 +263,25 @@ func TestARouteThatWasAway(t *testing.T) {
 	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
 }
 
-// TestAnUnchangedFileStillMisses: an item that waits to be missing once more is deleted,
-// and another policy is followed, though nothing changes in the file any more.
-func TestAnUnchangedFileStillMisses(t *testing.T) {
+// TestAnotherPolicyIsFollowed though nothing changes in the file any more.
+func TestAnotherPolicyIsFollowed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.fill(10)
 	for i := range b.source.Routes {
-		b.source.Routes[i].MissingRuns = 3
-	}
-	b.run(0)
-	b.later()
-	delete(b.shop.items, "00002")
-	require.Zero(t, b.run(0).Published)
-	require.Zero(t, b.run(0).Published)
-	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
-	b.requireTrue()
-	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
-
-	for i := range b.source.Routes {
 		b.source.Routes[i].Missing = difference.Keep
 	}
+	b.run(0)
 	b.later()
 	delete(b.shop.items, "00003")
 	require.Zero(t, b.run(0).Published)
 	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
 	for i := range b.source.Routes {
-		b.source.Routes[i].Missing, b.source.Routes[i].MissingRuns = difference.Delete, 1
+		b.source.Routes[i].Missing, b.source.Routes[i].MissingRuns = difference.Delete, 3
+	}
+	require.Zero(t, b.run(0).Published)
+	for i := range b.source.Routes {
+		b.source.Routes[i].MissingRuns = 1
 	}
 	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
 	b.requireTrue()
@@ -517,4 +509,54 @@ func TestARunThatEndsAnywhereIsCompleted(t *testing.T) {
 		want += 12
 	}
 	require.Len(t, b.there.seen, 80+want, "each change has one id, however often it was sent")
+}
+
+// TestAdditionsDoNotLiftTheGuard: what is added while deletes are withheld does not make them
+// a smaller part of the catalog.
+func TestAdditionsDoNotLiftTheGuard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(500)
+	b.run(0)
+	b.later()
+	for i := range 60 {
+		delete(b.shop.items, fmt.Sprintf("%05d", i))
+	}
+	for i := range 300 {
+		b.shop.items[fmt.Sprintf("new-%03d", i)] = map[string]any{"title": "new", "price": "5 EUR"}
+	}
+	require.Equal(t, persistence.RunWithheld, b.run(0).State, "60 of 500 are 12 %")
+	require.Equal(t, persistence.RunWithheld, b.run(0).State, "60 of 740 would be 8.1 %")
+	require.Equal(t, persistence.RunDone, b.run(60).State)
+	require.Len(t, b.there.of("meta"), 740)
+	b.later()
+	for i := range 55 {
+		delete(b.shop.items, fmt.Sprintf("new-%03d", i))
+	}
+	require.Equal(t, persistence.RunDone, b.run(0).State, "55 of 740 are 7.4 %: what was withheld is over")
+}
+
+// TestTheLastOfSeveralRecordsCounts: whatever the earlier ones say.
+func TestTheLastOfSeveralRecordsCounts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(20)
+	b.shop.extra = []map[string]any{{"id": "00001", "title": "last", "price": "6 EUR"}}
+	require.EqualValues(t, 40, b.run(0).Published, "each item once for each route")
+	require.Equal(t, "last", b.there.of("meta")["00001"]["title"])
+	b.later()
+	again := b.plan(0)
+	require.Zero(t, again.Routes[0].Counts.Changed)
+	require.Equal(t, 20, again.Routes[0].Counts.Unchanged)
+	require.Empty(t, again.Routes[0].Samples)
+	result, err := again.Apply(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, result.Published)
+	b.later()
+	b.shop.extra = append(b.shop.extra, map[string]any{"id": "00001", "invalid": "true"})
+	plan := b.plan(0)
+	require.Equal(t, 1, plan.Routes[0].Counts.Invalid, "%+v", plan.Routes[0].Counts)
+	result, err = plan.Apply(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, result.Published, "the last one cannot be sent, and the item is not missing")
 }
