@@ -110,6 +110,8 @@ func appendText(to []byte, text string) []byte {
 			to = append(to, '\\', 'n')
 		case c == '\t':
 			to = append(to, '\\', 't')
+		case c == 0: // no database holds it
+			to = utf8.AppendRune(to, utf8.RuneError)
 		case c < utf8.RuneSelf:
 			to = append(to, '\\', 'u', '0', '0', hexadecimal[c>>4], hexadecimal[c&15])
 		default:

@@ -131,10 +131,14 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 		e.report(KindItemID, Error, "item_id", id, "a spreadsheet has rounded the id: format its column as text, and export again")
 		id = ""
 	}
+	if strings.ContainsRune(id, 0) {
+		e.report(KindItemID, Error, "item_id", id, "the id has a NUL character, which no item id can have: correct it in the source")
+		id = ""
+	}
 	item.ID = strings.ToValidUTF8(id, "\uFFFD")
 	if m.group != nil {
 		item.Group, _ = scalar(m.group.lookup(record))
-		item.Group = strings.ToValidUTF8(item.Group, "\uFFFD")
+		item.Group = strings.ReplaceAll(strings.ToValidUTF8(item.Group, "\uFFFD"), "\x00", "\uFFFD")
 	}
 	if !belongs {
 		item.Skipped = true

@@ -190,6 +190,41 @@ func TestNoDollars(t *testing.T) {
 }
 
 // TestCheck: pairs hold, differences name the path, and a folder without pairs is an error.
+// TestHiddenProducts: a shop's hidden products are not for sale; those that are only left out
+// of its search are.
+func TestHiddenProducts(t *testing.T) {
+	t.Parallel()
+	m := compiled(t, "extends: woocommerce\ncurrency: EUR\nzone: UTC\n")
+	for visibility, skipped := range map[string]bool{"hidden": true, "visible": false, "catalog": false, "": false} {
+		record := map[string]any{"id": "1", "type": "simple", "name": "Mug"}
+		if visibility != "" {
+			record["catalog_visibility"] = visibility
+		}
+		item, _ := m.Map(record)
+		require.Equal(t, skipped, item.Skipped, visibility)
+	}
+}
+
+// TestNUL: JSON can hold the character, and Postgres cannot: one such text must not stop all
+// the items of a shop.
+func TestNUL(t *testing.T) {
+	t.Parallel()
+	m := compiled(t, `item_id: "{id}"
+group: group
+attributes: {title: title, price: {constant: 5 EUR}}
+`)
+	item, findings := m.Map(map[string]any{"id": "1", "group": "g\x00", "title": "a\x00b"})
+	require.Empty(t, findings)
+	require.Equal(t, "g\uFFFD", item.Group)
+	require.JSONEq(t, `{"title": "a\uFFFDb", "price": "5 EUR"}`, string(item.Attributes))
+
+	item, findings = m.Map(map[string]any{"id": "1\x00", "title": "a"})
+	require.Empty(t, item.ID)
+	require.Len(t, findings, 1)
+	require.Equal(t, mapping.KindItemID, findings[0].Kind)
+	require.Equal(t, mapping.Error, findings[0].Severity)
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	m := compiled(t, "item_id: \"{id}\"\nattributes:\n  title: name\n  price: {from: price, as: price}\n")

@@ -92,8 +92,8 @@ func (p *Plan) finish(state persistence.RunState, reason string) error {
 	if state == persistence.RunDone || state == persistence.RunWithheld || state == persistence.RunInvalid {
 		row := p.row
 		row.SnapshotAt, row.Fingerprint = p.SnapshotAt, ""
-		if state == persistence.RunDone { // the others are read again
-			row.Fingerprint = p.Fingerprint
+		if state == persistence.RunDone && p.Fingerprint != "" { // the others are read again
+			row.Fingerprint = p.effect() + " " + p.Fingerprint
 		}
 		for i := range row.Routes {
 			row.Routes[i].MappingRevision = p.source.Routes[i].Revision

@@ -60,10 +60,13 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 		for i, route := range c.plan.source.Routes {
 			mapped := route.Map(record.Item)
 			c.plan.findings.addOf(route, record, mapped)
+			named = named || mapped.Skipped || mapped.Item.ID != "" // what a filter leaves out needs no id
 			if mapped.Item.ID == "" {
+				if mapped.Skipped {
+					c.plan.Routes[i].Counts.FilteredOut++
+				}
 				continue
 			}
-			named = true
 			if entry, ok := c.place(i, record, mapped); ok {
 				chunks[i] = append(chunks[i], entry)
 			}

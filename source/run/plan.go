@@ -219,7 +219,7 @@ func (p *Plan) Close() error {
 
 // read reads the snapshot, compares it and asks the guard.
 func (p *Plan) read(ctx context.Context) error {
-	former := p.row.Fingerprint
+	former := p.former()
 	for i, route := range p.source.Routes {
 		plan := RoutePlan{Route: route.String(), Lane: route.Lane}
 		if p.row.Routes[i].MappingRevision != route.Revision {
@@ -270,6 +270,27 @@ func (p *Plan) read(ctx context.Context) error {
 	return p.save(ctx)
 }
 
+// former is the fingerprint of the last run, where the same source would have the same
+// effect now; otherwise "".
+func (p *Plan) former() string {
+	effect, fingerprint, _ := strings.Cut(p.row.Fingerprint, " ")
+	if effect != p.effect() {
+		return ""
+	}
+	return fingerprint
+}
+
+// effect digests what a run does with a snapshot: where it goes and what becomes of what
+// is missing. A route that was away while the source changed, or another policy, makes
+// work of a source that is the same.
+func (p *Plan) effect() string {
+	digest := sha256.New()
+	for _, route := range p.source.Routes {
+		fmt.Fprintf(digest, "%s %s %d %d %s\n", route, route.Revision, route.Missing, route.MissingRuns, route.Unavailable)
+	}
+	return hex.EncodeToString(digest.Sum(nil)[:16])
+}
+
 // decide asks the guard about a route.
 func (p *Plan) decide(route *RoutePlan, guard difference.Guard, known int, unreadable, nameless int64) {
 	guard.NewIDs, guard.Known = p.request.MigrateIDs, known
@@ -285,9 +306,10 @@ func (p *Plan) decide(route *RoutePlan, guard difference.Guard, known int, unrea
 	case float64(route.Duplicates) > most/100*float64(p.Read):
 		route.decision = difference.Stopped
 		route.Reason = fmt.Sprintf("%d of %d records repeat an id of another, more than %g %%: the id column is probably the wrong one. Nothing is sent", route.Duplicates, p.Read, most)
-	case route.decision == difference.Allowed && route.Counts.Removed > 0 && unknown > 0:
+	case route.decision == difference.Allowed && unknown > 0 && route.Counts.Removed > p.request.Approved:
 		route.decision = difference.Withheld
-		route.Reason = fmt.Sprintf("%d records could not be read or have no id: any of them may be one of the %d items that are missing, which are not deleted", unknown, route.Counts.Removed)
+		route.Reason = fmt.Sprintf("%d records could not be read or have no id: any of them may be one of the %d items that are missing, which are not deleted "+
+			"until the records are corrected, a filter leaves out those without id, or somebody approves", unknown, route.Counts.Removed)
 	}
 	if 2*route.Counts.Invalid > route.Counts.Read && route.decision != difference.Stopped {
 		route.mostInvalid = true
