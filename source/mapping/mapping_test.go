@@ -189,22 +189,6 @@ func TestNoDollars(t *testing.T) {
 	}
 }
 
-// TestCheck: pairs hold, differences name the path, and a folder without pairs is an error.
-// TestHiddenProducts: a shop's hidden products are not for sale; those that are only left out
-// of its search are.
-func TestHiddenProducts(t *testing.T) {
-	t.Parallel()
-	m := compiled(t, "extends: woocommerce\ncurrency: EUR\nzone: UTC\n")
-	for visibility, skipped := range map[string]bool{"hidden": true, "visible": false, "catalog": false, "": false} {
-		record := map[string]any{"id": "1", "type": "simple", "name": "Mug"}
-		if visibility != "" {
-			record["catalog_visibility"] = visibility
-		}
-		item, _ := m.Map(record)
-		require.Equal(t, skipped, item.Skipped, visibility)
-	}
-}
-
 // TestNUL: JSON can hold the character, and Postgres cannot: one such text must not stop all
 // the items of a shop.
 func TestNUL(t *testing.T) {
@@ -317,6 +301,25 @@ func TestAnyRecord(t *testing.T) {
 			assert.NotEmpty(t, findings)
 		}
 	})
+}
+
+// TestZeros: Postgres takes no zeros, so that none leaves a mapping; an id that has lost a
+// character may be that of another item.
+func TestZeros(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile(mapping.Spec{ItemID: "{id}", Group: "group", Data: []byte(
+		"attributes: {title: title}\njq: '{(.name // \"color\"): .color}'")}, target("meta/PRODUCT_ITEM"))
+	require.NoError(t, err)
+	item, findings := m.Map(map[string]any{"id": "1", "group": "a\x00b", "title": "c\x00d", "name": "e\x00f", "color": "g\x00"})
+	require.Empty(t, findings)
+	require.Equal(t, "a\uFFFDb", item.Group)
+	require.Equal(t, "{\"e\uFFFDf\":\"g\uFFFD\",\"title\":\"c\uFFFDd\"}", string(item.Attributes))
+	for _, id := range []string{"a\x00b", "a\xffb", "a\uFFFDb"} {
+		item, findings := m.Map(map[string]any{"id": id, "title": "T"})
+		require.Empty(t, item.ID, "%q", id)
+		require.Equal(t, mapping.KindItemID, findings[0].Kind)
+		require.Equal(t, mapping.Error, findings[0].Severity)
+	}
 }
 
 // BenchmarkMap: rules alone (google), filters and conditions (shopify), and two jq programs

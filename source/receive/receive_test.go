@@ -87,6 +87,18 @@ func TestVariantsFanOut(t *testing.T) {
 	require.NotNil(t, status[0].LastWebhookAt)
 }
 
+// TestZerosAreNoOutage: a body that Postgres would not take as it is would come again and
+// again, and the shop would remove the webhook in the end.
+func TestZerosAreNoOutage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, webhook.Shopify, nil)
+	b.send("products/update", "1", strings.Replace(lamp(start, "LAMP-R 10.00"), `788032119674292922,`, `"7\u00008",`, 1))
+	b.send("products/delete", "2", `{"id":"7\u00008"}`)
+	outcome := b.send("products/update", "3", lamp(b.now, "LAMP\x00R 10.00"))
+	require.Equal(t, persistence.DeliveryRejected, outcome.State)
+	require.Contains(t, outcome.Reason, "the id has bytes that are no text")
+}
+
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	const former = "former"
