@@ -102,7 +102,7 @@ func (s *Sources) FinishSource(ctx context.Context, source Source, token int64) 
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	done, err := s.query.FinishSource(ctx, query.FinishSourceParams{
-		ID: source.ID, Token: token, SnapshotAt: source.SnapshotAt, Fingerprint: pointer(source.Fingerprint),
+		ID: source.ID, Token: token, SnapshotAt: pointer(source.SnapshotAt), Fingerprint: pointer(source.Fingerprint),
 	})
 	if err != nil {
 		return fmt.Errorf("note the snapshot: %w", err)

@@ -279,7 +279,7 @@ func (l *loader) routeFields(r *Route) []field {
 		bind(setting.Text("catalog", "The catalog's name in the account.", "letters, digits, _ and -, at most 128", token.MatchString), &r.Catalog),
 		bind(setting.Text("type", "The catalog type, such as `RETAIL` or `PRODUCT_ITEM`.", "letters, digits, _ and -, at most 128", token.MatchString), &r.Type),
 		bind(setting.Choice("platform", "The account's platform, where the file does not have the account.", names(l.options.Platforms)...), &r.Platform),
-		bind(setting.Text("mapping", "A preset (`google`, `meta`, `pinterest`, `shopify`, `woocommerce`, `adobe`), or the path of a mapping.", "a preset's name or a path", notEmpty), &r.Mapping),
+		bind(setting.Text("mapping", "A preset of docs/mapping.md, or the path of a mapping.", "a preset's name or a path", notEmpty), &r.Mapping),
 		bind(setting.Text("filter", "A CEL expression: items for which it is false do not belong there.", "an expression", notEmpty), &r.Filter),
 		bind(setting.Text("currency", "Of prices that name none, instead of the source's.", "a code of ISO 4217, such as EUR", notEmpty), &r.Currency),
 		bind(setting.Text("store_view", "Code of the store view of an Adobe Commerce export whose texts and prices are sent.", "text", notEmpty), &r.StoreView),

@@ -92,7 +92,7 @@ WHERE id = sqlc.arg(id) AND finished_at IS NULL;
 
 -- name: FinishSource :execrows
 -- Notes the snapshot that was worked through; a former runner's is refused.
-UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.arg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
+UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.narg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
 WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
 
 -- name: SetItemID :execrows

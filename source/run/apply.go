@@ -89,13 +89,20 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 // finish notes the end of a run. Only a snapshot of which everything was sent is not read
 // again while it stays the same.
 func (p *Plan) finish(state persistence.RunState, reason string) error {
-	if state == persistence.RunDone || state == persistence.RunWithheld || state == persistence.RunInvalid {
+	if state != persistence.RunUnchanged {
 		row := p.row
-		row.SnapshotAt, row.Fingerprint = p.SnapshotAt, ""
+		row.Fingerprint = ""
 		if state == persistence.RunDone && p.Fingerprint != "" { // the others are read again
 			row.Fingerprint = p.effect() + " " + p.Fingerprint
 		}
+		// Of a snapshot of which a route got nothing, an older one may be the remedy.
+		if state != persistence.RunStopped {
+			row.SnapshotAt = p.SnapshotAt
+		}
 		for i := range row.Routes {
+			if p.Routes[i].decision == difference.Stopped {
+				continue
+			}
 			row.Routes[i].MappingRevision = p.source.Routes[i].Revision
 			row.Routes[i].GuardKnown = p.guardKnown(i)
 		}

@@ -320,9 +320,15 @@ func (h *history) says(approved int) (persistence.RunState, [2]difference.Decisi
 		switch {
 		case decisions[i] == difference.Stopped:
 			state = persistence.RunStopped
-		case decisions[i] == difference.Withheld && state == persistence.RunDone:
+		case decisions[i] == difference.Withheld && state != persistence.RunStopped:
 			state = persistence.RunWithheld
+		case model.mostBroken && state == persistence.RunDone:
+			state = persistence.RunInvalid
 		}
+		if decisions[i] != difference.Stopped {
+			model.held = model.heldNow
+		}
+		model.mostBroken = false
 	}
 	if h.stopped = state == persistence.RunStopped; !h.stopped {
 		h.snapshot = h.now

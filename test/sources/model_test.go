@@ -19,11 +19,12 @@ type record struct {
 
 // standing is what a destination must show of an item, and what the shop said last.
 type standing struct {
-	shown map[string]any // nil: the item is not there
-	said  map[string]any // nil: the shop said that it is gone
-	at    time.Time      // of what it said last
-	sent  bool           // something was sent of it once
-	away  int            // snapshots without it, since it was last there and valid
+	shown  map[string]any // nil: the item is not there
+	said   map[string]any // nil: the shop said that it is gone
+	at     time.Time      // of what it said last
+	sent   bool           // something was sent of it once
+	awayAt time.Time      // the last snapshot that away counts
+	away   int            // snapshots without it, since it was last there and valid
 }
 
 // there reports whether the destination has the item, as far as the shop's word goes.
@@ -42,6 +43,9 @@ type destination struct {
 	mapping    string // what the mapping adds
 	takesAll   bool   // it has no filter
 	items      map[string]*standing
+	held       int // how many items it had when deletes were withheld first; 0 while none are
+	heldNow    int // what held becomes when the run ends
+	mostBroken bool
 	notCleared int // attributes that the last run could not clear
 }
 
@@ -72,7 +76,7 @@ func (s *standing) set(d *destination, attributes map[string]any) {
 			d.notCleared++
 		}
 	}
-	s.shown, s.said, s.sent, s.away = shown, attributes, true, 0
+	s.shown, s.said, s.sent, s.away, s.awayAt = shown, attributes, true, 0, time.Time{}
 }
 
 // end has the destination lose the item, or say that it cannot be bought.
@@ -83,7 +87,7 @@ func (s *standing) end(d *destination) {
 	} else {
 		s.shown = nil
 	}
-	s.said, s.away = nil, 0
+	s.said, s.away, s.awayAt = nil, 0, time.Time{}
 }
 
 // says is a snapshot or a webhook with an item's attributes; at is the item's own time of
@@ -97,7 +101,7 @@ func (d *destination) says(id string, attributes map[string]any, at, snapshot ti
 	}
 	s.at = at
 	if s.there() && reflect.DeepEqual(s.said, attributes) {
-		s.away = 0
+		s.away, s.awayAt = 0, time.Time{}
 		return
 	}
 	s.set(d, attributes)
@@ -124,22 +128,40 @@ func (d *destination) snapshot(records []record, at time.Time, own bool, approve
 		}
 		return at
 	}
-	known, added, removed, awaited, duplicates, nameless := 0, 0, 0, 0, 0, 0
-	seen := make(map[string]bool)
-	for _, r := range records {
+	known, added, removed, awaited, duplicates, nameless, filtered, broken := 0, 0, 0, 0, 0, 0, 0, 0
+	last := make(map[string]int) // by id: the last record counts
+	had := make(map[string]bool)
+	for i, r := range records {
 		switch {
 		case r.id == "":
 			nameless++
 		case d.skips(r):
-		case seen[r.id]:
-			duplicates++
-		default:
-			seen[r.id] = true
-			s := d.of(r.id)
-			back := s.said == nil && !s.at.After(at)
-			if !r.invalid && !s.there() && (back || !s.at.After(timeOf(r))) {
-				added++
+			filtered++
+			if had[r.id] {
+				last[r.id] = i
 			}
+		default:
+			if had[r.id] {
+				duplicates++
+			}
+			had[r.id], last[r.id] = true, i
+		}
+	}
+	seen := make(map[string]bool)
+	for id, i := range last {
+		r := records[i]
+		if d.skips(r) {
+			continue
+		}
+		seen[id] = true
+		if r.invalid {
+			broken++
+			continue
+		}
+		s := d.of(id)
+		back := s.said == nil && !s.at.After(at)
+		if !s.there() && (back || !s.at.After(timeOf(r))) {
+			added++
 		}
 	}
 	for id, s := range d.items {
@@ -149,37 +171,81 @@ func (d *destination) snapshot(records []record, at time.Time, own bool, approve
 		known++
 		switch {
 		case seen[id] || d.missing == difference.Keep || s.at.After(at):
-		case s.away+1 < d.runs:
+		case s.awayAfter(at) < d.runs:
 			awaited++
 		default:
 			removed++
 		}
 	}
 	read := len(seen)
+	decision := d.verdict(known, added, read, removed, awaited, approved)
 	switch {
-	case 2*nameless > len(records) && nameless > 0, 5*duplicates > len(records),
-		read == 0 && known > 0 && !d.guard.AllowEmpty,
-		known > 0 && 2*added > read && 2*(removed+awaited) > known:
+	case decision == difference.Stopped && read == 0 && filtered > 0:
+		if decision = difference.Withheld; removed <= approved {
+			decision = difference.Allowed
+		}
+	case 2*nameless > len(records), 5*duplicates > len(records):
 		return difference.Stopped
+	case decision == difference.Allowed && nameless > 0 && removed > approved:
+		decision = difference.Withheld
 	}
-	for _, r := range records {
-		if r.id != "" && !d.skips(r) && !r.invalid {
-			d.says(r.id, d.mapped(r), timeOf(r), at)
+	if decision == difference.Stopped {
+		return decision
+	}
+	if 2*broken > read && removed > 0 {
+		decision = difference.Withheld
+	}
+	d.mostBroken = 2*broken > read
+	for id := range seen {
+		if r := records[last[id]]; !r.invalid {
+			d.says(id, d.mapped(r), timeOf(r), at)
 		}
 	}
-	if removed > d.guard.Items && float64(removed) > d.guard.Percent/100*float64(known) && removed > approved || removed > 0 && nameless > 0 {
-		return difference.Withheld
+	d.heldNow = 0
+	if decision == difference.Withheld {
+		if d.heldNow = known; d.held > 0 {
+			d.heldNow = min(known, d.held)
+		}
+		if removed == 0 {
+			d.heldNow = 0
+		}
+		return decision
 	}
 	for id, s := range d.items {
 		if !s.there() || seen[id] || d.missing == difference.Keep || s.at.After(at) {
 			continue
 		}
-		if s.away+1 < d.runs {
-			s.away++
+		if away := s.awayAfter(at); away < d.runs {
+			s.away, s.awayAt = away, at
 			continue
 		}
 		s.end(d)
 		s.at = at
+	}
+	return decision
+}
+
+// awayAfter is in how many snapshots in a row the item is missing, with this one: a snapshot
+// that is read once more counts once.
+func (s *standing) awayAfter(at time.Time) int {
+	if at.After(s.awayAt) {
+		return s.away + 1
+	}
+	return s.away
+}
+
+// verdict is the guard's, as docs/feeds.md describes it.
+func (d *destination) verdict(known, added, read, removed, awaited, approved int) difference.Decision {
+	switch {
+	case read == 0 && known > 0 && !d.guard.AllowEmpty, known > 0 && 2*added > read && 2*(removed+awaited) > known:
+		return difference.Stopped
+	}
+	had := known
+	if d.held > 0 {
+		had = min(known, d.held)
+	}
+	if removed > d.guard.Items && float64(removed) > d.guard.Percent/100*float64(had) && removed > approved {
+		return difference.Withheld
 	}
 	return difference.Allowed
 }

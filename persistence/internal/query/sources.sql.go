@@ -145,7 +145,7 @@ WHERE id = $3 AND run_token = $4
 `
 
 type FinishSourceParams struct {
-	SnapshotAt  time.Time
+	SnapshotAt  *time.Time
 	Fingerprint *string
 	ID          int32
 	Token       int64
