@@ -249,7 +249,7 @@ const (
 	forgetAtATime = 10_000
 )
 
-// Forget deletes what is over: items that are gone for 30 days, that products were deleted 30
+// Forget deletes what is over: items that were deleted 30 days ago, that products were deleted 30
 // days ago, and runs of 90 days ago but the last of a source. A call deletes a bounded number
 // of rows; more says that there are others.
 func (s *Sources) Forget(ctx context.Context) (more bool, err error) {

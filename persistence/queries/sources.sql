@@ -209,10 +209,11 @@ DELETE FROM courier.webhook_delivery WHERE id IN (
 SELECT id FROM courier.source_route ORDER BY id;
 
 -- name: ForgetGoneItems :execrows
--- Deleted items, and rows that were made to be locked and never used.
+-- Deleted items, and rows that were made to be locked and never used. An item that was set out of stock has
+-- the list of what it has there: it is cleared when the item comes back, however late.
 DELETE FROM courier.source_item i WHERE (i.route, i.item_id) IN (
     SELECT x.route, x.item_id FROM courier.source_item x
-    WHERE x.route = sqlc.arg(route) AND (x.gone AND x.changed_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision)
+    WHERE x.route = sqlc.arg(route) AND (x.gone AND x.shape IS NULL AND x.changed_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision)
         OR x.revision = 0 AND NOT x.gone) LIMIT sqlc.arg(lim) FOR UPDATE SKIP LOCKED
 );
 

@@ -204,7 +204,7 @@ func (q *Queries) FinishWebhook(ctx context.Context, arg FinishWebhookParams) (i
 const forgetGoneItems = `-- name: ForgetGoneItems :execrows
 DELETE FROM courier.source_item i WHERE (i.route, i.item_id) IN (
     SELECT x.route, x.item_id FROM courier.source_item x
-    WHERE x.route = $1 AND (x.gone AND x.changed_at < now() - make_interval(secs => $2::double precision)
+    WHERE x.route = $1 AND (x.gone AND x.shape IS NULL AND x.changed_at < now() - make_interval(secs => $2::double precision)
         OR x.revision = 0 AND NOT x.gone) LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 `
@@ -215,7 +215,8 @@ type ForgetGoneItemsParams struct {
 	Lim     int32
 }
 
-// Deleted items, and rows that were made to be locked and never used.
+// Deleted items, and rows that were made to be locked and never used. An item that was set out of stock has
+// the list of what it has there: it is cleared when the item comes back, however late.
 func (q *Queries) ForgetGoneItems(ctx context.Context, arg ForgetGoneItemsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, forgetGoneItems, arg.Route, arg.Seconds, arg.Lim)
 	if err != nil {
