@@ -81,7 +81,13 @@ func (s *sources) load() (*config.Config, error) {
 	if problems, wrong := errors.AsType[config.Problems](err); wrong {
 		return nil, fmt.Errorf("the configuration has %s:\n%w", cli.Counted(len(problems), "problem"), err)
 	}
-	return loaded, err
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range loaded.Warnings {
+		_, _ = fmt.Fprintln(s.streams.Err, "warning: "+warning.Error())
+	}
+	return loaded, nil
 }
 
 // named finds a source of the configuration.
