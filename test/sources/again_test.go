@@ -11,7 +11,8 @@ import (
 )
 
 // fixed is a history without the choices that others draw.
-func fixed(rt *rapid.T, t *testing.T) *history {
+func fixed(t *testing.T, rt *rapid.T) *history {
+	t.Helper()
 	h := newHistory(rt, openStore(t))
 	h.own = false
 	for i, model := range h.models {
@@ -29,7 +30,7 @@ func fixed(rt *rapid.T, t *testing.T) *history {
 func TestDuplicatesAreNotSentAgain(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		h := fixed(rt, t)
+		h := fixed(t, rt)
 		h.extra = []record{{id: "a", attributes: map[string]any{"title": "last"}}}
 		for range 2 {
 			h.later()
@@ -45,7 +46,7 @@ func TestDuplicatesAreNotSentAgain(t *testing.T) {
 func TestASnapshotCountsOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		h := fixed(rt, t)
+		h := fixed(t, rt)
 		h.later()
 		h.run(rt, 0)
 		for i := range h.models {
