@@ -103,6 +103,12 @@ sim-short: ## the form of sim that runs before each merge
 bench: ## measure mutations a second end to end, beside what its parts can do
 	$(GO) -C bench run .
 
+ITEMS ?= 1000000
+
+.PHONY: bench-feed
+bench-feed: build ## runs of a feed with ITEMS (1000000) items: time, memory, mutations
+	$(GO) -C bench run ./feed -enqueue ../$(BIN)/enqueue -items $(ITEMS)
+
 .PHONY: bounded
 bounded: build ## memory while MUTATIONS (5000000) wait on a paused account
 	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -mutations $(MUTATIONS) bounded

@@ -11,6 +11,11 @@ import (
 //go:embed courier.yaml
 var Config []byte
 
+// Feed is a product feed with 120 items in Google's form.
+//
+//go:embed shop.xml
+var Feed []byte
+
 // Mutations are more than two hundred mutations, one JSON object per line, as
 // enqueue takes them. They are made by examples/generate.
 //

@@ -19,6 +19,12 @@ type Descriptor struct {
 
 	// Types are the catalog types that accounts can write to.
 	Types []catalog.Type
+	// BatchesPerHour is about how many requests with changes one account may send an hour
+	// where nothing else is known, to say how long many changes will take.
+	BatchesPerHour int
+	// Overlay says what an UPSERT of one of Types does to an item that exists, for programs
+	// that compare what a shop has with what they sent before.
+	Overlay func(t catalog.Type) Overlay
 	// OAuth is how access tokens are asked for; only where OAuthPath says that they are.
 	OAuth OAuth
 	// New makes the connection of one account. Its error lists every setting that
@@ -26,6 +32,20 @@ type Descriptor struct {
 	New func(Settings) (Account, error)
 	// Simulated makes an empty simulation of the platform, for development and tests.
 	Simulated func(sandbox.Options) sandbox.Platform
+}
+
+// Overlay is what becomes of an item's former attributes when an UPSERT changes it.
+type Overlay struct {
+	// KeyParts is of how many parts an item's id is made, joined by "/"; 0 means 1.
+	KeyParts int
+	// Replaces says that an UPSERT is the whole item. Without it, what an UPSERT leaves
+	// out stays on the platform, or may stay.
+	Replaces bool
+	// Clears reports whether null in an UPSERT takes an attribute away.
+	Clears func(attribute string) bool
+	// OutOfStock are the attributes, a JSON object, that say of an item that it cannot be
+	// bought; "" where items have no such state.
+	OutOfStock string
 }
 
 // OAuth is what a platform's token endpoint has beyond RFC 6749.

@@ -129,10 +129,7 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 	results := make([]Result, len(publications))
 	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
 	trace := p.traceHeaders(ctx)
-	overhead := batchHeaders
-	for _, header := range trace {
-		overhead += headerSize(header)
-	}
+	overhead := overheadOf(trace)
 	bytes := 0
 	for i, publication := range publications {
 		if problem := p.checkPublication(publication, overhead); problem != nil {
@@ -155,6 +152,22 @@ func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]
 		}
 	}
 	return results, nil
+}
+
+// Check says what Publish would refuse a publication for before sending it: its subject, its
+// id, or a size above the limit of the contract or of the NATS server. Nil means that it
+// would be sent; the stream may still refuse it.
+func (p *Publisher) Check(ctx context.Context, publication Publication) *catalog.Problem {
+	return p.checkPublication(publication, overheadOf(p.traceHeaders(ctx)))
+}
+
+// overheadOf is the size of the headers that each message gets besides its own.
+func overheadOf(trace []catalog.Header) int {
+	overhead := batchHeaders
+	for _, header := range trace {
+		overhead += headerSize(header)
+	}
+	return overhead
 }
 
 // outgoing is a publication on its way, with the place for its result.

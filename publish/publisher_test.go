@@ -63,6 +63,26 @@ func TestOneDuplicateDoesNotLoseItsBatch(t *testing.T) {
 	require.Equal(t, Summary{Stored: 3, Duplicates: 1}, Summarize(results))
 }
 
+// TestCheckSaysWhatPublishRefuses, without a server's answer.
+func TestCheckSaysWhatPublishRefuses(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, queue.StreamConfig{})
+	publisher := NewPublisher(b.js, Options{})
+	input := publications(0, 4)
+	input[1].Subject = "catalog.mutations.ac me.us.RETAIL"
+	input[2].Data = make([]byte, message.MaxBody+1)
+	input[3].ID = "a "
+	require.Nil(t, publisher.Check(t.Context(), input[0]))
+	for i, reason := range map[int]catalog.Reason{1: catalog.BadSubject, 2: catalog.MessageTooLarge, 3: catalog.InvalidValue} {
+		problem := publisher.Check(t.Context(), input[i])
+		require.NotNil(t, problem)
+		require.Equal(t, reason, problem.Reason)
+	}
+	results, err := publisher.Publish(t.Context(), input)
+	require.NoError(t, err)
+	require.Equal(t, Summary{Stored: 1, Refused: 3}, Summarize(results))
+}
+
 func TestBadPublicationsAreRefusedAlone(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/test/rig"
@@ -43,7 +44,7 @@ func startGuardedPostgres(t *testing.T) *guardedPostgres {
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	g.admin = server.URL()
 	g.applyRoles(t)
-	for _, role := range []string{"courier_migrate", "courier_worker", "courier_reader"} {
+	for _, role := range []string{"courier_migrate", "courier_worker", "courier_enqueue", "courier_reader"} {
 		g.administer(t, "ALTER ROLE "+role+" PASSWORD '"+rolePassword+"'")
 	}
 	return g
@@ -137,6 +138,40 @@ func TestDatabaseRoles(t *testing.T) {
 		mayNot(t, reader, "CREATE TABLE public.mine (a int)")
 		mayNot(t, reader, "CREATE TEMP TABLE mine (a int)")
 		mayNot(t, reader, "SET ROLE courier_worker")
+	})
+	t.Run("enqueue keeps what it sent, and sees nothing else", func(t *testing.T) {
+		producer := g.open(t, "courier_enqueue")
+		_, err := persistence.CheckSchema(t.Context(), g.url("courier_enqueue"))
+		require.NoError(t, err)
+		sources := persistence.NewSources(producer, 0)
+		lane := catalog.Lane{Account: "acme-pinterest", Catalog: "us", Type: "RETAIL"}
+		source, err := sources.Open(t.Context(), "shop", "{id}", []catalog.Lane{lane})
+		require.NoError(t, err)
+		token, err := sources.Hold(t.Context(), source.ID, "test", time.Minute)
+		require.NoError(t, err)
+		id, err := sources.StartRun(t.Context(), source.ID, token, "test", 0)
+		require.NoError(t, err)
+		require.NoError(t, sources.SaveRun(t.Context(), persistence.SourceRun{ID: id, State: persistence.RunDone, Finished: true}))
+		require.NoError(t, sources.ChangeItems(t.Context(), source.Routes[0].ID, []string{"SKU-1"},
+			func(context.Context, map[string]persistence.SourceItem) ([]persistence.SourceItem, error) {
+				return []persistence.SourceItem{{ItemID: "SKU-1", Names: []string{"title"}, Revision: 1, ChangedAt: time.Now()}}, nil
+			}))
+		_, err = sources.Forget(t.Context())
+		require.NoError(t, err)
+		status, err := sources.Status(t.Context())
+		require.NoError(t, err)
+		require.Len(t, status, 1)
+		for _, statement := range []string{
+			"SELECT * FROM courier.mutation", "SELECT * FROM courier.mutation_status", "SELECT * FROM courier.credential", "DELETE FROM courier.lease",
+			"CREATE TABLE courier.mine (a int)", "DROP TABLE courier.source_item", "SET ROLE courier_worker",
+		} {
+			mayNot(t, producer, statement)
+		}
+		for _, view := range []string{"source_status", "source_runs", "source_items", "webhook_deliveries"} {
+			_, err := reader.Exec(t.Context(), "SELECT * FROM courier."+view)
+			require.NoError(t, err, view)
+		}
+		mayNot(t, writer, "DELETE FROM courier.source_item")
 	})
 	t.Run("the worker cannot change the schema", func(t *testing.T) {
 		for _, statement := range []string{

@@ -30,12 +30,23 @@ type connector func(
 ) (p publisher, closeAll func(), err error)
 
 func connect(ctx context.Context, settings config.NATS, patience time.Duration, say func(string)) (publisher, func(), error) {
-	denials := &publish.Denials{}
+	target, conn, err := connectPublisher(ctx, settings, patience, publish.Options{RetryFor: patience, Retrying: notice(say)}, say)
+	if err != nil {
+		return nil, nil, err
+	}
+	return target, conn.Close, nil
+}
+
+// connectPublisher connects and looks for the stream. The caller closes the connection.
+func connectPublisher(
+	ctx context.Context, settings config.NATS, patience time.Duration, options publish.Options, say func(string),
+) (*publish.Publisher, *nats.Conn, error) {
+	options.Denials = &publish.Denials{}
 	waiting := func(err error) {
 		say(fmt.Sprintf("NATS does not answer, trying for up to %s: %v", patience, err))
 	}
 	conn, err := natsconn.ConnectWithin(ctx, settings, patience, waiting, slog.New(slog.DiscardHandler),
-		nats.ErrorHandler(denials.Handler(nil)),
+		nats.ErrorHandler(options.Denials.Handler(nil)),
 		// What is kept for a later connection would be sent behind the caller's back.
 		nats.ReconnectBufSize(-1))
 	if err != nil {
@@ -46,7 +57,7 @@ func connect(ctx context.Context, settings config.NATS, patience time.Duration, 
 		conn.Close()
 		return nil, nil, fmt.Errorf("opening JetStream: %w", err)
 	}
-	target := publish.NewPublisher(js, publish.Options{Denials: denials, RetryFor: patience, Retrying: notice(say)})
+	target := publish.NewPublisher(js, options)
 	err = target.CheckStream(ctx, settings.Stream.Name)
 	denial, denied := errors.AsType[*publish.DeniedError](err)
 	switch {
@@ -60,7 +71,7 @@ func connect(ctx context.Context, settings config.NATS, patience time.Duration, 
 		conn.Close()
 		return nil, nil, fmt.Errorf("looking for stream %s: %w", settings.Stream.Name, err)
 	}
-	return target, conn.Close, nil
+	return target, conn, nil
 }
 
 // notice says that NATS does not answer: soon, and then seldom.
@@ -93,18 +104,19 @@ second without others. The exit code is 1 when a line was refused or publishing
 failed, 2 when the command was called wrongly.`
 
 type arguments struct {
-	configPath string
-	natsURL    string
-	lane       catalog.Lane
-	laneType   string
-	output     string
-	quiet      bool
-	patience   time.Duration
+	sourceFlags
+
+	lane     catalog.Lane
+	laneType string
+	patience time.Duration
 }
+
+const databaseFlag = "address of Postgres (default $DATABASE_URL); better kept out of the command line"
 
 func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	streams = streams.Legible()
 	var given arguments
+	shared := &sourceFlags{}
 	command := &cobra.Command{
 		Use:     "enqueue [file ...]",
 		Short:   "publish catalog mutations, one JSON object per line",
@@ -115,22 +127,30 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
   enqueue --output json mutations.jsonl | jq .refused`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, files []string) error {
-			return run(c.Context(), streams, open, given, files)
+			given.sourceFlags = *shared
+			return publishFiles(c.Context(), streams, open, given, files)
 		},
 	}
+	persistent := command.PersistentFlags()
+	persistent.StringVar(&shared.configPath, "config", "", "configuration file (default courier.yaml, where there is one)")
+	persistent.StringVar(&shared.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
+	persistent.StringVar(&shared.output, "output", "table", "how to print results: table or json")
+	persistent.BoolVar(&shared.quiet, "quiet", false, "show no progress")
+	set := &sources{streams: streams, open: open, given: shared}
+	feed := set.feedCommand()
+	feed.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
+	deliveries := set.webhookCommand()
+	deliveries.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
+	command.AddCommand(feed, deliveries, set.serveCommand(), set.tokenCommand(), cli.VersionCommand(streams, version))
 	flags := command.Flags()
 	flags.StringVar(&given.lane.Account, "account", "", "account of lines that do not say")
 	flags.StringVar(&given.lane.Catalog, "catalog", "", "catalog of lines that do not say")
 	flags.StringVar(&given.laneType, "type", "", "catalog type of lines that do not say, such as RETAIL")
-	flags.StringVar(&given.configPath, "config", "", "configuration file, for the settings of NATS")
-	flags.StringVar(&given.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
-	flags.StringVar(&given.output, "output", "table", "how to print the summary: table or json")
 	flags.DurationVar(&given.patience, "timeout", publish.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
-	flags.BoolVar(&given.quiet, "quiet", false, "show no progress")
 	return command
 }
 
-func run(ctx context.Context, streams cli.Streams, open connector, given arguments, files []string) (err error) {
+func publishFiles(ctx context.Context, streams cli.Streams, open connector, given arguments, files []string) (err error) {
 	output, err := cli.ParseOutput(given.output)
 	if err != nil {
 		return err
@@ -147,7 +167,7 @@ func run(ctx context.Context, streams cli.Streams, open connector, given argumen
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeSources(sources)) }()
+	defer func() { err = errors.Join(err, closeInputs(sources)) }()
 	settings, where, err := loadNATS(streams, given)
 	if err != nil {
 		return err
@@ -185,7 +205,11 @@ func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where
 	if given.natsURL != "" {
 		options.Flags = map[string]string{"nats.url": given.natsURL}
 	}
-	loaded, err := config.Load(given.configPath, options)
+	path, err := configPath(given.configPath)
+	if err != nil {
+		return config.NATS{}, "", err
+	}
+	loaded, err := config.Load(path, options)
 	if err != nil {
 		return config.NATS{}, "", err
 	}

@@ -23,12 +23,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.ServersOwn()...) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m), natstest.ServersOwn()...) }
 
 // execution is one run of the command.
 type execution struct {

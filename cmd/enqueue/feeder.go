@@ -50,7 +50,7 @@ type taken struct {
 
 // all publishes the sources one after the other. Its error says once where it stopped,
 // what is not known of, and how to go on.
-func (f *feeder) all(ctx context.Context, sources []*source) error {
+func (f *feeder) all(ctx context.Context, sources []*input) error {
 	for i, s := range sources {
 		if err := f.consume(ctx, s); err != nil {
 			return f.stopped(err, sources[i:])
@@ -63,7 +63,7 @@ func (f *feeder) all(ctx context.Context, sources []*source) error {
 }
 
 // consume publishes the lines of a source; the last of them stay for the next flush.
-func (f *feeder) consume(ctx context.Context, s *source) error {
+func (f *feeder) consume(ctx context.Context, s *input) error {
 	f.next = place{source: s.lines.source, number: 1}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -97,7 +97,7 @@ func (f *feeder) consume(ctx context.Context, s *source) error {
 }
 
 // read hands over the lines of a source, and as the last thing an error.
-func read(ctx context.Context, s *source, lines chan<- taken) {
+func read(ctx context.Context, s *input, lines chan<- taken) {
 	hand := func(t taken) bool {
 		select {
 		case lines <- t:
@@ -207,7 +207,7 @@ func (f *feeder) flush(ctx context.Context) error {
 }
 
 // stopped notes where publishing ended; rest begins with the source that was being read.
-func (f *feeder) stopped(err error, rest []*source) error {
+func (f *feeder) stopped(err error, rest []*input) error {
 	at := f.next
 	if len(f.lines) > 0 {
 		at = f.lines[0]

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -134,10 +135,17 @@ func (a *app) explain(environment *local.Environment, settings *config.Config) e
 Postgres   %[2]s
 %[3]smetrics    http://%[4]s/metrics
 
-Publish:   enqueue --nats %[1]s examples/mutations.jsonl
+Publish:   %[5]s --nats %[1]s examples/mutations.jsonl
+Feed:      DATABASE_URL='%[2]s' %[5]s --nats %[1]s --config examples/courier.yaml feed apply mugs
 Query:     psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
-`, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), platforms.String(), settings.HTTP.Listen)
+`, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), platforms.String(), settings.HTTP.Listen, beside("enqueue"))
 	return err
+}
+
+// beside is how the other program is called by who called this one.
+func beside(program string) string {
+	folder, _ := filepath.Split(os.Args[0])
+	return folder + program
 }
 
 // withoutPassword is a database's address for people; whoever named it knows the

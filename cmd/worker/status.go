@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
 // accountRow is a row of the view account_status.
@@ -46,7 +48,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var limit int
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "print accounts and the newest batches",
+		Short: "print accounts, the newest batches and the sources",
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, err := cli.ParseOutput(output)
 			if err != nil {
@@ -77,7 +79,11 @@ func (a *app) statusCommand() *cobra.Command {
 					return err
 				}
 			}
-			return printStatus(a.streams, format, accounts, batches)
+			routes, err := db.sourceStatus(c.Context(), account)
+			if err != nil {
+				return err
+			}
+			return printStatus(a.streams, format, accounts, batches, routes)
 		},
 	}
 	flags := command.Flags()
@@ -141,9 +147,15 @@ func (d *database) batchStatus(ctx context.Context, account string, limit int) (
 	return found, nil
 }
 
-func printStatus(streams cli.Streams, format cli.Output, accounts []accountRow, batches []batchRow) error {
+// sourceStatus is the state of the sources' routes to an account, or of all for "".
+func (d *database) sourceStatus(ctx context.Context, account string) ([]persistence.SourceStatus, error) {
+	routes, err := persistence.NewSources(d.pool, 0).Status(ctx)
+	return slices.DeleteFunc(routes, func(route persistence.SourceStatus) bool { return account != "" && route.Account != account }), err
+}
+
+func printStatus(streams cli.Streams, format cli.Output, accounts []accountRow, batches []batchRow, routes []persistence.SourceStatus) error {
 	if format.JSON() {
-		return cli.PrintJSON(streams.Out, map[string]any{"accounts": accounts, "batches": batches})
+		return cli.PrintJSON(streams.Out, map[string]any{"accounts": accounts, "batches": batches, "sources": routes})
 	}
 	rows := make([][]any, len(accounts))
 	for i, r := range accounts {
@@ -155,7 +167,29 @@ func printStatus(streams cli.Streams, format cli.Output, accounts []accountRow, 
 	if _, err := fmt.Fprintln(streams.Out); err != nil {
 		return err
 	}
-	return printBatches(streams, batches)
+	if err := printBatches(streams, batches); err != nil || len(routes) == 0 {
+		return err
+	}
+	if _, err := fmt.Fprintln(streams.Out); err != nil {
+		return err
+	}
+	return printSources(streams, routes)
+}
+
+func printSources(streams cli.Streams, routes []persistence.SourceStatus) error {
+	rows := make([][]any, len(routes))
+	for i := range routes {
+		r := &routes[i]
+		state := string(r.State)
+		switch {
+		case r.Running:
+			state += ", running"
+		case r.Silent:
+			state += ", silent"
+		}
+		rows[i] = []any{r.Source, r.Account + "/" + r.Catalog + "/" + r.Type, r.Items, r.Invalid, state, moment(r.LastGoodAt), moment(r.LastWebhookAt), cli.Clipped(r.Reason)}
+	}
+	return cli.Table(streams.Out, []string{"source", "route", "items", "invalid", "last run", "last good run", "last webhook", "reason"}, rows)
 }
 
 func printBatches(streams cli.Streams, batches []batchRow) error {

@@ -2,7 +2,8 @@
 --
 --   courier_migrate  owns the schema: "worker migrate" and nothing else
 --   courier_worker   what "worker run" and the other commands connect as
---   courier_reader   reads the five views: dashboards, support, analysts
+--   courier_enqueue  what "enqueue feed" and "enqueue serve" connect as
+--   courier_reader   reads the views: dashboards, support, analysts
 --
 -- Run it as a superuser in Courier's database, before the first "worker migrate" and
 -- again after every one: what a migration adds gets its owner and its grants then.
@@ -16,13 +17,13 @@ DO $$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['courier_migrate', 'courier_worker', 'courier_reader'] LOOP
+    FOREACH role IN ARRAY ARRAY['courier_migrate', 'courier_worker', 'courier_enqueue', 'courier_reader'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', role);
         END IF;
     END LOOP;
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO courier_migrate, courier_worker, courier_reader', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO courier_migrate, courier_worker, courier_enqueue, courier_reader', current_database());
     EXECUTE format('GRANT CREATE ON DATABASE %I TO courier_migrate', current_database());
 END
 $$;
@@ -50,11 +51,16 @@ BEGIN
         EXECUTE format('ALTER %s courier.%I OWNER TO %I', CASE relation.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
             relation.relname, CASE WHEN relation.grows THEN 'courier_worker' ELSE 'courier_migrate' END);
         CONTINUE WHEN relation.grows;
-        EXECUTE format('REVOKE ALL ON courier.%I FROM PUBLIC, courier_worker, courier_reader', relation.relname);
+        EXECUTE format('REVOKE ALL ON courier.%I FROM PUBLIC, courier_worker, courier_enqueue, courier_reader', relation.relname);
         IF relation.relkind = 'v' THEN
             EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_reader', relation.relname);
+            IF relation.relname ~ '^(source|webhook)_' THEN
+                EXECUTE format('GRANT SELECT ON courier.%I TO courier_enqueue', relation.relname);
+            END IF;
         ELSIF relation.relname = 'schema_version' THEN
-            EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker', relation.relname);
+            EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_enqueue', relation.relname);
+        ELSIF relation.relname ~ '^(source|webhook)(_|$)' THEN -- what is kept of sources
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON courier.%I TO courier_enqueue', relation.relname);
         ELSIF relation.relname = 'schema_lock' THEN
             NULL; -- migrations lock it, and nobody else
         ELSE
@@ -69,7 +75,7 @@ BEGIN
 END
 $$;
 GRANT USAGE, CREATE ON SCHEMA courier TO courier_worker;
-GRANT USAGE ON SCHEMA courier TO courier_reader;
+GRANT USAGE ON SCHEMA courier TO courier_enqueue, courier_reader;
 
 -- An old day is dropped, and a view replaced, only when nobody reads it at that
 -- moment: a query or a transaction that never ends would be in the way for ever. A

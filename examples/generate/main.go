@@ -1,4 +1,4 @@
-// Command generate writes examples/mutations.jsonl: the same lines each time.
+// Command generate writes examples/mutations.jsonl and examples/shop.xml: the same each time.
 package main
 
 import (
@@ -12,7 +12,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-const path = "examples/mutations.jsonl"
+const (
+	mutationsPath = "examples/mutations.jsonl"
+	feedPath      = "examples/shop.xml"
+)
 
 func main() {
 	check := flag.Bool("check", false, "fail if the file is not what would be written")
@@ -28,10 +31,15 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(file(mutationsPath, wanted, check), file(feedPath, feed(), check))
+}
+
+// file writes a file, or fails if it is not what would be written.
+func file(path string, wanted []byte, check bool) error {
 	if !check {
 		return os.WriteFile(path, wanted, 0o644) //nolint:gosec // published with the sources
 	}
-	found, err := os.ReadFile(path)
+	found, err := os.ReadFile(path) //nolint:gosec // one of the two above
 	if err != nil {
 		return err
 	}

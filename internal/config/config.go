@@ -16,6 +16,11 @@ type Config struct {
 	Worker   Worker
 	// Accounts by the name that stands in the subject.
 	Accounts map[string]Account
+	// Sources by name, Serve and Destinations are there with Options.WithSources.
+	Sources map[string]Source
+	Serve   Serve
+	// Destinations are the accounts that the file has, by name, as far as sources need them.
+	Destinations map[string]Destination
 	// Warnings are what may be wrong. They keep nothing from starting.
 	Warnings Problems
 

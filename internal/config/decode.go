@@ -85,6 +85,8 @@ func (d *decoder) field(node *yaml.Node, at string, line int, s field) {
 		d.section(node, at, s.children)
 	case s.entries != nil:
 		d.entries(node, at, s)
+	case s.read != nil:
+		s.read(node, at)
 	default:
 		value, ok := d.scalar(node, at)
 		if !ok {

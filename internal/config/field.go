@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
@@ -13,8 +15,9 @@ type Secret = setting.Secret
 // NewSecret wraps a value.
 func NewSecret(value string) Secret { return setting.NewSecret(value) }
 
-// field is one key of a section. It is one of three: a value (assign), a section of
-// its own (children), or names that the user chooses (entries).
+// field is one key of a section. It is one of four: a value (assign), a section of
+// its own (children), names that the user chooses (entries), or what reads its node
+// itself (read), such as a list.
 type field struct {
 	setting.Key
 
@@ -25,6 +28,8 @@ type field struct {
 
 	children []field
 	entries  func(name string) ([]field, error)
+	read     func(node *yaml.Node, at string)
+	elements func() []field // of a list of sections, for the reference
 }
 
 func section(name, doc string, children ...field) field {

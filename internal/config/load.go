@@ -33,6 +33,9 @@ type Options struct {
 	// talk to the stream and the database: those must work where the platforms'
 	// tokens are not at hand.
 	WithoutAccounts bool
+	// WithSources reads the sections sources and serve as well, and of the accounts what
+	// sources need of them. Only with WithoutAccounts.
+	WithSources bool
 	// Platforms are those that accounts can be of, in the order in which messages and
 	// the reference name them.
 	Platforms []Platform
@@ -81,6 +84,7 @@ type loader struct {
 	config   *Config
 	defaults *yaml.Node          // the defaults section, nil when there is none
 	accounts []*Account          // as they are being read
+	sources  []*Source           // as they are being read
 	catalogs map[string]*Catalog // account.catalog
 
 	accountKeys []merged
@@ -91,6 +95,7 @@ func (l *loader) load(root *yaml.Node) {
 	infrastructure := l.settings()
 	known := append([]field{}, infrastructure...)
 	known = append(known, l.accountsSettings()...)
+	known = append(known, l.sourcesSettings()...)
 	l.defaults = topLevel(root, "defaults")
 	if root != nil {
 		l.section(root, "", known)
@@ -99,6 +104,9 @@ func (l *loader) load(root *yaml.Node) {
 	l.environment(infrastructure, "")
 	l.flags(infrastructure)
 	l.checkInfrastructure()
+	if l.options.WithSources {
+		l.finishSources()
+	}
 	if l.options.WithoutAccounts {
 		return
 	}
@@ -109,9 +117,8 @@ func (l *loader) load(root *yaml.Node) {
 // accountsSettings declares the two sections about accounts, defaults first.
 func (l *loader) accountsSettings() []field {
 	if l.options.WithoutAccounts {
-		return []field{
-			{Key: setting.Key{Name: "defaults"}, ignored: true}, {Key: setting.Key{Name: "accounts"}, ignored: true},
-		}
+		accounts := field{Key: setting.Key{Name: "accounts"}, ignored: !l.options.WithSources, read: l.destinations}
+		return []field{{Key: setting.Key{Name: "defaults"}, ignored: true}, accounts}
 	}
 	items, bytes := widest(l.options.Platforms)
 	return []field{

@@ -26,6 +26,7 @@ func Reference(platforms []Platform) string {
 	r.heading("accounts.<name>.catalogs.<name>", "One place to write to. The name is the token of the subject.")
 	r.rows(l.fields(l.catalogKeys, account, setting.Values{}), "", "", false)
 	r.delivery(platforms)
+	r.sources(l)
 	return r.out.String()
 }
 
@@ -67,6 +68,52 @@ func (r *reference) table(settings []field, at, skip string, variables bool) {
 			fmt.Fprintf(&r.out, "| `%s` | %s | %s |\n", key, s.Allowed, s.Doc)
 		}
 	}
+}
+
+// sources prints the two sections that only enqueue reads.
+func (r *reference) sources(l *loader) {
+	source := &Source{Deletes: Deletes{Missing: MissingDelete, MissingRuns: 1, HoldOverItems: 50, HoldOverPercent: 10}}
+	fields := l.sourceFields(source)
+	r.heading("sources.<name>", "A shop or another system whose items are kept true on platforms. Only `enqueue` reads this section: docs/feeds.md and docs/webhooks.md explain it.")
+	r.defaults(fields)
+	r.elements(fields, "sources.<name>")
+	fields = l.serveFields()
+	r.heading("serve", "The HTTP interface of `enqueue serve`. Only `enqueue` reads this section: docs/http.md explains it.")
+	r.defaults(fields)
+	r.elements(fields, "serve")
+}
+
+// elements prints a table for each list of sections.
+func (r *reference) elements(fields []field, at string) {
+	for _, s := range fields {
+		if s.elements != nil {
+			r.heading(at+"."+s.Name, s.Doc)
+			r.defaults(s.elements())
+		}
+	}
+}
+
+// defaults prints a table with the defaults and without variables.
+func (r *reference) defaults(settings []field) {
+	r.out.WriteString("| key | default | allowed | meaning |\n|---|---|---|---|\n")
+	var table func(settings []field, at string)
+	table = func(settings []field, at string) {
+		for _, s := range settings {
+			key := joinKey(at, s.Name)
+			switch {
+			case s.elements != nil || s.entries != nil:
+			case s.children != nil:
+				table(s.children, key)
+			default:
+				usual := defaultOf(s)
+				if usual == "`0s`" || usual == "`0`" {
+					usual = "" // the feature is off
+				}
+				fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s |\n", key, usual, s.Allowed, s.Doc)
+			}
+		}
+	}
+	table(settings, "")
 }
 
 // delivery prints the settings that defaults and accounts share, with each

@@ -19,8 +19,9 @@ import (
 )
 
 // notTheProgram are the folders of the repository that are not the program: tests,
-// benchmarks and examples are about particular platforms.
-var notTheProgram = []string{"test", "bench", "examples", "docs", "platform/builtin"}
+// benchmarks and examples are about particular platforms, and so are the formats of feeds
+// and the presets of mappings, which are data.
+var notTheProgram = []string{"test", "bench", "examples", "docs", "platform/builtin", "source/feed", "source/mapping", "source/webhook"}
 
 // TestNothingElseNamesAPlatform: what the program knows of a platform is in the
 // platform's folder, and one line of the list names it. No other file imports that

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
@@ -46,6 +47,28 @@ func compileCatalogTypes() map[catalog.Type]*catalogType {
 		types[row.name] = &catalogType{name: row.name, keys: row.keys, table: table, nullable: table.WithoutNulls()}
 	}
 	return types
+}
+
+// overlay is how an UPSERT of a type changes an item that exists.
+func overlay(name catalog.Type) platform.Overlay {
+	row, known := catalogTypes()[name]
+	if !known {
+		return platform.Overlay{Clears: func(string) bool { return false }}
+	}
+	o := platform.Overlay{
+		KeyParts: len(row.keys),
+		Replaces: semantics.UpsertReplaces,
+		Clears:   func(attribute string) bool { return row.table.Clears(catalog.Upsert, attribute) },
+	}
+	switch name {
+	case "PRODUCT_ITEM", "STORE_PRODUCT_ITEM":
+		o.OutOfStock = `{"availability":"out of stock"}`
+	case "VEHICLE":
+		o.OutOfStock = `{"availability":"NOT_AVAILABLE"}`
+	case "HOME_LISTING":
+		o.OutOfStock = `{"availability":"off_market"}`
+	}
+	return o
 }
 
 // newTable says what holds for all of Meta's types.

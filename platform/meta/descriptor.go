@@ -57,9 +57,12 @@ func Descriptor() platform.Descriptor {
 			},
 			Check: checkAccount, Target: target,
 		},
-		Types:     typeNames(),
-		New:       New,
-		Simulated: func(o sandbox.Options) sandbox.Platform { return metasim.New(o) },
+		Types: typeNames(),
+		// Meta, Rate limits: 200 and a share of the users an hour.
+		BatchesPerHour: 200,
+		Overlay:        overlay,
+		New:            New,
+		Simulated:      func(o sandbox.Options) sandbox.Platform { return metasim.New(o) },
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rules"
 )
 
@@ -45,6 +46,23 @@ func compileCatalogTypes() map[catalog.Type]*catalogType {
 		}
 	}
 	return types
+}
+
+// overlay is how an UPSERT of a type changes an item that exists.
+func overlay(name catalog.Type) platform.Overlay {
+	row, known := catalogTypes()[name]
+	if !known {
+		return platform.Overlay{Clears: func(string) bool { return false }}
+	}
+	o := platform.Overlay{
+		KeyParts: len(row.keys),
+		Replaces: row.semantics.UpsertReplaces,
+		Clears:   func(attribute string) bool { return row.table.Clears(catalog.Upsert, attribute) },
+	}
+	if name == "RETAIL" || name == localInventory {
+		o.OutOfStock = `{"availability":"out of stock"}`
+	}
+	return o
 }
 
 // newTable says what holds for all of Pinterest's types.

@@ -58,6 +58,9 @@ func Descriptor() platform.Descriptor {
 			AliasReason: "as Pinterest takes the oldest one where catalog_id is left out",
 		},
 		Types: []catalog.Type{"RETAIL", "HOTEL", "CREATIVE_ASSETS", localInventory},
+		// Seen in x-ratelimit-limit of catalogs_write in 2024: 100 a minute.
+		BatchesPerHour: 6000,
+		Overlay:        overlay,
 		OAuth: platform.OAuth{
 			// What the batch endpoints need (OpenAPI 5.23.0, items_batch/post).
 			Scope: "catalogs:read,catalogs:write",

@@ -85,6 +85,15 @@ func (t *Table) WithoutNulls() *Table {
 	return &other
 }
 
+// Clears reports whether null takes the attribute away in an operation.
+func (t *Table) Clears(op catalog.Operation, attribute string) bool {
+	field := t.Field(attribute)
+	if field == nil {
+		field = unknown
+	}
+	return t.nulls[op] == nil || t.nulls[op].Allows(field)
+}
+
 // Field finds the row of an attribute, also of a family's; nil when there is none.
 func (t *Table) Field(attribute string) *Field {
 	if rule := t.top.find(attribute); rule != nil {

@@ -94,6 +94,28 @@ var errSilent = errors.New("failed")
 // ErrReported makes a command exit with 1 without another word.
 func ErrReported() error { return errSilent }
 
+// exitError ends the process with a code of the command's own.
+type exitError struct{ code int }
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// Exit makes a command exit with a code of its own without another word.
+func Exit(code int) error { return exitError{code} }
+
+// OwnCodes is the annotation of commands for which the exit code Usage means something of
+// their own: being called wrongly is Failed there. Commands below inherit it.
+const OwnCodes = "own exit codes"
+
+// hasOwnCodes reports whether the command or one above it is annotated.
+func hasOwnCodes(command *cobra.Command) bool {
+	for ; command != nil; command = command.Parent() {
+		if _, own := command.Annotations[OwnCodes]; own {
+			return true
+		}
+	}
+	return false
+}
+
 // Run executes the command and returns its exit code. The first SIGINT or SIGTERM
 // cancels the command's context; the second ends the process at once. SIGHUP ends
 // nothing.
@@ -155,10 +177,15 @@ func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []s
 	case errors.Is(err, errSilent):
 		return Failed
 	}
+	if own, ok := errors.AsType[exitError](err); ok {
+		return own.code
+	}
 	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), Indented(legible.Connecting(err.Error())))
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		_, _ = fmt.Fprintf(streams.Err, "Run %q for help.\n", called.CommandPath()+" --help")
-		return Usage
+		if !hasOwnCodes(called) {
+			return Usage
+		}
 	}
 	return Failed
 }

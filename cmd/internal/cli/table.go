@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -126,4 +128,16 @@ func render(header []string, rows [][]any) string {
 		t.AppendRow(cells)
 	}
 	return t.Render()
+}
+
+// Counted writes a number with what it counts: 1 item, 12 345 items.
+func Counted(count int, what string) string {
+	digits := []byte(strconv.Itoa(count))
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = slices.Insert(digits, at, ' ')
+	}
+	if count != 1 {
+		what += "s"
+	}
+	return string(digits) + " " + what
 }

@@ -40,6 +40,7 @@ func Descriptor() platform.Descriptor {
 			},
 		},
 		Types:     []catalog.Type{"BOOK"},
+		Overlay:   func(catalog.Type) platform.Overlay { return platform.Overlay{Replaces: true} },
 		New:       New,
 		Simulated: func(o sandbox.Options) sandbox.Platform { return shelfsim.New(o) },
 	}

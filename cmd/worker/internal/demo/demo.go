@@ -48,6 +48,8 @@ type Result struct {
 	Statuses    []Status
 	Batches     []Batch
 	DeadLetters []DeadLetter
+	// Steps are the runs of a feed, and a webhook.
+	Steps []Step
 	// Differences are violations of the invariants, such as between what the platforms
 	// hold and what they should; the demo succeeds with none.
 	Differences []string
@@ -106,7 +108,7 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 		return nil, err
 	}
 	defer asked.Close()
-	if err := asked.waitForEnd(ctx, len(mutations), say); err != nil {
+	if err := asked.waitForEnd(ctx, "demo-%", len(mutations), say); err != nil {
 		return nil, err
 	}
 	result = &Result{Published: len(mutations), Took: time.Since(started)}
@@ -118,6 +120,12 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 		return nil, err
 	}
 	judge(result, options.Platforms, environment.Platforms, settings, mutations, rows)
+	say("running a feed and a webhook")
+	steps, wrong, err := runSources(ctx, options, environment, settings, asked)
+	if err != nil {
+		return nil, fmt.Errorf("the feed of the examples: %w", err)
+	}
+	result.Steps, result.Differences = steps, append(result.Differences, wrong...)
 	return result, nil
 }
 

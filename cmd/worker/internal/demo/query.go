@@ -48,8 +48,8 @@ func connect(ctx context.Context, url string) (view, error) {
 	return view{pool}, err
 }
 
-// waitForEnd waits until every mutation has a final status; ctx bounds it.
-func (v view) waitForEnd(ctx context.Context, mutations int, say func(string, ...any)) error {
+// waitForEnd waits until every mutation with such an id has a final status; ctx bounds it.
+func (v view) waitForEnd(ctx context.Context, ids string, mutations int, say func(string, ...any)) error {
 	const pause, notice = 50 * time.Millisecond, 5 * time.Second
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
@@ -57,7 +57,7 @@ func (v view) waitForEnd(ctx context.Context, mutations int, say func(string, ..
 	for {
 		var rows, open int
 		err := v.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE status IN ('waiting', 'submitted'))
-			FROM courier.mutation_status WHERE mutation_id LIKE 'demo-%'`).Scan(&rows, &open)
+			FROM courier.mutation_status WHERE mutation_id LIKE $1`, ids).Scan(&rows, &open)
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("waiting for the end, %d of %d mutations seen and %d not final: %w", rows, mutations, open, context.Cause(ctx))

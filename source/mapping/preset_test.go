@@ -1,0 +1,46 @@
+package mapping_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/source/mapping"
+)
+
+func target(name string) mapping.Target {
+	platform, kind, _ := strings.Cut(name, "/")
+	return mapping.Target{Platform: platform, Type: catalog.Type(kind)}
+}
+
+// TestPresetsCompile: each part of each preset is without problems.
+func TestPresetsCompile(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{"adobe", "google", "meta", "pinterest", "shopify", "woocommerce"}, mapping.Presets())
+	for _, preset := range mapping.Presets() {
+		fills := mapping.Fills(preset)
+		assert.Contains(t, fills, "meta/PRODUCT_ITEM", preset)
+		assert.Contains(t, fills, "pinterest/RETAIL", preset)
+		for _, name := range fills {
+			_, err := mapping.Compile(mapping.Spec{Preset: preset}, target(name))
+			require.NoErrorf(t, err, "%s for %s", preset, name)
+		}
+	}
+}
+
+// TestHiddenProducts: both the export and webhooks of WooCommerce say so of a product that the
+// shop does not show.
+func TestHiddenProducts(t *testing.T) {
+	t.Parallel()
+	for _, to := range mapping.Fills("woocommerce") {
+		m, err := mapping.Compile(mapping.Spec{Preset: "woocommerce", Currency: "EUR", Zone: "UTC"}, target(to))
+		require.NoError(t, err)
+		for visibility, skipped := range map[string]bool{"hidden": true, "visible": false, "catalog": false, "search": false} {
+			item, _ := m.Map(map[string]any{"id": "1", "name": "Shirt", "type": "simple", "status": "publish", "catalog_visibility": visibility})
+			require.Equal(t, skipped, item.Skipped, "%s: %s", to, visibility)
+		}
+	}
+}
