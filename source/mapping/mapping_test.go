@@ -227,7 +227,7 @@ func TestCheck(t *testing.T) {
   expected: {item_id: "2", group: g, attributes: {title: Cup, price: 7 EUR, brand: Acme}}
 - name: bare price
   input: {id: "3", name: Cup, price: 7}
-  expected: {item_id: "3", findings: [{kind: currency, field: price}]}
+  expected: {item_id: "3", findings: [{kind: CURRENCY, field: price}]}
 - name: unexpected error
   input: {id: "4", price: 7}
   expected: {item_id: "4"}
@@ -244,7 +244,7 @@ func TestCheck(t *testing.T) {
 	}, outcomes[1].Differences)
 	assert.Empty(t, outcomes[2].Differences)
 	require.Len(t, outcomes[3].Differences, 1)
-	assert.Contains(t, outcomes[3].Differences[0], "findings: not expected: error currency of price")
+	assert.Contains(t, outcomes[3].Differences[0], "findings: not expected: error CURRENCY of price")
 	write("typo.expected.json", `{"item": "1"}`)
 	write("typo.input.json", `{}`)
 	_, err = m.Check(dir)

@@ -51,7 +51,7 @@ func TestKilledRuns(t *testing.T) {
 // between two of them changes nothing outside of the program.
 var lasting = []string{
 	"after HoldSource", "after StartSourceRun", "after UpdateSourceRun", "after SaveSourceItems", "before publishing",
-	"after an answer of the stream", "after commit", "after FinishSource", "after SaveMappingRevision", "after ReleaseSource",
+	"after an answer of the stream", "after commit", "after FinishSource", "after SaveSourceRoute", "after ReleaseSource",
 }
 
 // chosen are the steps to try: one in the middle of each kind that lasts, or all. Of the
