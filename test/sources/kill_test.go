@@ -127,11 +127,13 @@ func (s *killed) killAt(g *gate) {
 	s.t.Helper()
 	command, heard := s.command(natsThrough(s.t, g, s.NATS.URL()), postgresThrough(s.t, g, s.Database), "apply", "shop")
 	started := make(chan *process.Child, 1)
+	g.mu.Lock()
 	g.kill = func() {
 		child := <-started
 		started <- child
 		child.Kill()
 	}
+	g.mu.Unlock()
 	child, err := process.Start(command, process.Options{})
 	require.NoError(s.t, err)
 	started <- child
