@@ -158,24 +158,23 @@ func (r *Reader) Request(ctx context.Context, id uuid.UUID, attempt int, item st
 	}
 	request := Request{BatchID: id, Attempt: attempt}
 	if item != "" {
-		records, request.Records = ofItem(records, item)
-		if len(records) == 0 {
+		if request.Records = ofItem(records, item); request.Records == nil {
 			return Request{}, fmt.Errorf("%w of item %s in batch %s", ErrNotFound, strconv.Quote(item), id)
 		}
 	}
-	request.Body, err = r.config.Encode(batch.Lane(), batch.group, records, attempt)
+	request.Body, err = r.config.Encode(batch.Lane(), batch.group, records, request.Records, attempt)
 	if err != nil {
 		return Request{}, fmt.Errorf("the request of batch %s cannot be shown: %w", id, err)
 	}
 	return request, nil
 }
 
-// ofItem are the records of an item, and their numbers.
-func ofItem(all []catalog.Record, item string) (records []catalog.Record, numbers []int) {
-	for i := range all {
-		if all[i].Newest().ItemID == item {
-			records, numbers = append(records, all[i]), append(numbers, i)
+// ofItem are the numbers of the records of an item, nil for none.
+func ofItem(records []catalog.Record, item string) (numbers []int) {
+	for i := range records {
+		if records[i].Newest().ItemID == item {
+			numbers = append(numbers, i)
 		}
 	}
-	return records, numbers
+	return numbers
 }

@@ -45,9 +45,9 @@ type Config struct {
 }
 
 // Encoder puts the body of POST number attempt (from 1) of a batch together. The records have
-// their mutations, and no Change yet. The error says why it cannot, such as an account that is
-// no longer configured.
-type Encoder func(lane catalog.Lane, group string, records []catalog.Record, attempt int) ([]byte, error)
+// their mutations, and no Change yet; only, when not nil, lists those that the body is to
+// have. The error says why it cannot, such as an account that is no longer configured.
+type Encoder func(lane catalog.Lane, group string, records []catalog.Record, only []int, attempt int) ([]byte, error)
 
 // Reader answers questions about what is recorded. It is safe for concurrent use.
 type Reader struct {

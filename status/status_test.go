@@ -3,6 +3,7 @@ package status_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,12 +162,15 @@ func TestBatchWithItsAttemptsRecordsAndRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	batch := delivered(t, w)
-	encode := func(lane catalog.Lane, group string, records []catalog.Record, attempt int) ([]byte, error) {
+	encode := func(lane catalog.Lane, group string, records []catalog.Record, only []int, attempt int) ([]byte, error) {
 		require.Equal(t, ledgertest.Lane, lane)
 		require.Equal(t, batch.Group, group)
 		var ids []string
 		for i := range records {
 			for _, m := range records[i].Constituents {
+				if only != nil && !slices.Contains(only, i) {
+					continue
+				}
 				ids = append(ids, m.ID)
 			}
 		}
