@@ -46,7 +46,7 @@ func (c *Console) badge(status, words string) (template.HTML, error) {
 	if err != nil {
 		return "", err
 	}
-	return template.HTML(`<span class="badge ` + look.class + `">`) + sign + template.HTML(template.HTMLEscapeString(words)+`</span>`), nil //nolint:gosec // escaped
+	return template.HTML(`<span class="badge `+look.class+`">`) + sign + template.HTML(template.HTMLEscapeString(words)+`</span>`), nil //nolint:gosec // escaped
 }
 
 // icon is one of the signs in icons.svg. It says nothing by itself.

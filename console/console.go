@@ -111,7 +111,13 @@ func (c *Console) answering(next serve) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 		defer cancel()
-		if err := next(w, r.WithContext(ctx)); err != nil {
+		var err error
+		if r.Method != http.MethodGet && identityOf(ctx).Role != Operator {
+			err = errReadOnly
+		} else {
+			err = next(w, r.WithContext(ctx))
+		}
+		if err != nil {
 			c.fail(w, r, err)
 		}
 	})

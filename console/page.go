@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/status"
 )
 
 //go:embed templates
@@ -253,17 +255,18 @@ func ago(span time.Duration) string {
 // functions are what templates call.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
-		"badge":  c.badge,
-		"icon":   c.icon,
-		"count":  count,
-		"bytes":  byteSize,
-		"pretty": pretty,
-		"json":   func(v any) (string, error) { b, err := json.MarshalIndent(v, "", "  "); return string(b), err },
-		"dict":   dict,
-		"list":   func(values ...any) []any { return values },
-		"plural": plural,
-		"short":  func(v any) string { s := fmt.Sprint(v); return s[:min(len(s), 8)] },
-		"join":   strings.Join,
+		"badge":       c.badge,
+		"icon":        c.icon,
+		"count":       count,
+		"bytes":       byteSize,
+		"pretty":      pretty,
+		"json":        func(v any) (string, error) { b, err := json.MarshalIndent(v, "", "  "); return string(b), err },
+		"dict":        dict,
+		"list":        func(values ...any) []any { return values },
+		"plural":      plural,
+		"short":       func(v any) string { s := fmt.Sprint(v); return s[:min(len(s), 8)] },
+		"join":        strings.Join,
+		"title":       status.Title,
 		"actionWords": actionWords,
 	}
 }

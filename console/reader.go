@@ -22,6 +22,8 @@ type Reader interface {
 	Workers(ctx context.Context) ([]status.Worker, []status.Partition, error)
 	Sources(ctx context.Context) ([]status.Source, error)
 	Runs(ctx context.Context, source string, limit int) ([]status.Run, error)
+	Run(ctx context.Context, id int64) (status.Run, error)
+	Deliveries(ctx context.Context, source string, state persistence.DeliveryState, before int64, limit int) ([]status.Delivery, error)
 }
 
 // AuditLog keeps what people do; persistence.Audit is one.
