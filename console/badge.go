@@ -22,7 +22,7 @@ var tones = map[string]tone{
 	"sending": busy, "ambiguous": warning, "retrying": warning, "completed": good, "refused": bad, "abandoned": warning,
 	"accepted": good, "not_taken": bad, "unsent": busy,
 	// Accounts.
-	"active": good, "paused": held, "throttled": warning, "failing": bad, "removed": still, "unknown": bad, "not_configured": still,
+	"active": good, "paused": held, "throttled": warning, "failing": bad, "removed": still, "unknown": bad, "not configured": bad, "held": warning,
 	// Runs of sources.
 	"reading": busy, "publishing": busy, "planned": still, "done": good, "unchanged": good, "withheld": held, "stopped": bad,
 	// Webhook deliveries.

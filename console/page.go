@@ -196,6 +196,15 @@ func (p *page) Time(value any) template.HTML {
 	return p.timeElement(at, local.Format(layout))
 }
 
+// Clock shows a time of a day that is said beside it.
+func (p *page) Clock(value any) template.HTML {
+	at, known := timeOf(value)
+	if !known {
+		return dash
+	}
+	return p.timeElement(at, at.In(p.zone).Format("15:04:05"))
+}
+
 // Ago shows how long ago a time is, or in how long it comes.
 func (p *page) Ago(value any) template.HTML {
 	at, known := timeOf(value)
@@ -256,6 +265,7 @@ func ago(span time.Duration) string {
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
 		"badge":       c.badge,
+		"tone":        func(status string) string { return tones[status].class },
 		"icon":        c.icon,
 		"count":       count,
 		"bytes":       byteSize,
@@ -264,7 +274,7 @@ func (c *Console) functions() template.FuncMap {
 		"dict":        dict,
 		"list":        func(values ...any) []any { return values },
 		"plural":      plural,
-		"short":       func(v any) string { s := fmt.Sprint(v); return s[:min(len(s), 8)] },
+		"short":       func(v any) string { s := fmt.Sprint(v); return s[max(0, len(s)-8):] },
 		"join":        strings.Join,
 		"title":       status.Title,
 		"actionWords": actionWords,

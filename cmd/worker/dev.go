@@ -68,7 +68,15 @@ func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error)
 	if err != nil {
 		return err
 	}
+	pages, err := a.devConsole(ctx, environment, settings)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pages.stop()) }()
 	if err := a.explain(environment, settings); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(a.streams.Out, "Look:      %s\n", pages.address); err != nil {
 		return err
 	}
 	return a.work(ctx, settings, service.Options{Name: "dev"})

@@ -17,6 +17,7 @@ import (
 
 func (a *app) runCommand() *cobra.Command {
 	var name string
+	var withConsole bool
 	command := &cobra.Command{
 		Use:   "run",
 		Short: "work until SIGTERM or SIGINT",
@@ -31,11 +32,31 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 			if settings.Database.URL.IsZero() {
 				return service.ErrNoDatabase
 			}
-			return a.work(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
+			if !withConsole {
+				return a.work(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
+			}
+			return a.workWithConsole(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
 		},
 	}
 	command.Flags().StringVar(&name, "name", hostName(), "display name of this worker")
+	command.Flags().BoolVar(&withConsole, "console", false, "serve the web console as well, as worker console does")
 	return command
+}
+
+// workWithConsole works, and serves the console meanwhile. A console that ends leaves the
+// worker alone: the log says so.
+func (a *app) workWithConsole(ctx context.Context, settings *config.Config, options service.Options) error {
+	format, level, err := a.logOptions()
+	if err != nil {
+		return err
+	}
+	logger := telemetry.NewLogger(a.streams.Err, format, level)
+	pages, err := a.startConsole(ctx, settings, a.loadSources, logger)
+	if err != nil {
+		return err
+	}
+	logger.InfoContext(ctx, "the console listens", slog.String("address", pages.address))
+	return errors.Join(a.work(ctx, settings, options), pages.stop())
 }
 
 func hostName() string {
