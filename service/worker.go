@@ -301,6 +301,10 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
 	}
+	w.deps.Resolve = func(ctx context.Context, before int64) (int64, error) {
+		_, next, err := s.store.ResolveDeadLetters(ctx, before, resolvePage)
+		return next, err
+	}
 	w.ready("database", s.pool.Ping)
 	return nil
 }

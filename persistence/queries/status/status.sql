@@ -90,3 +90,28 @@ FROM courier.partition_status p ORDER BY p.partition LIMIT sqlc.arg(lim);
 
 -- name: Platforms :many
 SELECT a.account, a.platform FROM courier.account_platforms a ORDER BY a.account LIMIT sqlc.arg(lim);
+
+-- name: UnfinishedBatches :many
+SELECT b.batch_id FROM courier.batch_status b WHERE b.finished_at IS NULL ORDER BY b.batch_id DESC LIMIT sqlc.arg(lim);
+
+-- name: BatchesAbove :many
+SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id > sqlc.arg(above)::uuid ORDER BY b.batch_id LIMIT sqlc.arg(lim);
+
+-- name: FinishedOf :many
+SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id = ANY (sqlc.arg(ids)::uuid[]) AND b.finished_at IS NOT NULL ORDER BY b.finished_at, b.batch_id;
+
+-- name: FinalOfBatch :many
+SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
+FROM courier.mutation_status s
+WHERE s.batch_id = sqlc.arg(batch)::uuid AND s.status NOT IN ('waiting', 'submitted')
+ORDER BY s.stream_generation, s.stream_sequence
+LIMIT sqlc.arg(lim);
+
+-- name: NewestDeadLetter :one
+SELECT coalesce(max(d.id), 0)::bigint AS id FROM courier.dead_letters d;
+
+-- name: NeverSentAbove :many
+-- The dead letters of changes that were never sent.
+SELECT d.id, d.mutation_id, d.account FROM courier.dead_letters d WHERE d.id > sqlc.arg(above)::bigint AND d.batch_id IS NULL ORDER BY d.id LIMIT sqlc.arg(lim);

@@ -261,6 +261,138 @@ func (q *Queries) Batches(ctx context.Context, arg BatchesParams) ([]BatchesRow,
 	return items, nil
 }
 
+const batchesAbove = `-- name: BatchesAbove :many
+SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id > $1::uuid ORDER BY b.batch_id LIMIT $2
+`
+
+type BatchesAboveParams struct {
+	Above uuid.UUID
+	Lim   int32
+}
+
+func (q *Queries) BatchesAbove(ctx context.Context, arg BatchesAboveParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, batchesAbove, arg.Above, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var batch_id uuid.UUID
+		if err := rows.Scan(&batch_id); err != nil {
+			return nil, err
+		}
+		items = append(items, batch_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const finalOfBatch = `-- name: FinalOfBatch :many
+SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
+FROM courier.mutation_status s
+WHERE s.batch_id = $1::uuid AND s.status NOT IN ('waiting', 'submitted')
+ORDER BY s.stream_generation, s.stream_sequence
+LIMIT $2
+`
+
+type FinalOfBatchParams struct {
+	Batch uuid.UUID
+	Lim   int32
+}
+
+type FinalOfBatchRow struct {
+	MutationID       string
+	Account          string
+	Catalog          string
+	CatalogType      string
+	ItemID           string
+	Localization     string
+	Operation        string
+	Status           string
+	SupersededBy     string
+	BatchID          *uuid.UUID
+	Handle           string
+	Attempts         int32
+	Errors           json.RawMessage
+	Warnings         json.RawMessage
+	PublishedAt      *time.Time
+	ReceivedAt       time.Time
+	SubmittedAt      *time.Time
+	FinishedAt       *time.Time
+	StreamGeneration int32
+	StreamSequence   int64
+}
+
+func (q *Queries) FinalOfBatch(ctx context.Context, arg FinalOfBatchParams) ([]FinalOfBatchRow, error) {
+	rows, err := q.db.Query(ctx, finalOfBatch, arg.Batch, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FinalOfBatchRow
+	for rows.Next() {
+		var i FinalOfBatchRow
+		if err := rows.Scan(
+			&i.MutationID,
+			&i.Account,
+			&i.Catalog,
+			&i.CatalogType,
+			&i.ItemID,
+			&i.Localization,
+			&i.Operation,
+			&i.Status,
+			&i.SupersededBy,
+			&i.BatchID,
+			&i.Handle,
+			&i.Attempts,
+			&i.Errors,
+			&i.Warnings,
+			&i.PublishedAt,
+			&i.ReceivedAt,
+			&i.SubmittedAt,
+			&i.FinishedAt,
+			&i.StreamGeneration,
+			&i.StreamSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const finishedOf = `-- name: FinishedOf :many
+SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id = ANY ($1::uuid[]) AND b.finished_at IS NOT NULL ORDER BY b.finished_at, b.batch_id
+`
+
+func (q *Queries) FinishedOf(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, finishedOf, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var batch_id uuid.UUID
+		if err := rows.Scan(&batch_id); err != nil {
+			return nil, err
+		}
+		items = append(items, batch_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const itemStates = `-- name: ItemStates :many
 
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
@@ -496,6 +628,53 @@ func (q *Queries) Mutations(ctx context.Context, arg MutationsParams) ([]Mutatio
 		return nil, err
 	}
 	return items, nil
+}
+
+const neverSentAbove = `-- name: NeverSentAbove :many
+SELECT d.id, d.mutation_id, d.account FROM courier.dead_letters d WHERE d.id > $1::bigint AND d.batch_id IS NULL ORDER BY d.id LIMIT $2
+`
+
+type NeverSentAboveParams struct {
+	Above int64
+	Lim   int32
+}
+
+type NeverSentAboveRow struct {
+	ID         int64
+	MutationID string
+	Account    string
+}
+
+// The dead letters of changes that were never sent.
+func (q *Queries) NeverSentAbove(ctx context.Context, arg NeverSentAboveParams) ([]NeverSentAboveRow, error) {
+	rows, err := q.db.Query(ctx, neverSentAbove, arg.Above, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NeverSentAboveRow
+	for rows.Next() {
+		var i NeverSentAboveRow
+		if err := rows.Scan(&i.ID, &i.MutationID, &i.Account); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newestDeadLetter = `-- name: NewestDeadLetter :one
+SELECT coalesce(max(d.id), 0)::bigint AS id FROM courier.dead_letters d
+`
+
+func (q *Queries) NewestDeadLetter(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, newestDeadLetter)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const partitions = `-- name: Partitions :many
@@ -749,6 +928,30 @@ func (q *Queries) Timeline(ctx context.Context, arg TimelineParams) ([]TimelineR
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const unfinishedBatches = `-- name: UnfinishedBatches :many
+SELECT b.batch_id FROM courier.batch_status b WHERE b.finished_at IS NULL ORDER BY b.batch_id DESC LIMIT $1
+`
+
+func (q *Queries) UnfinishedBatches(ctx context.Context, lim int32) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, unfinishedBatches, lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var batch_id uuid.UUID
+		if err := rows.Scan(&batch_id); err != nil {
+			return nil, err
+		}
+		items = append(items, batch_id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
