@@ -17,6 +17,8 @@ import (
 // Actions are what operators may do.
 type Actions struct {
 	Accounts AccountActions
+	// Letters acts on dead letters. Nil where nothing can be published.
+	Letters LetterActions
 	// Approve lets deletes go that a run has withheld: at most so many for each route. It
 	// returns at once, with what is under way; the run's own page shows how it goes on. Nil
 	// where sources are not configured.

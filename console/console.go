@@ -16,12 +16,17 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/catalog-courier/catalog-courier/internal/reason"
 )
 
 // Options are what a console shows and may do.
 type Options struct {
-	Reader Reader
-	Audit  AuditLog
+	Reader  Reader
+	Letters Letters
+	Audit   AuditLog
+	// Reasons says what to do about what failed.
+	Reasons *reason.Registry
 	// Prefix begins the path of every page, such as /courier; "" for none.
 	Prefix string
 	// Login says who somebody is. Nil is NoLogin.
@@ -48,6 +53,9 @@ var prefixForm = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
 func New(o Options) (*Console, error) {
 	if o.Reader == nil || o.Audit == nil || o.Logger == nil {
 		return nil, errors.New("a console needs a reader, an audit log and a logger")
+	}
+	if o.Reasons == nil {
+		o.Reasons = &reason.Registry{}
 	}
 	if !prefixForm.MatchString(o.Prefix) {
 		return nil, fmt.Errorf("%q cannot begin the paths of pages: it must be such as /courier", o.Prefix)

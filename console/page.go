@@ -271,6 +271,7 @@ func (c *Console) functions() template.FuncMap {
 		"bytes":       byteSize,
 		"pretty":      pretty,
 		"json":        func(v any) (string, error) { b, err := json.MarshalIndent(v, "", "  "); return string(b), err },
+		"reason":      reasonName,
 		"dict":        dict,
 		"list":        func(values ...any) []any { return values },
 		"plural":      plural,
