@@ -232,8 +232,18 @@ func (c *Console) issues(w http.ResponseWriter, r *http.Request) error {
 	return c.showPage(w, "issues", c.page(r, "Issues to resolve", "issues").live(), list)
 }
 
+// reasonNames are reasons in other words than their codes.
+var reasonNames = map[catalog.Reason]string{
+	catalog.Refused: "rejected by the platform",
+}
+
 // reasonName is a reason for people.
-func reasonName(code any) string { return strings.ReplaceAll(string(toReason(code)), "_", " ") }
+func reasonName(code any) string {
+	if words, other := reasonNames[toReason(code)]; other {
+		return words
+	}
+	return strings.ReplaceAll(string(toReason(code)), "_", " ")
+}
 
 func toReason(code any) catalog.Reason {
 	switch code := code.(type) {

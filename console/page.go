@@ -273,6 +273,7 @@ func (c *Console) functions() template.FuncMap {
 		"json":        func(v any) (string, error) { b, err := json.MarshalIndent(v, "", "  "); return string(b), err },
 		"reason":      reasonName,
 		"dict":        dict,
+		"failed":      func(n *int32) bool { return n != nil && *n > 0 },
 		"list":        func(values ...any) []any { return values },
 		"plural":      plural,
 		"short":       func(v any) string { s := fmt.Sprint(v); return s[max(0, len(s)-8):] },

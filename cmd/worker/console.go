@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/console"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -134,21 +135,27 @@ func (a *app) startConsole(
 	if err != nil {
 		return nil, err
 	}
+	store, err := persistence.NewStore(pool, persistence.Config{})
+	if err != nil {
+		return nil, err
+	}
+	running.closers = append(running.closers, store.Close)
+	reasons := platform.Reasons(a.platforms)
+	advice := func(platform, code, attribute string) string {
+		return reasons.Explain(platform, ledger.Issue{Code: code, Attribute: attribute}).Action
+	}
 	options := console.Options{
-		Reader: status.NewReader(pool, status.Config{Encode: encode, Timeout: within}),
-		Audit:  persistence.NewAudit(pool), Prefix: settings.Console.Prefix, Version: version, Logger: logger,
+		Reader:  status.NewReader(pool, status.Config{Encode: encode, Advice: advice, Timeout: within}),
+		Letters: store, Audit: persistence.NewAudit(pool), Reasons: reasons,
+		Prefix: settings.Console.Prefix, Version: version, Logger: logger,
 	}
 	if options.Login, err = consoleLogin(ctx, settings.Console); err != nil {
 		return nil, err
 	}
 	if settings.Console.Actions {
-		store, err := persistence.NewStore(pool, persistence.Config{})
-		if err != nil {
-			return nil, err
-		}
 		approvals := &approvals{sources: sources, store: persistence.NewSources(pool, 0), platforms: a.platforms, logger: logger}
-		running.closers = append(running.closers, store.Close, approvals.close)
-		options.Do = &console.Actions{Accounts: pauser{store}, Approve: approvals.approve}
+		running.closers = append(running.closers, approvals.close)
+		options.Do = &console.Actions{Accounts: pauser{store}, Letters: consoleLetters{store, settings.NATS}, Approve: approvals.approve}
 	}
 	pages, err := console.New(options)
 	if err != nil {
