@@ -122,6 +122,7 @@ func (s *Store) CountDeadLetters(ctx context.Context, filter DeadLetterFilter) (
 type LetterGroup struct {
 	Account   string
 	Reason    catalog.Reason
+	Platform  string // only with Attribute: of whom the code may be
 	Code      string // the platform's own, or a reason
 	Attribute string
 	Letters   int64
@@ -153,7 +154,7 @@ func (s *Store) GroupDeadLetters(ctx context.Context, filter DeadLetterFilter, b
 	groups := make([]LetterGroup, len(rows))
 	for i, row := range rows {
 		groups[i] = LetterGroup{
-			Account: row.Account, Reason: catalog.Reason(row.Reason), Code: row.Code, Attribute: row.Attribute,
+			Account: row.Account, Reason: catalog.Reason(row.Reason), Platform: row.Platform, Code: row.Code, Attribute: row.Attribute,
 			Letters: row.Letters, Items: row.Items, Oldest: row.Oldest, Newest: row.Newest, NewestID: row.NewestID,
 		}
 	}

@@ -137,15 +137,21 @@ func (p *Preview) count(letter *persistence.DeadLetter, newer, force bool) {
 
 // Result is what a replay did.
 type Result struct {
-	Replayed int64
+	Replayed int64 `json:"replayed"`
 	// Taken are letters that somebody else replayed or dismissed meanwhile.
-	Taken int
-	// Newer are the ids of letters that were skipped as their items have newer changes,
-	// Lost of those whose messages were not kept.
-	Newer []int64
-	Lost  []int64
+	Taken int `json:"taken"`
+	// Newer are the letters that were skipped as their items have newer changes, Lost those
+	// whose messages were not kept.
+	Newer []Skipped `json:"newer_changes"`
+	Lost  []Skipped `json:"lost"`
 	// Denied are the ids of those that NATS does not let the user publish, by subject.
-	Denied map[string][]int64
+	Denied map[string][]int64 `json:"denied"`
+}
+
+// Skipped is a letter that was not replayed.
+type Skipped struct {
+	ID     int64  `json:"id"`
+	ItemID string `json:"item_id"`
 }
 
 // DeniedError names the subjects that NATS refused, and the dead letters of each; nil
@@ -224,10 +230,10 @@ func (r *Replayer) publish(ctx context.Context, letters []persistence.DeadLetter
 		case !slices.Contains(ids, id):
 			continue
 		case letters[i].Message.Lost > 0:
-			result.Lost = append(result.Lost, id)
+			result.Lost = append(result.Lost, Skipped{ID: id, ItemID: letters[i].ItemID})
 			continue
 		case newer[id]:
-			result.Newer = append(result.Newer, id)
+			result.Newer = append(result.Newer, Skipped{ID: id, ItemID: letters[i].ItemID})
 			continue
 		}
 		publication, err := Republication(&letters[i], r.Installation)

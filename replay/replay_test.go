@@ -123,7 +123,7 @@ func TestPreviewSaysWhatReplayDoes(t *testing.T) {
 
 	result, err := p.Replay(t.Context(), persistence.DeadLetterFilter{})
 	require.NoError(t, err)
-	require.Equal(t, replay.Result{Replayed: 1, Newer: []int64{letters[0].ID}, Lost: []int64{letters[1].ID}}, result)
+	require.Equal(t, replay.Result{Replayed: 1, Newer: []replay.Skipped{{ID: letters[0].ID, ItemID: "a"}}, Lost: []replay.Skipped{{ID: letters[1].ID, ItemID: "b"}}}, result)
 	require.EqualValues(t, 1, p.stored(t))
 	replayed := p.letters(t)[2]
 	require.Equal(t, persistence.LetterReplayed, replayed.State)

@@ -60,11 +60,15 @@ func (r *Registry) Explain(platform string, issue ledger.Issue) Advice {
 }
 
 // Letter gives the advice for a dead letter: that of its reason, and then that of each of
-// its errors that says more. None is there twice.
+// its errors that says more: not of one that names neither a code nor an attribute. None is
+// there twice.
 func (r *Registry) Letter(platform string, why catalog.Reason, errors []ledger.Issue) []Advice {
 	list := []Advice{Of(why)}
 	seen := map[string]bool{list[0].URL + list[0].Action: true}
 	for _, issue := range errors {
+		if issue.Code == "" && issue.Attribute == "" {
+			continue
+		}
 		advice := r.Explain(platform, issue)
 		if key := advice.URL + advice.Action; !seen[key] {
 			seen[key] = true

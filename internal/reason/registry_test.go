@@ -246,5 +246,5 @@ func TestLetterAdvice(t *testing.T) {
 	})
 	require.Len(t, list, 3)
 	require.Equal(t, []string{"refused", "106", "999"}, []string{list[0].Code, list[1].Code, list[2].Code})
-	require.Len(t, registry.Letter("pinterest", catalog.NotClearable, []ledger.Issue{{Code: "not_clearable"}}), 1)
+	require.Len(t, registry.Letter("pinterest", catalog.NotClearable, []ledger.Issue{{Code: "not_clearable"}, {Message: "no"}}), 1)
 }

@@ -88,16 +88,17 @@ SELECT count(*) FROM (
 
 -- name: GroupDeadLetters :many
 -- The newest lim letters by what they have in common. A letter with several errors counts
--- for each attribute.
+-- for each attribute; the same code of two platforms is two groups.
 SELECT CASE WHEN sqlc.arg(by_account)::boolean THEN x.account ELSE '' END::text AS account,
     CASE WHEN sqlc.arg(by_reason)::boolean THEN x.reason ELSE '' END::text AS reason,
+    CASE WHEN sqlc.arg(by_attribute)::boolean THEN coalesce(x.platform, '') ELSE '' END::text AS platform,
     coalesce(e.code, '')::text AS code, coalesce(e.attribute, '')::text AS attribute,
     count(DISTINCT x.id) AS letters, count(DISTINCT (x.lane, x.item_id, x.localization)) AS items,
     min(x.failed_at)::timestamptz AS oldest, max(x.failed_at)::timestamptz AS newest, max(x.id)::bigint AS newest_id
 FROM (
-    SELECT d.id, d.lane, l.account, d.reason, d.item_id, d.localization, d.failed_at, d.field,
+    SELECT d.id, d.lane, l.account, a.platform, d.reason, d.item_id, d.localization, d.failed_at, d.field,
         coalesce(d.errors, jsonb_build_array(jsonb_build_object('attribute', d.field))) AS errors
-    FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
+    FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane LEFT JOIN courier.account a ON a.name = l.account
     WHERE (sqlc.narg(ids)::bigint[] IS NULL OR d.id = ANY (sqlc.narg(ids)::bigint[]))
     AND (sqlc.narg(account)::text IS NULL OR l.account = sqlc.narg(account))
     AND (sqlc.narg(catalog)::text IS NULL OR l.catalog = sqlc.narg(catalog))
@@ -117,7 +118,7 @@ FROM (
     SELECT DISTINCT i->>'code' AS code, i->>'attribute' AS attribute
     FROM jsonb_array_elements(CASE jsonb_typeof(x.errors) WHEN 'array' THEN x.errors ELSE '[]' END) i
 ) e ON sqlc.arg(by_attribute)::boolean
-GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 9 DESC LIMIT sqlc.arg(groups);
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 10 DESC LIMIT sqlc.arg(groups);
 
 -- name: ExistingDeadLetters :many
 SELECT d.id FROM courier.dead_letter d WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) ORDER BY d.id;

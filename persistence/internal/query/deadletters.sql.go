@@ -317,38 +317,40 @@ func (q *Queries) ExistingDeadLetters(ctx context.Context, ids []int64) ([]int64
 const groupDeadLetters = `-- name: GroupDeadLetters :many
 SELECT CASE WHEN $1::boolean THEN x.account ELSE '' END::text AS account,
     CASE WHEN $2::boolean THEN x.reason ELSE '' END::text AS reason,
+    CASE WHEN $3::boolean THEN coalesce(x.platform, '') ELSE '' END::text AS platform,
     coalesce(e.code, '')::text AS code, coalesce(e.attribute, '')::text AS attribute,
     count(DISTINCT x.id) AS letters, count(DISTINCT (x.lane, x.item_id, x.localization)) AS items,
     min(x.failed_at)::timestamptz AS oldest, max(x.failed_at)::timestamptz AS newest, max(x.id)::bigint AS newest_id
 FROM (
-    SELECT d.id, d.lane, l.account, d.reason, d.item_id, d.localization, d.failed_at, d.field,
+    SELECT d.id, d.lane, l.account, a.platform, d.reason, d.item_id, d.localization, d.failed_at, d.field,
         coalesce(d.errors, jsonb_build_array(jsonb_build_object('attribute', d.field))) AS errors
-    FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
-    WHERE ($3::bigint[] IS NULL OR d.id = ANY ($3::bigint[]))
-    AND ($4::text IS NULL OR l.account = $4)
-    AND ($5::text IS NULL OR l.catalog = $5)
-    AND ($6::text IS NULL OR l.catalog_type = $6)
-    AND ($7::text IS NULL OR d.reason = $7)
-    AND ($8::text IS NULL OR d.field = $8
-        OR d.errors @> jsonb_build_array(jsonb_build_object('attribute', $8::text)))
-    AND ($9::text IS NULL OR d.item_id = $9)
-    AND ($10::text IS NULL OR d.mutation_id = $10)
-    AND ($11::timestamptz IS NULL OR d.failed_at >= $11)
-    AND ($12::timestamptz IS NULL OR d.failed_at < $12)
-    AND (NOT $13::boolean OR d.replayed_at IS NULL AND d.dismissed_at IS NULL AND d.resolved_at IS NULL)
-    AND ($14::text[] IS NULL OR CASE WHEN d.replayed_at IS NOT NULL THEN 'replayed' WHEN d.dismissed_at IS NOT NULL THEN 'dismissed'
-        WHEN d.resolved_at IS NOT NULL THEN 'resolved' ELSE 'open' END = ANY ($14::text[]))
-    ORDER BY d.id DESC LIMIT $15
+    FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane LEFT JOIN courier.account a ON a.name = l.account
+    WHERE ($4::bigint[] IS NULL OR d.id = ANY ($4::bigint[]))
+    AND ($5::text IS NULL OR l.account = $5)
+    AND ($6::text IS NULL OR l.catalog = $6)
+    AND ($7::text IS NULL OR l.catalog_type = $7)
+    AND ($8::text IS NULL OR d.reason = $8)
+    AND ($9::text IS NULL OR d.field = $9
+        OR d.errors @> jsonb_build_array(jsonb_build_object('attribute', $9::text)))
+    AND ($10::text IS NULL OR d.item_id = $10)
+    AND ($11::text IS NULL OR d.mutation_id = $11)
+    AND ($12::timestamptz IS NULL OR d.failed_at >= $12)
+    AND ($13::timestamptz IS NULL OR d.failed_at < $13)
+    AND (NOT $14::boolean OR d.replayed_at IS NULL AND d.dismissed_at IS NULL AND d.resolved_at IS NULL)
+    AND ($15::text[] IS NULL OR CASE WHEN d.replayed_at IS NOT NULL THEN 'replayed' WHEN d.dismissed_at IS NOT NULL THEN 'dismissed'
+        WHEN d.resolved_at IS NOT NULL THEN 'resolved' ELSE 'open' END = ANY ($15::text[]))
+    ORDER BY d.id DESC LIMIT $16
 ) x LEFT JOIN LATERAL (
     SELECT DISTINCT i->>'code' AS code, i->>'attribute' AS attribute
     FROM jsonb_array_elements(CASE jsonb_typeof(x.errors) WHEN 'array' THEN x.errors ELSE '[]' END) i
-) e ON $16::boolean
-GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 9 DESC LIMIT $17
+) e ON $3::boolean
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 10 DESC LIMIT $17
 `
 
 type GroupDeadLettersParams struct {
 	ByAccount    bool
 	ByReason     bool
+	ByAttribute  bool
 	Ids          []int64
 	Account      *string
 	Catalog      *string
@@ -362,13 +364,13 @@ type GroupDeadLettersParams struct {
 	OpenOnly     bool
 	States       []string
 	Lim          int32
-	ByAttribute  bool
 	Groups       int32
 }
 
 type GroupDeadLettersRow struct {
 	Account   string
 	Reason    string
+	Platform  string
 	Code      string
 	Attribute string
 	Letters   int64
@@ -379,11 +381,12 @@ type GroupDeadLettersRow struct {
 }
 
 // The newest lim letters by what they have in common. A letter with several errors counts
-// for each attribute.
+// for each attribute; the same code of two platforms is two groups.
 func (q *Queries) GroupDeadLetters(ctx context.Context, arg GroupDeadLettersParams) ([]GroupDeadLettersRow, error) {
 	rows, err := q.db.Query(ctx, groupDeadLetters,
 		arg.ByAccount,
 		arg.ByReason,
+		arg.ByAttribute,
 		arg.Ids,
 		arg.Account,
 		arg.Catalog,
@@ -397,7 +400,6 @@ func (q *Queries) GroupDeadLetters(ctx context.Context, arg GroupDeadLettersPara
 		arg.OpenOnly,
 		arg.States,
 		arg.Lim,
-		arg.ByAttribute,
 		arg.Groups,
 	)
 	if err != nil {
@@ -410,6 +412,7 @@ func (q *Queries) GroupDeadLetters(ctx context.Context, arg GroupDeadLettersPara
 		if err := rows.Scan(
 			&i.Account,
 			&i.Reason,
+			&i.Platform,
 			&i.Code,
 			&i.Attribute,
 			&i.Letters,
