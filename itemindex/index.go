@@ -15,7 +15,7 @@ import (
 type Store interface {
 	ledger.Outbox
 	// IndexItems writes a page and moves the cursor: see persistence.Store.IndexItems.
-	IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, update persistence.ItemUpdate) error
+	IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, oldest time.Time, update persistence.ItemUpdate) error
 	// NextFilling and WriteFilling fill in what is older than the outbox.
 	NextFilling(ctx context.Context) (piece persistence.ItemFilling, more bool, err error)
 	WriteFilling(ctx context.Context, lease ledger.Lease, piece persistence.ItemFilling, update persistence.ItemUpdate) error
@@ -114,7 +114,7 @@ func (x *Index) step(ctx context.Context, lease ledger.Lease, from int64) (to in
 		return from, false, err
 	}
 	update := fold(page.Outcomes, func(*ledger.Outcome) bool { return true })
-	if err := x.store.IndexItems(ctx, lease, from, page.To, update); err != nil {
+	if err := x.store.IndexItems(ctx, lease, from, page.To, page.Oldest, update); err != nil {
 		return from, false, err
 	}
 	return page.To, page.More, nil

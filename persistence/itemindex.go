@@ -73,11 +73,17 @@ const ItemsConsumer = "items"
 // IndexItems writes what a page of the outbox changes in the index, and moves the index's
 // cursor in the same transaction. It returns ledger.ErrLeaseLost, and writes nothing, when
 // the partition has another owner or somebody else moved the cursor.
-func (s *Store) IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, update ItemUpdate) error {
+//
+// oldest is when the first transaction of the page was committed: what is filled in from
+// the time before the outbox is counted up to the oldest of all.
+func (s *Store) IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, oldest time.Time, update ItemUpdate) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if err := s.writeItems(ctx, tx, update); err != nil {
+			return err
+		}
+		if err := s.query.WithTx(tx).CountItemsFrom(ctx, oldest); err != nil {
 			return err
 		}
 		return MoveCursorIn(ctx, tx, lease, ItemsConsumer, from, to)

@@ -1,7 +1,7 @@
 -- name: ItemFilling :one
 -- Ready once every partition reads the outbox.
 SELECT f.day, f.block, f.finished_at,
-    coalesce(f.outbox_from, (SELECT min(o.at) FROM courier.outcome o), now())::timestamptz AS counted_from,
+    least(f.outbox_from, CASE WHEN f.started_at IS NULL THEN (SELECT min(o.at) FROM courier.outcome o) END, now())::timestamptz AS counted_from,
     (NOT EXISTS (SELECT FROM courier.lease l WHERE NOT EXISTS (
         SELECT FROM courier.outcome_cursor c WHERE c.partition = l.partition AND c.consumer = 'items')))::boolean AS ready
 FROM courier.item_filling f;
@@ -16,7 +16,7 @@ ORDER BY 1 DESC;
 
 -- name: MoveItemFilling :execrows
 UPDATE courier.item_filling SET day = sqlc.narg(next_day)::date, block = sqlc.arg(next_block), mutations = mutations + sqlc.arg(mutations),
-    outbox_from = coalesce(outbox_from, sqlc.arg(counted_from)::timestamptz), started_at = coalesce(started_at, now()),
+    outbox_from = least(outbox_from, sqlc.arg(counted_from)::timestamptz), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN sqlc.narg(next_day)::date IS NULL THEN now() END
 WHERE day IS NOT DISTINCT FROM sqlc.narg(day)::date AND block = sqlc.arg(block) AND finished_at IS NULL
     AND EXISTS (SELECT FROM courier.lease l WHERE l.partition = sqlc.arg(partition) AND l.token = sqlc.arg(token)::uuid);
@@ -53,3 +53,7 @@ ORDER BY s.scope
 ON CONFLICT (scope, at) DO UPDATE SET remaining = least(q.remaining, excluded.remaining), "limit" = excluded."limit",
     used_percent = greatest(q.used_percent, excluded.used_percent)
 WHERE excluded.remaining < q.remaining OR excluded.used_percent > q.used_percent OR excluded."limit" <> q."limit";
+
+-- name: CountItemsFrom :exec
+UPDATE courier.item_filling SET outbox_from = sqlc.arg(oldest)::timestamptz
+WHERE started_at IS NULL AND (outbox_from IS NULL OR outbox_from > sqlc.arg(oldest)::timestamptz);

@@ -12,6 +12,16 @@ import (
 	"github.com/google/uuid"
 )
 
+const countItemsFrom = `-- name: CountItemsFrom :exec
+UPDATE courier.item_filling SET outbox_from = $1::timestamptz
+WHERE started_at IS NULL AND (outbox_from IS NULL OR outbox_from > $1::timestamptz)
+`
+
+func (q *Queries) CountItemsFrom(ctx context.Context, oldest time.Time) error {
+	_, err := q.db.Exec(ctx, countItemsFrom, oldest)
+	return err
+}
+
 const deleteSeries = `-- name: DeleteSeries :execrows
 WITH counts AS (
     DELETE FROM courier.lane_series WHERE ctid = ANY (ARRAY(
@@ -43,7 +53,7 @@ func (q *Queries) DeleteSeries(ctx context.Context, arg DeleteSeriesParams) (int
 
 const itemFilling = `-- name: ItemFilling :one
 SELECT f.day, f.block, f.finished_at,
-    coalesce(f.outbox_from, (SELECT min(o.at) FROM courier.outcome o), now())::timestamptz AS counted_from,
+    least(f.outbox_from, CASE WHEN f.started_at IS NULL THEN (SELECT min(o.at) FROM courier.outcome o) END, now())::timestamptz AS counted_from,
     (NOT EXISTS (SELECT FROM courier.lease l WHERE NOT EXISTS (
         SELECT FROM courier.outcome_cursor c WHERE c.partition = l.partition AND c.consumer = 'items')))::boolean AS ready
 FROM courier.item_filling f
@@ -90,7 +100,7 @@ func (q *Queries) LockItemSweep(ctx context.Context) (LockItemSweepRow, error) {
 
 const moveItemFilling = `-- name: MoveItemFilling :execrows
 UPDATE courier.item_filling SET day = $1::date, block = $2, mutations = mutations + $3,
-    outbox_from = coalesce(outbox_from, $4::timestamptz), started_at = coalesce(started_at, now()),
+    outbox_from = least(outbox_from, $4::timestamptz), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN $1::date IS NULL THEN now() END
 WHERE day IS NOT DISTINCT FROM $5::date AND block = $6 AND finished_at IS NULL
     AND EXISTS (SELECT FROM courier.lease l WHERE l.partition = $7 AND l.token = $8::uuid)
