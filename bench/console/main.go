@@ -62,15 +62,18 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
+	if _, err := persistence.Migrate(ctx, server.URL()); err != nil {
+		return err
+	}
 	pool, err := persistence.Open(ctx, persistence.PoolConfig{URL: server.URL(), MaxConns: 6})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
+	if err := buildIndex(ctx, pool); err != nil {
+		return err
+	}
 	if !o.keep {
-		if err := buildIndex(ctx, pool); err != nil {
-			return err
-		}
 		if err := filled.Analyse(ctx, pool); err != nil {
 			return err
 		}
