@@ -143,7 +143,100 @@ CROSS JOIN LATERAL (
 ) w;
 COMMENT ON VIEW courier.item_index_status IS 'How far the index of items, by which they are searched and counted, is behind what is recorded.';
 
+-- The index, for people and for package status.
+CREATE VIEW courier.indexed_items AS
+SELECT l.account, l.catalog, l.catalog_type, i.item_id, i.localization,
+    (ARRAY['succeeded', 'failed', 'unconfirmed', 'invalid'])[i.status] AS status,
+    courier.operation_name(i.operation) AS operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count,
+    courier.operation_name(i.succeeded_operation) AS last_succeeded_operation, i.succeeded_at AS last_succeeded_at,
+    i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.lane
+FROM courier.item i JOIN courier.lane l ON l.id = i.lane;
+
+CREATE VIEW courier.item_counts AS
+SELECT l.account, coalesce(a.platform, '') AS platform, l.catalog, l.catalog_type, c.lane,
+    (ARRAY['succeeded', 'failed', 'unconfirmed', 'invalid', 'deleted'])[c.kind] AS state, c.code, c.attribute, c.items
+FROM courier.item_count c JOIN courier.lane l ON l.id = c.lane LEFT JOIN courier.account a ON a.name = l.account
+WHERE c.items > 0;
+
+CREATE VIEW courier.account_series AS
+SELECT l.account, l.catalog, l.catalog_type, s.at, s.arrived, s.succeeded, s.failed
+FROM courier.lane l JOIN courier.lane_series s ON s.lane = l.id;
+
+CREATE VIEW courier.quota_history AS
+SELECT a.name AS account, q.scope, q.at, q.remaining, q."limit", q.used_percent
+FROM courier.account a JOIN courier.quota_series q ON q.scope = ANY (a.scopes);
+
+-- Dead letters whose item has a newer success: nothing is left to do about them.
+CREATE VIEW courier.resolved_letters AS
+SELECT d.id, i.succeeded_at AS resolved_at
+FROM courier.dead_letter d
+JOIN courier.item i ON i.item_id = d.item_id COLLATE "C" AND i.lane = d.lane AND i.localization = coalesce(d.localization, '') COLLATE "C"
+WHERE (i.succeeded_generation, i.succeeded_sequence) > (d.generation, d.sequence);
+
+COMMENT ON VIEW courier.indexed_items IS 'The newest final state of every item, by the index: item_index_status says how far it is behind.';
+COMMENT ON VIEW courier.item_counts IS 'How many items each catalog has in each state, and of those that fail for which first error.';
+COMMENT ON VIEW courier.account_series IS 'How many mutations arrived, succeeded and failed in each five minutes. Arrived are counted once they are final.';
+COMMENT ON VIEW courier.quota_history IS 'The least that was left of each quota in each five minutes.';
+COMMENT ON VIEW courier.resolved_letters IS 'Dead letters whose item was changed with success later.';
+
+-- Of items that the index knows, those that have a newer change, and what became of it: it
+-- waits, was submitted, or is final since the index was written. Only lanes that have open
+-- changes are looked at, and there only the blocks since the oldest of them, 1,000 a lane at
+-- most and the newest first; one look by item_key tells whether an item is in a block.
+-- +goose StatementBegin
+CREATE FUNCTION courier.newer_changes(of_lanes integer[], of_items text[], of_localizations text[], of_generations integer[], of_sequences bigint[])
+RETURNS TABLE (nth integer, status text, operation text, mutation_id text, batch_id uuid, errors jsonb, received_at timestamptz, finished_at timestamptz,
+    stream_generation integer, stream_sequence bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
+SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    open  record;
+    above record;
+BEGIN
+    IF cardinality(of_items) > 1000 THEN
+        RAISE EXCEPTION 'at most 1000 items at once' USING ERRCODE = 'CC011';
+    END IF;
+    SELECT array_agg(x.id) AS lanes, min(x.since) AS since INTO open
+    FROM (
+        SELECT l.id, (least(
+            (SELECT w.received_at FROM courier.waiting w WHERE w.lane = l.id ORDER BY w.generation, w.sequence LIMIT 1),
+            (SELECT min(coalesce(b.oldest_received_at, b.created_at)) FROM courier.batch b
+                WHERE b.partition = l.partition AND b.finished_at IS NULL AND b.lane = l.id)) AT TIME ZONE 'UTC')::date AS since
+        FROM courier.lane l WHERE l.id = ANY (of_lanes)
+    ) x WHERE x.since IS NOT NULL;
+    IF open.lanes IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(x.day) AS day, array_agg(x.lane) AS lane, array_agg(x.generation) AS generation, array_agg(x.block) AS block INTO above
+    FROM (SELECT y.*, row_number() OVER (PARTITION BY y.lane) AS n FROM courier.blocks_above(open.lanes,
+        ARRAY(SELECT d.day FROM courier.mutation_days() d WHERE d.day >= open.since), -1, -1) y) x
+    WHERE x.n <= 1000;
+    RETURN QUERY SELECT k.nth::integer, s.status, s.operation, s.mutation_id, s.batch_id, s.errors, s.received_at, s.finished_at, s.stream_generation, s.stream_sequence
+    FROM unnest(of_lanes, of_items, of_localizations, of_generations, of_sequences) WITH ORDINALITY AS k(lane, item_id, localization, generation, sequence, nth)
+    CROSS JOIN LATERAL (
+        SELECT y.* FROM unnest(above.day, above.lane, above.generation, above.block) AS b(day, lane, generation, block)
+        CROSS JOIN LATERAL (
+            SELECT m.day, m.generation, m.sequence, m.mutation_id FROM courier.mutation m
+            WHERE m.day = b.day AND m.lane = b.lane AND m.generation = b.generation AND courier.block(m.sequence) = b.block
+                AND courier.item_key(m.item_id, m.localization) = courier.item_key(k.item_id, nullif(k.localization, ''))
+                AND m.item_id || '' = k.item_id AND m.localization IS NOT DISTINCT FROM nullif(k.localization, '')
+                AND (m.generation + 0, m.sequence + 0) > (k.generation, k.sequence)
+            ORDER BY m.sequence DESC LIMIT 1) y
+        WHERE b.lane = k.lane AND (b.generation, b.block) >= (k.generation, courier.block(k.sequence))
+        LIMIT 1) c
+    CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v
+        WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_generation = c.generation
+            AND v.item_id = k.item_id LIMIT 1) s;
+END
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION courier.newer_changes FROM PUBLIC;
+
 -- +goose Down
-DROP VIEW courier.item_index_status;
+DROP FUNCTION courier.newer_changes;
+DROP VIEW courier.resolved_letters, courier.quota_history, courier.account_series, courier.item_counts, courier.indexed_items, courier.item_index_status;
 DROP TABLE courier.item_filling, courier.quota_series, courier.lane_series, courier.item_count, courier.item;
 DROP FUNCTION courier.count_items, courier.item_kind;
