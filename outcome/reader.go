@@ -49,6 +49,9 @@ func (r *Reader) Read(ctx context.Context) (ledger.OutboxPage, error) {
 	return page, nil
 }
 
+// Unfinished reports that the page that was read last has something, or moves the cursor.
+func (r *Reader) Unfinished() bool { return r.next != r.cursor }
+
 // Done says that the consumer is done with the page that was read last. After an error
 // Read returns the page again; after ErrLeaseLost the reader is of no use any more.
 func (r *Reader) Done(ctx context.Context) error {
