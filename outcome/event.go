@@ -94,7 +94,7 @@ func EventOf(o *Outcome) (Event, error) {
 		return Event{}, fmt.Errorf("encoding the outcome of mutation %s: %w", o.MutationID, err)
 	}
 	return Event{
-		ID: o.MutationID + ":" + strconv.FormatInt(o.Position.Generation, 10) + "-" + strconv.FormatUint(o.Position.Sequence, 10) + ":" + string(o.Status),
+		ID:     o.MutationID + ":" + strconv.FormatInt(o.Position.Generation, 10) + "-" + strconv.FormatUint(o.Position.Sequence, 10) + ":" + string(o.Status),
 		Source: "/accounts/" + url.PathEscape(o.Account) + "/catalogs/" + url.PathEscape(o.Catalog) + "/types/" + url.PathEscape(string(o.Type)), Type: TypePrefix + string(o.Status),
 		Subject: o.ItemID, Time: o.FinishedAt, Data: body, Address: message.OutcomeSubject(o.Lane, string(o.Status)),
 	}, nil

@@ -58,6 +58,8 @@ func (c *Consumer) Follow(ctx context.Context, lease ledger.Lease, wake <-chan s
 		switch {
 		case ctx.Err() != nil:
 			return
+		case errors.Is(err, ledger.ErrLeaseLost) && reader != nil:
+			reader = nil // or the cursor was dropped: opening it again tells
 		case errors.Is(err, ledger.ErrLeaseLost):
 			log.DebugContext(ctx, "the partition has another owner, who goes on with the outbox")
 			return

@@ -11,6 +11,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/queue"
 )
 
 // PublisherName is the consumer that publishes to the stream.
@@ -42,6 +43,9 @@ const (
 // Work publishes a page and moves the cursor once all of it is acknowledged. See
 // Consumer.Work.
 func (p *Publisher) Work(ctx context.Context, r *Reader, page ledger.OutboxPage) error {
+	if !p.JetStream.Conn().IsConnected() {
+		return fmt.Errorf("publishing %d outcome events: %w", len(page.Outcomes), nats.ErrDisconnected)
+	}
 	for first := 0; first < len(page.Outcomes); first += atOnce {
 		if err := p.publish(ctx, page.Outcomes[first:min(first+atOnce, len(page.Outcomes))]); err != nil {
 			return errors.Join(err, p.ensureAfter(ctx, err))
@@ -71,6 +75,7 @@ func (p *Publisher) publish(ctx context.Context, outcomes []Outcome) error {
 			return err
 		}
 		messages[i] = events[i].Message()
+		messages[i].Header.Set(nats.ExpectedStreamHdr, queue.OutcomesName) // not another one with the subjects
 		counts[outcomes[i].Status]++
 	}
 	ctx, cancel := context.WithTimeout(ctx, ackWait)

@@ -15,6 +15,9 @@ type Outcome = ledger.Outcome
 // Status is the way in which it ended.
 type Status = ledger.OutcomeStatus
 
+// Page is what some transactions made final.
+type Page = ledger.OutboxPage
+
 // Reader reads the outbox of one partition for one consumer. One goroutine uses it, that
 // of the partition's owner.
 type Reader struct {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/precondition"
 	"github.com/catalog-courier/catalog-courier/message"
 )
 
@@ -105,4 +107,36 @@ func explainOutcomes(err error) error {
 		hint = ": another stream has the subjects " + message.OutcomePrefix + ">; take them from it"
 	}
 	return fmt.Errorf("making the stream %s%s: %w", OutcomesName, hint, err)
+}
+
+// CheckOutcomes says which subjects the connection's user lacks to publish outcome events,
+// as CheckPermissions does for mutations, and what is wrong with a stream that is there.
+func CheckOutcomes(ctx context.Context, js jetstream.JetStream) error {
+	api := apiPrefix(js)
+	var failures precondition.Failures
+	for _, needed := range []neededSubject{
+		{api + "STREAM.INFO." + OutcomesName, "{}"},
+		{api + "STREAM.CREATE." + OutcomesName, "{}"},
+		{api + "STREAM.UPDATE." + OutcomesName, "{}"},
+		{message.OutcomeSubject(catalog.Lane{}, "check"), ""},
+	} {
+		denied, err := refusedPublication(ctx, js.Conn(), needed.subject, needed.body)
+		if err != nil {
+			return err
+		}
+		if denied {
+			failures = append(failures, lacking("publish to", needed.subject, "grant it, as deploy/nats/nats-server.conf does, or set outcomes.enabled to false"))
+		}
+	}
+	if err := failures.Err(); err != nil {
+		return err
+	}
+	found, err := settingsOf(ctx, js, OutcomesName)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return checkOutcomes(found, OutcomesConfig{}.wanted())
 }
