@@ -15,6 +15,9 @@ type Outcome = ledger.Outcome
 // Status is the way in which it ended.
 type Status = ledger.OutcomeStatus
 
+// Page is what some transactions made final.
+type Page = ledger.OutboxPage
+
 // Reader reads the outbox of one partition for one consumer. One goroutine uses it, that
 // of the partition's owner.
 type Reader struct {
@@ -48,6 +51,9 @@ func (r *Reader) Read(ctx context.Context) (ledger.OutboxPage, error) {
 	r.next = page.To
 	return page, nil
 }
+
+// Unfinished reports that the page that was read last has something, or moves the cursor.
+func (r *Reader) Unfinished() bool { return r.next != r.cursor }
 
 // Done says that the consumer is done with the page that was read last. After an error
 // Read returns the page again; after ErrLeaseLost the reader is of no use any more.

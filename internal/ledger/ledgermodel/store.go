@@ -48,7 +48,7 @@ type database struct {
 	commits    int
 	faults     []error
 
-	identity    ledger.StreamIdentity
+	identity ledger.StreamIdentity
 	// cursors are how far each consumer of the outbox has come, by partition.
 	cursors map[cursorOf]int64
 
