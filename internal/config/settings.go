@@ -28,6 +28,7 @@ func (l *loader) settings() []field {
 			bind(setting.Text("listen", "Where it listens.", "host:port, or :port for all interfaces", listener.MatchString), &c.HTTP.Listen)),
 		section("worker", "How a worker process behaves.", l.workerSettings()...),
 		section("console", consoleHelp, l.consoleSettings()...),
+		section("outcomes", "What became of changes, told to others.", l.outcomesSettings()...),
 	}
 }
 

@@ -6,6 +6,8 @@ package query
 
 import (
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // What people did in the console: who, when, to what, why, and how it ended.
@@ -44,4 +46,12 @@ type CourierQuotaScope struct {
 	Quota        []byte
 	UpdatedAt    time.Time
 	PatienceNs   int64
+}
+
+type CourierRecordOutcome struct {
+	BatchID  uuid.UUID
+	Record   int32
+	Result   int16
+	Errors   []byte
+	Warnings []byte
 }
