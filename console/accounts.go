@@ -103,6 +103,9 @@ func (c *Console) account(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if shown.Charts, err = c.charts(r.Context(), account.Name); err != nil {
+		return err
+	}
 	return c.showPage(w, "account", c.page(r, account.Name, "accounts").live(), shown)
 }
 

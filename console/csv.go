@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/csv"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -32,9 +33,13 @@ func (t *csvTable) start() {
 		return
 	}
 	t.started = true
+	t.head()
+	_ = t.writer.Write(t.header) // an error is kept until the end
+}
+
+func (t *csvTable) head() {
 	t.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	t.w.Header().Set("Content-Disposition", `attachment; filename="`+t.name+`.csv"`)
-	_ = t.writer.Write(t.header) // an error is kept until the end
 }
 
 // row adds a row; false when the file is full.
@@ -75,3 +80,17 @@ func inert(cell string) string {
 }
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// body is the file itself, for who writes whole lines.
+func (t *csvTable) body() io.Writer { return csvBody{t} }
+
+type csvBody struct{ table *csvTable }
+
+// Write begins the file with its first bytes.
+func (b csvBody) Write(text []byte) (int, error) {
+	if !b.table.started {
+		b.table.started = true
+		b.table.head()
+	}
+	return b.table.w.Write(text)
+}

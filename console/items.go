@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -13,19 +12,12 @@ import (
 // found is what a search found.
 type found struct {
 	Asked    string
-	Items    []itemMatch
+	Items    []status.IndexedItem
 	NextPage string
 }
 
-// itemMatch is an item at one destination, as a search lists it.
-type itemMatch struct {
-	status.Destination
-	ItemID       string
-	Localization string
-	Status       string
-	Words        string
-	ReceivedAt   time.Time
-}
+// searchPage is how many items a list shows at a time.
+const searchPage = 50
 
 // search finds items by the beginning of their ids. One that is meant exactly is shown.
 func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
@@ -34,38 +26,55 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 	if result.Asked == "" {
 		return c.showPage(w, "items", p, result)
 	}
-	matches, next, err := c.find(r.Context(), result.Asked, filled(r, "after"))
+	after := status.Cursor(filled(r, "after"))
+	items, next, err := c.Reader.Search(r.Context(), result.Asked, searchPage, after)
 	if err != nil {
 		return err
 	}
-	exact := len(matches) > 0 && next == "" && filled(r, "after") == ""
-	for _, match := range matches {
-		exact = exact && match.ItemID == result.Asked
+	exact := next == "" && after == ""
+	for i := range items {
+		exact = exact && items[i].ID == result.Asked
 	}
 	if exact {
-		http.Redirect(w, r, c.link("/item", "id", result.Asked), http.StatusSeeOther)
-		return nil
+		// Also one of which no change is final yet: that the index does not have.
+		switch _, err := c.Reader.Item(r.Context(), result.Asked, status.Filter{}); {
+		case err == nil:
+			http.Redirect(w, r, c.link("/item", "id", result.Asked), http.StatusSeeOther)
+			return nil
+		case !errors.Is(err, status.ErrNotFound):
+			return err
+		}
 	}
-	result.Items = matches
+	if wantsCSV(r) {
+		return c.searchCSV(w, r, result.Asked)
+	}
+	result.Items = items
 	if next != "" {
 		result.NextPage = p.With("after", next)
 	}
 	return c.showPage(w, "items", p, result)
 }
 
-func (c *Console) find(ctx context.Context, asked, _ string) (matches []itemMatch, next string, err error) {
-	item, err := c.Reader.Item(ctx, asked, status.Filter{})
-	if errors.Is(err, status.ErrNotFound) {
-		return nil, "", nil
+func (c *Console) searchCSV(w http.ResponseWriter, r *http.Request, asked string) error {
+	table := newCSV(w, "items", "item_id", "account", "catalog", "catalog_type", "localization", "status", "operation", "code", "attribute", "message", "changed_at")
+	for after := status.Cursor(""); ; {
+		items, next, err := c.Reader.Search(r.Context(), asked, status.MaxPage, after)
+		if err != nil {
+			return table.end(err)
+		}
+		for i := range items {
+			one, wrong := &items[i], status.Issue{}
+			if one.Error != nil {
+				wrong = *one.Error
+			}
+			if !table.row(one.ID, one.Account, one.Catalog, one.Type, one.Localization, one.Status, one.Operation, wrong.Code, wrong.Attribute, wrong.Message, stamp(one.ChangedAt)) {
+				return table.end(nil)
+			}
+		}
+		if after = next; next == "" {
+			return table.end(nil)
+		}
 	}
-	if err != nil {
-		return nil, "", err
-	}
-	for i := range item.Destinations {
-		one := &item.Destinations[i]
-		matches = append(matches, itemMatch{one.Destination, one.ItemID, one.Localization, one.Status, one.Words, one.ReceivedAt})
-	}
-	return matches, "", nil
 }
 
 // filterOf reads which destinations are meant.

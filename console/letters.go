@@ -179,22 +179,21 @@ func (c *Console) letter(w http.ResponseWriter, r *http.Request) error {
 	return c.showPage(w, "letter", c.page(r, "Dead letter "+r.PathValue("id"), "letters"), c.shown(letter))
 }
 
-// issue is a group of dead letters of one reason, as somebody resolves them.
-type issue struct {
+// letterGroup is dead letters of one reason, with what to do.
+type letterGroup struct {
 	persistence.LetterGroup
 	Platform string
 	Advice   reason.Advice
 	Path     string // of its dead letters
 }
 
-// issueList is what there is to resolve.
-type issueList struct {
-	Issues   []issue
+type groupList struct {
+	Groups   []letterGroup
 	Accounts []string
 }
 
-// issues groups what failed by account, reason and attribute: a list of what to do.
-func (c *Console) issues(w http.ResponseWriter, r *http.Request) error {
+// letterGroups groups what is open by account, reason and attribute.
+func (c *Console) letterGroups(w http.ResponseWriter, r *http.Request) error {
 	filter := letterFilter(r.URL.Query())
 	filter.States = nil // what is open
 	groups, err := c.Letters.GroupDeadLetters(r.Context(), filter, persistence.LetterGrouping{Account: true, Reason: true, Attribute: true})
@@ -205,7 +204,7 @@ func (c *Console) issues(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := issueList{}
+	list := groupList{}
 	platforms := map[string]string{}
 	for i := range accounts {
 		list.Accounts = append(list.Accounts, accounts[i].Name)
@@ -213,23 +212,23 @@ func (c *Console) issues(w http.ResponseWriter, r *http.Request) error {
 	}
 	for i := range groups {
 		g := groups[i]
-		one := issue{LetterGroup: g, Platform: platforms[g.Account], Advice: reason.Of(g.Reason)}
+		one := letterGroup{LetterGroup: g, Platform: platforms[g.Account], Advice: reason.Of(g.Reason)}
 		if g.Code != "" && g.Code != string(g.Reason) {
 			one.Advice = c.Reasons.Explain(one.Platform, issueFor(g.Code, g.Attribute))
 		}
 		one.Path = c.link("/dead-letters", "account", g.Account, "reason", g.Reason, "attribute", g.Attribute)
-		list.Issues = append(list.Issues, one)
+		list.Groups = append(list.Groups, one)
 	}
 	if wantsCSV(r) {
-		table := newCSV(w, "issues", "account", "reason", "code", "attribute", "changes", "items", "first_seen", "last_seen", "meaning", "what_to_do", "who")
-		for i := range list.Issues {
-			g := &list.Issues[i]
+		table := newCSV(w, "dead-letter-groups", "account", "reason", "code", "attribute", "changes", "items", "first_seen", "last_seen", "meaning", "what_to_do", "who")
+		for i := range list.Groups {
+			g := &list.Groups[i]
 			table.row(g.Account, string(g.Reason), g.Code, g.Attribute, strconv.FormatInt(g.Letters, 10), strconv.FormatInt(g.Items, 10),
 				stamp(g.Oldest), stamp(g.Newest), g.Advice.Meaning, g.Advice.Action, string(g.Advice.Who))
 		}
 		return table.end(nil)
 	}
-	return c.showPage(w, "issues", c.page(r, "Issues to resolve", "issues").live(), list)
+	return c.showPage(w, "groups", c.page(r, "Dead letters by reason", "letters").live(), list)
 }
 
 // reasonNames are reasons in other words than their codes.

@@ -17,6 +17,8 @@ func (c *Console) routes() map[string]serve {
 		"POST /accounts/{name}/pause":  c.pause,
 		"POST /accounts/{name}/resume": c.resume,
 		"GET /issues":                  c.issues,
+		"GET /issues/items":            c.issueItems,
+		"GET /dead-letters/groups":     c.letterGroups,
 		"GET /dead-letters":            c.letters,
 		"GET /dead-letters/{id}":       c.letter,
 		"POST /dead-letters/confirm":   c.confirm,

@@ -59,12 +59,101 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	shown := summary{}
 	for i := range accounts {
-		shown.Accounts = append(shown.Accounts, accountLine{Account: accounts[i]})
+		line, err := c.line(r.Context(), accounts[i], i < chartedAccounts)
+		if err != nil {
+			return err
+		}
+		shown.Accounts = append(shown.Accounts, line)
 	}
 	if shown.Notes, err = c.remarks(r.Context()); err != nil {
 		return err
 	}
 	return c.showPage(w, "overview", c.page(r, "Overview", "overview").live(), shown)
+}
+
+// The charts of a page: of how many accounts, over which time, in which steps.
+const (
+	chartedAccounts = 6
+	chartSpan       = 24 * time.Hour
+	chartStep       = 15 * time.Minute
+	lastHour        = time.Hour
+	fineStep        = 5 * time.Minute
+)
+
+// line is an account with its last hour, and with charts of the last day.
+func (c *Console) line(ctx context.Context, account status.Account, charted bool) (accountLine, error) {
+	line := accountLine{Account: account}
+	now := c.now()
+	points, err := c.Reader.Series(ctx, account.Name, now.Add(-lastHour), now.Add(fineStep), fineStep)
+	if err != nil {
+		return line, err
+	}
+	for _, point := range points {
+		line.Delivered += point.Succeeded
+		line.Failed += point.Failed
+	}
+	if charted {
+		line.Charts, err = c.charts(ctx, account.Name)
+	}
+	return line, err
+}
+
+// charts are what happened to an account in the last day.
+func (c *Console) charts(ctx context.Context, account string) ([]chart, error) {
+	to := c.now().Truncate(chartStep).Add(chartStep)
+	from := to.Add(-chartSpan)
+	points, err := c.Reader.Series(ctx, account, from, to, chartStep)
+	if err != nil {
+		return nil, err
+	}
+	changes := chart{Title: "Changes in 15 minutes", Colors: "--busy --good --bad", Names: []string{"arrived", "confirmed", "failed"}}
+	by := map[int64]status.Point{}
+	for _, point := range points {
+		by[point.At.Unix()] = point
+	}
+	for at := from; at.Before(to); at = at.Add(chartStep) { // nothing happened where there is no point
+		point := by[at.Unix()]
+		row := chartRow{At: at}
+		for _, n := range []int64{point.Arrived, point.Succeeded, point.Failed} {
+			value := float64(n)
+			row.Values = append(row.Values, valueOf(&value))
+		}
+		changes.Rows = append(changes.Rows, row)
+	}
+	charts := []chart{changes}
+	quotas, err := c.Reader.Quotas(ctx, account, from, to, chartStep)
+	if err != nil || len(quotas) == 0 {
+		return charts, err
+	}
+	return append(charts, quotaChart(quotas)), nil
+}
+
+// quotaChart shows what was left of each quota, in percent.
+func quotaChart(points []status.QuotaPoint) chart {
+	made := chart{Title: "Quota left, percent", Colors: "--busy --warn --good"}
+	column := map[string]int{}
+	for _, point := range points {
+		if _, known := column[point.Scope]; !known {
+			column[point.Scope] = len(made.Names)
+			made.Names = append(made.Names, point.Scope)
+		}
+	}
+	for _, point := range points {
+		if last := len(made.Rows) - 1; last < 0 || !made.Rows[last].At.Equal(point.At) {
+			made.Rows = append(made.Rows, chartRow{At: point.At, Values: make([]chartValue, len(made.Names))})
+		}
+		var left *float64
+		switch {
+		case point.Remaining != nil && point.Limit != nil && *point.Limit > 0:
+			percent := 100 * float64(*point.Remaining) / float64(*point.Limit)
+			left = &percent
+		case point.UsedPercent != nil:
+			percent := max(0, 100-*point.UsedPercent)
+			left = &percent
+		}
+		made.Rows[len(made.Rows)-1].Values[column[point.Scope]] = valueOf(left)
+	}
+	return made
 }
 
 // remarks are what is wrong apart from accounts.

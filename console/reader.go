@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"io"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,6 +15,14 @@ import (
 type Reader interface {
 	Accounts(ctx context.Context, name string) ([]status.Account, error)
 	Item(ctx context.Context, id string, filter status.Filter) (status.Item, error)
+	Search(ctx context.Context, text string, limit int, after status.Cursor) ([]status.IndexedItem, status.Cursor, error)
+	Items(ctx context.Context, account, catalog, status string, limit int, before status.Cursor) ([]status.IndexedItem, status.Cursor, error)
+	Issues(ctx context.Context, filter status.IssueFilter, limit int) ([]status.IssueGroup, bool, error)
+	IssueItems(ctx context.Context, filter status.IssueFilter, limit int, before status.Cursor) ([]status.IndexedItem, status.Cursor, error)
+	ExportIssues(ctx context.Context, filter status.IssueFilter, w io.Writer) error
+	Counts(ctx context.Context, account string) (status.ItemCounts, error)
+	Series(ctx context.Context, account string, from, to time.Time, step time.Duration) ([]status.Point, error)
+	Quotas(ctx context.Context, account string, from, to time.Time, step time.Duration) ([]status.QuotaPoint, error)
 	Timeline(ctx context.Context, item string, filter status.Filter, before status.Place, limit int) ([]status.Mutation, bool, error)
 	Mutation(ctx context.Context, id, account string) ([]status.Mutation, error)
 	Batches(ctx context.Context, filter status.BatchFilter, before uuid.UUID, limit int) ([]status.Batch, bool, error)
