@@ -138,15 +138,24 @@ func Eval[T any](t *testing.T, b *Browser, expression string) T {
 	return value
 }
 
-// Until waits for an expression to be true.
+// Until waits for an expression to be true, also over the change to another page.
 func (b *Browser) Until(t *testing.T, expression string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(100*time.Millisecond)))
-	if err != nil {
-		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
-		require.NoError(t, err, "%s\nthe page:\n%s", expression, text)
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		// While one page goes and the next one comes there is nothing to ask.
+		if met, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")")); err == nil && met {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
+			t.Fatalf("it was never true that %s\nthe page:\n%s", expression, text)
+		}
 	}
 }
 

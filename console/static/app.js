@@ -84,7 +84,7 @@
       const options = {
         width: plot.clientWidth, height: 170, cursor: { drag: { x: false, y: false } },
         scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-        axes: [{ ...axis }, { ...axis, size: 46, values: (_, ticks) => ticks.map((n) => n >= 1e6 ? n / 1e6 + "M" : n >= 1e3 ? n / 1e3 + "k" : String(n)) }],
+        axes: [{ ...axis, values: (_, times) => times.map((at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" })) }, { ...axis, size: 46, values: (_, ticks) => ticks.map((n) => n >= 1e6 ? n / 1e6 + "M" : n >= 1e3 ? n / 1e3 + "k" : String(n)) }],
         series: [{}, ...names.map((label, i) => ({
           label, stroke: color(palette[i % palette.length]), width: 1.8, dash: [[], [6, 3], [2, 3]][i % 3], points: { show: false }, spanGaps: false,
         }))],

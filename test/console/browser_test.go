@@ -59,7 +59,7 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		p.submit(t, "Search")
 		require.Equal(t, "LAMP-01", p.Text(t, "h1"))
 		require.Contains(t, p.Text(t, "main"), "up to date on Meta")
-		require.Contains(t, p.Text(t, "ol.times"), "confirmed by Meta")
+		require.Contains(t, p.Text(t, "#timeline"), "confirmed by Meta")
 		p.Do(t, chromedp.Evaluate[chromedp.Void](`document.querySelector("section.card details").open = true; 0`))
 		shown := p.Text(t, "section.card details")
 		require.Contains(t, shown, `"method"`, "the request")
@@ -71,6 +71,8 @@ func TestPeopleUseTheConsole(t *testing.T) {
 	t.Run("what shops write is text", func(t *testing.T) {
 		evil := `<img src=x onerror="document.title='hit'">`
 		p.untilPage(t, "/dead-letters", `document.querySelectorAll("tbody tr").length >= 4`)
+		p.untilPage(t, "/issues", `document.querySelectorAll("tbody tr").length >= 3`)
+		require.Contains(t, p.Text(t, "main"), "The price is not valid")
 		require.Contains(t, p.Text(t, "main"), evil)
 		for _, path := range []string{"/item?id=" + url.QueryEscape(evil), "/dead-letters?item=" + url.QueryEscape(evil), "/items?q=" + url.QueryEscape(evil+"?")} {
 			p.Page(t, path)
@@ -86,7 +88,7 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		p.picture(t, "dead-letter")
 		body := consoletest.Eval[string](t, p.Browser, `document.querySelector("#body").value`)
 		p.write(t, "#body", strings.Replace(body, `"operation": "UPSERT"`, `"operation": "PUT"`, 1))
-		p.write(t, "input[name=reason]", "the price was text")
+		p.write(t, "input[name=why]", "the price was text")
 		p.Heard()
 		p.submit(t, "Publish the edited message")
 		require.Contains(t, p.Text(t, "[role=alert]"), "cannot be published")
@@ -94,7 +96,7 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		p.Axe(t, "a message with a problem")
 		p.Heard() // the browser tells of the answer's code, 422
 		p.write(t, "#body", strings.Replace(body, `"ten"`, `"10.00 USD"`, 1))
-		p.write(t, "input[name=reason]", "the price was text")
+		p.write(t, "input[name=why]", "the price was text")
 		p.submit(t, "Publish the edited message")
 		require.Contains(t, p.Text(t, "[role=status]"), "is published as change")
 		require.Contains(t, p.Text(t, "main"), "replayed")
@@ -107,27 +109,29 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		require.Contains(t, p.Text(t, "main"), "published again as they are")
 		p.Axe(t, "a confirmation")
 		p.picture(t, "confirm")
-		p.write(t, "input[name=reason]", "to see whether it helps")
+		p.write(t, "input[name=why]", "to see whether it helps")
 		p.submit(t, "Replay 1")
 		require.Contains(t, p.Text(t, "[role=status]"), "1 dead letter published again")
 		// It fails again, as it was announced, and is then dismissed.
 		p.untilPage(t, "/dead-letters?account=demo-meta", `document.querySelectorAll("tbody tr").length === 1`)
 		p.Do(t, chromedp.Click("tbody input[name=id]"))
 		p.submit(t, "Dismiss …")
-		p.write(t, "input[name=reason]", "the lamp is not sold any more")
+		p.write(t, "input[name=why]", "the lamp is not sold any more")
 		p.submit(t, "Dismiss 1")
+		require.Contains(t, p.Text(t, "[role=status]"), "1 dead letter dismissed.")
+		p.Page(t, "/dead-letters?account=demo-meta")
 		require.Contains(t, p.Text(t, "main"), "No dead letter matches.")
 	})
 	t.Run("pause and resume", func(t *testing.T) {
 		p.Page(t, "/accounts/demo-meta")
-		p.write(t, "input[name=reason]", "the shop moves")
+		p.write(t, "input[name=why]", "the shop moves")
 		p.submit(t, "Pause demo-meta")
 		require.Contains(t, p.Text(t, "main"), "demo-meta is paused until somebody resumes it.")
 		require.Contains(t, p.Text(t, "main"), "the shop moves")
 		p.Page(t, "/")
 		require.Contains(t, p.Text(t, "main"), "paused")
 		p.Page(t, "/accounts/demo-meta")
-		p.write(t, "input[name=reason]", "it has moved")
+		p.write(t, "input[name=why]", "it has moved")
 		p.submit(t, "Resume demo-meta")
 		require.Contains(t, p.Text(t, "main"), "active")
 	})
@@ -138,7 +142,7 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		require.Contains(t, p.Text(t, "main"), "90 deletes are withheld")
 		p.Axe(t, "a run that withholds")
 		p.picture(t, "run")
-		p.write(t, "input[name=reason]", "the mugs are sold out")
+		p.write(t, "input[name=why]", "the mugs are sold out")
 		p.submit(t, "Delete up to 90 items")
 		require.Contains(t, p.Text(t, "[role=status]"), "The feed of mugs was read again: 180 changes sent, 0 deletes withheld.")
 		p.untilPage(t, "/item?id=MUG-100", has+`"deleted on Meta") && `+has+`"deleted on Pinterest")`)
@@ -182,7 +186,7 @@ func (p *place) everyPage(t *testing.T) {
 	p.Page(t, "/batches")
 	batch := consoletest.Eval[string](t, p.Browser, `new URL(document.querySelector("tbody th a").href).pathname`)
 	pages := []struct{ name, path string }{
-		{"overview", "/"}, {"issues", "/issues"}, {"search", "/items"}, {"", "/items?q=NOTHING"}, {"", "/item?id=LAMP-01"}, {"", "/mutation?id=demo-0002"},
+		{"overview", "/"}, {"issues", "/issues"}, {"", "/issues/items?account=demo-pinterest"}, {"", "/dead-letters/groups"}, {"search", "/items"}, {"", "/items?q=NOTHING"}, {"", "/item?id=LAMP-01"}, {"", "/mutation?id=demo-0002"},
 		{"dead-letters", "/dead-letters?state=all"}, {"", letter}, {"batches", "/batches"}, {"batch", batch}, {"", "/accounts"}, {"account", "/accounts/demo-pinterest"},
 		{"sources", "/sources"}, {"", "/runs/1"}, {"", "/webhooks"}, {"workers", "/workers"}, {"", "/audit"},
 	}
