@@ -26,6 +26,7 @@ import (
 
 func (a *app) devCommand() *cobra.Command {
 	var dir, listen string
+	var faults []string
 	var port int
 	command := &cobra.Command{
 		Use:   "dev",
@@ -35,17 +36,18 @@ that --database names), a simulated ` + titles(a.platforms) + `,
 and works until SIGTERM or SIGINT. Without --config it uses two demonstration accounts.
 NATS_URL, DATABASE_URL and a courier.yaml in this folder are ignored.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.dev(c.Context(), dir, listen, port)
+			return a.dev(c.Context(), dir, listen, port, faults)
 		},
 	}
 	flags := command.Flags()
 	flags.StringVar(&dir, "dir", "", "where to keep streams and tables (default a temporary folder)")
-	flags.StringVar(&listen, "sandbox-listen", "127.0.0.1:0", "where the simulated platforms listen")
+	flags.StringVar(&listen, "sandbox-listen", sandboxAddress, "where the simulated platforms listen")
 	flags.IntVar(&port, "nats-port", 4222, "port of NATS on 127.0.0.1; -1 takes a free one")
+	faultFlag(command, &faults)
 	return command
 }
 
-func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error) {
+func (a *app) dev(ctx context.Context, dir, listen string, port int, faults []string) (err error) {
 	databaseURL, err := a.ownDatabase("dev")
 	if err != nil {
 		return err
@@ -54,10 +56,10 @@ func (a *app) dev(ctx context.Context, dir, listen string, port int) (err error)
 	if err != nil {
 		return err
 	}
-	behaviour := sandbox.Options{Delay: 200 * time.Millisecond, Jitter: 200 * time.Millisecond}
+	behaviour := sandbox.Options{Delay: 200 * time.Millisecond, Jitter: 200 * time.Millisecond, Magic: true}
 	environment, err := local.Start(ctx, local.Options{
 		Dir: dir, DatabaseURL: databaseURL, NATSPort: port,
-		Simulated: simulated.Options{Address: listen, Platforms: a.platforms, Behaviour: behaviour},
+		Simulated: simulated.Options{Address: listen, Platforms: a.platforms, Behaviour: behaviour, Faults: faults},
 		Logger:    telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelWarn)),
 	})
 	if err != nil {
