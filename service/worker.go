@@ -18,6 +18,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/notice"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
@@ -174,6 +175,9 @@ func (w *worker) run(ctx context.Context, name string) error {
 	services.Go(func() { w.credentials.run(base) })
 	services.Go(func() { w.keepRegistered(base) })
 	services.Go(func() { w.watchStream(base) })
+	if w.deps.Notices != nil {
+		services.Go(func() { w.notify(base) })
+	}
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base, w.budget) })
 	}
@@ -213,6 +217,13 @@ func (w *worker) run(ctx context.Context, name string) error {
 			return nil
 		}
 	}
+}
+
+// notify tells people of changes of state, where this worker is the one that does.
+func (w *worker) notify(ctx context.Context) {
+	notice.Run(ctx, notice.Options{
+		Config: w.config.Notices, Store: w.deps.Notices, Installation: w.identity.Installation, Logger: w.log,
+	})
 }
 
 // heartbeatLimit is how long the worker's main loop may be silent before the
@@ -301,6 +312,7 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
 	}
+	w.deps.Notices = persistence.NewNotices(s.pool, 0)
 	w.ready("database", s.pool.Ping)
 	return nil
 }

@@ -51,6 +51,7 @@ Start with "worker dev": it needs nothing else.`,
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.deadLettersCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		a.noticesCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root
