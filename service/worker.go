@@ -44,6 +44,9 @@ type Options struct {
 	// OwnProcess says that the process does nothing else: its soft limit of memory
 	// follows what the worker delivers.
 	OwnProcess bool
+	// Working, when not nil, is called once: when the worker has its first partitions and
+	// gets no more for a moment.
+	Working func()
 }
 
 func (o *Options) platforms() []platform.Descriptor {
@@ -135,7 +138,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 	}
 	defer closeParts()
 	w.deps = w.deps.withDefaults()
-	return w.run(ctx, options.Name)
+	return w.run(ctx, options)
 }
 
 // stopped turns the end of ctx during start-up into a clean stop.
@@ -147,7 +150,8 @@ func stopped(ctx context.Context, err error) error {
 }
 
 // run works the partitions until ctx ends and everything has been handed over.
-func (w *worker) run(ctx context.Context, name string) error {
+func (w *worker) run(ctx context.Context, options Options) error {
+	name := options.Name
 	ctx, w.end = context.WithCancelCause(ctx)
 	defer w.end(nil)
 	// What the engines stand on outlives ctx by the drain.
@@ -191,12 +195,20 @@ func (w *worker) run(ctx context.Context, name string) error {
 	stopping := ctx.Done()
 	alive := time.NewTicker(heartbeatLimit / 10)
 	defer alive.Stop()
+	acquired := w.newAcquired(options.Working)
+	defer acquired.settled.Stop()
 	for {
 		select {
 		case <-alive.C:
 			beat()
 		case holding := <-w.leases.Acquired():
-			partitions.Go(func() { w.work(base, holding) })
+			acquired.one()
+			partitions.Go(func() {
+				defer acquired.held.Add(-1)
+				w.work(base, holding)
+			})
+		case <-acquired.settled.C:
+			acquired.tell(ctx)
 		case <-stopping:
 			stopping = nil
 			w.log.InfoContext(ctx, "draining: finishing requests under way and releasing partitions")

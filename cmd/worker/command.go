@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,8 @@ type app struct {
 	streams   cli.Streams
 	platforms []platform.Descriptor
 	given     arguments
+	// listening is where work serves probes and metrics.
+	listening string
 }
 
 // arguments are the flags that every command has.
@@ -93,6 +96,9 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	}
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
+	}
+	if withoutAccounts {
+		maps.Copy(flags, a.devServers(path))
 	}
 	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)
