@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,8 @@ type app struct {
 	streams   cli.Streams
 	platforms []platform.Descriptor
 	given     arguments
+	// listening is where work serves probes and metrics.
+	listening string
 }
 
 // arguments are the flags that every command has.
@@ -52,6 +55,7 @@ Start with "worker dev": it needs nothing else.`,
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
 		a.deadLettersCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		a.noticesCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root
@@ -93,6 +97,9 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	}
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
+	}
+	if withoutAccounts {
+		maps.Copy(flags, a.devServers(path))
 	}
 	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)

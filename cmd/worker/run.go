@@ -101,6 +101,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, options service
 		return err
 	}
 	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
+	a.listening = server.Address()
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
 	if !options.OwnProcess {
 		const brokerAndPlatforms = 512 << 20
