@@ -115,16 +115,16 @@ func usedLanes(ctx context.Context, c *config.Config) (used map[string]map[strin
 	if err != nil {
 		return nil, nil, end
 	}
-	store, err = persistence.NewStore(pool, persistence.Config{Timeout: lookTimeout})
+	opened, err := persistence.NewStore(pool, persistence.Config{Timeout: lookTimeout})
 	if err != nil {
 		persistence.ClosePool(pool)
 		return nil, nil, end
 	}
 	end = func() {
-		store.Close()
+		opened.Close()
 		persistence.ClosePool(pool)
 	}
-	lanes, err := store.UsedLanes(ctx)
+	lanes, err := opened.UsedLanes(ctx)
 	if err != nil {
 		return nil, nil, end
 	}
@@ -135,7 +135,7 @@ func usedLanes(ctx context.Context, c *config.Config) (used map[string]map[strin
 		}
 		used[lane.Account][lane.Catalog] = append(used[lane.Account][lane.Catalog], lane.Type)
 	}
-	return used, store, end
+	return used, opened, end
 }
 
 // Name is what the finding is called for people.
