@@ -42,7 +42,7 @@ func (a *app) checkCommand() *cobra.Command {
 	var askPlatforms bool
 	command := &cobra.Command{
 		Use:   "check",
-		Short: "validate the configuration, NATS, the stream and Postgres",
+		Short: "validate the configuration and test NATS, the stream and Postgres",
 		Long: `Checks the configuration, then what "worker run" needs: whether NATS and Postgres
 answer and are fit, whether the stream can be worked with, whether the schema is
 up to date, whether this machine's clock and the database's agree, and whether
