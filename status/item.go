@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/catalog-courier/catalog-courier/status/internal/query"
 )
 
@@ -102,3 +104,36 @@ func (s *ItemState) explain(account *Account) {
 }
 
 const active = "active"
+
+const (
+	// searched is how many of the newest batches Similar looks at, and maxSimilar how many
+	// ids it names.
+	searched   = 50
+	maxSimilar = 5
+)
+
+// Similar names items whose ids begin as the text does, or as a part of it, among those of the
+// newest batches: what may have been meant by an id that is unknown.
+func (r *Reader) Similar(ctx context.Context, id, account string) ([]string, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	batches, err := r.query.Batches(ctx, query.BatchesParams{Account: account, Before: newest, Lim: searched})
+	if err != nil {
+		return nil, read("the newest batches", err)
+	}
+	ids := make([]uuid.UUID, len(batches))
+	for i := range batches {
+		ids[i] = batches[i].BatchID
+	}
+	letters := []rune(id)
+	for size := len(letters); size > len(letters)/3; size = min(size-1, size*3/4) {
+		found, err := r.query.ItemsLike(ctx, query.ItemsLikeParams{Batches: ids, Prefix: string(letters[:size]), Account: account, Lim: maxSimilar})
+		if err != nil {
+			return nil, read("items with similar ids", err)
+		}
+		if len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, nil
+}

@@ -79,7 +79,7 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"dead-letters", "list", "--limit", "-1"},
 		{"dead-letters", "edit", "1", "--set", "a=1", "--file", "x"},
 		{"dead-letters", "edit"},
-		{"check", "--output", "yaml"},
+		{"check", "--output", "xml"},
 	} {
 		got := execute(t, nil, args...)
 		require.Equal(t, cli.Usage, got.code, "%v: %s", args, got.err)

@@ -115,3 +115,10 @@ SELECT coalesce(max(d.id), 0)::bigint AS id FROM courier.dead_letters d;
 -- name: NeverSentAbove :many
 -- The dead letters of changes that were never sent.
 SELECT d.id, d.mutation_id, d.account FROM courier.dead_letters d WHERE d.id > sqlc.arg(above)::bigint AND d.batch_id IS NULL ORDER BY d.id LIMIT sqlc.arg(lim);
+
+-- name: ItemsLike :many
+-- Items of some batches whose ids begin as the text does.
+SELECT DISTINCT s.item_id FROM courier.mutation_status s
+WHERE s.batch_id = ANY (sqlc.arg(batches)::uuid[]) AND starts_with(lower(s.item_id), lower(sqlc.arg(prefix)::text))
+    AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account))
+ORDER BY s.item_id LIMIT sqlc.arg(lim);

@@ -549,6 +549,46 @@ func (q *Queries) ItemSuccesses(ctx context.Context, arg ItemSuccessesParams) ([
 	return items, nil
 }
 
+const itemsLike = `-- name: ItemsLike :many
+SELECT DISTINCT s.item_id FROM courier.mutation_status s
+WHERE s.batch_id = ANY ($1::uuid[]) AND starts_with(lower(s.item_id), lower($2::text))
+    AND ($3::text = '' OR s.account = $3)
+ORDER BY s.item_id LIMIT $4
+`
+
+type ItemsLikeParams struct {
+	Batches []uuid.UUID
+	Prefix  string
+	Account string
+	Lim     int32
+}
+
+// Items of some batches whose ids begin as the text does.
+func (q *Queries) ItemsLike(ctx context.Context, arg ItemsLikeParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, itemsLike,
+		arg.Batches,
+		arg.Prefix,
+		arg.Account,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var item_id string
+		if err := rows.Scan(&item_id); err != nil {
+			return nil, err
+		}
+		items = append(items, item_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const mutations = `-- name: Mutations :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
