@@ -202,7 +202,7 @@ func (s *Store) ResolveDeadLetters(ctx context.Context, before int64, limit int)
 	if err != nil || len(open) == 0 {
 		return 0, 0, resolvingError(err)
 	}
-	ids, err := s.query.SucceededSince(ctx, open)
+	ids, err := s.query.ResolvedByIndex(ctx, open)
 	if err != nil {
 		return 0, 0, resolvingError(err)
 	}

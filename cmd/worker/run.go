@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,7 +21,7 @@ func (a *app) runCommand() *cobra.Command {
 	var withConsole bool
 	command := &cobra.Command{
 		Use:   "run",
-		Short: "work until SIGTERM or SIGINT",
+		Short: "run the delivery service",
 		Long: `Works until SIGINT or SIGTERM, then stops reading, settles what is under way,
 hands its partitions over and exits with 0. Until NATS and Postgres can be
 reached it waits, and says so. Run as many as you like: they share the work.`,
@@ -33,12 +34,12 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 				return service.ErrNoDatabase
 			}
 			if !withConsole {
-				return a.work(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
+				return a.work(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
 			}
-			return a.workWithConsole(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
+			return a.workWithConsole(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
 		},
 	}
-	command.Flags().StringVar(&name, "name", hostName(), "display name of this worker")
+	command.Flags().StringVar(&name, "name", "", "name shown in logs and status (default this host's name)")
 	command.Flags().BoolVar(&withConsole, "console", false, "serve the web console as well, as worker console does")
 	return command
 }

@@ -25,7 +25,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 	var faults []string
 	command := &cobra.Command{
 		Use:   "sandbox",
-		Short: "serve the simulated platforms until SIGTERM or SIGINT",
+		Short: "serve simulated " + titles(a.platforms) + " APIs for testing",
 		Long: `Serves a simulated ` + titles(a.platforms) + ` that keep real state, each below a path of its own.
 Point an account's base_url at them. They take any token; what they hold is lost
 when they end. Item ids with some endings, such as -REJECTED or -429, make them
