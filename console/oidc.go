@@ -25,7 +25,8 @@ type OIDCOptions struct {
 	URL string
 	// Scopes are asked for besides openid. Defaults to profile, email and groups.
 	Scopes []string
-	// NameClaim is the claim that names somebody. Defaults to email.
+	// NameClaim is the claim that names somebody. Defaults to email, which counts only where
+	// email_verified is true; else the subject is the name.
 	NameClaim string
 	// GroupsClaim is the claim that lists groups. Defaults to groups.
 	GroupsClaim string
@@ -241,8 +242,8 @@ func (l *OIDC) identity(proven *oidc.IDToken) (session, error) {
 		return session{}, err
 	}
 	name, _ := claims[l.options.NameClaim].(string)
-	// Anybody may claim an address at some providers, until it is verified.
-	if verified, told := claims["email_verified"].(bool); l.options.NameClaim == "email" && told && !verified {
+	// At some providers anybody may claim any address: one that is not verified is no name.
+	if verified, _ := claims["email_verified"].(bool); l.options.NameClaim == "email" && !verified {
 		name = ""
 	}
 	if name == "" {

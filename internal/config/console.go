@@ -83,7 +83,7 @@ func (l *loader) consoleSettings() []field {
 	provider = append(provider, l.secret(setting.Sensitive("client_secret", "What proves it to the provider."), &o.ClientSecret, nil)...)
 	provider = append(provider,
 		bind(setting.Address("url", "The console's own address as browsers see it, with the prefix. The provider sends people back to its `/login/callback`."), &o.URL),
-		bind(setting.Text("name_claim", "The claim that names somebody.", "the name of a claim", notEmpty), &o.NameClaim),
+		bind(setting.Text("name_claim", "The claim that names somebody. `email` counts only where the provider says `email_verified`; without a name people are known by their `sub`.", "the name of a claim", notEmpty), &o.NameClaim),
 		bind(setting.Text("groups_claim", "The claim that lists groups.", "the name of a claim", notEmpty), &o.GroupsClaim),
 		nameList("viewer_groups", "Groups whose members may look; empty means everybody whom the provider knows.", &o.ViewerGroups),
 		bind(setting.Duration("session", "How long a login lasts.", time.Minute, 7*24*time.Hour), &o.SessionFor))
