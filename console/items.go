@@ -19,7 +19,8 @@ type found struct {
 // searchPage is how many items a list shows at a time.
 const searchPage = 50
 
-// search finds items by the beginning of their ids. One that is meant exactly is shown.
+// search finds items by the beginning of their ids. An item of exactly this
+// id is shown at once; its page leads to the others.
 func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 	p := c.page(r, "Items", "items")
 	result := found{Asked: strings.TrimSpace(filled(r, "q"))}
@@ -31,11 +32,7 @@ func (c *Console) search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	exact := next == "" && after == ""
-	for i := range items {
-		exact = exact && items[i].ID == result.Asked
-	}
-	if exact {
+	if after == "" && filled(r, "all") == "" && (len(items) == 0 || items[0].ID == result.Asked) {
 		// Also one of which no change is final yet: that the index does not have.
 		switch _, err := c.Reader.Item(r.Context(), result.Asked, status.Filter{}); {
 		case err == nil:

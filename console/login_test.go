@@ -202,3 +202,14 @@ func TestServerEnds(t *testing.T) {
 	require.Error(t, err)
 	require.False(t, errors.Is(err, context.Canceled))
 }
+
+// post sends a form of this site.
+func post(c *Console, path, form string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form))
+	request.RemoteAddr = "127.0.0.1:1"
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	answer := httptest.NewRecorder()
+	c.Handler().ServeHTTP(answer, request)
+	return answer
+}
