@@ -55,6 +55,9 @@ var errReason = refuse(http.StatusUnprocessableEntity, "Say in a few words why: 
 // act takes an action of an operator: it is written down before, and how it ended after.
 // Then the browser is sent back, or a program told.
 func (c *Console) act(w http.ResponseWriter, r *http.Request, d deed) error {
+	if err := parsed(r); err != nil {
+		return err
+	}
 	changed, done, err := c.take(r, d, r.PostFormValue("why"))
 	if err != nil {
 		return err
@@ -112,6 +115,15 @@ func (c *Console) take(r *http.Request, d deed, reason string) (changed int64, d
 		return 0, "", refuse(http.StatusInternalServerError, "It is done, but the audit log could not be completed: action "+strconv.FormatInt(id, 10)+" stays started there.")
 	}
 	return changed, done, err
+}
+
+// parsed reads the form of a request.
+func parsed(r *http.Request) error {
+	err := r.ParseForm()
+	if _, large := errors.AsType[*http.MaxBytesError](err); err == nil || large {
+		return err
+	}
+	return refuse(http.StatusBadRequest, "The form that was sent cannot be read.")
 }
 
 // confirmed reports that who acts saw how many rows the action is about.

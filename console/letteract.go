@@ -41,7 +41,7 @@ type choice struct {
 const maxChosen = 1000
 
 func (c *Console) choiceOf(r *http.Request) (choice, error) {
-	if err := r.ParseForm(); err != nil {
+	if err := parsed(r); err != nil {
 		return choice{}, err
 	}
 	made := choice{What: r.PostForm.Get("what"), Filter: onlyKeys(r.PostForm)}

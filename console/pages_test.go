@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -289,7 +290,7 @@ func TestEveryPageIsWhole(t *testing.T) {
 	// The pages that answer forms.
 	c := newFull(t, allActions())
 	for path, form := range map[string]string{
-		"/dead-letters/confirm": "what=replay&id=1&id=2", "/dead-letters/confirm?x": "what=dismiss&scope=all&account=" + hostile,
+		"/dead-letters/confirm": "what=replay&id=1&id=2", "/dead-letters/confirm?x": "what=dismiss&scope=all&account=" + url.QueryEscape(hostile),
 		"/dead-letters/7/edit": "why=because&body={",
 	} {
 		answer := post(c, path, form)
