@@ -77,7 +77,7 @@ FROM courier.batch_members m WHERE m.batch_id = sqlc.arg(batch)::uuid AND m.reco
 SELECT p.payload FROM courier.batch_payloads p WHERE p.batch_id = sqlc.arg(batch)::uuid;
 
 -- name: Accounts :many
-SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
+SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at
 FROM courier.account_status a WHERE sqlc.arg(account)::text = '' OR a.account = sqlc.arg(account)
 ORDER BY a.account LIMIT sqlc.arg(lim);
 

@@ -14,7 +14,7 @@ import (
 )
 
 const accounts = `-- name: Accounts :many
-SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
+SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at
 FROM courier.account_status a WHERE $1::text = '' OR a.account = $1
 ORDER BY a.account LIMIT $2
 `
