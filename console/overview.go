@@ -43,8 +43,8 @@ type remark struct{ Class, Text, Path, Link string }
 // accountLine is an account on the overview.
 type accountLine struct {
 	status.Account
-	InFlight, Delivered, Failed int64
-	Charts                      []chart
+	Delivered int64
+	Charts    []chart
 }
 
 type summary struct {
@@ -90,7 +90,6 @@ func (c *Console) line(ctx context.Context, account status.Account, charted bool
 	}
 	for _, point := range points {
 		line.Delivered += point.Succeeded
-		line.Failed += point.Failed
 	}
 	if charted {
 		line.Charts, err = c.charts(ctx, account.Name)

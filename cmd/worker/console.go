@@ -141,8 +141,8 @@ func (a *app) startConsole(
 	}
 	running.closers = append(running.closers, store.Close)
 	reasons := platform.Reasons(a.platforms)
-	advice := func(platform, code, attribute string) string {
-		return reasons.Explain(platform, ledger.Issue{Code: code, Attribute: attribute}).Action
+	advice := func(platform string, issue status.Issue) string {
+		return reasons.Explain(platform, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
 	}
 	options := console.Options{
 		Reader:  status.NewReader(pool, status.Config{Encode: encode, Advice: advice, Timeout: within}),
@@ -155,7 +155,7 @@ func (a *app) startConsole(
 	if settings.Console.Actions {
 		approvals := &approvals{sources: sources, store: persistence.NewSources(pool, 0), platforms: a.platforms, logger: logger}
 		running.closers = append(running.closers, approvals.close)
-		options.Do = &console.Actions{Accounts: pauser{store}, Letters: consoleLetters{store, settings.NATS}, Approve: approvals.approve}
+		options.Do = &console.Actions{Accounts: store, Letters: consoleLetters{store, settings.NATS}, Approve: approvals.approve}
 	}
 	pages, err := console.New(options)
 	if err != nil {
