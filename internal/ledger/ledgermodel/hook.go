@@ -26,6 +26,11 @@ const (
 	CallSaveStrays     Call = "SaveStrays"
 	CallEndRemoval     Call = "EndRemoval"
 
+	CallOpenCursor  Call = "OpenCursor"
+	CallOutcomes    Call = "Outcomes"
+	CallMoveCursor  Call = "MoveCursor"
+	CallDropCursors Call = "DropCursors"
+
 	CallStreamIdentity     Call = "StreamIdentity"
 	CallPositions          Call = "Positions"
 	CallRecordedAtOrBefore Call = "RecordedAtOrBefore"
