@@ -57,6 +57,11 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 			<-maintenance
 		}()
 	}
+	followed := w.followers.start(ctx, holding.Lease)
+	defer func() {
+		cancel()
+		followed()
+	}()
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
 		backoff.WithMaxElapsedTime(0), // bounded by the lease

@@ -73,6 +73,7 @@ type worker struct {
 	ownProcess bool
 
 	credentials *credentials
+	followers   followers
 	// identity is what the stream and the database say of each other; the zero value
 	// where nothing is recorded (RunWith).
 	identity ledger.StreamIdentity
@@ -99,6 +100,7 @@ func Run(ctx context.Context, options Options) error {
 			s.close()
 			return nil, err
 		}
+		w.openOutcomes(ctx, s)
 		w.connected = []slog.Attr{
 			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
@@ -126,6 +128,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 		}
 	}
 	w.observer = newObserver(options.Config, instruments)
+	w.observer.committed = w.followers.committed
 	stopObserving, err := instruments.Observe(w.observer.snapshot)
 	if err != nil {
 		return fmt.Errorf("register gauges: %w", err)
@@ -181,6 +184,12 @@ func (w *worker) run(ctx context.Context, options Options) error {
 	services.Go(func() { w.watchStream(base) })
 	if w.deps.Notices != nil {
 		services.Go(func() { w.notify(base) })
+	}
+	if len(w.followers.consumers) > 0 {
+		services.Go(func() { w.watchOutbox(base) })
+	}
+	if w.followers.ensure != nil {
+		services.Go(func() { w.keepOutcomes(base) })
 	}
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base, w.budget) })

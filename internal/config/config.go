@@ -15,6 +15,7 @@ type Config struct {
 	HTTP     HTTP
 	Worker   Worker
 	Notices  Notices
+	Outcomes Outcomes
 	// Accounts by the name that stands in the subject.
 	Accounts map[string]Account
 	// Sources by name, Serve and Destinations are there with Options.WithSources.

@@ -174,6 +174,9 @@ func (l *loader) environment(settings []field, at string) {
 			l.environment(s.children, key)
 			continue
 		}
+		if s.assign == nil { // names that the user chooses
+			continue
+		}
 		for _, name := range variableNames(s, key) {
 			value, found := l.lookup(name)
 			if !found || value == "" {

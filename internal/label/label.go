@@ -102,3 +102,9 @@ var (
 	Leases   = []Lease{Acquired, Released, Lost}
 	Clocks   = []Clock{Database, NATS}
 )
+
+// Status is how a mutation ended, in the words of the mutation_status view.
+type Status string
+
+// Statuses are all ways in which a mutation ends.
+var Statuses = []Status{"succeeded", "failed", "unconfirmed", "superseded", "invalid"}

@@ -48,10 +48,15 @@ func everything(t *testing.T, i *telemetry.Instruments) {
 	for _, change := range label.Leases {
 		i.LeaseChanged(ctx, change)
 	}
+	for _, status := range label.Statuses {
+		i.PublishedEvents(ctx, status, 1)
+	}
+	i.EventsFailed(ctx, "events")
 	stop, err := i.Observe(func() telemetry.Snapshot {
 		s := telemetry.Snapshot{
 			Partitions: []telemetry.PartitionState{{Partition: 3}},
 			Accounts:   []telemetry.AccountState{{Account: "acme", Platform: "meta", Held: 1}},
+			Outbox:     []telemetry.OutboxState{{Consumer: "events", Rows: 1, Lag: time.Second}},
 			Quotas:     []telemetry.QuotaState{{Scope: "meta/catalog/1/batch", UsedPercent: 40, Remaining: 3}},
 		}
 		for _, clock := range label.Clocks {

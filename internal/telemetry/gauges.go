@@ -20,6 +20,7 @@ type Snapshot struct {
 	WaitingItems int
 	WaitingBytes int64
 	Clocks       []ClockState
+	Outbox       []OutboxState // one for each consumer
 }
 
 // ClockState is how another clock differs from this process's.
@@ -54,6 +55,13 @@ type AccountState struct {
 	Held          int     // catalog types whose batches are all refused
 }
 
+// OutboxState is how far a consumer of the outbox is behind.
+type OutboxState struct {
+	Consumer string
+	Rows     int64
+	Lag      time.Duration
+}
+
 // QuotaState is what is known of a quota scope.
 type QuotaState struct {
 	Scope       string
@@ -85,6 +93,8 @@ type gauges struct {
 	quotaLeft     metric.Float64ObservableGauge
 	quotaBlocked  metric.Float64ObservableGauge
 	clockAhead    metric.Float64ObservableGauge
+	outboxLag     metric.Float64ObservableGauge
+	outboxRows    metric.Float64ObservableGauge
 }
 
 func (g *gauges) declare(d *declaration) {
@@ -110,12 +120,14 @@ func (g *gauges) declare(d *declaration) {
 	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform reported last.", ofScope...)
 	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.", ofScope...)
 	g.clockAhead = d.gauge("courier.clock.ahead", "s", "By how much another clock is ahead of this worker's; negative when it is behind.", ofClocks)
+	g.outboxLag = d.gauge("courier.outbox.lag", "s", "Age of the oldest outcome of this worker's partitions that a consumer of the outbox has not passed on; 0 when there is none.", ofConsumers...)
+	g.outboxRows = d.gauge("courier.outbox.rows", "{transaction}", "Rows of the outbox of this worker's partitions that a consumer has not passed on; counted up to 10,000 a partition.", ofConsumers...)
 }
 
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
 		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.held, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
-		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked, g.clockAhead,
+		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked, g.clockAhead, g.outboxLag, g.outboxRows,
 	}
 }
 
@@ -142,6 +154,11 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 	observer.ObserveFloat64(g.bytes, float64(s.WaitingBytes))
 	for _, c := range s.Clocks {
 		observer.ObserveFloat64(g.clockAhead, c.Ahead.Seconds(), metric.WithAttributes(ClockKey.String(string(c.Of))))
+	}
+	for _, o := range s.Outbox {
+		of := metric.WithAttributes(ConsumerKey.String(o.Consumer))
+		observer.ObserveFloat64(g.outboxLag, o.Lag.Seconds(), of)
+		observer.ObserveFloat64(g.outboxRows, float64(o.Rows), of)
 	}
 	for _, p := range s.Partitions {
 		at := metric.WithAttributes(PartitionKey.Int(p.Partition))

@@ -44,6 +44,8 @@ var (
 	ofLetters   = closed(ReasonKey, catalog.DeadLetterReasons())
 	ofLeases    = closed(StateKey, label.Leases)
 	ofClocks    = closed(ClockKey, label.Clocks)
+	ofStatuses  = closed(StatusKey, label.Statuses)
+	ofConsumers = []tag{{key: ConsumerKey}}
 )
 
 func with(common []tag, more ...tag) []tag { return append(append([]tag(nil), common...), more...) }
