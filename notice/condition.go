@@ -24,7 +24,7 @@ type Condition struct {
 	// Subject names it, such as account/acme.
 	Subject string
 	Kind    string
-	// Name is what people call it, such as acme or feed to acme/us/RETAIL.
+	// Name is its name for people, such as acme or feed to acme/us/RETAIL.
 	Name string
 	// State is "" when the subject is well.
 	State string
