@@ -83,6 +83,7 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	got := execute(t, variables, "status")
 	require.Equal(t, cli.Done, got.code, got.err)
 	require.Contains(t, got.err, "using the database of worker dev (process "+strconv.Itoa(w.command.Process.Pid))
+	require.Contains(t, got.err, "(of a running worker dev)")
 	require.Contains(t, got.out, "demo-meta")
 	variables["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/none"
 	got = execute(t, variables, "status")
