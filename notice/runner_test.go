@@ -260,6 +260,22 @@ func TestDeadLetters(t *testing.T) {
 	}, texts)
 }
 
+// TestLook reads how far the consumers of the outbox are behind.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	pool := openDatabase(t)
+	execute(t, pool, `INSERT INTO courier.outcome_cursor (partition, consumer, number) VALUES (0, 'stream', 3), (1, 'stream', 9), (1, 'items', 1)`)
+	execute(t, pool, `INSERT INTO courier.outcome (partition, number, at) VALUES (0, 3, now() - interval '3 h'), (0, 4, now() - interval '2 h'), (0, 5, now()), (1, 9, now() - interval '5 h')`)
+	view, err := persistence.NewNotices(pool, 0).Look(t.Context())
+	require.NoError(t, err)
+	require.Len(t, view.Consumers, 2)
+	require.Equal(t, "items", view.Consumers[0].Name)
+	require.InDelta(t, 5*time.Hour, view.Consumers[0].Behind, float64(time.Minute))
+	require.Equal(t, "stream", view.Consumers[1].Name)
+	require.InDelta(t, 2*time.Hour, view.Consumers[1].Behind, float64(time.Minute))
+	require.Equal(t, "active", view.Accounts[0].State)
+}
+
 // TestQueueIsBounded keeps the newest of a target, and drops those of targets that are gone.
 func TestQueueIsBounded(t *testing.T) {
 	t.Parallel()

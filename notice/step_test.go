@@ -172,6 +172,22 @@ func TestSources(t *testing.T) {
 	require.Equal(t, []string{"source.recovered shop"}, h.look(time.Minute, seen(route("done", "", false))...))
 }
 
+func TestOutcomesThatAreLate(t *testing.T) {
+	t.Parallel()
+	h := newHistory()
+	seen := func(behind time.Duration) []Condition {
+		return conditions(persistence.NoticeView{Consumers: []persistence.NoticeConsumer{{Name: "stream", Behind: behind}}}, time.Minute, 0)
+	}
+	h.look(0, seen(4*time.Minute)...)
+	require.Empty(t, h.look(time.Hour, seen(5*time.Minute)...), "nothing is late yet")
+	h.look(0, seen(6*time.Minute)...)
+	require.Equal(t, []string{"outcomes.lagging stream"}, h.look(time.Minute, seen(7*time.Minute)...))
+	h.look(0, seen(0)...)
+	require.Equal(t, []string{"outcomes.recovered stream"}, h.look(time.Minute, seen(0)...))
+	said := contents(h.now, "", []Change{{Condition: seen(6 * time.Minute)[0]}})
+	require.Equal(t, "The outcomes for stream are late: the oldest one waits for 6m0s", said[0].Text)
+}
+
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	failing := &Change{Condition: account("shop-1", "failing")}
