@@ -250,7 +250,7 @@ SELECT a.name AS account,
             ELSE coalesce(p.problem || coalesce('; becomes invalid at ' || courier.moment(p.invalid_at), ''),
                 'account "' || a.name || '" is in the configuration of no running worker')
         END
-        WHEN 'paused' THEN CASE WHEN s.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand') ELSE coalesce(nullif(a.reason, ''), u.why) END
+        WHEN 'paused' THEN CASE WHEN k.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand') ELSE coalesce(nullif(a.reason, ''), u.why) END
         WHEN 'failing' THEN h.reason
         WHEN 'held' THEN coalesce(nullif(a.reason, ''), u.why)
         WHEN 'throttled' THEN CASE WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope ELSE u.why END
@@ -260,21 +260,21 @@ SELECT a.name AS account,
             WHEN u.items > 0 THEN u.why
         END
     END AS reason,
-    s.resumes_at,
+    n.resumes_at,
     q.quota,
     coalesce(w.items, 0) + coalesce(u.items, 0) AS waiting_items,
     least(w.oldest, u.oldest) AS oldest_waiting_at,
-    s.by_hand AS paused_by_hand,
+    coalesce(k.by_hand, false) AS paused_by_hand,
     a.updated_at,
     CASE s.state WHEN 'failing' THEN h.failing_since WHEN 'paused' THEN a.since WHEN 'held' THEN a.since
         WHEN 'not configured' THEN p.since END AS since,
-    CASE s.state WHEN 'failing' THEN CASE WHEN h.next_try_at > now() THEN h.next_try_at END ELSE s.resumes_at END AS next_attempt_at,
+    CASE s.state WHEN 'failing' THEN CASE WHEN h.next_try_at > now() THEN h.next_try_at END ELSE n.resumes_at END AS next_attempt_at,
     h.succeeded_at AS last_succeeded_at,
     coalesce(u.under_way, 0) AS in_flight_items,
     coalesce(f.items, 0) AS failed_last_hour,
     least(w.oldest, u.oldest, u.oldest_under_way) AS oldest_unfinished_at,
     coalesce(u.batches, 0) AS open_batches,
-    s.known AS configured
+    coalesce(k.known, false) AS configured
 FROM (
     SELECT c.name, c.platform, c.scopes, c.state, c.by_hand, c.reason, c.resumes_at, c.updated_at, c.since, c.removing_at, true AS registered
     FROM courier.account c
@@ -346,21 +346,22 @@ CROSS JOIN LATERAL (
         coalesce(w.items, 0) + coalesce(u.batches, 0) > 0 AS busy
 ) k
 CROSS JOIN LATERAL (
-    SELECT k.known, k.by_hand, x.state,
-        CASE
-            WHEN x.state IN ('paused', 'held') AND a.resumes_at > now() THEN a.resumes_at
-            WHEN x.state = 'throttled' AND q.blocked_until > now() THEN q.blocked_until
-            WHEN x.state = 'throttled' AND u.next_at > now() THEN u.next_at
-        END AS resumes_at
-    FROM (SELECT CASE
+    SELECT CASE
         WHEN NOT k.known THEN 'not configured'
         WHEN k.by_hand OR a.state = 'paused' AND NOT a.by_hand AND k.stands THEN 'paused'
         WHEN h.failing_since IS NOT NULL AND k.busy THEN 'failing'
         WHEN a.state = 'throttled' AND k.stands THEN 'held'
         WHEN q.blocked_until > now() OR u.held THEN 'throttled'
         ELSE 'active'
-    END AS state) x
-) s;
+    END AS state
+) s
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN s.state IN ('paused', 'held') AND a.resumes_at > now() THEN a.resumes_at
+        WHEN s.state = 'throttled' AND q.blocked_until > now() THEN q.blocked_until
+        WHEN s.state = 'throttled' AND u.next_at > now() THEN u.next_at
+    END AS resumes_at
+) n;
 
 -- +goose Down
 DROP VIEW courier.item_status, courier.mutation_status, courier.mutation_facts, courier.batch_status, courier.account_status;
