@@ -19,6 +19,7 @@ type followers struct {
 	consumers []*outcome.Consumer
 	// ensure, when not nil, makes the stream of outcome events.
 	ensure    func(ctx context.Context) error
+	senders   []func(ctx context.Context) // each posts to a webhook until its ctx ends
 	outboxLag func(ctx context.Context, consumer string, partitions []int) ([]ledger.OutboxLag, error)
 
 	mu    sync.Mutex

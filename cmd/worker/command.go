@@ -52,7 +52,7 @@ Start with "worker dev": it needs nothing else.`,
 	flags.StringVar(&a.given.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
-		a.deadLettersCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
 		a.noticesCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
