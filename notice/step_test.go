@@ -116,23 +116,23 @@ func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	require.Len(t, contents(h.now, "", changes[:groupAbove]), groupAbove, "a few are told one by one")
 }
 
-func letters(reason, field string) Condition {
+func letters(field string) Condition {
 	return conditions(persistence.NoticeView{Letters: []persistence.NoticeLetters{{
-		Account: "a", Reason: reason, Field: field, Count: 3, Example: "Title is \x1b[31mmissing",
+		Account: "a", Reason: "refused", Field: field, Count: 3, Example: "Title is \x1b[31mmissing",
 	}}}, time.Minute, time.Minute)[0]
 }
 
 func TestKindsOfDeadLettersOnceADay(t *testing.T) {
 	t.Parallel()
 	h := newHistory()
-	require.Equal(t, []string{"dead_letters.new a: refused, attribute title"}, h.look(0, letters("refused", "title")), "at once")
-	require.Empty(t, h.look(time.Hour, letters("refused", "title")))
-	require.Equal(t, []string{"dead_letters.new a: refused"}, h.look(0, letters("refused", "")), "another kind")
+	require.Equal(t, []string{"dead_letters.new a: refused, attribute title"}, h.look(0, letters("title")), "at once")
+	require.Empty(t, h.look(time.Hour, letters("title")))
+	require.Equal(t, []string{"dead_letters.new a: refused"}, h.look(0, letters("")), "another kind")
 	require.Empty(t, h.look(12*time.Hour))
-	require.Len(t, h.look(11*time.Hour, letters("refused", "title")), 1, "a day later it still lasts")
+	require.Len(t, h.look(11*time.Hour, letters("title")), 1, "a day later it still lasts")
 	require.Empty(t, h.look(25*time.Hour))
 	require.Empty(t, h.told, "forgotten")
-	said := contents(h.now, "", []Change{{Condition: letters("refused", "title")}})
+	said := contents(h.now, "", []Change{{Condition: letters("title")}})
 	require.Equal(t, `Dead letters of a: refused, attribute title: a new kind: Title is \x1b[31mmissing`, said[0].Text)
 }
 
