@@ -49,7 +49,7 @@ const maxReason = 500
 
 // conditions makes one list of what was looked at.
 func conditions(view persistence.NoticeView, after, throttledAfter time.Duration) []Condition {
-	var found []Condition
+	found := make([]Condition, 0, len(view.Accounts)+2*len(view.Sources)+len(view.Consumers)+len(view.Letters))
 	for _, a := range view.Accounts {
 		one := Condition{
 			Subject: Account + "/" + a.Account, Kind: Account, Name: a.Account, State: word(a.State), Reason: clipped(a.Reason),
@@ -87,7 +87,7 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 // ofSources makes a condition of each source, for what concerns all of it, and one of each
 // of its routes.
 func ofSources(rows []persistence.NoticeSource, after time.Duration) []Condition {
-	var routes []Condition
+	routes := make([]Condition, 0, len(rows))
 	whole := map[string]*Condition{}
 	var order []string
 	for _, r := range rows {

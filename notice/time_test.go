@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -63,19 +64,13 @@ func (m *modelStore) Look(context.Context) (persistence.NoticeView, error) {
 func (m *modelStore) States(context.Context) (map[string]persistence.NoticeState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	states := map[string]persistence.NoticeState{}
-	for subject, state := range m.states {
-		states[subject] = state
-	}
-	return states, nil
+	return maps.Clone(m.states), nil
 }
 
 func (m *modelStore) Save(_ context.Context, _ int64, step persistence.NoticeStep, _ int) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for subject, state := range step.States {
-		m.states[subject] = state
-	}
+	maps.Copy(m.states, step.States)
 	for _, subject := range step.Gone {
 		delete(m.states, subject)
 	}
@@ -177,6 +172,7 @@ func pass(d time.Duration) {
 func TestAfter(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *modelStore, receiver *wire) {
+		t.Helper()
 		for range 20 {
 			store.set("failing", false)
 			pass(45 * time.Second)
@@ -201,6 +197,7 @@ func TestAfter(t *testing.T) {
 func TestPauses(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *modelStore, receiver *wire) {
+		t.Helper()
 		receiver.answer(http.StatusInternalServerError)
 		store.set("failing", false)
 		pass(23 * time.Hour)
@@ -227,6 +224,7 @@ func TestPauses(t *testing.T) {
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, store *modelStore, receiver *wire) {
+		t.Helper()
 		store.set("failing", true)
 		pass(time.Hour)
 		require.Zero(t, receiver.calls())

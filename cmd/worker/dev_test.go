@@ -118,7 +118,7 @@ func TestStaleContextIsIgnored(t *testing.T) {
 // TestDevSaysWhichPortsAreInUse, all at once and before anything starts.
 func TestDevSaysWhichPortsAreInUse(t *testing.T) {
 	t.Parallel()
-	var ports []string
+	ports := make([]string, 0, 4)
 	for range 4 {
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		require.NoError(t, err)
