@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,14 +42,14 @@ type IssueGroup struct {
 	LastAt  time.Time `json:"last_at"`
 	// Samples are the ids of some of the items, those that failed last.
 	Samples []string `json:"samples"`
-
-	lanes []int32
 }
 
 // maxSamples bounds the ids of one group.
 const maxSamples = 3
 
-// Issues lists what items fail of, the group with most items first. limit 0 means
+// Issues lists what items fail of, the group with most items first. Of accounts with many
+// catalogs, groups that are large only together may be missing at the end of a list that has
+// more. limit 0 means
 // DefaultPage; more says that there are others. It reads the index of items: see IndexLag.
 func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (groups []IssueGroup, more bool, err error) {
 	ctx, cancel := r.bounded(ctx)
@@ -72,10 +73,10 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 	asked := query.IssueSamplesParams{}
 	for i, row := range rows {
 		groups[i] = IssueGroup{
-			Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute, Items: row.Items, lanes: row.Lanes,
+			Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute, Items: row.Items,
 			Advice: r.advice(row.Platform, row.Code, row.Attribute), Samples: []string{},
 		}
-		for _, lane := range row.Lanes {
+		for _, lane := range slices.Compact(slices.Sorted(slices.Values(row.Lanes))) {
 			asked.Lanes, asked.Nths = append(asked.Lanes, lane), append(asked.Nths, int32(i)) //nolint:gosec // a page
 			asked.Codes, asked.Attributes = append(asked.Codes, row.Code), append(asked.Attributes, row.Attribute)
 		}
@@ -114,8 +115,9 @@ func (r *Reader) IssueItems(ctx context.Context, filter IssueFilter, limit int, 
 	return r.failing(ctx, filter, limit, before)
 }
 
-// maxFailingGroups bounds what one list of failing items is put together from.
-const maxFailingGroups = 100_000
+// maxFailingGroups is up to how many groups a list of failing items is put together from
+// those of each. Of more groups the items are read in order, past those of others.
+const maxFailingGroups = 300
 
 func (r *Reader) failing(ctx context.Context, filter IssueFilter, limit int, before Cursor) (items []IndexedItem, next Cursor, err error) {
 	ctx, cancel := r.bounded(ctx)
@@ -148,13 +150,21 @@ func (r *Reader) failingRows(ctx context.Context, filter IssueFilter, limit int3
 	}
 	groups, err := r.query.FailingGroups(ctx, query.FailingGroupsParams{
 		Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Platform: filter.Platform, Code: filter.Code,
-		ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: maxFailingGroups,
+		ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: maxFailingGroups + 1,
 	})
 	if err != nil {
 		return nil, read("the issues", err)
 	}
 	if len(groups) == 0 {
 		return nil, nil
+	}
+	if len(groups) > maxFailingGroups {
+		found, err := r.query.FailingInOrder(ctx, query.FailingInOrderParams{
+			Before: place.At, BeforeItem: place.Item, BeforeLocalization: place.Localization, BeforeLane: place.Lane,
+			Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Platform: filter.Platform, Code: filter.Code,
+			ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: limit,
+		})
+		return failingOf(found, err)
 	}
 	asked := query.FailingItemsParams{
 		Before: place.At, BeforeItem: place.Item, BeforeLocalization: place.Localization, BeforeLane: place.Lane, State: filter.Status, Lim: limit,
@@ -164,6 +174,10 @@ func (r *Reader) failingRows(ctx context.Context, filter IssueFilter, limit int3
 		asked.Attributes = append(asked.Attributes, group.Attribute)
 	}
 	found, err := r.query.FailingItems(ctx, asked)
+	return failingOf(found, err)
+}
+
+func failingOf[R query.FailingItemsRow | query.FailingInOrderRow](found []R, err error) ([]query.IndexedItemsRow, error) {
 	if err != nil {
 		return nil, read("the failing items", err)
 	}

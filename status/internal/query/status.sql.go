@@ -395,14 +395,13 @@ func (q *Queries) FinishedOf(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID,
 
 const itemStates = `-- name: ItemStates :many
 
-SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
+SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.mutation_status s
-WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
-    AND ($4::text = '' OR s.catalog_type = $4)
-ORDER BY s.account, s.catalog, s.catalog_type, s.localization, s.stream_generation DESC, s.stream_sequence DESC
-LIMIT $5
+FROM courier.changes_of_item($1::text, $2::text, $3::text, $4::text, true, 2147483647, 9223372036854775807, $5::integer) k
+CROSS JOIN LATERAL (SELECT v.mutation_id, v.account, v.catalog, v.catalog_type, v.item_id, v.operation, v.status, v.superseded_by, v.batch_id, v.handle, v.attempts, v.errors, v.warnings, v.published_at, v.received_at, v.submitted_at, v.finished_at, v.localization, v.stream_generation, v.stream_sequence, v.day FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
+    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = $1 LIMIT 1) s
+ORDER BY s.account, s.catalog, s.catalog_type, s.localization
 `
 
 type ItemStatesParams struct {
@@ -438,7 +437,8 @@ type ItemStatesRow struct {
 
 // The read model: package status. It reads views only, so that a role that may read nothing
 // else is enough. Empty arguments choose all.
-// The newest change of an item at each destination.
+// The newest change of an item at each destination: where they are is found first, so that
+// only of these is read what became of them.
 func (q *Queries) ItemStates(ctx context.Context, arg ItemStatesParams) ([]ItemStatesRow, error) {
 	rows, err := q.db.Query(ctx, itemStates,
 		arg.Item,
@@ -884,12 +884,10 @@ const timeline = `-- name: Timeline :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.mutation_status s
-WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
-    AND ($4::text = '' OR s.catalog_type = $4)
-    AND (s.stream_generation, s.stream_sequence) < ($5::integer, $6::bigint)
+FROM courier.changes_of_item($1::text, $2::text, $3::text, $4::text, false, $5::integer, $6::bigint, $7::integer) k
+CROSS JOIN LATERAL (SELECT v.mutation_id, v.account, v.catalog, v.catalog_type, v.item_id, v.operation, v.status, v.superseded_by, v.batch_id, v.handle, v.attempts, v.errors, v.warnings, v.published_at, v.received_at, v.submitted_at, v.finished_at, v.localization, v.stream_generation, v.stream_sequence, v.day FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
+    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = $1 LIMIT 1) s
 ORDER BY s.stream_generation DESC, s.stream_sequence DESC
-LIMIT $7
 `
 
 type TimelineParams struct {
