@@ -25,6 +25,8 @@ CREATE TABLE courier.item (
     item_id              text COLLATE "C" NOT NULL,
     localization         text COLLATE "C" NOT NULL DEFAULT '', -- '' for none
     mutation_id          text COLLATE "C" NOT NULL,
+    -- Of the newest success; null while that is the newest change.
+    succeeded_mutation_id text COLLATE "C",
     -- Of the first error, '' for none.
     code                 text COLLATE "C" NOT NULL DEFAULT '',
     attribute            text COLLATE "C" NOT NULL DEFAULT '',
@@ -47,7 +49,7 @@ CREATE TABLE courier.item_count (
     code      text COLLATE "C" NOT NULL,
     attribute text COLLATE "C" NOT NULL,
     items     bigint   NOT NULL,
-    PRIMARY KEY (lane, kind, code, attribute)
+    PRIMARY KEY (lane, code, attribute, kind)
 ) WITH (fillfactor = 50);
 
 CREATE FUNCTION courier.item_kind(status smallint, operation smallint) RETURNS smallint
@@ -151,6 +153,7 @@ CREATE VIEW courier.indexed_items AS
 SELECT l.account, l.catalog, l.catalog_type, i.item_id, i.localization,
     (ARRAY['succeeded', 'failed', 'unconfirmed', 'invalid'])[i.status] AS status,
     courier.operation_name(i.operation) AS operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count,
+    coalesce(i.succeeded_mutation_id, CASE WHEN i.status = 1 THEN i.mutation_id END) AS last_succeeded_id,
     courier.operation_name(i.succeeded_operation) AS last_succeeded_operation, i.succeeded_at AS last_succeeded_at,
     i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.lane
 FROM courier.item i JOIN courier.lane l ON l.id = i.lane;
@@ -321,6 +324,22 @@ END
 $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION courier.changes_of_item FROM PUBLIC;
+
+-- Whoever may read mutation_status may call what reads one page of it.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    reader record;
+BEGIN
+    FOR reader IN
+        SELECT DISTINCT a.grantee::regrole::text AS name FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+        WHERE c.oid = 'courier.mutation_status'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> 0 AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION courier.items, courier.item, courier.newer_changes, courier.waiting_items, courier.changes_of_item TO %s', reader.name);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
 
 -- +goose Down
 DROP FUNCTION courier.changes_of_item, courier.waiting_items, courier.newer_changes;

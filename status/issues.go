@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -54,32 +55,20 @@ const maxSamples = 3
 func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (groups []IssueGroup, more bool, err error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	wanted := page(limit)
-	attribute := ""
-	if filter.Attribute != nil {
-		attribute = *filter.Attribute
-	}
-	rows, err := r.query.IssueGroups(ctx, query.IssueGroupsParams{
-		Account: filter.Account, Platform: filter.Platform, Code: filter.Code, ByAttribute: filter.Attribute != nil, Attribute: attribute,
-		Catalog: filter.Catalog, CatalogType: filter.Type, Lim: wanted + 1,
-	})
-	if err != nil {
+	wanted := int(page(limit))
+	if groups, err = r.topIssues(ctx, filter, wanted+1); err != nil {
 		return nil, false, read("the issues", err)
 	}
-	if more = len(rows) > int(wanted); more {
-		rows = rows[:wanted]
+	counts, err := r.countIssues(ctx, filter, groups)
+	if err != nil {
+		return nil, false, read("the counts of issues", err)
 	}
-	groups = make([]IssueGroup, len(rows))
 	asked := query.IssueSamplesParams{}
-	for i, row := range rows {
-		groups[i] = IssueGroup{
-			Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute, Items: row.Items,
-			Advice: r.advice(row.Platform, row.Code, row.Attribute), Samples: []string{},
-		}
-		for _, lane := range slices.Compact(slices.Sorted(slices.Values(row.Lanes))) {
-			asked.Lanes, asked.Nths = append(asked.Lanes, lane), append(asked.Nths, int32(i)) //nolint:gosec // a page
-			asked.Codes, asked.Attributes = append(asked.Codes, row.Code), append(asked.Attributes, row.Attribute)
-		}
+	for _, c := range counts {
+		g := &groups[c.Nth-1]
+		g.Items += c.Items
+		asked.Lanes, asked.Nths = append(asked.Lanes, c.Lane), append(asked.Nths, c.Nth-1)
+		asked.Codes, asked.Attributes = append(asked.Codes, g.Code), append(asked.Attributes, g.Attribute)
 	}
 	samples, err := r.query.IssueSamples(ctx, asked)
 	if err != nil {
@@ -98,7 +87,65 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 		}
 		g.Samples = g.Samples[:min(len(g.Samples), maxSamples)]
 	}
+	groups = slices.DeleteFunc(groups, func(g IssueGroup) bool { return g.Items == 0 }) // ended meanwhile
+	sortIssues(groups)
+	if more = len(groups) > wanted; more {
+		groups = groups[:wanted]
+	}
 	return groups, more, nil
+}
+
+func sortIssues(groups []IssueGroup) {
+	slices.SortFunc(groups, func(a, b IssueGroup) int {
+		return cmp.Or(cmp.Compare(b.Items, a.Items), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Attribute, b.Attribute))
+	})
+}
+
+// topIssues finds the groups with the highest counts, without their counts. Counts are kept
+// for each catalog type: of many more of these than groups are wanted the groups are made.
+func (r *Reader) topIssues(ctx context.Context, filter IssueFilter, wanted int) ([]IssueGroup, error) {
+	attribute := ""
+	if filter.Attribute != nil {
+		attribute = *filter.Attribute
+	}
+	rows, err := r.query.TopIssues(ctx, query.TopIssuesParams{
+		Account: filter.Account, Platform: filter.Platform, Code: filter.Code, ByAttribute: filter.Attribute != nil, Attribute: attribute,
+		Catalog: filter.Catalog, CatalogType: filter.Type, Lim: int32(1000 + 10*wanted), //nolint:gosec // a page
+	})
+	if err != nil {
+		return nil, err
+	}
+	type reason struct{ account, code, attribute string }
+	made := map[reason]*IssueGroup{}
+	for _, row := range rows {
+		key := reason{row.Account, row.Code, row.Attribute}
+		if made[key] == nil {
+			made[key] = &IssueGroup{
+				Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute,
+				Advice: r.advice(row.Platform, row.Code, row.Attribute), Samples: []string{},
+			}
+		}
+		made[key].Items += row.Items
+	}
+	groups := make([]IssueGroup, 0, len(made))
+	for _, g := range made {
+		groups = append(groups, *g)
+	}
+	sortIssues(groups)
+	groups = groups[:min(len(groups), wanted)]
+	for i := range groups {
+		groups[i].Items = 0
+	}
+	return groups, nil
+}
+
+func (r *Reader) countIssues(ctx context.Context, filter IssueFilter, groups []IssueGroup) ([]query.IssueCountsRow, error) {
+	asked := query.IssueCountsParams{Catalog: filter.Catalog, CatalogType: filter.Type}
+	for i := range groups {
+		asked.Accounts, asked.Codes = append(asked.Accounts, groups[i].Account), append(asked.Codes, groups[i].Code)
+		asked.Attributes = append(asked.Attributes, groups[i].Attribute)
+	}
+	return r.query.IssueCounts(ctx, asked)
 }
 
 // failedPlace is a place in a list of failing items, the newest first.

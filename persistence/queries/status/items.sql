@@ -21,27 +21,26 @@ FROM courier.newer_changes(sqlc.arg(lanes)::integer[], sqlc.arg(items)::text[], 
 SELECT c.state::text AS state, sum(c.items)::bigint AS items FROM courier.item_counts c
 WHERE (sqlc.arg(account)::text = '' OR c.account = sqlc.arg(account)) GROUP BY c.state;
 
--- name: IssueGroups :many
--- Groups of the lanes with the highest counts, of which there are many more than groups are
--- asked for, so that not all groups there are need be put together.
-WITH top AS MATERIALIZED (
-    SELECT c.account, c.code, c.attribute FROM courier.item_counts c
-    WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
-        AND (sqlc.arg(account)::text = '' OR c.account = sqlc.arg(account)) AND (sqlc.arg(platform)::text = '' OR c.platform = sqlc.arg(platform))
-        AND (sqlc.arg(code)::text = '' OR c.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR c.attribute = sqlc.arg(attribute))
-        AND (sqlc.arg(catalog)::text = '' OR c.catalog = sqlc.arg(catalog)) AND (sqlc.arg(catalog_type)::text = '' OR c.catalog_type = sqlc.arg(catalog_type))
-    ORDER BY c.items DESC LIMIT 1000 + 20 * sqlc.arg(lim)::integer
-)
-SELECT c.account, coalesce(min(c.platform), '')::text AS platform, c.code, c.attribute, sum(c.items)::bigint AS items, array_agg(c.lane)::integer[] AS lanes
-FROM (SELECT DISTINCT t.account, t.code, t.attribute FROM top t) g
-JOIN courier.item_counts c ON c.account = g.account AND c.code = g.code AND c.attribute = g.attribute
+-- name: TopIssues :many
+-- The highest counts, of each lane by itself.
+SELECT c.account, c.platform, c.code, c.attribute, c.items FROM courier.item_counts c
 WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
     AND (sqlc.arg(account)::text = '' OR c.account = sqlc.arg(account)) AND (sqlc.arg(platform)::text = '' OR c.platform = sqlc.arg(platform))
     AND (sqlc.arg(code)::text = '' OR c.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR c.attribute = sqlc.arg(attribute))
     AND (sqlc.arg(catalog)::text = '' OR c.catalog = sqlc.arg(catalog)) AND (sqlc.arg(catalog_type)::text = '' OR c.catalog_type = sqlc.arg(catalog_type))
-GROUP BY c.account, c.code, c.attribute
-ORDER BY 5 DESC, c.account, c.code, c.attribute
-LIMIT sqlc.arg(lim)::integer;
+ORDER BY c.items DESC LIMIT sqlc.arg(lim);
+
+-- name: IssueCounts :many
+-- All counts of some groups.
+SELECT g.nth::integer AS nth, f.lane::integer AS lane, f.items::bigint AS items
+FROM (SELECT n.i AS nth, (sqlc.arg(accounts)::text[])[n.i] AS account, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute
+    FROM generate_subscripts(sqlc.arg(accounts)::text[], 1) AS n(i)) g
+CROSS JOIN LATERAL (
+    SELECT c.lane, sum(c.items) AS items FROM courier.item_counts c
+    WHERE c.account = g.account AND c.code = g.code AND c.attribute = g.attribute AND c.state IN ('failed', 'unconfirmed', 'invalid')
+        AND (sqlc.arg(catalog)::text = '' OR c.catalog = sqlc.arg(catalog)) AND (sqlc.arg(catalog_type)::text = '' OR c.catalog_type = sqlc.arg(catalog_type))
+    GROUP BY c.lane OFFSET 0
+) f;
 
 -- name: IssueSamples :many
 -- The newest of the failing items of some lanes, and how long some of them have failed.
@@ -131,3 +130,8 @@ GROUP BY 1, 2 ORDER BY 1, 2 LIMIT sqlc.arg(lim);
 
 -- name: IndexLag :one
 SELECT s.transactions_behind, s.seconds_behind, s.filling::boolean AS filling, s.filled_mutations::bigint AS filled_mutations FROM courier.item_index_status s;
+
+-- name: IndexedSuccesses :many
+SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
+    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
+FROM courier.indexed_items i WHERE i.item_id = sqlc.arg(item) LIMIT sqlc.arg(lim);

@@ -76,7 +76,7 @@ SELECT p.payload FROM courier.batch_payloads p WHERE p.batch_id = sqlc.arg(batch
 
 -- name: Accounts :many
 SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
-FROM courier.account_status a WHERE sqlc.arg(account)::text = '' OR a.account = sqlc.arg(account)
+FROM courier.account_status a WHERE cardinality(sqlc.arg(names)::text[]) = 0 OR a.account = ANY (sqlc.arg(names)::text[])
 ORDER BY a.account LIMIT sqlc.arg(lim);
 
 -- name: Workers :many

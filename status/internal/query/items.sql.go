@@ -185,7 +185,7 @@ SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, 
 FROM (SELECT ($1::integer[])[n.i] AS lane, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
     FROM generate_subscripts($1::integer[], 1) AS n(i)) g
 CROSS JOIN LATERAL (
-    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.lane FROM courier.indexed_items i
+    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_id, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.lane FROM courier.indexed_items i
     WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
         AND (i.failed_at, i.item_id, i.localization) <= ($4::timestamptz, $5::text, $6::text)
         AND (i.failed_at, i.item_id, i.localization, i.lane) < ($4, $5, $6, $7::integer)
@@ -395,75 +395,102 @@ func (q *Queries) IndexedItems(ctx context.Context, arg IndexedItemsParams) ([]I
 	return items, nil
 }
 
-const issueGroups = `-- name: IssueGroups :many
-WITH top AS MATERIALIZED (
-    SELECT c.account, c.code, c.attribute FROM courier.item_counts c
-    WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
-        AND ($1::text = '' OR c.account = $1) AND ($2::text = '' OR c.platform = $2)
-        AND ($3::text = '' OR c.code = $3) AND (NOT $4::boolean OR c.attribute = $5)
-        AND ($6::text = '' OR c.catalog = $6) AND ($7::text = '' OR c.catalog_type = $7)
-    ORDER BY c.items DESC LIMIT 1000 + 20 * $8::integer
-)
-SELECT c.account, coalesce(min(c.platform), '')::text AS platform, c.code, c.attribute, sum(c.items)::bigint AS items, array_agg(c.lane)::integer[] AS lanes
-FROM (SELECT DISTINCT t.account, t.code, t.attribute FROM top t) g
-JOIN courier.item_counts c ON c.account = g.account AND c.code = g.code AND c.attribute = g.attribute
-WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
-    AND ($1::text = '' OR c.account = $1) AND ($2::text = '' OR c.platform = $2)
-    AND ($3::text = '' OR c.code = $3) AND (NOT $4::boolean OR c.attribute = $5)
-    AND ($6::text = '' OR c.catalog = $6) AND ($7::text = '' OR c.catalog_type = $7)
-GROUP BY c.account, c.code, c.attribute
-ORDER BY 5 DESC, c.account, c.code, c.attribute
-LIMIT $8::integer
+const indexedSuccesses = `-- name: IndexedSuccesses :many
+SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
+    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
+FROM courier.indexed_items i WHERE i.item_id = $1 LIMIT $2
 `
 
-type IssueGroupsParams struct {
-	Account     string
-	Platform    string
-	Code        string
-	ByAttribute bool
-	Attribute   string
+type IndexedSuccessesParams struct {
+	Item string
+	Lim  int32
+}
+
+type IndexedSuccessesRow struct {
+	Account          string
+	Catalog          string
+	CatalogType      string
+	Localization     string
+	MutationID       string
+	Operation        string
+	LastSucceededAt  *time.Time
+	StreamGeneration int32
+	StreamSequence   int64
+}
+
+func (q *Queries) IndexedSuccesses(ctx context.Context, arg IndexedSuccessesParams) ([]IndexedSuccessesRow, error) {
+	rows, err := q.db.Query(ctx, indexedSuccesses, arg.Item, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IndexedSuccessesRow
+	for rows.Next() {
+		var i IndexedSuccessesRow
+		if err := rows.Scan(
+			&i.Account,
+			&i.Catalog,
+			&i.CatalogType,
+			&i.Localization,
+			&i.MutationID,
+			&i.Operation,
+			&i.LastSucceededAt,
+			&i.StreamGeneration,
+			&i.StreamSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const issueCounts = `-- name: IssueCounts :many
+SELECT g.nth::integer AS nth, f.lane::integer AS lane, f.items::bigint AS items
+FROM (SELECT n.i AS nth, ($1::text[])[n.i] AS account, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
+    FROM generate_subscripts($1::text[], 1) AS n(i)) g
+CROSS JOIN LATERAL (
+    SELECT c.lane, sum(c.items) AS items FROM courier.item_counts c
+    WHERE c.account = g.account AND c.code = g.code AND c.attribute = g.attribute AND c.state IN ('failed', 'unconfirmed', 'invalid')
+        AND ($4::text = '' OR c.catalog = $4) AND ($5::text = '' OR c.catalog_type = $5)
+    GROUP BY c.lane OFFSET 0
+) f
+`
+
+type IssueCountsParams struct {
+	Accounts    []string
+	Codes       []string
+	Attributes  []string
 	Catalog     string
 	CatalogType string
-	Lim         int32
 }
 
-type IssueGroupsRow struct {
-	Account   string
-	Platform  string
-	Code      string
-	Attribute string
-	Items     int64
-	Lanes     []int32
+type IssueCountsRow struct {
+	Nth   int32
+	Lane  int32
+	Items int64
 }
 
-// Groups of the lanes with the highest counts, of which there are many more than groups are
-// asked for, so that not all groups there are need be put together.
-func (q *Queries) IssueGroups(ctx context.Context, arg IssueGroupsParams) ([]IssueGroupsRow, error) {
-	rows, err := q.db.Query(ctx, issueGroups,
-		arg.Account,
-		arg.Platform,
-		arg.Code,
-		arg.ByAttribute,
-		arg.Attribute,
+// All counts of some groups.
+func (q *Queries) IssueCounts(ctx context.Context, arg IssueCountsParams) ([]IssueCountsRow, error) {
+	rows, err := q.db.Query(ctx, issueCounts,
+		arg.Accounts,
+		arg.Codes,
+		arg.Attributes,
 		arg.Catalog,
 		arg.CatalogType,
-		arg.Lim,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []IssueGroupsRow
+	var items []IssueCountsRow
 	for rows.Next() {
-		var i IssueGroupsRow
-		if err := rows.Scan(
-			&i.Account,
-			&i.Platform,
-			&i.Code,
-			&i.Attribute,
-			&i.Items,
-			&i.Lanes,
-		); err != nil {
+		var i IssueCountsRow
+		if err := rows.Scan(&i.Nth, &i.Lane, &i.Items); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -791,6 +818,70 @@ func (q *Queries) Series(ctx context.Context, arg SeriesParams) ([]SeriesRow, er
 			&i.Arrived,
 			&i.Succeeded,
 			&i.Failed,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const topIssues = `-- name: TopIssues :many
+SELECT c.account, c.platform, c.code, c.attribute, c.items FROM courier.item_counts c
+WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
+    AND ($1::text = '' OR c.account = $1) AND ($2::text = '' OR c.platform = $2)
+    AND ($3::text = '' OR c.code = $3) AND (NOT $4::boolean OR c.attribute = $5)
+    AND ($6::text = '' OR c.catalog = $6) AND ($7::text = '' OR c.catalog_type = $7)
+ORDER BY c.items DESC LIMIT $8
+`
+
+type TopIssuesParams struct {
+	Account     string
+	Platform    string
+	Code        string
+	ByAttribute bool
+	Attribute   string
+	Catalog     string
+	CatalogType string
+	Lim         int32
+}
+
+type TopIssuesRow struct {
+	Account   string
+	Platform  string
+	Code      string
+	Attribute string
+	Items     int64
+}
+
+// The highest counts, of each lane by itself.
+func (q *Queries) TopIssues(ctx context.Context, arg TopIssuesParams) ([]TopIssuesRow, error) {
+	rows, err := q.db.Query(ctx, topIssues,
+		arg.Account,
+		arg.Platform,
+		arg.Code,
+		arg.ByAttribute,
+		arg.Attribute,
+		arg.Catalog,
+		arg.CatalogType,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TopIssuesRow
+	for rows.Next() {
+		var i TopIssuesRow
+		if err := rows.Scan(
+			&i.Account,
+			&i.Platform,
+			&i.Code,
+			&i.Attribute,
+			&i.Items,
 		); err != nil {
 			return nil, err
 		}

@@ -15,13 +15,13 @@ import (
 
 const accounts = `-- name: Accounts :many
 SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
-FROM courier.account_status a WHERE $1::text = '' OR a.account = $1
+FROM courier.account_status a WHERE cardinality($1::text[]) = 0 OR a.account = ANY ($1::text[])
 ORDER BY a.account LIMIT $2
 `
 
 type AccountsParams struct {
-	Account string
-	Lim     int32
+	Names []string
+	Lim   int32
 }
 
 type AccountsRow struct {
@@ -38,7 +38,7 @@ type AccountsRow struct {
 }
 
 func (q *Queries) Accounts(ctx context.Context, arg AccountsParams) ([]AccountsRow, error) {
-	rows, err := q.db.Query(ctx, accounts, arg.Account, arg.Lim)
+	rows, err := q.db.Query(ctx, accounts, arg.Names, arg.Lim)
 	if err != nil {
 		return nil, err
 	}
