@@ -51,7 +51,7 @@ Start with "worker dev": it needs nothing else.`,
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
-		a.deadLettersCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root
