@@ -28,6 +28,9 @@ type Dependencies struct {
 	Register func(ctx context.Context) error
 	// Retain, when not nil, retires old rows from time to time.
 	Retain func(ctx context.Context) error
+	// Resolve, when not nil, notes of some open dead letters below an id, 0 for the newest,
+	// which are resolved, and returns where to go on; 0 at the end.
+	Resolve func(ctx context.Context, before int64) (next int64, err error)
 	// Clock, when not nil, asks the database for the time. The worker stands aside while
 	// its own clock differs.
 	Clock func(ctx context.Context) (time.Time, error)

@@ -312,10 +312,16 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	}
 	warn(ctx, w.log, looked)
 	w.deps.Clock, w.deps.MarkStream = s.store.Clock, s.store.MarkStream
-	w.deps.Store, w.deps.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
+	leases := persistence.NewLeaseTableWith(s.pool, s.leases)
+	leases.Configure(registered)
+	w.deps.Store, w.deps.Leases = s.store, leases
 	w.deps.Retain = func(ctx context.Context) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
+	}
+	w.deps.Resolve = func(ctx context.Context, before int64) (int64, error) {
+		_, next, err := s.store.ResolveDeadLetters(ctx, before, resolvePage)
+		return next, err
 	}
 	w.ready("database", s.pool.Ping)
 	return nil

@@ -122,7 +122,7 @@ func (r *Reader) topIssues(ctx context.Context, filter IssueFilter, wanted int) 
 		if made[key] == nil {
 			made[key] = &IssueGroup{
 				Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute,
-				Advice: r.advice(row.Platform, row.Code, row.Attribute), Samples: []string{},
+				Advice: r.advice(row.Platform, Issue{Code: row.Code, Attribute: row.Attribute}), Samples: []string{},
 			}
 		}
 		made[key].Items += row.Items
@@ -284,7 +284,7 @@ func (r *Reader) exportPage(ctx context.Context, filter IssueFilter, before Curs
 func (r *Reader) exported(row *query.IndexedItemsRow, platform string) []string {
 	fields := []string{
 		platform, row.Account, row.Catalog, row.CatalogType, row.ItemID, row.Localization, row.Status, row.Code, row.Attribute, row.Message,
-		r.advice(platform, row.Code, row.Attribute), fmt.Sprint(row.ErrorCount), row.Operation, row.MutationID,
+		r.advice(platform, Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}), fmt.Sprint(row.ErrorCount), row.Operation, row.MutationID,
 		row.FailedAt.UTC().Format(time.RFC3339), row.LastSucceededOperation, "",
 	}
 	if row.LastSucceededAt != nil {

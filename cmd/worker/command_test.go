@@ -70,6 +70,15 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"dead-letters", "replay"},
 		{"dead-letters", "replay", "x"},
 		{"dead-letters", "replay", "--mutation", "m"}, // of which account?
+		{"dead-letters", "replay", "1", "--all"},      // which?
+		{"dead-letters", "dismiss", "1", "--reason", "refused"},
+		{"dead-letters", "dismiss", "--all", "--state", "replayed"},
+		{"dead-letters", "replay", "--all", "--since", "yesterday"},
+		{"dead-letters", "list", "--state", "gone"},
+		{"dead-letters", "list", "--group", "colour"},
+		{"dead-letters", "list", "--limit", "-1"},
+		{"dead-letters", "edit", "1", "--set", "a=1", "--file", "x"},
+		{"dead-letters", "edit"},
 		{"check", "--output", "xml"},
 	} {
 		got := execute(t, nil, args...)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -42,7 +43,7 @@ func (a *app) itemCommand() *cobra.Command {
 	var limit int
 	command := &cobra.Command{
 		Use:   "item ID",
-		Short: "Show an item's state at each destination, its changes and its last request",
+		Short: "show an item's state at each destination, its changes and its last request",
 		Long: `Answers why an item is, or is not, on a platform: its state at each destination in
 words and what to do about it, what became of its changes, the newest first, and its
 part of the last request. The exit code is 1 when no change of the item is recorded.`,
@@ -123,7 +124,9 @@ func requestsOf(c *cobra.Command, reader *status.Reader, item *status.Item, unab
 	var requests []itemRequest
 	for i := range item.Destinations {
 		state := &item.Destinations[i]
-		if state.BatchID == nil || len(requests) == maxRequests {
+		// Localizations of one item may be in one batch.
+		if state.BatchID == nil || len(requests) == maxRequests ||
+			slices.ContainsFunc(requests, func(known itemRequest) bool { return known.BatchID == *state.BatchID }) {
 			continue
 		}
 		shown := itemRequest{Destination: state.Destination, BatchID: *state.BatchID, Handle: state.Handle}
@@ -150,6 +153,7 @@ func (a *app) printItem(answer *itemAnswer) error {
 		d.line("state", state.Words)
 		d.issues("error", state.Errors)
 		d.issues("warning", state.Warnings)
+		d.line("why it waits", state.Reason)
 		d.line("what to do", state.NextStep)
 		d.line("last change", state.Operation+", mutation "+state.Mutation.ID)
 		d.moment("received", &state.ReceivedAt)
@@ -214,11 +218,7 @@ func printChanges(streams cli.Streams, changes []status.Mutation, withItem bool)
 		if m.BatchID != nil {
 			batch = m.BatchID.String()
 		}
-		words := m.Words
-		if m.SupersededBy != "" {
-			words += " (" + m.SupersededBy + ")"
-		}
-		rows[i] = []any{m.ReceivedAt, m.Destination.String(), m.Operation, words, firstIssue(m.Errors), m.ID, batch}
+		rows[i] = []any{m.ReceivedAt, m.Destination.String(), m.Operation, m.Words, firstIssue(m.Errors), m.ID, batch}
 		if withItem {
 			rows[i] = append([]any{m.ItemID}, rows[i]...)
 		}

@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/reason"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -35,8 +40,13 @@ func (a *app) encoder() (status.Encoder, error) {
 	return service.Encoder(settings, a.platforms)
 }
 
-// advice says what to do about an error of an item; "" where nothing is known.
-func advice(_, _, _ string) string { return "" }
+// reasons are the codes of Courier and of the platforms that are linked.
+var reasons = sync.OnceValue(func() *reason.Registry { return platform.Reasons(builtin.Platforms()) })
+
+// advice says what to do about an error of an item.
+func advice(platformName string, issue status.Issue) string {
+	return reasons().Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
+}
 
 // destinations are the flags that choose destinations.
 type destinations struct{ status.Filter }

@@ -5,7 +5,7 @@
 -- The newest change of an item at each destination: where they are is found first, so that
 -- only of these is read what became of them.
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.changes_of_item(sqlc.arg(item)::text, sqlc.arg(account)::text, sqlc.arg(catalog)::text, sqlc.arg(catalog_type)::text, true, 2147483647, 9223372036854775807, sqlc.arg(lim)::integer) k
 CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
@@ -25,7 +25,7 @@ LIMIT sqlc.arg(lim);
 -- name: Timeline :many
 -- The changes of an item before a place of the stream, the newest first.
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.changes_of_item(sqlc.arg(item)::text, sqlc.arg(account)::text, sqlc.arg(catalog)::text, sqlc.arg(catalog_type)::text, false, sqlc.arg(generation)::integer, sqlc.arg(sequence)::bigint, sqlc.arg(lim)::integer) k
 CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
@@ -35,7 +35,7 @@ ORDER BY s.stream_generation DESC, s.stream_sequence DESC;
 -- name: Mutations :many
 -- A producer's ids are its own: several accounts may have the same, and a replay has it again.
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.mutation_id = sqlc.arg(id) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account))
@@ -75,7 +75,9 @@ FROM courier.batch_members m WHERE m.batch_id = sqlc.arg(batch)::uuid AND m.reco
 SELECT p.payload FROM courier.batch_payloads p WHERE p.batch_id = sqlc.arg(batch)::uuid;
 
 -- name: Accounts :many
-SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
+SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at,
+    a.since, a.next_attempt_at, a.last_succeeded_at, a.in_flight_items::bigint AS in_flight_items, a.failed_last_hour::bigint AS failed_last_hour, a.oldest_unfinished_at,
+    a.open_batches::bigint AS open_batches, coalesce(a.configured, false)::boolean AS configured
 FROM courier.account_status a WHERE cardinality(sqlc.arg(names)::text[]) = 0 OR a.account = ANY (sqlc.arg(names)::text[])
 ORDER BY a.account LIMIT sqlc.arg(lim);
 
@@ -100,7 +102,7 @@ SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id = ANY (sqlc.arg(i
 
 -- name: FinalOfBatch :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.batch_id = sqlc.arg(batch)::uuid AND s.status NOT IN ('waiting', 'submitted')
