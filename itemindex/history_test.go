@@ -195,7 +195,7 @@ func (w *world) write() {
 		w.open = append(w.open, batch)
 	case 2:
 		m := w.mutate()
-		tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.InvalidValue, Field: "price", Text: "it is no price"}}}
+		tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.InvalidValue, Field: "price", Text: "it is not a price"}}}
 	case 3:
 		m := w.mutate()
 		if w.rnd.IntN(3) == 0 {
