@@ -70,7 +70,7 @@ generate: ## regenerate code, examples and reference tables
 generated: ## check that generated files are what their sources say
 	cd persistence && $(SQLC) diff
 	$(GO) run ./examples/generate -check
-	$(GO) test ./internal/config ./internal/telemetry ./internal/reason -run TestReference
+	$(GO) test ./internal/config ./internal/telemetry ./internal/reason ./cmd/worker ./cmd/enqueue -run TestReference
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare

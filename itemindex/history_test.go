@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	w.failed = &afterwards{Store: store}
-	w.index = itemindex.New(w.failed, itemindex.Config{Limit: ledger.OutboxLimit{Transactions: 3, Mutations: 50, Bytes: 1 << 20}})
+	w.index = itemindex.New(w.failed, ledger.OutboxLimit{Transactions: 3, Mutations: 50, Bytes: 1 << 20}, slog.New(slog.DiscardHandler))
 	w.takeOver()
 	return w
 }
@@ -126,8 +127,8 @@ type afterwards struct {
 	silent bool
 }
 
-func (a *afterwards) IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, oldest time.Time, update persistence.ItemUpdate) error {
-	return a.lose(a.Store.IndexItems(ctx, lease, from, to, oldest, update))
+func (a *afterwards) IndexItems(ctx context.Context, oldest time.Time, update persistence.ItemUpdate, done func(context.Context, pgx.Tx) error) error {
+	return a.lose(a.Store.IndexItems(ctx, oldest, update, done))
 }
 
 func (a *afterwards) WriteFilling(ctx context.Context, lease ledger.Lease, piece persistence.ItemFilling, update persistence.ItemUpdate) error {

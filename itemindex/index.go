@@ -7,15 +7,18 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/outcome"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
 // Store is what the index is read from and written to: persistence.Store.
 type Store interface {
 	ledger.Outbox
-	// IndexItems writes a page and moves the cursor: see persistence.Store.IndexItems.
-	IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, oldest time.Time, update persistence.ItemUpdate) error
+	// IndexItems writes what a page of the outbox changes: see persistence.Store.IndexItems.
+	IndexItems(ctx context.Context, oldest time.Time, update persistence.ItemUpdate, done func(context.Context, pgx.Tx) error) error
 	// NextFilling and WriteFilling fill in what is older than the outbox.
 	NextFilling(ctx context.Context) (piece persistence.ItemFilling, more bool, err error)
 	WriteFilling(ctx context.Context, lease ledger.Lease, piece persistence.ItemFilling, update persistence.ItemUpdate) error
@@ -23,19 +26,11 @@ type Store interface {
 	SampleQuotas(ctx context.Context) error
 }
 
-// Config is what an Index may be given; zero fields mean the defaults.
-type Config struct {
-	// Limit bounds a page of the outbox. Defaults to 100 transactions, 10,000 mutations and
-	// 16 MiB of payloads.
-	Limit ledger.OutboxLimit
-	// Every is how often the outbox is looked at while it is empty. Defaults to 2 s.
-	Every time.Duration
-	// Logger defaults to silence.
-	Logger *slog.Logger
-}
+// Name is that of the index as a consumer of the outbox.
+const Name = persistence.ItemsConsumer
 
 const (
-	// retryAfter is how long a failed page waits.
+	// retryAfter is how long a failed piece of the filling waits.
 	retryAfter = 5 * time.Second
 	// sampleEvery is how often the quotas are noted.
 	sampleEvery = time.Minute
@@ -46,78 +41,58 @@ const (
 	fillWait  = 10 * time.Second
 )
 
+// Limit bounds a page of the outbox: about 20 MB in memory.
+func Limit() ledger.OutboxLimit {
+	return ledger.OutboxLimit{Transactions: 200, Mutations: 10_000, Bytes: 8 << 20}
+}
+
+// Every is the least time between two pages of a partition: an item that changes twice in
+// it is written once.
+const Every = time.Second
+
 // Index keeps the index of items. It is safe for concurrent use.
 type Index struct {
 	store  Store
-	config Config
+	limit  ledger.OutboxLimit
+	logger *slog.Logger
 }
 
-// New makes an Index on a store.
-func New(store Store, config Config) *Index {
-	if config.Limit == (ledger.OutboxLimit{}) {
-		config.Limit = ledger.OutboxLimit{Transactions: 100, Mutations: 10_000, Bytes: 16 << 20}
+// New makes an Index on a store. The zero limit means Limit.
+func New(store Store, limit ledger.OutboxLimit, logger *slog.Logger) *Index {
+	if limit == (ledger.OutboxLimit{}) {
+		limit = Limit()
 	}
-	if config.Every == 0 {
-		config.Every = 2 * time.Second
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Index{store: store, config: config}
+	return &Index{store: store, limit: limit, logger: logger}
 }
 
-// Run keeps the items of the lease's partition until ctx ends or the partition has another
-// owner. What fails is tried again.
-func (x *Index) Run(ctx context.Context, lease ledger.Lease) {
-	at, known := int64(0), false
-	for {
-		var more bool
-		var err error
-		if !known {
-			at, err = x.store.OpenCursor(ctx, lease, persistence.ItemsConsumer)
-			known = err == nil
-		}
-		if known {
-			at, more, err = x.step(ctx, lease, at)
-			known = err == nil // a commit without an answer may have moved it
-		}
-		wait := x.config.Every
-		switch {
-		case ctx.Err() != nil || errors.Is(err, ledger.ErrLeaseLost):
-			return
-		case err != nil:
-			x.config.Logger.WarnContext(ctx, "the index of items could not be updated; it is tried again",
-				slog.Int("partition", lease.Partition), slog.Any("error", err))
-			wait = retryAfter
-		case more:
-			continue
-		}
-		if !sleep(ctx, wait) {
-			return
-		}
-	}
+// Consumer is the index as a consumer of the outbox, which follows each partition of the
+// worker.
+func (x *Index) Consumer() *outcome.Consumer {
+	return &outcome.Consumer{Name: Name, Outbox: x.store, Limit: x.limit, Work: x.work, Every: Every, Logger: x.logger}
 }
 
-// Step takes one page of the outbox into the index; more says that there are others.
+// work takes a page into the index, in one transaction with the cursor.
+func (x *Index) work(ctx context.Context, r *outcome.Reader, page outcome.Page) error {
+	update := fold(page.Outcomes, func(*outcome.Outcome) bool { return true })
+	if err := x.store.IndexItems(ctx, page.Oldest, update, r.DoneIn); err != nil {
+		return err
+	}
+	r.Committed()
+	return nil
+}
+
+// Step takes one page of the outbox into the index; more says that there are others. It is
+// for programs that catch up and end; a worker follows its partitions with Consumer.
 func (x *Index) Step(ctx context.Context, lease ledger.Lease) (more bool, err error) {
-	from, err := x.store.OpenCursor(ctx, lease, persistence.ItemsConsumer)
+	r, err := outcome.Open(ctx, x.store, lease, Name, x.limit)
 	if err != nil {
 		return false, err
 	}
-	_, more, err = x.step(ctx, lease, from)
-	return more, err
-}
-
-func (x *Index) step(ctx context.Context, lease ledger.Lease, from int64) (to int64, more bool, err error) {
-	page, err := x.store.Outcomes(ctx, lease.Partition, from, x.config.Limit)
-	if err != nil || page.To == from {
-		return from, false, err
+	page, err := r.Read(ctx)
+	if err != nil || !r.Unfinished() {
+		return false, err
 	}
-	update := fold(page.Outcomes, func(*ledger.Outcome) bool { return true })
-	if err := x.store.IndexItems(ctx, lease, from, page.To, page.Oldest, update); err != nil {
-		return from, false, err
-	}
-	return page.To, page.More, nil
+	return page.More, x.work(ctx, r, page)
 }
 
 // Maintain fills in what became final before there was an outbox, and notes the quotas,
@@ -131,7 +106,7 @@ func (x *Index) Maintain(ctx context.Context, lease ledger.Lease) {
 	defer func() { <-filling }()
 	for {
 		if err := x.store.SampleQuotas(ctx); err != nil && ctx.Err() == nil {
-			x.config.Logger.WarnContext(ctx, "the quotas could not be noted for the charts", slog.Any("error", err))
+			x.logger.WarnContext(ctx, "the quotas could not be noted for the charts", slog.Any("error", err))
 		}
 		if !sleep(ctx, sampleEvery) {
 			return
@@ -148,7 +123,7 @@ func (x *Index) fill(ctx context.Context, lease ledger.Lease) {
 		case ctx.Err() != nil || errors.Is(err, ledger.ErrLeaseLost):
 			return
 		case err != nil:
-			x.config.Logger.WarnContext(ctx, "the index of items could not be filled; it is tried again", slog.Any("error", err))
+			x.logger.WarnContext(ctx, "the index of items could not be filled; it is tried again", slog.Any("error", err))
 			wait = retryAfter
 		case done:
 			wait = fillWait // also while it may not begin yet

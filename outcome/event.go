@@ -17,7 +17,7 @@ import (
 )
 
 // TypePrefix begins the type of every event; the status follows.
-const TypePrefix = "catalog-courier.mutation."
+const TypePrefix = "dev.catalog-courier.mutation."
 
 // Event is one outcome as a CloudEvents 1.0 event. The same outcome always makes the same
 // event, whoever makes it.

@@ -114,7 +114,7 @@ func TestEventsAreCloudEvents(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, d["item_id"], item)
 		require.Equal(t, "catalog.outcomes.acme.us.RETAIL."+d["status"].(string), m.Subject())
-		require.Equal(t, "catalog-courier.mutation."+d["status"].(string), h.Get("ce-type"))
+		require.Equal(t, "dev.catalog-courier.mutation."+d["status"].(string), h.Get("ce-type"))
 		require.Equal(t, "/accounts/acme/catalogs/us/types/RETAIL", h.Get("ce-source"))
 		_, err = time.Parse(time.RFC3339Nano, h.Get("ce-time"))
 		require.NoError(t, err)

@@ -70,13 +70,13 @@ const maxItemMessage = 300
 // ItemsConsumer is the name of the index of items as a consumer of the outbox.
 const ItemsConsumer = "items"
 
-// IndexItems writes what a page of the outbox changes in the index, and moves the index's
-// cursor in the same transaction. It returns ledger.ErrLeaseLost, and writes nothing, when
-// the partition has another owner or somebody else moved the cursor.
+// IndexItems writes what a page of the outbox changes in the index, and ends with done, which
+// moves the cursor of the index in the same transaction: what it returns is returned, and
+// then nothing is written.
 //
 // oldest is when the first transaction of the page was committed: what is filled in from
 // the time before the outbox is counted up to the oldest of all.
-func (s *Store) IndexItems(ctx context.Context, lease ledger.Lease, from, to int64, oldest time.Time, update ItemUpdate) error {
+func (s *Store) IndexItems(ctx context.Context, oldest time.Time, update ItemUpdate, done func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -86,7 +86,7 @@ func (s *Store) IndexItems(ctx context.Context, lease ledger.Lease, from, to int
 		if err := s.query.WithTx(tx).CountItemsFrom(ctx, oldest); err != nil {
 			return err
 		}
-		return MoveCursorIn(ctx, tx, lease, ItemsConsumer, from, to)
+		return done(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("updating the index of items: %w", err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/pprof"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -50,6 +51,9 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		maintenance := make(chan struct{})
 		go func() { // ends with ctx; the deferred call waits for it
 			defer close(maintenance)
+			var index sync.WaitGroup
+			defer index.Wait()
+			index.Go(func() { w.maintainIndex(ctx, holding.Lease) })
 			w.runMaintenance(ctx)
 		}()
 		defer func() {

@@ -97,6 +97,7 @@ func Run(ctx context.Context, options Options) error {
 			return nil, err
 		}
 		w.openOutcomes(ctx, s)
+		w.openItemIndex(s)
 		w.connected = []slog.Attr{
 			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),

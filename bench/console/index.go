@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +26,7 @@ func buildIndex(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
-	index := itemindex.New(store, itemindex.Config{})
+	index := itemindex.New(store, itemindex.Limit(), slog.New(slog.DiscardHandler))
 	var leases []ledger.Lease
 	for partition := range positions {
 		lease := ledger.Lease{Partition: partition, Token: uuid.New()}

@@ -119,8 +119,12 @@ func questions(pool *pgxpool.Pool, s subject, o options) []question {
 		}},
 		{"items of a catalog", func(ctx context.Context) (int, error) { return two(r.Items(ctx, s.account, "main", "", 50, "")) }},
 		{"items of a small catalog", func(ctx context.Context) (int, error) { return two(r.Items(ctx, s.rare, "main", "", 50, "")) }},
-		{"failed items of a catalog", func(ctx context.Context) (int, error) { return two(r.Items(ctx, s.account, "main", status.Failed, 50, "")) }},
-		{"waiting items of a catalog", func(ctx context.Context) (int, error) { return two(r.Items(ctx, s.account, "main", status.Waiting, 50, "")) }},
+		{"failed items of a catalog", func(ctx context.Context) (int, error) {
+			return two(r.Items(ctx, s.account, "main", status.Failed, 50, ""))
+		}},
+		{"waiting items of a catalog", func(ctx context.Context) (int, error) {
+			return two(r.Items(ctx, s.account, "main", status.Waiting, 50, ""))
+		}},
 		{"counts of an account", func(ctx context.Context) (int, error) { _, err := r.Counts(ctx, s.account); return 1, err }},
 		{"counts of all accounts", func(ctx context.Context) (int, error) { _, err := r.Counts(ctx, ""); return 1, err }},
 		{"series of an account, a day", func(ctx context.Context) (int, error) {

@@ -37,7 +37,7 @@ func (a *app) batchCommand() *cobra.Command {
 	var given batchFlags
 	command := &cobra.Command{
 		Use:   "batch ID",
-		Short: "Show a batch: its attempts, its records, its request and what the platform answered",
+		Short: "show a batch: its attempts, its records, its request and what the platform answered",
 		Long: `Shows a batch, its attempts and its records. --body prints the request alone, byte for
 byte: it is put together again of the recorded messages, which takes the configuration of
 the account. --response shows what the platform answered: the handles, and what it said of

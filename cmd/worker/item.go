@@ -42,7 +42,7 @@ func (a *app) itemCommand() *cobra.Command {
 	var limit int
 	command := &cobra.Command{
 		Use:   "item ID",
-		Short: "Show an item's state at each destination, its changes and its last request",
+		Short: "show an item's state at each destination, its changes and its last request",
 		Long: `Answers why an item is, or is not, on a platform: its state at each destination in
 words and what to do about it, what became of its changes, the newest first, and its
 part of the last request. The exit code is 1 when no change of the item is recorded.`,
@@ -150,6 +150,7 @@ func (a *app) printItem(answer *itemAnswer) error {
 		d.line("state", state.Words)
 		d.issues("error", state.Errors)
 		d.issues("warning", state.Warnings)
+		d.line("why it waits", state.Reason)
 		d.line("what to do", state.NextStep)
 		d.line("last change", state.Operation+", mutation "+state.Mutation.ID)
 		d.moment("received", &state.ReceivedAt)

@@ -15,7 +15,7 @@ func (a *app) mutationCommand() *cobra.Command {
 	var output, account string
 	command := &cobra.Command{
 		Use:   "mutation ID",
-		Short: "Show what became of a mutation",
+		Short: "show what became of a mutation",
 		Long: `Shows what became of the mutations with an id, the newest first. Ids are the producers'
 own: several accounts may have the same, and a replayed mutation has it again. The exit
 code is 1 when there is none.`,
@@ -63,6 +63,7 @@ func printMutation(d *details, m *status.Mutation) {
 	d.line("destination", m.Destination.String())
 	d.line("operation", m.Operation)
 	d.line("status", m.Words)
+	d.line("why it waits", m.Reason)
 	d.issues("error", m.Errors)
 	d.issues("warning", m.Warnings)
 	d.line("what to do", m.NextStep)

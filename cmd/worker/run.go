@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -19,7 +20,7 @@ func (a *app) runCommand() *cobra.Command {
 	var name string
 	command := &cobra.Command{
 		Use:   "run",
-		Short: "work until SIGTERM or SIGINT",
+		Short: "run the delivery service",
 		Long: `Works until SIGINT or SIGTERM, then stops reading, settles what is under way,
 hands its partitions over and exits with 0. Until NATS and Postgres can be
 reached it waits, and says so. Run as many as you like: they share the work.`,
@@ -31,10 +32,10 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 			if settings.Database.URL.IsZero() {
 				return service.ErrNoDatabase
 			}
-			return a.work(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
+			return a.work(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
 		},
 	}
-	command.Flags().StringVar(&name, "name", hostName(), "display name of this worker")
+	command.Flags().StringVar(&name, "name", "", "name shown in logs and status (default this host's name)")
 	return command
 }
 

@@ -15,7 +15,7 @@ func (a *app) sandboxCommand() *cobra.Command {
 	var delay, jitter time.Duration
 	command := &cobra.Command{
 		Use:   "sandbox",
-		Short: "serve the simulated platforms until SIGTERM or SIGINT",
+		Short: "serve simulated " + titles(a.platforms) + " APIs for testing",
 		Long: `Serves a simulated ` + titles(a.platforms) + ` that keep real state, each below a path of its own.
 Point an account's base_url at them. They take any token; what they hold is lost
 when they end.`,

@@ -36,7 +36,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var every time.Duration
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "Show accounts, the newest batches and the sources",
+		Short: "show accounts, the newest batches and the sources",
 		Long: `Shows the accounts, the newest batches and the sources. --output csv has the accounts.
 With --watch it shows them again and again until SIGTERM or SIGINT: on a terminal in one
 place, else as a line for each account and batch that changed.`,

@@ -32,7 +32,7 @@ func (a *app) tailCommand() *cobra.Command {
 	var given tailFlags
 	command := &cobra.Command{
 		Use:   "tail",
-		Short: "Follow what becomes of changes until SIGTERM or SIGINT",
+		Short: "follow what becomes of changes",
 		Long: `Prints a line for each change whose outcome becomes known from now on: confirmed,
 rejected, without an answer, replaced by a newer one in its batch, or never sent. --output
 json prints one JSON object a line.`,

@@ -57,11 +57,14 @@ func (c *Core) Serve(w http.ResponseWriter, r *http.Request, face Face, request 
 	}
 	limit := c.Options.Reads
 	c.Mu.Lock()
-	if request.Call == Submit {
+	switch request.Call {
+	case Submit:
 		limit = c.Options.Writes
 		c.Seen.Posts++
 		c.Seen.MaxBytes = max(c.Seen.MaxBytes, len(request.Body))
-	} else {
+	case Look:
+		c.Seen.Looks++
+	default:
 		c.Seen.Polls++
 	}
 	allowed := c.admits(token)

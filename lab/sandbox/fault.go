@@ -9,6 +9,7 @@ type CallKind string
 const (
 	Submit CallKind = "submit" // the POST of a batch
 	Poll   CallKind = "poll"   // the question what became of it
+	Look   CallKind = "look"   // a question about the account and its catalogs
 )
 
 // FaultKind is a way to misbehave.
@@ -102,6 +103,7 @@ type PlannedFault struct {
 type Counters struct {
 	Posts    int
 	Polls    int
+	Looks    int
 	Accepted int // batches
 	Applied  int // batches
 	Records  int // of accepted batches

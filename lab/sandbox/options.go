@@ -56,6 +56,11 @@ type Options struct {
 	// Verticals are the verticals of Meta's catalogs by id; a catalog that is not here
 	// takes every item type.
 	Verticals map[string]string
+	// Catalogs are the catalogs that the account has, by id, with the vertical (Meta) or
+	// type (Pinterest) of each. None means any that is asked for or written to.
+	Catalogs map[string]string
+	// Declined are the permissions that Meta's token lacks.
+	Declined []string
 	// DropsBadBodies has Meta ingest nothing of a body that has a record which it
 	// refuses: the answer names those and has no handles.
 	DropsBadBodies bool

@@ -91,6 +91,10 @@ func (r *run) complete(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	seen := make(map[oracle.Key]bool, len(rows))
+	untold, err := evidence.Untold(ctx, r.database.pool)
+	if err != nil || untold > 0 {
+		return false, err
+	}
 	for _, row := range rows {
 		seen[keyOf(row.Position.Sequence, row.MutationID)] = true
 	}
@@ -115,10 +119,13 @@ func (r *run) finish(ctx context.Context) (*history, error) {
 	}
 	h := &history{
 		settings: r.settings, acks: r.producer.acks(), sites: r.platforms.sites,
-		rewound: r.rewound, restored: r.restored, calm: r.calm,
+		rewound: r.rewound, restored: r.restored, calm: r.calm, told: true,
 	}
 	var err error
 	if h.rows, err = evidence.Statuses(ctx, r.database.pool); err != nil {
+		return nil, err
+	}
+	if h.events, err = evidence.Events(ctx, r.producer.js); err != nil {
 		return nil, err
 	}
 	h.stream, err = evidence.Messages(ctx, r.producer.js, r.settings.NATS.Stream.Name)

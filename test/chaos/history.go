@@ -20,6 +20,8 @@ type history struct {
 	stream []catalog.Arrival
 	acks   []published
 	rows   []evidence.Status
+	events []evidence.Told
+	told   bool // the workers published events
 	sites  []*site
 	// rewound says that the stream was restored from an older copy: it may lack
 	// messages that it acknowledged.
@@ -46,7 +48,7 @@ func keyOf(sequence uint64, id string) oracle.Key { return oracle.Key{Sequence: 
 // judge has the oracle judge the run.
 func judge(h *history) *oracle.Verdict {
 	told := &oracle.History{
-		Places: map[catalog.Lane]oracle.Place{}, Rewound: h.rewound, Restored: h.restored,
+		Places: map[catalog.Lane]oracle.Place{}, Rewound: h.rewound, Restored: h.restored, Told: h.told,
 		Calm: oracle.Calm{From: h.calm.from, Until: h.calm.to, Accounts: map[string]bool{}, Most: calmLatency},
 	}
 	bySite, rules := map[string]*oracle.Platform{}, map[string][]sandbox.ItemRule{}
@@ -72,6 +74,9 @@ func judge(h *history) *oracle.Verdict {
 		key := keyOf(r.Position.Sequence, r.MutationID)
 		told.Rows = append(told.Rows, r.Row(key))
 		blamed[key] = blamed[key] || blamedFalsely(r)
+	}
+	for _, e := range h.events {
+		told.Events = append(told.Events, e.Event(keyOf(e.Sequence, e.MutationID)))
 	}
 	held, lost := h.messages()
 	for key, m := range held {

@@ -20,6 +20,8 @@ const (
 	settle     = 6 * time.Second
 	partitions = 8
 	maxItems   = 200
+	// outcomeBytes is more than the events of a run take: none is removed before it is read.
+	outcomeBytes = "512MiB"
 )
 
 // account is one account of the run.
@@ -173,6 +175,7 @@ func settingsTree(worker string, at addresses) map[string]any {
 			"lease_ttl": leaseTTL.String(), "record_within": "500ms", "unknown_account_grace": "1s",
 			"drain_timeout": drainTimeout.String(), "encryption_key": encryptionKey,
 		},
+		"outcomes": map[string]any{"enabled": true, "max_age": "24h", "max_bytes": outcomeBytes},
 		"defaults": map[string]any{
 			"settle": settle.String(), "concurrency": 4,
 			"batch": map[string]any{"max_items": maxItems, "max_age": "100ms"},

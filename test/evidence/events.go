@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/test/oracle"
@@ -70,4 +71,12 @@ func Events(ctx context.Context, js jetstream.JetStream) ([]Told, error) {
 		}
 	}
 	return told, nil
+}
+
+// Untold counts the transactions whose outcomes have not been published yet.
+func Untold(ctx context.Context, pool *pgxpool.Pool) (untold int, err error) {
+	err = pool.QueryRow(ctx, `SELECT count(*) FROM courier.outcome o
+		LEFT JOIN courier.outcome_cursor c ON c.partition = o.partition AND c.consumer = 'events'
+		WHERE o.number > coalesce(c.number, 0)`).Scan(&untold)
+	return untold, err
 }

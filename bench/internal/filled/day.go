@@ -15,19 +15,19 @@ import (
 
 // day collects the rows of a day for COPY.
 type day struct {
-	on                                      time.Time
-	mutations, batches, attempts, outcomes  rows
-	letters, waiting, outbox                rows
-	random                                  *rand.Rand
-	pack                                    *zstd.Encoder
-	scratch                                 []byte
-	sequence                                *int64
-	numbers                                 []int64 // the commits of each partition
-	made                                    int
-	last                                    bool // some batches of the last day are open
-	outboxLeft                              int
-	letterID                                *int64
-	span                                    time.Duration // from midnight, in which mutations came
+	on                                     time.Time
+	mutations, batches, attempts, outcomes rows
+	letters, waiting, outbox               rows
+	random                                 *rand.Rand
+	pack                                   *zstd.Encoder
+	scratch                                []byte
+	sequence                               *int64
+	numbers                                []int64 // the commits of each partition
+	made                                   int
+	last                                   bool // some batches of the last day are open
+	outboxLeft                             int
+	letterID                               *int64
+	span                                   time.Duration // from midnight, in which mutations came
 }
 
 // open is a batch that is being filled: several are at once, so that their places in the

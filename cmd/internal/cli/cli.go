@@ -211,8 +211,9 @@ func prepare(command *cobra.Command) {
 	}
 	if !command.Runnable() {
 		command.RunE = func(c *cobra.Command, _ []string) error {
+			c.SetOut(c.ErrOrStderr()) // no answer to what was asked
 			_ = c.Help()
-			return UsageErrorf("a subcommand is required")
+			return UsageErrorf("a command is required")
 		}
 	}
 	for _, child := range command.Commands() {

@@ -77,6 +77,10 @@ func (m *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sandbox.Respond(w, sandbox.Response{Status: http.StatusOK, Body: m.State()})
 		return
 	}
+	if request := lookAt(r, parts); request != nil {
+		m.Serve(w, r, metaFace{m, request.Catalog}, request)
+		return
+	}
 	if len(parts) < 2 || !allDigits.MatchString(parts[len(parts)-2]) {
 		sandbox.Respond(w, metaError(http.StatusBadRequest, 2500, 0, "Unknown path components"))
 		return
@@ -214,10 +218,14 @@ func tooMuch() sandbox.Response {
 }
 
 func (f metaFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.Response {
-	if request.Call == sandbox.Poll {
+	switch request.Call {
+	case sandbox.Poll:
 		return f.poll(request, fault.Kind)
+	case sandbox.Look:
+		return f.look(request)
+	default:
+		return f.submit(request, fault.Kind)
 	}
-	return f.submit(request, fault.Kind)
 }
 
 func (f metaFace) submit(request *sandbox.Request, fault sandbox.FaultKind) sandbox.Response {

@@ -93,6 +93,8 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sandbox.Respond(w, sandbox.Response{Status: http.StatusOK, Body: p.State()})
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/oauth/token") && p.Options.OAuth.ClientID != "":
 		p.authorize(w, r)
+	case strings.HasSuffix(r.URL.Path, "/catalogs") && r.Method == http.MethodGet:
+		p.Serve(w, r, pinterestFace{p}, &sandbox.Request{Call: sandbox.Look})
 	case found && rest == "" && r.Method == http.MethodPost:
 		p.Serve(w, r, pinterestFace{p}, &sandbox.Request{Call: sandbox.Submit})
 	case found && handle != "" && r.Method == http.MethodGet:
@@ -176,10 +178,14 @@ func noSuchBatch() sandbox.Response {
 }
 
 func (f pinterestFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.Response {
-	if request.Call == sandbox.Poll {
+	switch request.Call {
+	case sandbox.Poll:
 		return f.poll(request.Handle, fault.Kind)
+	case sandbox.Look:
+		return f.look()
+	default:
+		return f.submit(request, fault.Kind)
 	}
-	return f.submit(request, fault.Kind)
 }
 
 func (f pinterestFace) submit(request *sandbox.Request, fault sandbox.FaultKind) sandbox.Response {
