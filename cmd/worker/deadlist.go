@@ -127,8 +127,14 @@ func (l *letterList) table(ctx context.Context) error {
 }
 
 var letterColumns = []cli.Column{
-	{Title: "id", Whole: true}, {Title: "failed"}, {Title: "state", Drop: 1}, {Title: "catalog", Drop: 3}, {Title: "item"},
-	{Title: "operation", Drop: 2}, {Title: "reason"}, {Title: "why"},
+	{Title: "id", Whole: true},
+	{Title: "failed"},
+	{Title: "state", Drop: 1},
+	{Title: "catalog", Drop: 3},
+	{Title: "item"},
+	{Title: "operation", Drop: 2},
+	{Title: "reason"},
+	{Title: "why"},
 }
 
 func letterRow(l *persistence.DeadLetter) []any {
