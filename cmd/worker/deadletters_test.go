@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,9 +36,7 @@ func TestDeadLettersAreAToDoList(t *testing.T) {
 	p.work(t)
 	p.publish(t, publish.Mutation{ID: "m-bad-1", ItemID: "BAD-1", Operation: catalog.Create, Attributes: lampOf("one")})
 	lamp := func(item string, attributes map[string]any) publish.Mutation {
-		for name, value := range map[string]any{"description": "d", "availability": "in stock", "image_link": []string{"https://shop.example/1.jpg"}} {
-			attributes[name] = value
-		}
+		maps.Copy(attributes, map[string]any{"description": "d", "availability": "in stock", "image_link": []string{"https://shop.example/1.jpg"}})
 		return publish.Mutation{
 			ID: "m-" + item, ItemID: item, Operation: catalog.Upsert, Account: "demo-pinterest", Catalog: "us", Type: "RETAIL", Attributes: attributes,
 		}
