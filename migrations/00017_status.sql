@@ -250,7 +250,7 @@ SELECT a.name AS account,
             ELSE coalesce(p.problem || coalesce('; becomes invalid at ' || courier.moment(p.invalid_at), ''),
                 'account "' || a.name || '" is in the configuration of no running worker')
         END
-        WHEN 'paused' THEN CASE WHEN s.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand') ELSE coalesce(nullif(a.reason, ''), u.why) END
+        WHEN 'paused' THEN CASE WHEN k.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand') ELSE coalesce(nullif(a.reason, ''), u.why) END
         WHEN 'failing' THEN h.reason
         WHEN 'held' THEN coalesce(nullif(a.reason, ''), u.why)
         WHEN 'throttled' THEN CASE WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope ELSE u.why END
@@ -260,21 +260,21 @@ SELECT a.name AS account,
             WHEN u.items > 0 THEN u.why
         END
     END AS reason,
-    s.resumes_at,
+    n.resumes_at,
     q.quota,
     coalesce(w.items, 0) + coalesce(u.items, 0) AS waiting_items,
     least(w.oldest, u.oldest) AS oldest_waiting_at,
-    s.by_hand AS paused_by_hand,
+    coalesce(k.by_hand, false) AS paused_by_hand,
     a.updated_at,
     CASE s.state WHEN 'failing' THEN h.failing_since WHEN 'paused' THEN a.since WHEN 'held' THEN a.since
         WHEN 'not configured' THEN p.since END AS since,
-    CASE s.state WHEN 'failing' THEN CASE WHEN h.next_try_at > now() THEN h.next_try_at END ELSE s.resumes_at END AS next_attempt_at,
+    CASE s.state WHEN 'failing' THEN CASE WHEN h.next_try_at > now() THEN h.next_try_at END ELSE n.resumes_at END AS next_attempt_at,
     h.succeeded_at AS last_succeeded_at,
     coalesce(u.under_way, 0) AS in_flight_items,
     coalesce(f.items, 0) AS failed_last_hour,
     least(w.oldest, u.oldest, u.oldest_under_way) AS oldest_unfinished_at,
     coalesce(u.batches, 0) AS open_batches,
-    s.known AS configured
+    coalesce(k.known, false) AS configured
 FROM (
     SELECT c.name, c.platform, c.scopes, c.state, c.by_hand, c.reason, c.resumes_at, c.updated_at, c.since, c.removing_at, true AS registered
     FROM courier.account c
@@ -346,21 +346,219 @@ CROSS JOIN LATERAL (
         coalesce(w.items, 0) + coalesce(u.batches, 0) > 0 AS busy
 ) k
 CROSS JOIN LATERAL (
-    SELECT k.known, k.by_hand, x.state,
-        CASE
-            WHEN x.state IN ('paused', 'held') AND a.resumes_at > now() THEN a.resumes_at
-            WHEN x.state = 'throttled' AND q.blocked_until > now() THEN q.blocked_until
-            WHEN x.state = 'throttled' AND u.next_at > now() THEN u.next_at
-        END AS resumes_at
-    FROM (SELECT CASE
+    SELECT CASE
         WHEN NOT k.known THEN 'not configured'
         WHEN k.by_hand OR a.state = 'paused' AND NOT a.by_hand AND k.stands THEN 'paused'
         WHEN h.failing_since IS NOT NULL AND k.busy THEN 'failing'
         WHEN a.state = 'throttled' AND k.stands THEN 'held'
         WHEN q.blocked_until > now() OR u.held THEN 'throttled'
         ELSE 'active'
-    END AS state) x
-) s;
+    END AS state
+) s
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN s.state IN ('paused', 'held') AND a.resumes_at > now() THEN a.resumes_at
+        WHEN s.state = 'throttled' AND q.blocked_until > now() THEN q.blocked_until
+        WHEN s.state = 'throttled' AND u.next_at > now() THEN u.next_at
+    END AS resumes_at
+) n;
+
+-- What every view and column is, for whoever opens the database with a tool of theirs.
+COMMENT ON VIEW courier.mutation_status IS 'One row for each change that was published: what became of it, and why it is not final yet. Ask with mutation_id, or with account, catalog and item_id.';
+COMMENT ON COLUMN courier.mutation_status.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.mutation_status.attempts IS 'How often it was sent.';
+COMMENT ON COLUMN courier.mutation_status.batch_id IS 'The batch that carries it or carried it last; its time is in the id.';
+COMMENT ON COLUMN courier.mutation_status.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.mutation_status.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.mutation_status.day IS 'The day that the row is kept under: a condition on it reads no other day.';
+COMMENT ON COLUMN courier.mutation_status.errors IS 'The errors of the platform or of the rules, as a list with code, attribute and message.';
+COMMENT ON COLUMN courier.mutation_status.finished_at IS 'When it became final; null before.';
+COMMENT ON COLUMN courier.mutation_status.handle IS 'The name under which the platform works on the batch.';
+COMMENT ON COLUMN courier.mutation_status.item_id IS 'The id of the item at the platform.';
+COMMENT ON COLUMN courier.mutation_status.localization IS 'The country and language of a localized change; null for the item itself.';
+COMMENT ON COLUMN courier.mutation_status.mutation_id IS 'The id that the producer gave the change.';
+COMMENT ON COLUMN courier.mutation_status.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
+COMMENT ON COLUMN courier.mutation_status.published_at IS 'When it was published, by the clock of NATS.';
+COMMENT ON COLUMN courier.mutation_status.reason IS 'Why a waiting or submitted change is not final, in one sentence with times in UTC; null for others.';
+COMMENT ON COLUMN courier.mutation_status.received_at IS 'When a worker received it.';
+COMMENT ON COLUMN courier.mutation_status.status IS 'waiting: at no platform. submitted: sent or being sent. Final: succeeded, failed, invalid (never sent), superseded (a newer change took its place), unconfirmed (the platform never said).';
+COMMENT ON COLUMN courier.mutation_status.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.mutation_status.stream_sequence IS 'The place in the stream.';
+COMMENT ON COLUMN courier.mutation_status.submitted_at IS 'When the platform first took the batch.';
+COMMENT ON COLUMN courier.mutation_status.superseded_by IS 'The change that took its place.';
+COMMENT ON COLUMN courier.mutation_status.warnings IS 'Warnings of the platform and of the rules, as a list; nothing has to be done at once.';
+COMMENT ON VIEW courier.mutation_facts IS 'What mutation_status is made of, without its column reason. Use mutation_status.';
+COMMENT ON COLUMN courier.mutation_facts.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.mutation_facts.attempts IS 'How often it was sent.';
+COMMENT ON COLUMN courier.mutation_facts.batch_id IS 'The batch that carries it or carried it last; its time is in the id.';
+COMMENT ON COLUMN courier.mutation_facts.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.mutation_facts.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.mutation_facts.day IS 'The day that the row is kept under.';
+COMMENT ON COLUMN courier.mutation_facts.errors IS 'The errors of the platform or of the rules, as a list with code, attribute and message.';
+COMMENT ON COLUMN courier.mutation_facts.finished_at IS 'When it became final; null before.';
+COMMENT ON COLUMN courier.mutation_facts.handle IS 'The name under which the platform works on the batch.';
+COMMENT ON COLUMN courier.mutation_facts.item_id IS 'The id of the item at the platform.';
+COMMENT ON COLUMN courier.mutation_facts.lane IS 'The number of account, catalog and type.';
+COMMENT ON COLUMN courier.mutation_facts.localization IS 'The country and language of a localized change; null for the item itself.';
+COMMENT ON COLUMN courier.mutation_facts.mutation_id IS 'The id that the producer gave the change.';
+COMMENT ON COLUMN courier.mutation_facts.open IS 'Whether its batch is not finished.';
+COMMENT ON COLUMN courier.mutation_facts.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
+COMMENT ON COLUMN courier.mutation_facts.published_at IS 'When it was published, by the clock of NATS.';
+COMMENT ON COLUMN courier.mutation_facts.received_at IS 'When a worker received it.';
+COMMENT ON COLUMN courier.mutation_facts.returned IS 'Whether its last batch gave it back to be sent again.';
+COMMENT ON COLUMN courier.mutation_facts.status IS 'As in mutation_status.';
+COMMENT ON COLUMN courier.mutation_facts.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.mutation_facts.stream_sequence IS 'The place in the stream.';
+COMMENT ON COLUMN courier.mutation_facts.submitted_at IS 'When the platform first took the batch.';
+COMMENT ON COLUMN courier.mutation_facts.superseded_by IS 'The change that took its place.';
+COMMENT ON COLUMN courier.mutation_facts.warnings IS 'Warnings of the platform and of the rules, as a list; nothing has to be done at once.';
+COMMENT ON VIEW courier.item_status IS 'One row for each item that has changes within the retention: its newest change, and its last success. Ask with account, catalog and item_id.';
+-- In a block, as sqlc does not see the columns of this view.
+-- +goose StatementBegin
+DO $$ BEGIN
+    COMMENT ON COLUMN courier.item_status.account IS 'The account, as the configuration names it.';
+    COMMENT ON COLUMN courier.item_status.attempts IS 'How often its newest change was sent.';
+    COMMENT ON COLUMN courier.item_status.batch_id IS 'The batch that carries it or carried it last; its time is in the id.';
+    COMMENT ON COLUMN courier.item_status.catalog IS 'The catalog, as the configuration names it.';
+    COMMENT ON COLUMN courier.item_status.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+    COMMENT ON COLUMN courier.item_status.errors IS 'The errors of its newest change.';
+    COMMENT ON COLUMN courier.item_status.finished_at IS 'When it became final; null before.';
+    COMMENT ON COLUMN courier.item_status.item_id IS 'The id of the item at the platform.';
+    COMMENT ON COLUMN courier.item_status.last_error IS 'The errors of its last change that failed, unless a later one succeeded.';
+    COMMENT ON COLUMN courier.item_status.last_succeeded_at IS 'When its last change that succeeded became final.';
+    COMMENT ON COLUMN courier.item_status.last_succeeded_operation IS 'The operation of its last change that succeeded.';
+    COMMENT ON COLUMN courier.item_status.localization IS 'The country and language of a localized change; null for the item itself.';
+    COMMENT ON COLUMN courier.item_status.mutation_id IS 'Its newest change.';
+    COMMENT ON COLUMN courier.item_status.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
+    COMMENT ON COLUMN courier.item_status.published_at IS 'When it was published, by the clock of NATS.';
+    COMMENT ON COLUMN courier.item_status.received_at IS 'When a worker received it.';
+    COMMENT ON COLUMN courier.item_status.status IS 'The status of its newest change, see mutation_status.';
+END $$;
+-- +goose StatementEnd
+COMMENT ON VIEW courier.batch_status IS 'One row for each batch: what was sent together, and how that ended.';
+COMMENT ON COLUMN courier.batch_status.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.batch_status.attempts IS 'How often it was sent.';
+COMMENT ON COLUMN courier.batch_status.batch_id IS 'The id of the batch; its time is in it.';
+COMMENT ON COLUMN courier.batch_status.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.batch_status.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.batch_status.created_at IS 'When it was cut.';
+COMMENT ON COLUMN courier.batch_status.failed IS 'How many items failed; null before it is finished.';
+COMMENT ON COLUMN courier.batch_status.finished_at IS 'When it became final; null before.';
+COMMENT ON COLUMN courier.batch_status.handles IS 'The names under which the platform works on it.';
+COMMENT ON COLUMN courier.batch_status.item_count IS 'How many items it has.';
+COMMENT ON COLUMN courier.batch_status.last_error IS 'Its own error, or that of the last attempt while it is open. Null for a batch that is completed without one.';
+COMMENT ON COLUMN courier.batch_status.mutation_count IS 'How many changes it carries; several of one item can be one record.';
+COMMENT ON COLUMN courier.batch_status.next_attempt_at IS 'When it is sent again, where that is known.';
+COMMENT ON COLUMN courier.batch_status.recovered_error IS 'The error of an earlier attempt of a batch that was completed all the same.';
+COMMENT ON COLUMN courier.batch_status.request_group IS 'What its records have in common, where a platform takes only one kind in a request.';
+COMMENT ON COLUMN courier.batch_status.state IS 'Open: sending, submitted (the platform works on it), ambiguous (nobody knows whether it arrived), retrying (not taken), waiting (not sent yet). Finished: completed, refused (as a whole) or abandoned.';
+COMMENT ON COLUMN courier.batch_status.submitted_at IS 'When the platform first took the batch.';
+COMMENT ON COLUMN courier.batch_status.succeeded IS 'How many items succeeded; null before it is finished.';
+COMMENT ON COLUMN courier.batch_status.warned IS 'How many items have warnings; null before it is finished.';
+COMMENT ON VIEW courier.account_status IS 'One row for each account: its state, what waits, and why. An account that no worker has configured is in it while it has anything.';
+COMMENT ON COLUMN courier.account_status.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.account_status.configured IS 'Whether a running worker has it in its configuration.';
+COMMENT ON COLUMN courier.account_status.failed_last_hour IS 'Items that failed in batches that ended within the hour.';
+COMMENT ON COLUMN courier.account_status.in_flight_items IS 'Changes in batches that are being sent or that the platform works on.';
+COMMENT ON COLUMN courier.account_status.last_succeeded_at IS 'When a call last succeeded, to half a minute.';
+COMMENT ON COLUMN courier.account_status.next_attempt_at IS 'When the platform is called again, where that is known.';
+COMMENT ON COLUMN courier.account_status.oldest_unfinished_at IS 'When the oldest change was received that is not final, also where it is at the platform.';
+COMMENT ON COLUMN courier.account_status.oldest_waiting_at IS 'When the oldest of them was received.';
+COMMENT ON COLUMN courier.account_status.open_batches IS 'Batches that are not finished.';
+COMMENT ON COLUMN courier.account_status.paused_by_hand IS 'Whether an operator paused it.';
+COMMENT ON COLUMN courier.account_status.platform IS 'The platform of the account; empty where no worker ever had it.';
+COMMENT ON COLUMN courier.account_status.quota IS 'What the platform told of its limits, by scope.';
+COMMENT ON COLUMN courier.account_status.reason IS 'Why, in words; null where there is nothing to say.';
+COMMENT ON COLUMN courier.account_status.resumes_at IS 'When a pause, a hold or a block of a quota ends. Never in the past; null where nobody knows.';
+COMMENT ON COLUMN courier.account_status.since IS 'Since when it is in this state, where that is known.';
+COMMENT ON COLUMN courier.account_status.state IS 'active; failing: calls get no usable answer; held: the platform rejects every batch of a catalog; throttled: a quota sets the pace; paused: by hand, or the platform rejects the account; not configured: no running worker has it.';
+COMMENT ON COLUMN courier.account_status.updated_at IS 'When its pause or hold last changed.';
+COMMENT ON COLUMN courier.account_status.waiting_items IS 'Changes that are at no platform: with a row of their own, or in a batch that was not sent or not taken.';
+COMMENT ON VIEW courier.dead_letters IS 'Changes that are not sent again automatically: the whole message, and why.';
+COMMENT ON COLUMN courier.dead_letters.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.dead_letters.batch_id IS 'The batch that carried it last; null when it was never sent.';
+COMMENT ON COLUMN courier.dead_letters.body IS 'The message; null when it is not kept any more.';
+COMMENT ON COLUMN courier.dead_letters.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.dead_letters.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.dead_letters.failed_at IS 'When it was given up.';
+COMMENT ON COLUMN courier.dead_letters.headers IS 'The headers of the message, as a list of name and value.';
+COMMENT ON COLUMN courier.dead_letters.id IS 'Its number.';
+COMMENT ON COLUMN courier.dead_letters.item_id IS 'The id of the item at the platform.';
+COMMENT ON COLUMN courier.dead_letters.localization IS 'The country and language of a localized change; null for the item itself.';
+COMMENT ON COLUMN courier.dead_letters.lost_bytes IS 'How many bytes of the message were dropped, past the limit of the account; null when it is whole.';
+COMMENT ON COLUMN courier.dead_letters.mutation_id IS 'The id that the producer gave the change.';
+COMMENT ON COLUMN courier.dead_letters.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
+COMMENT ON COLUMN courier.dead_letters.reason_code IS 'Why, as a code: "worker dead-letters list" takes it.';
+COMMENT ON COLUMN courier.dead_letters.reason_text IS 'Why, in words.';
+COMMENT ON COLUMN courier.dead_letters.replayed_at IS 'When it was last published again; null before.';
+COMMENT ON COLUMN courier.dead_letters.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.dead_letters.stream_sequence IS 'The place in the stream.';
+COMMENT ON COLUMN courier.dead_letters.subject IS 'The subject that it was published on.';
+COMMENT ON COLUMN courier.source_status.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.source_status.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.source_status.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.source_status.finished_at IS 'When the last run ended.';
+COMMENT ON COLUMN courier.source_status.invalid IS 'Items of the last run that break a rule.';
+COMMENT ON COLUMN courier.source_status.items IS 'Items of the source that the destination has.';
+COMMENT ON COLUMN courier.source_status.last_good_at IS 'When a run last ended well.';
+COMMENT ON COLUMN courier.source_status.last_webhook_at IS 'When a webhook last came.';
+COMMENT ON COLUMN courier.source_status.reason IS 'Why it ended so.';
+COMMENT ON COLUMN courier.source_status.run IS 'The last run.';
+COMMENT ON COLUMN courier.source_status.running IS 'Whether a run is under way.';
+COMMENT ON COLUMN courier.source_status.silent IS 'Whether nothing came for longer than the source may be silent.';
+COMMENT ON COLUMN courier.source_status.snapshot_at IS 'From when the state of the source is that was last read.';
+COMMENT ON COLUMN courier.source_status.source IS 'The name of the source.';
+COMMENT ON COLUMN courier.source_status.started_at IS 'When the last run began.';
+COMMENT ON COLUMN courier.source_status.state IS 'How the last run ended, or that it is under way.';
+COMMENT ON COLUMN courier.source_runs.approved IS 'Whether an operator approved what was withheld.';
+COMMENT ON COLUMN courier.source_runs.bytes_read IS 'Bytes of the feed that it read.';
+COMMENT ON COLUMN courier.source_runs.findings IS 'What was wrong with single entries, as a list.';
+COMMENT ON COLUMN courier.source_runs.finished_at IS 'When it ended; null before.';
+COMMENT ON COLUMN courier.source_runs.items_read IS 'Items that it read.';
+COMMENT ON COLUMN courier.source_runs.progress_at IS 'When it last got on.';
+COMMENT ON COLUMN courier.source_runs.published IS 'Changes that it published.';
+COMMENT ON COLUMN courier.source_runs.reason IS 'Why it ended so.';
+COMMENT ON COLUMN courier.source_runs.routes IS 'Counts and decisions for each route, as a list.';
+COMMENT ON COLUMN courier.source_runs.run IS 'The number of the run.';
+COMMENT ON COLUMN courier.source_runs.snapshot_at IS 'From when the state of the source is that it read.';
+COMMENT ON COLUMN courier.source_runs.source IS 'The name of the source.';
+COMMENT ON COLUMN courier.source_runs.started_at IS 'When it began.';
+COMMENT ON COLUMN courier.source_runs.state IS 'How it ended, or that it is under way.';
+COMMENT ON COLUMN courier.source_runs.to_publish IS 'Changes that it found.';
+COMMENT ON COLUMN courier.source_runs.trigger IS 'What started it.';
+COMMENT ON COLUMN courier.source_items.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.source_items.attributes IS 'The names of the attributes that were last sent.';
+COMMENT ON COLUMN courier.source_items.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.source_items.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.source_items.changed_at IS 'When it last changed in the source.';
+COMMENT ON COLUMN courier.source_items.gone IS 'Whether a deletion was sent last.';
+COMMENT ON COLUMN courier.source_items.group_id IS 'The product that it belongs to.';
+COMMENT ON COLUMN courier.source_items.item_id IS 'The id of the item.';
+COMMENT ON COLUMN courier.source_items.missing IS 'In how many complete runs in a row it was not in the feed.';
+COMMENT ON COLUMN courier.source_items.revision IS 'Counts the changes that were sent of it.';
+COMMENT ON COLUMN courier.source_items.sent_at IS 'When its last change was sent.';
+COMMENT ON COLUMN courier.source_items.source IS 'The name of the source.';
+COMMENT ON COLUMN courier.webhook_deliveries.attempts IS 'How often it was taken in.';
+COMMENT ON COLUMN courier.webhook_deliveries.body_bytes IS 'How many bytes it had.';
+COMMENT ON COLUMN courier.webhook_deliveries.delivery_id IS 'The id that the sender gave it.';
+COMMENT ON COLUMN courier.webhook_deliveries.findings IS 'What was wrong with single entries, as a list.';
+COMMENT ON COLUMN courier.webhook_deliveries.headers IS 'Its headers.';
+COMMENT ON COLUMN courier.webhook_deliveries.id IS 'Its number.';
+COMMENT ON COLUMN courier.webhook_deliveries.older IS 'Items of which something newer was known.';
+COMMENT ON COLUMN courier.webhook_deliveries.published IS 'Changes that were published of it.';
+COMMENT ON COLUMN courier.webhook_deliveries.reason IS 'Why it ended so.';
+COMMENT ON COLUMN courier.webhook_deliveries.received_at IS 'When it came.';
+COMMENT ON COLUMN courier.webhook_deliveries.replayed_at IS 'When it was last taken in again; null before.';
+COMMENT ON COLUMN courier.webhook_deliveries.retry_at IS 'When it is taken in again.';
+COMMENT ON COLUMN courier.webhook_deliveries.source IS 'The name of the source.';
+COMMENT ON COLUMN courier.webhook_deliveries.state IS 'What became of it.';
+COMMENT ON COLUMN courier.webhook_deliveries.topic IS 'What it is about, as the sender says.';
+COMMENT ON COLUMN courier.webhook_deliveries.unchanged IS 'Items that it did not change.';
+COMMENT ON FUNCTION courier.item(text, text, text, text) IS 'The newest change of one item: account, catalog, item id, localization. In milliseconds, however many changes there are.';
+COMMENT ON FUNCTION courier.items(text, text, text, integer) IS 'The items of a catalog, newest change first, page by page: account, catalog, the place that the last page ended at, how many.';
+COMMENT ON FUNCTION courier.first_id(date) IS 'The least batch id of a day: WHERE batch_id >= courier.first_id(...) reads no older day.';
+COMMENT ON FUNCTION courier.readable(bytea) IS 'Bytes as text: as they are where they are UTF-8, escaped otherwise.';
+COMMENT ON FUNCTION courier.moment(timestamptz) IS 'A time as sentences have it, in UTC.';
 
 -- +goose Down
 DROP VIEW courier.item_status, courier.mutation_status, courier.mutation_facts, courier.batch_status, courier.account_status;

@@ -141,7 +141,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		config: w.config, platforms: w.platforms, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
-		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find,
+		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find, AccountNames: w.config.AccountNames,
 		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
 		RecordWithin:        w.config.Worker.RecordWithin,
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,

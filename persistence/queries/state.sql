@@ -11,30 +11,6 @@ ON CONFLICT (scope) DO UPDATE SET
     patience_ns = CASE WHEN excluded.updated_at >= s.updated_at THEN excluded.patience_ns ELSE s.patience_ns END,
     updated_at = greatest(s.updated_at, excluded.updated_at);
 
--- name: SaveAccount :exec
--- A pause by hand is left alone, unless it is an operator who speaks. Of two pauses the
--- one that ends later stays: calls that were under way together may ask for both.
-INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at, pause_ns) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (name) DO UPDATE SET state = excluded.state, reason = excluded.reason, by_hand = excluded.by_hand,
-    resumes_at = CASE WHEN a.state = 'paused' AND excluded.state = 'paused' AND NOT excluded.by_hand
-        THEN greatest(a.resumes_at, excluded.resumes_at) ELSE excluded.resumes_at END,
-    pause_ns = excluded.pause_ns, updated_at = now()
-WHERE NOT a.by_hand OR excluded.by_hand;
-
--- name: AccountsNamed :many
-SELECT name, state, reason, by_hand, resumes_at, pause_ns FROM courier.account WHERE name = ANY (sqlc.arg(names)::text[]);
-
--- name: ResumeAccount :execrows
-UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1;
-
--- name: PauseAccount :execrows
-UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1;
-
--- name: RegisterAccount :batchexec
-INSERT INTO courier.account (name, platform, scopes) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET platform = excluded.platform, scopes = excluded.scopes
-WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <> excluded.scopes;
-
 -- name: AppendAttempt :batchexec
 -- Repeating it is harmless, and a handle once known is never forgotten.
 INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes)

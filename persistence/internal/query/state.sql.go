@@ -12,46 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const accountsNamed = `-- name: AccountsNamed :many
-SELECT name, state, reason, by_hand, resumes_at, pause_ns FROM courier.account WHERE name = ANY ($1::text[])
-`
-
-type AccountsNamedRow struct {
-	Name      string
-	State     string
-	Reason    string
-	ByHand    bool
-	ResumesAt *time.Time
-	PauseNs   int64
-}
-
-func (q *Queries) AccountsNamed(ctx context.Context, names []string) ([]AccountsNamedRow, error) {
-	rows, err := q.db.Query(ctx, accountsNamed, names)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []AccountsNamedRow
-	for rows.Next() {
-		var i AccountsNamedRow
-		if err := rows.Scan(
-			&i.Name,
-			&i.State,
-			&i.Reason,
-			&i.ByHand,
-			&i.ResumesAt,
-			&i.PauseNs,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const dropOldestMessages = `-- name: DropOldestMessages :one
 WITH candidate AS (
     SELECT d.id, octet_length(d.body) + pg_column_size(d.headers) AS size
@@ -229,67 +189,6 @@ func (q *Queries) OwnedPartitions(ctx context.Context) ([]OwnedPartitionsRow, er
 		return nil, err
 	}
 	return items, nil
-}
-
-const pauseAccount = `-- name: PauseAccount :execrows
-UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1
-`
-
-type PauseAccountParams struct {
-	Name   string
-	Reason string
-}
-
-func (q *Queries) PauseAccount(ctx context.Context, arg PauseAccountParams) (int64, error) {
-	result, err := q.db.Exec(ctx, pauseAccount, arg.Name, arg.Reason)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const resumeAccount = `-- name: ResumeAccount :execrows
-UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1
-`
-
-func (q *Queries) ResumeAccount(ctx context.Context, name string) (int64, error) {
-	result, err := q.db.Exec(ctx, resumeAccount, name)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const saveAccount = `-- name: SaveAccount :exec
-INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at, pause_ns) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (name) DO UPDATE SET state = excluded.state, reason = excluded.reason, by_hand = excluded.by_hand,
-    resumes_at = CASE WHEN a.state = 'paused' AND excluded.state = 'paused' AND NOT excluded.by_hand
-        THEN greatest(a.resumes_at, excluded.resumes_at) ELSE excluded.resumes_at END,
-    pause_ns = excluded.pause_ns, updated_at = now()
-WHERE NOT a.by_hand OR excluded.by_hand
-`
-
-type SaveAccountParams struct {
-	Name      string
-	State     string
-	Reason    string
-	ByHand    bool
-	ResumesAt *time.Time
-	PauseNs   int64
-}
-
-// A pause by hand is left alone, unless it is an operator who speaks. Of two pauses the
-// one that ends later stays: calls that were under way together may ask for both.
-func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error {
-	_, err := q.db.Exec(ctx, saveAccount,
-		arg.Name,
-		arg.State,
-		arg.Reason,
-		arg.ByHand,
-		arg.ResumesAt,
-		arg.PauseNs,
-	)
-	return err
 }
 
 const scopesNamed = `-- name: ScopesNamed :many
