@@ -72,6 +72,11 @@ generated: ## check that generated files are what their sources say
 	$(GO) run ./examples/generate -check
 	$(GO) test ./internal/config ./internal/telemetry -run TestReference
 
+.PHONY: deploy-check
+deploy-check: ## check the alerts, dashboard, units, manifests and chart of deploy/, without a network
+	$(GO) test -count=1 ./deploy
+	$(GO) -C deploy/check test -count=1 ./...
+
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare
 	$(BIN)/worker demo

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,26 +31,31 @@ type rule struct {
 }
 
 type dashboard struct {
-	UID        string
-	Inputs     any `json:"__inputs"`
-	Panels     []panel
+	UID        string  `json:"uid"`
+	Inputs     any     `json:"__inputs"`
+	Panels     []panel `json:"panels"`
 	Templating struct {
 		List []struct {
-			Name, Type string
-			Query      any
-		}
-	}
+			Name  string `json:"name"`
+			Type  string `json:"type"`
+			Query any    `json:"query"`
+		} `json:"list"`
+	} `json:"templating"`
 }
 
 type panel struct {
-	ID         int
-	Type       string
-	Title      string
-	Datasource struct{ UID string }
+	ID         int        `json:"id"`
+	Type       string     `json:"type"`
+	Title      string     `json:"title"`
+	Datasource datasource `json:"datasource"`
 	Targets    []struct {
-		Expr       string
-		Datasource struct{ UID string }
-	}
+		Expr       string     `json:"expr"`
+		Datasource datasource `json:"datasource"`
+	} `json:"targets"`
+}
+
+type datasource struct {
+	UID string `json:"uid"`
 }
 
 // TestRules runs the tests of the alerts, and looks whether each alert has both of
@@ -86,11 +92,9 @@ func TestDashboard(t *testing.T) {
 	require.Equal(t, "datasource", d.Templating.List[0].Name)
 	require.Equal(t, "datasource", d.Templating.List[0].Type)
 	ids := map[int]bool{}
-	wrapped := ruleFile{}
-	wrapped.Groups = append(wrapped.Groups, struct {
-		Name  string
-		Rules []rule
-	}{Name: "dashboard"})
+	// promtool reads PromQL: as recording rules the queries can be checked.
+	var wrapped strings.Builder
+	wrapped.WriteString("groups:\n  - name: dashboard\n    rules:\n")
 	for _, p := range d.Panels {
 		require.Falsef(t, ids[p.ID] || p.ID == 0, "id %d of %q", p.ID, p.Title)
 		ids[p.ID] = true
@@ -101,20 +105,14 @@ func TestDashboard(t *testing.T) {
 		require.NotEmpty(t, p.Targets, p.Title)
 		for _, target := range p.Targets {
 			require.Equal(t, "${datasource}", target.Datasource.UID, p.Title)
-			wrapped.Groups[0].Rules = append(wrapped.Groups[0].Rules, rule{Record: "panel:query", Expr: filled(target.Expr)})
+			require.NotEmpty(t, target.Expr, p.Title)
+			fmt.Fprintf(&wrapped, "      - {record: 'panel:query', expr: %q}\n", filled(target.Expr))
 		}
 	}
 	require.Greater(t, len(ids), 20)
 
-	// promtool reads PromQL: as recording rules the queries can be checked.
 	folder := t.TempDir()
-	text := "groups: [{name: dashboard, rules: ["
-	for _, r := range wrapped.Groups[0].Rules {
-		quoted, err := json.Marshal(r.Expr)
-		require.NoError(t, err)
-		text += "{record: 'panel:query', expr: " + string(quoted) + "},"
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "panels.yaml"), []byte(text+"]}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "panels.yaml"), []byte(wrapped.String()), 0o600))
 	run(t, folder, tool(t, "promtool", "prometheus"), "check", "rules", "--lint=none", "panels.yaml")
 }
 
