@@ -36,6 +36,9 @@ CREATE TABLE courier.source_route (
     -- Digest of the mapping that the last run was made with, to say that a run changes
     -- much because of it.
     mapping_revision text NOT NULL DEFAULT '',
+    -- While deletes are withheld: how many items the destination had when they were
+    -- withheld first, so that what is added meanwhile does not make them a smaller part.
+    guard_known      integer,
     UNIQUE (source, account, catalog, catalog_type)
 );
 
@@ -58,6 +61,7 @@ CREATE TABLE courier.source_item (
     revision   integer NOT NULL DEFAULT 0,
     gone       boolean NOT NULL DEFAULT false,
     missing    smallint NOT NULL DEFAULT 0,
+    missing_at timestamptz, -- the last snapshot that missing counts
     changed_at timestamptz,
     sent_at    timestamptz,
     group_id   text COLLATE "C",
@@ -74,7 +78,7 @@ CREATE TABLE courier.source_run (
     token       bigint NOT NULL,
     trigger     text NOT NULL,
     state       text NOT NULL DEFAULT 'reading'
-        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'stopped', 'failed', 'abandoned')),
+        CHECK (state IN ('reading', 'publishing', 'planned', 'done', 'unchanged', 'withheld', 'invalid', 'stopped', 'failed', 'abandoned')),
     started_at  timestamptz NOT NULL DEFAULT now(),
     progress_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
@@ -137,15 +141,19 @@ CREATE INDEX webhook_product_deleted ON courier.webhook_product (deleted_at) WHE
 CREATE VIEW courier.source_status AS
 SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
     (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
-    run.state, run.reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
+    coalesce((route.counts #>> '{counts,invalid}')::bigint, 0) AS invalid, run.state,
+    CASE WHEN run.state IN ('withheld', 'invalid', 'stopped') THEN route.counts ->> 'reason' ELSE run.reason END AS reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
     good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
     coalesce(greatest(good.finished_at, s.webhook_at, s.created_at) < now() - s.silent_after, false) AS silent,
     s.runner_until IS NOT NULL AND s.runner_until > now() AS running
 FROM courier.source s
 JOIN courier.source_route r ON r.source = s.id
-LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id ORDER BY x.id DESC LIMIT 1) run ON true
+LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id AND x.state <> 'planned' ORDER BY x.id DESC LIMIT 1) run ON true
 LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
-    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true;
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true
+LEFT JOIN LATERAL (SELECT c.entry AS counts FROM jsonb_array_elements(coalesce((
+        SELECT x.counts FROM courier.source_run x WHERE x.source = s.id AND x.state NOT IN ('planned', 'unchanged', 'reading') ORDER BY x.id DESC LIMIT 1), '[]')) AS c(entry)
+    WHERE c.entry ->> 'route' = r.account || '/' || r.catalog || '/' || r.catalog_type LIMIT 1) route ON true;
 
 CREATE VIEW courier.source_runs AS
 SELECT s.name AS source, x.id AS run, x.trigger, x.state, x.reason, x.started_at, x.progress_at, x.finished_at, x.snapshot_at,
@@ -164,6 +172,11 @@ CREATE VIEW courier.webhook_deliveries AS
 SELECT s.name AS source, d.id, d.received_at, d.delivery_id, d.topic, d.state, d.published, d.unchanged, d.older, d.reason, d.findings, d.headers,
     octet_length(d.body) AS body_bytes, d.replayed_at, d.attempts, d.retry_at
 FROM courier.webhook_delivery d JOIN courier.source s ON s.id = d.source;
+
+COMMENT ON VIEW courier.source_status IS 'Routes of sources: how many items each has sent, how the last run ended, whether the source is silent.';
+COMMENT ON VIEW courier.source_runs IS 'Runs of sources, with counts and decisions for each route and what is wrong with the feed.';
+COMMENT ON VIEW courier.source_items IS 'What was last sent of each item of a source to each destination.';
+COMMENT ON VIEW courier.webhook_deliveries IS 'Webhook deliveries that are kept, and what became of them.';
 
 -- +goose Down
 DROP VIEW courier.webhook_deliveries, courier.source_items, courier.source_runs, courier.source_status;

@@ -27,6 +27,8 @@ const (
 	RunUnchanged RunState = "unchanged"
 	// RunWithheld is a run that sent all but deletes, which wait for an approval.
 	RunWithheld RunState = "withheld"
+	// RunInvalid is a run that sent what it could, and found errors in most items of a route.
+	RunInvalid RunState = "invalid"
 	// RunStopped is a run that sent nothing, as the guard stopped it.
 	RunStopped RunState = "stopped"
 	// RunFailed is a run that could not read its source, or not publish.
@@ -100,7 +102,7 @@ func (s *Sources) FinishSource(ctx context.Context, source Source, token int64) 
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	done, err := s.query.FinishSource(ctx, query.FinishSourceParams{
-		ID: source.ID, Token: token, SnapshotAt: source.SnapshotAt, Fingerprint: pointer(source.Fingerprint),
+		ID: source.ID, Token: token, SnapshotAt: pointer(source.SnapshotAt), Fingerprint: pointer(source.Fingerprint),
 	})
 	if err != nil {
 		return fmt.Errorf("note the snapshot: %w", err)
@@ -109,7 +111,8 @@ func (s *Sources) FinishSource(ctx context.Context, source Source, token int64) 
 		return ErrHoldLost
 	}
 	for _, route := range source.Routes {
-		if err := s.query.SaveMappingRevision(ctx, query.SaveMappingRevisionParams{ID: route.ID, MappingRevision: route.MappingRevision}); err != nil {
+		params := query.SaveSourceRouteParams{ID: route.ID, MappingRevision: route.MappingRevision, GuardKnown: int32(route.GuardKnown)} //nolint:gosec // G115: a count of items
+		if err := s.query.SaveSourceRoute(ctx, params); err != nil {
 			return fmt.Errorf("note the mapping: %w", err)
 		}
 	}
@@ -209,6 +212,7 @@ type SourceStatus struct {
 	Catalog       string     `json:"catalog"`
 	Type          string     `json:"catalog_type"`
 	Items         int64      `json:"items"`
+	Invalid       int64      `json:"invalid"`
 	State         RunState   `json:"state"`
 	Reason        string     `json:"reason,omitempty"`
 	Run           int64      `json:"run,omitempty"`
@@ -230,8 +234,8 @@ func (s *Sources) Status(ctx context.Context) ([]SourceStatus, error) {
 	list := make([]SourceStatus, len(rows))
 	for i, row := range rows {
 		list[i] = SourceStatus{
-			Source: row.Source, Account: row.Account, Catalog: row.Catalog, Type: row.CatalogType, Items: row.Items,
-			State: RunState(row.State), Reason: deref(row.Reason), Run: row.Run, FinishedAt: row.FinishedAt,
+			Source: row.Source, Account: row.Account, Catalog: row.Catalog, Type: row.CatalogType, Items: row.Items, Invalid: row.Invalid,
+			State: RunState(row.State), Reason: row.Reason, Run: row.Run, FinishedAt: row.FinishedAt,
 			LastGoodAt: row.LastGoodAt, LastWebhookAt: row.LastWebhookAt, Silent: row.Silent, Running: row.Running,
 		}
 	}
@@ -245,7 +249,7 @@ const (
 	forgetAtATime = 10_000
 )
 
-// Forget deletes what is over: items that are gone for 30 days, that products were deleted 30
+// Forget deletes what is over: items that were deleted 30 days ago, that products were deleted 30
 // days ago, and runs of 90 days ago but the last of a source. A call deletes a bounded number
 // of rows; more says that there are others.
 func (s *Sources) Forget(ctx context.Context) (more bool, err error) {

@@ -74,6 +74,9 @@ type Source struct {
 type SourceRoute struct {
 	ID              int32
 	MappingRevision string
+	// GuardKnown is how many items the destination had when deletes were withheld first; 0
+	// while none are.
+	GuardKnown int
 }
 
 // Open makes the rows of a source and its routes at the first run and reads them later.
@@ -94,7 +97,7 @@ func (s *Sources) Open(ctx context.Context, name, itemID string, routes []catalo
 		if err != nil {
 			return Source{}, fmt.Errorf("read a route of %q: %w", name, err)
 		}
-		source.Routes = append(source.Routes, SourceRoute{ID: route.ID, MappingRevision: route.MappingRevision})
+		source.Routes = append(source.Routes, SourceRoute{ID: route.ID, MappingRevision: route.MappingRevision, GuardKnown: int(route.GuardKnown)})
 	}
 	if row.ItemID != itemID {
 		return source, fmt.Errorf("%w: it is %q, the configuration of %q has %q. Other ids would send every item twice; enqueue feed migrate shows what a change does", ErrItemIDChanged, row.ItemID, name, itemID)
@@ -167,6 +170,9 @@ type SourceItem struct {
 	ChangedAt time.Time
 	Gone      bool
 	Missing   int
+	MissingAt time.Time
+	// Doubtful reports a state that was intended, and perhaps not sent.
+	Doubtful bool
 	// SentAt is when something was sent of it last; reading sets it, saving does not.
 	SentAt time.Time
 }
@@ -291,8 +297,10 @@ func (s *Sources) save(ctx context.Context, q *query.Queries, route int32, state
 		params.Revisions = append(params.Revisions, int32(state.Revision)) //nolint:gosec // G115: counts what was sent of an item
 		params.Gone = append(params.Gone, state.Gone)
 		params.Missing = append(params.Missing, int16(min(state.Missing, maxMissing))) //nolint:gosec // G115: bounded
+		params.MissingAt = append(params.MissingAt, state.MissingAt)
 		params.ChangedAt = append(params.ChangedAt, state.ChangedAt)
 		params.GroupIds = append(params.GroupIds, state.Group)
+		params.Doubtful = append(params.Doubtful, state.Doubtful)
 	}
 	saved, err := q.SaveSourceItems(ctx, params)
 	if err != nil {
@@ -335,7 +343,7 @@ func (s *Sources) items(ctx context.Context, q *query.Queries, rows []query.Lock
 	for i, row := range rows {
 		items[i] = SourceItem{
 			ItemID: row.ItemID, Group: deref(row.GroupID), Revision: int(row.Revision), ChangedAt: deref(row.ChangedAt),
-			Gone: row.Gone, Missing: int(row.Missing), SentAt: deref(row.SentAt),
+			Gone: row.Gone, Missing: int(row.Missing), MissingAt: deref(row.MissingAt), SentAt: deref(row.SentAt), Doubtful: row.Revision > 0 && row.SentAt == nil,
 		}
 		copy(items[i].Hash[:], row.Hash)
 		if row.Shape != nil {

@@ -151,6 +151,28 @@ func TestItemsAreChangedTogether(t *testing.T) {
 	require.Len(t, known, 2, "what is gone for a short time is kept; what was never sent is not")
 }
 
+// TestForgetGoneItems: a deleted item is forgotten; one that is out of stock is still there,
+// and what it has there must be cleared when it comes back.
+func TestForgetGoneItems(t *testing.T) {
+	t.Parallel()
+	sources, source := newSources(t)
+	route, long := source.Routes[0].ID, time.Now().Add(-31*24*time.Hour).UTC().Truncate(time.Microsecond)
+	change := func(itemID string, names []string) {
+		gone := persistence.SourceItem{ItemID: itemID, Names: names, Revision: 2, Gone: true, ChangedAt: long}
+		require.NoError(t, sources.ChangeItems(t.Context(), route, []string{itemID}, func(context.Context, map[string]persistence.SourceItem) ([]persistence.SourceItem, error) {
+			return []persistence.SourceItem{gone}, nil
+		}))
+	}
+	change("deleted", nil)
+	change("out of stock", []string{"availability", "sale_price"})
+	_, err := sources.Forget(t.Context())
+	require.NoError(t, err)
+	known, err := sources.Items(t.Context(), route, []string{"deleted", "out of stock"})
+	require.NoError(t, err)
+	require.Len(t, known, 1)
+	require.Equal(t, []string{"availability", "sale_price"}, known["out of stock"].Names)
+}
+
 // TestChangesOfAnItemWaitForEachOther: of many that change the same items at once, each sees
 // what the one before it kept, so that none is lost.
 func TestChangesOfAnItemWaitForEachOther(t *testing.T) {

@@ -28,8 +28,8 @@ import (
 
 var update = flag.Bool("update", false, "write the expected mutations; look at each difference")
 
-// real finds the types of the platforms that are built in.
-func real(name string, t catalog.Type) (source.Destination, bool) {
+// builtIn finds the types of the platforms that are built in.
+func builtIn(name string, t catalog.Type) (source.Destination, bool) {
 	found, ok := platform.Find(builtin.Platforms(), name)
 	if !ok || !slices.Contains(found.Types, t) {
 		return source.Destination{}, false
@@ -63,9 +63,10 @@ var ways = []struct {
 // feeds are as small as what they show.
 func relaxed(t *testing.T, preset, target string) string {
 	t.Helper()
-	text := "extends: " + preset + "\n"
+	var text strings.Builder
+	text.WriteString("extends: " + preset + "\n")
 	if target == "meta/PRODUCT_ITEM" || target == "pinterest/RETAIL" {
-		text += "attributes:\n"
+		text.WriteString("attributes:\n")
 		for name, rule := range map[string]string{
 			"availability": "required: false", "condition": "required: false", "description": "required: false", "image_link": "required: false",
 			"link": "required: false", "price": "required: false", "title": "required: false",
@@ -79,11 +80,11 @@ func relaxed(t *testing.T, preset, target string) string {
 			} else if _, given := own[preset+" "+name]; given {
 				continue
 			}
-			text += "  " + name + ": {" + rule + "}\n"
+			text.WriteString("  " + name + ": {" + rule + "}\n")
 		}
 	}
 	path := filepath.Join(t.TempDir(), "relaxed.yaml")
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
 	return path
 }
 
@@ -134,7 +135,7 @@ func mutationsOf(t *testing.T, name string) []byte {
 		platformName, itemType, _ := strings.Cut(target, "/")
 		settings.Routes = append(settings.Routes, config.Route{Account: "acme-" + platformName, Catalog: "main", Type: itemType, Platform: platformName, Mapping: relaxed(t, way.preset, target)})
 	}
-	made, err := source.New(settings, real, t.TempDir())
+	made, err := source.New(settings, builtIn, t.TempDir())
 	require.NoError(t, err)
 	var out bytes.Buffer
 	say := func(what string, value any) {
@@ -147,7 +148,7 @@ func mutationsOf(t *testing.T, name string) []byte {
 		say("failed", err.Error())
 		return out.Bytes()
 	}
-	defer snapshot.Close() //nolint:errcheck // a test
+	defer snapshot.Close()
 	for {
 		record, err := snapshot.Next()
 		if errors.Is(err, io.EOF) {

@@ -166,7 +166,7 @@ func (s *Source) mapRecord(m *mapping.Mapping, record map[string]any) run.Mapped
 	for _, finding := range found {
 		mapped.Invalid = mapped.Invalid || finding.Severity == mapping.Error
 		mapped.Findings = append(mapped.Findings, run.Finding{
-			Kind: strings.ToUpper(finding.Kind), Severity: string(finding.Severity), Field: finding.Field, Value: finding.Value, Rule: finding.Rule,
+			Kind: finding.Kind, Severity: string(finding.Severity), Field: finding.Field, Value: finding.Value, Rule: finding.Rule,
 		})
 	}
 	if path := s.Config.ChangedAt; path != "" {

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -73,7 +74,7 @@ func TestASourceReadsAndMaps(t *testing.T) {
 	for {
 		record, err := snapshot.Next()
 		seen = append(seen, snapshot.Findings()...)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

@@ -91,7 +91,7 @@ func measure(ctx context.Context, o options) (err error) {
 		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	defer table.Flush() //nolint:errcheck // standard output
+	defer table.Flush()
 	_, _ = fmt.Fprintln(table, "run\tfeed\tpublished\ttime\titems/s\tprocessor\tmemory\t")
 	for _, one := range []struct {
 		name    string

@@ -100,7 +100,7 @@ func (h *heard) Write(p []byte) (int, error) {
 func executeHeard(ctx context.Context, said *heard, input string, args ...string) execution {
 	var out bytes.Buffer
 	streams := cli.Streams{In: strings.NewReader(input), Out: &out, Err: said, Lookup: func(string) (string, bool) { return "", false }}
-	code := cli.Execute(ctx, newCommand(streams, connect), streams, args) //nolint:contextcheck // the command has it
+	code := cli.Execute(ctx, newCommand(streams, connect), streams, args)
 	return execution{code: code, out: out.String(), err: said.said.String()}
 }
 

@@ -93,7 +93,7 @@ func (s *sources) planCommand() *cobra.Command {
 
 func planCode(plan *run.Plan) error {
 	switch sent, withheld := plan.Changes(); {
-	case withheld > 0 || plan.Stopped():
+	case withheld > 0 || plan.Stopped() || plan.MostInvalid():
 		return cli.Exit(exitWithheld)
 	case sent > 0:
 		return cli.Exit(exitChanges)
@@ -199,6 +199,9 @@ again: an approval is a limit, not a licence. It lifts none of the absolute stop
 	return command
 }
 
+// lookBack is how many runs after a withheld one are looked at.
+const lookBack = 1000
+
 // withheld reads how many deletes a run has withheld: the most of its routes.
 func (s *sources) withheld(ctx context.Context, id int64) (name string, most int, err error) {
 	loaded, err := s.load()
@@ -213,6 +216,15 @@ func (s *sources) withheld(ctx context.Context, id int64) (name string, most int
 	row, err := store.Run(ctx, id)
 	if err != nil {
 		return "", 0, err
+	}
+	rows, err := store.Runs(ctx, row.Source, lookBack)
+	if err != nil {
+		return "", 0, err
+	}
+	for _, later := range rows {
+		if later.Run > id && (later.State == persistence.RunDone || later.State == persistence.RunUnchanged) {
+			return "", 0, fmt.Errorf("run %d of %s is over: run %d sent everything since. What is withheld now has another number: see enqueue feed runs %s", id, row.Source, later.Run, row.Source)
+		}
 	}
 	var routes []run.RoutePlan
 	if err := json.Unmarshal(row.Counts, &routes); err != nil {
@@ -283,8 +295,11 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	session.runner.Progress = bar.progress
 	result, err := plan.Apply(ctx)
 	bar.stop()
-	if err != nil {
-		return err
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("stopped by a signal after %s; nothing is lost: the next run sends the rest", cli.Counted(int(result.Published), "mutation"))
+	case err != nil:
+		return fmt.Errorf("%w; the next run sends the rest", err)
 	}
 	if output.JSON() {
 		err = cli.PrintJSON(s.streams.Out, struct {
@@ -297,7 +312,7 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	if err != nil {
 		return err
 	}
-	if result.State == persistence.RunWithheld || result.State == persistence.RunStopped {
+	if result.State == persistence.RunWithheld || result.State == persistence.RunStopped || result.State == persistence.RunInvalid {
 		return cli.Exit(exitWithheld)
 	}
 	return nil

@@ -196,6 +196,9 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 	require.Equal(t, 0, approved.code, approved.err)
 	require.Equal(t, before+2+220, s.messages())
 	require.Equal(t, 1, s.run("approve", "1").code, "it has withheld nothing")
+	over := s.run("approve", "3")
+	require.Equal(t, 1, over.code)
+	require.Contains(t, over.err, "run 3 of shop is over", "an approval is for one time")
 	require.Equal(t, 1, s.run("approve", "99").code)
 }
 

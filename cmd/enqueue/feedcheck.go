@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/source"
+	"github.com/catalog-courier/catalog-courier/source/mapping"
 	"github.com/catalog-courier/catalog-courier/source/run"
 )
 
@@ -62,7 +63,10 @@ func (s *sources) checkCommand() *cobra.Command {
 }
 
 func (s *sources) checkSource(ctx context.Context, made *source.Source, read bool) error {
-	if err := s.line("%s: the configuration is right.", made.Name); err != nil {
+	if s.given.output == "json" && read && made.Open != nil {
+		return s.readFeed(ctx, made)
+	}
+	if err := s.line("%s: the configuration is right. Whether item_id is still that of the first run, plan says.", made.Name); err != nil {
 		return err
 	}
 	failed, err := s.checkSamples(made)
@@ -86,6 +90,11 @@ func (s *sources) checkSamples(made *source.Source) (failed bool, err error) {
 		file := made.Config.Routes[i].Mapping
 		folder := strings.TrimSuffix(file, filepath.Ext(file)) + ".samples"
 		if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+			if !slices.Contains(mapping.Presets(), file) {
+				if err := s.line("%s: no samples: there is no folder %s.", made.Routes[i], folder); err != nil {
+					return false, err
+				}
+			}
 			continue
 		}
 		outcomes, err := m.Check(folder)
@@ -119,6 +128,9 @@ func (s *sources) readFeed(ctx context.Context, made *source.Source) error {
 	bar.stop()
 	if err != nil {
 		return err
+	}
+	if s.given.output == "json" {
+		return cli.PrintJSON(s.streams.Out, read)
 	}
 	rows := make([][]any, 0, len(read.Routes))
 	for _, route := range read.Routes {

@@ -58,11 +58,11 @@ func (s *sources) show(output cli.Output, session *session, plan *run.Plan) erro
 	return s.showFindings(plan.Findings)
 }
 
-var countsHeader = []string{"route", "add", "change", "delete", "unchanged", "older", "invalid", "verdict"}
+var countsHeader = []string{"route", "add", "change", "delete", "unchanged", "missing", "older", "invalid", "verdict"}
 
 func countsRow(route string, counts difference.Counts, verdict string) []any {
 	return []any{
-		route, counts.Added, counts.Changed + counts.Refreshed, counts.Removed, counts.Unchanged + counts.Awaited, counts.Older, counts.Invalid, verdict,
+		route, counts.Added, counts.Changed + counts.Refreshed, counts.Removed, counts.Unchanged, counts.Awaited, counts.Older, counts.Invalid, verdict,
 	}
 }
 
@@ -81,17 +81,25 @@ func (s *sources) showTime(session *session, i int, route run.RoutePlan) error {
 	}
 	batches := (changes + destination.BatchItems - 1) / destination.BatchItems
 	takes := time.Duration(float64(batches) / float64(destination.BatchesPerHour) * float64(time.Hour))
-	if takes < time.Minute {
+	if changes == 0 {
 		return nil
 	}
-	return s.line("%s: %d requests, about %s by the platform's usual quota.", route.Route, batches, takes.Round(time.Minute))
+	long := "less than a minute"
+	if takes >= time.Minute {
+		long = "about " + strings.TrimSuffix(takes.Round(time.Minute).String(), "0s")
+	}
+	return s.line("%s: %s, %s by the platform's usual quota.", route.Route, cli.Counted(batches, "request"), long)
 }
 
 var signs = map[string]string{"added": "+", "changed": "~", "refreshed": "~", "removed": "-"}
 
 func (s *sources) showSamples(route run.RoutePlan) error {
-	if len(route.Samples) > 0 && route.Route != "" {
-		if err := s.line("%s, for example:", route.Route); err != nil {
+	if len(route.Samples) > 0 {
+		what := "for example"
+		if route.Decision == "stopped" {
+			what = "none of which is sent"
+		}
+		if err := s.line("%s, %s:", route.Route, what); err != nil {
 			return err
 		}
 	}
@@ -99,6 +107,12 @@ func (s *sources) showSamples(route run.RoutePlan) error {
 		text := string(sample.Attributes)
 		if sample.Attributes == nil {
 			text = sample.Operation
+		}
+		if len(sample.Gone) > 0 {
+			text = "without " + strings.Join(sample.Gone, ", ") + "; " + text
+		}
+		if len(sample.Added) > 0 {
+			text = "with " + strings.Join(sample.Added, ", ") + "; " + text
 		}
 		if err := s.line("  %s %s  %s", signs[sample.Kind], legible.Text(sample.ItemID), legible.Clip(text, shownAttributes)); err != nil {
 			return err

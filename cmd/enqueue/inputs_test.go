@@ -130,7 +130,7 @@ func TestAFileThatBecomesShorterIsNoSuccess(t *testing.T) {
 func executeWithin(ctx context.Context, open connector, in io.Reader, args ...string) execution {
 	var out, errOut bytes.Buffer
 	streams := cli.Streams{In: in, Out: &out, Err: &errOut, Lookup: func(string) (string, bool) { return "", false }}
-	code := cli.Execute(ctx, newCommand(streams, open), streams, args) //nolint:contextcheck // cobra passes ctx on
+	code := cli.Execute(ctx, newCommand(streams, open), streams, args)
 	return execution{code: code, out: out.String(), err: errOut.String()}
 }
 

@@ -77,7 +77,7 @@ type serving struct {
 	telemetry *telemetry.Telemetry
 	conn      *nats.Conn
 	js        jetstream.JetStream // nil where the user may not ask for the stream
-	window    time.Duration // for which the stream remembers ids
+	window    time.Duration       // for which the stream remembers ids
 	publisher *publish.Publisher
 	store     *database
 	sources   []*source.Source
@@ -217,8 +217,9 @@ func (s *serving) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", api.Handler())
+	served := api.Handler()
+	// A ServeMux would answer //, . and .. in a path with a redirect to another one.
+	receivers := make(map[string]http.Handler)
 	for _, made := range s.sources {
 		if made.Config.Webhook == nil {
 			continue
@@ -231,10 +232,19 @@ func (s *serving) handler() (http.Handler, error) {
 		}
 		s.closers = append(s.closers, closing)
 		s.receivers = append(s.receivers, receiver)
-		mux.Handle("/v1/webhooks/"+made.Name, receiver)
+		receivers[webhooksPath+made.Name] = receiver
 	}
-	return mux, nil
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if receiver := receivers[r.URL.Path]; receiver != nil {
+			receiver.ServeHTTP(w, r)
+			return
+		}
+		served.ServeHTTP(w, r)
+	}), nil
 }
+
+// webhooksPath is where webhooks come to; the source's name follows.
+const webhooksPath = "/v1/webhooks/"
 
 const meterName = "github.com/catalog-courier/catalog-courier"
 
@@ -307,5 +317,5 @@ func (s *sources) showToken(output cli.Output, token string, hash [sha256.Size]b
 	if output.JSON() {
 		return cli.PrintJSON(s.streams.Out, map[string]string{"token": token, "sha256": text})
 	}
-	return s.line("token   %s\nsha256  %s", token, text)
+	return s.line("token   %s\nsha256  %s\n\nserve: {tokens: [{name: NAME, sha256: \"%s\", accounts: [ACCOUNT]}]}", token, text, text)
 }

@@ -107,6 +107,12 @@ func TestServeTakesMutationsAndRunsFeeds(t *testing.T) {
 	require.Equal(t, 7, s.messages())
 	status, _ = call(t, http.MethodPost, address+"/v1/mutations/acme-pinterest/us/RETAIL", token, `{"item_id":"SKU-9","operation":"DELETE"}`)
 	require.Equal(t, http.StatusForbidden, status)
+	for _, path := range []string{"//mutations/acme-meta/products/PRODUCT_ITEM", "/mutations/acme-pinterest/../acme-meta/products/PRODUCT_ITEM", "/webhooks/nobody"} {
+		status, body = call(t, http.MethodPost, address+"/v1"+path, token, `{"item_id":"SKU-9","operation":"DELETE"}`)
+		require.Equal(t, http.StatusNotFound, status, "%s: %s", path, body)
+	}
+	require.Contains(t, body, "no source of this name has a webhook")
+	require.Equal(t, 7, s.messages())
 	status, body = call(t, http.MethodGet, address+"/readyz", "", "")
 	require.Equal(t, http.StatusOK, status, body)
 	require.Eventually(t, func() bool {

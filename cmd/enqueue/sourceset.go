@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,7 +81,13 @@ func (s *sources) load() (*config.Config, error) {
 	if problems, wrong := errors.AsType[config.Problems](err); wrong {
 		return nil, fmt.Errorf("the configuration has %s:\n%w", cli.Counted(len(problems), "problem"), err)
 	}
-	return loaded, err
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range loaded.Warnings {
+		_, _ = fmt.Fprintln(s.streams.Err, "warning: "+warning.Error())
+	}
+	return loaded, nil
 }
 
 // named finds a source of the configuration.
@@ -196,5 +203,6 @@ func runnerName() string {
 	if err != nil {
 		host = "unknown host"
 	}
-	return fmt.Sprintf("enqueue on %s, process %d", host, os.Getpid())
+	// Containers may share a host name and a process id.
+	return fmt.Sprintf("enqueue on %s, process %d, %s", host, os.Getpid(), rand.Text()[:6])
 }

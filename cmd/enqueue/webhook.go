@@ -122,6 +122,7 @@ func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) er
 	}
 	defer closeAll()
 	receivers := map[string]*receive.Receiver{}
+	failed := false
 	for _, id := range ids {
 		kept, err := store.Delivery(ctx, id)
 		if err != nil {
@@ -157,6 +158,10 @@ func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) er
 		if err := s.showOutcome(output, id, outcome); err != nil {
 			return err
 		}
+		failed = failed || outcome.State == persistence.DeliveryRejected
+	}
+	if failed {
+		return cli.ErrReported()
 	}
 	return nil
 }

@@ -187,9 +187,9 @@ func printSources(streams cli.Streams, routes []persistence.SourceStatus) error 
 		case r.Silent:
 			state += ", silent"
 		}
-		rows[i] = []any{r.Source, r.Account + "/" + r.Catalog + "/" + r.Type, r.Items, state, moment(r.LastGoodAt), moment(r.LastWebhookAt), cli.Clipped(r.Reason)}
+		rows[i] = []any{r.Source, r.Account + "/" + r.Catalog + "/" + r.Type, r.Items, r.Invalid, state, moment(r.LastGoodAt), moment(r.LastWebhookAt), cli.Clipped(r.Reason)}
 	}
-	return cli.Table(streams.Out, []string{"source", "route", "items", "last run", "last good run", "last webhook", "reason"}, rows)
+	return cli.Table(streams.Out, []string{"source", "route", "items", "invalid", "last run", "last good run", "last webhook", "reason"}, rows)
 }
 
 func printBatches(streams cli.Streams, batches []batchRow) error {

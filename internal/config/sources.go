@@ -198,7 +198,7 @@ func (l *loader) sourceFields(s *Source) []field {
 		}),
 		section("deletes", "What becomes of items that the source no longer has.",
 			bind(setting.Choice("missing", "`delete` deletes them, `out_of_stock` leaves them and says that they cannot be bought, `keep` leaves them as they are.", MissingDelete, MissingOutOfStock, MissingKeep), &s.Deletes.Missing),
-			bind(setting.Integer("missing_runs", "In how many runs in a row an item must be missing.", 1, 100), &s.Deletes.MissingRuns),
+			bind(setting.Integer("missing_runs", "In how many snapshots in a row, each newer than the one before, an item must be missing.", 1, 100), &s.Deletes.MissingRuns),
 			section("hold_over", "More deletes than both wait until somebody approves them.",
 				bind(setting.Integer("items", "More deletes than this, and than the percentage below, wait.", 0, 100_000_000), &s.Deletes.HoldOverItems),
 				bind(setting.Integer("percent", "Percent of what the destination has.", 0, 100), &s.Deletes.HoldOverPercent)),
@@ -279,7 +279,7 @@ func (l *loader) routeFields(r *Route) []field {
 		bind(setting.Text("catalog", "The catalog's name in the account.", "letters, digits, _ and -, at most 128", token.MatchString), &r.Catalog),
 		bind(setting.Text("type", "The catalog type, such as `RETAIL` or `PRODUCT_ITEM`.", "letters, digits, _ and -, at most 128", token.MatchString), &r.Type),
 		bind(setting.Choice("platform", "The account's platform, where the file does not have the account.", names(l.options.Platforms)...), &r.Platform),
-		bind(setting.Text("mapping", "A preset (`google`, `meta`, `pinterest`, `shopify`, `woocommerce`, `adobe`), or the path of a mapping.", "a preset's name or a path", notEmpty), &r.Mapping),
+		bind(setting.Text("mapping", "A preset of docs/mapping.md, or the path of a mapping.", "a preset's name or a path", notEmpty), &r.Mapping),
 		bind(setting.Text("filter", "A CEL expression: items for which it is false do not belong there.", "an expression", notEmpty), &r.Filter),
 		bind(setting.Text("currency", "Of prices that name none, instead of the source's.", "a code of ISO 4217, such as EUR", notEmpty), &r.Currency),
 		bind(setting.Text("store_view", "Code of the store view of an Adobe Commerce export whose texts and prices are sent.", "text", notEmpty), &r.StoreView),
@@ -331,6 +331,7 @@ func (l *loader) finishSources() {
 		l.checkSource(at, source)
 		l.config.Sources[source.Name] = *source
 	}
+	l.warnOfSharedCatalogs()
 	serve := l.config.Serve
 	if (serve.CertFile == "") != (serve.KeyFile == "") {
 		l.reportAtf("serve", "tls_cert_file and tls_key_file are only of use together")
@@ -347,6 +348,23 @@ func (l *loader) finishSources() {
 			l.reportAtf(at+".name", "%q is the name of two tokens", t.Name)
 		}
 		seen[t.Name] = true
+	}
+}
+
+// warnOfSharedCatalogs names catalogs that two sources write to: an item that both have is
+// deleted when one of them loses it.
+func (l *loader) warnOfSharedCatalogs() {
+	first := map[[3]string]string{}
+	for _, name := range sortedKeys(l.config.Sources) {
+		for i, route := range l.config.Sources[name].Routes {
+			at := "sources." + name + ".routes[" + strconv.Itoa(i) + "]"
+			lane := [3]string{route.Account, route.Catalog, route.Type}
+			if other, shared := first[lane]; shared {
+				l.warnAtf(at, "writes to the same catalog as %s: that is fine while no item is in both; an item of both is deleted when one of them loses it", other)
+				continue
+			}
+			first[lane] = at
+		}
 	}
 }
 

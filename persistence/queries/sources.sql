@@ -7,7 +7,7 @@ RETURNING id, item_id, snapshot_at, fingerprint;
 -- name: AddSourceRoute :one
 INSERT INTO courier.source_route (source, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
 ON CONFLICT (source, account, catalog, catalog_type) DO UPDATE SET source = excluded.source
-RETURNING id, mapping_revision;
+RETURNING id, mapping_revision, coalesce(guard_known, 0)::integer AS guard_known;
 
 -- name: HoldSource :one
 -- Takes the source, or holds it longer. Another runner's expired hold is taken over with a
@@ -26,7 +26,7 @@ UPDATE courier.source SET runner = NULL, runner_until = NULL WHERE id = sqlc.arg
 SELECT coalesce(runner, '') AS runner, coalesce(runner_until > now(), false)::boolean AS held FROM courier.source WHERE id = $1;
 
 -- name: SourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, missing_at, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[]);
 
 -- name: AddSourceItems :exec
@@ -36,29 +36,32 @@ SELECT sqlc.arg(route), x.id FROM unnest(sqlc.arg(item_ids)::text[]) AS x(id) OR
 ON CONFLICT (route, item_id) DO NOTHING;
 
 -- name: LockSourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, missing_at, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = sqlc.arg(route) AND item_id = ANY(sqlc.arg(item_ids)::text[])
 ORDER BY item_id FOR UPDATE;
 
 -- name: SaveSourceItems :execrows
--- The rows are locked by the same transaction.
-UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing,
+-- The rows are locked by the same transaction. A state that was sent has a time; one that
+-- is only intended has none.
+UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing, missing_at = nullif(x.missing_at, '0001-01-01 00:00:00+00'),
     changed_at = nullif(x.changed_at, '0001-01-01 00:00:00+00'), group_id = nullif(x.group_id, ''),
-    sent_at = CASE WHEN x.revision <> i.revision THEN now() ELSE i.sent_at END
+    sent_at = CASE WHEN x.doubtful THEN NULL WHEN x.revision <> i.revision OR x.revision > 0 AND i.sent_at IS NULL THEN now() ELSE i.sent_at END
 FROM (SELECT unnest(sqlc.arg(item_ids)::text[]) AS item_id, unnest(sqlc.arg(hashes)::bytea[]) AS hash, unnest(sqlc.arg(shapes)::integer[]) AS shape,
     unnest(sqlc.arg(revisions)::integer[]) AS revision, unnest(sqlc.arg(gone)::boolean[]) AS gone, unnest(sqlc.arg(missing)::smallint[]) AS missing,
-    unnest(sqlc.arg(changed_at)::timestamptz[]) AS changed_at, unnest(sqlc.arg(group_ids)::text[]) AS group_id) x
+    unnest(sqlc.arg(missing_at)::timestamptz[]) AS missing_at,
+    unnest(sqlc.arg(changed_at)::timestamptz[]) AS changed_at, unnest(sqlc.arg(group_ids)::text[]) AS group_id,
+    unnest(sqlc.arg(doubtful)::boolean[]) AS doubtful) x
 WHERE i.route = sqlc.arg(route) AND i.item_id = x.item_id;
 
 -- name: SourceItemsAfter :many
--- What the destination has, a page in the order of ids.
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
-WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND NOT gone
+-- What the destination has, or may have, a page in the order of ids.
+SELECT item_id, hash, shape, revision, gone, missing, missing_at, changed_at, sent_at, group_id FROM courier.source_item
+WHERE route = sqlc.arg(route) AND item_id > sqlc.arg(after)::text AND revision > 0 AND (NOT gone OR sent_at IS NULL)
 ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND item_id > sqlc.arg(after)::text AND NOT gone ORDER BY item_id LIMIT sqlc.arg(lim);
+WHERE route = sqlc.arg(route) AND group_id = sqlc.arg(group_id)::text AND item_id > sqlc.arg(after)::text AND (NOT gone OR revision > 0 AND sent_at IS NULL) ORDER BY item_id LIMIT sqlc.arg(lim);
 
 -- name: AddSourceShape :one
 INSERT INTO courier.source_shape (digest, names) VALUES ($1, $2)
@@ -89,15 +92,16 @@ WHERE id = sqlc.arg(id) AND finished_at IS NULL;
 
 -- name: FinishSource :execrows
 -- Notes the snapshot that was worked through; a former runner's is refused.
-UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.arg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
+UPDATE courier.source SET snapshot_at = greatest(snapshot_at, sqlc.narg(snapshot_at)::timestamptz), fingerprint = sqlc.narg(fingerprint)
 WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
 
 -- name: SetItemID :execrows
 -- A migration of the item ids; a former runner's is refused.
 UPDATE courier.source SET item_id = sqlc.arg(item_id) WHERE id = sqlc.arg(id) AND run_token = sqlc.arg(token);
 
--- name: SaveMappingRevision :exec
-UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_revision <> $2;
+-- name: SaveSourceRoute :exec
+UPDATE courier.source_route SET mapping_revision = sqlc.arg(mapping_revision), guard_known = nullif(sqlc.arg(guard_known)::integer, 0)
+WHERE id = sqlc.arg(id) AND (mapping_revision <> sqlc.arg(mapping_revision) OR guard_known IS DISTINCT FROM nullif(sqlc.arg(guard_known)::integer, 0));
 
 -- name: SourceRuns :many
 -- The newest runs first; '' is every source, 0 every run.
@@ -107,8 +111,8 @@ FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg
 ORDER BY run DESC LIMIT sqlc.arg(lim);
 
 -- name: SourceStartedAt :one
--- When the last run of a source began, and the time that it is now.
-SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+-- When the last run of a source began that was not only planned, and the time that it is now.
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id AND r.state <> 'planned'), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
 FROM courier.source s WHERE s.name = $1;
 
 -- name: SetSourceSilence :exec
@@ -119,7 +123,7 @@ WHERE id = sqlc.arg(id) AND silent_after IS DISTINCT FROM make_interval(secs => 
 SELECT DISTINCT source FROM courier.source_status WHERE silent ORDER BY source;
 
 -- name: SourceStatus :many
-SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+SELECT source, account, catalog, catalog_type, items, invalid::bigint AS invalid, coalesce(state, '')::text AS state, coalesce(reason, '')::text AS reason, coalesce(run, 0)::bigint AS run, finished_at,
     last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
 FROM courier.source_status ORDER BY source, account, catalog, catalog_type;
 
@@ -205,10 +209,11 @@ DELETE FROM courier.webhook_delivery WHERE id IN (
 SELECT id FROM courier.source_route ORDER BY id;
 
 -- name: ForgetGoneItems :execrows
--- Deleted items, and rows that were made to be locked and never used.
+-- Deleted items, and rows that were made to be locked and never used. An item that was set out of stock has
+-- the list of what it has there: it is cleared when the item comes back, however late.
 DELETE FROM courier.source_item i WHERE (i.route, i.item_id) IN (
     SELECT x.route, x.item_id FROM courier.source_item x
-    WHERE x.route = sqlc.arg(route) AND (x.gone AND x.changed_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision)
+    WHERE x.route = sqlc.arg(route) AND (x.gone AND x.shape IS NULL AND x.changed_at < now() - make_interval(secs => sqlc.arg(seconds)::double precision)
         OR x.revision = 0 AND NOT x.gone) LIMIT sqlc.arg(lim) FOR UPDATE SKIP LOCKED
 );
 

@@ -50,12 +50,35 @@ type State struct {
 	Gone bool
 	// Missing counts the snapshots in a row that lacked the item.
 	Missing int
+	// MissingAt is the time of the last snapshot that was counted in Missing.
+	MissingAt time.Time
+	// Doubtful reports that the state was intended, and that nobody knows whether it was sent:
+	// a process ended in between. Names are then those that the item may have.
+	Doubtful bool
 	// SentAt is when something was sent of the item last, by the database's clock.
 	SentAt time.Time
 }
 
 // Known reports whether the item was ever sent.
 func (s State) Known() bool { return s.Revision > 0 }
+
+// next is the revision of what is sent now. What was intended, and is found again, keeps its
+// revision, so that the stream drops it where it has it.
+func (s State) next(hash Hash, gone bool) int {
+	if s.Doubtful && s.Hash == hash && s.Gone == gone {
+		return s.Revision
+	}
+	return s.Revision + 1
+}
+
+// Intended is the state to keep before a change is published: that of the change, with all
+// attributes that the item then may have. A process that ends in between leaves it.
+func (c Change) Intended(known State) State {
+	intended := c.State
+	intended.Doubtful, intended.Missing = true, known.Missing
+	intended.Names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Names, c.State.Names))))
+	return intended
+}
 
 // Kind says what a comparison found.
 type Kind uint8
@@ -99,8 +122,11 @@ type Change struct {
 	MutationID string
 	// Left are attributes that the source no longer has and the platform keeps, as
 	// nothing clears them there.
-	Left  []string
-	State State
+	Left []string
+	// Added and Gone are the names of attributes that the item did not have before, or has
+	// no longer.
+	Added, Gone []string
+	State       State
 }
 
 // Publishes reports whether something is sent.
@@ -109,7 +135,7 @@ func (c Change) Publishes() bool { return c.Operation != 0 }
 // Keeps reports whether State is to be kept in the place of the known one. Nearly all items
 // of a snapshot need neither.
 func (c Change) Keeps(known State) bool {
-	return c.Publishes() || c.State.Gone != known.Gone || c.State.Missing != known.Missing || c.State.Group != known.Group ||
+	return c.Publishes() || c.State.Gone != known.Gone || c.State.Missing != known.Missing || !c.State.MissingAt.Equal(known.MissingAt) || c.State.Group != known.Group ||
 		!c.State.ChangedAt.Equal(known.ChangedAt)
 }
 
@@ -168,15 +194,18 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	}
 	at = at.Truncate(resolution)
 	change := Change{ItemID: item.ID, Kind: Unchanged, State: known}
-	if known.ChangedAt.After(at) {
+	// That an item is back is news of the snapshot: it may come back as it was, with the time
+	// of a change before it was gone.
+	back := known.Gone && !known.ChangedAt.After(snapshot)
+	if known.ChangedAt.After(at) && !back {
 		change.Kind = Older
 		return change, nil
 	}
 	hash := hashOf(item.Attributes)
-	same := known.Known() && !known.Gone && known.Hash == hash
+	same := known.Known() && !known.Gone && !known.Doubtful && known.Hash == hash
 	stale := same && r.Refresh > 0 && !known.SentAt.IsZero() && r.Now.Sub(known.SentAt) >= r.Refresh
 	if same && !stale {
-		change.State.Missing, change.State.Group = 0, item.Group
+		change.State.Missing, change.State.MissingAt, change.State.Group = 0, time.Time{}, item.Group
 		if !item.ChangedAt.IsZero() {
 			change.State.ChangedAt = at
 		}
@@ -195,6 +224,9 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 		change.Kind = Changed
 	}
 	change.Operation, change.Attributes = r.Operation, item.Attributes
+	if change.Kind == Changed {
+		change.Added, change.Gone = gone(names, known.Names), gone(known.Names, names)
+	}
 	if !r.Replaces {
 		var cleared []string
 		cleared, change.Left = r.clear(gone(known.Names, names))
@@ -204,7 +236,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	if len(change.Left) > 0 {
 		kept = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, change.Left))))
 	}
-	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.Revision + 1, ChangedAt: at}
+	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.next(hash, false), ChangedAt: at}
 	change.MutationID = r.mutationID(item.ID, change.State)
 	return change, nil
 }
@@ -213,17 +245,23 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 func (r Route) Absent(itemID string, known State, snapshot time.Time) Change {
 	change := Change{ItemID: itemID, Kind: Unchanged, State: known}
 	switch {
-	case !known.Known() || known.Gone || r.Missing == Keep:
+	case !known.Known() || known.Gone && !known.Doubtful || r.Missing == Keep && !known.Gone:
 		return change
 	case known.ChangedAt.After(snapshot):
 		change.Kind = Older
 		return change
-	case known.Missing+1 < r.Runs:
+	}
+	snapshot = snapshot.Truncate(resolution)
+	missing := known.Missing
+	if snapshot.After(known.MissingAt) { // a snapshot that is read once more counts once
+		missing++
+	}
+	if missing < r.Runs {
 		change.Kind = Awaited
-		change.State.Missing++
+		change.State.Missing, change.State.MissingAt = missing, snapshot
 		return change
 	}
-	return r.remove(itemID, known, snapshot.Truncate(resolution))
+	return r.remove(itemID, known, snapshot)
 }
 
 // Deleted decides what it changes that the source said at a time that an item is deleted.
@@ -237,7 +275,7 @@ func (r Route) Deleted(itemID string, known State, at time.Time) Change {
 	case !known.Known():
 		change.State.Gone = true // so that an older snapshot does not bring it
 		fallthrough
-	case known.Gone || r.Missing == Keep:
+	case known.Gone && !known.Doubtful || r.Missing == Keep && !known.Gone:
 		change.State.ChangedAt = at
 		return change
 	}
@@ -246,11 +284,16 @@ func (r Route) Deleted(itemID string, known State, at time.Time) Change {
 
 func (r Route) remove(itemID string, known State, at time.Time) Change {
 	change := Change{ItemID: itemID, Kind: Removed, Operation: catalog.Delete}
-	change.State = State{Group: known.Group, Revision: known.Revision + 1, ChangedAt: at, Gone: true}
+	change.State = State{Group: known.Group, Revision: known.next(Hash{}, true), ChangedAt: at, Gone: true}
 	if r.Missing == OutOfStock {
 		// The item stays, so that what was sent of it is cleared when it comes back without.
 		change.Operation, change.Attributes = catalog.Update, r.Unavailable
-		change.State.Names = known.Names
+		// What sets it out of stock is among that.
+		names, err := namesOf(r.Unavailable)
+		if err != nil {
+			names = nil // a route without such attributes
+		}
+		change.State.Names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Names, names))))
 	}
 	change.MutationID = r.mutationID(itemID, change.State)
 	return change

@@ -293,3 +293,57 @@ func FuzzCompare(f *testing.F) {
 		require.True(t, slices.IsSorted(change.State.Names))
 	})
 }
+
+// TestAnItemThatIsBackAsItWas: an item that was missing for a while has the time of a change
+// before that. What a newer deletion says is not undone by an older snapshot.
+func TestAnItemThatIsBackAsItWas(t *testing.T) {
+	t.Parallel()
+	r := route()
+	lamp := item(`{"title":"Lamp"}`)
+	lamp.ChangedAt = at(1)
+	added := compare(t, r, lamp, State{}, at(2))
+	removed := r.Absent("1", added.State, at(3))
+	require.Equal(t, Removed, removed.Kind)
+	back := compare(t, r, lamp, removed.State, at(4))
+	require.Equal(t, Added, back.Kind)
+	require.Equal(t, Unchanged, compare(t, r, lamp, back.State, at(5)).Kind)
+
+	deleted := r.Deleted("1", added.State, at(6))
+	require.Equal(t, Older, compare(t, r, lamp, deleted.State, at(5)).Kind)
+}
+
+// TestWhatWasOnlyIntended: after a process ended between publishing and keeping the state,
+// the same change has the same id, and any other one counts with what may have been sent.
+func TestWhatWasOnlyIntended(t *testing.T) {
+	t.Parallel()
+	r := route()
+	plain, sale := item(`{"title":"Lamp"}`), item(`{"sale_price":"4 EUR","title":"Lamp"}`)
+	added := compare(t, r, sale, State{}, at(1))
+	intended := added.Intended(State{})
+	require.Equal(t, added.MutationID, compare(t, r, sale, intended, at(1)).MutationID)
+	other := compare(t, r, plain, intended, at(2))
+	require.JSONEq(t, `{"title":"Lamp","sale_price":null}`, string(other.Attributes))
+	require.NotEqual(t, added.MutationID, other.MutationID)
+	require.Equal(t, catalog.Delete, r.Absent("1", intended, at(2)).Operation, "it may be there")
+
+	known := compare(t, r, sale, State{}, at(1)).State
+	removed := r.Absent("1", known, at(2))
+	intended = removed.Intended(known)
+	require.Equal(t, removed.MutationID, r.Absent("1", intended, at(2)).MutationID)
+	back := compare(t, r, plain, intended, at(3))
+	require.Equal(t, Added, back.Kind)
+	require.JSONEq(t, `{"title":"Lamp","sale_price":null}`, string(back.Attributes), "it may be there still")
+	require.False(t, back.State.Doubtful)
+}
+
+// TestOutOfStockIsReportedWhenItStays: an item without an availability of its own keeps that
+// of its absence, where nothing clears it.
+func TestOutOfStockIsReportedWhenItStays(t *testing.T) {
+	t.Parallel()
+	r := route()
+	r.Missing = OutOfStock
+	r.Clears = func(name string) bool { return name != "availability" }
+	plain := item(`{"title":"Lamp"}`)
+	removed := r.Absent("1", compare(t, r, plain, State{}, at(1)).State, at(2))
+	require.Equal(t, []string{"availability"}, compare(t, r, plain, removed.State, at(3)).Left)
+}

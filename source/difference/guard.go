@@ -17,6 +17,8 @@ type Counts struct {
 	Awaited int `json:"awaited"`
 	// Older are items of which something newer was sent than the snapshot says.
 	Older int `json:"older"`
+	// FilteredOut are records that the route's filter leaves out.
+	FilteredOut int `json:"filtered_out"`
 	// Invalid are items that could not be mapped; they are neither sent nor missing.
 	Invalid int `json:"invalid"`
 }
@@ -51,6 +53,9 @@ type Guard struct {
 	Percent float64
 	// AllowEmpty lets a snapshot without items remove everything, within the limits.
 	AllowEmpty bool
+	// Known is how many items the destination had when removals were withheld first; 0 while
+	// none are. What was added since does not make them a smaller part.
+	Known int
 	// NewIDs says that most ids are new on purpose.
 	NewIDs bool
 }
@@ -86,16 +91,20 @@ func (g Guard) Check(counts Counts, approved int) (Decision, string) {
 	}
 	if scheme := !g.NewIDs && counts.Known > 0 && 2*counts.Added > counts.Read && 2*(counts.Removed+counts.Awaited) > counts.Known; scheme {
 		return Stopped, fmt.Sprintf("%d of %d items are new and %d of %d are gone: the item ids have probably changed. Nothing is sent. "+
-			"Check the id column and item_id of the source; if the new ids are right, migrate the source", counts.Added, counts.Read, counts.Removed+counts.Awaited, counts.Known)
+			"Check the id column and item_id of the source; if the new ids are right: enqueue feed migrate", counts.Added, counts.Read, counts.Removed+counts.Awaited, counts.Known)
 	}
-	if counts.Removed <= g.Items || float64(counts.Removed) <= g.Percent/100*float64(counts.Known) {
+	known := counts.Known
+	if g.Known > 0 {
+		known = min(known, g.Known)
+	}
+	if counts.Removed <= g.Items || float64(counts.Removed) <= g.Percent/100*float64(known) {
 		return Allowed, ""
 	}
 	if counts.Removed <= approved {
 		return Allowed, ""
 	}
-	share := 100 * float64(counts.Removed) / float64(counts.Known)
-	why := fmt.Sprintf("%d of %d items (%.1f %%) are missing, more than %d items and %g %%: they are not deleted until somebody approves", counts.Removed, counts.Known, share, g.Items, g.Percent)
+	share := 100 * float64(counts.Removed) / float64(known)
+	why := fmt.Sprintf("%d of %d items (%.1f %%) are missing, more than %d items and %g %%: they are not deleted until somebody approves", counts.Removed, known, share, g.Items, g.Percent)
 	if approved > 0 {
 		why += fmt.Sprintf("; %d deletes were approved, and it is more now", approved)
 	}

@@ -58,14 +58,14 @@ func formOf(header http.Header) (as form, event map[string][]string, refused *re
 	as = mediaTypes[mediaType]
 	binary := header.Get(message.HeaderEventSpecVersion) != ""
 	if err != nil || len(values) != 1 || as == 0 || binary && as == formLines {
-		detail := "the request has no Content-Type"
+		detail, types := "the request has no Content-Type", "one of "+acceptedTypes
 		if given != "" {
 			detail = "the Content-Type " + message.Quote(given) + " is not supported"
 		}
 		if binary && as == formLines {
-			detail += " for a CloudEvent in binary mode"
+			detail, types = detail+" for a CloudEvent in binary mode", "application/json, or events without the header ce-specversion"
 		}
-		r := refuse(kindMediaType, detail+": send one of "+acceptedTypes)
+		r := refuse(kindMediaType, detail+": send "+types)
 		r.header = http.Header{"Accept-Post": {acceptedTypes}}
 		return 0, nil, r
 	}

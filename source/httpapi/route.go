@@ -96,6 +96,8 @@ func (s *Server) route(w *statusWriter, r *http.Request, seen *visit) (refused *
 	switch {
 	case refused != nil:
 		return refused
+	case !found && strings.HasPrefix(r.URL.Path, "/v1/webhooks/"):
+		return refuse(kindNotFound, "no source of this name has a webhook: webhooks are sent to /v1/webhooks/ and the name that the source has in the configuration")
 	case !found:
 		return refuse(kindNotFound, "mutations are sent to "+mutationsPath+"{account}/{catalog}/{type}")
 	case r.Method != http.MethodPost:

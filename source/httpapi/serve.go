@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -155,6 +156,31 @@ type drain struct {
 }
 
 func (d *drain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.serve(w, r)
+	skipRest(w, r)
+}
+
+const (
+	// restBytes and restTime bound what is read of a body that is refused. net/http itself
+	// reads restOfServer.
+	restBytes, restOfServer = 64 << 20, 256 << 10
+	restTime                = 3 * time.Second
+)
+
+// skipRest reads what a caller still sends of a body that is not wanted. Most programs send a
+// request whole before they look at the answer: a connection that is closed before gives them
+// a reset instead of what is wrong.
+func skipRest(w http.ResponseWriter, r *http.Request) {
+	small := r.ContentLength >= 0 && r.ContentLength <= restOfServer
+	if small || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" { // who expects a 100 waits for the answer
+		return
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTime)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, restBytes) // the answer is the same
+	}
+}
+
+func (d *drain) serve(w http.ResponseWriter, r *http.Request) {
 	if !d.enter() {
 		if r.URL.Path == "/livez" {
 			w.Header().Set("Connection", "close")

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -103,6 +104,24 @@ func TestLongHeaders(t *testing.T) {
 	require.NoError(t, err)
 	defer response.Body.Close()
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
+}
+
+// TestLargeBodiesAreAnswered: the caller looks at the answer after it has sent everything.
+func TestLargeBodiesAreAnswered(t *testing.T) {
+	t.Parallel()
+	a := start(t, setup{})
+	body := bytes.Repeat([]byte("\n"), 24<<20)
+	for token, want := range map[string]int{tokenOf: http.StatusRequestEntityTooLarge, "unknown": http.StatusUnauthorized} {
+		conn, from := a.dial()
+		_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n", lanePath, token, len(body))
+		require.NoError(t, err)
+		for rest := body; len(rest) > 0; rest = rest[4<<20:] {
+			time.Sleep(150 * time.Millisecond) // net/http waits half a second
+			_, err = conn.Write(rest[:4<<20])
+			require.NoError(t, err)
+		}
+		require.Equal(t, want, readAny(t, from).status)
+	}
 }
 
 // TestConnectionsAreLimited: one more waits until another ends.

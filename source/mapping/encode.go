@@ -9,7 +9,7 @@ import (
 )
 
 // appendJSON writes a value with sorted keys and no blanks: the same value gives the same
-// bytes. What JSON cannot hold is null.
+// bytes. What JSON cannot hold is null, and a zero in a text is U+FFFD: Postgres takes none.
 func appendJSON(to []byte, value any) []byte {
 	switch value := value.(type) {
 	case price:
@@ -110,6 +110,8 @@ func appendText(to []byte, text string) []byte {
 			to = append(to, '\\', 'n')
 		case c == '\t':
 			to = append(to, '\\', 't')
+		case c == 0:
+			to = utf8.AppendRune(to, utf8.RuneError)
 		case c < utf8.RuneSelf:
 			to = append(to, '\\', 'u', '0', '0', hexadecimal[c>>4], hexadecimal[c&15])
 		default:

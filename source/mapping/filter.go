@@ -13,6 +13,8 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // filterCost bounds the work of one decision, in CEL's own units: a comparison costs a
@@ -122,8 +124,9 @@ func forCEL(value any) any {
 	}
 }
 
-// toNumber reads a number out of text, because feeds hold text. What holds none is NaN,
-// which is neither smaller nor larger than anything.
+// toNumber reads a number or the amount of a price out of text, because feeds hold text. What
+// is not there is NaN, which is neither smaller nor larger than anything. A text that is no
+// number is an error: a filter that left such items out would delete them.
 func toNumber(value ref.Val) ref.Val {
 	switch value := value.(type) {
 	case types.Double:
@@ -131,9 +134,23 @@ func toNumber(value ref.Val) ref.Val {
 	case types.Int:
 		return types.Double(value)
 	case types.String:
-		if n, err := strconv.ParseFloat(strings.TrimSpace(string(value)), 64); err == nil {
+		text := strings.TrimSpace(string(value))
+		if text == "" {
+			break
+		}
+		if n, err := strconv.ParseFloat(text, 64); err == nil {
 			return types.Double(n)
 		}
+		const anyCurrency = "EUR" // only the amount counts
+		found, err := parsePrice(text, 0, anyCurrency)
+		if err != nil {
+			return types.NewErr("number(%q): it is neither a number nor a price that can be read in one way", legible.Clip(text, valueWidth))
+		}
+		n, err := strconv.ParseFloat(found.amount, 64)
+		if err != nil {
+			return types.NewErr("number(%q): %v", legible.Clip(text, valueWidth), err)
+		}
+		return types.Double(n)
 	}
 	return types.Double(math.NaN())
 }

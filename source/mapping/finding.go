@@ -21,20 +21,20 @@ const (
 
 // Kinds of findings.
 const (
-	KindItemID    = "item_id"   // a placeholder of the item id has no value
-	KindValue     = "value"     // a word without a translation
-	KindPrice     = "price"     // a price that is not one, or can be read in two ways
-	KindCurrency  = "currency"  // a price without a currency
-	KindWindow    = "window"    // a sale window that is not one, or has no time zone
-	KindNumber    = "number"    // a number or a truth value that is not one
-	KindSeveral   = "several"   // more values than the attribute takes
-	KindCut       = "cut"       // a text was cut, as the mapping asked
-	KindMissing   = "missing"   // an attribute that the destination requires has no value
-	KindShipping  = "shipping"  // a shipping entry that cannot be read
-	KindFilter    = "filter"    // the filter of the route could not decide
-	KindCondition = "condition" // the condition of a rule could not decide
-	KindView      = "view"      // a value that is not of the store view, market or language that is sent
-	KindJQ        = "jq"        // the jq program failed, or ran into its limits
+	KindItemID    = "ITEM_ID"   // a placeholder of the item id has no value
+	KindValue     = "VALUE"     // a word without a translation
+	KindPrice     = "PRICE"     // a price that is not one, or can be read in two ways
+	KindCurrency  = "CURRENCY"  // a price without a currency
+	KindWindow    = "WINDOW"    // a sale window that is not one, or has no time zone
+	KindNumber    = "NUMBER"    // a number or a truth value that is not one
+	KindSeveral   = "SEVERAL"   // more values than the attribute takes
+	KindCut       = "CUT"       // a text was cut, as the mapping asked
+	KindMissing   = "MISSING"   // an attribute that the destination requires has no value
+	KindShipping  = "SHIPPING"  // a shipping entry that cannot be read
+	KindFilter    = "FILTER"    // the filter of the route could not decide
+	KindCondition = "CONDITION" // the condition of a rule could not decide
+	KindView      = "VIEW"      // a value that is not of the store view, market or language that is sent
+	KindJQ        = "JQ"        // the jq program failed, or ran into its limits
 )
 
 // Finding says what is wrong with one value of one record.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -55,7 +56,7 @@ type Spec struct {
 type Item struct {
 	// ID is set wherever it can be made, also when the item is skipped or has errors: the
 	// item is in the source, so it must not be deleted for an error. It is "" with a finding
-	// of kind [KindItemID] where a placeholder has no value.
+	// of kind [KindItemID] where a placeholder has no value or an id is no text.
 	ID string
 	// Group is shared by the variants of a product, or "".
 	Group string
@@ -131,10 +132,14 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 		e.report(KindItemID, Error, "item_id", id, "a spreadsheet has rounded the id: format its column as text, and export again")
 		id = ""
 	}
-	item.ID = strings.ToValidUTF8(id, "\uFFFD")
+	item.ID = printable(id)
+	if item.ID != id || strings.ContainsRune(id, utf8.RuneError) {
+		e.report(KindItemID, Error, "item_id", id, "the id has bytes that are not text, so that other items may have the same one: correct it, or set the encoding of the feed")
+		item.ID = ""
+	}
 	if m.group != nil {
 		item.Group, _ = scalar(m.group.lookup(record))
-		item.Group = strings.ToValidUTF8(item.Group, "\uFFFD")
+		item.Group = printable(item.Group)
 	}
 	if !belongs {
 		item.Skipped = true
@@ -168,6 +173,11 @@ func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	}
 	item.Attributes = space.finish(attributes)
 	return item, e.findings
+}
+
+// printable replaces what is no text, and zeros, which Postgres does not take.
+func printable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // roundedID reports whether a part of the id is a number that has lost digits. Another item

@@ -123,7 +123,7 @@ func TestFilters(t *testing.T) {
 		{`availability == null`, `{}`, false, ""},
 		{`number(price) >= 10.0`, `{"price": "9.50"}`, true, ""},
 		{`number(price) >= 10`, `{"price": 10}`, false, ""},
-		{`number(price) >= 10`, `{"price": "ten"}`, true, ""},
+		{`number(price) >= 10`, `{"price": "ten"}`, false, mapping.KindFilter},
 		{`number(price) >= 10`, `{}`, true, ""},
 		{`has(record.brand) && brand == "Acme"`, `{"brand": "Acme"}`, false, ""},
 		{`has(record.brand)`, `{}`, true, ""},
@@ -189,7 +189,26 @@ func TestNoDollars(t *testing.T) {
 	}
 }
 
-// TestCheck: pairs hold, differences name the path, and a folder without pairs is an error.
+// TestNUL: JSON can hold the character, and Postgres cannot: one such text must not stop all
+// the items of a shop.
+func TestNUL(t *testing.T) {
+	t.Parallel()
+	m := compiled(t, `item_id: "{id}"
+group: group
+attributes: {title: title, price: {constant: 5 EUR}}
+`)
+	item, findings := m.Map(map[string]any{"id": "1", "group": "g\x00", "title": "a\x00b"})
+	require.Empty(t, findings)
+	require.Equal(t, "g\uFFFD", item.Group)
+	require.JSONEq(t, `{"title": "a\uFFFDb", "price": "5 EUR"}`, string(item.Attributes))
+
+	item, findings = m.Map(map[string]any{"id": "1\x00", "title": "a"})
+	require.Empty(t, item.ID)
+	require.Len(t, findings, 1)
+	require.Equal(t, mapping.KindItemID, findings[0].Kind)
+	require.Equal(t, mapping.Error, findings[0].Severity)
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	m := compiled(t, "item_id: \"{id}\"\nattributes:\n  title: name\n  price: {from: price, as: price}\n")
@@ -208,7 +227,7 @@ func TestCheck(t *testing.T) {
   expected: {item_id: "2", group: g, attributes: {title: Cup, price: 7 EUR, brand: Acme}}
 - name: bare price
   input: {id: "3", name: Cup, price: 7}
-  expected: {item_id: "3", findings: [{kind: currency, field: price}]}
+  expected: {item_id: "3", findings: [{kind: CURRENCY, field: price}]}
 - name: unexpected error
   input: {id: "4", price: 7}
   expected: {item_id: "4"}
@@ -225,7 +244,7 @@ func TestCheck(t *testing.T) {
 	}, outcomes[1].Differences)
 	assert.Empty(t, outcomes[2].Differences)
 	require.Len(t, outcomes[3].Differences, 1)
-	assert.Contains(t, outcomes[3].Differences[0], "findings: not expected: error currency of price")
+	assert.Contains(t, outcomes[3].Differences[0], "findings: not expected: error CURRENCY of price")
 	write("typo.expected.json", `{"item": "1"}`)
 	write("typo.input.json", `{}`)
 	_, err = m.Check(dir)
@@ -284,6 +303,25 @@ func TestAnyRecord(t *testing.T) {
 	})
 }
 
+// TestZeros: Postgres takes no zeros, so that none leaves a mapping; an id that has lost a
+// character may be that of another item.
+func TestZeros(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile(mapping.Spec{ItemID: "{id}", Group: "group", Data: []byte(
+		"attributes: {title: title}\njq: '{(.name // \"color\"): .color}'")}, target("meta/PRODUCT_ITEM"))
+	require.NoError(t, err)
+	item, findings := m.Map(map[string]any{"id": "1", "group": "a\x00b", "title": "c\x00d", "name": "e\x00f", "color": "g\x00"})
+	require.Empty(t, findings)
+	require.Equal(t, "a\uFFFDb", item.Group)
+	require.JSONEq(t, "{\"e\uFFFDf\":\"g\uFFFD\",\"title\":\"c\uFFFDd\"}", string(item.Attributes))
+	for _, id := range []string{"a\x00b", "a\xffb", "a\uFFFDb"} {
+		item, findings := m.Map(map[string]any{"id": id, "title": "T"})
+		require.Empty(t, item.ID, "%q", id)
+		require.Equal(t, mapping.KindItemID, findings[0].Kind)
+		require.Equal(t, mapping.Error, findings[0].Severity)
+	}
+}
+
 // BenchmarkMap: rules alone (google), filters and conditions (shopify), and two jq programs
 // beside them (woocommerce).
 func BenchmarkMap(b *testing.B) {
@@ -297,5 +335,29 @@ func BenchmarkMap(b *testing.B) {
 				m.Map(given.Records[0])
 			}
 		})
+	}
+}
+
+// TestNumbersInFilters: feeds hold prices with their currency.
+func TestNumbersInFilters(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile(mapping.Spec{Preset: "google", Filter: `number(price) >= 10.0`}, target("meta/PRODUCT_ITEM"))
+	require.NoError(t, err)
+	for price, want := range map[any]string{
+		"24.00 EUR": "in", "9,99 €": "out", "9.99": "out", "10": "in", "1.234,56 EUR": "in", "": "out", json.Number("12"): "in",
+		"1.234 EUR": "undecided", "free": "undecided", nil: "out",
+	} {
+		item, findings := m.Map(map[string]any{"id": "1", "price": price})
+		got := "in"
+		if item.Skipped {
+			got = "out"
+		}
+		for _, finding := range findings {
+			if finding.Kind == mapping.KindFilter {
+				got = "undecided"
+			}
+		}
+		require.Equal(t, want, got, "%v", price)
+		require.Equal(t, "1", item.ID, "%v", price)
 	}
 }

@@ -30,3 +30,17 @@ func TestPresetsCompile(t *testing.T) {
 		}
 	}
 }
+
+// TestHiddenProducts: both the export and webhooks of WooCommerce say so of a product that the
+// shop does not show.
+func TestHiddenProducts(t *testing.T) {
+	t.Parallel()
+	for _, to := range mapping.Fills("woocommerce") {
+		m, err := mapping.Compile(mapping.Spec{Preset: "woocommerce", Currency: "EUR", Zone: "UTC"}, target(to))
+		require.NoError(t, err)
+		for visibility, skipped := range map[string]bool{"hidden": true, "visible": false, "catalog": false, "search": false} {
+			item, _ := m.Map(map[string]any{"id": "1", "name": "Shirt", "type": "simple", "status": "publish", "catalog_visibility": visibility})
+			require.Equal(t, skipped, item.Skipped, "%s: %s", to, visibility)
+		}
+	}
+}

@@ -87,6 +87,18 @@ func TestVariantsFanOut(t *testing.T) {
 	require.NotNil(t, status[0].LastWebhookAt)
 }
 
+// TestZerosAreNoOutage: a body that Postgres would not take as it is would come again and
+// again, and the shop would remove the webhook in the end.
+func TestZerosAreNoOutage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, webhook.Shopify, nil)
+	b.send("products/update", "1", strings.Replace(lamp(start, "LAMP-R 10.00"), `788032119674292922,`, `"7\u00008",`, 1))
+	b.send("products/delete", "2", `{"id":"7\u00008"}`)
+	outcome := b.send("products/update", "3", lamp(b.now, "LAMP\x00R 10.00"))
+	require.Equal(t, persistence.DeliveryRejected, outcome.State)
+	require.Contains(t, outcome.Reason, "the id has bytes that are no text")
+}
+
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	const former = "former"
@@ -499,12 +511,12 @@ func TestFeedAndWebhook(t *testing.T) {
 		require.NoError(t, err)
 		return result
 	}
-	feed.set(t, lamp(start, "LAMP-R 10.00"))
-	require.Equal(t, int64(2), work().Published)
+	feed.set(t, lamp(start, "LAMP-R 10.00", "LAMP-B 9.00"))
+	require.Equal(t, int64(4), work().Published)
 
 	// A webhook after the file was made, and a run of the file after the webhook.
 	feed.at = start.Add(time.Minute)
-	feed.set(t, lamp(start, "LAMP-R 11.00"))
+	feed.set(t, lamp(start, "LAMP-R 11.00", "LAMP-B 9.00"))
 	b.later(2 * time.Minute)
 	b.send("products/update", "1", lamp(b.now, "LAMP-R 12.00"))
 	require.Zero(t, work().Published)
@@ -512,7 +524,7 @@ func TestFeedAndWebhook(t *testing.T) {
 
 	// A file after the webhook, and the webhook's repeat and an older one after the run.
 	feed.at = start.Add(3 * time.Minute)
-	feed.set(t, lamp(start, "LAMP-R 13.00"))
+	feed.set(t, lamp(start, "LAMP-R 13.00", "LAMP-B 9.00"))
 	b.later(2 * time.Minute)
 	work()
 	late := b.send("products/update", "2", lamp(start.Add(2*time.Minute+time.Second), "LAMP-R 12.50"), "X-Shopify-Triggered-At", start.Add(2*time.Minute+time.Second).Format(time.RFC3339))
@@ -535,7 +547,8 @@ func TestFeedAndWebhook(t *testing.T) {
 	b.send("products/update", "4", lamp(start, "LAMP-R 15.00"))
 	require.Equal(t, "15.00 EUR", price())
 	// A file without it ends what a webhook brought, when it is newer.
-	feed.at, feed.list = b.now.Add(-2*time.Second), append(feed.list[:0:0], map[string]any{"sku": "OTHER"})
+	feed.at = b.now.Add(-2 * time.Second)
+	feed.set(t, lamp(start, "LAMP-B 9.00"))
 	work()
 	require.NotContains(t, b.items("meta"), "LAMP-R")
 }

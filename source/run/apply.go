@@ -76,8 +76,10 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 		switch {
 		case route.decision == difference.Stopped && state != persistence.RunStopped:
 			state, reason = persistence.RunStopped, route.Route+": "+route.Reason
-		case route.decision == difference.Withheld && state == persistence.RunDone:
+		case route.decision == difference.Withheld && state != persistence.RunStopped && state != persistence.RunWithheld:
 			state, reason = persistence.RunWithheld, route.Route+": "+route.Reason
+		case route.mostInvalid && state == persistence.RunDone:
+			state, reason = persistence.RunInvalid, route.Route+": "+route.Reason
 		}
 	}
 	_, result.Withheld = p.Changes()
@@ -87,14 +89,22 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 // finish notes the end of a run. Only a snapshot of which everything was sent is not read
 // again while it stays the same.
 func (p *Plan) finish(state persistence.RunState, reason string) error {
-	if state == persistence.RunDone || state == persistence.RunWithheld {
+	if state != persistence.RunUnchanged {
 		row := p.row
-		row.SnapshotAt, row.Fingerprint = p.SnapshotAt, ""
-		if state == persistence.RunDone {
-			row.Fingerprint = p.Fingerprint
+		row.Fingerprint = ""
+		if state == persistence.RunDone && p.Fingerprint != "" { // the others are read again
+			row.Fingerprint = p.effect() + " " + p.Fingerprint
+		}
+		// Of a snapshot of which a route got nothing, an older one may be the remedy.
+		if state != persistence.RunStopped {
+			row.SnapshotAt = p.SnapshotAt
 		}
 		for i := range row.Routes {
+			if p.Routes[i].decision == difference.Stopped {
+				continue
+			}
 			row.Routes[i].MappingRevision = p.source.Routes[i].Revision
+			row.Routes[i].GuardKnown = p.guardKnown(i)
 		}
 		if err := p.runner.Store.FinishSource(p.context, row, p.token); err != nil {
 			return err
@@ -108,51 +118,52 @@ func (p *Plan) finish(state persistence.RunState, reason string) error {
 	return nil
 }
 
+// guardKnown is how many items the destination of a route had when its deletes were
+// withheld first; 0 where they are not.
+func (p *Plan) guardKnown(i int) int {
+	route := &p.Routes[i]
+	if route.decision != difference.Withheld || route.Counts.Removed == 0 {
+		return 0
+	}
+	if before := p.row.Routes[i].GuardKnown; before > 0 {
+		return min(before, route.Counts.Known)
+	}
+	return route.Counts.Known
+}
+
 // publisher sends what a spool holds.
 type publisher struct {
 	plan *Plan
 	told time.Time
 }
 
-// each publishes the items of a spool whose route may, in their order.
+// each publishes the items of a spool whose route may, in their order: of each id the last.
 func (p *publisher) each(from *spool, may func(route int) bool, decide Decide) error {
 	chunks := make([][]difference.Item, len(p.plan.source.Routes))
-	err := from.each(func(i int, item difference.Item) error {
-		if !may(i) {
+	err := from.each(func(one spooled) error {
+		i := one.route
+		if !may(i) || one.number > 0 && (one.status != valid || !one.keeps || !p.plan.ids.last(one)) {
 			return nil
 		}
-		if chunks[i] = append(chunks[i], item); len(chunks[i]) < chunk {
+		if chunks[i] = append(chunks[i], one.item); len(chunks[i]) < chunk {
 			return nil
 		}
-		err := p.publish(i, chunks[i], decide)
+		err := p.together(i, chunks[i], decide)
 		chunks[i] = chunks[i][:0]
-		return err
+		if err != nil {
+			return err
+		}
+		return p.tell()
 	})
 	for i := range chunks {
 		if err == nil && len(chunks[i]) > 0 {
-			err = p.publish(i, chunks[i], decide)
+			err = p.together(i, chunks[i], decide)
 		}
 	}
 	return err
 }
 
-// publish sends a chunk of a route's items: all that have another id at once, as an item
-// that comes twice is compared with what the first left.
-func (p *publisher) publish(i int, items []difference.Item, decide Decide) error {
-	for len(items) > 0 {
-		unique, ids := 0, make(map[string]bool, len(items))
-		for unique < len(items) && !ids[items[unique].ID] {
-			ids[items[unique].ID] = true
-			unique++
-		}
-		if err := p.together(i, items[:unique], decide); err != nil {
-			return err
-		}
-		items = items[unique:]
-	}
-	return p.tell()
-}
-
+// together publishes a chunk of a route's items; each has another id.
 func (p *publisher) together(i int, items []difference.Item, decide Decide) error {
 	plan, route := p.plan, p.plan.source.Routes[i]
 	made, err := plan.source.Change(plan.context, plan.runner.Store, plan.runner.Publish, route, plan.row.Routes[i].ID, plan.began, items, decide)

@@ -6,8 +6,11 @@
 // a plan. Apply publishes the spool: additions and changes first, deletes last and only as
 // far as the guard lets them go.
 //
-// Apply compares each item again while its row is locked, publishes it, waits until
-// JetStream has stored it, and keeps the new state, in this order. A process that ends in
-// between leaves the old state: the next run finds the same change, with the same mutation
-// id, which the stream drops as a repeat, or publishes once more with the same content.
+// Apply keeps what it intends for each item, compares it again while its row is locked,
+// publishes it, waits until JetStream has stored it, and keeps the new state, in this order. A
+// process that ends in between leaves an intended state. Where the source says the same in the
+// next run, the change has the same mutation id: the stream drops it as a repeat, or it is
+// published once more with the same content. Where the source says otherwise by then, the
+// next run counts with what may have been published: it clears those attributes, or deletes the
+// item.
 package run

@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -34,7 +34,8 @@ type RoutePlan struct {
 	// Samples are the first changes.
 	Samples []Sample `json:"samples"`
 
-	decision difference.Decision
+	decision    difference.Decision
+	mostInvalid bool
 }
 
 // Sample is a change as it would be sent.
@@ -43,6 +44,10 @@ type Sample struct {
 	ItemID     string          `json:"item_id"`
 	Operation  string          `json:"operation"`
 	Attributes json.RawMessage `json:"attributes,omitempty"`
+	// Added and Gone are names of attributes that the item did not have, or no longer has.
+	// Former values are not kept, only a digest of them.
+	Added []string `json:"added,omitempty"`
+	Gone  []string `json:"gone,omitempty"`
 }
 
 // Plan is what a run would send. It holds the source until it is closed or applied.
@@ -72,6 +77,7 @@ type Plan struct {
 	changes  *spool
 	removals *spool
 	digest   hash.Hash
+	ids      *seen
 	findings findings
 }
 
@@ -95,6 +101,11 @@ func (p *Plan) Changes() (sent, withheld int) {
 // Stopped reports that the guard lets nothing go of a route.
 func (p *Plan) Stopped() bool {
 	return slices.ContainsFunc(p.Routes, func(route RoutePlan) bool { return route.decision == difference.Stopped })
+}
+
+// MostInvalid reports that most items of a route have errors.
+func (p *Plan) MostInvalid() bool {
+	return slices.ContainsFunc(p.Routes, func(route RoutePlan) bool { return route.mostInvalid })
 }
 
 // Deletes counts the removals that would be sent.
@@ -167,6 +178,9 @@ func (p *Plan) resend() {
 	}
 }
 
+// note adds a mutation to the digest.
+func (p *Plan) note(route int, mutation string) { fmt.Fprintf(p.digest, "%d %s\n", route, mutation) }
+
 // fail writes why a run failed, and returns the reason.
 func (p *Plan) fail(ctx context.Context, err error) error {
 	if cause := context.Cause(p.context); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -205,7 +219,7 @@ func (p *Plan) Close() error {
 
 // read reads the snapshot, compares it and asks the guard.
 func (p *Plan) read(ctx context.Context) error {
-	former := p.row.Fingerprint
+	former := p.former()
 	for i, route := range p.source.Routes {
 		plan := RoutePlan{Route: route.String(), Lane: route.Lane}
 		if p.row.Routes[i].MappingRevision != route.Revision {
@@ -235,6 +249,7 @@ func (p *Plan) read(ctx context.Context) error {
 	}
 	p.digest = sha256.New()
 	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: newSeen()}
+	p.ids = comparison.ids
 	if comparison.at.Before(p.row.SnapshotAt) {
 		return fmt.Errorf("the source is of %s, older than the last one, of %s: an old copy was served; nothing is sent",
 			comparison.at.Format(time.RFC3339), p.row.SnapshotAt.Format(time.RFC3339))
@@ -247,7 +262,7 @@ func (p *Plan) read(ctx context.Context) error {
 	}
 	p.SnapshotAt, p.Fingerprint, p.Read, p.Bytes = comparison.at, snapshot.Fingerprint(), comparison.read, snapshot.Bytes()
 	for i := range p.Routes {
-		p.decide(&p.Routes[i], p.source.Routes[i].Guard, snapshot.Unreadable(), comparison.nameless)
+		p.decide(&p.Routes[i], p.source.Routes[i].Guard, p.row.Routes[i].GuardKnown, snapshot.Unreadable(), comparison.nameless)
 		fmt.Fprintf(p.digest, "%s %s\n", p.Routes[i].Route, p.Routes[i].Decision)
 	}
 	p.Digest = hex.EncodeToString(p.digest.Sum(nil)[:16])
@@ -255,24 +270,65 @@ func (p *Plan) read(ctx context.Context) error {
 	return p.save(ctx)
 }
 
+// former is the fingerprint of the last run, where the same source would have the same
+// effect now; otherwise "".
+func (p *Plan) former() string {
+	effect, fingerprint, _ := strings.Cut(p.row.Fingerprint, " ")
+	if effect != p.effect() {
+		return ""
+	}
+	return fingerprint
+}
+
+// effect digests what a run does with a snapshot: where it goes and what becomes of what
+// is missing. A route that was away while the source changed, or another policy, makes
+// work of a source that is the same.
+func (p *Plan) effect() string {
+	digest := sha256.New()
+	for _, route := range p.source.Routes {
+		fmt.Fprintf(digest, "%s %s %d %d %s\n", route, route.Revision, route.Missing, route.MissingRuns, route.Unavailable)
+	}
+	return hex.EncodeToString(digest.Sum(nil)[:16])
+}
+
 // decide asks the guard about a route.
-func (p *Plan) decide(route *RoutePlan, guard difference.Guard, unreadable, nameless int64) {
-	guard.NewIDs = p.request.MigrateIDs
+func (p *Plan) decide(route *RoutePlan, guard difference.Guard, known int, unreadable, nameless int64) {
+	guard.NewIDs, guard.Known = p.request.MigrateIDs, known
 	route.decision, route.Reason = guard.Check(route.Counts, p.request.Approved)
 	unknown := unreadable + nameless
 	most := cmp.Or(p.source.MaxDuplicates, maxDuplicates)
 	switch {
+	case route.decision == difference.Stopped && p.Read > 0 && route.Counts.Read == 0 && route.Counts.FilteredOut > 0:
+		p.decideFiltered(route)
 	case nameless > 0 && 2*nameless > p.Read:
 		route.decision = difference.Stopped
 		route.Reason = fmt.Sprintf("%d of %d records have no id by the template %q: a column of it is gone, or has another name. Nothing is sent", nameless, p.Read, p.source.ItemID)
 	case float64(route.Duplicates) > most/100*float64(p.Read):
 		route.decision = difference.Stopped
 		route.Reason = fmt.Sprintf("%d of %d records repeat an id of another, more than %g %%: the id column is probably the wrong one. Nothing is sent", route.Duplicates, p.Read, most)
-	case route.decision == difference.Allowed && route.Counts.Removed > 0 && unknown > 0:
+	case route.decision == difference.Allowed && unknown > 0 && route.Counts.Removed > p.request.Approved:
 		route.decision = difference.Withheld
-		route.Reason = fmt.Sprintf("%d records could not be read or have no id: any of them may be one of the %d items that are missing, which are not deleted", unknown, route.Counts.Removed)
+		route.Reason = fmt.Sprintf("%d records could not be read or have no id: any of them may be one of the %d items that are missing, which are not deleted "+
+			"until the records are corrected, a filter leaves out those without id, or somebody approves", unknown, route.Counts.Removed)
+	}
+	if 2*route.Counts.Invalid > route.Counts.Read && route.decision != difference.Stopped {
+		route.mostInvalid = true
+		if route.Counts.Removed > 0 {
+			route.decision = difference.Withheld
+		}
+		route.Reason = strings.TrimPrefix(fmt.Sprintf("%s; %d of %d items have errors and are not sent: see the findings", route.Reason, route.Counts.Invalid, route.Counts.Read), "; ")
 	}
 	route.Decision = route.decision.String()
+}
+
+// decideFiltered withholds the deletes of a route whose filter leaves nothing of a feed that
+// has items: a filter with a mistake looks like one that ends the route.
+func (p *Plan) decideFiltered(route *RoutePlan) {
+	route.decision, route.Reason = difference.Withheld, fmt.Sprintf(
+		"the filter leaves out all %d records, and %d items were sent before: they are not deleted until somebody approves", route.Counts.FilteredOut, route.Counts.Removed)
+	if route.Counts.Removed <= p.request.Approved {
+		route.decision, route.Reason = difference.Allowed, ""
+	}
 }
 
 // save writes how far the run is.
@@ -285,206 +341,4 @@ func (p *Plan) save(ctx context.Context) error {
 	}
 	p.run.Counts, p.run.Findings = counts, p.findings.json()
 	return p.runner.Store.SaveRun(ctx, p.run)
-}
-
-// comparison reads a snapshot once and compares it with what was sent.
-type comparison struct {
-	plan     *Plan
-	at       time.Time
-	ids      *seen
-	read     int64
-	nameless int64 // records whose id cannot be made
-	told     time.Time
-}
-
-// entry is one item on its way through the comparison.
-type entry struct {
-	item     difference.Item
-	repeated bool
-}
-
-func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
-	chunks := make([][]entry, len(c.plan.source.Routes))
-	for {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		record, err := snapshot.Next()
-		c.plan.findings.add(snapshot.Findings()...)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		c.read++
-		named := false
-		for i, route := range c.plan.source.Routes {
-			mapped := route.Map(record.Item)
-			c.plan.findings.addOf(route, record, mapped)
-			if mapped.Item.ID == "" {
-				continue
-			}
-			named = true
-			if entry, ok := c.place(i, record, mapped); ok {
-				chunks[i] = append(chunks[i], entry)
-			}
-			if len(chunks[i]) >= chunk {
-				if err := c.compare(ctx, i, chunks[i]); err != nil {
-					return err
-				}
-				chunks[i] = chunks[i][:0]
-			}
-		}
-		if !named && len(c.plan.source.Routes) > 0 {
-			c.nameless++
-		}
-		if err := c.tell(ctx, snapshot); err != nil {
-			return err
-		}
-	}
-	for i := range chunks {
-		if err := c.compare(ctx, i, chunks[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func placeOf(record Record) string {
-	if record.Place == nil {
-		return ""
-	}
-	return record.Place.String()
-}
-
-// place notes that a route's item is there, and reports whether it can be compared.
-func (c *comparison) place(i int, record Record, mapped Mapped) (entry, bool) {
-	route := &c.plan.Routes[i]
-	if mapped.Skipped {
-		return entry{}, false
-	}
-	first, repeated := c.ids.add(i, mapped.Item.ID, c.read)
-	if repeated {
-		route.Duplicates++
-		c.plan.findings.add(Finding{
-			Kind: "DUPLICATE_ID", Severity: "warning", Place: placeOf(record), Route: route.Route, ItemID: mapped.Item.ID, Field: "item_id",
-			Rule: fmt.Sprintf("record %d has the id already; the last one counts", first),
-		})
-	} else {
-		route.Counts.Read++
-	}
-	if mapped.Invalid || record.Damaged {
-		route.Counts.Invalid++
-		return entry{}, false
-	}
-	return entry{item: mapped.Item, repeated: repeated}, true
-}
-
-// compare compares a chunk of a route's items and keeps those that change something.
-func (c *comparison) compare(ctx context.Context, i int, entries []entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	ids := make([]string, len(entries))
-	for j, entry := range entries {
-		ids[j] = entry.item.ID
-	}
-	known, err := c.plan.runner.Store.Items(ctx, c.plan.row.Routes[i].ID, ids)
-	if err != nil {
-		return err
-	}
-	destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
-	for _, entry := range entries {
-		state := stateOf(known[entry.item.ID])
-		change, err := destination.Compare(entry.item, state, c.at)
-		if err != nil {
-			route.Counts.Invalid++
-			c.plan.findings.add(Finding{Kind: "ATTRIBUTES", Severity: "error", Route: route.Route, ItemID: entry.item.ID, Rule: err.Error()})
-			continue
-		}
-		if !entry.repeated {
-			route.Counts.Count(change.Kind)
-		}
-		// The last of several with one id is kept in any case: those before it may change
-		// what it is compared with.
-		if !change.Keeps(state) && !entry.repeated {
-			continue
-		}
-		if change.Publishes() && len(route.Samples) < samplesOfRoute {
-			route.Samples = append(route.Samples, sampleOf(change))
-		}
-		for _, name := range change.Left {
-			c.plan.findings.add(Finding{
-				Kind: "NOT_CLEARED", Severity: "warning", Route: route.Route, ItemID: change.ItemID, Field: name,
-				Rule: "the source no longer has it, and the platform keeps it: nothing clears it there. Give it a value, or delete the item and add it again",
-			})
-		}
-		fmt.Fprintf(c.plan.digest, "%d %s\n", i, change.MutationID)
-		if err := c.plan.changes.add(i, entry.item); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func sampleOf(change difference.Change) Sample {
-	return Sample{Kind: change.Kind.String(), ItemID: change.ItemID, Operation: change.Operation.String(), Attributes: change.Attributes}
-}
-
-// missing looks for items that the destinations have and the snapshot lacks.
-func (c *comparison) missing(ctx context.Context) error {
-	for i := range c.plan.source.Routes {
-		destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
-		for after := ""; ; {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			rows, err := c.plan.runner.Store.ItemsAfter(ctx, c.plan.row.Routes[i].ID, after, page)
-			if err != nil {
-				return err
-			}
-			route.Counts.Known += len(rows)
-			for _, row := range rows {
-				if c.ids.has(i, row.ItemID) {
-					continue
-				}
-				change := destination.Absent(row.ItemID, stateOf(row), c.at)
-				route.Counts.Count(change.Kind)
-				if !change.Keeps(stateOf(row)) {
-					continue
-				}
-				if change.Publishes() && len(route.Samples) < 2*samplesOfRoute {
-					route.Samples = append(route.Samples, sampleOf(change))
-				}
-				fmt.Fprintf(c.plan.digest, "%d %s\n", i, change.MutationID)
-				if err := c.plan.removals.add(i, difference.Item{ID: row.ItemID}); err != nil {
-					return err
-				}
-			}
-			if len(rows) < page {
-				break
-			}
-			after = rows[len(rows)-1].ItemID
-		}
-	}
-	return nil
-}
-
-// tell reports progress, at most a few times a second.
-func (c *comparison) tell(ctx context.Context, snapshot Snapshot) error {
-	const often, every = 512, 2 * time.Second
-	if c.read%often != 0 {
-		return nil
-	}
-	if c.plan.runner.Progress != nil {
-		c.plan.runner.Progress(Progress{State: persistence.RunReading, Read: c.read, Bytes: snapshot.Bytes()})
-	}
-	now := time.Now()
-	if now.Sub(c.told) < every {
-		return nil
-	}
-	c.told = now
-	c.plan.run.ItemsRead, c.plan.run.BytesRead = c.read, snapshot.Bytes()
-	return c.plan.runner.Store.SaveRun(ctx, c.plan.run)
 }

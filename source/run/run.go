@@ -174,14 +174,14 @@ const (
 func stateOf(item persistence.SourceItem) difference.State {
 	return difference.State{
 		Hash: item.Hash, Names: item.Names, Group: item.Group, Revision: item.Revision,
-		ChangedAt: item.ChangedAt, Gone: item.Gone, Missing: item.Missing, SentAt: item.SentAt,
+		ChangedAt: item.ChangedAt, Gone: item.Gone, Missing: item.Missing, MissingAt: item.MissingAt, SentAt: item.SentAt, Doubtful: item.Doubtful,
 	}
 }
 
 func rowOf(id string, state difference.State) persistence.SourceItem {
 	return persistence.SourceItem{
 		ItemID: id, Hash: state.Hash, Names: state.Names, Group: state.Group, Revision: state.Revision,
-		ChangedAt: state.ChangedAt, Gone: state.Gone, Missing: state.Missing,
+		ChangedAt: state.ChangedAt, Gone: state.Gone, Missing: state.Missing, MissingAt: state.MissingAt, Doubtful: state.Doubtful,
 	}
 }
 

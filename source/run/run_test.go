@@ -244,6 +244,106 @@ func TestRunSendsTheDifference(t *testing.T) {
 	require.NotContains(t, b.there.of("pinterest"), "00001")
 }
 
+// TestARouteThatWasAway is true again when it comes back, though the file did not change
+// since the other routes got it.
+func TestARouteThatWasAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(10)
+	b.run(0)
+	both := b.source.Routes
+	b.source.Routes = both[1:]
+	b.later()
+	b.shop.items["00001"]["title"] = "other"
+	delete(b.shop.items, "00002")
+	b.run(0)
+	b.source.Routes = both
+	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
+	b.requireTrue()
+	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
+}
+
+// TestAnotherPolicyIsFollowed though nothing changes in the file any more.
+func TestAnotherPolicyIsFollowed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(10)
+	for i := range b.source.Routes {
+		b.source.Routes[i].Missing = difference.Keep
+	}
+	b.run(0)
+	b.later()
+	delete(b.shop.items, "00003")
+	require.Zero(t, b.run(0).Published)
+	require.Equal(t, persistence.RunUnchanged, b.run(0).State)
+	for i := range b.source.Routes {
+		b.source.Routes[i].Missing, b.source.Routes[i].MissingRuns = difference.Delete, 3
+	}
+	require.Zero(t, b.run(0).Published)
+	for i := range b.source.Routes {
+		b.source.Routes[i].MissingRuns = 1
+	}
+	require.Equal(t, run.Result{State: persistence.RunDone, Published: 2}, b.run(0))
+	b.requireTrue()
+}
+
+// TestEndARoute: a filter that leaves out all items is approved, however few they are.
+func TestEndARoute(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(5)
+	b.run(0)
+	for _, item := range b.shop.items {
+		item["only"] = "meta"
+	}
+	b.later()
+	result := b.run(0)
+	require.Equal(t, persistence.RunWithheld, result.State)
+	require.Equal(t, int64(5), result.Published, "the other route goes on")
+	require.Len(t, b.there.of("pinterest"), 5)
+	require.Equal(t, persistence.RunDone, b.run(5).State)
+	require.Empty(t, b.there.of("pinterest"))
+	b.requireTrue()
+}
+
+// TestUnknownRecordsWithholdDeletes: each of them may be the item that is missing. Records
+// that a filter leaves out need no id, and somebody who looked may approve.
+func TestUnknownRecordsWithholdDeletes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		shop     func(s *shop)
+		withheld bool
+	}{
+		"unreadable":               {func(s *shop) { s.bad = 1 }, true},
+		"without id":               {func(s *shop) { s.extra = []map[string]any{{"title": "no id"}} }, true},
+		"without id, and left out": {func(s *shop) { s.extra = []map[string]any{{"title": "no id", "draft": true}} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			for i := range b.source.Routes {
+				of := b.source.Routes[i].Map
+				b.source.Routes[i].Map = func(record map[string]any) run.Mapped {
+					mapped := of(record)
+					mapped.Skipped = mapped.Skipped || record["draft"] != nil
+					return mapped
+				}
+			}
+			b.fill(10)
+			b.run(0)
+			b.later()
+			delete(b.shop.items, "00003")
+			test.shop(b.shop)
+			if test.withheld {
+				require.Equal(t, persistence.RunWithheld, b.run(0).State)
+				require.Len(t, b.there.of("meta"), 10)
+			}
+			require.Equal(t, persistence.RunDone, b.run(1).State)
+			b.requireTrue()
+		})
+	}
+}
+
 // TestMassDelete shows what would have been deleted, and that nothing was.
 func TestMassDelete(t *testing.T) {
 	t.Parallel()
@@ -409,4 +509,54 @@ func TestARunThatEndsAnywhereIsCompleted(t *testing.T) {
 		want += 12
 	}
 	require.Len(t, b.there.seen, 80+want, "each change has one id, however often it was sent")
+}
+
+// TestAdditionsDoNotLiftTheGuard: what is added while deletes are withheld does not make them
+// a smaller part of the catalog.
+func TestAdditionsDoNotLiftTheGuard(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(500)
+	b.run(0)
+	b.later()
+	for i := range 60 {
+		delete(b.shop.items, fmt.Sprintf("%05d", i))
+	}
+	for i := range 300 {
+		b.shop.items[fmt.Sprintf("new-%03d", i)] = map[string]any{"title": "new", "price": "5 EUR"}
+	}
+	require.Equal(t, persistence.RunWithheld, b.run(0).State, "60 of 500 are 12 %")
+	require.Equal(t, persistence.RunWithheld, b.run(0).State, "60 of 740 would be 8.1 %")
+	require.Equal(t, persistence.RunDone, b.run(60).State)
+	require.Len(t, b.there.of("meta"), 740)
+	b.later()
+	for i := range 55 {
+		delete(b.shop.items, fmt.Sprintf("new-%03d", i))
+	}
+	require.Equal(t, persistence.RunDone, b.run(0).State, "55 of 740 are 7.4 %: what was withheld is over")
+}
+
+// TestTheLastOfSeveralRecordsCounts: whatever the earlier ones say.
+func TestTheLastOfSeveralRecordsCounts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(20)
+	b.shop.extra = []map[string]any{{"id": "00001", "title": "last", "price": "6 EUR"}}
+	require.EqualValues(t, 40, b.run(0).Published, "each item once for each route")
+	require.Equal(t, "last", b.there.of("meta")["00001"]["title"])
+	b.later()
+	again := b.plan(0)
+	require.Zero(t, again.Routes[0].Counts.Changed)
+	require.Equal(t, 20, again.Routes[0].Counts.Unchanged)
+	require.Empty(t, again.Routes[0].Samples)
+	result, err := again.Apply(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, result.Published)
+	b.later()
+	b.shop.extra = append(b.shop.extra, map[string]any{"id": "00001", "invalid": "true"})
+	plan := b.plan(0)
+	require.Equal(t, 1, plan.Routes[0].Counts.Invalid, "%+v", plan.Routes[0].Counts)
+	result, err = plan.Apply(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, result.Published, "the last one cannot be sent, and the item is not missing")
 }

@@ -14,8 +14,30 @@ import (
 	"github.com/catalog-courier/catalog-courier/source/difference"
 )
 
+// status says whether a record's item can be compared.
+type status uint8
+
+const (
+	valid   status = iota
+	invalid        // it is in the source, and cannot be sent
+	leftOut        // the route's filter leaves it out
+)
+
+// spooled is a record for one route that changes something, or may count instead of an
+// earlier one with its id.
+type spooled struct {
+	route  int
+	number int64 // of the record, from 1; 0 for an item that no record has
+	status status
+	kind   difference.Kind
+	keeps  bool // it is published, or its state is kept
+	// mutation is the id of what would be published; "" for nothing.
+	mutation string
+	item     difference.Item
+}
+
 // spool keeps the changes of a plan on disk until they are applied: compressed, one after
-// the other, each with its route. It is removed with close.
+// the other. It is removed with close.
 type spool struct {
 	file    *os.File
 	packer  *zstd.Encoder
@@ -23,6 +45,7 @@ type spool struct {
 	entries int64
 	bytes   int64 // before compression
 	limit   int64
+	ended   bool
 }
 
 // errSpoolFull says that a plan's changes take more room than they may.
@@ -45,15 +68,20 @@ func newSpool(folder string, limit int64) (*spool, error) {
 	return &spool{file: file, packer: packer, buffer: bufio.NewWriterSize(packer, 64<<10), limit: limit}, nil
 }
 
-// add appends an item of a route.
-func (s *spool) add(route int, item difference.Item) error {
+// add appends a record.
+func (s *spool) add(one spooled) error {
 	var at int64
-	if !item.ChangedAt.IsZero() {
-		at = item.ChangedAt.UnixMicro()
+	if !one.item.ChangedAt.IsZero() {
+		at = one.item.ChangedAt.UnixMicro()
 	}
-	head := binary.AppendUvarint(nil, uint64(route)) //nolint:gosec // G115: an index
+	flags := byte(one.status) << 5
+	if one.keeps {
+		flags |= 1 << 4
+	}
+	head := append(binary.AppendUvarint(nil, uint64(one.route)), flags|byte(one.kind)) //nolint:gosec // G115: an index; kinds are fewer than 16
+	head = binary.AppendVarint(head, one.number)
 	head = binary.AppendVarint(head, at)
-	for _, part := range [][]byte{[]byte(item.ID), []byte(item.Group), item.Attributes} {
+	for _, part := range [][]byte{[]byte(one.mutation), []byte(one.item.ID), []byte(one.item.Group), one.item.Attributes} {
 		head = binary.AppendUvarint(head, uint64(len(part)))
 		head = append(head, part...)
 	}
@@ -65,10 +93,14 @@ func (s *spool) add(route int, item difference.Item) error {
 	return err
 }
 
-// each calls visit for every item, in the order they were added.
-func (s *spool) each(visit func(route int, item difference.Item) error) error {
-	if err := errors.Join(s.buffer.Flush(), s.packer.Close()); err != nil {
-		return fmt.Errorf("keep the changes on disk: %w", err)
+// each calls visit for every record, in the order they were added. Nothing can be added
+// after the first time.
+func (s *spool) each(visit func(one spooled) error) error {
+	if !s.ended {
+		if err := errors.Join(s.buffer.Flush(), s.packer.Close()); err != nil {
+			return fmt.Errorf("keep the changes on disk: %w", err)
+		}
+		s.ended = true
 	}
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read the changes back: %w", err)
@@ -80,42 +112,51 @@ func (s *spool) each(visit func(route int, item difference.Item) error) error {
 	defer unpacker.Close()
 	reader := bufio.NewReaderSize(unpacker, 64<<10)
 	for range s.entries {
-		route, item, err := readItem(reader)
+		one, err := readSpooled(reader)
 		if err != nil {
 			return fmt.Errorf("read the changes back: %w", err)
 		}
-		if err := visit(route, item); err != nil {
+		if err := visit(one); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func readItem(reader *bufio.Reader) (route int, item difference.Item, err error) {
+func readSpooled(reader *bufio.Reader) (one spooled, err error) {
 	index, err := binary.ReadUvarint(reader)
 	if err != nil {
-		return 0, item, err
+		return one, err
+	}
+	flags, err := reader.ReadByte()
+	if err != nil {
+		return one, err
+	}
+	if one.number, err = binary.ReadVarint(reader); err != nil {
+		return one, err
 	}
 	at, err := binary.ReadVarint(reader)
 	if err != nil {
-		return 0, item, err
+		return one, err
 	}
-	var parts [3][]byte
+	var parts [4][]byte
 	for i := range parts {
 		length, err := binary.ReadUvarint(reader)
 		if err != nil {
-			return 0, item, err
+			return one, err
 		}
 		parts[i] = make([]byte, length)
 		if _, err := io.ReadFull(reader, parts[i]); err != nil {
-			return 0, item, err
+			return one, err
 		}
 	}
-	item = difference.Item{ID: string(parts[0]), Group: string(parts[1]), Attributes: parts[2]}
+	one.route, one.status, one.kind, one.keeps = int(index), status(flags>>5), difference.Kind(flags&0xf), flags&(1<<4) != 0 //nolint:gosec // G115: an index
+	one.mutation = string(parts[0])
+	one.item = difference.Item{ID: string(parts[1]), Group: string(parts[2]), Attributes: parts[3]}
 	if at != 0 {
-		item.ChangedAt = time.UnixMicro(at).UTC()
+		one.item.ChangedAt = time.UnixMicro(at).UTC()
 	}
-	return int(index), item, nil //nolint:gosec // G115: an index
+	return one, nil
 }
 
 // close removes the spool.

@@ -97,7 +97,7 @@ func (s *Schedule) runIfDue(ctx context.Context, job Job) time.Duration {
 func (s *Schedule) log(ctx context.Context, job Job, result run.Result) {
 	level := slog.LevelInfo
 	switch result.State {
-	case persistence.RunWithheld, persistence.RunStopped:
+	case persistence.RunWithheld, persistence.RunStopped, persistence.RunInvalid:
 		level = slog.LevelWarn
 	case persistence.RunUnchanged:
 		level = slog.LevelDebug

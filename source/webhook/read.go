@@ -110,11 +110,11 @@ func decode(body []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// text is a string or a number as a string; "" for everything else.
+// text is a string or a number as a string, that can be kept; "" for everything else.
 func text(value any) string {
 	switch value := value.(type) {
 	case string:
-		return strings.TrimSpace(value)
+		return strings.ReplaceAll(strings.TrimSpace(value), "\x00", "\uFFFD")
 	case json.Number:
 		return value.String()
 	}

@@ -153,8 +153,8 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 		"no id":              {webhook.Shopify, product, `{"title":"x"}`},
 		"woo without topic":  {webhook.WooCommerce, headers(), `{"id":1}`},
 		"woo without id":     {webhook.WooCommerce, headers("X-WC-Webhook-Topic", "product.updated"), `{}`},
-		"standard, no data":  {webhook.Standard, headers(), `{"type":"x"}`},
-		"standard, bad list": {webhook.Standard, headers(), `{"type":"x","data":[1]}`},
+		"standard, no data":  {webhook.Standard, headers(), `{"type":"product.x"}`},
+		"standard, bad list": {webhook.Standard, headers(), `{"type":"product.x","data":[1]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

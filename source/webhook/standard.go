@@ -3,9 +3,22 @@ package webhook
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
+
+// ItemTopics are how types of Standard Webhooks begin that are about items, in lower case:
+// one system sends those of orders and customers to the same address, and a customer that is
+// deleted must not delete the product with that number.
+var ItemTopics = []string{"product", "item", "variant", "sku", "listing", "hotel", "flight", "destination", "vehicle", "home"}
+
+// about reports whether a type begins with one of the topics. A body without a type is about
+// items.
+func about(topic string, topics []string) bool {
+	topic = strings.ToLower(topic)
+	return topic == "" || slices.ContainsFunc(topics, func(beginning string) bool { return strings.HasPrefix(topic, strings.ToLower(beginning)) })
+}
 
 // readStandard reads {"type": "…", "timestamp": "…", "data": {…}}. A type that ends in
 // .deleted deletes the item of data; every other is a change of it.
@@ -18,6 +31,10 @@ func readStandard(header http.Header, body []byte, now time.Time) (Delivery, err
 	d.Topic = text(envelope["type"])
 	d.At = orNow(instant(envelope["timestamp"]), now)
 	d.TrueAt = d.At
+	if !about(d.Topic, ItemTopics) {
+		d.Ignored = "the type is not about items: types about items begin with " + strings.Join(ItemTopics, ", ")
+		return d, nil
+	}
 	switch data := envelope["data"].(type) {
 	case map[string]any:
 		d.Items = []map[string]any{data}

@@ -61,7 +61,7 @@ func (q *Queries) AddSourceItems(ctx context.Context, arg AddSourceItemsParams) 
 const addSourceRoute = `-- name: AddSourceRoute :one
 INSERT INTO courier.source_route (source, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
 ON CONFLICT (source, account, catalog, catalog_type) DO UPDATE SET source = excluded.source
-RETURNING id, mapping_revision
+RETURNING id, mapping_revision, coalesce(guard_known, 0)::integer AS guard_known
 `
 
 type AddSourceRouteParams struct {
@@ -74,6 +74,7 @@ type AddSourceRouteParams struct {
 type AddSourceRouteRow struct {
 	ID              int32
 	MappingRevision string
+	GuardKnown      int32
 }
 
 func (q *Queries) AddSourceRoute(ctx context.Context, arg AddSourceRouteParams) (AddSourceRouteRow, error) {
@@ -84,7 +85,7 @@ func (q *Queries) AddSourceRoute(ctx context.Context, arg AddSourceRouteParams) 
 		arg.CatalogType,
 	)
 	var i AddSourceRouteRow
-	err := row.Scan(&i.ID, &i.MappingRevision)
+	err := row.Scan(&i.ID, &i.MappingRevision, &i.GuardKnown)
 	return i, err
 }
 
@@ -144,7 +145,7 @@ WHERE id = $3 AND run_token = $4
 `
 
 type FinishSourceParams struct {
-	SnapshotAt  time.Time
+	SnapshotAt  *time.Time
 	Fingerprint *string
 	ID          int32
 	Token       int64
@@ -203,7 +204,7 @@ func (q *Queries) FinishWebhook(ctx context.Context, arg FinishWebhookParams) (i
 const forgetGoneItems = `-- name: ForgetGoneItems :execrows
 DELETE FROM courier.source_item i WHERE (i.route, i.item_id) IN (
     SELECT x.route, x.item_id FROM courier.source_item x
-    WHERE x.route = $1 AND (x.gone AND x.changed_at < now() - make_interval(secs => $2::double precision)
+    WHERE x.route = $1 AND (x.gone AND x.shape IS NULL AND x.changed_at < now() - make_interval(secs => $2::double precision)
         OR x.revision = 0 AND NOT x.gone) LIMIT $3 FOR UPDATE SKIP LOCKED
 )
 `
@@ -214,7 +215,8 @@ type ForgetGoneItemsParams struct {
 	Lim     int32
 }
 
-// Deleted items, and rows that were made to be locked and never used.
+// Deleted items, and rows that were made to be locked and never used. An item that was set out of stock has
+// the list of what it has there: it is cleared when the item comes back, however late.
 func (q *Queries) ForgetGoneItems(ctx context.Context, arg ForgetGoneItemsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, forgetGoneItems, arg.Route, arg.Seconds, arg.Lim)
 	if err != nil {
@@ -311,7 +313,7 @@ func (q *Queries) HoldSource(ctx context.Context, arg HoldSourceParams) (int64, 
 }
 
 const lockSourceItems = `-- name: LockSourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, missing_at, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id = ANY($2::text[])
 ORDER BY item_id FOR UPDATE
 `
@@ -328,6 +330,7 @@ type LockSourceItemsRow struct {
 	Revision  int32
 	Gone      bool
 	Missing   int16
+	MissingAt *time.Time
 	ChangedAt *time.Time
 	SentAt    *time.Time
 	GroupID   *string
@@ -349,6 +352,7 @@ func (q *Queries) LockSourceItems(ctx context.Context, arg LockSourceItemsParams
 			&i.Revision,
 			&i.Gone,
 			&i.Missing,
+			&i.MissingAt,
 			&i.ChangedAt,
 			&i.SentAt,
 			&i.GroupID,
@@ -430,27 +434,15 @@ func (q *Queries) ReleaseSource(ctx context.Context, arg ReleaseSourceParams) er
 	return err
 }
 
-const saveMappingRevision = `-- name: SaveMappingRevision :exec
-UPDATE courier.source_route SET mapping_revision = $2 WHERE id = $1 AND mapping_revision <> $2
-`
-
-type SaveMappingRevisionParams struct {
-	ID              int32
-	MappingRevision string
-}
-
-func (q *Queries) SaveMappingRevision(ctx context.Context, arg SaveMappingRevisionParams) error {
-	_, err := q.db.Exec(ctx, saveMappingRevision, arg.ID, arg.MappingRevision)
-	return err
-}
-
 const saveSourceItems = `-- name: SaveSourceItems :execrows
-UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing,
+UPDATE courier.source_item i SET hash = x.hash, shape = nullif(x.shape, 0), revision = x.revision, gone = x.gone, missing = x.missing, missing_at = nullif(x.missing_at, '0001-01-01 00:00:00+00'),
     changed_at = nullif(x.changed_at, '0001-01-01 00:00:00+00'), group_id = nullif(x.group_id, ''),
-    sent_at = CASE WHEN x.revision <> i.revision THEN now() ELSE i.sent_at END
+    sent_at = CASE WHEN x.doubtful THEN NULL WHEN x.revision <> i.revision OR x.revision > 0 AND i.sent_at IS NULL THEN now() ELSE i.sent_at END
 FROM (SELECT unnest($2::text[]) AS item_id, unnest($3::bytea[]) AS hash, unnest($4::integer[]) AS shape,
     unnest($5::integer[]) AS revision, unnest($6::boolean[]) AS gone, unnest($7::smallint[]) AS missing,
-    unnest($8::timestamptz[]) AS changed_at, unnest($9::text[]) AS group_id) x
+    unnest($8::timestamptz[]) AS missing_at,
+    unnest($9::timestamptz[]) AS changed_at, unnest($10::text[]) AS group_id,
+    unnest($11::boolean[]) AS doubtful) x
 WHERE i.route = $1 AND i.item_id = x.item_id
 `
 
@@ -462,11 +454,14 @@ type SaveSourceItemsParams struct {
 	Revisions []int32
 	Gone      []bool
 	Missing   []int16
+	MissingAt []time.Time
 	ChangedAt []time.Time
 	GroupIds  []string
+	Doubtful  []bool
 }
 
-// The rows are locked by the same transaction.
+// The rows are locked by the same transaction. A state that was sent has a time; one that
+// is only intended has none.
 func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveSourceItems,
 		arg.Route,
@@ -476,13 +471,31 @@ func (q *Queries) SaveSourceItems(ctx context.Context, arg SaveSourceItemsParams
 		arg.Revisions,
 		arg.Gone,
 		arg.Missing,
+		arg.MissingAt,
 		arg.ChangedAt,
 		arg.GroupIds,
+		arg.Doubtful,
 	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const saveSourceRoute = `-- name: SaveSourceRoute :exec
+UPDATE courier.source_route SET mapping_revision = $1, guard_known = nullif($2::integer, 0)
+WHERE id = $3 AND (mapping_revision <> $1 OR guard_known IS DISTINCT FROM nullif($2::integer, 0))
+`
+
+type SaveSourceRouteParams struct {
+	MappingRevision string
+	GuardKnown      int32
+	ID              int32
+}
+
+func (q *Queries) SaveSourceRoute(ctx context.Context, arg SaveSourceRouteParams) error {
+	_, err := q.db.Exec(ctx, saveSourceRoute, arg.MappingRevision, arg.GuardKnown, arg.ID)
+	return err
 }
 
 const saveWebhookProduct = `-- name: SaveWebhookProduct :exec
@@ -567,7 +580,7 @@ func (q *Queries) SilentSources(ctx context.Context) ([]string, error) {
 }
 
 const sourceItems = `-- name: SourceItems :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
+SELECT item_id, hash, shape, revision, gone, missing, missing_at, changed_at, sent_at, group_id FROM courier.source_item
 WHERE route = $1 AND item_id = ANY($2::text[])
 `
 
@@ -583,6 +596,7 @@ type SourceItemsRow struct {
 	Revision  int32
 	Gone      bool
 	Missing   int16
+	MissingAt *time.Time
 	ChangedAt *time.Time
 	SentAt    *time.Time
 	GroupID   *string
@@ -604,6 +618,7 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 			&i.Revision,
 			&i.Gone,
 			&i.Missing,
+			&i.MissingAt,
 			&i.ChangedAt,
 			&i.SentAt,
 			&i.GroupID,
@@ -619,8 +634,8 @@ func (q *Queries) SourceItems(ctx context.Context, arg SourceItemsParams) ([]Sou
 }
 
 const sourceItemsAfter = `-- name: SourceItemsAfter :many
-SELECT item_id, hash, shape, revision, gone, missing, changed_at, sent_at, group_id FROM courier.source_item
-WHERE route = $1 AND item_id > $2::text AND revision > 0 AND NOT gone
+SELECT item_id, hash, shape, revision, gone, missing, missing_at, changed_at, sent_at, group_id FROM courier.source_item
+WHERE route = $1 AND item_id > $2::text AND revision > 0 AND (NOT gone OR sent_at IS NULL)
 ORDER BY item_id LIMIT $3
 `
 
@@ -637,12 +652,13 @@ type SourceItemsAfterRow struct {
 	Revision  int32
 	Gone      bool
 	Missing   int16
+	MissingAt *time.Time
 	ChangedAt *time.Time
 	SentAt    *time.Time
 	GroupID   *string
 }
 
-// What the destination has, a page in the order of ids.
+// What the destination has, or may have, a page in the order of ids.
 func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterParams) ([]SourceItemsAfterRow, error) {
 	rows, err := q.db.Query(ctx, sourceItemsAfter, arg.Route, arg.After, arg.Lim)
 	if err != nil {
@@ -659,6 +675,7 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 			&i.Revision,
 			&i.Gone,
 			&i.Missing,
+			&i.MissingAt,
 			&i.ChangedAt,
 			&i.SentAt,
 			&i.GroupID,
@@ -675,7 +692,7 @@ func (q *Queries) SourceItemsAfter(ctx context.Context, arg SourceItemsAfterPara
 
 const sourceItemsOfGroup = `-- name: SourceItemsOfGroup :many
 SELECT item_id FROM courier.source_item
-WHERE route = $1 AND group_id = $2::text AND item_id > $3::text AND NOT gone ORDER BY item_id LIMIT $4
+WHERE route = $1 AND group_id = $2::text AND item_id > $3::text AND (NOT gone OR revision > 0 AND sent_at IS NULL) ORDER BY item_id LIMIT $4
 `
 
 type SourceItemsOfGroupParams struct {
@@ -850,7 +867,7 @@ func (q *Queries) SourceShapes(ctx context.Context, ids []int32) ([]SourceShapes
 }
 
 const sourceStartedAt = `-- name: SourceStartedAt :one
-SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id AND r.state <> 'planned'), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
 FROM courier.source s WHERE s.name = $1
 `
 
@@ -859,7 +876,7 @@ type SourceStartedAtRow struct {
 	Now       time.Time
 }
 
-// When the last run of a source began, and the time that it is now.
+// When the last run of a source began that was not only planned, and the time that it is now.
 func (q *Queries) SourceStartedAt(ctx context.Context, name string) (SourceStartedAtRow, error) {
 	row := q.db.QueryRow(ctx, sourceStartedAt, name)
 	var i SourceStartedAtRow
@@ -868,7 +885,7 @@ func (q *Queries) SourceStartedAt(ctx context.Context, name string) (SourceStart
 }
 
 const sourceStatus = `-- name: SourceStatus :many
-SELECT source, account, catalog, catalog_type, items, coalesce(state, '')::text AS state, reason, coalesce(run, 0)::bigint AS run, finished_at,
+SELECT source, account, catalog, catalog_type, items, invalid::bigint AS invalid, coalesce(state, '')::text AS state, coalesce(reason, '')::text AS reason, coalesce(run, 0)::bigint AS run, finished_at,
     last_good_at, last_webhook_at, silent::boolean AS silent, coalesce(running, false)::boolean AS running
 FROM courier.source_status ORDER BY source, account, catalog, catalog_type
 `
@@ -879,8 +896,9 @@ type SourceStatusRow struct {
 	Catalog       string
 	CatalogType   string
 	Items         int64
+	Invalid       int64
 	State         string
-	Reason        *string
+	Reason        string
 	Run           int64
 	FinishedAt    *time.Time
 	LastGoodAt    *time.Time
@@ -904,6 +922,7 @@ func (q *Queries) SourceStatus(ctx context.Context) ([]SourceStatusRow, error) {
 			&i.Catalog,
 			&i.CatalogType,
 			&i.Items,
+			&i.Invalid,
 			&i.State,
 			&i.Reason,
 			&i.Run,
