@@ -57,6 +57,7 @@ postgres: ## run the tests of the store on each Postgres of POSTGRES (15 16 17 1
 lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 	$(GO) mod tidy -diff
 	$(GO) -C bench mod tidy -diff
+	$(GO) -C deploy/check mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
 
