@@ -25,7 +25,7 @@ var (
 	errPrice    = errors.New("not a price")
 	errTwoWays  = errors.New("can be read in two ways: set decimal: point or decimal: comma")
 	errCurrency = errors.New("no currency: write it in the feed, as in 15.00 USD, or set currency: for the source")
-	errSign     = errors.New("the sign belongs to several currencies: set currency: for the source")
+	errSign     = errors.New("the sign belongs to several currencies: write the code of the currency in the feed, or set currency: to one that has this sign")
 )
 
 // signs are the signs of one currency only.

@@ -62,6 +62,9 @@ func (r *Receiver) apply(ctx context.Context, row persistence.Source, found pers
 			return nil, fmt.Errorf("%s: %w", route, err)
 		}
 	}
+	if delivery.Unclear != "" {
+		a.outcome.Findings = append(a.outcome.Findings, run.Finding{Kind: "TIMESTAMP", Severity: "warning", Field: "timestamp", Rule: delivery.Unclear})
+	}
 	a.outcome.conclude(lacks)
 	return a.outcome, nil
 }

@@ -96,7 +96,7 @@ func TestZerosAreNoOutage(t *testing.T) {
 	b.send("products/delete", "2", `{"id":"7\u00008"}`)
 	outcome := b.send("products/update", "3", lamp(b.now, "LAMP\x00R 10.00"))
 	require.Equal(t, persistence.DeliveryRejected, outcome.State)
-	require.Contains(t, outcome.Reason, "the id has bytes that are no text")
+	require.Contains(t, outcome.Reason, "the id has bytes that are not text")
 }
 
 func TestSignatures(t *testing.T) {

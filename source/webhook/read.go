@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +21,9 @@ type Delivery struct {
 	Topic string
 	// At is the sender's own time of the change, by which the changes of an item are ordered.
 	At time.Time
+	// Unclear says what of the delivery could not be read and was taken in another way; "" for
+	// nothing.
+	Unclear string
 	// TrueAt is when the sender made the body. What it says was true then, also where the
 	// last change was long before.
 	TrueAt time.Time
@@ -129,6 +133,23 @@ func instant(values ...any) time.Time {
 				return at.UTC()
 			}
 		}
+		if at := unix(text(value)); !at.IsZero() {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// unix reads seconds or milliseconds since 1970, of this century.
+func unix(text string) time.Time {
+	const century, second = 1e9, 1000
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+	case n >= century && n < 4*century:
+		return time.Unix(n, 0).UTC()
+	case n >= century*second && n < 4*century*second:
+		return time.UnixMilli(n).UTC()
 	}
 	return time.Time{}
 }

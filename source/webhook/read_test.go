@@ -200,3 +200,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestTimestampsOfStandardWebhooks: seconds and milliseconds are times, and what is none is
+// said.
+func TestTimestampsOfStandardWebhooks(t *testing.T) {
+	t.Parallel()
+	arrived := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for stamp, want := range map[string]string{
+		`"2026-11-28T11:00:00Z"`: "11:00", `1795863600`: "11:00", `1795863600000`: "11:00", `"1795863600"`: "11:00", `"soon"`: "12:00!", `17`: "12:00!", `null`: "12:00",
+	} {
+		header := http.Header{"Webhook-Id": {"m"}}
+		d, err := webhook.Read(webhook.Standard, header, []byte(`{"type":"product.updated","timestamp":`+stamp+`,"data":{"id":"1"}}`), arrived)
+		require.NoError(t, err)
+		got := d.At.Format("15:04")
+		if d.Unclear != "" {
+			got += "!"
+		}
+		require.Equal(t, want, got, stamp)
+	}
+	d, err := webhook.Read(webhook.Standard, http.Header{"Webhook-Id": {"m"}}, []byte(`{"type":"customer.deleted","data":{"id":"1"}}`), arrived)
+	require.NoError(t, err)
+	require.NotEmpty(t, d.Ignored, "the product with the customer's number stays")
+	require.Empty(t, d.Items)
+}

@@ -31,6 +31,9 @@ func readStandard(header http.Header, body []byte, now time.Time) (Delivery, err
 	d.Topic = text(envelope["type"])
 	d.At = orNow(instant(envelope["timestamp"]), now)
 	d.TrueAt = d.At
+	if said := text(envelope["timestamp"]); said != "" && instant(said).IsZero() {
+		d.Unclear = "timestamp is not a time of ISO 8601 nor seconds since 1970: the time of arrival counts, and a late delivery may undo a newer one"
+	}
 	if !about(d.Topic, ItemTopics) {
 		d.Ignored = "the type is not about items: types about items begin with " + strings.Join(ItemTopics, ", ")
 		return d, nil
