@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -99,12 +100,12 @@ func (s *Source) route(r config.Route, destinations Destinations) (run.Route, *m
 	if !known {
 		return run.Route{}, nil, fmt.Errorf("type: %s has no catalog type %q", r.Platform, r.Type)
 	}
-	missing := first(r.Missing, settings.Deletes.Missing)
+	missing := cmp.Or(r.Missing, settings.Deletes.Missing)
 	if missing == config.MissingOutOfStock && destination.OutOfStock == "" {
 		return run.Route{}, nil, fmt.Errorf("missing: %s of %s has no state that says out of stock; use delete or keep", r.Type, r.Platform)
 	}
 	spec := mapping.Spec{
-		ItemID: settings.ItemID, Group: settings.Group, Currency: first(r.Currency, settings.Currency), Decimal: settings.Decimal, Zone: settings.Zone,
+		ItemID: settings.ItemID, Group: settings.Group, Currency: cmp.Or(r.Currency, settings.Currency), Decimal: settings.Decimal, Zone: settings.Zone,
 		KeyParts: destination.KeyParts, Filter: r.Filter, StoreView: r.StoreView, Market: r.Market, Language: r.Language, InheritPrice: r.InheritPrice,
 	}
 	if slices.Contains(mapping.Presets(), r.Mapping) {
@@ -126,7 +127,7 @@ func (s *Source) route(r config.Route, destinations Destinations) (run.Route, *m
 	made := run.Route{
 		Lane: lane, Revision: s.revision(compiled), Operation: catalog.Upsert,
 		Replaces: destination.Replaces, Clears: destination.Clears, Refresh: r.RefreshAfter,
-		MissingRuns: first(r.MissingRuns, settings.Deletes.MissingRuns),
+		MissingRuns: cmp.Or(r.MissingRuns, settings.Deletes.MissingRuns),
 		Guard: difference.Guard{
 			Items: settings.Deletes.HoldOverItems, Percent: float64(settings.Deletes.HoldOverPercent), AllowEmpty: settings.Deletes.AllowEmpty,
 		},
@@ -177,17 +178,6 @@ func (s *Source) mapRecord(m *mapping.Mapping, record map[string]any) run.Mapped
 		}
 	}
 	return mapped
-}
-
-// first is the first value that is not zero.
-func first[T comparable](values ...T) (value T) {
-	for _, value := range values {
-		var zero T
-		if value != zero {
-			return value
-		}
-	}
-	return value
 }
 
 // newFetcher makes what brings the feed.

@@ -205,7 +205,7 @@ func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where
 	if given.natsURL != "" {
 		options.Flags = map[string]string{"nats.url": given.natsURL}
 	}
-	path, err := configPath(given.configPath)
+	path, err := cli.ConfigPath(given.configPath)
 	if err != nil {
 		return config.NATS{}, "", err
 	}

@@ -41,7 +41,7 @@ func (p *progressBar) read(bytes int64) {
 
 func (p *progressBar) published(count int) {
 	if p != nil {
-		p.tracker.UpdateMessage("published " + counted(count))
+		p.tracker.UpdateMessage("published " + cli.Counted(count, "line"))
 	}
 }
 
@@ -52,20 +52,4 @@ func (p *progressBar) stop() {
 	p.tracker.MarkAsDone()
 	p.writer.Stop()
 	p.drawing.Wait()
-}
-
-// counted writes a number with thin gaps: 12 345.
-func counted(count int) string {
-	digits := []byte{}
-	for place := 0; count > 0 || place == 0; place++ {
-		if place > 0 && place%3 == 0 {
-			digits = append(digits, ' ')
-		}
-		digits = append(digits, byte('0'+count%10))
-		count /= 10
-	}
-	for i, j := 0, len(digits)-1; i < j; i, j = i+1, j-1 {
-		digits[i], digits[j] = digits[j], digits[i]
-	}
-	return string(digits)
 }

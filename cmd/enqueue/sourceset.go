@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -14,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/destination"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
@@ -26,9 +25,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/source"
 	"github.com/catalog-courier/catalog-courier/source/run"
 )
-
-// defaultConfig is read when no --config is given and the file is there.
-const defaultConfig = "courier.yaml"
 
 // sourceFlags are the flags of all commands about sources.
 type sourceFlags struct {
@@ -44,29 +40,14 @@ type sources struct {
 	given   *sourceFlags
 }
 
-// configPath is the configuration that is meant; "" for none.
-func configPath(given string) (string, error) {
-	if given != "" {
-		return given, nil
-	}
-	switch _, err := os.Stat(defaultConfig); {
-	case err == nil:
-		return defaultConfig, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return "", nil
-	default:
-		return "", err
-	}
-}
-
 // load reads the configuration with its sources.
 func (s *sources) load() (*config.Config, error) {
-	path, err := configPath(s.given.configPath)
+	path, err := cli.ConfigPath(s.given.configPath)
 	if err != nil {
 		return nil, err
 	}
 	if path == "" {
-		return nil, cli.UsageErrorf("there is no %s here: name the configuration with --config", defaultConfig)
+		return nil, cli.UsageErrorf("there is no %s here: name the configuration with --config", cli.DefaultConfig)
 	}
 	flags := map[string]string{}
 	if s.given.database != "" {
@@ -78,11 +59,8 @@ func (s *sources) load() (*config.Config, error) {
 	loaded, err := config.Load(path, config.Options{
 		Lookup: s.streams.Lookup, Flags: flags, WithoutAccounts: true, WithSources: true, Platforms: platform.Configs(builtin.Platforms()),
 	})
-	if problems, wrong := errors.AsType[config.Problems](err); wrong {
-		return nil, fmt.Errorf("the configuration has %s:\n%w", cli.Counted(len(problems), "problem"), err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, cli.ConfigError(err)
 	}
 	for _, warning := range loaded.Warnings {
 		_, _ = fmt.Fprintln(s.streams.Err, "warning: "+warning.Error())
@@ -102,18 +80,8 @@ func named(c *config.Config, name string) (config.Source, error) {
 	return config.Source{}, cli.UsageErrorf("there is no source %q; there is: %s", name, strings.Join(slices.Sorted(maps.Keys(c.Sources)), ", "))
 }
 
-// destinations finds what a source must know of a platform's type.
-func destinations(name string, t catalog.Type) (source.Destination, bool) {
-	found, ok := platform.Find(builtin.Platforms(), name)
-	if !ok || !slices.Contains(found.Types, t) {
-		return source.Destination{}, false
-	}
-	overlay := found.Overlay(t)
-	return source.Destination{
-		KeyParts: overlay.KeyParts, Replaces: overlay.Replaces, Clears: overlay.Clears, OutOfStock: overlay.OutOfStock,
-		BatchItems: found.Defaults.Batch.MaxItems, BatchesPerHour: found.BatchesPerHour,
-	}, true
-}
+// destinations are the types of the platforms that are built in.
+var destinations = destination.Of(builtin.Platforms())
 
 // database is the store of sources with its connections.
 type database struct {

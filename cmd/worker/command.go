@@ -1,11 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,9 +13,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/service"
 )
-
-// defaultConfig is read when no --config is given and the file is there.
-const defaultConfig = "courier.yaml"
 
 // app is what the commands share.
 type app struct {
@@ -85,16 +79,12 @@ func (a *app) load() (*config.Config, error) { return a.read(false) }
 func (a *app) loadInfrastructure() (*config.Config, error) { return a.read(true) }
 
 func (a *app) read(withoutAccounts bool) (*config.Config, error) {
-	path := a.given.configPath
-	if path == "" {
-		if _, err := os.Stat(defaultConfig); err == nil {
-			path = defaultConfig
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil {
+		return nil, err
 	}
 	if path == "" && !withoutAccounts {
-		return nil, cli.UsageErrorf("there is no %s here: name the configuration with --config", defaultConfig)
+		return nil, cli.UsageErrorf("there is no %s here: name the configuration with --config", cli.DefaultConfig)
 	}
 	flags := map[string]string{}
 	if a.given.database != "" {
@@ -104,14 +94,7 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 		flags["nats.url"] = a.given.nats
 	}
 	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
-	if problems, wrong := errors.AsType[config.Problems](err); wrong {
-		count := "1 problem"
-		if len(problems) > 1 {
-			count = fmt.Sprintf("%d problems", len(problems))
-		}
-		return nil, fmt.Errorf("the configuration has %s:\n%w", count, err)
-	}
-	return loaded, err
+	return loaded, cli.ConfigError(err)
 }
 
 // openStore opens the ledger of a database whose schema is up to date.

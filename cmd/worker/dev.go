@@ -89,8 +89,8 @@ func (a *app) ownDatabase(command string) (string, error) {
 			ignored = append(ignored, name)
 		}
 	}
-	if _, err := os.Stat(defaultConfig); err == nil && a.given.configPath == "" {
-		ignored = append(ignored, defaultConfig)
+	if _, err := os.Stat(cli.DefaultConfig); err == nil && a.given.configPath == "" {
+		ignored = append(ignored, cli.DefaultConfig)
 	}
 	if len(ignored) > 0 {
 		if _, err := fmt.Fprintf(a.streams.Err, "worker %s uses servers of its own; ignored: %s\n", command, strings.Join(ignored, ", ")); err != nil {

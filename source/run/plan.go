@@ -313,7 +313,7 @@ func (p *Plan) decide(route *RoutePlan, guard difference.Guard, known int, unrea
 	}
 	if 2*route.Counts.Invalid > route.Counts.Read && route.decision != difference.Stopped {
 		route.mostInvalid = true
-		if route.Counts.Removed > 0 {
+		if route.Counts.Removed > p.request.Approved {
 			route.decision = difference.Withheld
 		}
 		route.Reason = strings.TrimPrefix(fmt.Sprintf("%s; %d of %d items have errors and are not sent: see the findings", route.Reason, route.Counts.Invalid, route.Counts.Read), "; ")

@@ -560,3 +560,26 @@ func TestTheLastOfSeveralRecordsCounts(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, result.Published, "the last one cannot be sent, and the item is not missing")
 }
+
+// TestMostItemsWithErrors: what has none is sent, deletes wait, and the run is not a good one.
+func TestMostItemsWithErrors(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(10)
+	b.run(0)
+	b.later()
+	for i := range 7 {
+		b.shop.items[fmt.Sprintf("%05d", i)]["invalid"] = "true"
+	}
+	b.shop.items["00008"]["title"] = "other"
+	delete(b.shop.items, "00009")
+	result := b.run(0)
+	require.Equal(t, persistence.RunWithheld, result.State)
+	require.Contains(t, result.Reason, "7 of 9 items have errors")
+	require.Equal(t, "other", b.there.of("meta")["00008"]["title"])
+	require.Len(t, b.there.of("meta"), 10)
+	result = b.run(1)
+	require.Equal(t, persistence.RunInvalid, result.State, "somebody looked and approved")
+	require.Len(t, b.there.of("meta"), 9)
+	require.Equal(t, persistence.RunInvalid, b.run(0).State, "the same file is looked at again")
+}

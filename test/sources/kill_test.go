@@ -51,7 +51,7 @@ func TestKilledRuns(t *testing.T) {
 // between two of them changes nothing outside of the program.
 var lasting = []string{
 	"after HoldSource", "after StartSourceRun", "after UpdateSourceRun", "after SaveSourceItems", "before publishing",
-	"after an answer of the stream", "after commit", "after FinishSource", "after SaveMappingRevision", "after ReleaseSource",
+	"after an answer of the stream", "after commit", "after FinishSource", "after SaveSourceRoute", "after ReleaseSource",
 }
 
 // chosen are the steps to try: one in the middle of each kind that lasts, or all. Of the
@@ -127,11 +127,13 @@ func (s *killed) killAt(g *gate) {
 	s.t.Helper()
 	command, heard := s.command(natsThrough(s.t, g, s.NATS.URL()), postgresThrough(s.t, g, s.Database), "apply", "shop")
 	started := make(chan *process.Child, 1)
+	g.mu.Lock()
 	g.kill = func() {
 		child := <-started
 		started <- child
 		child.Kill()
 	}
+	g.mu.Unlock()
 	child, err := process.Start(command, process.Options{})
 	require.NoError(s.t, err)
 	started <- child

@@ -192,7 +192,7 @@ func (d *destination) snapshot(records []record, at time.Time, own bool, approve
 	if decision == difference.Stopped {
 		return decision
 	}
-	if 2*broken > read && removed > 0 {
+	if 2*broken > read && removed > approved {
 		decision = difference.Withheld
 	}
 	d.mostBroken = 2*broken > read

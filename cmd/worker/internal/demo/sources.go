@@ -19,7 +19,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/destination"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
@@ -102,17 +102,8 @@ func (s *shop) compile(environment *local.Environment) (err error) {
 	example := s.settings.Sources["mugs"]
 	example.Feed.URL = s.path
 	s.secret = example.Webhook.Secrets[0].Reveal()
-	s.source, err = source.New(example, s.destinations, "")
+	s.source, err = source.New(example, destination.Of(s.options.Platforms), "")
 	return err
-}
-
-func (s *shop) destinations(name string, t catalog.Type) (source.Destination, bool) {
-	found, ok := platform.Find(s.options.Platforms, name)
-	if !ok || !slices.Contains(found.Types, t) {
-		return source.Destination{}, false
-	}
-	overlay := found.Overlay(t)
-	return source.Destination{KeyParts: overlay.KeyParts, Replaces: overlay.Replaces, Clears: overlay.Clears, OutOfStock: overlay.OutOfStock}, true
 }
 
 // write puts the feed there, as if the shop had written it some time ago.

@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/catalog-courier/catalog-courier/internal/config"
+)
+
+// DefaultConfig is read when no --config is given and the file is there.
+const DefaultConfig = "courier.yaml"
+
+// ConfigPath is the configuration that is meant: the given one, or DefaultConfig where it is
+// there, or "" for none.
+func ConfigPath(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	switch _, err := os.Stat(DefaultConfig); {
+	case err == nil:
+		return DefaultConfig, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	default:
+		return "", err
+	}
+}
+
+// ConfigError says above the problems of a configuration how many there are.
+func ConfigError(err error) error {
+	if problems, wrong := errors.AsType[config.Problems](err); wrong {
+		return fmt.Errorf("the configuration has %s:\n%w", Counted(len(problems), "problem"), err)
+	}
+	return err
+}
