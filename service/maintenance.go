@@ -32,6 +32,8 @@ func (w *worker) runMaintenance(ctx context.Context) {
 	defer stream.Stop()
 	retain := time.NewTicker(retainInterval)
 	defer retain.Stop()
+	defer w.observer.streamIs(queue.LogState{}) // the next owner says it
+	w.mark(ctx)
 	w.retain(ctx)
 	for looks := 1; ; {
 		select {
@@ -57,10 +59,12 @@ func (w *worker) keepRegistered(ctx context.Context) {
 	}
 	again := time.NewTicker(registerInterval)
 	defer again.Stop()
-	for {
+	for present := w.serving.Load(); ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-present.replaced:
+			present = present.newest()
 		case <-again.C:
 		}
 		call, cancel := context.WithTimeout(ctx, registerInterval)
@@ -77,6 +81,7 @@ func (w *worker) mark(ctx context.Context) {
 	defer cancel()
 	state, err := w.deps.Queue.State(ctx)
 	if err == nil {
+		w.observer.streamIs(state)
 		_, err = w.olderThanWindow(ctx, state)
 	}
 	if err != nil && ctx.Err() == nil {

@@ -82,6 +82,16 @@ const (
 	Lost     Lease = "lost"
 )
 
+// Reload is what came of reading the configuration again.
+type Reload string
+
+// The results of reading the configuration again.
+const (
+	Applied   Reload = "applied"
+	Unchanged Reload = "unchanged"
+	Refused   Reload = "refused" // the worker goes on as it was
+)
+
 // Clock is another clock than the worker's.
 type Clock string
 
@@ -101,4 +111,5 @@ var (
 	Retries  = []Retry{Again, Split, Parted, Halved, Suspect, Innocent}
 	Leases   = []Lease{Acquired, Released, Lost}
 	Clocks   = []Clock{Database, NATS}
+	Reloads  = []Reload{Applied, Unchanged, Refused}
 )

@@ -48,8 +48,12 @@ func everything(t *testing.T, i *telemetry.Instruments) {
 	for _, change := range label.Leases {
 		i.LeaseChanged(ctx, change)
 	}
+	for _, result := range label.Reloads {
+		i.Reloaded(ctx, result)
+	}
 	stop, err := i.Observe(func() telemetry.Snapshot {
 		s := telemetry.Snapshot{
+			Stream:     telemetry.StreamState{Bytes: 1, MaxBytes: 2},
 			Partitions: []telemetry.PartitionState{{Partition: 3}},
 			Accounts:   []telemetry.AccountState{{Account: "acme", Platform: "meta", Held: 1}},
 			Quotas:     []telemetry.QuotaState{{Scope: "meta/catalog/1/batch", UsedPercent: 40, Remaining: 3}},
