@@ -60,6 +60,7 @@ lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 	$(GO) -C deploy/check mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
+	cd deploy/check && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 
 .PHONY: generate
 generate: ## regenerate code, examples and reference tables

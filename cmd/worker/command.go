@@ -93,7 +93,7 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
 	}
-	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
+	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)
 }
 

@@ -111,7 +111,7 @@ func (a *app) ownDatabase(command string) (string, error) {
 // localConfig reads the given configuration, or the demonstration's, and points
 // it at what runs in this process.
 func (a *app) localConfig(environment *local.Environment) (*config.Config, error) {
-	options := config.Options{Lookup: a.streams.Lookup, Flags: environment.Overrides(), FlagsFrom: "started by worker dev", Platforms: platform.Configs(a.platforms)}
+	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: environment.Overrides(), FlagsFrom: "started by worker dev", Platforms: platform.Configs(a.platforms)}
 	var settings *config.Config
 	var err error
 	if a.given.configPath != "" {

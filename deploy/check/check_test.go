@@ -45,8 +45,10 @@ func TestKustomize(t *testing.T) {
 func TestChart(t *testing.T) {
 	full := rendered(t, map[string]any{"existingConfigMap": "config", "existingSecret": "secrets"})
 	checkAll(t, full)
-	full = rendered(t, map[string]any{"config": "accounts: {}\n", "existingSecret": "secrets",
-		"serve": map[string]any{"enabled": false}, "migrate": map[string]any{"enabled": false}, "keda": map[string]any{"enabled": true, "prometheus": "http://prometheus:9090"}})
+	full = rendered(t, map[string]any{
+		"config": "accounts: {}\n", "existingSecret": "secrets",
+		"serve": map[string]any{"enabled": false}, "migrate": map[string]any{"enabled": false}, "keda": map[string]any{"enabled": true, "prometheus": "http://prometheus:9090"},
+	})
 	require.NotContains(t, full, "Deployment/courier-enqueue")
 	require.NotContains(t, full, "Job/courier-migrate")
 	require.Contains(t, full, "ScaledObject/courier-worker")
@@ -159,13 +161,13 @@ func rendered(t *testing.T, values map[string]any) map[string]string {
 	t.Helper()
 	files, err := render(t, values)
 	require.NoError(t, err)
-	all := ""
+	var all []string
 	for name, text := range files {
 		if strings.HasSuffix(name, ".yaml") {
-			all += "\n---\n" + text
+			all = append(all, text)
 		}
 	}
-	return split(t, all)
+	return split(t, strings.Join(all, "\n---\n"))
 }
 
 func render(t *testing.T, values map[string]any) (map[string]string, error) {
