@@ -41,7 +41,7 @@ func TestUnits(t *testing.T) {
 // drainOf is the documented default of worker.drain_timeout or serve.drain_timeout.
 func drainOf(t *testing.T, section string) time.Duration {
 	t.Helper()
-	key := map[string]string{"worker": "worker.drain_timeout", "serve": "drain_timeout"}[section]
+	key := map[string]string{"worker": "worker.drain_timeout", "serve": "serve.drain_timeout"}[section]
 	for line := range strings.Lines(read(t, "../docs/configuration.md")) {
 		if rest, ok := strings.CutPrefix(line, "| `"+key+"` | `"); ok {
 			text, _, _ := strings.Cut(rest, "`")

@@ -10,11 +10,7 @@ import (
 // Reference describes every key as Markdown tables, from the same declarations
 // that read the file. docs/configuration.md carries it, held to it by a test.
 func Reference(platforms []Platform) string {
-	l := &loader{
-		config: infrastructureDefaults(), catalogs: map[string]*Catalog{}, options: Options{Platforms: platforms},
-		accountKeys: accountKeys(platforms), catalogKeys: catalogKeys(platforms),
-	}
-	l.lookup = func(string) (string, bool) { return "", false }
+	l := newDeclarations(platforms)
 	r := &reference{}
 	for _, s := range l.settings() {
 		r.heading(s.Name, s.Doc)
