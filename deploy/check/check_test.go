@@ -56,6 +56,18 @@ func TestChart(t *testing.T) {
 	require.Nil(t, parsed[appsv1.Deployment](t, full["Deployment/courier-worker"]).Spec.Replicas)
 }
 
+// TestTheChartNeedsNoCluster: what it would ask of one is not there in these checks.
+func TestTheChartNeedsNoCluster(t *testing.T) {
+	files, err := filepath.Glob("../helm/catalog-courier/templates/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotRegexp(t, `\.Capabilities\.APIVersions|\blookup\b`, string(text), file)
+	}
+}
+
 // TestChartRefuses: a value that is misspelt or of another kind is an error.
 func TestChartRefuses(t *testing.T) {
 	for _, values := range []map[string]any{
