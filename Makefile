@@ -79,6 +79,10 @@ deploy-check: ## check the alerts, dashboard, units, manifests and chart of depl
 	$(GO) test -count=1 ./deploy
 	$(GO) -C deploy/check test -count=1 ./...
 
+.PHONY: drill
+drill: ## copy the database of a loaded installation, restore the older copy, go on, compare
+	$(GO) test -count=1 ./test/drill
+
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare
 	$(BIN)/worker demo
