@@ -79,7 +79,7 @@ func TestStoreConforms(t *testing.T) {
 		t.Helper()
 		store, pool := newDatabase(t)
 		return ledgertest.Harness{
-			Store: store, Positions: store, Leases: persistence.NewLeaseTable(pool), Partitions: partitions,
+			Store: store, Positions: store, Outbox: store, Leases: persistence.NewLeaseTable(pool), Partitions: partitions,
 			Acquire:  func(t *testing.T, partition int) ledger.Lease { t.Helper(); return acquire(t, pool, partition) },
 			Statuses: func(t *testing.T) map[string]string { t.Helper(); return statuses(t, pool) },
 		}

@@ -34,7 +34,9 @@ type RetentionReport struct {
 	Kept        []string // old partitions with something in them that is not final
 	Busy        []string // old partitions that were in use; the next call tries again
 	DeadLetters int64    // deleted
+	Outcomes    int64    // rows of the outbox deleted
 	Lanes       int64    // forgotten, as nothing refers to them
+	Items       int64    // deleted from the index, as no platform has them
 }
 
 const (
@@ -115,6 +117,12 @@ func (r *retention) run(ctx context.Context) error {
 		return fmt.Errorf("counting the dead letters: %w", err)
 	}
 	if err := r.deleteDeadLetters(ctx, r.at.Add(-r.deadLetters)); err != nil {
+		return err
+	}
+	if err := r.deleteOutcomes(ctx); err != nil {
+		return err
+	}
+	if err := r.sweepItems(ctx); err != nil {
 		return err
 	}
 	// A row of a day is written by whoever looked its lane up on that day or, at

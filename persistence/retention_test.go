@@ -133,3 +133,43 @@ func TestRetentionDeletesDeadLetters(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, report.DeadLetters)
 }
+
+// TestRetentionOfTheOutbox: what all consumers have seen goes, what one has not seen stays,
+// and what is as old as mutations that are not kept goes whoever has not seen it.
+func TestRetentionOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	numbers := func() (numbers []int64) {
+		require.NoError(t, pool.QueryRow(t.Context(), "select array_agg(number order by number) from courier.outcome").Scan(&numbers))
+		return numbers
+	}
+	retain := func(at time.Time) int64 {
+		report, err := store.Retain(t.Context(), persistence.RetentionPolicy{At: at})
+		require.NoError(t, err)
+		return report.Outcomes
+	}
+	for i := range uint64(3) {
+		commit(t, store, lease, func(tx *ledger.Transaction) {
+			tx.Stale = []ledger.StaleVersion{{Mutation: ledgertest.Mutation(i+1, "a"), SupersededBy: "m9"}}
+		})
+	}
+	now := time.Now() //nolint:forbidigo // as the database has it
+	require.Zero(t, retain(now), "a consumer may be about to start")
+	require.Equal(t, []int64{1, 2, 3}, numbers())
+	number, err := store.OpenCursor(t.Context(), lease, "events")
+	require.NoError(t, err)
+	require.Zero(t, retain(now.Add(24*time.Hour)), "it is kept for the consumer")
+	_, err = pool.Exec(t.Context(), "update courier.outcome_cursor set number = 1")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, retain(now), "it is left over, behind all cursors")
+	require.NoError(t, store.MoveCursor(t.Context(), lease, "events", number+1, 2))
+	require.Equal(t, []int64{3}, numbers())
+	require.EqualValues(t, 1, retain(now.Add(31*24*time.Hour)))
+
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		tx.Stale = []ledger.StaleVersion{{Mutation: ledgertest.Mutation(4, "a"), SupersededBy: "m9"}}
+	})
+	require.NoError(t, store.DropCursors(t.Context(), "events"))
+	require.EqualValues(t, 1, retain(now.Add(2*time.Hour)), "nobody consumes it")
+}

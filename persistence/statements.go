@@ -26,6 +26,7 @@ func (p *plan) queue(b *pgx.Batch) {
 	p.queueVersions(b, p.tx.Versions)
 	p.queueIntents(b)
 	p.queueOutcomes(b)
+	p.queueOutbox(b)
 	if above := p.recordedAbove(); len(above) > 0 {
 		var generation *int64
 		if p.tx.Anchor != nil {

@@ -30,6 +30,9 @@ type observer struct {
 	platforms  map[string]string // of accounts, those included that were removed
 	reload     telemetry.ConfigState
 	stream     telemetry.StreamState
+	outbox     []telemetry.OutboxState
+	// committed, when not nil, is told of each partition with a new transaction.
+	committed func(partition int)
 }
 
 type partitionGauges struct {
@@ -162,6 +165,9 @@ func cutLabel(reason batcher.FlushReason) label.Cut {
 func (o *observer) Committed(partition, recorded int, took time.Duration) {
 	o.instruments.Recorded(o.nowhere, recorded, took)
 	o.works(partition)
+	if o.committed != nil {
+		o.committed(partition)
+	}
 }
 
 // Gauges keeps an engine's state for the next collection.
@@ -206,6 +212,13 @@ func (o *observer) compare(clocks *clocks) {
 	o.clocks = clocks
 }
 
+// behind shows how far the consumers of the outbox are behind.
+func (o *observer) behind(states []telemetry.OutboxState) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.outbox = states
+}
+
 // released forgets a partition that is no longer owned.
 func (o *observer) released(partition int) {
 	o.instruments.LeaseChanged(o.nowhere, label.Released)
@@ -237,6 +250,7 @@ func (o *observer) snapshot() telemetry.Snapshot {
 			})
 		}
 	}
+	s.Outbox = o.outbox
 	if o.clocks != nil {
 		s.Clocks = o.clocks.gauges()
 	}

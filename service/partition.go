@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/pprof"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -52,6 +53,9 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		maintenance := make(chan struct{})
 		go func() { // ends with ctx; the deferred call waits for it
 			defer close(maintenance)
+			var index sync.WaitGroup
+			defer index.Wait()
+			index.Go(func() { w.maintainIndex(ctx, holding.Lease) })
 			w.runMaintenance(ctx)
 		}()
 		defer func() {
@@ -59,6 +63,11 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 			<-maintenance
 		}()
 	}
+	followed := w.followers.start(ctx, holding.Lease)
+	defer func() {
+		cancel()
+		followed()
+	}()
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
 		backoff.WithMaxElapsedTime(0), // bounded by the lease

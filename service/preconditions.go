@@ -65,6 +65,9 @@ func Look(ctx context.Context, c *config.Config, options ...nats.Option) []Findi
 	findings := s.lookAtNATS(ctx)
 	if failed(findings) == nil {
 		findings = append(findings, s.lookAtRoom(ctx))
+		if c.Outcomes.Enabled {
+			findings = append(findings, s.lookAtOutcomes(ctx))
+		}
 	}
 	findings = append(findings, lookAtListener(ctx, c))
 	if c.Database.URL.IsZero() {

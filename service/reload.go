@@ -181,8 +181,8 @@ func (w *worker) reconfigure(ctx context.Context, read *config.Config, asked boo
 		return nil
 	}
 	// The rest of the process goes on with what it was started with.
-	next := *read
-	next.NATS, next.Database, next.HTTP, next.Worker = w.config.NATS, w.config.Database, w.config.HTTP, w.config.Worker
+	next := *w.config
+	next.Accounts = read.Accounts
 	credentials, err := present.credentials.renewedFor(&next, w.platforms)
 	if err != nil {
 		return err

@@ -167,4 +167,3 @@ func gaugeOf(t *testing.T, meters *metric.ManualReader, name string) float64 {
 	require.Fail(t, "there is no such gauge", name)
 	return 0
 }
-

@@ -74,6 +74,8 @@ type worker struct {
 
 	serving atomic.Pointer[serving]
 	reload  *Reload // nil: never
+
+	followers followers
 	// identity is what the stream and the database say of each other; the zero value
 	// where nothing is recorded (RunWith).
 	identity ledger.StreamIdentity
@@ -100,6 +102,8 @@ func Run(ctx context.Context, options Options) error {
 			s.close()
 			return nil, err
 		}
+		w.openOutcomes(ctx, s)
+		w.openItemIndex(s)
 		w.connected = []slog.Attr{
 			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
@@ -127,6 +131,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 		}
 	}
 	w.observer = newObserver(options.Config, instruments)
+	w.observer.committed = w.followers.committed
 	stopObserving, err := instruments.Observe(w.observer.snapshot)
 	if err != nil {
 		return fmt.Errorf("register gauges: %w", err)
@@ -182,6 +187,12 @@ func (w *worker) run(ctx context.Context, name string) error {
 	}
 	services.Go(func() { w.keepRegistered(base) })
 	services.Go(func() { w.watchStream(base) })
+	if len(w.followers.consumers) > 0 {
+		services.Go(func() { w.watchOutbox(base) })
+	}
+	if w.followers.ensure != nil {
+		services.Go(func() { w.keepOutcomes(base) })
+	}
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base, w.budget) })
 	}

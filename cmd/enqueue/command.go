@@ -134,7 +134,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	persistent := command.PersistentFlags()
 	persistent.StringVar(&shared.configPath, "config", "", "configuration file (default courier.yaml, where there is one)")
 	persistent.StringVar(&shared.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
-	persistent.StringVar(&shared.output, "output", "table", "how to print results: table or json")
+	cli.OutputFlag(command, persistent, &shared.output)
 	persistent.BoolVar(&shared.quiet, "quiet", false, "show no progress")
 	set := &sources{streams: streams, open: open, given: shared}
 	feed := set.feedCommand()
@@ -143,9 +143,9 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	deliveries.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
 	command.AddCommand(feed, deliveries, set.serveCommand(), set.tokenCommand(), cli.VersionCommand(streams, version))
 	flags := command.Flags()
-	flags.StringVar(&given.lane.Account, "account", "", "account of lines that do not say")
-	flags.StringVar(&given.lane.Catalog, "catalog", "", "catalog of lines that do not say")
-	flags.StringVar(&given.laneType, "type", "", "catalog type of lines that do not say, such as RETAIL")
+	flags.StringVar(&given.lane.Account, "account", "", "default account for lines without \"account\"")
+	flags.StringVar(&given.lane.Catalog, "catalog", "", "default catalog for lines without \"catalog\"")
+	flags.StringVar(&given.laneType, "type", "", "default catalog type for lines without \"catalog_type\", such as RETAIL")
 	flags.DurationVar(&given.patience, "timeout", publish.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
 	return command
 }

@@ -56,11 +56,11 @@ func (s *summary) repeat(at place) {
 }
 
 func (s *summary) print(streams cli.Streams, output cli.Output) error {
-	if output.JSON() {
+	if output.Machine() {
 		if s.Refusals == nil {
 			s.Refusals = []refusal{}
 		}
-		return cli.PrintJSON(streams.Out, s)
+		return output.Print(streams.Out, s)
 	}
 	for _, said := range s.grouped() {
 		if _, err := fmt.Fprintln(streams.Err, said); err != nil {

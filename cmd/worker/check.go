@@ -52,7 +52,7 @@ be the one that is running, and another one on this machine needs its own addres
 			return nil
 		},
 	}
-	command.Flags().StringVar(&output, "output", "table", "table or json")
+	cli.OutputFlag(command, command.Flags(), &output)
 	return command
 }
 
@@ -87,8 +87,8 @@ func found(check string, err error) finding {
 }
 
 func printFindings(streams cli.Streams, format cli.Output, findings []finding) error {
-	if format.JSON() {
-		return cli.PrintJSON(streams.Out, findings)
+	if format.Machine() {
+		return format.Print(streams.Out, findings)
 	}
 	for _, f := range findings {
 		if _, err := fmt.Fprintln(streams.Out, f.line()); err != nil {

@@ -50,6 +50,7 @@ Start with "worker dev": it needs nothing else.`,
 	flags.StringVar(&a.given.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
+		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
 		a.deadLettersCommand(), a.accountsCommand(), a.eraseCommand(), a.healthcheckCommand(), a.sandboxCommand(),
 		cli.VersionCommand(a.streams, version),
 	)

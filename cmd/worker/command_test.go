@@ -70,7 +70,7 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"dead-letters", "replay"},
 		{"dead-letters", "replay", "x"},
 		{"dead-letters", "replay", "--mutation", "m"}, // of which account?
-		{"check", "--output", "yaml"},
+		{"check", "--output", "xml"},
 	} {
 		got := execute(t, nil, args...)
 		require.Equal(t, cli.Usage, got.code, "%v: %s", args, got.err)

@@ -198,13 +198,12 @@ func TestOperatingAWorker(t *testing.T) {
 		require.Regexp(t, `demo-meta +meta +active`, got.out)
 		require.Contains(t, got.out, "demo-meta/products/PRODUCT_ITEM")
 		got = p.run(t, "status", "--output", "json", "--account", "demo-meta")
-		var status struct {
-			Accounts []accountRow `json:"accounts"`
-			Batches  []batchRow   `json:"batches"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(got.out), &status))
-		require.Len(t, status.Accounts, 1)
-		require.NotEmpty(t, status.Batches)
+		var seen overview
+		require.NoError(t, json.Unmarshal([]byte(got.out), &seen))
+		require.Len(t, seen.Accounts, 1)
+		require.NotEmpty(t, seen.Batches)
+		require.Contains(t, p.run(t, "status", "--output", "yaml").out, "  - account: demo-meta\n")
+		require.Regexp(t, `(?m)^account,platform,state,.*\ndemo-meta,meta,active,`, p.run(t, "status", "--output", "csv").out)
 		got = p.run(t, "status", "--account", "demo-mata", "--output", "json")
 		require.Zero(t, got.code, got.err)
 		require.Contains(t, got.err, "no worker has the account demo-mata in its configuration; known are demo-meta, demo-pinterest")

@@ -14,6 +14,7 @@ type Config struct {
 	Database Database
 	HTTP     HTTP
 	Worker   Worker
+	Outcomes Outcomes
 	// Accounts by the name that stands in the subject.
 	Accounts map[string]Account
 	// Sources by name, Serve and Destinations are there with Options.WithSources.

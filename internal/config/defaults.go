@@ -47,6 +47,7 @@ func infrastructureDefaults() *Config {
 			Retention:           30 * 24 * time.Hour,
 			DeadLetters:         DeadLetters{MaxBytes: 1 << 30},
 		},
+		Outcomes: Outcomes{MaxAge: 7 * 24 * time.Hour, MaxBytes: 1 << 30, Webhooks: map[string]OutcomeWebhook{}},
 		Serve:    Serve{Listen: "127.0.0.1:8440", Metrics: "127.0.0.1:8441", MaxBody: 16 << 20, MaxRequests: 16, DrainTime: 30 * time.Second},
 		Accounts: map[string]Account{}, Sources: map[string]Source{}, Destinations: map[string]Destination{},
 	}

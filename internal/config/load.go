@@ -184,6 +184,9 @@ func (l *loader) environment(settings []field, at string) {
 		case s.assign == nil:
 			continue // a list: it is in the file only
 		}
+		if s.assign == nil { // names that the user chooses
+			continue
+		}
 		for _, name := range variableNames(s, key) {
 			value, found := l.lookup(name)
 			if !found || value == "" {

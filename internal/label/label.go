@@ -113,3 +113,9 @@ var (
 	Clocks   = []Clock{Database, NATS}
 	Reloads  = []Reload{Applied, Unchanged, Refused}
 )
+
+// Status is how a mutation ended, in the words of the mutation_status view.
+type Status string
+
+// Statuses are all ways in which a mutation ends.
+var Statuses = []Status{"succeeded", "failed", "unconfirmed", "superseded", "invalid"}

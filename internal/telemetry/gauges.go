@@ -22,6 +22,7 @@ type Snapshot struct {
 	Clocks       []ClockState
 	Config       ConfigState
 	Stream       StreamState
+	Outbox       []OutboxState // one for each consumer
 }
 
 // ConfigState is how the configuration that the worker runs with differs from its file.
@@ -68,6 +69,13 @@ type AccountState struct {
 	Held          int     // catalog types whose batches are all refused
 }
 
+// OutboxState is how far a consumer of the outbox is behind.
+type OutboxState struct {
+	Consumer string
+	Rows     int64
+	Lag      time.Duration
+}
+
 // QuotaState is what is known of a quota scope.
 type QuotaState struct {
 	Scope       string
@@ -103,6 +111,8 @@ type gauges struct {
 	configFixed   metric.Float64ObservableGauge
 	streamBytes   metric.Float64ObservableGauge
 	streamMax     metric.Float64ObservableGauge
+	outboxLag     metric.Float64ObservableGauge
+	outboxRows    metric.Float64ObservableGauge
 }
 
 func (g *gauges) declare(d *declaration) {
@@ -132,12 +142,14 @@ func (g *gauges) declare(d *declaration) {
 	g.configFixed = d.gauge("courier.config.reload.restart_needed", "{setting}", "Settings of the file that differ from those in use until the worker is restarted.")
 	g.streamBytes = d.gauge("courier.stream.size", "By", "What the stream holds, as NATS told last.")
 	g.streamMax = d.gauge("courier.stream.max_size", "By", "The size at which the stream refuses new messages.")
+	g.outboxLag = d.gauge("courier.outbox.lag", "s", "Age of the oldest outcome of this worker's partitions that a consumer of the outbox has not passed on; 0 when there is none.", ofConsumers...)
+	g.outboxRows = d.gauge("courier.outbox.rows", "{transaction}", "Rows of the outbox of this worker's partitions that a consumer has not passed on; counted up to 10,000 a partition.", ofConsumers...)
 }
 
 func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
 		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.held, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
-		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked, g.clockAhead,
+		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked, g.clockAhead, g.outboxLag, g.outboxRows,
 		g.configRefused, g.configFixed, g.streamBytes, g.streamMax,
 	}
 }
@@ -171,6 +183,11 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 	}
 	for _, c := range s.Clocks {
 		observer.ObserveFloat64(g.clockAhead, c.Ahead.Seconds(), metric.WithAttributes(ClockKey.String(string(c.Of))))
+	}
+	for _, o := range s.Outbox {
+		of := metric.WithAttributes(ConsumerKey.String(o.Consumer))
+		observer.ObserveFloat64(g.outboxLag, o.Lag.Seconds(), of)
+		observer.ObserveFloat64(g.outboxRows, float64(o.Rows), of)
 	}
 	for _, p := range s.Partitions {
 		at := metric.WithAttributes(PartitionKey.Int(p.Partition))

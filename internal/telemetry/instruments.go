@@ -25,6 +25,8 @@ const (
 	CauseKey     = attribute.Key("courier.cause")
 	StateKey     = attribute.Key("courier.state")
 	ClockKey     = attribute.Key("courier.clock")
+	StatusKey    = attribute.Key("courier.status")
+	ConsumerKey  = attribute.Key("courier.consumer")
 )
 
 // Where says which way out a measurement is about.
@@ -68,6 +70,8 @@ type Instruments struct {
 	lettersDropped metric.Int64Counter
 	leaseChanges   metric.Int64Counter
 	reloads        metric.Int64Counter
+	events         metric.Int64Counter
+	eventFailures  metric.Int64Counter
 	gauges         gauges
 }
 
@@ -105,6 +109,8 @@ func declare(d *declaration) *Instruments {
 		lettersDropped: d.counter("courier.dead_letters.dropped", "{mutation}", "Dead letters whose messages were dropped, as their account's took more than they may.", tag{key: AccountKey}),
 		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions that changed owner.", ofLeases),
 		reloads:        d.counter("courier.config.reloads", "{reload}", "How often the worker read its configuration again.", ofReloads),
+		events:         d.counter("courier.events.published", "{event}", "Outcome events that the stream acknowledged.", ofStatuses),
+		eventFailures:  d.counter("courier.events.failures", "{attempt}", "Attempts to pass on outcomes that failed and are repeated.", ofConsumers...),
 	}
 	i.gauges.declare(d)
 	return i
@@ -224,4 +230,20 @@ func (i *Instruments) LeaseChanged(ctx context.Context, change label.Lease) {
 		return
 	}
 	i.leaseChanges.Add(ctx, 1, metric.WithAttributes(StateKey.String(string(change))))
+}
+
+// PublishedEvents counts outcome events that were acknowledged.
+func (i *Instruments) PublishedEvents(ctx context.Context, status label.Status, events int) {
+	if i == nil {
+		return
+	}
+	i.events.Add(ctx, int64(events), metric.WithAttributes(StatusKey.String(string(status))))
+}
+
+// EventsFailed counts an attempt of a consumer of the outbox that failed.
+func (i *Instruments) EventsFailed(ctx context.Context, consumer string) {
+	if i == nil {
+		return
+	}
+	i.eventFailures.Add(ctx, 1, metric.WithAttributes(ConsumerKey.String(consumer)))
 }

@@ -45,6 +45,8 @@ var (
 	ofLeases    = closed(StateKey, label.Leases)
 	ofClocks    = closed(ClockKey, label.Clocks)
 	ofReloads   = closed(ResultKey, label.Reloads)
+	ofStatuses  = closed(StatusKey, label.Statuses)
+	ofConsumers = []tag{{key: ConsumerKey}}
 )
 
 func with(common []tag, more ...tag) []tag { return append(append([]tag(nil), common...), more...) }

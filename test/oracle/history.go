@@ -1,5 +1,5 @@
 // Package oracle judges a run of whole workers by what must always hold: the
-// invariants I1 to I7 of docs/design.md. Worker tests, the simulation, the chaos run,
+// invariants I1 to I7 and E1 of docs/design.md. Worker tests, the simulation, the chaos run,
 // the benchmarks and the demo hand it what they saw; it does no I/O and knows no
 // merge rule. What the platforms must hold it finds out by applying the published
 // mutations one at a time, in order, to fresh platforms.
@@ -22,6 +22,7 @@ const (
 	SuccessWasConfirmed = "I5" // success is said only of what the platform confirmed
 	AccountsAreIsolated = "I6" // an account in trouble delays no other
 	NoSecrets           = "I7" // no log, view or error holds a secret
+	OutcomesAreTold     = "E1" // each final mutation has an event, and none contradicts its row
 )
 
 // Violation is an invariant that does not hold, and how that was seen.
@@ -120,7 +121,11 @@ type History struct {
 	// Rows is in the order in which workers read the messages.
 	Rows      []Row
 	Platforms []*Platform
-	Places    map[catalog.Lane]Place
+	// Events is what the stream of outcome events has; it is judged where Told says that
+	// events were published from the beginning on.
+	Events []Event
+	Told   bool
+	Places map[catalog.Lane]Place
 	// Rewound says that the stream was restored from an older copy: it may lack
 	// messages that it acknowledged.
 	Rewound bool
@@ -155,6 +160,7 @@ func Check(h *History) *Verdict {
 	v.checkState(h)
 	v.checkPlatforms(h.Platforms)
 	v.checkIsolation(h)
+	v.checkEvents(h)
 	return v
 }
 

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -51,8 +52,35 @@ func (e *Env) history() *oracle.History {
 	for _, s := range e.Statuses() {
 		h.Rows = append(h.Rows, s.Row(oracle.Key{Sequence: s.Position.Sequence}))
 	}
+	if h.Told = settings.Outcomes.Enabled; h.Told {
+		for _, told := range e.AwaitEvents(len(h.Rows)) {
+			h.Events = append(h.Events, told.Event(oracle.Key{Sequence: told.Sequence}))
+		}
+	}
 	e.tb.Cleanup(addPlatforms(h, settings, e.simulated(), lanes))
 	return h
+}
+
+// eventPatience is how long after the last row its event may come.
+const eventPatience = 20 * time.Second
+
+// AwaitEvents waits until the stream of outcome events tells of so many mutations, and
+// returns all that it has by then.
+func (e *Env) AwaitEvents(mutations int) (told []evidence.Told) {
+	e.tb.Helper()
+	e.Await(fmt.Sprintf("events of %d mutations", mutations), eventPatience, func() bool {
+		var err error
+		told, err = evidence.Events(e.tb.Context(), e.js)
+		if err != nil {
+			return false
+		}
+		of := map[uint64]bool{}
+		for _, event := range told {
+			of[event.Sequence] = true
+		}
+		return len(of) >= mutations
+	})
+	return told
 }
 
 func (e *Env) simulated() map[string]simulated {

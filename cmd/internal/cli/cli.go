@@ -200,14 +200,14 @@ func Indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  "
 func prepare(command *cobra.Command) {
 	command.SilenceErrors = true
 	command.SilenceUsage = true
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{suggestFlag(c, err)} })
 	accept := command.Args
 	if accept == nil {
 		accept = cobra.NoArgs
 	}
 	command.Args = func(c *cobra.Command, args []string) error {
 		if err := accept(c, args); err != nil {
-			return usageError{err}
+			return usageError{suggestCommand(c, args, err)}
 		}
 		return nil
 	}

@@ -38,6 +38,7 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 			p.sent = tx.ID
 		}
 		s.apply(p, tx)
+		p.note(tx)
 		s.settle(tx)
 		return nil
 	})

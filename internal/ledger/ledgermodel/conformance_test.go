@@ -17,7 +17,7 @@ func TestModelConforms(t *testing.T) {
 		store := ledgermodel.New()
 		store.EnsurePartitions(partitions)
 		return ledgertest.Harness{
-			Store: store, Positions: store, Leases: store, Partitions: partitions,
+			Store: store, Positions: store, Outbox: store, Leases: store, Partitions: partitions,
 			Acquire: func(t *testing.T, partition int) ledger.Lease { t.Helper(); return store.Acquire(partition) },
 			Statuses: func(t *testing.T) map[string]string {
 				t.Helper()

@@ -23,6 +23,11 @@ const (
 	CallSaveAccount    Call = "SaveAccount"
 	CallAccounts       Call = "Accounts"
 
+	CallOpenCursor  Call = "OpenCursor"
+	CallOutcomes    Call = "Outcomes"
+	CallMoveCursor  Call = "MoveCursor"
+	CallDropCursors Call = "DropCursors"
+
 	CallStreamIdentity     Call = "StreamIdentity"
 	CallPositions          Call = "Positions"
 	CallRecordedAtOrBefore Call = "RecordedAtOrBefore"

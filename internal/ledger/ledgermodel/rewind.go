@@ -137,7 +137,7 @@ func (s *Store) Copy() (putBack func()) {
 		s.partitions, s.batches, s.rows, s.waiting = fresh.partitions, fresh.batches, fresh.rows, fresh.waiting
 		s.letters, s.versions, s.scopes, s.accounts = fresh.letters, fresh.versions, fresh.scopes, fresh.accounts
 		s.commits, s.lanes, s.workers = fresh.commits, fresh.lanes, fresh.workers
-		s.generations, s.rewinds = fresh.generations, fresh.rewinds
+		s.generations, s.rewinds, s.cursors = fresh.generations, fresh.rewinds, fresh.cursors
 		s.restored = true
 	}
 }
@@ -149,11 +149,11 @@ func (s *database) copy() *database {
 		waiting: map[catalog.Lane]map[catalog.Position]*catalog.Mutation{}, letters: slices.Clone(s.letters),
 		versions: maps.Clone(s.versions), scopes: maps.Clone(s.scopes), accounts: maps.Clone(s.accounts),
 		commits: s.commits, lanes: maps.Clone(s.lanes), workers: maps.Clone(s.workers),
-		generations: s.generations, rewinds: slices.Clone(s.rewinds),
+		generations: s.generations, rewinds: slices.Clone(s.rewinds), cursors: maps.Clone(s.cursors),
 	}
 	for number, p := range s.partitions {
 		kept := *p
-		kept.recorded = slices.Clone(p.recorded)
+		kept.recorded, kept.outbox = slices.Clone(p.recorded), slices.Clone(p.outbox)
 		c.partitions[number] = &kept
 	}
 	for id, b := range s.batches {

@@ -48,7 +48,10 @@ type database struct {
 	commits    int
 	faults     []error
 
-	identity    ledger.StreamIdentity
+	identity ledger.StreamIdentity
+	// cursors are how far each consumer of the outbox has come, by partition.
+	cursors map[cursorOf]int64
+
 	lanes       map[catalog.Lane]int // the partition of each lane that has rows
 	workers     map[uuid.UUID]ledger.WorkerRow
 	generations int64
@@ -60,6 +63,7 @@ var (
 	_ ledger.Store      = (*Store)(nil)
 	_ ledger.LeaseTable = (*Store)(nil)
 	_ ledger.Prober     = (*Store)(nil)
+	_ ledger.Outbox     = (*Store)(nil)
 )
 
 // partition is one partition's lease and position.
@@ -74,6 +78,7 @@ type partition struct {
 	slowest  time.Duration
 	sent     uuid.UUID   // the last transaction that announced a POST
 	noted    []uuid.UUID // those that may be noted outside
+	outbox   []outboxRow
 }
 
 // batch is a batch with all that was written about it. Its records keep only
@@ -97,6 +102,7 @@ func New() *Store {
 		accounts:   map[string]ledger.AccountState{},
 		lanes:      map[catalog.Lane]int{},
 		workers:    map[uuid.UUID]ledger.WorkerRow{},
+		cursors:    map[cursorOf]int64{},
 	}}
 }
 

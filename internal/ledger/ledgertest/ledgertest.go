@@ -21,6 +21,8 @@ type Harness struct {
 	// Acquire makes the caller the owner of a partition, under a fresh token,
 	// whoever owned it before.
 	Acquire func(t *testing.T, partition int) ledger.Lease
+	// Outbox is the store's own.
+	Outbox ledger.Outbox
 	// Statuses reads mutation_status: the status by mutation id.
 	Statuses func(t *testing.T) map[string]string
 	// Positions are what a worker needs besides, and Leases the same database's lease
@@ -68,6 +70,12 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"a pause by hand wins", accounts},
 		{"a partition is rewound to an anchor in a new generation", rewind},
 		{"one sequence of two histories is two messages", twoHistories},
+		{"the end of a batch is in the outbox", outboxOfBatches},
+		{"what was returned is not final", outboxOfReturned},
+		{"what ends without a batch is in the outbox", outboxWithoutBatch},
+		{"the outbox is read page by page", outboxPages},
+		{"cursors of the outbox are moved by the owner", outboxCursors},
+		{"the outbox has what was committed, once", outboxRefused},
 		{"a free partition is taken once", takeFree},
 		{"a partition is taken from an owner that stands still", takeExpired},
 		{"a partition of a forgotten worker is taken", takeOrphan},

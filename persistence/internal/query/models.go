@@ -6,6 +6,8 @@ package query
 
 import (
 	"time"
+
+	"github.com/google/uuid"
 )
 
 type CourierQuotaScope struct {
@@ -14,4 +16,12 @@ type CourierQuotaScope struct {
 	Quota        []byte
 	UpdatedAt    time.Time
 	PatienceNs   int64
+}
+
+type CourierRecordOutcome struct {
+	BatchID  uuid.UUID
+	Record   int32
+	Result   int16
+	Errors   []byte
+	Warnings []byte
 }

@@ -1,0 +1,40 @@
+-- +goose Up
+
+-- The outbox: one row for each transaction that made mutations final, written by that very
+-- transaction. It names what ended, and its readers unfold it into one outcome for each
+-- mutation: a row for each mutation would double what recording one costs.
+--
+-- number is courier.lease.commits as the transaction leaves it. The fence orders the
+-- transactions of a partition, so a reader that has seen a number never finds a smaller
+-- one later. Not unique on purpose, as courier.recorded: a uniqueness check would wait for
+-- the open transaction of a stalled owner.
+CREATE TABLE courier.outcome (
+    partition integer     NOT NULL,
+    number    bigint      NOT NULL,
+    at        timestamptz NOT NULL DEFAULT now(),
+    -- Batches that ended. Final are those of their mutations that are in no other batch by
+    -- then and do not wait.
+    batches   uuid[]      NOT NULL DEFAULT '{}',
+    -- Mutations that became final without the end of a batch: invalid ones, and those
+    -- that a newer version overtook. Five lists of the same length.
+    days        date[]    NOT NULL DEFAULT '{}',
+    lanes       integer[] NOT NULL DEFAULT '{}',
+    generations integer[] NOT NULL DEFAULT '{}',
+    sequences   bigint[]  NOT NULL DEFAULT '{}',
+    mutation_ids text[]   NOT NULL DEFAULT '{}'
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_insert_scale_factor = 0.2);
+CREATE INDEX outcome_number ON courier.outcome (partition, number);
+
+-- How far each consumer of the outbox has come: everything up to number is done. Only the
+-- partition's owner moves it. What is behind all consumers is deleted.
+CREATE TABLE courier.outcome_cursor (
+    partition  integer     NOT NULL,
+    consumer   text        NOT NULL,
+    number     bigint      NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (partition, consumer)
+) WITH (fillfactor = 50);
+
+-- +goose Down
+DROP TABLE courier.outcome_cursor, courier.outcome;

@@ -1,0 +1,331 @@
+package persistence
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
+)
+
+// The bounds of a page of the outbox where the caller names none.
+const (
+	outboxTransactions = 200
+	outboxMutations    = 20_000
+	outboxBytes        = 32 << 20
+)
+
+// Outcomes unfolds transactions of the outbox: see ledger.Outbox. It costs three round
+// trips, and a fourth where something failed, however many mutations there are.
+//
+// Which mutations a batch had is in its payload; the row of each is then found by its id,
+// as the store's own updates find it. Looking for the rows by their batch would read all
+// that the server has not summed up of the day yet, for every batch.
+func (s *Store) Outcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error) {
+	limit.Transactions = cmp.Or(limit.Transactions, outboxTransactions)
+	limit.Mutations, limit.Bytes = cmp.Or(limit.Mutations, outboxMutations), cmp.Or(limit.Bytes, outboxBytes)
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	page := ledger.OutboxPage{To: after}
+	rows, err := s.query.OutboxAfter(ctx, query.OutboxAfterParams{
+		Partition: int32(partition), After: after, Lim: int32(min(limit.Transactions, outboxTransactions)), //nolint:gosec // bounded
+	})
+	if err != nil {
+		return page, fmt.Errorf("reading the outbox: %w", err)
+	}
+	page.More = len(rows) == min(limit.Transactions, outboxTransactions)
+	var mutations, bytes int64
+	for i := range rows {
+		mutations += rows[i].Mutations + int64(len(rows[i].Sequences))
+		bytes += rows[i].Bytes
+		if i > 0 && (mutations > int64(limit.Mutations) || bytes > limit.Bytes) {
+			rows, page.More = rows[:i], true
+			break
+		}
+	}
+	if len(rows) == 0 {
+		return page, nil
+	}
+	page.To, page.Oldest = rows[len(rows)-1].Number, rows[0].At
+	u := unfolding{Store: s, rows: rows}
+	if page.Outcomes, err = u.unfold(ctx); err != nil {
+		return ledger.OutboxPage{To: after}, fmt.Errorf("unfolding %d transactions of the outbox: %w", len(rows), err)
+	}
+	return page, nil
+}
+
+// unfolding is the work on one page.
+type unfolding struct {
+	*Store
+	rows       []query.OutboxAfterRow
+	lanes      map[int32]catalog.Lane
+	batches    map[uuid.UUID]*query.EndedBatchesRow
+	exceptions map[recordOf]query.CourierRecordOutcome
+	wanted     []wanted
+	found      []found // one for each wanted that is final
+}
+
+// recordOf names a record of a batch.
+type recordOf struct {
+	batch  uuid.UUID
+	record int32
+}
+
+// wanted is a mutation whose row is read. place is its order in the page.
+type wanted struct {
+	place      int
+	day        time.Time
+	lane       int32
+	generation int32
+	sequence   int64
+	id         string
+	batch      uuid.UUID // uuid.Nil: it became final without one
+}
+
+// found is the row of a mutation.
+type found struct {
+	place        int32
+	sequence     int64
+	generation   int32
+	lane         int32
+	record       *int32
+	state        int16
+	operation    int16
+	attempts     int16
+	batch        *uuid.UUID
+	publishedNs  int64
+	receivedAt   time.Time
+	id, item     string
+	localization *string
+	supersededBy *string
+	warnings     []byte
+}
+
+// foundColumns are in the order of found.targets.
+const foundColumns = `m.sequence, m.generation, m.lane, m.record, m.state, m.operation, m.attempts, m.batch_id, m.published_ns, m.received_at,
+	m.mutation_id, m.item_id, m.localization, m.superseded_by, m.warnings`
+
+func (f *found) targets() []any {
+	return []any{
+		&f.place, &f.sequence, &f.generation, &f.lane, &f.record, &f.state, &f.operation, &f.attempts, &f.batch, &f.publishedNs, &f.receivedAt,
+		&f.id, &f.item, &f.localization, &f.supersededBy, &f.warnings,
+	}
+}
+
+func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
+	if err := u.readBatches(ctx); err != nil {
+		return nil, err
+	}
+	reads := &pgx.Batch{}
+	place := 0
+	for i := range u.rows {
+		row := &u.rows[i]
+		for _, id := range row.Batches {
+			if batch := u.batches[id]; batch != nil { // else it is not kept any more
+				place = u.want(reads, batch, place)
+			}
+		}
+		for j := range row.Sequences {
+			u.wanted = append(u.wanted, wanted{
+				place: place, day: row.Days[j], lane: row.Lanes[j], generation: row.Generations[j], sequence: row.Sequences[j], id: row.MutationIds[j],
+			})
+			place++
+		}
+	}
+	u.queueWanted(reads)
+	if err := u.pool.SendBatch(ctx, reads).Close(); err != nil {
+		return nil, fmt.Errorf("reading the mutations: %w", err)
+	}
+	slices.SortStableFunc(u.found, func(a, b found) int {
+		return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(deref(a.record), deref(b.record)),
+			cmp.Compare(a.generation, b.generation), cmp.Compare(a.sequence, b.sequence))
+	})
+	return u.outcomes(ctx)
+}
+
+// readBatches reads what is known of the batches and their records, in one flight.
+func (u *unfolding) readBatches(ctx context.Context) error {
+	var ids []uuid.UUID
+	var lanes []int32
+	for i := range u.rows {
+		ids, lanes = append(ids, u.rows[i].Batches...), append(lanes, u.rows[i].Lanes...)
+	}
+	u.batches, u.exceptions = make(map[uuid.UUID]*query.EndedBatchesRow, len(ids)), map[recordOf]query.CourierRecordOutcome{}
+	if len(ids) > 0 {
+		batches, err := u.query.EndedBatches(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("reading the batches: %w", err)
+		}
+		for i := range batches {
+			u.batches[batches[i].ID] = &batches[i]
+			lanes = append(lanes, batches[i].Lane)
+		}
+		exceptions, err := u.query.ExceptionsOf(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("reading the records: %w", err)
+		}
+		for _, x := range exceptions {
+			u.exceptions[recordOf{x.BatchID, x.Record}] = x
+		}
+	}
+	u.lanes = make(map[int32]catalog.Lane, len(lanes))
+	slices.Sort(lanes)
+	names, err := u.query.LanesNumbered(ctx, slices.Compact(lanes))
+	if err != nil {
+		return fmt.Errorf("reading the lanes: %w", err)
+	}
+	for _, lane := range names {
+		u.lanes[lane.ID] = catalog.Lane{Account: lane.Account, Catalog: lane.Catalog, Type: catalog.Type(lane.CatalogType)}
+	}
+	return nil
+}
+
+// want lists the mutations of a batch, and returns the next place. Where its payload
+// cannot be read they are looked for by the batch's id.
+func (u *unfolding) want(reads *pgx.Batch, batch *query.EndedBatchesRow, place int) int {
+	records, err := u.codec.unpackRecords(batch.Payload)
+	batch.Payload = nil // the next one needs the room
+	if err != nil {
+		oldest := batch.CreatedAt
+		if batch.OldestReceivedAt != nil && batch.OldestReceivedAt.Before(oldest) {
+			oldest = *batch.OldestReceivedAt
+		}
+		// A day more on either side allows for clocks that differ.
+		u.queueRead(reads, `select $4::int, `+foundColumns+` from courier.mutation m
+			where m.batch_id = $1 and m.day between $2 and $3 and m.state in (0, 4)`,
+			batch.ID, day(oldest).AddDate(0, 0, -1), day(batch.CreatedAt).AddDate(0, 0, 1), place)
+		return place + 1
+	}
+	for i := range records {
+		for _, m := range records[i].Constituents {
+			u.wanted = append(u.wanted, wanted{
+				place: place, day: recordedOn(m), lane: batch.Lane, generation: int32(m.Position.Generation), //nolint:gosec // counts rewinds
+				sequence: int64(m.Position.Sequence), id: clean(m.ID), batch: batch.ID, //nolint:gosec // a stream's sequence fits
+			})
+			place++
+		}
+	}
+	return place
+}
+
+// queueWanted reads the rows, each by its id, a statement for each day: see queueChanged.
+func (u *unfolding) queueWanted(reads *pgx.Batch) {
+	byDay := map[time.Time][]wanted{}
+	for _, w := range u.wanted {
+		byDay[day(w.day)] = append(byDay[day(w.day)], w)
+	}
+	for on, all := range byDay {
+		n := len(all)
+		places, lanes, generations := make([]int32, n), make([]int32, n), make([]int32, n)
+		sequences, ids, batches := make([]int64, n), make([]string, n), make([]*uuid.UUID, n)
+		for i := range all {
+			w := &all[i]
+			places[i], lanes[i], generations[i] = int32(w.place), w.lane, w.generation //nolint:gosec // a page is bounded
+			sequences[i], ids[i] = w.sequence, w.id
+			if w.batch != uuid.Nil {
+				batches[i] = &w.batch
+			}
+		}
+		u.queueRead(reads, `select u.place, `+foundColumns+`
+			from unnest($2::int[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::uuid[])
+				u(place, lane, generation, sequence, mutation_id, batch_id),
+			lateral (select r.* from courier.mutation r
+				where r.day = $1 and r.mutation_id = u.mutation_id and r.sequence = u.sequence and r.generation = u.generation
+					and r.lane + 0 = u.lane and case when u.batch_id is null then r.state in (2, 3)
+						else r.state in (0, 4) and r.batch_id = u.batch_id end offset 0) m`,
+			on, places, lanes, generations, sequences, ids, batches)
+	}
+}
+
+func (u *unfolding) queueRead(reads *pgx.Batch, statement string, arguments ...any) {
+	reads.Queue(statement, arguments...).Query(func(rows pgx.Rows) error {
+		var f found
+		_, err := pgx.ForEachRow(rows, f.targets(), func() error {
+			if f.final(u.exceptions) {
+				u.found = append(u.found, f)
+			}
+			f = found{}
+			return nil
+		})
+		return err
+	})
+}
+
+// final reports whether the row's mutation is: one that was returned is in another batch
+// or waits.
+func (f *found) final(exceptions map[recordOf]query.CourierRecordOutcome) bool {
+	return f.state != stateInBatch || ledger.RecordResult(f.exception(exceptions).Result) != ledger.Returned //nolint:gosec // written from one
+}
+
+// exception is what was recorded of the row's record; the zero value for plain success.
+func (f *found) exception(exceptions map[recordOf]query.CourierRecordOutcome) query.CourierRecordOutcome {
+	if f.batch == nil || f.record == nil {
+		return query.CourierRecordOutcome{}
+	}
+	return exceptions[recordOf{*f.batch, *f.record}]
+}
+
+func (f *found) status(result ledger.RecordResult) ledger.OutcomeStatus {
+	switch {
+	case f.state == stateInvalid:
+		return ledger.OutcomeInvalid
+	case f.state == stateSettled:
+		return ledger.OutcomeSucceeded
+	case f.state == stateInBatch && result == ledger.Unconfirmed:
+		return ledger.OutcomeUnconfirmed // of a merged record, each is to be looked at
+	case f.state == stateOvertaken || f.supersededBy != nil:
+		return ledger.OutcomeSuperseded
+	case result == ledger.Failed:
+		return ledger.OutcomeFailed
+	default:
+		return ledger.OutcomeSucceeded
+	}
+}
+
+// outcomes turns the rows into outcomes, with the dead letters of those that have one.
+func (u *unfolding) outcomes(ctx context.Context) ([]ledger.Outcome, error) {
+	all := make([]ledger.Outcome, len(u.found))
+	var letters []int64
+	for i := range u.found {
+		f := &u.found[i]
+		x := f.exception(u.exceptions)
+		o := &all[i]
+		*o = ledger.Outcome{
+			Lane: u.lanes[f.lane], MutationID: f.id, ItemID: f.item, Operation: catalog.Operation(f.operation), //nolint:gosec // written from one
+			Status: f.status(ledger.RecordResult(x.Result)), Attempts: int(f.attempts), ReceivedAt: f.receivedAt.UTC(), FinishedAt: f.receivedAt.UTC(), //nolint:gosec // written from one
+			Position: catalog.Position{Generation: int64(f.generation), Sequence: uint64(f.sequence)}, //nolint:gosec // written from one
+		}
+		if f.localization != nil {
+			o.Localization = localizationOf(*f.localization)
+		}
+		if f.publishedNs != 0 {
+			o.PublishedAt = time.Unix(0, f.publishedNs).UTC()
+		}
+		if f.supersededBy != nil && o.Status == ledger.OutcomeSuperseded {
+			o.SupersededBy = *f.supersededBy
+		}
+		if f.batch != nil {
+			batch := u.batches[*f.batch]
+			o.BatchID, o.Handle, o.FinishedAt = batch.ID, batch.Handle, batch.FinishedAt.UTC()
+			o.Attempts += int(batch.Attempts)
+		}
+		var err error
+		if o.Warnings, err = issuesOf(f.warnings); err != nil {
+			return nil, err
+		}
+		if err := addException(o, &x); err != nil {
+			return nil, err
+		}
+		if refusing(o.Status) {
+			letters = append(letters, f.sequence)
+		}
+	}
+	return all, u.addLetters(ctx, all, letters)
+}

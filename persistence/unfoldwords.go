@@ -1,0 +1,126 @@
+package persistence
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
+)
+
+// refusing reports that a mutation ended with a dead letter, and must say why.
+func refusing(status ledger.OutcomeStatus) bool {
+	return status == ledger.OutcomeFailed || status == ledger.OutcomeUnconfirmed || status == ledger.OutcomeInvalid
+}
+
+// issuesOf reads an errors or warnings column.
+func issuesOf(column []byte) (issues []ledger.Issue, err error) {
+	if column == nil {
+		return nil, nil
+	}
+	if err := json.Unmarshal(column, &issues); err != nil {
+		return nil, fmt.Errorf("reading what was recorded of a mutation: %w", err)
+	}
+	return issues, nil
+}
+
+// addException says what the platform said of the outcome's record.
+func addException(o *ledger.Outcome, x *query.CourierRecordOutcome) error {
+	warnings, err := issuesOf(x.Warnings)
+	if err != nil {
+		return err
+	}
+	o.Warnings = append(o.Warnings, warnings...)
+	if refusing(o.Status) {
+		o.Errors, err = issuesOf(x.Errors)
+	}
+	return err
+}
+
+// addLetters adds the reasons of dead letters, and their words where the platform had
+// none, as the mutation_status view does.
+func (u *unfolding) addLetters(ctx context.Context, all []ledger.Outcome, sequences []int64) error {
+	if len(sequences) == 0 {
+		return nil
+	}
+	slices.Sort(sequences)
+	letters, err := u.query.LettersAt(ctx, slices.Compact(sequences))
+	if err != nil {
+		return fmt.Errorf("reading the dead letters: %w", err)
+	}
+	type place struct {
+		lane       catalog.Lane
+		generation int64
+		sequence   uint64
+	}
+	newest := make(map[place]*query.LettersAtRow, len(letters))
+	for i := range letters {
+		l := &letters[i]
+		newest[place{u.lanes[l.Lane], int64(l.Generation), uint64(l.Sequence)}] = l //nolint:gosec // written from one
+	}
+	for i := range all {
+		o := &all[i]
+		if !refusing(o.Status) {
+			continue
+		}
+		letter := newest[place{o.Lane, o.Position.Generation, o.Position.Sequence}]
+		if err := addLetter(o, letter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addLetter takes over what a dead letter says; nil when it was deleted.
+func addLetter(o *ledger.Outcome, letter *query.LettersAtRow) error {
+	if letter == nil {
+		if !hasWords(o.Errors) {
+			o.Errors = append(o.Errors, ledger.Issue{Message: wordsWithoutLetter(o.Status)})
+		}
+		return nil
+	}
+	o.Reason = catalog.Reason(letter.Reason)
+	if o.Status == ledger.OutcomeInvalid {
+		o.FinishedAt = letter.FailedAt.UTC()
+		issues, err := issuesOf(letter.Errors)
+		if err != nil {
+			return err
+		}
+		o.Errors = issues
+		if len(issues) > 0 {
+			return nil
+		}
+	}
+	if !hasWords(o.Errors) {
+		said := ledger.Issue{Code: letter.Reason, Message: letter.Text}
+		if letter.Field != nil {
+			said.Attribute = *letter.Field
+		}
+		o.Errors = append(o.Errors, said)
+	}
+	return nil
+}
+
+func hasWords(issues []ledger.Issue) bool {
+	for _, issue := range issues {
+		if issue.Message != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// wordsWithoutLetter are those of the mutation_status view.
+func wordsWithoutLetter(status ledger.OutcomeStatus) string {
+	switch status {
+	case ledger.OutcomeInvalid:
+		return "the change was refused before it was sent; its dead letter, which said why, was deleted"
+	case ledger.OutcomeUnconfirmed:
+		return "the platform never said what became of the item, and all attempts are used up"
+	case ledger.OutcomeFailed, ledger.OutcomeSucceeded, ledger.OutcomeSuperseded:
+	}
+	return "the platform refused the item without saying why"
+}
