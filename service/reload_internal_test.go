@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,9 +28,9 @@ func TestTheFileIsReadWhenItRests(t *testing.T) {
 		}
 		write("one", "first")
 		require.NoError(t, os.Symlink("one", path))
-		reads := 0
+		var reads atomic.Int64
 		reload := &Reload{Path: path, Interval: time.Second, Load: func() (*config.Config, error) {
-			reads++
+			reads.Add(1)
 			return nil, errors.New("it is only counted")
 		}}
 		w := &worker{log: slog.New(slog.DiscardHandler), observer: newObserver(&config.Config{}, nil)}
@@ -39,7 +40,7 @@ func TestTheFileIsReadWhenItRests(t *testing.T) {
 			t.Helper()
 			time.Sleep(time.Duration(looks) * time.Second)
 			synctest.Wait()
-			require.Equal(t, want, reads)
+			require.EqualValues(t, want, reads.Load())
 		}
 		time.Sleep(500 * time.Millisecond)
 		after(1, 1) // what was there when the loop began
