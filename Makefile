@@ -57,8 +57,10 @@ postgres: ## run the tests of the store on each Postgres of POSTGRES (15 16 17 1
 lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 	$(GO) mod tidy -diff
 	$(GO) -C bench mod tidy -diff
+	$(GO) -C deploy/check mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
+	cd deploy/check && $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 
 .PHONY: generate
 generate: ## regenerate code, examples and reference tables
@@ -71,6 +73,15 @@ generated: ## check that generated files are what their sources say
 	cd persistence && $(SQLC) diff
 	$(GO) run ./examples/generate -check
 	$(GO) test ./internal/config ./internal/telemetry ./internal/reason ./cmd/worker ./cmd/enqueue -run TestReference
+
+.PHONY: deploy-check
+deploy-check: ## check the alerts, dashboard, units, manifests and chart of deploy/, without a network
+	$(GO) test -count=1 ./deploy
+	$(GO) -C deploy/check test -count=1 ./...
+
+.PHONY: drill
+drill: ## copy the database of a loaded installation, restore the older copy, go on, compare
+	$(GO) test -count=1 ./test/drill
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/quota"
 )
 
@@ -45,6 +46,10 @@ type Config struct {
 	Mirror Mirror
 	// Noted is what the mirror has, where the database knows it.
 	Noted ledger.Sent
+	// Followed are where handles were given that an engine of this process followed
+	// before the configuration changed: they are known there, and not where the lane's
+	// batches go to now. Nil for none.
+	Followed map[FollowedHandle]platform.Endpoint
 	// Random draws from [0, 1) to spread what would happen at the same time; many
 	// goroutines call it. Defaults to math/rand/v2's Float64.
 	Random func() float64

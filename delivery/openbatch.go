@@ -92,6 +92,8 @@ type post struct {
 // handle is one name under which the platform works on the batch.
 type handle struct {
 	name       string
+	endpoint   platform.Endpoint // where it was given
+	former     bool              // under a configuration that sent the lane elsewhere
 	attempt    int
 	since      time.Time // when it was given
 	nextPoll   time.Time

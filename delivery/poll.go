@@ -21,7 +21,7 @@ func (e *Engine) startPolling(f *openBatch, attempt int, names []string, now tim
 	for _, name := range names {
 		delay := f.lane.policy().PollMin
 		f.handles = append(f.handles, &handle{
-			name: name, attempt: attempt, since: now, delay: delay, nextPoll: now.Add(delay),
+			name: name, endpoint: f.lane.endpoint, attempt: attempt, since: now, delay: delay, nextPoll: now.Add(delay),
 		})
 	}
 	f.to(phaseFollowing)
@@ -64,10 +64,10 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 		h.nextPoll = account.nextLook(now)
 		return false
 	}
-	slot, again := e.cfg.Scopes.AcquireSince(e.life.began, f.lane.key.Account, f.lane.endpoint.PollScopes(), pollConcurrency, e.calls.wake)
+	slot, again := e.cfg.Scopes.AcquireSince(e.life.began, f.lane.key.Account, h.endpoint.PollScopes(), pollConcurrency, e.calls.wake)
 	if slot == nil {
 		if again.IsZero() {
-			e.batches.waitForSlot(f, f.lane.endpoint.PollScopes())
+			e.batches.waitForSlot(f, h.endpoint.PollScopes())
 			return false
 		}
 		h.nextPoll = again
@@ -75,7 +75,7 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 	}
 	h.polling, h.slot = true, slot
 	account.began()
-	p := &polling{storeCalls: &e.recorder.storeCalls, f: f, name: h.name, group: f.batch.Group, records: f.batch.Records, slot: slot, who: account.refusable()}
+	p := &polling{storeCalls: &e.recorder.storeCalls, f: f, name: h.name, endpoint: h.endpoint, group: f.batch.Group, records: f.batch.Records, slot: slot, who: account.refusable()}
 	e.spawn(func(ctx context.Context) {
 		p.run(ctx)
 		e.calls.report(ctx, func() { e.onPolled(f, h, p.report, p.failure, p.took) })
@@ -86,12 +86,13 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 // polling is a poll under way: what its goroutine needs of the batch, and how it ended.
 type polling struct {
 	*storeCalls
-	f       *openBatch
-	name    string
-	group   string
-	records []catalog.Record
-	slot    *quota.Slot
-	who     refusable
+	f        *openBatch
+	name     string
+	endpoint platform.Endpoint
+	group    string
+	records  []catalog.Record
+	slot     *quota.Slot
+	who      refusable
 
 	report  platform.Report
 	failure *platform.Error
@@ -121,7 +122,7 @@ func (p *polling) callPoll(ctx context.Context) (report platform.Report, err err
 			err = &platform.Error{Scope: platform.ScopePlatform, Unclear: true, Operation: "poll", Message: "Courier could not read the answer; please report it"}
 		}
 	}()
-	report, err = p.f.lane.endpoint.Poll(ctx, p.name, p.group, p.records)
+	report, err = p.endpoint.Poll(ctx, p.name, p.group, p.records)
 	if err != nil {
 		return report, err
 	}

@@ -132,10 +132,14 @@ func (e *Engine) resumeAttempts(f *openBatch, attempts []ledger.Attempt, now tim
 			}
 			f.posts = append(f.posts, post{number: a.Number, notes: notes, final: len(a.Handles) == 0})
 			for _, name := range a.Handles {
-				f.handles = append(f.handles, &handle{
-					name: name, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
+				h := &handle{
+					name: name, endpoint: f.lane.endpoint, attempt: a.Number, since: a.At, delay: f.lane.policy().PollMin, nextPoll: now,
 					silence: silence{stated: a.Error != ""},
-				})
+				}
+				if given, ok := e.cfg.Followed[FollowedHandle{Batch: f.batch.ID, Handle: name}]; ok {
+					h.endpoint, h.former = given, true
+				}
+				f.handles = append(f.handles, h)
 			}
 			resend = false
 		case ledger.Ambiguous:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -19,29 +20,44 @@ type credentials struct {
 	byAccount map[string]credential.Source
 	renewed   map[string]*credential.OAuth // by name
 	transport *http.Transport
+	// secrets are what each of renewed was made with, by its name: a source is kept as
+	// long as they are the same.
+	secrets map[string]string
+	store   credential.Store
+	logger  *slog.Logger
 }
 
 // newCredentials makes the sources and calls nobody. The store is not asked before
 // a token is.
 func newCredentials(c *config.Config, platforms []platform.Descriptor, store credential.Store, logger *slog.Logger) (*credentials, error) {
-	made := &credentials{
-		byAccount: make(map[string]credential.Source, len(c.Accounts)), renewed: map[string]*credential.OAuth{},
+	none := &credentials{
 		transport: http.DefaultTransport.(*http.Transport).Clone(), //nolint:forcetypeassert // the standard library's own
+		store:     store, logger: logger,
 	}
-	keys, keyErr := credential.ParseKeys(c.Worker.EncryptionKey.Reveal(), c.Worker.FormerEncryptionKeys.Reveal())
+	return none.renewedFor(c, platforms)
+}
+
+// renewedFor makes the sources of another configuration. Those whose tokens are renewed are
+// kept where they are the same, with what they know.
+func (c *credentials) renewedFor(settings *config.Config, platforms []platform.Descriptor) (*credentials, error) {
+	made := &credentials{
+		byAccount: make(map[string]credential.Source, len(settings.Accounts)), renewed: map[string]*credential.OAuth{},
+		transport: c.transport, secrets: map[string]string{}, store: c.store, logger: c.logger,
+	}
+	keys, keyErr := credential.ParseKeys(settings.Worker.EncryptionKey.Reveal(), settings.Worker.FormerEncryptionKeys.Reveal())
 	if keyErr != nil && !errors.Is(keyErr, credential.ErrNoKey) {
 		return nil, fmt.Errorf("worker.encryption_key: %w", keyErr)
 	}
-	for _, name := range c.AccountNames() {
-		account := c.Accounts[name]
-		log := logger.With(slog.String("account", name))
+	for _, name := range settings.AccountNames() {
+		account := settings.Accounts[name]
+		log := c.logger.With(slog.String("account", name))
 		switch {
 		case account.ClientID != "" && keyErr != nil:
 			return nil, fmt.Errorf("account %s: its tokens change and are kept in the database: "+
 				"set COURIER_ENCRYPTION_KEY or worker.encryption_key, the same for all workers: %w", name, keyErr)
 		case account.ClientID != "":
 			descriptor, _ := platform.Find(platforms, account.Platform)
-			made.byAccount[name] = made.oauth(account, descriptor.OAuth, keys, store, log)
+			made.byAccount[name] = made.oauth(account, descriptor.OAuth, keys, c, log)
 		case account.AccessTokenFile != "":
 			made.byAccount[name] = credential.NewFile(account.AccessTokenFile, account.AccessToken, log)
 		default:
@@ -51,25 +67,58 @@ func newCredentials(c *config.Config, platforms []platform.Descriptor, store cre
 	return made, nil
 }
 
-func (c *credentials) oauth(a config.Account, oauth platform.OAuth, keys *credential.Keyring, store credential.Store, logger *slog.Logger) *credential.OAuth {
+// oauth makes the source of an account, or finds it: another account's, or one of former.
+func (c *credentials) oauth(a config.Account, oauth platform.OAuth, keys *credential.Keyring, former *credentials, logger *slog.Logger) *credential.OAuth {
 	source := credential.NewOAuth(credential.OAuthConfig{
 		URL: a.OAuthURL, ClientID: a.ClientID, ClientSecret: a.ClientSecret, RefreshToken: a.RefreshToken,
-		OAuth: oauth, Keys: keys, Store: store, HTTP: &http.Client{Transport: c.transport}, Logger: logger,
+		OAuth: oauth, Keys: keys, Store: c.store, HTTP: &http.Client{Transport: c.transport}, Logger: logger,
 	})
-	if known, ok := c.renewed[source.Name()]; ok {
+	name, secret := source.Name(), a.ClientSecret.Reveal()
+	if known, ok := c.renewed[name]; ok {
 		return known
 	}
-	c.renewed[source.Name()] = source
+	if kept, ok := former.renewed[name]; ok && former.secrets[name] == secret {
+		source = kept
+	}
+	c.renewed[name], c.secrets[name] = source, secret
 	return source
 }
 
-// run keeps renewed tokens alive until ctx ends and what is under way is written
-// down.
-func (c *credentials) run(ctx context.Context) {
+// keepRenewed keeps renewed tokens alive until ctx ends and what is under way is written
+// down. A source that the configuration has no more is kept for as long as calls with it
+// may be under way.
+func (w *worker) keepRenewed(ctx context.Context) {
 	var running sync.WaitGroup
-	for _, source := range c.renewed {
-		running.Go(func() { source.Run(ctx) })
+	kept := map[*credential.OAuth]context.CancelFunc{}
+	present := w.serving.Load()
+	transport := present.credentials.transport
+	for {
+		used := map[*credential.OAuth]bool{}
+		for _, source := range present.credentials.renewed {
+			used[source] = true
+			if _, runs := kept[source]; !runs {
+				while, cancel := context.WithCancel(ctx)
+				kept[source] = cancel
+				running.Go(func() { source.Run(while) })
+			}
+		}
+		for source, cancel := range kept {
+			if !used[source] {
+				delete(kept, source)
+				time.AfterFunc(w.config.Worker.DrainTimeout+time.Minute, cancel)
+			}
+		}
+		select {
+		case <-present.replaced:
+			present = present.next
+			continue
+		case <-ctx.Done():
+		}
+		break
 	}
 	running.Wait()
-	c.transport.CloseIdleConnections()
+	for _, cancel := range kept {
+		cancel()
+	}
+	transport.CloseIdleConnections()
 }

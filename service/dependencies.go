@@ -104,13 +104,14 @@ func (d Dependencies) withDefaults() Dependencies {
 // one recorded in the store is refused too; where none is recorded any is taken.
 func RunWith(ctx context.Context, options Options, deps Dependencies) error {
 	return run(ctx, options, func(ctx context.Context, w *worker) (func(), error) {
-		var err error
-		if w.credentials, err = newCredentials(options.Config, w.platforms, nil, w.log); err != nil {
+		credentials, err := newCredentials(options.Config, w.platforms, nil, w.log)
+		if err != nil {
 			return nil, fmt.Errorf("accounts: %w", err)
 		}
-		if len(w.credentials.renewed) > 0 {
+		if len(credentials.renewed) > 0 {
 			return nil, errRenewed
 		}
+		w.serving.Store(newServing(options.Config, credentials, nil))
 		w.deps = deps.withDefaults()
 		return func() {}, w.openIdentity(ctx)
 	})

@@ -61,7 +61,7 @@ func (w *worker) quietFor(partition int, r *ledger.Resumption, noted queue.Noted
 		slowest = time.Hour
 	}
 	quiet := delivery.ShortestQuiet
-	for name, account := range w.config.Accounts {
+	for name, account := range w.serving.Load().config.Accounts {
 		if queue.PartitionOf(name, w.config.NATS.Partitions) == partition {
 			quiet = max(quiet, delivery.Settle(account.Settle, slowest))
 		}

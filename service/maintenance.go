@@ -36,6 +36,8 @@ func (w *worker) runMaintenance(ctx context.Context) {
 	resolve := time.NewTicker(resolveInterval)
 	defer resolve.Stop()
 	var unresolved int64 // below it, the next look at dead letters goes on
+	defer w.observer.streamIs(queue.LogState{}) // the next owner says it
+	w.mark(ctx)
 	w.retain(ctx)
 	for looks := 1; ; {
 		select {
@@ -63,10 +65,12 @@ func (w *worker) keepRegistered(ctx context.Context) {
 	}
 	again := time.NewTicker(registerInterval)
 	defer again.Stop()
-	for {
+	for present := w.serving.Load(); ; {
 		select {
 		case <-ctx.Done():
 			return
+		case <-present.replaced:
+			present = present.newest()
 		case <-again.C:
 		}
 		call, cancel := context.WithTimeout(ctx, registerInterval)
@@ -83,6 +87,7 @@ func (w *worker) mark(ctx context.Context) {
 	defer cancel()
 	state, err := w.deps.Queue.State(ctx)
 	if err == nil {
+		w.observer.streamIs(state)
 		_, err = w.olderThanWindow(ctx, state)
 	}
 	if err != nil && ctx.Err() == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/label"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/quota"
 )
 
@@ -19,13 +20,16 @@ type observer struct {
 	// nowhere is the context of measurements: they take one to find the span they
 	// belong to, and none of these belongs to one. It has nothing to look through.
 	nowhere     context.Context //nolint:containedctx // see above
-	config      *config.Config
 	instruments *telemetry.Instruments
 
 	mu         sync.Mutex
 	partitions map[int]partitionGauges
 	scopes     *quota.Scopes // nil until the worker has them
 	clocks     *clocks       // nil: there is no other clock
+	config     *config.Config
+	platforms  map[string]string // of accounts, those included that were removed
+	reload     telemetry.ConfigState
+	stream     telemetry.StreamState
 	outbox     []telemetry.OutboxState
 	// committed, when not nil, is told of each partition with a new transaction.
 	committed func(partition int)
@@ -45,16 +49,45 @@ type partitionGauges struct {
 var _ delivery.Observer = (*observer)(nil)
 
 func newObserver(c *config.Config, instruments *telemetry.Instruments) *observer {
-	return &observer{
-		nowhere: context.Background(), config: c, instruments: instruments,
-		partitions: map[int]partitionGauges{},
+	o := &observer{
+		nowhere: context.Background(), instruments: instruments,
+		partitions: map[int]partitionGauges{}, platforms: map[string]string{},
+	}
+	o.serve(c)
+	return o
+}
+
+// serve names things by another configuration from now on.
+func (o *observer) serve(c *config.Config) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.config = c
+	for name := range c.Accounts {
+		o.platforms[name] = c.Accounts[name].Platform
 	}
 }
 
-func (o *observer) where(lane catalog.Lane) telemetry.Where {
-	return telemetry.Where{
-		Account: lane.Account, Platform: o.config.Accounts[lane.Account].Platform, Type: lane.Type,
+// reloaded tells what came of reading the configuration again.
+func (o *observer) reloaded(result label.Reload, fixed int) {
+	o.instruments.Reloaded(o.nowhere, result)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.reload.Refused = result == label.Refused; !o.reload.Refused {
+		o.reload.Fixed = fixed
 	}
+}
+
+// streamIs shows how full the stream is; the zero value shows nothing.
+func (o *observer) streamIs(state queue.LogState) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stream = telemetry.StreamState{Bytes: state.Bytes, MaxBytes: state.Limit}
+}
+
+func (o *observer) where(lane catalog.Lane) telemetry.Where {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return telemetry.Where{Account: lane.Account, Platform: o.platforms[lane.Account], Type: lane.Type}
 }
 
 // Received counts messages read.
@@ -77,6 +110,8 @@ func (o *observer) Refused(lane catalog.Lane, reason catalog.Reason, mutations i
 // label is an account's name, "" for an account that is not configured: producers
 // choose those, and they must not become labels.
 func (o *observer) label(account string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if _, known := o.config.Accounts[account]; !known {
 		return ""
 	}
@@ -196,7 +231,7 @@ func (o *observer) released(partition int) {
 func (o *observer) snapshot() telemetry.Snapshot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var s telemetry.Snapshot
+	s := telemetry.Snapshot{Config: o.reload, Stream: o.stream}
 	for partition, g := range o.partitions {
 		state := telemetry.PartitionState{Partition: partition, Lag: g.pending, Position: g.Position}
 		if g.reader != nil {

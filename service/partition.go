@@ -13,10 +13,12 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -71,12 +73,23 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		backoff.WithMaxElapsedTime(0), // bounded by the lease
 		backoff.WithRandomizationFactor(0),
 	)
+	transport := w.deps.Transport(func() time.Time {
+		if !holding.MayWrite() {
+			return time.Time{}
+		}
+		return holding.Deadline()
+	})
+	defer transport.CloseIdleConnections()
+	turn := &turn{holding: holding, client: &http.Client{Transport: transport}}
 	for {
 		began := time.Now()
-		err := w.workOnce(ctx, holding)
+		err := w.workOnce(ctx, turn)
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return
+		case errors.Is(err, errReconfigured):
+			log.InfoContext(ctx, "the partition goes on with the new configuration of its accounts")
+			continue
 		case errors.Is(err, ledger.ErrLeaseLost) && !errors.Is(err, persistence.ErrClock): // a clock takes no lease away
 			log.WarnContext(ctx, "the partition has another owner")
 			holding.Forfeit()
@@ -117,31 +130,35 @@ func (w *worker) release(ctx context.Context, holding *lease.Holding) {
 	}
 }
 
+// turn is the time for which one lease of a partition lasts. Engines follow each other in
+// it.
+type turn struct {
+	holding *lease.Holding
+	client  *http.Client
+	// followed are where the last engine's handles were given that the next one cannot
+	// know of.
+	followed map[delivery.FollowedHandle]platform.Endpoint
+}
+
 // workOnce resumes the partition and delivers until drain, the end of the lease,
-// or trouble.
-func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
-	resumption, reader, err := w.open(ctx, holding)
+// another configuration of its accounts (errReconfigured), or trouble.
+func (w *worker) workOnce(ctx context.Context, t *turn) error {
+	serving, partition := w.serving.Load(), t.holding.Lease.Partition
+	resumption, reader, err := w.open(ctx, t.holding)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	w.observer.reading(holding.Lease.Partition, reader)
-	transport := w.deps.Transport(func() time.Time {
-		if !holding.MayWrite() {
-			return time.Time{}
-		}
-		return holding.Deadline()
-	})
-	defer transport.CloseIdleConnections()
-	witness, err := w.openMirror(ctx, holding.Lease.Partition, resumption)
+	w.observer.reading(partition, reader)
+	witness, err := w.openMirror(ctx, partition, resumption)
 	if err != nil {
 		return err
 	}
 	accounts := &accounts{
-		config: w.config, platforms: w.platforms, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
+		config: serving.config, platforms: w.platforms, credentials: serving.credentials, client: t.client, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
-		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find, AccountNames: w.config.AccountNames,
+		Lease: t.holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find, AccountNames: serving.config.AccountNames,
 		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
 		RecordWithin:        w.config.Worker.RecordWithin,
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,
@@ -151,8 +168,19 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		Quiet:               witness.quiet,
 		Mirror:              witness.mirror,
 		Noted:               witness.noted,
+		Followed:            t.followed,
 	}, resumption)
-	return engine.Run(ctx, holding.HandOver())
+	drain, stop := serving.drain(partition, t.holding.HandOver())
+	err = engine.Run(ctx, drain)
+	reconfigured := stop()
+	next := w.serving.Load()
+	t.followed = engine.Followed(func(lane catalog.Lane) bool {
+		return !serving.config.SamePlace(next.config, lane.Account, lane.Catalog)
+	})
+	if err == nil && reconfigured {
+		return errReconfigured
+	}
+	return err
 }
 
 // open reads what the last owner recorded and opens the stream behind it. A

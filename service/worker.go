@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,6 +31,8 @@ import (
 type Options struct {
 	// Config, as config.Load returns it. Required.
 	Config *config.Config
+	// Reload, when not nil, has the worker take accounts over that change while it works.
+	Reload *Reload
 	// Platforms are those that accounts can be of; the same as the configuration was
 	// read with. Defaults to builtin.Platforms.
 	Platforms []platform.Descriptor
@@ -58,6 +61,7 @@ func (o *Options) platforms() []platform.Descriptor {
 
 // worker is one running worker.
 type worker struct {
+	// config is what the worker was started with. Of the accounts, serving knows more.
 	config    *config.Config
 	platforms []platform.Descriptor
 	log       *slog.Logger
@@ -72,8 +76,10 @@ type worker struct {
 	// ownProcess is Options.OwnProcess.
 	ownProcess bool
 
-	credentials *credentials
-	followers   followers
+	serving atomic.Pointer[serving]
+	reload  *Reload // nil: never
+
+	followers followers
 	// identity is what the stream and the database say of each other; the zero value
 	// where nothing is recorded (RunWith).
 	identity ledger.StreamIdentity
@@ -119,7 +125,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 	if err := CheckAccounts(options.Config, platforms); err != nil {
 		return err // nothing starts half
 	}
-	w := &worker{config: options.Config, platforms: platforms, log: slog.New(slog.DiscardHandler), health: options.Health, ownProcess: options.OwnProcess}
+	w := &worker{config: options.Config, platforms: platforms, log: slog.New(slog.DiscardHandler), health: options.Health, ownProcess: options.OwnProcess, reload: options.Reload}
 	w.tracer = noop.NewTracerProvider().Tracer("")
 	var instruments *telemetry.Instruments
 	if t := options.Telemetry; t != nil {
@@ -183,7 +189,10 @@ func (w *worker) run(ctx context.Context, options Options) error {
 		services.Go(func() { w.clocks.run(base) })
 	}
 	services.Go(func() { w.scopes.Run(base) })
-	services.Go(func() { w.credentials.run(base) })
+	services.Go(func() { w.keepRenewed(base) })
+	if w.reload != nil {
+		services.Go(func() { w.keepReloading(ctx, w.reload) })
+	}
 	services.Go(func() { w.keepRegistered(base) })
 	services.Go(func() { w.watchStream(base) })
 	if len(w.followers.consumers) > 0 {
@@ -309,15 +318,20 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	if err := s.openLedger(ctx); err != nil {
 		return err
 	}
-	registered, err := w.openAccounts(c, s.store)
+	credentials, err := newCredentials(c, w.platforms, s.store, w.log)
 	if err != nil {
 		return err
 	}
+	registered, err := registrations(c, w.platforms, credentials)
+	if err != nil {
+		return err
+	}
+	w.serving.Store(newServing(c, credentials, registered))
 	w.deps.Register = func(ctx context.Context) error {
 		if err := s.store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
 			return err
 		}
-		return s.store.RegisterAccounts(ctx, registered)
+		return s.store.RegisterAccounts(ctx, w.serving.Load().registered)
 	}
 	var looked []Finding
 	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
@@ -357,14 +371,6 @@ func (w *worker) ready(name string, check func(context.Context) error) {
 		w.deps.Ready = map[string]func(context.Context) error{}
 	}
 	w.deps.Ready[name] = check
-}
-
-// openAccounts makes the sources of the accounts' tokens.
-func (w *worker) openAccounts(c *config.Config, store *persistence.Store) (registered []persistence.Account, err error) {
-	if w.credentials, err = newCredentials(c, w.platforms, store, w.log); err != nil {
-		return nil, err
-	}
-	return registrations(c, w.platforms, w.credentials)
 }
 
 func (w *worker) openStream(ctx context.Context, s *surroundings) error {

@@ -256,7 +256,7 @@ func publishFiles(ctx context.Context, streams cli.Streams, open connector, give
 
 // loadNATS reads the settings of NATS, and says where they lead and why.
 func loadNATS(streams cli.Streams, given arguments) (settings config.NATS, where string, err error) {
-	options := config.Options{Lookup: streams.Lookup, WithoutAccounts: true}
+	options := config.Options{Lookup: streams.Lookup, Environ: streams.Environ, WithoutAccounts: true}
 	if given.natsURL != "" {
 		options.Flags = map[string]string{"nats.url": given.natsURL}
 	}

@@ -57,7 +57,7 @@ func (s *sources) load() (*config.Config, error) {
 		flags["nats.url"] = s.given.natsURL
 	}
 	loaded, err := config.Load(path, config.Options{
-		Lookup: s.streams.Lookup, Flags: flags, WithoutAccounts: true, WithSources: true, Platforms: platform.Configs(builtin.Platforms()),
+		Lookup: s.streams.Lookup, Environ: s.streams.Environ, Flags: flags, WithoutAccounts: true, WithSources: true, Platforms: platform.Configs(builtin.Platforms()),
 	})
 	if err != nil {
 		return nil, cli.ConfigError(err)

@@ -53,8 +53,8 @@ Start with "worker dev": it needs nothing else.`,
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
-		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(),
-		a.noticesCommand(),
+		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.eraseCommand(), a.consoleCommand(), a.healthcheckCommand(),
+		a.sandboxCommand(), a.noticesCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root
@@ -103,7 +103,7 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 			from = "of a running worker dev"
 		}
 	}
-	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, FlagsFrom: from, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
+	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, FlagsFrom: from, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)
 }
 

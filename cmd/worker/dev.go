@@ -192,7 +192,7 @@ func (a *app) localConfig(environment *local.Environment, http string) (*config.
 	if http != "" {
 		overrides["http.listen"] = http
 	}
-	options := config.Options{Lookup: a.streams.Lookup, Flags: overrides, FlagsFrom: "started by worker dev", Platforms: platform.Configs(a.platforms)}
+	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: overrides, FlagsFrom: "started by worker dev", Platforms: platform.Configs(a.platforms)}
 	var settings *config.Config
 	var err error
 	if a.given.configPath != "" {

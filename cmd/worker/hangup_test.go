@@ -19,7 +19,7 @@ func TestRunSurvivesHangups(t *testing.T) {
 	eventually(t, "the worker listens", func() bool { return strings.Contains(w.said.String(), "listening for probes") })
 	require.NoError(t, w.command.Process.Signal(syscall.SIGHUP))
 	eventually(t, "it is told", func() bool {
-		return strings.Contains(w.said.String(), `"msg":"SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops"`)
+		return strings.Contains(w.said.String(), `"msg":"SIGHUP: the configuration will be read again"`)
 	})
 	w.terminate(t)
 	_ = w.exitCode(t)

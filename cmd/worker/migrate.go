@@ -11,18 +11,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
 func (a *app) migrateCommand() *cobra.Command {
 	var wait time.Duration
-	var adopt, yes bool
+	var adopt, yes, dryRun bool
 	command := &cobra.Command{
 		Use:   "migrate",
 		Short: "bring the database schema up to date",
 		Long: `Brings the schema up to date. Safe to run from many places at once: one
-applies, the others wait and find it done. Needs no accounts.
+applies, the others wait and find it done. Needs no accounts. --dry-run lists what
+would be applied, and what of it locks or rewrites tables; it changes nothing.
 
 A worker refuses a stream that its database does not know, and a stream that
 another database's workers work. --adopt-stream accepts the stream that is there
@@ -32,12 +34,18 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 			if yes && !adopt {
 				return cli.UsageErrorf("--yes answers what --adopt-stream asks")
 			}
+			if dryRun && (adopt || wait > 0) {
+				return cli.UsageErrorf("--dry-run goes with neither --adopt-stream nor --wait")
+			}
 			settings, err := a.loadInfrastructure()
 			if err != nil {
 				return err
 			}
 			if settings.Database.URL.IsZero() {
 				return service.ErrNoDatabase
+			}
+			if dryRun {
+				return a.listPending(c.Context(), settings)
 			}
 			version, err := a.migrate(c.Context(), settings.Database.URL.Reveal(), wait)
 			if err != nil {
@@ -51,9 +59,34 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 	}
 	flags := command.Flags()
 	flags.DurationVar(&wait, "wait", 0, "how long to wait for a database that cannot be reached yet")
+	flags.BoolVar(&dryRun, "dry-run", false, "list what would be applied, and change nothing")
 	flags.BoolVar(&adopt, "adopt-stream", false, "accept the stream that is there in the place of the recorded one")
 	flags.BoolVar(&yes, "yes", false, "adopt without asking")
 	return command
+}
+
+// listPending prints what a migration would apply.
+func (a *app) listPending(ctx context.Context, settings *config.Config) error {
+	pending, err := persistence.PendingMigrations(ctx, settings.Database.URL.Reveal())
+	if err != nil {
+		return fmt.Errorf("the database at %s: %w", settings.Database.URL.Address(), err)
+	}
+	if len(pending) == 0 {
+		_, err := fmt.Fprintln(a.streams.Out, "nothing to apply: the schema is up to date")
+		return err
+	}
+	for _, one := range pending {
+		if _, err := fmt.Fprintf(a.streams.Out, "%s\n  %s\n", one.Name, one.Comment); err != nil {
+			return err
+		}
+		for _, effect := range one.Effects {
+			if _, err := fmt.Fprintln(a.streams.Out, "  - "+effect); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = fmt.Fprintf(a.streams.Out, "%d to apply; nothing was changed\n", len(pending))
+	return err
 }
 
 // migrate tries again for as long as wait while nothing answers.

@@ -24,7 +24,11 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "run the delivery service",
 		Long: `Works until SIGINT or SIGTERM, then stops reading, settles what is under way,
 hands its partitions over and exits with 0. Until NATS and Postgres can be
-reached it waits, and says so. Run as many as you like: they share the work.`,
+reached it waits, and says so. Run as many as you like: they share the work.
+
+Accounts, catalogs and defaults are read again when the configuration file changes,
+and on SIGHUP. A file with an error changes nothing. What is outside of them needs
+a restart.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			settings, err := a.load()
 			if err != nil {
@@ -33,10 +37,15 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 			if settings.Database.URL.IsZero() {
 				return service.ErrNoDatabase
 			}
-			if !withConsole {
-				return a.work(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
+			path, err := cli.ConfigPath(a.given.configPath)
+			if err != nil {
+				return err
 			}
-			return a.workWithConsole(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
+			options := service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true, Reload: &service.Reload{Load: a.load, Path: path}}
+			if withConsole {
+				return a.workWithConsole(c.Context(), settings, options)
+			}
+			return a.work(c.Context(), settings, options)
 		},
 	}
 	command.Flags().StringVar(&name, "name", "", "name shown in logs and status (default this host's name)")
@@ -87,9 +96,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, options service
 	if err != nil {
 		return err
 	}
-	cli.OnHangup(ctx, func() {
-		tel.Logger.WarnContext(ctx, "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops")
-	})
+	onHangup(ctx, tel.Logger, options.Reload)
 	exporters := listenToExporters(ctx, tel.Logger, a.streams.Lookup)
 	defer func() {
 		if closeErr := tel.Shutdown(ctx); closeErr != nil {
@@ -110,6 +117,25 @@ func (a *app) work(ctx context.Context, settings *config.Config, options service
 	}
 	options.Config, options.Platforms, options.Telemetry, options.Health = settings, a.platforms, tel, health
 	return service.Run(ctx, options)
+}
+
+// onHangup has SIGHUP read the configuration again, where the worker does that.
+func onHangup(ctx context.Context, log *slog.Logger, reload *service.Reload) {
+	if reload == nil {
+		cli.OnHangup(ctx, func() {
+			log.WarnContext(ctx, "SIGHUP is ignored: nothing is reloaded and nothing ends; SIGTERM stops")
+		})
+		return
+	}
+	asked := make(chan struct{}, 1)
+	reload.Asked = asked
+	cli.OnHangup(ctx, func() {
+		log.InfoContext(ctx, "SIGHUP: the configuration will be read again")
+		select {
+		case asked <- struct{}{}:
+		default: // it will be read anyway
+		}
+	})
 }
 
 func closeServer(ctx context.Context, server *telemetry.Server) error {

@@ -25,6 +25,7 @@ type field struct {
 
 	assign func(text string) error
 	shown  func() string // the present value, for the reference; nil for none
+	value  func() any    // the present value, secrets revealed, to compare; nil for none
 
 	children []field
 	entries  func(name string) ([]field, error)
@@ -49,7 +50,16 @@ func bind[T any](key setting.Key, into *T) field {
 			return nil
 		},
 		shown: func() string { return key.Show(*into) },
+		value: func() any { return revealed(*into) },
 	}
+}
+
+// revealed is a value as it can be compared.
+func revealed(value any) any {
+	if secret, ok := value.(Secret); ok {
+		return secret.Reveal()
+	}
+	return value
 }
 
 // bindSize reads a size, which keys declare as an int64, into an int.

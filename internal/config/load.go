@@ -23,6 +23,9 @@ const maxFile = 4 << 20
 type Options struct {
 	// Lookup reads an environment variable; os.LookupEnv in a program.
 	Lookup func(name string) (string, bool)
+	// Environ lists all variables as NAME=value, os.Environ in a program: those that were
+	// meant for a setting and are none are problems. Nil: nobody looks.
+	Environ func() []string
 	// Flags are values given on the command line, by key, such as "nats.url". They
 	// win over everything.
 	Flags map[string]string
@@ -72,6 +75,7 @@ func Parse(name string, content []byte, options Options) (*Config, error) {
 	}
 	l.accountKeys, l.catalogKeys = accountKeys(options.Platforms), catalogKeys(options.Platforms)
 	l.load(root)
+	l.checkVariables(content)
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()
 	}
@@ -105,6 +109,11 @@ func (l *loader) load(root *yaml.Node) {
 	}
 	l.noteLines(infrastructure, "")
 	l.environment(infrastructure, "")
+	if l.options.WithSources {
+		serve := []field{l.serveSection()}
+		l.noteLines(serve, "")
+		l.environment(serve, "")
+	}
 	l.flags(infrastructure)
 	l.checkInfrastructure()
 	l.finishOutcomes()
@@ -173,9 +182,12 @@ func (l *loader) applyDefaults(a *Account) {
 func (l *loader) environment(settings []field, at string) {
 	for _, s := range settings {
 		key := joinKey(at, s.Name)
-		if s.children != nil {
+		switch {
+		case s.children != nil:
 			l.environment(s.children, key)
 			continue
+		case s.assign == nil:
+			continue // a list: it is in the file only
 		}
 		if s.assign == nil { // names that the user chooses
 			continue

@@ -10,11 +10,7 @@ import (
 // Reference describes every key as Markdown tables, from the same declarations
 // that read the file. docs/configuration.md carries it, held to it by a test.
 func Reference(platforms []Platform) string {
-	l := &loader{
-		config: infrastructureDefaults(), catalogs: map[string]*Catalog{}, options: Options{Platforms: platforms},
-		accountKeys: accountKeys(platforms), catalogKeys: catalogKeys(platforms),
-	}
-	l.lookup = func(string) (string, bool) { return "", false }
+	l := newDeclarations(platforms)
 	r := &reference{}
 	for _, s := range l.settings() {
 		r.heading(s.Name, s.Doc)
@@ -62,7 +58,7 @@ func (r *reference) table(settings []field, at, skip string, variables bool) {
 	for _, s := range settings {
 		key := joinKey(at, s.Name)
 		switch {
-		case shared[s.Name] || s.entries != nil:
+		case shared[s.Name] || s.entries != nil || s.elements != nil:
 		case s.children != nil:
 			r.table(s.children, key, skip, variables)
 		case variables:
@@ -83,7 +79,7 @@ func (r *reference) sources(l *loader) {
 	r.elements(fields, "sources.<name>")
 	fields = l.serveFields()
 	r.heading("serve", "The HTTP interface of `enqueue serve`. Only `enqueue` reads this section: docs/http.md explains it.")
-	r.defaults(fields)
+	r.rows(fields, "serve", "", true)
 	r.elements(fields, "serve")
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 )
 
-var update = flag.Bool("update", false, "regenerate docs/configuration.md")
+var update = flag.Bool("update", false, "regenerate docs/configuration.md and schema/courier.schema.json")
 
 func TestReferenceIsInTheDocumentation(t *testing.T) {
 	t.Parallel()
@@ -25,4 +25,18 @@ func TestReferenceIsInTheDocumentation(t *testing.T) {
 		return
 	}
 	require.Equal(t, config.Reference(platforms), after, "run go test ./internal/config -run TestReference -update")
+}
+
+func TestReferenceForEditorsIsTheSame(t *testing.T) {
+	t.Parallel()
+	const path = "../../schema/courier.schema.json"
+	schema, err := config.Schema(platforms)
+	require.NoError(t, err)
+	if *update {
+		require.NoError(t, os.WriteFile(path, schema, 0o644))
+		return
+	}
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(schema), string(content), "run go test ./internal/config -run TestReference -update")
 }

@@ -168,8 +168,12 @@ func (l *loader) sourcesSettings() []field {
 	}
 	return []field{
 		{Key: setting.Key{Name: "sources", Doc: "Shops and other systems whose items are kept true on platforms, by name."}, entries: l.sourceEntry},
-		section("serve", "The HTTP interface of `enqueue serve`.", l.serveFields()...),
+		l.serveSection(),
 	}
+}
+
+func (l *loader) serveSection() field {
+	return section("serve", "The HTTP interface of `enqueue serve`.", l.serveFields()...)
 }
 
 func (l *loader) sourceEntry(name string) ([]field, error) {

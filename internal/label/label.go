@@ -82,6 +82,16 @@ const (
 	Lost     Lease = "lost"
 )
 
+// Reload is what came of reading the configuration again.
+type Reload string
+
+// The results of reading the configuration again.
+const (
+	Applied   Reload = "applied"
+	Unchanged Reload = "unchanged"
+	Refused   Reload = "refused" // the worker goes on as it was
+)
+
 // Clock is another clock than the worker's.
 type Clock string
 
@@ -101,6 +111,7 @@ var (
 	Retries  = []Retry{Again, Split, Parted, Halved, Suspect, Innocent}
 	Leases   = []Lease{Acquired, Released, Lost}
 	Clocks   = []Clock{Database, NATS}
+	Reloads  = []Reload{Applied, Unchanged, Refused}
 )
 
 // Status is how a mutation ended, in the words of the mutation_status view.

@@ -35,6 +35,8 @@ type Key struct {
 	Read func(text string) (any, error)
 	// Show prints a value as it is written in a configuration; nil for a secret.
 	Show func(value any) string
+	// Schema is what JSON Schema can say of the value as YAML reads it; nil for any text.
+	Schema map[string]any
 }
 
 // Required declares that the value must be given; why completes the message
@@ -103,7 +105,9 @@ func Address(name, doc string) Key {
 
 // Choice declares a string that is one of several.
 func Choice(name, doc string, choices ...string) Key {
-	return Text(name, doc, "one of "+strings.Join(choices, ", "), func(text string) bool { return slices.Contains(choices, text) })
+	key := Text(name, doc, "one of "+strings.Join(choices, ", "), func(text string) bool { return slices.Contains(choices, text) })
+	key.Schema = map[string]any{"enum": choices}
+	return key
 }
 
 // Boolean declares a bool.
@@ -119,7 +123,8 @@ func Boolean(name, doc string) Key {
 				return nil, notAllowed(text, allowed)
 			}
 		},
-		Show: showText,
+		Show:   showText,
+		Schema: map[string]any{"type": "boolean"},
 	}
 }
 
@@ -135,7 +140,8 @@ func Integer(name, doc string, least, most int) Key {
 			}
 			return number, nil
 		},
-		Show: showText,
+		Show:   showText,
+		Schema: map[string]any{"type": "integer", "minimum": least, "maximum": most},
 	}
 }
 
@@ -155,6 +161,9 @@ func Duration(name, doc string, least, most time.Duration) Key {
 			d, _ := value.(time.Duration)
 			return ShortDuration(d)
 		},
+		Schema: map[string]any{"anyOf": []any{
+			map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`}, map[string]any{"enum": []any{0, "0"}},
+		}},
 	}
 }
 
@@ -174,6 +183,7 @@ func AutoDuration(name, doc string, most time.Duration) Key {
 		}
 		return value, nil
 	}
+	plain.Schema = map[string]any{"anyOf": []any{map[string]any{"const": "auto"}, plain.Schema}}
 	plain.Show = func(value any) string {
 		if value == time.Duration(0) {
 			return "auto"
@@ -199,6 +209,7 @@ func Size(name, doc string, least, most int64) Key {
 			size, _ := value.(int64)
 			return ShortSize(size)
 		},
+		Schema: map[string]any{"type": []string{"string", "integer"}, "pattern": `^[0-9]`},
 	}
 }
 

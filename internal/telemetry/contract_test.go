@@ -48,12 +48,16 @@ func everything(t *testing.T, i *telemetry.Instruments) {
 	for _, change := range label.Leases {
 		i.LeaseChanged(ctx, change)
 	}
+	for _, result := range label.Reloads {
+		i.Reloaded(ctx, result)
+	}
 	for _, status := range label.Statuses {
 		i.PublishedEvents(ctx, status, 1)
 	}
 	i.EventsFailed(ctx, "events")
 	stop, err := i.Observe(func() telemetry.Snapshot {
 		s := telemetry.Snapshot{
+			Stream:     telemetry.StreamState{Bytes: 1, MaxBytes: 2},
 			Partitions: []telemetry.PartitionState{{Partition: 3}},
 			Accounts:   []telemetry.AccountState{{Account: "acme", Platform: "meta", Held: 1}},
 			Outbox:     []telemetry.OutboxState{{Consumer: "events", Rows: 1, Lag: time.Second}},

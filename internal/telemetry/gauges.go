@@ -20,7 +20,21 @@ type Snapshot struct {
 	WaitingItems int
 	WaitingBytes int64
 	Clocks       []ClockState
+	Config       ConfigState
+	Stream       StreamState
 	Outbox       []OutboxState // one for each consumer
+}
+
+// ConfigState is how the configuration that the worker runs with differs from its file.
+type ConfigState struct {
+	Refused bool // the file was refused when it was read last
+	Fixed   int  // settings that differ and are read at the start only
+}
+
+// StreamState is how full the stream is.
+type StreamState struct {
+	Bytes    uint64
+	MaxBytes int64 // at which it refuses messages; 0: not known yet, nothing is shown
 }
 
 // ClockState is how another clock differs from this process's.
@@ -93,6 +107,10 @@ type gauges struct {
 	quotaLeft     metric.Float64ObservableGauge
 	quotaBlocked  metric.Float64ObservableGauge
 	clockAhead    metric.Float64ObservableGauge
+	configRefused metric.Float64ObservableGauge
+	configFixed   metric.Float64ObservableGauge
+	streamBytes   metric.Float64ObservableGauge
+	streamMax     metric.Float64ObservableGauge
 	outboxLag     metric.Float64ObservableGauge
 	outboxRows    metric.Float64ObservableGauge
 }
@@ -120,6 +138,10 @@ func (g *gauges) declare(d *declaration) {
 	g.quotaLeft = d.gauge("courier.quota.remaining", "{request}", "Calls left, as the platform reported last.", ofScope...)
 	g.quotaBlocked = d.gauge("courier.quota.blocked", "s", "How much longer no call is made.", ofScope...)
 	g.clockAhead = d.gauge("courier.clock.ahead", "s", "By how much another clock is ahead of this worker's; negative when it is behind.", ofClocks)
+	g.configRefused = d.gauge("courier.config.reload.refused", "", "1 while the worker runs with an older configuration, as it refused what the file holds now.")
+	g.configFixed = d.gauge("courier.config.reload.restart_needed", "{setting}", "Settings of the file that differ from those in use until the worker is restarted.")
+	g.streamBytes = d.gauge("courier.stream.size", "By", "What the stream holds, as NATS told last.")
+	g.streamMax = d.gauge("courier.stream.max_size", "By", "The size at which the stream refuses new messages.")
 	g.outboxLag = d.gauge("courier.outbox.lag", "s", "Age of the oldest outcome of this worker's partitions that a consumer of the outbox has not passed on; 0 when there is none.", ofConsumers...)
 	g.outboxRows = d.gauge("courier.outbox.rows", "{transaction}", "Rows of the outbox of this worker's partitions that a consumer has not passed on; counted up to 10,000 a partition.", ofConsumers...)
 }
@@ -128,6 +150,7 @@ func (g *gauges) all() []metric.Observable {
 	return []metric.Observable{
 		g.lag, g.position, g.restarts, g.leases, g.groups, g.items, g.bytes, g.paused, g.held, g.breaker, g.calls, g.concurrency, g.inFlight, g.waiting,
 		g.ambiguous, g.oldestHandle, g.oldestWaiting, g.quotaUsed, g.quotaLeft, g.quotaBlocked, g.clockAhead, g.outboxLag, g.outboxRows,
+		g.configRefused, g.configFixed, g.streamBytes, g.streamMax,
 	}
 }
 
@@ -152,6 +175,12 @@ func (g *gauges) observe(observer metric.Observer, s Snapshot) {
 	observer.ObserveFloat64(g.groups, float64(s.OpenGroups))
 	observer.ObserveFloat64(g.items, float64(s.WaitingItems))
 	observer.ObserveFloat64(g.bytes, float64(s.WaitingBytes))
+	observer.ObserveFloat64(g.configRefused, oneIf(s.Config.Refused))
+	observer.ObserveFloat64(g.configFixed, float64(s.Config.Fixed))
+	if s.Stream.MaxBytes > 0 {
+		observer.ObserveFloat64(g.streamBytes, float64(s.Stream.Bytes))
+		observer.ObserveFloat64(g.streamMax, float64(s.Stream.MaxBytes))
+	}
 	for _, c := range s.Clocks {
 		observer.ObserveFloat64(g.clockAhead, c.Ahead.Seconds(), metric.WithAttributes(ClockKey.String(string(c.Of))))
 	}

@@ -69,6 +69,7 @@ type Instruments struct {
 	deadLetters    metric.Int64Counter
 	lettersDropped metric.Int64Counter
 	leaseChanges   metric.Int64Counter
+	reloads        metric.Int64Counter
 	events         metric.Int64Counter
 	eventFailures  metric.Int64Counter
 	gauges         gauges
@@ -107,6 +108,7 @@ func declare(d *declaration) *Instruments {
 		deadLetters:    d.counter("courier.dead_letters", "{mutation}", "Mutations that will not be sent again automatically.", tag{key: AccountKey}, ofLetters),
 		lettersDropped: d.counter("courier.dead_letters.dropped", "{mutation}", "Dead letters whose messages were dropped, as their account's took more than they may.", tag{key: AccountKey}),
 		leaseChanges:   d.counter("courier.lease.changes", "{lease}", "Partitions that changed owner.", ofLeases),
+		reloads:        d.counter("courier.config.reloads", "{reload}", "How often the worker read its configuration again.", ofReloads),
 		events:         d.counter("courier.events.published", "{event}", "Outcome events that the stream acknowledged.", ofStatuses),
 		eventFailures:  d.counter("courier.events.failures", "{attempt}", "Attempts to pass on outcomes that failed and are repeated.", ofConsumers...),
 	}
@@ -212,6 +214,14 @@ func (i *Instruments) DroppedLetters(ctx context.Context, account string, letter
 		return
 	}
 	i.lettersDropped.Add(ctx, int64(letters), metric.WithAttributes(AccountKey.String(account)))
+}
+
+// Reloaded counts what came of reading the configuration again.
+func (i *Instruments) Reloaded(ctx context.Context, result label.Reload) {
+	if i == nil {
+		return
+	}
+	i.reloads.Add(ctx, 1, metric.WithAttributes(ResultKey.String(string(result))))
 }
 
 // LeaseChanged counts a lease.

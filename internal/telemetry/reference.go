@@ -44,6 +44,7 @@ var (
 	ofLetters   = closed(ReasonKey, catalog.DeadLetterReasons())
 	ofLeases    = closed(StateKey, label.Leases)
 	ofClocks    = closed(ClockKey, label.Clocks)
+	ofReloads   = closed(ResultKey, label.Reloads)
 	ofStatuses  = closed(StatusKey, label.Statuses)
 	ofConsumers = []tag{{key: ConsumerKey}}
 )

@@ -65,8 +65,8 @@ func (e *Env) AwaitFinal(mutations int, within time.Duration) {
 func (e *Env) openBatches() string {
 	e.tb.Helper()
 	var text string
-	e.queryRow(`SELECT coalesce(string_agg(concat_ws(' ', e.id, e.created_at, e.partition, e.lane, e.records, e.mutations,
-			(SELECT array_agg(a ORDER BY number) FROM courier.attempt a WHERE a.batch_id = e.id)), E'\n'), '')
+	e.queryRow(`SELECT coalesce(string_agg(concat_ws(' ', b.id, b.created_at, b.partition, b.lane, b.records, b.mutations,
+			(SELECT array_agg(a ORDER BY number) FROM courier.attempt a WHERE a.batch_id = b.id)), E'\n'), '')
 		FROM courier.batch b WHERE b.finished_at IS NULL`, &text)
 	return text
 }

@@ -36,7 +36,29 @@ type Worker struct {
 
 	Log *Log
 
-	env *Env
+	env   *Env
+	asked chan struct{}
+	mu    sync.Mutex
+	// reload is what the worker reads when it is asked to.
+	reload func() (*config.Config, error)
+}
+
+// Reload has the worker read its configuration again and get what load returns. It does
+// not wait until that is in use.
+func (w *Worker) Reload(load func() (*config.Config, error)) {
+	w.mu.Lock()
+	w.reload = load
+	w.mu.Unlock()
+	select {
+	case w.asked <- struct{}{}:
+	default: // it has not read it yet
+	}
+}
+
+func (w *Worker) load() (*config.Config, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reload()
 }
 
 // StartWorker runs a worker until Stop or the end of the test.
@@ -46,7 +68,7 @@ func (e *Env) StartWorker(name string, options WorkerOptions) *Worker {
 	if options.Edit != nil {
 		options.Edit(settings)
 	}
-	w := &Worker{Log: &Log{}, env: e}
+	w := &Worker{Log: &Log{}, env: e, asked: make(chan struct{}, 1)}
 	told, err := telemetry.Start(e.tb.Context(), telemetry.Options{
 		Service: "catalog-courier", LogOutput: w.Log, LogFormat: "json", LogLevel: slog.LevelDebug,
 		SpanExporter: options.Spans, MetricReader: options.Meters,
@@ -59,7 +81,10 @@ func (e *Env) StartWorker(name string, options WorkerOptions) *Worker {
 	if options.Broker.URL() == "" {
 		natsOptions = append(natsOptions, nats.InProcessServer(options.Broker))
 	}
-	w.Running = run(context.Background(), service.Options{Config: settings, Telemetry: told, Name: name, NATSOptions: natsOptions})
+	w.Running = run(context.Background(), service.Options{
+		Config: settings, Telemetry: told, Name: name, NATSOptions: natsOptions,
+		Reload: &service.Reload{Load: w.load, Asked: w.asked},
+	})
 	e.tb.Cleanup(func() {
 		w.cancel()
 		<-w.done

@@ -35,11 +35,13 @@ type Streams struct {
 	Err io.Writer
 	// Lookup reads an environment variable.
 	Lookup func(name string) (string, bool)
+	// Environ lists all variables; nil where Lookup is all there is.
+	Environ func() []string
 }
 
 // Standard are the process's own streams.
 func Standard() Streams {
-	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv}
+	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Lookup: os.LookupEnv, Environ: os.Environ}
 }
 
 // Legible has everything that is written made legible: see package legible. Whoever

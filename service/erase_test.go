@@ -1,0 +1,107 @@
+package service_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/test/rig"
+)
+
+// TestEraseAnItem: afterwards no table has its id or a value of it; other items are as
+// they were, and delivery goes on.
+func TestEraseAnItem(t *testing.T) {
+	t.Parallel()
+	const secret, other = "person-4711", "neighbour-1"
+	env := rig.Start(t, rig.Options{Meta: sandbox.Options{Delay: 300 * time.Millisecond, Rules: []sandbox.ItemRule{{Contains: "person-", Action: sandbox.RefuseItem, Message: "the price of person-4711 is not allowed"}}}})
+	env.StartWorker("a", rig.WorkerOptions{})
+	refused := env.Publish(
+		rig.Mutation(rig.Products, secret, catalog.Upsert, rig.Whole(rig.Products.Type, secret)),
+		rig.Mutation(rig.Products, other, catalog.Upsert, rig.Whole(rig.Products.Type, other)))
+	_, err := env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, false)
+	env.AwaitFinal(2, patience)
+	require.Equal(t, "failed", env.AwaitStatus(refused[0], "failed", patience).Status)
+	// Before the batch was final it was refused, if it was recorded by then.
+	if err != nil {
+		require.ErrorIs(t, err, persistence.ErrItemOpen)
+	}
+	require.Contains(t, tablesWith(env, secret), "dead_letter")
+	require.Contains(t, tablesWith(env, secret), "mutation")
+	before := tablesWith(env, other)
+
+	dry, err := env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, true)
+	require.NoError(t, err)
+	require.Contains(t, tablesWith(env, secret), "dead_letter", "a dry run changes nothing")
+	done, err := env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, false)
+	require.NoError(t, err)
+	require.Equal(t, dry, done)
+	require.Contains(t, done, persistence.Erased{What: "dead letters deleted", Rows: 1})
+	require.Contains(t, done, persistence.Erased{What: "mutations without the item", Rows: 1})
+	require.Contains(t, done, persistence.Erased{What: "batches without their messages", Rows: 1})
+	require.Empty(t, tablesWith(env, secret))
+	require.Equal(t, before, tablesWith(env, other))
+	require.Zero(t, env.Count(`SELECT count(*) FROM courier.batch WHERE octet_length(payload) > 0`))
+	require.Equal(t, "failed", env.AwaitStatus(refused[0], "failed", patience).Status)
+
+	again, err := env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, false)
+	require.NoError(t, err)
+	for _, one := range again {
+		require.Zero(t, one.Rows, one.What)
+	}
+	env.Publish(upserts(rig.Products, "later", 3)...)
+	env.AwaitFinal(5, patience)
+}
+
+// TestEraseRefusesWhatIsOpen: a change waits, as its account is paused.
+func TestEraseRefusesWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	env := rig.Start(t, rig.Options{})
+	w := env.StartWorker("a", rig.WorkerOptions{})
+	env.Publish(upserts(rig.Products, "first", 1)...)
+	env.AwaitFinal(1, patience)
+	require.NoError(t, env.Store.PauseAccount(t.Context(), rig.MetaAccount, "test"))
+	require.NoError(t, w.Stop())
+	env.StartWorker("b", rig.WorkerOptions{})
+	id := env.Publish(upserts(rig.Products, "open", 1)...)[0]
+	env.Await("it is recorded", patience, func() bool {
+		return env.Count(`SELECT count(*) FROM courier.mutation WHERE mutation_id = $1`, id) == 1
+	})
+	_, err := env.Store.EraseItem(t.Context(), rig.MetaAccount, "open-0", false)
+	require.ErrorIs(t, err, persistence.ErrItemOpen)
+	require.Contains(t, tablesWith(env, "open-0"), "mutation")
+	require.NoError(t, env.Store.ResumeAccount(t.Context(), rig.MetaAccount))
+	env.AwaitFinal(2, patience)
+	_, err = env.Store.EraseItem(t.Context(), rig.MetaAccount, "open-0", false)
+	require.NoError(t, err)
+	require.Empty(t, tablesWith(env, "open-0"))
+}
+
+// tablesWith are the tables that have a row with the text, also among bytes.
+func tablesWith(env *rig.Env, text string) map[string]int {
+	found := map[string]int{}
+	rows, err := env.DB.Query(env.Context(), `SELECT relname FROM pg_class
+		WHERE relnamespace = 'courier'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`)
+	if err != nil {
+		panic(err)
+	}
+	var names []string
+	for rows.Next() {
+		var name string
+		_ = rows.Scan(&name)
+		names = append(names, name)
+	}
+	rows.Close()
+	for _, name := range names {
+		n := env.Count(fmt.Sprintf(`SELECT count(*) FROM courier.%q t
+			WHERE position($1 in t::text) > 0 OR position(encode(convert_to($1, 'UTF8'), 'hex') in t::text) > 0`, name), text)
+		if n > 0 {
+			found[name] = n
+		}
+	}
+	return found
+}

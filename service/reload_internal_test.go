@@ -1,0 +1,67 @@
+package service
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/internal/config"
+)
+
+// TestTheFileIsReadWhenItRests: as often as its content changed, also behind links that
+// are exchanged, and never while it is being written.
+func TestTheFileIsReadWhenItRests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		path := filepath.Join(folder, "courier.yaml")
+		write := func(name, text string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+		}
+		write("one", "first")
+		require.NoError(t, os.Symlink("one", path))
+		var reads atomic.Int64
+		reload := &Reload{Path: path, Interval: time.Second, Load: func() (*config.Config, error) {
+			reads.Add(1)
+			return nil, errors.New("it is only counted")
+		}}
+		w := &worker{log: slog.New(slog.DiscardHandler), observer: newObserver(&config.Config{}, nil)}
+		go w.keepReloading(t.Context(), reload) // ends with the test
+		// after lets so many looks pass: half a second apart from them.
+		after := func(looks, want int) {
+			t.Helper()
+			time.Sleep(time.Duration(looks) * time.Second)
+			synctest.Wait()
+			require.EqualValues(t, want, reads.Load())
+		}
+		time.Sleep(500 * time.Millisecond)
+		after(1, 1) // what was there when the loop began
+		after(3, 1)
+		write("one", "sec")
+		after(1, 1)
+		write("one", "second") // it was being written
+		after(1, 1)
+		after(1, 2)
+		write("two", "second")
+		require.NoError(t, os.Symlink("two", path+".new"))
+		require.NoError(t, os.Rename(path+".new", path))
+		after(3, 2) // the same content
+		write("three", "third")
+		require.NoError(t, os.Symlink("three", path+".new"))
+		require.NoError(t, os.Rename(path+".new", path))
+		after(2, 3)
+		require.NoError(t, os.Remove(path))
+		after(3, 3) // it is exchanged, or gone: the worker goes on
+		require.NoError(t, os.Symlink("two", path))
+		after(2, 4)
+		require.True(t, w.observer.snapshot().Config.Refused)
+	})
+}
