@@ -90,7 +90,7 @@ func reasons() []reason.PlatformCode {
 		},
 		{
 			Status: http.StatusForbidden, Who: reason.Operator, Replay: reason.AfterFix, Source: "RFC 9110, 15.5.4",
-			Meaning: "The token may not make the call.", Action: permission,
+			Meaning: "The token may not make the call.", Action: grant,
 		},
 		{
 			Status: http.StatusTooManyRequests, Who: reason.Nobody, Source: "RFC 6585, 4",
