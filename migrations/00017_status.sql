@@ -413,23 +413,28 @@ COMMENT ON COLUMN courier.mutation_facts.submitted_at IS 'When the platform firs
 COMMENT ON COLUMN courier.mutation_facts.superseded_by IS 'The change that took its place.';
 COMMENT ON COLUMN courier.mutation_facts.warnings IS 'Warnings of the platform and of the rules, as a list; nothing has to be done at once.';
 COMMENT ON VIEW courier.item_status IS 'One row for each item that has changes within the retention: its newest change, and its last success. Ask with account, catalog and item_id.';
-COMMENT ON COLUMN courier.item_status.account IS 'The account, as the configuration names it.';
-COMMENT ON COLUMN courier.item_status.attempts IS 'How often its newest change was sent.';
-COMMENT ON COLUMN courier.item_status.batch_id IS 'The batch that carries it or carried it last; its time is in the id.';
-COMMENT ON COLUMN courier.item_status.catalog IS 'The catalog, as the configuration names it.';
-COMMENT ON COLUMN courier.item_status.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
-COMMENT ON COLUMN courier.item_status.errors IS 'The errors of its newest change.';
-COMMENT ON COLUMN courier.item_status.finished_at IS 'When it became final; null before.';
-COMMENT ON COLUMN courier.item_status.item_id IS 'The id of the item at the platform.';
-COMMENT ON COLUMN courier.item_status.last_error IS 'The errors of its last change that failed, unless a later one succeeded.';
-COMMENT ON COLUMN courier.item_status.last_succeeded_at IS 'When its last change that succeeded became final.';
-COMMENT ON COLUMN courier.item_status.last_succeeded_operation IS 'The operation of its last change that succeeded.';
-COMMENT ON COLUMN courier.item_status.localization IS 'The country and language of a localized change; null for the item itself.';
-COMMENT ON COLUMN courier.item_status.mutation_id IS 'Its newest change.';
-COMMENT ON COLUMN courier.item_status.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
-COMMENT ON COLUMN courier.item_status.published_at IS 'When it was published, by the clock of NATS.';
-COMMENT ON COLUMN courier.item_status.received_at IS 'When a worker received it.';
-COMMENT ON COLUMN courier.item_status.status IS 'The status of its newest change, see mutation_status.';
+-- In a block, as sqlc does not see the columns of this view.
+-- +goose StatementBegin
+DO $$ BEGIN
+    COMMENT ON COLUMN courier.item_status.account IS 'The account, as the configuration names it.';
+    COMMENT ON COLUMN courier.item_status.attempts IS 'How often its newest change was sent.';
+    COMMENT ON COLUMN courier.item_status.batch_id IS 'The batch that carries it or carried it last; its time is in the id.';
+    COMMENT ON COLUMN courier.item_status.catalog IS 'The catalog, as the configuration names it.';
+    COMMENT ON COLUMN courier.item_status.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+    COMMENT ON COLUMN courier.item_status.errors IS 'The errors of its newest change.';
+    COMMENT ON COLUMN courier.item_status.finished_at IS 'When it became final; null before.';
+    COMMENT ON COLUMN courier.item_status.item_id IS 'The id of the item at the platform.';
+    COMMENT ON COLUMN courier.item_status.last_error IS 'The errors of its last change that failed, unless a later one succeeded.';
+    COMMENT ON COLUMN courier.item_status.last_succeeded_at IS 'When its last change that succeeded became final.';
+    COMMENT ON COLUMN courier.item_status.last_succeeded_operation IS 'The operation of its last change that succeeded.';
+    COMMENT ON COLUMN courier.item_status.localization IS 'The country and language of a localized change; null for the item itself.';
+    COMMENT ON COLUMN courier.item_status.mutation_id IS 'Its newest change.';
+    COMMENT ON COLUMN courier.item_status.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
+    COMMENT ON COLUMN courier.item_status.published_at IS 'When it was published, by the clock of NATS.';
+    COMMENT ON COLUMN courier.item_status.received_at IS 'When a worker received it.';
+    COMMENT ON COLUMN courier.item_status.status IS 'The status of its newest change, see mutation_status.';
+END $$;
+-- +goose StatementEnd
 COMMENT ON VIEW courier.batch_status IS 'One row for each batch: what was sent together, and how that ended.';
 COMMENT ON COLUMN courier.batch_status.account IS 'The account, as the configuration names it.';
 COMMENT ON COLUMN courier.batch_status.attempts IS 'How often it was sent.';

@@ -25,7 +25,7 @@ const (
 
 // NewestDeadLetters lists dead letters, newest first; before continues a list below this
 // id, 0 begins one. Those whose item had a newer success are resolved here, also where
-// that was not noted yet: at most the page's letters are looked up for that. next is the
+// that was not noted yet, a few seconds after it: the page's letters are looked up. next is the
 // before of the next page, 0 where there is none; behind messages it may be an empty one.
 func (s *Store) NewestDeadLetters(ctx context.Context, filter DeadLetterFilter, before int64) (letters []DeadLetter, next int64, err error) {
 	ctx, cancel := s.bounded(ctx)
@@ -91,7 +91,7 @@ func (s *Store) noteResolved(ctx context.Context, letters []DeadLetter) error {
 	if len(open) == 0 {
 		return nil
 	}
-	resolved, err := s.query.SucceededSince(ctx, open)
+	resolved, err := s.query.ResolvedLetters(ctx, open)
 	if err != nil {
 		return fmt.Errorf("looking for newer successes: %w", err)
 	}
@@ -197,12 +197,12 @@ func (s *Store) ResolveDeadLetters(ctx context.Context, before int64, limit int)
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	open, err := s.query.OpenDeadLettersBefore(ctx, query.OpenDeadLettersBeforeParams{
-		BeforeID: cmp.Or(before, math.MaxInt64), Lim: int32(min(max(limit, 1), maxPage)), //nolint:gosec // at most maxPage
+		BeforeID: cmp.Or(before, math.MaxInt64), Lim: int32(min(max(limit, 1), maxPage)),
 	})
 	if err != nil || len(open) == 0 {
 		return 0, 0, resolvingError(err)
 	}
-	ids, err := s.query.ResolvedByIndex(ctx, open)
+	ids, err := s.query.ResolvedLetters(ctx, open)
 	if err != nil {
 		return 0, 0, resolvingError(err)
 	}

@@ -246,3 +246,22 @@ func copies(t *testing.T, pool *pgxpool.Pool, count int) {
 		from courier.dead_letter, generate_series(1, $1) n`, count)
 	require.NoError(t, err)
 }
+
+// TestResolvingGoesByTheIndexOfItems where it has the item.
+func TestResolvingGoesByTheIndexOfItems(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	for i, item := range []string{"older", "newer", "never"} {
+		fail(t, store, lease, ledger.Failed, catalog.Refused, ledgertest.Mutation(uint64(i+10), item))
+	}
+	_, err := pool.Exec(t.Context(), `insert into courier.item (changed_at, sequence, succeeded_sequence, generation, succeeded_generation, lane, operation, status, item_id, mutation_id)
+		select now(), 99, x.place, 0, case when x.place is not null then 0 end, d.lane, 2, 2, d.item_id, 'm' from courier.dead_letter d
+		join (values ('older', 5::bigint), ('newer', 50), ('never', null)) x(item, place) on x.item = d.item_id`)
+	require.NoError(t, err)
+	resolved, next, err := store.ResolveDeadLetters(t.Context(), 0, 100)
+	require.NoError(t, err)
+	require.Zero(t, next)
+	require.EqualValues(t, 1, resolved)
+	require.Equal(t, "newer", one(t, pool, "select item_id from courier.dead_letters where state = 'resolved'")["item_id"])
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/notice"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -37,6 +38,9 @@ type Dependencies struct {
 	// MarkStream, when not nil, notes how far the stream reaches and returns the sequence
 	// up to which all messages are older than the replay window.
 	MarkStream func(ctx context.Context, last uint64, window time.Duration) (uint64, error)
+	// Notices, when not nil, keeps what was told to the targets of Config.Notices; without
+	// it nobody is told.
+	Notices notice.Store
 	// Ready are what readiness looks at, by name.
 	Ready map[string]func(ctx context.Context) error
 	// Transport makes what a partition's calls go through; it writes nothing once the

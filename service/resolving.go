@@ -12,7 +12,7 @@ const (
 	// and takes about resolveBudget at most: with very many open letters some are noted
 	// minutes later, and the database has a twentieth of one core's work from it.
 	resolveInterval = 10 * time.Second
-	resolvePage     = 200
+	resolvePage     = 100
 	resolveBudget   = 500 * time.Millisecond
 )
 

@@ -22,11 +22,23 @@ const (
 type Account struct {
 	Name     string `json:"account"`
 	Platform string `json:"platform"`
-	// State is active, paused or throttled.
+	// State is active, paused, failing, held, throttled or not configured.
 	State string `json:"state"`
-	// Reason says why it is not active.
-	Reason    string     `json:"reason,omitempty"`
-	ResumesAt *time.Time `json:"resumes_at,omitempty"`
+	// Reason says why it is not active, or why changes wait; Since when that began.
+	Reason string     `json:"reason,omitempty"`
+	Since  *time.Time `json:"since,omitempty"`
+	// Configured says that a running worker has the account in its configuration.
+	Configured    bool       `json:"configured"`
+	ResumesAt     *time.Time `json:"resumes_at,omitempty"`
+	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty"`
+	// LastSucceededAt is when the platform last confirmed changes.
+	LastSucceededAt *time.Time `json:"last_succeeded_at,omitempty"`
+	// InFlightItems were sent and are not finished, in OpenBatches; FailedLastHour are the
+	// records that failed within the hour.
+	InFlightItems      int64      `json:"in_flight_items"`
+	OpenBatches        int64      `json:"open_batches"`
+	FailedLastHour     int64      `json:"failed_last_hour"`
+	OldestUnfinishedAt *time.Time `json:"oldest_unfinished_at,omitempty"`
 	// Quota is what the platform told of its limits, by scope.
 	Quota           json.RawMessage `json:"quota,omitempty"`
 	WaitingItems    int64           `json:"waiting_items"`
@@ -52,6 +64,8 @@ func (r *Reader) accounts(ctx context.Context, name string) ([]Account, error) {
 	for i, row := range rows {
 		list[i] = Account{
 			Name: row.Account, Platform: row.Platform, State: row.State, Reason: row.Reason, ResumesAt: row.ResumesAt, Quota: row.Quota,
+			Since: row.Since, Configured: row.Configured, NextAttemptAt: row.NextAttemptAt, LastSucceededAt: row.LastSucceededAt,
+			InFlightItems: row.InFlightItems, OpenBatches: row.OpenBatches, FailedLastHour: row.FailedLastHour, OldestUnfinishedAt: row.OldestUnfinishedAt,
 			WaitingItems: row.WaitingItems, OldestWaitingAt: row.OldestWaitingAt, PausedByHand: row.PausedByHand, UpdatedAt: row.UpdatedAt,
 		}
 	}

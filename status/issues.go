@@ -73,7 +73,7 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 	for i, row := range rows {
 		groups[i] = IssueGroup{
 			Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute, Items: row.Items, lanes: row.Lanes,
-			Advice: r.advice(row.Platform, row.Code, row.Attribute), Samples: []string{},
+			Advice: r.advice(row.Platform, Issue{Code: row.Code, Attribute: row.Attribute}), Samples: []string{},
 		}
 		for _, lane := range row.Lanes {
 			asked.Lanes, asked.Nths = append(asked.Lanes, lane), append(asked.Nths, int32(i)) //nolint:gosec // a page
@@ -223,7 +223,7 @@ func (r *Reader) exportPage(ctx context.Context, filter IssueFilter, before Curs
 func (r *Reader) exported(row *query.IndexedItemsRow, platform string) []string {
 	fields := []string{
 		platform, row.Account, row.Catalog, row.CatalogType, row.ItemID, row.Localization, row.Status, row.Code, row.Attribute, row.Message,
-		r.advice(platform, row.Code, row.Attribute), fmt.Sprint(row.ErrorCount), row.Operation, row.MutationID,
+		r.advice(platform, Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}), fmt.Sprint(row.ErrorCount), row.Operation, row.MutationID,
 		row.FailedAt.UTC().Format(time.RFC3339), row.LastSucceededOperation, "",
 	}
 	if row.LastSucceededAt != nil {

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -91,7 +92,7 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 
 // explain says what the account has to do with it.
 func (s *ItemState) explain(account *Account) {
-	if account == nil {
+	if account == nil || account.State == notConfigured {
 		if s.Status == Waiting {
 			s.NextStep = "no running worker has account " + s.Account + " in its configuration: add it, or correct the name in the change"
 		}
@@ -103,7 +104,11 @@ func (s *ItemState) explain(account *Account) {
 	}
 }
 
-const active = "active"
+// States of an account that matter here.
+const (
+	active        = "active"
+	notConfigured = "not configured"
+)
 
 const (
 	// searched is how many of the newest batches Similar looks at, and maxSimilar how many
@@ -112,11 +117,23 @@ const (
 	maxSimilar = 5
 )
 
-// Similar names items whose ids begin as the text does, or as a part of it, among those of the
-// newest batches: what may have been meant by an id that is unknown.
+// Similar names items whose ids begin as the text does, or as a part of it: what may have
+// been meant by an id that is unknown. It looks at the index of items for ids that begin so,
+// and at the newest batches.
 func (r *Reader) Similar(ctx context.Context, id, account string) ([]string, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
+	if indexed, _, err := r.Search(ctx, id, MaxPage, ""); err != nil || len(indexed) > 0 {
+		var found []string
+		for i := range indexed {
+			if len(found) < maxSimilar && (account == "" || indexed[i].Account == account) && !slices.Contains(found, indexed[i].ID) {
+				found = append(found, indexed[i].ID)
+			}
+		}
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
 	batches, err := r.query.Batches(ctx, query.BatchesParams{Account: account, Before: newest, Lim: searched})
 	if err != nil {
 		return nil, read("the newest batches", err)

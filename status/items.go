@@ -145,16 +145,17 @@ func (r *Reader) indexedItem(row *query.IndexedItemsRow, platform string) Indexe
 		LastSucceededAt: row.LastSucceededAt, Place: placeOf(row.StreamGeneration, row.StreamSequence),
 	}
 	if row.FailedAt != nil {
-		item.Error = &Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message, Advice: r.advice(platform, row.Code, row.Attribute)}
+		item.Error = &Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}
+		item.Error.Advice = r.advice(platform, *item.Error)
 	}
 	return item
 }
 
-func (r *Reader) advice(platform, code, attribute string) string {
+func (r *Reader) advice(platform string, issue Issue) string {
 	if r.config.Advice == nil {
 		return ""
 	}
-	return r.config.Advice(platform, code, attribute)
+	return r.config.Advice(platform, issue)
 }
 
 // overlay shows a newer change in the place of what the index has.

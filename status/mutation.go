@@ -36,6 +36,8 @@ type Mutation struct {
 	Status       string `json:"status"`
 	// Words is the status in plain words.
 	Words string `json:"words"`
+	// Reason says why it waits, or what its batch waits for; "" where it does not.
+	Reason string `json:"reason,omitempty"`
 	// SupersededBy is the mutation that took its place.
 	SupersededBy string     `json:"superseded_by,omitempty"`
 	BatchID      *uuid.UUID `json:"batch_id,omitempty"`
@@ -147,7 +149,7 @@ func (r *Reader) mutation(row *query.MutationsRow, platforms map[string]string) 
 		ID: row.MutationID, Destination: Destination{row.Account, row.Catalog, row.CatalogType}, Platform: platform,
 		ItemID: row.ItemID, Localization: row.Localization, Operation: row.Operation,
 		Status: row.Status, Words: Words(row.Status, Title(platform)), NextStep: nextStep(row.Status),
-		SupersededBy: row.SupersededBy, BatchID: row.BatchID, Handle: row.Handle, Attempts: int(row.Attempts),
+		Reason: row.Reason, SupersededBy: row.SupersededBy, BatchID: row.BatchID, Handle: row.Handle, Attempts: int(row.Attempts),
 		Errors: r.issues(platform, row.Errors), Warnings: r.issues(platform, row.Warnings),
 		PublishedAt: row.PublishedAt, ReceivedAt: row.ReceivedAt, SubmittedAt: row.SubmittedAt, FinishedAt: row.FinishedAt,
 		Place: placeOf(row.StreamGeneration, row.StreamSequence),
@@ -165,10 +167,8 @@ func (r *Reader) issues(platform string, list json.RawMessage) []Issue {
 	if err := json.Unmarshal(list, &issues); err != nil {
 		return []Issue{{Message: string(list)}}
 	}
-	if r.config.Advice != nil {
-		for i := range issues {
-			issues[i].Advice = r.config.Advice(platform, issues[i].Code, issues[i].Attribute)
-		}
+	for i := range issues {
+		issues[i].Advice = r.advice(platform, issues[i])
 	}
 	return issues
 }

@@ -36,9 +36,8 @@ type Config struct {
 	// Timeout bounds each call. Zero means DefaultTimeout.
 	Timeout time.Duration
 	// Advice says what to do about an error of an item, "" for nothing. platform is the
-	// platform's name, such as pinterest; code is the platform's or Courier's reason code.
-	// Nil gives no advice.
-	Advice func(platform, code, attribute string) string
+	// platform's name, such as pinterest, and "" where it is not known. Nil gives no advice.
+	Advice func(platform string, issue Issue) string
 	// Encode puts a request together, as it was made of the records: see Encoder. Nil where
 	// requests cannot be shown, as they depend on the configuration of the accounts.
 	Encode Encoder

@@ -54,8 +54,8 @@ func finish(t *testing.T, w *world, batch ledger.Batch) {
 	})
 }
 
-func advised(platform, code, attribute string) string {
-	if platform == "pinterest" && code == "7" && attribute == "price" {
+func advised(platform string, issue status.Issue) string {
+	if platform == "pinterest" && issue.Code == "7" && issue.Attribute == "price" {
 		return "set a price above 0"
 	}
 	return ""

@@ -231,7 +231,7 @@ func publishFiles(ctx context.Context, streams cli.Streams, open connector, give
 	defer closeAll()
 
 	report := &summary{}
-	shown := startProgress(streams, given.quiet || output.JSON(), totalSize(sources))
+	shown := startProgress(streams, given.quiet || output.Machine(), totalSize(sources))
 	feed := &feeder{publisher: target, report: report, shown: shown, awaited: awaited}
 	err = feed.all(ctx, sources)
 	shown.stop()

@@ -63,6 +63,7 @@ func printMutation(d *details, m *status.Mutation) {
 	d.line("destination", m.Destination.String())
 	d.line("operation", m.Operation)
 	d.line("status", m.Words)
+	d.line("why it waits", m.Reason)
 	d.issues("error", m.Errors)
 	d.issues("warning", m.Warnings)
 	d.line("what to do", m.NextStep)

@@ -146,7 +146,13 @@ func (p *plant) statuses(t *testing.T, id string) []string {
 // eventually waits for a condition that other goroutines bring about.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(time.Minute)
+	awaiting(t, time.Minute, what, condition)
+}
+
+// awaiting is eventually with a time.
+func awaiting(t *testing.T, within time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(within)
 	defer deadline.Stop()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

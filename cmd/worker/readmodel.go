@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -22,7 +24,7 @@ func (a *app) openReader(c *cobra.Command, encode status.Encoder) (*status.Reade
 	if err != nil {
 		return nil, nil, err
 	}
-	return status.NewReader(db.pool, status.Config{Encode: encode, Advice: advice}), db, nil
+	return status.NewReader(db.pool, status.Config{Encode: encode, Advice: a.advice()}), db, nil
 }
 
 // encoder puts requests together as the workers do, which takes the configuration of the
@@ -35,8 +37,18 @@ func (a *app) encoder() (status.Encoder, error) {
 	return service.Encoder(settings, a.platforms)
 }
 
-// advice says what to do about an error of an item; "" where nothing is known.
-func advice(_, _, _ string) string { return "" }
+// advice says what to do about an error of an item, and where more is said about it; ""
+// where nothing is known beyond its message.
+func (a *app) advice() func(platformName string, issue status.Issue) string {
+	registry := platform.Reasons(a.platforms)
+	return func(platformName string, issue status.Issue) string {
+		if issue.Code == "" && issue.Attribute == "" {
+			return ""
+		}
+		found := registry.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message})
+		return found.Action + " (" + string(found.Who) + "; " + found.URL + ")"
+	}
+}
 
 // destinations are the flags that choose destinations.
 type destinations struct{ status.Filter }

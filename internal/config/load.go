@@ -89,6 +89,8 @@ type loader struct {
 
 	accountKeys []merged
 	catalogKeys []merged
+
+	outcomeWebhooks []*OutcomeWebhook // as they are being read
 }
 
 func (l *loader) load(root *yaml.Node) {
@@ -96,6 +98,7 @@ func (l *loader) load(root *yaml.Node) {
 	known := append([]field{}, infrastructure...)
 	known = append(known, l.accountsSettings()...)
 	known = append(known, l.sourcesSettings()...)
+	known = append(known, l.noticeSettings())
 	l.defaults = topLevel(root, "defaults")
 	if root != nil {
 		l.section(root, "", known)
@@ -104,6 +107,7 @@ func (l *loader) load(root *yaml.Node) {
 	l.environment(infrastructure, "")
 	l.flags(infrastructure)
 	l.checkInfrastructure()
+	l.finishOutcomes()
 	if l.options.WithSources {
 		l.finishSources()
 	}
@@ -112,6 +116,7 @@ func (l *loader) load(root *yaml.Node) {
 	}
 	l.finishAccounts()
 	l.checkAccounts()
+	l.checkNotices()
 }
 
 // accountsSettings declares the two sections about accounts, defaults first.

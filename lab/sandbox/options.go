@@ -68,6 +68,9 @@ type Options struct {
 	// duplicates, as it takes two records of one item; whether it does is not documented.
 	LocalizedOnce bool
 
+	// Magic has item ids with one of Endings misbehave. Off by default, so that no test
+	// meets it by chance.
+	Magic bool
 	// Rules treat items by their id.
 	Rules []ItemRule
 	// Plan lets faults happen at random.
@@ -111,6 +114,7 @@ type ItemAction string
 const (
 	RefuseItem ItemAction = "refuse" // the platform says the item is bad, and does not apply it
 	OmitItem   ItemAction = "omit"   // applied, but the answer does not name it
+	WarnItem   ItemAction = "warn"   // applied, with a warning; only of Endings
 )
 
 // ItemRule treats the items whose id contains Contains (any id when empty).
@@ -122,6 +126,8 @@ type ItemRule struct {
 	// Times is how often it happens to one item; 0 means always. Then it recovers.
 	Times   int
 	Message string
+
+	rejectsUnnamed bool // with OmitItem: not applied either
 }
 
 const (

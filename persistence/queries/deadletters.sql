@@ -129,21 +129,10 @@ UPDATE courier.dead_letter d SET dismissed_at = clock_timestamp(), dismissed_by 
 WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.replayed_at IS NULL AND d.dismissed_at IS NULL
 RETURNING d.id;
 
--- name: SucceededSince :many
--- Which dead letters have a newer change of the same item that succeeded. "lane + 0" as in
--- NewerChanges.
-SELECT d.id FROM courier.dead_letter d
-WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.item_id <> '' AND EXISTS (
-    SELECT FROM courier.mutation m
-    LEFT JOIN courier.batch b ON b.id = m.batch_id
-    LEFT JOIN courier.record_outcome o ON o.batch_id = m.batch_id AND o.record = m.record
-    WHERE m.item_id = d.item_id AND m.lane + 0 = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
-        AND (m.generation, m.sequence) > (d.generation, d.sequence)
-        AND (m.state = 4 OR m.state = 0 AND m.superseded_by IS NULL AND b.finished_at IS NOT NULL AND coalesce(o.result, 1) = 1));
-
--- name: ResolvedByIndex :many
--- As SucceededSince, by the index of items, which costs next to nothing for each letter and
--- is some seconds behind. Items that are not in it yet are looked up among the mutations.
+-- name: ResolvedLetters :many
+-- Which dead letters have a newer change of the same item that succeeded: by the index of
+-- items, which costs next to nothing for each letter and is some seconds behind. Items that
+-- are not in it yet are looked up among the mutations. "lane + 0" as in NewerChanges.
 SELECT d.id FROM courier.dead_letter d
 LEFT JOIN courier.item i ON i.item_id = d.item_id AND i.lane = d.lane AND i.localization = coalesce(d.localization, '')
 WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.item_id <> '' AND CASE WHEN i.item_id IS NOT NULL

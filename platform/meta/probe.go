@@ -17,8 +17,8 @@ import (
 
 var _ platform.Prober = (*account)(nil)
 
-// permission is what a token needs to write to catalogs (Catalog Batch API, 2026-09).
-const permission = "catalog_management"
+// writePermission is what a token needs to write to catalogs (Catalog Batch API, 2026-09).
+const writePermission = "catalog_management"
 
 // noObject is the subcode of an object that does not exist, or that the token may not read.
 const noObject = 33
@@ -100,7 +100,7 @@ func explained(refused *platform.Error, about platform.ProbeCheck) *platform.Pro
 	case refused.Scope == platform.ScopeQuota:
 		return &platform.Probed{Check: platform.ProbeQuota, Problem: "the quota is used up: " + refused.Error()}
 	case code == 10 || code == 3 || code == 294 || code >= 200 && code <= 299 || refused.HTTPStatus == http.StatusForbidden:
-		return &platform.Probed{Check: platform.ProbePermission, Problem: "the token lacks a permission; writing to catalogs needs " + permission + ": " + refused.Error()}
+		return &platform.Probed{Check: platform.ProbePermission, Problem: "the token lacks a permission; writing to catalogs needs " + writePermission + ": " + refused.Error()}
 	case code == codeBadParameter && (refused.Subcode == noObject || about == platform.ProbeCatalog):
 		return &platform.Probed{Check: about, Problem: "the catalog does not exist, or its business gave the token's user no access to it: " + refused.Error()}
 	default:
@@ -121,8 +121,8 @@ func (a *account) probePermissions(ctx context.Context) ([]platform.Probed, []*r
 		}
 	}
 	probed := platform.Probed{Check: platform.ProbePermission, Detail: strings.Join(granted[:min(len(granted), 20)], ", ")}
-	if !slices.Contains(granted, permission) {
-		probed.Problem = "the token has not the permission " + permission
+	if !slices.Contains(granted, writePermission) {
+		probed.Problem = "the token has not the permission " + writePermission
 	}
 	return []platform.Probed{{Check: platform.ProbeToken}, probed}, []*rest.Answer{answer}
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -219,4 +220,19 @@ func prepare(command *cobra.Command) {
 	for _, child := range command.Commands() {
 		prepare(child)
 	}
+}
+
+// ReadLine reads the first line of an input, without its end, such as a password. It is at
+// most 4 KiB long.
+func ReadLine(in io.Reader) ([]byte, error) {
+	const longest = 4 << 10
+	text, err := io.ReadAll(io.LimitReader(in, longest+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading standard input: %w", err)
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	if len(line) > longest {
+		return nil, errors.New("standard input has a line of more than 4 KiB")
+	}
+	return bytes.TrimSuffix(line, []byte("\r")), nil
 }

@@ -644,7 +644,7 @@ func (q *Queries) ResolveDeadLetters(ctx context.Context, ids []int64) (int64, e
 	return result.RowsAffected(), nil
 }
 
-const resolvedByIndex = `-- name: ResolvedByIndex :many
+const resolvedLetters = `-- name: ResolvedLetters :many
 SELECT d.id FROM courier.dead_letter d
 LEFT JOIN courier.item i ON i.item_id = d.item_id AND i.lane = d.lane AND i.localization = coalesce(d.localization, '')
 WHERE d.id = ANY ($1::bigint[]) AND d.item_id <> '' AND CASE WHEN i.item_id IS NOT NULL
@@ -659,43 +659,11 @@ WHERE d.id = ANY ($1::bigint[]) AND d.item_id <> '' AND CASE WHEN i.item_id IS N
     END
 `
 
-// As SucceededSince, by the index of items, which costs next to nothing for each letter and
-// is some seconds behind. Items that are not in it yet are looked up among the mutations.
-func (q *Queries) ResolvedByIndex(ctx context.Context, ids []int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, resolvedByIndex, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const succeededSince = `-- name: SucceededSince :many
-SELECT d.id FROM courier.dead_letter d
-WHERE d.id = ANY ($1::bigint[]) AND d.item_id <> '' AND EXISTS (
-    SELECT FROM courier.mutation m
-    LEFT JOIN courier.batch b ON b.id = m.batch_id
-    LEFT JOIN courier.record_outcome o ON o.batch_id = m.batch_id AND o.record = m.record
-    WHERE m.item_id = d.item_id AND m.lane + 0 = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
-        AND (m.generation, m.sequence) > (d.generation, d.sequence)
-        AND (m.state = 4 OR m.state = 0 AND m.superseded_by IS NULL AND b.finished_at IS NOT NULL AND coalesce(o.result, 1) = 1))
-`
-
-// Which dead letters have a newer change of the same item that succeeded. "lane + 0" as in
-// NewerChanges.
-func (q *Queries) SucceededSince(ctx context.Context, ids []int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, succeededSince, ids)
+// Which dead letters have a newer change of the same item that succeeded: by the index of
+// items, which costs next to nothing for each letter and is some seconds behind. Items that
+// are not in it yet are looked up among the mutations. "lane + 0" as in NewerChanges.
+func (q *Queries) ResolvedLetters(ctx context.Context, ids []int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, resolvedLetters, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@
 -- name: ItemStates :many
 -- The newest change of an item at each destination.
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.item_id = sqlc.arg(item) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR s.catalog = sqlc.arg(catalog))
@@ -25,7 +25,7 @@ LIMIT sqlc.arg(lim);
 -- name: Timeline :many
 -- The changes of an item before a place of the stream, the newest first.
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.item_id = sqlc.arg(item) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR s.catalog = sqlc.arg(catalog))
@@ -37,7 +37,7 @@ LIMIT sqlc.arg(lim);
 -- name: Mutations :many
 -- A producer's ids are its own: several accounts may have the same, and a replay has it again.
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.mutation_id = sqlc.arg(id) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account))
@@ -77,7 +77,9 @@ FROM courier.batch_members m WHERE m.batch_id = sqlc.arg(batch)::uuid AND m.reco
 SELECT p.payload FROM courier.batch_payloads p WHERE p.batch_id = sqlc.arg(batch)::uuid;
 
 -- name: Accounts :many
-SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
+SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at,
+    a.since, a.next_attempt_at, a.last_succeeded_at, a.in_flight_items::bigint AS in_flight_items, a.failed_last_hour::bigint AS failed_last_hour, a.oldest_unfinished_at,
+    a.open_batches::bigint AS open_batches, coalesce(a.configured, false)::boolean AS configured
 FROM courier.account_status a WHERE sqlc.arg(account)::text = '' OR a.account = sqlc.arg(account)
 ORDER BY a.account LIMIT sqlc.arg(lim);
 
@@ -102,7 +104,7 @@ SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id = ANY (sqlc.arg(i
 
 -- name: FinalOfBatch :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.batch_id = sqlc.arg(batch)::uuid AND s.status NOT IN ('waiting', 'submitted')

@@ -33,7 +33,11 @@ func New(options sandbox.Options) *Platform {
 			localizedOnly(key, &rules)
 			return rules
 		},
-		ItemOf: itemOf, Check: m.itemless, Deleted: m.dropLocalizations,
+		ItemOf: itemOf, Check: m.itemless, Deleted: m.dropLocalizations, NamesRejected: true,
+		Rejects: func(id string) sandbox.Issue { // as it was seen
+			return sandbox.Issue{Message: "The price information under " + id + " is invalid. Review for more details"}
+		},
+		Warns: func(id string) sandbox.Issue { return unrecognised(itemOf(id), "magic") },
 	})
 	return m
 }
@@ -243,6 +247,13 @@ func (f metaFace) submit(request *sandbox.Request, fault sandbox.FaultKind) sand
 	}
 	if f.Options.DropsBadBodies && slices.ContainsFunc(accepted.Changes, func(one sandbox.Change) bool { return len(one.Errors) > 0 }) {
 		return sandbox.Response{Status: http.StatusOK, Body: f.appendAccepted(nil, accepted, false, fault)}
+	}
+	if fault == "" {
+		request.Magic = f.Magic(accepted)
+		if said, refuses := f.Refusal(request.Call, request.Magic, ""); refuses {
+			return said
+		}
+		fault = request.Magic.Kind
 	}
 	f.Mu.Lock()
 	defer f.Mu.Unlock()

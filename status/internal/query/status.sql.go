@@ -14,7 +14,9 @@ import (
 )
 
 const accounts = `-- name: Accounts :many
-SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, a.paused_by_hand, a.updated_at
+SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at,
+    a.since, a.next_attempt_at, a.last_succeeded_at, a.in_flight_items::bigint AS in_flight_items, a.failed_last_hour::bigint AS failed_last_hour, a.oldest_unfinished_at,
+    a.open_batches::bigint AS open_batches, coalesce(a.configured, false)::boolean AS configured
 FROM courier.account_status a WHERE $1::text = '' OR a.account = $1
 ORDER BY a.account LIMIT $2
 `
@@ -25,16 +27,24 @@ type AccountsParams struct {
 }
 
 type AccountsRow struct {
-	Account         string
-	Platform        string
-	State           string
-	Reason          string
-	ResumesAt       *time.Time
-	Quota           json.RawMessage
-	WaitingItems    int64
-	OldestWaitingAt *time.Time
-	PausedByHand    bool
-	UpdatedAt       time.Time
+	Account            string
+	Platform           string
+	State              string
+	Reason             string
+	ResumesAt          *time.Time
+	Quota              json.RawMessage
+	WaitingItems       int64
+	OldestWaitingAt    *time.Time
+	PausedByHand       bool
+	UpdatedAt          time.Time
+	Since              *time.Time
+	NextAttemptAt      *time.Time
+	LastSucceededAt    *time.Time
+	InFlightItems      int64
+	FailedLastHour     int64
+	OldestUnfinishedAt *time.Time
+	OpenBatches        int64
+	Configured         bool
 }
 
 func (q *Queries) Accounts(ctx context.Context, arg AccountsParams) ([]AccountsRow, error) {
@@ -57,6 +67,14 @@ func (q *Queries) Accounts(ctx context.Context, arg AccountsParams) ([]AccountsR
 			&i.OldestWaitingAt,
 			&i.PausedByHand,
 			&i.UpdatedAt,
+			&i.Since,
+			&i.NextAttemptAt,
+			&i.LastSucceededAt,
+			&i.InFlightItems,
+			&i.FailedLastHour,
+			&i.OldestUnfinishedAt,
+			&i.OpenBatches,
+			&i.Configured,
 		); err != nil {
 			return nil, err
 		}
@@ -292,7 +310,7 @@ func (q *Queries) BatchesAbove(ctx context.Context, arg BatchesAboveParams) ([]u
 
 const finalOfBatch = `-- name: FinalOfBatch :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.batch_id = $1::uuid AND s.status NOT IN ('waiting', 'submitted')
@@ -320,6 +338,7 @@ type FinalOfBatchRow struct {
 	Attempts         int32
 	Errors           json.RawMessage
 	Warnings         json.RawMessage
+	Reason           string
 	PublishedAt      *time.Time
 	ReceivedAt       time.Time
 	SubmittedAt      *time.Time
@@ -352,6 +371,7 @@ func (q *Queries) FinalOfBatch(ctx context.Context, arg FinalOfBatchParams) ([]F
 			&i.Attempts,
 			&i.Errors,
 			&i.Warnings,
+			&i.Reason,
 			&i.PublishedAt,
 			&i.ReceivedAt,
 			&i.SubmittedAt,
@@ -396,7 +416,7 @@ func (q *Queries) FinishedOf(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID,
 const itemStates = `-- name: ItemStates :many
 
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
@@ -428,6 +448,7 @@ type ItemStatesRow struct {
 	Attempts         int32
 	Errors           json.RawMessage
 	Warnings         json.RawMessage
+	Reason           string
 	PublishedAt      *time.Time
 	ReceivedAt       time.Time
 	SubmittedAt      *time.Time
@@ -469,6 +490,7 @@ func (q *Queries) ItemStates(ctx context.Context, arg ItemStatesParams) ([]ItemS
 			&i.Attempts,
 			&i.Errors,
 			&i.Warnings,
+			&i.Reason,
 			&i.PublishedAt,
 			&i.ReceivedAt,
 			&i.SubmittedAt,
@@ -591,7 +613,7 @@ func (q *Queries) ItemsLike(ctx context.Context, arg ItemsLikeParams) ([]string,
 
 const mutations = `-- name: Mutations :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.mutation_id = $1 AND ($2::text = '' OR s.account = $2)
@@ -620,6 +642,7 @@ type MutationsRow struct {
 	Attempts         int32
 	Errors           json.RawMessage
 	Warnings         json.RawMessage
+	Reason           string
 	PublishedAt      *time.Time
 	ReceivedAt       time.Time
 	SubmittedAt      *time.Time
@@ -653,6 +676,7 @@ func (q *Queries) Mutations(ctx context.Context, arg MutationsParams) ([]Mutatio
 			&i.Attempts,
 			&i.Errors,
 			&i.Warnings,
+			&i.Reason,
 			&i.PublishedAt,
 			&i.ReceivedAt,
 			&i.SubmittedAt,
@@ -882,7 +906,7 @@ func (q *Queries) RecordOutcomes(ctx context.Context, arg RecordOutcomesParams) 
 
 const timeline = `-- name: Timeline :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings,
+    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
 FROM courier.mutation_status s
 WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
@@ -917,6 +941,7 @@ type TimelineRow struct {
 	Attempts         int32
 	Errors           json.RawMessage
 	Warnings         json.RawMessage
+	Reason           string
 	PublishedAt      *time.Time
 	ReceivedAt       time.Time
 	SubmittedAt      *time.Time
@@ -958,6 +983,7 @@ func (q *Queries) Timeline(ctx context.Context, arg TimelineParams) ([]TimelineR
 			&i.Attempts,
 			&i.Errors,
 			&i.Warnings,
+			&i.Reason,
 			&i.PublishedAt,
 			&i.ReceivedAt,
 			&i.SubmittedAt,
