@@ -35,6 +35,19 @@ SELECT d.id, d.webhook, d.message_id, d.created_at, d.events, d.state, d.attempt
 FROM courier.outcome_delivery d;
 COMMENT ON VIEW courier.outcome_deliveries IS 'POSTs of outcomes to webhooks, and what became of them.';
 
+COMMENT ON COLUMN courier.outcome_deliveries.attempts IS 'How often it was sent.';
+COMMENT ON COLUMN courier.outcome_deliveries.body_bytes IS 'How many bytes the body has.';
+COMMENT ON COLUMN courier.outcome_deliveries.created_at IS 'When it was made.';
+COMMENT ON COLUMN courier.outcome_deliveries.events IS 'How many events it carries.';
+COMMENT ON COLUMN courier.outcome_deliveries.id IS 'Its number.';
+COMMENT ON COLUMN courier.outcome_deliveries.last_at IS 'When it was last sent.';
+COMMENT ON COLUMN courier.outcome_deliveries.last_error IS 'Why the last try failed; null where it did not.';
+COMMENT ON COLUMN courier.outcome_deliveries.last_status IS 'The HTTP status of the last answer; null where there was none.';
+COMMENT ON COLUMN courier.outcome_deliveries.message_id IS 'The id in its header: the same with every try.';
+COMMENT ON COLUMN courier.outcome_deliveries.next_at IS 'When it is sent next; null where it is not.';
+COMMENT ON COLUMN courier.outcome_deliveries.state IS 'What became of it.';
+COMMENT ON COLUMN courier.outcome_deliveries.webhook IS 'The name of the webhook.';
+
 -- +goose Down
 DROP VIEW courier.outcome_deliveries;
 DROP TABLE courier.outcome_webhook_disabled, courier.outcome_delivery;

@@ -75,6 +75,9 @@ func mutationEntries() []Entry {
 		of(catalog.Unconfirmed, Operator, Helps,
 			"It is not known whether the platform has the change: it may have taken an earlier copy, and it confirmed none.",
 			"Look at the item on the platform. If the change is missing there, replay it: sending it twice does no harm."),
+		of(catalog.AccountRemoved, Operator, AfterFix,
+			"An operator removed the account while the change waited, or before the platform said what became of it.",
+			"Nothing, where that was meant. Else put the account into the configuration again and replay it."),
 	}
 }
 

@@ -140,10 +140,11 @@ func viewStates(t *testing.T, view, column string) (states []string) {
 		if !found {
 			continue
 		}
-		before, _, found := strings.Cut(definition, "END AS "+column)
-		require.True(t, found, path)
+		end := regexp.MustCompile(`END AS ` + column + `[,\n]`).FindStringIndex(definition)
+		require.NotNil(t, end, path)
+		before := definition[:end[0]]
 		states = nil
-		for _, match := range quoted.FindAllStringSubmatch(before[strings.LastIndex(before, "CASE\n"):], -1) {
+		for _, match := range quoted.FindAllStringSubmatch(before[strings.LastIndex(before, " CASE\n"):], -1) {
 			states = append(states, match[1])
 		}
 	}
