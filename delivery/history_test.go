@@ -75,8 +75,7 @@ func TestProbeThatIsNotSentIsNotTheLast(t *testing.T) {
 		slot.Release(&platform.Error{Scope: platform.ScopeQuota, RetryAfter: 30 * time.Second, Message: "slow"}, nil)
 		pass(20 * time.Second)
 		w.store.SetHook(nil)
-		pass(24 * time.Hour)
-		require.Equal(t, ledgermodel.Succeeded, w.status()["m2"])
+		w.until(24*time.Hour, "the second is sent", func() bool { return w.status()["m2"] == ledgermodel.Succeeded })
 		l.stop()
 	})
 }
@@ -98,8 +97,7 @@ func TestStrayThatArrivesWhileOthersExpire(t *testing.T) {
 			}
 			return nil
 		})
-		pass(48 * time.Hour)
-		require.Equal(t, ledgermodel.Invalid, w.status()["m2"])
+		w.until(48*time.Hour, "the second expires", func() bool { return w.status()["m2"] == ledgermodel.Invalid })
 		l.stop()
 	})
 }

@@ -168,7 +168,7 @@ func TestHugeValues(t *testing.T) {
 	t.Parallel()
 	size := 128 << 10
 	if testing.Short() {
-		size = 32 << 10
+		size = 8 << 10
 	}
 	mappings := everyMapping(t)
 	for _, unit := range []string{
