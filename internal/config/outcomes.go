@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"errors"
 	"strings"
 	"time"
 
@@ -61,6 +62,9 @@ func (l *loader) outcomeWebhook(name string) ([]field, error) {
 			if line = strings.TrimSpace(line); line != "" {
 				w.Secrets = append(w.Secrets, NewSecret(line))
 			}
+		}
+		if len(w.Secrets) == 0 {
+			return errors.New("is empty")
 		}
 		return nil
 	}
