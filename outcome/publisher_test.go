@@ -32,7 +32,7 @@ func endMany(t *testing.T, store *persistence.Store, lease ledger.Lease, first, 
 	records := make([]catalog.Record, many)
 	o := ledger.BatchOutcome{State: ledger.BatchCompleted, FinishedAt: ledgertest.At}
 	for i := range records {
-		records[i] = ledgertest.Record(ledgertest.Mutation(uint64(first+i), fmt.Sprintf("item %d", first+i))) //nolint:gosec // small
+		records[i] = ledgertest.Record(ledgertest.Mutation(uint64(first+i), fmt.Sprintf("item %d", first+i)))
 		if i%10 == 0 {
 			o.Exceptions = append(o.Exceptions, ledger.RecordOutcome{
 				Index: i, Result: ledger.Failed, Constituents: records[i].Constituents, Reason: catalog.Refused,
@@ -65,7 +65,7 @@ func stored(t *testing.T, js jetstream.JetStream) (messages []jetstream.Msg) {
 	t.Helper()
 	stream, err := js.Stream(t.Context(), queue.OutcomesName)
 	require.NoError(t, err)
-	total := int(stream.CachedInfo().State.Msgs) //nolint:gosec // small
+	total := int(stream.CachedInfo().State.Msgs)
 	if total == 0 {
 		return nil
 	}
@@ -192,7 +192,7 @@ func TestEventsAfterAnOutage(t *testing.T) {
 	there := func(many int) {
 		require.Eventually(t, func() bool {
 			stream, err := js.Stream(ctx, queue.OutcomesName)
-			return err == nil && int(stream.CachedInfo().State.Msgs) == many //nolint:gosec // small
+			return err == nil && int(stream.CachedInfo().State.Msgs) == many
 		}, patience, 20*time.Millisecond)
 	}
 	endMany(t, store, lease, 1, 20)

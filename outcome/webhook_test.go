@@ -181,7 +181,9 @@ func TestAReceiverThatIsGone(t *testing.T) {
 	store, pool := newDatabase(t)
 	lease := acquire(t, pool, 0)
 	endMany(t, store, lease, 1, 10)
-	r := newReceiver(t, func(attempt int) int { return []int{http.StatusFound, http.StatusBadGateway, http.StatusGone, http.StatusOK}[min(attempt, 4)-1] })
+	r := newReceiver(t, func(attempt int) int {
+		return []int{http.StatusFound, http.StatusBadGateway, http.StatusGone, http.StatusOK}[min(attempt, 4)-1]
+	})
 	w := newWebhook(t, r.URL)
 	record(t, store, lease, w)
 	only := func() persistence.OutcomePost {

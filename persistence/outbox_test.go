@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -160,7 +161,7 @@ func (h *history) step() {
 	for i := range tx.Batches {
 		for number := 1; number <= 1+h.rnd.IntN(2); number++ {
 			attempts = append(attempts, ledger.Attempt{
-				BatchID: tx.Batches[i].ID, Number: number, Result: ledger.AttemptResult(1 + h.rnd.IntN(4)), At: ledgertest.At, //nolint:gosec // 1 to 4
+				BatchID: tx.Batches[i].ID, Number: number, Result: ledger.AttemptResult(1 + h.rnd.IntN(4)), At: ledgertest.At,
 				Handles: []string{fmt.Sprintf("h%d", number)},
 			})
 		}
@@ -174,18 +175,18 @@ func (h *history) step() {
 func TestOutboxAgainstTheModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			store, pool := newDatabase(t)
 			model := ledgermodel.New()
 			model.EnsurePartitions(partitions)
 			both := []*history{
-				{t: t, store: store, lease: acquire(t, pool, 3), rnd: rand.New(rand.NewPCG(seed, 1))}, //nolint:gosec // a test's own
-				{t: t, store: model, lease: model.Acquire(3), rnd: rand.New(rand.NewPCG(seed, 1))},    //nolint:gosec // a test's own
+				{t: t, store: store, lease: acquire(t, pool, 3), rnd: rand.New(rand.NewPCG(seed, 1))},
+				{t: t, store: model, lease: model.Acquire(3), rnd: rand.New(rand.NewPCG(seed, 1))},
 			}
 			var after int64
 			told := map[string]string{}
-			look := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a test's own
+			look := rand.New(rand.NewPCG(seed, 2))
 			read := func(limit ledger.OutboxLimit) {
 				got, err := store.Outcomes(t.Context(), 3, after, limit)
 				require.NoError(t, err)
@@ -264,7 +265,7 @@ func manyOutcomes(t *testing.T, store *persistence.Store, lease ledger.Lease, ba
 	t.Helper()
 	sequence := uint64(0)
 	for range batches {
-		var records []catalog.Record
+		records := make([]catalog.Record, 0, 2_300)
 		for i := range 2_300 {
 			sequence++
 			m := ledgertest.Mutation(sequence, fmt.Sprintf("SKU-%d", i))

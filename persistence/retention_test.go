@@ -154,7 +154,7 @@ func TestRetentionOfTheOutbox(t *testing.T) {
 			tx.Stale = []ledger.StaleVersion{{Mutation: ledgertest.Mutation(i+1, "a"), SupersededBy: "m9"}}
 		})
 	}
-	now := time.Now() //nolint:forbidigo // as the database has it
+	now := time.Now()
 	require.Zero(t, retain(now), "a consumer may be about to start")
 	require.Equal(t, []int64{1, 2, 3}, numbers())
 	number, err := store.OpenCursor(t.Context(), lease, "events")

@@ -236,7 +236,8 @@ func (u *unfolding) queueWanted(reads *pgx.Batch) {
 		u.queueRead(reads, `select u.place, `+foundColumns+`
 			from unnest($2::int[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::uuid[])
 				u(place, lane, generation, sequence, mutation_id, batch_id),
-			lateral (select r.* from courier.mutation r
+			lateral (select r.sequence, r.generation, r.lane, r.record, r.state, r.operation, r.attempts, r.batch_id, r.published_ns, r.received_at,
+					r.mutation_id, r.item_id, r.localization, r.superseded_by, r.warnings from courier.mutation r
 				where r.day = $1 and r.mutation_id = u.mutation_id and r.sequence = u.sequence and r.generation = u.generation
 					and r.lane + 0 = u.lane and case when u.batch_id is null then r.state in (2, 3)
 						else r.state in (0, 4) and r.batch_id = u.batch_id end offset 0) m`,

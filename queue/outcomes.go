@@ -105,6 +105,7 @@ func explainOutcomes(err error) error {
 		hint = ": it has as many copies as nats.stream.replicas says; lower that, or connect to a cluster of as many servers"
 	case codeOverlap:
 		hint = ": another stream has the subjects " + message.OutcomePrefix + ">; take them from it"
+	default:
 	}
 	return fmt.Errorf("making the stream %s%s: %w", OutcomesName, hint, err)
 }

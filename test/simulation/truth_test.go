@@ -76,6 +76,7 @@ func (w *world) check() findings {
 	w.checkSuccess(&found, rows)
 	w.checkVersions(&found, rows)
 	w.checkRefusals(&found, rows)
+	w.checkOutbox(&found)
 	for _, violation := range w.judge().Violations {
 		story := ""
 		if violation.Item != "" {
@@ -89,6 +90,30 @@ func (w *world) check() findings {
 		found.addf("I6", "%s", call)
 	}
 	return found
+}
+
+// checkOutbox is E1 at its root: the outbox, of which nobody has read anything, unfolds to
+// one outcome of each final mutation, with its status.
+func (w *world) checkOutbox(found *findings) {
+	type place struct {
+		id       string
+		position catalog.Position
+	}
+	told := map[place][]ledger.OutcomeStatus{}
+	for _, o := range w.ledger.Outbox() {
+		at := place{o.MutationID, o.Position}
+		told[at] = append(told[at], o.Status)
+	}
+	for _, row := range w.ledger.Mutations() {
+		at := place{row.ID, row.Position}
+		if final(row.Status) && !slices.Equal(told[at], []ledger.OutcomeStatus{ledger.OutcomeStatus(row.Status)}) {
+			found.addf(oracle.OutcomesAreTold, "mutation %s is %s, and the outbox has of it %v", row.ID, row.Status, told[at])
+		}
+		delete(told, at)
+	}
+	for at, statuses := range told {
+		found.addf(oracle.OutcomesAreTold, "the outbox has %v of %v, which has no row", statuses, at)
+	}
 }
 
 // judge has the oracle judge the history.
