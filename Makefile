@@ -64,13 +64,13 @@ lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 generate: ## regenerate code, examples and reference tables
 	cd persistence && $(SQLC) generate
 	$(GO) run ./examples/generate
-	$(GO) test ./internal/config ./internal/telemetry -run TestReference -update
+	$(GO) test ./internal/config ./internal/telemetry ./internal/reason -run TestReference -update
 
 .PHONY: generated
 generated: ## check that generated files are what their sources say
 	cd persistence && $(SQLC) diff
 	$(GO) run ./examples/generate -check
-	$(GO) test ./internal/config ./internal/telemetry -run TestReference
+	$(GO) test ./internal/config ./internal/telemetry ./internal/reason ./cmd/worker ./cmd/enqueue -run TestReference
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare

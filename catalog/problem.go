@@ -32,6 +32,7 @@ const (
 	Refused           Reason = "refused"            // the platform rejected the item permanently
 	AttemptsExhausted Reason = "attempts_exhausted" // retryable each time, attempts used up
 	Unconfirmed       Reason = "unconfirmed"        // the platform never said
+	AccountRemoved    Reason = "account_removed"    // an operator removed the account; perhaps never sent
 )
 
 // Problem is one rule that a message breaks. It is the error of bad input: it
@@ -54,6 +55,6 @@ func DeadLetterReasons() []Reason {
 	return []Reason{
 		InvalidJSON, MissingField, WrongType, InvalidValue, UnknownOperation, UnsupportedOperation, BadSubject, UnknownAccount,
 		UnknownCatalog, UnknownType, BadKey, KeyMismatch, NotClearable, NotUpdatable, MessageTooLarge, RecordTooLarge,
-		InternalError, Unrecordable, Refused, AttemptsExhausted, Unconfirmed,
+		InternalError, Unrecordable, Refused, AttemptsExhausted, Unconfirmed, AccountRemoved,
 	}
 }

@@ -13,6 +13,8 @@ type Account struct {
 	Platform string
 	Client   platform.Account
 	Policy   Policy
+	// Catalogs are the configured ones, for people who mistype one. May be nil.
+	Catalogs []string
 	// Credential names the present access token without revealing it, "" when there is
 	// none: another one is tried at once where the last was refused. It waits no longer
 	// than ctx. Nil where the token never changes.

@@ -11,6 +11,8 @@ type accounts struct {
 	byName   map[string]*accountState
 	lastLook time.Time // at their saved states
 	looking  bool
+	lastShow time.Time // to people, of how calls go
+	showing  bool
 }
 
 // accountState is what the engine knows of an account's health.
@@ -31,6 +33,7 @@ type accountState struct {
 	loaded   bool      // its saved state was read
 	saved    bool      // its pause was seen in the store
 	took     time.Time // when the last POST began that was taken
+	health   accountHealth
 	// credential is the access token that was last seen, by its name.
 	credential string
 }

@@ -18,11 +18,14 @@ type Config struct {
 	// Accounts finds an account by name. Its client's transport must be guarded by
 	// this lease (lease.GuardedTransport).
 	Accounts func(name string) (*Account, bool)
-	Scopes   *quota.Scopes
-	Budget   *Budget
-	Observer Observer // NopObserver{} for none
-	Tracer   trace.Tracer
-	Logger   *slog.Logger
+	// AccountNames, when not nil, names the accounts of the configuration, so that a
+	// mistyped name can be told which one it may have been.
+	AccountNames func() []string
+	Scopes       *quota.Scopes
+	Budget       *Budget
+	Observer     Observer // NopObserver{} for none
+	Tracer       trace.Tracer
+	Logger       *slog.Logger
 
 	// RecordWithin is how long a message may be in memory alone before it gets a
 	// row that people can see (the contract says 10 s; leave room).

@@ -60,7 +60,7 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 	}
 	log := cfg.Logger.With(slog.Int("partition", cfg.Lease.Partition))
 	calls := newCalls()
-	resolver := &resolver{accounts: cfg.Accounts, log: log, known: map[catalog.Lane]laneInfo{}}
+	resolver := &resolver{accounts: cfg.Accounts, names: cfg.AccountNames, log: log, known: map[catalog.Lane]laneInfo{}}
 	began := time.Now()
 	return &Engine{
 		cfg:          &cfg,
@@ -69,7 +69,7 @@ func New(cfg Config, resumption *ledger.Resumption) *Engine {
 		tracker:      newTracker(resumption.Anchor),
 		lanes:        lanes{byKey: map[catalog.Lane]*lane{}, senders: map[string]*sender{}, resting: map[*sender]struct{}{}},
 		accounts:     accounts{byName: map[string]*accountState{}},
-		unconfigured: unconfiguredLanes{lanes: map[catalog.Lane]*unconfiguredLane{}},
+		unconfigured: newUnconfigured(),
 		versions:     newVersions(),
 		batches:      openBatches{byID: map[uuid.UUID]*openBatch{}, slotWaiters: map[string][]*openBatch{}},
 		jobs:         jobs{next: &job{}, lastProof: began},
@@ -178,6 +178,8 @@ func (e *Engine) advance(ctx context.Context, timer *time.Timer) {
 	e.writeLeaving()
 	e.loadSpilled(now)
 	e.refreshAccounts(now)
+	e.removeAsked(now)
+	e.showHealth(now)
 	e.followStream()
 	e.proveHistory(now)
 	e.handOver()
@@ -262,6 +264,9 @@ func (e *Engine) settled() bool {
 // releaseAll gives back what an engine shares with others.
 func (e *Engine) releaseAll() {
 	e.memory.release()
+	for _, o := range e.unconfigured.open {
+		e.cfg.Budget.open.Add(-openBytes(o))
+	}
 	for _, f := range e.batches.byID {
 		e.cfg.Budget.open.Add(-int64(f.bytes))
 		if f.slot != nil {

@@ -87,7 +87,8 @@ func (j *jobs) saveAccount(a *accountState) {
 // refreshAccounts reads the accounts' saved states: what an earlier owner learnt,
 // and pauses by hand.
 func (e *Engine) refreshAccounts(now time.Time) {
-	if e.accounts.looking || len(e.accounts.byName) == 0 || now.Sub(e.accounts.lastLook) < accountWatch {
+	strays := e.unconfigured.accounts()
+	if e.accounts.looking || len(e.accounts.byName)+len(strays) == 0 || now.Sub(e.accounts.lastLook) < accountWatch {
 		return
 	}
 	e.accounts.looking, e.accounts.lastLook = true, now
@@ -96,9 +97,9 @@ func (e *Engine) refreshAccounts(now time.Time) {
 		names, accounts = append(names, name), append(accounts, state.account)
 	}
 	e.spawn(func(ctx context.Context) {
-		states := e.recorder.readAccounts(ctx, names)
+		states := e.recorder.readAccounts(ctx, append(slices.Clone(names), strays...))
 		credentials := credentialsOf(ctx, accounts)
-		e.calls.report(ctx, func() { e.onAccountsRead(names, states, credentials) })
+		e.calls.report(ctx, func() { e.onAccountsRead(names, states, credentials); e.unconfigured.read(strays, states) })
 	})
 }
 

@@ -157,6 +157,7 @@ func (e *Engine) onPolled(f *openBatch, h *handle, report platform.Report, perr 
 		h.notFound, h.unclear = 0, time.Time{}
 		e.giveUpHandle(f, h, now)
 	}
+	f.lane.sender.account.noteCall(perr, now, h.nextPoll)
 	if perr == nil {
 		e.pollWorks(f, h)
 	}

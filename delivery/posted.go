@@ -26,6 +26,7 @@ func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *pl
 	if perr == nil {
 		f.resend.Reset()
 		f.lane.sender.account.took = f.lastPost
+		f.lane.sender.account.noteCall(nil, now, time.Time{})
 		f.posts = append(f.posts, post{number: f.attempt, notes: submission.Verdicts, final: submission.Final})
 		e.noteAnswer(f, nil, submission.Note)
 		if submission.Final {
@@ -41,6 +42,9 @@ func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *pl
 			slog.String("scope", perr.Scope.String()), slog.Any("error", perr))
 	}
 	e.onPostFailed(f, perr, now)
+	if !unsent(perr) {
+		f.lane.sender.account.noteCall(perr, now, f.sendAt)
+	}
 }
 
 // heardRefusal notes when the batch was refused.

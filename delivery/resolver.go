@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/nearest"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -25,6 +26,7 @@ type laneInfo struct {
 // loop, the intake and the recorder use it.
 type resolver struct {
 	accounts func(name string) (*Account, bool)
+	names    func() []string // of the accounts; nil: not known
 	log      *slog.Logger
 
 	mu    sync.Mutex
@@ -51,14 +53,34 @@ func (r *resolver) lookUp(lane catalog.Lane) laneInfo {
 	if !ok {
 		return laneInfo{problem: &catalog.Problem{
 			Reason: catalog.UnknownAccount, Field: "subject",
-			Text: "account \"" + lane.Account + "\" is not in the configuration of the workers",
+			Text: "account \"" + lane.Account + "\" is not in the configuration of the workers" + r.nearestAccount(lane.Account),
 		}}
 	}
 	endpoint, problem := account.Client.Endpoint(lane.Catalog, lane.Type)
+	if problem != nil && problem.Reason == catalog.UnknownCatalog {
+		told := *problem
+		told.Text += nearestName(lane.Catalog, account.Catalogs)
+		problem = &told
+	}
 	if problem != nil {
 		return laneInfo{account: account, problem: problem, configured: problem.Reason != catalog.UnknownCatalog}
 	}
 	return laneInfo{account: account, endpoint: endpoint, configured: true}
+}
+
+func (r *resolver) nearestAccount(name string) string {
+	if r.names == nil {
+		return ""
+	}
+	return nearestName(name, r.names())
+}
+
+// nearestName tells of the known name that was perhaps meant, as the end of a sentence.
+func nearestName(name string, known []string) string {
+	if likely := nearest.To(name, known); likely != "" {
+		return "; the nearest known name is \"" + likely + "\""
+	}
+	return ""
 }
 
 // check validates a decoded mutation. A panic is that message's problem alone.

@@ -21,7 +21,8 @@ func (e *Engine) resume(ctx context.Context, r *ledger.Resumption) {
 	}
 	for _, key := range r.WaitingLanes {
 		if e.laneOf(key) == nil {
-			e.unconfigured.lanes[key] = &unconfiguredLane{since: now}
+			e.unconfigured.lanes[key] = &unconfiguredLane{since: now, words: e.resolver.resolve(key).problem.Text}
+			e.unconfigured.changed = true
 			continue
 		}
 		e.batcher.SpilledAtStart(key)
@@ -43,6 +44,8 @@ func (e *Engine) resumeBatch(ctx context.Context, open *ledger.OpenBatch, now ti
 		e.log.WarnContext(context.Background(), "an open batch belongs to an account or catalog that is not configured; it waits",
 			slog.String("batch_id", open.ID.String()), slog.String("account", open.Lane.Account))
 		e.sayUnconfigured(open, now)
+		e.unconfigured.open[open.ID] = open
+		e.cfg.Budget.open.Add(openBytes(open))
 		return
 	}
 	f := newOpenBatch(e.cfg, open.ID, l, open.Group, open.Records, open.CreatedAt)
@@ -70,8 +73,7 @@ func (e *Engine) sayUnconfigured(open *ledger.OpenBatch, now time.Time) {
 	if last.Result == 0 {
 		last.Result, last.At = ledger.Ambiguous, now
 	}
-	why := "account " + open.Lane.Account + ", catalog " + open.Lane.Catalog + ", type " + string(open.Lane.Type) +
-		" is not in the configuration of the workers: the batch waits until it is"
+	why := notConfigured(open.Lane) + ": the batch waits until it is"
 	if last.Error != why {
 		last.Error = why
 		e.amend("record why a batch waits", last)

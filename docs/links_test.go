@@ -46,8 +46,8 @@ func TestAnchors(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "page.md")
 	require.NoError(t, os.WriteFile(path, []byte(
-		"# 1. What's `courier.batch`?\n```sh\n# no heading\n```\n## Twice\n## Twice\n### Słowa, [a link](x.md)\n"), 0o600))
-	require.Equal(t, []string{"1-whats-courierbatch", "twice", "twice-1", "słowa-a-link"}, anchorsOf(t, path))
+		"# 1. What's `courier.batch`?\n```sh\n# no heading\n```\n## Twice\n## Twice\n### Słowa, [a link](x.md)\n<a id=\"set\"></a>text\n"), 0o600))
+	require.Equal(t, []string{"1-whats-courierbatch", "twice", "twice-1", "słowa-a-link", "set"}, anchorsOf(t, path))
 	require.Equal(t, []string{"x.md"}, linksOf(t, path))
 }
 
@@ -99,11 +99,17 @@ func linksOf(t *testing.T, path string) (targets []string) {
 	return targets
 }
 
-// anchorsOf names a page's headings as GitHub does.
+// named are the anchors that a page sets itself.
+var named = regexp.MustCompile(`<a id="([^"]+)"></a>`)
+
+// anchorsOf names a page's headings as GitHub does, and the anchors that it sets itself.
 func anchorsOf(t *testing.T, path string) (anchors []string) {
 	t.Helper()
 	seen := map[string]bool{}
 	for line := range strings.Lines(prose(t, path)) {
+		for _, match := range named.FindAllStringSubmatch(line, -1) {
+			anchors = append(anchors, match[1])
+		}
 		marks := len(line) - len(strings.TrimLeft(line, "#"))
 		if marks == 0 || marks > 6 || line[marks] != ' ' {
 			continue

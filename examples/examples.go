@@ -21,3 +21,8 @@ var Feed []byte
 //
 //go:embed mutations.jsonl
 var Mutations []byte
+
+// Magic are items whose ids make the simulated platforms misbehave.
+//
+//go:embed magic.jsonl
+var Magic []byte

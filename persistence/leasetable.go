@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -21,6 +23,10 @@ import (
 type LeaseTable struct {
 	beats *pgxpool.Pool // for heartbeats and for taking
 	query *query.Queries
+
+	mu         sync.Mutex
+	configured []Account // nil: nobody said
+	changed    bool      // since it was last written
 }
 
 var _ ledger.LeaseTable = (*LeaseTable)(nil)
@@ -35,11 +41,27 @@ func NewLeaseTableWith(pool, beats *pgxpool.Pool) *LeaseTable {
 	return &LeaseTable{beats: beats, query: query.New(pool)}
 }
 
+// sayTimeout bounds saying which accounts a worker has.
+const sayTimeout = time.Second
+
+// Configure names the accounts of this process's configuration: the next heartbeat says
+// so in the database, and so does the first after the worker's row was lost. It may be
+// called again when the configuration changes.
+func (t *LeaseTable) Configure(accounts []Account) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.configured, t.changed = slices.Clone(accounts), true
+	if t.configured == nil {
+		t.configured = []Account{}
+	}
+}
+
 // The statements of a heartbeat. They are written here because they go out
 // together, which generated queries cannot.
 const (
 	registerWorker = `INSERT INTO courier.worker (id, name) VALUES ($1, $2)
-		ON CONFLICT (id) DO UPDATE SET counter = courier.worker.counter + 1, seen_at = now()`
+		ON CONFLICT (id) DO UPDATE SET counter = courier.worker.counter + 1, seen_at = now()
+		RETURNING configured_at IS NOT NULL`
 	readLeases  = `SELECT partition, owner, token, wanted_by FROM courier.lease ORDER BY partition`
 	readWorkers = `SELECT id, counter, draining FROM courier.worker`
 )
@@ -52,7 +74,8 @@ const (
 func (t *LeaseTable) Heartbeat(ctx context.Context, worker uuid.UUID, name string) (*ledger.LeaseView, error) {
 	view := &ledger.LeaseView{}
 	batch := &pgx.Batch{}
-	batch.Queue(registerWorker, worker, clean(name))
+	var said bool
+	batch.Queue(registerWorker, worker, clean(name)).QueryRow(func(row pgx.Row) error { return row.Scan(&said) })
 	batch.Queue(readLeases).Query(func(rows pgx.Rows) (err error) {
 		view.Leases, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ledger.LeaseRow])
 		return err
@@ -64,7 +87,37 @@ func (t *LeaseTable) Heartbeat(ctx context.Context, worker uuid.UUID, name strin
 	if err := t.beats.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("heartbeat: %w", err)
 	}
+	t.sayConfigured(ctx, worker, said)
 	return view, nil
+}
+
+// sayConfigured writes which accounts the worker has, where that is not known. It is a
+// statement of its own behind the heartbeat, whose answer it must not spoil: what fails is
+// written with the next.
+func (t *LeaseTable) sayConfigured(ctx context.Context, worker uuid.UUID, said bool) {
+	t.mu.Lock()
+	accounts, changed := t.configured, t.changed
+	t.mu.Unlock()
+	if accounts == nil || said && !changed {
+		return
+	}
+	params := query.SayConfiguredParams{Worker: worker, Accounts: []string{}, Catalogs: []string{}}
+	for i := range accounts {
+		for _, catalog := range append([]string{""}, accounts[i].Catalogs...) {
+			params.Accounts, params.Catalogs = append(params.Accounts, clean(accounts[i].Name)), append(params.Catalogs, clean(catalog))
+		}
+	}
+	// The lease is confirmed only after it: it must not take long.
+	ctx, cancel := context.WithTimeout(ctx, sayTimeout)
+	defer cancel()
+	if err := query.New(t.beats).SayConfigured(ctx, params); err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.configured) == len(accounts) && (len(accounts) == 0 || &t.configured[0] == &accounts[0]) {
+		t.changed = false
+	}
 }
 
 // The ways to take a partition. Locking the owner's row makes the last look at its

@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,7 +54,7 @@ type letter struct {
 	reason   catalog.Reason
 	field    string
 	text     string
-	errors   []ledger.Issue // of an invalid mutation
+	errors   []ledger.Issue // all of them: text tells of the first
 }
 
 // plan looks up lanes and days, and packs payloads, before any connection is held.
@@ -279,7 +280,7 @@ func (p *plan) addOutcome(s *Store, outcome *ledger.BatchOutcome) {
 			for _, m := range exception.Constituents {
 				p.letters = append(p.letters, letter{
 					mutation: m, lane: p.lanes[m.Lane], batch: outcome.BatchID, failedAt: outcome.FinishedAt,
-					reason: exception.Reason, text: explain(exception),
+					reason: exception.Reason, text: explain(exception), errors: exception.Errors,
 				})
 			}
 		case ledger.Succeeded: // with warnings: the mutation rows say enough
@@ -312,17 +313,22 @@ func (p *plan) addReturned(s *Store, outcome *ledger.BatchOutcome, exception *le
 // explain is the sentence of a dead letter: what the platform said, or what its
 // silence means.
 func explain(exception *ledger.RecordOutcome) string {
-	for _, issue := range exception.Errors {
-		if issue.Message == "" {
-			continue
-		}
+	said := ""
+	if at := slices.IndexFunc(exception.Errors, func(issue ledger.Issue) bool { return issue.Message != "" }); at >= 0 {
+		issue := exception.Errors[at]
+		said = ": " + issue.Message
 		if issue.Attribute != "" {
-			return "the platform said of " + issue.Attribute + ": " + issue.Message
+			said = " of " + issue.Attribute + said
 		}
-		return "the platform said: " + issue.Message
 	}
-	if exception.Result == ledger.Unconfirmed {
+	switch {
+	case exception.Result == ledger.Unconfirmed && said != "":
+		return "it is not known whether the platform has the change, because a copy that was sent may have been accepted; the last that it said" + said
+	case exception.Result == ledger.Unconfirmed:
 		return "the platform never said what became of the item, and all attempts are used up"
+	case said != "":
+		return "the platform said" + said
+	default:
+		return "the platform rejected the item without saying why"
 	}
-	return "the platform refused the item without saying why"
 }

@@ -11,7 +11,10 @@ import (
 )
 
 // writtenTables are of those that a worker adds to and changes.
-var writtenTables = []string{"account", "lease", "worker", "stream", "lane", "quota_scope", "credential", "dead_letter_size"}
+var writtenTables = []string{
+	"account", "lease", "worker", "stream", "lane", "quota_scope", "credential", "dead_letter_size",
+	"account_health", "configured", "notice_runner", "notice_state", "notice",
+}
 
 // CheckPrivileges says what the pool's role lacks on a migrated schema. The error is
 // precondition.Failures, which pass when somebody grants it, or that of a failed call.

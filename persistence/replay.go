@@ -19,25 +19,27 @@ const longestReplay = 4 * time.Minute
 // ErrReplaying says that another replay is under way and takes its time.
 var ErrReplaying = errors.New("another replay of dead letters is under way; run this one again when it has ended")
 
+// ReplayNote is what is noted of letters that are replayed.
+type ReplayNote struct {
+	By         string // who replays; "" is not noted
+	ReplacedBy string // the id of the mutation that is published in place of the letter's; "" for the same
+}
+
 // Replay publishes dead letters, as they were listed, and marks those that publish
-// returns. publish gets the ids that no other replay has marked since the list was read;
+// returns. publish gets the ids that nobody has replayed or dismissed since the list was read;
 // meanwhile no other replay publishes anything. Of a process that is killed, nothing is
 // marked: what it published may be published once more, and none is lost. It returns how
 // many were marked, and the error of publish, which does not keep the others from being
 // marked. Publishing has four minutes.
 func (s *Store) Replay(
-	ctx context.Context, letters []DeadLetter, publish func(ctx context.Context, ids []int64) (published []int64, err error),
+	ctx context.Context, letters []DeadLetter, note ReplayNote, publish func(ctx context.Context, ids []int64) (published []int64, err error),
 ) (marked int64, err error) {
 	if len(letters) == 0 {
 		return 0, nil
 	}
 	var params query.UnreplayedParams
 	for i := range letters {
-		var stamp int64
-		if at := letters[i].ReplayedAt; !at.IsZero() {
-			stamp = at.UnixMicro()
-		}
-		params.Ids, params.Stamps = append(params.Ids, letters[i].ID), append(params.Stamps, stamp)
+		params.Ids, params.Stamps = append(params.Ids, letters[i].ID), append(params.Stamps, letters[i].Stamp())
 	}
 	var failed error
 	// What is published must be marked, though the caller has been told to stop.
@@ -60,13 +62,28 @@ func (s *Store) Replay(
 		if published, failed = publish(limited, ids); len(published) == 0 {
 			return nil
 		}
-		marked, err = q.MarkReplayedAgain(whole, published)
+		marked, err = q.MarkReplayedAgain(whole, query.MarkReplayedAgainParams{
+			Ids: published, By: cleanOrNull(note.By), ReplacedBy: cleanOrNull(note.ReplacedBy),
+		})
 		return err
 	})
 	if err != nil {
 		return 0, errors.Join(failed, fmt.Errorf("marking dead letters as replayed: %w", err))
 	}
 	return marked, failed
+}
+
+// Stamp tells whether a letter was replayed or dismissed since it was read: microseconds
+// since 1970 of the later of both, 0 for neither.
+func (l *DeadLetter) Stamp() int64 {
+	latest := l.ReplayedAt
+	if l.DismissedAt.After(latest) {
+		latest = l.DismissedAt
+	}
+	if latest.IsZero() {
+		return 0
+	}
+	return latest.UnixMicro()
 }
 
 // replaying gives the end of waiting for the lock its kind.

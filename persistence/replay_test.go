@@ -28,7 +28,7 @@ func TestReplaysAtOncePublishEachLetterOnce(t *testing.T) {
 		}
 	})
 	list := func() []persistence.DeadLetter {
-		letters, err := store.DeadLetters(t.Context(), persistence.DeadLetterFilter{WithReplayed: true})
+		letters, err := store.DeadLetters(t.Context(), persistence.DeadLetterFilter{States: persistence.LetterStates()})
 		require.NoError(t, err)
 		require.Len(t, letters, count)
 		return letters
@@ -36,7 +36,7 @@ func TestReplaysAtOncePublishEachLetterOnce(t *testing.T) {
 	errStopped := errors.New("stopped")
 	letters := list()
 	ctx, cancel := context.WithCancel(t.Context())
-	marked, err := store.Replay(ctx, letters, func(_ context.Context, ids []int64) ([]int64, error) {
+	marked, err := store.Replay(ctx, letters, persistence.ReplayNote{}, func(_ context.Context, ids []int64) ([]int64, error) {
 		require.Len(t, ids, count)
 		cancel() // by a signal: what is published is marked all the same
 		return ids[:1], errStopped
@@ -52,7 +52,7 @@ func TestReplaysAtOncePublishEachLetterOnce(t *testing.T) {
 		var replays sync.WaitGroup
 		for range 3 {
 			replays.Go(func() {
-				_, err := store.Replay(t.Context(), letters, func(_ context.Context, ids []int64) ([]int64, error) {
+				_, err := store.Replay(t.Context(), letters, persistence.ReplayNote{By: "ana"}, func(_ context.Context, ids []int64) ([]int64, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					for _, id := range ids {

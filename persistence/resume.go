@@ -72,7 +72,7 @@ func (s *Store) resume(ctx context.Context, q *query.Queries, lease ledger.Lease
 		return nil, err
 	}
 	for _, a := range accounts {
-		r.Accounts[a.Name] = accountState(a.Name, a.State, a.Reason, a.ByHand, a.ResumesAt, a.PauseNs)
+		r.Accounts[a.Name] = accountState(a)
 	}
 	return r, nil
 }

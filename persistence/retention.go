@@ -36,6 +36,7 @@ type RetentionReport struct {
 	DeadLetters int64    // deleted
 	Outcomes    int64    // rows of the outbox deleted
 	Lanes       int64    // forgotten, as nothing refers to them
+	Items       int64    // deleted from the index, as no platform has them
 }
 
 const (
@@ -119,6 +120,9 @@ func (r *retention) run(ctx context.Context) error {
 		return err
 	}
 	if err := r.deleteOutcomes(ctx); err != nil {
+		return err
+	}
+	if err := r.sweepItems(ctx); err != nil {
 		return err
 	}
 	// A row of a day is written by whoever looked its lane up on that day or, at

@@ -31,7 +31,10 @@ var contractColumns = map[string][]string{
 		"next_attempt_at", "last_error", "created_at", "submitted_at", "finished_at",
 	},
 	"account_status": {"account", "state", "reason", "resumes_at", "quota", "waiting_items", "oldest_waiting_at"},
-	"dead_letters":   {"id", "subject", "headers", "body", "reason_code", "reason_text", "failed_at", "replayed_at"},
+	"dead_letters": {
+		"id", "subject", "headers", "body", "reason_code", "reason_text", "failed_at", "replayed_at",
+		"state", "errors", "replayed_by", "replaced_by", "dismissed_at", "dismissed_by", "dismiss_reason", "resolved_at",
+	},
 }
 
 func TestViewsHaveTheContractsColumns(t *testing.T) {

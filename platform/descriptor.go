@@ -7,6 +7,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/reason"
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 )
@@ -25,6 +26,9 @@ type Descriptor struct {
 	// Overlay says what an UPSERT of one of Types does to an item that exists, for programs
 	// that compare what a shop has with what they sent before.
 	Overlay func(t catalog.Type) Overlay
+	// Reasons are the platform's own codes with what to do about them. Of two that fit, the
+	// first counts.
+	Reasons []reason.PlatformCode
 	// OAuth is how access tokens are asked for; only where OAuthPath says that they are.
 	OAuth OAuth
 	// New makes the connection of one account. Its error lists every setting that
@@ -107,6 +111,15 @@ func Configs(platforms []Descriptor) []config.Platform {
 		list[i] = platforms[i].Platform
 	}
 	return list
+}
+
+// Reasons is the registry of all codes: those of Courier and those of the platforms.
+func Reasons(platforms []Descriptor) *reason.Registry {
+	registry := &reason.Registry{}
+	for i := range platforms {
+		registry.Add(platforms[i].Name, platforms[i].Title, platforms[i].Reasons)
+	}
+	return registry
 }
 
 // Find gives the platform with the name.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/catalog-courier/catalog-courier/delivery"
@@ -73,7 +75,7 @@ func registrations(c *config.Config, platforms []platform.Descriptor, credential
 			return nil, fmt.Errorf("account %s: %w", name, err)
 		}
 		accounts = append(accounts, persistence.Account{
-			Name: name, Platform: account.Platform, Scopes: account.Client.Scopes(),
+			Name: name, Platform: account.Platform, Scopes: account.Client.Scopes(), Catalogs: account.Catalogs,
 		})
 	}
 	return accounts, nil
@@ -121,6 +123,7 @@ func newAccount(a config.Account, platforms []platform.Descriptor, source creden
 		Name:     a.Name,
 		Platform: a.Platform,
 		Client:   made,
+		Catalogs: slices.Sorted(maps.Keys(a.Catalogs)),
 		Credential: func(ctx context.Context) string {
 			token, err := source.Token(ctx)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/notice"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -28,12 +29,18 @@ type Dependencies struct {
 	Register func(ctx context.Context) error
 	// Retain, when not nil, retires old rows from time to time.
 	Retain func(ctx context.Context) error
+	// Resolve, when not nil, notes of some open dead letters below an id, 0 for the newest,
+	// which are resolved, and returns where to go on; 0 at the end.
+	Resolve func(ctx context.Context, before int64) (next int64, err error)
 	// Clock, when not nil, asks the database for the time. The worker stands aside while
 	// its own clock differs.
 	Clock func(ctx context.Context) (time.Time, error)
 	// MarkStream, when not nil, notes how far the stream reaches and returns the sequence
 	// up to which all messages are older than the replay window.
 	MarkStream func(ctx context.Context, last uint64, window time.Duration) (uint64, error)
+	// Notices, when not nil, keeps what was told to the targets of Config.Notices; without
+	// it nobody is told.
+	Notices notice.Store
 	// Ready are what readiness looks at, by name.
 	Ready map[string]func(ctx context.Context) error
 	// Transport makes what a partition's calls go through; it writes nothing once the

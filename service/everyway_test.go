@@ -8,11 +8,15 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/service"
+	"github.com/catalog-courier/catalog-courier/status"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -299,6 +303,8 @@ type sentRecords struct {
 	mu sync.Mutex
 	// times counts how often a record went out, by path, head and record.
 	times map[string]int
+	// bodies are the bodies of the POSTs.
+	bodies map[string]bool
 }
 
 func (s *sentRecords) look(a rig.Answered) bool {
@@ -316,6 +322,7 @@ func (s *sentRecords) look(a rig.Answered) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.bodies[string(a.Request)] = true
 	for _, record := range records {
 		s.times[canonical(s.t, a.Path, body, record)]++
 	}
@@ -329,6 +336,32 @@ func canonical(t *testing.T, path string, head object, record any) string {
 		t.Errorf("cannot happen: %s", err)
 	}
 	return string(text)
+}
+
+// requireShown: the read model shows each request as it went out, byte for byte.
+func (s *sentRecords) requireShown(t *testing.T, env *rig.Env) {
+	t.Helper()
+	encode, err := service.Encoder(env.Config("a", nil), builtin.Platforms())
+	require.NoError(t, err)
+	reader := status.NewReader(env.DB, status.Config{Encode: encode})
+	shown := map[string]bool{}
+	before := uuid.Nil
+	for more := true; more; {
+		var batches []status.Batch
+		batches, more, err = reader.Batches(t.Context(), status.BatchFilter{}, before, 100)
+		require.NoError(t, err)
+		for _, batch := range batches {
+			before = batch.ID
+			for attempt := range batch.Attempts {
+				request, err := reader.Request(t.Context(), batch.ID, attempt+1, "")
+				require.NoError(t, err)
+				shown[string(request.Body)] = true
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Equal(t, s.bodies, shown)
 }
 
 // TestEveryWay takes each operation of each catalog type through each endpoint, by a
@@ -345,7 +378,7 @@ func TestEveryWay(t *testing.T) {
 		"accounts." + rig.MetaAccount + ".catalogs":      meta,
 		"accounts." + rig.MetaAccount + ".rules":         "strict",
 	}})
-	sent := &sentRecords{t: t, times: map[string]int{}}
+	sent := &sentRecords{t: t, times: map[string]int{}, bodies: map[string]bool{}}
 	env.PinterestInterceptor.OnAnswer(sent.look)
 	env.MetaInterceptor.OnAnswer(sent.look)
 	env.StartWorker("a", rig.WorkerOptions{})
@@ -366,14 +399,15 @@ func TestEveryWay(t *testing.T) {
 	}
 	env.AwaitFinal(published+len(rows), patience)
 	env.CheckInvariants()
+	sent.requireShown(t, env)
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			status := env.StatusOf(ids[i])
-			assert.Equal(t, "succeeded", status.Status, "%v", status.Errors)
-			assert.Empty(t, status.Warnings)
-			assert.Equal(t, row.mutation.Operation.String(), status.Operation)
-			assert.NotEmpty(t, status.Handle)
+			became := env.StatusOf(ids[i])
+			assert.Equal(t, "succeeded", became.Status, "%v", became.Errors)
+			assert.Empty(t, became.Warnings)
+			assert.Equal(t, row.mutation.Operation.String(), became.Operation)
+			assert.NotEmpty(t, became.Handle)
 			want := canonical(t, row.path, row.head, row.record)
 			sent.mu.Lock()
 			defer sent.mu.Unlock()

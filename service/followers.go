@@ -18,7 +18,9 @@ import (
 type followers struct {
 	consumers []*outcome.Consumer
 	// ensure, when not nil, makes the stream of outcome events.
-	ensure    func(ctx context.Context) error
+	ensure func(ctx context.Context) error
+	// maintain, when not nil, does what one worker does for the index of items of all.
+	maintain  func(ctx context.Context, lease ledger.Lease)
 	senders   []func(ctx context.Context) // each posts to a webhook until its ctx ends
 	outboxLag func(ctx context.Context, consumer string, partitions []int) ([]ledger.OutboxLag, error)
 

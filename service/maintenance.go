@@ -26,12 +26,16 @@ const (
 	registerInterval = 30 * time.Second
 )
 
-// runMaintenance trims the stream and retires old rows until ctx ends.
+// runMaintenance trims the stream, retires old rows and looks which dead letters are
+// resolved, until ctx ends.
 func (w *worker) runMaintenance(ctx context.Context) {
 	stream := time.NewTicker(markInterval)
 	defer stream.Stop()
 	retain := time.NewTicker(retainInterval)
 	defer retain.Stop()
+	resolve := time.NewTicker(resolveInterval)
+	defer resolve.Stop()
+	var unresolved int64 // below it, the next look at dead letters goes on
 	w.retain(ctx)
 	for looks := 1; ; {
 		select {
@@ -45,6 +49,8 @@ func (w *worker) runMaintenance(ctx context.Context) {
 			}
 		case <-retain.C:
 			w.retain(ctx)
+		case <-resolve.C:
+			unresolved = w.resolve(ctx, unresolved)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/pprof"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -50,6 +51,9 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		maintenance := make(chan struct{})
 		go func() { // ends with ctx; the deferred call waits for it
 			defer close(maintenance)
+			var index sync.WaitGroup
+			defer index.Wait()
+			index.Go(func() { w.maintainIndex(ctx, holding.Lease) })
 			w.runMaintenance(ctx)
 		}()
 		defer func() {
@@ -137,7 +141,7 @@ func (w *worker) workOnce(ctx context.Context, holding *lease.Holding) error {
 		config: w.config, platforms: w.platforms, credentials: w.credentials, client: &http.Client{Transport: transport}, made: map[string]*delivery.Account{},
 	}
 	engine := delivery.New(delivery.Config{
-		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find,
+		Lease: holding.Lease, Store: w.deps.Store, Source: reader, Accounts: accounts.find, AccountNames: w.config.AccountNames,
 		Scopes: w.scopes, Budget: w.budget, Observer: w.observer, Tracer: w.tracer, Logger: w.log,
 		RecordWithin:        w.config.Worker.RecordWithin,
 		UnknownAccountGrace: w.config.Worker.UnknownAccountGrace,

@@ -26,6 +26,7 @@ import (
 // Finding is one precondition of a worker, as it was found. Worker check prints the
 // list that worker run goes through at its start.
 type Finding struct {
+	// Check is its name, which stays the same.
 	Check string
 	// Detail says where, such as an address and where it came from; no secrets.
 	Detail string
@@ -131,12 +132,13 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 	}, func(ctx context.Context) Finding {
 		return within(ctx, "NATS permissions", func(ctx context.Context) error { return s.mayDo(ctx, false) })
 	}, func(ctx context.Context) Finding {
-		finding := within(ctx, "stream "+s.config.NATS.Stream.Name, func(ctx context.Context) error {
+		finding := within(ctx, "stream", func(ctx context.Context) error {
 			if err := s.find(ctx); err != nil || s.stream != nil && s.mirror != nil {
 				return s.located(err)
 			}
 			return s.mayDo(ctx, true)
 		})
+		finding.Detail = s.config.NATS.Stream.Name
 		if finding.Err == nil && s.stream != nil {
 			finding.Warning = s.stream.Warning()
 		}
@@ -237,7 +239,7 @@ func (s *surroundings) lookAtDatabase(ctx context.Context) []Finding {
 			return err
 		})
 		if finding.Err == nil {
-			finding.Check = fmt.Sprintf("schema version %d", version)
+			finding.Detail = fmt.Sprintf("version %d", version)
 			finding.Warning = persistence.SchemaWarning(version)
 		}
 		return finding

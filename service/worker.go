@@ -18,6 +18,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
+	"github.com/catalog-courier/catalog-courier/notice"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
@@ -43,6 +44,9 @@ type Options struct {
 	// OwnProcess says that the process does nothing else: its soft limit of memory
 	// follows what the worker delivers.
 	OwnProcess bool
+	// Working, when not nil, is called once: when the worker has its first partitions and
+	// gets no more for a moment.
+	Working func()
 }
 
 func (o *Options) platforms() []platform.Descriptor {
@@ -100,6 +104,7 @@ func Run(ctx context.Context, options Options) error {
 			s.close()
 			return nil, err
 		}
+		w.openItemIndex(s)
 		w.connected = []slog.Attr{
 			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
 			slog.String("stream_id", w.identity.Stream), slog.String("installation", w.identity.Installation),
@@ -140,7 +145,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 	}
 	defer closeParts()
 	w.deps = w.deps.withDefaults()
-	return w.run(ctx, options.Name)
+	return w.run(ctx, options)
 }
 
 // stopped turns the end of ctx during start-up into a clean stop.
@@ -152,7 +157,8 @@ func stopped(ctx context.Context, err error) error {
 }
 
 // run works the partitions until ctx ends and everything has been handed over.
-func (w *worker) run(ctx context.Context, name string) error {
+func (w *worker) run(ctx context.Context, options Options) error {
+	name := options.Name
 	ctx, w.end = context.WithCancelCause(ctx)
 	defer w.end(nil)
 	// What the engines stand on outlives ctx by the drain.
@@ -189,6 +195,9 @@ func (w *worker) run(ctx context.Context, name string) error {
 	if w.followers.ensure != nil {
 		services.Go(func() { w.keepOutcomes(base) })
 	}
+	if w.deps.Notices != nil {
+		services.Go(func() { w.notify(base) })
+	}
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base, w.budget) })
 	}
@@ -202,12 +211,20 @@ func (w *worker) run(ctx context.Context, name string) error {
 	stopping := ctx.Done()
 	alive := time.NewTicker(heartbeatLimit / 10)
 	defer alive.Stop()
+	acquired := w.newAcquired(options.Working)
+	defer acquired.settled.Stop()
 	for {
 		select {
 		case <-alive.C:
 			beat()
 		case holding := <-w.leases.Acquired():
-			partitions.Go(func() { w.work(base, holding) })
+			acquired.one()
+			partitions.Go(func() {
+				defer acquired.held.Add(-1)
+				w.work(base, holding)
+			})
+		case <-acquired.settled.C:
+			acquired.tell(ctx)
 		case <-stopping:
 			stopping = nil
 			w.log.InfoContext(ctx, "draining: finishing requests under way and releasing partitions")
@@ -228,6 +245,13 @@ func (w *worker) run(ctx context.Context, name string) error {
 			return nil
 		}
 	}
+}
+
+// notify tells people of changes of state, where this worker is the one that does.
+func (w *worker) notify(ctx context.Context) {
+	notice.Run(ctx, notice.Options{
+		Config: w.config.Notices, Store: w.deps.Notices, Installation: w.identity.Installation, Logger: w.log,
+	})
 }
 
 // heartbeatLimit is how long the worker's main loop may be silent before the
@@ -311,11 +335,18 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	}
 	warn(ctx, w.log, looked)
 	w.deps.Clock, w.deps.MarkStream = s.store.Clock, s.store.MarkStream
-	w.deps.Store, w.deps.Leases = s.store, persistence.NewLeaseTableWith(s.pool, s.leases)
+	leases := persistence.NewLeaseTableWith(s.pool, s.leases)
+	leases.Configure(registered)
+	w.deps.Store, w.deps.Leases = s.store, leases
 	w.deps.Retain = func(ctx context.Context) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})
 		return err
 	}
+	w.deps.Resolve = func(ctx context.Context, before int64) (int64, error) {
+		_, next, err := s.store.ResolveDeadLetters(ctx, before, resolvePage)
+		return next, err
+	}
+	w.deps.Notices = persistence.NewNotices(s.pool, 0)
 	w.ready("database", s.pool.Ping)
 	return nil
 }

@@ -109,6 +109,10 @@ type arguments struct {
 	lane     catalog.Lane
 	laneType string
 	patience time.Duration
+
+	check, strict, dryRun, wait bool
+	waitTimeout                 time.Duration
+	waitDatabase                string
 }
 
 const databaseFlag = "address of Postgres (default $DATABASE_URL); better kept out of the command line"
@@ -124,7 +128,9 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 		Version: version,
 		Example: `  enqueue mutations.jsonl
   zcat items.jsonl.gz | enqueue --account acme --catalog products --type PRODUCT_ITEM
-  enqueue --output json mutations.jsonl | jq .refused`,
+  enqueue --output json mutations.jsonl | jq .refused
+  enqueue --check --config courier.yaml mutations.jsonl
+  enqueue --wait mutations.jsonl`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, files []string) error {
 			given.sourceFlags = *shared
@@ -134,7 +140,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	persistent := command.PersistentFlags()
 	persistent.StringVar(&shared.configPath, "config", "", "configuration file (default courier.yaml, where there is one)")
 	persistent.StringVar(&shared.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
-	persistent.StringVar(&shared.output, "output", "table", "how to print results: table or json")
+	cli.OutputFlag(command, persistent, &shared.output)
 	persistent.BoolVar(&shared.quiet, "quiet", false, "show no progress")
 	set := &sources{streams: streams, open: open, given: shared}
 	feed := set.feedCommand()
@@ -143,11 +149,37 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	deliveries.PersistentFlags().StringVar(&shared.database, "database", "", databaseFlag)
 	command.AddCommand(feed, deliveries, set.serveCommand(), set.tokenCommand(), cli.VersionCommand(streams, version))
 	flags := command.Flags()
-	flags.StringVar(&given.lane.Account, "account", "", "account of lines that do not say")
-	flags.StringVar(&given.lane.Catalog, "catalog", "", "catalog of lines that do not say")
-	flags.StringVar(&given.laneType, "type", "", "catalog type of lines that do not say, such as RETAIL")
+	flags.StringVar(&given.lane.Account, "account", "", "default account for lines without \"account\"")
+	flags.StringVar(&given.lane.Catalog, "catalog", "", "default catalog for lines without \"catalog\"")
+	flags.StringVar(&given.laneType, "type", "", "default catalog type for lines without \"catalog_type\", such as RETAIL")
 	flags.DurationVar(&given.patience, "timeout", publish.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
+	flags.BoolVar(&given.check, "check", false, "look at the lines and publish nothing: the contract, and with a configuration its accounts, catalogs and the platforms' rules")
+	flags.BoolVar(&given.strict, "strict", false, "with --check, a warning fails as well")
+	flags.BoolVar(&given.dryRun, "dry-run", false, "print the requests that the lines lead to, and publish nothing")
+	flags.BoolVar(&given.wait, "wait", false, "wait until it is known what became of every line; needs the address of Postgres")
+	flags.DurationVar(&given.waitTimeout, "wait-timeout", 0, "with --wait, how long to wait (default without an end)")
+	flags.StringVar(&given.waitDatabase, "database", "", databaseFlag+"; for --wait")
 	return command
+}
+
+// oneMode checks that the flags ask for one thing.
+func (a *arguments) oneMode() error {
+	modes := 0
+	for _, given := range []bool{a.check, a.dryRun, a.wait} {
+		if given {
+			modes++
+		}
+	}
+	switch {
+	case modes > 1:
+		return cli.UsageErrorf("--check, --dry-run and --wait contradict each other: give one of them")
+	case a.strict && !a.check:
+		return cli.UsageErrorf("--strict goes with --check")
+	case a.waitTimeout < 0 || a.waitTimeout > 0 && !a.wait:
+		return cli.UsageErrorf("--wait-timeout is how long --wait waits: above 0, and only with it")
+	default:
+		return nil
+	}
 }
 
 func publishFiles(ctx context.Context, streams cli.Streams, open connector, given arguments, files []string) (err error) {
@@ -162,15 +194,32 @@ func publishFiles(ctx context.Context, streams cli.Streams, open connector, give
 		return cli.UsageErrorf("--timeout %s is out of range: above 0, and at most %s, as the stream drops repeats for two minutes only",
 			given.patience, publish.DefaultRetryFor)
 	}
+	if err := given.oneMode(); err != nil {
+		return err
+	}
 	given.lane.Type = catalog.Type(given.laneType)
 	sources, err := openAll(ctx, streams, given.lane, files)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeInputs(sources)) }()
+	switch {
+	case given.check:
+		return checkFiles(ctx, streams, given, output, sources, nil)
+	case given.dryRun:
+		return dryRunFiles(ctx, streams, given, output, sources)
+	}
 	settings, where, err := loadNATS(streams, given)
 	if err != nil {
 		return err
+	}
+	var awaited *waiter
+	if given.wait {
+		var closePool func()
+		if awaited, closePool, err = openWaiter(ctx, streams, given); err != nil {
+			return err
+		}
+		defer closePool()
 	}
 	if _, err := fmt.Fprintln(streams.Err, "publishing to "+where); err != nil {
 		return err
@@ -182,17 +231,23 @@ func publishFiles(ctx context.Context, streams cli.Streams, open connector, give
 	defer closeAll()
 
 	report := &summary{}
-	shown := startProgress(streams, given.quiet || output.JSON(), totalSize(sources))
-	feed := &feeder{publisher: target, report: report, shown: shown}
+	shown := startProgress(streams, given.quiet || output.Machine(), totalSize(sources))
+	feed := &feeder{publisher: target, report: report, shown: shown, awaited: awaited}
 	err = feed.all(ctx, sources)
 	shown.stop()
+	if awaited != nil && err == nil {
+		report.Outcome = &awaited.found
+		show, stop := startWaiting(streams, given.quiet || output.Machine(), len(awaited.pending))
+		err = awaited.wait(ctx, given.waitTimeout, show)
+		stop()
+	}
 	if printErr := report.print(streams, output); printErr != nil {
 		return errors.Join(err, printErr)
 	}
 	switch {
 	case err != nil:
 		return err
-	case report.Refused > 0:
+	case report.Refused > 0 || report.Outcome != nil && report.Outcome.Failed > 0:
 		return cli.ErrReported()
 	default:
 		return nil

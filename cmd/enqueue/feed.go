@@ -134,7 +134,7 @@ func readPlan(path string) (*run.Plan, error) {
 
 // plan makes a plan, with a progress bar.
 func (s *sources) plan(ctx context.Context, session *session, request run.Request) (*run.Plan, error) {
-	bar := startRunProgress(s.streams, s.given.quiet || s.given.output == "json")
+	bar := startRunProgress(s.streams, s.given.quiet || cli.Output(s.given.output).Machine())
 	defer bar.stop()
 	session.runner.Progress = bar.progress
 	return session.runner.Plan(ctx, session.source.Source, request)
@@ -280,7 +280,7 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	if how.saved && plan.Digest != how.digest {
 		return errors.Join(fmt.Errorf("%w: the feed, the mapping or what was sent has changed since it was made. Make another one with plan -o", ErrStale), plan.Close())
 	}
-	if !output.JSON() || how.dryRun {
+	if !output.Machine() || how.dryRun {
 		if err := s.show(output, session, plan); err != nil {
 			return errors.Join(err, plan.Close())
 		}
@@ -291,7 +291,7 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	if !how.yes && !s.agreed(plan) {
 		return errors.Join(errors.New("not confirmed: nothing was sent"), plan.Close())
 	}
-	bar := startRunProgress(s.streams, s.given.quiet || output.JSON())
+	bar := startRunProgress(s.streams, s.given.quiet || output.Machine())
 	session.runner.Progress = bar.progress
 	result, err := plan.Apply(ctx)
 	bar.stop()
@@ -301,8 +301,8 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	case err != nil:
 		return fmt.Errorf("%w; the next run sends the rest", err)
 	}
-	if output.JSON() {
-		err = cli.PrintJSON(s.streams.Out, struct {
+	if output.Machine() {
+		err = output.Print(s.streams.Out, struct {
 			Plan   *run.Plan  `json:"plan"`
 			Result run.Result `json:"result"`
 		}{plan, result})

@@ -63,7 +63,7 @@ func (s *sources) checkCommand() *cobra.Command {
 }
 
 func (s *sources) checkSource(ctx context.Context, made *source.Source, read bool) error {
-	if s.given.output == "json" && read && made.Open != nil {
+	if cli.Output(s.given.output).Machine() && read && made.Open != nil {
 		return s.readFeed(ctx, made)
 	}
 	if err := s.line("%s: the configuration is right. Whether item_id is still that of the first run, plan says.", made.Name); err != nil {
@@ -129,8 +129,8 @@ func (s *sources) readFeed(ctx context.Context, made *source.Source) error {
 	if err != nil {
 		return err
 	}
-	if s.given.output == "json" {
-		return cli.PrintJSON(s.streams.Out, read)
+	if output := cli.Output(s.given.output); output.Machine() {
+		return output.Print(s.streams.Out, read)
 	}
 	rows := make([][]any, 0, len(read.Routes))
 	for _, route := range read.Routes {

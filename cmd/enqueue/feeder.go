@@ -24,6 +24,7 @@ type feeder struct {
 	publisher publisher
 	report    *summary
 	shown     *progressBar
+	awaited   *waiter // nil: nobody waits
 
 	batch []publish.Publication
 	lines []place // of batch
@@ -177,6 +178,9 @@ func (f *feeder) flush(ctx context.Context) error {
 	results, err := f.publisher.Publish(ctx, f.batch)
 	var open []place
 	for i, result := range results {
+		if result.Outcome != publish.Refused {
+			f.awaited.add(f.batch[i].ID, result, f.lines[i])
+		}
 		switch {
 		case result.Outcome == publish.Stored, result.Outcome == publish.Duplicate && f.lines[i].fresh:
 			// Nobody else has an id that was made here: an earlier attempt was stored.

@@ -21,8 +21,8 @@ const shownAttributes = 160
 
 // show prints a plan.
 func (s *sources) show(output cli.Output, session *session, plan *run.Plan) error {
-	if output.JSON() {
-		return cli.PrintJSON(s.streams.Out, plan)
+	if output.Machine() {
+		return output.Print(s.streams.Out, plan)
 	}
 	if plan.Unchanged {
 		return s.line("The feed of %s is the same as in the last run: there is nothing to send.", plan.Source)
@@ -229,11 +229,11 @@ func (s *sources) runsCommand() *cobra.Command {
 }
 
 func (s *sources) showRuns(output cli.Output, rows []persistence.RunRow) error {
-	if output.JSON() {
+	if output.Machine() {
 		if rows == nil {
 			rows = []persistence.RunRow{}
 		}
-		return cli.PrintJSON(s.streams.Out, rows)
+		return output.Print(s.streams.Out, rows)
 	}
 	table := make([][]any, 0, len(rows))
 	for _, row := range rows {
@@ -244,8 +244,8 @@ func (s *sources) showRuns(output cli.Output, rows []persistence.RunRow) error {
 
 // showRun prints a run with its routes and findings.
 func (s *sources) showRun(output cli.Output, row persistence.RunRow) error {
-	if output.JSON() {
-		return cli.PrintJSON(s.streams.Out, row)
+	if output.Machine() {
+		return output.Print(s.streams.Out, row)
 	}
 	if err := s.showRuns(output, []persistence.RunRow{row}); err != nil {
 		return err

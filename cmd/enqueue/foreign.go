@@ -189,9 +189,9 @@ func foreignText(text []byte) (what, todo string) {
 	case line == "---", strings.HasPrefix(line, "%YAML"), strings.HasPrefix(line, "--- "):
 		return "YAML", "convert it with yq -o json, then " + useJQ
 	case strings.Contains(line, "\t"):
-		return "a table of tab-separated values (TSV)", "convert it to JSON, one object per line"
+		return "a table of tab-separated values (TSV)", "convert it to JSON, one object per line; a product feed is read by enqueue feed (docs/feeds.md)"
 	case strings.ContainsAny(line, ",;|"):
-		return "a table of comma-separated values (CSV)", "convert it to JSON, one object per line"
+		return "a table of comma-separated values (CSV)", "convert it to JSON, one object per line; a product feed is read by enqueue feed (docs/feeds.md)"
 	}
 	return "", ""
 }

@@ -314,8 +314,8 @@ itself is kept nowhere: give it to the program that publishes.`,
 
 func (s *sources) showToken(output cli.Output, token string, hash [sha256.Size]byte) error {
 	text := strings.TrimPrefix(httpapi.FormatHash(hash), "sha256:")
-	if output.JSON() {
-		return cli.PrintJSON(s.streams.Out, map[string]string{"token": token, "sha256": text})
+	if output.Machine() {
+		return output.Print(s.streams.Out, map[string]string{"token": token, "sha256": text})
 	}
 	return s.line("token   %s\nsha256  %s\n\nserve: {tokens: [{name: NAME, sha256: \"%s\", accounts: [ACCOUNT]}]}", token, text, text)
 }

@@ -23,6 +23,7 @@ type summary struct {
 	NotRead   []string  `json:"not_read,omitempty"`   // inputs behind the one where it stopped
 	Refusals  []refusal `json:"refusals"`             // the first 1000
 	Repeats   []stop    `json:"repeats,omitempty"`    // the first 1000 whose ids the stream had already
+	Outcome   *outcomes `json:"outcome,omitempty"`    // with --wait, what became of those that the stream has
 
 	lastUnknown  place
 	unknownFresh bool
@@ -56,13 +57,16 @@ func (s *summary) repeat(at place) {
 }
 
 func (s *summary) print(streams cli.Streams, output cli.Output) error {
-	if output.JSON() {
+	if output.Machine() {
 		if s.Refusals == nil {
 			s.Refusals = []refusal{}
 		}
-		return cli.PrintJSON(streams.Out, s)
+		if s.Outcome != nil && s.Outcome.Failures == nil {
+			s.Outcome.Failures = []refusal{}
+		}
+		return output.Print(streams.Out, s)
 	}
-	for _, said := range s.grouped() {
+	for _, said := range grouped(s.Refusals, "refused") {
 		if _, err := fmt.Fprintln(streams.Err, said); err != nil {
 			return err
 		}
@@ -84,29 +88,37 @@ func (s *summary) print(streams cli.Streams, output cli.Output) error {
 	if s.NotSent > 0 {
 		rows = append(rows, []any{"not sent", s.NotSent})
 	}
+	if o := s.Outcome; o != nil {
+		for _, said := range grouped(o.Failures, "not delivered") {
+			if _, err := fmt.Fprintln(streams.Err, said); err != nil {
+				return err
+			}
+		}
+		rows = append(rows, []any{"delivered", o.Delivered}, []any{"replaced by a newer change", o.Superseded}, []any{"failed", o.Failed}, []any{"not final", o.Waiting})
+	}
 	return cli.Table(streams.Out, []string{"lines", "count"}, rows)
 }
 
 // fewLines is up to how many lines that are refused for one reason are named one by one.
 const fewLines = 5
 
-// grouped are the refusals for people, in the order of their first lines: many lines of
-// one input that are refused for one reason are one line.
-func (s *summary) grouped() []string {
+// grouped are refusals for people, in the order of their first lines: many lines of one
+// input with one reason are one line. what says what the reason is of.
+func grouped(refusals []refusal, what string) []string {
 	type group struct{ source, reason string }
 	lines := map[group][]int{}
-	for _, r := range s.Refusals {
+	for _, r := range refusals {
 		of := group{r.Source, r.Reason}
 		lines[of] = append(lines[of], r.Line)
 	}
-	told := make([]string, 0, len(s.Refusals))
-	for _, r := range s.Refusals {
+	told := make([]string, 0, len(refusals))
+	for _, r := range refusals {
 		of := group{r.Source, r.Reason}
 		switch all := lines[of]; {
 		case len(all) <= fewLines:
-			told = append(told, fmt.Sprintf("%s:%d: refused: %s", legible.Text(r.Source), r.Line, legible.Text(r.Reason)))
+			told = append(told, fmt.Sprintf("%s:%d: %s: %s", legible.Text(r.Source), r.Line, what, legible.Text(r.Reason)))
 		case r.Line == all[0]:
-			told = append(told, fmt.Sprintf("%s: %d lines (%s) refused: %s", legible.Text(r.Source), len(all), ranges(all), legible.Text(r.Reason)))
+			told = append(told, fmt.Sprintf("%s: %d lines (%s) %s: %s", legible.Text(r.Source), len(all), ranges(all), what, legible.Text(r.Reason)))
 		}
 	}
 	return told

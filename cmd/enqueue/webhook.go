@@ -68,11 +68,11 @@ func (s *sources) deliveriesCommand() *cobra.Command {
 }
 
 func (s *sources) showDeliveries(output cli.Output, rows []persistence.DeliveryRow) error {
-	if output.JSON() {
+	if output.Machine() {
 		if rows == nil {
 			rows = []persistence.DeliveryRow{}
 		}
-		return cli.PrintJSON(s.streams.Out, rows)
+		return output.Print(s.streams.Out, rows)
 	}
 	table := make([][]any, len(rows))
 	for i := range rows {
@@ -167,8 +167,8 @@ func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) er
 }
 
 func (s *sources) showOutcome(output cli.Output, id int64, outcome *receive.Outcome) error {
-	if output.JSON() {
-		return cli.PrintJSON(s.streams.Out, outcome)
+	if output.Machine() {
+		return output.Print(s.streams.Out, outcome)
 	}
 	if err := s.line("Delivery %d: %s. Published %s, %d unchanged, %d older than what was sent. %s",
 		id, outcome.State, cli.Counted(outcome.Published, "mutation"), outcome.Unchanged, outcome.Older, outcome.Reason); err != nil {

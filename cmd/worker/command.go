@@ -19,6 +19,8 @@ type app struct {
 	streams   cli.Streams
 	platforms []platform.Descriptor
 	given     arguments
+	// listening is where work serves probes and metrics.
+	listening string
 }
 
 // arguments are the flags that every command has.
@@ -50,7 +52,9 @@ Start with "worker dev": it needs nothing else.`,
 	flags.StringVar(&a.given.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
-		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
+		a.deadLettersCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(),
+		a.noticesCommand(), a.webhooksCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root
@@ -93,7 +97,13 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
 	}
-	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
+	from := ""
+	if withoutAccounts && len(flags) == 0 {
+		if flags = a.devServers(path); flags != nil {
+			from = "of a running worker dev"
+		}
+	}
+	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, FlagsFrom: from, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)
 }
 

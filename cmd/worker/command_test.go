@@ -70,7 +70,16 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"dead-letters", "replay"},
 		{"dead-letters", "replay", "x"},
 		{"dead-letters", "replay", "--mutation", "m"}, // of which account?
-		{"check", "--output", "yaml"},
+		{"dead-letters", "replay", "1", "--all"},      // which?
+		{"dead-letters", "dismiss", "1", "--reason", "refused"},
+		{"dead-letters", "dismiss", "--all", "--state", "replayed"},
+		{"dead-letters", "replay", "--all", "--since", "yesterday"},
+		{"dead-letters", "list", "--state", "gone"},
+		{"dead-letters", "list", "--group", "colour"},
+		{"dead-letters", "list", "--limit", "-1"},
+		{"dead-letters", "edit", "1", "--set", "a=1", "--file", "x"},
+		{"dead-letters", "edit"},
+		{"check", "--output", "xml"},
 	} {
 		got := execute(t, nil, args...)
 		require.Equal(t, cli.Usage, got.code, "%v: %s", args, got.err)
@@ -83,7 +92,7 @@ func TestHelpAndCompletion(t *testing.T) {
 	got := execute(t, nil, "--help")
 	require.Zero(t, got.code)
 	for _, command := range []string{
-		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "version", "completion",
+		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "notices", "version", "completion",
 	} {
 		require.Contains(t, got.out, "\n  "+command+" ")
 	}

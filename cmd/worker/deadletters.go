@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
+	"os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -19,162 +17,123 @@ import (
 func (a *app) deadLettersCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "dead-letters",
-		Short: "list and replay dead letters: changes that are not sent again automatically",
+		Short: "list, replay, edit and dismiss failed changes",
+		Long: `Dead letters are changes that are not sent again automatically. Each is open until
+somebody replays, edits or dismisses it, or until a newer change of its item
+succeeds. docs/errors.md explains every reason.`,
 	}
-	group.AddCommand(a.listCommand(), a.replayCommand())
+	group.AddCommand(a.listCommand(), a.showCommand(), a.replayCommand(), a.editCommand(), a.dismissCommand())
 	return group
 }
 
 // chosen are the flags that choose dead letters.
 type chosen struct {
-	account, catalog, itemType, reason, mutation string
-	replayed                                     bool
+	account, catalog, itemType, reason, attribute, item, mutation string
+	since, until                                                  string
+	states                                                        []string
+	replayed                                                      bool
 }
 
-func (s *chosen) flags(flags *pflag.FlagSet) {
+func (s *chosen) declare(command *cobra.Command, flags *pflag.FlagSet) {
 	flags.StringVar(&s.account, "account", "", "only of this account")
 	flags.StringVar(&s.catalog, "catalog", "", "only of this catalog")
 	flags.StringVar(&s.itemType, "type", "", "only of this catalog type")
 	flags.StringVar(&s.reason, "reason", "", "only with this reason code, such as refused or not_clearable")
+	flags.StringVar(&s.attribute, "attribute", "", "only with an error about this attribute")
+	flags.StringVar(&s.item, "item", "", "only of the item with this id")
 	flags.StringVar(&s.mutation, "mutation", "", "only of the mutation with this id; ids are the producers' own, so name --account too")
-	flags.BoolVar(&s.replayed, "replayed", false, "those too that were replayed before")
+	flags.StringVar(&s.since, "since", "", "only those that failed since then: 2h, 7d, 2026-11-28 or 2026-11-28T09:00:00Z")
+	flags.StringVar(&s.until, "until", "", "only those that failed before then, as --since")
+	flags.StringSliceVar(&s.states, "state", nil, "only in these states: open (default), replayed, dismissed, resolved or all")
+	flags.BoolVar(&s.replayed, "replayed", false, "include dead letters that were already replayed")
+	_ = command.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasonCodes(), cobra.ShellCompDirectiveNoFileComp))
+	_ = command.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(append(stateNames(), "all"), cobra.ShellCompDirectiveNoFileComp))
 }
 
-func (s *chosen) filter(ids []int64) persistence.DeadLetterFilter {
-	return persistence.DeadLetterFilter{
+func reasonCodes() (codes []string) {
+	for _, code := range catalog.DeadLetterReasons() {
+		codes = append(codes, string(code))
+	}
+	return codes
+}
+
+func stateNames() (names []string) {
+	for _, state := range persistence.LetterStates() {
+		names = append(names, string(state))
+	}
+	return names
+}
+
+// filter is what the flags choose; its problem is one of usage.
+func (s *chosen) filter(ids []int64) (persistence.DeadLetterFilter, error) {
+	f := persistence.DeadLetterFilter{
 		IDs: ids, Account: s.account, Catalog: s.catalog, Type: catalog.Type(s.itemType), Reason: catalog.Reason(s.reason),
-		MutationID: s.mutation, WithReplayed: s.replayed,
+		Attribute: s.attribute, ItemID: s.item, MutationID: s.mutation,
 	}
-}
-
-// empty reports that nothing narrows the choice.
-func (s *chosen) empty() bool {
-	return *s == chosen{replayed: s.replayed}
-}
-
-func (a *app) listCommand() *cobra.Command {
-	var choice chosen
-	var output string
-	var limit int
-	command := &cobra.Command{
-		Use:   "list",
-		Short: "list dead letters, oldest first",
-		RunE: func(c *cobra.Command, _ []string) error {
-			format, err := cli.ParseOutput(output)
-			if err != nil {
-				return err
-			}
-			db, err := a.openStore(c)
-			if err != nil {
-				return err
-			}
-			defer db.close()
-			filter := choice.filter(nil)
-			filter.Limit, filter.WithoutMessage = limit, !format.JSON()
-			if format.JSON() {
-				return printWhole(c.Context(), a.streams, db, filter)
-			}
-			letters, err := db.DeadLetters(c.Context(), filter)
-			if err != nil {
-				return err
-			}
-			return printLetters(a.streams, letters)
-		},
+	var err error
+	if f.FailedSince, err = pointIn("--since", s.since, time.Now()); err != nil {
+		return f, err
 	}
-	choice.flags(command.Flags())
-	command.Flags().IntVar(&limit, "limit", 100, "how many")
-	command.Flags().StringVar(&output, "output", "table", "table or json; json has the whole message")
-	return command
-}
-
-// header is one header of a message; a name may stand several times.
-type header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-// letter is a dead letter for machines.
-type letter struct {
-	ID         int64          `json:"id"`
-	MutationID string         `json:"mutation_id"`
-	Account    string         `json:"account"`
-	Catalog    string         `json:"catalog"`
-	Type       catalog.Type   `json:"catalog_type"`
-	ItemID     string         `json:"item_id"`
-	Operation  string         `json:"operation"`
-	Reason     catalog.Reason `json:"reason_code"`
-	Text       string         `json:"reason_text"`
-	FailedAt   time.Time      `json:"failed_at"`
-	ReplayedAt *time.Time     `json:"replayed_at"`
-	Subject    string         `json:"subject"`
-	Headers    []header       `json:"headers"`
-	// Body is the message's own JSON, or its text where it is none; null where it was not
-	// kept: LostBytes says how long it was.
-	Body      any   `json:"body"`
-	LostBytes int64 `json:"lost_bytes,omitempty"`
-}
-
-// printWhole writes the list for machines page by page: whole messages may be more than
-// memory holds.
-func printWhole(ctx context.Context, streams cli.Streams, db *database, filter persistence.DeadLetterFilter) error {
-	list := cli.NewJSONList(streams.Out)
-	for left := filter.Limit; left > 0; {
-		filter.Limit = min(left, replayPage)
-		letters, err := db.DeadLetters(ctx, filter)
-		if err != nil {
-			return err
-		}
-		if len(letters) == 0 {
-			break
-		}
-		for i := range letters {
-			if err := list.Add(machineLetter(&letters[i])); err != nil {
-				return err
-			}
-		}
-		left -= len(letters)
-		filter.After = letters[len(letters)-1].ID
+	if f.FailedBefore, err = pointIn("--until", s.until, time.Now()); err != nil {
+		return f, err
 	}
-	return list.Close()
+	f.States, err = s.wanted()
+	return f, err
 }
 
-func printLetters(streams cli.Streams, letters []persistence.DeadLetter) error {
-	rows := make([][]any, len(letters))
-	for i, l := range letters {
-		rows[i] = []any{
-			l.ID, l.FailedAt.Local().Format(time.DateTime), l.Lane.Account + "/" + l.Lane.Catalog + "/" + string(l.Lane.Type),
-			l.ItemID, l.Operation, l.Reason, l.Text,
+// wanted are the states that the flags name; nil for those that are open.
+func (s *chosen) wanted() (states []persistence.LetterState, err error) {
+	for _, name := range s.states {
+		state := persistence.LetterState(name)
+		switch state {
+		case "all":
+			return persistence.LetterStates(), nil
+		case persistence.LetterOpen, persistence.LetterReplayed, persistence.LetterDismissed, persistence.LetterResolved:
+			states = append(states, state)
+		default:
+			return nil, cli.UsageErrorf("--state %q is not allowed: open, replayed, dismissed, resolved or all", name)
 		}
 	}
-	return cli.Table(streams.Out, []string{"id", "failed at", "catalog", "item", "operation", "reason", "why"}, rows)
+	if s.replayed {
+		if states == nil {
+			states = append(states, persistence.LetterOpen)
+		}
+		states = append(states, persistence.LetterReplayed)
+	}
+	return states, nil
 }
 
-func machineLetter(l *persistence.DeadLetter) letter {
-	shown := letter{
-		ID: l.ID, MutationID: l.MutationID, Account: l.Lane.Account, Catalog: l.Lane.Catalog, Type: l.Lane.Type, ItemID: l.ItemID,
-		Operation: l.Operation.String(), Reason: l.Reason, Text: l.Text, FailedAt: l.FailedAt, Subject: l.Message.Subject,
-		Headers: make([]header, len(l.Message.Headers)), Body: string(l.Message.Data),
+// narrows reports that the flags choose by more than state.
+func (s *chosen) narrows() bool {
+	return s.account+s.catalog+s.itemType+s.reason+s.attribute+s.item+s.mutation+s.since+s.until != ""
+}
+
+// pointIn reads a time, or how long ago it was.
+func pointIn(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
 	}
-	for i, h := range l.Message.Headers {
-		shown.Headers[i] = header{Name: h.Name, Value: h.Value}
+	if days, found := strings.CutSuffix(text, "d"); found {
+		if count, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(count)), nil
+		}
 	}
-	if json.Valid(l.Message.Data) {
-		shown.Body = json.RawMessage(l.Message.Data)
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
 	}
-	if l.Message.Lost > 0 {
-		shown.Body, shown.LostBytes = nil, l.Message.Lost
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil { //nolint:gosmopolitan // people mean their own time
+			return at, nil
+		}
 	}
-	if !l.ReplayedAt.IsZero() {
-		shown.ReplayedAt = &l.ReplayedAt
-	}
-	return shown
+	return time.Time{}, cli.UsageErrorf("%s %q is not a time: write 2h, 7d, 2026-11-28 or 2026-11-28T09:00:00Z", flag, text)
 }
 
 // parseIDs reads ids; nil, which means all, when there are none.
 func parseIDs(args []string) ([]int64, error) {
 	var ids []int64
 	for _, arg := range args {
-		id, err := strconv.ParseInt(arg, 10, 64)
+		id, err := strconv.ParseInt(strings.TrimPrefix(arg, "#"), 10, 64)
 		if err != nil {
 			return nil, cli.UsageErrorf("%q is not the id of a dead letter; dead-letters list shows them", arg)
 		}
@@ -183,10 +142,57 @@ func parseIDs(args []string) ([]int64, error) {
 	return ids, nil
 }
 
-func joinIDs(ids []int64) string {
-	var text strings.Builder
-	for _, id := range ids {
-		_, _ = fmt.Fprintf(&text, " %d", id)
+// acting are the flags of commands that change dead letters.
+type acting struct {
+	chosen
+
+	all, dryRun, yes bool
+	by               string
+}
+
+func (s *acting) declare(command *cobra.Command, verb string) {
+	flags := command.Flags()
+	s.chosen.declare(command, flags)
+	flags.BoolVar(&s.all, "all", false, "all that are open")
+	flags.BoolVar(&s.dryRun, "dry-run", false, "say what would be done, and change nothing")
+	flags.BoolVar(&s.yes, "yes", false, "do not ask before "+verb+" many")
+	flags.StringVar(&s.by, "by", "", "who does it, for the record (default your user name)")
+}
+
+// which is what the arguments and flags choose.
+func (s *acting) which(args []string) (persistence.DeadLetterFilter, error) {
+	ids, err := parseIDs(args)
+	switch {
+	case err != nil:
+	case len(ids) == 0 && !s.narrows() && !s.all:
+		err = cli.UsageErrorf("say which: ids, a filter such as --reason, or --all")
+	case len(ids) > 0 && s.all:
+		err = cli.UsageErrorf("ids and --all contradict each other")
+	case len(ids) > 0 && s.narrows():
+		err = cli.UsageErrorf("ids and filters contradict each other: give one of them")
+	case s.mutation != "" && s.account == "":
+		err = cli.UsageErrorf("--mutation needs --account: ids are the producers' own, and two accounts may have the same")
+	default:
+		return s.filter(ids)
 	}
-	return text.String()
+	return persistence.DeadLetterFilter{}, err
+}
+
+// who is for the record.
+func (s *acting) who() string {
+	if s.by != "" {
+		return s.by
+	}
+	if found, err := user.Current(); err == nil {
+		return found.Username
+	}
+	return "unknown"
+}
+
+// capped is a count that ends at persistence.MaxCountedLetters.
+func capped(count int64) string {
+	if count >= persistence.MaxCountedLetters {
+		return "10 000 or more"
+	}
+	return strconv.FormatInt(count, 10)
 }

@@ -19,7 +19,7 @@ func (a *app) healthcheckCommand() *cobra.Command {
 	var timeout time.Duration
 	command := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "check the health of a running worker",
+		Short: "check a running worker's health endpoint",
 		Long:  "Asks a running worker's probe and exits with 1 unless it answers 200. Made for containers without a shell.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if url == "" {
@@ -32,7 +32,7 @@ func (a *app) healthcheckCommand() *cobra.Command {
 			return probe(c.Context(), url, timeout)
 		},
 	}
-	command.Flags().StringVar(&url, "url", "", "what to ask (default /readyz of http.listen)")
+	command.Flags().StringVar(&url, "url", "", "address to ask (default /readyz of http.listen)")
 	command.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long the answer may take")
 	return command
 }

@@ -204,12 +204,12 @@ func TestDevKeepsToItself(t *testing.T) {
 		require.NoError(t, os.Chmod(above, 0o755), "Postgres may run as another user")
 	}
 	for _, dir := range []string{"", kept} {
-		args := []string{"dev", "--nats-port", "-1"}
+		args := []string{"dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--postgres-port", "0"}
 		if dir != "" {
 			args = append(args, "--dir", dir)
 		}
 		w := startProcessIn(t, folder, variables, args...)
-		eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "worker started") })
+		eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "Query:") })
 		w.terminate(t)
 		require.Zero(t, w.exitCode(t))
 		require.Contains(t, w.said.String(), "ignored: NATS_URL, DATABASE_URL, COURIER_DATABASE_URL, courier.yaml")

@@ -146,7 +146,13 @@ func (p *plant) statuses(t *testing.T, id string) []string {
 // eventually waits for a condition that other goroutines bring about.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(time.Minute)
+	awaiting(t, time.Minute, what, condition)
+}
+
+// awaiting is eventually with a time.
+func awaiting(t *testing.T, within time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(within)
 	defer deadline.Stop()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -198,13 +204,12 @@ func TestOperatingAWorker(t *testing.T) {
 		require.Regexp(t, `demo-meta +meta +active`, got.out)
 		require.Contains(t, got.out, "demo-meta/products/PRODUCT_ITEM")
 		got = p.run(t, "status", "--output", "json", "--account", "demo-meta")
-		var status struct {
-			Accounts []accountRow `json:"accounts"`
-			Batches  []batchRow   `json:"batches"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(got.out), &status))
-		require.Len(t, status.Accounts, 1)
-		require.NotEmpty(t, status.Batches)
+		var seen overview
+		require.NoError(t, json.Unmarshal([]byte(got.out), &seen))
+		require.Len(t, seen.Accounts, 1)
+		require.NotEmpty(t, seen.Batches)
+		require.Contains(t, p.run(t, "status", "--output", "yaml").out, "  - account: demo-meta\n")
+		require.Regexp(t, `(?m)^account,platform,state,.*\ndemo-meta,meta,active,`, p.run(t, "status", "--output", "csv").out)
 		got = p.run(t, "status", "--account", "demo-mata", "--output", "json")
 		require.Zero(t, got.code, got.err)
 		require.Contains(t, got.err, "no worker has the account demo-mata in its configuration; known are demo-meta, demo-pinterest")
@@ -227,16 +232,16 @@ func TestOperatingAWorker(t *testing.T) {
 	t.Run("a replay skips what has newer changes, and keeps the id", func(t *testing.T) {
 		p.publish(t, publish.Mutation{ID: "m-newer", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("two")})
 		eventually(t, "the newer change is final", func() bool { return strings.Join(p.statuses(t, "m-newer"), " ") == "succeeded" })
-		got := p.run(t, "dead-letters", "replay", "--reason", "refused")
+		got := p.run(t, "dead-letters", "replay", "--reason", "refused", "--state", "open,resolved")
 		require.Zero(t, got.code, got.err)
 		require.Contains(t, got.out, "replayed 1\n")
-		require.Contains(t, got.out, "skipped 1 whose items have newer changes")
+		require.Regexp(t, `skipped #\d+: item BAD-2 has a newer change; --force`, got.out)
 		eventually(t, "the replayed mutation has a second row", func() bool {
 			return strings.Join(p.statuses(t, "m-bad"), " ") == "failed succeeded"
 		})
 		require.Contains(t, simulatedPlatform(t, p.environment, "meta").Items("1000000001", "PRODUCT_ITEM"), "BAD-1")
 		require.Contains(t, p.run(t, "dead-letters", "replay", "--all").out, "replayed 0\n")
-		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--force").out, "replayed 1\n")
+		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--state", "open,resolved", "--force").out, "replayed 1\n")
 	})
 
 	t.Run("a paused account sends nothing until it is resumed", func(t *testing.T) {

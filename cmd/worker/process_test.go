@@ -55,6 +55,9 @@ func startProcessIn(t *testing.T, folder string, variables map[string]string, ar
 	p.command = exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], args...)
 	p.command.Dir = folder
 	p.command.Env = []string{commandVariable + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=halt_on_error=1"}
+	if variables["XDG_STATE_HOME"] == "" { // no test writes into the user's own, nor finds what another wrote
+		p.command.Env = append(p.command.Env, "XDG_STATE_HOME="+t.TempDir())
+	}
 	for name, value := range variables {
 		p.command.Env = append(p.command.Env, name+"="+value)
 	}

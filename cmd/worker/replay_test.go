@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/catalog-courier/catalog-courier/replay"
 )
 
 // TestReplaysInTwoProcessesPublishEachDeadLetterOnce, and one that was killed between
@@ -41,7 +42,7 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 		store, err := persistence.NewStore(pool, persistence.Config{})
 		require.NoError(t, err)
 		defer store.Close()
-		found, err := store.DeadLetters(t.Context(), persistence.DeadLetterFilter{WithReplayed: true, Limit: 10 * count})
+		found, err := store.DeadLetters(t.Context(), persistence.DeadLetterFilter{States: persistence.LetterStates(), Limit: 10 * count})
 		require.NoError(t, err)
 		return found
 	}
@@ -59,7 +60,7 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 	defer pool.Close()
 	require.NoError(t, pool.QueryRow(t.Context(), "SELECT installation_id::text FROM courier.stream").Scan(&installation))
 	first := letters()[0]
-	publication, err := republication(&first, installation)
+	publication, err := replay.Republication(&first, installation)
 	require.NoError(t, err)
 	_, err = p.publisher.Publish(t.Context(), []publish.Publication{publication})
 	require.NoError(t, err)

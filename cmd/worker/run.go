@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,9 +18,10 @@ import (
 
 func (a *app) runCommand() *cobra.Command {
 	var name string
+	var withConsole bool
 	command := &cobra.Command{
 		Use:   "run",
-		Short: "work until SIGTERM or SIGINT",
+		Short: "run the delivery service",
 		Long: `Works until SIGINT or SIGTERM, then stops reading, settles what is under way,
 hands its partitions over and exits with 0. Until NATS and Postgres can be
 reached it waits, and says so. Run as many as you like: they share the work.`,
@@ -31,11 +33,31 @@ reached it waits, and says so. Run as many as you like: they share the work.`,
 			if settings.Database.URL.IsZero() {
 				return service.ErrNoDatabase
 			}
-			return a.work(c.Context(), settings, service.Options{Name: name, OwnProcess: true})
+			if !withConsole {
+				return a.work(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
+			}
+			return a.workWithConsole(c.Context(), settings, service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true})
 		},
 	}
-	command.Flags().StringVar(&name, "name", hostName(), "display name of this worker")
+	command.Flags().StringVar(&name, "name", "", "name shown in logs and status (default this host's name)")
+	command.Flags().BoolVar(&withConsole, "console", false, "serve the web console as well, as worker console does")
 	return command
+}
+
+// workWithConsole works, and serves the console meanwhile. A console that ends leaves the
+// worker alone: the log says so.
+func (a *app) workWithConsole(ctx context.Context, settings *config.Config, options service.Options) error {
+	format, level, err := a.logOptions()
+	if err != nil {
+		return err
+	}
+	logger := telemetry.NewLogger(a.streams.Err, format, level)
+	pages, err := a.startConsole(ctx, settings, a.loadSources, logger)
+	if err != nil {
+		return err
+	}
+	logger.InfoContext(ctx, "the console listens", slog.String("address", pages.address))
+	return errors.Join(a.work(ctx, settings, options), pages.stop())
 }
 
 func hostName() string {
@@ -80,6 +102,7 @@ func (a *app) work(ctx context.Context, settings *config.Config, options service
 		return err
 	}
 	defer func() { err = errors.Join(err, closeServer(ctx, server)) }()
+	a.listening = server.Address()
 	tel.Logger.InfoContext(ctx, "listening for probes and metrics", slog.String("address", server.Address()))
 	if !options.OwnProcess {
 		const brokerAndPlatforms = 512 << 20

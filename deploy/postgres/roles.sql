@@ -74,6 +74,19 @@ BEGIN
     END LOOP;
 END
 $$;
+-- What lists and searches need beside the views: each reads one page, whatever it is asked.
+DO $$
+DECLARE
+    routine record;
+BEGIN
+    FOR routine IN
+        SELECT p.oid::regprocedure AS signature FROM pg_proc p
+        WHERE p.pronamespace = 'courier'::regnamespace AND p.proname IN ('items', 'item', 'newer_changes', 'newest_changes')
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO courier_worker, courier_reader', routine.signature);
+    END LOOP;
+END
+$$;
 GRANT USAGE, CREATE ON SCHEMA courier TO courier_worker;
 GRANT USAGE ON SCHEMA courier TO courier_enqueue, courier_reader;
 

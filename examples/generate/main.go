@@ -1,4 +1,4 @@
-// Command generate writes examples/mutations.jsonl and examples/shop.xml: the same each time.
+// Command generate writes examples/mutations.jsonl, examples/magic.jsonl and examples/shop.xml: the same each time.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 
 const (
 	mutationsPath = "examples/mutations.jsonl"
+	magicPath     = "examples/magic.jsonl"
 	feedPath      = "examples/shop.xml"
 )
 
@@ -31,7 +32,11 @@ func run(check bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(file(mutationsPath, wanted, check), file(feedPath, feed(), check))
+	endings, err := encode(magic())
+	if err != nil {
+		return err
+	}
+	return errors.Join(file(mutationsPath, wanted, check), file(magicPath, endings, check), file(feedPath, feed(), check))
 }
 
 // file writes a file, or fails if it is not what would be written.
@@ -39,7 +44,7 @@ func file(path string, wanted []byte, check bool) error {
 	if !check {
 		return os.WriteFile(path, wanted, 0o644) //nolint:gosec // published with the sources
 	}
-	found, err := os.ReadFile(path) //nolint:gosec // one of the two above
+	found, err := os.ReadFile(path) //nolint:gosec // one of those above
 	if err != nil {
 		return err
 	}
@@ -54,11 +59,11 @@ type line struct {
 	Account    string         `json:"account"`
 	Catalog    string         `json:"catalog"`
 	Type       catalog.Type   `json:"type"`
-	ID         string         `json:"id"`
+	ID         string         `json:"id,omitempty"`
 	ItemID     string         `json:"item_id"`
 	Operation  string         `json:"operation"`
 	Attributes map[string]any `json:"attributes,omitempty"`
-	OccurredAt string         `json:"occurred_at"`
+	OccurredAt string         `json:"occurred_at,omitempty"`
 
 	Localization *localization `json:"localization,omitempty"`
 }

@@ -36,6 +36,7 @@ func (l *loader) checkInfrastructure() {
 	if tls := l.config.NATS.TLS; (tls.CertFile == "") != (tls.KeyFile == "") {
 		l.reportAtf("nats.tls", "cert_file and key_file are only of use together")
 	}
+	l.checkConsole()
 }
 
 // isUserSeed reports a seed that the client can sign with.

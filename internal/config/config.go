@@ -14,7 +14,9 @@ type Config struct {
 	Database Database
 	HTTP     HTTP
 	Worker   Worker
+	Console  Console
 	Outcomes Outcomes
+	Notices  Notices
 	// Accounts by the name that stands in the subject.
 	Accounts map[string]Account
 	// Sources by name, Serve and Destinations are there with Options.WithSources.

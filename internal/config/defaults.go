@@ -47,7 +47,12 @@ func infrastructureDefaults() *Config {
 			Retention:           30 * 24 * time.Hour,
 			DeadLetters:         DeadLetters{MaxBytes: 1 << 30},
 		},
+		Console: Console{
+			Listen: "127.0.0.1:8081", Login: LoginNone, UserHeader: "X-Forwarded-User", GroupsHeader: "X-Forwarded-Groups",
+			OIDC: OIDC{NameClaim: "email", GroupsClaim: "groups", SessionFor: 8 * time.Hour},
+		},
 		Outcomes: Outcomes{MaxAge: 7 * 24 * time.Hour, MaxBytes: 1 << 30, Webhooks: map[string]OutcomeWebhook{}},
+		Notices:  Notices{After: time.Minute, ThrottledAfter: 15 * time.Minute},
 		Serve:    Serve{Listen: "127.0.0.1:8440", Metrics: "127.0.0.1:8441", MaxBody: 16 << 20, MaxRequests: 16, DrainTime: 30 * time.Second},
 		Accounts: map[string]Account{}, Sources: map[string]Source{}, Destinations: map[string]Destination{},
 	}

@@ -98,6 +98,7 @@ func (l *loader) load(root *yaml.Node) {
 	known := append([]field{}, infrastructure...)
 	known = append(known, l.accountsSettings()...)
 	known = append(known, l.sourcesSettings()...)
+	known = append(known, l.noticeSettings())
 	l.defaults = topLevel(root, "defaults")
 	if root != nil {
 		l.section(root, "", known)
@@ -115,6 +116,7 @@ func (l *loader) load(root *yaml.Node) {
 	}
 	l.finishAccounts()
 	l.checkAccounts()
+	l.checkNotices()
 }
 
 // accountsSettings declares the two sections about accounts, defaults first.

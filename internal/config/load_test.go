@@ -206,7 +206,7 @@ func TestEveryProblemNamesLineKeyAndWhatIsAllowed(t *testing.T) {
 		{"not YAML further down", "nats:\n  url: x\n bad: y\n", "courier.yaml:2: is not YAML: did not find expected key"},
 		{"two documents", "nats: {}\n---\nnats: {}\n", ":2: a second YAML document begins here"},
 		{"a list at the top", "- a\n", ":1: must be a section"},
-		{"unknown at the top", "natz: {}\n", ":1: natz: is not a known key; known here: nats, database, http, worker, outcomes, defaults, accounts"},
+		{"unknown at the top", "natz: {}\n", ":1: natz: is not a known key; known here: nats, database, http, worker, console, outcomes, defaults, accounts"},
 		{"unknown deep", "nats:\n  stream:\n    nam: x\n", ":3: nats.stream.nam: is not a known key; known here: name, max_bytes"},
 		{"twice", "nats: {}\nhttp: {}\nnats: {}\n", ":3: nats: is set twice, first in line 1"},
 		{"section wanted", "nats: 4222\n", ":1: nats: must be a section of its own"},

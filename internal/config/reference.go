@@ -26,6 +26,10 @@ func Reference(platforms []Platform) string {
 	r.heading("accounts.<name>.catalogs.<name>", "One place to write to. The name is the token of the subject.")
 	r.rows(l.fields(l.catalogKeys, account, setting.Values{}), "", "", false)
 	r.delivery(platforms)
+	notices := l.noticeFields()
+	r.heading("notices", "Who is told of a change of state. `worker run` and `worker notices` read this section: docs/notices.md explains it.")
+	r.defaults(notices)
+	r.elements(notices, "notices")
 	r.sources(l)
 	return r.out.String()
 }

@@ -182,7 +182,7 @@ func (k *Manager) take(ctx context.Context, rows []ledger.LeaseRow, counters map
 	}
 	k.mu.Unlock()
 	for _, h := range acquired {
-		k.config.Logger.InfoContext(ctx, "partition acquired", slog.Int("partition", h.Lease.Partition))
+		k.config.Logger.DebugContext(ctx, "partition acquired", slog.Int("partition", h.Lease.Partition))
 		k.acquired <- h // has room: due looked, and nobody else sends
 	}
 	return err

@@ -284,14 +284,19 @@ type Resumption struct {
 
 // AccountState is what is kept about an account between owners.
 type AccountState struct {
-	Account   string
-	State     string // active, paused, throttled
-	Reason    string // for people
-	ByHand    bool   // paused by an operator: only an operator resumes it
+	Account string
+	State   string // active, paused, throttled
+	Reason  string // for people
+	// ByHand says that an operator paused it: nobody else resumes it. With a ResumesAt that
+	// has passed it is over, and the account is active, by the clock of the store.
+	ByHand    bool
 	ResumesAt time.Time
 	// Pause is how long the account rests by itself after a refusal, 0 when it does not:
 	// the next refusal doubles it. The platform may have asked for longer.
 	Pause time.Duration
+	// Removing says that somebody asked for the account to be removed. Only an owner that
+	// does not have it configured goes by that. SaveAccount leaves it as it is.
+	Removing bool
 }
 
 // ScopeState is what is known of a quota scope.
@@ -344,6 +349,7 @@ type Store interface {
 	SaveAccount(ctx context.Context, state AccountState) (AccountState, error)
 	// Accounts reads the states of the accounts named; absent means active.
 	Accounts(ctx context.Context, accounts []string) (map[string]AccountState, error)
+	Standing
 }
 
 // Prober is a Store that can also try a transaction out. With one that cannot, what is

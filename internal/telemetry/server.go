@@ -116,9 +116,16 @@ func (h *Health) ready(ctx context.Context) map[string]string {
 	return failures
 }
 
-// Handler answers /livez, /readyz, /startupz and /metrics.
+// links are what / answers, for who looks at the listener with a browser.
+const links = `{"livez":"/livez","readyz":"/readyz","startupz":"/startupz","metrics":"/metrics"}` + "\n"
+
+// Handler answers /livez, /readyz, /startupz and /metrics, and names them at /.
 func (t *Telemetry) Handler(health *Health) http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, links) // the caller may be gone
+	})
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, health.live()) })
 	mux.HandleFunc("GET /startupz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health.startup()) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, health.ready(r.Context())) })

@@ -32,6 +32,9 @@ type Core struct {
 	windows  map[string]*window
 	Regained map[string]time.Time // when a quota is free again that a fault called used up
 	ruleHits map[string]int
+	struck   map[string]time.Time // when the ending of an item had its effect: see Magic
+	shares   []ItemRule           // of switches
+	outage   time.Time            // every call fails until then
 	Recent   map[uint64]time.Time // bodies, for SkipRepeats
 	Seen     Counters
 	closed   chan struct{}
@@ -47,6 +50,12 @@ type Dialect struct {
 	// Check finds what is wrong with a record when it is applied. Nil finds nothing. The
 	// lock is held.
 	Check func(key TableKey, id string) []Issue
+	// Rejects and Warns are what the platform says of an item with such an ending: see
+	// Options.Magic. Rejects may be nil.
+	Rejects, Warns func(id string) Issue
+	// NamesRejected says that results name rejected items alone: one that such an ending
+	// has them leave out is rejected.
+	NamesRejected bool
 	// Deleted, when not nil, is called with an item that was deleted, with the lock held.
 	Deleted func(key TableKey, id string)
 }
@@ -62,6 +71,8 @@ type Batch struct {
 	late    bool
 	Failed  bool // fails as a whole
 	Skipped bool
+	slow    time.Duration // applied so much later
+	silent  bool          // applied, but in progress permanently
 
 	Done     bool
 	Finished time.Time
@@ -85,6 +96,7 @@ func NewCore(options Options, dialect Dialect) *Core {
 		Tables:  make(map[TableKey]*table),
 		Batches: make(map[string]*Batch), injected: make(map[CallKind][]Fault),
 		windows: make(map[string]*window), Regained: make(map[string]time.Time), ruleHits: make(map[string]int),
+		struck: make(map[string]time.Time),
 		Recent: make(map[uint64]time.Time), closed: make(chan struct{}),
 		Seen: Counters{Faults: make(map[FaultKind]int)},
 	}
@@ -195,7 +207,7 @@ func (c *Core) Accept(b *Batch, bodySize int, fault FaultKind) {
 	now := time.Now()
 	b.Created = now
 	b.Failed, b.Skipped = fault == FailBatch, b.Skipped || fault == SkipBatch
-	delay := c.Options.Delay
+	delay := c.Options.Delay + b.slow
 	if c.Options.Jitter > 0 {
 		delay += time.Duration(c.Random.Int64N(int64(c.Options.Jitter) + 1))
 	}
@@ -291,8 +303,8 @@ func (c *Core) applyChange(table *table, change *Change, b *Batch) Result {
 		return done
 	}
 	rule := c.rule(change.ID)
-	if rule != nil && rule.Action == RefuseItem && len(change.Errors) == 0 {
-		change.Errors = []Issue{{Attribute: "", Code: codeRuleRefused, Message: rule.message(done.ID)}}
+	if rule != nil && (rule.Action == RefuseItem || rule.rejectsUnnamed) && len(change.Errors) == 0 {
+		change.Errors = []Issue{c.rejects(rule, done.ID)}
 	}
 	if len(change.Errors) == 0 && c.dialect.Check != nil {
 		change.Errors = c.dialect.Check(b.Key, change.ID)
@@ -333,11 +345,23 @@ func (c *Core) rule(id string) *ItemRule {
 		}
 		return rule
 	}
+	if rule := c.magicRule(id); rule != nil {
+		return rule
+	}
+	for i := range c.shares {
+		if c.Random.Float64() < c.shares[i].Rate {
+			return &c.shares[i]
+		}
+	}
 	return nil
 }
 
 // NextFault decides whether this call misbehaves. The caller holds the lock.
 func (c *Core) NextFault(call CallKind) Fault {
+	if time.Now().Before(c.outage) {
+		c.Seen.Faults[ServerError]++
+		return Fault{Kind: ServerError}
+	}
 	if waiting := c.injected[call]; len(waiting) > 0 {
 		c.injected[call] = waiting[1:]
 		c.Seen.Faults[waiting[0].Kind]++

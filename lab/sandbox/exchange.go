@@ -42,6 +42,8 @@ type Request struct {
 	Handle  string // of a poll, or given to a POST
 	Query   map[string]string
 	Body    []byte
+	// Magic is what the ids in the body do to the answer; Work sets it.
+	Magic Fault
 }
 
 // Serve runs one call through authentication, limits, faults and the work.
@@ -57,11 +59,14 @@ func (c *Core) Serve(w http.ResponseWriter, r *http.Request, face Face, request 
 	}
 	limit := c.Options.Reads
 	c.Mu.Lock()
-	if request.Call == Submit {
+	switch request.Call {
+	case Submit:
 		limit = c.Options.Writes
 		c.Seen.Posts++
 		c.Seen.MaxBytes = max(c.Seen.MaxBytes, len(request.Body))
-	} else {
+	case Look:
+		c.Seen.Looks++
+	default:
 		c.Seen.Polls++
 	}
 	allowed := c.admits(token)
@@ -92,6 +97,9 @@ func (c *Core) Serve(w http.ResponseWriter, r *http.Request, face Face, request 
 	said, refused := face.Refusal(request.Call, fault, r.Header.Get("Authorization"))
 	if !refused {
 		said = face.Work(request, fault)
+		if request.Magic.Kind != "" {
+			fault = request.Magic
+		}
 	}
 	if said.Header == nil {
 		said.Header = make(map[string]string)

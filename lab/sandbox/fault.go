@@ -9,6 +9,7 @@ type CallKind string
 const (
 	Submit CallKind = "submit" // the POST of a batch
 	Poll   CallKind = "poll"   // the question what became of it
+	Look   CallKind = "look"   // a question about the account and its catalogs
 )
 
 // FaultKind is a way to misbehave.
@@ -58,16 +59,18 @@ const (
 
 // Faults of the answer to a poll.
 const (
-	LostHandle     FaultKind = "lost_handle"
-	EmptyData      FaultKind = "empty_data" // Meta: {"data":[]}
-	UnknownStatus  FaultKind = "unknown_status"
-	OmitFirst      FaultKind = "omit_first"       // one item is missing
-	OmitAll        FaultKind = "omit_all"         // all items are missing
-	DuplicateIDs   FaultKind = "duplicate_ids"    // the first item is named twice
-	WrongIDs       FaultKind = "wrong_ids"        // all named items are others
-	OtherBatch     FaultKind = "other_batch"      // the answer is about another handle
-	TotalTooHigh   FaultKind = "total_too_high"   // Meta: more errors counted than listed
-	ListBeyondZero FaultKind = "list_beyond_zero" // Meta: an error is listed, none counted
+	LostHandle FaultKind = "lost_handle"
+	// StaysInProgress is of a batch, for Counters: see Options.Magic.
+	StaysInProgress FaultKind = "stays_in_progress"
+	EmptyData       FaultKind = "empty_data" // Meta: {"data":[]}
+	UnknownStatus   FaultKind = "unknown_status"
+	OmitFirst       FaultKind = "omit_first"       // one item is missing
+	OmitAll         FaultKind = "omit_all"         // all items are missing
+	DuplicateIDs    FaultKind = "duplicate_ids"    // the first item is named twice
+	WrongIDs        FaultKind = "wrong_ids"        // all named items are others
+	OtherBatch      FaultKind = "other_batch"      // the answer is about another handle
+	TotalTooHigh    FaultKind = "total_too_high"   // Meta: more errors counted than listed
+	ListBeyondZero  FaultKind = "list_beyond_zero" // Meta: an error is listed, none counted
 )
 
 // Fault is one misbehaviour.
@@ -102,6 +105,7 @@ type PlannedFault struct {
 type Counters struct {
 	Posts    int
 	Polls    int
+	Looks    int
 	Accepted int // batches
 	Applied  int // batches
 	Records  int // of accepted batches

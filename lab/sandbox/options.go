@@ -56,6 +56,11 @@ type Options struct {
 	// Verticals are the verticals of Meta's catalogs by id; a catalog that is not here
 	// takes every item type.
 	Verticals map[string]string
+	// Catalogs are the catalogs that the account has, by id, with the vertical (Meta) or
+	// type (Pinterest) of each. None means any that is asked for or written to.
+	Catalogs map[string]string
+	// Declined are the permissions that Meta's token lacks.
+	Declined []string
 	// DropsBadBodies has Meta ingest nothing of a body that has a record which it
 	// refuses: the answer names those and has no handles.
 	DropsBadBodies bool
@@ -63,6 +68,9 @@ type Options struct {
 	// duplicates, as it takes two records of one item; whether it does is not documented.
 	LocalizedOnce bool
 
+	// Magic has item ids with one of Endings misbehave. Off by default, so that no test
+	// meets it by chance.
+	Magic bool
 	// Rules treat items by their id.
 	Rules []ItemRule
 	// Plan lets faults happen at random.
@@ -106,6 +114,7 @@ type ItemAction string
 const (
 	RefuseItem ItemAction = "refuse" // the platform says the item is bad, and does not apply it
 	OmitItem   ItemAction = "omit"   // applied, but the answer does not name it
+	WarnItem   ItemAction = "warn"   // applied, with a warning; only of Endings
 )
 
 // ItemRule treats the items whose id contains Contains (any id when empty).
@@ -117,6 +126,8 @@ type ItemRule struct {
 	// Times is how often it happens to one item; 0 means always. Then it recovers.
 	Times   int
 	Message string
+
+	rejectsUnnamed bool // with OmitItem: not applied either
 }
 
 const (

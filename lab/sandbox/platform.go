@@ -25,6 +25,9 @@ type Platform interface {
 	InjectNext(call CallKind, fault Fault)
 	// SetPlan replaces Options.Plan.
 	SetPlan(plan []PlannedFault)
+	// SetSwitches has what the switches say happen from now on, in place of Options.Plan
+	// and of what switches said before.
+	SetSwitches(switches Switches)
 	// RevokeTokens refuses every token from now on, or takes them again.
 	RevokeTokens(revoked bool)
 	Counters() Counters

@@ -38,6 +38,7 @@ DELETE FROM courier.lane l WHERE l.id IN (
         AND NOT EXISTS (SELECT FROM courier.waiting w WHERE w.lane = c.id)
         AND NOT EXISTS (SELECT FROM courier.dead_letter d WHERE d.lane = c.id)
         AND NOT EXISTS (SELECT FROM courier.item_version v WHERE v.lane = c.id)
+        AND NOT EXISTS (SELECT FROM courier.item_count n WHERE n.lane = c.id AND n.items <> 0)
     LIMIT sqlc.arg(lim)
 ) AND l.used_on < sqlc.arg(before)::date;
 

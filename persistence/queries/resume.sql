@@ -19,11 +19,6 @@ ORDER BY batch_id, number;
 SELECT l.account, l.catalog, l.catalog_type FROM courier.lane l
 WHERE l.partition = $1 AND EXISTS (SELECT FROM courier.waiting w WHERE w.lane = l.id);
 
--- name: AccountsOf :many
--- The accounts that have lanes in the partition.
-SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at, a.pause_ns FROM courier.account a
-WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1);
-
 -- name: WaitingPage :many
 -- A page is bounded by rows and by bytes: what comes after max_bytes is left out.
 SELECT b.generation, b.sequence, b.received_at, b.payload FROM (

@@ -11,30 +11,6 @@ ON CONFLICT (scope) DO UPDATE SET
     patience_ns = CASE WHEN excluded.updated_at >= s.updated_at THEN excluded.patience_ns ELSE s.patience_ns END,
     updated_at = greatest(s.updated_at, excluded.updated_at);
 
--- name: SaveAccount :exec
--- A pause by hand is left alone, unless it is an operator who speaks. Of two pauses the
--- one that ends later stays: calls that were under way together may ask for both.
-INSERT INTO courier.account AS a (name, state, reason, by_hand, resumes_at, pause_ns) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (name) DO UPDATE SET state = excluded.state, reason = excluded.reason, by_hand = excluded.by_hand,
-    resumes_at = CASE WHEN a.state = 'paused' AND excluded.state = 'paused' AND NOT excluded.by_hand
-        THEN greatest(a.resumes_at, excluded.resumes_at) ELSE excluded.resumes_at END,
-    pause_ns = excluded.pause_ns, updated_at = now()
-WHERE NOT a.by_hand OR excluded.by_hand;
-
--- name: AccountsNamed :many
-SELECT name, state, reason, by_hand, resumes_at, pause_ns FROM courier.account WHERE name = ANY (sqlc.arg(names)::text[]);
-
--- name: ResumeAccount :execrows
-UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1;
-
--- name: PauseAccount :execrows
-UPDATE courier.account SET state = 'paused', reason = $2, by_hand = true, resumes_at = NULL, pause_ns = 0, updated_at = now() WHERE name = $1;
-
--- name: RegisterAccount :batchexec
-INSERT INTO courier.account (name, platform, scopes) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET platform = excluded.platform, scopes = excluded.scopes
-WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <> excluded.scopes;
-
 -- name: AppendAttempt :batchexec
 -- Repeating it is harmless, and a handle once known is never forgotten.
 INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes)
@@ -47,32 +23,6 @@ ON CONFLICT (batch_id, number) DO UPDATE SET
     error = excluded.error,
     notes = coalesce(excluded.notes, a.notes)
 WHERE a.result IS DISTINCT FROM 1 OR excluded.result = 1;
-
--- name: DeadLetters :many
--- A page is bounded by rows and by bytes: what comes after max_bytes is left out. The
--- length of a body is known without reading it.
-SELECT b.id, b.mutation_id, b.account, b.catalog, b.catalog_type, b.item_id, b.localization, b.operation, b.subject,
-    CASE WHEN sqlc.arg(whole)::boolean THEN b.headers ELSE '{}'::bytea[] END::bytea[] AS headers,
-    CASE WHEN sqlc.arg(whole)::boolean THEN b.body ELSE ''::bytea END::bytea AS body,
-    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.lost
-FROM (
-SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.localization, d.operation, d.subject,
-    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
-    sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id) - octet_length(d.body) - pg_column_size(d.headers) AS before
-FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
-WHERE d.id > sqlc.arg(after_id) AND (sqlc.narg(up_to)::bigint IS NULL OR d.id <= sqlc.narg(up_to))
-    AND (sqlc.narg(ids)::bigint[] IS NULL OR d.id = ANY (sqlc.narg(ids)::bigint[]))
-    AND (sqlc.narg(account)::text IS NULL OR l.account = sqlc.narg(account))
-    AND (sqlc.narg(catalog)::text IS NULL OR l.catalog = sqlc.narg(catalog))
-    AND (sqlc.narg(catalog_type)::text IS NULL OR l.catalog_type = sqlc.narg(catalog_type))
-    AND (sqlc.narg(reason)::text IS NULL OR d.reason = sqlc.narg(reason))
-    AND (sqlc.narg(mutation_id)::text IS NULL OR d.mutation_id = sqlc.narg(mutation_id))
-    AND (sqlc.narg(failed_before)::timestamptz IS NULL OR d.failed_at < sqlc.narg(failed_before))
-    AND (sqlc.arg(with_replayed)::boolean OR d.replayed_at IS NULL)
-ORDER BY d.id LIMIT sqlc.arg(lim)
-) b
-WHERE NOT sqlc.arg(whole)::boolean OR b.before < sqlc.arg(max_bytes)::bigint
-ORDER BY b.id;
 
 -- name: DropOldestMessages :one
 -- Drops the messages of an account's oldest dead letters until so many bytes are free,
@@ -122,17 +72,6 @@ SELECT coalesce(max(d.id), 0)::bigint FROM courier.dead_letter d;
 SELECT pg_advisory_xact_lock(hashtextextended('courier.dead_letter.replay', 0)),
     set_config('idle_in_transaction_session_timeout', sqlc.arg(idle_ms)::text, true);
 
--- name: Unreplayed :many
--- Those that no other replay has marked since they were listed. Stamps are microseconds
--- since 1970, 0 for never.
-SELECT d.id FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(stamps)::bigint[]) AS stamp) c
-JOIN courier.dead_letter d ON d.id = c.id
-WHERE coalesce((extract(epoch FROM d.replayed_at) * 1000000)::bigint, 0) = c.stamp
-ORDER BY d.id;
-
--- name: MarkReplayedAgain :execrows
-UPDATE courier.dead_letter SET replayed_at = clock_timestamp() WHERE id = ANY (sqlc.arg(ids)::bigint[]);
-
 -- name: WaitingCounts :many
 SELECT l.account, l.partition, count(*) AS items, min(w.received_at)::timestamptz AS oldest
 FROM courier.waiting w JOIN courier.lane l ON l.id = w.lane
@@ -143,12 +82,6 @@ SELECT l.account, count(*) AS batches, sum(b.records)::bigint AS records
 FROM courier.batch b JOIN courier.lane l ON l.id = b.lane
 WHERE b.finished_at IS NULL
 GROUP BY l.account;
-
--- name: DeadLetterCounts :many
-SELECT l.account, d.reason, count(*) AS letters
-FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
-WHERE d.replayed_at IS NULL
-GROUP BY l.account, d.reason;
 
 -- name: OwnedPartitions :many
 SELECT owner, count(*) AS partitions FROM courier.lease WHERE owner IS NOT NULL GROUP BY owner;

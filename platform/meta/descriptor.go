@@ -61,6 +61,7 @@ func Descriptor() platform.Descriptor {
 		// Meta, Rate limits: 200 and a share of the users an hour.
 		BatchesPerHour: 200,
 		Overlay:        overlay,
+		Reasons:        reasons(),
 		New:            New,
 		Simulated:      func(o sandbox.Options) sandbox.Platform { return metasim.New(o) },
 	}

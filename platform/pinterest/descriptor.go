@@ -61,6 +61,7 @@ func Descriptor() platform.Descriptor {
 		// Seen in x-ratelimit-limit of catalogs_write in 2024: 100 a minute.
 		BatchesPerHour: 6000,
 		Overlay:        overlay,
+		Reasons:        reasons(),
 		OAuth: platform.OAuth{
 			// What the batch endpoints need (OpenAPI 5.23.0, items_batch/post).
 			Scope: "catalogs:read,catalogs:write",

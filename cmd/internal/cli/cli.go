@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -198,24 +199,40 @@ func Indented(text string) string { return strings.ReplaceAll(text, "\n", "\n  "
 func prepare(command *cobra.Command) {
 	command.SilenceErrors = true
 	command.SilenceUsage = true
-	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{suggestFlag(c, err)} })
 	accept := command.Args
 	if accept == nil {
 		accept = cobra.NoArgs
 	}
 	command.Args = func(c *cobra.Command, args []string) error {
 		if err := accept(c, args); err != nil {
-			return usageError{err}
+			return usageError{suggestCommand(c, args, err)}
 		}
 		return nil
 	}
 	if !command.Runnable() {
 		command.RunE = func(c *cobra.Command, _ []string) error {
+			c.SetOut(c.ErrOrStderr()) // no answer to what was asked
 			_ = c.Help()
-			return UsageErrorf("a subcommand is required")
+			return UsageErrorf("a command is required")
 		}
 	}
 	for _, child := range command.Commands() {
 		prepare(child)
 	}
+}
+
+// ReadLine reads the first line of an input, without its end, such as a password. It is at
+// most 4 KiB long.
+func ReadLine(in io.Reader) ([]byte, error) {
+	const longest = 4 << 10
+	text, err := io.ReadAll(io.LimitReader(in, longest+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading standard input: %w", err)
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	if len(line) > longest {
+		return nil, errors.New("standard input has a line of more than 4 KiB")
+	}
+	return bytes.TrimSuffix(line, []byte("\r")), nil
 }

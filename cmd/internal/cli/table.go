@@ -1,133 +1,146 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
+	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
-
-// Output is how results are printed: table for people, json for machines.
-type Output string
-
-// ParseOutput reads the flag --output.
-func ParseOutput(text string) (Output, error) {
-	switch text {
-	case "table", "json":
-		return Output(text), nil
-	default:
-		return "", UsageErrorf("--output %q is invalid: must be table or json", text)
-	}
-}
-
-// JSON reports whether machines read it.
-func (o Output) JSON() bool { return o == "json" }
-
-// PrintJSON writes a value as one indented document. What no terminal should get is
-// escaped in it.
-func PrintJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(legible.NewJSONWriter(w))
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
-
-// JSONList writes a list as PrintJSON would, one value after the other, for lists that
-// memory may not hold. Close ends it.
-type JSONList struct {
-	out   io.Writer
-	begun bool
-}
-
-// NewJSONList begins a list.
-func NewJSONList(w io.Writer) *JSONList { return &JSONList{out: legible.NewJSONWriter(w)} }
-
-// Add writes the next value.
-func (l *JSONList) Add(value any) error {
-	var encoded bytes.Buffer
-	encoded.WriteString(map[bool]string{false: "[\n  ", true: ",\n  "}[l.begun])
-	l.begun = true
-	encoder := json.NewEncoder(&encoded)
-	encoder.SetIndent("  ", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return l.write(bytes.TrimRight(encoded.Bytes(), "\n"))
-}
-
-// Close writes the end of the list.
-func (l *JSONList) Close() error {
-	if !l.begun {
-		return l.write([]byte("[]\n"))
-	}
-	return l.write([]byte("\n]\n"))
-}
-
-func (l *JSONList) write(text []byte) error {
-	if _, err := l.out.Write(text); err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	return nil
-}
 
 // Clipped is a cell of which so much is shown as fits in 80 columns.
 type Clipped string
 
 const clippedWidth = 80
 
-// cell is a value as it stands in a table: on one line, and legible.
-func cell(value any) any {
-	switch value := value.(type) {
-	case int, int32, int64, uint64, float64, bool:
-		return value
-	case Clipped:
-		return legible.Clip(string(value), clippedWidth)
-	default:
-		return legible.Text(fmt.Sprint(value))
-	}
+// Column is a column of a table.
+type Column struct {
+	Title string
+	// Whole is never cut: ids, which people copy.
+	Whole bool
+	// Drop says which columns a narrow terminal goes without: the highest first, 0 never.
+	Drop int
 }
+
+// cell is a value of a table as text. Times are relative to now.
+func cell(value any, now time.Time) (shown string, number bool) {
+	switch value := value.(type) {
+	case int, int32, int64, uint64, float64:
+		return fmt.Sprint(value), true
+	case *int64:
+		if value != nil {
+			return strconv.FormatInt(*value, 10), true
+		}
+	case *int32:
+		if value != nil {
+			return strconv.Itoa(int(*value)), true
+		}
+	case time.Time:
+		if !value.IsZero() {
+			return Ago(value, now), false
+		}
+	case *time.Time:
+		if value != nil {
+			return Ago(*value, now), false
+		}
+	case Clipped:
+		return string(value), false
+	case nil:
+	default:
+		return fmt.Sprint(value), false
+	}
+	return "", true // nothing, in a column of numbers or others
+}
+
+// Ago says when something was, or will be, for people: 2 minutes ago.
+func Ago(then, now time.Time) string { return humanize.RelTime(then, now, "ago", "from now") }
 
 // Table prints rows under a header. Without rows it says so.
 func Table(w io.Writer, header []string, rows [][]any) error {
-	text := "none"
-	if len(rows) > 0 {
-		text = render(header, rows)
+	columns := make([]Column, len(header))
+	for i, title := range header {
+		columns[i].Title = title
 	}
-	if _, err := fmt.Fprintln(w, text); err != nil {
+	return TableOf(w, columns, rows)
+}
+
+// TableOf prints rows under a header, as wide as the terminal. Without rows it says so.
+func TableOf(w io.Writer, columns []Column, rows [][]any) error {
+	shown := "none"
+	if len(rows) > 0 {
+		shown = render(columns, rows, Width(w), time.Now())
+	}
+	if _, err := fmt.Fprintln(w, shown); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
 }
 
-func render(header []string, rows [][]any) string {
+func render(columns []Column, rows [][]any, width int, now time.Time) string {
+	cells := make([][]string, len(rows))
+	numbers := slices.Repeat([]bool{true}, len(columns))
+	empty := slices.Repeat([]bool{true}, len(columns))
+	for i, row := range rows {
+		cells[i] = make([]string, len(columns))
+		for at, value := range row {
+			shown, number := cell(value, now)
+			cells[i][at], numbers[at], empty[at] = shown, numbers[at] && number, empty[at] && shown == ""
+		}
+	}
+	widths := fit(columns, naturalWidths(columns, cells, rows), empty, width)
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = 0
 	t.Style().Options.DrawBorder = false
 	t.Style().Options.SeparateColumns = false
-	titles := make(table.Row, len(header))
-	for i, title := range header {
-		titles[i] = title
+	var titles table.Row
+	var configs []table.ColumnConfig
+	for at := range columns {
+		if widths[at] > 0 {
+			titles = append(titles, columns[at].Title)
+			align := text.AlignLeft
+			if numbers[at] {
+				align = text.AlignRight
+			}
+			configs = append(configs, table.ColumnConfig{Number: len(titles), Align: align, AlignHeader: align})
+		}
 	}
 	t.AppendHeader(titles)
-	for _, row := range rows {
-		cells := make(table.Row, len(row))
-		for i, value := range row {
-			cells[i] = cell(value)
+	t.SetColumnConfigs(configs)
+	for _, row := range cells {
+		var kept table.Row
+		for at, shown := range row {
+			if widths[at] > 0 {
+				kept = append(kept, legible.Clip(shown, widths[at]))
+			}
 		}
-		t.AppendRow(cells)
+		t.AppendRow(kept)
 	}
 	return t.Render()
+}
+
+// naturalWidths is how wide each column is when nothing is cut.
+func naturalWidths(columns []Column, cells [][]string, rows [][]any) []int {
+	natural := make([]int, len(columns))
+	for at := range columns {
+		natural[at] = max(text.StringWidth(columns[at].Title), 1)
+	}
+	for i, row := range rows {
+		for at, value := range row {
+			size := text.StringWidth(legible.Text(cells[i][at]))
+			if _, is := value.(Clipped); is {
+				size = min(size, clippedWidth)
+			}
+			natural[at] = max(natural[at], size)
+		}
+	}
+	return natural
 }
 
 // Counted writes a number with what it counts: 1 item, 12 345 items.

@@ -22,6 +22,9 @@ const (
 	CallSaveScopes     Call = "SaveScopes"
 	CallSaveAccount    Call = "SaveAccount"
 	CallAccounts       Call = "Accounts"
+	CallSaveHealth     Call = "SaveHealth"
+	CallSaveStrays     Call = "SaveStrays"
+	CallEndRemoval     Call = "EndRemoval"
 
 	CallOpenCursor  Call = "OpenCursor"
 	CallOutcomes    Call = "Outcomes"

@@ -45,6 +45,8 @@ type database struct {
 	versions   map[catalog.ItemKey]ledger.ItemVersion
 	scopes     map[string]ledger.ScopeState
 	accounts   map[string]ledger.AccountState
+	health     map[string]ledger.AccountHealth
+	strays     map[int][]ledger.StrayLane // by partition
 	commits    int
 	faults     []error
 
@@ -100,6 +102,8 @@ func New() *Store {
 		versions:   map[catalog.ItemKey]ledger.ItemVersion{},
 		scopes:     map[string]ledger.ScopeState{},
 		accounts:   map[string]ledger.AccountState{},
+		health:     map[string]ledger.AccountHealth{},
+		strays:     map[int][]ledger.StrayLane{},
 		lanes:      map[catalog.Lane]int{},
 		workers:    map[uuid.UUID]ledger.WorkerRow{},
 		cursors:    map[cursorOf]int64{},
@@ -140,7 +144,7 @@ func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumpt
 		}
 		r = &ledger.Resumption{
 			Anchor: p.anchor, Commits: p.commits, Slowest: p.slowest, Sent: p.sent, Noted: slices.Clone(p.noted), Recorded: joined(p.recorded, p.anchor.Position.Sequence), Open: s.openBatches(lease.Partition),
-			Accounts: maps.Clone(s.accounts),
+			Accounts: s.presentAccounts(),
 		}
 		for lane, rows := range s.waiting {
 			if len(rows) > 0 && s.lanes[lane] == lease.Partition {
@@ -284,45 +288,6 @@ func (s *Store) SaveScopes(ctx context.Context, scopes []ledger.ScopeState) erro
 		}
 		return nil
 	})
-}
-
-// SaveAccount writes an account's state; a pause by hand is left alone, unless
-// the new state is by hand too, and of two other pauses the later ResumesAt stays.
-func (s *Store) SaveAccount(ctx context.Context, state ledger.AccountState) (ledger.AccountState, error) {
-	err := s.call(ctx, CallSaveAccount, func() error {
-		const paused = "paused"
-		have := s.accounts[state.Account]
-		if have.ByHand && !state.ByHand {
-			state = have
-		}
-		if have.State == paused && state.State == paused && !state.ByHand && have.ResumesAt.After(state.ResumesAt) {
-			state.ResumesAt = have.ResumesAt
-		}
-		s.accounts[state.Account] = state
-		return nil
-	})
-	return state, err
-}
-
-// ResumeAccount is what an operator does to end a pause.
-func (s *Store) ResumeAccount(account string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.accounts, account)
-}
-
-// Accounts reads the states of the accounts named.
-func (s *Store) Accounts(ctx context.Context, accounts []string) (map[string]ledger.AccountState, error) {
-	states := map[string]ledger.AccountState{}
-	err := s.call(ctx, CallAccounts, func() error {
-		for _, name := range accounts {
-			if state, ok := s.accounts[name]; ok {
-				states[name] = state
-			}
-		}
-		return nil
-	})
-	return states, err
 }
 
 // sortRows puts rows in stream order.

@@ -144,8 +144,8 @@ func (b *AppendAttemptBatchResults) Close() error {
 
 const registerAccount = `-- name: RegisterAccount :batchexec
 INSERT INTO courier.account (name, platform, scopes) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET platform = excluded.platform, scopes = excluded.scopes
-WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <> excluded.scopes
+ON CONFLICT (name) DO UPDATE SET platform = excluded.platform, scopes = excluded.scopes, removing_at = NULL
+WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <> excluded.scopes OR courier.account.removing_at IS NOT NULL
 `
 
 type RegisterAccountBatchResults struct {
@@ -160,6 +160,7 @@ type RegisterAccountParams struct {
 	Scopes   []string
 }
 
+// An account that is configured is not removed, whoever asked for that before.
 func (q *Queries) RegisterAccount(ctx context.Context, arg []RegisterAccountParams) *RegisterAccountBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {

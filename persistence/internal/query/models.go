@@ -10,6 +10,36 @@ import (
 	"github.com/google/uuid"
 )
 
+// What people did in the console: who, when, to what, why, and how it ended.
+type CourierAuditLog struct {
+	// Number of the action; later actions have higher ones.
+	ID int64
+	// When the action was begun.
+	At time.Time
+	// Name of who acted, as the login knows it.
+	Who string
+	// How the name is known: none (a console on loopback without login), basic, header or oidc.
+	How string
+	// What was done, such as pause_account or replay_dead_letters.
+	Action string
+	// To what: an account, a dead letter, a run; empty where a filter chose.
+	Target string
+	// What chose the rows of an action on many; {} of an action on one.
+	Filter []byte
+	// How many rows were shown to who confirmed the action; null where nothing was counted.
+	Expected *int64
+	// How many rows the action changed; null while it is under way and where nothing is counted.
+	Changed *int64
+	// Why, in the words of who acted.
+	Reason string
+	// started, done, failed, or refused (the state of what it is about did not allow it). An action that stays started belongs to a process that ended.
+	Result string
+	// What failed or was refused, in words.
+	Message string
+	// When the action ended.
+	FinishedAt *time.Time
+}
+
 type CourierQuotaScope struct {
 	Scope        string
 	BlockedUntil *time.Time

@@ -12,48 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const accountsOf = `-- name: AccountsOf :many
-SELECT a.name, a.state, a.reason, a.by_hand, a.resumes_at, a.pause_ns FROM courier.account a
-WHERE a.name IN (SELECT l.account FROM courier.lane l WHERE l.partition = $1)
-`
-
-type AccountsOfRow struct {
-	Name      string
-	State     string
-	Reason    string
-	ByHand    bool
-	ResumesAt *time.Time
-	PauseNs   int64
-}
-
-// The accounts that have lanes in the partition.
-func (q *Queries) AccountsOf(ctx context.Context, partition int32) ([]AccountsOfRow, error) {
-	rows, err := q.db.Query(ctx, accountsOf, partition)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []AccountsOfRow
-	for rows.Next() {
-		var i AccountsOfRow
-		if err := rows.Scan(
-			&i.Name,
-			&i.State,
-			&i.Reason,
-			&i.ByHand,
-			&i.ResumesAt,
-			&i.PauseNs,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const attemptsOf = `-- name: AttemptsOf :many
 SELECT batch_id, number, result, at, next_at, handles, error, notes
 FROM courier.attempt WHERE batch_id = ANY ($1::uuid[])

@@ -219,8 +219,7 @@ func checkMeta(known *metaType, one *sandbox.Change, data gjson.Result) {
 		switch {
 		case slices.Contains(known.keys, name.Str):
 		case !known.knows(name.Str):
-			one.Warnings = append(one.Warnings, sandbox.Issue{Message: "Unrecognised field: A request for item " + itemOf(one.ID) +
-				" contains unrecognised field: '" + name.Str + "'"})
+			one.Warnings = append(one.Warnings, unrecognised(itemOf(one.ID), name.Str))
 		case value.Type == gjson.Null:
 			one.Errors = append(one.Errors, sandbox.Issue{Message: "the field " + name.Str + " is null"})
 		case (value.Raw == `""` || value.Raw == `[]`) && slices.Contains(known.required, name.Str):
@@ -232,6 +231,10 @@ func checkMeta(known *metaType, one *sandbox.Change, data gjson.Result) {
 		}
 		return true
 	})
+}
+
+func unrecognised(id, field string) sandbox.Issue {
+	return sandbox.Issue{Message: "Unrecognised field: A request for item " + id + " contains unrecognised field: '" + field + "'"}
 }
 
 var priceForm = regexp.MustCompile(`^\d+(\.\d+)? ?([A-Z]{3})?$`)

@@ -33,7 +33,11 @@ func New(options sandbox.Options) *Platform {
 			localizedOnly(key, &rules)
 			return rules
 		},
-		ItemOf: itemOf, Check: m.itemless, Deleted: m.dropLocalizations,
+		ItemOf: itemOf, Check: m.itemless, Deleted: m.dropLocalizations, NamesRejected: true,
+		Rejects: func(id string) sandbox.Issue { // as it was seen
+			return sandbox.Issue{Message: "The price information under " + id + " is invalid. Review for more details"}
+		},
+		Warns: func(id string) sandbox.Issue { return unrecognised(itemOf(id), "magic") },
 	})
 	return m
 }
@@ -75,6 +79,10 @@ func (m *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if r.Method == http.MethodGet && r.URL.Path == "/" {
 		sandbox.Respond(w, sandbox.Response{Status: http.StatusOK, Body: m.State()})
+		return
+	}
+	if request := lookAt(r, parts); request != nil {
+		m.Serve(w, r, metaFace{m, request.Catalog}, request)
 		return
 	}
 	if len(parts) < 2 || !allDigits.MatchString(parts[len(parts)-2]) {
@@ -214,10 +222,14 @@ func tooMuch() sandbox.Response {
 }
 
 func (f metaFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.Response {
-	if request.Call == sandbox.Poll {
+	switch request.Call {
+	case sandbox.Poll:
 		return f.poll(request, fault.Kind)
+	case sandbox.Look:
+		return f.look(request)
+	default:
+		return f.submit(request, fault.Kind)
 	}
-	return f.submit(request, fault.Kind)
 }
 
 func (f metaFace) submit(request *sandbox.Request, fault sandbox.FaultKind) sandbox.Response {
@@ -235,6 +247,13 @@ func (f metaFace) submit(request *sandbox.Request, fault sandbox.FaultKind) sand
 	}
 	if f.Options.DropsBadBodies && slices.ContainsFunc(accepted.Changes, func(one sandbox.Change) bool { return len(one.Errors) > 0 }) {
 		return sandbox.Response{Status: http.StatusOK, Body: f.appendAccepted(nil, accepted, false, fault)}
+	}
+	if fault == "" {
+		request.Magic = f.Magic(accepted)
+		if said, refuses := f.Refusal(request.Call, request.Magic, ""); refuses {
+			return said
+		}
+		fault = request.Magic.Kind
 	}
 	f.Mu.Lock()
 	defer f.Mu.Unlock()

@@ -27,7 +27,11 @@ type refusedRow struct {
 
 // appendStatus writes the answer to a poll. The caller holds the lock.
 func (f metaFace) appendStatus(dst []byte, b *sandbox.Batch, withIDs bool, fault sandbox.FaultKind) []byte {
-	rows, hidden := f.refusedRows(b, fault)
+	var rows []refusedRow
+	hidden := 0
+	if b.Ended() {
+		rows, hidden = f.refusedRows(b, fault)
+	}
 	total := len(rows) + hidden
 	switch fault {
 	case sandbox.TotalTooHigh:
@@ -70,9 +74,9 @@ func metaStatus(b *sandbox.Batch, fault sandbox.FaultKind) string {
 	switch {
 	case fault == sandbox.UnknownStatus:
 		return "reticulating"
-	case b.Done && b.Failed:
+	case b.Ended() && b.Failed:
 		return "error"
-	case b.Done:
+	case b.Ended():
 		return "finished"
 	default:
 		return "started"
@@ -104,6 +108,9 @@ func (f metaFace) refusedRows(b *sandbox.Batch, fault sandbox.FaultKind) (rows [
 }
 
 func (f metaFace) warnedRows(b *sandbox.Batch) (rows []refusedRow) {
+	if !b.Ended() {
+		return nil
+	}
 	for i := range b.Results {
 		for _, warning := range b.Results[i].Warnings {
 			rows = append(rows, refusedRow{line: i, id: f.idOf(b.Key.ItemType, b.Results[i].ID, i), message: warning.Message})

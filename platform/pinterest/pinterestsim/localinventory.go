@@ -77,13 +77,17 @@ func (f localFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.R
 	if wrong != "" {
 		return pinterestError(http.StatusBadRequest, 1, "Invalid request: "+wrong)
 	}
+	meets, refused := f.magic(request, accepted, fault.Kind)
+	if refused.Status != 0 {
+		return refused
+	}
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	accepted.Skipped = f.repeats(request.Body)
 	accepted.Handle = f.newNumber()
 	request.Handle = accepted.Handle
-	f.Accept(accepted, len(request.Body), fault.Kind)
-	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(accepted, fault.Kind)}
+	f.Accept(accepted, len(request.Body), meets)
+	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(accepted, meets)}
 }
 
 func (f localFace) read(body []byte) (b *sandbox.Batch, wrong string) {

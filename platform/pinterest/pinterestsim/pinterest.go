@@ -25,9 +25,15 @@ type Platform struct {
 // New makes an empty Pinterest. Close it when done.
 func New(options sandbox.Options) *Platform {
 	types := pinterestTypes()
-	return &Platform{types: types, Core: sandbox.NewCore(options, sandbox.Dialect{MeaningOf: func(key sandbox.TableKey) sandbox.Meaning {
-		return pinterestMeaning(options, types[key.ItemType])
-	}})}
+	return &Platform{types: types, Core: sandbox.NewCore(options, sandbox.Dialect{
+		MeaningOf: func(key sandbox.TableKey) sandbox.Meaning { return pinterestMeaning(options, types[key.ItemType]) },
+		Rejects: func(string) sandbox.Issue { // the one sample of the OpenAPI file
+			return sandbox.Issue{Attribute: "title", Code: codeMissing, Message: "Title is missing from product metadata."}
+		},
+		Warns: func(string) sandbox.Issue {
+			return sandbox.Issue{Attribute: "additional_image_link", Code: codeWarned, Message: "An additional image could not be downloaded."}
+		},
+	})}
 }
 
 // Catalog names a catalog for Items and Apply. catalogID may be "".
@@ -75,6 +81,7 @@ const (
 	codeInvalid = 192
 
 	codeFeedOwned = 193
+	codeWarned    = 194
 )
 
 const feedText = "The operation is restricted to users without a feed data source."
@@ -93,6 +100,8 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sandbox.Respond(w, sandbox.Response{Status: http.StatusOK, Body: p.State()})
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/oauth/token") && p.Options.OAuth.ClientID != "":
 		p.authorize(w, r)
+	case strings.HasSuffix(r.URL.Path, "/catalogs") && r.Method == http.MethodGet:
+		p.Serve(w, r, pinterestFace{p}, &sandbox.Request{Call: sandbox.Look})
 	case found && rest == "" && r.Method == http.MethodPost:
 		p.Serve(w, r, pinterestFace{p}, &sandbox.Request{Call: sandbox.Submit})
 	case found && handle != "" && r.Method == http.MethodGet:
@@ -176,10 +185,14 @@ func noSuchBatch() sandbox.Response {
 }
 
 func (f pinterestFace) Work(request *sandbox.Request, fault sandbox.Fault) sandbox.Response {
-	if request.Call == sandbox.Poll {
+	switch request.Call {
+	case sandbox.Poll:
 		return f.poll(request.Handle, fault.Kind)
+	case sandbox.Look:
+		return f.look()
+	default:
+		return f.submit(request, fault.Kind)
 	}
-	return f.submit(request, fault.Kind)
 }
 
 func (f pinterestFace) submit(request *sandbox.Request, fault sandbox.FaultKind) sandbox.Response {
@@ -191,6 +204,10 @@ func (f pinterestFace) submit(request *sandbox.Request, fault sandbox.FaultKind)
 	case f.refusedByFeed(accepted):
 		return pinterestError(http.StatusForbidden, 0, feedText)
 	}
+	fault, refused := f.magic(request, accepted, fault)
+	if refused.Status != 0 {
+		return refused
+	}
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	accepted.Skipped = f.repeats(body)
@@ -198,6 +215,17 @@ func (f pinterestFace) submit(request *sandbox.Request, fault sandbox.FaultKind)
 	request.Handle = accepted.Handle
 	f.Accept(accepted, len(body), fault)
 	return sandbox.Response{Status: http.StatusOK, Body: f.batchOf(accepted, fault)}
+}
+
+// magic lets the ids of a batch have their effect on the POST, unless it has a fault
+// already: refused, unless zero, is the answer.
+func (f pinterestFace) magic(request *sandbox.Request, b *sandbox.Batch, fault sandbox.FaultKind) (then sandbox.FaultKind, refused sandbox.Response) {
+	if fault != "" {
+		return fault, sandbox.Response{}
+	}
+	request.Magic = f.Magic(b)
+	refused, _ = f.Refusal(request.Call, request.Magic, "")
+	return request.Magic.Kind, refused
 }
 
 // repeats reports whether the body was seen within SkipRepeats.
@@ -246,9 +274,9 @@ func (f pinterestFace) batchOf(b *sandbox.Batch, fault sandbox.FaultKind) []byte
 	switch {
 	case fault == sandbox.UnknownStatus:
 		status = "QUEUED_FOR_REVIEW"
-	case b.Done && b.Failed:
+	case b.Ended() && b.Failed:
 		status = "FAILED"
-	case b.Done:
+	case b.Ended():
 		status = "COMPLETED"
 	}
 	handle := b.Handle
@@ -272,14 +300,14 @@ func (f pinterestFace) batchOf(b *sandbox.Batch, fault sandbox.FaultKind) []byte
 		dst = rawjson.AppendString(dst, b.Created.UTC().Format(timeForm))
 	}
 	dst = append(dst, `,"completed_time":`...)
-	if b.Done {
+	if b.Ended() {
 		dst = rawjson.AppendString(dst, b.Finished.UTC().Format(timeForm))
 	} else {
 		dst = append(dst, `null`...)
 	}
 	dst = rawjson.AppendString(append(dst, `,"status":`...), status)
 	dst = append(append(append(dst, `,"`...), results...), `":[`...)
-	if b.Done {
+	if b.Ended() {
 		dst = f.appendResults(dst, b, fault)
 	}
 	if fault == sandbox.OddForm {

@@ -19,11 +19,14 @@ type Options struct {
 	Address   string // where to listen; a port 0 takes a free one
 	Platforms []platform.Descriptor
 	Behaviour sandbox.Options
+	// Faults are switches that are on from the start, such as 429=10% or meta/outage=30s.
+	Faults []string
 }
 
 // Platforms are the simulated platforms, listening.
 type Platforms struct {
 	list     []Platform
+	faults   *faults
 	server   *http.Server
 	listener net.Listener
 	done     chan error
@@ -58,14 +61,25 @@ func Start(ctx context.Context, options Options) (*Platforms, error) {
 		mux.Handle(one.Path+"/", http.StripPrefix(one.Path, one))
 		p.list = append(p.list, one)
 	}
+	p.faults = newFaults(p.list)
+	if err := p.faults.set(options.Faults); err != nil {
+		for _, one := range p.list {
+			one.Close()
+		}
+		return nil, errors.Join(err, listener.Close())
+	}
+	mux.Handle(FaultsPath, p.faults)
 	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
 	go func() { p.done <- p.server.Serve(listener) }()
 	return p, nil
 }
 
 func (p *Platforms) index(w http.ResponseWriter, _ *http.Request) {
-	_, _ = fmt.Fprint(w, "Simulated platforms.\n\n"+p.Lines(func(one Platform) string { return one.Path + "/  lists the items it has" }))
+	_, _ = fmt.Fprint(w, "Simulated platforms.\n\n"+p.Lines(func(one Platform) string { return one.Path + "/  lists the items it has" })+FaultsPath+"  the faults that are on\n")
 }
+
+// Address is where they listen, as host:port.
+func (p *Platforms) Address() string { return p.listener.Addr().String() }
 
 // All are the platforms in the order of Options.Platforms.
 func (p *Platforms) All() []Platform { return p.list }

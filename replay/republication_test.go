@@ -1,4 +1,4 @@
-package main
+package replay_test
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/replay"
 )
 
 // TestAReplayKeepsTheMutationsID, wherever the message had it.
@@ -34,7 +35,7 @@ func TestAReplayKeepsTheMutationsID(t *testing.T) {
 			first := read(headers, []byte(data))
 			require.Equal(t, "m-1", first.ID)
 			letter := persistence.DeadLetter{MutationID: first.ID, Message: catalog.Message{Subject: subject, Headers: headers, Data: []byte(data)}}
-			again, err := republication(&letter, "installation")
+			again, err := replay.Republication(&letter, "installation")
 			require.NoError(t, err)
 			require.NotEqual(t, "m-1", again.ID, "the stream would drop it")
 			require.Equal(t, "m-1", read(append(again.Headers, catalog.Header{Name: message.HeaderID, Value: again.ID}), again.Data).ID)

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+)
+
+var update = flag.Bool("update", false, "regenerate this program's part of docs/cli.md")
+
+func TestReferenceIsInTheDocumentation(t *testing.T) { //nolint:paralleltest // two programs write one file
+	const path = "../../docs/cli.md"
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	want, found := cli.PutReference(string(content), "enqueue", cli.Reference(newCommand(cli.Standard(), connect)))
+	require.True(t, found, "the markers are there")
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
+		return
+	}
+	require.Equal(t, want, string(content), "run go test -p 1 ./cmd/worker ./cmd/enqueue -run TestReference -update")
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/service"
+	"github.com/catalog-courier/catalog-courier/status"
+)
+
+// openReader opens the read model. encode puts requests together; nil where none is shown.
+func (a *app) openReader(c *cobra.Command, encode status.Encoder) (*status.Reader, *database, error) {
+	db, err := a.openStore(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return status.NewReader(db.pool, status.Config{Encode: encode, Advice: a.advice()}), db, nil
+}
+
+// encoder puts requests together as the workers do, which takes the configuration of the
+// accounts.
+func (a *app) encoder() (status.Encoder, error) {
+	settings, err := a.load()
+	if err != nil {
+		return nil, fmt.Errorf("showing a request takes the configuration of its account: %w", err)
+	}
+	return service.Encoder(settings, a.platforms)
+}
+
+// advice says what to do about an error of an item, and where more is said about it; ""
+// where nothing is known beyond its message.
+func (a *app) advice() func(platformName string, issue status.Issue) string {
+	registry := platform.Reasons(a.platforms)
+	return func(platformName string, issue status.Issue) string {
+		if issue.Code == "" && issue.Attribute == "" {
+			return ""
+		}
+		found := registry.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message})
+		return found.Action + " (" + string(found.Who) + "; " + found.URL + ")"
+	}
+}
+
+// destinations are the flags that choose destinations.
+type destinations struct{ status.Filter }
+
+func (d *destinations) flags(a *app, command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&d.Account, "account", "", "only this account")
+	flags.StringVar(&d.Catalog, "catalog", "", "only this catalog")
+	flags.StringVar(&d.Type, "type", "", "only this catalog type, such as RETAIL")
+	a.completeAccounts(command)
+}
+
+// completionTimeout bounds how long a shell waits for values from the database.
+const completionTimeout = time.Second
+
+// completeAccounts has the flag --account completed with the accounts of the database.
+func (a *app) completeAccounts(command *cobra.Command) {
+	_ = command.RegisterFlagCompletionFunc("account", func(c *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(c.Context(), completionTimeout)
+		defer cancel()
+		c.SetContext(ctx)
+		reader, db, err := a.openReader(c, nil)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		defer db.close()
+		accounts, err := reader.Accounts(ctx, "")
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []cobra.Completion
+		for i := range accounts {
+			if strings.HasPrefix(accounts[i].Name, typed) {
+				names = append(names, cobra.CompletionWithDesc(accounts[i].Name, accounts[i].State))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// choice declares a flag whose values are known.
+func choice(command *cobra.Command, flags *pflag.FlagSet, into *string, name, usage string, values []string) {
+	flags.StringVar(into, name, "", usage+": "+strings.Join(values, ", "))
+	_ = command.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// checkChoice refuses a value that is none of the known ones; "" is none.
+func checkChoice(name, value string, values []string) error {
+	for _, known := range append(values, "") {
+		if value == known {
+			return nil
+		}
+	}
+	return cli.UsageErrorf("--%s %q is invalid: must be %s", name, value, strings.Join(values, ", "))
+}
+
+// details prints names and values, and keeps the first error.
+type details struct {
+	out io.Writer
+	err error
+}
+
+func (d *details) printf(format string, args ...any) {
+	if d.err == nil {
+		_, d.err = fmt.Fprintf(d.out, format, args...)
+	}
+}
+
+// line prints a name with its value, or nothing for a value of "".
+func (d *details) line(name, value string) {
+	if value != "" {
+		d.printf("  %-14s %s\n", name, legible.Text(value))
+	}
+}
+
+// moment prints a name with a time, exact and relative.
+func (d *details) moment(name string, at *time.Time) {
+	if at != nil {
+		d.line(name, exact(*at))
+	}
+}
+
+func exact(at time.Time) string {
+	return at.Local().Format("2006-01-02 15:04:05 MST") + " (" + cli.Ago(at, time.Now()) + ")"
+}
+
+// issues prints errors or warnings, each with what to do about it.
+func (d *details) issues(name string, issues []status.Issue) {
+	for _, issue := range issues {
+		d.line(name, issueText(issue))
+		d.line("", issue.Advice)
+	}
+}
+
+// issueText is an error in one line: attribute: message (code).
+func issueText(issue status.Issue) string {
+	text := issue.Message
+	if issue.Attribute != "" {
+		text = strings.TrimSuffix(issue.Attribute+": "+text, ": ")
+	}
+	switch {
+	case issue.Code == "":
+		return text
+	case text == "":
+		return "code " + issue.Code
+	default:
+		return text + " (" + issue.Code + ")"
+	}
+}
+
+// firstIssue is what is shown of a list of errors in a table.
+func firstIssue(issues []status.Issue) cli.Clipped {
+	if len(issues) == 0 {
+		return ""
+	}
+	text := issueText(issues[0])
+	if len(issues) > 1 {
+		text += fmt.Sprintf(", and %d more", len(issues)-1)
+	}
+	return cli.Clipped(text)
+}

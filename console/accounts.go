@@ -1,0 +1,153 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/status"
+)
+
+func (c *Console) accountNames(ctx context.Context) ([]string, error) {
+	accounts, err := c.Reader.Accounts(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(accounts))
+	for i := range accounts {
+		names[i] = accounts[i].Name
+	}
+	return names, nil
+}
+
+func (c *Console) accounts(w http.ResponseWriter, r *http.Request) error {
+	accounts, err := c.Reader.Accounts(r.Context(), "")
+	if err != nil {
+		return err
+	}
+	return c.showPage(w, "accounts", c.page(r, "Accounts", "accounts").live(), accounts)
+}
+
+// shownAccount is an account with its quotas.
+type shownAccount struct {
+	status.Account
+	Quotas  []quotaLine
+	Batches []status.Batch
+	Lengths []pauseLength
+	Actions []persistence.AuditEntry
+	Charts  []chart
+}
+
+// quotaLine is what a platform told of one scope, name by name.
+type quotaLine struct {
+	Scope  string
+	Values []quotaValue
+	// Left is percent that is left, -1 where the platform does not say.
+	Left float64
+}
+
+type quotaValue struct{ Name, Value string }
+
+// quotaLines reads what platforms tell, which differs.
+func quotaLines(raw json.RawMessage) (lines []quotaLine) {
+	var scopes map[string]map[string]any
+	if json.Unmarshal(raw, &scopes) != nil {
+		return nil
+	}
+	for _, scope := range slices.Sorted(maps.Keys(scopes)) {
+		line := quotaLine{Scope: scope, Left: -1}
+		values := scopes[scope]
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			text, err := json.Marshal(values[name])
+			if err != nil {
+				continue
+			}
+			line.Values = append(line.Values, quotaValue{name, string(text)})
+		}
+		limit, limited := values["limit"].(float64)
+		remaining, told := values["remaining"].(float64)
+		if limited && told && limit > 0 {
+			line.Left = 100 * remaining / limit
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// pauseLength is a choice of how long a pause lasts.
+type pauseLength struct {
+	Value, Text string
+	length      time.Duration
+}
+
+var pauseLengths = []pauseLength{
+	{"", "until somebody resumes it", 0},
+	{"15m", "15 minutes", 15 * time.Minute},
+	{"1h", "1 hour", time.Hour},
+	{"4h", "4 hours", 4 * time.Hour},
+	{"24h", "1 day", 24 * time.Hour},
+	{"168h", "1 week", 7 * 24 * time.Hour},
+}
+
+func (c *Console) account(w http.ResponseWriter, r *http.Request) error {
+	account, err := c.oneAccount(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	shown := shownAccount{Account: account, Quotas: quotaLines(account.Quota), Lengths: pauseLengths}
+	shown.Batches, _, err = c.Reader.Batches(r.Context(), status.BatchFilter{Filter: status.Filter{Account: account.Name}}, [16]byte{}, 10)
+	if err != nil {
+		return err
+	}
+	if shown.Charts, err = c.charts(r.Context(), account.Name); err != nil {
+		return err
+	}
+	return c.showPage(w, "account", c.page(r, account.Name, "accounts").live(), shown)
+}
+
+func (c *Console) oneAccount(ctx context.Context, name string) (status.Account, error) {
+	accounts, err := c.Reader.Accounts(ctx, name)
+	if err != nil {
+		return status.Account{}, err
+	}
+	if len(accounts) == 0 {
+		return status.Account{}, refuse(http.StatusNotFound, "No worker has this account in its configuration.")
+	}
+	return accounts[0], nil
+}
+
+func (c *Console) pause(w http.ResponseWriter, r *http.Request) error {
+	account, err := c.oneAccount(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(pauseLengths, func(l pauseLength) bool { return l.Value == r.PostFormValue("for") })
+	if at < 0 {
+		return refuse(http.StatusBadRequest, "This is not one of the lengths of a pause.")
+	}
+	length := pauseLengths[at]
+	return c.act(w, r, deed{
+		name: "pause_account", target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
+		do: func(ctx context.Context, reason string) (int64, string, error) {
+			return -1, account.Name + " is paused " + map[bool]string{true: length.Text, false: "for " + length.Text}[length.length == 0] + ".",
+				c.Do.Accounts.PauseAccountFor(ctx, account.Name, reason, length.length)
+		},
+	})
+}
+
+func (c *Console) resume(w http.ResponseWriter, r *http.Request) error {
+	account, err := c.oneAccount(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return c.act(w, r, deed{
+		name: "resume_account", target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
+		do: func(ctx context.Context, _ string) (int64, string, error) {
+			return -1, account.Name + " is resumed.", c.Do.Accounts.ResumeAccount(ctx, account.Name)
+		},
+	})
+}

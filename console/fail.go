@@ -1,0 +1,81 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/status"
+)
+
+// refusal is what the sender of a request can do something about.
+type refusal struct {
+	code int
+	text string
+}
+
+// Error is a sentence for people.
+func (r *refusal) Error() string { return r.text }
+
+func refuse(code int, text string) error { return &refusal{code, text} }
+
+var (
+	errReadOnly = refuse(http.StatusForbidden, "You may look, and not act: this console is read-only, or your role is viewer.")
+	errNowhere  = refuse(http.StatusNotFound, "There is no such page.")
+)
+
+// said is the answer to an error, with nothing that people cannot use.
+func said(err error) (code int, text string) {
+	if known, ok := errors.AsType[*refusal](err); ok {
+		return known.code, known.text
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge, "What was sent is larger than 4 MiB."
+	}
+	switch {
+	case errors.Is(err, status.ErrNotFound), errors.Is(err, persistence.ErrNoSuchRun):
+		return http.StatusNotFound, sentence(err.Error())
+	case errors.Is(err, status.ErrPlace):
+		return http.StatusBadRequest, sentence(err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusGatewayTimeout, "The database took too long. Narrow the question, or try again."
+	case errors.Is(err, persistence.ErrNoAccount):
+		return http.StatusNotFound, sentence(err.Error())
+	default:
+		return http.StatusInternalServerError, "The database could not answer. The log of the console says more."
+	}
+}
+
+func sentence(text string) string {
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// fail answers a request that cannot be answered as it was meant.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		return // nobody waits for the answer
+	}
+	code, text := said(err)
+	if code >= http.StatusInternalServerError {
+		c.Logger.WarnContext(r.Context(), "the console could not answer", slog.String("path", r.URL.Path), slog.String("error", err.Error()))
+	}
+	if strings.HasPrefix(r.URL.Path, c.Prefix+"/api/") {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(code), "status": code, "detail": text})
+		return
+	}
+	p := c.page(r, http.StatusText(code), "")
+	p.Data = failure{code, text}
+	c.render(w, code, "error", p)
+}
+
+// failure is what the page of an error shows.
+type failure struct {
+	Code int
+	Text string
+}

@@ -1,0 +1,64 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEveryAnswerHasItsHeaders(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{Prefix: "/courier", Do: &Actions{}})
+	for _, path := range []string{"/courier/audit", "/courier/nothing", "/courier/livez", "/", "/elsewhere", "/courier/static/none.css", "/courier"} {
+		header := ask(c.Handler(), http.MethodGet, path, "127.0.0.1:1", nil).Header()
+		require.Equal(t, "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'", header.Get("Content-Security-Policy"), path)
+		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
+		require.Equal(t, "same-origin", header.Get("Referrer-Policy"))
+		require.Equal(t, "no-store", header.Get("Cache-Control"))
+	}
+	// Under a prefix every address of a page is below it.
+	page := ask(c.Handler(), http.MethodGet, "/courier/audit", "127.0.0.1:1", nil).Body.String()
+	for _, attribute := range []string{`href="`, `src="`, `action="`, `hx-get="`} {
+		for _, part := range strings.Split(page, attribute)[1:] {
+			require.True(t, strings.HasPrefix(part, "/courier/") || strings.HasPrefix(part, "#"), part[:20])
+		}
+	}
+	require.NotContains(t, page, "//courier")
+}
+
+func TestOtherSitesCannotAct(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{Do: &Actions{}})
+	post := func(headers ...string) int {
+		return ask(c.Handler(), http.MethodPost, "/accounts/a/pause", "127.0.0.1:1", func(r *http.Request) {
+			r.Host = "courier.example"
+			for i := 0; i+1 < len(headers); i += 2 {
+				r.Header.Set(headers[i], headers[i+1])
+			}
+		}).Code
+	}
+	require.Equal(t, http.StatusForbidden, post("Sec-Fetch-Site", "cross-site"))
+	require.Equal(t, http.StatusForbidden, post("Sec-Fetch-Site", "same-site"))
+	require.Equal(t, http.StatusForbidden, post("Origin", "https://evil.example"))
+	require.Equal(t, http.StatusForbidden, post("Origin", "null"))
+}
+
+func TestReadOnlyRefusesEveryAction(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{}) // no actions: the local user is a viewer
+	posts := 0
+	for pattern := range c.routes() {
+		method, path, _ := strings.Cut(pattern, " ")
+		if method != http.MethodPost {
+			continue
+		}
+		posts++
+		path = strings.NewReplacer("{name}", "a", "{id}", "1", "{$}", "").Replace(path)
+		answer := ask(c.Handler(), http.MethodPost, path, "127.0.0.1:1", nil)
+		require.Equal(t, http.StatusForbidden, answer.Code, path)
+		require.Contains(t, answer.Body.String(), "read-only", path)
+	}
+	require.Positive(t, posts)
+}

@@ -1,0 +1,29 @@
+package main
+
+import "github.com/catalog-courier/catalog-courier/lab/sandbox"
+
+// magic is an item with each ending on each platform, beside one without. They have no
+// ids, so that the file can be published again and again.
+func magic() []line {
+	lines := []line{retailItem("LAMP-GOOD"), productItem("LAMP-GOOD")}
+	for _, ending := range sandbox.Endings() {
+		lines = append(lines, retailItem("LAMP"+ending.Suffix), productItem("LAMP"+ending.Suffix))
+	}
+	return lines
+}
+
+func retailItem(id string) line {
+	return line{Account: "demo-pinterest", Catalog: "us", Type: "RETAIL", ItemID: id, Operation: "UPSERT", Attributes: map[string]any{
+		"title": "Desk lamp " + id, "description": "A lamp for trying out what a platform may do.", "price": "15.00 USD",
+		"availability": "in stock", "condition": "new", "link": "https://shop.example/lamps/" + id,
+		"image_link": []string{"https://shop.example/images/" + id + ".jpg"},
+	}}
+}
+
+func productItem(id string) line {
+	return line{Account: "demo-meta", Catalog: "products", Type: "PRODUCT_ITEM", ItemID: id, Operation: "UPSERT", Attributes: map[string]any{
+		"title": "Desk lamp " + id, "description": "A lamp for trying out what a platform may do.", "price": "15.00 USD",
+		"availability": "in stock", "condition": "new", "link": "https://shop.example/lamps/" + id, "brand": "Lumen & Co",
+		"image": []map[string]any{{"url": "https://shop.example/images/" + id + ".jpg"}},
+	}}
+}

@@ -1,0 +1,218 @@
+package itemindex_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence"
+)
+
+const seeds = 6
+
+// TestTheIndexSaysWhatItemStatusSays: over random histories, whatever statement of the job
+// its process ends at, whether its commit has an answer, and however often the partition
+// has another owner.
+func TestTheIndexSaysWhatItemStatusSays(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, seed)
+			w.begin()
+			for range 60 {
+				w.write()
+				w.disturb(func(lease ledger.Lease) (bool, error) { return w.index.Step(t.Context(), lease) })
+			}
+			w.finish()
+			w.compare()
+		})
+	}
+}
+
+// TestWhatIsOlderThanTheOutboxIsFilledIn, in pieces, while new changes come.
+func TestWhatIsOlderThanTheOutboxIsFilledIn(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 100+seed)
+			for range 60 {
+				w.write()
+			}
+			_, err := w.pool.Exec(t.Context(), "delete from courier.outcome")
+			require.NoError(t, err)
+			done, err := w.index.Fill(t.Context(), w.lease)
+			require.NoError(t, err)
+			require.True(t, done, "it does not begin before every partition reads the outbox")
+			w.began = time.Now() // what comes now has a row in the outbox
+			_, err = w.store.OpenCursor(t.Context(), w.lease, persistence.ItemsConsumer)
+			require.NoError(t, err)
+			for range 12 {
+				w.write()
+				w.disturb(func(lease ledger.Lease) (bool, error) { return w.index.Step(t.Context(), lease) })
+				w.disturb(func(lease ledger.Lease) (bool, error) { return w.index.Fill(t.Context(), lease) })
+			}
+			w.finish()
+			w.compare()
+			var filling bool
+			require.NoError(t, w.pool.QueryRow(t.Context(), "select filling from courier.item_index_status").Scan(&filling))
+			require.False(t, filling)
+		})
+	}
+}
+
+// TestEveryStatementMayBeTheLast: one page, with a crash at each of its statements.
+func TestEveryStatementMayBeTheLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 7)
+	w.begin()
+	crashed := 0
+	for statement := 1; ; statement++ {
+		require.Less(t, statement, 50)
+		for range 12 {
+			w.write()
+		}
+		w.crash.at(statement)
+		_, err := w.index.Step(t.Context(), w.lease)
+		if !w.crash.happened() {
+			require.NoError(t, err)
+			break
+		}
+		crashed++
+		require.Error(t, err)
+	}
+	require.Greater(t, crashed, 6)
+	w.crash.at(0)
+	w.finish()
+	w.compare()
+}
+
+// TestAFormerOwnerWritesNothing.
+func TestAFormerOwnerWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 8)
+	w.begin()
+	for range 20 {
+		w.write()
+	}
+	former := w.takeOver()
+	_, err := w.index.Step(t.Context(), former)
+	require.ErrorIs(t, err, ledger.ErrLeaseLost)
+	var items int
+	require.NoError(t, w.pool.QueryRow(t.Context(), "select count(*) from courier.item").Scan(&items))
+	require.Zero(t, items)
+	var behind int
+	var seconds float64
+	require.NoError(t, w.pool.QueryRow(t.Context(), "select transactions_behind, seconds_behind from courier.item_index_status").Scan(&behind, &seconds))
+	require.Positive(t, behind)
+	require.Positive(t, seconds)
+	w.finish()
+	w.compare()
+}
+
+// begin starts the index on a database without mutations.
+func (w *world) begin() {
+	_, err := w.index.Step(w.t.Context(), w.lease)
+	require.NoError(w.t, err)
+	for range 2 {
+		_, err = w.index.Fill(w.t.Context(), w.lease)
+		require.NoError(w.t, err)
+	}
+}
+
+// disturb does a step, perhaps with a crash, a lost answer or a former owner.
+func (w *world) disturb(step func(lease ledger.Lease) (bool, error)) {
+	switch w.rnd.IntN(6) {
+	case 0:
+		w.crash.at(1 + w.rnd.IntN(12))
+		_, err := step(w.lease)
+		if w.crash.happened() {
+			require.Error(w.t, err)
+		} else {
+			require.NoError(w.t, err)
+		}
+		w.crash.at(0)
+	case 1:
+		w.failed.silent = true
+		if _, err := step(w.lease); err != nil {
+			require.ErrorIs(w.t, err, errNoAnswer)
+		}
+		w.failed.silent = false
+	case 2:
+		former := w.takeOver()
+		if _, err := step(former); err != nil {
+			require.ErrorIs(w.t, err, ledger.ErrLeaseLost)
+		}
+	case 3: // it does nothing for a while
+	default:
+		_, err := step(w.lease)
+		require.NoError(w.t, err)
+	}
+}
+
+// finish ends what is open and lets the index catch up.
+func (w *world) finish() {
+	for len(w.open) > 0 {
+		tx := w.transaction()
+		tx.Outcomes = []ledger.BatchOutcome{w.end(&w.open[0])}
+		w.open = w.open[1:]
+		require.NoError(w.t, w.store.Commit(w.t.Context(), w.lease, tx))
+	}
+	for more := true; more; {
+		var err error
+		more, err = w.index.Step(w.t.Context(), w.lease)
+		require.NoError(w.t, err)
+	}
+	for done := false; !done; {
+		var err error
+		done, err = w.index.Fill(w.t.Context(), w.lease)
+		require.NoError(w.t, err)
+	}
+}
+
+// compare holds the index to the views.
+func (w *world) compare() {
+	w.t.Helper()
+	const truth = `select item_id, coalesce(localization, '') as localization, mutation_id, operation, status,
+		coalesce(errors -> 0 ->> 'code', '') as code, coalesce(errors -> 0 ->> 'attribute', '') as attribute, coalesce(jsonb_array_length(errors), 0) as errors,
+		finished_at, (select max(g.finished_at || ' ' || g.operation) from (
+			select s.finished_at::text, s.operation from courier.mutation_status s where s.item_id = m.item_id and s.localization is not distinct from m.localization
+				and s.status = 'succeeded' order by s.stream_generation desc, s.stream_sequence desc limit 1) g) as succeeded
+		from (select distinct on (item_id, localization) * from courier.mutation_status where status in ('succeeded', 'failed', 'unconfirmed', 'invalid')
+			order by item_id, localization, stream_generation desc, stream_sequence desc) m order by 1, 2`
+	const index = `select i.item_id, i.localization, i.mutation_id, courier.operation_name(i.operation),
+		(array['succeeded', 'failed', 'unconfirmed', 'invalid'])[i.status], i.code, i.attribute, i.error_count, i.changed_at,
+		i.succeeded_at::text || ' ' || courier.operation_name(i.succeeded_operation) from courier.item i order by 1, 2`
+	want, got := w.rows(truth), w.rows(index)
+	require.NotEmpty(w.t, want)
+	require.Equal(w.t, want, got)
+	require.Equal(w.t,
+		w.rows("select courier.item_kind(status, operation), code, attribute, count(*) from courier.item group by 1, 2, 3 order by 1, 2, 3"),
+		w.rows("select kind, code, attribute, items from courier.item_count where items <> 0 order by 1, 2, 3"), "the counts follow the rows")
+	require.Equal(w.t,
+		w.rows(`select count(*), count(*) filter (where status = 'succeeded'), count(*) filter (where status in ('failed', 'unconfirmed', 'invalid'))
+			from courier.mutation_status where status not in ('waiting', 'submitted')`),
+		w.rows("select sum(arrived), sum(succeeded), sum(failed) from courier.lane_series"), "each outcome is counted once")
+}
+
+func (w *world) rows(query string) []string {
+	w.t.Helper()
+	rows, err := w.pool.Query(w.t.Context(), query)
+	require.NoError(w.t, err)
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+		values, err := row.Values()
+		for i, value := range values {
+			if number, ok := value.(fmt.Stringer); ok {
+				values[i] = number.String()
+			}
+		}
+		return fmt.Sprint(values...), err
+	})
+	require.NoError(w.t, err)
+	return all
+}

@@ -1,0 +1,238 @@
+package status
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/status/internal/query"
+)
+
+// IssueFilter chooses items that fail; empty fields choose all.
+type IssueFilter struct {
+	Filter
+	Platform string
+	// Code is the code of the first error: the platform's, or Courier's reason code.
+	Code string
+	// Attribute is the attribute of the first error; nil chooses all, also those that
+	// concern none.
+	Attribute *string
+	// Status is failed, unconfirmed or invalid. Issues does not look at it.
+	Status string
+}
+
+// IssueGroup is what items of one account fail of: the same first error, as far as code and
+// attribute go.
+type IssueGroup struct {
+	Account   string `json:"account"`
+	Platform  string `json:"platform,omitempty"`
+	Code      string `json:"code"`
+	Attribute string `json:"attribute,omitempty"`
+	// Message is the platform's text for one of the items.
+	Message string `json:"message,omitempty"`
+	// Advice says what to do about it; "" where nothing better than Message is known.
+	Advice string `json:"advice,omitempty"`
+	Items  int64  `json:"items"`
+	// FirstAt is since when the first of the items has failed, LastAt when the last one did.
+	FirstAt time.Time `json:"first_at"`
+	LastAt  time.Time `json:"last_at"`
+	// Samples are the ids of some of the items, those that failed last.
+	Samples []string `json:"samples"`
+
+	lanes []int32
+}
+
+// maxSamples bounds the ids of one group.
+const maxSamples = 3
+
+// Issues lists what items fail of, the group with most items first. limit 0 means
+// DefaultPage; more says that there are others. It reads the index of items: see IndexLag.
+func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (groups []IssueGroup, more bool, err error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	wanted := page(limit)
+	attribute := ""
+	if filter.Attribute != nil {
+		attribute = *filter.Attribute
+	}
+	rows, err := r.query.IssueGroups(ctx, query.IssueGroupsParams{
+		Account: filter.Account, Platform: filter.Platform, Code: filter.Code, ByAttribute: filter.Attribute != nil, Attribute: attribute,
+		Catalog: filter.Catalog, CatalogType: filter.Type, Lim: wanted + 1,
+	})
+	if err != nil {
+		return nil, false, read("the issues", err)
+	}
+	if more = len(rows) > int(wanted); more {
+		rows = rows[:wanted]
+	}
+	groups = make([]IssueGroup, len(rows))
+	asked := query.IssueSamplesParams{}
+	for i, row := range rows {
+		groups[i] = IssueGroup{
+			Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute, Items: row.Items, lanes: row.Lanes,
+			Advice: r.advice(row.Platform, Issue{Code: row.Code, Attribute: row.Attribute}), Samples: []string{},
+		}
+		for _, lane := range row.Lanes {
+			asked.Lanes, asked.Nths = append(asked.Lanes, lane), append(asked.Nths, int32(i)) //nolint:gosec // a page
+			asked.Codes, asked.Attributes = append(asked.Codes, row.Code), append(asked.Attributes, row.Attribute)
+		}
+	}
+	samples, err := r.query.IssueSamples(ctx, asked)
+	if err != nil {
+		return nil, false, read("items of the issues", err)
+	}
+	for _, s := range samples {
+		g := &groups[s.Nth]
+		if g.FirstAt.IsZero() || s.FirstAt.Before(g.FirstAt) {
+			g.FirstAt = s.FirstAt
+		}
+		if s.LastAt.After(g.LastAt) {
+			g.LastAt, g.Message = s.LastAt, s.Message
+			g.Samples = append(s.Samples, g.Samples...)
+		} else {
+			g.Samples = append(g.Samples, s.Samples...)
+		}
+		g.Samples = g.Samples[:min(len(g.Samples), maxSamples)]
+	}
+	return groups, more, nil
+}
+
+// failedPlace is a place in a list of failing items, the newest first.
+type failedPlace struct {
+	At           time.Time `json:"t"`
+	Item         string    `json:"i"`
+	Localization string    `json:"z"`
+	Lane         int32     `json:"l"`
+}
+
+// IssueItems lists failing items, those that failed last first. next is "" when there are no
+// others. limit 0 means DefaultPage.
+func (r *Reader) IssueItems(ctx context.Context, filter IssueFilter, limit int, before Cursor) (items []IndexedItem, next Cursor, err error) {
+	return r.failing(ctx, filter, limit, before)
+}
+
+// maxFailingGroups bounds what one list of failing items is put together from.
+const maxFailingGroups = 100_000
+
+func (r *Reader) failing(ctx context.Context, filter IssueFilter, limit int, before Cursor) (items []IndexedItem, next Cursor, err error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	wanted := page(limit)
+	rows, err := r.failingRows(ctx, filter, wanted+1, before)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > int(wanted) {
+		rows = rows[:wanted]
+		next = failedCursor(&rows[len(rows)-1])
+	}
+	items, err = r.indexed(ctx, rows)
+	return items, next, err
+}
+
+func failedCursor(row *query.IndexedItemsRow) Cursor {
+	return cursorOf(failedPlace{*row.FailedAt, row.ItemID, row.Localization, row.Lane})
+}
+
+func (r *Reader) failingRows(ctx context.Context, filter IssueFilter, limit int32, before Cursor) ([]query.IndexedItemsRow, error) {
+	place := failedPlace{At: endOfTime}
+	if err := before.read(&place); err != nil {
+		return nil, err
+	}
+	attribute := ""
+	if filter.Attribute != nil {
+		attribute = *filter.Attribute
+	}
+	groups, err := r.query.FailingGroups(ctx, query.FailingGroupsParams{
+		Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Platform: filter.Platform, Code: filter.Code,
+		ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: maxFailingGroups,
+	})
+	if err != nil {
+		return nil, read("the issues", err)
+	}
+	if len(groups) == 0 {
+		return nil, nil
+	}
+	asked := query.FailingItemsParams{
+		Before: place.At, BeforeItem: place.Item, BeforeLocalization: place.Localization, BeforeLane: place.Lane, State: filter.Status, Lim: limit,
+	}
+	for _, group := range groups {
+		asked.Lanes, asked.Codes = append(asked.Lanes, group.Lane), append(asked.Codes, group.Code)
+		asked.Attributes = append(asked.Attributes, group.Attribute)
+	}
+	found, err := r.query.FailingItems(ctx, asked)
+	if err != nil {
+		return nil, read("the failing items", err)
+	}
+	rows := make([]query.IndexedItemsRow, len(found))
+	for i := range found {
+		rows[i] = query.IndexedItemsRow(found[i])
+	}
+	return rows, nil
+}
+
+// exportColumns head the export.
+var exportColumns = []string{
+	"platform", "account", "catalog", "catalog_type", "item_id", "localization", "status", "code", "attribute", "message", "advice", "errors",
+	"operation", "mutation_id", "failed_at", "last_succeeded_operation", "last_succeeded_at",
+}
+
+// ExportIssues writes all failing items that the filter leaves as CSV, page by page, so that
+// neither it nor the database keeps them in memory. It shows what is final only. Texts that a
+// spreadsheet would take for a formula begin with an apostrophe.
+func (r *Reader) ExportIssues(ctx context.Context, filter IssueFilter, w io.Writer) error {
+	platforms, err := r.platforms(ctx)
+	if err != nil {
+		return err
+	}
+	out := csv.NewWriter(w)
+	if err := out.Write(exportColumns); err != nil {
+		return fmt.Errorf("writing the export: %w", err)
+	}
+	var before Cursor
+	for {
+		rows, err := r.exportPage(ctx, filter, before)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := out.Write(r.exported(&rows[i], platforms[rows[i].Account])); err != nil {
+				return fmt.Errorf("writing the export: %w", err)
+			}
+		}
+		out.Flush()
+		if err := out.Error(); err != nil {
+			return fmt.Errorf("writing the export: %w", err)
+		}
+		if len(rows) < MaxPage {
+			return nil
+		}
+		before = failedCursor(&rows[len(rows)-1])
+	}
+}
+
+func (r *Reader) exportPage(ctx context.Context, filter IssueFilter, before Cursor) ([]query.IndexedItemsRow, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	return r.failingRows(ctx, filter, MaxPage, before)
+}
+
+func (r *Reader) exported(row *query.IndexedItemsRow, platform string) []string {
+	fields := []string{
+		platform, row.Account, row.Catalog, row.CatalogType, row.ItemID, row.Localization, row.Status, row.Code, row.Attribute, row.Message,
+		r.advice(platform, Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}), fmt.Sprint(row.ErrorCount), row.Operation, row.MutationID,
+		row.FailedAt.UTC().Format(time.RFC3339), row.LastSucceededOperation, "",
+	}
+	if row.LastSucceededAt != nil {
+		fields[len(fields)-1] = row.LastSucceededAt.UTC().Format(time.RFC3339)
+	}
+	for i, field := range fields {
+		if field != "" && strings.ContainsRune("=+-@\t\r", rune(field[0])) {
+			fields[i] = "'" + field
+		}
+	}
+	return fields
+}
