@@ -15,7 +15,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/console"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -141,9 +140,6 @@ func (a *app) startConsole(
 	}
 	running.closers = append(running.closers, store.Close)
 	reasons := platform.Reasons(a.platforms)
-	advice := func(platform string, issue status.Issue) string {
-		return reasons.Explain(platform, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
-	}
 	options := console.Options{
 		Reader:  status.NewReader(pool, status.Config{Encode: encode, Advice: advice, Timeout: within}),
 		Letters: store, Audit: persistence.NewAudit(pool), Reasons: reasons,
