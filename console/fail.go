@@ -39,7 +39,7 @@ func said(err error) (code int, text string) {
 	switch {
 	case errors.Is(err, status.ErrNotFound), errors.Is(err, persistence.ErrNoSuchRun):
 		return http.StatusNotFound, sentence(err.Error())
-	case errors.Is(err, status.ErrPlace):
+	case errors.Is(err, status.ErrPlace), errors.Is(err, status.ErrCursor):
 		return http.StatusBadRequest, sentence(err.Error())
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout, "The database took too long. Narrow the question, or try again."
