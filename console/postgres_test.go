@@ -81,6 +81,7 @@ func TestEveryPageOfAnEmptyDatabase(t *testing.T) {
 	for _, path := range []string{
 		"/", "/issues", "/issues/items", "/items", "/items?q=x", "/dead-letters", "/dead-letters/groups", "/batches", "/accounts", "/accounts/shop-meta", "/sources",
 		"/webhooks", "/workers", "/audit", "/issues?format=csv", "/dead-letters?format=csv", "/items?q=x&format=csv",
+		"/batches?format=csv", "/accounts?format=csv", "/sources?format=csv", "/webhooks?format=csv", "/audit?format=csv", "/dead-letters/groups?format=csv",
 		"/api/v1/accounts", "/api/v1/issues", "/api/v1/dead-letters", "/api/v1/batches", "/api/v1/series", "/api/v1/workers", "/api/v1/audit",
 	} {
 		answer := d.get(path)
