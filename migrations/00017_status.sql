@@ -264,7 +264,7 @@ SELECT a.name AS account,
     q.quota,
     coalesce(w.items, 0) + coalesce(u.items, 0) AS waiting_items,
     least(w.oldest, u.oldest) AS oldest_waiting_at,
-    k.by_hand AS paused_by_hand,
+    coalesce(k.by_hand, false) AS paused_by_hand,
     a.updated_at,
     CASE s.state WHEN 'failing' THEN h.failing_since WHEN 'paused' THEN a.since WHEN 'held' THEN a.since
         WHEN 'not configured' THEN p.since END AS since,
@@ -274,7 +274,7 @@ SELECT a.name AS account,
     coalesce(f.items, 0) AS failed_last_hour,
     least(w.oldest, u.oldest, u.oldest_under_way) AS oldest_unfinished_at,
     coalesce(u.batches, 0) AS open_batches,
-    k.known AS configured
+    coalesce(k.known, false) AS configured
 FROM (
     SELECT c.name, c.platform, c.scopes, c.state, c.by_hand, c.reason, c.resumes_at, c.updated_at, c.since, c.removing_at, true AS registered
     FROM courier.account c

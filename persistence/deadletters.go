@@ -116,7 +116,7 @@ func (f *DeadLetterFilter) limit() int32 {
 	if f.Limit <= 0 {
 		return 100
 	}
-	return int32(min(f.Limit, maxPage)) //nolint:gosec // at most maxPage
+	return int32(min(f.Limit, maxPage))
 }
 
 // conditions are the filter's, as the statements take them.

@@ -197,7 +197,7 @@ func (s *Store) ResolveDeadLetters(ctx context.Context, before int64, limit int)
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	open, err := s.query.OpenDeadLettersBefore(ctx, query.OpenDeadLettersBeforeParams{
-		BeforeID: cmp.Or(before, math.MaxInt64), Lim: int32(min(max(limit, 1), maxPage)), //nolint:gosec // at most maxPage
+		BeforeID: cmp.Or(before, math.MaxInt64), Lim: int32(min(max(limit, 1), maxPage)),
 	})
 	if err != nil || len(open) == 0 {
 		return 0, 0, resolvingError(err)

@@ -100,11 +100,12 @@ func (r *Replayer) edited(letter *persistence.DeadLetter, body []byte, subject s
 	p := publish.Publication{
 		Subject: subject, ID: idOf("edit", letter, r.Installation, fmt.Sprintf(" %x", sum)), Headers: ownHeaders(letter), Data: body,
 	}
-	if !isObject(body) {
-		// Decode says what is wrong with it.
-	} else if at := slices.IndexFunc(p.Headers, func(h catalog.Header) bool { return strings.EqualFold(h.Name, eventID) }); at >= 0 {
+	at := slices.IndexFunc(p.Headers, func(h catalog.Header) bool { return strings.EqualFold(h.Name, eventID) })
+	switch {
+	case !isObject(body): // Decode says what is wrong with it
+	case at >= 0:
 		p.Headers[at].Value = p.ID
-	} else {
+	default:
 		data, err := sjson.SetBytes(bytes.Clone(body), "id", p.ID)
 		if err != nil {
 			return p, fmt.Errorf("putting the id into dead letter %d: %w", letter.ID, err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os/user"
 	"strconv"
 	"strings"
@@ -195,5 +194,5 @@ func capped(count int64) string {
 	if count >= persistence.MaxCountedLetters {
 		return "10 000 or more"
 	}
-	return fmt.Sprint(count)
+	return strconv.FormatInt(count, 10)
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -123,9 +125,10 @@ func previewText(p *replay.Preview) string {
 	if p.Capped {
 		more = " (there are more: no more were looked at)"
 	}
-	text := fmt.Sprintf("publish %d of %s%s\n", p.Published, cli.Counted(p.Letters, "dead letter"), more)
-	for _, code := range slices.SortedFunc(maps.Keys(p.Reasons), func(a, b catalog.Reason) int { return p.Reasons[b] - p.Reasons[a] }) {
-		text += fmt.Sprintf("  %d %s\n", p.Reasons[code], code)
+	var text strings.Builder
+	_, _ = fmt.Fprintf(&text, "publish %d of %s%s\n", p.Published, cli.Counted(p.Letters, "dead letter"), more)
+	for _, code := range slices.SortedFunc(maps.Keys(p.Reasons), func(a, b catalog.Reason) int { return cmp.Or(p.Reasons[b]-p.Reasons[a], cmp.Compare(a, b)) }) {
+		_, _ = fmt.Fprintf(&text, "  %d %s\n", p.Reasons[code], code)
 	}
 	for _, part := range []struct {
 		count int
@@ -135,10 +138,10 @@ func previewText(p *replay.Preview) string {
 		{p.Hopeless, "reasons that a replay does not change: the same message fails again"},
 	} {
 		if part.count > 0 {
-			text += fmt.Sprintf("of these, %d with %s\n", part.count, part.what)
+			_, _ = fmt.Fprintf(&text, "of these, %d with %s\n", part.count, part.what)
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (a *app) printReplayed(ctx context.Context, r *replay.Replayer, result *replay.Result, filter persistence.DeadLetterFilter) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (l *letter) page() string {
 			_, _ = fmt.Fprintf(&page, "%-12s %s\n", title, legible.Text(value))
 		}
 	}
-	line("dead letter", fmt.Sprint(l.ID))
+	line("dead letter", strconv.FormatInt(l.ID, 10))
 	line("state", l.standing())
 	line("item", strings.TrimSpace(l.ItemID+" "+l.Localization))
 	line("catalog", l.Account+"/"+l.Catalog+"/"+string(l.Type))

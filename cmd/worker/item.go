@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -123,7 +124,9 @@ func requestsOf(c *cobra.Command, reader *status.Reader, item *status.Item, unab
 	var requests []itemRequest
 	for i := range item.Destinations {
 		state := &item.Destinations[i]
-		if state.BatchID == nil || len(requests) == maxRequests {
+		// Localizations of one item may be in one batch.
+		if state.BatchID == nil || len(requests) == maxRequests ||
+			slices.ContainsFunc(requests, func(known itemRequest) bool { return known.BatchID == *state.BatchID }) {
 			continue
 		}
 		shown := itemRequest{Destination: state.Destination, BatchID: *state.BatchID, Handle: state.Handle}
@@ -215,11 +218,7 @@ func printChanges(streams cli.Streams, changes []status.Mutation, withItem bool)
 		if m.BatchID != nil {
 			batch = m.BatchID.String()
 		}
-		words := m.Words
-		if m.SupersededBy != "" {
-			words += " (" + m.SupersededBy + ")"
-		}
-		rows[i] = []any{m.ReceivedAt, m.Destination.String(), m.Operation, words, firstIssue(m.Errors), m.ID, batch}
+		rows[i] = []any{m.ReceivedAt, m.Destination.String(), m.Operation, m.Words, firstIssue(m.Errors), m.ID, batch}
 		if withItem {
 			rows[i] = append([]any{m.ItemID}, rows[i]...)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,9 +13,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
-	"github.com/catalog-courier/catalog-courier/internal/reason"
 	"github.com/catalog-courier/catalog-courier/platform"
-	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -27,7 +24,7 @@ func (a *app) openReader(c *cobra.Command, encode status.Encoder) (*status.Reade
 	if err != nil {
 		return nil, nil, err
 	}
-	return status.NewReader(db.pool, status.Config{Encode: encode, Advice: advice}), db, nil
+	return status.NewReader(db.pool, status.Config{Encode: encode, Advice: a.advice()}), db, nil
 }
 
 // encoder puts requests together as the workers do, which takes the configuration of the
@@ -40,12 +37,17 @@ func (a *app) encoder() (status.Encoder, error) {
 	return service.Encoder(settings, a.platforms)
 }
 
-// reasons are the codes of Courier and of the platforms that are linked.
-var reasons = sync.OnceValue(func() *reason.Registry { return platform.Reasons(builtin.Platforms()) })
-
-// advice says what to do about an error of an item.
-func advice(platformName string, issue status.Issue) string {
-	return reasons().Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
+// advice says what to do about an error of an item, and where more is said about it; ""
+// where nothing is known beyond its message.
+func (a *app) advice() func(platformName string, issue status.Issue) string {
+	registry := platform.Reasons(a.platforms)
+	return func(platformName string, issue status.Issue) string {
+		if issue.Code == "" && issue.Attribute == "" {
+			return ""
+		}
+		found := registry.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message})
+		return found.Action + " (" + string(found.Who) + "; " + found.URL + ")"
+	}
 }
 
 // destinations are the flags that choose destinations.

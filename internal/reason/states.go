@@ -17,14 +17,14 @@ func accountEntries() []Entry {
 
 // batchEntries explain the states of batch_status that are not the ordinary way.
 func batchEntries() []Entry {
-	entry := func(code string, who Who, meaning, action string) Entry {
-		return Entry{Kind: Batch, Code: code, Meaning: meaning, Action: action, Who: who}
+	entry := func(code, meaning, action string) Entry {
+		return Entry{Kind: Batch, Code: code, Meaning: meaning, Action: action, Who: Nobody}
 	}
 	return []Entry{
-		entry("waiting", Nobody, "The batch is made and held back: its account is paused, or a quota is used up.", "Look at the state of the account."),
-		entry("ambiguous", Nobody, "The request was sent and no answer came: the platform may have taken it.", "Nothing, as it is sent again, and newer changes of its items wait."),
-		entry("retrying", Nobody, "The request failed for a reason that passes.", "Nothing, as it is sent again. If it lasts, the last error says what the platform or the network says."),
-		entry("refused", Nobody, "The platform rejected the batch as a whole.", "Nothing, as its records are sent again in smaller batches until the bad ones are found. Those are dead letters."),
-		entry("abandoned", Nobody, "The platform never said what became of some of the records.", "Nothing, as they are sent again. Those whose attempts are used up are dead letters with the reason unconfirmed."),
+		entry("waiting", "The batch is made and held back: its account is paused, or a quota is used up.", "Look at the state of the account."),
+		entry("ambiguous", "The request was sent and no answer came: the platform may have taken it.", "Nothing, as it is sent again, and newer changes of its items wait."),
+		entry("retrying", "The request failed for a reason that passes.", "Nothing, as it is sent again. If it lasts, the last error says what the platform or the network says."),
+		entry("refused", "The platform rejected the batch as a whole.", "Nothing, as its records are sent again in smaller batches until the bad ones are found. Those are dead letters."),
+		entry("abandoned", "The platform never said what became of some of the records.", "Nothing, as they are sent again. Those whose attempts are used up are dead letters with the reason unconfirmed."),
 	}
 }

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	newToken   = "Make a new token of the system user in Meta Business Suite, with the permission catalog_management, and put it in place of the old one. The account goes on automatically."
-	permission = "Give the token's system user the catalog as an asset with full control, and the permission catalog_management to the token. Then resume the account."
-	catalogID  = "Compare catalog_id with the digits that Commerce Manager shows, and see that the token's system user has this catalog as an asset. Then resume the account."
-	passes     = "Nothing: it goes on automatically."
-	lower      = "Nothing: it goes on automatically. If changes wait too long, make larger batches with batch.max_age, or give the account an app of its own."
+	newToken  = "Make a new token of the system user in Meta Business Suite, with the permission catalog_management, and put it in place of the old one. The account goes on automatically."
+	grant     = "Give the token's system user the catalog as an asset with full control, and the permission catalog_management to the token. Then resume the account."
+	catalogID = "Compare catalog_id with the digits that Commerce Manager shows, and see that the token's system user has this catalog as an asset. Then resume the account."
+	passes    = "Nothing: it goes on automatically."
+	lower     = "Nothing: it goes on automatically. If changes wait too long, make larger batches with batch.max_age, or give the account an app of its own."
 )
 
 // reasons are Meta's own codes, more special ones first. Meta's errors of single items have
@@ -46,9 +46,9 @@ func reasons() []reason.PlatformCode {
 		withWord(operator(codeBadParameter, 0, "seen: facebook-python-business-sdk #528", "The app_secret is not the secret of the app that the token is of.",
 			"Copy the secret of that app from Meta's developer pages into app_secret. Then resume the account."), "appsecret_proof"),
 		// Of permissions and settings.
-		operator(10, 0, "errors: permission denied", "The token or the app lacks a permission.", permission),
-		operator(3, 0, "errors: capability or permission", "The app lacks a capability or a permission.", permission),
-		operator(200, 299, "errors: permission", "The token or the app lacks a permission.", permission),
+		operator(10, 0, "errors: permission denied", "The token or the app lacks a permission.", grant),
+		operator(3, 0, "errors: capability or permission", "The app lacks a capability or a permission.", grant),
+		operator(200, 299, "errors: permission", "The token or the app lacks a permission.", grant),
 		missing,
 		withWord(operator(codeBadParameter, 0, "codes: object missing or no permission, as in the errors of items",
 			"The catalog does not exist, or the token may not see it.", catalogID), "missing permissions"),
@@ -90,7 +90,7 @@ func reasons() []reason.PlatformCode {
 		},
 		{
 			Status: http.StatusForbidden, Who: reason.Operator, Replay: reason.AfterFix, Source: "RFC 9110, 15.5.4",
-			Meaning: "The token may not make the call.", Action: permission,
+			Meaning: "The token may not make the call.", Action: grant,
 		},
 		{
 			Status: http.StatusTooManyRequests, Who: reason.Nobody, Source: "RFC 6585, 4",

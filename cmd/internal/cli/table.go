@@ -85,14 +85,15 @@ func TableOf(w io.Writer, columns []Column, rows [][]any) error {
 func render(columns []Column, rows [][]any, width int, now time.Time) string {
 	cells := make([][]string, len(rows))
 	numbers := slices.Repeat([]bool{true}, len(columns))
+	empty := slices.Repeat([]bool{true}, len(columns))
 	for i, row := range rows {
 		cells[i] = make([]string, len(columns))
 		for at, value := range row {
 			shown, number := cell(value, now)
-			cells[i][at], numbers[at] = shown, numbers[at] && number
+			cells[i][at], numbers[at], empty[at] = shown, numbers[at] && number, empty[at] && shown == ""
 		}
 	}
-	widths := fit(columns, naturalWidths(columns, cells, rows), width)
+	widths := fit(columns, naturalWidths(columns, cells, rows), empty, width)
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = 0

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"math"
 	"os"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -34,17 +35,24 @@ const (
 	padding = 2
 	// readable is down to which width columns are cut before any is left out, and narrowest
 	// down to which they are cut when none can be.
-	readable  = 14
+	readable  = 18
 	narrowest = 6
 )
 
 // fit says how wide each column is to be, so that all fit into width: long ones are cut,
-// then those that can be spared left out (0). width 0 leaves all as they are.
-func fit(columns []Column, natural []int, width int) []int {
+// then those that can be spared left out (0), first those that are empty. width 0 leaves all
+// as they are.
+func fit(columns []Column, natural []int, empty []bool, width int) []int {
 	if width <= 0 {
 		return natural
 	}
 	left := make([]bool, len(columns))
+	for at := range columns {
+		// Nothing is lost with a column that says nothing.
+		if columns[at].Drop > 0 && empty[at] && total(cutTo(columns, natural, left, width, math.MaxInt)) > width {
+			left[at] = true
+		}
+	}
 	for {
 		widths := cutTo(columns, natural, left, width, readable)
 		if total(widths) <= width {
