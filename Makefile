@@ -109,6 +109,11 @@ ITEMS ?= 1000000
 bench-feed: build ## runs of a feed with ITEMS (1000000) items: time, memory, mutations
 	$(GO) -C bench run ./feed -enqueue ../$(BIN)/enqueue -items $(ITEMS)
 
+.PHONY: bench-console
+bench-console: MUTATIONS = 10000000
+bench-console: ## what pages and commands ask of MUTATIONS (10000000) over 30 days in 1,000 accounts: medians
+	$(GO) -C bench run ./console -mutations $(MUTATIONS)
+
 .PHONY: bounded
 bounded: build ## memory while MUTATIONS (5000000) wait on a paused account
 	$(GO) -C bench run ./scale -worker ../$(BIN)/worker -mutations $(MUTATIONS) bounded

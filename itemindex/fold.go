@@ -37,7 +37,7 @@ func fold(outcomes []ledger.Outcome, counted func(*ledger.Outcome) bool) persist
 			change.ChangedAt, change.ErrorCount, change.Error = o.FinishedAt, len(o.Errors), reasonOf(o, status)
 		}
 		if status == persistence.ItemSucceeded && (change.Succeeded == nil || o.Position.Compare(change.Succeeded.Position) > 0) {
-			change.Succeeded = &persistence.ItemSuccess{Position: o.Position, Operation: o.Operation, At: o.FinishedAt}
+			change.Succeeded = &persistence.ItemSuccess{Position: o.Position, MutationID: o.MutationID, Operation: o.Operation, At: o.FinishedAt}
 		}
 	}
 	update := persistence.ItemUpdate{Items: make([]persistence.ItemChange, 0, len(items)), Counts: make([]persistence.LaneCount, 0, len(counts))}

@@ -26,7 +26,7 @@ import (
 // world is a database whose partition 0 the test owns, with a second pool, the index's,
 // that fails at a chosen statement.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	rnd    *rand.Rand
 	pool   *pgxpool.Pool
 	store  *persistence.Store
@@ -43,16 +43,24 @@ type world struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
+	tracer := &crash{}
+	w := newWorldIn(t, seed, ledger.OutboxLimit{Transactions: 3, Mutations: 50, Bytes: 1 << 20}, func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer })
+	w.crash = tracer
+	return w
+}
+
+func newWorldIn(t testing.TB, seed uint64, limit ledger.OutboxLimit, change func(*pgxpool.Config)) *world {
+	t.Helper()
 	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 6})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), pool: pool, crash: &crash{}, began: ledgertest.At}
+	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), pool: pool, began: ledgertest.At}
 	w.store, err = persistence.NewStore(pool, persistence.Config{})
 	require.NoError(t, err)
 	t.Cleanup(w.store.Close)
 	require.NoError(t, w.store.EnsurePartitions(t.Context(), 1))
 	config := pool.Config()
-	config.ConnConfig.Tracer = w.crash
+	change(config)
 	failing, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(failing.Close)
@@ -60,7 +68,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	w.failed = &afterwards{Store: store}
-	w.index = itemindex.New(w.failed, ledger.OutboxLimit{Transactions: 3, Mutations: 50, Bytes: 1 << 20}, slog.New(slog.DiscardHandler))
+	w.index = itemindex.New(w.failed, limit, slog.New(slog.DiscardHandler))
 	w.takeOver()
 	return w
 }

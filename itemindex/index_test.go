@@ -180,14 +180,15 @@ func (w *world) compare() {
 	w.t.Helper()
 	const truth = `select item_id, coalesce(localization, '') as localization, mutation_id, operation, status,
 		coalesce(errors -> 0 ->> 'code', '') as code, coalesce(errors -> 0 ->> 'attribute', '') as attribute, coalesce(jsonb_array_length(errors), 0) as errors,
-		finished_at, (select max(g.finished_at || ' ' || g.operation) from (
-			select s.finished_at::text, s.operation from courier.mutation_status s where s.item_id = m.item_id and s.localization is not distinct from m.localization
+		finished_at, (select max(g.finished_at || ' ' || g.operation || ' ' || g.mutation_id) from (
+			select s.finished_at::text, s.operation, s.mutation_id from courier.mutation_status s where s.item_id = m.item_id and s.localization is not distinct from m.localization
 				and s.status = 'succeeded' order by s.stream_generation desc, s.stream_sequence desc limit 1) g) as succeeded
 		from (select distinct on (item_id, localization) * from courier.mutation_status where status in ('succeeded', 'failed', 'unconfirmed', 'invalid')
 			order by item_id, localization, stream_generation desc, stream_sequence desc) m order by 1, 2`
 	const index = `select i.item_id, i.localization, i.mutation_id, courier.operation_name(i.operation),
 		(array['succeeded', 'failed', 'unconfirmed', 'invalid'])[i.status], i.code, i.attribute, i.error_count, i.changed_at,
-		i.succeeded_at::text || ' ' || courier.operation_name(i.succeeded_operation) from courier.item i order by 1, 2`
+		i.succeeded_at::text || ' ' || courier.operation_name(i.succeeded_operation) || ' ' || v.last_succeeded_id
+		from courier.item i join courier.indexed_items v using (item_id, lane, localization) order by 1, 2`
 	want, got := w.rows(truth), w.rows(index)
 	require.NotEmpty(w.t, want)
 	require.Equal(w.t, want, got)

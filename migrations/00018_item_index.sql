@@ -25,6 +25,8 @@ CREATE TABLE courier.item (
     item_id              text COLLATE "C" NOT NULL,
     localization         text COLLATE "C" NOT NULL DEFAULT '', -- '' for none
     mutation_id          text COLLATE "C" NOT NULL,
+    -- Of the newest success; null while that is the newest change.
+    succeeded_mutation_id text COLLATE "C",
     -- Of the first error, '' for none.
     code                 text COLLATE "C" NOT NULL DEFAULT '',
     attribute            text COLLATE "C" NOT NULL DEFAULT '',
@@ -36,6 +38,9 @@ CREATE TABLE courier.item (
 -- The items that fail for a reason, newest first.
 CREATE INDEX item_issue ON courier.item (lane, code, attribute, failed_at, item_id, localization) WHERE failed_at IS NOT NULL;
 
+-- The same over all reasons and accounts.
+CREATE INDEX item_failed ON courier.item (failed_at, item_id, localization, lane) WHERE failed_at IS NOT NULL;
+
 -- How many items each lane has in each state. kind is the status of the item, and 5 for one
 -- that was deleted with success.
 CREATE TABLE courier.item_count (
@@ -44,7 +49,7 @@ CREATE TABLE courier.item_count (
     code      text COLLATE "C" NOT NULL,
     attribute text COLLATE "C" NOT NULL,
     items     bigint   NOT NULL,
-    PRIMARY KEY (lane, kind, code, attribute)
+    PRIMARY KEY (lane, code, attribute, kind)
 ) WITH (fillfactor = 50);
 
 CREATE FUNCTION courier.item_kind(status smallint, operation smallint) RETURNS smallint
@@ -148,6 +153,7 @@ CREATE VIEW courier.indexed_items AS
 SELECT l.account, l.catalog, l.catalog_type, i.item_id, i.localization,
     (ARRAY['succeeded', 'failed', 'unconfirmed', 'invalid'])[i.status] AS status,
     courier.operation_name(i.operation) AS operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count,
+    coalesce(i.succeeded_mutation_id, CASE WHEN i.status = 1 THEN i.mutation_id END) AS last_succeeded_id,
     courier.operation_name(i.succeeded_operation) AS last_succeeded_operation, i.succeeded_at AS last_succeeded_at,
     i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.lane
 FROM courier.item i JOIN courier.lane l ON l.id = i.lane;
@@ -181,8 +187,9 @@ COMMENT ON VIEW courier.resolved_letters IS 'Dead letters whose item was changed
 
 -- Of items that the index knows, those that have a newer change, and what became of it: it
 -- waits, was submitted, or is final since the index was written. Only lanes that have open
--- changes are looked at, and there only the blocks since the oldest of them, 1,000 a lane at
--- most and the newest first; one look by item_key tells whether an item is in a block.
+-- changes are looked at, and there only the blocks since the oldest of them was received,
+-- 1,000 a lane at most and the newest first; one look by item_key tells whether an item is in
+-- a block.
 -- +goose StatementBegin
 CREATE FUNCTION courier.newer_changes(of_lanes integer[], of_items text[], of_localizations text[], of_generations integer[], of_sequences bigint[])
 RETURNS TABLE (nth integer, status text, operation text, mutation_id text, batch_id uuid, errors jsonb, received_at timestamptz, finished_at timestamptz,
@@ -193,34 +200,49 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off S
 SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-    open  record;
-    above record;
+    open   record;
+    oldest date;
+    latest date := (now() AT TIME ZONE 'UTC')::date + 1;
+    above  record;
 BEGIN
     IF cardinality(of_items) > 1000 THEN
         RAISE EXCEPTION 'at most 1000 items at once' USING ERRCODE = 'CC011';
     END IF;
-    SELECT array_agg(x.id) AS lanes, min(x.since) AS since INTO open
+    SELECT array_agg(x.id) AS lanes, array_agg(x.since) AS since INTO open
     FROM (
-        SELECT l.id, (least(
+        SELECT l.id, least(
             (SELECT w.received_at FROM courier.waiting w WHERE w.lane = l.id ORDER BY w.generation, w.sequence LIMIT 1),
             (SELECT min(coalesce(b.oldest_received_at, b.created_at)) FROM courier.batch b
-                WHERE b.partition = l.partition AND b.finished_at IS NULL AND b.lane = l.id)) AT TIME ZONE 'UTC')::date AS since
+                WHERE b.partition = l.partition AND b.finished_at IS NULL AND b.lane = l.id)) AS since
         FROM courier.lane l WHERE l.id = ANY (of_lanes)
     ) x WHERE x.since IS NOT NULL;
     IF open.lanes IS NULL THEN
         RETURN;
     END IF;
-    SELECT array_agg(x.day) AS day, array_agg(x.lane) AS lane, array_agg(x.generation) AS generation, array_agg(x.block) AS block INTO above
-    FROM (SELECT y.*, row_number() OVER (PARTITION BY y.lane) AS n FROM courier.blocks_above(open.lanes,
-        ARRAY(SELECT d.day FROM courier.mutation_days() d WHERE d.day >= open.since), -1, -1) y) x
-    WHERE x.n <= 1000;
+    oldest := (SELECT (min(s.since) AT TIME ZONE 'UTC')::date FROM unnest(open.since) AS s(since));
+    SELECT array_agg(x.lane) AS lane, array_agg(x.generation) AS generation, array_agg(x.block) AS block INTO above
+    FROM unnest(open.lanes, open.since) AS l(id, since) CROSS JOIN LATERAL (
+        WITH RECURSIVE step AS (
+            (SELECT m.lane, m.generation, courier.block(m.sequence) AS block, m.received_at FROM courier.mutation m
+            WHERE m.day BETWEEN oldest AND latest AND m.lane = l.id
+            ORDER BY m.generation DESC, courier.block(m.sequence) DESC LIMIT 1)
+            UNION ALL
+            SELECT x.* FROM step CROSS JOIN LATERAL (
+                SELECT m.lane, m.generation, courier.block(m.sequence) AS block, m.received_at FROM courier.mutation m
+                WHERE m.day BETWEEN oldest AND latest AND m.lane = l.id
+                    AND (m.generation, courier.block(m.sequence)) < (step.generation, step.block)
+                ORDER BY m.generation DESC, courier.block(m.sequence) DESC LIMIT 1) x
+            WHERE step.received_at >= l.since
+        )
+        SELECT step.lane, step.generation, step.block FROM step LIMIT 1000
+    ) x;
     RETURN QUERY SELECT k.nth::integer, s.status, s.operation, s.mutation_id, s.batch_id, s.errors, s.received_at, s.finished_at, s.stream_generation, s.stream_sequence
     FROM unnest(of_lanes, of_items, of_localizations, of_generations, of_sequences) WITH ORDINALITY AS k(lane, item_id, localization, generation, sequence, nth)
     CROSS JOIN LATERAL (
-        SELECT y.* FROM unnest(above.day, above.lane, above.generation, above.block) AS b(day, lane, generation, block)
+        SELECT y.* FROM unnest(above.lane, above.generation, above.block) AS b(lane, generation, block)
         CROSS JOIN LATERAL (
             SELECT m.day, m.generation, m.sequence, m.mutation_id FROM courier.mutation m
-            WHERE m.day = b.day AND m.lane = b.lane AND m.generation = b.generation AND courier.block(m.sequence) = b.block
+            WHERE m.day BETWEEN oldest AND latest AND m.lane = b.lane AND m.generation = b.generation AND courier.block(m.sequence) = b.block
                 AND courier.item_key(m.item_id, m.localization) = courier.item_key(k.item_id, nullif(k.localization, ''))
                 AND m.item_id || '' = k.item_id AND m.localization IS NOT DISTINCT FROM nullif(k.localization, '')
                 AND (m.generation + 0, m.sequence + 0) > (k.generation, k.sequence)
@@ -235,8 +257,92 @@ $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION courier.newer_changes FROM PUBLIC;
 
+-- The mutations that are held back, of a catalog, the newest first.
+-- +goose StatementBegin
+CREATE FUNCTION courier.waiting_items(of_account text, of_catalog text, before text DEFAULT NULL, page integer DEFAULT 50)
+RETURNS TABLE (place text, catalog_type text, item_id text, localization text, operation text, mutation_id text, errors jsonb, received_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    at_gen integer := coalesce(split_part(before, '.', 1)::integer, 2147483647);
+    at_seq bigint := coalesce(split_part(before, '.', 2)::bigint, 9223372036854775807);
+    wanted integer := least(greatest(page, 1), 1000);
+BEGIN
+    RETURN QUERY SELECT w.generation || '.' || w.sequence, w.catalog_type, s.item_id, s.localization, s.operation, s.mutation_id, s.errors, w.received_at
+    FROM (
+        SELECT x.*, l.catalog_type FROM courier.lane l CROSS JOIN LATERAL (
+            SELECT y.lane, y.generation, y.sequence, y.received_at FROM courier.waiting y
+            WHERE y.lane = l.id AND (y.generation, y.sequence) < (at_gen, at_seq)
+            ORDER BY y.generation DESC, y.sequence DESC LIMIT wanted) x
+        WHERE l.account = of_account AND l.catalog = of_catalog
+        ORDER BY x.generation DESC, x.sequence DESC LIMIT wanted
+    ) w
+    CROSS JOIN LATERAL (
+        SELECT m.day, m.mutation_id, m.sequence, m.generation, m.item_id FROM courier.mutation m
+        WHERE m.day = (w.received_at AT TIME ZONE 'UTC')::date AND m.lane = w.lane AND m.generation = w.generation
+            AND courier.block(m.sequence) = courier.block(w.sequence) AND m.sequence + 0 = w.sequence LIMIT 1) c
+    CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v
+        WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_generation = c.generation
+            AND v.item_id = c.item_id LIMIT 1) s
+    ORDER BY w.generation DESC, w.sequence DESC;
+END
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION courier.waiting_items FROM PUBLIC;
+
+-- Where the changes of an item are, the newest first: whoever knows the day and the id of a
+-- mutation reads what became of it from one partition. With newest_only there is one for
+-- each lane and localization. Empty texts mean all.
+-- +goose StatementBegin
+CREATE FUNCTION courier.changes_of_item(of_item text, of_account text, of_catalog text, of_type text, newest_only boolean,
+    before_generation integer, before_sequence bigint, page integer)
+RETURNS TABLE (day date, mutation_id text, stream_generation integer, stream_sequence bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    lanes  integer[];
+    wanted integer := least(greatest(page, 1), 1001);
+BEGIN
+    IF of_account <> '' OR of_catalog <> '' OR of_type <> '' THEN
+        lanes := ARRAY(SELECT l.id FROM courier.lane l WHERE (of_account = '' OR l.account = of_account)
+            AND (of_catalog = '' OR l.catalog = of_catalog) AND (of_type = '' OR l.catalog_type = of_type));
+    END IF;
+    RETURN QUERY SELECT x.day, x.mutation_id, x.generation, x.sequence
+    FROM (
+        SELECT m.day, m.mutation_id, m.generation, m.sequence,
+            CASE WHEN newest_only THEN row_number() OVER (PARTITION BY m.lane, m.localization ORDER BY m.generation DESC, m.sequence DESC) ELSE 1 END AS nth
+        FROM courier.mutation m
+        WHERE m.item_id = of_item AND (lanes IS NULL OR m.lane = ANY (lanes)) AND (m.generation, m.sequence) < (before_generation, before_sequence)
+    ) x WHERE x.nth = 1
+    ORDER BY x.generation DESC, x.sequence DESC LIMIT wanted;
+END
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION courier.changes_of_item FROM PUBLIC;
+
+-- Whoever may read mutation_status may call what reads one page of it.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    reader record;
+BEGIN
+    FOR reader IN
+        SELECT DISTINCT a.grantee::regrole::text AS name FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+        WHERE c.oid = 'courier.mutation_status'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> 0 AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION courier.items, courier.item, courier.newer_changes, courier.waiting_items, courier.changes_of_item TO %s', reader.name);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
 -- +goose Down
-DROP FUNCTION courier.newer_changes;
+DROP FUNCTION courier.changes_of_item, courier.waiting_items, courier.newer_changes;
 DROP VIEW courier.resolved_letters, courier.quota_history, courier.account_series, courier.item_counts, courier.indexed_items, courier.item_index_status;
 DROP TABLE courier.item_filling, courier.quota_series, courier.lane_series, courier.item_count, courier.item;
 DROP FUNCTION courier.count_items, courier.item_kind;

@@ -41,9 +41,10 @@ type ItemChange struct {
 
 // ItemSuccess is a change of an item that the platform confirmed.
 type ItemSuccess struct {
-	Position  catalog.Position
-	Operation catalog.Operation
-	At        time.Time
+	Position   catalog.Position
+	MutationID string
+	Operation  catalog.Operation
+	At         time.Time
 }
 
 // LaneCount is how many mutations of a lane arrived, succeeded and failed in five minutes.
@@ -117,14 +118,14 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 
 // upsertItems never takes a row back: the place in the stream decides.
 const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, mutation_id, operation, status,
-	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at)
+	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id)
 select u.item_id, u.lane, u.localization, u.generation, u.sequence, u.mutation_id, u.operation, u.status,
 	u.changed_at, case when u.status <> 1 then u.changed_at end, u.error_count, u.code, u.attribute, u.message,
-	u.succeeded_generation, u.succeeded_sequence, u.succeeded_operation, u.succeeded_at
+	u.succeeded_generation, u.succeeded_sequence, u.succeeded_operation, u.succeeded_at, nullif(u.succeeded_mutation_id, u.mutation_id)
 from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::smallint[], $8::smallint[], $9::timestamptz[],
-	$10::int[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bigint[], $16::smallint[], $17::timestamptz[])
+	$10::int[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bigint[], $16::smallint[], $17::timestamptz[], $18::text[])
 	as u(item_id, lane, localization, generation, sequence, mutation_id, operation, status, changed_at,
-		error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at)
+		error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id)
 on conflict (item_id, lane, localization) do update set
 	generation = excluded.generation, sequence = excluded.sequence, mutation_id = excluded.mutation_id, operation = excluded.operation,
 	status = excluded.status, changed_at = excluded.changed_at, failed_at = excluded.failed_at, error_count = excluded.error_count,
@@ -136,13 +137,16 @@ on conflict (item_id, lane, localization) do update set
 	succeeded_operation = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_operation else i.succeeded_operation end,
 	succeeded_at = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_at else i.succeeded_at end
+		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_at else i.succeeded_at end,
+	succeeded_mutation_id = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence))
+		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
 where (excluded.generation, excluded.sequence) > (i.generation, i.sequence)`
 
 const updateSuccesses = `update courier.item i set succeeded_generation = u.generation, succeeded_sequence = u.sequence,
-	succeeded_operation = u.operation, succeeded_at = u.at
-from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::smallint[], $7::timestamptz[])
-	as u(item_id, lane, localization, generation, sequence, operation, at)
+	succeeded_operation = u.operation, succeeded_at = u.at, succeeded_mutation_id = u.mutation_id
+from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::smallint[], $7::timestamptz[], $8::text[])
+	as u(item_id, lane, localization, generation, sequence, operation, at, mutation_id)
 where i.item_id = u.item_id and i.lane = u.lane and i.localization = u.localization and u.sequence is not null
 	and (i.succeeded_sequence is null or (u.generation, u.sequence) > (i.succeeded_generation, i.succeeded_sequence))`
 
@@ -157,6 +161,7 @@ type itemColumns struct {
 	goodSequences                                                []*int64
 	goodOperations                                               []*int16
 	goodTimes                                                    []*time.Time
+	goodMutations                                                []*string
 }
 
 func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemColumns, err error) {
@@ -179,9 +184,11 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 			c.goodGenerations = append(c.goodGenerations, new(int32(good.Position.Generation))) //nolint:gosec // counts rewinds
 			c.goodSequences = append(c.goodSequences, new(int64(good.Position.Sequence)))       //nolint:gosec // a stream's sequence fits
 			c.goodOperations, c.goodTimes = append(c.goodOperations, new(int16(good.Operation))), append(c.goodTimes, &good.At)
+			c.goodMutations = append(c.goodMutations, new(clean(good.MutationID)))
 		} else {
 			c.goodGenerations, c.goodSequences = append(c.goodGenerations, nil), append(c.goodSequences, nil)
 			c.goodOperations, c.goodTimes = append(c.goodOperations, nil), append(c.goodTimes, nil)
+			c.goodMutations = append(c.goodMutations, nil)
 		}
 	}
 	return c, nil
@@ -190,12 +197,12 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 func (c *itemColumns) arguments() []any {
 	return []any{
 		c.items, c.lanes, c.localizations, c.generations, c.sequences, c.mutations, c.operations, c.statuses, c.changed,
-		c.errorCounts, c.codes, c.attributes, c.messages, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes,
+		c.errorCounts, c.codes, c.attributes, c.messages, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations,
 	}
 }
 
 func (c *itemColumns) successes() []any {
-	return []any{c.items, c.lanes, c.localizations, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes}
+	return []any{c.items, c.lanes, c.localizations, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations}
 }
 
 // shortened is a text that fits into an index entry and a page of a list.

@@ -150,6 +150,9 @@ func (r *retention) deleteOutcomes(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the partitions of the outbox: %w", err)
 	}
+	if err := r.deleteOutcomePosts(ctx); err != nil {
+		return fmt.Errorf("deleting old posts of outcomes: %w", clockRefused(err))
+	}
 	for _, partition := range partitions {
 		if err := r.deleteOutcomesOf(ctx, partition); err != nil {
 			return fmt.Errorf("deleting from the outbox of partition %d: %w", partition, clockRefused(err))
@@ -183,6 +186,27 @@ func (r *retention) deleteOutcomesOf(ctx context.Context, partition int32) error
 		r.report.Outcomes += deleted
 		if deleted < deadLettersAtOnce {
 			return nil
+		}
+	}
+	return nil
+}
+
+// deleteOutcomePosts deletes what is kept of POSTs to webhooks, as old as mutations are.
+func (r *retention) deleteOutcomePosts(ctx context.Context) error {
+	for range deadLetterRounds {
+		var deleted int64
+		err := r.retentionStep(ctx, func(ctx context.Context) error {
+			return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
+				q := r.query.WithTx(tx)
+				deleted, err = q.DeleteOldOutcomeDeliveries(ctx, query.DeleteOldOutcomeDeliveriesParams{Before: r.at.Add(-r.keep), Lim: deadLettersAtOnce})
+				if err != nil || r.given || deleted == 0 {
+					return err
+				}
+				return q.CheckClock(ctx, query.CheckClockParams{Theirs: ownClock(), Tolerance: clockTolerance.Seconds()})
+			})
+		})
+		if err != nil || deleted < deadLettersAtOnce {
+			return err
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ type followers struct {
 	ensure func(ctx context.Context) error
 	// maintain, when not nil, does what one worker does for the index of items of all.
 	maintain  func(ctx context.Context, lease ledger.Lease)
+	senders   []func(ctx context.Context) // each posts to a webhook until its ctx ends
 	outboxLag func(ctx context.Context, consumer string, partitions []int) ([]ledger.OutboxLag, error)
 
 	mu    sync.Mutex

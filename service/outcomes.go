@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -23,14 +24,17 @@ func OutcomesConfig(c *config.Config) queue.OutcomesConfig {
 const pagesAtOnce = 2
 
 // openOutcomes makes the consumers of the outbox that the settings ask for.
-func (w *worker) openOutcomes(ctx context.Context, s *surroundings) {
+func (w *worker) openOutcomes(ctx context.Context, s *surroundings) error {
 	w.followers.outboxLag = s.store.OutboxLag
+	if err := w.openWebhooks(ctx, s); err != nil {
+		return err
+	}
 	if !w.config.Outcomes.Enabled {
 		// Nothing is kept for a consumer that was turned off.
 		if err := s.store.DropCursors(ctx, outcome.PublisherName); err != nil {
 			w.log.DebugContext(ctx, "the cursors of the outcome events could not be removed; the outbox is kept until it is old", slog.Any("error", err))
 		}
-		return
+		return nil
 	}
 	publisher := &outcome.Publisher{
 		JetStream: s.js,
@@ -47,6 +51,47 @@ func (w *worker) openOutcomes(ctx context.Context, s *surroundings) {
 	}
 	w.followers.ensure = s.ensureOutcomes
 	w.follow(outcome.PublisherName, s, publisher.Work)
+	return nil
+}
+
+// openWebhooks makes a consumer and a sender for each webhook of the settings.
+func (w *worker) openWebhooks(ctx context.Context, s *surroundings) error {
+	configured := map[string]bool{}
+	for _, settings := range w.config.Outcomes.Webhooks {
+		webhook, err := webhookOf(settings)
+		if err != nil {
+			return err
+		}
+		configured[webhook.Consumer()] = true
+		w.follow(webhook.Consumer(), s, (&outcome.Recorder{Store: s.store, Webhook: webhook}).Work)
+		client := outcome.NewClient()
+		sender := &outcome.Sender{Store: s.store, Webhook: webhook, Client: client, Logger: w.log}
+		w.followers.senders = append(w.followers.senders, func(ctx context.Context) {
+			defer client.CloseIdleConnections()
+			sender.Run(ctx)
+		})
+	}
+	if err := s.store.KeepCursors(ctx, outcome.WebhookPrefix, configured); err != nil {
+		w.log.DebugContext(ctx, "the cursors of former webhooks could not be removed; the outbox is kept until it is old", slog.Any("error", err))
+	}
+	return nil
+}
+
+func webhookOf(settings config.OutcomeWebhook) (*outcome.Webhook, error) {
+	webhook := &outcome.Webhook{
+		Name: settings.Name, URL: settings.URL, Accounts: settings.Accounts, Events: settings.Events, Timeout: settings.Timeout,
+	}
+	for _, status := range settings.Statuses {
+		webhook.Statuses = append(webhook.Statuses, outcome.Status(status))
+	}
+	for _, text := range settings.Secrets {
+		secret, err := outcome.ParseSecret(text.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("outcomes.webhooks.%s.secret %w", settings.Name, err)
+		}
+		webhook.Secrets = append(webhook.Secrets, secret)
+	}
+	return webhook, nil
 }
 
 // follow adds a consumer of the outbox.

@@ -1,6 +1,10 @@
 package service_test
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -74,4 +78,45 @@ func TestDeliveryGoesOnWithoutTheStreamOfEvents(t *testing.T) {
 	require.NoError(t, env.JetStream().DeleteStream(t.Context(), "OTHER"))
 	require.Len(t, env.AwaitEvents(10), 10, "the other stream took none of them")
 	require.NoError(t, w.Stop())
+}
+
+// TestOutcomesReachAWebhook: without the stream of events, through two workers, one of
+// which is stopped in the middle.
+func TestOutcomesReachAWebhook(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	got := map[string]int{}
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var posted struct {
+			Data []struct {
+				ID string `json:"id"`
+			} `json:"data"`
+		}
+		if json.NewDecoder(r.Body).Decode(&posted) != nil || r.Header.Get("Webhook-Signature") == "" {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, event := range posted.Data {
+			got[event.ID]++
+		}
+	}))
+	t.Cleanup(receiver.Close)
+	env := rig.Start(t, rig.Options{Settings: rig.Settings{"outcomes.webhooks.shop": map[string]any{
+		"url": receiver.URL, "allow_http": true, "secret": "whsec_Y2F0YWxvZy1jb3VyaWVyLWV4YW1wbGUtc2VjcmV0", "accounts": []string{rig.PinterestAccount},
+	}}})
+	first, second := env.StartWorker("a", rig.WorkerOptions{}), env.StartWorker("b", rig.WorkerOptions{})
+	env.Publish(upserts(rig.Retail, "S", 40)...)
+	env.Publish(upserts(rig.Products, "S", 10)...) // not wanted
+	require.NoError(t, first.Stop())
+	env.Publish(upserts(rig.Retail, "T", 20)...)
+	env.AwaitFinal(70, patience)
+	env.Await("60 outcomes at the receiver", patience, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got) == 60
+	})
+	require.NoError(t, second.Stop())
+	require.Zero(t, env.Count(`SELECT count(*) FROM courier.outcome_cursor WHERE consumer = 'events'`), "nothing is kept for a consumer that is off")
+	require.False(t, second.Log.Contains("whsec_"))
 }

@@ -51,7 +51,7 @@ func guardedBroker(t *testing.T) (address string, ca *authority) {
 	cert, key := ca.issue(t, "nats")
 	for name, value := range map[string]string{
 		"NATS_TLS_CERT": cert, "NATS_TLS_KEY": key, "NATS_STORE": t.TempDir(), "NATS_WORKER_PASSWORD": natsPassword,
-		"NATS_ACME_PASSWORD": natsPassword, "NATS_GLOBEX_PASSWORD": natsPassword,
+		"NATS_ACME_PASSWORD": natsPassword, "NATS_GLOBEX_PASSWORD": natsPassword, "NATS_OUTCOMES_PASSWORD": natsPassword,
 	} {
 		t.Setenv(name, value)
 	}
@@ -87,6 +87,7 @@ func TestBrokerPermissions(t *testing.T) {
 		stream := c.NATS
 		c.NATS = brokerUser(address, ca, "courier-worker", "_INBOX_worker")
 		c.NATS.Stream, c.NATS.Partitions = stream.Stream, stream.Partitions
+		c.Outcomes.Enabled = true
 	}})
 	w.AwaitLog("partition acquired", patience)
 	acme := connectAs(t, brokerUser(address, ca, "acme", "_INBOX_acme"))
@@ -103,6 +104,21 @@ func TestBrokerPermissions(t *testing.T) {
 	for _, m := range mutations {
 		env.AwaitStatus(m.ID, "succeeded", patience)
 	}
+	reader := connectAs(t, brokerUser(address, ca, "outcomes", "_INBOX_outcomes"))
+	readerJS, err := jetstream.New(reader)
+	require.NoError(t, err)
+	events, err := readerJS.CreateConsumer(t.Context(), queue.OutcomesName, jetstream.ConsumerConfig{FilterSubject: "catalog.outcomes.acme-pinterest.>"})
+	require.NoError(t, err)
+	told, err := events.Fetch(len(mutations), jetstream.FetchMaxWait(patience))
+	require.NoError(t, err)
+	for range mutations {
+		m, open := <-told.Messages()
+		require.True(t, open, "one event each")
+		require.NoError(t, m.DoubleAck(t.Context()))
+	}
+	requireDenied(t, reader, "catalog.outcomes.acme-pinterest.us.RETAIL.succeeded", func() error {
+		return reader.Publish("catalog.outcomes.acme-pinterest.us.RETAIL.succeeded", nil)
+	})
 	require.NoError(t, w.Stop())
 	require.False(t, w.Log.Contains("NATS permission violation"), "the worker's permissions suffice")
 	require.False(t, w.Log.Contains(natsPassword))

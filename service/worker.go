@@ -100,7 +100,10 @@ func Run(ctx context.Context, options Options) error {
 			s.close()
 			return nil, err
 		}
-		w.openOutcomes(ctx, s)
+		if err := w.openOutcomes(ctx, s); err != nil {
+			s.close()
+			return nil, err
+		}
 		w.openItemIndex(s)
 		w.connected = []slog.Attr{
 			slog.String("nats", natsconn.Address(options.Config, s.conn)), slog.String("database", DatabaseAddress(options.Config)),
@@ -185,6 +188,9 @@ func (w *worker) run(ctx context.Context, options Options) error {
 	services.Go(func() { w.watchStream(base) })
 	if len(w.followers.consumers) > 0 {
 		services.Go(func() { w.watchOutbox(base) })
+	}
+	for _, send := range w.followers.senders {
+		services.Go(func() { send(base) })
 	}
 	if w.followers.ensure != nil {
 		services.Go(func() { w.keepOutcomes(base) })

@@ -52,11 +52,16 @@ type Account struct {
 func (r *Reader) Accounts(ctx context.Context, name string) ([]Account, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	return r.accounts(ctx, name)
+	names := []string{}
+	if name != "" {
+		names = append(names, name)
+	}
+	return r.accounts(ctx, names)
 }
 
-func (r *Reader) accounts(ctx context.Context, name string) ([]Account, error) {
-	rows, err := r.query.Accounts(ctx, query.AccountsParams{Account: name, Lim: maxAccounts})
+// accounts lists the named accounts; with no names, all.
+func (r *Reader) accounts(ctx context.Context, names []string) ([]Account, error) {
+	rows, err := r.query.Accounts(ctx, query.AccountsParams{Names: names, Lim: maxAccounts})
 	if err != nil {
 		return nil, read("the accounts", err)
 	}

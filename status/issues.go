@@ -1,10 +1,12 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,44 +43,32 @@ type IssueGroup struct {
 	LastAt  time.Time `json:"last_at"`
 	// Samples are the ids of some of the items, those that failed last.
 	Samples []string `json:"samples"`
-
-	lanes []int32
 }
 
 // maxSamples bounds the ids of one group.
 const maxSamples = 3
 
-// Issues lists what items fail of, the group with most items first. limit 0 means
+// Issues lists what items fail of, the group with most items first. Of accounts with many
+// catalogs, groups that are large only together may be missing at the end of a list that has
+// more. limit 0 means
 // DefaultPage; more says that there are others. It reads the index of items: see IndexLag.
 func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (groups []IssueGroup, more bool, err error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	wanted := page(limit)
-	attribute := ""
-	if filter.Attribute != nil {
-		attribute = *filter.Attribute
-	}
-	rows, err := r.query.IssueGroups(ctx, query.IssueGroupsParams{
-		Account: filter.Account, Platform: filter.Platform, Code: filter.Code, ByAttribute: filter.Attribute != nil, Attribute: attribute,
-		Catalog: filter.Catalog, CatalogType: filter.Type, Lim: wanted + 1,
-	})
-	if err != nil {
+	wanted := int(page(limit))
+	if groups, err = r.topIssues(ctx, filter, wanted+1); err != nil {
 		return nil, false, read("the issues", err)
 	}
-	if more = len(rows) > int(wanted); more {
-		rows = rows[:wanted]
+	counts, err := r.countIssues(ctx, filter, groups)
+	if err != nil {
+		return nil, false, read("the counts of issues", err)
 	}
-	groups = make([]IssueGroup, len(rows))
 	asked := query.IssueSamplesParams{}
-	for i, row := range rows {
-		groups[i] = IssueGroup{
-			Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute, Items: row.Items, lanes: row.Lanes,
-			Advice: r.advice(row.Platform, Issue{Code: row.Code, Attribute: row.Attribute}), Samples: []string{},
-		}
-		for _, lane := range row.Lanes {
-			asked.Lanes, asked.Nths = append(asked.Lanes, lane), append(asked.Nths, int32(i)) //nolint:gosec // a page
-			asked.Codes, asked.Attributes = append(asked.Codes, row.Code), append(asked.Attributes, row.Attribute)
-		}
+	for _, c := range counts {
+		g := &groups[c.Nth-1]
+		g.Items += c.Items
+		asked.Lanes, asked.Nths = append(asked.Lanes, c.Lane), append(asked.Nths, c.Nth-1)
+		asked.Codes, asked.Attributes = append(asked.Codes, g.Code), append(asked.Attributes, g.Attribute)
 	}
 	samples, err := r.query.IssueSamples(ctx, asked)
 	if err != nil {
@@ -97,7 +87,65 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 		}
 		g.Samples = g.Samples[:min(len(g.Samples), maxSamples)]
 	}
+	groups = slices.DeleteFunc(groups, func(g IssueGroup) bool { return g.Items == 0 }) // ended meanwhile
+	sortIssues(groups)
+	if more = len(groups) > wanted; more {
+		groups = groups[:wanted]
+	}
 	return groups, more, nil
+}
+
+func sortIssues(groups []IssueGroup) {
+	slices.SortFunc(groups, func(a, b IssueGroup) int {
+		return cmp.Or(cmp.Compare(b.Items, a.Items), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Attribute, b.Attribute))
+	})
+}
+
+// topIssues finds the groups with the highest counts, without their counts. Counts are kept
+// for each catalog type: of many more of these than groups are wanted the groups are made.
+func (r *Reader) topIssues(ctx context.Context, filter IssueFilter, wanted int) ([]IssueGroup, error) {
+	attribute := ""
+	if filter.Attribute != nil {
+		attribute = *filter.Attribute
+	}
+	rows, err := r.query.TopIssues(ctx, query.TopIssuesParams{
+		Account: filter.Account, Platform: filter.Platform, Code: filter.Code, ByAttribute: filter.Attribute != nil, Attribute: attribute,
+		Catalog: filter.Catalog, CatalogType: filter.Type, Lim: int32(1000 + 10*wanted), //nolint:gosec // a page
+	})
+	if err != nil {
+		return nil, err
+	}
+	type reason struct{ account, code, attribute string }
+	made := map[reason]*IssueGroup{}
+	for _, row := range rows {
+		key := reason{row.Account, row.Code, row.Attribute}
+		if made[key] == nil {
+			made[key] = &IssueGroup{
+				Account: row.Account, Platform: row.Platform, Code: row.Code, Attribute: row.Attribute,
+				Advice: r.advice(row.Platform, Issue{Code: row.Code, Attribute: row.Attribute}), Samples: []string{},
+			}
+		}
+		made[key].Items += row.Items
+	}
+	groups := make([]IssueGroup, 0, len(made))
+	for _, g := range made {
+		groups = append(groups, *g)
+	}
+	sortIssues(groups)
+	groups = groups[:min(len(groups), wanted)]
+	for i := range groups {
+		groups[i].Items = 0
+	}
+	return groups, nil
+}
+
+func (r *Reader) countIssues(ctx context.Context, filter IssueFilter, groups []IssueGroup) ([]query.IssueCountsRow, error) {
+	asked := query.IssueCountsParams{Catalog: filter.Catalog, CatalogType: filter.Type}
+	for i := range groups {
+		asked.Accounts, asked.Codes = append(asked.Accounts, groups[i].Account), append(asked.Codes, groups[i].Code)
+		asked.Attributes = append(asked.Attributes, groups[i].Attribute)
+	}
+	return r.query.IssueCounts(ctx, asked)
 }
 
 // failedPlace is a place in a list of failing items, the newest first.
@@ -114,8 +162,9 @@ func (r *Reader) IssueItems(ctx context.Context, filter IssueFilter, limit int, 
 	return r.failing(ctx, filter, limit, before)
 }
 
-// maxFailingGroups bounds what one list of failing items is put together from.
-const maxFailingGroups = 100_000
+// maxFailingGroups is up to how many groups a list of failing items is put together from
+// those of each. Of more groups the items are read in order, past those of others.
+const maxFailingGroups = 300
 
 func (r *Reader) failing(ctx context.Context, filter IssueFilter, limit int, before Cursor) (items []IndexedItem, next Cursor, err error) {
 	ctx, cancel := r.bounded(ctx)
@@ -148,13 +197,21 @@ func (r *Reader) failingRows(ctx context.Context, filter IssueFilter, limit int3
 	}
 	groups, err := r.query.FailingGroups(ctx, query.FailingGroupsParams{
 		Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Platform: filter.Platform, Code: filter.Code,
-		ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: maxFailingGroups,
+		ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: maxFailingGroups + 1,
 	})
 	if err != nil {
 		return nil, read("the issues", err)
 	}
 	if len(groups) == 0 {
 		return nil, nil
+	}
+	if len(groups) > maxFailingGroups {
+		found, err := r.query.FailingInOrder(ctx, query.FailingInOrderParams{
+			Before: place.At, BeforeItem: place.Item, BeforeLocalization: place.Localization, BeforeLane: place.Lane,
+			Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Platform: filter.Platform, Code: filter.Code,
+			ByAttribute: filter.Attribute != nil, Attribute: attribute, State: filter.Status, Lim: limit,
+		})
+		return failingOf(found, err)
 	}
 	asked := query.FailingItemsParams{
 		Before: place.At, BeforeItem: place.Item, BeforeLocalization: place.Localization, BeforeLane: place.Lane, State: filter.Status, Lim: limit,
@@ -164,6 +221,10 @@ func (r *Reader) failingRows(ctx context.Context, filter IssueFilter, limit int3
 		asked.Attributes = append(asked.Attributes, group.Attribute)
 	}
 	found, err := r.query.FailingItems(ctx, asked)
+	return failingOf(found, err)
+}
+
+func failingOf[R query.FailingItemsRow | query.FailingInOrderRow](found []R, err error) ([]query.IndexedItemsRow, error) {
 	if err != nil {
 		return nil, read("the failing items", err)
 	}

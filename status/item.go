@@ -57,18 +57,15 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 	if len(rows) == 0 {
 		return Item{}, fmt.Errorf("%w of item %s", ErrNotFound, strconv.Quote(id))
 	}
-	good, err := r.query.ItemSuccesses(ctx, query.ItemSuccessesParams{
-		Item: id, Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Lim: maxDestinations,
-	})
+	succeeded, err := r.successes(ctx, id, filter, rows)
 	if err != nil {
 		return Item{}, read("the successes of the item", err)
 	}
-	succeeded := make(map[key]*query.ItemSuccessesRow, len(good))
-	for i := range good {
-		row := &good[i]
-		succeeded[key{Destination{row.Account, row.Catalog, row.CatalogType}, row.Localization}] = row
+	names := make([]string, len(rows))
+	for i := range rows {
+		names[i] = rows[i].Account
 	}
-	known, err := r.accounts(ctx, filter.Account)
+	known, err := r.accounts(ctx, slices.Compact(names)) // they come in the order of the accounts
 	if err != nil {
 		return Item{}, err
 	}
@@ -88,6 +85,60 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 		item.Destinations[i] = state
 	}
 	return item, nil
+}
+
+// successes are the newest success at each destination. Where the newest change is none, the
+// index of items knows; only where the index has not taken that change in yet, all changes
+// are looked through.
+func (r *Reader) successes(ctx context.Context, id string, filter Filter, rows []query.ItemStatesRow) (map[key]*query.ItemSuccessesRow, error) {
+	succeeded := make(map[key]*query.ItemSuccessesRow, len(rows))
+	missing := map[key]*query.ItemStatesRow{}
+	for i := range rows {
+		row := &rows[i]
+		at := key{Destination{row.Account, row.Catalog, row.CatalogType}, row.Localization}
+		if row.Status == Succeeded {
+			succeeded[at] = &query.ItemSuccessesRow{MutationID: row.MutationID, Operation: row.Operation, FinishedAt: row.FinishedAt}
+		} else {
+			missing[at] = row
+		}
+	}
+	if len(missing) == 0 {
+		return succeeded, nil
+	}
+	indexed, err := r.query.IndexedSuccesses(ctx, query.IndexedSuccessesParams{Item: id, Lim: maxDestinations})
+	if err != nil {
+		return nil, err
+	}
+	for i := range indexed {
+		row := &indexed[i]
+		at := key{Destination{row.Account, row.Catalog, row.CatalogType}, row.Localization}
+		state := missing[at]
+		open := state != nil && (state.Status == Waiting || state.Status == Submitted)
+		if state == nil || !open && (state.StreamGeneration != row.StreamGeneration || state.StreamSequence != row.StreamSequence) {
+			continue
+		}
+		delete(missing, at)
+		if row.LastSucceededAt != nil {
+			succeeded[at] = &query.ItemSuccessesRow{MutationID: row.MutationID, Operation: row.Operation, FinishedAt: row.LastSucceededAt}
+		}
+	}
+	if len(missing) == 0 {
+		return succeeded, nil
+	}
+	good, err := r.query.ItemSuccesses(ctx, query.ItemSuccessesParams{
+		Item: id, Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Lim: maxDestinations,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range good {
+		row := &good[i]
+		at := key{Destination{row.Account, row.Catalog, row.CatalogType}, row.Localization}
+		if missing[at] != nil {
+			succeeded[at] = row
+		}
+	}
+	return succeeded, nil
 }
 
 // explain says what the account has to do with it.

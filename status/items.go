@@ -82,7 +82,7 @@ type itemPlace struct {
 //
 // It reads the index of items: see IndexLag.
 func (r *Reader) Search(ctx context.Context, text string, limit int, after Cursor) (items []IndexedItem, next Cursor, err error) {
-	var from itemPlace
+	from := itemPlace{Item: text, Lane: -1}
 	if err := after.read(&from); err != nil {
 		return nil, "", err
 	}
@@ -93,7 +93,7 @@ func (r *Reader) Search(ctx context.Context, text string, limit int, after Curso
 	defer cancel()
 	wanted := page(limit)
 	rows, err := r.query.IndexedItems(ctx, query.IndexedItemsParams{
-		Prefix: text, Beyond: text + string(rune(0x10ffff)), AfterItem: from.Item, AfterLane: from.Lane, AfterLocalization: from.Localization, Lim: wanted + 1,
+		Beyond: text + string(rune(0x10ffff)), AfterItem: from.Item, AfterLane: from.Lane, AfterLocalization: from.Localization, Lim: wanted + 1,
 	})
 	if err != nil {
 		return nil, "", read("the index of items", err)
@@ -199,7 +199,7 @@ func (r *Reader) Counts(ctx context.Context, account string) (counts ItemCounts,
 
 // How much of a list one call of Items reads to find items of a status.
 const (
-	listRounds = 10
+	listRounds = 3
 	listPage   = 200
 )
 
@@ -207,7 +207,8 @@ const (
 // status. A call reads a bounded part of the list, so that it may return fewer than limit, or
 // none, although there are others: next is "" only at the end. limit 0 means DefaultPage.
 //
-// Those that failed, are unconfirmed or invalid are read from the index of items.
+// Those that failed, are unconfirmed or invalid are read from the index of items. Waiting are
+// those that are held back; what waits in an unfinished batch is found by the batch.
 func (r *Reader) Items(ctx context.Context, account, catalog, status string, limit int, before Cursor) (items []IndexedItem, next Cursor, err error) {
 	if status == Failed || status == Unconfirmed || status == Invalid {
 		return r.failing(ctx, IssueFilter{Filter: Filter{Account: account, Catalog: catalog}, Status: status}, limit, before)
@@ -223,6 +224,19 @@ func (r *Reader) Items(ctx context.Context, account, catalog, status string, lim
 		return nil, "", err
 	}
 	wanted := int(page(limit))
+	if status == Waiting {
+		rows, err := r.query.WaitingItems(ctx, query.WaitingItemsParams{Account: account, Catalog: catalog, Before: place, Page: int32(wanted)}) //nolint:gosec // bounded
+		if err != nil {
+			return nil, "", read("the waiting items of a catalog", err)
+		}
+		for i := range rows {
+			items = append(items, r.listed((*query.ListedItemsRow)(&rows[i]), account, catalog, platforms[account]))
+		}
+		if len(rows) == wanted {
+			next = cursorOf(rows[len(rows)-1].Place)
+		}
+		return items, next, nil
+	}
 	size := listPage
 	if status == "" {
 		size = min(wanted, listPage)

@@ -326,6 +326,7 @@ func TestTheReaderRoleIsEnough(t *testing.T) {
 	w.exec(t, "grant usage on schema courier to "+role)
 	w.exec(t, `do $$ declare v record; begin for v in select viewname from pg_views where schemaname = 'courier' loop
 		execute format('grant select on courier.%I to `+role+`', v.viewname); end loop; end $$`)
+	w.exec(t, "grant execute on function courier.items, courier.newer_changes, courier.waiting_items, courier.changes_of_item to "+role)
 	config := w.pool.Config()
 	config.ConnConfig.RuntimeParams["role"] = role
 	config.AfterConnect = nil
@@ -349,5 +350,23 @@ func TestTheReaderRoleIsEnough(t *testing.T) {
 	_, err = reader.Sources(t.Context())
 	require.NoError(t, err)
 	_, err = reader.Runs(t.Context(), "", 0)
+	require.NoError(t, err)
+	_, _, err = reader.Search(t.Context(), "a", 0, "")
+	require.NoError(t, err)
+	_, _, err = reader.Issues(t.Context(), status.IssueFilter{}, 0)
+	require.NoError(t, err)
+	_, _, err = reader.IssueItems(t.Context(), status.IssueFilter{}, 0, "")
+	require.NoError(t, err)
+	for _, of := range append(status.Statuses(), "") {
+		_, _, err = reader.Items(t.Context(), "acme", "us", of, 0, "")
+		require.NoError(t, err)
+	}
+	_, err = reader.Counts(t.Context(), "acme")
+	require.NoError(t, err)
+	_, err = reader.IndexLag(t.Context())
+	require.NoError(t, err)
+	_, err = reader.Series(t.Context(), "acme", ledgertest.At, ledgertest.At.Add(time.Hour), time.Hour)
+	require.NoError(t, err)
+	_, err = reader.Quotas(t.Context(), "acme", ledgertest.At, ledgertest.At.Add(time.Hour), time.Hour)
 	require.NoError(t, err)
 }

@@ -54,8 +54,7 @@ Start with "worker dev": it needs nothing else.`,
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
-		a.deadLettersCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(),
-		a.noticesCommand(),
+		a.deadLettersCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(), a.noticesCommand(), a.webhooksCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root

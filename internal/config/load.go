@@ -89,6 +89,8 @@ type loader struct {
 
 	accountKeys []merged
 	catalogKeys []merged
+
+	outcomeWebhooks []*OutcomeWebhook // as they are being read
 }
 
 func (l *loader) load(root *yaml.Node) {
@@ -105,6 +107,7 @@ func (l *loader) load(root *yaml.Node) {
 	l.environment(infrastructure, "")
 	l.flags(infrastructure)
 	l.checkInfrastructure()
+	l.finishOutcomes()
 	if l.options.WithSources {
 		l.finishSources()
 	}

@@ -18,6 +18,59 @@ var (
 	ErrBatchAlreadyClosed = errors.New("batch already closed")
 )
 
+const addOutcomeDelivery = `-- name: AddOutcomeDelivery :batchexec
+INSERT INTO courier.outcome_delivery (webhook, message_id, events, body) VALUES ($1, $2, $3, $4)
+`
+
+type AddOutcomeDeliveryBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type AddOutcomeDeliveryParams struct {
+	Webhook   string
+	MessageID string
+	Events    int32
+	Body      []byte
+}
+
+func (q *Queries) AddOutcomeDelivery(ctx context.Context, arg []AddOutcomeDeliveryParams) *AddOutcomeDeliveryBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Webhook,
+			a.MessageID,
+			a.Events,
+			a.Body,
+		}
+		batch.Queue(addOutcomeDelivery, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &AddOutcomeDeliveryBatchResults{br, len(arg), false}
+}
+
+func (b *AddOutcomeDeliveryBatchResults) Exec(f func(int, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		if b.closed {
+			if f != nil {
+				f(t, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		_, err := b.br.Exec()
+		if f != nil {
+			f(t, err)
+		}
+	}
+}
+
+func (b *AddOutcomeDeliveryBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}
+
 const appendAttempt = `-- name: AppendAttempt :batchexec
 INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)

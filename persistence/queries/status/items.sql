@@ -1,12 +1,13 @@
 -- The index of items, as package status reads it: by views and by functions that read one page.
 
 -- name: IndexedItems :many
--- Items whose id begins as a text does, behind a place of the list.
+-- Items behind a place of the list and before the end of those whose id begins as a text
+-- does. A second lower bound would have Postgres begin at the lower of the two.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
 FROM courier.indexed_items i
-WHERE i.item_id >= sqlc.arg(prefix) AND i.item_id < sqlc.arg(beyond)::text
+WHERE i.item_id < sqlc.arg(beyond)::text
     AND (i.item_id, i.lane, i.localization) > (sqlc.arg(after_item)::text, sqlc.arg(after_lane)::integer, sqlc.arg(after_localization)::text)
 ORDER BY i.item_id, i.lane, i.localization
 LIMIT sqlc.arg(lim);
@@ -20,19 +21,26 @@ FROM courier.newer_changes(sqlc.arg(lanes)::integer[], sqlc.arg(items)::text[], 
 SELECT c.state::text AS state, sum(c.items)::bigint AS items FROM courier.item_counts c
 WHERE (sqlc.arg(account)::text = '' OR c.account = sqlc.arg(account)) GROUP BY c.state;
 
--- name: IssueGroups :many
-SELECT g.account, g.platform, g.code, g.attribute, g.items::bigint AS items, g.lanes::integer[] AS lanes
-FROM (
-    SELECT c.account, c.platform, c.code, c.attribute, sum(c.items) AS items, array_agg(DISTINCT c.lane) AS lanes
-    FROM courier.item_counts c
-    WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
-        AND (sqlc.arg(account)::text = '' OR c.account = sqlc.arg(account)) AND (sqlc.arg(platform)::text = '' OR c.platform = sqlc.arg(platform))
-        AND (sqlc.arg(code)::text = '' OR c.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR c.attribute = sqlc.arg(attribute))
+-- name: TopIssues :many
+-- The highest counts, of each lane by itself.
+SELECT c.account, c.platform, c.code, c.attribute, c.items FROM courier.item_counts c
+WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
+    AND (sqlc.arg(account)::text = '' OR c.account = sqlc.arg(account)) AND (sqlc.arg(platform)::text = '' OR c.platform = sqlc.arg(platform))
+    AND (sqlc.arg(code)::text = '' OR c.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR c.attribute = sqlc.arg(attribute))
+    AND (sqlc.arg(catalog)::text = '' OR c.catalog = sqlc.arg(catalog)) AND (sqlc.arg(catalog_type)::text = '' OR c.catalog_type = sqlc.arg(catalog_type))
+ORDER BY c.items DESC LIMIT sqlc.arg(lim);
+
+-- name: IssueCounts :many
+-- All counts of some groups.
+SELECT g.nth::integer AS nth, f.lane::integer AS lane, f.items::bigint AS items
+FROM (SELECT n.i AS nth, (sqlc.arg(accounts)::text[])[n.i] AS account, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute
+    FROM generate_subscripts(sqlc.arg(accounts)::text[], 1) AS n(i)) g
+CROSS JOIN LATERAL (
+    SELECT c.lane, sum(c.items) AS items FROM courier.item_counts c
+    WHERE c.account = g.account AND c.code = g.code AND c.attribute = g.attribute AND c.state IN ('failed', 'unconfirmed', 'invalid')
         AND (sqlc.arg(catalog)::text = '' OR c.catalog = sqlc.arg(catalog)) AND (sqlc.arg(catalog_type)::text = '' OR c.catalog_type = sqlc.arg(catalog_type))
-    GROUP BY c.account, c.platform, c.code, c.attribute
-) g
-ORDER BY g.items DESC, g.account, g.code, g.attribute
-LIMIT sqlc.arg(lim);
+    GROUP BY c.lane OFFSET 0
+) f;
 
 -- name: IssueSamples :many
 -- The newest of the failing items of some lanes, and how long some of them have failed.
@@ -77,11 +85,33 @@ CROSS JOIN LATERAL (
 ORDER BY f.failed_at DESC, f.item_id DESC, f.localization DESC, f.lane DESC
 LIMIT sqlc.arg(lim);
 
+-- name: FailingInOrder :many
+-- The same over many groups, which together are a good part of all that fails.
+SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
+    i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
+FROM courier.indexed_items i
+WHERE i.failed_at IS NOT NULL
+    AND (i.failed_at, i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz, sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)
+    AND (sqlc.arg(account)::text = '' OR i.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR i.catalog = sqlc.arg(catalog))
+    AND (sqlc.arg(catalog_type)::text = '' OR i.catalog_type = sqlc.arg(catalog_type))
+    AND (sqlc.arg(platform)::text = '' OR i.account IN (SELECT a.account FROM courier.account_platforms a WHERE a.platform = sqlc.arg(platform)))
+    AND (sqlc.arg(code)::text = '' OR i.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR i.attribute = sqlc.arg(attribute))
+    AND (sqlc.arg(state)::text = '' OR i.status = sqlc.arg(state))
+ORDER BY i.failed_at DESC, i.item_id DESC, i.localization DESC, i.lane DESC
+LIMIT sqlc.arg(lim);
+
 -- name: ListedItems :many
 SELECT coalesce(i.place, '')::text AS place, coalesce(i.catalog_type, '')::text AS catalog_type, coalesce(i.item_id, '')::text AS item_id,
     coalesce(i.localization, '')::text AS localization, coalesce(i.status, '')::text AS status, coalesce(i.operation, '')::text AS operation,
     coalesce(i.mutation_id, '')::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors, coalesce(i.received_at, 'epoch')::timestamptz AS received_at
 FROM courier.items(sqlc.arg(account)::text, sqlc.arg(catalog)::text, nullif(sqlc.arg(before)::text, ''), sqlc.arg(page)::integer) i;
+
+-- name: WaitingItems :many
+SELECT i.place::text AS place, i.catalog_type::text AS catalog_type, i.item_id::text AS item_id, coalesce(i.localization, '')::text AS localization,
+    'waiting'::text AS status, i.operation::text AS operation, i.mutation_id::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors,
+    i.received_at::timestamptz AS received_at
+FROM courier.waiting_items(sqlc.arg(account)::text, sqlc.arg(catalog)::text, nullif(sqlc.arg(before)::text, ''), sqlc.arg(page)::integer) i;
 
 -- name: Series :many
 SELECT date_bin(make_interval(secs => sqlc.arg(step)::double precision), s.at, 'epoch')::timestamptz AS at,
@@ -100,3 +130,8 @@ GROUP BY 1, 2 ORDER BY 1, 2 LIMIT sqlc.arg(lim);
 
 -- name: IndexLag :one
 SELECT s.transactions_behind, s.seconds_behind, s.filling::boolean AS filling, s.filled_mutations::bigint AS filled_mutations FROM courier.item_index_status s;
+
+-- name: IndexedSuccesses :many
+SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
+    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
+FROM courier.indexed_items i WHERE i.item_id = sqlc.arg(item) LIMIT sqlc.arg(lim);

@@ -2,15 +2,15 @@
 -- else is enough. Empty arguments choose all.
 
 -- name: ItemStates :many
--- The newest change of an item at each destination.
-SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
+-- The newest change of an item at each destination: where they are is found first, so that
+-- only of these is read what became of them.
+SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.mutation_status s
-WHERE s.item_id = sqlc.arg(item) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR s.catalog = sqlc.arg(catalog))
-    AND (sqlc.arg(catalog_type)::text = '' OR s.catalog_type = sqlc.arg(catalog_type))
-ORDER BY s.account, s.catalog, s.catalog_type, s.localization, s.stream_generation DESC, s.stream_sequence DESC
-LIMIT sqlc.arg(lim);
+FROM courier.changes_of_item(sqlc.arg(item)::text, sqlc.arg(account)::text, sqlc.arg(catalog)::text, sqlc.arg(catalog_type)::text, true, 2147483647, 9223372036854775807, sqlc.arg(lim)::integer) k
+CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
+    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = sqlc.arg(item) LIMIT 1) s
+ORDER BY s.account, s.catalog, s.catalog_type, s.localization;
 
 -- name: ItemSuccesses :many
 -- The last change of an item that succeeded, at each destination.
@@ -27,12 +27,10 @@ LIMIT sqlc.arg(lim);
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.mutation_status s
-WHERE s.item_id = sqlc.arg(item) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR s.catalog = sqlc.arg(catalog))
-    AND (sqlc.arg(catalog_type)::text = '' OR s.catalog_type = sqlc.arg(catalog_type))
-    AND (s.stream_generation, s.stream_sequence) < (sqlc.arg(generation)::integer, sqlc.arg(sequence)::bigint)
-ORDER BY s.stream_generation DESC, s.stream_sequence DESC
-LIMIT sqlc.arg(lim);
+FROM courier.changes_of_item(sqlc.arg(item)::text, sqlc.arg(account)::text, sqlc.arg(catalog)::text, sqlc.arg(catalog_type)::text, false, sqlc.arg(generation)::integer, sqlc.arg(sequence)::bigint, sqlc.arg(lim)::integer) k
+CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
+    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = sqlc.arg(item) LIMIT 1) s
+ORDER BY s.stream_generation DESC, s.stream_sequence DESC;
 
 -- name: Mutations :many
 -- A producer's ids are its own: several accounts may have the same, and a replay has it again.
@@ -80,7 +78,7 @@ SELECT p.payload FROM courier.batch_payloads p WHERE p.batch_id = sqlc.arg(batch
 SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at,
     a.since, a.next_attempt_at, a.last_succeeded_at, a.in_flight_items::bigint AS in_flight_items, a.failed_last_hour::bigint AS failed_last_hour, a.oldest_unfinished_at,
     a.open_batches::bigint AS open_batches, coalesce(a.configured, false)::boolean AS configured
-FROM courier.account_status a WHERE sqlc.arg(account)::text = '' OR a.account = sqlc.arg(account)
+FROM courier.account_status a WHERE cardinality(sqlc.arg(names)::text[]) = 0 OR a.account = ANY (sqlc.arg(names)::text[])
 ORDER BY a.account LIMIT sqlc.arg(lim);
 
 -- name: Workers :many

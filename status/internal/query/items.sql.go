@@ -69,6 +69,115 @@ func (q *Queries) FailingGroups(ctx context.Context, arg FailingGroupsParams) ([
 	return items, nil
 }
 
+const failingInOrder = `-- name: FailingInOrder :many
+SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
+    i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
+FROM courier.indexed_items i
+WHERE i.failed_at IS NOT NULL
+    AND (i.failed_at, i.item_id, i.localization, i.lane) < ($1::timestamptz, $2::text, $3::text, $4::integer)
+    AND ($5::text = '' OR i.account = $5) AND ($6::text = '' OR i.catalog = $6)
+    AND ($7::text = '' OR i.catalog_type = $7)
+    AND ($8::text = '' OR i.account IN (SELECT a.account FROM courier.account_platforms a WHERE a.platform = $8))
+    AND ($9::text = '' OR i.code = $9) AND (NOT $10::boolean OR i.attribute = $11)
+    AND ($12::text = '' OR i.status = $12)
+ORDER BY i.failed_at DESC, i.item_id DESC, i.localization DESC, i.lane DESC
+LIMIT $13
+`
+
+type FailingInOrderParams struct {
+	Before             time.Time
+	BeforeItem         string
+	BeforeLocalization string
+	BeforeLane         int32
+	Account            string
+	Catalog            string
+	CatalogType        string
+	Platform           string
+	Code               string
+	ByAttribute        bool
+	Attribute          string
+	State              string
+	Lim                int32
+}
+
+type FailingInOrderRow struct {
+	Lane                   int32
+	Account                string
+	Catalog                string
+	CatalogType            string
+	ItemID                 string
+	Localization           string
+	Status                 string
+	Operation              string
+	MutationID             string
+	Code                   string
+	Attribute              string
+	Message                string
+	ErrorCount             int32
+	LastSucceededOperation string
+	LastSucceededAt        *time.Time
+	FinishedAt             time.Time
+	FailedAt               *time.Time
+	StreamGeneration       int32
+	StreamSequence         int64
+}
+
+// The same over many groups, which together are a good part of all that fails.
+func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) ([]FailingInOrderRow, error) {
+	rows, err := q.db.Query(ctx, failingInOrder,
+		arg.Before,
+		arg.BeforeItem,
+		arg.BeforeLocalization,
+		arg.BeforeLane,
+		arg.Account,
+		arg.Catalog,
+		arg.CatalogType,
+		arg.Platform,
+		arg.Code,
+		arg.ByAttribute,
+		arg.Attribute,
+		arg.State,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FailingInOrderRow
+	for rows.Next() {
+		var i FailingInOrderRow
+		if err := rows.Scan(
+			&i.Lane,
+			&i.Account,
+			&i.Catalog,
+			&i.CatalogType,
+			&i.ItemID,
+			&i.Localization,
+			&i.Status,
+			&i.Operation,
+			&i.MutationID,
+			&i.Code,
+			&i.Attribute,
+			&i.Message,
+			&i.ErrorCount,
+			&i.LastSucceededOperation,
+			&i.LastSucceededAt,
+			&i.FinishedAt,
+			&i.FailedAt,
+			&i.StreamGeneration,
+			&i.StreamSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const failingItems = `-- name: FailingItems :many
 SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, f.operation::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
@@ -76,7 +185,7 @@ SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, 
 FROM (SELECT ($1::integer[])[n.i] AS lane, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
     FROM generate_subscripts($1::integer[], 1) AS n(i)) g
 CROSS JOIN LATERAL (
-    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.lane FROM courier.indexed_items i
+    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_id, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.lane FROM courier.indexed_items i
     WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
         AND (i.failed_at, i.item_id, i.localization) <= ($4::timestamptz, $5::text, $6::text)
         AND (i.failed_at, i.item_id, i.localization, i.lane) < ($4, $5, $6, $7::integer)
@@ -201,14 +310,13 @@ SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, 
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
 FROM courier.indexed_items i
-WHERE i.item_id >= $1 AND i.item_id < $2::text
-    AND (i.item_id, i.lane, i.localization) > ($3::text, $4::integer, $5::text)
+WHERE i.item_id < $1::text
+    AND (i.item_id, i.lane, i.localization) > ($2::text, $3::integer, $4::text)
 ORDER BY i.item_id, i.lane, i.localization
-LIMIT $6
+LIMIT $5
 `
 
 type IndexedItemsParams struct {
-	Prefix            string
 	Beyond            string
 	AfterItem         string
 	AfterLane         int32
@@ -239,10 +347,10 @@ type IndexedItemsRow struct {
 }
 
 // The index of items, as package status reads it: by views and by functions that read one page.
-// Items whose id begins as a text does, behind a place of the list.
+// Items behind a place of the list and before the end of those whose id begins as a text
+// does. A second lower bound would have Postgres begin at the lower of the two.
 func (q *Queries) IndexedItems(ctx context.Context, arg IndexedItemsParams) ([]IndexedItemsRow, error) {
 	rows, err := q.db.Query(ctx, indexedItems,
-		arg.Prefix,
 		arg.Beyond,
 		arg.AfterItem,
 		arg.AfterLane,
@@ -287,67 +395,102 @@ func (q *Queries) IndexedItems(ctx context.Context, arg IndexedItemsParams) ([]I
 	return items, nil
 }
 
-const issueGroups = `-- name: IssueGroups :many
-SELECT g.account, g.platform, g.code, g.attribute, g.items::bigint AS items, g.lanes::integer[] AS lanes
-FROM (
-    SELECT c.account, c.platform, c.code, c.attribute, sum(c.items) AS items, array_agg(DISTINCT c.lane) AS lanes
-    FROM courier.item_counts c
-    WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
-        AND ($1::text = '' OR c.account = $1) AND ($2::text = '' OR c.platform = $2)
-        AND ($3::text = '' OR c.code = $3) AND (NOT $4::boolean OR c.attribute = $5)
-        AND ($6::text = '' OR c.catalog = $6) AND ($7::text = '' OR c.catalog_type = $7)
-    GROUP BY c.account, c.platform, c.code, c.attribute
-) g
-ORDER BY g.items DESC, g.account, g.code, g.attribute
-LIMIT $8
+const indexedSuccesses = `-- name: IndexedSuccesses :many
+SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
+    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
+FROM courier.indexed_items i WHERE i.item_id = $1 LIMIT $2
 `
 
-type IssueGroupsParams struct {
-	Account     string
-	Platform    string
-	Code        string
-	ByAttribute bool
-	Attribute   string
+type IndexedSuccessesParams struct {
+	Item string
+	Lim  int32
+}
+
+type IndexedSuccessesRow struct {
+	Account          string
+	Catalog          string
+	CatalogType      string
+	Localization     string
+	MutationID       string
+	Operation        string
+	LastSucceededAt  *time.Time
+	StreamGeneration int32
+	StreamSequence   int64
+}
+
+func (q *Queries) IndexedSuccesses(ctx context.Context, arg IndexedSuccessesParams) ([]IndexedSuccessesRow, error) {
+	rows, err := q.db.Query(ctx, indexedSuccesses, arg.Item, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IndexedSuccessesRow
+	for rows.Next() {
+		var i IndexedSuccessesRow
+		if err := rows.Scan(
+			&i.Account,
+			&i.Catalog,
+			&i.CatalogType,
+			&i.Localization,
+			&i.MutationID,
+			&i.Operation,
+			&i.LastSucceededAt,
+			&i.StreamGeneration,
+			&i.StreamSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const issueCounts = `-- name: IssueCounts :many
+SELECT g.nth::integer AS nth, f.lane::integer AS lane, f.items::bigint AS items
+FROM (SELECT n.i AS nth, ($1::text[])[n.i] AS account, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
+    FROM generate_subscripts($1::text[], 1) AS n(i)) g
+CROSS JOIN LATERAL (
+    SELECT c.lane, sum(c.items) AS items FROM courier.item_counts c
+    WHERE c.account = g.account AND c.code = g.code AND c.attribute = g.attribute AND c.state IN ('failed', 'unconfirmed', 'invalid')
+        AND ($4::text = '' OR c.catalog = $4) AND ($5::text = '' OR c.catalog_type = $5)
+    GROUP BY c.lane OFFSET 0
+) f
+`
+
+type IssueCountsParams struct {
+	Accounts    []string
+	Codes       []string
+	Attributes  []string
 	Catalog     string
 	CatalogType string
-	Lim         int32
 }
 
-type IssueGroupsRow struct {
-	Account   string
-	Platform  string
-	Code      string
-	Attribute string
-	Items     int64
-	Lanes     []int32
+type IssueCountsRow struct {
+	Nth   int32
+	Lane  int32
+	Items int64
 }
 
-func (q *Queries) IssueGroups(ctx context.Context, arg IssueGroupsParams) ([]IssueGroupsRow, error) {
-	rows, err := q.db.Query(ctx, issueGroups,
-		arg.Account,
-		arg.Platform,
-		arg.Code,
-		arg.ByAttribute,
-		arg.Attribute,
+// All counts of some groups.
+func (q *Queries) IssueCounts(ctx context.Context, arg IssueCountsParams) ([]IssueCountsRow, error) {
+	rows, err := q.db.Query(ctx, issueCounts,
+		arg.Accounts,
+		arg.Codes,
+		arg.Attributes,
 		arg.Catalog,
 		arg.CatalogType,
-		arg.Lim,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []IssueGroupsRow
+	var items []IssueCountsRow
 	for rows.Next() {
-		var i IssueGroupsRow
-		if err := rows.Scan(
-			&i.Account,
-			&i.Platform,
-			&i.Code,
-			&i.Attribute,
-			&i.Items,
-			&i.Lanes,
-		); err != nil {
+		var i IssueCountsRow
+		if err := rows.Scan(&i.Nth, &i.Lane, &i.Items); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -675,6 +818,131 @@ func (q *Queries) Series(ctx context.Context, arg SeriesParams) ([]SeriesRow, er
 			&i.Arrived,
 			&i.Succeeded,
 			&i.Failed,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const topIssues = `-- name: TopIssues :many
+SELECT c.account, c.platform, c.code, c.attribute, c.items FROM courier.item_counts c
+WHERE c.state IN ('failed', 'unconfirmed', 'invalid')
+    AND ($1::text = '' OR c.account = $1) AND ($2::text = '' OR c.platform = $2)
+    AND ($3::text = '' OR c.code = $3) AND (NOT $4::boolean OR c.attribute = $5)
+    AND ($6::text = '' OR c.catalog = $6) AND ($7::text = '' OR c.catalog_type = $7)
+ORDER BY c.items DESC LIMIT $8
+`
+
+type TopIssuesParams struct {
+	Account     string
+	Platform    string
+	Code        string
+	ByAttribute bool
+	Attribute   string
+	Catalog     string
+	CatalogType string
+	Lim         int32
+}
+
+type TopIssuesRow struct {
+	Account   string
+	Platform  string
+	Code      string
+	Attribute string
+	Items     int64
+}
+
+// The highest counts, of each lane by itself.
+func (q *Queries) TopIssues(ctx context.Context, arg TopIssuesParams) ([]TopIssuesRow, error) {
+	rows, err := q.db.Query(ctx, topIssues,
+		arg.Account,
+		arg.Platform,
+		arg.Code,
+		arg.ByAttribute,
+		arg.Attribute,
+		arg.Catalog,
+		arg.CatalogType,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TopIssuesRow
+	for rows.Next() {
+		var i TopIssuesRow
+		if err := rows.Scan(
+			&i.Account,
+			&i.Platform,
+			&i.Code,
+			&i.Attribute,
+			&i.Items,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const waitingItems = `-- name: WaitingItems :many
+SELECT i.place::text AS place, i.catalog_type::text AS catalog_type, i.item_id::text AS item_id, coalesce(i.localization, '')::text AS localization,
+    'waiting'::text AS status, i.operation::text AS operation, i.mutation_id::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors,
+    i.received_at::timestamptz AS received_at
+FROM courier.waiting_items($1::text, $2::text, nullif($3::text, ''), $4::integer) i
+`
+
+type WaitingItemsParams struct {
+	Account string
+	Catalog string
+	Before  string
+	Page    int32
+}
+
+type WaitingItemsRow struct {
+	Place        string
+	CatalogType  string
+	ItemID       string
+	Localization string
+	Status       string
+	Operation    string
+	MutationID   string
+	Errors       []byte
+	ReceivedAt   time.Time
+}
+
+func (q *Queries) WaitingItems(ctx context.Context, arg WaitingItemsParams) ([]WaitingItemsRow, error) {
+	rows, err := q.db.Query(ctx, waitingItems,
+		arg.Account,
+		arg.Catalog,
+		arg.Before,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WaitingItemsRow
+	for rows.Next() {
+		var i WaitingItemsRow
+		if err := rows.Scan(
+			&i.Place,
+			&i.CatalogType,
+			&i.ItemID,
+			&i.Localization,
+			&i.Status,
+			&i.Operation,
+			&i.MutationID,
+			&i.Errors,
+			&i.ReceivedAt,
 		); err != nil {
 			return nil, err
 		}

@@ -17,13 +17,13 @@ const accounts = `-- name: Accounts :many
 SELECT a.account, a.platform, a.state::text AS state, coalesce(a.reason, '')::text AS reason, a.resumes_at, a.quota, a.waiting_items::bigint AS waiting_items, a.oldest_waiting_at, coalesce(a.paused_by_hand, false)::boolean AS paused_by_hand, a.updated_at,
     a.since, a.next_attempt_at, a.last_succeeded_at, a.in_flight_items::bigint AS in_flight_items, a.failed_last_hour::bigint AS failed_last_hour, a.oldest_unfinished_at,
     a.open_batches::bigint AS open_batches, coalesce(a.configured, false)::boolean AS configured
-FROM courier.account_status a WHERE $1::text = '' OR a.account = $1
+FROM courier.account_status a WHERE cardinality($1::text[]) = 0 OR a.account = ANY ($1::text[])
 ORDER BY a.account LIMIT $2
 `
 
 type AccountsParams struct {
-	Account string
-	Lim     int32
+	Names []string
+	Lim   int32
 }
 
 type AccountsRow struct {
@@ -48,7 +48,7 @@ type AccountsRow struct {
 }
 
 func (q *Queries) Accounts(ctx context.Context, arg AccountsParams) ([]AccountsRow, error) {
-	rows, err := q.db.Query(ctx, accounts, arg.Account, arg.Lim)
+	rows, err := q.db.Query(ctx, accounts, arg.Names, arg.Lim)
 	if err != nil {
 		return nil, err
 	}
@@ -415,14 +415,13 @@ func (q *Queries) FinishedOf(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID,
 
 const itemStates = `-- name: ItemStates :many
 
-SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
+SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.mutation_status s
-WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
-    AND ($4::text = '' OR s.catalog_type = $4)
-ORDER BY s.account, s.catalog, s.catalog_type, s.localization, s.stream_generation DESC, s.stream_sequence DESC
-LIMIT $5
+FROM courier.changes_of_item($1::text, $2::text, $3::text, $4::text, true, 2147483647, 9223372036854775807, $5::integer) k
+CROSS JOIN LATERAL (SELECT v.mutation_id, v.account, v.catalog, v.catalog_type, v.item_id, v.operation, v.status, v.superseded_by, v.batch_id, v.handle, v.attempts, v.errors, v.warnings, v.published_at, v.received_at, v.submitted_at, v.finished_at, v.localization, v.stream_generation, v.stream_sequence, v.day, v.reason FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
+    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = $1 LIMIT 1) s
+ORDER BY s.account, s.catalog, s.catalog_type, s.localization
 `
 
 type ItemStatesParams struct {
@@ -459,7 +458,8 @@ type ItemStatesRow struct {
 
 // The read model: package status. It reads views only, so that a role that may read nothing
 // else is enough. Empty arguments choose all.
-// The newest change of an item at each destination.
+// The newest change of an item at each destination: where they are is found first, so that
+// only of these is read what became of them.
 func (q *Queries) ItemStates(ctx context.Context, arg ItemStatesParams) ([]ItemStatesRow, error) {
 	rows, err := q.db.Query(ctx, itemStates,
 		arg.Item,
@@ -908,12 +908,10 @@ const timeline = `-- name: Timeline :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.mutation_status s
-WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
-    AND ($4::text = '' OR s.catalog_type = $4)
-    AND (s.stream_generation, s.stream_sequence) < ($5::integer, $6::bigint)
+FROM courier.changes_of_item($1::text, $2::text, $3::text, $4::text, false, $5::integer, $6::bigint, $7::integer) k
+CROSS JOIN LATERAL (SELECT v.mutation_id, v.account, v.catalog, v.catalog_type, v.item_id, v.operation, v.status, v.superseded_by, v.batch_id, v.handle, v.attempts, v.errors, v.warnings, v.published_at, v.received_at, v.submitted_at, v.finished_at, v.localization, v.stream_generation, v.stream_sequence, v.day, v.reason FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
+    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = $1 LIMIT 1) s
 ORDER BY s.stream_generation DESC, s.stream_sequence DESC
-LIMIT $7
 `
 
 type TimelineParams struct {

@@ -1,0 +1,249 @@
+package status_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/itemindex"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/status"
+)
+
+// index takes all that is final into the index of items.
+func (w *world) index(t *testing.T) {
+	t.Helper()
+	index := itemindex.New(w.store, ledger.OutboxLimit{}, slog.New(slog.DiscardHandler))
+	for more := true; more; {
+		var err error
+		more, err = index.Step(t.Context(), w.lease)
+		require.NoError(t, err)
+	}
+}
+
+// end sends changes of items as one batch and ends it; those of failing fail.
+func (w *world) end(t *testing.T, at time.Time, first uint64, failing ledger.Issue, items map[string]bool, order ...string) {
+	t.Helper()
+	records := make([]catalog.Record, len(order))
+	for i, item := range order {
+		records[i] = ledgertest.Record(ledgertest.Mutation(first+uint64(i), item)) //nolint:gosec // few
+	}
+	batch := ledgertest.Batch(records...)
+	w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
+	outcome := ledger.BatchOutcome{BatchID: batch.ID, Lane: batch.Lane, CreatedAt: batch.CreatedAt, State: ledger.BatchCompleted, FinishedAt: at}
+	for i, item := range order {
+		if items[item] {
+			outcome.Exceptions = append(outcome.Exceptions, ledger.RecordOutcome{
+				Index: i, Result: ledger.Failed, Reason: catalog.Refused, Constituents: records[i].Constituents, Errors: []ledger.Issue{failing},
+			})
+		}
+	}
+	w.commit(t, func(tx *ledger.Transaction) { tx.Outcomes = []ledger.BatchOutcome{outcome} })
+}
+
+var tooLow = ledger.Issue{Code: "7", Attribute: "price", Message: "is too low"}
+
+func ids(items []status.IndexedItem) (list []string) {
+	for i := range items {
+		list = append(list, items[i].ID)
+	}
+	return list
+}
+
+func TestSearchFindsAnIDAndItsBeginning(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "insert into courier.account (name, platform) values ('acme', 'pinterest')")
+	reader := status.NewReader(w.pool, status.Config{Advice: advised})
+	w.end(t, ledgertest.At, 1, tooLow, map[string]bool{"ab": true}, "abc", "a", "b", "ab")
+	found, next, err := reader.Search(t.Context(), "a", 0, "")
+	require.NoError(t, err)
+	require.Empty(t, found, "the index is behind")
+	require.Empty(t, next)
+	lag, err := reader.IndexLag(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, lag.Transactions)
+	w.index(t)
+
+	found, next, err = reader.Search(t.Context(), "a", 0, "")
+	require.NoError(t, err)
+	require.Empty(t, next)
+	require.Equal(t, []string{"a", "ab", "abc"}, ids(found), "the exact id comes first")
+	require.Equal(t, "up to date on Pinterest", found[0].Words)
+	require.Equal(t, &status.Issue{Code: "7", Attribute: "price", Message: "is too low", Advice: "set a price above 0"}, found[1].Error)
+	for _, text := range []string{"A", "abcd", "\xff", "a\x00"} {
+		found, _, err = reader.Search(t.Context(), text, 0, "")
+		require.NoError(t, err)
+		require.Empty(t, found)
+	}
+
+	var pages []string
+	for cursor := status.Cursor(""); ; cursor = next {
+		found, next, err = reader.Search(t.Context(), "", 3, cursor)
+		require.NoError(t, err)
+		pages = append(pages, fmt.Sprint(ids(found)))
+		if next == "" {
+			break
+		}
+	}
+	require.Equal(t, []string{"[a ab abc]", "[b]"}, pages)
+	_, _, err = reader.Search(t.Context(), "a", 0, "no cursor")
+	require.ErrorIs(t, err, status.ErrCursor)
+}
+
+// TestSearchShowsWhatIsUnderWay: a change that waits or was submitted is newer than what the
+// index has.
+func TestSearchShowsWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	w.end(t, ledgertest.At, 1, tooLow, map[string]bool{"a": true}, "a", "b", "c")
+	w.index(t)
+	w.exec(t, "update courier.mutation set received_at = received_at") // rows that moved are found as well
+	held := ledgertest.Mutation(4, "a")
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(5, "b")))
+	w.commit(t, func(tx *ledger.Transaction) { tx.Waiting, tx.Batches = []*catalog.Mutation{held}, []ledger.Batch{batch} })
+	found, _, err := reader.Search(t.Context(), "", 0, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "c"}, ids(found))
+	require.Equal(t, []string{status.Waiting, status.Submitted, status.Succeeded}, []string{found[0].Status, found[1].Status, found[2].Status})
+	require.Equal(t, []string{"m4", "m5", "m3"}, []string{found[0].MutationID, found[1].MutationID, found[2].MutationID})
+	require.Nil(t, found[0].Error, "the error was of an older change")
+	require.Equal(t, status.Place("0.4"), found[0].Place)
+	require.NotNil(t, found[1].LastSucceededAt)
+
+	waiting, next, err := reader.Items(t.Context(), "acme", "us", status.Waiting, 0, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, ids(waiting))
+	require.Empty(t, next)
+	all, next, err := reader.Items(t.Context(), "acme", "us", "", 2, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"b", "a"}, ids(all), "the newest change first")
+	all, next, err = reader.Items(t.Context(), "acme", "us", "", 2, next)
+	require.NoError(t, err)
+	require.Equal(t, []string{"c"}, ids(all))
+	require.Empty(t, next)
+	confirmed, _, err := reader.Items(t.Context(), "acme", "us", status.Succeeded, 0, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"c"}, ids(confirmed))
+}
+
+func TestIssuesAreGroupedAndCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "insert into courier.account (name, platform) values ('acme', 'pinterest')")
+	reader := status.NewReader(w.pool, status.Config{Advice: advised})
+	gone := ledger.Issue{Code: "9", Message: "=cmd|' /C calc'!A0"}
+	w.end(t, ledgertest.At, 1, tooLow, map[string]bool{"a": true, "b": true, "c": true}, "a", "b", "c", "d")
+	w.end(t, ledgertest.At.Add(time.Minute), 11, gone, map[string]bool{"e": true}, "e")
+	w.end(t, ledgertest.At.Add(time.Hour), 21, tooLow, map[string]bool{"f": true}, "f", "c")
+	w.index(t)
+
+	groups, more, err := reader.Issues(t.Context(), status.IssueFilter{}, 0)
+	require.NoError(t, err)
+	require.False(t, more)
+	require.Equal(t, []status.IssueGroup{
+		{
+			Account: "acme", Platform: "pinterest", Code: "7", Attribute: "price", Message: "is too low", Advice: "set a price above 0",
+			Items: 3, FirstAt: ledgertest.At, LastAt: ledgertest.At.Add(time.Hour), Samples: []string{"f", "b", "a"},
+		},
+		{
+			Account: "acme", Platform: "pinterest", Code: "9", Message: gone.Message, Items: 1,
+			FirstAt: ledgertest.At.Add(time.Minute), LastAt: ledgertest.At.Add(time.Minute), Samples: []string{"e"},
+		},
+	}, groups, "c was accepted later")
+	groups, more, err = reader.Issues(t.Context(), status.IssueFilter{}, 1)
+	require.NoError(t, err)
+	require.True(t, more)
+	require.Len(t, groups, 1)
+	price, none := "price", ""
+	for _, c := range []struct {
+		filter status.IssueFilter
+		items  []string
+	}{
+		{status.IssueFilter{}, []string{"f", "e", "b", "a"}},
+		{status.IssueFilter{Code: "7", Attribute: &price}, []string{"f", "b", "a"}},
+		{status.IssueFilter{Attribute: &none}, []string{"e"}},
+		{status.IssueFilter{Platform: "meta"}, nil},
+		{status.IssueFilter{Filter: status.Filter{Account: "other"}}, nil},
+		{status.IssueFilter{Status: status.Invalid}, nil},
+	} {
+		var items []string
+		for cursor, left := status.Cursor(""), 9; ; left-- {
+			require.Positive(t, left)
+			page, next, err := reader.IssueItems(t.Context(), c.filter, 2, cursor)
+			require.NoError(t, err)
+			items = append(items, ids(page)...)
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		require.Equal(t, c.items, items)
+	}
+	failed, _, err := reader.Items(t.Context(), "acme", "us", status.Failed, 0, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"f", "e", "b", "a"}, ids(failed))
+	counts, err := reader.Counts(t.Context(), "acme")
+	require.NoError(t, err)
+	require.Equal(t, status.ItemCounts{Succeeded: 2, Failed: 4}, counts)
+
+	var out bytes.Buffer
+	require.NoError(t, reader.ExportIssues(t.Context(), status.IssueFilter{}, &out))
+	lines, err := csv.NewReader(&out).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, lines, 5)
+	require.Equal(t, "'"+gone.Message, lines[2][9], "a spreadsheet must not take it for a formula")
+}
+
+func TestResolvedLettersHaveANewerSuccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.end(t, ledgertest.At, 1, tooLow, map[string]bool{"a": true, "b": true}, "a", "b")
+	w.end(t, ledgertest.At.Add(time.Hour), 11, tooLow, map[string]bool{"b": true}, "a", "b")
+	w.index(t)
+	var items []string
+	require.NoError(t, w.pool.QueryRow(t.Context(), `select array_agg(d.mutation_id) from courier.dead_letters d join courier.resolved_letters r using (id)`).Scan(&items))
+	require.Equal(t, []string{"m1"}, items)
+}
+
+func TestSeriesAreReadInSteps(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "insert into courier.account (name, platform, scopes) values ('acme', 'meta', '{one,two}')")
+	reader := status.NewReader(w.pool, status.Config{})
+	w.end(t, ledgertest.At.Add(10*time.Minute), 1, tooLow, map[string]bool{"b": true}, "a", "b", "c")
+	w.end(t, ledgertest.At.Add(2*time.Hour), 11, tooLow, nil, "a")
+	w.index(t)
+	from, to := ledgertest.At.Add(-time.Hour).Truncate(time.Hour), ledgertest.At.Add(24*time.Hour)
+	points, err := reader.Series(t.Context(), "acme", from, to, persistence.SeriesStep)
+	require.NoError(t, err)
+	arrived, ended, later := ledgertest.At.Truncate(persistence.SeriesStep), ledgertest.At.Add(10*time.Minute).Truncate(persistence.SeriesStep), ledgertest.At.Add(2*time.Hour).Truncate(persistence.SeriesStep)
+	require.Equal(t, []status.Point{{At: arrived, Arrived: 4}, {At: ended, Succeeded: 2, Failed: 1}, {At: later, Succeeded: 1}}, points)
+	points, err = reader.Series(t.Context(), "", from, to, 24*time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, []status.Point{{At: from.Truncate(24 * time.Hour), Arrived: 4, Succeeded: 3, Failed: 1}}, points)
+	_, err = reader.Series(t.Context(), "", from, to, time.Minute)
+	require.Error(t, err)
+
+	now := time.Now()
+	w.exec(t, `insert into courier.quota_scope (scope, quota, updated_at) values ('one', '{"limit": 100, "remaining": 40}', now()), ('two', '{"used_percent": 12.5}', now())`)
+	require.NoError(t, w.store.SampleQuotas(t.Context()))
+	w.exec(t, `update courier.quota_scope set quota = '{"limit": 100, "remaining": 70}' where scope = 'one'`)
+	require.NoError(t, w.store.SampleQuotas(t.Context()))
+	quotas, err := reader.Quotas(t.Context(), "acme", now.Add(-time.Hour), now.Add(time.Hour), 24*time.Hour)
+	require.NoError(t, err)
+	require.Len(t, quotas, 2)
+	require.EqualValues(t, 40, *quotas[0].Remaining, "the least that was left")
+	require.EqualValues(t, 100, *quotas[0].Limit)
+	require.Nil(t, quotas[0].UsedPercent)
+	require.InDelta(t, 12.5, *quotas[1].UsedPercent, 0)
+	require.Nil(t, quotas[1].Remaining)
+}
