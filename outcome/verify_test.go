@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/examples/outcomes"
 	"github.com/catalog-courier/catalog-courier/source/webhook"
 )
 
@@ -20,6 +21,9 @@ func verifyInGo(t *testing.T, p received, secret string) {
 	secrets, err := webhook.NewSecrets(webhook.Standard, secret)
 	require.NoError(t, err)
 	require.NoError(t, secrets.Verify(p.header, p.body, time.Now()))
+	require.True(t, outcomes.Verify(p.header, p.body, time.Now(), secret), "the sample of the documentation")
+	require.False(t, outcomes.Verify(p.header, append(p.body[:len(p.body):len(p.body)], ' '), time.Now(), secret))
+	require.False(t, outcomes.Verify(p.header, p.body, time.Now().Add(time.Hour), secret))
 	require.Error(t, secrets.Verify(p.header, append(p.body[:len(p.body):len(p.body)], ' '), time.Now()))
 }
 

@@ -40,7 +40,7 @@ var outcomeStatuses = []string{"succeeded", "failed", "unconfirmed", "superseded
 func (l *loader) outcomesSettings() []field {
 	o := &l.config.Outcomes
 	return []field{
-		bind(setting.Boolean("enabled", "Publishes an event to the stream `CATALOG_OUTCOMES` for each change that became final. Each costs about what publishing a change does, and the NATS user needs more rights: see docs/events.md."), &o.Enabled),
+		bind(setting.Boolean("enabled", "Publishes an event to the stream `CATALOG_OUTCOMES` for each change that became final. NATS stores a message more for each change, and its user needs more rights: see docs/events.md."), &o.Enabled),
 		bind(setting.Duration("max_age", "How long the stream keeps an event.", time.Minute, 365*24*time.Hour), &o.MaxAge),
 		bind(setting.Size("max_bytes", "What the stream may take. Past it the oldest events are removed.", 1<<20, 1<<50), &o.MaxBytes),
 		{

@@ -14,7 +14,7 @@ import (
 )
 
 // outcomes is the stream of outcome events. What consumers rely on is written down here
-// once more, so that the worker is checked against something else than itself.
+// once more, so that the worker is not checked against itself.
 const outcomes = "CATALOG_OUTCOMES"
 
 // Told is an outcome event.
