@@ -13,6 +13,7 @@ const (
 	Account     = "account"
 	Source      = "source"
 	DeadLetters = "dead_letters"
+	Outcomes    = "outcomes"
 )
 
 // recovered ends the event that says that a subject is well again.
@@ -23,7 +24,7 @@ type Condition struct {
 	// Subject names it, such as account/acme.
 	Subject string
 	Kind    string
-	// Name is what people call it, such as acme or feed to acme/us/RETAIL.
+	// Name is its name for people, such as acme or feed to acme/us/RETAIL.
 	Name string
 	// State is "" when the subject is well.
 	State string
@@ -40,12 +41,15 @@ type Condition struct {
 	Once bool
 }
 
+// lagging is how old an outcome may be that a consumer has not done.
+const lagging = 5 * time.Minute
+
 // maxReason bounds what a notice repeats of a reason, in bytes.
 const maxReason = 500
 
 // conditions makes one list of what was looked at.
 func conditions(view persistence.NoticeView, after, throttledAfter time.Duration) []Condition {
-	var found []Condition
+	found := make([]Condition, 0, len(view.Accounts)+2*len(view.Sources)+len(view.Consumers)+len(view.Letters))
 	for _, a := range view.Accounts {
 		one := Condition{
 			Subject: Account + "/" + a.Account, Kind: Account, Name: a.Account, State: word(a.State), Reason: clipped(a.Reason),
@@ -60,6 +64,13 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 		found = append(found, one)
 	}
 	found = append(found, ofSources(view.Sources, after)...)
+	for _, c := range view.Consumers {
+		one := Condition{Subject: Outcomes + "/" + c.Name, Kind: Outcomes, Name: clipped(c.Name), After: after}
+		if c.Behind > lagging {
+			one.State, one.Reason = "lagging", "the oldest one waits for "+c.Behind.Round(time.Second).String()
+		}
+		found = append(found, one)
+	}
 	for _, l := range view.Letters {
 		name := l.Reason
 		if l.Field != "" {
@@ -76,7 +87,7 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 // ofSources makes a condition of each source, for what concerns all of it, and one of each
 // of its routes.
 func ofSources(rows []persistence.NoticeSource, after time.Duration) []Condition {
-	var routes []Condition
+	routes := make([]Condition, 0, len(rows))
 	whole := map[string]*Condition{}
 	var order []string
 	for _, r := range rows {

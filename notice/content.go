@@ -112,6 +112,7 @@ func content(now time.Time, installation, event string, group []Change) Content 
 // titles of the kinds, one and several.
 var titles = map[string][2]string{
 	Account: {"Account", "accounts"}, Source: {"Source", "sources"}, DeadLetters: {"Dead letters of", "kinds of dead letters"},
+	Outcomes: {"The outcomes for", "consumers of outcomes"},
 }
 
 // predicates say in words what a state means. A state that is not here is shown as it is.
@@ -130,6 +131,8 @@ var predicates = map[string]string{
 	"source.abandoned":       "was abandoned by its process",
 	"source.recovered":       "works again",
 	"dead_letters.new":       "a new kind",
+	"outcomes.lagging":       "are late",
+	"outcomes.recovered":     "are in time again",
 }
 
 func predicate(event string) string {

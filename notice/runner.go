@@ -109,7 +109,7 @@ func (r *runner) term(ctx context.Context) {
 	}
 	r.Logger.InfoContext(ctx, "this worker sends the notices", slog.Int("targets", len(r.Senders)))
 	var sending sync.WaitGroup
-	defer func() { //nolint:contextcheck // ctx may have ended
+	defer func() {
 		sending.Wait()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,14 +44,14 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-func run(t *testing.T, store notice.Store, after time.Duration, targets ...config.NoticeTarget) *running {
+func run(t *testing.T, store notice.Store, targets ...config.NoticeTarget) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &running{log: &lines{}}
 	var ended sync.WaitGroup
 	ended.Go(func() {
 		notice.Run(ctx, notice.Options{
-			Config: config.Notices{After: after, ThrottledAfter: after, Targets: targets}, Store: store, Installation: "here",
+			Config: config.Notices{Targets: targets}, Store: store, Installation: "here",
 			Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Every: 20 * time.Millisecond,
 		})
 	})
@@ -81,7 +82,7 @@ func TestTroubleAndRecovery(t *testing.T) {
 	t.Parallel()
 	pool, r := openDatabase(t), newReceiver(t, nil)
 	store := persistence.NewNotices(pool, 0)
-	first := run(t, store, 0, r.target("ops"))
+	first := run(t, store, r.target("ops"))
 	pauseAccount(t, pool, "acme")
 	got := r.await(t, 1)[0].content(t)
 	require.Equal(t, "account.paused", got.Event)
@@ -90,9 +91,9 @@ func TestTroubleAndRecovery(t *testing.T) {
 	nothingWaits(t, pool)
 	first.stop()
 
-	second := run(t, store, 0, r.target("ops"))
+	second := run(t, store, r.target("ops"))
 	eventually(t, func() bool {
-		return bytes.Contains([]byte(second.log.String()), []byte("this worker sends the notices"))
+		return strings.Contains(second.log.String(), "this worker sends the notices")
 	}, "it took over")
 	pauseAccount(t, pool, "beta")
 	require.Equal(t, "account/beta", r.await(t, 2)[1].content(t).Subjects[0].Subject, "acme is not told again")
@@ -123,7 +124,7 @@ func TestReceiverThatFails(t *testing.T) {
 		}
 	})
 	good := newReceiver(t, nil)
-	running := run(t, persistence.NewNotices(pool, 0), 0, bad.target("bad"), good.target("good"))
+	running := run(t, persistence.NewNotices(pool, 0), bad.target("bad"), good.target("good"))
 	pauseAccount(t, pool, "acme")
 	good.await(t, 1)
 	bad.await(t, 1)
@@ -187,7 +188,7 @@ func TestCrashBetweenSendingAndNoting(t *testing.T) {
 	require.True(t, broken.crashed.Load())
 
 	execute(t, pool, `UPDATE courier.notice_runner SET runner_until = now()`) // the dead worker's hold expires
-	run(t, store, 0, r.target("ops"))
+	run(t, store, r.target("ops"))
 	calls := r.await(t, 2)
 	nothingWaits(t, pool)
 	pauseAccount(t, pool, "beta")
@@ -203,7 +204,7 @@ func TestOneRunner(t *testing.T) {
 	pool, r := openDatabase(t), newReceiver(t, nil)
 	store := persistence.NewNotices(pool, 0)
 	for range 3 {
-		run(t, store, 0, r.target("ops"))
+		run(t, store, r.target("ops"))
 	}
 	for i := range 10 {
 		pauseAccount(t, pool, "acme")
@@ -239,7 +240,7 @@ func TestDeadLetters(t *testing.T) {
 			VALUES (1, now(), (SELECT id FROM courier.lane), 0, 1, 'm', 'i', 's', $1, nullif($2, ''), 'Title is missing.', '{}', '')`, reason, field)
 	}
 	letter("refused", "price")
-	run(t, persistence.NewNotices(pool, 0), 0, r.target("ops"))
+	run(t, persistence.NewNotices(pool, 0), r.target("ops"))
 	eventually(t, func() bool {
 		return count(t, pool, `SELECT coalesce(max(dead_letter), 0) FROM courier.notice_runner`) == 1
 	}, "the first look")
@@ -258,6 +259,22 @@ func TestDeadLetters(t *testing.T) {
 		"Dead letters of acme: refused, attribute title: a new kind: Title is missing.",
 		"Dead letters of acme: invalid: a new kind: Title is missing.",
 	}, texts)
+}
+
+// TestLook reads how far the consumers of the outbox are behind.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	pool := openDatabase(t)
+	execute(t, pool, `INSERT INTO courier.outcome_cursor (partition, consumer, number) VALUES (0, 'stream', 3), (1, 'stream', 9), (1, 'items', 1)`)
+	execute(t, pool, `INSERT INTO courier.outcome (partition, number, at) VALUES (0, 3, now() - interval '3 h'), (0, 4, now() - interval '2 h'), (0, 5, now()), (1, 9, now() - interval '5 h')`)
+	view, err := persistence.NewNotices(pool, 0).Look(t.Context())
+	require.NoError(t, err)
+	require.Len(t, view.Consumers, 2)
+	require.Equal(t, "items", view.Consumers[0].Name)
+	require.InDelta(t, 5*time.Hour, view.Consumers[0].Behind, float64(time.Minute))
+	require.Equal(t, "stream", view.Consumers[1].Name)
+	require.InDelta(t, 2*time.Hour, view.Consumers[1].Behind, float64(time.Minute))
+	require.Equal(t, "active", view.Accounts[0].State)
 }
 
 // TestQueueIsBounded keeps the newest of a target, and drops those of targets that are gone.
@@ -291,7 +308,7 @@ func TestGivenUp(t *testing.T) {
 		('ops', 'msg_old', '{"event":"account.paused","text":"old","count":0,"subjects":[],"at":"2026-01-01T00:00:00Z"}', now() - interval '25 hours'),
 		('ops', 'msg_new', '{"event":"account.paused","text":"new","count":0,"subjects":[],"at":"2026-01-01T00:00:00Z"}', now())`)
 	r := newReceiver(t, nil)
-	running := run(t, persistence.NewNotices(pool, 0), 0, r.target("ops"))
+	running := run(t, persistence.NewNotices(pool, 0), r.target("ops"))
 	require.Equal(t, "msg_new", r.await(t, 1)[0].header.Get("Webhook-Id"))
 	nothingWaits(t, pool)
 	require.Contains(t, running.log.String(), "a notice is given up")

@@ -2,6 +2,7 @@ package notice
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -24,9 +25,7 @@ func newHistory() *history {
 func (h *history) look(after time.Duration, seen ...Condition) (events []string) {
 	h.now = h.now.Add(after)
 	changes, keep, gone := step(h.now, h.told, seen)
-	for subject, state := range keep {
-		h.told[subject] = state
-	}
+	maps.Copy(h.told, keep)
 	for _, subject := range gone {
 		delete(h.told, subject)
 	}
@@ -96,7 +95,7 @@ func TestStatesOfLaterVersions(t *testing.T) {
 func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	t.Parallel()
 	h := newHistory()
-	var all []Condition
+	all := make([]Condition, 0, 37)
 	for i := range 37 {
 		all = append(all, account(fmt.Sprintf("shop-%02d", i), "failing"))
 	}
@@ -104,9 +103,9 @@ func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	h.look(20*time.Second, all...)
 	require.Len(t, h.look(40*time.Second, all...), 37, "those that fail for 40 seconds go along")
 
-	changes := make([]Change, len(all))
+	changes := make([]Change, 0, len(all)+1)
 	for i := range all {
-		changes[i] = Change{Condition: all[i], Since: h.now}
+		changes = append(changes, Change{Condition: all[i], Since: h.now})
 	}
 	told := contents(h.now, "here", append(changes, Change{Condition: account("other", "paused")}))
 	require.Len(t, told, 2)
@@ -117,23 +116,23 @@ func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	require.Len(t, contents(h.now, "", changes[:groupAbove]), groupAbove, "a few are told one by one")
 }
 
-func letters(account, reason, field string) Condition {
+func letters(field string) Condition {
 	return conditions(persistence.NoticeView{Letters: []persistence.NoticeLetters{{
-		Account: account, Reason: reason, Field: field, Count: 3, Example: "Title is \x1b[31mmissing",
+		Account: "a", Reason: "refused", Field: field, Count: 3, Example: "Title is \x1b[31mmissing",
 	}}}, time.Minute, time.Minute)[0]
 }
 
 func TestKindsOfDeadLettersOnceADay(t *testing.T) {
 	t.Parallel()
 	h := newHistory()
-	require.Equal(t, []string{"dead_letters.new a: refused, attribute title"}, h.look(0, letters("a", "refused", "title")), "at once")
-	require.Empty(t, h.look(time.Hour, letters("a", "refused", "title")))
-	require.Equal(t, []string{"dead_letters.new a: refused"}, h.look(0, letters("a", "refused", "")), "another kind")
+	require.Equal(t, []string{"dead_letters.new a: refused, attribute title"}, h.look(0, letters("title")), "at once")
+	require.Empty(t, h.look(time.Hour, letters("title")))
+	require.Equal(t, []string{"dead_letters.new a: refused"}, h.look(0, letters("")), "another kind")
 	require.Empty(t, h.look(12*time.Hour))
-	require.Len(t, h.look(11*time.Hour, letters("a", "refused", "title")), 1, "a day later it still lasts")
+	require.Len(t, h.look(11*time.Hour, letters("title")), 1, "a day later it still lasts")
 	require.Empty(t, h.look(25*time.Hour))
 	require.Empty(t, h.told, "forgotten")
-	said := contents(h.now, "", []Change{{Condition: letters("a", "refused", "title")}})
+	said := contents(h.now, "", []Change{{Condition: letters("title")}})
 	require.Equal(t, `Dead letters of a: refused, attribute title: a new kind: Title is \x1b[31mmissing`, said[0].Text)
 }
 
@@ -170,6 +169,22 @@ func TestSources(t *testing.T) {
 	require.Empty(t, h.look(time.Hour, seen(route("reading", "", false))...), "a run that is under way is no recovery")
 	h.look(time.Second, seen(route("done", "", false))...)
 	require.Equal(t, []string{"source.recovered shop"}, h.look(time.Minute, seen(route("done", "", false))...))
+}
+
+func TestOutcomesThatAreLate(t *testing.T) {
+	t.Parallel()
+	h := newHistory()
+	seen := func(behind time.Duration) []Condition {
+		return conditions(persistence.NoticeView{Consumers: []persistence.NoticeConsumer{{Name: "stream", Behind: behind}}}, time.Minute, 0)
+	}
+	h.look(0, seen(4*time.Minute)...)
+	require.Empty(t, h.look(time.Hour, seen(5*time.Minute)...), "nothing is late yet")
+	h.look(0, seen(6*time.Minute)...)
+	require.Equal(t, []string{"outcomes.lagging stream"}, h.look(time.Minute, seen(7*time.Minute)...))
+	h.look(0, seen(0)...)
+	require.Equal(t, []string{"outcomes.recovered stream"}, h.look(time.Minute, seen(0)...))
+	said := contents(h.now, "", []Change{{Condition: seen(6 * time.Minute)[0]}})
+	require.Equal(t, "The outcomes for stream are late: the oldest one waits for 6m0s", said[0].Text)
 }
 
 func TestFilters(t *testing.T) {

@@ -58,13 +58,15 @@ func TestSlack(t *testing.T) {
 	require.NoError(t, err)
 	got := r.got()[0]
 	require.Empty(t, got.header.Get("Webhook-Signature"))
+	type said struct {
+		Text string `json:"text"`
+	}
 	var body struct {
-		Text   string
+		Text   string `json:"text"`
 		Blocks []struct {
-			Type     string
-			Text     struct{ Type, Text string }
-			Elements []struct{ Type, Text string }
-		}
+			Text     said   `json:"text"`
+			Elements []said `json:"elements"`
+		} `json:"blocks"`
 	}
 	require.NoError(t, json.Unmarshal(got.body, &body))
 	require.Equal(t, "Account acme is paused: the token &lt;expired&gt; &amp; gone", body.Text)

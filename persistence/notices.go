@@ -69,12 +69,21 @@ type NoticeLetters struct {
 	Count                           int64
 }
 
+// NoticeConsumer is how far a consumer of the outbox is behind: the age of the oldest outcome
+// that it has not done.
+type NoticeConsumer struct {
+	Name   string
+	Behind time.Duration
+}
+
 // NoticeView is what is looked at.
 type NoticeView struct {
 	Now      time.Time // of the database
 	Accounts []NoticeAccount
 	Sources  []NoticeSource
 	Letters  []NoticeLetters
+	// Consumers are those of the outbox.
+	Consumers []NoticeConsumer
 	// Mark is the newest dead letter that Letters counts, or that was there before the
 	// first look.
 	Mark int64
@@ -105,6 +114,13 @@ func (n *Notices) Look(ctx context.Context) (view NoticeView, err error) {
 	}
 	for _, row := range sources {
 		view.Sources = append(view.Sources, NoticeSource(row))
+	}
+	consumers, err := n.query.NoticeOutcomes(ctx)
+	if err != nil {
+		return view, fmt.Errorf("look at the outbox: %w", err)
+	}
+	for _, row := range consumers {
+		view.Consumers = append(view.Consumers, NoticeConsumer{Name: row.Consumer, Behind: time.Duration(row.Seconds * float64(time.Second))})
 	}
 	if mark.DeadLetter == nil {
 		return view, nil // what is older than the first look is no news

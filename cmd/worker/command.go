@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,8 +52,7 @@ Start with "worker dev": it needs nothing else.`,
 	flags.StringVar(&a.given.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
-		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
-		a.deadLettersCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(), a.noticesCommand(), a.webhooksCommand(),
+		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(), a.deadLettersCommand(), a.accountsCommand(), a.consoleCommand(), a.healthcheckCommand(), a.sandboxCommand(), a.noticesCommand(), a.webhooksCommand(),
 		cli.VersionCommand(a.streams, version),
 	)
 	return root
@@ -97,10 +95,13 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
 	}
-	if withoutAccounts {
-		maps.Copy(flags, a.devServers(path))
+	from := ""
+	if withoutAccounts && len(flags) == 0 {
+		if flags = a.devServers(path); flags != nil {
+			from = "of a running worker dev"
+		}
 	}
-	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
+	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Flags: flags, FlagsFrom: from, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)
 }
 

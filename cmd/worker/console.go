@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/console"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -140,6 +141,12 @@ func (a *app) startConsole(
 	}
 	running.closers = append(running.closers, store.Close)
 	reasons := platform.Reasons(a.platforms)
+	advice := func(platformName string, issue status.Issue) string {
+		if issue.Code == "" && issue.Attribute == "" {
+			return ""
+		}
+		return reasons.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
+	}
 	options := console.Options{
 		Reader:  status.NewReader(pool, status.Config{Encode: encode, Advice: advice, Timeout: within}),
 		Letters: store, Audit: persistence.NewAudit(pool), Reasons: reasons,

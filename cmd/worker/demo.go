@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,15 +104,15 @@ func printDemo(streams cli.Streams, result *demo.Result) error {
 		}
 		return fmt.Errorf("%d violations of what must always hold", len(result.Differences))
 	}
-	_, err = fmt.Fprint(streams.Out, `The platforms hold exactly what applying the mutations one at a time gives, and all 120
+	_, err = fmt.Fprintf(streams.Out, `The platforms hold exactly what applying the mutations one at a time gives, and all 120
 products of the feed: a feed that lost most of them deletes nothing until somebody approves.
 
 Where to look next:
-  bin/worker dev                           everything of this, running until you stop it
-  bin/enqueue examples/mutations.jsonl     publish to it from another terminal
+  %s dev                           everything of this, running until you stop it
+  %s examples/mutations.jsonl     publish to it from another terminal
   docs/feeds.md, docs/webhooks.md          from a feed or a shop, without a producer
   README.md                                ask in SQL what became of a mutation
-`)
+`, os.Args[0], beside("enqueue"))
 	return err
 }
 

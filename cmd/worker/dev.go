@@ -35,6 +35,8 @@ type devOptions struct {
 	http    string // address; "" for that of the configuration
 	port    int    // of NATS; -1 takes a free one
 	faults  []string
+	// postgres is the port of a private Postgres; 0 for none.
+	postgres int
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -57,6 +59,7 @@ such as -REJECTED or -429, make the platforms misbehave: see docs/sandbox.md.`,
 	flags.StringVar(&given.sandbox, "sandbox-listen", sandboxAddress, "where the simulated platforms listen; port 0 takes a free one")
 	flags.StringVar(&given.http, "http-listen", "", "where probes and metrics are served; port 0 takes a free one (default http.listen of the configuration, 127.0.0.1:8080)")
 	flags.IntVar(&given.port, "nats-port", 4222, "port of NATS on 127.0.0.1; -1 takes a free one")
+	flags.IntVar(&given.postgres, "postgres-port", 5433, "port of a private Postgres on 127.0.0.1; 0 leaves it to a socket")
 	faultFlag(command, &given.faults)
 	return command
 }
@@ -70,12 +73,15 @@ func (a *app) dev(ctx context.Context, given devOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if databaseURL != "" {
+		given.postgres = 0 // none is started
+	}
 	if err := a.devPorts(ctx, given); err != nil {
 		return err
 	}
 	behaviour := sandbox.Options{Delay: 200 * time.Millisecond, Jitter: 200 * time.Millisecond, Magic: true}
 	environment, err := local.Start(ctx, local.Options{
-		Dir: given.dir, DatabaseURL: databaseURL, NATSPort: given.port,
+		Dir: given.dir, DatabaseURL: databaseURL, NATSPort: given.port, PostgresPort: given.postgres,
 		Simulated: simulated.Options{Address: given.sandbox, Platforms: a.platforms, Behaviour: behaviour, Faults: given.faults},
 		Logger:    telemetry.NewLogger(a.streams.Err, format, max(level, slog.LevelWarn)),
 	})
@@ -113,14 +119,19 @@ func (a *app) devPorts(ctx context.Context, given devOptions) error {
 		http, _ = a.streams.Lookup("COURIER_HTTP_LISTEN")
 		http = cmp.Or(http, "127.0.0.1:8080")
 	}
+	postgres := ""
+	if given.postgres != 0 {
+		postgres = "127.0.0.1:" + strconv.Itoa(given.postgres)
+	}
 	var problems error
 	for _, one := range []struct{ what, address, cure string }{
 		{"NATS", "127.0.0.1:" + strconv.Itoa(max(given.port, 0)), "--nats-port -1 takes a free port"},
+		{"Postgres", postgres, "--postgres-port names another, 0 leaves it to a socket"},
 		{"the simulated platforms", given.sandbox, "--sandbox-listen 127.0.0.1:0 takes a free port"},
 		{"probes and metrics", http, "--http-listen 127.0.0.1:0 takes a free port"},
 	} {
 		if one.address == "" {
-			continue // the configuration has it: work looks
+			continue // nothing, or the configuration has it and work looks
 		}
 		var config net.ListenConfig
 		listener, err := config.Listen(ctx, "tcp", one.address)
@@ -202,6 +213,10 @@ func (a *app) explain(environment *local.Environment) error {
 	for _, one := range environment.Platforms.All() {
 		fmt.Fprintf(&platforms, "%-10s %s/  (simulated; lists its items)\n", one.Title, one.URL)
 	}
+	database := withoutPassword(environment.DatabaseURL)
+	if tcp := environment.Postgres.TCP(); tcp != "" {
+		database = tcp // the password is this server's own
+	}
 	_, err := fmt.Fprintf(a.streams.Out, `
 NATS       %[1]s
 Postgres   %[2]s
@@ -212,7 +227,7 @@ Feed:      DATABASE_URL='%[2]s' %[5]s --nats %[1]s --config examples/courier.yam
 Status:    %[6]s status
 Failures:  %[5]s --nats %[1]s examples/magic.jsonl    (docs/sandbox.md)
 Query:     psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
-`, environment.NATS.URL(), withoutPassword(environment.DatabaseURL), platforms.String(), a.listening, beside("enqueue"), os.Args[0])
+`, environment.NATS.URL(), database, platforms.String(), a.listening, beside("enqueue"), os.Args[0])
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
@@ -21,9 +22,20 @@ import (
 func startDev(t *testing.T, state string, args ...string) *process {
 	t.Helper()
 	w := startProcess(t, map[string]string{"XDG_STATE_HOME": state},
-		append([]string{"dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"}, args...)...)
+		append([]string{"dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--postgres-port", freePort(t)}, args...)...)
 	eventually(t, "the banner", func() bool { return strings.Contains(w.said.String(), "Query:") })
 	return w
+}
+
+// freePort is a port that nobody has at the moment.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	require.NoError(t, err)
+	return port
 }
 
 func get(t *testing.T, address string) string {
@@ -58,6 +70,12 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	require.NotNil(t, sandbox)
 	require.Equal(t, "meta/429=10%\n", get(t, sandbox[1]+"/faults"))
 
+	address := regexp.MustCompile(`Postgres   (postgres://courier:[A-Z2-7]+@127\.0\.0\.1:\d+/courier\?sslmode=disable)`).FindStringSubmatch(said)
+	require.NotNil(t, address, "by TCP, for programs that cannot use a socket")
+	require.Equal(t, cli.Done, execute(t, map[string]string{"DATABASE_URL": address[1]}, "status").code)
+	_, err := pgx.Connect(t.Context(), regexp.MustCompile(`:[A-Z2-7]+@`).ReplaceAllString(address[1], ":WRONG@"))
+	require.ErrorContains(t, err, "password authentication failed")
+
 	variables := map[string]string{"XDG_STATE_HOME": state}
 	info, err := os.Stat(filepath.Join(state, "catalog-courier", "dev.json"))
 	require.NoError(t, err)
@@ -65,6 +83,7 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	got := execute(t, variables, "status")
 	require.Equal(t, cli.Done, got.code, got.err)
 	require.Contains(t, got.err, "using the database of worker dev (process "+strconv.Itoa(w.command.Process.Pid))
+	require.Contains(t, got.err, "(of a running worker dev)")
 	require.Contains(t, got.out, "demo-meta")
 	variables["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/none"
 	got = execute(t, variables, "status")
@@ -99,8 +118,8 @@ func TestStaleContextIsIgnored(t *testing.T) {
 // TestDevSaysWhichPortsAreInUse, all at once and before anything starts.
 func TestDevSaysWhichPortsAreInUse(t *testing.T) {
 	t.Parallel()
-	var ports []string
-	for range 3 {
+	ports := make([]string, 0, 4)
+	for range 4 {
 		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = listener.Close() })
@@ -109,12 +128,12 @@ func TestDevSaysWhichPortsAreInUse(t *testing.T) {
 		ports = append(ports, port)
 	}
 	began := time.Now()
-	got := execute(t, nil, "dev", "--nats-port", ports[0], "--sandbox-listen", "127.0.0.1:"+ports[1], "--http-listen", "127.0.0.1:"+ports[2])
+	got := execute(t, nil, "dev", "--nats-port", ports[0], "--sandbox-listen", "127.0.0.1:"+ports[1], "--http-listen", "127.0.0.1:"+ports[2], "--postgres-port", ports[3])
 	require.Equal(t, cli.Failed, got.code)
 	require.Less(t, time.Since(began), 5*time.Second)
-	for i, cure := range []string{"--nats-port -1", "--sandbox-listen 127.0.0.1:0", "--http-listen 127.0.0.1:0"} {
+	for i, cure := range []string{"--nats-port -1", "--sandbox-listen 127.0.0.1:0", "--http-listen 127.0.0.1:0", "--postgres-port names another"} {
 		require.Contains(t, got.err, "127.0.0.1:"+ports[i]+", for ")
-		require.Contains(t, got.err, cure+" takes a free port")
+		require.Contains(t, got.err, cure)
 	}
 	require.Contains(t, got.err, "is in use, probably by another worker dev")
 }

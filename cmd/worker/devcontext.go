@@ -73,7 +73,7 @@ func readContext(streams cli.Streams) (found devContext, ok bool) {
 	if path == "" {
 		return found, false
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // in the user's own state folder
 	if err != nil || json.Unmarshal(text, &found) != nil || found.Process <= 0 {
 		return devContext{}, false
 	}

@@ -26,11 +26,13 @@ func TestMagicExample(t *testing.T) {
 	p.work(t)
 	var publications []publish.Publication
 	for scanner := bufio.NewScanner(bytes.NewReader(examples.Magic)); scanner.Scan(); {
-		var where catalog.Lane
-		require.NoError(t, json.Unmarshal(scanner.Bytes(), &struct {
-			Account, Catalog *string
-			Type             *catalog.Type
-		}{&where.Account, &where.Catalog, &where.Type}))
+		var said struct {
+			Account string       `json:"account"`
+			Catalog string       `json:"catalog"`
+			Type    catalog.Type `json:"type"`
+		}
+		require.NoError(t, json.Unmarshal(scanner.Bytes(), &said))
+		where := catalog.Lane{Account: said.Account, Catalog: said.Catalog, Type: said.Type}
 		if where.Account == "demo-meta" && bytes.Contains(scanner.Bytes(), []byte("-429")) {
 			continue // a whole minute; TestMagicEndings has it
 		}

@@ -50,6 +50,9 @@ type PostgresOptions struct {
 	// Durable turns fsync and synchronous_commit on. Without it a crash of the
 	// machine may destroy the cluster, a crash of the server does not.
 	Durable bool
+	// Port on 127.0.0.1, for programs that cannot use a socket, with a password; 0 listens
+	// on the socket alone.
+	Port int
 	// Parameters are further server settings, such as max_connections.
 	Parameters map[string]string
 	// NoDownload forbids the last resort, fetching Postgres from the network.
@@ -64,6 +67,7 @@ type PostgresOptions struct {
 // Postgres is a server ready for connections.
 type Postgres struct {
 	url     string
+	tcp     string
 	process *process.Child
 	cluster cluster
 	folder  *folder
@@ -104,6 +108,9 @@ func (p *Postgres) start(ctx context.Context, c cluster) error {
 	if err := c.initialise(ctx); err != nil {
 		return err
 	}
+	if err := c.writeRules(); err != nil {
+		return err
+	}
 	started, err := c.start()
 	if err != nil {
 		return err
@@ -113,7 +120,8 @@ func (p *Postgres) start(ctx context.Context, c cluster) error {
 		return err
 	}
 	p.url = c.url(databaseName)
-	return nil
+	p.tcp, err = c.openTCP(ctx)
+	return err
 }
 
 // awaitReady connects until the server answers, and makes the database.
@@ -153,6 +161,9 @@ func createDatabase(ctx context.Context, maintenanceURL, name string) error {
 
 // URL names the database to connect to, as DATABASE_URL would.
 func (p *Postgres) URL() string { return p.url }
+
+// TCP is the same by TCP, with a password in it; "" without a Port.
+func (p *Postgres) TCP() string { return p.tcp }
 
 // Stop ends the server, if it was started here, and waits for it: open
 // transactions are rolled back. A temporary folder is removed. Stopping twice is

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/catalog-courier/catalog-courier/lab/process"
@@ -26,7 +27,11 @@ func (c cluster) data() string { return filepath.Join(c.folder.path, "data") }
 func (c cluster) log() string  { return filepath.Join(c.folder.path, "postgres.log") }
 
 func (c cluster) url(database string) string {
-	return socketURL(c.folder.sockets, c.options.Parameters["port"], database)
+	port := c.options.Parameters["port"]
+	if c.options.Port != 0 {
+		port = strconv.Itoa(c.options.Port)
+	}
+	return socketURL(c.folder.sockets, port, database)
 }
 
 // initialise makes the data directory, unless there is one.
@@ -86,6 +91,7 @@ func (c cluster) arguments() []string {
 		settings["synchronous_commit"] = "off"
 		settings["full_page_writes"] = "off"
 	}
+	maps.Copy(settings, c.listen())
 	maps.Copy(settings, c.options.Parameters)
 	arguments := make([]string, 0, 2+2*len(settings))
 	arguments = append(arguments, "-D", c.data())

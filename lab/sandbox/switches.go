@@ -89,7 +89,8 @@ func shareOf(value string) (float64, error) {
 
 // SwitchNames are all names, sorted.
 func SwitchNames() []string {
-	names := []string{outageSwitch}
+	names := make([]string, 1, 1+len(switchables))
+	names[0] = outageSwitch
 	for _, known := range switchables {
 		names = append(names, known.name)
 	}
@@ -109,7 +110,7 @@ func SwitchHelp() string {
 
 // Lines are the switches as they were set, sorted.
 func (s Switches) Lines() []string {
-	var lines []string
+	lines := make([]string, 0, len(s))
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		lines = append(lines, name+"="+s[name])
 	}

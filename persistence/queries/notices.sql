@@ -71,3 +71,12 @@ WHERE id = sqlc.arg(id);
 -- name: DropForeignNotices :execrows
 -- Drops what is left of targets that are not configured any more.
 DELETE FROM courier.notice WHERE NOT target = ANY(sqlc.arg(targets)::text[]);
+
+-- name: NoticeOutcomes :many
+-- How old the oldest row is that a consumer of the outbox has not done, in seconds.
+SELECT c.consumer, coalesce(max(extract(epoch FROM now() - o.at)), 0)::double precision AS seconds
+FROM courier.outcome_cursor c
+LEFT JOIN LATERAL (
+    SELECT x.at FROM courier.outcome x WHERE x.partition = c.partition AND x.number > c.number ORDER BY x.number LIMIT 1
+) o ON true
+GROUP BY c.consumer ORDER BY c.consumer;

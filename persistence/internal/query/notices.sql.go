@@ -269,6 +269,41 @@ func (q *Queries) NoticeMark(ctx context.Context) (NoticeMarkRow, error) {
 	return i, err
 }
 
+const noticeOutcomes = `-- name: NoticeOutcomes :many
+SELECT c.consumer, coalesce(max(extract(epoch FROM now() - o.at)), 0)::double precision AS seconds
+FROM courier.outcome_cursor c
+LEFT JOIN LATERAL (
+    SELECT x.at FROM courier.outcome x WHERE x.partition = c.partition AND x.number > c.number ORDER BY x.number LIMIT 1
+) o ON true
+GROUP BY c.consumer ORDER BY c.consumer
+`
+
+type NoticeOutcomesRow struct {
+	Consumer string
+	Seconds  float64
+}
+
+// How old the oldest row is that a consumer of the outbox has not done, in seconds.
+func (q *Queries) NoticeOutcomes(ctx context.Context) ([]NoticeOutcomesRow, error) {
+	rows, err := q.db.Query(ctx, noticeOutcomes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NoticeOutcomesRow
+	for rows.Next() {
+		var i NoticeOutcomesRow
+		if err := rows.Scan(&i.Consumer, &i.Seconds); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const noticeSources = `-- name: NoticeSources :many
 SELECT source, account, catalog, catalog_type, coalesce(state, '')::text AS state, coalesce(reason, '')::text AS reason, coalesce(silent, false)::boolean AS silent, coalesce(running, false)::boolean AS running
 FROM courier.source_status ORDER BY source, account, catalog, catalog_type

@@ -28,6 +28,8 @@ type Options struct {
 	DatabaseURL string
 	// NATSPort on 127.0.0.1; -1 takes a free one.
 	NATSPort int
+	// PostgresPort of a private Postgres on 127.0.0.1; 0 is a socket alone.
+	PostgresPort int
 	// Simulated are the platforms.
 	Simulated simulated.Options
 	Logger    *slog.Logger
@@ -65,7 +67,7 @@ func (e *Environment) start(ctx context.Context, options Options) error {
 	}
 	e.closeLater(func() error { e.NATS.Shutdown(); return nil })
 
-	postgres := embedded.PostgresOptions{URL: options.DatabaseURL, Durable: true}
+	postgres := embedded.PostgresOptions{URL: options.DatabaseURL, Durable: true, Port: options.PostgresPort}
 	if options.Dir != "" {
 		postgres.Dir = filepath.Join(dir, "postgres")
 	}

@@ -107,7 +107,7 @@ func (f *faults) forgetPast(name string) {
 		delete(f.switches[name], outage)
 		return
 	}
-	f.switches[name][outage] = left.String()
+	f.switches[name][outage] = left.Round(time.Millisecond).String()
 }
 
 func (f *faults) off() {
