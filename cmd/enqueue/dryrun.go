@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
@@ -157,8 +158,8 @@ func (d *dryRun) flush(place requestPlace) error {
 // close prints what is not full. Rests of changes may open requests of further places.
 func (d *dryRun) close() error {
 	for range 1 + len(d.order) {
-		for i := 0; i < len(d.order); i++ {
-			if err := d.flush(d.order[i]); err != nil {
+		for _, place := range slices.Clone(d.order) {
+			if err := d.flush(place); err != nil {
 				return err
 			}
 		}

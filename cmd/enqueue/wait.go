@@ -137,7 +137,7 @@ func (w *waiter) round(ctx context.Context) error {
 		rest := w.pending[len(page):]
 		for _, one := range page {
 			if _, open := w.places[one]; open {
-				rest = append(rest, one) //nolint:gocritic // a queue
+				rest = append(rest, one)
 			}
 		}
 		w.pending = rest

@@ -94,7 +94,7 @@ func (a *app) edit(c *cobra.Command, id int64, e *editing) error {
 		return err
 	})
 	if problem, invalid := errors.AsType[*catalog.Problem](err); invalid {
-		err = fmt.Errorf("the corrected message breaks a rule: %s", problem)
+		err = fmt.Errorf("the corrected message breaks a rule: %w", problem)
 	}
 	switch {
 	case kept != "" && err != nil:
@@ -143,7 +143,7 @@ func bounded(from io.Reader) ([]byte, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // the person names the file
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,9 +36,7 @@ func TestDeadLettersAreAToDoList(t *testing.T) {
 	p.work(t)
 	p.publish(t, publish.Mutation{ID: "m-bad-1", ItemID: "BAD-1", Operation: catalog.Create, Attributes: lampOf("one")})
 	lamp := func(item string, attributes map[string]any) publish.Mutation {
-		for name, value := range map[string]any{"description": "d", "availability": "in stock", "image_link": []string{"https://shop.example/1.jpg"}} {
-			attributes[name] = value
-		}
+		maps.Copy(attributes, map[string]any{"description": "d", "availability": "in stock", "image_link": []string{"https://shop.example/1.jpg"}})
 		return publish.Mutation{
 			ID: "m-" + item, ItemID: item, Operation: catalog.Upsert, Account: "demo-pinterest", Catalog: "us", Type: "RETAIL", Attributes: attributes,
 		}
@@ -83,7 +82,7 @@ func TestDeadLettersAreAToDoList(t *testing.T) {
 		groups := p.run(t, "dead-letters", "list", "--group", "reason").out
 		require.Regexp(t, `refused +3 +3 `, groups)
 		require.Regexp(t, `demo-meta +1 +1 `, p.run(t, "dead-letters", "list", "--group", "account").out)
-		require.Contains(t, p.run(t, "dead-letters", "list", "--group", "attribute", "--output", "csv").out, ",192,price\n")
+		require.Contains(t, p.run(t, "dead-letters", "list", "--group", "attribute", "--output", "csv").out, "refused,pinterest,192,price,1,1,")
 	})
 	t.Run("what is not there is an error", func(t *testing.T) {
 		for _, command := range []string{"replay", "dismiss", "edit", "show"} {

@@ -127,8 +127,14 @@ func (l *letterList) table(ctx context.Context) error {
 }
 
 var letterColumns = []cli.Column{
-	{Title: "id", Whole: true}, {Title: "failed"}, {Title: "state", Drop: 1}, {Title: "catalog", Drop: 3}, {Title: "item"},
-	{Title: "operation", Drop: 2}, {Title: "reason"}, {Title: "why"},
+	{Title: "id", Whole: true},
+	{Title: "failed"},
+	{Title: "state", Drop: 1},
+	{Title: "catalog", Drop: 3},
+	{Title: "item"},
+	{Title: "operation", Drop: 2},
+	{Title: "reason"},
+	{Title: "why"},
 }
 
 func letterRow(l *persistence.DeadLetter) []any {
@@ -283,20 +289,21 @@ func issuesOf(l *persistence.DeadLetter) []ledger.Issue {
 	return []ledger.Issue{{Attribute: l.Field, Message: l.Text}}
 }
 
-// letterGroup is a row of list --group for machines.
+// letterGroup is a row of list --group for machines. What is not grouped by is empty, so that
+// each row of CSV has the same columns.
 type letterGroup struct {
-	Account   string         `json:"account,omitempty"`
-	Reason    catalog.Reason `json:"reason_code,omitempty"`
-	Platform  string         `json:"platform,omitempty"`
-	Code      string         `json:"code,omitempty"`
-	Attribute string         `json:"attribute,omitempty"`
+	Account   string         `json:"account"`
+	Reason    catalog.Reason `json:"reason_code"`
+	Platform  string         `json:"platform"`
+	Code      string         `json:"code"`
+	Attribute string         `json:"attribute"`
 	Letters   int64          `json:"letters"`
 	Items     int64          `json:"items"`
 	Oldest    time.Time      `json:"oldest_failed_at"`
 	Newest    time.Time      `json:"newest_failed_at"`
 	Example   int64          `json:"example_id"`
-	Action    string         `json:"action,omitempty"`
-	URL       string         `json:"url,omitempty"`
+	Action    string         `json:"action"`
+	URL       string         `json:"url"`
 }
 
 func grouping(by string) (persistence.LetterGrouping, error) {

@@ -134,7 +134,8 @@ func previewText(p *replay.Preview) string {
 		count int
 		what  string
 	}{
-		{p.Newer, "items with newer changes"}, {p.Lost, "messages that are not kept"},
+		{p.Newer, "items with newer changes"},
+		{p.Lost, "messages that are not kept"},
 		{p.Hopeless, "reasons that a replay does not change: the same message fails again"},
 	} {
 		if part.count > 0 {

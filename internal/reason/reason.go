@@ -139,7 +139,7 @@ func (e *Entry) Advice() Advice {
 // Anchor is the name of the entry in docs/errors.md. A reason of mutations is its own
 // anchor; the others begin with their kind.
 func (e *Entry) Anchor() string {
-	code := strings.ToLower(e.Code)
+	code := strings.ReplaceAll(strings.ToLower(e.Code), " ", "-")
 	if e.Kind == Mutation {
 		return code
 	}

@@ -32,8 +32,16 @@ func TestValue(t *testing.T) {
 		require.Equal(t, c.value, value)
 	}
 	for _, c := range []struct{ record, attribute string }{
-		{mutation, "brand"}, {mutation, ""}, {mutation, "image[1].url"}, {mutation, "image.#.url"}, {mutation, "pri*"}, {mutation, "..."},
-		{`{"price":`, "price"}, {`[]`, "price"}, {`"price"`, "price"}, {"", "price"},
+		{mutation, "brand"},
+		{mutation, ""},
+		{mutation, "image[1].url"},
+		{mutation, "image.#.url"},
+		{mutation, "pri*"},
+		{mutation, "..."},
+		{`{"price":`, "price"},
+		{`[]`, "price"},
+		{`"price"`, "price"},
+		{"", "price"},
 	} {
 		value, found := reason.Value([]byte(c.record), c.attribute)
 		require.False(t, found, "%s in %s: %s", c.attribute, c.record, value)
