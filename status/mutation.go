@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -66,7 +67,7 @@ func placeOf(generation int32, sequence int64) Place {
 }
 
 // ErrPlace says that a text is not a Place.
-var ErrPlace = fmt.Errorf("not a place in the stream, such as 0.4711")
+var ErrPlace = errors.New("not a place in the stream, such as 0.4711")
 
 func (p Place) parse() (generation int32, sequence int64, err error) {
 	if p == "" {

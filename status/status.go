@@ -68,7 +68,7 @@ func (r *Reader) bounded(ctx context.Context) (context.Context, context.CancelFu
 
 // page is a limit within its bounds.
 func page(limit int) int32 {
-	return int32(min(max(cmp.Or(limit, DefaultPage), 1), MaxPage)) //nolint:gosec // bounded
+	return int32(min(max(cmp.Or(limit, DefaultPage), 1), MaxPage))
 }
 
 // read says what could not be read, and has ErrNotFound for what is not there.

@@ -72,7 +72,7 @@ func TestItem(t *testing.T) {
 	item, err := reader.Item(t.Context(), "a", status.Filter{})
 	require.NoError(t, err)
 	require.Len(t, item.Destinations, 1)
-	require.Equal(t, "m2", item.Destinations[0].Mutation.ID)
+	require.Equal(t, "m2", item.Destinations[0].ID)
 	require.Equal(t, "sent, waiting for Pinterest", item.Destinations[0].Words)
 	require.Nil(t, item.Destinations[0].LastSucceededAt)
 
@@ -242,7 +242,7 @@ func TestRecordsThatWentIntoAnotherBatch(t *testing.T) {
 	reader := status.NewReader(w.pool, status.Config{})
 	records, _, err := reader.Records(t.Context(), batch.ID, 0, 10)
 	require.NoError(t, err)
-	var results []string
+	results := make([]string, 0, len(records))
 	for _, record := range records {
 		results = append(results, record.Result)
 	}
@@ -252,7 +252,7 @@ func TestRecordsThatWentIntoAnotherBatch(t *testing.T) {
 func TestBatchesGoBackByPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	var made []uuid.UUID
+	made := make([]uuid.UUID, 0, 5)
 	for i := range uint64(5) {
 		batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(i+1, "a")))
 		w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
@@ -269,7 +269,7 @@ func TestBatchesGoBackByPages(t *testing.T) {
 	rest, more, err := reader.Batches(t.Context(), status.BatchFilter{}, first[2].ID, 3)
 	require.NoError(t, err)
 	require.False(t, more)
-	var seen []uuid.UUID
+	seen := make([]uuid.UUID, 0, len(first)+len(rest))
 	for _, batch := range append(first, rest...) {
 		seen = append(seen, batch.ID)
 	}

@@ -168,7 +168,7 @@ func (a *account) quotaLeft(answers []*rest.Answer) []platform.Probed {
 			told = merge(told, quota)
 		}
 	}
-	var left []platform.Probed
+	left := make([]platform.Probed, 0, len(told))
 	for _, quota := range told {
 		one := platform.Probed{Check: platform.ProbeQuota}
 		if quota.UsedPercent >= 0 {

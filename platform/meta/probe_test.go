@@ -41,8 +41,9 @@ func probe(t *testing.T, options sandbox.Options, fault sandbox.FaultKind) []str
 	require.NoError(t, err)
 	prober, ok := account.(platform.Prober)
 	require.True(t, ok)
-	var lines []string
-	for _, one := range prober.Probe(t.Context(), map[string][]catalog.Type{"products": {"PRODUCT_ITEM"}, "rooms": {"HOTEL_ROOM", "FLIGHT"}}) {
+	found := prober.Probe(t.Context(), map[string][]catalog.Type{"products": {"PRODUCT_ITEM"}, "rooms": {"HOTEL_ROOM", "FLIGHT"}})
+	lines := make([]string, 0, len(found))
+	for _, one := range found {
 		line := strings.Join(strings.Fields(string(one.Check)+" "+one.Catalog+" "+one.Problem+one.Warning+one.Detail), " ")
 		if one.Problem != "" {
 			line = "FAILED " + line

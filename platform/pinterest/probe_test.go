@@ -45,8 +45,9 @@ func probe(t *testing.T, options sandbox.Options, fault sandbox.FaultKind, chang
 	require.NoError(t, err)
 	prober, ok := account.(platform.Prober)
 	require.True(t, ok)
-	var lines []string
-	for _, one := range prober.Probe(t.Context(), map[string][]catalog.Type{"us": {"RETAIL", "LOCAL_INVENTORY"}, "de": {"HOTEL"}}) {
+	found := prober.Probe(t.Context(), map[string][]catalog.Type{"us": {"RETAIL", "LOCAL_INVENTORY"}, "de": {"HOTEL"}})
+	lines := make([]string, 0, len(found))
+	for _, one := range found {
 		line := strings.Join(strings.Fields(string(one.Check)+" "+one.Catalog+" "+one.Problem+one.Warning+one.Detail), " ")
 		if one.Problem != "" {
 			line = "FAILED " + line

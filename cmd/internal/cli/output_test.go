@@ -101,12 +101,20 @@ func (t *terminal) Columns() int { return t.columns }
 func TestTableIsAsWideAsTheTerminal(t *testing.T) {
 	t.Parallel()
 	columns := []Column{
-		{Title: "batch", Whole: true}, {Title: "catalog"}, {Title: "state"}, {Title: "items"}, {Title: "failed", Drop: 1},
-		{Title: "handles", Drop: 3}, {Title: "last error", Drop: 2},
+		{Title: "batch", Whole: true},
+		{Title: "catalog"},
+		{Title: "state"},
+		{Title: "items"},
+		{Title: "failed", Drop: 1},
+		{Title: "handles", Drop: 3},
+		{Title: "last error", Drop: 2},
 	}
 	failed := int64(7)
 	rows := [][]any{
-		{"01a21f9b-619c-7945-9a70-ed5487e5df41", "demo-pinterest/us/RETAIL", "completed", 100, &failed, "595953100599279259-697da6f56e7772e1a3dac8fc331915cf", Clipped(strings.Repeat("HTTP 401 日本語 ", 20))},
+		{
+			"01a21f9b-619c-7945-9a70-ed5487e5df41", "demo-pinterest/us/RETAIL", "completed", 100, &failed,
+			"595953100599279259-697da6f56e7772e1a3dac8fc331915cf", Clipped(strings.Repeat("HTTP 401 日本語 ", 20)),
+		},
 		{"01a21f9b-619c-7945-9a70-ed5487e5df42", "a/b/C", "sending", 7, (*int64)(nil), "", nil},
 	}
 	for _, width := range []int{200, 140, 120, 100, 80} {

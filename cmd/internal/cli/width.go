@@ -23,7 +23,7 @@ func Width(w io.Writer) int {
 	if !isFile {
 		return 0
 	}
-	width, _, err := term.GetSize(int(file.Fd())) //nolint:gosec // a file descriptor is small
+	width, _, err := term.GetSize(int(file.Fd()))
 	if err != nil {
 		return 0
 	}
