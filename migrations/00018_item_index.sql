@@ -340,6 +340,55 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
+-- What every view and column is, for whoever opens the database with a tool of theirs.
+COMMENT ON COLUMN courier.item_index_status.filled_mutations IS 'How many changes were filled in.';
+COMMENT ON COLUMN courier.item_index_status.filling IS 'Whether it is being filled from what was recorded before it was there.';
+COMMENT ON COLUMN courier.item_index_status.filling_day IS 'The day that is being filled in.';
+COMMENT ON COLUMN courier.item_index_status.seconds_behind IS 'How old the oldest of them is.';
+COMMENT ON COLUMN courier.item_index_status.transactions_behind IS 'Transactions that are recorded and not in the index yet; counted to 10,000 a partition.';
+COMMENT ON COLUMN courier.indexed_items.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.indexed_items.attribute IS 'The attribute of its first error; empty for none.';
+COMMENT ON COLUMN courier.indexed_items.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.indexed_items.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.indexed_items.code IS 'The code of its first error; empty for none.';
+COMMENT ON COLUMN courier.indexed_items.error_count IS 'How many errors it has.';
+COMMENT ON COLUMN courier.indexed_items.failed_at IS 'Since when it fails; null while it does not.';
+COMMENT ON COLUMN courier.indexed_items.finished_at IS 'When it became final; null before.';
+COMMENT ON COLUMN courier.indexed_items.item_id IS 'The id of the item at the platform.';
+COMMENT ON COLUMN courier.indexed_items.lane IS 'The number of account, catalog and type.';
+COMMENT ON COLUMN courier.indexed_items.last_succeeded_at IS 'When that became final.';
+COMMENT ON COLUMN courier.indexed_items.last_succeeded_operation IS 'The operation of its last change that succeeded.';
+COMMENT ON COLUMN courier.indexed_items.localization IS 'The country and language of a localized item; empty for the item itself.';
+COMMENT ON COLUMN courier.indexed_items.message IS 'The words of its first error.';
+COMMENT ON COLUMN courier.indexed_items.mutation_id IS 'Its newest final change.';
+COMMENT ON COLUMN courier.indexed_items.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
+COMMENT ON COLUMN courier.indexed_items.status IS 'The status of its newest final change: succeeded, failed, unconfirmed or invalid.';
+COMMENT ON COLUMN courier.indexed_items.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.indexed_items.stream_sequence IS 'The place in the stream.';
+COMMENT ON COLUMN courier.item_counts.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.item_counts.attribute IS 'The attribute of their first error; empty for none.';
+COMMENT ON COLUMN courier.item_counts.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.item_counts.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.item_counts.code IS 'The code of their first error; empty for none.';
+COMMENT ON COLUMN courier.item_counts.items IS 'How many items.';
+COMMENT ON COLUMN courier.item_counts.lane IS 'The number of account, catalog and type.';
+COMMENT ON COLUMN courier.item_counts.platform IS 'The platform of the account; empty where no worker ever had it.';
+COMMENT ON COLUMN courier.item_counts.state IS 'The status of the items, or deleted.';
+COMMENT ON COLUMN courier.account_series.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.account_series.arrived IS 'Changes that arrived; counted once they are final.';
+COMMENT ON COLUMN courier.account_series.at IS 'When the five minutes begin.';
+COMMENT ON COLUMN courier.account_series.catalog IS 'The catalog, as the configuration names it.';
+COMMENT ON COLUMN courier.account_series.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
+COMMENT ON COLUMN courier.account_series.failed IS 'Changes that failed.';
+COMMENT ON COLUMN courier.account_series.succeeded IS 'Changes that succeeded.';
+COMMENT ON COLUMN courier.quota_history.account IS 'The account, as the configuration names it.';
+COMMENT ON COLUMN courier.quota_history.at IS 'When the five minutes begin.';
+COMMENT ON COLUMN courier.quota_history."limit" IS 'The limit, as the platform told it.';
+COMMENT ON COLUMN courier.quota_history.remaining IS 'The least that was left.';
+COMMENT ON COLUMN courier.quota_history.scope IS 'The scope of the quota.';
+COMMENT ON COLUMN courier.quota_history.used_percent IS 'The most that was used, in percent.';
+COMMENT ON COLUMN courier.resolved_letters.id IS 'The number of the dead letter.';
+COMMENT ON COLUMN courier.resolved_letters.resolved_at IS 'When a later change of its item succeeded.';
 
 -- +goose Down
 DROP FUNCTION courier.changes_of_item, courier.waiting_items, courier.newer_changes;

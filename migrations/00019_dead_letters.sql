@@ -56,6 +56,16 @@ SELECT d.id,
 FROM courier.dead_letter d
 JOIN courier.lane l ON l.id = d.lane;
 
+-- What every view and column is, for whoever opens the database with a tool of theirs.
+COMMENT ON COLUMN courier.dead_letters.dismiss_reason IS 'Why it was dismissed.';
+COMMENT ON COLUMN courier.dead_letters.dismissed_at IS 'When a person dismissed it.';
+COMMENT ON COLUMN courier.dead_letters.dismissed_by IS 'Who dismissed it.';
+COMMENT ON COLUMN courier.dead_letters.errors IS 'Every rule that it breaks, or every error of the platform, as a list.';
+COMMENT ON COLUMN courier.dead_letters.replaced_by IS 'The change that was published in its place.';
+COMMENT ON COLUMN courier.dead_letters.replayed_by IS 'Who published it again.';
+COMMENT ON COLUMN courier.dead_letters.resolved_at IS 'When a later change of its item succeeded.';
+COMMENT ON COLUMN courier.dead_letters.state IS 'open, replayed, dismissed or resolved.';
+
 -- +goose Down
 DROP VIEW courier.dead_letters;
 CREATE VIEW courier.dead_letters AS

@@ -49,7 +49,7 @@ func TestAccountSaysWhyItsChangesWait(t *testing.T) {
 		},
 		"a refused lane": {
 			attempt: ledger.Attempt{Result: ledger.NotTaken, Error: "HTTP 400"}, also: state("throttled", "every batch of us RETAIL is refused: no"),
-			state: "throttled", reason: "every batch of us RETAIL is refused: no",
+			state: "held", reason: "every batch of us RETAIL is refused: no",
 		},
 		"a pause without words": {
 			attempt: ledger.Attempt{Result: ledger.NotTaken, Error: "HTTP 400"}, also: state("paused", ""), state: "paused", reason: "HTTP 400",

@@ -138,6 +138,20 @@ func (s *Store) ResumeAllAccounts(ctx context.Context) ([]string, error) {
 	return resumed, nil
 }
 
+// Overview is how many workers run, what they own, and what is left to look at.
+type Overview = query.OverviewRow
+
+// Overview counts workers, partitions and open dead letters.
+func (s *Store) Overview(ctx context.Context) (Overview, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	row, err := s.query.Overview(ctx)
+	if err != nil {
+		return Overview{}, fmt.Errorf("counting workers and dead letters: %w", err)
+	}
+	return row, nil
+}
+
 func changedAccount(account string, rows int64, err error) error {
 	if err != nil {
 		return fmt.Errorf("changing account %s: %w", account, err)

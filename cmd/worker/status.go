@@ -14,6 +14,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/nearest"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -27,6 +28,13 @@ type accountRow struct {
 	ResumesAt     *time.Time `json:"resumes_at"`
 	Waiting       int64      `json:"waiting_items"`
 	OldestWaiting *time.Time `json:"oldest_waiting_at"`
+	InFlight      int64      `json:"in_flight_items"`
+	Failed        int64      `json:"failed_last_hour"`
+	LastSucceeded *time.Time `json:"last_succeeded_at"`
+	Since         *time.Time `json:"since"`
+	NextAttempt   *time.Time `json:"next_attempt_at"`
+	PausedByHand  bool       `json:"paused_by_hand"`
+	Configured    bool       `json:"configured"`
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -94,6 +102,32 @@ type overview struct {
 	Accounts []accountRow               `json:"accounts"`
 	Batches  []status.Batch             `json:"batches"`
 	Sources  []persistence.SourceStatus `json:"sources"`
+	Totals   totals                     `json:"totals"`
+}
+
+// totals are what a glance takes: who works, and what is left to look at.
+type totals struct {
+	Workers     int64 `json:"workers"`
+	Draining    int64 `json:"workers_draining"`
+	Partitions  int64 `json:"partitions"`
+	Owned       int64 `json:"partitions_owned"`
+	DeadLetters int64 `json:"dead_letters_open"`
+}
+
+func (t *totals) String() string {
+	text := cli.Counted(int(t.Workers), "worker")
+	if t.Workers == 0 {
+		text = "no worker runs"
+	}
+	if t.Draining > 0 {
+		text += fmt.Sprintf(" (%d draining)", t.Draining)
+	}
+	return fmt.Sprintf("%s, %d of %s owned, %s", text, t.Owned, cli.Counted(int(t.Partitions), "partition"), cli.Counted(int(t.DeadLetters), "open dead letter"))
+}
+
+func (d *database) totals(ctx context.Context) (t totals, err error) {
+	row, err := d.Overview(ctx)
+	return totals{Workers: row.Workers, Draining: row.Draining, Partitions: row.Partitions, Owned: row.Owned, DeadLetters: row.DeadLetters}, err
 }
 
 func (d *database) overview(ctx context.Context, reader *status.Reader, account string, batches int) (*overview, error) {
@@ -105,12 +139,16 @@ func (d *database) overview(ctx context.Context, reader *status.Reader, account 
 	if seen.Batches, _, err = reader.Batches(ctx, status.BatchFilter{Filter: status.Filter{Account: account}}, uuid.Nil, batches); err != nil {
 		return nil, err
 	}
+	if seen.Totals, err = d.totals(ctx); err != nil {
+		return nil, err
+	}
 	seen.Sources, err = d.sourceStatus(ctx, account)
 	return &seen, err
 }
 
 func (d *database) accountStatus(ctx context.Context, account string) ([]accountRow, error) {
-	rows, err := d.pool.Query(ctx, `SELECT account, platform, state, reason, resumes_at, waiting_items, oldest_waiting_at
+	rows, err := d.pool.Query(ctx, `SELECT account, platform, state, reason, resumes_at, waiting_items, oldest_waiting_at,
+			in_flight_items, failed_last_hour, last_succeeded_at, since, next_attempt_at, paused_by_hand, configured
 		FROM courier.account_status WHERE $1 = '' OR account = $1 ORDER BY account`, account)
 	if err != nil {
 		return nil, fmt.Errorf("asking for accounts: %w", err)
@@ -133,6 +171,14 @@ func (d *database) sayUnknown(ctx context.Context, streams cli.Streams, account 
 		return err
 	}
 	names := make([]string, 0, maxNamed+1)
+	all := make([]string, len(known))
+	for i := range known {
+		all[i] = known[i].Account
+	}
+	likely := ""
+	if name := nearest.To(account, all); name != "" {
+		likely = "; the nearest known name is " + legible.Text(name)
+	}
 	for i := range known {
 		if i == maxNamed {
 			names = append(names, "…")
@@ -144,8 +190,8 @@ func (d *database) sayUnknown(ctx context.Context, streams cli.Streams, account 
 	if len(names) > 0 {
 		there = "known are " + strings.Join(names, ", ")
 	}
-	_, err = fmt.Fprintf(streams.Err, "no worker has the account %s in its configuration; %s. What is published for it waits for "+
-		"worker.unknown_account_grace, and is then invalid (reason unknown_account)\n", legible.Text(account), there)
+	_, err = fmt.Fprintf(streams.Err, "no worker has the account %s in its configuration%s; %s. What is published for it waits for "+
+		"worker.unknown_account_grace, and is then invalid (reason unknown_account)\n", legible.Text(account), likely, there)
 	return err
 }
 
@@ -156,6 +202,9 @@ func (d *database) sourceStatus(ctx context.Context, account string) ([]persiste
 }
 
 func (o *overview) print(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "%s\n\n", o.Totals.String()); err != nil {
+		return err
+	}
 	if err := printAccounts(w, o.Accounts); err != nil {
 		return err
 	}
@@ -174,10 +223,11 @@ func (o *overview) print(w io.Writer) error {
 func printAccounts(w io.Writer, accounts []accountRow) error {
 	rows := make([][]any, len(accounts))
 	for i, r := range accounts {
-		rows[i] = []any{r.Account, r.Platform, r.State, text(r.Reason), r.ResumesAt, r.Waiting, r.OldestWaiting}
+		rows[i] = []any{r.Account, r.Platform, r.State, r.Since, r.NextAttempt, r.Waiting, r.InFlight, r.Failed, r.LastSucceeded, r.OldestWaiting, text(r.Reason)}
 	}
 	return cli.TableOf(w, []cli.Column{
-		{Title: "account"}, {Title: "platform", Drop: 2}, {Title: "state", Whole: true}, {Title: "reason"}, {Title: "resumes", Drop: 1}, {Title: "waiting"}, {Title: "oldest waiting", Drop: 3},
+		{Title: "account"}, {Title: "platform", Drop: 6}, {Title: "state", Whole: true}, {Title: "since", Drop: 4}, {Title: "next try", Drop: 3},
+		{Title: "waiting"}, {Title: "in flight", Drop: 1}, {Title: "failed 1h"}, {Title: "last success", Drop: 2}, {Title: "oldest", Drop: 5}, {Title: "reason"},
 	}, rows)
 }
 

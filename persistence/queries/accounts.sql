@@ -126,5 +126,9 @@ SELECT said.id, k.account, k.catalog
 FROM said, (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(catalogs)::text[]) AS catalog) k
 ON CONFLICT DO NOTHING;
 
--- name: KnownAccounts :many
-SELECT name FROM courier.account WHERE removing_at IS NULL ORDER BY name;
+-- name: Overview :one
+SELECT (SELECT count(*) FROM courier.worker w WHERE w.seen_at > now() - interval '30 seconds') AS workers,
+    (SELECT count(*) FROM courier.worker w WHERE w.seen_at > now() - interval '30 seconds' AND w.draining) AS draining,
+    (SELECT count(*) FROM courier.lease) AS partitions,
+    (SELECT count(*) FROM courier.lease l JOIN courier.worker w ON w.id = l.owner WHERE w.seen_at > now() - interval '30 seconds') AS owned,
+    (SELECT count(*) FROM courier.dead_letter d WHERE d.replayed_at IS NULL AND d.dismissed_at IS NULL AND d.resolved_at IS NULL) AS dead_letters;

@@ -193,30 +193,6 @@ func (q *Queries) DeleteHealth(ctx context.Context, account string) error {
 	return err
 }
 
-const knownAccounts = `-- name: KnownAccounts :many
-SELECT name FROM courier.account WHERE removing_at IS NULL ORDER BY name
-`
-
-func (q *Queries) KnownAccounts(ctx context.Context) ([]string, error) {
-	rows, err := q.db.Query(ctx, knownAccounts)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		items = append(items, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const lockAccount = `-- name: LockAccount :one
 SELECT (a.removing_at IS NOT NULL)::boolean AS removing FROM courier.account a WHERE a.name = $1 FOR UPDATE
 `
@@ -226,6 +202,35 @@ func (q *Queries) LockAccount(ctx context.Context, name string) (bool, error) {
 	var removing bool
 	err := row.Scan(&removing)
 	return removing, err
+}
+
+const overview = `-- name: Overview :one
+SELECT (SELECT count(*) FROM courier.worker w WHERE w.seen_at > now() - interval '30 seconds') AS workers,
+    (SELECT count(*) FROM courier.worker w WHERE w.seen_at > now() - interval '30 seconds' AND w.draining) AS draining,
+    (SELECT count(*) FROM courier.lease) AS partitions,
+    (SELECT count(*) FROM courier.lease l JOIN courier.worker w ON w.id = l.owner WHERE w.seen_at > now() - interval '30 seconds') AS owned,
+    (SELECT count(*) FROM courier.dead_letter d WHERE d.replayed_at IS NULL AND d.dismissed_at IS NULL AND d.resolved_at IS NULL) AS dead_letters
+`
+
+type OverviewRow struct {
+	Workers     int64
+	Draining    int64
+	Partitions  int64
+	Owned       int64
+	DeadLetters int64
+}
+
+func (q *Queries) Overview(ctx context.Context) (OverviewRow, error) {
+	row := q.db.QueryRow(ctx, overview)
+	var i OverviewRow
+	err := row.Scan(
+		&i.Workers,
+		&i.Draining,
+		&i.Partitions,
+		&i.Owned,
+		&i.DeadLetters,
+	)
+	return i, err
 }
 
 const pauseAccounts = `-- name: PauseAccounts :many

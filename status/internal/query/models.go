@@ -12,16 +12,24 @@ import (
 
 // The platform of each account.
 type CourierAccountPlatform struct {
-	Account  string
+	// The account, as the configuration names it.
+	Account string
+	// The platform of the account; empty where no worker ever had it.
 	Platform string
 }
 
 // Workers, when each was seen last, and how many partitions it has.
 type CourierWorkerStatus struct {
-	WorkerID   uuid.UUID
-	Name       string
-	Draining   bool
-	StartedAt  time.Time
-	SeenAt     time.Time
+	// The id of the process.
+	WorkerID uuid.UUID
+	// Its name.
+	Name string
+	// Whether it is ending.
+	Draining bool
+	// When it began.
+	StartedAt time.Time
+	// Its last heartbeat, by the clock of the database: older than 30 seconds it does not run.
+	SeenAt time.Time
+	// How many partitions it owns.
 	Partitions int64
 }
