@@ -49,24 +49,24 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-func newWorldIn(t testing.TB, seed uint64, limit ledger.OutboxLimit, change func(*pgxpool.Config)) *world {
-	t.Helper()
-	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 6})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	w := &world{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), pool: pool, began: ledgertest.At}
+func newWorldIn(tb testing.TB, seed uint64, limit ledger.OutboxLimit, change func(*pgxpool.Config)) *world {
+	tb.Helper()
+	pool, err := persistence.Open(tb.Context(), persistence.PoolConfig{URL: template.Database(tb), MaxConns: 6})
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
+	w := &world{t: tb, rnd: rand.New(rand.NewPCG(seed, 1)), pool: pool, began: ledgertest.At}
 	w.store, err = persistence.NewStore(pool, persistence.Config{})
-	require.NoError(t, err)
-	t.Cleanup(w.store.Close)
-	require.NoError(t, w.store.EnsurePartitions(t.Context(), 1))
+	require.NoError(tb, err)
+	tb.Cleanup(w.store.Close)
+	require.NoError(tb, w.store.EnsurePartitions(tb.Context(), 1))
 	config := pool.Config()
 	change(config)
-	failing, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(failing.Close)
+	failing, err := pgxpool.NewWithConfig(tb.Context(), config)
+	require.NoError(tb, err)
+	tb.Cleanup(failing.Close)
 	store, err := persistence.NewStore(failing, persistence.Config{})
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(store.Close)
 	w.failed = &afterwards{Store: store}
 	w.index = itemindex.New(w.failed, limit, slog.New(slog.DiscardHandler))
 	w.takeOver()
@@ -190,12 +190,12 @@ func (w *world) write() {
 		}
 		batch := ledgertest.Batch(records...)
 		batch.ID = uuid.Must(uuid.NewV7())
-		binary.BigEndian.PutUint64(batch.ID[:8], uint64(ledgertest.At.UnixMilli())<<16|0x7000|w.sequence&0xfff) //nolint:gosec // after 1970
+		binary.BigEndian.PutUint64(batch.ID[:8], uint64(ledgertest.At.UnixMilli())<<16|0x7000|w.sequence&0xfff)
 		tx.Batches = []ledger.Batch{batch}
 		w.open = append(w.open, batch)
 	case 2:
 		m := w.mutate()
-		tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.InvalidValue, Field: "price", Text: "it is no price"}}}
+		tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.InvalidValue, Field: "price", Text: "it is not a price"}}}
 	case 3:
 		m := w.mutate()
 		if w.rnd.IntN(3) == 0 {

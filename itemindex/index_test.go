@@ -2,6 +2,7 @@ package itemindex_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ const seeds = 6
 func TestTheIndexSaysWhatItemStatusSays(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(seeds) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, seed)
 			w.begin()
@@ -38,7 +39,7 @@ func TestTheIndexSaysWhatItemStatusSays(t *testing.T) {
 func TestWhatIsOlderThanTheOutboxIsFilledIn(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(seeds) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 100+seed)
 			for range 60 {

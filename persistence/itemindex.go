@@ -232,7 +232,8 @@ func (s *Store) writeCounts(ctx context.Context, tx pgx.Tx, counts []LaneCount) 
 		arrived[i], succeeded[i], failed[i] = int32(count.Arrived), int32(count.Succeeded), int32(count.Failed) //nolint:gosec // a page is bounded
 	}
 	_, err := tx.Exec(ctx, `insert into courier.lane_series as s (lane, at, arrived, succeeded, failed)
-		select * from unnest($1::int[], $2::timestamptz[], $3::int[], $4::int[], $5::int[])
+		select u.lane, u.at, u.arrived, u.succeeded, u.failed from unnest($1::int[], $2::timestamptz[], $3::int[], $4::int[], $5::int[])
+			as u(lane, at, arrived, succeeded, failed)
 		on conflict (lane, at) do update set arrived = s.arrived + excluded.arrived, succeeded = s.succeeded + excluded.succeeded,
 			failed = s.failed + excluded.failed`, lanes, times, arrived, succeeded, failed)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -284,7 +285,7 @@ func (r *Reader) exportPage(ctx context.Context, filter IssueFilter, before Curs
 func (r *Reader) exported(row *query.IndexedItemsRow, platform string) []string {
 	fields := []string{
 		platform, row.Account, row.Catalog, row.CatalogType, row.ItemID, row.Localization, row.Status, row.Code, row.Attribute, row.Message,
-		r.advice(platform, Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}), fmt.Sprint(row.ErrorCount), row.Operation, row.MutationID,
+		r.advice(platform, Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}), strconv.Itoa(int(row.ErrorCount)), row.Operation, row.MutationID,
 		row.FailedAt.UTC().Format(time.RFC3339), row.LastSucceededOperation, "",
 	}
 	if row.LastSucceededAt != nil {

@@ -242,7 +242,7 @@ func (r *Reader) Items(ctx context.Context, account, catalog, status string, lim
 		size = min(wanted, listPage)
 	}
 	for range listRounds {
-		rows, err := r.query.ListedItems(ctx, query.ListedItemsParams{Account: account, Catalog: catalog, Before: place, Page: int32(size)}) //nolint:gosec // bounded
+		rows, err := r.query.ListedItems(ctx, query.ListedItemsParams{Account: account, Catalog: catalog, Before: place, Page: int32(size)})
 		if err != nil {
 			return nil, "", read("the items of a catalog", err)
 		}

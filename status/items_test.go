@@ -34,7 +34,7 @@ func (w *world) end(t *testing.T, at time.Time, first uint64, failing ledger.Iss
 	t.Helper()
 	records := make([]catalog.Record, len(order))
 	for i, item := range order {
-		records[i] = ledgertest.Record(ledgertest.Mutation(first+uint64(i), item)) //nolint:gosec // few
+		records[i] = ledgertest.Record(ledgertest.Mutation(first+uint64(i), item))
 	}
 	batch := ledgertest.Batch(records...)
 	w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
@@ -110,7 +110,9 @@ func TestSearchShowsWhatIsUnderWay(t *testing.T) {
 	w.exec(t, "update courier.mutation set received_at = received_at") // rows that moved are found as well
 	held := ledgertest.Mutation(4, "a")
 	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(5, "b")))
-	w.commit(t, func(tx *ledger.Transaction) { tx.Waiting, tx.Batches = []*catalog.Mutation{held}, []ledger.Batch{batch} })
+	w.commit(t, func(tx *ledger.Transaction) {
+		tx.Waiting, tx.Batches = []*catalog.Mutation{held}, []ledger.Batch{batch}
+	})
 	found, _, err := reader.Search(t.Context(), "", 0, "")
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b", "c"}, ids(found))
