@@ -32,7 +32,7 @@ func describe(t reflect.Type, schemas map[string]any) map[string]any {
 	case reflect.TypeFor[json.RawMessage]():
 		return map[string]any{}
 	}
-	switch t.Kind() {
+	switch t.Kind() { //nolint:exhaustive // others have no schema, which panics
 	case reflect.String:
 		return map[string]any{"type": "string"}
 	case reflect.Bool:
@@ -70,8 +70,7 @@ func describe(t reflect.Type, schemas map[string]any) map[string]any {
 
 // fields calls visit for each member that encoding/json writes.
 func fields(t reflect.Type, visit func(f reflect.StructField, key string, always bool)) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
 		key, options, _ := strings.Cut(tag, ",")
 		switch {

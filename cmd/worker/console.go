@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,8 +104,8 @@ func (r *runningConsole) stop() error {
 	r.close.Do(func() {
 		r.cancel()
 		<-r.ended
-		for i := len(r.closers) - 1; i >= 0; i-- {
-			r.closers[i]()
+		for _, closer := range slices.Backward(r.closers) {
+			closer()
 		}
 	})
 	return r.failed
@@ -118,8 +119,8 @@ func (a *app) startConsole(
 	running := &runningConsole{ended: make(chan struct{})}
 	defer func() {
 		if err != nil && running.cancel == nil {
-			for i := len(running.closers) - 1; i >= 0; i-- {
-				running.closers[i]()
+			for _, closer := range slices.Backward(running.closers) {
+				closer()
 			}
 		}
 	}()

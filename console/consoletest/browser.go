@@ -23,7 +23,7 @@ import (
 
 // Browser is a tab of a Chromium of its own.
 type Browser struct {
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // chromedp keeps the tab in it
 	base string
 	axe  string
 
@@ -56,7 +56,7 @@ func Open(t *testing.T, base, folder string) *Browser {
 		}
 		t.Skip("there is no Chromium on this machine: pages are not looked at in a browser")
 	}
-	axe, err := os.ReadFile(filepath.Join(folder, "testdata", "axe-core", "axe.min.js"))
+	axe, err := os.ReadFile(filepath.Join(folder, "testdata", "axe-core", "axe.min.js")) //nolint:gosec // of this project
 	require.NoError(t, err)
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("lang", "en-GB"), chromedp.Env("TZ=Europe/Warsaw"))

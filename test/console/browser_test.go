@@ -186,9 +186,25 @@ func (p *place) everyPage(t *testing.T) {
 	p.Page(t, "/batches")
 	batch := consoletest.Eval[string](t, p.Browser, `new URL(document.querySelector("tbody th a").href).pathname`)
 	pages := []struct{ name, path string }{
-		{"overview", "/"}, {"issues", "/issues"}, {"", "/issues/items?account=demo-pinterest"}, {"", "/dead-letters/groups"}, {"search", "/items"}, {"", "/items?q=NOTHING"}, {"", "/item?id=LAMP-01"}, {"", "/mutation?id=demo-0002"},
-		{"dead-letters", "/dead-letters?state=all"}, {"", letter}, {"batches", "/batches"}, {"batch", batch}, {"", "/accounts"}, {"account", "/accounts/demo-pinterest"},
-		{"sources", "/sources"}, {"", "/runs/1"}, {"", "/webhooks"}, {"workers", "/workers"}, {"", "/audit"},
+		{"overview", "/"},
+		{"issues", "/issues"},
+		{"", "/issues/items?account=demo-pinterest"},
+		{"", "/dead-letters/groups"},
+		{"search", "/items"},
+		{"", "/items?q=NOTHING"},
+		{"", "/item?id=LAMP-01"},
+		{"", "/mutation?id=demo-0002"},
+		{"dead-letters", "/dead-letters?state=all"},
+		{"", letter},
+		{"batches", "/batches"},
+		{"batch", batch},
+		{"", "/accounts"},
+		{"account", "/accounts/demo-pinterest"},
+		{"sources", "/sources"},
+		{"", "/runs/1"},
+		{"", "/webhooks"},
+		{"workers", "/workers"},
+		{"", "/audit"},
 	}
 	looks := []struct {
 		name          string
