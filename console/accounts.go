@@ -29,6 +29,9 @@ func (c *Console) accounts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if wantsCSV(r) {
+		return accountsCSV(w, accounts)
+	}
 	return c.showPage(w, "accounts", c.page(r, "Accounts", "accounts").live(), accounts)
 }
 

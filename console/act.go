@@ -55,9 +55,6 @@ var errReason = refuse(http.StatusUnprocessableEntity, "Say in a few words why: 
 // act takes an action of an operator: it is written down before, and how it ended after.
 // Then the browser is sent back, or a program told.
 func (c *Console) act(w http.ResponseWriter, r *http.Request, d deed) error {
-	if err := parsed(r); err != nil {
-		return err
-	}
 	changed, done, err := c.take(r, d, r.PostFormValue("why"))
 	if err != nil {
 		return err

@@ -16,8 +16,10 @@ import (
 )
 
 type lockedPackage struct {
-	Package, Version, Licence string
-	Files                     map[string]string
+	Package string            `json:"package"`
+	Version string            `json:"version"`
+	Licence string            `json:"licence"`
+	Files   map[string]string `json:"files"`
 }
 
 // locked requires that a folder has what its lock file lists, byte for byte, and nothing

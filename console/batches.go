@@ -22,6 +22,9 @@ const batchesPage = 50
 
 func (c *Console) batches(w http.ResponseWriter, r *http.Request) error {
 	filter := status.BatchFilter{Filter: filterOf(r), State: filled(r, "state"), Unfinished: filled(r, "unfinished") != ""}
+	if wantsCSV(r) {
+		return c.batchesCSV(w, r, filter)
+	}
 	before, err := idOf(filled(r, "before"))
 	if err != nil {
 		return err

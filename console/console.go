@@ -122,7 +122,10 @@ func (c *Console) answering(next serve) http.Handler {
 		var err error
 		if r.Method != http.MethodGet && identityOf(ctx).Role != Operator {
 			err = errReadOnly
-		} else {
+		} else if r.Method != http.MethodGet {
+			err = parsed(r)
+		}
+		if err == nil {
 			err = next(w, r.WithContext(ctx))
 		}
 		if err != nil {

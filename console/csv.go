@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -93,4 +94,26 @@ func (b csvBody) Write(text []byte) (int, error) {
 		b.table.head()
 	}
 	return b.table.w.Write(text)
+}
+
+// number and moment write what may be missing.
+func number(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
+}
+
+func small(n *int32) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(int(*n))
+}
+
+func moment(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return stamp(*at)
 }

@@ -39,7 +39,7 @@ func said(err error) (code int, text string) {
 	switch {
 	case errors.Is(err, status.ErrNotFound), errors.Is(err, persistence.ErrNoSuchRun):
 		return http.StatusNotFound, sentence(err.Error())
-	case errors.Is(err, status.ErrPlace):
+	case errors.Is(err, status.ErrPlace), errors.Is(err, status.ErrCursor):
 		return http.StatusBadRequest, sentence(err.Error())
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout, "The database took too long. Narrow the question, or try again."
@@ -66,12 +66,19 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(r.URL.Path, c.Prefix+"/api/") {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(code), "status": code, "detail": text})
+		_ = json.NewEncoder(w).Encode(problemAnswer{http.StatusText(code), code, text}) // the program may have gone
 		return
 	}
 	p := c.page(r, http.StatusText(code), "")
 	p.Data = failure{code, text}
 	c.render(w, code, "error", p)
+}
+
+// problemAnswer tells a program what is wrong, as RFC 9457 has it.
+type problemAnswer struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
 }
 
 // failure is what the page of an error shows.

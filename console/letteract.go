@@ -41,9 +41,6 @@ type choice struct {
 const maxChosen = 1000
 
 func (c *Console) choiceOf(r *http.Request) (choice, error) {
-	if err := parsed(r); err != nil {
-		return choice{}, err
-	}
 	made := choice{What: r.PostForm.Get("what"), Filter: onlyKeys(r.PostForm)}
 	if r.PostForm.Get("scope") == "all" {
 		return made, nil
@@ -189,7 +186,10 @@ func (c *Console) editLetter(w http.ResponseWriter, r *http.Request) error {
 	body := []byte(strings.ReplaceAll(r.PostFormValue("body"), "\r\n", "\n")) // browsers send CRLF
 	shown := c.shown(letter)
 	shown.Body = string(body)
-	if shown.Problem = problemOf(letter, body); shown.Problem != "" || r.PostForm.Get("check") != "" {
+	if shown.Problem = problemOf(letter, body); shown.Problem != "" || r.PostForm.Get("check") != "" && !wantsJSON(r) {
+		if wantsJSON(r) && shown.Problem != "" {
+			return refuse(http.StatusUnprocessableEntity, shown.Problem)
+		}
 		p := c.page(r, "Dead letter "+r.PathValue("id"), "letters")
 		p.Data = shown
 		code := http.StatusOK

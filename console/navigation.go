@@ -33,6 +33,7 @@ func (c *Console) routes() map[string]serve {
 		"GET /audit":                   c.audit,
 		"GET /":                        func(http.ResponseWriter, *http.Request) error { return errNowhere },
 	}
+	c.routeAPI(routes)
 	return routes
 }
 

@@ -131,7 +131,7 @@ func (l *OIDC) Identify(w http.ResponseWriter, r *http.Request) (Identity, bool)
 	if cookie, err := r.Cookie(sessionCookie); err == nil && l.seal.open(sessionCookie, cookie.Value, &who) == nil {
 		return Identity{Name: who.Name, Role: who.Role, How: "oidc"}, true
 	}
-	if r.Method == http.MethodGet && r.Header.Get("HX-Request") == "" && strings.Contains(r.Header.Get("Accept"), "text/html") {
+	if r.Method == http.MethodGet && r.Header.Get("Hx-Request") == "" && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		http.Redirect(w, r, l.path+"login?back="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return Identity{}, false
 	}
@@ -195,7 +195,7 @@ func (l *OIDC) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.setCookie(w, sessionCookie, sealed, l.options.SessionFor)
-	http.Redirect(w, r, back, http.StatusSeeOther)
+	http.Redirect(w, r, back, http.StatusSeeOther) //nolint:gosec // G710: back() let only addresses of the console into the signed cookie
 }
 
 var errStranger = errors.New("it is in none of the groups that may")

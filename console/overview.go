@@ -44,6 +44,8 @@ type remark struct{ Class, Text, Path, Link string }
 type accountLine struct {
 	status.Account
 	Delivered int64
+	// QuotaLeft is percent of the scarcest quota; negative where the platform told none.
+	QuotaLeft float64
 	Charts    []chart
 }
 
@@ -82,7 +84,12 @@ const (
 
 // line is an account with its last hour, and with charts of the last day.
 func (c *Console) line(ctx context.Context, account status.Account, charted bool) (accountLine, error) {
-	line := accountLine{Account: account}
+	line := accountLine{Account: account, QuotaLeft: -1}
+	for _, quota := range quotaLines(account.Quota) {
+		if quota.Left >= 0 && (line.QuotaLeft < 0 || quota.Left < line.QuotaLeft) {
+			line.QuotaLeft = quota.Left
+		}
+	}
 	now := c.now()
 	points, err := c.Reader.Series(ctx, account.Name, now.Add(-lastHour), now.Add(fineStep), fineStep)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,11 +51,14 @@ func fillValue(v reflect.Value, depth int) {
 		v.Set(reflect.ValueOf(uuid.MustParse("01a22495-0000-7000-8000-000000000001")))
 		return
 	case json.RawMessage:
-		text, _ := json.Marshal(map[string]any{hostile: map[string]any{"limit": 100, "remaining": 40, hostile: hostile}})
+		text, err := json.Marshal(map[string]any{hostile: map[string]any{"limit": 100, "remaining": 40, hostile: hostile}})
+		if err != nil {
+			panic(err)
+		}
 		v.Set(reflect.ValueOf(json.RawMessage(text)))
 		return
 	}
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // others are in no type that is shown
 	case reflect.String:
 		v.SetString(hostile)
 	case reflect.Bool:
@@ -78,8 +82,8 @@ func fillValue(v reflect.Value, depth int) {
 			fillValue(v.Index(i), depth+1)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fillValue(v.Field(i), depth+1)
+		for _, field := range v.Fields() {
+			fillValue(field, depth+1)
 		}
 	}
 }
@@ -171,7 +175,7 @@ func (fixtures) Sources(context.Context) ([]status.Source, error) {
 
 func fixtureRun(r *status.Run) {
 	r.Run = 7
-	name, _ := json.Marshal(hostile)
+	name := []byte(strconv.Quote(hostile))
 	r.Counts = json.RawMessage(`[{"route":` + string(name) + `,"counts":{"known":120,"removed":90},"decision":"withheld","reason":` + string(name) +
 		`,"samples":[{"kind":` + string(name) + `,"item_id":` + string(name) + `,"operation":"UPSERT","attributes":{"a":` + string(name) + `}}]}]`)
 	r.Findings = json.RawMessage(`[{"kind":` + string(name) + `,"severity":"error","count":3,"samples":[{"item_id":` + string(name) + `,"field":` + string(name) + `,"value":` + string(name) + `}]}]`)

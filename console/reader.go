@@ -12,7 +12,7 @@ import (
 )
 
 // Reader is what pages show; status.Reader is one.
-type Reader interface {
+type Reader interface { //nolint:interfacebloat // one seam: what all pages read
 	Accounts(ctx context.Context, name string) ([]status.Account, error)
 	Item(ctx context.Context, id string, filter status.Filter) (status.Item, error)
 	Search(ctx context.Context, text string, limit int, after status.Cursor) ([]status.IndexedItem, status.Cursor, error)

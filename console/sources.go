@@ -24,9 +24,16 @@ func (c *Console) sources(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	runs, err := c.Reader.Runs(r.Context(), filled(r, "source"), runsShown)
+	shown := runsShown
+	if wantsCSV(r) {
+		shown = status.MaxPage
+	}
+	runs, err := c.Reader.Runs(r.Context(), filled(r, "source"), shown)
 	if err != nil {
 		return err
+	}
+	if wantsCSV(r) {
+		return runsCSV(w, runs)
 	}
 	return c.showPage(w, "sources", c.page(r, "Sources", "sources").live(), sourceList{sources, runs})
 }
@@ -126,6 +133,9 @@ const deliveriesPage = 50
 
 func (c *Console) webhooks(w http.ResponseWriter, r *http.Request) error {
 	before, _ := strconv.ParseInt(filled(r, "before"), 10, 64) // else the newest
+	if wantsCSV(r) {
+		return c.deliveriesCSV(w, r)
+	}
 	rows, err := c.Reader.Deliveries(r.Context(), filled(r, "source"), persistence.DeliveryState(filled(r, "state")), before, deliveriesPage+1)
 	if err != nil {
 		return err

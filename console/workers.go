@@ -39,6 +39,9 @@ const auditRows = 50
 
 func (c *Console) audit(w http.ResponseWriter, r *http.Request) error {
 	before, _ := strconv.ParseInt(filled(r, "before"), 10, 64) // else the newest
+	if wantsCSV(r) {
+		return c.auditCSV(w, r, persistence.AuditFilter{Who: filled(r, "who"), Action: filled(r, "action")})
+	}
 	entries, err := c.Audit.List(r.Context(), persistence.AuditFilter{
 		Before: before, Who: filled(r, "who"), Action: filled(r, "action"), Limit: auditRows + 1,
 	})

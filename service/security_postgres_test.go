@@ -44,7 +44,7 @@ func startGuardedPostgres(t *testing.T) *guardedPostgres {
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	g.admin = server.URL()
 	g.applyRoles(t)
-	for _, role := range []string{"courier_migrate", "courier_worker", "courier_enqueue", "courier_reader"} {
+	for _, role := range []string{"courier_migrate", "courier_worker", "courier_enqueue", "courier_reader", "courier_operator"} {
 		g.administer(t, "ALTER ROLE "+role+" PASSWORD '"+rolePassword+"'")
 	}
 	return g
@@ -173,6 +173,7 @@ func TestDatabaseRoles(t *testing.T) {
 		}
 		mayNot(t, writer, "DELETE FROM courier.source_item")
 	})
+	t.Run("the operator does what the console does, and nothing else", func(t *testing.T) { operates(t, g) })
 	t.Run("the worker cannot change the schema", func(t *testing.T) {
 		for _, statement := range []string{
 			"ALTER TABLE courier.lease ADD COLUMN mine int", "DROP TABLE courier.credential", "DROP VIEW courier.dead_letters",
@@ -276,4 +277,63 @@ func TestDatabaseTLS(t *testing.T) {
 	err = connect(func(q url.Values) { q.Set("sslmode", "disable"); q.Del("sslrootcert") })
 	require.ErrorContains(t, err, "pg_hba.conf", "the server takes no connection without TLS")
 	require.NotContains(t, err.Error(), rolePassword)
+}
+
+// operates does with the operator's role what the actions of the console do.
+func operates(t *testing.T, g *guardedPostgres) {
+	t.Helper()
+	pool := g.open(t, "courier_operator")
+	_, err := persistence.CheckSchema(t.Context(), g.url("courier_operator"))
+	require.NoError(t, err)
+	store, err := persistence.NewStore(pool, persistence.Config{})
+	require.NoError(t, err)
+	defer store.Close()
+	for _, view := range []string{"mutation_status", "item_status", "batch_status", "account_status", "dead_letters", "audit_log", "source_runs"} {
+		_, err := pool.Exec(t.Context(), "SELECT * FROM courier."+view)
+		require.NoError(t, err, view)
+	}
+	audit := persistence.NewAudit(pool)
+	id, err := audit.Begin(t.Context(), persistence.Action{Who: "ala", How: "basic", Name: "pause_account", Target: "acme-pinterest", Expected: -1, Reason: "a test"})
+	require.NoError(t, err)
+	require.NoError(t, store.PauseAccountFor(t.Context(), "acme-pinterest", "a test", time.Hour))
+	require.NoError(t, store.ResumeAccount(t.Context(), "acme-pinterest"))
+	require.NoError(t, audit.Finish(t.Context(), id, persistence.ActionDone, -1, ""))
+	require.Error(t, audit.Finish(t.Context(), id, persistence.ActionFailed, 1, "again"), "an end is final")
+	entries, err := audit.List(t.Context(), persistence.AuditFilter{Who: "ala"})
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	require.Equal(t, "done", entries[0].Result)
+
+	letters, _, err := store.NewestDeadLetters(t.Context(), persistence.DeadLetterFilter{}, 0)
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	_, err = store.NewerChanges(t.Context(), []int64{letters[0].ID})
+	require.NoError(t, err)
+	_, err = store.StreamIdentity(t.Context())
+	require.NoError(t, err)
+	marked, err := store.Replay(t.Context(), letters, persistence.ReplayNote{By: "ala"}, func(_ context.Context, ids []int64) ([]int64, error) { return ids, nil })
+	require.NoError(t, err)
+	require.EqualValues(t, 1, marked)
+	_, err = store.DismissDeadLetters(t.Context(), []int64{letters[0].ID}, "ala", "a test")
+	require.NoError(t, err)
+	sources := persistence.NewSources(pool, 0)
+	source, err := sources.Open(t.Context(), "shop", "{id}", []catalog.Lane{{Account: "acme-pinterest", Catalog: "us", Type: "RETAIL"}})
+	require.NoError(t, err)
+	token, err := sources.Hold(t.Context(), source.ID, "test", time.Minute)
+	require.NoError(t, err)
+	run, err := sources.StartRun(t.Context(), source.ID, token, "approval", 1)
+	require.NoError(t, err)
+	require.NoError(t, sources.SaveRun(t.Context(), persistence.SourceRun{ID: run, State: persistence.RunDone, Finished: true}))
+
+	for _, statement := range []string{
+		"DELETE FROM courier.audit", "UPDATE courier.audit SET who = 'ewa'", "UPDATE courier.audit SET reason = ''", "TRUNCATE courier.audit",
+		"UPDATE courier.mutation SET state = 4", "DELETE FROM courier.dead_letter", "UPDATE courier.dead_letter SET body = ''",
+		"INSERT INTO courier.account (name, platform, scopes) VALUES ('x', 'meta', '{}')", "UPDATE courier.account SET scopes = '{}'",
+		"SELECT * FROM courier.credential", "DELETE FROM courier.lease", "SELECT * FROM courier.webhook_delivery",
+		"CREATE TABLE courier.mine (a int)", "SET ROLE courier_worker",
+	} {
+		mayNot(t, pool, statement)
+	}
+	mayNot(t, g.open(t, "courier_worker"), "DELETE FROM courier.audit")
+	mayNot(t, g.open(t, "courier_reader"), "INSERT INTO courier.audit (who, how, action) VALUES ('x', 'none', 'x')")
 }

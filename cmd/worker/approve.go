@@ -55,7 +55,7 @@ func (a *approvals) approve(ctx context.Context, id int64, most int) (string, er
 	if !known || settings.Feed == nil {
 		return "", fmt.Errorf("the configuration of this console has no feed of source %q; approve with enqueue feed approve %d", row.Source, id)
 	}
-	made, err := source.New(settings, destination.Of(a.platforms), "")
+	made, err := source.New(settings, destination.Of(a.platforms), "") //nolint:contextcheck // samples of a mapping have a time of their own
 	if err != nil {
 		return "", err
 	}

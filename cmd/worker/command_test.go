@@ -92,7 +92,7 @@ func TestHelpAndCompletion(t *testing.T) {
 	got := execute(t, nil, "--help")
 	require.Zero(t, got.code)
 	for _, command := range []string{
-		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "healthcheck", "sandbox", "notices", "version", "completion",
+		"run", "dev", "demo", "migrate", "check", "status", "dead-letters", "accounts", "console", "healthcheck", "sandbox", "notices", "version", "completion",
 	} {
 		require.Contains(t, got.out, "\n  "+command+" ")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,8 +104,8 @@ func (r *runningConsole) stop() error {
 	r.close.Do(func() {
 		r.cancel()
 		<-r.ended
-		for i := len(r.closers) - 1; i >= 0; i-- {
-			r.closers[i]()
+		for _, closer := range slices.Backward(r.closers) {
+			closer()
 		}
 	})
 	return r.failed
@@ -118,8 +119,8 @@ func (a *app) startConsole(
 	running := &runningConsole{ended: make(chan struct{})}
 	defer func() {
 		if err != nil && running.cancel == nil {
-			for i := len(running.closers) - 1; i >= 0; i-- {
-				running.closers[i]()
+			for _, closer := range slices.Backward(running.closers) {
+				closer()
 			}
 		}
 	}()
@@ -141,8 +142,11 @@ func (a *app) startConsole(
 	}
 	running.closers = append(running.closers, store.Close)
 	reasons := platform.Reasons(a.platforms)
-	advice := func(platform string, issue status.Issue) string {
-		return reasons.Explain(platform, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
+	advice := func(platformName string, issue status.Issue) string {
+		if issue.Code == "" && issue.Attribute == "" {
+			return ""
+		}
+		return reasons.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
 	}
 	options := console.Options{
 		Reader:  status.NewReader(pool, status.Config{Encode: encode, Advice: advice, Timeout: within}),

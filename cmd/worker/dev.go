@@ -33,6 +33,7 @@ type devOptions struct {
 	dir     string
 	sandbox string // address
 	http    string // address; "" for that of the configuration
+	console string // address; "" for that of the configuration
 	port    int    // of NATS; -1 takes a free one
 	faults  []string
 	// postgres is the port of a private Postgres; 0 for none.
@@ -58,6 +59,7 @@ such as -REJECTED or -429, make the platforms misbehave: see docs/sandbox.md.`,
 	flags.StringVar(&given.dir, "dir", "", "where to keep streams and tables (default a temporary folder)")
 	flags.StringVar(&given.sandbox, "sandbox-listen", sandboxAddress, "where the simulated platforms listen; port 0 takes a free one")
 	flags.StringVar(&given.http, "http-listen", "", "where probes and metrics are served; port 0 takes a free one (default http.listen of the configuration, 127.0.0.1:8080)")
+	flags.StringVar(&given.console, "console-listen", "", "where the web console is served; port 0 takes a free one (default console.listen of the configuration, 127.0.0.1:8081)")
 	flags.IntVar(&given.port, "nats-port", 4222, "port of NATS on 127.0.0.1; -1 takes a free one")
 	flags.IntVar(&given.postgres, "postgres-port", 5433, "port of a private Postgres on 127.0.0.1; 0 leaves it to a socket")
 	faultFlag(command, &given.faults)
@@ -100,6 +102,7 @@ func (a *app) dev(ctx context.Context, given devOptions) (err error) {
 		_, _ = fmt.Fprintf(a.streams.Err, "worker dev: %s\n", err)
 	}
 	defer forget()
+	settings.Console.Listen = cmp.Or(given.console, settings.Console.Listen)
 	pages, err := a.devConsole(ctx, environment, settings)
 	if err != nil {
 		return err
@@ -123,12 +126,18 @@ func (a *app) devPorts(ctx context.Context, given devOptions) error {
 	if given.postgres != 0 {
 		postgres = "127.0.0.1:" + strconv.Itoa(given.postgres)
 	}
+	console := given.console
+	if console == "" && a.given.configPath == "" {
+		console, _ = a.streams.Lookup("COURIER_CONSOLE_LISTEN")
+		console = cmp.Or(console, "127.0.0.1:8081")
+	}
 	var problems error
 	for _, one := range []struct{ what, address, cure string }{
 		{"NATS", "127.0.0.1:" + strconv.Itoa(max(given.port, 0)), "--nats-port -1 takes a free port"},
 		{"Postgres", postgres, "--postgres-port names another, 0 leaves it to a socket"},
 		{"the simulated platforms", given.sandbox, "--sandbox-listen 127.0.0.1:0 takes a free port"},
 		{"probes and metrics", http, "--http-listen 127.0.0.1:0 takes a free port"},
+		{"the console", console, "--console-listen 127.0.0.1:0 takes a free port"},
 	} {
 		if one.address == "" {
 			continue // nothing, or the configuration has it and work looks

@@ -22,7 +22,7 @@ import (
 func startDev(t *testing.T, state string, args ...string) *process {
 	t.Helper()
 	w := startProcess(t, map[string]string{"XDG_STATE_HOME": state},
-		append([]string{"dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--postgres-port", freePort(t)}, args...)...)
+		append([]string{"dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--console-listen", "127.0.0.1:0", "--postgres-port", freePort(t)}, args...)...)
 	eventually(t, "the banner", func() bool { return strings.Contains(w.said.String(), "Query:") })
 	return w
 }
@@ -128,7 +128,7 @@ func TestDevSaysWhichPortsAreInUse(t *testing.T) {
 		ports = append(ports, port)
 	}
 	began := time.Now()
-	got := execute(t, nil, "dev", "--nats-port", ports[0], "--sandbox-listen", "127.0.0.1:"+ports[1], "--http-listen", "127.0.0.1:"+ports[2], "--postgres-port", ports[3])
+	got := execute(t, nil, "dev", "--nats-port", ports[0], "--sandbox-listen", "127.0.0.1:"+ports[1], "--http-listen", "127.0.0.1:"+ports[2], "--console-listen", "127.0.0.1:0", "--postgres-port", ports[3])
 	require.Equal(t, cli.Failed, got.code)
 	require.Less(t, time.Since(began), 5*time.Second)
 	for i, cure := range []string{"--nats-port -1", "--sandbox-listen 127.0.0.1:0", "--http-listen 127.0.0.1:0", "--postgres-port names another"} {

@@ -204,7 +204,7 @@ func TestDevKeepsToItself(t *testing.T) {
 		require.NoError(t, os.Chmod(above, 0o755), "Postgres may run as another user")
 	}
 	for _, dir := range []string{"", kept} {
-		args := []string{"dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--postgres-port", "0"}
+		args := []string{"dev", "--nats-port", "-1", "--console-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--postgres-port", "0"}
 		if dir != "" {
 			args = append(args, "--dir", dir)
 		}

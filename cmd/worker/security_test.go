@@ -231,7 +231,7 @@ func (p *process) pages(t *testing.T, paths ...string) string {
 func TestDevShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	address := withPassword(t, pgtest.Database(t))
-	w := startProcess(t, map[string]string{"COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1", "--sandbox-listen", "127.0.0.1:0", "--database", address)
+	w := startProcess(t, map[string]string{"COURIER_HTTP_LISTEN": "127.0.0.1:0"}, "dev", "--nats-port", "-1", "--console-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--database", address)
 	eventually(t, "it works", func() bool { return strings.Contains(w.said.String(), "Query:") })
 	w.terminate(t)
 	require.Zero(t, w.exitCode(t))

@@ -4,6 +4,7 @@
 --   courier_worker   what "worker run" and the other commands connect as
 --   courier_enqueue  what "enqueue feed" and "enqueue serve" connect as
 --   courier_reader   reads the views: dashboards, support, analysts
+--   courier_operator what "worker console" connects as: reads, and does what its actions do
 --
 -- Run it as a superuser in Courier's database, before the first "worker migrate" and
 -- again after every one: what a migration adds gets its owner and its grants then.
@@ -17,13 +18,13 @@ DO $$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['courier_migrate', 'courier_worker', 'courier_enqueue', 'courier_reader'] LOOP
+    FOREACH role IN ARRAY ARRAY['courier_migrate', 'courier_worker', 'courier_enqueue', 'courier_reader', 'courier_operator'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', role);
         END IF;
     END LOOP;
     EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO courier_migrate, courier_worker, courier_enqueue, courier_reader', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO courier_migrate, courier_worker, courier_enqueue, courier_reader, courier_operator', current_database());
     EXECUTE format('GRANT CREATE ON DATABASE %I TO courier_migrate', current_database());
 END
 $$;
@@ -31,6 +32,9 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
 -- The migrator changes the tables that the worker owns, and its views read them.
 GRANT courier_worker TO courier_migrate;
+
+-- The console reads what readers read.
+GRANT courier_reader TO courier_operator;
 
 CREATE SCHEMA IF NOT EXISTS courier AUTHORIZATION courier_migrate;
 ALTER SCHEMA courier OWNER TO courier_migrate;
@@ -50,21 +54,40 @@ BEGIN
     LOOP
         EXECUTE format('ALTER %s courier.%I OWNER TO %I', CASE relation.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
             relation.relname, CASE WHEN relation.grows THEN 'courier_worker' ELSE 'courier_migrate' END);
+        -- Whether a newer change of an item succeeded, or is under way, before a dead letter of it is replayed.
+        IF relation.relname IN ('mutation', 'batch', 'record_outcome') THEN
+            EXECUTE format('GRANT SELECT ON courier.%I TO courier_operator', relation.relname);
+        END IF;
         CONTINUE WHEN relation.grows;
-        EXECUTE format('REVOKE ALL ON courier.%I FROM PUBLIC, courier_worker, courier_enqueue, courier_reader', relation.relname);
+        EXECUTE format('REVOKE ALL ON courier.%I FROM PUBLIC, courier_worker, courier_enqueue, courier_reader, courier_operator', relation.relname);
         IF relation.relkind = 'v' THEN
             EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_reader', relation.relname);
             IF relation.relname ~ '^(source|webhook)_' THEN
                 EXECUTE format('GRANT SELECT ON courier.%I TO courier_enqueue', relation.relname);
             END IF;
         ELSIF relation.relname = 'schema_version' THEN
-            EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_enqueue', relation.relname);
+            EXECUTE format('GRANT SELECT ON courier.%I TO courier_worker, courier_enqueue, courier_operator', relation.relname);
         ELSIF relation.relname ~ '^(source|webhook)(_|$)' THEN -- what is kept of sources
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON courier.%I TO courier_enqueue', relation.relname);
+            IF relation.relname ~ '^source' THEN -- to run a source again in which deletes were approved
+                EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON courier.%I TO courier_operator', relation.relname);
+            END IF;
+        ELSIF relation.relname = 'audit' THEN -- what was done is written and completed, and never changed
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE (result, message, changed, finished_at) ON courier.%I TO courier_worker, courier_operator', relation.relname);
         ELSIF relation.relname = 'schema_lock' THEN
             NULL; -- migrations lock it, and nobody else
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON courier.%I TO courier_worker', relation.relname);
+            CASE relation.relname
+                WHEN 'account' THEN
+                    EXECUTE format('GRANT SELECT, UPDATE (state, reason, by_hand, resumes_at, pause_ns, updated_at, since) ON courier.%I TO courier_operator', relation.relname);
+                WHEN 'dead_letter' THEN
+                    EXECUTE format('GRANT SELECT, UPDATE (replayed_at, replayed_by, replaced_by, dismissed_at, dismissed_by, dismiss_reason) ON courier.%I TO courier_operator', relation.relname);
+                WHEN 'lane', 'stream', 'item' THEN
+                    EXECUTE format('GRANT SELECT ON courier.%I TO courier_operator', relation.relname);
+                ELSE
+                    NULL;
+            END CASE;
         END IF;
     END LOOP;
     FOR routine IN
@@ -88,7 +111,7 @@ BEGIN
 END
 $$;
 GRANT USAGE, CREATE ON SCHEMA courier TO courier_worker;
-GRANT USAGE ON SCHEMA courier TO courier_enqueue, courier_reader;
+GRANT USAGE ON SCHEMA courier TO courier_enqueue, courier_reader, courier_operator;
 
 -- An old day is dropped, and a view replaced, only when nobody reads it at that
 -- moment: a query or a transaction that never ends would be in the way for ever. A

@@ -186,23 +186,42 @@ func (p *place) everyPage(t *testing.T) {
 	p.Page(t, "/batches")
 	batch := consoletest.Eval[string](t, p.Browser, `new URL(document.querySelector("tbody th a").href).pathname`)
 	pages := []struct{ name, path string }{
-		{"overview", "/"}, {"issues", "/issues"}, {"", "/issues/items?account=demo-pinterest"}, {"", "/dead-letters/groups"}, {"search", "/items"}, {"", "/items?q=NOTHING"}, {"", "/item?id=LAMP-01"}, {"", "/mutation?id=demo-0002"},
-		{"dead-letters", "/dead-letters?state=all"}, {"", letter}, {"batches", "/batches"}, {"batch", batch}, {"", "/accounts"}, {"account", "/accounts/demo-pinterest"},
-		{"sources", "/sources"}, {"", "/runs/1"}, {"", "/webhooks"}, {"workers", "/workers"}, {"", "/audit"},
+		{"overview", "/"},
+		{"issues", "/issues"},
+		{"", "/issues/items?account=demo-pinterest"},
+		{"", "/dead-letters/groups"},
+		{"search", "/items"},
+		{"", "/items?q=NOTHING"},
+		{"", "/item?id=LAMP-01"},
+		{"", "/mutation?id=demo-0002"},
+		{"dead-letters", "/dead-letters?state=all"},
+		{"", letter},
+		{"batches", "/batches"},
+		{"batch", batch},
+		{"", "/accounts"},
+		{"account", "/accounts/demo-pinterest"},
+		{"sources", "/sources"},
+		{"", "/runs/1"},
+		{"", "/webhooks"},
+		{"workers", "/workers"},
+		{"", "/audit"},
 	}
-	for _, look := range []struct {
+	looks := []struct {
 		name          string
 		width, height int64
 		dark          bool
-	}{{"", 1200, 850, false}, {"-dark", 1200, 850, true}, {"-phone", 390, 844, false}, {"-phone-dark", 390, 844, true}} {
-		p.Look(t, look.width, look.height, look.dark)
-		for _, page := range pages {
-			p.Page(t, page.path)
-			p.Axe(t, page.path+look.name)
-			if page.name != "" {
+	}{{"", 1200, 850, false}, {"-dark", 1200, 850, true}, {"-phone-dark", 390, 844, true}, {"-phone", 390, 844, false}}
+	for _, page := range pages {
+		p.Page(t, page.path)
+		for _, look := range looks {
+			p.Look(t, look.width, look.height, look.dark)
+			if page.name != "" && *pictures {
+				p.Page(t, page.path) // as it is drawn at once
 				p.picture(t, page.name+look.name)
 			}
+			p.Axe(t, page.path+look.name)
 		}
+		require.Empty(t, p.Heard(), page.path)
 	}
 	p.Look(t, 1200, 850, false)
 }

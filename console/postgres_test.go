@@ -1,0 +1,152 @@
+package console_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/console"
+	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/status"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m).Run() }
+
+var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
+	_, err := persistence.Migrate(ctx, url)
+	return err
+})
+
+// desk is a console on a real database.
+type desk struct {
+	pool    *pgxpool.Pool
+	store   *persistence.Store
+	audit   *persistence.Audit
+	handler http.Handler
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 4})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	store, err := persistence.NewStore(pool, persistence.Config{})
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	require.NoError(t, store.EnsurePartitions(t.Context(), 4))
+	require.NoError(t, store.RegisterAccounts(t.Context(), []persistence.Account{{Name: "shop-meta", Platform: "meta"}, {Name: "shop-pinterest", Platform: "pinterest"}}))
+	audit := persistence.NewAudit(pool)
+	pages, err := console.New(console.Options{
+		Reader: status.NewReader(pool, status.Config{}), Letters: store, Audit: audit, Do: &console.Actions{Accounts: store}, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	return &desk{pool: pool, store: store, audit: audit, handler: pages.Handler()}
+}
+
+func (d *desk) get(path string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+	answer := httptest.NewRecorder()
+	d.handler.ServeHTTP(answer, request)
+	return answer
+}
+
+func (d *desk) post(path string, form url.Values) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer := httptest.NewRecorder()
+	d.handler.ServeHTTP(answer, request)
+	return answer
+}
+
+func (d *desk) actions(t *testing.T) []persistence.AuditEntry {
+	t.Helper()
+	entries, err := d.audit.List(t.Context(), persistence.AuditFilter{})
+	require.NoError(t, err)
+	return entries
+}
+
+// TestEveryPageOfAnEmptyDatabase: nothing is there yet, and every page says so.
+func TestEveryPageOfAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, path := range []string{
+		"/", "/issues", "/issues/items", "/items", "/items?q=x", "/dead-letters", "/dead-letters/groups", "/batches", "/accounts", "/accounts/shop-meta", "/sources",
+		"/webhooks", "/workers", "/audit", "/issues?format=csv", "/dead-letters?format=csv", "/items?q=x&format=csv",
+		"/batches?format=csv", "/accounts?format=csv", "/sources?format=csv", "/webhooks?format=csv", "/audit?format=csv", "/dead-letters/groups?format=csv",
+		"/api/v1/accounts", "/api/v1/issues", "/api/v1/dead-letters", "/api/v1/batches", "/api/v1/series", "/api/v1/workers", "/api/v1/audit",
+	} {
+		answer := d.get(path)
+		require.Equal(t, http.StatusOK, answer.Code, "%s: %s", path, answer.Body)
+	}
+	for _, path := range []string{
+		"/item?id=x", "/mutation?id=x", "/batches/01a22495-0000-7000-8000-000000000001", "/accounts/nobody", "/runs/7", "/dead-letters/7", "/api/v1/item?id=x",
+	} {
+		require.Equal(t, http.StatusNotFound, d.get(path).Code, path)
+	}
+	require.Equal(t, http.StatusBadRequest, d.get("/batches/x").Code)
+	require.Equal(t, http.StatusBadRequest, d.get("/api/v1/item/timeline?id=x&before=y").Code)
+	require.Equal(t, http.StatusBadRequest, d.get("/items?q=x&after=!").Code)
+}
+
+func TestActionsAreWrittenDown(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	// Without a reason nothing is done, and nothing is written.
+	require.Equal(t, http.StatusUnprocessableEntity, d.post("/accounts/shop-meta/pause", url.Values{"why": {"x"}}).Code)
+	require.Equal(t, http.StatusBadRequest, d.post("/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}, "for": {"99h"}}).Code)
+	require.Equal(t, http.StatusNotFound, d.post("/accounts/nobody/pause", url.Values{"why": {"the shop moves"}}).Code)
+	require.Empty(t, d.actions(t))
+
+	answer := d.post("/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}, "for": {"4h"}})
+	require.Equal(t, http.StatusSeeOther, answer.Code)
+	require.Contains(t, d.get(answer.Header().Get("Location")).Body.String(), "shop-meta is paused for 4 hours.")
+	states, err := d.store.Accounts(t.Context(), []string{"shop-meta"})
+	require.NoError(t, err)
+	require.Equal(t, "paused", states["shop-meta"].State)
+	require.WithinDuration(t, time.Now().Add(4*time.Hour), states["shop-meta"].ResumesAt, time.Minute)
+
+	require.Equal(t, http.StatusOK, d.post("/api/v1/accounts/shop-meta/resume", url.Values{"why": {"it has moved"}}).Code)
+	entries := d.actions(t)
+	require.Len(t, entries, 2)
+	require.Equal(t, "resume_account", entries[0].Action)
+	pause := entries[1]
+	require.Equal(t, []string{"pause_account", "shop-meta", "local", "none", "the shop moves", "done"}, []string{pause.Action, pause.Target, pause.Who, pause.How, pause.Reason, pause.Result})
+	require.NotNil(t, pause.FinishedAt)
+	require.Contains(t, d.get("/audit?action=pause_account").Body.String(), "the shop moves")
+	require.NotContains(t, d.get("/audit?action=pause_account").Body.String(), "it has moved")
+}
+
+// TestNothingIsDoneWithoutARecord: an action that cannot be written down is not taken.
+func TestNothingIsDoneWithoutARecord(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	_, err := d.pool.Exec(t.Context(), "ALTER TABLE courier.audit ADD CONSTRAINT full_disk CHECK (false) NOT VALID")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusInternalServerError, d.post("/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}}).Code)
+	states, err := d.store.Accounts(t.Context(), []string{"shop-meta"})
+	require.NoError(t, err)
+	require.NotEqual(t, "paused", states["shop-meta"].State)
+}
+
+// TestTheLogHasPages: the newest action first, without a gap.
+func TestTheLogHasPages(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for range 60 {
+		_, err := d.audit.Begin(t.Context(), persistence.Action{Who: "ala", How: "oidc", Name: "pause_account", Target: "shop-meta", Expected: 3, Reason: "why"})
+		require.NoError(t, err)
+	}
+	first := d.get("/audit").Body.String()
+	require.Equal(t, 50, strings.Count(first, "<tr><td data-label=\"When\">"))
+	require.Contains(t, first, "/audit?before=11")
+	require.Equal(t, 10, strings.Count(d.get("/audit?before=11").Body.String(), "<tr><td data-label=\"When\">"))
+}
