@@ -38,6 +38,18 @@ func (s *storeOf) commit(ctx context.Context, lease ledger.Lease, tx *ledger.Tra
 	return do(ctx, s.p, "Commit", describe(tx), func() error { return s.p.store.Commit(ctx, lease, tx) })
 }
 
+func (s *storeOf) SaveHealth(ctx context.Context, lease ledger.Lease, accounts []ledger.AccountHealth) error {
+	return do(ctx, s.p, "SaveHealth", number(lease.Partition), func() error { return s.p.store.SaveHealth(ctx, lease, accounts) })
+}
+
+func (s *storeOf) SaveStrays(ctx context.Context, lease ledger.Lease, lanes []ledger.StrayLane) error {
+	return do(ctx, s.p, "SaveStrays", number(lease.Partition), func() error { return s.p.store.SaveStrays(ctx, lease, lanes) })
+}
+
+func (s *storeOf) EndRemoval(ctx context.Context, account string) (bool, error) {
+	return call(ctx, s.p, "EndRemoval", account, func() (bool, error) { return s.p.store.EndRemoval(ctx, account) })
+}
+
 func (s *storeOf) Verify(ctx context.Context, lease ledger.Lease) error {
 	return do(ctx, s.p, "Verify", number(lease.Partition), func() error { return s.p.store.Verify(ctx, lease) })
 }
