@@ -5,10 +5,11 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/test/rig"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
 const (

@@ -107,7 +107,9 @@ func TestNextOwnerEndsWhatTheLastOneShowed(t *testing.T) {
 		l := w.start()
 		require.Equal(t, "gone", w.store.Health("acme").Reason)
 		w.upsert("x", `{"a":1}`)
-		w.until(time.Minute, "it works", func() bool { return w.store.Health("acme").FailingSince.IsZero() && w.store.Health("acme").Reason == "" })
+		w.until(time.Minute, "it works", func() bool {
+			return w.store.Health("acme").FailingSince.IsZero() && w.store.Health("acme").Reason == ""
+		})
 		require.NoError(t, w.store.SaveHealth(t.Context(), old, failing))
 		require.Empty(t, w.store.Health("acme").Reason)
 		w.finish(time.Minute)

@@ -117,7 +117,7 @@ func (a *Audit) List(ctx context.Context, filter AuditFilter) ([]AuditEntry, err
 		limit = 100
 	}
 	rows, err := a.query.AuditLog(ctx, query.AuditLogParams{
-		Before: idOrNull(filter.Before), Who: cleanOrNull(filter.Who), Action: cleanOrNull(filter.Action), Lim: int32(min(limit, maxPage)), //nolint:gosec // bounded
+		Before: idOrNull(filter.Before), Who: cleanOrNull(filter.Who), Action: cleanOrNull(filter.Action), Lim: int32(min(limit, maxPage)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -46,10 +47,13 @@ const sayTimeout = time.Second
 
 // Configure names the accounts of this process's configuration: the next heartbeat says
 // so in the database, and so does the first after the worker's row was lost. It may be
-// called again when the configuration changes.
+// called again when the configuration changes; nothing is written for the same accounts.
 func (t *LeaseTable) Configure(accounts []Account) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.configured != nil && reflect.DeepEqual(t.configured, accounts) {
+		return
+	}
 	t.configured, t.changed = slices.Clone(accounts), true
 	if t.configured == nil {
 		t.configured = []Account{}

@@ -35,7 +35,7 @@ func (w *worker) runMaintenance(ctx context.Context) {
 	defer retain.Stop()
 	resolve := time.NewTicker(resolveInterval)
 	defer resolve.Stop()
-	var unresolved int64 // below it, the next look at dead letters goes on
+	var unresolved int64                        // below it, the next look at dead letters goes on
 	defer w.observer.streamIs(queue.LogState{}) // the next owner says it
 	w.mark(ctx)
 	w.retain(ctx)

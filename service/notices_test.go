@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 
@@ -35,12 +36,7 @@ func TestWorkersTellOfAccounts(t *testing.T) {
 	got := func(event string) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		for _, each := range events {
-			if each == event {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(events, event)
 	}
 
 	env := rig.Start(t, rig.Options{Settings: rig.Settings{

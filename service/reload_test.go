@@ -115,7 +115,7 @@ func TestReloadAddsAndRemovesAccounts(t *testing.T) {
 	reload(env, w, "a", without)
 	env.Await("the account is removed", patience, func() bool { return w.Log.Count("goes on with the new configuration") == 2 })
 	id := env.Publish(upserts(late, "after", 1)...)[0]
-	require.EqualValues(t, "unknown_account", env.AwaitStatus(id, "invalid", patience).Errors[0].Code)
+	require.Equal(t, "unknown_account", env.AwaitStatus(id, "invalid", patience).Errors[0].Code)
 }
 
 // TestReloadRefusesWhatIsBroken: the worker goes on as it was and says so, names what

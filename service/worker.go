@@ -327,11 +327,14 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 		return err
 	}
 	w.serving.Store(newServing(c, credentials, registered))
+	leases := persistence.NewLeaseTableWith(s.pool, s.leases)
 	w.deps.Register = func(ctx context.Context) error {
 		if err := s.store.EnsurePartitions(ctx, c.NATS.Partitions); err != nil {
 			return err
 		}
-		return s.store.RegisterAccounts(ctx, w.serving.Load().registered)
+		registered := w.serving.Load().registered
+		leases.Configure(registered)
+		return s.store.RegisterAccounts(ctx, registered)
 	}
 	var looked []Finding
 	err = w.waitFor(ctx, "the database", func(ctx context.Context) error {
@@ -349,8 +352,6 @@ func (w *worker) openDatabase(ctx context.Context, s *surroundings) error {
 	}
 	warn(ctx, w.log, looked)
 	w.deps.Clock, w.deps.MarkStream = s.store.Clock, s.store.MarkStream
-	leases := persistence.NewLeaseTableWith(s.pool, s.leases)
-	leases.Configure(registered)
 	w.deps.Store, w.deps.Leases = s.store, leases
 	w.deps.Retain = func(ctx context.Context) error {
 		_, err := s.store.Retain(ctx, persistence.RetentionPolicy{Keep: c.Worker.Retention})

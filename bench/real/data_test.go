@@ -4,8 +4,9 @@ import (
 	"os"
 	"testing"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
 func TestDifferenceOfSnapshots(t *testing.T) {

@@ -12,10 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/queue"
-	"github.com/jackc/pgx/v5"
 )
 
 // mostTroubled is how many times as long as in quiet ordinary accounts may wait while

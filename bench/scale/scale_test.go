@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
-	"github.com/stretchr/testify/require"
 )
 
 func TestFitFindsTheLineBehindScatter(t *testing.T) {

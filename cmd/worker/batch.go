@@ -123,7 +123,7 @@ func (a *app) printBatch(answer *batchAnswer, given *batchFlags) error {
 	d := &details{out: a.streams.Out}
 	b := &answer.Batch
 	d.printf("%s\n", b.ID)
-	d.line("destination", b.Destination.String())
+	d.line("destination", b.String())
 	d.line("state", b.Words)
 	d.line("records", fmt.Sprintf("%d, of %s", b.Items, cli.Counted(b.Mutations, "change")))
 	if b.Succeeded != nil {

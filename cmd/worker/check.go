@@ -161,11 +161,13 @@ func (f *finding) line() string {
 		state, text = "warns ", legible.Text(f.Warning)
 	}
 	line := state + " " + f.Check
+	var lineSb164 strings.Builder
 	for _, of := range []string{f.Account, f.Catalog} {
 		if of != "" {
-			line += " " + legible.Text(of)
+			lineSb164.WriteString(" " + legible.Text(of))
 		}
 	}
+	line += lineSb164.String()
 	if f.Detail != "" && !strings.Contains(text, f.Detail) {
 		line += " " + legible.Text(f.Detail)
 	}

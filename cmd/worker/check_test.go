@@ -39,7 +39,6 @@ func TestCheckHasStableNamesAndAListOfProblems(t *testing.T) {
 	require.Contains(t, execute(t, nil, "check", "--config", path).out, "warns  accounts: there are none: nothing will be delivered\n")
 }
 
-//nolint:tparallel // the platforms are told to misbehave between the calls
 func TestCheckTestsThePlatforms(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, sandbox.Options{

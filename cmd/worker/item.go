@@ -149,19 +149,19 @@ func (a *app) printItem(answer *itemAnswer) error {
 	d := &details{out: a.streams.Out}
 	for i := range answer.Destinations {
 		state := &answer.Destinations[i]
-		d.printf("%s %s\n", legible.Text(state.Destination.String()), legible.Text(state.Localization))
+		d.printf("%s %s\n", legible.Text(state.String()), legible.Text(state.Localization))
 		d.line("state", state.Words)
 		d.issues("error", state.Errors)
 		d.issues("warning", state.Warnings)
 		d.line("why it waits", state.Reason)
 		d.line("what to do", state.NextStep)
-		d.line("last change", state.Operation+", mutation "+state.Mutation.ID)
+		d.line("last change", state.Operation+", mutation "+state.ID)
 		d.moment("received", &state.ReceivedAt)
 		d.moment("finished", state.FinishedAt)
 		switch {
 		case state.LastSucceededID == "":
 			d.line("last success", "none recorded")
-		case state.LastSucceededID != state.Mutation.ID && state.LastSucceededAt != nil:
+		case state.LastSucceededID != state.ID && state.LastSucceededAt != nil:
 			d.line("last success", state.LastSucceededOperation+", "+exact(*state.LastSucceededAt)+", mutation "+state.LastSucceededID)
 		}
 		if state.AccountState != "" && state.AccountState != "active" {
@@ -180,7 +180,7 @@ func (a *app) printItem(answer *itemAnswer) error {
 	}
 	for i := range answer.Requests {
 		r := &answer.Requests[i]
-		d.printf("\nLast request to %s: batch %s", legible.Text(r.Destination.String()), r.BatchID)
+		d.printf("\nLast request to %s: batch %s", legible.Text(r.String()), r.BatchID)
 		if r.Problem != "" {
 			d.printf("\n  not shown: %s\n", cli.Indented(legible.Connecting(r.Problem)))
 			continue
@@ -205,8 +205,13 @@ func printBody(d *details, body []byte) {
 // printChanges prints changes, the newest first.
 func printChanges(streams cli.Streams, changes []status.Mutation, withItem bool) error {
 	columns := []cli.Column{
-		{Title: "received"}, {Title: "destination", Drop: 3}, {Title: "operation", Drop: 4}, {Title: "what became of it"},
-		{Title: "error"}, {Title: "mutation", Drop: 1}, {Title: "batch", Whole: true, Drop: 5},
+		{Title: "received"},
+		{Title: "destination", Drop: 3},
+		{Title: "operation", Drop: 4},
+		{Title: "what became of it"},
+		{Title: "error"},
+		{Title: "mutation", Drop: 1},
+		{Title: "batch", Whole: true, Drop: 5},
 	}
 	if withItem {
 		columns = append([]cli.Column{{Title: "item"}}, columns...)
@@ -218,7 +223,7 @@ func printChanges(streams cli.Streams, changes []status.Mutation, withItem bool)
 		if m.BatchID != nil {
 			batch = m.BatchID.String()
 		}
-		rows[i] = []any{m.ReceivedAt, m.Destination.String(), m.Operation, m.Words, firstIssue(m.Errors), m.ID, batch}
+		rows[i] = []any{m.ReceivedAt, m.String(), m.Operation, m.Words, firstIssue(m.Errors), m.ID, batch}
 		if withItem {
 			rows[i] = append([]any{m.ItemID}, rows[i]...)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +61,7 @@ func printMutation(d *details, m *status.Mutation) {
 	d.printf("%s\n", legible.Text(m.ID))
 	d.line("item", m.ItemID)
 	d.line("localization", m.Localization)
-	d.line("destination", m.Destination.String())
+	d.line("destination", m.String())
 	d.line("operation", m.Operation)
 	d.line("status", m.Words)
 	d.line("why it waits", m.Reason)
@@ -72,7 +73,7 @@ func printMutation(d *details, m *status.Mutation) {
 	d.moment("received", &m.ReceivedAt)
 	d.moment("sent", m.SubmittedAt)
 	d.moment("finished", m.FinishedAt)
-	d.line("attempts", fmt.Sprint(m.Attempts))
+	d.line("attempts", strconv.Itoa(m.Attempts))
 	if m.BatchID != nil {
 		d.line("batch", m.BatchID.String())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,10 +98,8 @@ func choice(command *cobra.Command, flags *pflag.FlagSet, into *string, name, us
 
 // checkChoice refuses a value that is none of the known ones; "" is none.
 func checkChoice(name, value string, values []string) error {
-	for _, known := range append(values, "") {
-		if value == known {
-			return nil
-		}
+	if slices.Contains(append(values, ""), value) {
+		return nil
 	}
 	return cli.UsageErrorf("--%s %q is invalid: must be %s", name, value, strings.Join(values, ", "))
 }

@@ -226,8 +226,17 @@ func printAccounts(w io.Writer, accounts []accountRow) error {
 		rows[i] = []any{r.Account, r.Platform, r.State, r.Since, r.NextAttempt, r.Waiting, r.InFlight, r.Failed, r.LastSucceeded, r.OldestWaiting, text(r.Reason)}
 	}
 	return cli.TableOf(w, []cli.Column{
-		{Title: "account"}, {Title: "platform", Drop: 6}, {Title: "state", Whole: true}, {Title: "since", Drop: 4}, {Title: "next try", Drop: 3},
-		{Title: "waiting"}, {Title: "in flight", Drop: 1}, {Title: "failed 1h"}, {Title: "last success", Drop: 2}, {Title: "oldest", Drop: 5}, {Title: "reason"},
+		{Title: "account"},
+		{Title: "platform", Drop: 6},
+		{Title: "state", Whole: true},
+		{Title: "since", Drop: 4},
+		{Title: "next try", Drop: 3},
+		{Title: "waiting"},
+		{Title: "in flight", Drop: 1},
+		{Title: "failed 1h"},
+		{Title: "last success", Drop: 2},
+		{Title: "oldest", Drop: 5},
+		{Title: "reason"},
 	}, rows)
 }
 
@@ -240,8 +249,16 @@ func printBatches(w io.Writer, batches []status.Batch) error {
 		}
 	}
 	return cli.TableOf(w, []cli.Column{
-		{Title: "batch", Whole: true}, {Title: "created", Drop: 4}, {Title: "catalog"}, {Title: "state"}, {Title: "items", Drop: 1}, {Title: "succeeded", Drop: 3},
-		{Title: "failed"}, {Title: "attempts", Drop: 5}, {Title: "handles", Drop: 6}, {Title: "last error", Drop: 2},
+		{Title: "batch", Whole: true},
+		{Title: "created", Drop: 4},
+		{Title: "catalog"},
+		{Title: "state"},
+		{Title: "items", Drop: 1},
+		{Title: "succeeded", Drop: 3},
+		{Title: "failed"},
+		{Title: "attempts", Drop: 5},
+		{Title: "handles", Drop: 6},
+		{Title: "last error", Drop: 2},
 	}, rows)
 }
 
@@ -259,8 +276,14 @@ func printSources(w io.Writer, routes []persistence.SourceStatus) error {
 		rows[i] = []any{r.Source, r.Account + "/" + r.Catalog + "/" + r.Type, r.Items, r.Invalid, state, r.LastGoodAt, r.LastWebhookAt, cli.Clipped(r.Reason)}
 	}
 	return cli.TableOf(w, []cli.Column{
-		{Title: "source"}, {Title: "route"}, {Title: "items"}, {Title: "invalid", Drop: 1}, {Title: "last run"}, {Title: "last good run", Drop: 2},
-		{Title: "last webhook", Drop: 3}, {Title: "reason"},
+		{Title: "source"},
+		{Title: "route"},
+		{Title: "items"},
+		{Title: "invalid", Drop: 1},
+		{Title: "last run"},
+		{Title: "last good run", Drop: 2},
+		{Title: "last webhook", Drop: 3},
+		{Title: "reason"},
 	}, rows)
 }
 

@@ -78,7 +78,7 @@ func (a *app) tail(c *cobra.Command, given *tailFlags) error {
 	for {
 		told, err := follower.Next(c.Context())
 		if c.Context().Err() != nil {
-			return nil //nolint:nilerr // stopped by a signal
+			return nil
 		}
 		if err != nil {
 			return err
@@ -113,7 +113,7 @@ func (a *app) printOutcome(m *status.Mutation, asJSON bool) error {
 		at = *m.FinishedAt
 	}
 	line := strings.Join([]string{
-		at.Local().Format("15:04:05"), m.Destination.String(), m.ItemID, m.Operation, m.Words,
+		at.Local().Format("15:04:05"), m.String(), m.ItemID, m.Operation, m.Words,
 	}, "  ")
 	if len(m.Errors) > 0 {
 		line += ": " + string(firstIssue(m.Errors))

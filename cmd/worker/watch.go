@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func (a *app) watch(ctx context.Context, look func(context.Context) (*overview, 
 	for {
 		seen, err := look(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped by a signal
+			return nil
 		}
 		if cli.Terminal(a.streams.Out) {
 			err = a.redraw(seen, err, every)
@@ -91,7 +92,7 @@ func (a *app) appendChanges(seen *overview, problem error, told map[string]strin
 			if b.Failed != nil {
 				state = fmt.Sprintf("%s: %d succeeded, %d failed", b.Words, *b.Succeeded, *b.Failed)
 			}
-			note("batch "+b.ID.String()+" "+b.Destination.String(), state)
+			note("batch "+b.ID.String()+" "+b.String(), state)
 		}
 	}
 	for _, name := range order {
@@ -105,8 +106,6 @@ func (a *app) appendChanges(seen *overview, problem error, told map[string]strin
 	if problem == nil {
 		clear(told)
 	}
-	for name, state := range now {
-		told[name] = state
-	}
+	maps.Copy(told, now)
 	return nil
 }

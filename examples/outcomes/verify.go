@@ -17,7 +17,7 @@ const tolerance = 5 * time.Minute
 // Verify reports whether one of the secrets, each whsec_ and then base64, signed the body
 // of a request a short time ago. body is what was received, byte for byte.
 func Verify(header http.Header, body []byte, now time.Time, secrets ...string) bool {
-	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
+	id, timestamp := header.Get("Webhook-Id"), header.Get("Webhook-Timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
 		return false
@@ -31,7 +31,7 @@ func Verify(header http.Header, body []byte, now time.Time, secrets ...string) b
 		mac.Write([]byte(id + "." + timestamp + "."))
 		mac.Write(body)
 		wanted := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-		for given := range strings.FieldsSeq(header.Get("webhook-signature")) {
+		for given := range strings.FieldsSeq(header.Get("Webhook-Signature")) {
 			if hmac.Equal([]byte(wanted), []byte(given)) {
 				return true
 			}

@@ -45,7 +45,7 @@ func (l *loader) noticeSettings() field {
 	if l.options.WithoutAccounts { // its files need not be at hand
 		return field{Key: setting.Key{Name: "notices"}, ignored: true}
 	}
-	return section("notices", "Who is told of a change of state, such as an account that fails: see docs/notices.md.", l.noticeFields()...)
+	return section("notices", "Who gets a notice of a change of state, such as an account that fails: see docs/notices.md.", l.noticeFields()...)
 }
 
 func (l *loader) noticeFields() []field {

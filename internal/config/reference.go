@@ -23,7 +23,7 @@ func Reference(platforms []Platform) string {
 	r.rows(l.fields(l.catalogKeys, account, setting.Values{}), "", "", false)
 	r.delivery(platforms)
 	notices := l.noticeFields()
-	r.heading("notices", "Who is told of a change of state. `worker run` and `worker notices` read this section: docs/notices.md explains it.")
+	r.heading("notices", "Who gets a notice of a change of state. `worker run` and `worker notices` read this section: docs/notices.md explains it.")
 	r.defaults(notices)
 	r.elements(notices, "notices")
 	r.sources(l)

@@ -6,15 +6,6 @@ func accountEntries() []Entry {
 		return Entry{Kind: Account, Code: code, Meaning: meaning, Action: action, Who: who}
 	}
 	return []Entry{
-		entry("failing", Operator,
-			"Calls to the platform get no usable answer: it cannot be reached, does not answer in time, or answers with errors of its own.",
-			"Read the reason. Look whether the platform is well and whether the workers reach it. It is tried again automatically."),
-		entry("held", Operator,
-			"The platform rejects every batch of a catalog, or every try of some changes: they wait and are tried from time to time.",
-			"Read the reason. Compare the settings of the catalog with what the platform shows. It goes on automatically."),
-		entry("not configured", Operator,
-			"No running worker has the account in its configuration.",
-			"Correct the name in the subject, or put the account into the configuration. One that is not needed any more ends with worker accounts remove."),
 		entry("throttled", Nobody,
 			"A quota of the platform is used up, or the pace keeps within it: changes wait until it is free again.",
 			"Nothing, as they are sent automatically. If changes wait too long, ask the platform for a higher quota or send fewer changes."),

@@ -25,10 +25,12 @@ func TestEventsAreJudged(t *testing.T) {
 	s.Events = append(s.Events, s.Events[1]) // at least once
 	require.Empty(t, oracle.Check(s.History).Violations)
 	for name, spoil := range map[string]func(*scene){
-		"one is missing":            func(s *scene) { s.Events = s.Events[1:] },
-		"one contradicts its row":   func(s *scene) { s.Events[2].Status = "failed" },
-		"one is of no row":          func(s *scene) { s.Events[2].Key.ID = "nobody" },
-		"one more contradicts":      func(s *scene) { s.Events = append(s.Events, oracle.Event{Key: s.Events[0].Key, ID: "x", Status: "invalid"}) },
+		"one is missing":          func(s *scene) { s.Events = s.Events[1:] },
+		"one contradicts its row": func(s *scene) { s.Events[2].Status = "failed" },
+		"one is of no row":        func(s *scene) { s.Events[2].Key.ID = "nobody" },
+		"one more contradicts": func(s *scene) {
+			s.Events = append(s.Events, oracle.Event{Key: s.Events[0].Key, ID: "x", Status: "invalid"})
+		},
 		"two outcomes have one id":  func(s *scene) { s.Events[2].ID = s.Events[1].ID },
 		"no event at all was found": func(s *scene) { s.Events = nil },
 	} {

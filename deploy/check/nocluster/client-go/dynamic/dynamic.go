@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"k8s.io/client-go/rest"
 )
 
@@ -30,4 +29,6 @@ type Interface interface {
 }
 
 // NewForConfig fails: there is no cluster. Helm calls it for the function lookup only.
-func NewForConfig(*rest.Config) (Interface, error) { return nil, errors.New("there is no cluster here") }
+func NewForConfig(*rest.Config) (Interface, error) {
+	return nil, errors.New("there is no cluster here")
+}
