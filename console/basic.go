@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +117,7 @@ func (b *Basic) Identify(w http.ResponseWriter, r *http.Request) (Identity, bool
 	}
 	from, about := "from "+hostOf(r.RemoteAddr), "for "+name
 	if wait := b.waits(from, about); wait > 0 {
-		w.Header().Set("Retry-After", fmt.Sprint(int(wait.Seconds())+1))
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		http.Error(w, "Too many wrong passwords. Try again in a minute.", http.StatusTooManyRequests)
 		return Identity{}, false
 	}

@@ -111,7 +111,7 @@ func (c *Console) parsePages() (map[string]*template.Template, error) {
 func (c *Console) render(w http.ResponseWriter, code int, name string, p *page) {
 	var made bytes.Buffer
 	if err := c.pages[name].ExecuteTemplate(&made, "layout", p); err != nil {
-		c.Logger.Error("a page of the console cannot be made", slog.String("page", name), slog.String("error", err.Error())) //nolint:sloglint // no context is at hand
+		c.Logger.Error("a page of the console cannot be made", slog.String("page", name), slog.String("error", err.Error()))
 		http.Error(w, "This page cannot be made. The log of the console says more.", http.StatusInternalServerError)
 		return
 	}
@@ -242,7 +242,7 @@ func timeOf(value any) (time.Time, bool) {
 // ago says a span in the largest unit that fits, such as "3 min ago" or "in 2 h".
 func ago(span time.Duration) string {
 	size := span.Abs()
-	text := ""
+	var text string
 	switch {
 	case size < 2*time.Second:
 		return "now"
