@@ -66,7 +66,9 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(r.URL.Path, c.Prefix+"/api/") {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(problemAnswer{http.StatusText(code), code, text}) // the program may have gone
+		if err := json.NewEncoder(w).Encode(problemAnswer{http.StatusText(code), code, text}); err != nil {
+			return // the program has gone
+		}
 		return
 	}
 	p := c.page(r, http.StatusText(code), "")

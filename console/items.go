@@ -162,7 +162,7 @@ func (c *Console) lastRequest(ctx context.Context, place *shownPlace) error {
 		return ctx.Err()
 	case err != nil:
 		place.NoRequest = sentence(err.Error())
-		return nil
+		return nil // the page says it
 	}
 	place.Request = &request
 	if len(request.Records) > 0 {

@@ -45,8 +45,7 @@ type entry struct {
 
 // Navigation lists the pages, in the order in which people need them.
 func (p *page) Navigation() []entry {
-	var entries []entry
-	for _, each := range []struct{ title, path, nav string }{
+	pages := []struct{ title, path, nav string }{
 		{"Overview", "/", "overview"},
 		{"Issues", "/issues", "issues"},
 		{"Items", "/items", "items"},
@@ -57,7 +56,9 @@ func (p *page) Navigation() []entry {
 		{"Webhooks", "/webhooks", "webhooks"},
 		{"Workers", "/workers", "workers"},
 		{"Audit log", "/audit", "audit"},
-	} {
+	}
+	entries := make([]entry, 0, len(pages))
+	for _, each := range pages {
 		entries = append(entries, entry{each.title, p.Link(each.path), each.nav == p.Nav})
 	}
 	return entries

@@ -51,6 +51,7 @@ func newSignedIn(t *testing.T, change func(*OIDCOptions)) *signedIn {
 }
 
 func (s *signedIn) handler(t *testing.T) http.Handler {
+	t.Helper()
 	return newBare(t, Options{Login: s.login, Prefix: "/courier", Do: &Actions{}}).Handler()
 }
 

@@ -78,7 +78,7 @@ const (
 	chartedAccounts = 6
 	chartSpan       = 24 * time.Hour
 	chartStep       = 15 * time.Minute
-	lastHour        = time.Hour
+	shortSpan       = time.Hour
 	fineStep        = 5 * time.Minute
 )
 
@@ -91,7 +91,7 @@ func (c *Console) line(ctx context.Context, account status.Account, charted bool
 		}
 	}
 	now := c.now()
-	points, err := c.Reader.Series(ctx, account.Name, now.Add(-lastHour), now.Add(fineStep), fineStep)
+	points, err := c.Reader.Series(ctx, account.Name, now.Add(-shortSpan), now.Add(fineStep), fineStep)
 	if err != nil {
 		return line, err
 	}
@@ -126,12 +126,11 @@ func (c *Console) charts(ctx context.Context, account string) ([]chart, error) {
 		}
 		changes.Rows = append(changes.Rows, row)
 	}
-	charts := []chart{changes}
 	quotas, err := c.Reader.Quotas(ctx, account, from, to, chartStep)
 	if err != nil || len(quotas) == 0 {
-		return charts, err
+		return []chart{changes}, err
 	}
-	return append(charts, quotaChart(quotas)), nil
+	return []chart{changes, quotaChart(quotas)}, nil
 }
 
 // quotaChart shows what was left of each quota, in percent.

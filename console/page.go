@@ -242,7 +242,7 @@ func timeOf(value any) (time.Time, bool) {
 // ago says a span in the largest unit that fits, such as "3 min ago" or "in 2 h".
 func ago(span time.Duration) string {
 	size := span.Abs()
-	text := ""
+	var text string
 	switch {
 	case size < 2*time.Second:
 		return "now"

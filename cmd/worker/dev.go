@@ -110,8 +110,7 @@ func (a *app) dev(ctx context.Context, given devOptions) (err error) {
 	defer func() { err = errors.Join(err, pages.stop()) }()
 	// The banner is last, so that it is still on the screen when the worker works.
 	return a.work(ctx, settings, service.Options{Name: "dev", Working: func() {
-		_ = a.explain(environment)
-		_, _ = fmt.Fprintf(a.streams.Out, "Console:   %s\n", pages.address) // the screen may be gone
+		_ = a.explain(environment, pages.address)
 	}})
 }
 
@@ -217,7 +216,7 @@ func (a *app) localConfig(environment *local.Environment, http string) (*config.
 }
 
 // explain is the banner: where everything is and what to type next.
-func (a *app) explain(environment *local.Environment) error {
+func (a *app) explain(environment *local.Environment, console string) error {
 	var platforms strings.Builder
 	for _, one := range environment.Platforms.All() {
 		fmt.Fprintf(&platforms, "%-10s %s/  (simulated; lists its items)\n", one.Title, one.URL)
@@ -236,7 +235,8 @@ Feed:      DATABASE_URL='%[2]s' %[5]s --nats %[1]s --config examples/courier.yam
 Status:    %[6]s status
 Failures:  %[5]s --nats %[1]s examples/magic.jsonl    (docs/sandbox.md)
 Query:     psql '%[2]s' -c 'SELECT status, count(*) FROM courier.mutation_status GROUP BY status'
-`, environment.NATS.URL(), database, platforms.String(), a.listening, beside("enqueue"), os.Args[0])
+Console:   %[7]s
+`, environment.NATS.URL(), database, platforms.String(), a.listening, beside("enqueue"), os.Args[0], console)
 	return err
 }
 

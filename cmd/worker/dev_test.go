@@ -62,7 +62,7 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	require.NotContains(t, said, `"partition acquired"`)
 	require.Equal(t, 1, strings.Count(said, `"msg":"partitions acquired","held":64,"of":64`))
 	require.Greater(t, strings.Index(said, "NATS       nats://"), strings.LastIndex(said, "partitions acquired"))
-	require.True(t, strings.HasSuffix(said, "GROUP BY status'\n"), "the banner is last")
+	require.Regexp(t, `GROUP BY status'\nConsole:   http://127\.0\.0\.1:[1-9]\d*/\n$`, said, "the banner is last, and the console's address last of it")
 	metrics := regexp.MustCompile(`metrics    (http://127\.0\.0\.1:[1-9]\d*)/metrics`).FindStringSubmatch(said)
 	require.NotNil(t, metrics)
 	require.Contains(t, get(t, metrics[1]+"/"), `"metrics":"/metrics"`)

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) noticesCommand() *cobra.Command {
-	group := &cobra.Command{Use: "notices", Short: "who is told of a change of state"}
+	group := &cobra.Command{Use: "notices", Short: "who gets a notice of a change of state"}
 	var only []string
 	test := &cobra.Command{
 		Use:   "test",

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (l *loader) consoleSettings() []field {
 		bind(setting.Text("groups_header", "Of `header`: has the groups, separated by commas.", "the name of a header", headerName.MatchString), &c.GroupsHeader),
 	}
 	o := &c.OIDC
-	provider := []field{
+	provider := []field{ //nolint:prealloc // a handful
 		bind(setting.Address("issuer", "Address of the OpenID Connect provider."), &o.Issuer),
 		bind(setting.Text("client_id", "Under which the provider knows the console.", "text", notEmpty), &o.ClientID),
 	}
@@ -88,7 +89,7 @@ func (l *loader) consoleSettings() []field {
 		nameList("viewer_groups", "Groups whose members may look; empty means everybody whom the provider knows.", &o.ViewerGroups),
 		bind(setting.Duration("session", "How long a login lasts.", time.Minute, 7*24*time.Hour), &o.SessionFor))
 	provider = append(provider, l.secret(setting.Sensitive("cookie_key", "Signs the cookies: at least 32 characters, the same for all replicas. Without it logins end with the process."), &o.CookieKey, nil)...)
-	return append(list, section("oidc", "The provider of `oidc`.", provider...))
+	return slices.Concat(list, []field{section("oidc", "The provider of `oidc`.", provider...)})
 }
 
 // nameList declares a list of names, separated by commas.

@@ -11,7 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
-// Notices say who is told of a change of state, and when.
+// Notices say who gets a notice of a change of state, and when.
 type Notices struct {
 	// After is how long a state must last before anybody is told of it; its end must last
 	// as long.
