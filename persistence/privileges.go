@@ -10,10 +10,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/precondition"
 )
 
-// writtenTables are of those that a worker adds to and changes.
+// writtenTables are those that a worker adds to and changes, without those that it owns and
+// cuts into days.
 var writtenTables = []string{
-	"account", "lease", "worker", "stream", "lane", "quota_scope", "credential", "dead_letter_size",
-	"account_health", "configured", "notice_runner", "notice_state", "notice",
+	"account", "account_health", "configured", "credential", "day_lock", "dead_letter", "dead_letter_size", "index_lock",
+	"item", "item_count", "item_filling", "item_version", "lane", "lane_series", "lease",
+	"notice", "notice_runner", "notice_state", "outcome", "outcome_cursor", "outcome_delivery", "outcome_webhook_disabled",
+	"quota_scope", "quota_series", "recorded", "retention_clock", "rewind", "stream", "stream_mark", "waiting", "worker",
 }
 
 // CheckPrivileges says what the pool's role lacks on a migrated schema. The error is

@@ -2,6 +2,7 @@ package service_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,7 +58,7 @@ func TestABatchThatCannotBeRead(t *testing.T) {
 	for name, forget := range map[string]bool{"with its handle": false, "without its handle": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			env := rig.Start(t, rig.Options{Pinterest: sandbox.Options{Delay: 3 * patience / 20}})
+			env := rig.Start(t, rig.Options{Pinterest: sandbox.Options{Delay: 4500 * time.Millisecond}})
 			first := env.StartWorker("a", rig.WorkerOptions{})
 			ids := env.Publish(upserts(rig.Retail, "item", 3)...)
 			env.Await("it is sent", patience, func() bool {

@@ -307,6 +307,10 @@ type sentRecords struct {
 	bodies map[string]bool
 }
 
+func newSentRecords(t *testing.T) *sentRecords {
+	return &sentRecords{t: t, times: map[string]int{}, bodies: map[string]bool{}}
+}
+
 func (s *sentRecords) look(a rig.Answered) bool {
 	body := object{}
 	if err := json.Unmarshal(a.Request, &body); err != nil {
@@ -378,7 +382,7 @@ func TestEveryWay(t *testing.T) {
 		"accounts." + rig.MetaAccount + ".catalogs":      meta,
 		"accounts." + rig.MetaAccount + ".rules":         "strict",
 	}})
-	sent := &sentRecords{t: t, times: map[string]int{}, bodies: map[string]bool{}}
+	sent := newSentRecords(t)
 	env.PinterestInterceptor.OnAnswer(sent.look)
 	env.MetaInterceptor.OnAnswer(sent.look)
 	env.StartWorker("a", rig.WorkerOptions{})

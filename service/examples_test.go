@@ -204,7 +204,7 @@ func (e *example) run() {
 		Pinterest: sandbox.Options{AllowIncomplete: true}, Meta: sandbox.Options{AllowIncomplete: true},
 		Settings: e.settings,
 	})
-	sent := &sentRecords{t: e.t, times: map[string]int{}}
+	sent := newSentRecords(e.t)
 	env.PinterestInterceptor.OnAnswer(sent.look)
 	env.MetaInterceptor.OnAnswer(sent.look)
 	env.StartWorker("a", rig.WorkerOptions{})

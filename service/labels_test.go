@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
@@ -74,14 +75,20 @@ func TestMeasuredLabels(t *testing.T) {
 			{Contains: "bad", Action: sandbox.RefuseItem, Message: "The price is far too low."},
 			{Contains: "mute", Action: sandbox.OmitItem},
 		}},
-		Settings: rig.Settings{"defaults.retry.max_attempts": 2, "defaults.batch.max_age": "300ms"},
+		Settings: rig.Settings{"defaults.retry.max_attempts": 2, "defaults.batch.max_age": "300ms", "outcomes.enabled": true},
 	})
+	// Until it is deleted, another stream has the subjects of the events.
+	_, err := env.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"catalog.outcomes.>"}})
+	require.NoError(t, err)
 	env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.HTMLError})
 	env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.ResetAfter})
 	env.Pinterest.InjectNext(sandbox.Submit, sandbox.Fault{Kind: sandbox.RateLimited, Duration: time.Second})
 	env.Pinterest.InjectNext(sandbox.Poll, sandbox.Fault{Kind: sandbox.Truncated})
 	meters := metric.NewManualReader()
-	env.StartWorker("a", rig.WorkerOptions{Meters: meters})
+	w := env.StartWorker("a", rig.WorkerOptions{Meters: meters})
+	measured := func(name string) func() bool {
+		return func() bool { return len(points(t, meters)[name]) > 0 }
+	}
 	env.Publish(upserts(rig.Retail, "good", 5)...)
 	env.Publish(upserts(rig.Retail, "bad", 2)...)
 	// A merged record of which the platform never says anything: two dead letters.
@@ -90,6 +97,12 @@ func TestMeasuredLabels(t *testing.T) {
 		rig.Mutation(rig.Retail, "mute", catalog.Update, map[string]any{"title": "two"}))
 	env.PublishRaw("catalog.mutations."+rig.Retail.Account+"."+rig.Retail.Catalog+"."+string(rig.Retail.Type), `not JSON`, nats.Header{})
 	env.AwaitFinal(10, 3*patience)
+	env.Await("events could not be published", patience, measured("courier.events.failures"))
+	require.NoError(t, env.JetStream().DeleteStream(t.Context(), "OTHER"))
+	env.Await("events are published", patience, measured("courier.events.published"))
+	reload(env, w, "a", nil)
+	env.Await("the configuration was read again", patience, measured("courier.config.reloads"))
+	env.Await("how far consumers are behind was counted", patience, measured("courier.outbox.lag"))
 
 	all := points(t, meters)
 	documented := map[string]telemetry.Measurement{}

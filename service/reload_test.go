@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -93,8 +94,21 @@ func lateAccount() rig.Settings {
 	}
 }
 
+// standingOf is whether account_status has an account configured, and its state.
+func standingOf(t *testing.T, env *rig.Env, account string) string {
+	t.Helper()
+	var configured bool
+	var state string
+	err := env.DB.QueryRow(t.Context(), `SELECT configured, state FROM courier.account_status WHERE account = $1`, account).Scan(&configured, &state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ""
+	}
+	require.NoError(t, err)
+	return fmt.Sprint(configured, " ", state)
+}
+
 // TestReloadAddsAndRemovesAccounts: what waits for a new account is delivered, and what
-// comes for a removed one becomes invalid after the grace time.
+// comes for a removed one becomes invalid after the grace time; account_status follows.
 func TestReloadAddsAndRemovesAccounts(t *testing.T) {
 	t.Parallel()
 	env := rig.Start(t, rig.Options{Settings: lateAccount()})
@@ -107,12 +121,15 @@ func TestReloadAddsAndRemovesAccounts(t *testing.T) {
 	late := catalog.Lane{Account: "late", Catalog: "products", Type: "PRODUCT_ITEM"}
 	env.Publish(upserts(late, "early", 3)...)
 	w.AwaitLog("mutations arrive for an account or catalog that is not configured", patience)
+	env.Await("the account waits for its configuration", patience, func() bool { return standingOf(t, env, "late") == "false not configured" })
 	reload(env, w, "a", with)
 	env.AwaitFinal(3, patience)
 	require.Equal(t, map[string]int{"succeeded": 3}, env.CheckInvariants())
-	require.Equal(t, 1, env.Count(`SELECT count(*) FROM courier.account_status WHERE account = 'late'`))
+	env.Await("the account is configured", patience, func() bool { return standingOf(t, env, "late") == "true active" })
 
 	reload(env, w, "a", without)
+	env.Await("the account is configured no more", patience, func() bool { return standingOf(t, env, "late") == "false not configured" })
+	require.Equal(t, "true active", standingOf(t, env, rig.MetaAccount))
 	env.Await("the account is removed", patience, func() bool { return w.Log.Count("goes on with the new configuration") == 2 })
 	id := env.Publish(upserts(late, "after", 1)...)[0]
 	require.Equal(t, "unknown_account", env.AwaitStatus(id, "invalid", patience).Errors[0].Code)

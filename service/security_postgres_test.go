@@ -127,7 +127,13 @@ func TestDatabaseRoles(t *testing.T) {
 	})
 	require.NoError(t, w.Stop())
 	require.NotContains(t, w.Log.String(), rolePassword)
+	require.NotContains(t, w.Log.String(), insufficientPrivilege, "nothing that it does by itself is refused")
 
+	for _, role := range []string{"courier_worker", "courier_reader", "courier_operator"} {
+		t.Run(role+" reads what pages and commands show", func(t *testing.T) { readsAll(t, g, role) })
+	}
+	t.Run("functions are for those who may read", func(t *testing.T) { functionsAreClosed(t, g) })
+	t.Run("rights that the worker lacks are named", func(t *testing.T) { missingRightsAreNamed(t, g) })
 	t.Run("the reader can do nothing else", func(t *testing.T) {
 		for _, table := range g.tables(t) {
 			mayNot(t, reader, "SELECT * FROM "+table)

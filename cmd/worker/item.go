@@ -48,7 +48,7 @@ func (a *app) itemCommand() *cobra.Command {
 words and what to do about it, what became of its changes, the newest first, and its
 part of the last request. The exit code is 1 when no change of the item is recorded.`,
 		Example: `  worker item SKU-1
-  worker item SKU-1 --account acme-pinterest --output json`,
+  worker item SKU-1 --account acme --output json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			format, err := cli.ParseOutput(output)

@@ -56,7 +56,7 @@ misbehave: see docs/sandbox.md.`,
 }
 
 func faultFlag(command *cobra.Command, faults *[]string) {
-	command.Flags().StringArrayVar(faults, "fault", nil, "a fault that is on from the start, such as 429=10%, meta/outage=30s: see worker sandbox fault --help")
+	command.Flags().StringArrayVar(faults, "fault", nil, "a fault that is on from the start, such as 429=10%, PLATFORM/outage=30s: see worker sandbox fault --help")
 }
 
 // faultUsage tells a wrong --fault from what else may be wrong.
@@ -75,13 +75,11 @@ func (a *app) faultCommand() *cobra.Command {
 		Short: "turn faults of running simulated platforms on and off",
 		Long: `Turns faults of the simulated platforms of a running worker dev or worker sandbox
 on and off, and shows which are on. NAME=0 turns one off, --off all. Before NAME may
-be a platform and a slash: meta/429=10%. Names:
+be a platform and a slash: PLATFORM/429=10%. Names:
 
 ` + sandbox.SwitchHelp(),
-		Example: `  worker sandbox fault 429=10% lost=5%
-  worker sandbox fault meta/outage=30s
-  worker sandbox fault --off`,
-		Args: cobra.ArbitraryArgs,
+		Example: "  worker sandbox fault 429=10% lost=5%\n  worker sandbox fault " + a.platforms[0].Name + "/outage=30s\n  worker sandbox fault --off",
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.switchFaults(c.Context(), at, off, args)
 		},

@@ -24,7 +24,7 @@ type Ending struct {
 
 // Times of the endings.
 const (
-	magicLimit  = 5 * time.Second // Meta tells whole minutes, so there it is one
+	magicLimit  = 5 * time.Second // a platform that tells whole minutes makes it one
 	magicOutage = 15 * time.Second
 	magicSlow   = 10 * time.Second
 )
@@ -32,14 +32,14 @@ const (
 var endings = []Ending{
 	{Suffix: "-REJECTED", item: RefuseItem, Does: "The platform rejects the item, each time."},
 	{Suffix: "-WARNING", item: WarnItem, Does: "The item is applied, with a warning."},
-	{Suffix: "-OMITTED", item: OmitItem, Does: "The result never names the item: Pinterest applied it, Meta rejected it and only counts it."},
+	{Suffix: "-OMITTED", item: OmitItem, Does: "The result never names the item. A platform that only counts rejected items rejected it, others applied it."},
 	{Suffix: "-SLOW", slow: magicSlow, Does: "The batch stays in progress 10 seconds longer."},
 	{Suffix: "-SILENT", silent: true, Does: "The batch stays in progress permanently. Sent again, it ends."},
 	{Suffix: "-FAILED", post: Fault{Kind: FailBatch}, Does: "The batch fails as a whole, once."},
 	{Suffix: "-400", post: Fault{Kind: RefuseBatch}, always: true, Does: "The platform refuses each POST with the item and does not say why."},
 	{Suffix: "-401", post: Fault{Kind: TokenRevoked}, Does: "The platform refuses the access token, once."},
 	{Suffix: "-403", post: Fault{Kind: Forbidden}, Does: "The platform says that the account may not do this, once."},
-	{Suffix: "-429", post: Fault{Kind: RateLimited, Duration: magicLimit}, Does: "The quota is used up, once: for 5 seconds on Pinterest, for a minute on Meta, which tells whole minutes."},
+	{Suffix: "-429", post: Fault{Kind: RateLimited, Duration: magicLimit}, Does: "The quota is used up, once: for 5 seconds, or for a minute on a platform that tells whole minutes."},
 	{Suffix: "-500", post: Fault{Kind: ServerError}, Does: "A server error before any work, once."},
 	{Suffix: "-OUTAGE", post: Fault{Kind: ServerError}, outage: true, Does: "A server error to every call of every account, for 15 seconds."},
 	{Suffix: "-LOST", post: Fault{Kind: ResetAfter}, Does: "The platform takes the batch and the connection breaks before the answer, once."},

@@ -30,7 +30,8 @@ import (
 const urlVariable = "TEST_DATABASE_URL"
 
 const (
-	timeout = time.Minute
+	// timeout is generous: on a busy machine migrating alone may take a minute.
+	timeout = 5 * time.Minute
 	// From this version on CREATE DATABASE can copy files, which beats the
 	// write-ahead log for a small template (measured: 45 ms against 64 ms).
 	fileCopyVersion = 150000
