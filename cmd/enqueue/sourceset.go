@@ -15,6 +15,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/destination"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
@@ -56,11 +57,20 @@ func (s *sources) load() (*config.Config, error) {
 	if s.given.natsURL != "" {
 		flags["nats.url"] = s.given.natsURL
 	}
-	loaded, err := config.Load(path, config.Options{
+	options := config.Options{
 		Lookup: s.streams.Lookup, Environ: s.streams.Environ, Flags: flags, WithoutAccounts: true, WithSources: true, Platforms: platform.Configs(builtin.Platforms()),
-	})
+	}
+	loaded, err := config.Load(path, options)
 	if err != nil {
 		return nil, cli.ConfigError(err)
+	}
+	if loaded.Database.URL.IsZero() && loaded.NATS.URL.Reveal() == config.DefaultNATS && len(flags) == 0 {
+		// The file names no servers: it may be one for worker dev.
+		if options.Flags, options.FlagsFrom = devservers.Flags(s.streams), devservers.From; options.Flags != nil {
+			if loaded, err = config.Load(path, options); err != nil {
+				return nil, cli.ConfigError(err)
+			}
+		}
 	}
 	for _, warning := range loaded.Warnings {
 		_, _ = fmt.Fprintln(s.streams.Err, "warning: "+warning.Error())

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/publish"
@@ -57,11 +58,16 @@ func openWaiter(ctx context.Context, streams cli.Streams, given arguments) (w *w
 	if err != nil {
 		return nil, nil, err
 	}
-	options := config.Options{Lookup: streams.Lookup, WithoutAccounts: true}
+	options := config.Options{Lookup: streams.Lookup, Environ: streams.Environ, WithoutAccounts: true}
 	if given.waitDatabase != "" {
 		options.Flags = map[string]string{"database.url": given.waitDatabase}
 	}
 	loaded, err := config.Load(path, options)
+	if err == nil && loaded.Database.URL.IsZero() && loaded.NATS.URL.Reveal() == config.DefaultNATS && given.natsURL == "" {
+		if options.Flags, options.FlagsFrom = devservers.Flags(streams), devservers.From; options.Flags != nil {
+			loaded, err = config.Load(path, options)
+		}
+	}
 	if err != nil {
 		return nil, nil, cli.ConfigError(err)
 	}

@@ -160,14 +160,13 @@ func (f *finding) line() string {
 	case f.Warning != "":
 		state, text = "warns ", legible.Text(f.Warning)
 	}
-	line := state + " " + f.Check
-	var lineSb164 strings.Builder
+	words := []string{state, f.Check}
 	for _, of := range []string{f.Account, f.Catalog} {
 		if of != "" {
-			lineSb164.WriteString(" " + legible.Text(of))
+			words = append(words, legible.Text(of))
 		}
 	}
-	line += lineSb164.String()
+	line := strings.Join(words, " ")
 	if f.Detail != "" && !strings.Contains(text, f.Detail) {
 		line += " " + legible.Text(f.Detail)
 	}

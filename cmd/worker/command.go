@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -98,10 +99,8 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 		flags["nats.url"] = a.given.nats
 	}
 	from := ""
-	if withoutAccounts && len(flags) == 0 {
-		if flags = a.devServers(path); flags != nil {
-			from = "of a running worker dev"
-		}
+	if withoutAccounts && path == "" && len(flags) == 0 {
+		flags, from = devservers.Flags(a.streams), devservers.From
 	}
 	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, FlagsFrom: from, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/local"
 	"github.com/catalog-courier/catalog-courier/cmd/worker/internal/simulated"
 	"github.com/catalog-courier/catalog-courier/examples"
@@ -95,7 +96,7 @@ func (a *app) dev(ctx context.Context, given devOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	forget, err := writeContext(a.streams, devContext{
+	forget, err := devservers.Write(a.streams, devservers.Servers{
 		Process: os.Getpid(), Started: time.Now(), Database: environment.DatabaseURL, NATS: environment.NATS.URL(),
 	})
 	if err != nil { // only the other commands miss it
@@ -156,11 +157,6 @@ func (a *app) devPorts(ctx context.Context, given devOptions) error {
 	return problems
 }
 
-// serverVariables are those that name the servers of real workers.
-var serverVariables = []string{
-	"NATS_URL", "COURIER_NATS_URL", "COURIER_NATS_URL_FILE", "DATABASE_URL", "COURIER_DATABASE_URL", "COURIER_DATABASE_URL_FILE",
-}
-
 // ownDatabase is the database that --database names; "" when it names none. What the
 // environment and a file in this folder say is for real workers: a forgotten variable
 // must not lead an experiment into their database.
@@ -169,7 +165,7 @@ func (a *app) ownDatabase(command string) (string, error) {
 		return "", cli.UsageErrorf("worker %s starts a NATS server of its own: --nats is not for it", command)
 	}
 	var ignored []string
-	for _, name := range serverVariables {
+	for _, name := range devservers.Variables() {
 		if value, found := a.streams.Lookup(name); found && value != "" {
 			ignored = append(ignored, name)
 		}

@@ -82,7 +82,7 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	require.EqualValues(t, 0o600, info.Mode().Perm(), "it may hold a password")
 	got := execute(t, variables, "status")
 	require.Equal(t, cli.Done, got.code, got.err)
-	require.Contains(t, got.err, "using the database of worker dev (process "+strconv.Itoa(w.command.Process.Pid))
+	require.Contains(t, got.err, "using the servers of worker dev (process "+strconv.Itoa(w.command.Process.Pid))
 	require.Contains(t, got.err, "(of a running worker dev)")
 	require.Contains(t, got.out, "demo-meta")
 	variables["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/none"
@@ -111,7 +111,7 @@ func TestStaleContextIsIgnored(t *testing.T) {
 		got := execute(t, map[string]string{"XDG_STATE_HOME": state}, "status")
 		require.Equal(t, cli.Failed, got.code)
 		require.Contains(t, got.err, "no database", text)
-		require.NotContains(t, got.err, "using the database")
+		require.NotContains(t, got.err, "using the servers")
 	}
 }
 

@@ -28,11 +28,14 @@ func deliveryDefaults(p *Platform) Delivery {
 	return d
 }
 
+// DefaultNATS is the address of NATS where nothing names one.
+const DefaultNATS = "nats://127.0.0.1:4222"
+
 // infrastructureDefaults are for everything outside of the accounts.
 func infrastructureDefaults() *Config {
 	return &Config{
 		NATS: NATS{
-			URL:        NewSecret("nats://127.0.0.1:4222"),
+			URL:        NewSecret(DefaultNATS),
 			Stream:     Stream{Name: "CATALOG_MUTATIONS", MaxBytes: 10 << 30, Replicas: 1, ReplayWindow: 24 * time.Hour},
 			Partitions: 64,
 		},

@@ -17,9 +17,12 @@ import (
 )
 
 // rules let the owner of the socket's folder in as before, and over TCP who knows the
-// password: others on this machine can reach the port.
-const rules = `local all trust
-host  all 127.0.0.1/32  scram-sha-256
+// password: others on this machine can reach the port. Of each rule the first two words are the
+// database and the user.
+//
+//nolint:dupword // all databases, all users
+const rules = `local all all               trust
+host  all all 127.0.0.1/32  scram-sha-256
 `
 
 func (c cluster) rulesFile() string    { return filepath.Join(c.folder.path, "hba.conf") }

@@ -1,4 +1,6 @@
-package main
+// Package devservers lets the commands of both programs find the servers of a worker dev that
+// runs on this machine.
+package devservers
 
 import (
 	"encoding/json"
@@ -12,18 +14,18 @@ import (
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 )
 
-// devContext is what a running worker dev writes down for the other commands, so that they
-// find its servers without DATABASE_URL.
-type devContext struct {
+// Servers is what a running worker dev writes down for the other commands, so that they find
+// its servers without DATABASE_URL.
+type Servers struct {
 	Process  int       `json:"process"`
 	Started  time.Time `json:"started"`
 	Database string    `json:"database"` // may hold a password: the file is its owner's alone
 	NATS     string    `json:"nats"`
 }
 
-// contextPath is in the state folder of the user: $XDG_STATE_HOME, or ~/.local/state. ""
+// fileOf is in the state folder of the user: $XDG_STATE_HOME, or ~/.local/state. ""
 // where there is none.
-func contextPath(streams cli.Streams) string {
+func fileOf(streams cli.Streams) string {
 	if folder, found := streams.Lookup("XDG_STATE_HOME"); found && filepath.IsAbs(folder) {
 		return filepath.Join(folder, "catalog-courier", "dev.json")
 	}
@@ -33,10 +35,10 @@ func contextPath(streams cli.Streams) string {
 	return ""
 }
 
-// writeContext writes the file and returns what removes it, unless another worker dev has
+// Write writes the file and returns what removes it, unless another worker dev has
 // written it since. A dev works without one.
-func writeContext(streams cli.Streams, written devContext) (remove func(), err error) {
-	path := contextPath(streams)
+func Write(streams cli.Streams, written Servers) (remove func(), err error) {
+	path := fileOf(streams)
 	if path == "" {
 		return func() {}, nil
 	}
@@ -61,21 +63,21 @@ func writeContext(streams cli.Streams, written devContext) (remove func(), err e
 		return func() {}, errors.Join(fmt.Errorf("writing down where this dev is: %w", err), os.Remove(temporary.Name()))
 	}
 	return func() {
-		if present, found := readContext(streams); found && present.Process == written.Process {
+		if present, found := Running(streams); found && present.Process == written.Process {
 			_ = os.Remove(path) // a file of a process that is gone is ignored
 		}
 	}, nil
 }
 
-// readContext reads what a worker dev that still runs has written.
-func readContext(streams cli.Streams) (found devContext, ok bool) {
-	path := contextPath(streams)
+// Running reads what a worker dev that still runs has written.
+func Running(streams cli.Streams) (found Servers, ok bool) {
+	path := fileOf(streams)
 	if path == "" {
 		return found, false
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // in the user's own state folder
 	if err != nil || json.Unmarshal(text, &found) != nil || found.Process <= 0 {
-		return devContext{}, false
+		return Servers{}, false
 	}
 	return found, alive(found.Process)
 }
@@ -91,21 +93,28 @@ func alive(number int) bool {
 	return err == nil || errors.Is(err, os.ErrPermission)
 }
 
-// devServers are the servers of a running worker dev, as flags, for a command that is told of
-// no database: no flag, no variable and no configuration. It says so.
-func (a *app) devServers(configPath string) map[string]string {
-	if configPath != "" || a.given.database != "" || a.given.nats != "" {
-		return nil
+// Variables are those that name the servers of real workers.
+func Variables() []string {
+	return []string{
+		"NATS_URL", "COURIER_NATS_URL", "COURIER_NATS_URL_FILE", "DATABASE_URL", "COURIER_DATABASE_URL", "COURIER_DATABASE_URL_FILE",
 	}
-	for _, name := range serverVariables {
-		if value, found := a.streams.Lookup(name); found && value != "" {
+}
+
+// Flags are the servers of a running worker dev as values of settings. It says on
+// streams.Err that they are used. nil where none runs, or where a variable names servers.
+func Flags(streams cli.Streams) map[string]string {
+	for _, name := range Variables() {
+		if value, found := streams.Lookup(name); found && value != "" {
 			return nil
 		}
 	}
-	found, ok := readContext(a.streams)
+	found, ok := Running(streams)
 	if !ok {
 		return nil
 	}
-	_, _ = fmt.Fprintf(a.streams.Err, "using the database of worker dev (process %d, started %s)\n", found.Process, found.Started.Local().Format("15:04:05"))
+	_, _ = fmt.Fprintf(streams.Err, "using the servers of worker dev (process %d, started %s)\n", found.Process, found.Started.Local().Format("15:04:05"))
 	return map[string]string{"database.url": found.Database, "nats.url": found.NATS}
 }
+
+// From says in error texts where the values of Flags are from.
+const From = "of a running worker dev"

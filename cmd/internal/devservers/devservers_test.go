@@ -1,0 +1,47 @@
+package devservers_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
+)
+
+func streams(variables map[string]string) (given cli.Streams, said *bytes.Buffer) {
+	said = &bytes.Buffer{}
+	return cli.Streams{Err: said, Lookup: func(name string) (string, bool) {
+		value, found := variables[name]
+		return value, found
+	}}, said
+}
+
+// TestFlags: the servers of a dev that runs are found until it ends, unless a variable names
+// others.
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	variables := map[string]string{"XDG_STATE_HOME": t.TempDir()}
+	given, said := streams(variables)
+	require.Nil(t, devservers.Flags(given), "none runs")
+	require.Empty(t, said.String())
+
+	remove, err := devservers.Write(given, devservers.Servers{
+		Process: os.Getpid(), Started: time.Now(), Database: "postgres://dev", NATS: "nats://dev",
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"database.url": "postgres://dev", "nats.url": "nats://dev"}, devservers.Flags(given))
+	require.Contains(t, said.String(), "using the servers of worker dev (process ")
+	for _, name := range devservers.Variables() {
+		other, silent := streams(map[string]string{"XDG_STATE_HOME": variables["XDG_STATE_HOME"], name: "nats://production"})
+		require.Nil(t, devservers.Flags(other), name)
+		require.Empty(t, silent.String())
+	}
+	remove()
+	require.Nil(t, devservers.Flags(given))
+	require.NoFileExists(t, filepath.Join(variables["XDG_STATE_HOME"], "catalog-courier", "dev.json"))
+}
