@@ -32,11 +32,12 @@ func (c *Console) batchesCSV(w http.ResponseWriter, r *http.Request, filter stat
 }
 
 func accountsCSV(w http.ResponseWriter, accounts []status.Account) error {
-	table := newCSV(w, "accounts", "account", "platform", "state", "reason", "since", "waiting_items", "in_flight_items", "failed_last_hour", "oldest_waiting_at", "last_succeeded_at")
+	table := newCSV(w, "accounts", "account", "platform", "state", "reason", "since", "waiting_items", "in_flight_items", "failed_last_hour", "oldest_waiting_at", "last_succeeded_at",
+		"next_attempt_at", "resumes_at")
 	for i := range accounts {
 		a := &accounts[i]
 		table.row(a.Name, a.Platform, a.State, a.Reason, moment(a.Since), strconv.FormatInt(a.WaitingItems, 10), strconv.FormatInt(a.InFlightItems, 10),
-			strconv.FormatInt(a.FailedLastHour, 10), moment(a.OldestWaitingAt), moment(a.LastSucceededAt))
+			strconv.FormatInt(a.FailedLastHour, 10), moment(a.OldestWaitingAt), moment(a.LastSucceededAt), moment(a.NextAttemptAt), moment(a.ResumesAt))
 	}
 	return table.end(nil)
 }

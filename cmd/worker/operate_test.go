@@ -212,7 +212,7 @@ func TestOperatingAWorker(t *testing.T) {
 		require.Regexp(t, `(?m)^account,platform,state,.*\ndemo-meta,meta,active,`, p.run(t, "status", "--output", "csv").out)
 		got = p.run(t, "status", "--account", "demo-mata", "--output", "json")
 		require.Zero(t, got.code, got.err)
-		require.Contains(t, got.err, "no worker has the account demo-mata in its configuration; known are demo-meta, demo-pinterest")
+		require.Contains(t, got.err, "no worker has the account demo-mata in its configuration; the nearest known name is demo-meta; known are demo-meta, demo-pinterest")
 		require.True(t, json.Valid([]byte(got.out)))
 		require.NotContains(t, p.run(t, "status", "--account", "demo-meta").err, "no worker has")
 	})

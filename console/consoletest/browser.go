@@ -175,14 +175,33 @@ type finding struct {
 	} `json:"nodes"`
 }
 
+// everyRule are the rules of WCAG 2.2, levels A and AA, and axe-core's own advice; colourRules
+// are those of them whose answer depends on colours.
+const (
+	everyRule = `{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}`
+	colourRules = `{type: "rule", values: ["color-contrast", "link-in-text-block"]}`
+)
+
 // Axe requires that axe-core finds nothing against WCAG 2.2, levels A and AA, on the page,
 // and that nothing is wider than the window.
 func (b *Browser) Axe(t *testing.T, what string) {
 	t.Helper()
+	b.axeRules(t, what, everyRule)
+}
+
+// AxeColours is Axe for a page that was looked at in the same size and in other colours: it
+// asks only what colours change.
+func (b *Browser) AxeColours(t *testing.T, what string) {
+	t.Helper()
+	b.axeRules(t, what, colourRules)
+}
+
+func (b *Browser) axeRules(t *testing.T, what, rules string) {
+	t.Helper()
 	if !Eval[bool](t, b, `"axe" in window`) {
 		b.Do(t, chromedp.Evaluate[chromedp.Void](b.axe+";0"))
 	}
-	raw := Eval[string](t, b, `axe.run(document, {runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}).then((found) => JSON.stringify(found.violations))`)
+	raw := Eval[string](t, b, `axe.run(document, {runOnly: `+rules+`, resultTypes: ["violations"]}).then((found) => JSON.stringify(found.violations))`)
 	var findings []finding
 	require.NoError(t, json.Unmarshal([]byte(raw), &findings))
 	for _, found := range findings {

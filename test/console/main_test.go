@@ -65,10 +65,8 @@ func start(t *testing.T) *place {
 		t.Skip("there is no Chromium on this machine: the console is not used in a browser")
 	}
 	folder := t.TempDir()
-	for _, program := range []string{"worker", "enqueue"} {
-		said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", filepath.Join(folder, program), "../../cmd/"+program).CombinedOutput()
-		require.NoError(t, err, string(said))
-	}
+	said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", folder+"/", "../../cmd/worker", "../../cmd/enqueue").CombinedOutput()
+	require.NoError(t, err, string(said))
 	p := &place{enqueue: filepath.Join(folder, "enqueue"), config: filepath.Join(folder, "courier.yaml"), feed: filepath.Join(folder, "shop.xml")}
 	settings, err := os.ReadFile("../../examples/courier.yaml")
 	require.NoError(t, err)
