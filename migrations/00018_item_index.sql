@@ -351,7 +351,7 @@ CREATE FUNCTION courier.changes_of_item(of_item text, of_account text, of_catalo
 RETURNS TABLE (day date, mutation_id text, stream_generation integer, stream_sequence bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET jit = off AS $$
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     lanes  integer[];
@@ -374,6 +374,47 @@ $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION courier.changes_of_item FROM PUBLIC;
 
+-- What became of the mutations at some places, up to 1,001. It is one statement for all of
+-- them, whose plan the session keeps: with a month of days planning it costs more than
+-- reading. Why a mutation waits is looked up only where one does.
+-- +goose StatementBegin
+CREATE FUNCTION courier.mutations_at(of_days date[], of_ids text[], of_generations integer[], of_sequences bigint[])
+RETURNS TABLE (mutation_id text, account text, catalog text, catalog_type text, item_id text, localization text, operation text, status text,
+    superseded_by text, batch_id uuid, handle text, attempts integer, errors jsonb, warnings jsonb, reason text, published_at timestamptz,
+    received_at timestamptz, submitted_at timestamptz, finished_at timestamptz, stream_generation integer, stream_sequence bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    settled bigint;
+BEGIN
+    IF cardinality(of_ids) > 1001 THEN
+        RAISE EXCEPTION 'at most 1001 mutations at once' USING ERRCODE = 'CC011';
+    END IF;
+    RETURN QUERY SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, s.localization, s.operation, s.status,
+        s.superseded_by, s.batch_id, s.handle, s.attempts, s.errors, s.warnings, NULL::text, s.published_at,
+        s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
+    FROM unnest(of_days, of_ids, of_generations, of_sequences) AS u(day, id, generation, sequence)
+    CROSS JOIN LATERAL (SELECT f.* FROM courier.mutation_facts f
+        WHERE f.day = u.day AND f.mutation_id = u.id AND f.stream_sequence = u.sequence AND f.stream_generation = u.generation LIMIT 1) s
+    WHERE s.status NOT IN ('waiting', 'submitted');
+    GET DIAGNOSTICS settled = ROW_COUNT;
+    IF settled < cardinality(of_ids) THEN
+        RETURN QUERY SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, s.localization, s.operation, s.status,
+            s.superseded_by, s.batch_id, s.handle, s.attempts, s.errors, s.warnings, s.reason, s.published_at,
+            s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
+        FROM unnest(of_days, of_ids, of_generations, of_sequences) AS u(day, id, generation, sequence)
+        CROSS JOIN LATERAL (SELECT f.* FROM courier.mutation_status f
+            WHERE f.day = u.day AND f.mutation_id = u.id AND f.stream_sequence = u.sequence AND f.stream_generation = u.generation LIMIT 1) s
+        WHERE s.status IN ('waiting', 'submitted');
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION courier.mutations_at FROM PUBLIC;
+
 -- Whoever may read mutation_status may call what reads one page of it.
 -- +goose StatementBegin
 DO $$
@@ -384,14 +425,14 @@ BEGIN
         SELECT DISTINCT a.grantee::regrole::text AS name FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
         WHERE c.oid = 'courier.mutation_status'::regclass AND a.privilege_type = 'SELECT' AND a.grantee <> 0 AND a.grantee <> c.relowner
     LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION courier.items, courier.item, courier.newer_changes, courier.waiting_items, courier.changes_of_item TO %s', reader.name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION courier.items, courier.item, courier.newer_changes, courier.waiting_items, courier.changes_of_item, courier.mutations_at TO %s', reader.name);
     END LOOP;
 END
 $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION courier.changes_of_item, courier.waiting_items, courier.newer_changes;
+DROP FUNCTION courier.mutations_at, courier.changes_of_item, courier.waiting_items, courier.newer_changes;
 DROP VIEW courier.resolved_letters, courier.quota_history, courier.account_series, courier.item_counts, courier.indexed_items, courier.item_index_status;
 DROP TABLE courier.item_filling, courier.quota_series, courier.lane_series, courier.item_count, courier.item;
 DROP FUNCTION courier.count_items, courier.item_kind;

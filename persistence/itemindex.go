@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -157,11 +158,12 @@ type itemColumns struct {
 	sequences                                                    []int64
 	operations, statuses                                         []int16
 	changed                                                      []time.Time
-	goodGenerations                                              []*int32
-	goodSequences                                                []*int64
-	goodOperations                                               []*int16
-	goodTimes                                                    []*time.Time
-	goodMutations                                                []*string
+	// Null where there was no success. Pointers would be sent one by one through reflection.
+	goodGenerations []pgtype.Int4
+	goodSequences   []pgtype.Int8
+	goodOperations  []pgtype.Int2
+	goodTimes       []pgtype.Timestamptz
+	goodMutations   []pgtype.Text
 }
 
 func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemColumns, err error) {
@@ -180,18 +182,21 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 		c.changed, c.errorCounts = append(c.changed, change.ChangedAt), append(c.errorCounts, int32(change.ErrorCount)) //nolint:gosec // bounded by IssuesOf
 		c.codes, c.attributes = append(c.codes, shortened(change.Error.Code)), append(c.attributes, shortened(change.Error.Attribute))
 		c.messages = append(c.messages, shortened(change.Error.Message))
-		if good := change.Succeeded; good != nil {
-			c.goodGenerations = append(c.goodGenerations, new(int32(good.Position.Generation))) //nolint:gosec // counts rewinds
-			c.goodSequences = append(c.goodSequences, new(int64(good.Position.Sequence)))       //nolint:gosec // a stream's sequence fits
-			c.goodOperations, c.goodTimes = append(c.goodOperations, new(int16(good.Operation))), append(c.goodTimes, &good.At)
-			c.goodMutations = append(c.goodMutations, new(clean(good.MutationID)))
-		} else {
-			c.goodGenerations, c.goodSequences = append(c.goodGenerations, nil), append(c.goodSequences, nil)
-			c.goodOperations, c.goodTimes = append(c.goodOperations, nil), append(c.goodTimes, nil)
-			c.goodMutations = append(c.goodMutations, nil)
-		}
+		c.addSuccess(change.Succeeded)
 	}
 	return c, nil
+}
+
+func (c *itemColumns) addSuccess(good *ItemSuccess) {
+	if good == nil {
+		good = &ItemSuccess{Position: catalog.Position{Generation: -1}}
+	}
+	has := good.Position.Generation >= 0
+	c.goodGenerations = append(c.goodGenerations, pgtype.Int4{Int32: int32(good.Position.Generation), Valid: has}) //nolint:gosec // counts rewinds
+	c.goodSequences = append(c.goodSequences, pgtype.Int8{Int64: int64(good.Position.Sequence), Valid: has})       //nolint:gosec // a stream's sequence fits
+	c.goodOperations = append(c.goodOperations, pgtype.Int2{Int16: int16(good.Operation), Valid: has})
+	c.goodTimes = append(c.goodTimes, pgtype.Timestamptz{Time: good.At, Valid: has})
+	c.goodMutations = append(c.goodMutations, pgtype.Text{String: clean(good.MutationID), Valid: has})
 }
 
 func (c *itemColumns) arguments() []any {

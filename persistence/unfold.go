@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -224,14 +225,12 @@ func (u *unfolding) queueWanted(reads *pgx.Batch) {
 	for on, all := range byDay {
 		n := len(all)
 		places, lanes, generations := make([]int32, n), make([]int32, n), make([]int32, n)
-		sequences, ids, batches := make([]int64, n), make([]string, n), make([]*uuid.UUID, n)
+		sequences, ids, batches := make([]int64, n), make([]string, n), make([]pgtype.UUID, n) // uuid.UUID is sent as text, through driver.Valuer
 		for i := range all {
 			w := &all[i]
 			places[i], lanes[i], generations[i] = int32(w.place), w.lane, w.generation //nolint:gosec // a page is bounded
 			sequences[i], ids[i] = w.sequence, w.id
-			if w.batch != uuid.Nil {
-				batches[i] = &w.batch
-			}
+			batches[i] = pgtype.UUID{Bytes: w.batch, Valid: w.batch != uuid.Nil}
 		}
 		u.queueRead(reads, `select u.place, `+foundColumns+`
 			from unnest($2::int[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::uuid[])

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -48,9 +49,7 @@ type key struct {
 func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	rows, err := r.query.ItemStates(ctx, query.ItemStatesParams{
-		Item: id, Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type, Lim: maxDestinations,
-	})
+	rows, err := r.changes(ctx, byDestination, id, filter, true, math.MaxInt32, math.MaxInt64, maxDestinations)
 	if err != nil {
 		return Item{}, read("the item", err)
 	}
@@ -76,7 +75,7 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 	}
 	item := Item{ID: id, Destinations: make([]ItemState, len(rows))}
 	for i := range rows {
-		state := ItemState{Mutation: r.mutation((*query.MutationsRow)(&rows[i]), platforms)}
+		state := ItemState{Mutation: r.mutation(&rows[i], platforms)}
 		if last := succeeded[key{state.Destination, state.Localization}]; last != nil {
 			state.LastSucceededID, state.LastSucceededOperation, state.LastSucceededAt = last.MutationID, last.Operation, last.FinishedAt
 		}
@@ -90,9 +89,9 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 // successes are the newest success at each destination. Where the newest change is none, the
 // index of items knows; only where the index has not taken that change in yet, all changes
 // are looked through.
-func (r *Reader) successes(ctx context.Context, id string, filter Filter, rows []query.ItemStatesRow) (map[key]*query.ItemSuccessesRow, error) {
+func (r *Reader) successes(ctx context.Context, id string, filter Filter, rows []query.MutationsRow) (map[key]*query.ItemSuccessesRow, error) {
 	succeeded := make(map[key]*query.ItemSuccessesRow, len(rows))
-	missing := map[key]*query.ItemStatesRow{}
+	missing := map[key]*query.MutationsRow{}
 	for i := range rows {
 		row := &rows[i]
 		at := key{Destination{row.Account, row.Catalog, row.CatalogType}, row.Localization}

@@ -96,10 +96,7 @@ func (r *Reader) Timeline(ctx context.Context, item string, filter Filter, befor
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	wanted := page(limit)
-	rows, err := r.query.Timeline(ctx, query.TimelineParams{
-		Item: item, Account: filter.Account, Catalog: filter.Catalog, CatalogType: filter.Type,
-		Generation: generation, Sequence: sequence, Lim: wanted + 1,
-	})
+	rows, err := r.changes(ctx, newestFirst, item, filter, false, generation, sequence, wanted+1)
 	if err != nil {
 		return nil, false, read("the changes of the item", err)
 	}
@@ -112,7 +109,7 @@ func (r *Reader) Timeline(ctx context.Context, item string, filter Filter, befor
 	}
 	changes = make([]Mutation, len(rows))
 	for i := range rows {
-		changes[i] = r.mutation((*query.MutationsRow)(&rows[i]), platforms)
+		changes[i] = r.mutation(&rows[i], platforms)
 	}
 	return changes, more, nil
 }

@@ -326,7 +326,7 @@ func TestTheReaderRoleIsEnough(t *testing.T) {
 	w.exec(t, "grant usage on schema courier to "+role)
 	w.exec(t, `do $$ declare v record; begin for v in select viewname from pg_views where schemaname = 'courier' loop
 		execute format('grant select on courier.%I to `+role+`', v.viewname); end loop; end $$`)
-	w.exec(t, "grant execute on function courier.items, courier.newer_changes, courier.waiting_items, courier.changes_of_item to "+role)
+	w.exec(t, "grant execute on function courier.items, courier.newer_changes, courier.waiting_items, courier.changes_of_item, courier.mutations_at to "+role)
 	config := w.pool.Config()
 	config.ConnConfig.RuntimeParams["role"] = role
 	config.AfterConnect = nil

@@ -104,7 +104,7 @@ DECLARE
 BEGIN
     FOR routine IN
         SELECT p.oid::regprocedure AS signature FROM pg_proc p
-        WHERE p.pronamespace = 'courier'::regnamespace AND p.proname IN ('items', 'item', 'newer_changes', 'waiting_items', 'changes_of_item')
+        WHERE p.pronamespace = 'courier'::regnamespace AND p.proname IN ('items', 'item', 'newer_changes', 'waiting_items', 'changes_of_item', 'mutations_at')
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO courier_worker, courier_reader', routine.signature);
     END LOOP;

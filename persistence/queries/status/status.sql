@@ -1,17 +1,6 @@
 -- The read model: package status. It reads views only, so that a role that may read nothing
 -- else is enough. Empty arguments choose all.
 
--- name: ItemStates :many
--- The newest change of an item at each destination: where they are is found first, so that
--- only of these is read what became of them.
-SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
-    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.changes_of_item(sqlc.arg(item)::text, sqlc.arg(account)::text, sqlc.arg(catalog)::text, sqlc.arg(catalog_type)::text, true, 2147483647, 9223372036854775807, sqlc.arg(lim)::integer) k
-CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
-    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = sqlc.arg(item) LIMIT 1) s
-ORDER BY s.account, s.catalog, s.catalog_type, s.localization;
-
 -- name: ItemSuccesses :many
 -- The last change of an item that succeeded, at each destination.
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.account, s.catalog, s.catalog_type, coalesce(s.localization, '')::text AS localization,
@@ -21,16 +10,6 @@ WHERE s.item_id = sqlc.arg(item) AND (sqlc.arg(account)::text = '' OR s.account 
     AND (sqlc.arg(catalog_type)::text = '' OR s.catalog_type = sqlc.arg(catalog_type)) AND s.status = 'succeeded'
 ORDER BY s.account, s.catalog, s.catalog_type, s.localization, s.stream_generation DESC, s.stream_sequence DESC
 LIMIT sqlc.arg(lim);
-
--- name: Timeline :many
--- The changes of an item before a place of the stream, the newest first.
-SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
-    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.changes_of_item(sqlc.arg(item)::text, sqlc.arg(account)::text, sqlc.arg(catalog)::text, sqlc.arg(catalog_type)::text, false, sqlc.arg(generation)::integer, sqlc.arg(sequence)::bigint, sqlc.arg(lim)::integer) k
-CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
-    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = sqlc.arg(item) LIMIT 1) s
-ORDER BY s.stream_generation DESC, s.stream_sequence DESC;
 
 -- name: Mutations :many
 -- A producer's ids are its own: several accounts may have the same, and a replay has it again.

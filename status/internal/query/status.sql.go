@@ -413,102 +413,8 @@ func (q *Queries) FinishedOf(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID,
 	return items, nil
 }
 
-const itemStates = `-- name: ItemStates :many
-
-SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
-    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.changes_of_item($1::text, $2::text, $3::text, $4::text, true, 2147483647, 9223372036854775807, $5::integer) k
-CROSS JOIN LATERAL (SELECT v.mutation_id, v.account, v.catalog, v.catalog_type, v.item_id, v.operation, v.status, v.superseded_by, v.batch_id, v.handle, v.attempts, v.errors, v.warnings, v.published_at, v.received_at, v.submitted_at, v.finished_at, v.localization, v.stream_generation, v.stream_sequence, v.day, v.reason FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
-    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = $1 LIMIT 1) s
-ORDER BY s.account, s.catalog, s.catalog_type, s.localization
-`
-
-type ItemStatesParams struct {
-	Item        string
-	Account     string
-	Catalog     string
-	CatalogType string
-	Lim         int32
-}
-
-type ItemStatesRow struct {
-	MutationID       string
-	Account          string
-	Catalog          string
-	CatalogType      string
-	ItemID           string
-	Localization     string
-	Operation        string
-	Status           string
-	SupersededBy     string
-	BatchID          *uuid.UUID
-	Handle           string
-	Attempts         int32
-	Errors           json.RawMessage
-	Warnings         json.RawMessage
-	Reason           string
-	PublishedAt      *time.Time
-	ReceivedAt       time.Time
-	SubmittedAt      *time.Time
-	FinishedAt       *time.Time
-	StreamGeneration int32
-	StreamSequence   int64
-}
-
-// The read model: package status. It reads views only, so that a role that may read nothing
-// else is enough. Empty arguments choose all.
-// The newest change of an item at each destination: where they are is found first, so that
-// only of these is read what became of them.
-func (q *Queries) ItemStates(ctx context.Context, arg ItemStatesParams) ([]ItemStatesRow, error) {
-	rows, err := q.db.Query(ctx, itemStates,
-		arg.Item,
-		arg.Account,
-		arg.Catalog,
-		arg.CatalogType,
-		arg.Lim,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ItemStatesRow
-	for rows.Next() {
-		var i ItemStatesRow
-		if err := rows.Scan(
-			&i.MutationID,
-			&i.Account,
-			&i.Catalog,
-			&i.CatalogType,
-			&i.ItemID,
-			&i.Localization,
-			&i.Operation,
-			&i.Status,
-			&i.SupersededBy,
-			&i.BatchID,
-			&i.Handle,
-			&i.Attempts,
-			&i.Errors,
-			&i.Warnings,
-			&i.Reason,
-			&i.PublishedAt,
-			&i.ReceivedAt,
-			&i.SubmittedAt,
-			&i.FinishedAt,
-			&i.StreamGeneration,
-			&i.StreamSequence,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const itemSuccesses = `-- name: ItemSuccesses :many
+
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.account, s.catalog, s.catalog_type, coalesce(s.localization, '')::text AS localization,
     s.mutation_id, s.operation::text AS operation, s.finished_at
 FROM courier.mutation_status s
@@ -536,6 +442,8 @@ type ItemSuccessesRow struct {
 	FinishedAt   *time.Time
 }
 
+// The read model: package status. It reads views only, so that a role that may read nothing
+// else is enough. Empty arguments choose all.
 // The last change of an item that succeeded, at each destination.
 func (q *Queries) ItemSuccesses(ctx context.Context, arg ItemSuccessesParams) ([]ItemSuccessesRow, error) {
 	rows, err := q.db.Query(ctx, itemSuccesses,
@@ -893,101 +801,6 @@ func (q *Queries) RecordOutcomes(ctx context.Context, arg RecordOutcomesParams) 
 			&i.Result,
 			&i.Errors,
 			&i.Warnings,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const timeline = `-- name: Timeline :many
-SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
-    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-FROM courier.changes_of_item($1::text, $2::text, $3::text, $4::text, false, $5::integer, $6::bigint, $7::integer) k
-CROSS JOIN LATERAL (SELECT v.mutation_id, v.account, v.catalog, v.catalog_type, v.item_id, v.operation, v.status, v.superseded_by, v.batch_id, v.handle, v.attempts, v.errors, v.warnings, v.published_at, v.received_at, v.submitted_at, v.finished_at, v.localization, v.stream_generation, v.stream_sequence, v.day, v.reason FROM courier.mutation_status v WHERE v.day = k.day AND v.mutation_id = k.mutation_id
-    AND v.stream_generation = k.stream_generation AND v.stream_sequence = k.stream_sequence AND v.item_id = $1 LIMIT 1) s
-ORDER BY s.stream_generation DESC, s.stream_sequence DESC
-`
-
-type TimelineParams struct {
-	Item        string
-	Account     string
-	Catalog     string
-	CatalogType string
-	Generation  int32
-	Sequence    int64
-	Lim         int32
-}
-
-type TimelineRow struct {
-	MutationID       string
-	Account          string
-	Catalog          string
-	CatalogType      string
-	ItemID           string
-	Localization     string
-	Operation        string
-	Status           string
-	SupersededBy     string
-	BatchID          *uuid.UUID
-	Handle           string
-	Attempts         int32
-	Errors           json.RawMessage
-	Warnings         json.RawMessage
-	Reason           string
-	PublishedAt      *time.Time
-	ReceivedAt       time.Time
-	SubmittedAt      *time.Time
-	FinishedAt       *time.Time
-	StreamGeneration int32
-	StreamSequence   int64
-}
-
-// The changes of an item before a place of the stream, the newest first.
-func (q *Queries) Timeline(ctx context.Context, arg TimelineParams) ([]TimelineRow, error) {
-	rows, err := q.db.Query(ctx, timeline,
-		arg.Item,
-		arg.Account,
-		arg.Catalog,
-		arg.CatalogType,
-		arg.Generation,
-		arg.Sequence,
-		arg.Lim,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []TimelineRow
-	for rows.Next() {
-		var i TimelineRow
-		if err := rows.Scan(
-			&i.MutationID,
-			&i.Account,
-			&i.Catalog,
-			&i.CatalogType,
-			&i.ItemID,
-			&i.Localization,
-			&i.Operation,
-			&i.Status,
-			&i.SupersededBy,
-			&i.BatchID,
-			&i.Handle,
-			&i.Attempts,
-			&i.Errors,
-			&i.Warnings,
-			&i.Reason,
-			&i.PublishedAt,
-			&i.ReceivedAt,
-			&i.SubmittedAt,
-			&i.FinishedAt,
-			&i.StreamGeneration,
-			&i.StreamSequence,
 		); err != nil {
 			return nil, err
 		}
