@@ -90,7 +90,7 @@ func (s *Store) returnedIn(ctx context.Context, q *query.Queries, account, item 
 			}
 			for r := range all {
 				if slices.ContainsFunc(all[r].Constituents, func(m *catalog.Mutation) bool { return clean(m.ItemID) == item }) {
-					batches, records = append(batches, after), append(records, int32(r)) //nolint:gosec // a batch has at most some thousands
+					batches, records = append(batches, after), append(records, int32(r))
 				}
 			}
 		}
