@@ -1,6 +1,8 @@
 package notice
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -77,7 +79,7 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 			name += ", attribute " + l.Field
 		}
 		found = append(found, Condition{
-			Subject: DeadLetters + "/" + l.Account + "/" + l.Reason + "/" + l.Field, Kind: DeadLetters,
+			Subject: key(DeadLetters + "/" + l.Account + "/" + l.Reason + "/" + l.Field), Kind: DeadLetters,
 			Name: clipped(l.Account + ": " + name), State: "new", Reason: clipped(l.Example), Accounts: []string{l.Account}, Once: true,
 		})
 	}
@@ -134,6 +136,19 @@ func word(state string) string {
 		}
 		return '_'
 	}, strings.ToLower(legible.Cut(state, 64)))
+}
+
+// maxKey is how long a subject may be, in bytes. An entry of Postgres' index has at most
+// some 2700.
+const maxKey = 1000
+
+// key bounds a subject with what a platform said in it. What is cut off stays told apart.
+func key(subject string) string {
+	if len(subject) <= maxKey {
+		return subject
+	}
+	sum := sha256.Sum256([]byte(subject))
+	return legible.Cut(subject, maxKey) + hex.EncodeToString(sum[:8])
 }
 
 // clipped makes a text fit to be shown: what a platform says may hold anything.

@@ -197,6 +197,23 @@ func TestCrashBetweenSendingAndNoting(t *testing.T) {
 	require.Equal(t, calls[0].body, calls[1].body)
 }
 
+// TestALongAttribute: a platform may name an attribute at any length, more than an index
+// entry holds. Other notices go on.
+func TestALongAttribute(t *testing.T) {
+	t.Parallel()
+	pool, r := openDatabase(t), newReceiver(t, nil)
+	execute(t, pool, `INSERT INTO courier.lane (account, catalog, catalog_type, partition) VALUES ('acme', 'us', 'RETAIL', 0)`)
+	run(t, persistence.NewNotices(pool, 0), r.target("ops"))
+	eventually(t, func() bool {
+		return count(t, pool, `SELECT count(*) FROM courier.notice_runner WHERE dead_letter IS NOT NULL`) == 1
+	}, "the first look")
+	execute(t, pool, `INSERT INTO courier.dead_letter (sequence, failed_at, lane, generation, operation, mutation_id, item_id, subject, reason, field, text, headers, body)
+		VALUES (1, now(), (SELECT id FROM courier.lane), 0, 1, 'm', 'i', 's', 'refused',
+			(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 300) n), 'No.', '{}', '')`)
+	require.Contains(t, r.await(t, 1)[0].content(t).Text, "Dead letters of acme: refused, attribute ")
+	nothingWaits(t, pool)
+}
+
 // TestOneRunner: of several workers one sends; another takes over when its hold expires, and
 // what the first still writes is refused.
 func TestOneRunner(t *testing.T) {

@@ -64,7 +64,7 @@ func (p *Publisher) ensureAfter(ctx context.Context, err error) error {
 
 // publish stores all of the outcomes. A batch is stored whole or not at all, and with one
 // flush to the disk; where the server refuses that, as it does when one of the messages is
-// stored already, they are sent one by one.
+// stored already, or one is larger than it takes, they are sent one by one.
 func (p *Publisher) publish(ctx context.Context, outcomes []Outcome) error {
 	events := make([]Event, len(outcomes))
 	messages := make([]*nats.Msg, len(outcomes))
@@ -84,7 +84,7 @@ func (p *Publisher) publish(ctx context.Context, outcomes []Outcome) error {
 	if len(messages) > 1 {
 		err = p.atomically(ctx, messages)
 	}
-	if _, refused := errors.AsType[*jetstream.APIError](err); refused || len(messages) == 1 {
+	if _, refused := errors.AsType[*jetstream.APIError](err); refused || errors.Is(err, nats.ErrMaxPayload) || len(messages) == 1 {
 		err = p.singly(ctx, events, messages)
 	}
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/outcome"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -251,4 +252,44 @@ func TestHugeErrorsAreCut(t *testing.T) {
 	var back map[string]any
 	require.NoError(t, json.Unmarshal(structured, &back))
 	require.Equal(t, "m%1 ż:0-0:invalid", back["id"])
+}
+
+// TestAnEventThatNATSDoesNotTake: one that is larger than the server allows is left out;
+// the others of its page, and the pages after it, are published.
+func TestAnEventThatNATSDoesNotTake(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.StartNATS(embedded.NATSOptions{StoreDir: t.TempDir(), MaxPayload: 8 << 10})
+	require.NoError(t, err)
+	t.Cleanup(server.Shutdown)
+	conn, err := server.Connect()
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	ensure := func(ctx context.Context) error { return queue.EnsureOutcomes(ctx, js, limits) }
+	require.NoError(t, ensure(t.Context()))
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	large := ledgertest.Record(ledgertest.Mutation(2, "large"))
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(1, "first")), large, ledgertest.Record(ledgertest.Mutation(3, "last")))
+	tx := ledgertest.Transaction(lease)
+	tx.Batches = []ledger.Batch{batch}
+	require.NoError(t, store.Commit(t.Context(), lease, tx))
+	tx = ledgertest.Transaction(lease)
+	tx.Outcomes = []ledger.BatchOutcome{{BatchID: batch.ID, State: ledger.BatchCompleted, FinishedAt: ledgertest.At, Exceptions: []ledger.RecordOutcome{{
+		Index: 1, Result: ledger.Failed, Constituents: large.Constituents, Reason: catalog.Refused,
+		Errors: []ledger.Issue{{Code: "2", Message: strings.Repeat("x", 16<<10)}},
+	}}}}
+	require.NoError(t, store.Commit(t.Context(), lease, tx))
+
+	var dropped []string
+	publisher := &outcome.Publisher{JetStream: js, Ensure: ensure, Dropped: func(e *outcome.Event, _ error) { dropped = append(dropped, e.Subject) }}
+	reader, err := outcome.Open(t.Context(), store, lease, outcome.PublisherName, ledger.OutboxLimit{})
+	require.NoError(t, err)
+	page, err := reader.Read(t.Context())
+	require.NoError(t, err)
+	require.Len(t, page.Outcomes, 3)
+	require.NoError(t, publisher.Work(t.Context(), reader, page))
+	require.Equal(t, []string{"large"}, dropped)
+	require.Len(t, stored(t, js), 2)
 }

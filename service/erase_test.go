@@ -2,6 +2,9 @@ package service_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,5 +106,66 @@ func tablesWith(env *rig.Env, text string) map[string]int {
 			found[name] = n
 		}
 	}
+	return found
+}
+
+// TestEraseReachesEarlierBatchesAndPosts: the item was returned, so earlier batches that
+// its mutation does not name any more have it too, and the receiver of its outcomes is
+// down, so a POST that waits has it.
+func TestEraseReachesEarlierBatchesAndPosts(t *testing.T) {
+	t.Parallel()
+	const secret, other = "person-4711", "neighbour-1"
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	t.Cleanup(receiver.Close)
+	env := rig.Start(t, rig.Options{
+		Pinterest: sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "person-", Action: sandbox.OmitItem}}},
+		Settings: rig.Settings{"outcomes.webhooks.shop": map[string]any{
+			"url": receiver.URL, "allow_http": true, "secret": "whsec_Y2F0YWxvZy1jb3VyaWVyLWV4YW1wbGUtc2VjcmV0",
+		}},
+	})
+	env.StartWorker("a", rig.WorkerOptions{})
+	ids := env.Publish(
+		rig.Mutation(rig.Retail, secret, catalog.Upsert, rig.Whole(rig.Retail.Type, secret)),
+		rig.Mutation(rig.Retail, other, catalog.Upsert, rig.Whole(rig.Retail.Type, other)))
+	env.AwaitFinal(2, patience)
+	require.Equal(t, "unconfirmed", env.AwaitStatus(ids[0], "unconfirmed", patience).Status)
+	env.Await("both outcomes wait for the receiver", patience, func() bool {
+		return env.Count(`SELECT coalesce(sum(events), 0) FROM courier.outcome_delivery WHERE state = 'pending'`) == 2
+	})
+	require.Contains(t, tablesWith(env, secret), "outcome_delivery")
+	require.Greater(t, batchesWith(t, env, secret), 1, "it was returned")
+	posts := env.Count(`SELECT count(*) FROM courier.outcome_delivery`)
+
+	_, err := env.Store.EraseItem(t.Context(), rig.PinterestAccount, secret, false)
+	require.NoError(t, err)
+	require.Empty(t, tablesWith(env, secret))
+	require.Zero(t, batchesWith(t, env, secret))
+	require.Contains(t, tablesWith(env, other), "outcome_delivery", "outcomes of other items stay")
+	require.Equal(t, posts, env.Count(`SELECT count(*) FROM courier.outcome_delivery WHERE body IS NOT NULL`))
+	require.Equal(t, 1, env.Count(`SELECT count(*) FROM courier.outcome_delivery d, jsonb_array_elements(convert_from(d.body, 'UTF8')::jsonb -> 'data') e
+		WHERE e #>> '{data,mutation_id}' = $1 AND e #>> '{data,status}' = 'unconfirmed' AND e ->> 'subject' = 'erased'`, ids[0]),
+		"what became of the mutation is still told")
+}
+
+// batchesWith counts the batches whose messages have the text.
+func batchesWith(t *testing.T, env *rig.Env, text string) (found int) {
+	t.Helper()
+	rows, err := env.DB.Query(t.Context(), `SELECT payload FROM courier.batch WHERE payload <> ''`)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var payload []byte
+		require.NoError(t, rows.Scan(&payload))
+		records, err := persistence.UnpackRecords(payload, 1<<24)
+		require.NoError(t, err)
+		for i := range records {
+			for _, m := range records[i].Constituents {
+				if strings.Contains(m.ItemID, text) {
+					found++
+				}
+			}
+		}
+	}
+	require.NoError(t, rows.Err())
 	return found
 }

@@ -7,15 +7,20 @@ package query
 
 import (
 	"context"
+
+	"github.com/google/uuid"
 )
 
 const eraseItem = `-- name: EraseItem :many
-SELECT e.what::text AS what, e.touched::bigint AS touched FROM courier.erase_item($1, $2) e
+SELECT e.what::text AS what, e.touched::bigint AS touched
+FROM courier.erase_item($1, $2, $3::uuid[], $4::integer[]) e
 `
 
 type EraseItemParams struct {
-	Account string
-	Item    string
+	Account        string
+	Item           string
+	Earlier        []uuid.UUID
+	EarlierRecords []int32
 }
 
 type EraseItemRow struct {
@@ -25,7 +30,12 @@ type EraseItemRow struct {
 
 // Erases what is kept of an item: see the function.
 func (q *Queries) EraseItem(ctx context.Context, arg EraseItemParams) ([]EraseItemRow, error) {
-	rows, err := q.db.Query(ctx, eraseItem, arg.Account, arg.Item)
+	rows, err := q.db.Query(ctx, eraseItem,
+		arg.Account,
+		arg.Item,
+		arg.Earlier,
+		arg.EarlierRecords,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +44,45 @@ func (q *Queries) EraseItem(ctx context.Context, arg EraseItemParams) ([]EraseIt
 	for rows.Next() {
 		var i EraseItemRow
 		if err := rows.Scan(&i.What, &i.Touched); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const returningBatches = `-- name: ReturningBatches :many
+SELECT b.id, b.payload FROM courier.batch b
+WHERE b.id > $1::uuid AND b.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = $2) AND b.payload <> ''
+    AND EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)
+ORDER BY b.id LIMIT $3
+`
+
+type ReturningBatchesParams struct {
+	After   uuid.UUID
+	Account string
+	Lim     int32
+}
+
+type ReturningBatchesRow struct {
+	ID      uuid.UUID
+	Payload []byte
+}
+
+// Batches of an account that returned a record, the oldest first.
+func (q *Queries) ReturningBatches(ctx context.Context, arg ReturningBatchesParams) ([]ReturningBatchesRow, error) {
+	rows, err := q.db.Query(ctx, returningBatches, arg.After, arg.Account, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReturningBatchesRow
+	for rows.Next() {
+		var i ReturningBatchesRow
+		if err := rows.Scan(&i.ID, &i.Payload); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
