@@ -62,3 +62,23 @@ func TestReadOnlyRefusesEveryAction(t *testing.T) {
 	}
 	require.Positive(t, posts)
 }
+
+// TestWithoutALoginOnlyOwnNamesAreAnswered: a page of a site whose name is answered with
+// 127.0.0.1 is of the same origin as the console, for the browser and for the check of
+// origins. What gives it away is the name that it asks for.
+func TestWithoutALoginOnlyOwnNamesAreAnswered(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{Do: &Actions{}})
+	send := func(method, host string) int {
+		return ask(c.Handler(), method, "/audit", "127.0.0.1:1", func(r *http.Request) {
+			r.Host = host
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+		}).Code
+	}
+	for _, host := range []string{"evil.example", "evil.example:8081", "192.0.2.7:8081", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::2]:8081", "0.0.0.0:8081"} {
+		require.Equal(t, http.StatusMisdirectedRequest, send(http.MethodGet, host), host)
+	}
+	for _, host := range []string{"localhost", "LOCALHOST:8081", "courier.localhost:1", "127.0.0.1:8081", "127.0.0.1", "[::1]:8081", "[::1]"} {
+		require.Equal(t, http.StatusOK, send(http.MethodGet, host), host)
+	}
+}
