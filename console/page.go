@@ -264,6 +264,7 @@ func ago(span time.Duration) string {
 // functions are what templates call.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
+		"advised":     advised,
 		"badge":       c.badge,
 		"tone":        func(status string) string { return tones[status].class },
 		"icon":        c.icon,
@@ -281,6 +282,11 @@ func (c *Console) functions() template.FuncMap {
 		"title":       status.Title,
 		"actionWords": actionWords,
 	}
+}
+
+// advised reports that an error has an advice of its own, which says more than the general one.
+func advised(issues []status.Issue) bool {
+	return slices.ContainsFunc(issues, func(issue status.Issue) bool { return issue.Advice != "" })
 }
 
 func dict(pairs ...any) map[string]any {
