@@ -277,6 +277,7 @@ func (c *Console) functions() template.FuncMap {
 		"failed":      func(n *int32) bool { return n != nil && *n > 0 },
 		"list":        func(values ...any) []any { return values },
 		"plural":      plural,
+		"sentence":    sentence,
 		"short":       func(v any) string { s := fmt.Sprint(v); return s[max(0, len(s)-8):] },
 		"join":        strings.Join,
 		"title":       status.Title,
