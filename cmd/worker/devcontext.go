@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/examples"
+	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/platform"
 )
 
 // devContext is what a running worker dev writes down for the other commands, so that they
@@ -19,6 +22,7 @@ type devContext struct {
 	Started  time.Time `json:"started"`
 	Database string    `json:"database"` // may hold a password: the file is its owner's alone
 	NATS     string    `json:"nats"`
+	Config   string    `json:"config,omitempty"` // its file; "" for the demonstration accounts
 }
 
 // contextPath is in the state folder of the user: $XDG_STATE_HOME, or ~/.local/state. ""
@@ -91,16 +95,45 @@ func alive(number int) bool {
 	return err == nil || errors.Is(err, os.ErrPermission)
 }
 
-// devServers are the servers of a running worker dev, as flags, for a command that is told of
-// no database: no flag, no variable and no configuration. It says so.
-func (a *app) devServers(configPath string) map[string]string {
+// devAccounts is the configuration of a running worker dev whose database a command uses:
+// only to put together what it has sent. nil where the command is told of another place.
+func (a *app) devAccounts() (*config.Config, error) {
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil || !a.untold(path) {
+		return nil, err
+	}
+	found, ok := readContext(a.streams)
+	if !ok {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Platforms: platform.Configs(a.platforms)}
+	if found.Config != "" {
+		settings, err := config.Load(found.Config, options)
+		return settings, cli.ConfigError(err)
+	}
+	settings, err := config.Parse("examples/courier.yaml", examples.Config, options)
+	return settings, cli.ConfigError(err)
+}
+
+// untold reports that a command is told of no database: no flag, no variable and no
+// configuration.
+func (a *app) untold(configPath string) bool {
 	if configPath != "" || a.given.database != "" || a.given.nats != "" {
-		return nil
+		return false
 	}
 	for _, name := range serverVariables {
 		if value, found := a.streams.Lookup(name); found && value != "" {
-			return nil
+			return false
 		}
+	}
+	return true
+}
+
+// devServers are the servers of a running worker dev, as flags, for a command that is told of
+// no database: no flag, no variable and no configuration. It says so.
+func (a *app) devServers(configPath string) map[string]string {
+	if !a.untold(configPath) {
+		return nil
 	}
 	found, ok := readContext(a.streams)
 	if !ok {

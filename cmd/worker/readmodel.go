@@ -31,7 +31,10 @@ func (a *app) openReader(c *cobra.Command, encode status.Encoder) (*status.Reade
 // encoder puts requests together as the workers do, which takes the configuration of the
 // accounts.
 func (a *app) encoder() (status.Encoder, error) {
-	settings, err := a.load()
+	settings, err := a.devAccounts()
+	if err == nil && settings == nil {
+		settings, err = a.load()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("showing a request takes the configuration of its account: %w", err)
 	}
