@@ -117,3 +117,16 @@ func TestQuotaThatIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestLinksOfOthersAnnounceNothing: only the console says what was done.
+func TestLinksOfOthersAnnounceNothing(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{})
+	said := func(from string) string {
+		return ask(c.Handler(), http.MethodGet, "/audit?done=All+is+lost", "127.0.0.1:1", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", from) }).Body.String()
+	}
+	require.Contains(t, said("same-origin"), "All is lost")
+	for _, from := range []string{"cross-site", "same-site", "none"} {
+		require.NotContains(t, said(from), `role="status"`, from)
+	}
+}

@@ -47,8 +47,17 @@ func (c *Console) page(r *http.Request, title, nav string) *page {
 	who := identityOf(r.Context())
 	return &page{
 		Title: title, Nav: nav, Console: c, Who: who, Acts: who.Role == Operator && c.Do != nil,
-		query: r.URL.Query(), path: r.URL.Path, zone: zoneOf(r), now: c.now(), Done: r.URL.Query().Get("done"),
+		query: r.URL.Query(), path: r.URL.Path, zone: zoneOf(r), now: c.now(), Done: doneOf(r),
 	}
+}
+
+// doneOf is what an action did, where the console itself sent the browser here. A link of
+// another site, or of a message, must not put words into the console's mouth.
+func doneOf(r *http.Request) string {
+	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" {
+		return ""
+	}
+	return r.URL.Query().Get("done")
 }
 
 // live has the page refreshed: it shows what changes by itself.
