@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -53,10 +54,14 @@ type quotaLine struct {
 	Left float64
 }
 
-type quotaValue struct{ Name, Value string }
+// quotaValue is one of them: a text, or a time.
+type quotaValue struct {
+	Name, Value string
+	At          time.Time
+}
 
 // quotaLines reads what platforms tell, which differs.
-func quotaLines(raw json.RawMessage) (lines []quotaLine) {
+func quotaLines(raw json.RawMessage, now time.Time) (lines []quotaLine) {
 	var scopes map[string]map[string]any
 	if json.Unmarshal(raw, &scopes) != nil {
 		return nil
@@ -65,20 +70,45 @@ func quotaLines(raw json.RawMessage) (lines []quotaLine) {
 		line := quotaLine{Scope: scope, Left: -1}
 		values := scopes[scope]
 		for _, name := range slices.Sorted(maps.Keys(values)) {
-			text, err := json.Marshal(values[name])
-			if err != nil {
-				continue
-			}
-			line.Values = append(line.Values, quotaValue{name, string(text)})
+			line.Values = append(line.Values, quotaValueOf(name, values[name]))
 		}
-		limit, limited := values["limit"].(float64)
-		remaining, told := values["remaining"].(float64)
-		if limited && told && limit > 0 {
-			line.Left = 100 * remaining / limit
-		}
+		line.Left = quotaLeft(values, now)
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+func quotaValueOf(name string, value any) quotaValue {
+	shown := quotaValue{Name: strings.ReplaceAll(name, "_", " ")}
+	if text, ok := value.(string); ok {
+		shown.Value = text
+		shown.At, _ = time.Parse(time.RFC3339, text) // else it is shown as a text
+		return shown
+	}
+	text, err := json.Marshal(value)
+	if err == nil {
+		shown.Value = string(text)
+	}
+	return shown
+}
+
+// quotaLeft is percent that is left; -1 where the platform does not say, or where what it
+// said was about a window that is over.
+func quotaLeft(values map[string]any, now time.Time) float64 {
+	for _, end := range []string{"resets_at", "regained_at"} {
+		text, _ := values[end].(string)
+		if at, err := time.Parse(time.RFC3339, text); err == nil && !at.After(now) {
+			return -1
+		}
+	}
+	limit, limited := values["limit"].(float64)
+	if remaining, told := values["remaining"].(float64); told && limited && limit > 0 {
+		return 100 * remaining / limit
+	}
+	if used, told := values["used_percent"].(float64); told {
+		return max(0, 100-used)
+	}
+	return -1
 }
 
 // pauseLength is a choice of how long a pause lasts.
@@ -101,7 +131,7 @@ func (c *Console) account(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shown := shownAccount{Account: account, Quotas: quotaLines(account.Quota), Lengths: pauseLengths}
+	shown := shownAccount{Account: account, Quotas: quotaLines(account.Quota, c.now()), Lengths: pauseLengths}
 	shown.Batches, _, err = c.Reader.Batches(r.Context(), status.BatchFilter{Filter: status.Filter{Account: account.Name}}, [16]byte{}, 10)
 	if err != nil {
 		return err

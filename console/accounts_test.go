@@ -47,7 +47,7 @@ func TestAccountsSayWhyAndSinceWhen(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{
 		"Account": "acme Meta", "State": "failing", "Reason": "connection refused since 11 min ago", "Waiting": "24", "In flight": "21", "Rejected last hour": "23",
-		"Oldest waits since": "14 min ago", "Last success": "13 min ago", "Next try": "in 12 min",
+		"Oldest waiting": "14 min ago", "Last success": "13 min ago", "Next try": "in 12 min",
 	}, cells)
 	require.Equal(t, "account,platform,state,reason,since,waiting_items,in_flight_items,failed_last_hour,oldest_waiting_at,last_succeeded_at,next_attempt_at,resumes_at\n"+
 		"acme,meta,failing,connection refused,2026-11-28T23:19:15Z,24,21,23,2026-11-28T23:16:15Z,2026-11-28T23:17:15Z,2026-11-28T23:42:15Z,\n", text("/accounts?format=csv"))

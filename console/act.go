@@ -123,6 +123,24 @@ func parsed(r *http.Request) error {
 	return refuse(http.StatusBadRequest, "The form that was sent cannot be read.")
 }
 
+// readable refuses what no text of the database can be compared with: a zero byte, and bytes
+// that are not UTF-8. An edited message is judged by itself.
+func readable(r *http.Request) error {
+	known := func(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }
+	well := known(r.URL.Path)
+	for _, values := range []url.Values{r.URL.Query(), r.PostForm} {
+		for key, texts := range values {
+			for _, text := range texts {
+				well = well && (known(text) || key == "body")
+			}
+		}
+	}
+	if !well {
+		return refuse(http.StatusBadRequest, "The address or the form holds bytes that are not text.")
+	}
+	return nil
+}
+
 // confirmed reports that who acts saw how many rows the action is about.
 func confirmed(r *http.Request, now int64) error {
 	shown, err := strconv.ParseInt(r.PostFormValue("expected"), 10, 64)

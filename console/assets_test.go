@@ -83,7 +83,7 @@ func TestFilesAreKeptForeverAndPacked(t *testing.T) {
 	t.Parallel()
 	c := newBare(t, Options{})
 	get := func(path, encoding string) *httptest.ResponseRecorder {
-		request := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+		request := httptest.NewRequest(http.MethodGet, "http://localhost"+path, http.NoBody)
 		request.Header.Set("Accept-Encoding", encoding)
 		answer := httptest.NewRecorder()
 		c.Handler().ServeHTTP(answer, request)

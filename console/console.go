@@ -126,6 +126,9 @@ func (c *Console) answering(next serve) http.Handler {
 			err = parsed(r)
 		}
 		if err == nil {
+			err = readable(r)
+		}
+		if err == nil {
 			err = next(w, r.WithContext(ctx))
 		}
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,4 +62,71 @@ func TestReadOnlyRefusesEveryAction(t *testing.T) {
 		require.Contains(t, answer.Body.String(), "read-only", path)
 	}
 	require.Positive(t, posts)
+}
+
+// TestWithoutALoginOnlyOwnNamesAreAnswered: a page of a site whose name is answered with
+// 127.0.0.1 is of the same origin as the console, for the browser and for the check of
+// origins. What gives it away is the name that it asks for.
+func TestWithoutALoginOnlyOwnNamesAreAnswered(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{Do: &Actions{}})
+	send := func(method, host string) int {
+		return ask(c.Handler(), method, "/audit", "127.0.0.1:1", func(r *http.Request) {
+			r.Host = host
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+		}).Code
+	}
+	for _, host := range []string{"evil.example", "evil.example:8081", "192.0.2.7:8081", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::2]:8081", "0.0.0.0:8081"} {
+		require.Equal(t, http.StatusMisdirectedRequest, send(http.MethodGet, host), host)
+	}
+	for _, host := range []string{"localhost", "LOCALHOST:8081", "courier.localhost:1", "127.0.0.1:8081", "127.0.0.1", "[::1]:8081", "[::1]"} {
+		require.Equal(t, http.StatusOK, send(http.MethodGet, host), host)
+	}
+}
+
+// TestBytesThatAreNoTextAreRefused before the database is asked, which has no such text.
+func TestBytesThatAreNoTextAreRefused(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{Do: &Actions{}})
+	for _, path := range []string{"/items?q=%00", "/item?id=%ff%fe", "/accounts/%00", "/api/v1/item?id=%00", "/issues?code=a%00b", "/sources?source=%00"} {
+		answer := ask(c.Handler(), http.MethodGet, path, "127.0.0.1:1", nil)
+		require.Equal(t, http.StatusBadRequest, answer.Code, path)
+		require.Contains(t, answer.Body.String(), "not text", path)
+	}
+	answer := ask(c.Handler(), http.MethodPost, "/accounts/a%00/pause", "127.0.0.1:1", nil)
+	require.Equal(t, http.StatusBadRequest, answer.Code)
+}
+
+// TestQuotaThatIsLeft is of the window that is open.
+func TestQuotaThatIsLeft(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for raw, left := range map[string]float64{
+		`{"s": {"limit": 100, "remaining": 40, "resets_at": "2026-11-28T12:00:05Z"}}`:   40,
+		`{"s": {"limit": 100, "remaining": 0, "resets_at": "2026-11-28T11:59:59Z"}}`:    -1,
+		`{"s": {"used_percent": 5, "window_seconds": 3600}}`:                            95,
+		`{"s": {"used_percent": 130}}`:                                                  0,
+		`{"s": {"used_percent": 100, "regained_at": "2026-11-28T11:59:00.123456789Z"}}`: -1,
+		`{"s": {"limit": 100}}`: -1,
+	} {
+		lines := quotaLines([]byte(raw), now)
+		require.Len(t, lines, 1)
+		require.InDelta(t, left, lines[0].Left, 0.001, raw)
+		for _, value := range lines[0].Values {
+			require.NotContains(t, value.Value, `"`, raw)
+		}
+	}
+}
+
+// TestLinksOfOthersAnnounceNothing: only the console says what was done.
+func TestLinksOfOthersAnnounceNothing(t *testing.T) {
+	t.Parallel()
+	c := newBare(t, Options{})
+	said := func(from string) string {
+		return ask(c.Handler(), http.MethodGet, "/audit?done=All+is+lost", "127.0.0.1:1", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", from) }).Body.String()
+	}
+	require.Contains(t, said("same-origin"), "All is lost")
+	for _, from := range []string{"cross-site", "same-site", "none"} {
+		require.NotContains(t, said(from), `role="status"`, from)
+	}
 }

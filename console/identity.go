@@ -3,7 +3,10 @@ package console
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 )
 
 // Role is what somebody may do.
@@ -53,9 +56,29 @@ func identityOf(ctx context.Context) Identity {
 // that others can reach.
 type NoLogin struct{}
 
-// Identify never refuses.
-func (NoLogin) Identify(http.ResponseWriter, *http.Request) (Identity, bool) {
+// Identify refuses what is not sent to this machine by an address of its own: a page
+// elsewhere can have a name of its own answered with 127.0.0.1, and would then be of the
+// same origin as the console.
+func (NoLogin) Identify(w http.ResponseWriter, r *http.Request) (Identity, bool) {
+	if !isLoopback(r.Host) {
+		http.Error(w, "Without a login this console answers at localhost and 127.0.0.1 only. For another name, set console.login.", http.StatusMisdirectedRequest)
+		return Identity{}, false
+	}
 	return Identity{Name: "local", Role: Operator, How: "none"}, true
+}
+
+// isLoopback reports whether a Host header names this machine for itself.
+func isLoopback(host string) bool {
+	name := host
+	if alone, _, err := net.SplitHostPort(host); err == nil {
+		name = alone
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	at, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil && at.Unmap().IsLoopback()
 }
 
 // Routes adds none.

@@ -56,6 +56,7 @@ type letterList struct {
 	Next     int64
 	Accounts []string
 	States   []persistence.LetterState
+	Reasons  []catalog.Reason
 	Filter   url.Values
 }
 
@@ -84,7 +85,7 @@ func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := letterList{Letters: letters, Total: capped(total), Next: next, States: persistence.LetterStates(), Filter: onlyKeys(r.URL.Query())}
+	list := letterList{Letters: letters, Total: capped(total), Next: next, States: persistence.LetterStates(), Reasons: catalog.DeadLetterReasons(), Filter: onlyKeys(r.URL.Query())}
 	if list.Accounts, err = c.accountNames(r.Context()); err != nil {
 		return err
 	}

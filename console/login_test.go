@@ -32,8 +32,8 @@ func usersFile(t *testing.T, passwords map[string]string) string {
 
 // ask is a request from an address.
 func ask(handler http.Handler, method, path, from string, change func(*http.Request)) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(method, path, http.NoBody)
-	request.RemoteAddr = from
+	request := httptest.NewRequest(method, "http://localhost"+path, http.NoBody)
+	request.RemoteAddr, request.Host = from, "localhost"
 	if change != nil {
 		change(request)
 	}
@@ -203,7 +203,7 @@ func TestServerEnds(t *testing.T) {
 
 // post sends a form of this site.
 func post(c *Console, path, form string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form))
+	request := httptest.NewRequest(http.MethodPost, "http://localhost"+path, strings.NewReader(form))
 	request.RemoteAddr = "127.0.0.1:1"
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Sec-Fetch-Site", "same-origin")

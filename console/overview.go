@@ -85,7 +85,7 @@ const (
 // line is an account with its last hour, and with charts of the last day.
 func (c *Console) line(ctx context.Context, account status.Account, charted bool) (accountLine, error) {
 	line := accountLine{Account: account, QuotaLeft: -1}
-	for _, quota := range quotaLines(account.Quota) {
+	for _, quota := range quotaLines(account.Quota, c.now()) {
 		if quota.Left >= 0 && (line.QuotaLeft < 0 || quota.Left < line.QuotaLeft) {
 			line.QuotaLeft = quota.Left
 		}

@@ -47,8 +47,17 @@ func (c *Console) page(r *http.Request, title, nav string) *page {
 	who := identityOf(r.Context())
 	return &page{
 		Title: title, Nav: nav, Console: c, Who: who, Acts: who.Role == Operator && c.Do != nil,
-		query: r.URL.Query(), path: r.URL.Path, zone: zoneOf(r), now: c.now(), Done: r.URL.Query().Get("done"),
+		query: r.URL.Query(), path: r.URL.Path, zone: zoneOf(r), now: c.now(), Done: doneOf(r),
 	}
+}
+
+// doneOf is what an action did, where the console itself sent the browser here. A link of
+// another site, or of a message, must not put words into the console's mouth.
+func doneOf(r *http.Request) string {
+	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" {
+		return ""
+	}
+	return r.URL.Query().Get("done")
 }
 
 // live has the page refreshed: it shows what changes by itself.
@@ -264,6 +273,7 @@ func ago(span time.Duration) string {
 // functions are what templates call.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
+		"advised":     advised,
 		"badge":       c.badge,
 		"tone":        func(status string) string { return tones[status].class },
 		"icon":        c.icon,
@@ -276,11 +286,17 @@ func (c *Console) functions() template.FuncMap {
 		"failed":      func(n *int32) bool { return n != nil && *n > 0 },
 		"list":        func(values ...any) []any { return values },
 		"plural":      plural,
+		"sentence":    sentence,
 		"short":       func(v any) string { s := fmt.Sprint(v); return s[max(0, len(s)-8):] },
 		"join":        strings.Join,
 		"title":       status.Title,
 		"actionWords": actionWords,
 	}
+}
+
+// advised reports that an error has an advice of its own, which says more than the general one.
+func advised(issues []status.Issue) bool {
+	return slices.ContainsFunc(issues, func(issue status.Issue) bool { return issue.Advice != "" })
 }
 
 func dict(pairs ...any) map[string]any {

@@ -53,14 +53,14 @@ func newDesk(t *testing.T) *desk {
 }
 
 func (d *desk) get(path string) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+	request := httptest.NewRequest(http.MethodGet, "http://localhost"+path, http.NoBody)
 	answer := httptest.NewRecorder()
 	d.handler.ServeHTTP(answer, request)
 	return answer
 }
 
 func (d *desk) post(path string, form url.Values) *httptest.ResponseRecorder {
-	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
+	request := httptest.NewRequest(http.MethodPost, "http://localhost"+path, strings.NewReader(form.Encode()))
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer := httptest.NewRecorder()
 	d.handler.ServeHTTP(answer, request)

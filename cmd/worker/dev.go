@@ -96,8 +96,14 @@ func (a *app) dev(ctx context.Context, given devOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	file := a.given.configPath
+	if file != "" {
+		if file, err = filepath.Abs(file); err != nil {
+			return err
+		}
+	}
 	forget, err := devservers.Write(a.streams, devservers.Servers{
-		Process: os.Getpid(), Started: time.Now(), Database: environment.DatabaseURL, NATS: environment.NATS.URL(),
+		Process: os.Getpid(), Started: time.Now(), Database: environment.DatabaseURL, NATS: environment.NATS.URL(), Config: file,
 	})
 	if err != nil { // only the other commands miss it
 		_, _ = fmt.Fprintf(a.streams.Err, "worker dev: %s\n", err)

@@ -85,6 +85,11 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	require.Contains(t, got.err, "using the servers of worker dev (process "+strconv.Itoa(w.command.Process.Pid))
 	require.Contains(t, got.err, "(of a running worker dev)")
 	require.Contains(t, got.out, "demo-meta")
+	// It has the accounts as well, which put together what was sent.
+	got = execute(t, variables, "batch", "01a22495-0000-7000-8000-000000000001", "--body")
+	require.Equal(t, cli.Failed, got.code, got.err)
+	require.NotContains(t, got.err, "configuration")
+	require.Contains(t, got.err, "01a22495-0000-7000-8000-000000000001")
 	variables["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/none"
 	got = execute(t, variables, "status")
 	require.Equal(t, cli.Failed, got.code, "what is named wins")

@@ -12,6 +12,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
+	"github.com/catalog-courier/catalog-courier/examples"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -31,7 +34,10 @@ func (a *app) openReader(c *cobra.Command, encode status.Encoder) (*status.Reade
 // encoder puts requests together as the workers do, which takes the configuration of the
 // accounts.
 func (a *app) encoder() (status.Encoder, error) {
-	settings, err := a.load()
+	settings, err := a.devAccounts()
+	if err == nil && settings == nil {
+		settings, err = a.load()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("showing a request takes the configuration of its account: %w", err)
 	}
@@ -168,4 +174,24 @@ func firstIssue(issues []status.Issue) cli.Clipped {
 		text += fmt.Sprintf(", and %d more", len(issues)-1)
 	}
 	return cli.Clipped(text)
+}
+
+// devAccounts is the configuration of a running worker dev whose database a command uses:
+// only to put together what it has sent. nil where the command is told of another place.
+func (a *app) devAccounts() (*config.Config, error) {
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil || path != "" || a.given.database != "" || a.given.nats != "" {
+		return nil, err
+	}
+	found, ok := devservers.Used(a.streams)
+	if !ok {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Platforms: platform.Configs(a.platforms)}
+	if found.Config != "" {
+		settings, err := config.Load(found.Config, options)
+		return settings, cli.ConfigError(err)
+	}
+	settings, err := config.Parse("examples/courier.yaml", examples.Config, options)
+	return settings, cli.ConfigError(err)
 }

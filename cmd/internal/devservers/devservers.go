@@ -21,6 +21,7 @@ type Servers struct {
 	Started  time.Time `json:"started"`
 	Database string    `json:"database"` // may hold a password: the file is its owner's alone
 	NATS     string    `json:"nats"`
+	Config   string    `json:"config,omitempty"` // its file; "" for the demonstration accounts
 }
 
 // fileOf is in the state folder of the user: $XDG_STATE_HOME, or ~/.local/state. ""
@@ -103,10 +104,8 @@ func Variables() []string {
 // Flags are the servers of a running worker dev as values of settings. It says on
 // streams.Err that they are used. nil where none runs, or where a variable names servers.
 func Flags(streams cli.Streams) map[string]string {
-	for _, name := range Variables() {
-		if value, found := streams.Lookup(name); found && value != "" {
-			return nil
-		}
+	if named(streams) {
+		return nil
 	}
 	found, ok := Running(streams)
 	if !ok {
@@ -114,6 +113,24 @@ func Flags(streams cli.Streams) map[string]string {
 	}
 	_, _ = fmt.Fprintf(streams.Err, "using the servers of worker dev (process %d, started %s)\n", found.Process, found.Started.Local().Format("15:04:05"))
 	return map[string]string{"database.url": found.Database, "nats.url": found.NATS}
+}
+
+// Used are the servers whose database Flags names; ok is false where it names none.
+func Used(streams cli.Streams) (found Servers, ok bool) {
+	if named(streams) {
+		return Servers{}, false
+	}
+	return Running(streams)
+}
+
+// named reports that a variable names servers.
+func named(streams cli.Streams) bool {
+	for _, name := range Variables() {
+		if value, found := streams.Lookup(name); found && value != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // From says in error texts where the values of Flags are from.
