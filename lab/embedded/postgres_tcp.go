@@ -33,7 +33,7 @@ func (c cluster) listen() map[string]string {
 	if c.options.Port == 0 {
 		return nil
 	}
-	return map[string]string{
+	return map[string]string{ //nolint:gosec // how passwords are kept, no password
 		"listen_addresses": "127.0.0.1", "port": strconv.Itoa(c.options.Port), "hba_file": c.rulesFile(), "password_encryption": "scram-sha-256",
 	}
 }
