@@ -231,7 +231,8 @@ func tool(t *testing.T, name, debian string) string {
 
 func run(t *testing.T, folder, program string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	// promtool computes for seconds; other tests may leave it a small part of the machine.
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, program, args...)
 	command.Dir = folder

@@ -46,7 +46,7 @@ func (p *plant) follow(t *testing.T, args ...string) *shared {
 		return value, found
 	}}
 	ended := make(chan int, 1)
-	go func() { ended <- cli.Execute(ctx, newCommand(streams, builtin.Platforms()), streams, args) }()
+	go func() { ended <- cli.Execute(ctx, newCommand(streams, builtin.Platforms()), streams, args) }() //nolint:contextcheck // commands get it from Execute
 	t.Cleanup(func() {
 		cancel()
 		require.Zero(t, <-ended, said.String())

@@ -178,7 +178,7 @@ type finding struct {
 // everyRule are the rules of WCAG 2.2, levels A and AA, and axe-core's own advice; colourRules
 // are those of them whose answer depends on colours.
 const (
-	everyRule = `{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}`
+	everyRule   = `{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}`
 	colourRules = `{type: "rule", values: ["color-contrast", "link-in-text-block"]}`
 )
 
