@@ -351,7 +351,7 @@ CREATE FUNCTION courier.changes_of_item(of_item text, of_account text, of_catalo
 RETURNS TABLE (day date, mutation_id text, stream_generation integer, stream_sequence bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET jit = off SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
     lanes  integer[];
