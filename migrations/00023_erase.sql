@@ -17,6 +17,11 @@ DECLARE
     sources integer[];
     batches uuid[];
     newest  bigint;
+    -- The item's id as it is, and as a JSON encoder writes it that escapes slashes, and all
+    -- that is not ASCII: that of PHP.
+    forms   bytea[] := ARRAY[convert_to(of_item, 'UTF8'), convert_to(replace(of_item, '/', '\/'), 'UTF8'),
+        convert_to(replace((SELECT string_agg(CASE WHEN ascii(c) < 128 THEN c ELSE '\u' || lpad(to_hex(ascii(c)), 4, '0') END, '' ORDER BY n)
+            FROM regexp_split_to_table(of_item, '') WITH ORDINALITY s(c, n)), '/', '\/'), 'UTF8')];
     n       bigint;
 BEGIN
     SELECT coalesce(array_agg(l.id), '{}') INTO lanes FROM courier.lane l WHERE l.account = of_account;
@@ -54,7 +59,7 @@ BEGIN
     WHERE m.lane = ANY (lanes) AND m.item_id = of_item
         AND (m.state = 1 OR m.state = 0 AND b.finished_at IS NULL OR m.sequence > coalesce(newest, 0) OR NOT m.batch_id = ANY (batches));
     SELECT touched + count(*) INTO touched FROM courier.webhook_delivery d
-    WHERE d.source = ANY (sources) AND d.state = 'pending' AND position(convert_to(of_item, 'UTF8') IN d.body) > 0;
+    WHERE d.source = ANY (sources) AND d.state = 'pending' AND EXISTS (SELECT FROM unnest(forms) f WHERE position(f IN d.body) > 0);
     RETURN NEXT;
 
     what := 'dead letters deleted';
@@ -113,7 +118,7 @@ BEGIN
 
     what := 'webhook deliveries without their content';
     UPDATE courier.webhook_delivery d SET body = NULL, headers = '{}', findings = '[]', reason = NULL
-    WHERE d.source = ANY (sources) AND position(convert_to(of_item, 'UTF8') IN d.body) > 0;
+    WHERE d.source = ANY (sources) AND EXISTS (SELECT FROM unnest(forms) f WHERE position(f IN d.body) > 0);
     GET DIAGNOSTICS touched = ROW_COUNT;
     RETURN NEXT;
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -168,4 +169,23 @@ func batchesWith(t *testing.T, env *rig.Env, text string) (found int) {
 	}
 	require.NoError(t, rows.Err())
 	return found
+}
+
+// TestEraseReadsEscapes: shops write the same id with escapes of JSON.
+func TestEraseReadsEscapes(t *testing.T) {
+	t.Parallel()
+	env := rig.Start(t, rig.Options{})
+	_, err := env.DB.Exec(t.Context(), `INSERT INTO courier.source (name, item_id) VALUES ('shop', '{id}')`)
+	require.NoError(t, err)
+	_, err = env.DB.Exec(t.Context(), `INSERT INTO courier.source_route (source, account, catalog, catalog_type)
+		SELECT id, $1, 'us', 'RETAIL' FROM courier.source`, rig.PinterestAccount)
+	require.NoError(t, err)
+	for i, body := range []string{`{"sku":"a/ż"}`, `{"sku":"a\/ż"}`, `{"sku":"a\/\u017c"}`, `{"sku":"b"}`} {
+		_, err := env.DB.Exec(t.Context(), `INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, body)
+			SELECT id, $1, 't', 'accepted', $2 FROM courier.source`, strconv.Itoa(i), []byte(body))
+		require.NoError(t, err)
+	}
+	_, err = env.Store.EraseItem(t.Context(), rig.PinterestAccount, "a/ż", false)
+	require.NoError(t, err)
+	require.Equal(t, 1, env.Count(`SELECT count(*) FROM courier.webhook_delivery WHERE body IS NOT NULL`))
 }
