@@ -19,6 +19,7 @@ import (
 // TestOutageShowsWithinSeconds: an account whose platform is gone is failing within 15
 // seconds, with the reason, since when, and the next try; with the first success it is not.
 func TestOutageShowsWithinSeconds(t *testing.T) {
+	t.Parallel()
 	for name, gone := range map[string]platform.Error{
 		"connection refused": {Scope: platform.ScopePlatform, Operation: "POST", Message: "connection refused"},
 		"time-out":           {Scope: platform.ScopePlatform, Operation: "POST", Message: "no answer in time", Ambiguous: true},

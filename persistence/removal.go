@@ -45,8 +45,7 @@ func (s *Store) AccountRemains(ctx context.Context, account string) (Remains, er
 
 // remains looks at an account, whose row it locks where it is told to and there is one.
 func remains(ctx context.Context, q *query.Queries, account string, lock bool) (Remains, error) {
-	registered := true
-	removing := false
+	var registered, removing bool
 	if lock {
 		found, err := q.LockAccount(ctx, account)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
@@ -130,13 +129,11 @@ func (s *Store) EndRemoval(ctx context.Context, account string) (removed bool, e
 	defer cancel()
 	err = s.inTransaction(ctx, func(q *query.Queries) error {
 		found, err := remains(ctx, q, account, true)
-		switch {
-		case errors.Is(err, ErrNoAccount):
-			return nil
-		case err != nil:
+		if err != nil {
 			return err
-		case !found.Removing || found.Open() || mayRemove(account, &found) != nil:
-			return nil
+		}
+		if may := found.Removing && !found.Open() && mayRemove(account, &found) == nil; !may {
+			return nil // it is still used
 		}
 		rows, err := q.DeleteAccount(ctx, account)
 		if err != nil {
@@ -145,6 +142,9 @@ func (s *Store) EndRemoval(ctx context.Context, account string) (removed bool, e
 		removed = rows > 0
 		return q.DeleteHealth(ctx, account)
 	})
+	if errors.Is(err, ErrNoAccount) {
+		return false, nil
+	}
 	return removed, err
 }
 

@@ -3,6 +3,7 @@ package persistence_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestConfiguredIsWhatAnyRunningWorkerHas(t *testing.T) {
 	store, pool := newDatabase(t)
 	old := []persistence.Account{{Name: "old", Catalogs: []string{"c"}}, {Name: "both"}}
 	fresh := []persistence.Account{{Name: "fresh"}, {Name: "both"}}
-	require.NoError(t, store.RegisterAccounts(t.Context(), append(old, fresh...)))
+	require.NoError(t, store.RegisterAccounts(t.Context(), slices.Concat(old, fresh)))
 	configured := func() (names []string) {
 		require.NoError(t, pool.QueryRow(t.Context(), "select coalesce(array_agg(account order by account), '{}') from courier.account_status where configured and state = 'active'").Scan(&names))
 		return names
@@ -257,14 +258,13 @@ func TestAccountStatusStaysFast(t *testing.T) {
 	}
 	rows, err := pool.Query(t.Context(), "explain select * from courier.account_status")
 	require.NoError(t, err)
-	var plan string
-	var planSb260 strings.Builder
+	var lines strings.Builder
 	for rows.Next() {
 		var line string
 		require.NoError(t, rows.Scan(&line))
-		planSb260.WriteString(line + "\n")
+		lines.WriteString(line + "\n")
 	}
-	plan += planSb260.String()
+	plan := lines.String()
 	require.NoError(t, rows.Err())
 	require.NotContains(t, plan, "mutation", "it reads no mutation")
 	var today string

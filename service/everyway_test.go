@@ -308,6 +308,7 @@ type sentRecords struct {
 }
 
 func newSentRecords(t *testing.T) *sentRecords {
+	t.Helper()
 	return &sentRecords{t: t, times: map[string]int{}, bodies: map[string]bool{}}
 }
 

@@ -124,7 +124,7 @@ func TestMagicIsOffByDefault(t *testing.T) {
 	t.Parallel()
 	env := rig.Start(t, rig.Options{})
 	env.StartWorker("a", rig.WorkerOptions{})
-	var all []string
+	all := make([]string, 0, 2*len(sandbox.Endings()))
 	for _, ending := range sandbox.Endings() {
 		for _, lane := range []catalog.Lane{rig.Retail, rig.Products} {
 			all = append(all, env.Publish(together(lane, "LAMP"+ending.Suffix)...)...)

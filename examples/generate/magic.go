@@ -6,6 +6,7 @@ import "github.com/catalog-courier/catalog-courier/lab/sandbox"
 // ids, so that the file can be published again and again.
 func magic() []line {
 	lines := []line{retailItem("LAMP-GOOD"), productItem("LAMP-GOOD")}
+	//nolint:prealloc // written once
 	for _, ending := range sandbox.Endings() {
 		lines = append(lines, retailItem("LAMP"+ending.Suffix), productItem("LAMP"+ending.Suffix))
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 
@@ -24,15 +25,19 @@ type outcome struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := consume(ctx, nats.DefaultURL); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func consume(ctx context.Context, url string) error {
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return consume(ctx, nats.DefaultURL, os.Stdout)
+}
+
+func consume(ctx context.Context, url string, out io.Writer) error {
 	connection, err := nats.Connect(url)
 	if err != nil {
 		return err
@@ -53,7 +58,7 @@ func consume(ctx context.Context, url string) error {
 	subscription, err := consumer.Consume(func(m jetstream.Msg) {
 		var o outcome
 		if err := json.Unmarshal(m.Data(), &o); err == nil {
-			fmt.Println(m.Headers().Get("ce-id"), o.Account, o.ItemID, o.Status, o.Errors)
+			_, _ = fmt.Fprintln(out, m.Headers().Get("ce-id"), o.Account, o.ItemID, o.Status, o.Errors)
 		}
 		_ = m.Ack() // one without an acknowledgement comes again
 	})

@@ -19,8 +19,8 @@ const outcomes = "CATALOG_OUTCOMES"
 
 // Told is an outcome event.
 type Told struct {
-	ID         string    // ce-id
-	Subject    string    // of the stream
+	ID         string    `json:"-"` // ce-id
+	Subject    string    `json:"-"` // of the stream
 	MutationID string    `json:"mutation_id"`
 	Status     string    `json:"status"`
 	FinishedAt time.Time `json:"finished_at"`
