@@ -200,6 +200,9 @@ func (s *serving) ready(ctx context.Context) error {
 	return err
 }
 
+// errNothingToServe says that neither feeds, webhooks nor the HTTP API could do anything.
+var errNothingToServe = errors.New("there is nothing to serve: the configuration has no sources, and no serve.tokens with which anybody could publish; enqueue token makes one")
+
 func (s *serving) handler() (http.Handler, error) {
 	settings := s.config.Serve
 	tokens := make([]httpapi.Token, len(settings.Tokens))
@@ -209,6 +212,9 @@ func (s *serving) handler() (http.Handler, error) {
 			return nil, fmt.Errorf("serve.tokens[%d].sha256: %w", i, err)
 		}
 		tokens[i] = httpapi.Token{Name: token.Name, SHA256: hash, Accounts: token.Accounts}
+	}
+	if len(tokens) == 0 && len(s.sources) == 0 {
+		return nil, errNothingToServe
 	}
 	api, err := httpapi.New(httpapi.Options{
 		Publisher: s.publisher, Tokens: tokens, MaxBody: settings.MaxBody, MaxConcurrent: settings.MaxRequests, Window: s.window,

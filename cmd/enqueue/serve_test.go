@@ -49,7 +49,7 @@ func freePort(t *testing.T) string {
 }
 
 // serving starts enqueue serve and returns its address and how to end it.
-func (s *shop) serving(more string) (address, metrics, token string, log *shared, end func() int) {
+func (s *shop) serving(more string, changes ...func(configuration string) string) (address, metrics, token string, log *shared, end func() int) {
 	s.t.Helper()
 	token, hash := httpapi.NewToken()
 	address, metrics = freePort(s.t), freePort(s.t)
@@ -58,6 +58,9 @@ func (s *shop) serving(more string) (address, metrics, token string, log *shared
 	require.NoError(s.t, err)
 	served := fmt.Sprintf("%s\nserve:\n  listen: %s\n  metrics_listen: %s\n  tokens:\n    - {name: test, sha256: %s, accounts: [acme-meta]}\n",
 		strings.Replace(string(text), "feed.csv}", "feed.csv, every: 1h"+more+"}", 1), address, metrics, strings.TrimPrefix(httpapi.FormatHash(hash), "sha256:"))
+	for _, change := range changes {
+		served = change(served)
+	}
 	require.NoError(s.t, os.WriteFile(path, []byte(served), 0o600))
 	log = &shared{}
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
@@ -92,6 +95,27 @@ func call(t *testing.T, method, address, token, body string) (int, string) {
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	return answer.StatusCode, string(text)
+}
+
+// TestServeWithoutTokens: feeds run, and nobody may publish over HTTP.
+func TestServeWithoutTokens(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.has(3)
+	address, _, token, log, end := s.serving("", withoutTokens)
+	require.Eventually(t, func() bool { return s.messages() == 6 }, time.Minute, 20*time.Millisecond, "the feed is due at once: %s", log)
+	for _, given := range []string{"", token} {
+		status, _ := call(t, http.MethodPost, address+"/v1/mutations/acme-meta/products/PRODUCT_ITEM", given, `{"item_id":"SKU-9","operation":"DELETE"}`+"\n")
+		require.Equal(t, http.StatusUnauthorized, status)
+	}
+	require.Equal(t, 6, s.messages())
+	require.Equal(t, 0, end(), log.String())
+}
+
+// withoutTokens leaves out the tokens of the configuration.
+func withoutTokens(configuration string) string {
+	before, _, _ := strings.Cut(configuration, "  tokens:\n")
+	return before
 }
 
 func TestServeTakesMutationsAndRunsFeeds(t *testing.T) {

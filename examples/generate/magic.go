@@ -5,9 +5,10 @@ import "github.com/catalog-courier/catalog-courier/lab/sandbox"
 // magic is an item with each ending on each platform, beside one without. They have no
 // ids, so that the file can be published again and again.
 func magic() []line {
-	lines := []line{retailItem("LAMP-GOOD"), productItem("LAMP-GOOD")}
-	//nolint:prealloc // written once
-	for _, ending := range sandbox.Endings() {
+	endings := sandbox.Endings()
+	lines := make([]line, 0, 2+2*len(endings))
+	lines = append(lines, retailItem("LAMP-GOOD"), productItem("LAMP-GOOD"))
+	for _, ending := range endings {
 		lines = append(lines, retailItem("LAMP"+ending.Suffix), productItem("LAMP"+ending.Suffix))
 	}
 	return lines

@@ -51,6 +51,14 @@ func (c *Config) Compare(to *Config) Change {
 			change.Fixed = append(change.Fixed, key)
 		}
 	}
+	// Of these the names are the user's, or there are none.
+	if !reflect.DeepEqual(c.Outcomes.Webhooks, to.Outcomes.Webhooks) {
+		change.Fixed = append(change.Fixed, "outcomes.webhooks")
+	}
+	if !reflect.DeepEqual(c.Notices, to.Notices) {
+		change.Fixed = append(change.Fixed, "notices")
+	}
+	slices.Sort(change.Fixed)
 	return change
 }
 

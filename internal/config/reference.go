@@ -22,6 +22,10 @@ func Reference(platforms []Platform) string {
 	r.heading("accounts.<name>.catalogs.<name>", "One place to write to. The name is the token of the subject.")
 	r.rows(l.fields(l.catalogKeys, account, setting.Values{}), "", "", false)
 	r.delivery(platforms)
+	if webhook, err := l.outcomeWebhook("name"); err == nil {
+		r.heading("outcomes.webhooks.<name>", "An address that outcomes are posted to: docs/events.md explains it.")
+		r.rows(webhook, "", "", false)
+	}
 	notices := l.noticeFields()
 	r.heading("notices", "Who gets a notice of a change of state. `worker run` and `worker notices` read this section: docs/notices.md explains it.")
 	r.defaults(notices)

@@ -33,11 +33,11 @@ const (
 	DefaultWindow = 2 * time.Minute
 )
 
-// Options say what to serve. Publisher and Tokens are required.
+// Options say what to serve. Publisher is required.
 type Options struct {
 	// Publisher publishes to the stream. Its RetryFor should be shorter than Timeout.
 	Publisher Publisher
-	// Tokens are the callers and what they may publish to.
+	// Tokens are the callers and what they may publish to. Without any, nobody may.
 	Tokens []Token
 
 	// MaxBody is the most bytes that a body may have, before and after decompression.

@@ -178,7 +178,6 @@ func TestOptionsAreChecked(t *testing.T) {
 		return Token{Name: name, SHA256: [32]byte{hash}, Accounts: accounts}
 	}
 	for text, tokens := range map[string][]Token{
-		"no tokens":        nil,
 		"has no name":      {token("", 1, "a")},
 		"has no hash":      {token("t", 0, "a")},
 		"has no accounts":  {token("t", 1)},
