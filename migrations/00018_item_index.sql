@@ -274,6 +274,7 @@ COMMENT ON COLUMN courier.indexed_items.finished_at IS 'When it became final; nu
 COMMENT ON COLUMN courier.indexed_items.item_id IS 'The id of the item at the platform.';
 COMMENT ON COLUMN courier.indexed_items.lane IS 'The number of account, catalog and type.';
 COMMENT ON COLUMN courier.indexed_items.last_succeeded_at IS 'When that became final.';
+COMMENT ON COLUMN courier.indexed_items.last_succeeded_id IS 'Its last change that succeeded.';
 COMMENT ON COLUMN courier.indexed_items.last_succeeded_operation IS 'The operation of its last change that succeeded.';
 COMMENT ON COLUMN courier.indexed_items.localization IS 'The country and language of a localized item; empty for the item itself.';
 COMMENT ON COLUMN courier.indexed_items.message IS 'The words of its first error.';
