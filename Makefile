@@ -38,9 +38,10 @@ PARALLEL ?= 4
 test: ## run all tests: real NATS and Postgres, started by the tests themselves
 	$(GO) test -shuffle=on -parallel $(PARALLEL) -timeout 10m ./...
 
-# Packages whose code and tests start no goroutines, and those whose tests only look at
-# other processes: there is nothing for the race detector to see.
-RACELESS := catalog docs deploy internal/reason source/feed source/difference test/console test/drill
+# Packages whose code starts no goroutines that share anything, and those whose tests look at
+# other processes, which are built without it: there is nothing for the race detector to see.
+RACELESS := catalog docs deploy internal/reason internal/config source/feed source/difference status platform/builtin \
+	cmd/worker cmd/enqueue test/console test/drill
 
 .PHONY: race
 race: ## run the tests with the race detector, the long ones shortened

@@ -58,6 +58,9 @@ func ledgerOf(env *rig.Env) [4]int {
 // the work.
 func TestAWorkerWithAWrongClockDoesNothing(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it looks at programs of their own, which the race detector does not")
+	}
 	program, err := clockProgram()
 	require.NoError(t, err)
 	for name, offset := range map[string]time.Duration{
@@ -126,6 +129,9 @@ func requireNotReady(t *testing.T, p *rig.Process) {
 // of the wrong clock, and works again when the clock is right.
 func TestAClockThatIsSetWhileTheWorkerRuns(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it looks at programs of their own, which the race detector does not")
+	}
 	program, err := clockProgram()
 	require.NoError(t, err)
 	for name, offset := range map[string]time.Duration{"ahead": 95 * 24 * time.Hour, "behind": -95 * 24 * time.Hour} {
