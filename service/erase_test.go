@@ -34,6 +34,7 @@ func TestEraseAnItem(t *testing.T) {
 	if err != nil {
 		require.ErrorIs(t, err, persistence.ErrItemOpen)
 	}
+	env.Await("the index has both items", patience, func() bool { return env.Count(`SELECT count(*) FROM courier.item`) == 2 })
 	require.Contains(t, tablesWith(env, secret), "dead_letter")
 	require.Contains(t, tablesWith(env, secret), "mutation")
 	before := tablesWith(env, other)
