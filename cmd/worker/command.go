@@ -98,11 +98,14 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
 	}
-	from := ""
-	if withoutAccounts && path == "" && len(flags) == 0 {
-		flags, from = devservers.Flags(a.streams), devservers.From
+	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)}
+	loaded, err := config.Load(path, options)
+	if err == nil && withoutAccounts && len(flags) == 0 && loaded.Database.URL.IsZero() && loaded.NATS.URL.Reveal() == config.DefaultNATS {
+		// Nothing names servers: a file may be one for worker dev.
+		if options.Flags, options.FlagsFrom = devservers.Flags(a.streams), devservers.From; options.Flags != nil {
+			loaded, err = config.Load(path, options)
+		}
 	}
-	loaded, err := config.Load(path, config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, FlagsFrom: from, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)})
 	return loaded, cli.ConfigError(err)
 }
 

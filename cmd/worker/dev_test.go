@@ -90,6 +90,11 @@ func TestDevIsQuietAndFound(t *testing.T) {
 	require.Equal(t, cli.Failed, got.code, got.err)
 	require.NotContains(t, got.err, "configuration")
 	require.Contains(t, got.err, "01a22495-0000-7000-8000-000000000001")
+	accounts := filepath.Join(t.TempDir(), "courier.yaml")
+	require.NoError(t, os.WriteFile(accounts, []byte("accounts:\n  demo-meta: {platform: meta, catalogs: {products: {}}}\n"), 0o600))
+	got = execute(t, variables, "status", "--config", accounts)
+	require.Equal(t, cli.Done, got.code, "a file that names no servers: %s", got.err)
+	require.Contains(t, got.err, "using the servers of worker dev")
 	variables["DATABASE_URL"] = "postgres://nobody@127.0.0.1:1/none"
 	got = execute(t, variables, "status")
 	require.Equal(t, cli.Failed, got.code, "what is named wins")
