@@ -102,6 +102,11 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 	e.life.left = nil
 	readCtx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
+	select {
+	case <-drain: // it is draining from its start: the source is not asked for more
+		stopReading()
+	default:
+	}
 	e.spawn(func(ctx context.Context) { e.read(ctx, readCtx) })
 	e.spawn(e.keepMirror)
 

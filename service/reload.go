@@ -70,29 +70,49 @@ var errReconfigured = errors.New("the configuration of the partition's accounts 
 // it was the latter.
 func (s *serving) drain(partition int, handOver <-chan struct{}) (drain <-chan struct{}, stop func() (reconfigured bool)) {
 	ended, stopped, watching := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	reconfigured := false
+	// What is so already is seen at once: an engine that starts draining reads nothing,
+	// whichever goroutine runs first.
+	now := make(chan struct{})
+	close(now)
+	over, reconfigured, present := s.watch(partition, handOver, now)
+	if over {
+		close(ended)
+		return ended, func() bool { return reconfigured }
+	}
 	go func() { // ends with stop, which waits for it
 		defer close(watching)
-		for present := s; ; present = present.next {
-			select {
-			case <-handOver:
-				close(ended)
-				return
-			case <-present.replaced:
-				if present.next.affected[partition] {
-					reconfigured = true
-					close(ended)
-					return
-				}
-			case <-stopped:
-				return
-			}
+		if over, reconfigured, _ = present.watch(partition, handOver, stopped); over {
+			close(ended)
 		}
 	}()
 	return ended, func() bool {
 		close(stopped)
 		<-watching
 		return reconfigured
+	}
+}
+
+// watch waits until the partition is asked back, its accounts are configured differently,
+// or until is closed, which counts only while neither is so. latest is the newest
+// configuration that it saw.
+func (s *serving) watch(partition int, handOver, until <-chan struct{}) (over, reconfigured bool, latest *serving) {
+	for {
+		select {
+		case <-handOver:
+			return true, false, s
+		case <-s.replaced:
+			if s = s.next; s.affected[partition] {
+				return true, true, s
+			}
+			continue
+		default:
+		}
+		select {
+		case <-handOver:
+		case <-s.replaced:
+		case <-until:
+			return false, false, s
+		}
 	}
 }
 

@@ -65,3 +65,45 @@ func TestTheFileIsReadWhenItRests(t *testing.T) {
 		require.True(t, w.observer.snapshot().Config.Refused)
 	})
 }
+
+// TestDrainIsSeenAtOnce: an engine never begins with a partition that it should give up
+// without knowing so.
+func TestDrainIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	closed := func(drain <-chan struct{}) bool {
+		select {
+		case <-drain:
+			return true
+		default:
+			return false
+		}
+	}
+	follow := func(s *serving, affected int) *serving {
+		next := newServing(nil, nil, nil)
+		next.affected[affected] = true
+		s.next = next
+		close(s.replaced)
+		return next
+	}
+
+	handOver := make(chan struct{})
+	close(handOver)
+	drain, stop := newServing(nil, nil, nil).drain(1, handOver)
+	require.True(t, closed(drain), "it was asked back before")
+	require.False(t, stop())
+
+	first := newServing(nil, nil, nil)
+	follow(follow(first, 2), 1)
+	drain, stop = first.drain(1, nil)
+	require.True(t, closed(drain), "the second configuration after this one changes its accounts")
+	require.True(t, stop())
+
+	drain, stop = first.drain(3, nil)
+	require.False(t, closed(drain), "none changes its accounts")
+	require.False(t, stop())
+
+	drain, stop = first.newest().drain(1, nil)
+	follow(first.newest(), 1)
+	<-drain
+	require.True(t, stop())
+}
