@@ -34,9 +34,13 @@ build: ## build worker and enqueue into bin/
 # most of the time.
 PARALLEL ?= 4
 
+# The packages whose tests take longest, most of it waiting. They begin first, so that the
+# others run beside them and none is left alone at the end.
+LONGEST := ./service ./delivery
+
 .PHONY: test
 test: ## run all tests: real NATS and Postgres, started by the tests themselves
-	$(GO) test -shuffle=on -parallel $(PARALLEL) -timeout 10m ./...
+	$(GO) test -shuffle=on -parallel $(PARALLEL) -timeout 10m $(LONGEST) ./...
 
 # Packages whose code starts no goroutines that share anything, and those whose tests look at
 # other processes, which are built without it: there is nothing for the race detector to see.
@@ -46,7 +50,7 @@ RACELESS := catalog docs deploy internal/reason internal/config source/feed sour
 .PHONY: race
 race: ## run the tests with the race detector, the long ones shortened
 	$(GO) test -race -short -shuffle=on -parallel $(PARALLEL) -timeout 15m \
-		$$($(GO) list ./... | grep -vxF "$$(printf '%s\n' $(RACELESS) | sed "s|^|$$($(GO) list -m)/|")")
+		$$($(GO) list $(LONGEST) ./... | grep -vxF "$$(printf '%s\n' $(RACELESS) | sed "s|^|$$($(GO) list -m)/|")")
 
 POSTGRES ?= 15 16 17 18
 
