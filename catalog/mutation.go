@@ -1,6 +1,10 @@
 package catalog
 
-import "time"
+import (
+	"cmp"
+	"math"
+	"time"
+)
 
 // Type is a catalog type in the platform's own spelling, such as RETAIL
 // (Pinterest) or PRODUCT_ITEM (Meta).
@@ -38,23 +42,24 @@ type ItemKey struct {
 type Position struct {
 	Generation int64
 	Sequence   uint64
+	// Line is which of the lines of a pack it is, from 1; 0 for a message of its own.
+	Line int
 }
 
-// Compare orders positions: by generation, then by sequence.
+// maxLine is higher than the number of any line.
+const maxLine = math.MaxInt16
+
+// Compare orders positions: by generation, by sequence, then by line.
 func (p Position) Compare(other Position) int {
-	switch {
-	case p.Generation != other.Generation:
-		if p.Generation < other.Generation {
-			return -1
-		}
-		return 1
-	case p.Sequence < other.Sequence:
-		return -1
-	case p.Sequence > other.Sequence:
-		return 1
-	default:
-		return 0
+	return cmp.Or(cmp.Compare(p.Generation, other.Generation), cmp.Compare(p.Sequence, other.Sequence), cmp.Compare(p.Line, other.Line))
+}
+
+// Before is the place right before this one: between the two there is nothing.
+func (p Position) Before() Position {
+	if p.Line > 0 {
+		return Position{Generation: p.Generation, Sequence: p.Sequence, Line: p.Line - 1}
 	}
+	return Position{Generation: p.Generation, Sequence: p.Sequence - 1, Line: maxLine}
 }
 
 // Header is one header of a stream message, name as it came.

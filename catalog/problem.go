@@ -23,6 +23,7 @@ const (
 	UnknownAttribute     Reason = "unknown_attribute" // a warning only
 	MessageTooLarge      Reason = "message_too_large"
 	RecordTooLarge       Reason = "record_too_large"
+	BadPack              Reason = "bad_pack" // a message with many mutations that cannot be read at all
 	InternalError        Reason = "internal_error"
 	Unrecordable         Reason = "unrecordable" // the database refuses to record it
 )
@@ -54,7 +55,7 @@ func (p *Problem) Error() string {
 func DeadLetterReasons() []Reason {
 	return []Reason{
 		InvalidJSON, MissingField, WrongType, InvalidValue, UnknownOperation, UnsupportedOperation, BadSubject, UnknownAccount,
-		UnknownCatalog, UnknownType, BadKey, KeyMismatch, NotClearable, NotUpdatable, MessageTooLarge, RecordTooLarge,
+		UnknownCatalog, UnknownType, BadKey, KeyMismatch, NotClearable, NotUpdatable, MessageTooLarge, RecordTooLarge, BadPack,
 		InternalError, Unrecordable, Refused, AttemptsExhausted, Unconfirmed, AccountRemoved,
 	}
 }

@@ -21,6 +21,9 @@ import (
 // as absent. Members that the contract does not name are ignored. A name that
 // stands twice in the object, or twice at the top of the attributes, is refused:
 // readers differ on which of the two counts.
+//
+// The message is read as one mutation, also where its headers say that it is a pack: see
+// [Decoder.Open].
 func Decode(raw Raw) catalog.Arrival {
 	var decoder Decoder
 	return decoder.Decode(raw)
@@ -39,28 +42,21 @@ type parsedSubject struct {
 }
 
 // Decode is the function Decode.
-func (d *Decoder) Decode(raw Raw) (arrival catalog.Arrival) {
+func (d *Decoder) Decode(raw Raw) catalog.Arrival {
 	reading := reading{mutation: &catalog.Mutation{
 		PublishedAt: raw.Time,
 		ReceivedAt:  raw.ReceivedAt,
 		Position:    raw.Position,
 		Message:     catalog.Message{Data: raw.Data},
 	}}
-	defer func() {
-		if cause := recover(); cause != nil {
-			reading.problem = &catalog.Problem{Reason: catalog.InternalError, Text: "decoding the message failed: " + Quote(fmt.Sprint(cause))}
-			reading.identify()
-		}
-		arrival = catalog.Arrival{Mutation: reading.mutation, Problem: reading.problem}
-	}()
-	subject := d.subject(raw.Subject)
-	reading.mutation.Lane = subject.lane
-	reading.mutation.Message.Subject = subject.producer
-	reading.report(subject.problem)
-	reading.readHeaders(raw.Headers)
-	reading.readBody(raw.Data)
-	reading.identify()
-	return arrival
+	return reading.decode(func() {
+		subject := d.subject(raw.Subject)
+		reading.mutation.Lane = subject.lane
+		reading.mutation.Message.Subject = subject.producer
+		reading.report(subject.problem)
+		reading.readHeaders(raw.Headers)
+		reading.readBody(raw.Data)
+	})
 }
 
 // subject parses a subject, once for each that is remembered.
@@ -87,6 +83,20 @@ type reading struct {
 	bodyID  string // from the body or the event
 }
 
+// decode reads and settles what it has found, also when reading panics.
+func (r *reading) decode(read func()) (arrival catalog.Arrival) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.problem = &catalog.Problem{Reason: catalog.InternalError, Text: "decoding the message failed: " + Quote(fmt.Sprint(cause))}
+			r.identify()
+		}
+		arrival = catalog.Arrival{Mutation: r.mutation, Problem: r.problem}
+	}()
+	read()
+	r.identify()
+	return arrival
+}
+
 // report keeps the first problem; it is the one the producer is told of.
 func (r *reading) report(problem *catalog.Problem) {
 	if r.problem == nil {
@@ -95,21 +105,33 @@ func (r *reading) report(problem *catalog.Problem) {
 }
 
 // identify settles the mutation's id: the body's (or the event's), else the
-// message's, else its place in the stream.
+// message's, else its place in the stream. The message's id is the pack's, so a line adds its
+// number.
 func (r *reading) identify() {
 	if r.mutation.ID = r.bodyID; r.mutation.ID != "" {
 		return
 	}
+	p := r.mutation.Position
 	if id := r.headers.messageID; id != "" {
 		problem := CheckID(HeaderID, id)
+		if problem == nil && p.Line > 0 && len(id) > MaxPackID {
+			problem = invalid(HeaderID, HeaderID+" "+Quote(id)+" has more than "+strconv.Itoa(MaxPackID)+" bytes, too many to make the ids of lines of it")
+		}
 		if problem == nil {
-			r.mutation.ID = id
+			r.mutation.ID = lineID(id, p.Line)
 			return
 		}
 		r.report(problem)
 	}
-	p := r.mutation.Position
-	r.mutation.ID = strconv.FormatInt(p.Generation, 10) + "-" + strconv.FormatUint(p.Sequence, 10)
+	r.mutation.ID = lineID(strconv.FormatInt(p.Generation, 10)+"-"+strconv.FormatUint(p.Sequence, 10), p.Line)
+}
+
+// lineID is the id of a line without one of its own, in the message with this id.
+func lineID(id string, line int) string {
+	if line == 0 {
+		return id
+	}
+	return id + "/" + strconv.Itoa(line)
 }
 
 // readBody checks the body as a whole, then reads its members.
@@ -119,6 +141,11 @@ func (r *reading) readBody(data []byte) {
 		r.report(problem)
 		return
 	}
+	r.readText(text)
+}
+
+// readText reads a body that is a text of bearable size.
+func (r *reading) readText(text string) {
 	members, problem := membersOf(text, "the body")
 	if problem != nil {
 		r.report(problem)
