@@ -165,7 +165,7 @@ func (b *Batcher) forgetBuffered(l *lane, upTo catalog.Position) {
 	for gone < l.bufferTaken && l.buffer[gone].Position.Compare(upTo) <= 0 {
 		m := l.buffer[gone]
 		if m.Position.Compare(l.cursor) <= 0 {
-			l.cursor = catalog.Position{Generation: m.Position.Generation, Sequence: m.Position.Sequence - 1}
+			l.cursor = m.Position.Before()
 		}
 		if m.Position.Compare(l.floor) < 0 {
 			l.floor = m.Position

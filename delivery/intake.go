@@ -158,7 +158,7 @@ func (e *Engine) admit(a admission) {
 	e.versions.learn(a.versions, now)
 	for _, arrival := range a.arrivals {
 		m := arrival.Mutation
-		e.tracker.saw(m)
+		e.tracker.saw(arrival)
 		if arrival.Problem != nil {
 			e.refuse(m, arrival.Problem)
 			continue

@@ -151,25 +151,16 @@ func (j *job) piece(of units, last bool) *ledger.Transaction {
 	return tx
 }
 
-// freshRanges names the messages of the generation that the transaction records for
+// freshRanges names the mutations of the generation that the transaction records for
 // the first time.
 func freshRanges(tx *ledger.Transaction, generation int64) []ledger.Range {
-	var sequences []uint64
-	for m := range recordedBy(tx) {
-		if m.RecordedOn.IsZero() && m.Position.Generation == generation {
-			sequences = append(sequences, m.Position.Sequence)
-		}
-	}
-	slices.Sort(sequences)
 	var ranges []ledger.Range
-	for _, sequence := range sequences {
-		if n := len(ranges); n > 0 && ranges[n-1].Last+1 >= sequence {
-			ranges[n-1].Last = sequence
-			continue
+	for m := range recordedBy(tx) {
+		if p := m.Position; m.RecordedOn.IsZero() && p.Generation == generation {
+			ranges = append(ranges, ledger.Range{First: p.Sequence, Last: p.Sequence, FirstLine: p.Line, LastLine: p.Line})
 		}
-		ranges = append(ranges, ledger.Range{First: sequence, Last: sequence})
 	}
-	return ranges
+	return ledger.JoinRanges(ranges)
 }
 
 // recordedBy yields the mutations that become known by the transaction.

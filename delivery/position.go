@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -8,30 +9,37 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
-// tracker knows which sequences of the partition were read and which of them
-// are recorded, and so how far the position may move. Transactions of a
-// partition commit in order, so what an earlier one records counts for every
-// later one.
+// tracker knows which mutations of the partition were read and which of them
+// are recorded, and so how far the position may move: up to the last message all of whose
+// lines are. Transactions of a partition commit in order, so what an earlier one records counts
+// for every later one.
 type tracker struct {
 	generation int64
 	anchor     ledger.Anchor
 	// read holds what was read above the anchor, in stream order. The first
-	// element is never recorded.
-	read []readMessage
+	// message is never recorded whole.
+	read []readMutation
 	// head is the index of the first live element, so that popping is cheap.
 	head int
 }
 
-// readMessage is what is kept of a message that was read: not the message, which may
+// readMutation is what is kept of a mutation that was read: not its message, which may
 // be large and recorded long before an older one is.
-type readMessage struct {
+type readMutation struct {
 	sequence  uint64
 	time      time.Time
 	messageID string
+	line      int32
+	more      bool // further lines of the message follow
 	recorded  bool
 }
 
-func (r *readMessage) anchor(generation int64) ledger.Anchor {
+func (r *readMutation) compare(position catalog.Position) int {
+	return cmp.Or(cmp.Compare(r.sequence, position.Sequence), cmp.Compare(int(r.line), position.Line))
+}
+
+// anchor is that of the message.
+func (r *readMutation) anchor(generation int64) ledger.Anchor {
 	return ledger.Anchor{
 		Position: catalog.Position{Generation: generation, Sequence: r.sequence}, Time: r.time, MessageID: r.messageID,
 	}
@@ -41,10 +49,20 @@ func newTracker(anchor ledger.Anchor) *tracker {
 	return &tracker{generation: anchor.Position.Generation, anchor: anchor}
 }
 
-// saw notes a message that was read.
-func (t *tracker) saw(m *catalog.Mutation) {
+// saw notes a mutation that was read.
+func (t *tracker) saw(arrival catalog.Arrival) {
+	m := arrival.Mutation
+	if last := len(t.read) - 1; last >= t.head && t.read[last].sequence == m.Position.Sequence {
+		read := t.read[last]                                                              // the lines of a pack have its time and id in common
+		read.line, read.more, read.recorded = int32(m.Position.Line), arrival.More, false //nolint:gosec // at most message.MaxPackLines
+		t.read = append(t.read, read)
+		return
+	}
 	anchor := ledger.AnchorOf(m)
-	t.read = append(t.read, readMessage{sequence: m.Position.Sequence, time: anchor.Time, messageID: anchor.MessageID})
+	t.read = append(t.read, readMutation{
+		sequence: m.Position.Sequence, time: anchor.Time, messageID: anchor.MessageID,
+		line: int32(m.Position.Line), more: arrival.More, //nolint:gosec // at most message.MaxPackLines
+	})
 }
 
 // unrecorded counts what was read and is not known to be recorded, or lies
@@ -62,24 +80,17 @@ func (t *tracker) record(positions []catalog.Position) (ranges []ledger.Range, m
 		if position.Generation != t.generation {
 			continue
 		}
-		i, found := slices.BinarySearchFunc(live, position.Sequence, func(r readMessage, sequence uint64) int {
-			switch {
-			case r.sequence < sequence:
-				return -1
-			case r.sequence > sequence:
-				return 1
-			default:
-				return 0
-			}
-		})
+		i, found := slices.BinarySearchFunc(live, position, func(r readMutation, position catalog.Position) int { return r.compare(position) })
 		if found && !live[i].recorded {
 			live[i].recorded = true
 			marked = append(marked, i)
 		}
 	}
-	popped := 0
-	for popped < len(live) && live[popped].recorded {
-		popped++
+	popped := 0 // whole messages only
+	for i := 0; i < len(live) && live[i].recorded; i++ {
+		if !live[i].more {
+			popped = i + 1
+		}
 	}
 	if popped > 0 {
 		t.anchor = live[popped-1].anchor(t.generation)
@@ -96,7 +107,7 @@ func (t *tracker) record(positions []catalog.Position) (ranges []ledger.Range, m
 
 // rangesAbove joins marked elements from index from on into ranges without a gap
 // in what was read.
-func rangesAbove(live []readMessage, marked []int, from int) []ledger.Range {
+func rangesAbove(live []readMutation, marked []int, from int) []ledger.Range {
 	slices.Sort(marked)
 	var ranges []ledger.Range
 	last := -2
@@ -104,10 +115,16 @@ func rangesAbove(live []readMessage, marked []int, from int) []ledger.Range {
 		if i < from {
 			continue
 		}
-		if i == last+1 {
-			ranges[len(ranges)-1].Last = live[i].sequence
-		} else {
-			ranges = append(ranges, ledger.Range{First: live[i].sequence, Last: live[i].sequence})
+		read := &live[i]
+		if i != last+1 {
+			ranges = append(ranges, ledger.Range{First: read.sequence})
+			if read.line > 1 {
+				ranges[len(ranges)-1].FirstLine = int(read.line)
+			}
+		}
+		r := &ranges[len(ranges)-1]
+		if r.Last, r.LastLine = read.sequence, 0; read.more {
+			r.LastLine = int(read.line)
 		}
 		last = i
 	}

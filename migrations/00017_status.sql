@@ -92,6 +92,7 @@ SELECT m.mutation_id,
     m.localization,
     m.generation AS stream_generation,
     m.sequence AS stream_sequence,
+    m.line AS stream_line,
     -- The day that the row is kept under: whoever knows it reads no other.
     m.day,
     m.lane,
@@ -113,7 +114,7 @@ LEFT JOIN LATERAL (
         jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('code', x.reason, 'attribute', x.field, 'message', x.text))) AS said
     FROM courier.dead_letter x
     WHERE (m.state = 2 OR o.result IN (2, 3))
-        AND x.sequence = m.sequence AND x.generation = m.generation AND x.lane = m.lane
+        AND x.sequence = m.sequence AND x.line = m.line AND x.generation = m.generation AND x.lane = m.lane
     ORDER BY x.id DESC LIMIT 1
 ) d ON true;
 
@@ -173,7 +174,8 @@ SELECT f.mutation_id, f.account, f.catalog, f.catalog_type, f.item_id, f.operati
             FROM courier.attempt x WHERE f.open AND x.batch_id = f.batch_id ORDER BY x.number DESC LIMIT 1
         ) t ON true
         WHERE l.id = f.lane
-    ) END AS reason
+    ) END AS reason,
+    f.stream_line
 FROM courier.mutation_facts f;
 
 -- An error that a later change of the item put right is over.
@@ -182,15 +184,15 @@ SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization,
     (i.newest).status, (i.newest).operation, (i.newest).mutation_id, (i.newest).batch_id,
     (i.succeeded).operation AS last_succeeded_operation,
     (i.succeeded).finished_at AS last_succeeded_at,
-    CASE WHEN (i.succeeded).mutation_id IS NULL OR ((i.refused).stream_generation, (i.refused).stream_sequence)
-        > ((i.succeeded).stream_generation, (i.succeeded).stream_sequence) THEN (i.refused).errors END AS last_error,
+    CASE WHEN (i.succeeded).mutation_id IS NULL OR ((i.refused).stream_generation, (i.refused).stream_sequence, (i.refused).stream_line)
+        > ((i.succeeded).stream_generation, (i.succeeded).stream_sequence, (i.succeeded).stream_line) THEN (i.refused).errors END AS last_error,
     (i.newest).published_at, (i.newest).received_at, (i.newest).finished_at,
     (i.newest).errors, (i.newest).attempts
 FROM (
     SELECT m.account, m.catalog, m.catalog_type, m.item_id, m.localization,
-        (array_agg(m ORDER BY m.stream_generation DESC, m.stream_sequence DESC))[1] AS newest,
-        (array_agg(m ORDER BY m.stream_generation DESC, m.stream_sequence DESC) FILTER (WHERE m.status = 'succeeded'))[1] AS succeeded,
-        (array_agg(m ORDER BY m.stream_generation DESC, m.stream_sequence DESC) FILTER (WHERE m.errors IS NOT NULL))[1] AS refused
+        (array_agg(m ORDER BY m.stream_generation DESC, m.stream_sequence DESC, m.stream_line DESC))[1] AS newest,
+        (array_agg(m ORDER BY m.stream_generation DESC, m.stream_sequence DESC, m.stream_line DESC) FILTER (WHERE m.status = 'succeeded'))[1] AS succeeded,
+        (array_agg(m ORDER BY m.stream_generation DESC, m.stream_sequence DESC, m.stream_line DESC) FILTER (WHERE m.errors IS NOT NULL))[1] AS refused
     FROM courier.mutation_facts m
     GROUP BY m.account, m.catalog, m.catalog_type, m.item_id, m.localization
 ) i;
@@ -383,6 +385,7 @@ COMMENT ON COLUMN courier.mutation_status.reason IS 'Why a waiting or submitted 
 COMMENT ON COLUMN courier.mutation_status.received_at IS 'When a worker received it.';
 COMMENT ON COLUMN courier.mutation_status.status IS 'waiting: at no platform. submitted: sent or being sent. Final: succeeded, failed, invalid (never sent), superseded (a newer change took its place), unconfirmed (the platform never said).';
 COMMENT ON COLUMN courier.mutation_status.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.mutation_status.stream_line IS 'Which line of a pack it is, from 1; 0 for a message of its own.';
 COMMENT ON COLUMN courier.mutation_status.stream_sequence IS 'The place in the stream.';
 COMMENT ON COLUMN courier.mutation_status.submitted_at IS 'When the platform first took the batch.';
 COMMENT ON COLUMN courier.mutation_status.superseded_by IS 'The change that took its place.';
@@ -408,6 +411,7 @@ COMMENT ON COLUMN courier.mutation_facts.received_at IS 'When a worker received 
 COMMENT ON COLUMN courier.mutation_facts.returned IS 'Whether its last batch gave it back to be sent again.';
 COMMENT ON COLUMN courier.mutation_facts.status IS 'As in mutation_status.';
 COMMENT ON COLUMN courier.mutation_facts.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.mutation_facts.stream_line IS 'Which line of a pack it is, from 1; 0 for a message of its own.';
 COMMENT ON COLUMN courier.mutation_facts.stream_sequence IS 'The place in the stream.';
 COMMENT ON COLUMN courier.mutation_facts.submitted_at IS 'When the platform first took the batch.';
 COMMENT ON COLUMN courier.mutation_facts.superseded_by IS 'The change that took its place.';

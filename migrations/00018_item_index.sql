@@ -18,6 +18,8 @@ CREATE TABLE courier.item (
     succeeded_generation integer,
     lane                 integer     NOT NULL,
     error_count          integer     NOT NULL DEFAULT 0,
+    line                 smallint    NOT NULL DEFAULT 0,
+    succeeded_line       smallint,
     operation            smallint    NOT NULL,
     -- 1 succeeded, 2 failed, 3 unconfirmed, 4 invalid.
     status               smallint    NOT NULL,
@@ -155,7 +157,7 @@ SELECT l.account, l.catalog, l.catalog_type, i.item_id, i.localization,
     courier.operation_name(i.operation) AS operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count,
     coalesce(i.succeeded_mutation_id, CASE WHEN i.status = 1 THEN i.mutation_id END) AS last_succeeded_id,
     courier.operation_name(i.succeeded_operation) AS last_succeeded_operation, i.succeeded_at AS last_succeeded_at,
-    i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.lane
+    i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.line AS stream_line, i.lane
 FROM courier.item i JOIN courier.lane l ON l.id = i.lane;
 
 CREATE VIEW courier.item_counts AS
@@ -177,7 +179,7 @@ CREATE VIEW courier.resolved_letters AS
 SELECT d.id, i.succeeded_at AS resolved_at
 FROM courier.dead_letter d
 JOIN courier.item i ON i.item_id = d.item_id COLLATE "C" AND i.lane = d.lane AND i.localization = coalesce(d.localization, '') COLLATE "C"
-WHERE (i.succeeded_generation, i.succeeded_sequence) > (d.generation, d.sequence);
+WHERE (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line) > (d.generation, d.sequence, d.line);
 
 COMMENT ON VIEW courier.indexed_items IS 'The newest final state of every item, by the index: item_index_status says how far it is behind.';
 COMMENT ON VIEW courier.item_counts IS 'How many items each catalog has in each state, and of those that fail for which first error.';
@@ -191,9 +193,10 @@ COMMENT ON VIEW courier.resolved_letters IS 'Dead letters whose item was changed
 -- 1,000 a lane at most and the newest first; one look by item_key tells whether an item is in
 -- a block.
 -- +goose StatementBegin
-CREATE FUNCTION courier.newer_changes(of_lanes integer[], of_items text[], of_localizations text[], of_generations integer[], of_sequences bigint[])
+CREATE FUNCTION courier.newer_changes(of_lanes integer[], of_items text[], of_localizations text[], of_generations integer[], of_sequences bigint[],
+    of_lines smallint[])
 RETURNS TABLE (nth integer, status text, operation text, mutation_id text, batch_id uuid, errors jsonb, received_at timestamptz, finished_at timestamptz,
-    stream_generation integer, stream_sequence bigint)
+    stream_generation integer, stream_sequence bigint, stream_line smallint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_sort = off
@@ -236,21 +239,21 @@ BEGIN
         )
         SELECT step.lane, step.generation, step.block FROM step LIMIT 1000
     ) x;
-    RETURN QUERY SELECT k.nth::integer, s.status, s.operation, s.mutation_id, s.batch_id, s.errors, s.received_at, s.finished_at, s.stream_generation, s.stream_sequence
-    FROM unnest(of_lanes, of_items, of_localizations, of_generations, of_sequences) WITH ORDINALITY AS k(lane, item_id, localization, generation, sequence, nth)
+    RETURN QUERY SELECT k.nth::integer, s.status, s.operation, s.mutation_id, s.batch_id, s.errors, s.received_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
+    FROM unnest(of_lanes, of_items, of_localizations, of_generations, of_sequences, of_lines) WITH ORDINALITY AS k(lane, item_id, localization, generation, sequence, line, nth)
     CROSS JOIN LATERAL (
         SELECT y.* FROM unnest(above.lane, above.generation, above.block) AS b(lane, generation, block)
         CROSS JOIN LATERAL (
-            SELECT m.day, m.generation, m.sequence, m.mutation_id FROM courier.mutation m
+            SELECT m.day, m.generation, m.sequence, m.line, m.mutation_id FROM courier.mutation m
             WHERE m.day BETWEEN oldest AND latest AND m.lane = b.lane AND m.generation = b.generation AND courier.block(m.sequence) = b.block
                 AND courier.item_key(m.item_id, m.localization) = courier.item_key(k.item_id, nullif(k.localization, ''))
                 AND m.item_id || '' = k.item_id AND m.localization IS NOT DISTINCT FROM nullif(k.localization, '')
-                AND (m.generation + 0, m.sequence + 0) > (k.generation, k.sequence)
-            ORDER BY m.sequence DESC LIMIT 1) y
+                AND (m.generation + 0, m.sequence + 0, m.line) > (k.generation, k.sequence, k.line)
+            ORDER BY m.sequence DESC, m.line DESC LIMIT 1) y
         WHERE b.lane = k.lane AND (b.generation, b.block) >= (k.generation, courier.block(k.sequence))
         LIMIT 1) c
     CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v
-        WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_generation = c.generation
+        WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_line = c.line AND v.stream_generation = c.generation
             AND v.item_id = k.item_id LIMIT 1) s;
 END
 $$;
@@ -282,6 +285,7 @@ COMMENT ON COLUMN courier.indexed_items.mutation_id IS 'Its newest final change.
 COMMENT ON COLUMN courier.indexed_items.operation IS 'CREATE, UPSERT, UPDATE, DELETE or DELETE_DISCONTINUED.';
 COMMENT ON COLUMN courier.indexed_items.status IS 'The status of its newest final change: succeeded, failed, unconfirmed or invalid.';
 COMMENT ON COLUMN courier.indexed_items.stream_generation IS 'Counts how often the stream was restored to an older copy.';
+COMMENT ON COLUMN courier.indexed_items.stream_line IS 'Which line of a pack it is, from 1; 0 for a message of its own.';
 COMMENT ON COLUMN courier.indexed_items.stream_sequence IS 'The place in the stream.';
 COMMENT ON COLUMN courier.item_counts.account IS 'The account, as the configuration names it.';
 COMMENT ON COLUMN courier.item_counts.attribute IS 'The attribute of their first error; empty for none.';
@@ -307,6 +311,12 @@ COMMENT ON COLUMN courier.quota_history.scope IS 'The scope of the quota.';
 COMMENT ON COLUMN courier.quota_history.used_percent IS 'The most that was used, in percent.';
 COMMENT ON COLUMN courier.resolved_letters.id IS 'The number of the dead letter.';
 COMMENT ON COLUMN courier.resolved_letters.resolved_at IS 'When a later change of its item succeeded.';
+-- A place in the stream as people read it, and as a list continues after it: the line only
+-- where there is one.
+CREATE FUNCTION courier.place(generation integer, sequence bigint, line smallint) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN generation || '.' || sequence || CASE WHEN line > 0 THEN '.' || line ELSE '' END;
+
 -- The mutations that are held back, of a catalog, the newest first.
 -- +goose StatementBegin
 CREATE FUNCTION courier.waiting_items(of_account text, of_catalog text, before text DEFAULT NULL, page integer DEFAULT 50)
@@ -319,25 +329,26 @@ SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     at_gen integer := coalesce(split_part(before, '.', 1)::integer, 2147483647);
     at_seq bigint := coalesce(split_part(before, '.', 2)::bigint, 9223372036854775807);
+    at_line smallint := coalesce(nullif(split_part(before, '.', 3), '')::smallint, 0);
     wanted integer := least(greatest(page, 1), 1000);
 BEGIN
-    RETURN QUERY SELECT w.generation || '.' || w.sequence, w.catalog_type, s.item_id, s.localization, s.operation, s.mutation_id, s.errors, w.received_at
+    RETURN QUERY SELECT courier.place(w.generation, w.sequence, w.line), w.catalog_type, s.item_id, s.localization, s.operation, s.mutation_id, s.errors, w.received_at
     FROM (
         SELECT x.*, l.catalog_type FROM courier.lane l CROSS JOIN LATERAL (
-            SELECT y.lane, y.generation, y.sequence, y.received_at FROM courier.waiting y
-            WHERE y.lane = l.id AND (y.generation, y.sequence) < (at_gen, at_seq)
-            ORDER BY y.generation DESC, y.sequence DESC LIMIT wanted) x
+            SELECT y.lane, y.generation, y.sequence, y.line, y.received_at FROM courier.waiting y
+            WHERE y.lane = l.id AND (y.generation, y.sequence) <= (at_gen, at_seq) AND (y.generation, y.sequence, y.line) < (at_gen, at_seq, at_line)
+            ORDER BY y.generation DESC, y.sequence DESC, y.line DESC LIMIT wanted) x
         WHERE l.account = of_account AND l.catalog = of_catalog
-        ORDER BY x.generation DESC, x.sequence DESC LIMIT wanted
+        ORDER BY x.generation DESC, x.sequence DESC, x.line DESC LIMIT wanted
     ) w
     CROSS JOIN LATERAL (
-        SELECT m.day, m.mutation_id, m.sequence, m.generation, m.item_id FROM courier.mutation m
+        SELECT m.day, m.mutation_id, m.sequence, m.line, m.generation, m.item_id FROM courier.mutation m
         WHERE m.day = (w.received_at AT TIME ZONE 'UTC')::date AND m.lane = w.lane AND m.generation = w.generation
-            AND courier.block(m.sequence) = courier.block(w.sequence) AND m.sequence + 0 = w.sequence LIMIT 1) c
+            AND courier.block(m.sequence) = courier.block(w.sequence) AND m.sequence + 0 = w.sequence AND m.line = w.line LIMIT 1) c
     CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v
-        WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_generation = c.generation
+        WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_line = c.line AND v.stream_generation = c.generation
             AND v.item_id = c.item_id LIMIT 1) s
-    ORDER BY w.generation DESC, w.sequence DESC;
+    ORDER BY w.generation DESC, w.sequence DESC, w.line DESC;
 END
 $$;
 -- +goose StatementEnd
@@ -348,8 +359,8 @@ REVOKE ALL ON FUNCTION courier.waiting_items FROM PUBLIC;
 -- each lane and localization. Empty texts mean all.
 -- +goose StatementBegin
 CREATE FUNCTION courier.changes_of_item(of_item text, of_account text, of_catalog text, of_type text, newest_only boolean,
-    before_generation integer, before_sequence bigint, page integer)
-RETURNS TABLE (day date, mutation_id text, stream_generation integer, stream_sequence bigint)
+    before_generation integer, before_sequence bigint, before_line smallint, page integer)
+RETURNS TABLE (day date, mutation_id text, stream_generation integer, stream_sequence bigint, stream_line smallint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off SET plan_cache_mode = force_custom_plan AS $$
@@ -362,14 +373,14 @@ BEGIN
         lanes := ARRAY(SELECT l.id FROM courier.lane l WHERE (of_account = '' OR l.account = of_account)
             AND (of_catalog = '' OR l.catalog = of_catalog) AND (of_type = '' OR l.catalog_type = of_type));
     END IF;
-    RETURN QUERY SELECT x.day, x.mutation_id, x.generation, x.sequence
+    RETURN QUERY SELECT x.day, x.mutation_id, x.generation, x.sequence, x.line
     FROM (
-        SELECT m.day, m.mutation_id, m.generation, m.sequence,
-            CASE WHEN newest_only THEN row_number() OVER (PARTITION BY m.lane, m.localization ORDER BY m.generation DESC, m.sequence DESC) ELSE 1 END AS nth
+        SELECT m.day, m.mutation_id, m.generation, m.sequence, m.line,
+            CASE WHEN newest_only THEN row_number() OVER (PARTITION BY m.lane, m.localization ORDER BY m.generation DESC, m.sequence DESC, m.line DESC) ELSE 1 END AS nth
         FROM courier.mutation m
-        WHERE m.item_id = of_item AND (lanes IS NULL OR m.lane = ANY (lanes)) AND (m.generation, m.sequence) < (before_generation, before_sequence)
+        WHERE m.item_id = of_item AND (lanes IS NULL OR m.lane = ANY (lanes)) AND (m.generation, m.sequence, m.line) < (before_generation, before_sequence, before_line)
     ) x WHERE x.nth = 1
-    ORDER BY x.generation DESC, x.sequence DESC LIMIT wanted;
+    ORDER BY x.generation DESC, x.sequence DESC, x.line DESC LIMIT wanted;
 END
 $$;
 -- +goose StatementEnd
@@ -379,10 +390,10 @@ REVOKE ALL ON FUNCTION courier.changes_of_item FROM PUBLIC;
 -- them, whose plan the session keeps: with a month of days planning it costs more than
 -- reading. Why a mutation waits is looked up only where one does.
 -- +goose StatementBegin
-CREATE FUNCTION courier.mutations_at(of_days date[], of_ids text[], of_generations integer[], of_sequences bigint[])
+CREATE FUNCTION courier.mutations_at(of_days date[], of_ids text[], of_generations integer[], of_sequences bigint[], of_lines smallint[])
 RETURNS TABLE (mutation_id text, account text, catalog text, catalog_type text, item_id text, localization text, operation text, status text,
     superseded_by text, batch_id uuid, handle text, attempts integer, errors jsonb, warnings jsonb, reason text, published_at timestamptz,
-    received_at timestamptz, submitted_at timestamptz, finished_at timestamptz, stream_generation integer, stream_sequence bigint)
+    received_at timestamptz, submitted_at timestamptz, finished_at timestamptz, stream_generation integer, stream_sequence bigint, stream_line smallint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 50
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -396,19 +407,19 @@ BEGIN
     END IF;
     RETURN QUERY SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, s.localization, s.operation, s.status,
         s.superseded_by, s.batch_id, s.handle, s.attempts, s.errors, s.warnings, NULL::text, s.published_at,
-        s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-    FROM unnest(of_days, of_ids, of_generations, of_sequences) AS u(day, id, generation, sequence)
+        s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
+    FROM unnest(of_days, of_ids, of_generations, of_sequences, of_lines) AS u(day, id, generation, sequence, line)
     CROSS JOIN LATERAL (SELECT f.* FROM courier.mutation_facts f
-        WHERE f.day = u.day AND f.mutation_id = u.id AND f.stream_sequence = u.sequence AND f.stream_generation = u.generation LIMIT 1) s
+        WHERE f.day = u.day AND f.mutation_id = u.id AND f.stream_sequence = u.sequence AND f.stream_line = u.line AND f.stream_generation = u.generation LIMIT 1) s
     WHERE s.status NOT IN ('waiting', 'submitted');
     GET DIAGNOSTICS settled = ROW_COUNT;
     IF settled < cardinality(of_ids) THEN
         RETURN QUERY SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, s.localization, s.operation, s.status,
             s.superseded_by, s.batch_id, s.handle, s.attempts, s.errors, s.warnings, s.reason, s.published_at,
-            s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
-        FROM unnest(of_days, of_ids, of_generations, of_sequences) AS u(day, id, generation, sequence)
+            s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
+        FROM unnest(of_days, of_ids, of_generations, of_sequences, of_lines) AS u(day, id, generation, sequence, line)
         CROSS JOIN LATERAL (SELECT f.* FROM courier.mutation_status f
-            WHERE f.day = u.day AND f.mutation_id = u.id AND f.stream_sequence = u.sequence AND f.stream_generation = u.generation LIMIT 1) s
+            WHERE f.day = u.day AND f.mutation_id = u.id AND f.stream_sequence = u.sequence AND f.stream_line = u.line AND f.stream_generation = u.generation LIMIT 1) s
         WHERE s.status IN ('waiting', 'submitted');
     END IF;
 END
@@ -433,7 +444,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION courier.mutations_at, courier.changes_of_item, courier.waiting_items, courier.newer_changes;
+DROP FUNCTION courier.mutations_at, courier.changes_of_item, courier.waiting_items, courier.newer_changes, courier.place;
 DROP VIEW courier.resolved_letters, courier.quota_history, courier.account_series, courier.item_counts, courier.indexed_items, courier.item_index_status;
 DROP TABLE courier.item_filling, courier.quota_series, courier.lane_series, courier.item_count, courier.item;
 DROP FUNCTION courier.count_items, courier.item_kind;

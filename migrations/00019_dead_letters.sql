@@ -52,7 +52,8 @@ SELECT d.id,
     d.dismissed_at,
     d.dismissed_by,
     d.dismiss_reason,
-    d.resolved_at
+    d.resolved_at,
+    d.line AS stream_line
 FROM courier.dead_letter d
 JOIN courier.lane l ON l.id = d.lane;
 
@@ -64,6 +65,7 @@ COMMENT ON COLUMN courier.dead_letters.errors IS 'Every rule that it breaks, or 
 COMMENT ON COLUMN courier.dead_letters.replaced_by IS 'The change that was published in its place.';
 COMMENT ON COLUMN courier.dead_letters.replayed_by IS 'Who published it again.';
 COMMENT ON COLUMN courier.dead_letters.resolved_at IS 'When a later change of its item succeeded.';
+COMMENT ON COLUMN courier.dead_letters.stream_line IS 'Which line of a pack it was, from 1; 0 for a message of its own. The message is that line.';
 COMMENT ON COLUMN courier.dead_letters.state IS 'open, replayed, dismissed or resolved.';
 
 -- +goose Down

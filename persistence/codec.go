@@ -122,6 +122,9 @@ func mutationSize(m *catalog.Mutation) int {
 	return size
 }
 
+// lineOf is the column's form of the line of a place.
+func lineOf(p catalog.Position) int16 { return int16(p.Line) } //nolint:gosec // at most message.MaxPackLines
+
 // recordedOn is the day whose partition holds, or will hold, the mutation's row.
 // For a new row it depends on nothing but the mutation, so that a transaction
 // that is repeated names the same day.

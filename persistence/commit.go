@@ -303,7 +303,7 @@ func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor
 	if _, err := s.lookUp(ctx, c, lease, id); err != nil {
 		return 0, err
 	}
-	above := above(recorded, to.Position.Sequence)
+	above := ledger.RangesAbove(recorded, to.Position.Sequence)
 	shared := to.Position.Sequence // up to here both generations have the same messages
 	for _, r := range above {
 		shared = max(shared, r.Last)

@@ -22,6 +22,7 @@ type known struct {
 	receivedAt   time.Time
 	generation   int32
 	sequence     int64
+	line         int16
 	payload      int // bytes, packed
 	lane         catalog.Lane
 	stored       bool
@@ -31,7 +32,7 @@ func (k *known) mutation() *catalog.Mutation {
 	m := &catalog.Mutation{
 		ID: k.id, Lane: k.lane, ItemID: k.item, Operation: catalog.Operation(k.operation), Attempts: int(k.attempts), //nolint:gosec // written from one
 		PublishedAt: time.Unix(0, k.publishedNs).UTC(), ReceivedAt: k.receivedAt,
-		Position: catalog.Position{Generation: int64(k.generation), Sequence: uint64(k.sequence)}, //nolint:gosec // written from one
+		Position: placeAt(k.generation, k.sequence, k.line),
 		Message: catalog.Message{
 			Subject: "catalog.mutations." + k.lane.Account + "." + k.lane.Catalog + "." + string(k.lane.Type), Lost: int64(max(k.payload, 1)),
 		},
@@ -47,14 +48,17 @@ func (k *known) mutation() *catalog.Mutation {
 func (s *Store) damagedRow(ctx context.Context, lane catalog.Lane, row query.WaitingPageRow, cause error) (ledger.InvalidMutation, error) {
 	k := known{
 		day: row.ReceivedAt, id: strconv.FormatInt(int64(row.Generation), 10) + "-" + strconv.FormatInt(row.Sequence, 10),
-		receivedAt: row.ReceivedAt, generation: row.Generation, sequence: row.Sequence,
+		receivedAt: row.ReceivedAt, generation: row.Generation, sequence: row.Sequence, line: row.Line,
 		payload: len(row.Payload), lane: lane, stored: true,
+	}
+	if k.line > 0 {
+		k.id += "/" + strconv.Itoa(int(k.line))
 	}
 	id, err := s.knownLaneID(ctx, lane)
 	if err != nil {
 		return ledger.InvalidMutation{}, err
 	}
-	found, err := s.query.MutationsAt(ctx, query.MutationsAtParams{Lane: id, Generation: row.Generation, Sequence: row.Sequence})
+	found, err := s.query.MutationsAt(ctx, query.MutationsAtParams{Lane: id, Generation: row.Generation, Sequence: row.Sequence, Line: row.Line})
 	if err != nil {
 		return ledger.InvalidMutation{}, fmt.Errorf("reading the row of a damaged mutation: %w", err)
 	}
@@ -80,7 +84,7 @@ func damagedRecords(ctx context.Context, q *query.Queries, row *query.OpenBatche
 	for _, m := range found {
 		k := known{
 			day: m.Day, id: m.MutationID, item: m.ItemID, localization: m.Localization, operation: m.Operation, attempts: m.Attempts,
-			publishedNs: m.PublishedNs, receivedAt: m.ReceivedAt, generation: m.Generation, sequence: m.Sequence,
+			publishedNs: m.PublishedNs, receivedAt: m.ReceivedAt, generation: m.Generation, sequence: m.Sequence, line: m.Line,
 			lane: catalog.Lane{Account: row.Account, Catalog: row.Catalog, Type: catalog.Type(row.CatalogType)},
 		}
 		for m.Record != nil && len(records) <= int(*m.Record) {

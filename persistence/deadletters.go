@@ -146,7 +146,7 @@ func deadLetter(row *query.DeadLettersRow) DeadLetter {
 		Operation: catalog.Operation(row.Operation), //nolint:gosec // written from one
 		Message:   catalog.Message{Subject: row.Subject, Data: row.Body},
 		Reason:    catalog.Reason(row.Reason), Field: orEmpty(row.Field), Text: row.Text, FailedAt: row.FailedAt,
-		Position:   catalog.Position{Generation: int64(row.Generation), Sequence: uint64(row.Sequence)}, //nolint:gosec // written from one
+		Position:   placeAt(row.Generation, row.Sequence, row.Line),
 		ReplayedAt: timeOf(row.ReplayedAt), ReplayedBy: orEmpty(row.ReplayedBy), ReplacedBy: orEmpty(row.ReplacedBy),
 		DismissedAt: timeOf(row.DismissedAt), DismissedBy: orEmpty(row.DismissedBy), DismissReason: orEmpty(row.DismissReason),
 		ResolvedAt: timeOf(row.ResolvedAt),

@@ -118,49 +118,53 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 }
 
 // upsertItems never takes a row back: the place in the stream decides.
-const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, mutation_id, operation, status,
-	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id)
-select u.item_id, u.lane, u.localization, u.generation, u.sequence, u.mutation_id, u.operation, u.status,
+const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, line, mutation_id, operation, status,
+	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_line, succeeded_operation, succeeded_at, succeeded_mutation_id)
+select u.item_id, u.lane, u.localization, u.generation, u.sequence, u.line, u.mutation_id, u.operation, u.status,
 	u.changed_at, case when u.status <> 1 then u.changed_at end, u.error_count, u.code, u.attribute, u.message,
-	u.succeeded_generation, u.succeeded_sequence, u.succeeded_operation, u.succeeded_at, nullif(u.succeeded_mutation_id, u.mutation_id)
+	u.succeeded_generation, u.succeeded_sequence, u.succeeded_line, u.succeeded_operation, u.succeeded_at, nullif(u.succeeded_mutation_id, u.mutation_id)
 from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::smallint[], $8::smallint[], $9::timestamptz[],
-	$10::int[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bigint[], $16::smallint[], $17::timestamptz[], $18::text[])
+	$10::int[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bigint[], $16::smallint[], $17::timestamptz[], $18::text[], $19::smallint[], $20::smallint[])
 	as u(item_id, lane, localization, generation, sequence, mutation_id, operation, status, changed_at,
-		error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id)
+		error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id,
+		line, succeeded_line)
 on conflict (item_id, lane, localization) do update set
-	generation = excluded.generation, sequence = excluded.sequence, mutation_id = excluded.mutation_id, operation = excluded.operation,
+	generation = excluded.generation, sequence = excluded.sequence, line = excluded.line, mutation_id = excluded.mutation_id, operation = excluded.operation,
 	status = excluded.status, changed_at = excluded.changed_at, failed_at = excluded.failed_at, error_count = excluded.error_count,
 	code = excluded.code, attribute = excluded.attribute, message = excluded.message,
 	succeeded_generation = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_generation else i.succeeded_generation end,
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_generation else i.succeeded_generation end,
 	succeeded_sequence = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_sequence else i.succeeded_sequence end,
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_sequence else i.succeeded_sequence end,
+	succeeded_line = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_line else i.succeeded_line end,
 	succeeded_operation = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_operation else i.succeeded_operation end,
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_operation else i.succeeded_operation end,
 	succeeded_at = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence)) then excluded.succeeded_at else i.succeeded_at end,
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_at else i.succeeded_at end,
 	succeeded_mutation_id = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence) > (i.succeeded_generation, i.succeeded_sequence))
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))
 		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
-where (excluded.generation, excluded.sequence) > (i.generation, i.sequence)`
+where (excluded.generation, excluded.sequence, excluded.line) > (i.generation, i.sequence, i.line)`
 
-const updateSuccesses = `update courier.item i set succeeded_generation = u.generation, succeeded_sequence = u.sequence,
+const updateSuccesses = `update courier.item i set succeeded_generation = u.generation, succeeded_sequence = u.sequence, succeeded_line = u.line,
 	succeeded_operation = u.operation, succeeded_at = u.at, succeeded_mutation_id = u.mutation_id
-from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::smallint[], $7::timestamptz[], $8::text[])
-	as u(item_id, lane, localization, generation, sequence, operation, at, mutation_id)
+from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::smallint[], $7::timestamptz[], $8::text[], $9::smallint[])
+	as u(item_id, lane, localization, generation, sequence, operation, at, mutation_id, line)
 where i.item_id = u.item_id and i.lane = u.lane and i.localization = u.localization and u.sequence is not null
-	and (i.succeeded_sequence is null or (u.generation, u.sequence) > (i.succeeded_generation, i.succeeded_sequence))`
+	and (i.succeeded_sequence is null or (u.generation, u.sequence, u.line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))`
 
 // itemColumns are the changes column by column, as unnest takes them.
 type itemColumns struct {
 	items, localizations, mutations, codes, attributes, messages []string
 	lanes, generations, errorCounts                              []int32
 	sequences                                                    []int64
-	operations, statuses                                         []int16
+	lines, operations, statuses                                  []int16
 	changed                                                      []time.Time
 	// Null where there was no success. Pointers would be sent one by one through reflection.
 	goodGenerations []pgtype.Int4
 	goodSequences   []pgtype.Int8
+	goodLines       []pgtype.Int2
 	goodOperations  []pgtype.Int2
 	goodTimes       []pgtype.Timestamptz
 	goodMutations   []pgtype.Text
@@ -177,6 +181,7 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 		c.localizations = append(c.localizations, localizationText(change.Key.Localization))
 		c.generations = append(c.generations, int32(change.Position.Generation)) //nolint:gosec // counts rewinds
 		c.sequences = append(c.sequences, int64(change.Position.Sequence))       //nolint:gosec // a stream's sequence fits
+		c.lines = append(c.lines, lineOf(change.Position))
 		c.mutations = append(c.mutations, clean(change.MutationID))
 		c.operations, c.statuses = append(c.operations, int16(change.Operation)), append(c.statuses, int16(change.Status))
 		c.changed, c.errorCounts = append(c.changed, change.ChangedAt), append(c.errorCounts, int32(change.ErrorCount)) //nolint:gosec // bounded by IssuesOf
@@ -194,6 +199,7 @@ func (c *itemColumns) addSuccess(good *ItemSuccess) {
 	has := good.Position.Generation >= 0
 	c.goodGenerations = append(c.goodGenerations, pgtype.Int4{Int32: int32(good.Position.Generation), Valid: has}) //nolint:gosec // counts rewinds
 	c.goodSequences = append(c.goodSequences, pgtype.Int8{Int64: int64(good.Position.Sequence), Valid: has})       //nolint:gosec // a stream's sequence fits
+	c.goodLines = append(c.goodLines, pgtype.Int2{Int16: lineOf(good.Position), Valid: has})
 	c.goodOperations = append(c.goodOperations, pgtype.Int2{Int16: int16(good.Operation), Valid: has})
 	c.goodTimes = append(c.goodTimes, pgtype.Timestamptz{Time: good.At, Valid: has})
 	c.goodMutations = append(c.goodMutations, pgtype.Text{String: clean(good.MutationID), Valid: has})
@@ -203,11 +209,12 @@ func (c *itemColumns) arguments() []any {
 	return []any{
 		c.items, c.lanes, c.localizations, c.generations, c.sequences, c.mutations, c.operations, c.statuses, c.changed,
 		c.errorCounts, c.codes, c.attributes, c.messages, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations,
+		c.lines, c.goodLines,
 	}
 }
 
 func (c *itemColumns) successes() []any {
-	return []any{c.items, c.lanes, c.localizations, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations}
+	return []any{c.items, c.lanes, c.localizations, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations, c.goodLines}
 }
 
 // shortened is a text that fits into an index entry and a page of a list.

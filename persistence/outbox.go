@@ -30,12 +30,12 @@ func (p *plan) queueOutbox(b *pgx.Batch) {
 		return
 	}
 	days, lanes, generations := make([]time.Time, 0, n), make([]int32, 0, n), make([]int32, 0, n)
-	sequences, ids := make([]int64, 0, n), make([]string, 0, n)
+	sequences, lines, ids := make([]int64, 0, n), make([]int16, 0, n), make([]string, 0, n)
 	add := func(m *catalog.Mutation) {
 		days, lanes = append(days, recordedOn(m)), append(lanes, p.lanes[m.Lane])
 		generations = append(generations, int32(m.Position.Generation)) //nolint:gosec // counts rewinds
 		sequences = append(sequences, int64(m.Position.Sequence))       //nolint:gosec // a stream's sequence fits
-		ids = append(ids, clean(m.ID))
+		lines, ids = append(lines, lineOf(m.Position)), append(ids, clean(m.ID))
 	}
 	for i := range tx.Invalid {
 		add(tx.Invalid[i].Mutation)
@@ -43,9 +43,9 @@ func (p *plan) queueOutbox(b *pgx.Batch) {
 	for i := range tx.Stale {
 		add(tx.Stale[i].Mutation)
 	}
-	b.Queue(`insert into courier.outcome (partition, number, batches, days, lanes, generations, sequences, mutation_ids)
-		select l.partition, l.commits + 1, $2::uuid[], $3::date[], $4::int[], $5::int[], $6::bigint[], $7::text[]
-		from courier.lease l where l.partition = $1`, tx.Partition, ended, days, lanes, generations, sequences, ids)
+	b.Queue(`insert into courier.outcome (partition, number, batches, days, lanes, generations, sequences, lines, mutation_ids)
+		select l.partition, l.commits + 1, $2::uuid[], $3::date[], $4::int[], $5::int[], $6::bigint[], $7::smallint[], $8::text[]
+		from courier.lease l where l.partition = $1`, tx.Partition, ended, days, lanes, generations, sequences, lines, ids)
 }
 
 // OpenCursor reads how far a consumer of the outbox has come: see ledger.Outbox.

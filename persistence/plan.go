@@ -20,7 +20,7 @@ type plan struct {
 
 	fresh   []row // to be written for the first time
 	changed map[rowPlace][]row
-	removed map[waitingPlace][]int64 // sequences of waiting rows
+	removed map[waitingPlace]*waitingRows
 	waiting []waitingRow
 	letters []letter
 
@@ -38,6 +38,16 @@ type waitingPlace struct {
 	lane       int32
 	generation int64
 }
+
+// waitingRows are waiting rows that are used up.
+type waitingRows struct {
+	sequences []int64
+	places    []int64 // sequence * maxLines + line
+	packed    bool    // some of them are lines of packs
+}
+
+// maxLines is more than the lines of a pack.
+const maxLines = 1 << 14
 
 type waitingRow struct {
 	lane     int32
@@ -63,7 +73,7 @@ func (s *Store) plan(ctx context.Context, tx *ledger.Transaction) (*plan, error)
 		tx:      tx,
 		lanes:   make(map[catalog.Lane]int32),
 		changed: make(map[rowPlace][]row),
-		removed: make(map[waitingPlace][]int64),
+		removed: make(map[waitingPlace]*waitingRows),
 	}
 	if err := s.findLanes(ctx, p); err != nil {
 		return nil, err
@@ -234,7 +244,17 @@ func (p *plan) removeStored(m *catalog.Mutation) {
 
 func (p *plan) removeWaiting(m *catalog.Mutation) {
 	place := waitingPlace{lane: p.lanes[m.Lane], generation: m.Position.Generation}
-	p.removed[place] = append(p.removed[place], int64(m.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+	rows := p.removed[place]
+	if rows == nil {
+		rows = &waitingRows{}
+		p.removed[place] = rows
+	}
+	sequence := int64(m.Position.Sequence) //nolint:gosec // a stream's sequence fits
+	if n := len(rows.sequences); n == 0 || rows.sequences[n-1] != sequence {
+		rows.sequences = append(rows.sequences, sequence)
+	}
+	rows.places = append(rows.places, sequence*maxLines+int64(m.Position.Line))
+	rows.packed = rows.packed || m.Position.Line > 0
 }
 
 func (p *plan) addWaiting(s *Store, m *catalog.Mutation) {

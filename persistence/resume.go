@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,20 +153,14 @@ func mergeRanges(rows []query.RecordedRangesRow, position uint64) []ledger.Range
 	var all []ledger.Range
 	for _, row := range rows {
 		for i := range min(len(row.FirstEach), len(row.LastEach)) {
-			all = append(all, ledger.Range{First: uint64(row.FirstEach[i]), Last: uint64(row.LastEach[i])}) //nolint:gosec // written from one
+			r := ledger.Range{First: uint64(row.FirstEach[i]), Last: uint64(row.LastEach[i])} //nolint:gosec // written from one
+			if 2*i+1 < len(row.LinesEach) {
+				r.FirstLine, r.LastLine = int(row.LinesEach[2*i]), int(row.LinesEach[2*i+1])
+			}
+			all = append(all, r)
 		}
 	}
-	all = above(all, position)
-	slices.SortFunc(all, func(a, b ledger.Range) int { return cmp.Compare(a.First, b.First) })
-	merged := all[:0]
-	for _, r := range all {
-		if n := len(merged); n > 0 && r.First <= merged[n-1].Last+1 {
-			merged[n-1].Last = max(merged[n-1].Last, r.Last)
-			continue
-		}
-		merged = append(merged, r)
-	}
-	return merged
+	return ledger.JoinRanges(ledger.RangesAbove(all, position))
 }
 
 // Waiting reads a page of a lane's waiting rows: see ledger.Store.
@@ -179,6 +172,7 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 		Account: clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
 		Generation: int32(after.Generation), //nolint:gosec // counts rewinds
 		Sequence:   int64(after.Sequence),   //nolint:gosec // a stream's sequence fits
+		Line:       lineOf(after),
 		Lim:        int32(limit) + 1,
 		MaxBytes:   maxPageBytes,
 	})
@@ -194,7 +188,7 @@ func (s *Store) Waiting(ctx context.Context, lane catalog.Lane, after catalog.Po
 			break
 		}
 		m, err := s.codec.unpackMutation(row.Payload)
-		if err == nil && (m.Lane != lane || m.Position.Generation != int64(row.Generation) || int64(m.Position.Sequence) != row.Sequence) { //nolint:gosec // fits
+		if err == nil && (m.Lane != lane || m.Position != placeAt(row.Generation, row.Sequence, row.Line)) {
 			err = fmt.Errorf("%w: it is of another mutation", ledger.ErrPayload)
 		}
 		if err != nil {
@@ -253,7 +247,7 @@ func (s *Store) NewestVersions(ctx context.Context, keys []catalog.ItemKey) (map
 		key := wanted[place{account: row.Account, catalog: row.Catalog, catalogType: row.CatalogType, item: row.ItemID, localization: row.Localization}]
 		versions[key] = ledger.ItemVersion{
 			Key: key, Version: row.Version, MutationID: row.MutationID,
-			Position: catalog.Position{Generation: row.Generation, Sequence: uint64(row.Sequence)}, //nolint:gosec // written from one
+			Position: catalog.Position{Generation: row.Generation, Sequence: uint64(row.Sequence), Line: int(row.Line)}, //nolint:gosec // written from one
 		}
 	}
 	return versions, nil

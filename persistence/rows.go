@@ -53,9 +53,9 @@ const messageIDHeader = "Nats-Msg-Id"
 
 // rowColumns are the columns in the order in which appendRow writes them.
 const rowColumns = `sequence, published_ns, received_at, day, lane, generation, record, operation, state, attempts,
-	batch_id, mutation_id, item_id, localization, superseded_by, message_id, warnings`
+	batch_id, mutation_id, item_id, localization, superseded_by, message_id, warnings, line`
 
-const rowColumnCount = 17
+const rowColumnCount = 18
 
 // rowReader gives rows to COPY in Postgres's binary format. Encoding them by hand
 // takes a tenth of the time of the general way, and needs no memory for all.
@@ -138,7 +138,8 @@ func appendRow(b []byte, r *row) []byte {
 	} else {
 		b = appendNull(b)
 	}
-	return appendJSONOrNull(b, issuesJSON(ledger.IssuesOf(m.Warnings)))
+	b = appendJSONOrNull(b, issuesJSON(ledger.IssuesOf(m.Warnings)))
+	return appendInt16(b, lineOf(m.Position))
 }
 
 func appendInt64(b []byte, v int64) []byte {
@@ -200,10 +201,10 @@ func (p *plan) queueFresh(b *pgx.Batch) {
 		if id, differs := r.messageID(); differs {
 			messageID = new(clean(id))
 		}
-		b.Queue("insert into courier.mutation ("+rowColumns+") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::jsonb)",
+		b.Queue("insert into courier.mutation ("+rowColumns+") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17::text::jsonb, $18)",
 			int64(m.Position.Sequence), nanoseconds(m.PublishedAt), m.ReceivedAt, recordedOn(m), r.lane, //nolint:gosec // fits
 			m.Position.Generation, record, int16(m.Operation), r.state, r.attempts(), batch, clean(m.ID), clean(m.ItemID),
 			cleanOrNull(localizationText(m.Localization)), cleanOrNull(r.supersededBy), messageID,
-			issuesJSON(ledger.IssuesOf(m.Warnings)))
+			issuesJSON(ledger.IssuesOf(m.Warnings)), lineOf(m.Position))
 	}
 }

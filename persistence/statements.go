@@ -76,9 +76,15 @@ func (p *plan) queueBatches(b *pgx.Batch) {
 // queueRemoved deletes the waiting rows that are used up. One statement for each
 // lane, so that it is always an index scan.
 func (p *plan) queueRemoved(b *pgx.Batch) {
-	for place, sequences := range p.removed {
-		b.Queue("delete from courier.waiting where lane = $1 and generation = $2 and sequence = any ($3)",
-			place.lane, place.generation, sequences)
+	for place, rows := range p.removed {
+		if !rows.packed {
+			b.Queue("delete from courier.waiting where lane = $1 and generation = $2 and sequence = any ($3)",
+				place.lane, place.generation, rows.sequences)
+			continue
+		}
+		// The lines of a pack may come and go one by one.
+		b.Queue("delete from courier.waiting where lane = $1 and generation = $2 and sequence = any ($3) and sequence * $5::bigint + line = any ($4)",
+			place.lane, place.generation, rows.sequences, rows.places, maxLines)
 	}
 }
 
@@ -103,13 +109,13 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 		}
 		b.Queue(`update courier.mutation m set state = u.state, attempts = u.attempts, batch_id = u.batch_id, record = u.record,
 				superseded_by = u.superseded_by, warnings = coalesce(u.warnings::jsonb, m.warnings)
-			from unnest($3::text[], $4::bigint[], $5::smallint[], $6::smallint[], $7::uuid[], $8::int[], $9::text[], $10::text[], $11::int[])
-				u(mutation_id, sequence, state, attempts, batch_id, record, superseded_by, warnings, lane),
+			from unnest($3::text[], $4::bigint[], $5::smallint[], $6::smallint[], $7::uuid[], $8::int[], $9::text[], $10::text[], $11::int[], $12::smallint[])
+				u(mutation_id, sequence, state, attempts, batch_id, record, superseded_by, warnings, lane, line),
 			lateral (select r.ctid as place from courier.mutation r
-				where r.day = $1 and r.generation = $2 and r.mutation_id = u.mutation_id and r.sequence = u.sequence
+				where r.day = $1 and r.generation = $2 and r.mutation_id = u.mutation_id and r.line = u.line and r.sequence = u.sequence
 					and r.lane + 0 = u.lane offset 0) found
 			where m.day = $1 and m.ctid = found.place`,
-			place.day, place.generation, c.ids, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes).Exec(p.expect(len(rows)))
+			place.day, place.generation, c.ids, c.sequences, c.states, c.attempts, c.batches, c.records, c.supersededBy, c.warnings, c.lanes, c.lines).Exec(p.expect(len(rows)))
 	}
 }
 
@@ -117,6 +123,7 @@ func (p *plan) queueChanged(b *pgx.Batch) {
 type columns struct {
 	ids          []string
 	sequences    []int64
+	lines        []int16
 	states       []int16
 	attempts     []int16
 	batches      []*uuid.UUID
@@ -128,7 +135,7 @@ type columns struct {
 
 func newColumns(n int) *columns {
 	return &columns{
-		ids: make([]string, 0, n), sequences: make([]int64, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
+		ids: make([]string, 0, n), sequences: make([]int64, 0, n), lines: make([]int16, 0, n), states: make([]int16, 0, n), attempts: make([]int16, 0, n),
 		batches: make([]*uuid.UUID, 0, n), records: make([]*int32, 0, n), supersededBy: make([]*string, 0, n),
 		warnings: make([]*string, 0, n), lanes: make([]int32, 0, n),
 	}
@@ -137,6 +144,7 @@ func newColumns(n int) *columns {
 func (c *columns) add(r *row) {
 	c.ids = append(c.ids, clean(r.mutation.ID))
 	c.sequences = append(c.sequences, int64(r.mutation.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+	c.lines = append(c.lines, lineOf(r.mutation.Position))
 	c.lanes = append(c.lanes, r.lane)
 	c.states = append(c.states, r.state)
 	c.attempts = append(c.attempts, r.attempts())
@@ -154,18 +162,18 @@ func (p *plan) queueWaiting(b *pgx.Batch) {
 	if n == 0 {
 		return
 	}
-	lanes, generations, sequences := make([]int32, n), make([]int64, n), make([]int64, n)
+	lanes, generations, sequences, lines := make([]int32, n), make([]int64, n), make([]int64, n), make([]int16, n)
 	received, payloads := make([]time.Time, n), make([][]byte, n)
 	for i, w := range p.waiting {
 		lanes[i], payloads[i] = w.lane, w.payload
 		generations[i] = w.mutation.Position.Generation
 		sequences[i] = int64(w.mutation.Position.Sequence) //nolint:gosec // a stream's sequence fits
-		received[i] = w.mutation.ReceivedAt
+		lines[i], received[i] = lineOf(w.mutation.Position), w.mutation.ReceivedAt
 	}
-	b.Queue(`insert into courier.waiting (lane, generation, sequence, received_at, payload)
-		select u.lane, u.generation, u.sequence, u.received_at, u.payload
-		from unnest($1::int[], $2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[]) u(lane, generation, sequence, received_at, payload)`,
-		lanes, generations, sequences, received, payloads)
+	b.Queue(`insert into courier.waiting (lane, generation, sequence, received_at, payload, line)
+		select u.lane, u.generation, u.sequence, u.received_at, u.payload, u.line
+		from unnest($1::int[], $2::int[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::smallint[]) u(lane, generation, sequence, received_at, payload, line)`,
+		lanes, generations, sequences, received, payloads, lines)
 }
 
 func (p *plan) queueLetters(b *pgx.Batch) {
@@ -189,11 +197,11 @@ func (p *plan) queueLetters(b *pgx.Batch) {
 			body = []byte{}
 		}
 		b.Queue(`insert into courier.dead_letter (sequence, failed_at, batch_id, lane, generation, operation, mutation_id, item_id,
-				localization, subject, reason, field, text, headers, body, errors, lost)
-			values ($1, coalesce($2, now()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb, $17)`,
+				localization, subject, reason, field, text, headers, body, errors, lost, line)
+			values ($1, coalesce($2, now()), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::jsonb, $17, $18)`,
 			int64(m.Position.Sequence), timeOrNull(l.failedAt), batch, l.lane, m.Position.Generation, int16(m.Operation), clean(m.ID), //nolint:gosec // fits
 			clean(m.ItemID), cleanOrNull(localizationText(m.Localization)), clean(m.Message.Subject), string(l.reason),
-			cleanOrNull(l.field), clean(l.text), headers, body, issuesJSON(l.errors), lost)
+			cleanOrNull(l.field), clean(l.text), headers, body, issuesJSON(l.errors), lost, lineOf(m.Position))
 	}
 }
 
@@ -209,14 +217,14 @@ func (p *plan) queueVersions(b *pgx.Batch, versions []ledger.ItemVersion) {
 		}
 	}
 	c := p.versionColumns(newest)
-	b.Queue(`insert into courier.item_version as v (lane, item_id, localization, version, mutation_id, generation, sequence)
-		select u.lane, u.item_id, u.localization, u.version, u.mutation_id, u.generation, u.sequence
-		from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])
-			u(lane, item_id, localization, version, mutation_id, generation, sequence)
+	b.Queue(`insert into courier.item_version as v (lane, item_id, localization, version, mutation_id, generation, sequence, line)
+		select u.lane, u.item_id, u.localization, u.version, u.mutation_id, u.generation, u.sequence, u.line
+		from unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::smallint[])
+			u(lane, item_id, localization, version, mutation_id, generation, sequence, line)
 		on conflict (lane, item_id, localization) do update set version = excluded.version, mutation_id = excluded.mutation_id,
-			generation = excluded.generation, sequence = excluded.sequence, updated_at = now()
-		where (excluded.version, excluded.generation, excluded.sequence) > (v.version, v.generation, v.sequence)`,
-		c.lanes, c.items, c.localizations, c.versions, c.mutations, c.generations, c.sequences)
+			generation = excluded.generation, sequence = excluded.sequence, line = excluded.line, updated_at = now()
+		where (excluded.version, excluded.generation, excluded.sequence, excluded.line) > (v.version, v.generation, v.sequence, v.line)`,
+		c.lanes, c.items, c.localizations, c.versions, c.mutations, c.generations, c.sequences, c.lines)
 }
 
 type versionColumns struct {
@@ -227,6 +235,7 @@ type versionColumns struct {
 	mutations     []string
 	generations   []int64
 	sequences     []int64
+	lines         []int16
 }
 
 func (p *plan) versionColumns(versions map[catalog.ItemKey]ledger.ItemVersion) versionColumns {
@@ -239,6 +248,7 @@ func (p *plan) versionColumns(versions map[catalog.ItemKey]ledger.ItemVersion) v
 		c.mutations = append(c.mutations, clean(version.MutationID))
 		c.generations = append(c.generations, version.Position.Generation)
 		c.sequences = append(c.sequences, int64(version.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+		c.lines = append(c.lines, lineOf(version.Position))
 	}
 	return c
 }
@@ -291,11 +301,11 @@ func (p *plan) queueResets(b *pgx.Batch, versions []ledger.ItemVersion) {
 	}
 	c := p.versionColumns(ended)
 	b.Queue(`delete from courier.item_version v
-		using unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-			u(lane, item_id, localization, version, generation, sequence)
+		using unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[])
+			u(lane, item_id, localization, version, generation, sequence, line)
 		where v.lane = u.lane and v.item_id = u.item_id and v.localization = u.localization and v.version <= u.version
-			and (v.generation, v.sequence) <= (u.generation, u.sequence)`,
-		c.lanes, c.items, c.localizations, c.versions, c.generations, c.sequences)
+			and (v.generation, v.sequence, v.line) <= (u.generation, u.sequence, u.line)`,
+		c.lanes, c.items, c.localizations, c.versions, c.generations, c.sequences, c.lines)
 }
 
 // recordedAbove are the ranges that the transaction's own anchor leaves open.
@@ -303,34 +313,28 @@ func (p *plan) recordedAbove() []ledger.Range {
 	if p.tx.Anchor == nil {
 		return p.tx.Recorded
 	}
-	return above(p.tx.Recorded, p.tx.Anchor.Position.Sequence)
-}
-
-// above clips ranges to what lies above a sequence.
-func above(ranges []ledger.Range, sequence uint64) []ledger.Range {
-	var clipped []ledger.Range
-	for _, r := range ranges {
-		if r.Last <= sequence {
-			continue
-		}
-		r.First = max(r.First, sequence+1)
-		clipped = append(clipped, r)
-	}
-	return clipped
+	return ledger.RangesAbove(p.tx.Recorded, p.tx.Anchor.Position.Sequence)
 }
 
 // queueRecorded writes ranges as one row; without a generation it is the
 // partition's current one.
 func queueRecorded(b *pgx.Batch, partition int, generation *int64, ranges []ledger.Range) {
 	first, last := make([]int64, len(ranges)), make([]int64, len(ranges))
+	var lines []int16 // none where all are whole messages
 	var highest int64
 	for i, r := range ranges {
 		first[i], last[i] = int64(r.First), int64(r.Last) //nolint:gosec // a stream's sequence fits
 		highest = max(highest, last[i])
+		if r.FirstLine > 0 || r.LastLine > 0 {
+			lines = make([]int16, 2*len(ranges))
+		}
 	}
-	b.Queue(`insert into courier.recorded (partition, generation, last, first_each, last_each)
-		select l.partition, coalesce($2, l.generation), $3, $4, $5 from courier.lease l where l.partition = $1`,
-		partition, generation, highest, first, last)
+	for i := range len(lines) / 2 {
+		lines[2*i], lines[2*i+1] = int16(ranges[i].FirstLine), int16(ranges[i].LastLine) //nolint:gosec // at most message.MaxPackLines
+	}
+	b.Queue(`insert into courier.recorded (partition, generation, last, first_each, last_each, lines_each)
+		select l.partition, coalesce($2, l.generation), $3, $4, $5, $6 from courier.lease l where l.partition = $1`,
+		partition, generation, highest, first, last, lines)
 }
 
 // issuesJSON is the errors or warnings column; nil for none.

@@ -86,6 +86,7 @@ type wanted struct {
 	lane       int32
 	generation int32
 	sequence   int64
+	line       int16
 	id         string
 	batch      uuid.UUID // uuid.Nil: it became final without one
 }
@@ -94,6 +95,7 @@ type wanted struct {
 type found struct {
 	place        int32
 	sequence     int64
+	line         int16
 	generation   int32
 	lane         int32
 	record       *int32
@@ -110,12 +112,12 @@ type found struct {
 }
 
 // foundColumns are in the order of found.targets.
-const foundColumns = `m.sequence, m.generation, m.lane, m.record, m.state, m.operation, m.attempts, m.batch_id, m.published_ns, m.received_at,
+const foundColumns = `m.sequence, m.line, m.generation, m.lane, m.record, m.state, m.operation, m.attempts, m.batch_id, m.published_ns, m.received_at,
 	m.mutation_id, m.item_id, m.localization, m.superseded_by, m.warnings`
 
 func (f *found) targets() []any {
 	return []any{
-		&f.place, &f.sequence, &f.generation, &f.lane, &f.record, &f.state, &f.operation, &f.attempts, &f.batch, &f.publishedNs, &f.receivedAt,
+		&f.place, &f.sequence, &f.line, &f.generation, &f.lane, &f.record, &f.state, &f.operation, &f.attempts, &f.batch, &f.publishedNs, &f.receivedAt,
 		&f.id, &f.item, &f.localization, &f.supersededBy, &f.warnings,
 	}
 }
@@ -135,7 +137,7 @@ func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
 		}
 		for j := range row.Sequences {
 			u.wanted = append(u.wanted, wanted{
-				place: place, day: row.Days[j], lane: row.Lanes[j], generation: row.Generations[j], sequence: row.Sequences[j], id: row.MutationIds[j],
+				place: place, day: row.Days[j], lane: row.Lanes[j], generation: row.Generations[j], sequence: row.Sequences[j], line: lineAt(row.Lines, j), id: row.MutationIds[j],
 			})
 			place++
 		}
@@ -146,7 +148,7 @@ func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
 	}
 	slices.SortStableFunc(u.found, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(deref(a.record), deref(b.record)),
-			cmp.Compare(a.generation, b.generation), cmp.Compare(a.sequence, b.sequence))
+			cmp.Compare(a.generation, b.generation), cmp.Compare(a.sequence, b.sequence), cmp.Compare(a.line, b.line))
 	})
 	return u.outcomes(ctx)
 }
@@ -208,12 +210,25 @@ func (u *unfolding) want(reads *pgx.Batch, batch *query.EndedBatchesRow, place i
 		for _, m := range records[i].Constituents {
 			u.wanted = append(u.wanted, wanted{
 				place: place, day: recordedOn(m), lane: batch.Lane, generation: int32(m.Position.Generation), //nolint:gosec // counts rewinds
-				sequence: int64(m.Position.Sequence), id: clean(m.ID), batch: batch.ID, //nolint:gosec // a stream's sequence fits
+				sequence: int64(m.Position.Sequence), line: lineOf(m.Position), id: clean(m.ID), batch: batch.ID, //nolint:gosec // a stream's sequence fits
 			})
 			place++
 		}
 	}
 	return place
+}
+
+// lineAt is a line of a list; rows from before there were packs have none.
+func lineAt(lines []int16, i int) int16 {
+	if i >= len(lines) {
+		return 0
+	}
+	return lines[i]
+}
+
+// placeAt is a place as a row has it.
+func placeAt(generation int32, sequence int64, line int16) catalog.Position {
+	return catalog.Position{Generation: int64(generation), Sequence: uint64(sequence), Line: int(line)} //nolint:gosec // written from one
 }
 
 // queueWanted reads the rows, each by its id, a statement for each day: see queueChanged.
@@ -225,22 +240,22 @@ func (u *unfolding) queueWanted(reads *pgx.Batch) {
 	for on, all := range byDay {
 		n := len(all)
 		places, lanes, generations := make([]int32, n), make([]int32, n), make([]int32, n)
-		sequences, ids, batches := make([]int64, n), make([]string, n), make([]pgtype.UUID, n) // uuid.UUID is sent as text, through driver.Valuer
+		sequences, lines, ids, batches := make([]int64, n), make([]int16, n), make([]string, n), make([]pgtype.UUID, n) // uuid.UUID is sent as text, through driver.Valuer
 		for i := range all {
 			w := &all[i]
 			places[i], lanes[i], generations[i] = int32(w.place), w.lane, w.generation //nolint:gosec // a page is bounded
-			sequences[i], ids[i] = w.sequence, w.id
+			sequences[i], lines[i], ids[i] = w.sequence, w.line, w.id
 			batches[i] = pgtype.UUID{Bytes: w.batch, Valid: w.batch != uuid.Nil}
 		}
 		u.queueRead(reads, `select u.place, `+foundColumns+`
-			from unnest($2::int[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::uuid[])
-				u(place, lane, generation, sequence, mutation_id, batch_id),
-			lateral (select r.sequence, r.generation, r.lane, r.record, r.state, r.operation, r.attempts, r.batch_id, r.published_ns, r.received_at,
+			from unnest($2::int[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::uuid[], $8::smallint[])
+				u(place, lane, generation, sequence, mutation_id, batch_id, line),
+			lateral (select r.sequence, r.line, r.generation, r.lane, r.record, r.state, r.operation, r.attempts, r.batch_id, r.published_ns, r.received_at,
 					r.mutation_id, r.item_id, r.localization, r.superseded_by, r.warnings from courier.mutation r
-				where r.day = $1 and r.mutation_id = u.mutation_id and r.sequence = u.sequence and r.generation = u.generation
+				where r.day = $1 and r.mutation_id = u.mutation_id and r.line = u.line and r.sequence = u.sequence and r.generation = u.generation
 					and r.lane + 0 = u.lane and case when u.batch_id is null then r.state in (2, 3)
 						else r.state in (0, 4) and r.batch_id = u.batch_id end offset 0) m`,
-			on, places, lanes, generations, sequences, ids, batches)
+			on, places, lanes, generations, sequences, ids, batches, lines)
 	}
 }
 
@@ -292,7 +307,6 @@ func (f *found) status(result ledger.RecordResult) ledger.OutcomeStatus {
 // outcomes turns the rows into outcomes, with the dead letters of those that have one.
 func (u *unfolding) outcomes(ctx context.Context) ([]ledger.Outcome, error) {
 	all := make([]ledger.Outcome, len(u.found))
-	var letters []int64
 	for i := range u.found {
 		f := &u.found[i]
 		x := f.exception(u.exceptions)
@@ -300,7 +314,7 @@ func (u *unfolding) outcomes(ctx context.Context) ([]ledger.Outcome, error) {
 		*o = ledger.Outcome{
 			Lane: u.lanes[f.lane], MutationID: f.id, ItemID: f.item, Operation: catalog.Operation(f.operation), //nolint:gosec // written from one
 			Status: f.status(ledger.RecordResult(x.Result)), Attempts: int(f.attempts), ReceivedAt: f.receivedAt.UTC(), FinishedAt: f.receivedAt.UTC(), //nolint:gosec // written from one
-			Position: catalog.Position{Generation: int64(f.generation), Sequence: uint64(f.sequence)}, //nolint:gosec // written from one
+			Position: placeAt(f.generation, f.sequence, f.line),
 		}
 		if f.localization != nil {
 			o.Localization = localizationOf(*f.localization)
@@ -323,9 +337,6 @@ func (u *unfolding) outcomes(ctx context.Context) ([]ledger.Outcome, error) {
 		if err := addException(o, &x); err != nil {
 			return nil, err
 		}
-		if refusing(o.Status) {
-			letters = append(letters, f.sequence)
-		}
 	}
-	return all, u.addLetters(ctx, all, letters)
+	return all, u.addLetters(ctx, all)
 }

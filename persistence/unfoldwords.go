@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -42,31 +41,38 @@ func addException(o *ledger.Outcome, x *query.CourierRecordOutcome) error {
 
 // addLetters adds the reasons of dead letters, and their words where the platform had
 // none, as the mutation_status view does.
-func (u *unfolding) addLetters(ctx context.Context, all []ledger.Outcome, sequences []int64) error {
-	if len(sequences) == 0 {
+func (u *unfolding) addLetters(ctx context.Context, all []ledger.Outcome) error {
+	var params query.LettersAtParams
+	asked := map[[2]int64]bool{} // a place may be of several generations
+	for i := range all {
+		p := all[i].Position
+		if at := [2]int64{int64(p.Sequence), int64(p.Line)}; refusing(all[i].Status) && !asked[at] { //nolint:gosec // a stream's sequence fits
+			asked[at] = true
+			params.Sequences, params.Lines = append(params.Sequences, at[0]), append(params.Lines, lineOf(p))
+		}
+	}
+	if len(params.Sequences) == 0 {
 		return nil
 	}
-	slices.Sort(sequences)
-	letters, err := u.query.LettersAt(ctx, slices.Compact(sequences))
+	letters, err := u.query.LettersAt(ctx, params)
 	if err != nil {
 		return fmt.Errorf("reading the dead letters: %w", err)
 	}
 	type place struct {
-		lane       catalog.Lane
-		generation int64
-		sequence   uint64
+		lane catalog.Lane
+		at   catalog.Position
 	}
 	newest := make(map[place]*query.LettersAtRow, len(letters))
 	for i := range letters {
 		l := &letters[i]
-		newest[place{u.lanes[l.Lane], int64(l.Generation), uint64(l.Sequence)}] = l //nolint:gosec // written from one
+		newest[place{u.lanes[l.Lane], placeAt(l.Generation, l.Sequence, l.Line)}] = l
 	}
 	for i := range all {
 		o := &all[i]
 		if !refusing(o.Status) {
 			continue
 		}
-		letter := newest[place{o.Lane, o.Position.Generation, o.Position.Sequence}]
+		letter := newest[place{o.Lane, o.Position}]
 		if err := addLetter(o, letter); err != nil {
 			return err
 		}

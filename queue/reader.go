@@ -109,16 +109,7 @@ func (c ReaderConfig) withDefaults() ReaderConfig {
 	if c.heartbeat <= 0 {
 		c.heartbeat = heartbeat
 	}
-	c.Skip = slices.SortedFunc(slices.Values(c.Skip), func(a, b ledger.Range) int {
-		switch {
-		case a.First < b.First:
-			return -1
-		case a.First > b.First:
-			return 1
-		default:
-			return 0
-		}
-	})
+	c.Skip = ledger.JoinRanges(slices.Clone(c.Skip))
 	return c
 }
 

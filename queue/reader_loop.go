@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,6 +30,11 @@ type loop struct {
 
 	chunk []catalog.Arrival
 	bytes int // of the chunk's messages with their headers
+	// lines are what is left of the last message, a pack that had no room in the chunk.
+	lines    message.Lines
+	position catalog.Position // of that message
+	overhead int              // bytes of its headers, which all lines share
+	fresh    int              // how many of the lines are not recorded already
 
 	lastHeard     time.Time // of anything from the server
 	lastDelivered time.Time
@@ -43,10 +49,12 @@ func (r *Reader) read(ctx context.Context, s *session) error {
 	now := time.Now()
 	l := &loop{reader: r, session: s, lastHeard: now, lastDelivered: now, lastProbed: now}
 	cause := l.run(ctx)
-	if len(l.chunk) > 0 {
+	for len(l.chunk) > 0 {
 		select {
 		case r.chunks <- l.chunk:
+			l.emptied()
 		case <-ctx.Done():
+			return cause
 		}
 	}
 	return cause
@@ -64,7 +72,7 @@ func (l *loop) run(ctx context.Context) error {
 			out = l.reader.chunks
 		}
 		var in <-chan *nats.Msg
-		if l.room() {
+		if l.takes() {
 			in = l.session.messages
 		}
 		select {
@@ -73,7 +81,7 @@ func (l *loop) run(ctx context.Context) error {
 				return err
 			}
 		case out <- l.chunk:
-			l.chunk, l.bytes = nil, 0
+			l.emptied()
 			// While the chunk was full nothing was heard, by choice.
 			l.lastHeard = time.Now()
 		case <-l.session.broken:
@@ -92,6 +100,38 @@ func (l *loop) room() bool {
 	return len(l.chunk) < l.reader.config.ChunkMessages && l.bytes < l.reader.config.chunkBytes()
 }
 
+// takes reports whether the next message may be taken: a pack is unpacked when all before
+// it has been handed on, so that one of them is in memory at a time.
+func (l *loop) takes() bool { return l.room() && l.lines.Left() == 0 }
+
+// emptied goes on with the lines that had no room in the chunk before.
+func (l *loop) emptied() {
+	l.chunk, l.bytes = nil, 0
+	l.fill()
+}
+
+// fill moves lines to the chunk while there is room. What is recorded already is passed over.
+func (l *loop) fill() {
+	for l.lines.Left() > 0 && l.room() {
+		l.position.Line = l.lines.Line()
+		if l.reader.skips(l.position) {
+			l.lines.Skip()
+			continue
+		}
+		if l.chunk == nil {
+			l.chunk = make([]catalog.Arrival, 0, min(l.reader.config.ChunkMessages, l.lines.Left()+len(l.session.messages)))
+		}
+		arrival := l.lines.Next()
+		l.fresh--
+		arrival.More = l.fresh > 0
+		l.chunk = append(l.chunk, arrival)
+		l.bytes += l.overhead + len(arrival.Mutation.Message.Data)
+	}
+	if l.lines.Left() == 0 {
+		l.lines = message.Lines{} // it may be large
+	}
+}
+
 // takeAll takes a message and what has arrived behind it, so that chunks grow
 // under load.
 func (l *loop) takeAll(message *nats.Msg) error {
@@ -100,7 +140,7 @@ func (l *loop) takeAll(message *nats.Msg) error {
 		if err := l.take(message, l.lastHeard); err != nil {
 			return err
 		}
-		if !l.room() {
+		if !l.takes() {
 			return nil
 		}
 		select {
@@ -127,46 +167,59 @@ func (l *loop) take(received *nats.Msg, now time.Time) error {
 		Time:      place.time,
 		MessageID: messageID(received.Header),
 	}
-	skipped := r.skips(place.sequence)
-	if !r.receive(anchor, !skipped) {
-		return errGap
-	}
-	if skipped {
-		return nil
-	}
-	if l.chunk == nil {
-		l.chunk = make([]catalog.Arrival, 0, min(r.config.ChunkMessages, 1+len(l.session.messages)))
-	}
-	l.chunk = append(l.chunk, l.decoder.Decode(message.Raw{
+	lines := l.decoder.Open(message.Raw{
 		Subject: received.Subject, Headers: received.Header, Data: received.Data,
 		Time: place.time, Position: anchor.Position, ReceivedAt: now,
-	}))
-	l.bytes += received.Size()
+	})
+	l.fresh = r.fresh(anchor.Position, &lines)
+	if !r.receive(anchor, l.fresh) {
+		return errGap
+	}
+	l.lines, l.position, l.overhead = lines, anchor.Position, received.Size()-len(received.Data)
+	l.fill()
 	return nil
 }
 
-// receive moves the last message received on. It refuses to go back.
-func (r *Reader) receive(anchor ledger.Anchor, kept bool) bool {
+// receive moves the last message received on. It refuses to go back. fresh is how many of its
+// mutations Next will return.
+func (r *Reader) receive(anchor ledger.Anchor, fresh int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if anchor.Position.Sequence <= r.last.Position.Sequence {
 		return false
 	}
 	r.last = anchor
-	if kept {
+	if fresh > 0 {
 		r.told = anchor.Position.Sequence
-		r.waiting++
+		r.waiting += fresh
 	}
 	return true
 }
 
-// skips reports whether a sequence is recorded already. Sequences only grow, so
+// fresh counts the mutations of a message that are not recorded already.
+func (r *Reader) fresh(position catalog.Position, lines *message.Lines) int {
+	first := lines.Line()
+	position.Line = first
+	if r.skips(position); len(r.config.Skip) == 0 || r.config.Skip[0].First > position.Sequence {
+		return lines.Len()
+	}
+	fresh := 0
+	for line := range lines.Len() {
+		position.Line = first + line
+		if !slices.ContainsFunc(r.config.Skip, func(known ledger.Range) bool { return known.Holds(position) }) {
+			fresh++
+		}
+	}
+	return fresh
+}
+
+// skips reports whether a mutation is recorded already. Places only grow, so
 // ranges that lie behind are let go. It is called by the loop alone.
-func (r *Reader) skips(sequence uint64) bool {
-	for len(r.config.Skip) > 0 && r.config.Skip[0].Last < sequence {
+func (r *Reader) skips(position catalog.Position) bool {
+	for len(r.config.Skip) > 0 && r.config.Skip[0].Behind(position) {
 		r.config.Skip = r.config.Skip[1:]
 	}
-	return len(r.config.Skip) > 0 && r.config.Skip[0].First <= sequence
+	return len(r.config.Skip) > 0 && r.config.Skip[0].Holds(position)
 }
 
 // check looks, at each heartbeat, for a server that went silent and a consumer
@@ -174,7 +227,7 @@ func (r *Reader) skips(sequence uint64) bool {
 func (l *loop) check(ctx context.Context) error {
 	now := time.Now()
 	config := l.reader.config
-	if !l.room() || len(l.session.messages) > 0 {
+	if !l.takes() || len(l.session.messages) > 0 {
 		l.lastHeard = now // it is we who do not listen
 		return nil
 	}

@@ -24,21 +24,10 @@ func (w *worker) rewind(ctx context.Context, lease ledger.Lease, r *ledger.Resum
 	}
 	// Everything above the old position and up to the anchor that was not recorded
 	// must still be read: the position goes back to the older of the two.
-	to, recorded := anchor, upTo(r.Recorded, anchor.Position.Sequence)
+	to, recorded := anchor, ledger.RangesUpTo(r.Recorded, anchor.Position.Sequence)
 	if r.Anchor.Position.Sequence < anchor.Position.Sequence {
 		to = r.Anchor
 	}
 	_, err = w.deps.Store.Rewind(ctx, lease, to, recorded)
 	return err
-}
-
-// upTo is the part of the ranges at or below last.
-func upTo(ranges []ledger.Range, last uint64) []ledger.Range {
-	var below []ledger.Range
-	for _, r := range ranges {
-		if r.First <= last {
-			below = append(below, ledger.Range{First: r.First, Last: min(r.Last, last)})
-		}
-	}
-	return below
 }

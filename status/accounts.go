@@ -143,7 +143,7 @@ func (r *Reader) Workers(ctx context.Context) ([]Worker, []Partition, error) {
 	for i, row := range parts {
 		partitions[i] = Partition{
 			Number: int(row.Partition), WorkerID: row.WorkerID, WorkerName: row.WorkerName, WantedBy: row.WantedBy,
-			Place: placeOf(int32(row.StreamGeneration), row.StreamSequence), RecordedUpTo: row.RecordedUpTo, //nolint:gosec // counts rewinds
+			Place: placeOf(int32(row.StreamGeneration), row.StreamSequence, 0), RecordedUpTo: row.RecordedUpTo, //nolint:gosec // counts rewinds
 			Commits: row.Commits, OpenBatches: row.OpenBatches,
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type Published struct {
 	ID       string
 	Sequence uint64
+	Line     int // of a pack, from 1; 0: a message of its own
 }
 
 // Ended is what became of one: succeeded, superseded, failed, invalid or unconfirmed.
@@ -34,6 +35,7 @@ func (r *Reader) Outcomes(ctx context.Context, published []Published) ([]Ended, 
 	var params query.OutcomesOfParams
 	for _, p := range published {
 		params.Ids, params.Places = append(params.Ids, p.ID), append(params.Places, int64(p.Sequence)) //nolint:gosec // a stream's sequence fits
+		params.Lines = append(params.Lines, int16(p.Line))                                             //nolint:gosec // at most message.MaxPackLines
 	}
 	rows, err := r.query.OutcomesOf(ctx, params)
 	if err != nil {
@@ -41,7 +43,7 @@ func (r *Reader) Outcomes(ctx context.Context, published []Published) ([]Ended, 
 	}
 	ended := make([]Ended, len(rows))
 	for i, row := range rows {
-		ended[i] = Ended{Published: Published{ID: row.MutationID, Sequence: uint64(row.StreamSequence)}, Status: row.Status} //nolint:gosec // written from one
+		ended[i] = Ended{Published: Published{ID: row.MutationID, Sequence: uint64(row.StreamSequence), Line: int(row.StreamLine)}, Status: row.Status} //nolint:gosec // written from one
 		if err := json.Unmarshal(row.Errors, &ended[i].Errors); len(row.Errors) > 0 && err != nil {
 			return nil, read("the errors of mutation "+row.MutationID, err)
 		}

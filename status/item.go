@@ -49,7 +49,7 @@ type key struct {
 func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	rows, err := r.changes(ctx, byDestination, id, filter, true, math.MaxInt32, math.MaxInt64, maxDestinations)
+	rows, err := r.changes(ctx, byDestination, id, filter, true, behindAll, maxDestinations)
 	if err != nil {
 		return Item{}, read("the item", err)
 	}
@@ -113,7 +113,7 @@ func (r *Reader) successes(ctx context.Context, id string, filter Filter, rows [
 		at := key{Destination{row.Account, row.Catalog, row.CatalogType}, row.Localization}
 		state := missing[at]
 		open := state != nil && (state.Status == Waiting || state.Status == Submitted)
-		if state == nil || !open && (state.StreamGeneration != row.StreamGeneration || state.StreamSequence != row.StreamSequence) {
+		if state == nil || !open && (state.StreamGeneration != row.StreamGeneration || state.StreamSequence != row.StreamSequence || state.StreamLine != row.StreamLine) {
 			continue
 		}
 		delete(missing, at)

@@ -124,6 +124,7 @@ func (r *Reader) indexed(ctx context.Context, rows []query.IndexedItemsRow) ([]I
 		asked.Lanes, asked.Items = append(asked.Lanes, row.Lane), append(asked.Items, row.ItemID)
 		asked.Localizations = append(asked.Localizations, row.Localization)
 		asked.Generations, asked.Sequences = append(asked.Generations, row.StreamGeneration), append(asked.Sequences, row.StreamSequence)
+		asked.Lines = append(asked.Lines, row.StreamLine)
 	}
 	newer, err := r.query.NewerChanges(ctx, asked)
 	if err != nil {
@@ -142,7 +143,7 @@ func (r *Reader) indexedItem(row *query.IndexedItemsRow, platform string) Indexe
 		ID: row.ItemID, Destination: Destination{row.Account, row.Catalog, row.CatalogType}, Platform: platform, Localization: row.Localization,
 		Status: row.Status, Words: ItemWords(row.Status, row.Operation, Title(platform)), Operation: row.Operation, MutationID: row.MutationID,
 		ErrorCount: int(row.ErrorCount), ChangedAt: row.FinishedAt, LastSucceededOperation: row.LastSucceededOperation,
-		LastSucceededAt: row.LastSucceededAt, Place: placeOf(row.StreamGeneration, row.StreamSequence),
+		LastSucceededAt: row.LastSucceededAt, Place: placeOf(row.StreamGeneration, row.StreamSequence, row.StreamLine),
 	}
 	if row.FailedAt != nil {
 		item.Error = &Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}
@@ -162,7 +163,7 @@ func (r *Reader) advice(platform string, issue Issue) string {
 func (r *Reader) overlay(item *IndexedItem, change *query.NewerChangesRow) {
 	item.Status, item.Operation, item.MutationID = change.Status, change.Operation, change.MutationID
 	item.Words = ItemWords(change.Status, change.Operation, Title(item.Platform))
-	item.ChangedAt, item.Place = change.ReceivedAt, placeOf(change.StreamGeneration, change.StreamSequence)
+	item.ChangedAt, item.Place = change.ReceivedAt, placeOf(change.StreamGeneration, change.StreamSequence, change.StreamLine)
 	issues := r.issues(item.Platform, change.Errors)
 	if item.Error, item.ErrorCount = nil, len(issues); len(issues) > 0 {
 		item.Error = &issues[0]

@@ -59,44 +59,68 @@ type Mutation struct {
 	Place Place `json:"place"`
 }
 
-// Place is a place in the stream: generation.sequence. "" is behind the newest.
+// Place is a place in the stream: generation.sequence, and .line for a line of a pack. "" is
+// behind the newest.
 type Place string
 
-func placeOf(generation int32, sequence int64) Place {
-	return Place(strconv.Itoa(int(generation)) + "." + strconv.FormatInt(sequence, 10))
+func placeOf(generation int32, sequence int64, line int16) Place {
+	place := strconv.Itoa(int(generation)) + "." + strconv.FormatInt(sequence, 10)
+	if line > 0 {
+		place += "." + strconv.Itoa(int(line))
+	}
+	return Place(place)
 }
+
+// point is a Place in its parts.
+type point struct {
+	generation int32
+	sequence   int64
+	line       int16
+}
+
+// behindAll is behind the newest change.
+var behindAll = point{math.MaxInt32, math.MaxInt64, math.MaxInt16}
 
 // ErrPlace says that a text is not a Place.
 var ErrPlace = errors.New("not a place in the stream, such as 0.4711")
 
-func (p Place) parse() (generation int32, sequence int64, err error) {
+func (p Place) parse() (point, error) {
 	if p == "" {
-		return math.MaxInt32, math.MaxInt64, nil
+		return behindAll, nil
 	}
 	before, after, _ := strings.Cut(string(p), ".")
+	after, line, isLine := strings.Cut(after, ".")
 	g, err := strconv.ParseInt(before, 10, 32)
 	if err != nil {
-		return 0, 0, fmt.Errorf("%q: %w", string(p), ErrPlace)
+		return point{}, fmt.Errorf("%q: %w", string(p), ErrPlace)
 	}
-	sequence, err = strconv.ParseInt(after, 10, 64)
+	sequence, err := strconv.ParseInt(after, 10, 64)
 	if err != nil {
-		return 0, 0, fmt.Errorf("%q: %w", string(p), ErrPlace)
+		return point{}, fmt.Errorf("%q: %w", string(p), ErrPlace)
 	}
-	return int32(g), sequence, nil
+	parsed := point{generation: int32(g), sequence: sequence}
+	if isLine {
+		l, err := strconv.ParseInt(line, 10, 16)
+		if err != nil {
+			return point{}, fmt.Errorf("%q: %w", string(p), ErrPlace)
+		}
+		parsed.line = int16(l)
+	}
+	return parsed, nil
 }
 
 // Timeline reads the changes of an item, the newest first, from before a place on: the Place
 // of the last one of the page before, "" for the first page. limit 0 means DefaultPage; more
 // says that there are older ones.
 func (r *Reader) Timeline(ctx context.Context, item string, filter Filter, before Place, limit int) (changes []Mutation, more bool, err error) {
-	generation, sequence, err := before.parse()
+	from, err := before.parse()
 	if err != nil {
 		return nil, false, err
 	}
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	wanted := page(limit)
-	rows, err := r.changes(ctx, newestFirst, item, filter, false, generation, sequence, wanted+1)
+	rows, err := r.changes(ctx, newestFirst, item, filter, false, from, wanted+1)
 	if err != nil {
 		return nil, false, read("the changes of the item", err)
 	}
@@ -150,7 +174,7 @@ func (r *Reader) mutation(row *query.MutationsRow, platforms map[string]string) 
 		Reason: row.Reason, SupersededBy: row.SupersededBy, BatchID: row.BatchID, Handle: row.Handle, Attempts: int(row.Attempts),
 		Errors: r.issues(platform, row.Errors), Warnings: r.issues(platform, row.Warnings),
 		PublishedAt: row.PublishedAt, ReceivedAt: row.ReceivedAt, SubmittedAt: row.SubmittedAt, FinishedAt: row.FinishedAt,
-		Place: placeOf(row.StreamGeneration, row.StreamSequence),
+		Place: placeOf(row.StreamGeneration, row.StreamSequence, row.StreamLine),
 	}
 	return m
 }

@@ -42,13 +42,6 @@ type Anchor struct {
 	MessageID string    // its Nats-Msg-Id, "" if it has none
 }
 
-// Range is a closed interval of stream sequences, of one partition and
-// generation, all of whose messages of that partition are recorded.
-type Range struct {
-	First uint64
-	Last  uint64
-}
-
 // Transaction is everything one fenced commit writes. Empty sections write
 // nothing. The store applies the sections in the order of the fields, then sends
 // the fence and COMMIT in one flight.
@@ -85,7 +78,7 @@ type Transaction struct {
 	// Outcomes end batches.
 	Outcomes []BatchOutcome
 
-	// Recorded names the stream sequences whose rows this transaction writes. Kept
+	// Recorded names the places of the stream whose rows this transaction writes. Kept
 	// as rows only as far as they lie above Anchor.
 	Recorded []Range
 	// Noted are the transactions that may be noted outside the store, see Sent: the last

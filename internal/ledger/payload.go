@@ -34,6 +34,8 @@ const (
 	flagDelivery // attempts, step, not before
 	flagChecked
 	flagMaybeApplied
+	flagLine        // a line of a pack
+	flagSameHeaders // those of the mutation before it, as the lines of a pack have
 )
 
 // EncodeRecords appends the records to dst in Courier's own framing: all there
@@ -97,6 +99,7 @@ type encoder struct {
 	buf     []byte
 	lane    catalog.Lane
 	subject string
+	headers []catalog.Header
 }
 
 func (e *encoder) uint(v uint64) { e.buf = binary.AppendUvarint(e.buf, v) }
@@ -138,6 +141,9 @@ func (e *encoder) mutation(m *catalog.Mutation) {
 	e.time(m.RecordedOn)
 	e.int(m.Position.Generation)
 	e.uint(m.Position.Sequence)
+	if flags&flagLine != 0 {
+		e.uint(uint64(m.Position.Line)) //nolint:gosec // not negative
+	}
 	if flags&flagTrace != 0 {
 		e.text(m.TraceParent)
 		e.text(m.TraceState)
@@ -162,10 +168,13 @@ func (e *encoder) message(m *catalog.Mutation, flags uint64) {
 		e.subject = m.Message.Subject
 		e.text(m.Message.Subject)
 	}
-	e.uint(uint64(len(m.Message.Headers)))
-	for _, header := range m.Message.Headers {
-		e.text(header.Name)
-		e.text(header.Value)
+	if flags&flagSameHeaders == 0 {
+		e.headers = m.Message.Headers
+		e.uint(uint64(len(m.Message.Headers)))
+		for _, header := range m.Message.Headers {
+			e.text(header.Name)
+			e.text(header.Value)
+		}
 	}
 	e.uint(uint64(len(m.Message.Data)))
 	e.buf = append(e.buf, m.Message.Data...)
@@ -190,8 +199,15 @@ func (e *encoder) flags(m *catalog.Mutation, attributesInside bool) uint64 {
 	set(flagWaitingRow, m.HasWaitingRow)
 	set(flagChecked, m.Checked)
 	set(flagMaybeApplied, m.MaybeApplied)
+	set(flagLine, m.Position.Line > 0)
+	set(flagSameHeaders, sameHeaders(m.Message.Headers, e.headers))
 	set(flagDelivery, m.Attempts != 0 || m.SplitStep != 0 || !m.NotBefore.IsZero())
 	return flags
+}
+
+// sameHeaders reports that two messages have one list of headers, as lines of a pack do.
+func sameHeaders(a, b []catalog.Header) bool {
+	return len(a) > 0 && len(a) == len(b) && &a[0] == &b[0]
 }
 
 // attributesOffset finds where the attributes lie in the message's data. They
@@ -219,6 +235,7 @@ type decoder struct {
 	err     error
 	lane    catalog.Lane
 	subject string
+	headers []catalog.Header
 	names   map[string]string // header names seen, to share their memory
 }
 
@@ -309,6 +326,16 @@ func (d *decoder) small() int {
 	return int(v)
 }
 
+// line reads the number of a line.
+func (d *decoder) line() int {
+	v := d.uint()
+	if v > math.MaxInt16 {
+		d.fail("a line out of range")
+		return 0
+	}
+	return int(v) //nolint:gosec // bounded by the lines above
+}
+
 func (d *decoder) mutation() *catalog.Mutation {
 	flags := d.uint()
 	m := &catalog.Mutation{
@@ -336,6 +363,9 @@ func (d *decoder) mutation() *catalog.Mutation {
 	m.Version = d.int()
 	m.OccurredAt, m.PublishedAt, m.ReceivedAt, m.RecordedOn = d.time(), d.time(), d.time(), d.time()
 	m.Position = catalog.Position{Generation: d.int(), Sequence: d.uint()}
+	if flags&flagLine != 0 {
+		m.Position.Line = d.line()
+	}
 	if flags&flagTrace != 0 {
 		m.TraceParent, m.TraceState = d.text(), d.text()
 	}
@@ -357,12 +387,16 @@ func (d *decoder) message(m *catalog.Mutation, flags uint64) {
 		d.subject = d.text()
 	}
 	m.Message.Subject = d.subject
-	if n := d.count(2); n > 0 {
-		m.Message.Headers = make([]catalog.Header, n)
-		for i := range m.Message.Headers {
-			m.Message.Headers[i] = catalog.Header{Name: d.name(), Value: d.text()}
+	if flags&flagSameHeaders == 0 {
+		d.headers = nil
+		if n := d.count(2); n > 0 {
+			d.headers = make([]catalog.Header, n)
+			for i := range d.headers {
+				d.headers[i] = catalog.Header{Name: d.name(), Value: d.text()}
+			}
 		}
 	}
+	m.Message.Headers = d.headers
 	m.Message.Data = d.bytes()
 }
 

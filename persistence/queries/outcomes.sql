@@ -37,7 +37,7 @@ SELECT partition, consumer, number FROM courier.outcome_cursor ORDER BY partitio
 
 -- name: OutboxAfter :many
 -- The mutations and bytes of each transaction's batches, without reading the payloads.
-SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.mutation_ids,
+SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.lines, o.mutation_ids,
     coalesce(s.mutations, 0)::bigint AS mutations, coalesce(s.bytes, 0)::bigint AS bytes
 FROM (
     SELECT x.* FROM courier.outcome x
@@ -74,11 +74,11 @@ FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
 SELECT id, account, catalog, catalog_type FROM courier.lane WHERE id = ANY (sqlc.arg(ids)::int[]);
 
 -- name: LettersAt :many
--- The dead letters of messages, the newest last.
-SELECT f.lane, f.generation, f.sequence, f.reason, f.field, f.text, f.errors, f.failed_at
-FROM unnest(sqlc.arg(sequences)::bigint[]) AS u(sequence) CROSS JOIN LATERAL (
-    SELECT d.id, d.lane, d.generation, d.sequence, d.reason, d.field, d.text, d.errors, d.failed_at
-    FROM courier.dead_letter d WHERE d.sequence = u.sequence OFFSET 0
+-- The dead letters of some places, the newest last.
+SELECT f.lane, f.generation, f.sequence, f.line, f.reason, f.field, f.text, f.errors, f.failed_at
+FROM (SELECT unnest(sqlc.arg(sequences)::bigint[]) AS sequence, unnest(sqlc.arg(lines)::smallint[]) AS line) u CROSS JOIN LATERAL (
+    SELECT d.id, d.lane, d.generation, d.sequence, d.line, d.reason, d.field, d.text, d.errors, d.failed_at
+    FROM courier.dead_letter d WHERE d.sequence = u.sequence AND d.line = u.line OFFSET 0
 ) f
 ORDER BY f.id;
 

@@ -57,8 +57,8 @@ SELECT d.id FROM courier.dead_letter d
 WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.item_id <> '' AND EXISTS (
     SELECT FROM courier.mutation m
     WHERE m.item_id = d.item_id AND m.lane + 0 = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
-        AND (m.generation, m.sequence) > (d.generation, d.sequence) AND m.state <> 2
-        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.generation = m.generation AND x.lane = m.lane));
+        AND (m.generation, m.sequence, m.line) > (d.generation, d.sequence, d.line) AND m.state <> 2
+        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.line = m.line AND x.generation = m.generation AND x.lane = m.lane));
 
 -- name: MarkReplayed :execrows
 UPDATE courier.dead_letter SET replayed_at = sqlc.arg(at) WHERE id = ANY (sqlc.arg(ids)::bigint[]) AND replayed_at IS NULL;

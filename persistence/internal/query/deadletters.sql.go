@@ -108,11 +108,11 @@ const deadLetters = `-- name: DeadLetters :many
 SELECT b.id, b.mutation_id, b.account, b.catalog, b.catalog_type, b.item_id, b.localization, b.operation, b.subject,
     CASE WHEN $1::boolean THEN b.headers ELSE '{}'::bytea[] END::bytea[] AS headers,
     CASE WHEN $1::boolean THEN b.body ELSE ''::bytea END::bytea AS body,
-    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.lost,
+    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.line, b.lost,
     b.batch_id, b.errors, b.replayed_by, b.replaced_by, b.dismissed_at, b.dismissed_by, b.dismiss_reason, b.resolved_at, a.platform
 FROM (
 SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.localization, d.operation, d.subject,
-    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
+    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.line, d.lost,
     d.batch_id, d.errors, d.replayed_by, d.replaced_by, d.dismissed_at, d.dismissed_by, d.dismiss_reason, d.resolved_at,
     sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id) - octet_length(d.body) - pg_column_size(d.headers) AS before
 FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
@@ -176,6 +176,7 @@ type DeadLettersRow struct {
 	ReplayedAt    *time.Time
 	Generation    int32
 	Sequence      int64
+	Line          int16
 	Lost          *int64
 	BatchID       *uuid.UUID
 	Errors        []byte
@@ -236,6 +237,7 @@ func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]Dea
 			&i.ReplayedAt,
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 			&i.Lost,
 			&i.BatchID,
 			&i.Errors,
@@ -454,11 +456,11 @@ const newestDeadLetters = `-- name: NewestDeadLetters :many
 SELECT b.id, b.mutation_id, b.account, b.catalog, b.catalog_type, b.item_id, b.localization, b.operation, b.subject,
     CASE WHEN $1::boolean THEN b.headers ELSE '{}'::bytea[] END::bytea[] AS headers,
     CASE WHEN $1::boolean THEN b.body ELSE ''::bytea END::bytea AS body,
-    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.lost,
+    b.reason, b.field, b.text, b.failed_at, b.replayed_at, b.generation, b.sequence, b.line, b.lost,
     b.batch_id, b.errors, b.replayed_by, b.replaced_by, b.dismissed_at, b.dismissed_by, b.dismiss_reason, b.resolved_at, a.platform
 FROM (
 SELECT d.id, d.mutation_id, l.account, l.catalog, l.catalog_type, d.item_id, d.localization, d.operation, d.subject,
-    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.lost,
+    d.headers, d.body, d.reason, d.field, d.text, d.failed_at, d.replayed_at, d.generation, d.sequence, d.line, d.lost,
     d.batch_id, d.errors, d.replayed_by, d.replaced_by, d.dismissed_at, d.dismissed_by, d.dismiss_reason, d.resolved_at,
     sum(octet_length(d.body) + pg_column_size(d.headers)) OVER (ORDER BY d.id DESC) - octet_length(d.body) - pg_column_size(d.headers) AS before
 FROM courier.dead_letter d JOIN courier.lane l ON l.id = d.lane
@@ -521,6 +523,7 @@ type NewestDeadLettersRow struct {
 	ReplayedAt    *time.Time
 	Generation    int32
 	Sequence      int64
+	Line          int16
 	Lost          *int64
 	BatchID       *uuid.UUID
 	Errors        []byte
@@ -579,6 +582,7 @@ func (q *Queries) NewestDeadLetters(ctx context.Context, arg NewestDeadLettersPa
 			&i.ReplayedAt,
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 			&i.Lost,
 			&i.BatchID,
 			&i.Errors,
@@ -648,13 +652,13 @@ const resolvedLetters = `-- name: ResolvedLetters :many
 SELECT d.id FROM courier.dead_letter d
 LEFT JOIN courier.item i ON i.item_id = d.item_id AND i.lane = d.lane AND i.localization = coalesce(d.localization, '')
 WHERE d.id = ANY ($1::bigint[]) AND d.item_id <> '' AND CASE WHEN i.item_id IS NOT NULL
-    THEN coalesce((i.succeeded_generation, i.succeeded_sequence) > (d.generation, d.sequence), false)
+    THEN coalesce((i.succeeded_generation, i.succeeded_sequence, i.succeeded_line) > (d.generation, d.sequence, d.line), false)
     ELSE EXISTS (
         SELECT FROM courier.mutation m
         LEFT JOIN courier.batch b ON b.id = m.batch_id
         LEFT JOIN courier.record_outcome o ON o.batch_id = m.batch_id AND o.record = m.record
         WHERE m.item_id = d.item_id AND m.lane + 0 = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
-            AND (m.generation, m.sequence) > (d.generation, d.sequence)
+            AND (m.generation, m.sequence, m.line) > (d.generation, d.sequence, d.line)
             AND (m.state = 4 OR m.state = 0 AND m.superseded_by IS NULL AND b.finished_at IS NOT NULL AND coalesce(o.result, 1) = 1))
     END
 `

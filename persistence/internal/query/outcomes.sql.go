@@ -175,18 +175,24 @@ func (q *Queries) LanesNumbered(ctx context.Context, ids []int32) ([]LanesNumber
 }
 
 const lettersAt = `-- name: LettersAt :many
-SELECT f.lane, f.generation, f.sequence, f.reason, f.field, f.text, f.errors, f.failed_at
-FROM unnest($1::bigint[]) AS u(sequence) CROSS JOIN LATERAL (
-    SELECT d.id, d.lane, d.generation, d.sequence, d.reason, d.field, d.text, d.errors, d.failed_at
-    FROM courier.dead_letter d WHERE d.sequence = u.sequence OFFSET 0
+SELECT f.lane, f.generation, f.sequence, f.line, f.reason, f.field, f.text, f.errors, f.failed_at
+FROM (SELECT unnest($1::bigint[]) AS sequence, unnest($2::smallint[]) AS line) u CROSS JOIN LATERAL (
+    SELECT d.id, d.lane, d.generation, d.sequence, d.line, d.reason, d.field, d.text, d.errors, d.failed_at
+    FROM courier.dead_letter d WHERE d.sequence = u.sequence AND d.line = u.line OFFSET 0
 ) f
 ORDER BY f.id
 `
+
+type LettersAtParams struct {
+	Sequences []int64
+	Lines     []int16
+}
 
 type LettersAtRow struct {
 	Lane       int32
 	Generation int32
 	Sequence   int64
+	Line       int16
 	Reason     string
 	Field      *string
 	Text       string
@@ -194,9 +200,9 @@ type LettersAtRow struct {
 	FailedAt   time.Time
 }
 
-// The dead letters of messages, the newest last.
-func (q *Queries) LettersAt(ctx context.Context, sequences []int64) ([]LettersAtRow, error) {
-	rows, err := q.db.Query(ctx, lettersAt, sequences)
+// The dead letters of some places, the newest last.
+func (q *Queries) LettersAt(ctx context.Context, arg LettersAtParams) ([]LettersAtRow, error) {
+	rows, err := q.db.Query(ctx, lettersAt, arg.Sequences, arg.Lines)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +214,7 @@ func (q *Queries) LettersAt(ctx context.Context, sequences []int64) ([]LettersAt
 			&i.Lane,
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 			&i.Reason,
 			&i.Field,
 			&i.Text,
@@ -284,10 +291,10 @@ func (q *Queries) OpenOutcomeCursor(ctx context.Context, arg OpenOutcomeCursorPa
 }
 
 const outboxAfter = `-- name: OutboxAfter :many
-SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.mutation_ids,
+SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.lines, o.mutation_ids,
     coalesce(s.mutations, 0)::bigint AS mutations, coalesce(s.bytes, 0)::bigint AS bytes
 FROM (
-    SELECT x.partition, x.number, x.at, x.batches, x.days, x.lanes, x.generations, x.sequences, x.mutation_ids FROM courier.outcome x
+    SELECT x.partition, x.number, x.at, x.batches, x.days, x.lanes, x.generations, x.sequences, x.lines, x.mutation_ids FROM courier.outcome x
     WHERE x.partition = $1 AND x.number > $2::bigint
     ORDER BY x.number LIMIT $3
 ) o
@@ -314,6 +321,7 @@ type OutboxAfterRow struct {
 	Lanes       []int32
 	Generations []int32
 	Sequences   []int64
+	Lines       []int16
 	MutationIds []string
 	Mutations   int64
 	Bytes       int64
@@ -337,6 +345,7 @@ func (q *Queries) OutboxAfter(ctx context.Context, arg OutboxAfterParams) ([]Out
 			&i.Lanes,
 			&i.Generations,
 			&i.Sequences,
+			&i.Lines,
 			&i.MutationIds,
 			&i.Mutations,
 			&i.Bytes,

@@ -94,8 +94,8 @@ func (q *Queries) LeaseRow(ctx context.Context, partition int32) (LeaseRowRow, e
 }
 
 const mutationsAt = `-- name: MutationsAt :many
-SELECT m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
-FROM courier.mutation m WHERE m.lane = $1 AND m.generation = $2 AND m.sequence = $3 AND courier.block(m.sequence) = courier.block($3)
+SELECT m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence, m.line
+FROM courier.mutation m WHERE m.lane = $1 AND m.generation = $2 AND m.sequence = $3 AND m.line = $4 AND courier.block(m.sequence) = courier.block($3)
 LIMIT 1
 `
 
@@ -103,6 +103,7 @@ type MutationsAtParams struct {
 	Lane       int32
 	Generation int32
 	Sequence   int64
+	Line       int16
 }
 
 type MutationsAtRow struct {
@@ -116,11 +117,17 @@ type MutationsAtRow struct {
 	ReceivedAt   time.Time
 	Generation   int32
 	Sequence     int64
+	Line         int16
 }
 
 // The row of a message whose payload cannot be read. The block lets mutation_block find it.
 func (q *Queries) MutationsAt(ctx context.Context, arg MutationsAtParams) ([]MutationsAtRow, error) {
-	rows, err := q.db.Query(ctx, mutationsAt, arg.Lane, arg.Generation, arg.Sequence)
+	rows, err := q.db.Query(ctx, mutationsAt,
+		arg.Lane,
+		arg.Generation,
+		arg.Sequence,
+		arg.Line,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +146,7 @@ func (q *Queries) MutationsAt(ctx context.Context, arg MutationsAtParams) ([]Mut
 			&i.ReceivedAt,
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 		); err != nil {
 			return nil, err
 		}
@@ -151,9 +159,9 @@ func (q *Queries) MutationsAt(ctx context.Context, arg MutationsAtParams) ([]Mut
 }
 
 const mutationsOfBatch = `-- name: MutationsOfBatch :many
-SELECT m.record, m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence
+SELECT m.record, m.day, m.mutation_id, m.item_id, m.localization, m.operation, m.attempts, m.published_ns, m.received_at, m.generation, m.sequence, m.line
 FROM courier.mutation m WHERE m.batch_id = $1::uuid AND m.state = 0 AND m.record IS NOT NULL
-ORDER BY m.record, m.generation, m.sequence
+ORDER BY m.record, m.generation, m.sequence, m.line
 `
 
 type MutationsOfBatchRow struct {
@@ -168,6 +176,7 @@ type MutationsOfBatchRow struct {
 	ReceivedAt   time.Time
 	Generation   int32
 	Sequence     int64
+	Line         int16
 }
 
 // The rows of a batch whose payload cannot be read.
@@ -192,6 +201,7 @@ func (q *Queries) MutationsOfBatch(ctx context.Context, batch uuid.UUID) ([]Muta
 			&i.ReceivedAt,
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 		); err != nil {
 			return nil, err
 		}
@@ -238,7 +248,7 @@ func (q *Queries) NewestMutationBetween(ctx context.Context, arg NewestMutationB
 }
 
 const newestVersions = `-- name: NewestVersions :many
-SELECT l.account, l.catalog, l.catalog_type, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence
+SELECT l.account, l.catalog, l.catalog_type, v.item_id, v.localization, v.version, v.mutation_id, v.generation, v.sequence, v.line
 FROM (SELECT unnest($1::text[]) AS account, unnest($2::text[]) AS catalog,
     unnest($3::text[]) AS catalog_type, unnest($4::text[]) AS item_id,
     unnest($5::text[]) AS localization) k
@@ -264,6 +274,7 @@ type NewestVersionsRow struct {
 	MutationID   string
 	Generation   int64
 	Sequence     int64
+	Line         int16
 }
 
 // Lanes by their names: an id that a worker remembers may be another's after a
@@ -293,6 +304,7 @@ func (q *Queries) NewestVersions(ctx context.Context, arg NewestVersionsParams) 
 			&i.MutationID,
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 		); err != nil {
 			return nil, err
 		}
@@ -363,7 +375,7 @@ func (q *Queries) OpenBatches(ctx context.Context, partition int32) ([]OpenBatch
 }
 
 const recordedRanges = `-- name: RecordedRanges :many
-SELECT first_each, last_each FROM courier.recorded WHERE partition = $1 AND generation = $2
+SELECT first_each, last_each, lines_each FROM courier.recorded WHERE partition = $1 AND generation = $2
 `
 
 type RecordedRangesParams struct {
@@ -374,6 +386,7 @@ type RecordedRangesParams struct {
 type RecordedRangesRow struct {
 	FirstEach []int64
 	LastEach  []int64
+	LinesEach []int16
 }
 
 func (q *Queries) RecordedRanges(ctx context.Context, arg RecordedRangesParams) ([]RecordedRangesRow, error) {
@@ -385,7 +398,7 @@ func (q *Queries) RecordedRanges(ctx context.Context, arg RecordedRangesParams) 
 	var items []RecordedRangesRow
 	for rows.Next() {
 		var i RecordedRangesRow
-		if err := rows.Scan(&i.FirstEach, &i.LastEach); err != nil {
+		if err := rows.Scan(&i.FirstEach, &i.LastEach, &i.LinesEach); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -449,18 +462,20 @@ func (q *Queries) WaitingLanes(ctx context.Context, partition int32) ([]WaitingL
 }
 
 const waitingPage = `-- name: WaitingPage :many
-SELECT b.generation, b.sequence, b.received_at, b.payload FROM (
-    SELECT p.payload, p.generation, p.sequence, p.received_at,
-        sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence) - octet_length(p.payload) AS before
+SELECT b.generation, b.sequence, b.line, b.received_at, b.payload FROM (
+    SELECT p.payload, p.generation, p.sequence, p.line, p.received_at,
+        sum(octet_length(p.payload)) OVER (ORDER BY p.generation, p.sequence, p.line) - octet_length(p.payload) AS before
     FROM (
-        SELECT w.payload, w.generation, w.sequence, w.received_at FROM courier.waiting w
+        SELECT w.payload, w.generation, w.sequence, w.line, w.received_at FROM courier.waiting w
         WHERE w.lane = (SELECT l.id FROM courier.lane l WHERE l.account = $1 AND l.catalog = $2 AND l.catalog_type = $3)
-            AND (w.generation, w.sequence) > ($4::int, $5::bigint)
-        ORDER BY w.generation, w.sequence LIMIT $6
+            -- The first condition is the index's.
+            AND (w.generation, w.sequence) >= ($4::int, $5::bigint)
+            AND (w.generation, w.sequence, w.line) > ($4::int, $5::bigint, $6::smallint)
+        ORDER BY w.generation, w.sequence, w.line LIMIT $7
     ) p
 ) b
-WHERE b.before < $7::bigint
-ORDER BY b.generation, b.sequence
+WHERE b.before < $8::bigint
+ORDER BY b.generation, b.sequence, b.line
 `
 
 type WaitingPageParams struct {
@@ -469,6 +484,7 @@ type WaitingPageParams struct {
 	CatalogType string
 	Generation  int32
 	Sequence    int64
+	Line        int16
 	Lim         int32
 	MaxBytes    int64
 }
@@ -476,6 +492,7 @@ type WaitingPageParams struct {
 type WaitingPageRow struct {
 	Generation int32
 	Sequence   int64
+	Line       int16
 	ReceivedAt time.Time
 	Payload    []byte
 }
@@ -488,6 +505,7 @@ func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([]Wai
 		arg.CatalogType,
 		arg.Generation,
 		arg.Sequence,
+		arg.Line,
 		arg.Lim,
 		arg.MaxBytes,
 	)
@@ -501,6 +519,7 @@ func (q *Queries) WaitingPage(ctx context.Context, arg WaitingPageParams) ([]Wai
 		if err := rows.Scan(
 			&i.Generation,
 			&i.Sequence,
+			&i.Line,
 			&i.ReceivedAt,
 			&i.Payload,
 		); err != nil {

@@ -5,7 +5,7 @@
 -- does. A second lower bound would have Postgres begin at the lower of the two.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
 WHERE i.item_id < sqlc.arg(beyond)::text
     AND (i.item_id, i.lane, i.localization) > (sqlc.arg(after_item)::text, sqlc.arg(after_lane)::integer, sqlc.arg(after_localization)::text)
@@ -14,8 +14,8 @@ LIMIT sqlc.arg(lim);
 
 -- name: NewerChanges :many
 SELECT n.nth::integer AS nth, n.status::text AS status, n.operation::text AS operation, n.mutation_id::text AS mutation_id, coalesce(n.errors, '[]')::jsonb AS errors,
-    n.received_at::timestamptz AS received_at, n.stream_generation::integer AS stream_generation, n.stream_sequence::bigint AS stream_sequence
-FROM courier.newer_changes(sqlc.arg(lanes)::integer[], sqlc.arg(items)::text[], sqlc.arg(localizations)::text[], sqlc.arg(generations)::integer[], sqlc.arg(sequences)::bigint[]) n;
+    n.received_at::timestamptz AS received_at, n.stream_generation::integer AS stream_generation, n.stream_sequence::bigint AS stream_sequence, n.stream_line::smallint AS stream_line
+FROM courier.newer_changes(sqlc.arg(lanes)::integer[], sqlc.arg(items)::text[], sqlc.arg(localizations)::text[], sqlc.arg(generations)::integer[], sqlc.arg(sequences)::bigint[], sqlc.arg(lines)::smallint[]) n;
 
 -- name: ItemCounts :many
 SELECT c.state::text AS state, sum(c.items)::bigint AS items FROM courier.item_counts c
@@ -71,7 +71,7 @@ ORDER BY c.lane, c.code, c.attribute LIMIT sqlc.arg(lim);
 -- The newest failing items of some groups, before a place of the list.
 SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, f.operation::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
-    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence
+    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line
 FROM (SELECT (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute
     FROM generate_subscripts(sqlc.arg(lanes)::integer[], 1) AS n(i)) g
 CROSS JOIN LATERAL (
@@ -89,7 +89,7 @@ LIMIT sqlc.arg(lim);
 -- The same over many groups, which together are a good part of all that fails.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
     AND (i.failed_at, i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz, sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)
@@ -133,5 +133,5 @@ SELECT s.transactions_behind, s.seconds_behind, s.filling::boolean AS filling, s
 
 -- name: IndexedSuccesses :many
 SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
-    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
+    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i WHERE i.item_id = sqlc.arg(item) LIMIT sqlc.arg(lim);

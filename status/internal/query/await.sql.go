@@ -11,21 +11,23 @@ import (
 )
 
 const outcomesOf = `-- name: OutcomesOf :many
-SELECT DISTINCT ON (s.mutation_id, s.stream_sequence) s.mutation_id, s.stream_sequence, s.status::text AS status, s.errors
-FROM (SELECT unnest($1::text[]) AS id, unnest($2::bigint[]) AS place) c
-JOIN courier.mutation_status s ON s.mutation_id = c.id AND s.stream_sequence = c.place
+SELECT DISTINCT ON (s.mutation_id, s.stream_sequence, s.stream_line) s.mutation_id, s.stream_sequence, s.stream_line, s.status::text AS status, s.errors
+FROM (SELECT unnest($1::text[]) AS id, unnest($2::bigint[]) AS place, unnest($3::smallint[]) AS line) c
+JOIN courier.mutation_status s ON s.mutation_id = c.id AND s.stream_sequence = c.place AND s.stream_line = c.line
 WHERE s.finished_at IS NOT NULL
-ORDER BY s.mutation_id, s.stream_sequence, s.stream_generation DESC
+ORDER BY s.mutation_id, s.stream_sequence, s.stream_line, s.stream_generation DESC
 `
 
 type OutcomesOfParams struct {
 	Ids    []string
 	Places []int64
+	Lines  []int16
 }
 
 type OutcomesOfRow struct {
 	MutationID     string
 	StreamSequence int64
+	StreamLine     int16
 	Status         string
 	Errors         json.RawMessage
 }
@@ -33,7 +35,7 @@ type OutcomesOfRow struct {
 // What became of mutations that are final, by their ids and places in the stream. A place
 // alone may be of several generations: the newest one counts.
 func (q *Queries) OutcomesOf(ctx context.Context, arg OutcomesOfParams) ([]OutcomesOfRow, error) {
-	rows, err := q.db.Query(ctx, outcomesOf, arg.Ids, arg.Places)
+	rows, err := q.db.Query(ctx, outcomesOf, arg.Ids, arg.Places, arg.Lines)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +46,7 @@ func (q *Queries) OutcomesOf(ctx context.Context, arg OutcomesOfParams) ([]Outco
 		if err := rows.Scan(
 			&i.MutationID,
 			&i.StreamSequence,
+			&i.StreamLine,
 			&i.Status,
 			&i.Errors,
 		); err != nil {

@@ -72,7 +72,7 @@ func (q *Queries) FailingGroups(ctx context.Context, arg FailingGroupsParams) ([
 const failingInOrder = `-- name: FailingInOrder :many
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
     AND (i.failed_at, i.item_id, i.localization, i.lane) < ($1::timestamptz, $2::text, $3::text, $4::integer)
@@ -121,6 +121,7 @@ type FailingInOrderRow struct {
 	FailedAt               *time.Time
 	StreamGeneration       int32
 	StreamSequence         int64
+	StreamLine             int16
 }
 
 // The same over many groups, which together are a good part of all that fails.
@@ -167,6 +168,7 @@ func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) 
 			&i.FailedAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}
@@ -181,11 +183,11 @@ func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) 
 const failingItems = `-- name: FailingItems :many
 SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, f.operation::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
-    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence
+    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line
 FROM (SELECT ($1::integer[])[n.i] AS lane, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
     FROM generate_subscripts($1::integer[], 1) AS n(i)) g
 CROSS JOIN LATERAL (
-    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_id, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.lane FROM courier.indexed_items i
+    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_id, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, i.lane FROM courier.indexed_items i
     WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
         AND (i.failed_at, i.item_id, i.localization) <= ($4::timestamptz, $5::text, $6::text)
         AND (i.failed_at, i.item_id, i.localization, i.lane) < ($4, $5, $6, $7::integer)
@@ -228,6 +230,7 @@ type FailingItemsRow struct {
 	FailedAt               *time.Time
 	StreamGeneration       int32
 	StreamSequence         int64
+	StreamLine             int16
 }
 
 // The newest failing items of some groups, before a place of the list.
@@ -270,6 +273,7 @@ func (q *Queries) FailingItems(ctx context.Context, arg FailingItemsParams) ([]F
 			&i.FailedAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}
@@ -308,7 +312,7 @@ const indexedItems = `-- name: IndexedItems :many
 
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
 WHERE i.item_id < $1::text
     AND (i.item_id, i.lane, i.localization) > ($2::text, $3::integer, $4::text)
@@ -344,6 +348,7 @@ type IndexedItemsRow struct {
 	FailedAt               *time.Time
 	StreamGeneration       int32
 	StreamSequence         int64
+	StreamLine             int16
 }
 
 // The index of items, as package status reads it: by views and by functions that read one page.
@@ -384,6 +389,7 @@ func (q *Queries) IndexedItems(ctx context.Context, arg IndexedItemsParams) ([]I
 			&i.FailedAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}
@@ -397,7 +403,7 @@ func (q *Queries) IndexedItems(ctx context.Context, arg IndexedItemsParams) ([]I
 
 const indexedSuccesses = `-- name: IndexedSuccesses :many
 SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
-    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
+    coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i WHERE i.item_id = $1 LIMIT $2
 `
 
@@ -416,6 +422,7 @@ type IndexedSuccessesRow struct {
 	LastSucceededAt  *time.Time
 	StreamGeneration int32
 	StreamSequence   int64
+	StreamLine       int16
 }
 
 func (q *Queries) IndexedSuccesses(ctx context.Context, arg IndexedSuccessesParams) ([]IndexedSuccessesRow, error) {
@@ -437,6 +444,7 @@ func (q *Queries) IndexedSuccesses(ctx context.Context, arg IndexedSuccessesPara
 			&i.LastSucceededAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}
@@ -656,8 +664,8 @@ func (q *Queries) ListedItems(ctx context.Context, arg ListedItemsParams) ([]Lis
 
 const newerChanges = `-- name: NewerChanges :many
 SELECT n.nth::integer AS nth, n.status::text AS status, n.operation::text AS operation, n.mutation_id::text AS mutation_id, coalesce(n.errors, '[]')::jsonb AS errors,
-    n.received_at::timestamptz AS received_at, n.stream_generation::integer AS stream_generation, n.stream_sequence::bigint AS stream_sequence
-FROM courier.newer_changes($1::integer[], $2::text[], $3::text[], $4::integer[], $5::bigint[]) n
+    n.received_at::timestamptz AS received_at, n.stream_generation::integer AS stream_generation, n.stream_sequence::bigint AS stream_sequence, n.stream_line::smallint AS stream_line
+FROM courier.newer_changes($1::integer[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::smallint[]) n
 `
 
 type NewerChangesParams struct {
@@ -666,6 +674,7 @@ type NewerChangesParams struct {
 	Localizations []string
 	Generations   []int32
 	Sequences     []int64
+	Lines         []int16
 }
 
 type NewerChangesRow struct {
@@ -677,6 +686,7 @@ type NewerChangesRow struct {
 	ReceivedAt       time.Time
 	StreamGeneration int32
 	StreamSequence   int64
+	StreamLine       int16
 }
 
 func (q *Queries) NewerChanges(ctx context.Context, arg NewerChangesParams) ([]NewerChangesRow, error) {
@@ -686,6 +696,7 @@ func (q *Queries) NewerChanges(ctx context.Context, arg NewerChangesParams) ([]N
 		arg.Localizations,
 		arg.Generations,
 		arg.Sequences,
+		arg.Lines,
 	)
 	if err != nil {
 		return nil, err
@@ -703,6 +714,7 @@ func (q *Queries) NewerChanges(ctx context.Context, arg NewerChangesParams) ([]N
 			&i.ReceivedAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}

@@ -311,10 +311,10 @@ func (q *Queries) BatchesAbove(ctx context.Context, arg BatchesAboveParams) ([]u
 const finalOfBatch = `-- name: FinalOfBatch :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
-    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
+    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 FROM courier.mutation_status s
 WHERE s.batch_id = $1::uuid AND s.status NOT IN ('waiting', 'submitted')
-ORDER BY s.stream_generation, s.stream_sequence
+ORDER BY s.stream_generation, s.stream_sequence, s.stream_line
 LIMIT $2
 `
 
@@ -345,6 +345,7 @@ type FinalOfBatchRow struct {
 	FinishedAt       *time.Time
 	StreamGeneration int32
 	StreamSequence   int64
+	StreamLine       int16
 }
 
 func (q *Queries) FinalOfBatch(ctx context.Context, arg FinalOfBatchParams) ([]FinalOfBatchRow, error) {
@@ -378,6 +379,7 @@ func (q *Queries) FinalOfBatch(ctx context.Context, arg FinalOfBatchParams) ([]F
 			&i.FinishedAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}
@@ -420,7 +422,7 @@ SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.acco
 FROM courier.mutation_status s
 WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
     AND ($4::text = '' OR s.catalog_type = $4) AND s.status = 'succeeded'
-ORDER BY s.account, s.catalog, s.catalog_type, s.localization, s.stream_generation DESC, s.stream_sequence DESC
+ORDER BY s.account, s.catalog, s.catalog_type, s.localization, s.stream_generation DESC, s.stream_sequence DESC, s.stream_line DESC
 LIMIT $5
 `
 
@@ -522,10 +524,10 @@ func (q *Queries) ItemsLike(ctx context.Context, arg ItemsLikeParams) ([]string,
 const mutations = `-- name: Mutations :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
-    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence
+    s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 FROM courier.mutation_status s
 WHERE s.mutation_id = $1 AND ($2::text = '' OR s.account = $2)
-ORDER BY s.stream_generation DESC, s.stream_sequence DESC
+ORDER BY s.stream_generation DESC, s.stream_sequence DESC, s.stream_line DESC
 LIMIT $3
 `
 
@@ -557,6 +559,7 @@ type MutationsRow struct {
 	FinishedAt       *time.Time
 	StreamGeneration int32
 	StreamSequence   int64
+	StreamLine       int16
 }
 
 // A producer's ids are its own: several accounts may have the same, and a replay has it again.
@@ -591,6 +594,7 @@ func (q *Queries) Mutations(ctx context.Context, arg MutationsParams) ([]Mutatio
 			&i.FinishedAt,
 			&i.StreamGeneration,
 			&i.StreamSequence,
+			&i.StreamLine,
 		); err != nil {
 			return nil, err
 		}
