@@ -31,7 +31,11 @@ type admission struct {
 func (a *admission) last() uint64 {
 	switch {
 	case len(a.arrivals) > 0:
-		return a.arrivals[len(a.arrivals)-1].Mutation.Position.Sequence
+		last := &a.arrivals[len(a.arrivals)-1]
+		if last.More { // the rest of the pack is not read
+			return last.Mutation.Position.Sequence - 1
+		}
+		return last.Mutation.Position.Sequence
 	case a.idle != nil:
 		return a.idle.Position.Sequence
 	default:

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -14,11 +13,21 @@ import (
 
 func at(sequence uint64) catalog.Position { return catalog.Position{Generation: 3, Sequence: sequence} }
 
-func message(sequence uint64) *catalog.Mutation {
-	return &catalog.Mutation{
+func message(sequence uint64) catalog.Arrival {
+	return catalog.Arrival{Mutation: &catalog.Mutation{
 		Position: at(sequence), PublishedAt: time.Unix(int64(sequence), 0),
 		Message: catalog.Message{Headers: []catalog.Header{{Name: "nats-msg-id", Value: "id"}}},
+	}}
+}
+
+// packOf is a message with the lines from one to another, which is the last that is fresh.
+func packOf(sequence uint64, from, to int) (lines []catalog.Arrival) {
+	for n := from; n <= to; n++ {
+		line := message(sequence)
+		line.Mutation.Position.Line, line.More = n, n < to
+		lines = append(lines, line)
 	}
+	return lines
 }
 
 func TestTrackerMovesOverWhatIsRecorded(t *testing.T) {
@@ -46,23 +55,61 @@ func TestTrackerMovesOverWhatIsRecorded(t *testing.T) {
 	require.Zero(t, tracker.unrecorded())
 }
 
+// TestTrackerStaysBeforeAPackUntilAllItsLinesAreRecorded: what is recorded of it is told by
+// line, so that the next owner skips that and no more.
+func TestTrackerStaysBeforeAPackUntilAllItsLinesAreRecorded(t *testing.T) {
+	t.Parallel()
+	tracker := newTracker(ledger.Anchor{Position: at(10)})
+	tracker.saw(message(11))
+	for _, line := range packOf(12, 1, 4) {
+		tracker.saw(line)
+	}
+	tracker.saw(message(13))
+	line := func(n int) catalog.Position { return catalog.Position{Generation: 3, Sequence: 12, Line: n} }
+
+	ranges, moved := tracker.record([]catalog.Position{at(11), line(1), line(2)})
+	require.Equal(t, at(11), moved.Position)
+	require.Equal(t, []ledger.Range{{First: 12, Last: 12, LastLine: 2}}, ranges)
+	ranges, moved = tracker.record([]catalog.Position{line(4), at(13)})
+	require.Nil(t, moved)
+	require.Equal(t, []ledger.Range{{First: 12, Last: 13, FirstLine: 4}}, ranges)
+	require.Equal(t, 5, tracker.unrecorded())
+	require.False(t, tracker.follow(ledger.Anchor{Position: at(30)}))
+	ranges, moved = tracker.record([]catalog.Position{line(3)})
+	require.Equal(t, at(13), moved.Position)
+	require.Empty(t, ranges)
+	require.Zero(t, tracker.unrecorded())
+
+	for _, line := range packOf(20, 3, 4) { // the others were recorded by the owner before
+		tracker.saw(line)
+	}
+	_, moved = tracker.record([]catalog.Position{{Generation: 3, Sequence: 20, Line: 4}, {Generation: 3, Sequence: 20, Line: 3}})
+	require.Equal(t, at(20), moved.Position)
+}
+
 // TestTrackerAgainstModel: whatever the order of recording, everything up to the
-// anchor is recorded, the anchor is as far as it can be, and the ranges told name
-// exactly what is recorded above it.
+// anchor is recorded, the anchor is the last message all of whose lines are, and the ranges told
+// name exactly what is recorded above it.
 func TestTrackerAgainstModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		tracker := newTracker(ledger.Anchor{Position: at(0)})
-		var read []uint64
-		recorded := map[uint64]bool{}
-		told := map[uint64]bool{}
+		var read []catalog.Position
+		recorded := map[catalog.Position]bool{}
+		told := map[catalog.Position]bool{}
 		anchor, last := uint64(0), uint64(0)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "read") {
 				for range rapid.IntRange(1, 8).Draw(t, "messages") {
 					last += rapid.Uint64Range(1, 3).Draw(t, "gap")
-					tracker.saw(message(last))
-					read = append(read, last)
+					lines := []catalog.Arrival{message(last)}
+					if n := rapid.IntRange(0, 4).Draw(t, "lines"); n > 0 {
+						lines = packOf(last, 1, n)
+					}
+					for _, line := range lines {
+						tracker.saw(line)
+						read = append(read, line.Mutation.Position)
+					}
 				}
 				continue
 			}
@@ -71,20 +118,20 @@ func TestTrackerAgainstModel(t *testing.T) {
 			}
 			positions := make([]catalog.Position, rapid.IntRange(1, 12).Draw(t, "records"))
 			for i := range positions {
-				positions[i] = at(rapid.SampledFrom(read).Draw(t, "which"))
+				positions[i] = rapid.SampledFrom(read).Draw(t, "which")
 			}
 			ranges, moved := tracker.record(positions)
 			for _, p := range positions {
-				recorded[p.Sequence] = true
+				recorded[p] = true
 			}
 			if moved != nil {
 				require.Greater(t, moved.Position.Sequence, anchor)
 				anchor = moved.Position.Sequence
 			}
 			for _, r := range ranges {
-				for _, sequence := range read {
-					if sequence >= r.First && sequence <= r.Last {
-						told[sequence] = true
+				for _, place := range read {
+					if r.Holds(place) {
+						told[place] = true
 					}
 				}
 			}
@@ -93,21 +140,21 @@ func TestTrackerAgainstModel(t *testing.T) {
 	})
 }
 
-func checkTracker(t *rapid.T, tracker *tracker, read []uint64, recorded, told map[uint64]bool, anchor uint64) {
-	first := slices.IndexFunc(read, func(sequence uint64) bool { return !recorded[sequence] })
-	want := uint64(0)
-	switch {
-	case first < 0:
-		want = read[len(read)-1]
-	case first > 0:
-		want = read[first-1]
+func checkTracker(t *rapid.T, tracker *tracker, read []catalog.Position, recorded, told map[catalog.Position]bool, anchor uint64) {
+	want, open := uint64(0), false
+	for i, place := range read {
+		open = open || !recorded[place]
+		isLast := i == len(read)-1 || read[i+1].Sequence != place.Sequence
+		if isLast && !open {
+			want = place.Sequence
+		}
 	}
 	require.Equal(t, want, anchor)
 	unrecorded := 0
-	for _, sequence := range read {
-		if sequence > anchor {
+	for _, place := range read {
+		if place.Sequence > anchor {
 			unrecorded++
-			require.Equal(t, recorded[sequence], told[sequence], "%d", sequence)
+			require.Equal(t, recorded[place], told[place], "%v", place)
 		}
 	}
 	require.Equal(t, unrecorded, tracker.unrecorded())

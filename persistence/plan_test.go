@@ -48,7 +48,7 @@ func TestManyWaitingRowsEndInBatchesQuickly(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var lookedUp int
 		err := pool.QueryRow(t.Context(), `select coalesce(sum(idx_scan), 0) from pg_stat_user_indexes
-			where schemaname = 'courier' and indexrelname like 'mutation\_2%\_mutation\_id\_sequence\_idx'`).Scan(&lookedUp)
+			where schemaname = 'courier' and indexrelname like 'mutation\_2%\_mutation\_id\_line\_sequence\_idx'`).Scan(&lookedUp)
 		return err == nil && lookedUp >= rows*batches
 	}, limit, 100*time.Millisecond, "each row was looked up by itself")
 	left := 0

@@ -31,7 +31,7 @@ func drawMutation(t *rapid.T) *catalog.Mutation {
 		HasVersion: rapid.Bool().Draw(t, "has version"),
 		OccurredAt: drawTime(t, "occurred"), PublishedAt: drawTime(t, "published"), ReceivedAt: drawTime(t, "received"),
 		RecordedOn: drawTime(t, "recorded"), NotBefore: drawTime(t, "not before"),
-		Position: catalog.Position{Generation: rapid.Int64().Draw(t, "generation"), Sequence: rapid.Uint64().Draw(t, "sequence")},
+		Position: catalog.Position{Generation: rapid.Int64().Draw(t, "generation"), Sequence: rapid.Uint64().Draw(t, "sequence"), Line: max(rapid.IntRange(-3, 9999).Draw(t, "line"), 0)},
 		Message: catalog.Message{
 			Subject: rapid.SampledFrom([]string{"s", "catalog.mutations.a.b.c"}).Draw(t, "subject"),
 			Data:    rapid.SliceOfN(rapid.Byte(), 1, 80).Draw(t, "data"),
@@ -66,7 +66,11 @@ func TestPayloadKeepsEverything(t *testing.T) {
 		records := make([]catalog.Record, rapid.IntRange(0, 4).Draw(t, "records"))
 		for i := range records {
 			for range rapid.IntRange(1, 3).Draw(t, "constituents") {
-				records[i].Constituents = append(records[i].Constituents, drawMutation(t))
+				m := drawMutation(t)
+				if rapid.Bool().Draw(t, "of the same pack") && i > 0 {
+					m.Message.Headers = records[i-1].Newest().Message.Headers
+				}
+				records[i].Constituents = append(records[i].Constituents, m)
 			}
 			records[i].Key = records[i].Constituents[0].Key()
 		}
@@ -86,6 +90,29 @@ func TestPayloadKeepsEverything(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLinesOfAPackShareTheirHeaders: they are stored once, and not at all in a plain message.
+func TestLinesOfAPackShareTheirHeaders(t *testing.T) {
+	t.Parallel()
+	headers := []catalog.Header{{Name: "Nats-Msg-Id", Value: "a-pack-of-ten-thousand-lines"}}
+	line := func(n int) *catalog.Mutation {
+		return &catalog.Mutation{
+			ID: "id", ItemID: "item", Position: catalog.Position{Sequence: 1, Line: n},
+			Message: catalog.Message{Subject: "s", Headers: headers, Data: []byte("{}")},
+		}
+	}
+	size := func(ms ...*catalog.Mutation) int {
+		return len(ledger.EncodeRecords(nil, []catalog.Record{{Constituents: ms}}))
+	}
+	require.Less(t, size(line(1), line(2))-size(line(1)), size(line(1))-len(headers[0].Value))
+	plain := line(0)
+	require.Less(t, size(plain), size(line(1)), "a plain one pays nothing")
+	records, err := ledger.DecodeRecords(ledger.EncodeRecords(nil, []catalog.Record{{Constituents: []*catalog.Mutation{line(1), line(9999)}}}))
+	require.NoError(t, err)
+	again := records[0].Constituents
+	require.Same(t, &again[0].Message.Headers[0], &again[1].Message.Headers[0])
+	require.Equal(t, 9999, again[1].Position.Line)
 }
 
 func TestPayloadRefusesDamage(t *testing.T) {
