@@ -148,6 +148,10 @@ func (p *Publisher) publishSingly(ctx context.Context, batch []outgoing) error {
 			return err
 		})
 		switch {
+		case hasCode(err, streamMessageTooLarge) && len(out.lines) > 0:
+			if err := p.publishSingly(ctx, out.split()); err != nil {
+				return err
+			}
 		case hasCode(err, streamMessageTooLarge):
 			out.refuseTooLarge(err)
 		case err != nil:
@@ -162,7 +166,8 @@ func (p *Publisher) publishSingly(ctx context.Context, batch []outgoing) error {
 // behind its newer one.
 func (p *Publisher) publishAsync(ctx context.Context, batch []outgoing) error {
 	err := p.sendAsync(ctx, batch)
-	if err == nil || ctx.Err() != nil || !transient(err) {
+	tooLarge := hasCode(err, streamMessageTooLarge) // a pack; its lines may not be
+	if err == nil || ctx.Err() != nil || !transient(err) && !tooLarge {
 		return publishError(err)
 	}
 	p.options.Retrying(err)
@@ -199,11 +204,11 @@ func (p *Publisher) sendAsync(ctx context.Context, batch []outgoing) error {
 			if answered(err) {
 				refused[i]()
 			}
-			if hasCode(err, streamMessageTooLarge) {
+			if hasCode(err, streamMessageTooLarge) && len(batch[i].lines) == 0 {
 				batch[i].refuseTooLarge(err)
 				continue
 			}
-			if failed == nil || transient(failed) && !transient(err) {
+			if failed == nil || transient(failed) && !transient(err) && !hasCode(err, streamMessageTooLarge) {
 				failed = err
 			}
 		case <-ctx.Done():

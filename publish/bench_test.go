@@ -15,7 +15,7 @@ import (
 // BenchmarkPublish publishes in atomic batches of 1000 messages of 600 bytes.
 func BenchmarkPublish(b *testing.B) {
 	broker := newBroker(b, queue.StreamConfig{})
-	publisher := NewPublisher(broker.js, Options{})
+	publisher := NewPublisher(broker.js, Options{PackLines: 1})
 	all := retail(b, b.N, 8)
 	b.ReportAllocs()
 	b.ResetTimer()

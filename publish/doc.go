@@ -12,6 +12,13 @@
 // Who has bodies already, or CloudEvents, makes a [Publication] of each and calls
 // [Publisher.Publish].
 //
+// # Packs
+//
+// Eight or more mutations of one account, catalog and type that follow each other travel in one
+// message, a pack, [Options.PackLines] of them at most: JetStream's cost is per message. A
+// pack is stored as a whole or not at all. [InPacks] makes the same packs for those who publish
+// with a client of their own.
+//
 // # What the results say
 //
 // There is one [Result] for each, in the same order: [Stored], [Duplicate], or [Refused]
@@ -25,7 +32,10 @@
 //
 // Each message has an id, [Mutation.ID] or a new one. The stream drops an id that it has
 // seen within its duplicate window (two minutes), so repeating a call with the same ids
-// is safe for that long. While nobody answers, the publisher repeats a batch too, for
+// is safe for that long. A pack's id is made of the ids of its mutations: the same call makes
+// the same packs, and so does a call with the rest of it, from the place that a
+// [*StoppedError] names. The same mutation among others is in another pack, and a
+// second mutation; with PackLines 1 it would be dropped. While nobody answers, the publisher repeats a batch too, for
 // [Options.RetryFor].
 //
 // # Promise

@@ -46,7 +46,7 @@ func TestPublishingRidesOutAnElection(t *testing.T) {
 			js := clusterStream(t, cluster, batches)
 			leader := cluster.Leader(queue.DefaultStreamName)
 			require.GreaterOrEqual(t, leader, 0)
-			publisher := NewPublisher(js, Options{Timeout: 3 * time.Second})
+			publisher := NewPublisher(js, Options{PackLines: 1, Timeout: 3 * time.Second})
 			var stored, duplicates int
 			stopped := make(chan struct{})
 			for first := 0; first < count; first += size {
@@ -81,7 +81,7 @@ func TestPublishingRidesOutARestartOfTheWholeCluster(t *testing.T) {
 	t.Parallel()
 	cluster := natstest.StartCluster(t)
 	js := clusterStream(t, cluster, true)
-	publisher := NewPublisher(js, Options{Timeout: 2 * time.Second})
+	publisher := NewPublisher(js, Options{PackLines: 1, Timeout: 2 * time.Second})
 	for i := range 3 {
 		cluster.Stop(i)
 	}
@@ -107,7 +107,7 @@ func TestABudgetThatIsUsedUpNamesThePlace(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
 	heard := 0
-	publisher := NewPublisher(b.js, Options{RetryFor: 700 * time.Millisecond, Retrying: func(error) { heard++ }})
+	publisher := NewPublisher(b.js, Options{PackLines: 1, RetryFor: 700 * time.Millisecond, Retrying: func(error) { heard++ }})
 	_, err := publisher.Publish(t.Context(), publications(0, 5))
 	require.NoError(t, err)
 	require.NoError(t, b.js.DeleteStream(t.Context(), queue.DefaultStreamName))

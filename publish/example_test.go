@@ -204,7 +204,7 @@ func ExamplePublisher_Publish_streamFull() {
 func ExampleStoppedError() {
 	js, stop := startNATS(queue.StreamConfig{MaxBytes: 64 << 10})
 	defer stop()
-	publisher := publish.NewPublisher(js, publish.Options{})
+	publisher := publish.NewPublisher(js, publish.Options{PackLines: 1})
 
 	large := fmt.Appendf(nil, `{"item_id":"SKU-1","operation":"UPSERT","attributes":{"description":%q}}`, strings.Repeat("x", 40<<10))
 	results, err := publisher.Publish(context.Background(), []publish.Publication{

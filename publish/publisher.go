@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,10 @@ type Options struct {
 	// to the user: those messages alone are refused. Without them a refused subject is a
 	// call without an answer.
 	Denials *Denials
+	// PackLines is how many mutations may travel in one message, where several of one
+	// subject follow each other: see the package. 1 gives each a message of its own. Defaults
+	// to [DefaultPackLines].
+	PackLines int
 	// Propagator writes the trace context of Publish into the headers. Defaults to
 	// the W3C one.
 	Propagator propagation.TextMapPropagator
@@ -59,6 +64,8 @@ type Publisher struct {
 	noBatches atomic.Bool // the server cannot do atomic batches
 	// retryFor is options.RetryFor, or less where the stream remembers ids for less.
 	retryFor atomic.Int64
+	// maxMessage is the stream's max_msg_size, 0 where it is not known or there is none.
+	maxMessage atomic.Int64
 }
 
 // NewPublisher makes a publisher on a JetStream client.
@@ -70,6 +77,10 @@ func NewPublisher(js jetstream.JetStream, options Options) *Publisher {
 	if options.RetryFor <= 0 {
 		options.RetryFor = DefaultRetryFor
 	}
+	if options.PackLines <= 0 {
+		options.PackLines = DefaultPackLines
+	}
+	options.PackLines = min(options.PackLines, message.MaxPackLines)
 	if options.Retrying == nil {
 		options.Retrying = func(error) {}
 	}
@@ -91,6 +102,7 @@ func (p *Publisher) CheckStream(ctx context.Context, name string) error {
 	err := p.retry(limited, func(ctx context.Context) error {
 		stream, err := p.js.Stream(ctx, name)
 		if err == nil {
+			p.maxMessage.Store(int64(max(stream.CachedInfo().Config.MaxMsgSize, 0)))
 			if window := stream.CachedInfo().Config.Duplicates; window > 0 {
 				p.retryFor.Store(int64(min(p.options.RetryFor, window-min(window/10, 10*time.Second))))
 			}
@@ -127,31 +139,88 @@ func (p *Publisher) PublishMutations(ctx context.Context, mutations ...Mutation)
 // on is refused, but for what an answer says is stored.
 func (p *Publisher) Publish(ctx context.Context, publications []Publication) ([]Result, error) {
 	results := make([]Result, len(publications))
-	batch := make([]outgoing, 0, min(len(publications), MaxBatch))
 	trace := p.traceHeaders(ctx)
 	overhead := overheadOf(trace)
-	bytes := 0
+	a := assembly{
+		publisher: p, trace: trace, packing: p.packing(overhead),
+		batch: make([]outgoing, 0, min(len(publications), MaxBatch)),
+	}
 	for i, publication := range publications {
 		if problem := p.checkPublication(publication, overhead); problem != nil {
 			results[i].Err, results[i].NotStored = problem, true
-		} else {
-			id, err := publication.identify()
-			if err != nil {
-				return refuseRest(results, err)
-			}
-			publication.ID = id
-			batch = append(batch, outgoing{Publication: publication, trace: trace, result: &results[i]})
-			bytes += publication.size()
+			continue
 		}
-		if len(batch) == MaxBatch || bytes >= maxBatchBytes || i == len(publications)-1 {
-			if err := p.publishBatch(ctx, batch); err != nil {
+		id, err := publication.identify()
+		if err != nil {
+			return refuseRest(results, err)
+		}
+		publication.ID = id
+		a.waiting = append(a.waiting, &results[i])
+		a.packing.add(&publication, a.emit)
+		if a.full() {
+			if err := a.publish(ctx); err != nil {
 				return refuseRest(results, err)
 			}
-			clear(batch)
-			batch, bytes = batch[:0], 0
 		}
 	}
+	a.packing.flush(a.emit)
+	if err := a.publish(ctx); err != nil {
+		return refuseRest(results, err)
+	}
 	return results, nil
+}
+
+// assembly is a batch that is being filled.
+type assembly struct {
+	publisher *Publisher
+	trace     []catalog.Header
+	packing   packing
+	waiting   []*Result // of the publications that are in no message yet, in order
+	batch     []outgoing
+	bytes     int
+}
+
+// emit puts a message into the batch: a publication, or a pack of several.
+func (a *assembly) emit(sent Publication, parts []Publication) {
+	out := outgoing{Publication: sent, trace: a.trace, result: a.waiting[0], parts: parts}
+	count := max(len(parts), 1)
+	if count > 1 {
+		out.result, out.lines = &Result{}, slices.Clone(a.waiting[:count])
+	}
+	a.waiting = a.waiting[count:]
+	a.batch = append(a.batch, out)
+	a.bytes += sent.size()
+}
+
+func (a *assembly) full() bool { return len(a.batch) >= MaxBatch-1 || a.bytes >= maxBatchBytes }
+
+// publish publishes the batch, and tells the lines of packs what became of them.
+func (a *assembly) publish(ctx context.Context) error {
+	err := a.publisher.publishBatch(ctx, a.batch)
+	for _, out := range a.batch {
+		for i, line := range out.lines {
+			if out.result.split {
+				break // each has a result of its own
+			}
+			if *line = *out.result; line.Outcome != Refused {
+				line.Line = i + 1
+			}
+		}
+	}
+	clear(a.batch)
+	a.batch, a.bytes = a.batch[:0], 0
+	return err
+}
+
+// packing begins to fill packs that the server takes.
+func (p *Publisher) packing(overhead int) packing {
+	bytes := packBytes
+	for _, most := range []int64{p.js.Conn().MaxPayload(), p.maxMessage.Load()} {
+		if most > 0 {
+			bytes = min(bytes, max(int(most)-overhead, 0)/2)
+		}
+	}
+	return packing{lines: p.options.PackLines, bytes: bytes}
 }
 
 // Check says what Publish would refuse a publication for before sending it: its subject, its
@@ -175,6 +244,19 @@ type outgoing struct {
 	Publication
 	trace  []catalog.Header
 	result *Result
+	// Of a pack: what it carries, and the places for the results of these.
+	parts []Publication
+	lines []*Result
+}
+
+// split is the pack in messages of their own, for a stream that does not take it whole.
+func (o outgoing) split() []outgoing {
+	o.result.split = true
+	all := make([]outgoing, len(o.parts))
+	for i := range all {
+		all[i] = outgoing{Publication: o.parts[i], trace: o.trace, result: o.lines[i]}
+	}
+	return all
 }
 
 // message makes a fresh message each time: the batch library writes into headers.

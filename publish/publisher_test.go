@@ -32,7 +32,7 @@ func TestPublishInBatchesKeepsTheOrder(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
 	const count = 2*MaxBatch + 7
-	results, err := NewPublisher(b.js, Options{}).Publish(t.Context(), publications(0, count))
+	results, err := NewPublisher(b.js, Options{PackLines: 1}).Publish(t.Context(), publications(0, count))
 	require.NoError(t, err)
 	require.Equal(t, Summary{Stored: count}, Summarize(results))
 	for i, result := range results {
@@ -44,7 +44,7 @@ func TestPublishInBatchesKeepsTheOrder(t *testing.T) {
 func TestOneDuplicateDoesNotLoseItsBatch(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
-	publisher := NewPublisher(b.js, Options{})
+	publisher := NewPublisher(b.js, Options{PackLines: 1})
 	_, err := publisher.Publish(t.Context(), publications(5, 7))
 	require.NoError(t, err)
 
@@ -67,7 +67,7 @@ func TestOneDuplicateDoesNotLoseItsBatch(t *testing.T) {
 func TestCheckSaysWhatPublishRefuses(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
-	publisher := NewPublisher(b.js, Options{})
+	publisher := NewPublisher(b.js, Options{PackLines: 1})
 	input := publications(0, 4)
 	input[1].Subject = "catalog.mutations.ac me.us.RETAIL"
 	input[2].Data = make([]byte, message.MaxBody+1)
@@ -90,7 +90,7 @@ func TestBadPublicationsAreRefusedAlone(t *testing.T) {
 	input[1].Subject = "catalog.mutations.ac me.us.RETAIL"
 	input[2].Data = make([]byte, message.MaxBody+1)
 	input[3].ID = "a\r\nb"
-	results, err := NewPublisher(b.js, Options{}).Publish(t.Context(), input)
+	results, err := NewPublisher(b.js, Options{PackLines: 1}).Publish(t.Context(), input)
 	require.NoError(t, err)
 	require.Equal(t, Summary{Stored: 2, Refused: 3}, Summarize(results))
 	for i, reason := range map[int]catalog.Reason{1: catalog.BadSubject, 2: catalog.MessageTooLarge, 3: catalog.InvalidValue} {
@@ -106,7 +106,7 @@ func TestTheLargestBodyFits(t *testing.T) {
 	frame := `{"item_id":"0","operation":"UPSERT","attributes":{"x":"%s"}}`
 	body := fmt.Sprintf(frame, strings.Repeat("x", message.MaxBody-len(frame)+2))
 	require.Len(t, body, message.MaxBody)
-	results, err := NewPublisher(b.js, Options{}).Publish(t.Context(), []Publication{{Subject: testSubject, Data: []byte(body)}})
+	results, err := NewPublisher(b.js, Options{PackLines: 1}).Publish(t.Context(), []Publication{{Subject: testSubject, Data: []byte(body)}})
 	require.NoError(t, err)
 	require.Equal(t, Stored, results[0].Outcome)
 	arrivals := b.take(t, 1)
@@ -116,7 +116,7 @@ func TestTheLargestBodyFits(t *testing.T) {
 func TestAFullStreamRefuses(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{MaxBytes: 64 << 10})
-	results, err := NewPublisher(b.js, Options{Timeout: patience}).Publish(t.Context(), publications(0, 3*MaxBatch))
+	results, err := NewPublisher(b.js, Options{PackLines: 1, Timeout: patience}).Publish(t.Context(), publications(0, 3*MaxBatch))
 	require.ErrorIs(t, err, ErrStreamFull)
 	require.Len(t, results, 3*MaxBatch)
 	require.NotZero(t, Summarize(results).Refused)
@@ -130,7 +130,7 @@ func TestServersWithoutBatchesGetSingleMessages(t *testing.T) {
 	config.AllowAtomicPublish = false
 	_, err := b.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
-	publisher := NewPublisher(b.js, Options{})
+	publisher := NewPublisher(b.js, Options{PackLines: 1})
 	results, err := publisher.Publish(t.Context(), publications(0, MaxBatch+5))
 	require.NoError(t, err)
 	require.Equal(t, Summary{Stored: MaxBatch + 5}, Summarize(results))
@@ -148,7 +148,7 @@ func TestTraceContextTravels(t *testing.T) {
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 	})
 	ctx := trace.ContextWithSpanContext(t.Context(), span)
-	results, err := NewPublisher(b.js, Options{}).Publish(ctx, publications(0, 2))
+	results, err := NewPublisher(b.js, Options{PackLines: 1}).Publish(ctx, publications(0, 2))
 	require.NoError(t, err)
 	message, err := b.handle(t).GetMsg(t.Context(), results[1].Sequence)
 	require.NoError(t, err)
@@ -163,7 +163,7 @@ func TestTraceContextTravels(t *testing.T) {
 func TestIDsThatDifferInSpacesAreTwo(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
-	publisher := NewPublisher(b.js, Options{})
+	publisher := NewPublisher(b.js, Options{PackLines: 1})
 	body := func(id, item string) []byte {
 		return []byte(`{"id":"` + id + `","item_id":"` + item + `","operation":"DELETE"}`)
 	}
@@ -188,7 +188,7 @@ func TestNothingIsSentAfterTheContextsEnd(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("the shop closes")
 	cancel(reason)
-	results, err := NewPublisher(b.js, Options{}).Publish(ctx, publications(0, 3))
+	results, err := NewPublisher(b.js, Options{PackLines: 1}).Publish(ctx, publications(0, 3))
 	require.ErrorIs(t, err, reason)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Len(t, results, 3)
@@ -196,7 +196,7 @@ func TestNothingIsSentAfterTheContextsEnd(t *testing.T) {
 		require.Equal(t, Refused, result.Outcome)
 		require.True(t, result.NotStored)
 	}
-	results, err = NewPublisher(b.js, Options{}).PublishMutations(ctx)
+	results, err = NewPublisher(b.js, Options{PackLines: 1}).PublishMutations(ctx)
 	require.NoError(t, err)
 	require.Empty(t, results)
 }
@@ -207,7 +207,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	b.server.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	results, err := NewPublisher(b.js, Options{Timeout: 10 * time.Millisecond}).Publish(ctx, publications(0, 3))
+	results, err := NewPublisher(b.js, Options{PackLines: 1, Timeout: 10 * time.Millisecond}).Publish(ctx, publications(0, 3))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, Summary{Refused: 3}, Summarize(results))
 }
@@ -215,7 +215,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 func TestPublishOutlivesARestart(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
-	publisher := NewPublisher(b.js, Options{Timeout: 200 * time.Millisecond})
+	publisher := NewPublisher(b.js, Options{PackLines: 1, Timeout: 200 * time.Millisecond})
 	b.server.Stop()
 	done := make(chan error, 1)
 	go func() {

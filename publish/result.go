@@ -33,12 +33,14 @@ const (
 type Result struct {
 	Outcome  Outcome
 	Sequence uint64 // of the stream; 0 when Refused
+	Line     int    // of the pack that it travelled in, from 1; 0 for a message of its own
 	Err      error  // of a refused one; a [*catalog.Problem] when the input is to blame
 	// NotStored is set on a refused one that the stream certainly does not have: it was
 	// not sent, or the answer was a refusal. Another one may be stored all the same.
 	NotStored bool
 
-	sent bool // and not answered
+	sent  bool // and not answered
+	split bool // a pack that was sent as messages of their own
 }
 
 // Summary counts results.

@@ -44,7 +44,7 @@ func TestMessageOverTheServersMaxPayloadIsRefusedAlone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = queue.Ensure(t.Context(), js, queue.StreamConfig{})
 	require.NoError(t, err)
-	publisher := NewPublisher(js, Options{})
+	publisher := NewPublisher(js, Options{PackLines: 1})
 
 	results, err := publisher.Publish(t.Context(), withOneTooLarge(20, 4, most))
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestMessageOverTheStreamsMaxMsgSizeIsRefusedAlone(t *testing.T) {
 			config.AllowAtomicPublish, config.MaxMsgSize = batches, 1<<10
 			_, err := b.js.UpdateStream(t.Context(), config)
 			require.NoError(t, err)
-			publisher := NewPublisher(b.js, Options{})
+			publisher := NewPublisher(b.js, Options{PackLines: 1})
 			results, err := publisher.Publish(t.Context(), withOneTooLarge(20, 4, 4<<10))
 			require.NoError(t, err)
 			requireOneRefused(t, results, 4)
@@ -93,7 +93,7 @@ func TestMessageOverTheStreamsMaxMsgSizeIsRefusedAlone(t *testing.T) {
 func TestAShortDuplicateWindowShortensTheBudget(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
-	publisher := NewPublisher(b.js, Options{})
+	publisher := NewPublisher(b.js, Options{PackLines: 1})
 	require.NoError(t, publisher.CheckStream(t.Context(), queue.DefaultStreamName))
 	require.EqualValues(t, DefaultRetryFor, publisher.retryFor.Load())
 	config := b.handle(t).CachedInfo().Config
