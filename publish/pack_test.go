@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -187,7 +188,7 @@ func BenchmarkPublishPacks(b *testing.B) {
 func benchmarkMutations(first, count int) []Publication {
 	all := make([]Publication, count)
 	for i := range all {
-		id := fmt.Sprintf("%d-%d-%p", first, i, &all[0])
+		id := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.Itoa(first+i)
 		all[i] = Publication{
 			Subject: "catalog.mutations.acme.us.RETAIL", ID: id,
 			Data: fmt.Appendf(nil, `{"id":%q,"item_id":"SKU-%d","operation":"UPSERT","attributes":{"title":"Shirt %d","description":%q,"price":"%d.99 EUR"}}`,

@@ -39,8 +39,9 @@ func TestQueueConforms(t *testing.T) {
 				}
 				return mirror.Partition(ctx, partition, knows)
 			},
-			Publish: func(t *testing.T, mutations ...publish.Mutation) []publish.Result {
+			PublishPacks: func(t *testing.T, lines int, mutations ...publish.Mutation) []publish.Result {
 				t.Helper()
+				publisher := publish.NewPublisher(js, publish.Options{PackLines: lines})
 				results, err := publisher.PublishMutations(t.Context(), mutations...)
 				require.NoError(t, err)
 				return results

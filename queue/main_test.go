@@ -51,7 +51,7 @@ func (b *broker) publish(tb testing.TB, account string, first, count int) []publ
 			ItemID: strconv.Itoa(first + i), Operation: catalog.Delete,
 		}
 	}
-	results, err := publish.NewPublisher(b.js, publish.Options{}).PublishMutations(ctx, mutations...)
+	results, err := publish.NewPublisher(b.js, publish.Options{PackLines: 1}).PublishMutations(ctx, mutations...)
 	require.NoError(tb, err)
 	return results
 }

@@ -68,6 +68,6 @@ func (l consoleLetters) publishing(ctx context.Context, options replay.Options, 
 	if err := replay.CheckStream(ctx, js, service.StreamConfig(l.nats), identity, denials); err != nil {
 		return err
 	}
-	options.Publisher, options.Installation = publish.NewPublisher(js, publish.Options{Denials: denials}), identity.Installation
+	options.Publisher, options.Installation = publish.NewPublisher(js, publish.Options{Denials: denials, PackLines: 1}), identity.Installation
 	return act(replay.New(options))
 }

@@ -116,7 +116,7 @@ func (a *app) publishing(ctx context.Context, db *database, options replay.Optio
 	if err := replay.CheckStream(ctx, js, service.StreamConfig(settings.NATS), identity, denials); err != nil {
 		return fmt.Errorf("stream %s at %s: %w", settings.NATS.Stream.Name, settings.NATS.URL.Address(), err)
 	}
-	options.Publisher, options.Installation = publish.NewPublisher(js, publish.Options{Denials: denials}), identity.Installation
+	options.Publisher, options.Installation = publish.NewPublisher(js, publish.Options{Denials: denials, PackLines: 1}), identity.Installation
 	return act(replay.New(options))
 }
 

@@ -30,9 +30,9 @@ func TestModelConforms(t *testing.T) {
 			Mirror: func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (queuetest.Mirror, queue.Noted, error) {
 				return stream.Mirror(ctx, partition, knows)
 			},
-			Publish: func(t *testing.T, mutations ...publish.Mutation) []publish.Result {
+			PublishPacks: func(t *testing.T, lines int, mutations ...publish.Mutation) []publish.Result {
 				t.Helper()
-				results, err := stream.Publish(mutations...)
+				results, err := stream.PublishPacks(lines, mutations...)
 				require.NoError(t, err)
 				return results
 			},

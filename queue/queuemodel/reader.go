@@ -134,25 +134,37 @@ func (r *Reader) take() (chunk []catalog.Arrival, grown <-chan struct{}) {
 		}
 		r.last = stored.anchor
 		r.last.Position.Generation = r.config.From.Position.Generation
-		if !r.skips(from) {
+		if fresh := r.decode(stored); len(fresh) > 0 {
 			r.told = from
-			chunk = append(chunk, r.decode(stored))
+			chunk = append(chunk, fresh...)
 		}
 	}
 	return chunk, r.stream.grown
 }
 
-func (r *Reader) decode(stored *storedMessage) catalog.Arrival {
-	return r.decoder.Decode(message.Raw{
-		Subject: stored.subject, Headers: map[string][]string{message.HeaderID: {stored.anchor.MessageID}}, Data: slices.Clone(stored.data),
+// decode returns what is not recorded of a message.
+func (r *Reader) decode(stored *storedMessage) (fresh []catalog.Arrival) {
+	headers := map[string][]string{message.HeaderID: {stored.anchor.MessageID}}
+	for _, header := range stored.headers {
+		headers[header.Name] = []string{header.Value}
+	}
+	for _, arrival := range r.decoder.DecodeAll(nil, message.Raw{
+		Subject: stored.subject, Headers: headers, Data: slices.Clone(stored.data),
 		Time: stored.anchor.Time, Position: r.last.Position, ReceivedAt: time.Now(),
-	})
+	}) {
+		if !r.skips(arrival.Mutation.Position) {
+			arrival.More = true
+			fresh = append(fresh, arrival)
+		}
+	}
+	if len(fresh) > 0 {
+		fresh[len(fresh)-1].More = false
+	}
+	return fresh
 }
 
-func (r *Reader) skips(sequence uint64) bool {
-	return slices.ContainsFunc(r.config.Skip, func(known ledger.Range) bool {
-		return known.First <= sequence && sequence <= known.Last
-	})
+func (r *Reader) skips(position catalog.Position) bool {
+	return slices.ContainsFunc(r.config.Skip, func(known ledger.Range) bool { return known.Holds(position) })
 }
 
 // Idle finds the stream's end when nothing of the partition is left to read: see
@@ -182,8 +194,8 @@ func (r *Reader) Pending(context.Context) (uint64, error) {
 	pending := uint64(len(r.ahead))
 	for i := range r.stream.messages {
 		stored := &r.stream.messages[i]
-		sequence := stored.anchor.Position.Sequence
-		if stored.partition == r.config.Partition && sequence > r.last.Position.Sequence && !r.skips(sequence) {
+		position := stored.anchor.Position
+		if stored.partition == r.config.Partition && position.Sequence > r.last.Position.Sequence && !r.skips(position) {
 			pending++
 		}
 	}

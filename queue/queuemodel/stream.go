@@ -42,6 +42,7 @@ type storedMessage struct {
 	anchor    ledger.Anchor
 	partition int
 	subject   string
+	headers   []catalog.Header
 	data      []byte
 }
 
@@ -68,13 +69,28 @@ var ErrPartition = errors.New("the stream has no such partition")
 // Publish stores mutations in order. A repeat of an id is dropped, as JetStream
 // does. The error is that of the first mutation that breaks the contract.
 func (s *Stream) Publish(mutations ...publish.Mutation) ([]publish.Result, error) {
-	results := make([]publish.Result, 0, len(mutations))
+	return s.PublishPacks(1, mutations...)
+}
+
+// PublishPacks publishes with up to so many mutations in one message, as publish.Publisher does.
+func (s *Stream) PublishPacks(lines int, mutations ...publish.Mutation) ([]publish.Result, error) {
+	publications := make([]publish.Publication, len(mutations))
 	for i := range mutations {
-		publication, err := mutations[i].Publication()
-		if err != nil {
-			return results, err
+		var err error
+		if publications[i], err = mutations[i].Publication(); err != nil {
+			return nil, err
 		}
-		results = append(results, s.store(mutations[i].Account, publication))
+	}
+	messages, counts := publish.InPacks(publications, lines)
+	results := make([]publish.Result, 0, len(mutations))
+	for i := range messages {
+		result := s.store(mutations[len(results)].Account, messages[i])
+		for line := range counts[i] {
+			if counts[i] > 1 {
+				result.Line = line + 1
+			}
+			results = append(results, result)
+		}
 	}
 	return results, nil
 }
@@ -90,7 +106,7 @@ func (s *Stream) store(account string, p publish.Publication) publish.Result {
 	}
 	stored := storedMessage{
 		anchor:    ledger.Anchor{Position: catalog.Position{Sequence: s.next()}, Time: now, MessageID: p.ID},
-		partition: queue.PartitionOf(account, s.partitions), subject: p.Subject, data: p.Data,
+		partition: queue.PartitionOf(account, s.partitions), subject: p.Subject, headers: p.Headers, data: p.Data,
 	}
 	s.messages = append(s.messages, stored)
 	close(s.grown)

@@ -38,8 +38,9 @@ type Harness struct {
 	Partitions int
 	Open       func(ctx context.Context, config queue.ReaderConfig) (Reader, error)
 	Mirror     func(ctx context.Context, partition int, knows func(uuid.UUID) bool) (Mirror, queue.Noted, error)
-	// Publish stores mutations in order, and returns once they are stored.
-	Publish func(t *testing.T, mutations ...publish.Mutation) []publish.Result
+	// PublishPacks stores mutations in order, with up to so many of them in one message, and
+	// returns once they are stored.
+	PublishPacks func(t *testing.T, lines int, mutations ...publish.Mutation) []publish.Result
 	// Disconnect breaks all connections; they come back by themselves.
 	Disconnect func(t *testing.T)
 	// Copy keeps a copy of the store; the function returned puts it back.
@@ -49,11 +50,34 @@ type Harness struct {
 	// Replace puts another stream, which holds the mutations, in the place of the
 	// queue's, and breaks all connections.
 	Replace func(t *testing.T, mutations ...publish.Mutation)
+
+	lines int // of the packs of a run
 }
 
-// Run runs the suite. newHarness is called once for each test; the queue must have
-// at least 8 partitions.
+// Publish stores mutations in order, in packs where the run is one with packs.
+func (h Harness) Publish(t *testing.T, mutations ...publish.Mutation) []publish.Result {
+	t.Helper()
+	return h.PublishPacks(t, h.lines, mutations...)
+}
+
+// Run runs the suite: with plain messages, with packs, and with both mixed. newHarness is
+// called once for each test; the queue must have at least 8 partitions.
 func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
+	t.Helper()
+	for name, lines := range map[string]int{"plain messages": 1, "packs": 1000, "both": 4} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, func(t *testing.T) Harness {
+				t.Helper()
+				h := newHarness(t)
+				h.lines = lines
+				return h
+			})
+		})
+	}
+}
+
+func run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	t.Helper()
 	for _, test := range []struct {
 		name string
@@ -100,6 +124,32 @@ func changes(account string, first, count int) []publish.Mutation {
 		}
 	}
 	return mutations
+}
+
+// messages publishes so many messages, of one mutation or of several as the run has them, and
+// returns for each how many mutations there are up to its end.
+func (h Harness) messages(t *testing.T, account string, count int) (ends []int) {
+	t.Helper()
+	end := 0
+	for i := range count {
+		lines := 1
+		switch {
+		case h.lines > 4:
+			lines = 8
+		case h.lines > 1 && i%2 == 0:
+			lines = h.lines
+		}
+		results := h.Publish(t, changes(account, end, lines)...)
+		require.Equal(t, results[0].Sequence, results[lines-1].Sequence, "one message")
+		end += lines
+		ends = append(ends, end)
+	}
+	return ends
+}
+
+// between is the range from one mutation to another.
+func between(first, last publish.Result) ledger.Range {
+	return ledger.Range{First: first.Sequence, Last: last.Sequence, FirstLine: first.Line, LastLine: last.Line}
 }
 
 // config is a new owner's, of an account's partition.

@@ -39,8 +39,36 @@ type Positions interface {
 	Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor, recorded []ledger.Range) (generation int64, err error)
 }
 
-// Run runs the suite. newHarness is called once for each test.
+// Run runs the suite: with plain messages, with packs, and with both mixed. newHarness is
+// called once for each test.
 func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
+	t.Helper()
+	for name, line := range map[string]func(sequence uint64) int{
+		"plain messages": func(uint64) int { return 0 },
+		"packs":          func(sequence uint64) int { return 1 + int(sequence%9999) },       //nolint:gosec // small
+		"both":           func(sequence uint64) int { return int(sequence % 2 * sequence) }, //nolint:gosec // the tests count to thousands
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, func(t *testing.T) Harness {
+				t.Helper()
+				return newHarness(t).packs(line)
+			})
+		})
+	}
+	for name, test := range map[string]func(t *testing.T, h Harness){
+		"the lines of a pack go their own ways":    partsOfAPack,
+		"lines with one id are told apart":         oneIDInAllLines,
+		"versions of lines are told by their line": versionsOfLines,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newHarness(t))
+		})
+	}
+}
+
+func run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	t.Helper()
 	for _, test := range []struct {
 		name string
