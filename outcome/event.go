@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/message"
@@ -56,6 +57,7 @@ type data struct {
 	FinishedAt   time.Time      `json:"finished_at"`
 	Generation   int64          `json:"stream_generation"`
 	Sequence     uint64         `json:"stream_sequence"`
+	Line         int            `json:"stream_line,omitempty"` // of a pack
 }
 
 const (
@@ -72,6 +74,7 @@ func EventOf(o *Outcome) (Event, error) {
 		MutationID: o.MutationID, Account: o.Account, Catalog: o.Catalog, CatalogType: string(o.Type), ItemID: o.ItemID,
 		Status: o.Status, Reason: string(o.Reason), Errors: o.Errors, Warnings: o.Warnings, SupersededBy: o.SupersededBy, Handle: o.Handle,
 		Attempts: o.Attempts, ReceivedAt: o.ReceivedAt, FinishedAt: o.FinishedAt, Generation: o.Position.Generation, Sequence: o.Position.Sequence,
+		Line: o.Position.Line,
 	}
 	if o.Operation != 0 {
 		d.Operation = o.Operation.String()
@@ -94,10 +97,19 @@ func EventOf(o *Outcome) (Event, error) {
 		return Event{}, fmt.Errorf("encoding the outcome of mutation %s: %w", o.MutationID, err)
 	}
 	return Event{
-		ID:     o.MutationID + ":" + strconv.FormatInt(o.Position.Generation, 10) + "-" + strconv.FormatUint(o.Position.Sequence, 10) + ":" + string(o.Status),
+		ID:     o.MutationID + ":" + placeOf(o.Position) + ":" + string(o.Status),
 		Source: "/accounts/" + url.PathEscape(o.Account) + "/catalogs/" + url.PathEscape(o.Catalog) + "/types/" + url.PathEscape(string(o.Type)), Type: TypePrefix + string(o.Status),
 		Subject: o.ItemID, Time: o.FinishedAt, Data: body, Address: message.OutcomeSubject(o.Lane, string(o.Status)),
 	}, nil
+}
+
+// placeOf is a place in the stream as a part of an id: the lines of a pack may have one id.
+func placeOf(p catalog.Position) string {
+	place := strconv.FormatInt(p.Generation, 10) + "-" + strconv.FormatUint(p.Sequence, 10)
+	if p.Line > 0 {
+		place += "-" + strconv.Itoa(p.Line)
+	}
+	return place
 }
 
 // few are the first issues, with words that are cut.

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -34,8 +35,16 @@ func Republication(l *persistence.DeadLetter, installation string) (publish.Publ
 
 // idOf is the same for the same act on a letter until the letter is marked.
 func idOf(act string, l *persistence.DeadLetter, installation, more string) string {
-	name := fmt.Sprintf("%s %s %d %d %d %d%s", act, installation, l.ID, l.Position.Generation, l.Position.Sequence, l.ReplayedAt.UnixMicro(), more)
+	name := fmt.Sprintf("%s %s %d %d %d %d%s", act, installation, l.ID, l.Position.Generation, l.Position.Sequence, l.ReplayedAt.UnixMicro(), lineOf(l)+more)
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(name)).String()
+}
+
+// lineOf tells a line of a pack from its neighbours; "" for a message of its own.
+func lineOf(l *persistence.DeadLetter) string {
+	if l.Position.Line == 0 {
+		return ""
+	}
+	return " line " + strconv.Itoa(l.Position.Line)
 }
 
 // ownHeaders are the producer's: the server's own belong to the first message.

@@ -29,7 +29,7 @@ func (c *cluster) awaitFinal(ctx context.Context, mutations int, within time.Dur
 func (c *cluster) check(rows []evidence.Status, published []publish.Publication) (statuses map[string]int, broken error) {
 	h := &oracle.History{}
 	for _, one := range published {
-		h.Messages = append(h.Messages, oracle.Message{Key: oracle.Key{ID: one.ID}, Mutation: evidence.Decode(one, 0, time.Now())})
+		h.Messages = append(h.Messages, oracle.Message{Key: oracle.Key{ID: one.ID}, Mutation: evidence.Decode(one, publish.Result{}, time.Now())})
 	}
 	for _, r := range rows {
 		h.Rows = append(h.Rows, r.Row(oracle.Key{ID: r.MutationID}))

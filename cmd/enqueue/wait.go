@@ -96,7 +96,7 @@ func (w *waiter) add(id string, result publish.Result, at place) {
 		w.over++
 		return
 	}
-	one := status.Published{ID: id, Sequence: result.Sequence}
+	one := status.Published{ID: id, Sequence: result.Sequence, Line: result.Line}
 	w.pending, w.places[one] = append(w.pending, one), at
 }
 

@@ -83,6 +83,10 @@ func (r *Reader) Next(ctx context.Context) ([]catalog.Arrival, error) {
 		if len(chunk) == 0 {
 			chunk, grown = r.take()
 		}
+		if n := r.config.ChunkMessages; len(chunk) > n { // the rest of a pack
+			chunk, r.ahead = chunk[:n:n], chunk[n:]
+			return chunk, nil
+		}
 		if len(chunk) > 0 {
 			r.ahead, _ = r.take()
 			return chunk, nil

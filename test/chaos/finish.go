@@ -96,10 +96,10 @@ func (r *run) complete(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, row := range rows {
-		seen[keyOf(row.Position.Sequence, row.MutationID)] = true
+		seen[keyOf(row.Position.Sequence, row.Position.Line, row.MutationID)] = true
 	}
 	for _, arrival := range stream {
-		if !seen[keyOf(arrival.Mutation.Position.Sequence, arrival.Mutation.ID)] {
+		if !seen[keyOf(arrival.Mutation.Position.Sequence, arrival.Mutation.Position.Line, arrival.Mutation.ID)] {
 			return false, nil
 		}
 	}

@@ -43,7 +43,9 @@ func (s span) holds(t time.Time) bool { return !t.Before(s.from) && t.Before(s.t
 const calmLatency = 5 * time.Second
 
 // keyOf names a message and its row, also after its sequence was given to another.
-func keyOf(sequence uint64, id string) oracle.Key { return oracle.Key{Sequence: sequence, ID: id} }
+func keyOf(sequence uint64, line int, id string) oracle.Key {
+	return oracle.Key{Sequence: sequence, Line: line, ID: id}
+}
 
 // judge has the oracle judge the run.
 func judge(h *history) *oracle.Verdict {
@@ -71,12 +73,12 @@ func judge(h *history) *oracle.Verdict {
 	}
 	blamed := map[oracle.Key]bool{}
 	for _, r := range h.rows {
-		key := keyOf(r.Position.Sequence, r.MutationID)
+		key := keyOf(r.Position.Sequence, r.Position.Line, r.MutationID)
 		told.Rows = append(told.Rows, r.Row(key))
 		blamed[key] = blamed[key] || blamedFalsely(r)
 	}
 	for _, e := range h.events {
-		told.Events = append(told.Events, e.Event(keyOf(e.Sequence, e.MutationID)))
+		told.Events = append(told.Events, e.Event(keyOf(e.Sequence, e.Line, e.MutationID)))
 	}
 	held, lost := h.messages()
 	for key, m := range held {
@@ -91,12 +93,12 @@ func judge(h *history) *oracle.Verdict {
 func (h *history) messages() (all map[oracle.Key]*catalog.Mutation, lost map[oracle.Key]bool) {
 	all, lost = make(map[oracle.Key]*catalog.Mutation, len(h.stream)), map[oracle.Key]bool{}
 	for _, arrival := range h.stream {
-		all[keyOf(arrival.Mutation.Position.Sequence, arrival.Mutation.ID)] = arrival.Mutation
+		all[keyOf(arrival.Mutation.Position.Sequence, arrival.Mutation.Position.Line, arrival.Mutation.ID)] = arrival.Mutation
 	}
 	for _, ack := range h.acks {
-		key := keyOf(ack.sequence, ack.ID)
+		key := keyOf(ack.result.Sequence, ack.result.Line, ack.ID)
 		if _, found := all[key]; !found {
-			all[key], lost[key] = evidence.Decode(ack.Publication, ack.sequence, ack.at), true
+			all[key], lost[key] = evidence.Decode(ack.Publication, ack.result, ack.at), true
 		}
 	}
 	return all, lost

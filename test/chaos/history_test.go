@@ -62,7 +62,7 @@ func (s *scene) publish(lane catalog.Lane, item string, operation catalog.Operat
 	}.Publication()
 	require.NoError(s.t, err)
 	at := sceneBegan.Add(time.Duration(sequence) * time.Second)
-	s.acks = append(s.acks, published{Publication: publication, sequence: sequence, at: at})
+	s.acks = append(s.acks, published{Publication: publication, result: publish.Result{Sequence: sequence}, at: at})
 	arrival := message.Decode(message.Raw{
 		Subject: publication.Subject, Data: publication.Data, Time: at, Position: catalog.Position{Sequence: sequence},
 	})

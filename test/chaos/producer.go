@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,19 +23,19 @@ import (
 // published is a message that the stream has acknowledged.
 type published struct {
 	publish.Publication
-	sequence uint64
-	at       time.Time
+	result publish.Result
+	at     time.Time
 }
 
 // producer publishes changes at a steady rate, whatever happens, and remembers
 // what was acknowledged.
 type producer struct {
-	conn      *nats.Conn
-	js        jetstream.JetStream
-	publisher *publish.Publisher
-	generator *workload.Generator
-	random    *rand.Rand
-	rate      int // messages a second
+	conn       *nats.Conn
+	js         jetstream.JetStream
+	publishers []*publish.Publisher // plain messages first, then packs of two and of many
+	generator  *workload.Generator
+	random     *rand.Rand
+	rate       int // messages a second
 
 	// mu is held while a batch is on its way, until it is acknowledged: whoever puts
 	// the stream back to an older copy holds it meanwhile.
@@ -66,10 +67,13 @@ func newProducer(settings config.NATS, address string, seed uint64, rate int) (*
 	generator := workload.New(seed)
 	generator.Lanes, generator.Items, generator.Hot = lanes(), 400, 8
 	generator.Bases, generator.Discontinues = map[catalog.Lane]catalog.Lane{localizingLane: localizedLane}, []catalog.Lane{discontinuingLane}
+	with := func(lines int) *publish.Publisher {
+		return publish.NewPublisher(js, publish.Options{Timeout: 2 * time.Second, RetryFor: 4 * time.Second, PackLines: lines})
+	}
 	return &producer{
 		conn: conn, js: js, generator: generator, rate: rate,
-		publisher: publish.NewPublisher(js, publish.Options{Timeout: 2 * time.Second, RetryFor: 4 * time.Second}),
-		random:    rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
+		publishers: []*publish.Publisher{with(1), with(2), with(publish.DefaultPackLines)},
+		random:     rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
 	}, nil
 }
 
@@ -115,6 +119,9 @@ func (p *producer) nextBatch() ([]publish.Publication, error) {
 		}
 		batch = append(batch, publication)
 	}
+	if p.random.IntN(2) == 0 { // the changes of a lane one after the other: they fill packs
+		slices.SortStableFunc(batch, func(a, b publish.Publication) int { return strings.Compare(a.Subject, b.Subject) })
+	}
 	return batch, nil
 }
 
@@ -144,8 +151,9 @@ func (p *producer) publish(ctx context.Context, batch []publish.Publication) err
 	began := time.Now()
 	pause := time.NewTicker(producerTick)
 	defer pause.Stop()
+	publisher := p.publishers[p.random.IntN(len(p.publishers))]
 	for {
-		results, err := p.publisher.Publish(ctx, batch)
+		results, err := publisher.Publish(ctx, batch)
 		if err == nil && publish.Summarize(results).Refused == 0 {
 			p.note(batch, results)
 			p.longest = max(p.longest, time.Since(began))
@@ -162,7 +170,7 @@ func (p *producer) publish(ctx context.Context, batch []publish.Publication) err
 func (p *producer) note(batch []publish.Publication, results []publish.Result) {
 	now := time.Now()
 	for i, publication := range batch {
-		p.acknowledged = append(p.acknowledged, published{Publication: publication, sequence: results[i].Sequence, at: now})
+		p.acknowledged = append(p.acknowledged, published{Publication: publication, result: results[i], at: now})
 		p.fresh++
 	}
 }
@@ -175,7 +183,7 @@ func (p *producer) repeat(ctx context.Context) error {
 		return nil
 	}
 	again := p.acknowledged[len(p.acknowledged)-1-p.random.IntN(recent)]
-	results, err := p.publisher.Publish(ctx, []publish.Publication{again.Publication})
+	results, err := p.publishers[0].Publish(ctx, []publish.Publication{again.Publication})
 	if err != nil {
 		return nil //nolint:nilerr // the broker is away: another time
 	}

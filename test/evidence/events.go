@@ -25,6 +25,7 @@ type Told struct {
 	Status     string    `json:"status"`
 	FinishedAt time.Time `json:"finished_at"`
 	Sequence   uint64    `json:"stream_sequence"`
+	Line       int       `json:"stream_line"`
 	Generation int64     `json:"stream_generation"`
 }
 

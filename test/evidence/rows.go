@@ -52,9 +52,9 @@ func Statuses(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 	rows, err := pool.Query(ctx, `
 		SELECT mutation_id, account, catalog, catalog_type, item_id, coalesce(operation, ''), status,
 			coalesce(superseded_by, ''), batch_id IS NOT NULL, coalesce(handle, ''), attempts, coalesce(errors, '[]'),
-			coalesce(warnings, '[]'), published_at, finished_at, stream_generation, stream_sequence,
+			coalesce(warnings, '[]'), published_at, finished_at, stream_generation, stream_sequence, stream_line,
 			status IN ('failed', 'unconfirmed', 'invalid') AND NOT courier.has_words(errors)
-		FROM courier.mutation_status ORDER BY stream_generation, stream_sequence`)
+		FROM courier.mutation_status ORDER BY stream_generation, stream_sequence, stream_line`)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func scanStatus(row pgx.CollectableRow) (s Status, err error) {
 	var sequence int64
 	err = row.Scan(&s.MutationID, &s.Lane.Account, &s.Lane.Catalog, &s.Lane.Type, &s.ItemID, &s.Operation, &s.Status,
 		&s.SupersededBy, &s.InBatch, &s.Handle, &s.Attempts, &issues, &warnings, &s.PublishedAt, &finished,
-		&s.Position.Generation, &sequence, &silent)
+		&s.Position.Generation, &sequence, &s.Position.Line, &silent)
 	if err != nil {
 		return s, err
 	}

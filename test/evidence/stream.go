@@ -12,7 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/publish"
 )
 
-// Messages reads all that the stream holds, in order, as a worker decodes it.
+// Messages reads all mutations that the stream holds, in order, as a worker decodes them.
 func Messages(ctx context.Context, js jetstream.JetStream, name string) ([]catalog.Arrival, error) {
 	const page = 1000
 	stream, err := js.Stream(ctx, name)
@@ -24,9 +24,10 @@ func Messages(ctx context.Context, js jetstream.JetStream, name string) ([]catal
 	if err != nil {
 		return nil, err
 	}
-	arrivals := make([]catalog.Arrival, 0, total)
-	for len(arrivals) < total {
-		before := len(arrivals)
+	var decoder message.Decoder
+	arrivals, read := make([]catalog.Arrival, 0, total), 0
+	for read < total {
+		before := read
 		messages, err := consumer.Fetch(min(page, total-before), jetstream.FetchMaxWait(10*time.Second))
 		if err != nil {
 			return nil, err
@@ -36,15 +37,16 @@ func Messages(ctx context.Context, js jetstream.JetStream, name string) ([]catal
 			if err != nil {
 				return nil, err
 			}
-			arrivals = append(arrivals, message.Decode(message.Raw{
+			read++
+			arrivals = decoder.DecodeAll(arrivals, message.Raw{
 				Subject: stored.Subject(), Headers: stored.Headers(), Data: stored.Data(), Time: about.Timestamp,
 				Position: catalog.Position{Sequence: about.Sequence.Stream}, ReceivedAt: about.Timestamp,
-			}))
+			})
 		}
 		if err := messages.Error(); err != nil {
 			return nil, err
 		}
-		if len(arrivals) == before {
+		if read == before {
 			return nil, fmt.Errorf("the stream gave %d of %d messages", before, total)
 		}
 	}
@@ -52,9 +54,9 @@ func Messages(ctx context.Context, js jetstream.JetStream, name string) ([]catal
 }
 
 // Decode is what a worker makes of a publication at a place of the stream.
-func Decode(publication publish.Publication, sequence uint64, at time.Time) *catalog.Mutation {
+func Decode(publication publish.Publication, result publish.Result, at time.Time) *catalog.Mutation {
 	return message.Decode(message.Raw{
 		Subject: publication.Subject, Headers: map[string][]string{"Nats-Msg-Id": {publication.ID}}, Data: publication.Data,
-		Time: at, Position: catalog.Position{Sequence: sequence},
+		Time: at, Position: catalog.Position{Sequence: result.Sequence, Line: result.Line},
 	}).Mutation
 }

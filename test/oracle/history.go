@@ -41,6 +41,7 @@ func (v Violation) String() string { return v.Invariant + ": " + v.Text }
 // message in their run, for messages and rows alike.
 type Key struct {
 	Sequence uint64
+	Line     int // of a pack
 	ID       string
 }
 

@@ -45,16 +45,16 @@ func (e *Env) history() *oracle.History {
 		m := arrival.Mutation
 		lanes = append(lanes, m.Lane)
 		h.Messages = append(h.Messages, oracle.Message{
-			Key: oracle.Key{Sequence: m.Position.Sequence}, Mutation: m,
+			Key: oracle.Key{Sequence: m.Position.Sequence, Line: m.Position.Line}, Mutation: m,
 			Refused: evidence.RefusedByRule(rules[settings.Accounts[m.Lane.Account].Platform], m.ItemID),
 		})
 	}
 	for _, s := range e.Statuses() {
-		h.Rows = append(h.Rows, s.Row(oracle.Key{Sequence: s.Position.Sequence}))
+		h.Rows = append(h.Rows, s.Row(oracle.Key{Sequence: s.Position.Sequence, Line: s.Position.Line}))
 	}
 	if h.Told = settings.Outcomes.Enabled; h.Told {
 		for _, told := range e.AwaitEvents(len(h.Rows)) {
-			h.Events = append(h.Events, told.Event(oracle.Key{Sequence: told.Sequence}))
+			h.Events = append(h.Events, told.Event(oracle.Key{Sequence: told.Sequence, Line: told.Line}))
 		}
 	}
 	e.tb.Cleanup(addPlatforms(h, settings, e.simulated(), lanes))
@@ -74,9 +74,9 @@ func (e *Env) AwaitEvents(mutations int) (told []evidence.Told) {
 		if err != nil {
 			return false
 		}
-		of := map[uint64]bool{}
+		of := map[oracle.Key]bool{}
 		for _, event := range told {
-			of[event.Sequence] = true
+			of[oracle.Key{Sequence: event.Sequence, Line: event.Line}] = true
 		}
 		return len(of) >= mutations
 	})

@@ -223,6 +223,26 @@ var edits = []edit{
 		"	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):\n", "	case false:\n",
 	},
 	{
+		"a pack's position counted as one mutation", "delivery/position.go",
+		"		read := t.read[last] // the lines of a pack have its time and id in common\n",
+		"		if t.read[last].more = false; true {\n			return\n		}\n		read := t.read[last]\n",
+	},
+	{
+		"a pack half recorded and trimmed", "delivery/position.go",
+		"		if !live[i].more {\n			popped = i + 1\n", "		if true {\n			popped = i + 1\n",
+	},
+	{
+		"a pack half recorded is read from its beginning", "internal/ledger/ranges.go",
+		"	return r.First <= p.Sequence && (r.First != p.Sequence || r.FirstLine <= max(p.Line, 1)) && !r.Behind(p)\n",
+		"	return r.First <= p.Sequence && r.FirstLine <= 1 && r.LastLine == 0 && !r.Behind(p)\n",
+	},
+	{
+		"a bad line takes its pack along", "delivery/intake.go",
+		"		if arrivals[n].Problem == nil {\n			arrivals[n].Problem = i.resolver.check(ctx, arrivals[n].Mutation)\n",
+		"		if n > 0 && arrivals[n-1].More {\n			arrivals[n].Problem = arrivals[n-1].Problem\n		}\n" +
+			"		if arrivals[n].Problem == nil {\n			arrivals[n].Problem = i.resolver.check(ctx, arrivals[n].Mutation)\n",
+	},
+	{
 		"breaker shared by all accounts", "quota/scopes.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},

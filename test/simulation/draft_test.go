@@ -16,6 +16,7 @@ type change struct {
 	number   int
 	at       time.Time
 	sequence uint64
+	line     int // of a pack
 	mutation publish.Mutation
 	bad      bool // the platform refuses it for its content
 	invalid  bool // no request can say it
@@ -37,7 +38,7 @@ func (w *world) draft() *change {
 
 func (w *world) draftOf(account, item string) *change {
 	r := w.random
-	i := len(w.published)
+	i := len(w.published) + len(w.unsent)
 	c := &change{mutation: publish.Mutation{Account: account, Catalog: "c", Type: w.typeOf(account), ItemID: item}}
 	say := func(operation catalog.Operation, format string, values ...any) {
 		c.mutation.Operation = operation

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // TestMain leaves all goroutines one processor, where each runs until it waits:
@@ -18,6 +20,11 @@ import (
 // more processes.
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
+	// What packs are compressed with outlives a history, and so must begin before the first.
+	new(message.Decoder).DecodeAll(nil, message.Raw{
+		Headers: map[string][]string{"Content-Type": {message.PackContentType}, "Content-Encoding": {message.PackEncoding}},
+		Data:    message.CompressPack([]byte("{}")),
+	})
 	goleak.VerifyTestMain(m)
 }
 
@@ -171,6 +178,8 @@ func (w *world) trouble() {
 			w.pass(time.Duration(r.Int64N(int64(100 * time.Millisecond))))
 		}
 	}
+	w.flush()
+	w.pass(0)
 }
 
 // restore plans a copy, and that it is restored later, after longest mutations at most.

@@ -93,6 +93,7 @@ func (w *world) flood() {
 		c := w.draftOf(account, fmt.Sprint("f", w.random.IntN(200)))
 		w.publish(c)
 	}
+	w.flush()
 }
 
 // disturb notes that something was done to a worker, a connection or a lease: what

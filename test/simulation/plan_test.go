@@ -17,9 +17,11 @@ type plan struct {
 	workers    int
 	mutations  int
 	accounts   int
-	items      int // per account: few, so that many mutations meet
-	chunk      int // messages of one read
-	page       int // rows of one page of waiting ones
+	items      int  // per account: few, so that many mutations meet
+	chunk      int  // messages of one read
+	page       int  // rows of one page of waiting ones
+	lines      int  // of the largest pack; 1: plain messages only
+	mixed      bool // some packs are smaller, and some messages plain
 
 	// Rates of what goes wrong, per side of a call.
 	cuts, kills, freezes float64
@@ -96,6 +98,9 @@ func (w *world) newPlan() plan {
 	p.refusals = w.newRefusals(&p)
 	// A mirror that is away hides a lost tail: see the limits in docs/reliability.md.
 	p.replacesStream = !p.restoresLedger && p.restoresStream == 0 && w.seed%5 == 0
+	if p.lines = 1; w.packing.IntN(3) > 0 {
+		p.lines, p.mixed = 2+w.packing.IntN(9), w.packing.IntN(2) == 0
+	}
 	return p
 }
 

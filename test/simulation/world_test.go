@@ -31,6 +31,9 @@ type world struct {
 	plan   plan
 	broken variant
 	random *rand.Rand // the driver's own
+	// packing decides on packs, apart from all else; unsent are the changes of the next one.
+	packing *rand.Rand
+	unsent  []*change
 
 	config    *config.Config
 	ledger    *ledgermodel.Store
@@ -68,7 +71,7 @@ type world struct {
 func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	tb.Helper()
 	w := &world{
-		tb: tb, seed: seed, broken: broken, random: rand.New(rand.NewPCG(seed, 11)), log: log,
+		tb: tb, seed: seed, broken: broken, random: rand.New(rand.NewPCG(seed, 11)), packing: rand.New(rand.NewPCG(seed, 13)), log: log,
 		ledger: ledgermodel.New(), began: time.Now(), answers: map[string][]string{}, handles: map[uuid.UUID][]string{},
 		moved: map[uuid.UUID]bool{}, rows: map[int]bool{}, counters: map[string]int64{}, taken: map[int]taking{},
 	}
@@ -241,19 +244,45 @@ func (w *world) calmDown() {
 	w.log.add("world", "calms down", "")
 }
 
-// publish stores a mutation in the stream.
+// publish stores a mutation in the stream, at once or in a pack with the next ones of its lane.
 func (w *world) publish(c *change) {
-	c.number, c.at = len(w.published)+1, time.Now()
-	c.behind, c.doubtful = w.behind(c)
-	c.mutation.ID = fmt.Sprint("m", c.number)
-	results, err := w.stream.Publish(c.mutation)
-	if err != nil || results[0].Outcome != publish.Stored {
-		w.tb.Fatalf("seed %d: publishing %+v: %v %v", w.seed, c.mutation, results, err)
+	if len(w.unsent) > 0 && (w.unsent[0].mutation.Account != c.mutation.Account || w.unsent[0].mutation.Catalog != c.mutation.Catalog ||
+		w.unsent[0].mutation.Type != c.mutation.Type) {
+		w.flush()
 	}
-	c.sequence = results[0].Sequence
-	w.published = append(w.published, c)
-	w.log.add("producer", "publishes", fmt.Sprintf("%s at %d: %s/%s %v %s %s", c.mutation.ID, c.sequence, c.mutation.Account, c.item(),
-		c.mutation.Operation, c.mutation.Attributes, c.version()))
+	w.unsent = append(w.unsent, c)
+	if len(w.unsent) >= w.plan.lines || w.plan.mixed && w.packing.IntN(3) == 0 {
+		w.flush()
+	}
+}
+
+// flush stores what is not sent yet: in a pack, if that is several mutations.
+func (w *world) flush() {
+	if len(w.unsent) == 0 {
+		return
+	}
+	sent := w.unsent
+	w.unsent = nil
+	mutations := make([]publish.Mutation, len(sent))
+	for i, c := range sent {
+		c.number, c.at = len(w.published)+1, time.Now()
+		c.behind, c.doubtful = w.behind(c)
+		c.mutation.ID = fmt.Sprint("m", c.number)
+		mutations[i] = c.mutation
+		w.published = append(w.published, c)
+	}
+	results, err := w.stream.PublishPacks(len(mutations), mutations...)
+	if err != nil {
+		w.tb.Fatalf("seed %d: publishing %+v: %v", w.seed, mutations, err)
+	}
+	for i, c := range sent {
+		if results[i].Outcome != publish.Stored {
+			w.tb.Fatalf("seed %d: publishing %+v: %v", w.seed, c.mutation, results[i])
+		}
+		c.sequence, c.line = results[i].Sequence, results[i].Line
+		w.log.add("producer", "publishes", fmt.Sprintf("%s at %d.%d: %s/%s %v %s %s", c.mutation.ID, c.sequence, c.line, c.mutation.Account, c.item(),
+			c.mutation.Operation, c.mutation.Attributes, c.version()))
+	}
 }
 
 // first reports that a position is moved for the first time.

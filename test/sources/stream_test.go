@@ -61,7 +61,7 @@ func (h *history) store(ctx context.Context, mutations []publish.Mutation) error
 		}
 		h.seen[publication.ID] = true
 		h.sequence++
-		if err := h.apply(evidence.Decode(publication, h.sequence, h.now)); err != nil {
+		if err := h.apply(evidence.Decode(publication, publish.Result{Sequence: h.sequence}, h.now)); err != nil {
 			return err
 		}
 	}
@@ -84,10 +84,12 @@ func (h *history) consume(t *rapid.T) {
 		h.sequence++
 		stored, err := h.stream.GetMsg(context.Background(), h.sequence)
 		require.NoError(t, err)
-		arrival := message.Decode(message.Raw{
+		var decoder message.Decoder
+		for _, arrival := range decoder.DecodeAll(nil, message.Raw{
 			Subject: stored.Subject, Headers: stored.Header, Data: stored.Data, Time: stored.Time, Position: catalog.Position{Sequence: stored.Sequence},
-		})
-		require.Nil(t, arrival.Problem)
-		require.NoError(t, h.apply(arrival.Mutation))
+		}) {
+			require.Nil(t, arrival.Problem)
+			require.NoError(t, h.apply(arrival.Mutation))
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
 
@@ -107,4 +108,47 @@ func (s *Store) Rewind(ctx context.Context, lease ledger.Lease, to ledger.Anchor
 // joined is the ranges above a position, in order and without gaps that are none.
 func joined(ranges []ledger.Range, position uint64) []ledger.Range {
 	return ledger.JoinRanges(ledger.RangesAbove(ranges, position))
+}
+
+// Copy keeps a copy of the whole ledger. The function returned puts it back, under
+// whoever works on it.
+func (s *Store) Copy() (putBack func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.copy()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fresh := kept.copy()
+		s.partitions, s.batches, s.rows, s.waiting = fresh.partitions, fresh.batches, fresh.rows, fresh.waiting
+		s.letters, s.versions, s.scopes, s.accounts = fresh.letters, fresh.versions, fresh.scopes, fresh.accounts
+		s.commits, s.lanes, s.workers = fresh.commits, fresh.lanes, fresh.workers
+		s.generations, s.rewinds, s.cursors = fresh.generations, fresh.rewinds, fresh.cursors
+		s.restored = true
+	}
+}
+
+// copy shares only what never changes once it is written.
+func (s *database) copy() *database {
+	c := &database{
+		partitions: map[int]*partition{}, batches: map[uuid.UUID]*batch{}, rows: maps.Clone(s.rows),
+		waiting: map[catalog.Lane]map[catalog.Position]*catalog.Mutation{}, letters: slices.Clone(s.letters),
+		versions: maps.Clone(s.versions), scopes: maps.Clone(s.scopes), accounts: maps.Clone(s.accounts),
+		commits: s.commits, lanes: maps.Clone(s.lanes), workers: maps.Clone(s.workers),
+		generations: s.generations, rewinds: slices.Clone(s.rewinds), cursors: maps.Clone(s.cursors),
+	}
+	for number, p := range s.partitions {
+		kept := *p
+		kept.recorded, kept.outbox = slices.Clone(p.recorded), slices.Clone(p.outbox)
+		c.partitions[number] = &kept
+	}
+	for id, b := range s.batches {
+		kept := *b
+		kept.attempts = maps.Clone(b.attempts)
+		c.batches[id] = &kept
+	}
+	for lane, rows := range s.waiting {
+		c.waiting[lane] = maps.Clone(rows)
+	}
+	return c
 }

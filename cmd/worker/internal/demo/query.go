@@ -89,7 +89,7 @@ func (v view) fill(ctx context.Context, result *Result) (err error) {
 	}
 	result.DeadLetters, err = collect[DeadLetter](ctx, v, `SELECT d.item_id, coalesce(m.status, ''), d.reason_code, d.reason_text
 		FROM courier.dead_letters d LEFT JOIN courier.mutation_status m
-			ON m.stream_generation = d.stream_generation AND m.stream_sequence = d.stream_sequence
+			ON m.stream_generation = d.stream_generation AND m.stream_sequence = d.stream_sequence AND m.stream_line = d.stream_line
 		ORDER BY d.id`)
 	return err
 }
