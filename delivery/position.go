@@ -53,7 +53,8 @@ func newTracker(anchor ledger.Anchor) *tracker {
 func (t *tracker) saw(arrival catalog.Arrival) {
 	m := arrival.Mutation
 	if last := len(t.read) - 1; last >= t.head && t.read[last].sequence == m.Position.Sequence {
-		read := t.read[last]                                                              // the lines of a pack have its time and id in common
+		// The lines of a pack have its time and id in common.
+		read := t.read[last]
 		read.line, read.more, read.recorded = int32(m.Position.Line), arrival.More, false //nolint:gosec // at most message.MaxPackLines
 		t.read = append(t.read, read)
 		return

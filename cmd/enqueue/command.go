@@ -24,13 +24,15 @@ type publisher interface {
 }
 
 // connector opens the publisher; tests bring their own. It goes on trying for the time of
-// patience, and so does the publisher with each batch.
+// patience, and so does the publisher with each batch. lines is how many changes may travel in
+// one message.
 type connector func(
-	ctx context.Context, settings config.NATS, patience time.Duration, say func(string),
+	ctx context.Context, settings config.NATS, patience time.Duration, lines int, say func(string),
 ) (p publisher, closeAll func(), err error)
 
-func connect(ctx context.Context, settings config.NATS, patience time.Duration, say func(string)) (publisher, func(), error) {
-	target, conn, err := connectPublisher(ctx, settings, patience, publish.Options{RetryFor: patience, Retrying: notice(say)}, say)
+func connect(ctx context.Context, settings config.NATS, patience time.Duration, lines int, say func(string)) (publisher, func(), error) {
+	options := publish.Options{RetryFor: patience, Retrying: notice(say), PackLines: lines}
+	target, conn, err := connectPublisher(ctx, settings, patience, options, say)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,8 +93,10 @@ or from standard input.
 
 A line is a message: {"item_id":"SKU-1","operation":"UPSERT","attributes":{…}}.
 It may say "account", "catalog" and "type" itself; the flags are for lines that
-do not. A line with an "id" may be published again: within two minutes the
-stream drops the repeat, later it is a second mutation.
+do not. Eight or more lines of one account, catalog and type travel in one message,
+a pack. What is published again, a whole file or what is left of one, makes the same
+packs: within two minutes the stream drops the repeat, later it is a second
+mutation. With --no-packs it drops each line that has an "id" by itself.
 
 A line that breaks the contract of the message is refused and named in the
 summary; it never holds up the others. All files are opened before anything is
@@ -141,6 +145,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	persistent.StringVar(&shared.configPath, "config", "", "configuration file (default courier.yaml, where there is one)")
 	persistent.StringVar(&shared.natsURL, "nats", "", "address of NATS (default $NATS_URL, or nats://127.0.0.1:4222)")
 	cli.OutputFlag(command, persistent, &shared.output)
+	persistent.BoolVar(&shared.noPacks, "no-packs", false, "give each change a message of its own, so that the stream drops repeats one by one")
 	persistent.BoolVar(&shared.quiet, "quiet", false, "show no progress")
 	set := &sources{streams: streams, open: open, given: shared}
 	feed := set.feedCommand()
@@ -224,7 +229,7 @@ func publishFiles(ctx context.Context, streams cli.Streams, open connector, give
 	if _, err := fmt.Fprintln(streams.Err, "publishing to "+where); err != nil {
 		return err
 	}
-	target, closeAll, err := open(ctx, settings, given.patience, func(text string) { _, _ = fmt.Fprintln(streams.Err, text) })
+	target, closeAll, err := open(ctx, settings, given.patience, given.packLines(), func(text string) { _, _ = fmt.Fprintln(streams.Err, text) })
 	if err != nil {
 		return err
 	}

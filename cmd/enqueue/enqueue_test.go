@@ -51,7 +51,7 @@ type recorder struct {
 	failAt  int // fail the call with this number, from 1
 }
 
-func (r *recorder) open(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
+func (r *recorder) open(context.Context, config.NATS, time.Duration, int, func(string)) (publisher, func(), error) {
 	return r, func() {}, nil
 }
 

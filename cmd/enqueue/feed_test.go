@@ -16,6 +16,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
@@ -85,12 +86,18 @@ func (s *shop) run(args ...string) execution {
 	return execute(s.t, connect, "", append(append([]string{"feed"}, args...), s.common...)...)
 }
 
-// messages counts what the stream has.
-func (s *shop) messages() int {
+// messages counts the mutations that the stream has, each as a worker reads it.
+func (s *shop) messages() (count int) {
 	s.t.Helper()
 	info, err := s.stream.Info(s.t.Context())
 	require.NoError(s.t, err)
-	return int(info.State.Msgs)
+	var decoder message.Decoder
+	for sequence := uint64(1); sequence <= info.State.LastSeq; sequence++ {
+		raw, err := s.stream.GetMsg(s.t.Context(), sequence)
+		require.NoError(s.t, err)
+		count += len(decoder.DecodeAll(nil, message.Raw{Subject: raw.Subject, Headers: raw.Header, Data: raw.Data}))
+	}
+	return count
 }
 
 // last is the newest message of the stream.
@@ -98,9 +105,9 @@ func (s *shop) last() string {
 	s.t.Helper()
 	info, err := s.stream.Info(s.t.Context())
 	require.NoError(s.t, err)
-	message, err := s.stream.GetMsg(s.t.Context(), info.State.LastSeq)
+	last, err := s.stream.GetMsg(s.t.Context(), info.State.LastSeq)
 	require.NoError(s.t, err)
-	return message.Subject + " " + string(message.Data)
+	return last.Subject + " " + string(last.Data)
 }
 
 func TestAFeedIsPlannedAndApplied(t *testing.T) {

@@ -109,7 +109,7 @@ func TestAFileThatBecomesShorterIsNoSuccess(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "items.jsonl")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		r := &recorder{}
-		got := execute(t, func(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
+		got := execute(t, func(context.Context, config.NATS, time.Duration, int, func(string)) (publisher, func(), error) {
 			if change < 0 {
 				return r, func() {}, os.Truncate(path, int64(len(goodLines(0, 10_000))))
 			}
@@ -141,7 +141,7 @@ type signalling struct {
 	stuck int // the batch without an answer, from 1
 }
 
-func (s *signalling) open(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
+func (s *signalling) open(context.Context, config.NATS, time.Duration, int, func(string)) (publisher, func(), error) {
 	return s, func() {}, nil
 }
 
@@ -222,7 +222,7 @@ func TestASignalNamesWhatIsNotPublished(t *testing.T) {
 func TestIDsMadeHereAreNoDuplicates(t *testing.T) {
 	t.Parallel()
 	all := duplicates{}
-	got := execute(t, func(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
+	got := execute(t, func(context.Context, config.NATS, time.Duration, int, func(string)) (publisher, func(), error) {
 		return all, func() {}, nil
 	},
 		goodLine+"\n"+goodLines(0, 2), "--output", "json")

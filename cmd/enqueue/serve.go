@@ -104,7 +104,7 @@ func (s *sources) serve(ctx context.Context, loaded *config.Config, options tele
 	say := func(text string) {
 		srv.telemetry.Logger.WarnContext(ctx, "connecting to NATS", slog.String("detail", text))
 	}
-	srv.publisher, srv.conn, err = connectPublisher(ctx, loaded.NATS, publish.DefaultRetryFor, publish.Options{RetryFor: patience}, say)
+	srv.publisher, srv.conn, err = connectPublisher(ctx, loaded.NATS, publish.DefaultRetryFor, publish.Options{RetryFor: patience, PackLines: s.given.packLines()}, say)
 	if err != nil {
 		return err
 	}

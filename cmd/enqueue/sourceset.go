@@ -32,6 +32,15 @@ type sourceFlags struct {
 	configPath, database, natsURL string
 	output                        string
 	quiet                         bool
+	noPacks                       bool
+}
+
+// packLines is how many changes may travel in one message.
+func (f *sourceFlags) packLines() int {
+	if f.noPacks {
+		return 1
+	}
+	return publish.DefaultPackLines
 }
 
 // sources is what the commands about sources share.
@@ -165,7 +174,7 @@ func (s *sources) start(ctx context.Context, name string, publishing bool) (_ *s
 	}
 	if publishing {
 		say := func(text string) { _, _ = fmt.Fprintln(s.streams.Err, text) }
-		target, closeAll, err := s.open(ctx, loaded.NATS, publish.DefaultRetryFor, say)
+		target, closeAll, err := s.open(ctx, loaded.NATS, publish.DefaultRetryFor, s.given.packLines(), say)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", natsconn.Address(loaded, nil), err)
 		}

@@ -21,7 +21,7 @@ import (
 // acknowledging publishes nothing, and gives each line the next place of the stream.
 type acknowledging struct{ stored uint64 }
 
-func (a *acknowledging) open(context.Context, config.NATS, time.Duration, func(string)) (publisher, func(), error) {
+func (a *acknowledging) open(context.Context, config.NATS, time.Duration, int, func(string)) (publisher, func(), error) {
 	return a, func() {}, nil
 }
 

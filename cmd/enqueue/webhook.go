@@ -116,7 +116,7 @@ func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) er
 	}
 	defer store.pool.Close()
 	say := func(text string) { _, _ = fmt.Fprintln(s.streams.Err, text) }
-	target, closeAll, err := s.open(ctx, loaded.NATS, publish.DefaultRetryFor, say)
+	target, closeAll, err := s.open(ctx, loaded.NATS, publish.DefaultRetryFor, s.given.packLines(), say)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,11 @@ import (
 )
 
 // quick gives up on NATS soon.
-var quick = publish.Options{Timeout: 300 * time.Millisecond, RetryFor: 600 * time.Millisecond}
+var quick = publish.Options{Timeout: 300 * time.Millisecond, RetryFor: 600 * time.Millisecond, PackLines: 1}
+
+// plain gives each mutation a message of its own, so that a stream can fill up in the middle of a
+// request.
+var plain = publish.Options{PackLines: 1}
 
 func manyLines(count int) string {
 	var body strings.Builder
@@ -46,7 +50,7 @@ func numbered(count int) (items []string) {
 // the same key stores the rest and nothing twice.
 func TestTheStreamBecomesFull(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 400_000}})
+	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 400_000}, publish: plain})
 	const count = 2500
 	c := call{body: manyLines(count), header: map[string]string{headerKey: "run-7"}}
 	got := a.do(c)
@@ -70,7 +74,7 @@ func TestTheStreamBecomesFull(t *testing.T) {
 // TestTheStreamIsFullFromTheBeginning: nothing is stored, so any repeat is safe.
 func TestTheStreamIsFullFromTheBeginning(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 1000}})
+	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 1000}, publish: plain})
 	body := a.do(call{body: manyLines(10)}).problem(t, kindStreamFull)
 	require.Zero(t, *body.Stored)
 	require.Equal(t, 10, body.NotStored)
@@ -81,7 +85,7 @@ func TestTheStreamIsFullFromTheBeginning(t *testing.T) {
 // TestRandomIDsAreNotSafeToRepeat: the answer lists them, so that the caller can set them.
 func TestRandomIDsAreNotSafeToRepeat(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 400_000}})
+	a := start(t, setup{stream: queue.StreamConfig{MaxBytes: 400_000}, publish: plain})
 	body := a.do(call{body: manyLines(2500)}).problem(t, kindStreamFull)
 	require.False(t, body.RepeatSafe)
 	require.Contains(t, body.Detail, "put them into the lines")
@@ -108,7 +112,7 @@ func (s stopping) Publish(ctx context.Context, all []publish.Publication) ([]pub
 
 func TestNATSStopsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup{})
+	a := start(t, setup{publish: plain})
 	patient, impatient := a.server.options.Publisher, publish.NewPublisher(a.js, quick)
 	a.server.options.Publisher = stopping{patient, impatient, a.nats}
 	const count = 1500
@@ -292,5 +296,5 @@ func TestACallerThatLeaves(t *testing.T) {
 	<-h.begun
 	require.NoError(t, conn.Close())
 	close(h.free)
-	require.Eventually(t, func() bool { return len(a.stored()) == 1500 }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(a.mutations()) == 1500 }, patience, 20*time.Millisecond)
 }

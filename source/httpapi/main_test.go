@@ -260,9 +260,11 @@ func storedIn(t require.TestingT, js jetstream.JetStream) (all []*jetstream.RawS
 func (a *api) mutations() (all []*catalog.Mutation) {
 	a.Helper()
 	for _, raw := range a.stored() {
-		arrival := message.Decode(message.Raw{Subject: raw.Subject, Headers: raw.Header, Data: raw.Data})
-		require.Nil(a, arrival.Problem)
-		all = append(all, arrival.Mutation)
+		var decoder message.Decoder
+		for _, arrival := range decoder.DecodeAll(nil, message.Raw{Subject: raw.Subject, Headers: raw.Header, Data: raw.Data}) {
+			require.Nil(a, arrival.Problem)
+			all = append(all, arrival.Mutation)
+		}
 	}
 	return all
 }

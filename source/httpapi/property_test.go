@@ -101,9 +101,11 @@ func TestStrictStoresNothingAndPartialTheGood(t *testing.T) {
 		require.Zero(r, answered.Duplicates)
 		var items, ids []string
 		for _, raw := range storedIn(r, a.js) {
-			arrival := message.Decode(message.Raw{Subject: raw.Subject, Headers: raw.Header, Data: raw.Data})
-			require.Nil(r, arrival.Problem)
-			items, ids = append(items, arrival.Mutation.ItemID), append(ids, arrival.Mutation.ID)
+			var decoder message.Decoder
+			for _, arrival := range decoder.DecodeAll(nil, message.Raw{Subject: raw.Subject, Headers: raw.Header, Data: raw.Data}) {
+				require.Nil(r, arrival.Problem)
+				items, ids = append(items, arrival.Mutation.ItemID), append(ids, arrival.Mutation.ID)
+			}
 		}
 		require.Equal(r, good, items)
 		require.Equal(r, ids, answered.IDs)

@@ -224,7 +224,7 @@ var edits = []edit{
 	},
 	{
 		"a pack's position counted as one mutation", "delivery/position.go",
-		"		read := t.read[last] // the lines of a pack have its time and id in common\n",
+		"		read := t.read[last]\n",
 		"		if t.read[last].more = false; true {\n			return\n		}\n		read := t.read[last]\n",
 	},
 	{
