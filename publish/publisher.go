@@ -192,11 +192,16 @@ func (a *assembly) emit(sent Publication, parts []Publication) {
 	a.bytes += sent.size()
 }
 
-func (a *assembly) full() bool { return len(a.batch) >= MaxBatch-1 || a.bytes >= maxBatchBytes }
+func (a *assembly) full() bool { return len(a.batch) >= MaxBatch || a.bytes >= maxBatchBytes }
 
 // publish publishes the batch, and tells the lines of packs what became of them.
 func (a *assembly) publish(ctx context.Context) error {
-	err := a.publisher.publishBatch(ctx, a.batch)
+	var err error
+	for chunk := range slices.Chunk(a.batch, MaxBatch) { // what had too few lines for a pack may have made it longer
+		if err = a.publisher.publishBatch(ctx, chunk); err != nil {
+			break
+		}
+	}
 	for _, out := range a.batch {
 		for i, line := range out.lines {
 			if out.result.split {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
-	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
