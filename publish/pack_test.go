@@ -29,7 +29,7 @@ func decoded(t *testing.T, messages []Publication) []catalog.Arrival {
 }
 
 // TestMutationsOfAPackAreThoseOfTheirOwnMessages: whatever a body is, it is the same mutation in
-// a pack, or it is no line of one.
+// a pack, or it stays a message of its own.
 func TestMutationsOfAPackAreThoseOfTheirOwnMessages(t *testing.T) {
 	t.Parallel()
 	const subject, other = "catalog.mutations.acme.us.RETAIL", "catalog.mutations.acme.de.RETAIL"

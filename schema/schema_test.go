@@ -149,6 +149,51 @@ func TestAsyncAPIExamplesAreValid(t *testing.T) {
 	}
 }
 
+// TestAsyncAPIPackIsReadAsItSays: the example is a pack to the decoder, and each line follows
+// the schema of a mutation.
+func TestAsyncAPIPackIsReadAsItSays(t *testing.T) {
+	t.Parallel()
+	schema := compile(t)
+	content, err := os.ReadFile("asyncapi.yaml")
+	require.NoError(t, err)
+	var document struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct {
+					Const     string `yaml:"const"`
+					MaxLength int    `yaml:"maxLength"`
+				} `yaml:"properties"`
+			} `yaml:"schemas"`
+			Messages map[string]struct {
+				Examples []struct {
+					Headers map[string]string `yaml:"headers"`
+					Payload any               `yaml:"payload"`
+				} `yaml:"examples"`
+			} `yaml:"messages"`
+		} `yaml:"components"`
+	}
+	require.NoError(t, yaml.Unmarshal(content, &document))
+	described := document.Components.Schemas["packHeaders"].Properties
+	require.Equal(t, message.PackContentType, described["Content-Type"].Const)
+	require.Equal(t, message.PackEncoding, described["Content-Encoding"].Const)
+	require.Equal(t, message.MaxPackID, described["Nats-Msg-Id"].MaxLength)
+	example := document.Components.Messages["pack"].Examples[0]
+	text, isText := example.Payload.(string)
+	require.True(t, isText)
+	headers := map[string][]string{}
+	for name, value := range example.Headers {
+		headers[name] = []string{value}
+	}
+	var decoder message.Decoder
+	arrivals := decoder.DecodeAll(nil, message.Raw{Subject: "catalog.mutations.a.c.RETAIL", Headers: headers, Data: []byte(text)})
+	require.Len(t, arrivals, 2)
+	for _, arrival := range arrivals {
+		require.Nil(t, arrival.Problem)
+		require.NoError(t, schema.Validate(parse(t, arrival.Mutation.Message.Data)))
+	}
+	require.Equal(t, "import-0001/2", arrivals[1].Mutation.ID)
+}
+
 func walk(value any, visit func(reference string)) {
 	switch value := value.(type) {
 	case map[string]any:

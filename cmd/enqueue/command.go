@@ -96,7 +96,7 @@ It may say "account", "catalog" and "type" itself; the flags are for lines that
 do not. Eight or more lines of one account, catalog and type travel in one message,
 a pack. What is published again, a whole file or what is left of one, makes the same
 packs: within two minutes the stream drops the repeat, later it is a second
-mutation. With --no-packs it drops each line that has an "id" by itself.
+mutation. With --no-packs it drops each line whose "id" it has seen.
 
 A line that breaks the contract of the message is refused and named in the
 summary; it never holds up the others. All files are opened before anything is
