@@ -38,7 +38,7 @@ func parseOptions() (options, error) {
 	flag.IntVar(&o.bytes, "bytes", 600, "bytes of a message, about")
 	flag.IntVar(&o.meta, "meta", 2, "accounts on Meta")
 	flag.IntVar(&o.pinterest, "pinterest", 1, "accounts on Pinterest")
-	flag.StringVar(&names, "scenarios", "backlog,live,synced", "what to measure; also atomic")
+	flag.StringVar(&names, "scenarios", "backlog,live,synced", "what to measure; also atomic, backlog-packs, live-packs and synced-packs")
 	flag.IntVar(&o.runs, "runs", 3, "how often to measure each")
 	flag.StringVar(&o.profiles, "cpuprofile", "", "write CPU profiles into this folder")
 	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up a run after this time")

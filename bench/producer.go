@@ -108,12 +108,21 @@ type publisher func(ctx context.Context, js jetstream.JetStream, part share) err
 
 // atomically publishes in batches of 1000 that are stored as a whole or not at all.
 func atomically(ctx context.Context, js jetstream.JetStream, part share) error {
-	publisher := publish.NewPublisher(js, publish.Options{})
-	batch := make([]publish.Publication, 0, publish.MaxBatch)
-	bodies := make([]byte, 0, publish.MaxBatch*(part.bytes+slack))
+	return together(ctx, publish.NewPublisher(js, publish.Options{PackLines: 1}), publish.MaxBatch, part)
+}
+
+// inPacks publishes as anybody who has many does: several packs in a call.
+func inPacks(ctx context.Context, js jetstream.JetStream, part share) error {
+	return together(ctx, publish.NewPublisher(js, publish.Options{}), 8*publish.DefaultPackLines, part)
+}
+
+// together publishes so many mutations in a call.
+func together(ctx context.Context, publisher *publish.Publisher, count int, part share) error {
+	batch := make([]publish.Publication, 0, count)
+	bodies := make([]byte, 0, count*(part.bytes+slack))
 	for from := part.from; from < part.to; from += len(batch) {
 		batch, bodies = batch[:0], bodies[:0] // Publish keeps neither
-		for number := from; number < min(from+publish.MaxBatch, part.to); number++ {
+		for number := from; number < min(from+count, part.to); number++ {
 			begin := len(bodies)
 			bodies = appendMessage(bodies, number, part.bytes)
 			batch = append(batch, publish.Publication{
