@@ -1,9 +1,12 @@
 package service_test
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -116,7 +120,7 @@ func startOrdeal(t *testing.T, seed uint64) *rig.Env {
 	meta := pinterest
 	meta.Rules, meta.Plan = pinterest.Rules[:1], pinterest.Plan[:len(pinterest.Plan)-1]
 	meta.ErrorSample, meta.HideIDs = 2, true
-	env := rig.Start(t, rig.Options{Pinterest: pinterest, Meta: meta, Settings: ordealSettings(), Listen: true})
+	env := rig.Start(t, rig.Options{Pinterest: pinterest, Meta: meta, Settings: ordealSettings(), Listen: true, PackLines: 20})
 	for _, gate := range []*rig.Interceptor{env.PinterestInterceptor, env.MetaInterceptor} {
 		gate.SetTimeout(400 * time.Millisecond)
 	}
@@ -162,8 +166,14 @@ func publishEvenly(env *rig.Env, workload *rig.Workload, size ordeal) {
 	pages := size.mutations / page
 	tick := time.NewTicker(size.publish / time.Duration(pages))
 	defer tick.Stop()
-	for range pages {
-		env.Publish(workload.Next(page)...)
+	for n := range pages {
+		changes := workload.Next(page)
+		if n%2 == 0 { // the changes of a lane one after the other: they travel in packs
+			slices.SortStableFunc(changes, func(a, b publish.Mutation) int {
+				return cmp.Or(strings.Compare(a.Account, b.Account), strings.Compare(a.Catalog, b.Catalog))
+			})
+		}
+		env.Publish(changes...)
 		<-tick.C
 	}
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Listen bool
 	// Database is the URL of an empty database to use instead of a fresh one.
 	Database string
+	// PackLines is how many mutations may travel in one message. 0: one, so that a test may
+	// count messages.
+	PackLines int
 }
 
 // Env is one test's surroundings.
@@ -83,7 +86,9 @@ func Start(tb testing.TB, options Options) *Env {
 	e.startPlatforms()
 	e.settings = e.baseSettings().With(options.Settings)
 	e.js = e.NATS.JetStream(tb)
-	e.publisher = publish.NewPublisher(e.js, publish.Options{Timeout: 2 * time.Second, RetryFor: 20 * time.Second})
+	e.publisher = publish.NewPublisher(e.js, publish.Options{
+		Timeout: 2 * time.Second, RetryFor: 20 * time.Second, PackLines: max(options.PackLines, 1),
+	})
 	_, err := queue.Ensure(tb.Context(), e.js, e.streamConfig())
 	require.NoError(tb, err)
 	return e
