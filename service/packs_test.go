@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/publish"
+	"github.com/catalog-courier/catalog-courier/replay"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -73,7 +74,11 @@ func TestPacks(t *testing.T) {
 	unreadable := letter("unreadable")
 	require.Equal(t, "this is not zstd", string(unreadable.Message.Data))
 	require.Equal(t, catalog.BadPack, unreadable.Reason)
-	env.Replay(letter("mixed/4"))
+	refused := letter("mixed/4")
+	again, err := replay.Republication(&refused, "test")
+	require.NoError(t, err)
+	require.Empty(t, again.Headers, "nothing says that it is a pack")
+	env.PublishRaw(again.Subject, string(again.Data), nats.Header{"Nats-Msg-Id": {again.ID}})
 	final := env.AwaitStatus("mixed/4", "succeeded", patience)
 	require.Greater(t, final.Position.Sequence, place.Sequence)
 	require.Zero(t, final.Position.Line, "it is a message of its own now")
