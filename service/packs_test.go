@@ -28,7 +28,7 @@ func packOf(id string) nats.Header {
 // read is one as well; and a pack of nothing but bad lines delays nothing.
 func TestPacks(t *testing.T) {
 	t.Parallel()
-	rules := []sandbox.ItemRule{{Contains: "refused", Action: sandbox.RefuseItem, Message: "The price is far too low.", Times: 1}}
+	rules := []sandbox.ItemRule{{Contains: "refused", Action: sandbox.RefuseItem, Message: "The price is far too low."}}
 	env := rig.Start(t, rig.Options{Pinterest: sandbox.Options{Rules: rules}, PackLines: publish.DefaultPackLines})
 	const subject = "catalog.mutations.acme-pinterest.us.RETAIL"
 	line := func(item, title string) string {
@@ -79,7 +79,9 @@ func TestPacks(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, again.Headers, "nothing says that it is a pack")
 	env.PublishRaw(again.Subject, string(again.Data), nats.Header{"Nats-Msg-Id": {again.ID}})
-	final := env.AwaitStatus("mixed/4", "succeeded", patience)
+	env.AwaitFinal(6+message.MaxPackLines+1+1200+1, patience)
+	final := env.StatusOf("mixed/4")
+	require.Equal(t, "failed", final.Status, "the same change is refused again")
 	require.Greater(t, final.Position.Sequence, place.Sequence)
 	require.Zero(t, final.Position.Line, "it is a message of its own now")
 	env.CheckInvariants()
