@@ -317,6 +317,21 @@ CREATE FUNCTION courier.place(generation integer, sequence bigint, line smallint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN generation || '.' || sequence || CASE WHEN line > 0 THEN '.' || line ELSE '' END;
 
+-- The changes of some lanes in a piece of the stream, after the one sequence and up to the
+-- other: by ranges of blocks, which "+ 0" leaves as the only way.
+-- +goose StatementBegin
+CREATE FUNCTION courier.changes_between(lanes integer[], of_generation integer, after bigint, up_to bigint, from_day date, to_day date)
+RETURNS TABLE (lane integer, generation integer, sequence bigint, line smallint, day date, item_id text, localization text, mutation_id text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_indexscan = off SET enable_bitmapscan = on SET jit = off AS $$
+    SELECT m.lane, m.generation, m.sequence, m.line, m.day, m.item_id, m.localization, m.mutation_id FROM courier.mutation m
+    WHERE m.day BETWEEN from_day AND to_day AND m.lane + 0 = ANY (lanes) AND m.generation + 0 = of_generation
+        AND m.sequence > after AND m.sequence <= up_to
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION courier.changes_between FROM PUBLIC;
+
 -- The mutations that are held back, of a catalog, the newest first.
 -- +goose StatementBegin
 CREATE FUNCTION courier.waiting_items(of_account text, of_catalog text, before text DEFAULT NULL, page integer DEFAULT 50)
@@ -344,7 +359,12 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT m.day, m.mutation_id, m.sequence, m.line, m.generation, m.item_id FROM courier.mutation m
         WHERE m.day = (w.received_at AT TIME ZONE 'UTC')::date AND m.lane = w.lane AND m.generation = w.generation
-            AND courier.block(m.sequence) = courier.block(w.sequence) AND m.sequence + 0 = w.sequence AND m.line = w.line LIMIT 1) c
+            AND courier.block(m.sequence) = courier.block(w.sequence) AND m.sequence + 0 = w.sequence AND w.line = 0
+        UNION ALL -- a block of packs has too many changes to look through
+        SELECT m.day, m.mutation_id, m.sequence, m.line, m.generation, m.item_id
+        FROM courier.changes_between(ARRAY[w.lane], w.generation, w.sequence - 1, w.sequence, (w.received_at AT TIME ZONE 'UTC')::date, (w.received_at AT TIME ZONE 'UTC')::date) m
+        WHERE w.line > 0 AND m.line = w.line
+        LIMIT 1) c
     CROSS JOIN LATERAL (SELECT v.* FROM courier.mutation_status v
         WHERE v.day = c.day AND v.mutation_id = c.mutation_id AND v.stream_sequence = c.sequence AND v.stream_line = c.line AND v.stream_generation = c.generation
             AND v.item_id = c.item_id LIMIT 1) s
@@ -444,7 +464,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION courier.mutations_at, courier.changes_of_item, courier.waiting_items, courier.newer_changes, courier.place;
+DROP FUNCTION courier.mutations_at, courier.changes_of_item, courier.waiting_items, courier.newer_changes, courier.changes_between, courier.place;
 DROP VIEW courier.resolved_letters, courier.quota_history, courier.account_series, courier.item_counts, courier.indexed_items, courier.item_index_status;
 DROP TABLE courier.item_filling, courier.quota_series, courier.lane_series, courier.item_count, courier.item;
 DROP FUNCTION courier.count_items, courier.item_kind;

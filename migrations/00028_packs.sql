@@ -6,10 +6,11 @@
 -- The items of a catalog, newest change first, each once. before is the place of the last
 -- row of the page before; null begins with the newest.
 --
--- Each round reads whole blocks of changes from the place down, at most 2,049 rows a lane
--- (more only where a block has packs), and keeps the newest of each item. What was changed above the place is left out: of each
--- block above that a lane has, one look by item_key tells; in later days that are over, one
--- look into the day's B-tree by item. After some 4,000 changes read, or 8,000 looks, what
+-- Each round reads whole blocks of changes from the place down, at most 2,049 rows a lane,
+-- and keeps the newest of each item. A block of packs has far more: it is read piece by
+-- piece, by ranges of blocks of the table. What was changed above the place is left out: of
+-- each block above that a lane has, one look by item_key tells; in later days that are over,
+-- one look into the day's B-tree by item. After some 4,000 changes read, or 8,000 looks, what
 -- is left is for the next call, and the last row is a place alone.
 --
 -- The settings keep the server from every plan that reads more than that, whatever its
@@ -45,6 +46,11 @@ DECLARE
     f      integer; -- its first
     t      integer; -- its last
     kept   integer[]; -- those of it that have no newer change
+    pieces boolean; -- a block of packs is read, of which r has a piece
+    low    bigint; -- where the piece begins, exclusive
+    high   bigint; -- and where it ends, inclusive
+    width  bigint; -- of a piece, in sequences
+    days   record; -- of the block
 BEGIN
     WHILE cardinality(lanes) > 0 LOOP
         top := courier.block(CASE WHEN at_line > 0 THEN at_seq ELSE at_seq - 1 END);
@@ -53,7 +59,7 @@ BEGIN
             array_agg(y.item_id) AS item_id, array_agg(y.localization) AS localization, array_agg(y.mutation_id) AS mutation_id,
             -- The newest block of which a lane may have more.
             max(ARRAY[y.generation, courier.block(y.sequence)]) FILTER (WHERE y.nth = lim) AS cut,
-            max(ARRAY[y.generation, courier.block(y.sequence)]) AS highest
+            max(ARRAY[y.generation, courier.block(y.sequence)]) AS highest, min(y.day) AS oldest, max(y.day) AS latest
         INTO r
         FROM unnest(lanes) AS l(id) CROSS JOIN LATERAL (
             SELECT x.*, row_number() OVER () AS nth
@@ -63,10 +69,33 @@ BEGIN
         ) y;
         walked := walked + r.rows;
         EXIT WHEN r.rows = 0;
-        IF r.cut = r.highest THEN
-            -- More than a block of plain messages can have; a block of packs may have more.
-            lim := greatest(2049, 8 * lim);
+        pieces := false;
+        IF r.cut = r.highest AND lim < 2049 THEN
+            lim := 2049; -- more than a block without packs can have
             CONTINUE;
+        ELSIF r.cut = r.highest THEN
+            pieces := true;
+            IF r.highest <> ARRAY[at_gen, top] THEN -- nothing is between the place and the block
+                at_gen := r.highest[1];
+                top := r.highest[2];
+                at_seq := (top + 1)::bigint << 11;
+                at_line := 0;
+            END IF;
+            high := CASE WHEN at_line > 0 THEN at_seq ELSE at_seq - 1 END;
+            days := r;
+            width := 4;
+            LOOP
+                low := greatest(high - width, (top::bigint << 11) - 1);
+                SELECT count(*) AS rows,
+                    array_agg(y.lane) AS lane, array_agg(y.generation) AS generation, array_agg(y.sequence) AS sequence, array_agg(y.line) AS line,
+                    array_agg(y.day) AS day, array_agg(y.item_id) AS item_id, array_agg(y.localization) AS localization,
+                    array_agg(y.mutation_id) AS mutation_id, NULL::integer[] AS cut
+                INTO r
+                FROM courier.changes_between(lanes, at_gen, low, high, days.oldest - 8, days.latest + 8) y;
+                EXIT WHEN r.rows >= 2 * wanted OR low < top::bigint << 11;
+                width := width * 8;
+            END LOOP;
+            walked := walked + r.rows;
         END IF;
 
         SELECT count(*) AS items, array_agg(k.lane) AS lane, array_agg(k.generation) AS generation, array_agg(k.sequence) AS sequence, array_agg(k.line) AS line,
@@ -89,7 +118,8 @@ BEGIN
             over := ARRAY(SELECT d.day FROM courier.mutation_days() d WHERE d.by_item AND d.day > c.latest);
             WITH a AS MATERIALIZED (
                 SELECT x.* FROM courier.blocks_above(lanes,
-                    ARRAY(SELECT d.day FROM courier.mutation_days() d WHERE d.day >= c.since AND d.day <> ALL (over)), at_gen, top)
+                    ARRAY(SELECT d.day FROM courier.mutation_days() d WHERE d.day >= c.since AND d.day <> ALL (over)), at_gen,
+                    CASE WHEN pieces THEN top - 1 ELSE top END)
                     WITH ORDINALITY AS x(day, lane, generation, block, nth)
             )
             SELECT array_agg(g.day) AS day, array_agg(g.lane) AS lane, array_agg(g.generation) AS generation,
@@ -115,7 +145,8 @@ BEGIN
                             SELECT FROM courier.mutation m
                             WHERE m.day = b.day AND m.lane = b.lane AND m.generation = b.generation AND courier.block(m.sequence) = x.block
                                 AND courier.item_key(m.item_id, m.localization) = k.key
-                                AND m.item_id || '' = k.item_id AND m.localization IS NOT DISTINCT FROM k.localization LIMIT 1) y
+                                AND m.item_id || '' = k.item_id AND m.localization IS NOT DISTINCT FROM k.localization
+                                AND (m.generation + 0, m.sequence + 0, m.line) > (k.generation, k.sequence, k.line) LIMIT 1) y
                         LIMIT 1) z
                     WHERE b.lane = k.lane LIMIT 1) IS NULL
                 AND (SELECT true
@@ -145,12 +176,16 @@ BEGIN
             at_seq := c.sequence[t];
             at_line := c.line[t];
         ELSE
-            EXIT WHEN r.cut IS NULL; -- that was all
-            -- Behind the last whole block.
-            SELECT w.generation, courier.block(w.sequence)::bigint << 11 INTO at_gen, at_seq
-            FROM unnest(r.generation, r.sequence) AS w(generation, sequence)
-            WHERE ARRAY[w.generation, courier.block(w.sequence)] > r.cut
-            ORDER BY w.generation, w.sequence LIMIT 1;
+            EXIT WHEN r.cut IS NULL AND NOT pieces; -- that was all
+            IF pieces THEN
+                at_seq := low + 1;
+            ELSE
+                -- Behind the last whole block.
+                SELECT w.generation, courier.block(w.sequence)::bigint << 11 INTO at_gen, at_seq
+                FROM unnest(r.generation, r.sequence) AS w(generation, sequence)
+                WHERE ARRAY[w.generation, courier.block(w.sequence)] > r.cut
+                ORDER BY w.generation, w.sequence LIMIT 1;
+            END IF;
             at_line := 0;
         END IF;
         IF walked >= 4000 OR looked >= 8000 THEN

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 )
 
 // packedChanges writes, by SQL, packs of 200 lines of one catalog, each item changed in several of
@@ -97,4 +100,43 @@ func TestListsFollowTheLinesOfPacks(t *testing.T) {
 		before = &page[len(page)-1].Place
 	}
 	require.Equal(t, order, got[:300])
+}
+
+// TestWaitingItemsFollowTheLinesOfPacks: the changes of a pack that wait, one by one.
+func TestWaitingItemsFollowTheLinesOfPacks(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	tx := ledgertest.Transaction(lease)
+	for sequence := uint64(1); sequence <= 3; sequence++ {
+		for number := 1; number <= 4; number++ {
+			m := ledgertest.Mutation(sequence, fmt.Sprintf("item %d of %d", number, sequence))
+			if sequence == 2 && number > 1 {
+				continue // a message of its own
+			}
+			if sequence != 2 {
+				m.Position.Line = number
+			}
+			tx.Waiting = append(tx.Waiting, m)
+		}
+	}
+	require.NoError(t, store.Commit(t.Context(), lease, tx))
+	var got []string
+	before := ""
+	for range 20 {
+		rows, err := pool.Query(t.Context(), "select place, item_id from courier.waiting_items('acme', 'us', nullif($1, ''), 2)", before)
+		require.NoError(t, err)
+		page, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Place, Item string }])
+		require.NoError(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, row := range page {
+			got, before = append(got, row.Place+" "+row.Item), row.Place
+		}
+	}
+	require.Equal(t, []string{
+		"0.3.4 item 4 of 3", "0.3.3 item 3 of 3", "0.3.2 item 2 of 3", "0.3.1 item 1 of 3", "0.2 item 1 of 2",
+		"0.1.4 item 4 of 1", "0.1.3 item 3 of 1", "0.1.2 item 2 of 1", "0.1.1 item 1 of 1",
+	}, got)
 }
