@@ -57,12 +57,17 @@ func (c codec) packRecords(records []catalog.Record) []byte {
 	return payload
 }
 
-func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
+// unpackAsKept undoes packRecords, and nothing more.
+func (c codec) unpackAsKept(payload []byte) ([]catalog.Record, error) {
 	raw, err := c.unpack.DecodeAll(payload, nil)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking a batch: %w", err)
 	}
-	records, err := ledger.DecodeRecords(raw)
+	return ledger.DecodeRecords(raw)
+}
+
+func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
+	records, err := c.unpackAsKept(payload)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func TestEraseAnItem(t *testing.T) {
 	require.Equal(t, dry, done)
 	require.Contains(t, done, persistence.Erased{What: "dead letters deleted", Rows: 1})
 	require.Contains(t, done, persistence.Erased{What: "mutations without the item", Rows: 1})
-	require.Contains(t, done, persistence.Erased{What: "batches without their messages", Rows: 1})
+	require.Contains(t, done, persistence.Erased{What: "batches without the item's messages", Rows: 1})
 	require.Empty(t, tablesWith(env, secret))
 	require.Equal(t, before, tablesWith(env, other))
 	require.Zero(t, env.Count(`SELECT count(*) FROM courier.batch WHERE octet_length(payload) > 0`))
