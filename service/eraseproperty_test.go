@@ -38,6 +38,13 @@ var similarIDs = []string{
 	"caf\u00e9-1", "cafe\u0301-1", "cafe-1", "erased", `a/b-"1"`, `a/b-\1`, "a/b-(1)+", "1", "\U0001F600-1",
 }
 
+// itemsOf are the ids of an account: some are in all of them.
+func itemsOf(account string) []string {
+	return slices.Concat(similarIDs, []string{"own-" + account + "-1", "own-" + account + "-10", "OWN-" + account + "-1", "own-" + account + "-1-x"})
+}
+
+func (e erasedOf) own() bool { return strings.HasPrefix(strings.ToLower(e.item), "own-") }
+
 // similarLanes have items of the same ids, in three accounts.
 var similarLanes = []catalog.Lane{
 	rig.Retail, rig.Products,
@@ -49,6 +56,11 @@ var similarLanes = []catalog.Lane{
 // erasedOf names an item of an account: all of its lanes and localizations are erased.
 type erasedOf struct{ account, item string }
 
+func anItem(random *rand.Rand, account string) erasedOf {
+	items := itemsOf(account)
+	return erasedOf{account, items[random.IntN(len(items))]}
+}
+
 // mark is in every value of the item, and nowhere else.
 func (e erasedOf) mark() string {
 	return "<" + hex.EncodeToString([]byte(e.account+"|"+e.item)) + ">"
@@ -58,7 +70,7 @@ func (e erasedOf) mark() string {
 // id or values, and all that is said of other items is what was said before, byte for byte.
 func TestEraseLeavesNeighbours(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(4)
+	seeds := uint64(3)
 	if testing.Short() {
 		seeds = 1
 	}
@@ -108,7 +120,7 @@ func eraseHistory(t *testing.T, random *rand.Rand) {
 	fillSources(t, env)
 	shown := newShown(t, env)
 	for range 4 {
-		victim := erasedOf{similarLanes[random.IntN(len(similarLanes))].Account, similarIDs[random.IntN(len(similarIDs))]}
+		victim := anItem(random, similarLanes[random.IntN(len(similarLanes))].Account)
 		env.Await("the index has all", patience, func() bool {
 			return env.Count(`SELECT transactions_behind FROM courier.item_index_status`) == 0
 		})
@@ -126,7 +138,7 @@ func eraseHistory(t *testing.T, random *rand.Rand) {
 
 func similarChange(random *rand.Rand) publish.Mutation {
 	lane := similarLanes[random.IntN(len(similarLanes))]
-	of := erasedOf{lane.Account, similarIDs[random.IntN(len(similarIDs))]}
+	of := anItem(random, lane.Account)
 	text := fmt.Sprint(of.mark(), " ", random.IntN(1_000_000))
 	if lane.Catalog == "localized" {
 		m := rig.Mutation(lane, of.item, catalog.Upsert, map[string]any{"title": text})
@@ -148,7 +160,7 @@ func similarChange(random *rand.Rand) publish.Mutation {
 // publishBroken publishes what cannot be read, or names an operation that there is not.
 func publishBroken(env *rig.Env, random *rand.Rand) {
 	lane := similarLanes[random.IntN(len(similarLanes))]
-	of := erasedOf{lane.Account, similarIDs[random.IntN(len(similarIDs))]}
+	of := anItem(random, lane.Account)
 	id, _ := json.Marshal(of.item)
 	body := `{"item_id":` + string(id) + `,"operation":"BEND","attributes":{"title":"` + of.mark() + `"}}`
 	if random.IntN(2) == 0 {
@@ -169,7 +181,7 @@ func fillSources(t *testing.T, env *rig.Env) {
 		exec(`INSERT INTO courier.source (name, item_id) VALUES ($1, '{id}') ON CONFLICT DO NOTHING`, shop)
 		exec(`INSERT INTO courier.source_route (source, account, catalog, catalog_type)
 			SELECT id, $2, $3, $4 FROM courier.source WHERE name = $1`, shop, lane.Account, lane.Catalog, lane.Type)
-		for j, item := range similarIDs {
+		for j, item := range itemsOf(lane.Account) {
 			of := erasedOf{lane.Account, item}
 			id, _ := json.Marshal(item)
 			body := fmt.Sprintf(`{"id":%s,"title":%q}`, id, of.mark())
@@ -203,20 +215,24 @@ func requireErased(t *testing.T, env *rig.Env, victim erasedOf) {
 	for _, view := range []string{"mutation_status", "item_status", "dead_letters", "indexed_items", "source_items"} {
 		require.Zero(t, env.Count(`SELECT count(*) FROM courier.`+view+` WHERE account = $1 AND item_id = $2`, victim.account, victim.item), view)
 	}
+	id := regexp.MustCompile(`(^|[^[:alnum:]_-])` + regexp.QuoteMeta(victim.item) + `($|[^[:alnum:]_-])`)
+	has := func(text []byte) bool {
+		return bytes.Contains(text, []byte(victim.mark())) || victim.own() && id.Match(text)
+	}
 	unpack, err := zstd.NewReader(nil)
 	require.NoError(t, err)
 	defer unpack.Close()
 	for _, name := range column(t, env, `SELECT relname::text FROM pg_class
 		WHERE relnamespace = 'courier'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition`) {
 		for _, row := range column(t, env, fmt.Sprintf(`SELECT to_jsonb(t)::text FROM courier.%q t`, name)) {
-			require.NotContains(t, row, victim.mark(), name)
+			require.False(t, has([]byte(row)), "%s: %s", name, row)
 			for _, raw := range regexp.MustCompile(`"\\\\x([0-9a-f]*)"`).FindAllStringSubmatch(row, -1) {
 				value, err := hex.DecodeString(raw[1])
 				require.NoError(t, err)
 				if plain, err := unpack.DecodeAll(value, nil); err == nil {
 					value = plain
 				}
-				require.False(t, bytes.Contains(value, []byte(victim.mark())), "%s: %s", name, row)
+				require.False(t, has(value), "%s: %s\n%q", name, row, value)
 			}
 		}
 	}
@@ -257,7 +273,8 @@ func (s *shown) others(t *testing.T, than erasedOf) map[string][]string {
 		slices.Sort(said[what])
 	}
 	for _, view := range []string{"mutation_status", "item_status", "dead_letters", "indexed_items", "source_items"} {
-		read(view, `SELECT v::text FROM courier.`+view+` v WHERE (account, item_id) <> ($1, $2) AND item_id <> ''`, than.account, than.item)
+		// Workers mark letters as resolved in their own time.
+		read(view, `SELECT (to_jsonb(v) - 'state' - 'resolved_at')::text FROM courier.`+view+` v WHERE (account, item_id) <> ($1, $2) AND item_id <> ''`, than.account, than.item)
 	}
 	read("deliveries", `SELECT d::text FROM courier.webhook_delivery d JOIN courier.source s ON s.id = d.source
 		WHERE s.name <> $1 OR position($2 in convert_from(d.body, 'UTF8')) = 0`, "shop-"+than.account, than.mark())

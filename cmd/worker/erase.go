@@ -18,9 +18,10 @@ func (a *app) eraseCommand() *cobra.Command {
 		Use:   "erase",
 		Short: "erase what the database keeps of one item",
 		Long: `Erases values, texts and the id of one item of an account from the database: its dead
-letters, the messages of its finished batches, the texts of its results, its webhook
-deliveries, and what sources know of it. It refuses while a change of the item waits or
-is at a platform. Delete the item at the platform first, by publishing a DELETE.
+letters, its messages in finished batches, the texts of its results, webhook deliveries
+that name it, and what sources know of it. Other items stay as they are. It refuses while
+a change of the item waits or is at a platform. Delete the item at the platform first, by
+publishing a DELETE.
 
 It connects as --database says, which must be the role that owns the schema
 (courier_migrate of deploy/postgres/roles.sql). --yes answers for scripts.`,
@@ -77,8 +78,8 @@ func (a *app) erase(c *cobra.Command, account, item string, dryRun, yes bool) er
 		return err
 	}
 	_, err = fmt.Fprintf(a.streams.Out, `What stays: ids of mutations, times and counts; the messages in the stream, until they
-are recorded and %s old (nats.stream.replay_window); logs, audit entries and notices that
-name the item; backups of the database and of NATS; and the item at the platform.
+are recorded and %s old (nats.stream.replay_window); logs; backups of the database and of
+NATS; and the item at the platform.
 `, settings.NATS.Stream.ReplayWindow)
 	return err
 }

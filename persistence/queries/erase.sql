@@ -4,15 +4,15 @@ SELECT e.what::text AS what, e.touched::bigint AS touched
 FROM courier.erase_item(@account, @item, @batches::uuid[], @records::integer[]) e;
 
 -- Batches of an account that may have an item, the oldest first: those that its mutations name,
--- those that returned a record, which is in a later batch now, and those of mutations that are
--- older than all days that are kept: their rows are gone.
+-- those with a record that went on in a later batch (a half of the batch, or one that was returned),
+-- and those of mutations that are older than all days that are kept: their rows are gone.
 -- name: BatchesOfItem :many
 SELECT b.id, b.payload, (b.finished_at IS NOT NULL)::boolean AS finished, (b.id = ANY (@named::uuid[]))::boolean AS named
 FROM courier.batch b
 WHERE b.id > @after::uuid AND b.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = @account)
     AND (b.id = ANY (@named::uuid[])
-        OR b.payload <> '' AND (EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)
-            OR b.oldest_received_at < @oldest::timestamptz))
+        OR b.payload <> '' AND (b.records > b.succeeded + b.failed OR b.oldest_received_at < @oldest::timestamptz
+            OR EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)))
 ORDER BY b.id LIMIT @lim;
 
 -- name: BatchesNamedByItem :many

@@ -47,8 +47,8 @@ SELECT b.id, b.payload, (b.finished_at IS NOT NULL)::boolean AS finished, (b.id 
 FROM courier.batch b
 WHERE b.id > $2::uuid AND b.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = $3)
     AND (b.id = ANY ($1::uuid[])
-        OR b.payload <> '' AND (EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)
-            OR b.oldest_received_at < $4::timestamptz))
+        OR b.payload <> '' AND (b.records > b.succeeded + b.failed OR b.oldest_received_at < $4::timestamptz
+            OR EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)))
 ORDER BY b.id LIMIT $5
 `
 
@@ -68,8 +68,8 @@ type BatchesOfItemRow struct {
 }
 
 // Batches of an account that may have an item, the oldest first: those that its mutations name,
-// those that returned a record, which is in a later batch now, and those of mutations that are
-// older than all days that are kept: their rows are gone.
+// those with a record that went on in a later batch (a half of the batch, or one that was returned),
+// and those of mutations that are older than all days that are kept: their rows are gone.
 func (q *Queries) BatchesOfItem(ctx context.Context, arg BatchesOfItemParams) ([]BatchesOfItemRow, error) {
 	rows, err := q.db.Query(ctx, batchesOfItem,
 		arg.Named,
