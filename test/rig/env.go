@@ -55,6 +55,7 @@ type Env struct {
 	settings  Settings
 	js        jetstream.JetStream
 	publisher *publish.Publisher
+	restored  time.Time
 }
 
 // migrated is global because a template database belongs to the test binary.
@@ -115,6 +116,13 @@ func (e *Env) intercept(platform http.Handler) *Interceptor {
 	e.tb.Cleanup(func() { _ = end() })
 	i.base = "http://" + address
 	return i
+}
+
+// Restored says that the database was restored from an older copy just now: what was
+// published before may be applied twice.
+func (e *Env) Restored() {
+	e.DB.Reset() // its connections knew the database of before
+	e.restored = time.Now()
 }
 
 // JetStream is a client of the environment's server.
