@@ -18,6 +18,7 @@ func TestModelConforms(t *testing.T) {
 		store.EnsurePartitions(partitions)
 		return ledgertest.Harness{
 			Store: store, Positions: store, Outbox: store, Leases: store, Partitions: partitions,
+			People:  func(t *testing.T) ledgertest.People { t.Helper(); return store },
 			Acquire: func(t *testing.T, partition int) ledger.Lease { t.Helper(); return store.Acquire(partition) },
 			Statuses: func(t *testing.T) map[string]string {
 				t.Helper()

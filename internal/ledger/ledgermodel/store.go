@@ -47,6 +47,7 @@ type database struct {
 	accounts   map[string]ledger.AccountState
 	health     map[string]ledger.AccountHealth
 	strays     map[int][]ledger.StrayLane // by partition
+	configured map[string]bool            // accounts that a running worker has
 	commits    int
 	faults     []error
 
@@ -104,6 +105,7 @@ func New() *Store {
 		accounts:   map[string]ledger.AccountState{},
 		health:     map[string]ledger.AccountHealth{},
 		strays:     map[int][]ledger.StrayLane{},
+		configured: map[string]bool{},
 		lanes:      map[catalog.Lane]int{},
 		workers:    map[uuid.UUID]ledger.WorkerRow{},
 		cursors:    map[cursorOf]int64{},

@@ -30,6 +30,8 @@ type Harness struct {
 	Positions  Positions
 	Leases     ledger.LeaseTable
 	Partitions int
+	// People are those who look at the store.
+	People func(t *testing.T) People
 }
 
 // Positions is how positions are read and restored.
@@ -68,6 +70,9 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"what is at no platform waits", atNoPlatform},
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},
+		{"how calls go is said by the owner", health},
+		{"lanes that are not configured are named by the owner", strays},
+		{"an account is removed once nothing of it is open", removal},
 		{"a partition is rewound to an anchor in a new generation", rewind},
 		{"one sequence of two histories is two messages", twoHistories},
 		{"the end of a batch is in the outbox", outboxOfBatches},
