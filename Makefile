@@ -45,7 +45,7 @@ test: ## run all tests: real NATS and Postgres, started by the tests themselves
 # Packages whose code starts no goroutines that share anything, and those whose tests look at
 # other processes, which are built without it: there is nothing for the race detector to see.
 RACELESS := catalog docs deploy internal/reason internal/config source/feed source/difference status platform/builtin \
-	cmd/worker cmd/enqueue test/console test/drill
+	cmd/worker cmd/enqueue test/console test/drill test/upgrade
 
 .PHONY: race
 race: ## run the tests with the race detector, the long ones shortened
@@ -89,9 +89,23 @@ deploy-check: ## check the alerts, dashboard, units, manifests and chart of depl
 	$(GO) test -count=1 ./deploy
 	$(GO) -C deploy/check test -count=1 ./...
 
+SEEDS ?= 1
+
 .PHONY: drill
-drill: ## copy the database of a loaded installation, restore the older copy, go on, compare
-	$(GO) test -count=1 ./test/drill
+drill: ## copy the database of a loaded installation, restore the older copy, go on, compare: SEEDS (1) histories of each kind
+	$(GO) test -count=1 -timeout 60m ./test/drill -args -seeds $(SEEDS)
+
+# The last release, whose workers run beside those of this tree. A clone may lack the tag;
+# then it is the commit that the release was made of.
+RELEASE ?= $(shell git rev-parse --quiet --verify v0.1.0^{commit} 2>/dev/null || echo 04b5bc6)
+
+# Not part of test: it needs the history of the repository, and builds a second program.
+.PHONY: upgrade
+upgrade: SEEDS = 2
+upgrade: ## run workers of RELEASE (the last one) and of this tree side by side, as in a rolling upgrade: SEEDS (2) histories each way
+	source=$$(mktemp -d); trap 'rm -rf "$$source"' EXIT; git archive $(RELEASE) | tar -x -C "$$source"; mkdir -p $(BIN); \
+		$(GO) -C "$$source" build -buildvcs=false -o $(abspath $(BIN))/worker-release ./cmd/worker
+	$(GO) test -count=1 -timeout 30m ./test/upgrade -args -former $(abspath $(BIN))/worker-release -seeds $(SEEDS)
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare

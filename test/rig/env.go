@@ -36,6 +36,8 @@ type Options struct {
 	Listen bool
 	// Database is the URL of an empty database to use instead of a fresh one.
 	Database string
+	// Unmigrated leaves the schema of Database as it is.
+	Unmigrated bool
 }
 
 // Env is one test's surroundings.
@@ -71,7 +73,7 @@ func Start(tb testing.TB, options Options) *Env {
 	e := &Env{tb: tb, options: options, Database: options.Database}
 	if e.Database == "" {
 		e.Database = migrated.Database(tb)
-	} else {
+	} else if !options.Unmigrated {
 		_, err := persistence.Migrate(tb.Context(), e.Database)
 		require.NoError(tb, err)
 	}
