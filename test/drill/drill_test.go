@@ -37,7 +37,7 @@ var seeds = flag.Int("seeds", 1, "histories of each kind")
 // change at its end, and every item as its changes say one after the other.
 //
 // What CREATE does to an item that exists is documented nowhere, so each meaning has its turn.
-// beneath says that the copy is put back while workers run, as a fail-over to an older standby
+// beneath says that the copy is restored under running workers, as a fail-over to an older standby
 // does: what they have in memory is of the database that was lost.
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
