@@ -223,6 +223,16 @@ var edits = []edit{
 		"	case !f.refusal.Ambiguous && !f.ofRecord(i) && !f.partsInDoubt(i):\n", "	case false:\n",
 	},
 	{
+		"a reload drops its partitions", "service/partition.go",
+		"			log.InfoContext(ctx, \"the partition goes on with the new configuration of its accounts\")\n			continue\n",
+		"			<-ctx.Done()\n			return\n",
+	},
+	{
+		"a reload forgets open batches", "service/partition.go",
+		"	accounts := &accounts{\n",
+		"	if serving.affected[partition] {\n		resumption.Open = nil\n	}\n	accounts := &accounts{\n",
+	},
+	{
 		"breaker shared by all accounts", "quota/scopes.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/service"
@@ -22,6 +23,7 @@ type process struct {
 	store  *ledgermodel.Store // its own view of the ledger
 	cancel context.CancelFunc
 	ended  chan struct{}
+	asked  chan struct{} // to read the configuration again
 	err    error // of its run; read after ended
 
 	mu     sync.Mutex
@@ -35,7 +37,7 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{
 		w: w, number: number, name: "w" + string(rune('0'+number/10)) + string(rune('0'+number%10)), store: w.ledger.Another(),
-		cancel: cancel, ended: make(chan struct{}), dead: make(chan struct{}),
+		cancel: cancel, ended: make(chan struct{}), asked: make(chan struct{}, 1), dead: make(chan struct{}),
 	}
 	w.processes = append(w.processes, p)
 	w.log.add(p.name, "starts", "")
@@ -43,7 +45,8 @@ func (w *world) start() {
 	go func() {
 		defer close(p.ended)
 		p.err = service.RunWith(ctx, service.Options{
-			Config: w.config, Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
+			Config: w.configuration(), Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
+			Reload: &service.Reload{Load: func() (*config.Config, error) { return w.configuration(), nil }, Asked: p.asked, Interval: 24 * time.Hour},
 		}, p.parts())
 	}()
 }
