@@ -85,7 +85,7 @@ generated: ## check that generated files are what their sources say
 	$(GO) test ./internal/config ./internal/telemetry ./internal/reason ./cmd/worker ./cmd/enqueue -run TestReference
 
 .PHONY: deploy-check
-deploy-check: ## check the alerts, dashboard, units, manifests and chart of deploy/, without a network
+deploy-check: ## check the alerts, dashboard, units, manifests and chart of deploy/, and the configuration of the release, without a cluster
 	$(GO) test -count=1 ./deploy
 	$(GO) -C deploy/check test -count=1 ./...
 
