@@ -68,7 +68,7 @@ func newDrill(t *testing.T, seed uint64, existing sandbox.CreateOnExisting) *dri
 	t.Helper()
 	slow := sandbox.Options{Seed: seed, Delay: 30 * time.Millisecond, Jitter: 60 * time.Millisecond, Existing: existing}
 	d := &drill{
-		t: t, env: rig.Start(t, rig.Options{Pinterest: slow, Meta: slow}),
+		t: t, env: rig.Start(t, rig.Options{Pinterest: slow, Meta: slow, Settings: rig.Settings{"outcomes.enabled": true}}),
 		workload: rig.NewWorkload(seed), random: rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
 	}
 	d.workload.Lanes, d.workload.Items, d.workload.Hot = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}, 60, 6
