@@ -134,16 +134,16 @@ func measure(ctx context.Context, o options, e entrant) (result, error) {
 	if o.latency > 0 {
 		return measureLatency(ctx, o, e)
 	}
-	var start result
+	var few result
 	if o.few > 0 {
 		var err error
-		if start, err = measureBacklog(ctx, o, e, o.few); err != nil {
+		if few, err = measureBacklog(ctx, o, e, o.few); err != nil {
 			return result{}, fmt.Errorf("%d mutations: %w", o.few, err)
 		}
 	}
 	r, err := measureBacklog(ctx, o, e, o.mutations)
-	r.Start = start.Draining * float64(start.Mutations) / 1000
-	r.StartConsumer = start.Consumer * float64(start.Mutations) / 1000
-	r.StartSeconds = start.Seconds
+	if err == nil && o.few > 0 {
+		r.started(few)
+	}
 	return r, err
 }

@@ -45,6 +45,8 @@ type result struct {
 	Start         float64 `json:"start_ms,omitempty"`          // ms of processor time of all
 	StartConsumer float64 `json:"start_consumer_ms,omitempty"` // that of the consumer
 	StartSeconds  float64 `json:"start_seconds,omitempty"`
+	// What draining took without that, in µs for each further mutation.
+	Further float64 `json:"further_us,omitempty"`
 
 	Latency *latency `json:"latency,omitempty"`
 }
@@ -62,6 +64,14 @@ type latency struct {
 	// Shares of one processor that all take: while mutations come, and before any has come.
 	Busy   float64 `json:"busy"`
 	AtRest float64 `json:"at_rest"`
+}
+
+// started notes what a run of fewer mutations took: what both took alike is the start.
+func (r *result) started(few result) {
+	r.Start, r.StartConsumer, r.StartSeconds = few.Draining*few.each()/1000, few.Consumer*few.each()/1000, few.Seconds
+	if more := r.each() - few.each(); more > 0 {
+		r.Further = (r.Draining*r.each() - few.Draining*few.each()) / more
+	}
 }
 
 func (r *result) each() float64 { return float64(r.Mutations) }
@@ -137,6 +147,7 @@ type column struct {
 // baseline is the entrant that the others are compared with.
 func baseline() string { return entrants[0].name }
 
+// ratio is a figure as a share of the base's.
 func ratio(of func(result) float64) func(result, *result) float64 {
 	return func(r result, base *result) float64 {
 		if base == nil || of(*base) == 0 {
@@ -146,8 +157,17 @@ func ratio(of func(result) float64) func(result, *result) float64 {
 	}
 }
 
+// figure is one that every run has.
 func figure(of func(result) float64) func(result, *result) float64 {
 	return func(r result, _ *result) float64 { return of(r) }
+}
+
+// further is NaN without a run of few mutations.
+func further(r result, _ *result) float64 {
+	if r.Further == 0 {
+		return math.NaN()
+	}
+	return r.Further
 }
 
 func processorTimes() []column {
@@ -158,6 +178,7 @@ func processorTimes() []column {
 		{"Postgres", 1, figure(func(r result) float64 { return r.Postgres })},
 		{"draining", 1, figure(func(r result) float64 { return r.Draining })},
 		{"÷", 2, ratio(func(r result) float64 { return r.Draining })},
+		{"without start", 1, further},
 		{"getting in", 1, figure(func(r result) float64 { return r.GettingIn })},
 		{"whole way", 1, figure(func(r result) float64 { return r.Whole })},
 		{"÷", 2, ratio(func(r result) float64 { return r.Whole })},
