@@ -10,12 +10,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/lab/process"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/catalog-courier/catalog-courier/bench/peers/outbox"
-	"github.com/catalog-courier/catalog-courier/lab/process"
 )
 
 // entrant is one thing to measure: a consumer, and how mutations get in to it.

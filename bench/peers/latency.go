@@ -5,8 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 	"github.com/catalog-courier/catalog-courier/lab/process"
+
+	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
 const (

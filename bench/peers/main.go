@@ -109,7 +109,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 			}
 			r.Round = round + 1
 			all = append(all, r)
-			fmt.Fprintln(out, r)
+			fmt.Fprintln(out, &r)
 			if err := appendLine(o.out, r); err != nil {
 				return err
 			}

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
@@ -16,9 +19,6 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/bench/peers/outbox"
 	"github.com/catalog-courier/catalog-courier/bench/peers/work"
-	"github.com/catalog-courier/catalog-courier/catalog"
-	"github.com/catalog-courier/catalog-courier/message"
-	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // producer gets mutations in to a consumer. One is used by one goroutine.

@@ -109,7 +109,7 @@ func quantile(sorted []float64, share float64) float64 {
 	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
 }
 
-func (r result) String() string {
+func (r *result) String() string {
 	head := fmt.Sprintf("round %d, load %5.2f, %-13s", r.Round, r.Load, r.Entrant)
 	if l := r.Latency; l != nil {
 		return fmt.Sprintf("%s p50 %.1f ms, p90 %.1f, p99 %.1f, %d missing; %.1f ms of CPU and %.1f transactions each",
@@ -237,17 +237,17 @@ func printTable(out io.Writer, title string, columns []column, all []result) err
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
-	header := table.Row{title}
-	for _, c := range columns {
-		header = append(header, c.title)
-	}
-	t.AppendHeader(header)
-	for _, name := range namesOf(all) {
-		row := table.Row{name}
+	line := func(first string, of func(column) string) table.Row {
+		row := make(table.Row, 0, 1+len(columns))
+		row = append(row, first)
 		for _, c := range columns {
-			row = append(row, summary(valuesOf(all, name, c), c.digits))
+			row = append(row, of(c))
 		}
-		t.AppendRow(row)
+		return row
+	}
+	t.AppendHeader(line(title, func(c column) string { return c.title }))
+	for _, name := range namesOf(all) {
+		t.AppendRow(line(name, func(c column) string { return summary(valuesOf(all, name, c), c.digits) }))
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n÷ is to %s of the same round; medians, with the range\n", t.Render(), baseline())
 	return err

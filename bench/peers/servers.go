@@ -15,11 +15,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/process"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // servers are what a run needs beside the consumer, each a process of its own, so that the
@@ -39,7 +38,7 @@ type servers struct {
 // startServers starts the broker, the sink and Postgres. End them with stop.
 func startServers(ctx context.Context) (s *servers, err error) {
 	s = &servers{}
-	defer func() {
+	defer func() { //nolint:contextcheck // cleaning up must not end with ctx
 		if err != nil {
 			err = errors.Join(err, s.stop())
 		}
@@ -281,4 +280,3 @@ func sizeOf(folder string) (sum int64, err error) {
 	})
 	return sum, err
 }
-

@@ -118,17 +118,17 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/counts":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		_ = json.NewEncoder(w).Encode(s.counts)
+		write(w, s.counts)
 	case path == "/received":
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		_ = json.NewEncoder(w).Encode(s.received)
+		write(w, s.received)
 	case strings.HasPrefix(path, "/peer/") && post:
 		s.answer(w, r, `{"handle":%q}`)
 	case strings.HasPrefix(path, "/meta/") && post:
 		s.answer(w, r, `{"handles":[%q],"validation_status":[]}`)
 	case strings.HasSuffix(path, "/check_batch_request_status"):
-		_, _ = fmt.Fprintf(w, `{"data":[{"handle":%q,"status":"finished","errors":[],"errors_total_count":0,"warnings":[],"warnings_total_count":0,"ids_of_invalid_requests":[]}]}`,
+		reply(w, `{"data":[{"handle":%q,"status":"finished","errors":[],"errors_total_count":0,"warnings":[],"warnings_total_count":0,"ids_of_invalid_requests":[]}]}`,
 			r.URL.Query().Get("handle"))
 	case strings.HasPrefix(path, "/pinterest/") && post:
 		s.takePinterest(w, r)
@@ -146,7 +146,17 @@ func (s *sink) answer(w http.ResponseWriter, r *http.Request, form string) {
 		refuse(w, err)
 		return
 	}
-	_, _ = fmt.Fprintf(w, form, handle)
+	reply(w, form, handle)
+}
+
+// reply fills a form whose values are programs' own.
+func reply(w io.Writer, form string, values ...any) { _, _ = fmt.Fprintf(w, form, values...) }
+
+// write is for what the measuring process asks: it hears of an error by what is missing.
+func write(w io.Writer, value any) {
+	if text, err := json.Marshal(value); err == nil {
+		_, _ = w.Write(text)
+	}
 }
 
 func refuse(w http.ResponseWriter, err error) { http.Error(w, err.Error(), http.StatusBadRequest) }
@@ -160,7 +170,7 @@ func (s *sink) takePinterest(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.batches[handle] = items
 	s.mu.Unlock()
-	_, _ = fmt.Fprintf(w, `{"catalog_type":"RETAIL","batch_id":%q,"created_time":%q,"completed_time":null,"status":"PROCESSING","items":[]}`, handle, clock())
+	reply(w, `{"catalog_type":"RETAIL","batch_id":%q,"created_time":%q,"completed_time":null,"status":"PROCESSING","items":[]}`, handle, clock())
 }
 
 func (s *sink) pinterestBatch(handle string) []byte {

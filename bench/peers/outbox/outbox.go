@@ -7,7 +7,7 @@ import "encoding/json"
 // Flush is the job of mode outbox: it posts what is staged of one account.
 type Flush struct {
 	Account string `json:"account"`
-	Type    string `json:"type"` // catalog type
+	Type    string `json:"type"`  // catalog type
 	Limit   int    `json:"limit"` // mutations of a request, at most
 }
 

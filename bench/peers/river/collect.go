@@ -17,8 +17,9 @@ import (
 func collectors(config *river.Config, sink poster, maxAge time.Duration) []*collector {
 	w := &mutator{collectors: map[string]*collector{}}
 	river.AddWorker(config.Workers, w)
-	var all []*collector
-	for _, lane := range work.Lanes() {
+	lanes := work.Lanes()
+	all := make([]*collector, 0, len(lanes))
+	for _, lane := range lanes {
 		c := &collector{
 			account: lane.Account, itemType: string(lane.Type), limit: work.Limit(lane.Account), maxAge: maxAge, sink: sink,
 			in: make(chan waiting, 1000), ended: make(chan struct{}),

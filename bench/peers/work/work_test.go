@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/bench/peers/work"
-	"github.com/catalog-courier/catalog-courier/message"
 )
 
 // TestMessage: every entrant finds the id and the item in it, once, and the subject is one
