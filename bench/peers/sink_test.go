@@ -14,13 +14,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
-// TestItemsOfABody: an item is counted once in the forms of all entrants, whatever else
-// its message says.
+// TestItemsOfABody: an item is counted once, in the forms of all entrants.
 func TestItemsOfABody(t *testing.T) {
 	t.Parallel()
-	peer := `{"item_type":"RETAIL","requests":[{"method":"UPSERT","item_id":"SKU-1","attributes":{"title":"SKU-9"}},{"method":"UPSERT","item_id":"SKU-20","attributes":{}}]}`
+	peer := `{"item_type":"RETAIL","requests":[{"method":"UPSERT","item_id":"SKU-1","attributes":{"title":"a SKU-9"}},{"method":"UPSERT","item_id":"SKU-20","attributes":{}}]}`
 	meta := `{"requests":[{"method":"UPDATE","data":{"id":"SKU-1","title":"a"}},{"method":"UPDATE","data":{"id": "SKU-20"}}]}`
-	for _, body := range []string{peer[:strings.Index(peer, `,"attributes":{"title"`)] + `},` + peer[strings.Index(peer, `{"method":"UPSERT","item_id":"SKU-20"`):], meta} {
+	for _, body := range []string{peer, meta} {
 		require.Equal(t, 2, countItems([]byte(body)))
 		require.Equal(t, []string{"SKU-1", "SKU-20"}, itemsOf([]byte(body)))
 	}
