@@ -14,7 +14,7 @@ import (
 )
 
 // measureBacklog gets everything in, then starts the consumer and waits until Postgres has
-// the last status.
+// the last status, which is what the rate is of, and until nothing is left to do.
 func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -27,7 +27,11 @@ func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r
 	if err := e.prepare(ctx, s, o); err != nil {
 		return r, err
 	}
-	before, err := s.written(ctx)
+	size, err := s.stored(ctx)
+	if err != nil {
+		return r, err
+	}
+	log, err := s.logged(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -37,8 +41,12 @@ func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r
 	if err := drain(ctx, s, o, e, &r); err != nil {
 		return r, err
 	}
-	after, err := s.written(ctx)
-	r.Disk, r.WAL = (after.database-before.database)/r.each(), (after.log-before.log)/r.each()
+	logAfter, err := s.logged(ctx) // before the VACUUM, which writes too
+	if err != nil {
+		return r, err
+	}
+	sizeAfter, err := s.stored(ctx)
+	r.Disk, r.WAL = (sizeAfter-size)/r.each(), (logAfter-log)/r.each()
 	return r, err
 }
 
@@ -90,6 +98,9 @@ func drain(ctx context.Context, s *servers, o options, e entrant, r *result) (er
 		return err
 	}
 	took := time.Since(began)
+	if err := awaitBehind(ctx, s, o, e, consumer); err != nil {
+		return err
+	}
 	after, err := s.used(consumer)
 	if err != nil {
 		return err
@@ -124,19 +135,35 @@ func awaitLast(ctx context.Context, s *servers, o options, e entrant, consumer *
 	return nil
 }
 
-// written is how far Postgres's log and database have come, in bytes.
-type written struct{ log, database float64 }
+// awaitBehind waits until the entrant has done what it does behind: that costs too.
+func awaitBehind(ctx context.Context, s *servers, o options, e entrant, consumer *process.Child) error {
+	if e.behind == "" {
+		return nil
+	}
+	left := 0
+	err := s.until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
+		err := s.pool.QueryRow(ctx, e.behind).Scan(&left)
+		return left == 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("%d are left of what %s does behind: %w", left, e.name, err)
+	}
+	return nil
+}
 
-// written looks at what stays: room that a VACUUM gives back does not count.
-func (s *servers) written(ctx context.Context) (w written, err error) {
-	if err := s.pool.QueryRow(ctx, `SELECT (pg_current_wal_lsn() - '0/0')::float8`).Scan(&w.log); err != nil {
-		return w, err
-	}
+// logged is how far Postgres's log has come, in bytes.
+func (s *servers) logged(ctx context.Context) (log float64, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT (pg_current_wal_lsn() - '0/0')::float8`).Scan(&log)
+	return log, err
+}
+
+// stored is the size of the database, in bytes, without the room that a VACUUM gives back.
+func (s *servers) stored(ctx context.Context) (size float64, err error) {
 	if _, err := s.pool.Exec(ctx, "VACUUM"); err != nil {
-		return w, err
+		return 0, err
 	}
-	err = s.pool.QueryRow(ctx, `SELECT pg_database_size(current_database())::float8`).Scan(&w.database)
-	return w, err
+	err = s.pool.QueryRow(ctx, `SELECT pg_database_size(current_database())::float8`).Scan(&size)
+	return size, err
 }
 
 // load is the machine's, of the last minute; 0 where that cannot be seen.
