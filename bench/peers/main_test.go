@@ -18,8 +18,15 @@ func TestOptions(t *testing.T) {
 	require.Equal(t, entrantNames(), namesIn(o.entrants))
 
 	for _, arguments := range [][]string{
-		{"-entrants", "nobody"}, {"-entrants", ""}, {"-rounds", "0"}, {"-mutations", "0"}, {"-few", "-1"}, {"-max-age", "0s"}, {"-latency", "-1s"},
-		{"-timeout", "0s"}, {"more"},
+		{"-entrants", "nobody"},
+		{"-entrants", ""},
+		{"-rounds", "0"},
+		{"-mutations", "0"},
+		{"-few", "-1"},
+		{"-max-age", "0s"},
+		{"-latency", "-1s"},
+		{"-timeout", "0s"},
+		{"more"},
 	} {
 		_, err := parseOptions(arguments)
 		require.Errorf(t, err, "%q", arguments)
