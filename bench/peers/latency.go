@@ -49,7 +49,7 @@ func measureLatency(ctx context.Context, o options, e entrant) (r result, err er
 		return r, err
 	}
 	if consumer.Ended() {
-		return r, errors.New("the consumer has ended too early")
+		return r, endedEarly(consumer)
 	}
 	return r, r.Latency.fill(sent, received)
 }

@@ -137,11 +137,19 @@ func (s *servers) until(ctx context.Context, within time.Duration, consumer *pro
 		select {
 		case <-ticker.C:
 		case <-consumer.Done():
-			return fmt.Errorf("the consumer has ended: %w", errors.Join(consumer.Err(), errors.New("too early")))
+			return endedEarly(consumer)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// endedEarly is the error of a consumer that has ended before it was asked to.
+func endedEarly(consumer *process.Child) error {
+	if err := consumer.Err(); err != nil {
+		return fmt.Errorf("the consumer has ended too early: %w", err)
+	}
+	return errors.New("the consumer has ended too early")
 }
 
 // pause waits, unless ctx ends.
