@@ -98,12 +98,19 @@ func drain(ctx context.Context, s *servers, o options, e entrant, r *result) (er
 		return err
 	}
 	took := time.Since(began)
+	last, err := s.used(consumer)
+	if err != nil {
+		return err
+	}
 	if err := awaitBehind(ctx, s, o, e, consumer); err != nil {
 		return err
 	}
 	after, err := s.used(consumer)
 	if err != nil {
 		return err
+	}
+	if e.behind != "" {
+		r.Behind = r.micro(after.since(last).total())
 	}
 	r.Seconds, r.Rate = took.Seconds(), r.each()/took.Seconds()
 	r.spent(after.since(before))

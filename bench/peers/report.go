@@ -28,9 +28,10 @@ type result struct {
 	Broker    float64 `json:"broker_us"`
 	Sink      float64 `json:"sink_us"`
 	Postgres  float64 `json:"postgres_us"`
-	Draining  float64 `json:"draining_us"`   // the four
-	GettingIn float64 `json:"getting_in_us"` // producer, broker, Postgres
-	Whole     float64 `json:"whole_us"`      // getting in and draining
+	Draining  float64 `json:"draining_us"`         // the four
+	Behind    float64 `json:"behind_us,omitempty"` // of draining: after the last status
+	GettingIn float64 `json:"getting_in_us"`       // producer, broker, Postgres
+	Whole     float64 `json:"whole_us"`            // getting in and draining
 
 	Seconds     float64 `json:"seconds,omitempty"`
 	Rate        float64 `json:"rate,omitempty"`         // mutations/s
@@ -162,12 +163,14 @@ func figure(of func(result) float64) func(result, *result) float64 {
 	return func(r result, _ *result) float64 { return of(r) }
 }
 
-// further is NaN without a run of few mutations.
-func further(r result, _ *result) float64 {
-	if r.Further == 0 {
+// ifAny is a figure that some runs do not have, where it is 0.
+func ifAny(of func(result) float64) func(result, *result) float64 {
+	return func(r result, _ *result) float64 {
+		if value := of(r); value != 0 {
+			return value
+		}
 		return math.NaN()
 	}
-	return r.Further
 }
 
 func processorTimes() []column {
@@ -178,7 +181,8 @@ func processorTimes() []column {
 		{"Postgres", 1, figure(func(r result) float64 { return r.Postgres })},
 		{"draining", 1, figure(func(r result) float64 { return r.Draining })},
 		{"÷", 2, ratio(func(r result) float64 { return r.Draining })},
-		{"without start", 1, further},
+		{"after the last status", 1, ifAny(func(r result) float64 { return r.Behind })},
+		{"without start", 1, ifAny(func(r result) float64 { return r.Further })},
 		{"getting in", 1, figure(func(r result) float64 { return r.GettingIn })},
 		{"whole way", 1, figure(func(r result) float64 { return r.Whole })},
 		{"÷", 2, ratio(func(r result) float64 { return r.Whole })},

@@ -92,6 +92,8 @@ func TestTables(t *testing.T) {
 	require.Equal(t, "1.00", cell(processorTimes(), "÷", baseline()))
 	require.Equal(t, "44.0 (29.0–59.0)", cell(processorTimes(), "without start", "naive"))
 
+	require.Empty(t, cell(processorTimes(), "after the last status", "naive"))
+
 	var out strings.Builder
 	require.NoError(t, printTables(&out, all))
 	require.Less(t, strings.Index(out.String(), baseline()), strings.Index(out.String(), "naive"))
