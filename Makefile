@@ -67,10 +67,14 @@ postgres: ## run the tests of the store on each Postgres of POSTGRES (15 16 17 1
 lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 	$(GO) mod tidy -diff
 	$(GO) -C bench mod tidy -diff
+	$(GO) -C bench/peers mod tidy -diff
 	$(GO) -C deploy/check mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
 	cd deploy/check && $(GOLANGCI_LINT) run --config ../../.golangci.yml --disable gomoddirectives ./...
+	cd bench/peers && $(GOLANGCI_LINT) run --config ../../.golangci.yml --disable gomoddirectives ./...
+# Not bench/peers/bento: its dependencies are hundreds of modules, and minutes to compile.
+# It is one file. After changing it: go mod tidy and the linter, in its folder.
 
 .PHONY: generate
 generate: ## regenerate code, examples and reference tables
@@ -137,6 +141,26 @@ sim-short: ## the form of sim that runs before each merge
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
 	$(GO) -C bench run .
+
+PEERS_MUTATIONS ?= 200000
+ROUNDS          ?= 5
+# More flags, such as -out runs.jsonl -entrants courier-plain,naive.
+PEERS_FLAGS     ?=
+PEERS           := $(BIN)/peers/peers -programs $(BIN)/peers -worker $(BIN)/worker
+
+.PHONY: peers-build
+peers-build: build ## build what make peers measures; Bento takes minutes the first time
+	$(GO) -C bench/peers build -o $(abspath $(BIN))/peers/ ./...
+	$(GO) -C bench/peers/bento build -o $(abspath $(BIN))/peers/bento .
+
+.PHONY: peers
+peers: peers-build ## measure beside what a team would use instead: PEERS_MUTATIONS=200000 ROUNDS=5
+	$(PEERS) -mutations $(PEERS_MUTATIONS) -rounds $(ROUNDS) $(PEERS_FLAGS)
+
+.PHONY: peers-latency
+peers-latency: ROUNDS = 2
+peers-latency: peers-build ## the same for mutations that come one by one: from publish to POST, ROUNDS=2
+	$(PEERS) -latency 30s -max-age 1ms -rounds $(ROUNDS) $(PEERS_FLAGS)
 
 ITEMS ?= 1000000
 
