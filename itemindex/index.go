@@ -17,6 +17,8 @@ import (
 // Store is what the index is read from and written to: persistence.Store.
 type Store interface {
 	ledger.Outbox
+	// ItemOutcomes is Outcomes with what the index needs, and no more.
+	ItemOutcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error)
 	// IndexItems writes what a page of the outbox changes: see persistence.Store.IndexItems.
 	IndexItems(ctx context.Context, oldest time.Time, update persistence.ItemUpdate, done func(context.Context, pgx.Tx) error) error
 	// NextFilling and WriteFilling fill in what is older than the outbox.
@@ -40,6 +42,13 @@ const (
 	fillPause = 50 * time.Millisecond
 	fillWait  = 10 * time.Second
 )
+
+// outbox is a Store whose outcomes say what the index needs, and no more.
+type outbox struct{ Store }
+
+func (o outbox) Outcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error) {
+	return o.ItemOutcomes(ctx, partition, after, limit)
+}
 
 // Limit bounds a page of the outbox: about 20 MB in memory.
 func Limit() ledger.OutboxLimit {
@@ -68,7 +77,7 @@ func New(store Store, limit ledger.OutboxLimit, logger *slog.Logger) *Index {
 // Consumer is the index as a consumer of the outbox, which follows each partition of the
 // worker.
 func (x *Index) Consumer() *outcome.Consumer {
-	return &outcome.Consumer{Name: Name, Outbox: x.store, Limit: x.limit, Work: x.work, Every: Every, Logger: x.logger}
+	return &outcome.Consumer{Name: Name, Outbox: outbox{x.store}, Limit: x.limit, Work: x.work, Every: Every, Logger: x.logger}
 }
 
 // work takes a page into the index, in one transaction with the cursor.
@@ -84,7 +93,7 @@ func (x *Index) work(ctx context.Context, r *outcome.Reader, page outcome.Page) 
 // Step takes one page of the outbox into the index; more says that there are others. It is
 // for programs that catch up and end; a worker follows its partitions with Consumer.
 func (x *Index) Step(ctx context.Context, lease ledger.Lease) (more bool, err error) {
-	r, err := outcome.Open(ctx, x.store, lease, Name, x.limit)
+	r, err := outcome.Open(ctx, outbox{x.store}, lease, Name, x.limit)
 	if err != nil {
 		return false, err
 	}

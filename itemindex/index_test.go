@@ -160,8 +160,13 @@ func (w *world) disturb(step func(lease ledger.Lease) (bool, error)) {
 func (w *world) finish() {
 	for len(w.open) > 0 {
 		tx := w.transaction()
-		tx.Outcomes = []ledger.BatchOutcome{w.end(&w.open[0])}
+		outcome, goOn := w.end(&w.open[0])
 		w.open = w.open[1:]
+		tx.Outcomes = []ledger.BatchOutcome{outcome}
+		if len(goOn) > 0 {
+			tx.Batches = []ledger.Batch{w.batch(goOn)}
+			w.open = append(w.open, tx.Batches[0])
+		}
 		require.NoError(w.t, w.store.Commit(w.t.Context(), w.lease, tx))
 	}
 	for more := true; more; {
