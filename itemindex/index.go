@@ -55,9 +55,14 @@ func Limit() ledger.OutboxLimit {
 	return ledger.OutboxLimit{Transactions: 200, Mutations: 10_000, Bytes: 8 << 20}
 }
 
-// Every is the least time between two pages of a partition: an item that changes twice in
-// it is written once.
-const Every = time.Second
+const (
+	// Every is the least time between two pages of a partition: an item that changes twice
+	// in it is written once.
+	Every = time.Second
+	// rest makes the index take a fifth of one processor's time at most while it is less
+	// than ten minutes behind: a backlog is sent first. It shows how far it is behind.
+	rest = 4
+)
 
 // Index keeps the index of items. It is safe for concurrent use.
 type Index struct {
@@ -75,9 +80,11 @@ func New(store Store, limit ledger.OutboxLimit, logger *slog.Logger) *Index {
 }
 
 // Consumer is the index as a consumer of the outbox, which follows each partition of the
-// worker.
+// worker, one page at a time.
 func (x *Index) Consumer() *outcome.Consumer {
-	return &outcome.Consumer{Name: Name, Outbox: outbox{x.store}, Limit: x.limit, Work: x.work, Every: Every, Logger: x.logger}
+	return &outcome.Consumer{
+		Name: Name, Outbox: outbox{x.store}, Limit: x.limit, Work: x.work, Every: Every, Rest: rest, Pages: make(chan struct{}, 1), Logger: x.logger,
+	}
 }
 
 // work takes a page into the index, in one transaction with the cursor.
