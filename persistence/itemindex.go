@@ -149,6 +149,16 @@ on conflict (item_id, lane, localization) do update set
 		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
 where (excluded.generation, excluded.sequence) > (i.generation, i.sequence)`
 
+// knownItems finds the changes that neither of these two would write.
+const knownItems = `select u.nth::int from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[])
+	with ordinality as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, nth)
+cross join lateral (select from courier.item i
+	where i.item_id = u.item_id and i.lane = u.lane and i.localization = coalesce(u.x ->> 'localization', '')
+		and (i.generation, i.sequence) >= (coalesce((u.x ->> 'generation')::int, $8::int), u.sequence)
+		and (u.x is not null and not u.x ? 'succeeded_sequence' or (i.succeeded_generation, i.succeeded_sequence)
+			>= (coalesce((u.x ->> 'succeeded_generation')::int, $8), coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence)))
+	offset 0) k`
+
 const updateSuccesses = `update courier.item i set succeeded_generation = coalesce((u.x ->> 'succeeded_generation')::int, $8::int),
 	succeeded_sequence = coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence), succeeded_operation = coalesce((u.x ->> 'succeeded_operation')::smallint, u.operation),
 	succeeded_at = coalesce((u.x ->> 'succeeded_at')::timestamptz, u.changed_at), succeeded_mutation_id = coalesce(u.x ->> 'succeeded_mutation_id', u.mutation_id)

@@ -80,6 +80,7 @@ type unfolding struct {
 	*Store
 	rows       []query.OutboxAfterRow
 	brief      bool // see ItemOutcomes
+	rowsOnly   bool // payloads are not needed: with brief
 	lanes      map[int32]catalog.Lane
 	batches    map[uuid.UUID]*ended
 	exceptions map[recordOf]query.CourierRecordOutcome
@@ -220,7 +221,7 @@ func (u *unfolding) readEnded(ctx context.Context, ids []uuid.UUID) error {
 		}
 		return err
 	}
-	batches, err := u.query.EndedPayloads(ctx, ids)
+	batches, err := u.query.EndedPayloads(ctx, query.EndedPayloadsParams{Ids: ids, WithPayload: !u.rowsOnly})
 	for i := range batches {
 		b := &batches[i]
 		u.batches[b.ID] = &ended{EndedBatchesRow: query.EndedBatchesRow{

@@ -375,9 +375,8 @@ func (d *decoder) mutation() *catalog.Mutation {
 	}
 	d.message(m, flags)
 	switch {
-	case flags&flagAttributes != 0 && d.brief != nil:
-		d.uint()
-		d.uint()
+	case d.brief != nil:
+		d.skipAttributes(flags)
 	case flags&flagAttributes != 0:
 		d.attributes(m)
 	case flags&flagAttributesOwn != 0:
@@ -405,6 +404,16 @@ func (d *decoder) message(m *catalog.Mutation, flags uint64) {
 		}
 	}
 	m.Message.Data = d.bytes()
+}
+
+func (d *decoder) skipAttributes(flags uint64) {
+	switch {
+	case flags&flagAttributes != 0:
+		d.uint()
+		d.uint()
+	case flags&flagAttributesOwn != 0:
+		d.bytes()
+	}
 }
 
 func (d *decoder) name() string {
