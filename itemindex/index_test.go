@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/itemindex"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
@@ -170,6 +171,7 @@ func (w *world) finish() {
 		require.NoError(w.t, w.store.Commit(w.t.Context(), w.lease, tx))
 	}
 	for more := true; more; {
+		w.compareOutcomes()
 		var err error
 		more, err = w.index.Step(w.t.Context(), w.lease)
 		require.NoError(w.t, err)
@@ -179,6 +181,24 @@ func (w *world) finish() {
 		done, err = w.index.Fill(w.t.Context(), w.lease)
 		require.NoError(w.t, err)
 	}
+}
+
+// compareOutcomes holds what the index reads to what the other consumers of the outbox do.
+func (w *world) compareOutcomes() {
+	w.t.Helper()
+	number, err := w.store.OpenCursor(w.t.Context(), w.lease, itemindex.Name)
+	require.NoError(w.t, err)
+	whole, err := w.store.Outcomes(w.t.Context(), w.lease.Partition, number, ledger.OutboxLimit{})
+	require.NoError(w.t, err)
+	brief, err := w.store.ItemOutcomes(w.t.Context(), w.lease.Partition, number, ledger.OutboxLimit{})
+	require.NoError(w.t, err)
+	for _, page := range []*ledger.OutboxPage{&whole, &brief} {
+		for i := range page.Outcomes {
+			o := &page.Outcomes[i]
+			o.Handle, o.Attempts, o.Warnings, o.PublishedAt, o.SupersededBy = "", 0, nil, time.Time{}, ""
+		}
+	}
+	require.Equal(w.t, whole, brief)
 }
 
 // compare holds the index to the views.

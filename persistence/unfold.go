@@ -282,7 +282,8 @@ func (u *unfolding) wantPayload(batch *ended, place int) (next int, err error) {
 func foundIn(batch *ended, record *int32, newest bool, m *catalog.Mutation, place int) found {
 	f := found{
 		place: int32(place), sequence: int64(m.Position.Sequence), generation: int32(m.Position.Generation), lane: batch.Lane, record: record, //nolint:gosec // a page is bounded, and so is a stream
-		state: stateInBatch, operation: int16(m.Operation), batch: &batch.ID, receivedAt: m.ReceivedAt, id: clean(m.ID), item: clean(m.ItemID),
+		state: stateInBatch, operation: int16(m.Operation), batch: &batch.ID, receivedAt: m.ReceivedAt.Truncate(time.Microsecond), // as the column has it
+		id: clean(m.ID), item: clean(m.ItemID),
 	}
 	if !m.Localization.IsZero() {
 		f.localization = new(localizationText(m.Localization))
