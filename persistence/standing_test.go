@@ -85,6 +85,30 @@ func TestFailingAccountInTheView(t *testing.T) {
 	require.Equal(t, now, account["last_succeeded_at"].(time.Time).UTC())
 }
 
+// TestPacedAccountInTheViews: what waits because requests are spread says so, and until when.
+func TestPacedAccountInTheViews(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	accounts := []persistence.Account{{Name: "acme", Platform: "meta", Scopes: []string{"s"}, Catalogs: []string{"us"}}}
+	require.NoError(t, store.RegisterAccounts(t.Context(), accounts))
+	beat(t, pool, "w", accounts)
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Waiting = []*catalog.Mutation{ledgertest.Mutation(1, "a")} })
+	until := time.Now().UTC().Truncate(time.Second).Add(time.Hour)
+	paced := ledger.AccountHealth{Account: "acme", PacedUntil: until, PacedBy: "meta:1:batch"}
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{paced}))
+	account := accountOf(t, pool, "acme")
+	require.Equal(t, "throttled", account["state"])
+	require.Equal(t, "requests are spread to keep within the quota of meta:1:batch", account["reason"])
+	require.Equal(t, until, account["resumes_at"].(time.Time).UTC())
+	require.Equal(t, until, account["next_attempt_at"].(time.Time).UTC())
+	require.Contains(t, reasonOf(t, pool, "m1"), "to keep within the quota of meta:1:batch; the next goes at "+until.Format(time.DateTime))
+	paced.PacedUntil = time.Now().Add(-time.Second)
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{paced}))
+	require.Equal(t, "active", accountOf(t, pool, "acme")["state"], "it is over")
+	require.Equal(t, "collected for the next batch", reasonOf(t, pool, "m1"))
+}
+
 // TestStraysInTheViews: an account that nobody has is there as soon as a change of it
 // waits, and says what was perhaps meant and until when it waits.
 func TestStraysInTheViews(t *testing.T) {

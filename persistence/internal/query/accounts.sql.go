@@ -347,14 +347,16 @@ func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error 
 }
 
 const saveHealth = `-- name: SaveHealth :exec
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next)
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by
 FROM (SELECT unnest($1::text[]) AS account, unnest($2::bigint[]) AS succeeded,
-    unnest($3::bigint[]) AS since, unnest($4::text[]) AS reason, unnest($5::bigint[]) AS next) k
-WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $6 AND e.token = $7::uuid)
+    unnest($3::bigint[]) AS since, unnest($4::text[]) AS reason, unnest($5::bigint[]) AS next,
+    unnest($6::bigint[]) AS paced, unnest($7::text[]) AS paced_by) k
+WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $8 AND e.token = $9::uuid)
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
-    reason = excluded.reason, next_try_at = excluded.next_try_at, updated_at = now()
+    reason = excluded.reason, next_try_at = excluded.next_try_at,
+    paced_until = excluded.paced_until, paced_by = excluded.paced_by, updated_at = now()
 `
 
 type SaveHealthParams struct {
@@ -363,6 +365,8 @@ type SaveHealthParams struct {
 	Since     []int64
 	Reasons   []string
 	Next      []int64
+	Paced     []int64
+	PacedBy   []string
 	Partition int32
 	Token     uuid.UUID
 }
@@ -376,6 +380,8 @@ func (q *Queries) SaveHealth(ctx context.Context, arg SaveHealthParams) error {
 		arg.Since,
 		arg.Reasons,
 		arg.Next,
+		arg.Paced,
+		arg.PacedBy,
 		arg.Partition,
 		arg.Token,
 	)
