@@ -60,7 +60,7 @@ const (
 	// in it is written once.
 	Every = time.Second
 	// rest makes the index take a fifth of one processor's time at most while it is less
-	// than ten minutes behind: a backlog is sent first. It shows how far it is behind.
+	// than two minutes behind: a backlog is sent first. It shows how far it is behind.
 	rest = 4
 )
 

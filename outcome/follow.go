@@ -28,7 +28,7 @@ type Consumer struct {
 	Every time.Duration
 	// Rest is how many times as long as a page took the next one waits, 2 s at most, so that
 	// the work takes no more than its share of a machine that is busy. It waits inside of
-	// Pages, which makes it the share of all partitions together. A consumer that is ten
+	// Pages, which makes it the share of all partitions together. A consumer that is two
 	// minutes behind does not rest.
 	Rest int
 	// Failed, when not nil, is told of each failure.
@@ -44,7 +44,7 @@ const (
 	callLimit = 2 * time.Minute
 	// longestRest bounds one rest, and noRestBehind is how old a page may be for one.
 	longestRest  = 2 * time.Second
-	noRestBehind = 10 * time.Minute
+	noRestBehind = 2 * time.Minute
 	// The pauses after failures.
 	firstPause, longestPause = 500 * time.Millisecond, 30 * time.Second
 )
