@@ -80,6 +80,21 @@ func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
 	return records, nil
 }
 
+// scanRecords calls see for each mutation of a batch: see ledger.ScanRecords. Nothing that
+// see is given may be kept, apart from texts.
+func (c codec) scanRecords(payload []byte, see func(record int, newest bool, m *catalog.Mutation)) error {
+	scratch, _ := c.scratch.Get().(*[]byte)
+	raw, err := c.unpack.DecodeAll(payload, (*scratch)[:0])
+	if err != nil {
+		return fmt.Errorf("unpacking a batch: %w", err)
+	}
+	err = ledger.ScanRecords(raw, see)
+	if *scratch = raw; cap(raw) <= maxScratch {
+		c.scratch.Put(scratch)
+	}
+	return err
+}
+
 func (c codec) packMutation(m *catalog.Mutation) []byte {
 	raw := ledger.EncodeMutation(make([]byte, 0, mutationSize(m)), m)
 	return c.pack.EncodeAll(raw, make([]byte, 0, len(raw)))

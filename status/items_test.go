@@ -2,12 +2,17 @@ package status_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -203,6 +208,55 @@ func TestIssuesAreGroupedAndCounted(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, lines, 5)
 	require.Equal(t, "'"+gone.Message, lines[2][9], "a spreadsheet must not take it for a formula")
+}
+
+var errUndone = errors.New("it was only looked at")
+
+// TestFailingItemsOfManyReasons are read in order, past those of other reasons; those of one
+// reason by the index that is made for it, whatever the server thinks of the other one.
+func TestFailingItemsOfManyReasons(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	const batches, each = 4, 80 // more reasons than lists are put together from
+	var want []string
+	for b := range batches {
+		var all []string
+		for i := range each {
+			item := fmt.Sprintf("item-%02d-%d", i, b)
+			all = append(all, item)
+			why := ledger.Issue{Code: fmt.Sprintf("%d-%d", b, i), Message: "no"}
+			w.end(t, ledgertest.At.Add(time.Duration(b)*time.Hour), uint64(b*each+i+1), why, map[string]bool{item: true}, item) //nolint:gosec // small
+		}
+		slices.Reverse(all)
+		want = append(all, want...) // the newest first, and of one time the last id
+	}
+	w.index(t)
+	var got []string
+	for cursor, more := status.Cursor(""), true; more; more = cursor != "" {
+		items, next, err := reader.IssueItems(t.Context(), status.IssueFilter{}, 30, cursor)
+		require.NoError(t, err)
+		got, cursor = append(got, ids(items)...), next
+	}
+	require.Equal(t, want, got)
+	one, _, err := reader.IssueItems(t.Context(), status.IssueFilter{Code: "2-7"}, 30, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"item-07-2"}, ids(one))
+
+	// Where there is nothing else, the server still cannot take the order of the index over all reasons.
+	var plan []string
+	require.ErrorIs(t, pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "drop index courier.item_issue; set local enable_seqscan = off; set local enable_sort = off"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(t.Context(), `explain select i.item_id from courier.indexed_items i
+			where i.lane = 1 and i.code = '2-7' and i.attribute = '' and i.failed_at is not null order by i.failed_at desc, i.item_id desc limit 30`)
+		if err == nil {
+			plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return cmp.Or(err, errUndone)
+	}), errUndone)
+	require.Contains(t, strings.Join(plan, "\n"), "Sort Key: i.failed_at")
 }
 
 func TestResolvedLettersHaveANewerSuccess(t *testing.T) {

@@ -86,19 +86,20 @@ ORDER BY f.failed_at DESC, f.item_id DESC, f.localization DESC, f.lane DESC
 LIMIT sqlc.arg(lim);
 
 -- name: FailingInOrder :many
--- The same over many groups, which together are a good part of all that fails.
+-- The same over many groups, which together are a good part of all that fails. The time is
+-- written as the index item_failed has it.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
-    AND (i.failed_at, i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz, sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)
+    AND (i.failed_at AT TIME ZONE 'UTC', i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz AT TIME ZONE 'UTC', sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)
     AND (sqlc.arg(account)::text = '' OR i.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR i.catalog = sqlc.arg(catalog))
     AND (sqlc.arg(catalog_type)::text = '' OR i.catalog_type = sqlc.arg(catalog_type))
     AND (sqlc.arg(platform)::text = '' OR i.account IN (SELECT a.account FROM courier.account_platforms a WHERE a.platform = sqlc.arg(platform)))
     AND (sqlc.arg(code)::text = '' OR i.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR i.attribute = sqlc.arg(attribute))
     AND (sqlc.arg(state)::text = '' OR i.status = sqlc.arg(state))
-ORDER BY i.failed_at DESC, i.item_id DESC, i.localization DESC, i.lane DESC
+ORDER BY i.failed_at AT TIME ZONE 'UTC' DESC, i.item_id DESC, i.localization DESC, i.lane DESC
 LIMIT sqlc.arg(lim);
 
 -- name: ListedItems :many

@@ -75,13 +75,13 @@ SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, 
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
-    AND (i.failed_at, i.item_id, i.localization, i.lane) < ($1::timestamptz, $2::text, $3::text, $4::integer)
+    AND (i.failed_at AT TIME ZONE 'UTC', i.item_id, i.localization, i.lane) < ($1::timestamptz AT TIME ZONE 'UTC', $2::text, $3::text, $4::integer)
     AND ($5::text = '' OR i.account = $5) AND ($6::text = '' OR i.catalog = $6)
     AND ($7::text = '' OR i.catalog_type = $7)
     AND ($8::text = '' OR i.account IN (SELECT a.account FROM courier.account_platforms a WHERE a.platform = $8))
     AND ($9::text = '' OR i.code = $9) AND (NOT $10::boolean OR i.attribute = $11)
     AND ($12::text = '' OR i.status = $12)
-ORDER BY i.failed_at DESC, i.item_id DESC, i.localization DESC, i.lane DESC
+ORDER BY i.failed_at AT TIME ZONE 'UTC' DESC, i.item_id DESC, i.localization DESC, i.lane DESC
 LIMIT $13
 `
 
@@ -123,7 +123,8 @@ type FailingInOrderRow struct {
 	StreamSequence         int64
 }
 
-// The same over many groups, which together are a good part of all that fails.
+// The same over many groups, which together are a good part of all that fails. The time is
+// written as the index item_failed has it.
 func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) ([]FailingInOrderRow, error) {
 	rows, err := q.db.Query(ctx, failingInOrder,
 		arg.Before,
