@@ -46,7 +46,7 @@ func TestBackupAndRestore(t *testing.T) {
 			for seed := range *seeds {
 				t.Run(fmt.Sprintf("existing=%s/beneath=%t/%d", existing, beneath, seed), func(t *testing.T) {
 					t.Parallel()
-					d := newDrill(t, uint64(seed), existing) //nolint:gosec // small
+					d := newDrill(t, uint64(seed), existing)
 					d.run(beneath)
 				})
 			}
@@ -69,7 +69,7 @@ func newDrill(t *testing.T, seed uint64, existing sandbox.CreateOnExisting) *dri
 	slow := sandbox.Options{Seed: seed, Delay: 30 * time.Millisecond, Jitter: 60 * time.Millisecond, Existing: existing}
 	d := &drill{
 		t: t, env: rig.Start(t, rig.Options{Pinterest: slow, Meta: slow, Settings: rig.Settings{"outcomes.enabled": true}}),
-		workload: rig.NewWorkload(seed), random: rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // repeatable on purpose
+		workload: rig.NewWorkload(seed), random: rand.New(rand.NewPCG(seed, 7)),
 	}
 	d.workload.Lanes, d.workload.Items, d.workload.Hot = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}, 60, 6
 	return d
