@@ -173,7 +173,7 @@ func (e *erasure) withoutItem(batch *query.BatchesOfItemRow) (payload []byte, fo
 		for c, m := range records[r].Constituents {
 			if clean(m.ItemID) == e.item {
 				records[r].Constituents[c] = withoutContent(m)
-				e.batches, e.records = append(e.batches, batch.ID), append(e.records, int32(r)) //nolint:gosec // a batch has thousands of records
+				e.batches, e.records = append(e.batches, batch.ID), append(e.records, int32(r))
 				found = true
 			}
 		}

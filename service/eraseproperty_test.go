@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestEraseLeavesNeighbours(t *testing.T) {
 		seeds = 1
 	}
 	for seed := range seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			eraseHistory(t, rand.New(rand.NewPCG(seed, 3)))
 		})
@@ -83,6 +84,7 @@ func TestEraseLeavesNeighbours(t *testing.T) {
 }
 
 func eraseHistory(t *testing.T, random *rand.Rand) {
+	t.Helper()
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
 	t.Cleanup(receiver.Close)
 	rules := []sandbox.ItemRule{
@@ -161,8 +163,7 @@ func similarChange(random *rand.Rand) publish.Mutation {
 func publishBroken(env *rig.Env, random *rand.Rand) {
 	lane := similarLanes[random.IntN(len(similarLanes))]
 	of := anItem(random, lane.Account)
-	id, _ := json.Marshal(of.item)
-	body := `{"item_id":` + string(id) + `,"operation":"BEND","attributes":{"title":"` + of.mark() + `"}}`
+	body := `{"item_id":` + asJSON(of.item) + `,"operation":"BEND","attributes":{"title":"` + of.mark() + `"}}`
 	if random.IntN(2) == 0 {
 		body = body[:len(body)-1]
 	}
@@ -183,8 +184,7 @@ func fillSources(t *testing.T, env *rig.Env) {
 			SELECT id, $2, $3, $4 FROM courier.source WHERE name = $1`, shop, lane.Account, lane.Catalog, lane.Type)
 		for j, item := range itemsOf(lane.Account) {
 			of := erasedOf{lane.Account, item}
-			id, _ := json.Marshal(item)
-			body := fmt.Sprintf(`{"id":%s,"title":%q}`, id, of.mark())
+			body := fmt.Sprintf(`{"id":%s,"title":%q}`, asJSON(item), of.mark())
 			if j%2 == 0 {
 				body = strings.ReplaceAll(body, "/", `\/`)
 			}
@@ -194,15 +194,23 @@ func fillSources(t *testing.T, env *rig.Env) {
 			exec(`INSERT INTO courier.webhook_delivery (source, delivery_id, topic, state, body) SELECT id, $2, 't', 'accepted', $3 FROM courier.source WHERE name = $1`,
 				shop, fmt.Sprint(i, "-", j), []byte(body))
 			route := lane.Account + "/" + lane.Catalog + "/" + string(lane.Type)
-			findings, _ := json.Marshal([]map[string]string{
+			findings := asJSON([]map[string]string{
 				{"kind": "k", "item_id": item, "route": route, "value": of.mark(), "rule": "r"},
 				{"kind": "k", "item_id": "another", "route": route, "rule": "r"},
 			})
-			exec(`INSERT INTO courier.source_run (source, token, trigger, findings) SELECT id, 1, 'hand', $2 FROM courier.source WHERE name = $1`, shop, string(findings))
+			exec(`INSERT INTO courier.source_run (source, token, trigger, findings) SELECT id, 1, 'hand', $2 FROM courier.source WHERE name = $1`, shop, findings)
 			exec(`INSERT INTO courier.source_item (route, item_id, revision) SELECT r.id, $2, 1 FROM courier.source_route r JOIN courier.source s ON s.id = r.source
 				WHERE s.name = $1 AND r.catalog = $3`, shop, item, lane.Catalog)
 		}
 	}
+}
+
+func asJSON(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return string(text)
 }
 
 // requireErased looks through every column of every table, also inside of payloads.

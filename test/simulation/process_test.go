@@ -24,7 +24,7 @@ type process struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 	asked  chan struct{} // to read the configuration again
-	err    error // of its run; read after ended
+	err    error         // of its run; read after ended
 
 	mu     sync.Mutex
 	dead   chan struct{} // closed when it is killed

@@ -21,7 +21,7 @@ type reloads struct {
 // newReloads plans them for a part of the histories. An account in trouble is judged by how
 // it is served, and a copy of the ledger by all that was sent.
 func (w *world) newReloads(p *plan) *reloads {
-	r := rand.New(rand.NewPCG(w.seed, 13)) //nolint:gosec // repeatable on purpose
+	r := rand.New(rand.NewPCG(w.seed, 13))
 	if r.IntN(3) > 0 || p.ailment.name != "" {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,9 +47,9 @@ func TestSideBySide(t *testing.T) {
 	}
 	for _, back := range []bool{false, true} {
 		for seed := range *seeds {
-			t.Run(fmt.Sprintf("back=%t/%d", back, *firstSeed+uint64(seed)), func(t *testing.T) { //nolint:gosec // small
+			t.Run(fmt.Sprintf("back=%t/%d", back, *firstSeed+uint64(seed)), func(t *testing.T) {
 				t.Parallel()
-				newUpgrade(t, *firstSeed+uint64(seed)).run(back) //nolint:gosec // small
+				newUpgrade(t, *firstSeed+uint64(seed)).run(back)
 			})
 		}
 	}
@@ -80,7 +81,7 @@ func newUpgrade(t *testing.T, seed uint64) *upgrade {
 	}
 	u := &upgrade{
 		t: t, env: rig.Start(t, rig.Options{Pinterest: options, Meta: options, Listen: true, Database: database, Unmigrated: true}),
-		workload: rig.NewWorkload(seed), random: rand.New(rand.NewPCG(seed, 11)), //nolint:gosec // repeatable on purpose
+		workload: rig.NewWorkload(seed), random: rand.New(rand.NewPCG(seed, 11)),
 		ofFormer: map[*rig.Process]bool{},
 	}
 	u.workload.Lanes, u.workload.Items, u.workload.Hot = []catalog.Lane{rig.Retail, rig.Products, rig.Flights}, 80, 6
@@ -92,7 +93,7 @@ func migrateFormer(t *testing.T, database string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	output, err := exec.CommandContext(ctx, *former, "migrate", "--database", database).CombinedOutput() //nolint:gosec // what make built
+	output, err := exec.CommandContext(ctx, *former, "migrate", "--database", database).CombinedOutput()
 	require.NoError(t, err, string(output))
 }
 
@@ -155,8 +156,8 @@ func (u *upgrade) run(back bool) {
 		u.publish(4)
 	}
 	u.start(back)
-	for i := len(u.running) - 1; i >= 0; i-- {
-		if u.ofFormer[u.running[i]] != back {
+	for i, p := range slices.Backward(slices.Clone(u.running)) {
+		if u.ofFormer[p] != back {
 			u.end(i, u.random.IntN(3) == 0)
 			u.publish(2)
 		}
