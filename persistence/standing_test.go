@@ -140,6 +140,47 @@ func TestStraysInTheViews(t *testing.T) {
 	require.Equal(t, "collected for the next batch", reasonOf(t, pool, "m2"))
 }
 
+// TestManyAccountsAreSaidInParts: so many that one heartbeat cannot say them all, and then
+// fewer; a row that is lost in between has all of them said again.
+func TestManyAccountsAreSaidInParts(t *testing.T) {
+	t.Parallel()
+	_, pool := newDatabase(t)
+	var accounts []persistence.Account
+	for i := range 12_001 {
+		accounts = append(accounts, persistence.Account{Name: fmt.Sprintf("Ä-%d_%d", i%7, i), Catalogs: []string{"us"}})
+	}
+	table, worker := persistence.NewLeaseTable(pool), uuid.New()
+	said := func() (rows int, all bool) {
+		require.NoError(t, pool.QueryRow(t.Context(), `select (select count(*) from courier.configured c where c.worker = w.id), configured_at is not null
+			from courier.worker w where id = $1`, worker).Scan(&rows, &all))
+		return rows, all
+	}
+	beat := func() {
+		_, err := table.Heartbeat(t.Context(), worker, "w")
+		require.NoError(t, err)
+	}
+	table.Configure(accounts)
+	for range 2 {
+		beat()
+		rows, all := said()
+		require.Less(t, rows, 2*len(accounts))
+		require.False(t, all)
+	}
+	_, err := pool.Exec(t.Context(), "delete from courier.worker")
+	require.NoError(t, err)
+	for _, configured := range [][]persistence.Account{accounts, accounts[3:11_000]} {
+		table.Configure(configured)
+		beat()
+		rows, all := said()
+		for beats := 0; (rows != 2*len(configured) || !all) && beats < 100; beats++ {
+			beat() // one that takes too long is repeated
+			rows, all = said()
+		}
+		require.Equal(t, 2*len(configured), rows)
+		require.True(t, all)
+	}
+}
+
 // TestConfiguredIsWhatAnyRunningWorkerHas: of two workers with different configurations,
 // one of which may be of a version that does not say what it has.
 func TestConfiguredIsWhatAnyRunningWorkerHas(t *testing.T) {

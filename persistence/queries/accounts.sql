@@ -113,13 +113,17 @@ DELETE FROM courier.account WHERE name = $1 AND removing_at IS NOT NULL;
 DELETE FROM courier.account_health WHERE account = $1;
 
 -- name: SayConfigured :exec
--- The worker's own row is there: it has just beaten. What it has is not to be removed.
+-- The accounts behind one name and up to another, by their bytes; the last call has no end
+-- and says that all were said. The worker's own row is there: it has just beaten. What it
+-- has is not to be removed.
 WITH said AS (
-    UPDATE courier.worker SET configured_at = now() WHERE id = sqlc.arg(worker)::uuid RETURNING id
+    UPDATE courier.worker SET configured_at = CASE WHEN sqlc.arg(last)::boolean THEN now() ELSE configured_at END
+    WHERE id = sqlc.arg(worker)::uuid RETURNING id
 ), kept AS (
     UPDATE courier.account SET removing_at = NULL WHERE name = ANY (sqlc.arg(accounts)::text[]) AND removing_at IS NOT NULL
 ), gone AS (
     DELETE FROM courier.configured c WHERE c.worker = sqlc.arg(worker)::uuid
+        AND c.account COLLATE "C" > sqlc.arg(after)::text AND (sqlc.arg(last)::boolean OR c.account COLLATE "C" <= sqlc.arg(upto)::text)
         AND NOT EXISTS (SELECT FROM (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(catalogs)::text[]) AS catalog) k
             WHERE k.account = c.account AND k.catalog = c.catalog)
 )

@@ -430,11 +430,13 @@ func (q *Queries) SaveStrays(ctx context.Context, arg SaveStraysParams) error {
 
 const sayConfigured = `-- name: SayConfigured :exec
 WITH said AS (
-    UPDATE courier.worker SET configured_at = now() WHERE id = $3::uuid RETURNING id
+    UPDATE courier.worker SET configured_at = CASE WHEN $3::boolean THEN now() ELSE configured_at END
+    WHERE id = $4::uuid RETURNING id
 ), kept AS (
     UPDATE courier.account SET removing_at = NULL WHERE name = ANY ($1::text[]) AND removing_at IS NOT NULL
 ), gone AS (
-    DELETE FROM courier.configured c WHERE c.worker = $3::uuid
+    DELETE FROM courier.configured c WHERE c.worker = $4::uuid
+        AND c.account COLLATE "C" > $5::text AND ($3::boolean OR c.account COLLATE "C" <= $6::text)
         AND NOT EXISTS (SELECT FROM (SELECT unnest($1::text[]) AS account, unnest($2::text[]) AS catalog) k
             WHERE k.account = c.account AND k.catalog = c.catalog)
 )
@@ -447,12 +449,24 @@ ON CONFLICT DO NOTHING
 type SayConfiguredParams struct {
 	Accounts []string
 	Catalogs []string
+	Last     bool
 	Worker   uuid.UUID
+	After    string
+	Upto     string
 }
 
-// The worker's own row is there: it has just beaten. What it has is not to be removed.
+// The accounts behind one name and up to another, by their bytes; the last call has no end
+// and says that all were said. The worker's own row is there: it has just beaten. What it
+// has is not to be removed.
 func (q *Queries) SayConfigured(ctx context.Context, arg SayConfiguredParams) error {
-	_, err := q.db.Exec(ctx, sayConfigured, arg.Accounts, arg.Catalogs, arg.Worker)
+	_, err := q.db.Exec(ctx, sayConfigured,
+		arg.Accounts,
+		arg.Catalogs,
+		arg.Last,
+		arg.Worker,
+		arg.After,
+		arg.Upto,
+	)
 	return err
 }
 
