@@ -121,7 +121,7 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 // upsertItems never takes a row back: the place in the stream decides. Nearly all changes are
 // plain successes, of the same generation: u.x is null for them, and has what is different
 // about the others. One statement writes both, so that rows are locked in one order, and an
-// array less is worth it: Postgres takes each apart by itself.
+// array less is worth it: Postgres takes apart each of them.
 const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, mutation_id, operation, status,
 	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id)
 select u.item_id, u.lane, coalesce(u.x ->> 'localization', ''), coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.mutation_id, u.operation,

@@ -278,7 +278,7 @@ func (u *unfolding) wantPayload(batch *ended, place int) (next int, err error) {
 	return next, err
 }
 
-// foundIn is the row of a mutation that is in its batch for good, as far as its payload tells.
+// foundIn is the row of a mutation that stays in its batch, as far as its payload tells.
 func foundIn(batch *ended, record *int32, newest bool, m *catalog.Mutation, place int) found {
 	f := found{
 		place: int32(place), sequence: int64(m.Position.Sequence), generation: int32(m.Position.Generation), lane: batch.Lane, record: record, //nolint:gosec // a page is bounded, and so is a stream

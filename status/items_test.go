@@ -221,15 +221,15 @@ func TestFailingItemsOfManyReasons(t *testing.T) {
 	const batches, each = 4, 80 // more reasons than lists are put together from
 	var want []string
 	for b := range batches {
-		var all []string
+		all := make([]string, 0, each)
 		for i := range each {
 			item := fmt.Sprintf("item-%02d-%d", i, b)
 			all = append(all, item)
 			why := ledger.Issue{Code: fmt.Sprintf("%d-%d", b, i), Message: "no"}
-			w.end(t, ledgertest.At.Add(time.Duration(b)*time.Hour), uint64(b*each+i+1), why, map[string]bool{item: true}, item) //nolint:gosec // small
+			w.end(t, ledgertest.At.Add(time.Duration(b)*time.Hour), uint64(b*each+i+1), why, map[string]bool{item: true}, item)
 		}
 		slices.Reverse(all)
-		want = append(all, want...) // the newest first, and of one time the last id
+		want = slices.Concat(all, want) // the newest first, and of one time the last id
 	}
 	w.index(t)
 	var got []string
