@@ -92,7 +92,11 @@ func (c *Console) endpoints() []endpoint {
 					return nil, err
 				}
 				batch, attempts, err := c.Reader.Batch(r.Context(), id)
-				return batchAnswer{batch, list(attempts)}, err
+				if err != nil {
+					return nil, err
+				}
+				answers, err := c.Reader.Answers(r.Context(), id)
+				return batchAnswer{batch, list(attempts), list(answers)}, err
 			},
 		},
 		{

@@ -157,6 +157,10 @@ func (fixtures) Batch(context.Context, uuid.UUID) (status.Batch, []status.Attemp
 	return fill(func(b *status.Batch) { b.FinishedAt = nil }), two[status.Attempt](), nil
 }
 
+func (fixtures) Answers(context.Context, uuid.UUID) ([]status.Answer, error) {
+	return two[status.Answer](), nil
+}
+
 func (fixtures) Records(context.Context, uuid.UUID, int, int) ([]status.Record, bool, error) {
 	return two[status.Record](), true, nil
 }

@@ -79,9 +79,10 @@ BEGIN
     touched := touched + n;
     batches := batches || earlier;
     -- What a platform says of a whole request may quote an item of it.
-    UPDATE courier.attempt t SET notes = NULL, error = CASE WHEN t.error IS NOT NULL THEN 'erased' END
-    WHERE t.batch_id = ANY (batches) AND (t.notes IS NOT NULL OR t.error <> 'erased');
-    UPDATE courier.batch b SET error = 'erased' WHERE b.id = ANY (batches) AND b.error <> 'erased';
+    UPDATE courier.attempt t SET notes = NULL, answer = NULL, error = CASE WHEN t.error IS NOT NULL THEN 'erased' END
+    WHERE t.batch_id = ANY (batches) AND (t.notes IS NOT NULL OR t.answer IS NOT NULL OR t.error <> 'erased');
+    UPDATE courier.batch b SET answer = NULL, error = CASE WHEN b.error IS NOT NULL THEN 'erased' END
+    WHERE b.id = ANY (batches) AND (b.answer IS NOT NULL OR b.error <> 'erased');
     RETURN NEXT;
 
     what := 'batches without their messages';

@@ -82,6 +82,14 @@ func TestStoreConforms(t *testing.T) {
 			Store: store, Positions: store, Outbox: store, Leases: persistence.NewLeaseTable(pool), Partitions: partitions,
 			Acquire:  func(t *testing.T, partition int) ledger.Lease { t.Helper(); return acquire(t, pool, partition) },
 			Statuses: func(t *testing.T) map[string]string { t.Helper(); return statuses(t, pool) },
+			Answers: func(t *testing.T, batch uuid.UUID) []string {
+				t.Helper()
+				rows, err := pool.Query(t.Context(), "select answer from courier.batch_answers where batch_id = $1 order by attempt nulls last", batch)
+				require.NoError(t, err)
+				found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				require.NoError(t, err)
+				return found
+			},
 		}
 	})
 }

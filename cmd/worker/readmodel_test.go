@@ -125,6 +125,11 @@ func TestWhatBecameOfAnItem(t *testing.T) {
 		require.Contains(t, got.out, "1 succeeded, 1 failed")
 		require.Contains(t, got.out, "not[2Jtoday")
 		require.NotContains(t, got.out, "\x1b")
+		require.Contains(t, got.out, "\nAnswer to attempt 1\n{\n  \"handles\": [")
+		require.Contains(t, got.out, "\nAnswer to the last poll\n{\n  \"data\": [")
+		got = p.run(t, "batch", batch, "--response", "--item", "BAD-1")
+		require.Contains(t, got.out, "\nAnswer to attempt 1\n  it does not name the item\n")
+		require.Regexp(t, `(?s)Answer to the last poll\n\[\n  \{[^{}]*"id": "BAD-1"[^{}]*\}\n\]\n`, got.out)
 		got = configured("batch", batch, "--body")
 		require.Zero(t, got.code, got.err)
 		var body struct {

@@ -3,6 +3,8 @@ package ledgermodel_test
 import (
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
@@ -19,6 +21,7 @@ func TestModelConforms(t *testing.T) {
 		return ledgertest.Harness{
 			Store: store, Positions: store, Outbox: store, Leases: store, Partitions: partitions,
 			Acquire: func(t *testing.T, partition int) ledger.Lease { t.Helper(); return store.Acquire(partition) },
+			Answers: func(t *testing.T, batch uuid.UUID) []string { t.Helper(); return store.Answers(batch) },
 			Statuses: func(t *testing.T) map[string]string {
 				t.Helper()
 				found := map[string]string{}

@@ -41,6 +41,11 @@ FROM courier.batch_status b WHERE b.batch_id = sqlc.arg(id)::uuid;
 SELECT a.number, a.result::text AS result, a.at, a.next_at, a.handles, coalesce(a.reason, '')::text AS reason, coalesce(a.error, '')::text AS error, a.notes
 FROM courier.batch_attempts a WHERE a.batch_id = sqlc.arg(batch)::uuid ORDER BY a.number DESC LIMIT sqlc.arg(lim);
 
+-- name: Answers :many
+-- The last one first.
+SELECT coalesce(a.attempt, 0)::integer AS attempt, a.at, coalesce(a.answer, '')::text AS answer
+FROM courier.batch_answers a WHERE a.batch_id = sqlc.arg(batch)::uuid ORDER BY a.attempt DESC NULLS FIRST LIMIT sqlc.arg(lim);
+
 -- name: RecordOutcomes :many
 SELECT o.record, o.result::text AS result, o.errors, o.warnings
 FROM courier.batch_outcomes o WHERE o.batch_id = sqlc.arg(batch)::uuid AND o.record >= sqlc.arg(first)::integer AND o.record < sqlc.arg(beyond)::integer

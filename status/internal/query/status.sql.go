@@ -86,6 +86,43 @@ func (q *Queries) Accounts(ctx context.Context, arg AccountsParams) ([]AccountsR
 	return items, nil
 }
 
+const answers = `-- name: Answers :many
+SELECT coalesce(a.attempt, 0)::integer AS attempt, a.at, coalesce(a.answer, '')::text AS answer
+FROM courier.batch_answers a WHERE a.batch_id = $1::uuid ORDER BY a.attempt DESC NULLS FIRST LIMIT $2
+`
+
+type AnswersParams struct {
+	Batch uuid.UUID
+	Lim   int32
+}
+
+type AnswersRow struct {
+	Attempt int32
+	At      *time.Time
+	Answer  string
+}
+
+// The last one first.
+func (q *Queries) Answers(ctx context.Context, arg AnswersParams) ([]AnswersRow, error) {
+	rows, err := q.db.Query(ctx, answers, arg.Batch, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AnswersRow
+	for rows.Next() {
+		var i AnswersRow
+		if err := rows.Scan(&i.Attempt, &i.At, &i.Answer); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const attempts = `-- name: Attempts :many
 SELECT a.number, a.result::text AS result, a.at, a.next_at, a.handles, coalesce(a.reason, '')::text AS reason, coalesce(a.error, '')::text AS error, a.notes
 FROM courier.batch_attempts a WHERE a.batch_id = $1::uuid ORDER BY a.number DESC LIMIT $2
