@@ -203,7 +203,11 @@ func (c *Console) endpoints() []endpoint {
 		},
 		{
 			Method: "POST", Path: "/api/v1/accounts/{name}/pause", Summary: "Pause an account.", Shape: doneAnswer{}, serve: c.pause,
-			Form: []parameter{whyField, {Name: "for", Meaning: "15m, 1h, 4h, 24h or 168h; empty until it is resumed."}},
+			Form: []parameter{
+				whyField,
+				{Name: "for", Meaning: "How long, such as 30m, 2h or 7d. Without it and until, until it is resumed."},
+				{Name: "until", Meaning: "Until when, such as 2026-12-01T10:00Z."},
+			},
 		},
 		{Method: "POST", Path: "/api/v1/accounts/{name}/resume", Summary: "End every pause of an account.", Shape: doneAnswer{}, serve: c.resume, Form: []parameter{whyField}},
 		{

@@ -227,8 +227,11 @@ func (fixtures) List(context.Context, persistence.AuditFilter) ([]persistence.Au
 // actions say that all went well.
 type actions struct{}
 
-func (actions) PauseAccountFor(context.Context, string, string, time.Duration) error { return nil }
-func (actions) ResumeAccount(context.Context, string) error                          { return nil }
+func (actions) PauseAccountUntil(context.Context, string, string, persistence.PauseEnd) error {
+	return nil
+}
+
+func (actions) ResumeAccount(context.Context, string) error { return nil }
 
 func (actions) Preview(context.Context, persistence.DeadLetterFilter, bool) (replay.Preview, error) {
 	return replay.Preview{Letters: 2, Newer: 1, Lost: 1, Hopeless: 1, Published: 1, Reasons: map[catalog.Reason]int{hostile: 2}}, nil
