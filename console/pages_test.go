@@ -158,7 +158,7 @@ func (fixtures) Batch(context.Context, uuid.UUID) (status.Batch, []status.Attemp
 }
 
 func (fixtures) Answers(context.Context, uuid.UUID) ([]status.Answer, error) {
-	return two[status.Answer](), nil
+	return []status.Answer{fill[status.Answer](), fill(func(a *status.Answer) { a.Attempt = 0 })}, nil
 }
 
 func (fixtures) Records(context.Context, uuid.UUID, int, int) ([]status.Record, bool, error) {
@@ -298,6 +298,9 @@ func TestEveryPageIsWhole(t *testing.T) {
 			}
 		}
 	}
+	page := ask(newFull(t, nil).Handler(), http.MethodGet, pagePaths["GET /batches/{id}"][0], "127.0.0.1:1", nil).Body.String()
+	require.Contains(t, page, "An earlier send failed, and a later one worked: nothing is to be done.")
+	require.Contains(t, page, "Answer to the last poll")
 	// The pages that answer forms.
 	c := newFull(t, allActions())
 	for path, form := range map[string]string{

@@ -149,6 +149,9 @@ func (a *app) printBatch(answer *batchAnswer, given *batchFlags) error {
 	d.moment("finished", b.FinishedAt)
 	d.line("handles", strings.Join(b.Handles, " "))
 	d.line("last error", b.LastError)
+	if b.RecoveredError != "" {
+		d.line("recovered", "an earlier attempt failed, and a later one worked: nothing is to be done. It failed of: "+b.RecoveredError)
+	}
 	d.printf("\n")
 	rows := make([][]any, len(answer.AttemptList))
 	for i, at := range answer.AttemptList {

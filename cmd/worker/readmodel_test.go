@@ -171,3 +171,14 @@ func TestWhatBecameOfAnItem(t *testing.T) {
 		require.Zero(t, nowhere.code)
 	})
 }
+
+// TestRecoveredBatchSaysSo: what went wrong before is no error any more.
+func TestRecoveredBatchSaysSo(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	a := &app{streams: cli.Streams{Out: &out}}
+	answer := &batchAnswer{Batch: status.Batch{State: "completed", Words: "finished", RecoveredError: "POST items_batch: HTTP 500"}}
+	require.NoError(t, a.printBatch(answer, &batchFlags{}))
+	require.Contains(t, out.String(), "recovered      an earlier attempt failed, and a later one worked: nothing is to be done. It failed of: POST items_batch: HTTP 500\n")
+	require.NotContains(t, out.String(), "last error")
+}

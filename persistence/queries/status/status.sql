@@ -24,7 +24,7 @@ LIMIT sqlc.arg(lim);
 -- name: Batches :many
 -- The newest first; an id begins with the time when the batch was made.
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b
 WHERE (sqlc.arg(account)::text = '' OR b.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR b.catalog = sqlc.arg(catalog))
     AND (sqlc.arg(catalog_type)::text = '' OR b.catalog_type = sqlc.arg(catalog_type)) AND (sqlc.arg(state)::text = '' OR b.state = sqlc.arg(state))
@@ -34,7 +34,7 @@ LIMIT sqlc.arg(lim);
 
 -- name: Batch :one
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b WHERE b.batch_id = sqlc.arg(id)::uuid;
 
 -- name: Attempts :many

@@ -175,29 +175,30 @@ func (q *Queries) Attempts(ctx context.Context, arg AttemptsParams) ([]AttemptsR
 
 const batch = `-- name: Batch :one
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b WHERE b.batch_id = $1::uuid
 `
 
 type BatchRow struct {
-	BatchID       uuid.UUID
-	Account       string
-	Catalog       string
-	CatalogType   string
-	State         string
-	ItemCount     int32
-	MutationCount int32
-	Succeeded     *int32
-	Failed        *int32
-	Warned        *int32
-	Handles       []string
-	Attempts      int32
-	NextAttemptAt *time.Time
-	LastError     string
-	CreatedAt     time.Time
-	SubmittedAt   *time.Time
-	FinishedAt    *time.Time
-	RequestGroup  string
+	BatchID        uuid.UUID
+	Account        string
+	Catalog        string
+	CatalogType    string
+	State          string
+	ItemCount      int32
+	MutationCount  int32
+	Succeeded      *int32
+	Failed         *int32
+	Warned         *int32
+	Handles        []string
+	Attempts       int32
+	NextAttemptAt  *time.Time
+	LastError      string
+	RecoveredError string
+	CreatedAt      time.Time
+	SubmittedAt    *time.Time
+	FinishedAt     *time.Time
+	RequestGroup   string
 }
 
 func (q *Queries) Batch(ctx context.Context, id uuid.UUID) (BatchRow, error) {
@@ -218,6 +219,7 @@ func (q *Queries) Batch(ctx context.Context, id uuid.UUID) (BatchRow, error) {
 		&i.Attempts,
 		&i.NextAttemptAt,
 		&i.LastError,
+		&i.RecoveredError,
 		&i.CreatedAt,
 		&i.SubmittedAt,
 		&i.FinishedAt,
@@ -228,7 +230,7 @@ func (q *Queries) Batch(ctx context.Context, id uuid.UUID) (BatchRow, error) {
 
 const batches = `-- name: Batches :many
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b
 WHERE ($1::text = '' OR b.account = $1) AND ($2::text = '' OR b.catalog = $2)
     AND ($3::text = '' OR b.catalog_type = $3) AND ($4::text = '' OR b.state = $4)
@@ -248,24 +250,25 @@ type BatchesParams struct {
 }
 
 type BatchesRow struct {
-	BatchID       uuid.UUID
-	Account       string
-	Catalog       string
-	CatalogType   string
-	State         string
-	ItemCount     int32
-	MutationCount int32
-	Succeeded     *int32
-	Failed        *int32
-	Warned        *int32
-	Handles       []string
-	Attempts      int32
-	NextAttemptAt *time.Time
-	LastError     string
-	CreatedAt     time.Time
-	SubmittedAt   *time.Time
-	FinishedAt    *time.Time
-	RequestGroup  string
+	BatchID        uuid.UUID
+	Account        string
+	Catalog        string
+	CatalogType    string
+	State          string
+	ItemCount      int32
+	MutationCount  int32
+	Succeeded      *int32
+	Failed         *int32
+	Warned         *int32
+	Handles        []string
+	Attempts       int32
+	NextAttemptAt  *time.Time
+	LastError      string
+	RecoveredError string
+	CreatedAt      time.Time
+	SubmittedAt    *time.Time
+	FinishedAt     *time.Time
+	RequestGroup   string
 }
 
 // The newest first; an id begins with the time when the batch was made.
@@ -301,6 +304,7 @@ func (q *Queries) Batches(ctx context.Context, arg BatchesParams) ([]BatchesRow,
 			&i.Attempts,
 			&i.NextAttemptAt,
 			&i.LastError,
+			&i.RecoveredError,
 			&i.CreatedAt,
 			&i.SubmittedAt,
 			&i.FinishedAt,
