@@ -65,6 +65,7 @@ func TestBackupAndRestore(t *testing.T) {
 	require.NoError(t, w.Stop())
 	output, err = script(t, env, "restore.sh", copied)
 	require.NoError(t, err, output)
+	require.Empty(t, output, "it is quiet when all is well")
 	env.DB.Reset()
 	require.Less(t, env.Count(`SELECT count(*) FROM courier.mutation`), published, "the copy is older")
 
