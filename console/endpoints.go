@@ -73,7 +73,8 @@ func (c *Console) endpoints() []endpoint {
 		},
 		{
 			Method: "GET", Path: "/api/v1/issues/items", Summary: "The items with an issue, those that failed last first.", Shape: itemsAnswer{},
-			Query: with(laneParameters, parameter{Name: "code", Meaning: "Only this code."}, parameter{Name: "attribute", Meaning: "Only this attribute; empty for none."}, next, limitParameter),
+			Query: with(laneParameters, parameter{Name: "code", Meaning: "Only this code."}, parameter{Name: "attribute", Meaning: "Only this attribute; empty for none."},
+				parameter{Name: "message", Meaning: "Only this message_key of an issue."}, next, limitParameter),
 			answer: func(r *http.Request) (any, error) {
 				items, next, err := c.Reader.IssueItems(r.Context(), issueFilter(r), limitOf(r), status.Cursor(filled(r, "before")))
 				return itemsAnswer{list(items), next}, err

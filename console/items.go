@@ -87,7 +87,6 @@ type shownItem struct {
 	Timeline []status.Mutation
 	More     bool
 	Next     status.Place
-	Letters  map[string]int64
 }
 
 // shownPlace is the state at a destination, with the last request and its answer.

@@ -301,6 +301,9 @@ func TestEveryPageIsWhole(t *testing.T) {
 	page := ask(newFull(t, nil).Handler(), http.MethodGet, pagePaths["GET /batches/{id}"][0], "127.0.0.1:1", nil).Body.String()
 	require.Contains(t, page, "An earlier send failed, and a later one worked: nothing is to be done.")
 	require.Contains(t, page, "Answer to the last poll")
+	for _, path := range []string{"/item?id=x", "/mutation?id=x"} {
+		require.Regexp(t, `href="/dead-letters/\d+"`, ask(newFull(t, nil).Handler(), http.MethodGet, path, "127.0.0.1:1", nil).Body.String(), path)
+	}
 	// The pages that answer forms.
 	c := newFull(t, allActions())
 	for path, form := range map[string]string{

@@ -129,6 +129,13 @@ func (d *details) line(name, value string) {
 	}
 }
 
+// letter prints which dead letter a change is.
+func (d *details) letter(id int64) {
+	if id != 0 {
+		d.line("dead letter", fmt.Sprintf("%d: worker dead-letters show %d", id, id))
+	}
+}
+
 // moment prints a name with a time, exact and relative.
 func (d *details) moment(name string, at *time.Time) {
 	if at != nil {

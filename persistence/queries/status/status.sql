@@ -96,6 +96,11 @@ LIMIT sqlc.arg(lim);
 -- name: NewestDeadLetter :one
 SELECT coalesce(max(d.id), 0)::bigint AS id FROM courier.dead_letters d;
 
+-- name: LettersAt :many
+-- The dead letters of some messages of the stream.
+SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence
+FROM courier.dead_letters d WHERE d.stream_sequence = ANY (sqlc.arg(sequences)::bigint[]) ORDER BY d.id LIMIT sqlc.arg(lim);
+
 -- name: NeverSentAbove :many
 -- The dead letters of changes that were never sent.
 SELECT d.id, d.mutation_id, d.account FROM courier.dead_letters d WHERE d.id > sqlc.arg(above)::bigint AND d.batch_id IS NULL ORDER BY d.id LIMIT sqlc.arg(lim);

@@ -560,6 +560,53 @@ func (q *Queries) ItemsLike(ctx context.Context, arg ItemsLikeParams) ([]string,
 	return items, nil
 }
 
+const lettersAt = `-- name: LettersAt :many
+SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence
+FROM courier.dead_letters d WHERE d.stream_sequence = ANY ($1::bigint[]) ORDER BY d.id LIMIT $2
+`
+
+type LettersAtParams struct {
+	Sequences []int64
+	Lim       int32
+}
+
+type LettersAtRow struct {
+	ID               int64
+	Account          string
+	ItemID           string
+	MutationID       string
+	StreamGeneration int32
+	StreamSequence   int64
+}
+
+// The dead letters of some messages of the stream.
+func (q *Queries) LettersAt(ctx context.Context, arg LettersAtParams) ([]LettersAtRow, error) {
+	rows, err := q.db.Query(ctx, lettersAt, arg.Sequences, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LettersAtRow
+	for rows.Next() {
+		var i LettersAtRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Account,
+			&i.ItemID,
+			&i.MutationID,
+			&i.StreamGeneration,
+			&i.StreamSequence,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const mutations = `-- name: Mutations :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
     s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
