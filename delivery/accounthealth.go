@@ -18,6 +18,10 @@ const (
 	// are written at most, succeededShown the time of the last success.
 	failingShownAgain = 5 * time.Second
 	succeededShown    = 30 * time.Second
+	// pacedShown is the shortest wait for a quota's pace that is shown: shorter ones come
+	// and go with each batch. pacedShownAgain is how far the moment must have moved.
+	pacedShown      = 30 * time.Second
+	pacedShownAgain = 5 * time.Second
 )
 
 // accountHealth is how the calls of an account go, for people.
@@ -46,6 +50,37 @@ func (a *accountState) noteCall(perr *platform.Error, now, next time.Time) {
 	}
 }
 
+// pacedDue reports that the pace which is shown is not the one that holds. A moment that
+// has passed is over without a word.
+func (h *accountHealth) pacedDue(now time.Time) bool {
+	long, shown := h.now.PacedUntil.Sub(now) >= pacedShown, h.shown.PacedUntil.After(now.Add(pacedShownAgain))
+	switch {
+	case long && shown:
+		return h.now.PacedUntil.Sub(h.shown.PacedUntil).Abs() >= pacedShownAgain && now.Sub(h.shownAt) >= failingShownAgain
+	case long:
+		return true
+	default:
+		return shown && h.now.PacedUntil.IsZero()
+	}
+}
+
+// notePace takes in until when the pace within a quota holds up what each account has to
+// send: the first of its senders with something to send that asks for a slot again.
+func (e *Engine) notePace(now time.Time) {
+	for _, a := range e.accounts.byName {
+		a.health.now.PacedUntil, a.health.now.PacedBy = time.Time{}, ""
+	}
+	for _, s := range e.dueSenders(now) {
+		h := &s.account.health.now
+		if !s.again.After(now) || !s.account.mayCall(now) || !h.PacedUntil.IsZero() && !s.again.Before(h.PacedUntil) {
+			continue
+		}
+		if scope := e.cfg.Scopes.Paces(s.scopes); scope != "" {
+			h.Account, h.PacedUntil, h.PacedBy = s.account.account.Name, s.again, scope
+		}
+	}
+}
+
 // due reports that people are shown something that is not so any more.
 func (h *accountHealth) due(now time.Time) bool {
 	if h.now.Account == "" {
@@ -53,6 +88,8 @@ func (h *accountHealth) due(now time.Time) bool {
 	}
 	failing := !h.now.FailingSince.IsZero()
 	switch {
+	case h.pacedDue(now):
+		return true
 	case failing && h.shown.FailingSince.IsZero():
 		return now.Sub(h.now.FailingSince) >= failingShownAfter
 	case failing:
@@ -71,6 +108,7 @@ func (e *Engine) showHealth(now time.Time) {
 		return
 	}
 	e.accounts.lastShow = now
+	e.notePace(now)
 	var due []ledger.AccountHealth
 	for _, a := range e.accounts.byName {
 		if a.health.due(now) {

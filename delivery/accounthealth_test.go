@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,6 +220,38 @@ func TestPauseByHandForATime(t *testing.T) {
 		require.Empty(t, w.platform.sent())
 		w.until(30*time.Second, "it is sent", func() bool { return len(w.platform.sent()) == 1 })
 		w.finish(time.Minute)
+		l.stop()
+	})
+}
+
+// TestPaceIsShown: an account whose requests are spread over a quota's window says until when
+// the next one waits, and that is when it goes.
+func TestPaceIsShown(t *testing.T) {
+	scenario(t, func(w *world) {
+		p := w.accounts["acme"].Policy
+		p.MaxItems = 1
+		w.account("acme", p)
+		const limit = 10
+		began := time.Now()
+		w.platform.onPost = func(p *post) answer {
+			return answer{quotas: []platform.Quota{{
+				Scope: "submit", Limit: limit, Remaining: max(limit-p.number, 0), Window: time.Hour, Reset: time.Until(began.Add(time.Hour)), UsedPercent: -1,
+			}}}
+		}
+		l := w.start()
+		for i := range limit - 1 {
+			w.upsert(fmt.Sprint("x", i), `{"a":1}`)
+		}
+		for paced := 0; paced < 2; paced++ {
+			w.until(time.Minute, "it is shown", func() bool { return w.store.Health("acme").PacedUntil.After(time.Now()) })
+			shown, posts := w.store.Health("acme"), w.posts()
+			require.Equal(t, "submit", shown.PacedBy)
+			pass(time.Until(shown.PacedUntil) - 10*time.Second)
+			require.Equal(t, posts, w.posts(), "not before")
+			w.until(20*time.Second, "it goes then", func() bool { return w.posts() == posts+1 })
+		}
+		w.finish(2 * time.Hour)
+		w.until(time.Minute, "nothing waits for the pace any more", func() bool { return !w.store.Health("acme").PacedUntil.After(time.Now()) })
 		l.stop()
 	})
 }

@@ -22,6 +22,10 @@ CREATE TABLE courier.account_health (
     failing_since timestamptz,
     reason        text NOT NULL DEFAULT '',
     next_try_at   timestamptz,
+    -- Until when the pace within a quota holds up the next POST, and the quota's scope; null
+    -- where it does not, or not for long.
+    paced_until   timestamptz,
+    paced_by      text NOT NULL DEFAULT '',
     updated_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
@@ -157,9 +161,11 @@ SELECT f.mutation_id, f.account, f.catalog, f.catalog_type, f.item_id, f.operati
                     WHEN a.state = 'throttled'
                         THEN a.reason || coalesce('; next try ' || courier.moment(CASE WHEN a.resumes_at > now() THEN a.resumes_at END), '')
                 END AS hold,
-                (SELECT 'waits for quota of ' || s.scope || ' until ' || courier.moment(s.blocked_until)
+                coalesce((SELECT 'waits for quota of ' || s.scope || ' until ' || courier.moment(s.blocked_until)
                     FROM courier.quota_scope s WHERE s.scope = ANY (a.scopes) AND s.blocked_until > now()
-                    ORDER BY s.blocked_until DESC LIMIT 1) AS pace
+                    ORDER BY s.blocked_until DESC LIMIT 1),
+                    CASE WHEN i.paced_until > now()
+                        THEN 'waits, as requests are spread to keep within the quota of ' || i.paced_by || '; the next goes at ' || courier.moment(i.paced_until) END) AS pace
         ) h
         LEFT JOIN LATERAL (
             SELECT CASE
@@ -253,7 +259,11 @@ SELECT a.name AS account,
         WHEN 'paused' THEN CASE WHEN k.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand') ELSE coalesce(nullif(a.reason, ''), u.why) END
         WHEN 'failing' THEN h.reason
         WHEN 'held' THEN coalesce(nullif(a.reason, ''), u.why)
-        WHEN 'throttled' THEN CASE WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope ELSE u.why END
+        WHEN 'throttled' THEN CASE
+            WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope
+            WHEN h.paced_until > now() THEN 'requests are spread to keep within the quota of ' || h.paced_by
+            ELSE u.why
+        END
         ELSE CASE
             WHEN w.stray > 0 THEN w.stray || CASE w.stray WHEN 1 THEN ' change waits: ' ELSE ' changes wait: ' END
                 || coalesce(p.problem || coalesce('; becomes invalid at ' || courier.moment(p.invalid_at), ''), '')
@@ -351,7 +361,7 @@ CROSS JOIN LATERAL (
         WHEN k.by_hand OR a.state = 'paused' AND NOT a.by_hand AND k.stands THEN 'paused'
         WHEN h.failing_since IS NOT NULL AND k.busy THEN 'failing'
         WHEN a.state = 'throttled' AND k.stands THEN 'held'
-        WHEN q.blocked_until > now() OR u.held THEN 'throttled'
+        WHEN q.blocked_until > now() OR h.paced_until > now() OR u.held THEN 'throttled'
         ELSE 'active'
     END AS state
 ) s
@@ -359,6 +369,7 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN s.state IN ('paused', 'held') AND a.resumes_at > now() THEN a.resumes_at
         WHEN s.state = 'throttled' AND q.blocked_until > now() THEN q.blocked_until
+        WHEN s.state = 'throttled' AND h.paced_until > now() THEN h.paced_until
         WHEN s.state = 'throttled' AND u.next_at > now() THEN u.next_at
     END AS resumes_at
 ) n;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -73,9 +74,18 @@ type Account struct {
 // account_status. States are left alone, and so are accounts not named. What somebody
 // asked to have removed stays.
 func (s *Store) RegisterAccounts(ctx context.Context, accounts []Account) error {
-	if len(accounts) == 0 {
-		return nil
+	for some := range slices.Chunk(accounts, registerAtOnce) {
+		if err := s.registerSome(ctx, some); err != nil {
+			return fmt.Errorf("registering accounts: %w", err)
+		}
 	}
+	return nil
+}
+
+// registerAtOnce is how many accounts one call to the database registers.
+const registerAtOnce = 1_000
+
+func (s *Store) registerSome(ctx context.Context, accounts []Account) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	params := make([]query.RegisterAccountParams, len(accounts))
@@ -86,10 +96,7 @@ func (s *Store) RegisterAccounts(ctx context.Context, accounts []Account) error 
 		}
 		params[i] = query.RegisterAccountParams{Name: account.Name, Platform: account.Platform, Scopes: scopes}
 	}
-	if err := all(s.query.RegisterAccount(ctx, params)); err != nil {
-		return fmt.Errorf("registering accounts: %w", err)
-	}
-	return nil
+	return all(s.query.RegisterAccount(ctx, params))
 }
 
 // PauseEnd is when a pause by hand ends by itself: after a length, or at a time, by the

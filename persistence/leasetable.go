@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ type LeaseTable struct {
 	query *query.Queries
 
 	mu         sync.Mutex
-	configured []Account // nil: nobody said
-	changed    bool      // since it was last written
+	configured []Account // by name; nil: nobody said
+	changed    bool      // since all of it was last written
+	said       int       // of configured, while it is being written
 }
 
 var _ ledger.LeaseTable = (*LeaseTable)(nil)
@@ -42,21 +44,25 @@ func NewLeaseTableWith(pool, beats *pgxpool.Pool) *LeaseTable {
 	return &LeaseTable{beats: beats, query: query.New(pool)}
 }
 
-// sayTimeout bounds saying which accounts a worker has.
-const sayTimeout = time.Second
+// sayTimeout bounds saying which accounts a worker has, sayAccounts how many are said with
+// one heartbeat: those after them must not come late.
+const (
+	sayTimeout  = time.Second
+	sayAccounts = 2_000
+)
 
 // Configure names the accounts of this process's configuration: the next heartbeat says
 // so in the database, and so does the first after the worker's row was lost. It may be
 // called again when the configuration changes; nothing is written for the same accounts.
 func (t *LeaseTable) Configure(accounts []Account) {
+	accounts = slices.SortedFunc(slices.Values(accounts), func(a, b Account) int { return strings.Compare(a.Name, b.Name) })
+	if accounts == nil {
+		accounts = []Account{}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.configured != nil && reflect.DeepEqual(t.configured, accounts) {
-		return
-	}
-	t.configured, t.changed = slices.Clone(accounts), true
-	if t.configured == nil {
-		t.configured = []Account{}
+	if t.configured == nil || !reflect.DeepEqual(t.configured, accounts) {
+		t.configured, t.changed, t.said = accounts, true, 0
 	}
 }
 
@@ -65,7 +71,7 @@ func (t *LeaseTable) Configure(accounts []Account) {
 const (
 	registerWorker = `INSERT INTO courier.worker (id, name) VALUES ($1, $2)
 		ON CONFLICT (id) DO UPDATE SET counter = courier.worker.counter + 1, seen_at = now()
-		RETURNING configured_at IS NOT NULL`
+		RETURNING configured_at IS NOT NULL, xmax = 0`
 	readLeases  = `SELECT partition, owner, token, wanted_by FROM courier.lease ORDER BY partition`
 	readWorkers = `SELECT id, counter, draining FROM courier.worker`
 )
@@ -78,8 +84,8 @@ const (
 func (t *LeaseTable) Heartbeat(ctx context.Context, worker uuid.UUID, name string) (*ledger.LeaseView, error) {
 	view := &ledger.LeaseView{}
 	batch := &pgx.Batch{}
-	var said bool
-	batch.Queue(registerWorker, worker, clean(name)).QueryRow(func(row pgx.Row) error { return row.Scan(&said) })
+	var said, fresh bool
+	batch.Queue(registerWorker, worker, clean(name)).QueryRow(func(row pgx.Row) error { return row.Scan(&said, &fresh) })
 	batch.Queue(readLeases).Query(func(rows pgx.Rows) (err error) {
 		view.Leases, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ledger.LeaseRow])
 		return err
@@ -91,24 +97,39 @@ func (t *LeaseTable) Heartbeat(ctx context.Context, worker uuid.UUID, name strin
 	if err := t.beats.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("heartbeat: %w", err)
 	}
+	if fresh {
+		t.forgetSaid()
+	}
 	t.sayConfigured(ctx, worker, said)
 	return view, nil
 }
 
-// sayConfigured writes which accounts the worker has, where that is not known. It is a
-// statement of its own behind the heartbeat, whose answer it must not spoil: what fails is
-// written with the next.
+// forgetSaid begins again: what was said went with the worker's row.
+func (t *LeaseTable) forgetSaid() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.said = 0
+}
+
+// sayConfigured writes which accounts the worker has, where that is not known: some with
+// each heartbeat, until all are. It is a statement of its own behind the heartbeat, whose
+// answer it must not spoil: what fails is written with the next.
 func (t *LeaseTable) sayConfigured(ctx context.Context, worker uuid.UUID, said bool) {
 	t.mu.Lock()
-	accounts, changed := t.configured, t.changed
+	accounts, changed, from := t.configured, t.changed, t.said
 	t.mu.Unlock()
 	if accounts == nil || said && !changed {
 		return
 	}
-	params := query.SayConfiguredParams{Worker: worker, Accounts: []string{}, Catalogs: []string{}}
-	for i := range accounts {
+	to := min(from+sayAccounts, len(accounts))
+	params := query.SayConfiguredParams{Worker: worker, Accounts: []string{}, Catalogs: []string{}, Last: to == len(accounts)}
+	if from > 0 {
+		params.After = clean(accounts[from-1].Name)
+	}
+	for i := from; i < to; i++ {
+		params.Upto = clean(accounts[i].Name)
 		for _, catalog := range append([]string{""}, accounts[i].Catalogs...) {
-			params.Accounts, params.Catalogs = append(params.Accounts, clean(accounts[i].Name)), append(params.Catalogs, clean(catalog))
+			params.Accounts, params.Catalogs = append(params.Accounts, params.Upto), append(params.Catalogs, clean(catalog))
 		}
 	}
 	// The lease is confirmed only after it: it must not take long.
@@ -119,8 +140,11 @@ func (t *LeaseTable) sayConfigured(ctx context.Context, worker uuid.UUID, said b
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.configured) == len(accounts) && (len(accounts) == 0 || &t.configured[0] == &accounts[0]) {
-		t.changed = false
+	if len(t.configured) != len(accounts) || len(accounts) > 0 && &t.configured[0] != &accounts[0] {
+		return // others are to be said by now
+	}
+	if t.said = to; params.Last {
+		t.said, t.changed = 0, false
 	}
 }
 

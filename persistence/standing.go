@@ -26,6 +26,8 @@ func (s *Store) SaveHealth(ctx context.Context, lease ledger.Lease, accounts []l
 		params.Since = append(params.Since, nanoseconds(a.FailingSince))
 		params.Reasons = append(params.Reasons, clean(a.Reason))
 		params.Next = append(params.Next, nanoseconds(a.NextTry))
+		params.Paced = append(params.Paced, nanoseconds(a.PacedUntil))
+		params.PacedBy = append(params.PacedBy, clean(a.PacedBy))
 	}
 	if err := s.query.SaveHealth(ctx, params); err != nil {
 		return fmt.Errorf("saving how calls go: %w", rejected(err))

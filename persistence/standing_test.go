@@ -85,6 +85,30 @@ func TestFailingAccountInTheView(t *testing.T) {
 	require.Equal(t, now, account["last_succeeded_at"].(time.Time).UTC())
 }
 
+// TestPacedAccountInTheViews: what waits because requests are spread says so, and until when.
+func TestPacedAccountInTheViews(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	accounts := []persistence.Account{{Name: "acme", Platform: "meta", Scopes: []string{"s"}, Catalogs: []string{"us"}}}
+	require.NoError(t, store.RegisterAccounts(t.Context(), accounts))
+	beat(t, pool, "w", accounts)
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Waiting = []*catalog.Mutation{ledgertest.Mutation(1, "a")} })
+	until := time.Now().UTC().Truncate(time.Second).Add(time.Hour)
+	paced := ledger.AccountHealth{Account: "acme", PacedUntil: until, PacedBy: "meta:1:batch"}
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{paced}))
+	account := accountOf(t, pool, "acme")
+	require.Equal(t, "throttled", account["state"])
+	require.Equal(t, "requests are spread to keep within the quota of meta:1:batch", account["reason"])
+	require.Equal(t, until, account["resumes_at"].(time.Time).UTC())
+	require.Equal(t, until, account["next_attempt_at"].(time.Time).UTC())
+	require.Contains(t, reasonOf(t, pool, "m1"), "to keep within the quota of meta:1:batch; the next goes at "+until.Format(time.DateTime))
+	paced.PacedUntil = time.Now().Add(-time.Second)
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{paced}))
+	require.Equal(t, "active", accountOf(t, pool, "acme")["state"], "it is over")
+	require.Equal(t, "collected for the next batch", reasonOf(t, pool, "m1"))
+}
+
 // TestStraysInTheViews: an account that nobody has is there as soon as a change of it
 // waits, and says what was perhaps meant and until when it waits.
 func TestStraysInTheViews(t *testing.T) {
@@ -114,6 +138,47 @@ func TestStraysInTheViews(t *testing.T) {
 	require.NoError(t, store.SaveStrays(t.Context(), lease, nil))
 	require.Nil(t, accountOf(t, pool, "acme")["reason"])
 	require.Equal(t, "collected for the next batch", reasonOf(t, pool, "m2"))
+}
+
+// TestManyAccountsAreSaidInParts: so many that one heartbeat cannot say them all, and then
+// fewer; a row that is lost in between has all of them said again.
+func TestManyAccountsAreSaidInParts(t *testing.T) {
+	t.Parallel()
+	_, pool := newDatabase(t)
+	var accounts []persistence.Account
+	for i := range 12_001 {
+		accounts = append(accounts, persistence.Account{Name: fmt.Sprintf("Ä-%d_%d", i%7, i), Catalogs: []string{"us"}})
+	}
+	table, worker := persistence.NewLeaseTable(pool), uuid.New()
+	said := func() (rows int, all bool) {
+		require.NoError(t, pool.QueryRow(t.Context(), `select (select count(*) from courier.configured c where c.worker = w.id), configured_at is not null
+			from courier.worker w where id = $1`, worker).Scan(&rows, &all))
+		return rows, all
+	}
+	beat := func() {
+		_, err := table.Heartbeat(t.Context(), worker, "w")
+		require.NoError(t, err)
+	}
+	table.Configure(accounts)
+	for range 2 {
+		beat()
+		rows, all := said()
+		require.Less(t, rows, 2*len(accounts))
+		require.False(t, all)
+	}
+	_, err := pool.Exec(t.Context(), "delete from courier.worker")
+	require.NoError(t, err)
+	for _, configured := range [][]persistence.Account{accounts, accounts[3:11_000]} {
+		table.Configure(configured)
+		beat()
+		rows, all := said()
+		for beats := 0; (rows != 2*len(configured) || !all) && beats < 100; beats++ {
+			beat() // one that takes too long is repeated
+			rows, all = said()
+		}
+		require.Equal(t, 2*len(configured), rows)
+		require.True(t, all)
+	}
 }
 
 // TestConfiguredIsWhatAnyRunningWorkerHas: of two workers with different configurations,

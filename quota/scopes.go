@@ -82,6 +82,23 @@ func (s *Scopes) BlockedUntil(names []string) time.Time {
 	return until
 }
 
+// Paces names the scope that allows the next call last, by a block or by the pace; empty
+// where all of them allow one now.
+func (s *Scopes) Paces(names []string) (last string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var at time.Time
+	for _, name := range names {
+		if scope := s.scopes[name]; scope != nil {
+			if free := scope.freeAt(now); free.After(now) && free.After(at) {
+				at, last = free, name
+			}
+		}
+	}
+	return last
+}
+
 // CallsPerMinute is how many calls a minute the tightest of the scopes is known to allow;
 // 0 when nothing was told.
 func (s *Scopes) CallsPerMinute(names []string) float64 {

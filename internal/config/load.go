@@ -17,7 +17,7 @@ import (
 )
 
 // maxFile bounds the configuration and every file of a secret.
-const maxFile = 4 << 20
+const maxFile = 64 << 20
 
 // Options say where settings come from besides the file.
 type Options struct {

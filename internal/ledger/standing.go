@@ -18,6 +18,10 @@ type AccountHealth struct {
 	FailingSince time.Time
 	Reason       string
 	NextTry      time.Time
+	// PacedUntil is when the next POST may go where the pace within a quota holds it up for
+	// long; zero otherwise. PacedBy is the scope of that quota.
+	PacedUntil time.Time
+	PacedBy    string
 }
 
 // StrayLane is a lane that the owner of its partition cannot send anything of.

@@ -54,14 +54,16 @@ WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <>
 -- name: SaveHealth :exec
 -- Only the owner of the partition speaks. A stale one that is overtaken in this very
 -- moment is corrected within seconds: its successor writes too.
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next)
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by
 FROM (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(succeeded)::bigint[]) AS succeeded,
-    unnest(sqlc.arg(since)::bigint[]) AS since, unnest(sqlc.arg(reasons)::text[]) AS reason, unnest(sqlc.arg(next)::bigint[]) AS next) k
+    unnest(sqlc.arg(since)::bigint[]) AS since, unnest(sqlc.arg(reasons)::text[]) AS reason, unnest(sqlc.arg(next)::bigint[]) AS next,
+    unnest(sqlc.arg(paced)::bigint[]) AS paced, unnest(sqlc.arg(paced_by)::text[]) AS paced_by) k
 WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = sqlc.arg(partition) AND e.token = sqlc.arg(token)::uuid)
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
-    reason = excluded.reason, next_try_at = excluded.next_try_at, updated_at = now();
+    reason = excluded.reason, next_try_at = excluded.next_try_at,
+    paced_until = excluded.paced_until, paced_by = excluded.paced_by, updated_at = now();
 
 -- name: SaveStrays :exec
 UPDATE courier.lane l SET problem = n.problem, problem_since = n.since, invalid_at = n.invalid_at
@@ -111,13 +113,17 @@ DELETE FROM courier.account WHERE name = $1 AND removing_at IS NOT NULL;
 DELETE FROM courier.account_health WHERE account = $1;
 
 -- name: SayConfigured :exec
--- The worker's own row is there: it has just beaten. What it has is not to be removed.
+-- The accounts behind one name and up to another, by their bytes; the last call has no end
+-- and says that all were said. The worker's own row is there: it has just beaten. What it
+-- has is not to be removed.
 WITH said AS (
-    UPDATE courier.worker SET configured_at = now() WHERE id = sqlc.arg(worker)::uuid RETURNING id
+    UPDATE courier.worker SET configured_at = CASE WHEN sqlc.arg(last)::boolean THEN now() ELSE configured_at END
+    WHERE id = sqlc.arg(worker)::uuid RETURNING id
 ), kept AS (
     UPDATE courier.account SET removing_at = NULL WHERE name = ANY (sqlc.arg(accounts)::text[]) AND removing_at IS NOT NULL
 ), gone AS (
     DELETE FROM courier.configured c WHERE c.worker = sqlc.arg(worker)::uuid
+        AND c.account COLLATE "C" > sqlc.arg(after)::text AND (sqlc.arg(last)::boolean OR c.account COLLATE "C" <= sqlc.arg(upto)::text)
         AND NOT EXISTS (SELECT FROM (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(catalogs)::text[]) AS catalog) k
             WHERE k.account = c.account AND k.catalog = c.catalog)
 )

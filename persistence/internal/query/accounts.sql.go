@@ -349,14 +349,16 @@ func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error 
 }
 
 const saveHealth = `-- name: SaveHealth :exec
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next)
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by
 FROM (SELECT unnest($1::text[]) AS account, unnest($2::bigint[]) AS succeeded,
-    unnest($3::bigint[]) AS since, unnest($4::text[]) AS reason, unnest($5::bigint[]) AS next) k
-WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $6 AND e.token = $7::uuid)
+    unnest($3::bigint[]) AS since, unnest($4::text[]) AS reason, unnest($5::bigint[]) AS next,
+    unnest($6::bigint[]) AS paced, unnest($7::text[]) AS paced_by) k
+WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $8 AND e.token = $9::uuid)
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
-    reason = excluded.reason, next_try_at = excluded.next_try_at, updated_at = now()
+    reason = excluded.reason, next_try_at = excluded.next_try_at,
+    paced_until = excluded.paced_until, paced_by = excluded.paced_by, updated_at = now()
 `
 
 type SaveHealthParams struct {
@@ -365,6 +367,8 @@ type SaveHealthParams struct {
 	Since     []int64
 	Reasons   []string
 	Next      []int64
+	Paced     []int64
+	PacedBy   []string
 	Partition int32
 	Token     uuid.UUID
 }
@@ -378,6 +382,8 @@ func (q *Queries) SaveHealth(ctx context.Context, arg SaveHealthParams) error {
 		arg.Since,
 		arg.Reasons,
 		arg.Next,
+		arg.Paced,
+		arg.PacedBy,
 		arg.Partition,
 		arg.Token,
 	)
@@ -426,11 +432,13 @@ func (q *Queries) SaveStrays(ctx context.Context, arg SaveStraysParams) error {
 
 const sayConfigured = `-- name: SayConfigured :exec
 WITH said AS (
-    UPDATE courier.worker SET configured_at = now() WHERE id = $3::uuid RETURNING id
+    UPDATE courier.worker SET configured_at = CASE WHEN $3::boolean THEN now() ELSE configured_at END
+    WHERE id = $4::uuid RETURNING id
 ), kept AS (
     UPDATE courier.account SET removing_at = NULL WHERE name = ANY ($1::text[]) AND removing_at IS NOT NULL
 ), gone AS (
-    DELETE FROM courier.configured c WHERE c.worker = $3::uuid
+    DELETE FROM courier.configured c WHERE c.worker = $4::uuid
+        AND c.account COLLATE "C" > $5::text AND ($3::boolean OR c.account COLLATE "C" <= $6::text)
         AND NOT EXISTS (SELECT FROM (SELECT unnest($1::text[]) AS account, unnest($2::text[]) AS catalog) k
             WHERE k.account = c.account AND k.catalog = c.catalog)
 )
@@ -443,12 +451,24 @@ ON CONFLICT DO NOTHING
 type SayConfiguredParams struct {
 	Accounts []string
 	Catalogs []string
+	Last     bool
 	Worker   uuid.UUID
+	After    string
+	Upto     string
 }
 
-// The worker's own row is there: it has just beaten. What it has is not to be removed.
+// The accounts behind one name and up to another, by their bytes; the last call has no end
+// and says that all were said. The worker's own row is there: it has just beaten. What it
+// has is not to be removed.
 func (q *Queries) SayConfigured(ctx context.Context, arg SayConfiguredParams) error {
-	_, err := q.db.Exec(ctx, sayConfigured, arg.Accounts, arg.Catalogs, arg.Worker)
+	_, err := q.db.Exec(ctx, sayConfigured,
+		arg.Accounts,
+		arg.Catalogs,
+		arg.Last,
+		arg.Worker,
+		arg.After,
+		arg.Upto,
+	)
 	return err
 }
 
