@@ -129,9 +129,10 @@ BEGIN
     GET DIAGNOSTICS n = ROW_COUNT;
     touched := touched + n;
     -- What a platform says of a whole request may quote an item of it.
-    UPDATE courier.attempt t SET notes = NULL, error = CASE WHEN t.error IS NOT NULL THEN 'erased' END
-    WHERE t.batch_id = ANY (in_batches) AND (t.notes IS NOT NULL OR t.error <> 'erased');
-    UPDATE courier.batch b SET error = 'erased' WHERE b.id = ANY (in_batches) AND b.error <> 'erased';
+    UPDATE courier.attempt t SET notes = NULL, answer = NULL, error = CASE WHEN t.error IS NOT NULL THEN 'erased' END
+    WHERE t.batch_id = ANY (in_batches) AND (t.notes IS NOT NULL OR t.answer IS NOT NULL OR t.error <> 'erased');
+    UPDATE courier.batch b SET answer = NULL, error = CASE WHEN b.error IS NOT NULL THEN 'erased' END
+    WHERE b.id = ANY (in_batches) AND (b.answer IS NOT NULL OR b.error <> 'erased');
     RETURN NEXT;
 
     what := 'texts of other items without the id';

@@ -85,6 +85,14 @@ func TestStoreConforms(t *testing.T) {
 			Acquire:  func(t *testing.T, partition int) ledger.Lease { t.Helper(); return acquire(t, pool, partition) },
 			Statuses: func(t *testing.T) map[string]string { t.Helper(); return statuses(t, pool) },
 			People:   func(t *testing.T) ledgertest.People { t.Helper(); return people{t, store, pool} },
+			Answers: func(t *testing.T, batch uuid.UUID) []string {
+				t.Helper()
+				rows, err := pool.Query(t.Context(), "select answer from courier.batch_answers where batch_id = $1 order by attempt nulls last", batch)
+				require.NoError(t, err)
+				found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				require.NoError(t, err)
+				return found
+			},
 		}
 	})
 }

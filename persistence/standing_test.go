@@ -231,7 +231,7 @@ func TestPauseByHandHasAnEnd(t *testing.T) {
 	lease := acquire(t, pool, 0)
 	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Waiting = []*catalog.Mutation{ledgertest.Mutation(1, "a")} })
 	beat(t, pool, "w", []persistence.Account{{Name: "acme"}, {Name: "other"}})
-	paused, err := store.PauseAllAccounts(t.Context(), "stocktaking", time.Hour)
+	paused, err := store.PauseAllAccounts(t.Context(), "stocktaking", persistence.PauseEnd{After: time.Hour})
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"acme", "other"}, paused)
 	account := accountOf(t, pool, "acme")

@@ -63,6 +63,37 @@ func TestEraseAnItem(t *testing.T) {
 	env.AwaitFinal(5, patience)
 }
 
+// TestErasingAnItemErasesTheAnswers: those of its batches, to POSTs and to polls, which may
+// name it. Those of other batches stay.
+func TestErasingAnItemErasesTheAnswers(t *testing.T) {
+	t.Parallel()
+	const secret, other = "person-4711", "neighbour-1"
+	env := rig.Start(t, rig.Options{Meta: sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "-1", Action: sandbox.RefuseItem, Message: "no"}}}})
+	env.StartWorker("a", rig.WorkerOptions{})
+	for i, item := range []string{secret, other} { // a batch each
+		env.Publish(rig.Mutation(rig.Products, item, catalog.Upsert, rig.Whole(rig.Products.Type, item)))
+		env.AwaitFinal(i+1, patience)
+	}
+	answers := func(attempt, item string) int {
+		return env.Count(`SELECT count(*) FROM courier.batch_answers a JOIN courier.mutation m USING (batch_id) WHERE a.attempt IS `+attempt+` AND m.item_id = $1`, item)
+	}
+	for _, item := range []string{secret, other} {
+		require.Equal(t, 1, answers("NULL", item), "of the last poll")
+		require.Equal(t, 1, answers("NOT NULL", item), "of the POST")
+	}
+	require.Contains(t, tablesWith(env, other), "batch")
+	// As one that the platform names in an answer.
+	_, err := env.DB.Exec(t.Context(), `UPDATE courier.attempt SET answer = answer || 'person-4711' WHERE batch_id IN (SELECT batch_id FROM courier.mutation WHERE item_id = $1)`, secret)
+	require.NoError(t, err)
+
+	_, err = env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, false)
+	require.NoError(t, err)
+	require.Empty(t, tablesWith(env, secret))
+	require.Equal(t, 2, env.Count(`SELECT count(*) FROM courier.batch_answers`))
+	require.Equal(t, 1, answers("NULL", other))
+	require.Equal(t, 1, answers("NOT NULL", other))
+}
+
 // TestEraseRefusesWhatIsOpen: a change waits, as its account is paused.
 func TestEraseRefusesWhatIsOpen(t *testing.T) {
 	t.Parallel()

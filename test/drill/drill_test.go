@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -137,6 +138,7 @@ func (d *drill) run(beneath bool) {
 		}
 		d.publishWhile(func() error { // producers may go on
 			output, err := script(t, env, "restore.sh", copied)
+			assert.Empty(t, output, "it is quiet when all is well")
 			return withOutput(output, err)
 		})
 		env.Restored()

@@ -25,6 +25,9 @@ type Harness struct {
 	Outbox ledger.Outbox
 	// Statuses reads mutation_status: the status by mutation id.
 	Statuses func(t *testing.T) map[string]string
+	// Answers reads batch_answers: the answers to the POSTs of a batch in the order of
+	// their numbers, then that to its last poll, "" where there is none.
+	Answers func(t *testing.T, batch uuid.UUID) []string
 	// Positions are what a worker needs besides, and Leases the same database's lease
 	// table. It has Partitions rows.
 	Positions  Positions
@@ -48,6 +51,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		name string
 		run  func(t *testing.T, h Harness)
 	}{
+		{"the answers of a platform are kept", answers},
 		{"a fresh partition begins at the beginning", freshPartition},
 		{"a batch is recorded, resumed and finished", recordedAndFinished},
 		{"only the lease's owner commits", staleLease},

@@ -136,3 +136,27 @@ SELECT s.transactions_behind, s.seconds_behind, s.filling::boolean AS filling, s
 SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
     coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence
 FROM courier.indexed_items i WHERE i.item_id = sqlc.arg(item) LIMIT sqlc.arg(lim);
+
+-- name: IssueMessages :many
+-- What the platform said of the newest failing items of some lanes, put together where only
+-- the item's id and numbers differ: see messageKey in package status.
+SELECT x.nth::integer AS nth, x.key::text AS key, x.items::bigint AS items, x.first_at::timestamptz AS first_at, x.last_at::timestamptz AS last_at,
+    x.samples::text[] AS samples, x.message::text AS message
+FROM (
+    SELECT f.nth, f.key, count(*) AS items, min(f.failed_at) AS first_at, max(f.failed_at) AS last_at,
+        (array_agg(f.item_id ORDER BY f.failed_at DESC))[1:3] AS samples, (array_agg(f.message ORDER BY f.failed_at DESC))[1] AS message,
+        row_number() OVER (PARTITION BY f.nth ORDER BY count(*) DESC, f.key) AS place
+    FROM (
+        SELECT g.nth, s.item_id, s.failed_at, s.message,
+            left(regexp_replace(CASE WHEN length(s.item_id) >= sqlc.arg(shortest)::integer THEN replace(s.message, s.item_id, '…') ELSE s.message END, '[0-9]+', '…', 'g'), sqlc.arg(longest)::integer) AS key
+        FROM (SELECT (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute, (sqlc.arg(nths)::integer[])[n.i] AS nth
+            FROM generate_subscripts(sqlc.arg(lanes)::integer[], 1) AS n(i)) g
+        CROSS JOIN LATERAL (
+            SELECT i.failed_at, i.item_id, i.message FROM courier.indexed_items i
+            WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
+            ORDER BY i.failed_at DESC, i.item_id DESC LIMIT sqlc.arg(looked)) s
+    ) f
+    GROUP BY f.nth, f.key
+) x
+WHERE x.place <= sqlc.arg(shown)::bigint
+ORDER BY x.nth, x.place;

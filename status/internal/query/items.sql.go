@@ -502,6 +502,89 @@ func (q *Queries) IssueCounts(ctx context.Context, arg IssueCountsParams) ([]Iss
 	return items, nil
 }
 
+const issueMessages = `-- name: IssueMessages :many
+SELECT x.nth::integer AS nth, x.key::text AS key, x.items::bigint AS items, x.first_at::timestamptz AS first_at, x.last_at::timestamptz AS last_at,
+    x.samples::text[] AS samples, x.message::text AS message
+FROM (
+    SELECT f.nth, f.key, count(*) AS items, min(f.failed_at) AS first_at, max(f.failed_at) AS last_at,
+        (array_agg(f.item_id ORDER BY f.failed_at DESC))[1:3] AS samples, (array_agg(f.message ORDER BY f.failed_at DESC))[1] AS message,
+        row_number() OVER (PARTITION BY f.nth ORDER BY count(*) DESC, f.key) AS place
+    FROM (
+        SELECT g.nth, s.item_id, s.failed_at, s.message,
+            left(regexp_replace(CASE WHEN length(s.item_id) >= $1::integer THEN replace(s.message, s.item_id, '…') ELSE s.message END, '[0-9]+', '…', 'g'), $2::integer) AS key
+        FROM (SELECT ($3::integer[])[n.i] AS lane, ($4::text[])[n.i] AS code, ($5::text[])[n.i] AS attribute, ($6::integer[])[n.i] AS nth
+            FROM generate_subscripts($3::integer[], 1) AS n(i)) g
+        CROSS JOIN LATERAL (
+            SELECT i.failed_at, i.item_id, i.message FROM courier.indexed_items i
+            WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
+            ORDER BY i.failed_at DESC, i.item_id DESC LIMIT $7) s
+    ) f
+    GROUP BY f.nth, f.key
+) x
+WHERE x.place <= $8::bigint
+ORDER BY x.nth, x.place
+`
+
+type IssueMessagesParams struct {
+	Shortest   int32
+	Longest    int32
+	Lanes      []int32
+	Codes      []string
+	Attributes []string
+	Nths       []int32
+	Looked     int32
+	Shown      int64
+}
+
+type IssueMessagesRow struct {
+	Nth     int32
+	Key     string
+	Items   int64
+	FirstAt time.Time
+	LastAt  time.Time
+	Samples []string
+	Message string
+}
+
+// What the platform said of the newest failing items of some lanes, put together where only
+// the item's id and numbers differ: see messageKey in package status.
+func (q *Queries) IssueMessages(ctx context.Context, arg IssueMessagesParams) ([]IssueMessagesRow, error) {
+	rows, err := q.db.Query(ctx, issueMessages,
+		arg.Shortest,
+		arg.Longest,
+		arg.Lanes,
+		arg.Codes,
+		arg.Attributes,
+		arg.Nths,
+		arg.Looked,
+		arg.Shown,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IssueMessagesRow
+	for rows.Next() {
+		var i IssueMessagesRow
+		if err := rows.Scan(
+			&i.Nth,
+			&i.Key,
+			&i.Items,
+			&i.FirstAt,
+			&i.LastAt,
+			&i.Samples,
+			&i.Message,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const issueSamples = `-- name: IssueSamples :many
 SELECT g.nth::integer AS nth, f.first_at::timestamptz AS first_at, f.last_at::timestamptz AS last_at, f.samples::text[] AS samples, f.message::text AS message
 FROM (SELECT ($1::integer[])[n.i] AS lane, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute, ($4::integer[])[n.i] AS nth
