@@ -145,8 +145,8 @@ func TestStraysInTheViews(t *testing.T) {
 func TestManyAccountsAreSaidInParts(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	var accounts []persistence.Account
-	for i := range 12_001 {
+	accounts := make([]persistence.Account, 0, 12_001)
+	for i := range cap(accounts) {
 		accounts = append(accounts, persistence.Account{Name: fmt.Sprintf("Ä-%d_%d", i%7, i), Catalogs: []string{"us"}})
 	}
 	table, worker := persistence.NewLeaseTable(pool), uuid.New()
