@@ -46,9 +46,22 @@ func (w *world) start() {
 		defer close(p.ended)
 		p.err = service.RunWith(ctx, service.Options{
 			Config: w.configuration(), Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
-			Reload: &service.Reload{Load: func() (*config.Config, error) { return w.configuration(), nil }, Asked: p.asked, Interval: 24 * time.Hour},
+			Reload: &service.Reload{Load: p.load, Asked: p.asked, Interval: 24 * time.Hour},
 		}, p.parts())
 	}()
+}
+
+// load reads the configuration file, which takes a while.
+func (p *process) load() (*config.Config, error) {
+	<-time.After(p.w.latency(p.name, "Load"))
+	for thawed := p.isFrozen(); thawed != nil; thawed = p.isFrozen() {
+		<-thawed
+		<-time.After(p.w.latency(p.name, "Load", "thawed"))
+	}
+	if p.isDead() {
+		return nil, errDead
+	}
+	return p.w.configuration(), nil
 }
 
 func (p *process) parts() service.Dependencies {
