@@ -57,18 +57,20 @@ func (a *Answer) Of(item string) string {
 	return "[" + strings.Join(parts, ",") + "]"
 }
 
-// partsOf looks through JSON that may break off.
-func partsOf(text, item string) (parts []string) {
+// partsOf looks through JSON that may break off. An object with a list that has the id, as
+// of all that were refused, counts where no other names it.
+func partsOf(text, item string) []string {
 	type level struct {
-		begin int64
-		names bool
+		begin         int64
+		names, listed bool
 	}
+	var parts, lists []string
 	var open []level
 	decoder := json.NewDecoder(strings.NewReader(text))
 	for len(parts) < maxParts {
 		token, err := decoder.Token()
 		if err != nil {
-			return parts
+			break
 		}
 		switch token := token.(type) {
 		case json.Delim:
@@ -79,11 +81,12 @@ func partsOf(text, item string) (parts []string) {
 				last := open[len(open)-1]
 				open = open[:len(open)-1]
 				switch {
-				case !last.names:
-				case token == '}':
+				case last.names && token == '}':
 					parts = append(parts, text[last.begin:decoder.InputOffset()])
-				case len(open) > 0: // a list of ids: what has the list
-					open[len(open)-1].names = true
+				case last.listed && len(lists) < maxParts:
+					lists = append(lists, text[last.begin:decoder.InputOffset()])
+				case last.names && len(open) > 0:
+					open[len(open)-1].listed = true
 				}
 			}
 		case string:
@@ -91,6 +94,9 @@ func partsOf(text, item string) (parts []string) {
 				open[len(open)-1].names = true
 			}
 		}
+	}
+	if len(parts) == 0 {
+		return lists
 	}
 	return parts
 }

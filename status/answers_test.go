@@ -14,7 +14,7 @@ func TestPartsOfAnAnswer(t *testing.T) {
 			`[{"item_id": "a", "status": "FAILURE", "errors": [{"attribute": "PRICE"}]}]`,
 		},
 		{
-			"Meta's", `{"data": [{"status": "finished", "errors": [{"line": 0, "id": "b"}, {"id": "a", "message": "no price"}, {"id": "a"}]}]}`,
+			"Meta's", `{"data": [{"status": "finished", "errors": [{"line": 0, "id": "b"}, {"id": "a", "message": "no price"}, {"id": "a"}], "ids_of_invalid_requests": ["a"]}]}`,
 			`[{"id": "a", "message": "no price"},{"id": "a"}]`,
 		},
 		{"a list of ids", `{"data": [{"ids_of_invalid_requests": ["b", "a"]}]}`, `[{"ids_of_invalid_requests": ["b", "a"]}]`},
