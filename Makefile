@@ -45,7 +45,7 @@ test: ## run all tests: real NATS and Postgres, started by the tests themselves
 # Packages whose code starts no goroutines that share anything, and those whose tests look at
 # other processes, which are built without it: there is nothing for the race detector to see.
 RACELESS := catalog docs deploy internal/reason internal/config source/feed source/difference status platform/builtin \
-	cmd/worker cmd/enqueue test/console test/drill
+	cmd/worker cmd/enqueue test/console test/drill test/upgrade
 
 .PHONY: race
 race: ## run the tests with the race detector, the long ones shortened
@@ -67,10 +67,14 @@ postgres: ## run the tests of the store on each Postgres of POSTGRES (15 16 17 1
 lint: ## check go.mod, formatting, vet and the linters of .golangci.yml
 	$(GO) mod tidy -diff
 	$(GO) -C bench mod tidy -diff
+	$(GO) -C bench/peers mod tidy -diff
 	$(GO) -C deploy/check mod tidy -diff
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
 	cd deploy/check && $(GOLANGCI_LINT) run --config ../../.golangci.yml --disable gomoddirectives ./...
+	cd bench/peers && $(GOLANGCI_LINT) run --config ../../.golangci.yml --disable gomoddirectives ./...
+# Not bench/peers/bento: its dependencies are hundreds of modules, and minutes to compile.
+# It is one file. After changing it: go mod tidy and the linter, in its folder.
 
 .PHONY: generate
 generate: ## regenerate code, examples and reference tables
@@ -85,13 +89,27 @@ generated: ## check that generated files are what their sources say
 	$(GO) test ./internal/config ./internal/telemetry ./internal/reason ./cmd/worker ./cmd/enqueue -run TestReference
 
 .PHONY: deploy-check
-deploy-check: ## check the alerts, dashboard, units, manifests and chart of deploy/, without a network
+deploy-check: ## check the alerts, dashboard, units, manifests and chart of deploy/, and the configuration of the release, without a cluster
 	$(GO) test -count=1 ./deploy
 	$(GO) -C deploy/check test -count=1 ./...
 
+SEEDS ?= 1
+
 .PHONY: drill
-drill: ## copy the database of a loaded installation, restore the older copy, go on, compare
-	$(GO) test -count=1 ./test/drill
+drill: ## copy the database of a loaded installation, restore the older copy, go on, compare: SEEDS (1) histories of each kind
+	$(GO) test -count=1 -timeout 60m ./test/drill -args -seeds $(SEEDS)
+
+# The last release, whose workers run beside those of this tree. A clone may lack the tag;
+# then it is the commit that the release was made of.
+RELEASE ?= $(shell git rev-parse --quiet --verify v0.1.0^{commit} 2>/dev/null || echo 04b5bc6)
+
+# Not part of test: it needs the history of the repository, and builds a second program.
+.PHONY: upgrade
+upgrade: SEEDS = 2
+upgrade: ## run workers of RELEASE (the last one) and of this tree side by side, as in a rolling upgrade: SEEDS (2) histories each way
+	source=$$(mktemp -d); trap 'rm -rf "$$source"' EXIT; git archive $(RELEASE) | tar -x -C "$$source"; mkdir -p $(BIN); \
+		$(GO) -C "$$source" build -buildvcs=false -o $(abspath $(BIN))/worker-release ./cmd/worker
+	$(GO) test -count=1 -timeout 30m ./test/upgrade -args -former $(abspath $(BIN))/worker-release -seeds $(SEEDS)
 
 .PHONY: demo
 demo: build ## start everything, publish examples/, wait for the end, compare
@@ -123,6 +141,26 @@ sim-short: ## the form of sim that runs before each merge
 .PHONY: bench
 bench: ## measure mutations a second end to end, beside what its parts can do
 	$(GO) -C bench run .
+
+PEERS_MUTATIONS ?= 200000
+ROUNDS          ?= 5
+# More flags, such as -out runs.jsonl -entrants courier-plain,naive.
+PEERS_FLAGS     ?=
+PEERS           := $(BIN)/peers/peers -programs $(BIN)/peers -worker $(BIN)/worker
+
+.PHONY: peers-build
+peers-build: build ## build what make peers measures; Bento takes minutes the first time
+	$(GO) -C bench/peers build -o $(abspath $(BIN))/peers/ ./...
+	$(GO) -C bench/peers/bento build -o $(abspath $(BIN))/peers/bento .
+
+.PHONY: peers
+peers: peers-build ## measure beside what a team would use instead: PEERS_MUTATIONS=200000 ROUNDS=5
+	$(PEERS) -mutations $(PEERS_MUTATIONS) -rounds $(ROUNDS) $(PEERS_FLAGS)
+
+.PHONY: peers-latency
+peers-latency: ROUNDS = 2
+peers-latency: peers-build ## the same for mutations that come one by one: from publish to POST, ROUNDS=2
+	$(PEERS) -latency 30s -max-age 1ms -rounds $(ROUNDS) $(PEERS_FLAGS)
 
 ITEMS ?= 1000000
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/span"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -41,7 +43,7 @@ type shownAccount struct {
 	status.Account
 	Quotas  []quotaLine
 	Batches []status.Batch
-	Lengths []pauseLength
+	Lengths []string
 	Actions []persistence.AuditEntry
 	Charts  []chart
 }
@@ -111,20 +113,8 @@ func quotaLeft(values map[string]any, now time.Time) float64 {
 	return -1
 }
 
-// pauseLength is a choice of how long a pause lasts.
-type pauseLength struct {
-	Value, Text string
-	length      time.Duration
-}
-
-var pauseLengths = []pauseLength{
-	{"", "until somebody resumes it", 0},
-	{"15m", "15 minutes", 15 * time.Minute},
-	{"1h", "1 hour", time.Hour},
-	{"4h", "4 hours", 4 * time.Hour},
-	{"24h", "1 day", 24 * time.Hour},
-	{"168h", "1 week", 7 * 24 * time.Hour},
-}
+// pauseLengths are offered; any other can be written.
+var pauseLengths = []string{"15m", "1h", "4h", "1d", "1w"}
 
 func (c *Console) account(w http.ResponseWriter, r *http.Request) error {
 	account, err := c.oneAccount(r.Context(), r.PathValue("name"))
@@ -158,19 +148,41 @@ func (c *Console) pause(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(pauseLengths, func(l pauseLength) bool { return l.Value == r.PostFormValue("for") })
-	if at < 0 {
-		return refuse(http.StatusBadRequest, "This is not one of the lengths of a pause.")
+	end, words, err := c.pauseEnd(r)
+	if err != nil {
+		return err
 	}
-	length := pauseLengths[at]
 	return c.act(w, r, deed{
-		name: "pause_account", target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
+		name: persistence.ActPauseAccount, target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
 		do: func(ctx context.Context, reason string) (int64, string, error) {
-			return -1, account.Name + " is paused " + map[bool]string{true: length.Text, false: "for " + length.Text}[length.length == 0] + ".",
-				c.Do.Accounts.PauseAccountFor(ctx, account.Name, reason, length.length)
+			return -1, account.Name + " is paused " + words + ".", c.Do.Accounts.PauseAccountUntil(ctx, account.Name, reason, end)
 		},
 	})
 }
+
+// pauseEnd reads when a pause is to end: after a length, at a time, or neither.
+func (c *Console) pauseEnd(r *http.Request) (end persistence.PauseEnd, words string, err error) {
+	length, until := strings.TrimSpace(r.PostFormValue("for")), strings.TrimSpace(r.PostFormValue("until"))
+	switch {
+	case length != "" && until != "":
+		return end, "", refuse(http.StatusBadRequest, "Say how long the pause lasts, or until when: not both.")
+	case length != "":
+		if end.After, err = span.Length(length); err != nil {
+			return end, "", refuse(http.StatusBadRequest, legible.Cut(length, maxToldValue)+" "+err.Error()+".")
+		}
+		return end, "for " + span.Words(end.After), nil
+	case until != "":
+		if end.At, err = span.Until(until, zoneOf(r), c.now()); err != nil {
+			return end, "", refuse(http.StatusBadRequest, legible.Cut(until, maxToldValue)+" "+err.Error()+".")
+		}
+		return end, "until " + end.At.In(zoneOf(r)).Format("2006-01-02 15:04 MST"), nil
+	default:
+		return end, "until somebody resumes it", nil
+	}
+}
+
+// maxToldValue bounds a value of a form in a message about it.
+const maxToldValue = 40
 
 func (c *Console) resume(w http.ResponseWriter, r *http.Request) error {
 	account, err := c.oneAccount(r.Context(), r.PathValue("name"))
@@ -178,7 +190,7 @@ func (c *Console) resume(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return c.act(w, r, deed{
-		name: "resume_account", target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
+		name: persistence.ActResumeAccount, target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
 			return -1, account.Name + " is resumed.", c.Do.Accounts.ResumeAccount(ctx, account.Name)
 		},

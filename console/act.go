@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -27,8 +26,8 @@ type Actions struct {
 
 // AccountActions pause and resume accounts; persistence.Store is one.
 type AccountActions interface {
-	// PauseAccountFor sends nothing of the account for so long; 0 means until it is resumed.
-	PauseAccountFor(ctx context.Context, account, reason string, length time.Duration) error
+	// PauseAccountUntil sends nothing of the account until then.
+	PauseAccountUntil(ctx context.Context, account, reason string, end persistence.PauseEnd) error
 	ResumeAccount(ctx context.Context, account string) error
 }
 

@@ -54,6 +54,8 @@ type (
 	batchAnswer struct {
 		Batch    status.Batch     `json:"batch"`
 		Attempts []status.Attempt `json:"attempts"`
+		// Answers are what the platform answered, as far as it is kept.
+		Answers []status.Answer `json:"answers"`
 	}
 	recordsAnswer struct {
 		Records []status.Record `json:"records"`

@@ -62,6 +62,7 @@ func idOf(text string) (uuid.UUID, error) {
 type shownBatch struct {
 	status.Batch
 	Attempts []status.Attempt
+	Answers  []status.Answer
 	Records  []status.Record
 	First    int
 	Next     int // the first record of the next page; 0 without one
@@ -76,6 +77,9 @@ func (c *Console) batch(w http.ResponseWriter, r *http.Request) error {
 	}
 	shown := shownBatch{}
 	if shown.Batch, shown.Attempts, err = c.Reader.Batch(r.Context(), id); err != nil {
+		return err
+	}
+	if shown.Answers, err = c.Reader.Answers(r.Context(), id); err != nil {
 		return err
 	}
 	shown.First, _ = strconv.Atoi(filled(r, "first")) // else from the first on

@@ -73,7 +73,8 @@ func (c *Console) endpoints() []endpoint {
 		},
 		{
 			Method: "GET", Path: "/api/v1/issues/items", Summary: "The items with an issue, those that failed last first.", Shape: itemsAnswer{},
-			Query: with(laneParameters, parameter{Name: "code", Meaning: "Only this code."}, parameter{Name: "attribute", Meaning: "Only this attribute; empty for none."}, next, limitParameter),
+			Query: with(laneParameters, parameter{Name: "code", Meaning: "Only this code."}, parameter{Name: "attribute", Meaning: "Only this attribute; empty for none."},
+				parameter{Name: "message", Meaning: "Only this message_key of an issue."}, next, limitParameter),
 			answer: func(r *http.Request) (any, error) {
 				items, next, err := c.Reader.IssueItems(r.Context(), issueFilter(r), limitOf(r), status.Cursor(filled(r, "before")))
 				return itemsAnswer{list(items), next}, err
@@ -92,7 +93,11 @@ func (c *Console) endpoints() []endpoint {
 					return nil, err
 				}
 				batch, attempts, err := c.Reader.Batch(r.Context(), id)
-				return batchAnswer{batch, list(attempts)}, err
+				if err != nil {
+					return nil, err
+				}
+				answers, err := c.Reader.Answers(r.Context(), id)
+				return batchAnswer{batch, list(attempts), list(answers)}, err
 			},
 		},
 		{
@@ -199,7 +204,11 @@ func (c *Console) endpoints() []endpoint {
 		},
 		{
 			Method: "POST", Path: "/api/v1/accounts/{name}/pause", Summary: "Pause an account.", Shape: doneAnswer{}, serve: c.pause,
-			Form: []parameter{whyField, {Name: "for", Meaning: "15m, 1h, 4h, 24h or 168h; empty until it is resumed."}},
+			Form: []parameter{
+				whyField,
+				{Name: "for", Meaning: "How long, such as 30m, 2h or 7d. Without it and until, until it is resumed."},
+				{Name: "until", Meaning: "Until when, such as 2026-12-01T10:00Z."},
+			},
 		},
 		{Method: "POST", Path: "/api/v1/accounts/{name}/resume", Summary: "End every pause of an account.", Shape: doneAnswer{}, serve: c.resume, Form: []parameter{whyField}},
 		{

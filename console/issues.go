@@ -24,7 +24,7 @@ type shownIssue struct {
 const issuesShown = 200
 
 func issueFilter(r *http.Request) status.IssueFilter {
-	filter := status.IssueFilter{Filter: filterOf(r), Code: filled(r, "code"), Status: filled(r, "status")}
+	filter := status.IssueFilter{Filter: filterOf(r), Code: filled(r, "code"), Status: filled(r, "status"), Message: filled(r, "message")}
 	if query := r.URL.Query(); query.Has("attribute") {
 		attribute := filled(r, "attribute")
 		filter.Attribute = &attribute
@@ -51,7 +51,7 @@ func (c *Console) issues(w http.ResponseWriter, r *http.Request) error {
 	}
 	for i := range groups {
 		g := &groups[i]
-		path := c.link("/issues/items", "account", g.Account, "code", g.Code, "attribute", g.Attribute)
+		path := c.link("/issues/items", "account", g.Account, "code", g.Code, "attribute", g.Attribute, "message", g.MessageKey)
 		if g.Attribute == "" {
 			path += "&attribute="
 		}

@@ -87,7 +87,6 @@ type shownItem struct {
 	Timeline []status.Mutation
 	More     bool
 	Next     status.Place
-	Letters  map[string]int64
 }
 
 // shownPlace is the state at a destination, with the last request and its answer.
@@ -96,6 +95,10 @@ type shownPlace struct {
 	Request  *status.Request
 	Record   *status.Record
 	Attempts []status.Attempt
+	// Answer is what the platform answered last: the parts that name the item, else all.
+	// OfItem says which.
+	Answer []byte
+	OfItem bool
 	// NoRequest says why there is no request.
 	NoRequest string
 }
@@ -156,6 +159,17 @@ func (c *Console) lastRequest(ctx context.Context, place *shownPlace) error {
 		return err
 	}
 	place.Attempts = attempts
+	answers, err := c.Reader.Answers(ctx, *place.BatchID)
+	if err != nil {
+		return err
+	}
+	if len(answers) > 0 {
+		last := &answers[len(answers)-1]
+		place.Answer = []byte(last.Of(place.ItemID))
+		if place.OfItem = len(place.Answer) > 0; !place.OfItem {
+			place.Answer = []byte(last.Text)
+		}
+	}
 	request, err := c.Reader.Request(ctx, *place.BatchID, 0, place.ItemID)
 	switch {
 	case ctx.Err() != nil:

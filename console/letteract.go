@@ -115,7 +115,7 @@ func (c *Console) replayLetters(w http.ResponseWriter, r *http.Request) error {
 	}
 	force, who := r.PostForm.Get("force") != "", identityOf(r.Context()).Name
 	return c.act(w, r, deed{
-		name: "replay_dead_letters", target: chosen.target(), filter: chosen.Filter, expected: expectedOf(r), back: c.link("/dead-letters"),
+		name: persistence.ActReplayLetters, target: chosen.target(), filter: chosen.Filter, expected: expectedOf(r), back: c.link("/dead-letters"),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
 			result, err := c.Do.Letters.Replay(ctx, who, chosen.filter(), force)
 			if err = letterRefusal(errors.Join(err, result.DeniedError())); err != nil {
@@ -141,7 +141,7 @@ func (c *Console) dismissLetters(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := identityOf(r.Context()).Name
 	return c.act(w, r, deed{
-		name: "dismiss_dead_letters", target: chosen.target(), filter: chosen.Filter, expected: expectedOf(r), back: c.link("/dead-letters"),
+		name: persistence.ActDismissLetters, target: chosen.target(), filter: chosen.Filter, expected: expectedOf(r), back: c.link("/dead-letters"),
 		do: func(ctx context.Context, reason string) (int64, string, error) {
 			dismissed, err := c.Do.Letters.DismissAll(ctx, who, chosen.filter(), reason)
 			return int64(dismissed), plural(dismissed, "dead letter", "dead letters") + " dismissed.", letterRefusal(err)
@@ -203,7 +203,7 @@ func (c *Console) editLetter(w http.ResponseWriter, r *http.Request) error {
 	}
 	who := identityOf(r.Context()).Name
 	return c.act(w, r, deed{
-		name: "edit_dead_letter", target: r.PathValue("id"), expected: 1, back: c.link("/dead-letters/" + r.PathValue("id")),
+		name: persistence.ActEditLetter, target: r.PathValue("id"), expected: 1, back: c.link("/dead-letters/" + r.PathValue("id")),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
 			edited, err := c.Do.Letters.Edit(ctx, who, letter.ID, body, r.PostForm.Get("force") != "")
 			return 1, "The edited message is published as change " + edited.MutationID + ".", letterRefusal(err)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/status"
 )
 
@@ -291,6 +292,7 @@ func (c *Console) functions() template.FuncMap {
 		"join":        strings.Join,
 		"title":       status.Title,
 		"actionWords": actionWords,
+		"actionNames": persistence.ActionNames,
 	}
 }
 

@@ -157,6 +157,10 @@ func (fixtures) Batch(context.Context, uuid.UUID) (status.Batch, []status.Attemp
 	return fill(func(b *status.Batch) { b.FinishedAt = nil }), two[status.Attempt](), nil
 }
 
+func (fixtures) Answers(context.Context, uuid.UUID) ([]status.Answer, error) {
+	return []status.Answer{fill[status.Answer](), fill(func(a *status.Answer) { a.Attempt = 0 })}, nil
+}
+
 func (fixtures) Records(context.Context, uuid.UUID, int, int) ([]status.Record, bool, error) {
 	return two[status.Record](), true, nil
 }
@@ -223,8 +227,11 @@ func (fixtures) List(context.Context, persistence.AuditFilter) ([]persistence.Au
 // actions say that all went well.
 type actions struct{}
 
-func (actions) PauseAccountFor(context.Context, string, string, time.Duration) error { return nil }
-func (actions) ResumeAccount(context.Context, string) error                          { return nil }
+func (actions) PauseAccountUntil(context.Context, string, string, persistence.PauseEnd) error {
+	return nil
+}
+
+func (actions) ResumeAccount(context.Context, string) error { return nil }
 
 func (actions) Preview(context.Context, persistence.DeadLetterFilter, bool) (replay.Preview, error) {
 	return replay.Preview{Letters: 2, Newer: 1, Lost: 1, Hopeless: 1, Published: 1, Reasons: map[catalog.Reason]int{hostile: 2}}, nil
@@ -290,6 +297,12 @@ func TestEveryPageIsWhole(t *testing.T) {
 				}
 			}
 		}
+	}
+	page := ask(newFull(t, nil).Handler(), http.MethodGet, pagePaths["GET /batches/{id}"][0], "127.0.0.1:1", nil).Body.String()
+	require.Contains(t, page, "An earlier send failed, and a later one worked: nothing is to be done.")
+	require.Contains(t, page, "Answer to the last poll")
+	for _, path := range []string{"/item?id=x", "/mutation?id=x"} {
+		require.Regexp(t, `href="/dead-letters/\d+"`, ask(newFull(t, nil).Handler(), http.MethodGet, path, "127.0.0.1:1", nil).Body.String(), path)
 	}
 	// The pages that answer forms.
 	c := newFull(t, allActions())

@@ -102,7 +102,10 @@ func TestActionsAreWrittenDown(t *testing.T) {
 	d := newDesk(t)
 	// Without a reason nothing is done, and nothing is written.
 	require.Equal(t, http.StatusUnprocessableEntity, d.post("/accounts/shop-meta/pause", url.Values{"why": {"x"}}).Code)
-	require.Equal(t, http.StatusBadRequest, d.post("/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}, "for": {"99h"}}).Code)
+	for _, wrong := range []url.Values{{"for": {"soon"}}, {"for": {"1ms"}}, {"until": {"2020-01-01T00:00Z"}}, {"until": {"soon"}}, {"for": {"2h"}, "until": {"2100-01-01T00:00Z"}}} {
+		wrong.Set("why", "the shop moves")
+		require.Equal(t, http.StatusBadRequest, d.post("/accounts/shop-meta/pause", wrong).Code, wrong)
+	}
 	require.Equal(t, http.StatusNotFound, d.post("/accounts/nobody/pause", url.Values{"why": {"the shop moves"}}).Code)
 	require.Empty(t, d.actions(t))
 
@@ -123,6 +126,15 @@ func TestActionsAreWrittenDown(t *testing.T) {
 	require.NotNil(t, pause.FinishedAt)
 	require.Contains(t, d.get("/audit?action=pause_account").Body.String(), "the shop moves")
 	require.NotContains(t, d.get("/audit?action=pause_account").Body.String(), "it has moved")
+
+	// Of any length, and until a time.
+	answer = d.post("/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}, "for": {"99h"}})
+	require.Contains(t, d.get(answer.Header().Get("Location")).Body.String(), "shop-meta is paused for 4 days 3 hours.")
+	answer = d.post("/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}, "until": {"2100-01-01T10:00"}})
+	require.Contains(t, d.get(answer.Header().Get("Location")).Body.String(), "shop-meta is paused until 2100-01-01 10:00 UTC.")
+	states, err = d.store.Accounts(t.Context(), []string{"shop-meta"})
+	require.NoError(t, err)
+	require.True(t, states["shop-meta"].ResumesAt.Equal(time.Date(2100, 1, 1, 10, 0, 0, 0, time.UTC)))
 }
 
 // TestNothingIsDoneWithoutARecord: an action that cannot be written down is not taken.

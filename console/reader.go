@@ -27,6 +27,7 @@ type Reader interface { //nolint:interfacebloat // one seam: what all pages read
 	Mutation(ctx context.Context, id, account string) ([]status.Mutation, error)
 	Batches(ctx context.Context, filter status.BatchFilter, before uuid.UUID, limit int) ([]status.Batch, bool, error)
 	Batch(ctx context.Context, id uuid.UUID) (status.Batch, []status.Attempt, error)
+	Answers(ctx context.Context, id uuid.UUID) ([]status.Answer, error)
 	Records(ctx context.Context, id uuid.UUID, first, limit int) ([]status.Record, bool, error)
 	Request(ctx context.Context, id uuid.UUID, attempt int, item string) (status.Request, error)
 	Workers(ctx context.Context) ([]status.Worker, []status.Partition, error)

@@ -114,7 +114,7 @@ func (c *Console) approve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return c.act(w, r, deed{
-		name: "approve_deletes", target: "run " + r.PathValue("id") + " of " + shown.Source, expected: int64(shown.Withheld), back: c.link("/sources"),
+		name: persistence.ActApproveDeletes, target: "run " + r.PathValue("id") + " of " + shown.Source, expected: int64(shown.Withheld), back: c.link("/sources"),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
 			done, err := c.Do.Approve(ctx, shown.Run.Run, shown.Withheld)
 			return -1, done, err

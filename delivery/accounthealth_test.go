@@ -242,7 +242,7 @@ func TestPaceIsShown(t *testing.T) {
 		for i := range limit - 1 {
 			w.upsert(fmt.Sprint("x", i), `{"a":1}`)
 		}
-		for paced := 0; paced < 2; paced++ {
+		for range 2 {
 			w.until(time.Minute, "it is shown", func() bool { return w.store.Health("acme").PacedUntil.After(time.Now()) })
 			shown, posts := w.store.Health("acme"), w.posts()
 			require.Equal(t, "submit", shown.PacedBy)

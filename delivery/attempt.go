@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
-func attemptOf(f *openBatch, number int, submission platform.Submission, perr *platform.Error) ledger.Attempt {
-	attempt := ledger.Attempt{BatchID: f.batch.ID, Number: number, At: time.Now()}
+func attemptOf(f *openBatch, number int, submission platform.Submission, perr *platform.Error, answer string) ledger.Attempt {
+	attempt := ledger.Attempt{BatchID: f.batch.ID, Number: number, At: time.Now(), Answer: shortened(answer, perr == nil)}
 	switch {
 	case perr == nil:
 		attempt.Result, attempt.Handles = ledger.Accepted, submission.Handles
@@ -24,6 +25,15 @@ func attemptOf(f *openBatch, number int, submission platform.Submission, perr *p
 		attempt.Result, attempt.Error = ledger.NotTaken, perr.Error()
 	}
 	return attempt
+}
+
+// shortened is what is kept of an answer: less of one that told nothing.
+func shortened(answer string, told bool) string {
+	const more = "…"
+	if told || len(answer) <= platform.MaxShortAnswer {
+		return answer
+	}
+	return strings.ToValidUTF8(answer[:platform.MaxShortAnswer-len(more)], "") + more
 }
 
 // variantOf is how often the batch's content was skipped as a duplicate or tried:
@@ -83,7 +93,7 @@ func decodeNotes(encoded []byte, records int) ([]platform.Verdict, error) {
 // and a new owner sends the batch again.
 func (s *storeCalls) recordAttempt(ctx context.Context, attempt ledger.Attempt) error {
 	plain := attempt
-	plain.Error = ascii(attempt.Error, maxPlain)
+	plain.Error, plain.Answer = ascii(attempt.Error, maxPlain), ""
 	unknown := ledger.Attempt{
 		BatchID: attempt.BatchID, Number: attempt.Number, At: attempt.At, Result: ledger.Ambiguous,
 		Error: "the database refuses to record how the POST ended",

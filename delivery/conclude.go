@@ -38,7 +38,7 @@ func (e *Engine) conclude(f *openBatch, now time.Time) {
 		outcomes: map[label.Outcome]int{}, retries: map[label.Retry]int{}, letters: map[catalog.Reason]int{},
 		outcome: ledger.BatchOutcome{
 			BatchID: f.batch.ID, Lane: f.batch.Lane, CreatedAt: f.batch.CreatedAt, FinishedAt: now,
-			State: ledger.BatchCompleted,
+			State: ledger.BatchCompleted, Answer: f.answer,
 		},
 	}
 	verdicts, incomplete := f.verdicts()

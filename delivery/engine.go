@@ -102,9 +102,16 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 	e.life.left = nil
 	readCtx, stopReading := context.WithCancel(ctx)
 	defer stopReading()
-	select {
-	case <-drain: // it is draining from its start: the source is not asked for more
+	var deadline <-chan time.Time
+	beginDrain := func() {
+		drain = nil
+		e.life.draining = true
 		stopReading()
+		deadline = time.After(e.cfg.DrainTimeout)
+	}
+	select {
+	case <-drain: // it is draining from its start: nothing is read or begun
+		beginDrain()
 	default:
 	}
 	e.spawn(func(ctx context.Context) { e.read(ctx, readCtx) })
@@ -112,7 +119,6 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var deadline <-chan time.Time
 	for {
 		arrivals := e.reading.arrivals
 		if !e.admits() {
@@ -122,12 +128,7 @@ func (e *Engine) Run(ctx context.Context, drain <-chan struct{}) (err error) {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-drain:
-			drain = nil
-			e.life.draining = true
-			stopReading()
-			limit := time.NewTimer(e.cfg.DrainTimeout)
-			defer limit.Stop()
-			deadline = limit.C
+			beginDrain()
 		case <-deadline:
 			e.log.WarnContext(ctx, "drain timeout exceeded with requests under way; the next owner finds out what became of them",
 				slog.Int("open_batches", len(e.batches.byID)))

@@ -207,6 +207,14 @@ func (e *Engine) refuse(m *catalog.Mutation, problem *catalog.Problem) {
 func (e *Engine) add(m *catalog.Mutation, now time.Time) {
 	lane := e.laneOf(m.Lane)
 	if lane == nil {
+		// What overtakes it must be found now: when it is read back, the store knows of a
+		// newer version only, which may be behind it.
+		if m.HasVersion {
+			if by, ok := e.versions.overtakes(m); ok {
+				e.supersede(m, by)
+				return
+			}
+		}
 		e.parkUnconfigured(m, now)
 		return
 	}

@@ -60,6 +60,7 @@ func (s *search) takes(ctx context.Context, o ledger.BatchOutcome) (bool, error)
 func (s *search) saysLess(ctx context.Context, o *ledger.BatchOutcome) (taken bool, err error) {
 	for _, with := range []func(*ledger.BatchOutcome){
 		func(*ledger.BatchOutcome) {},
+		func(o *ledger.BatchOutcome) { o.Answer = "" },
 		func(o *ledger.BatchOutcome) { o.Error = "" },
 		func(o *ledger.BatchOutcome) { o.ResetVersions = nil },
 	} {

@@ -89,7 +89,8 @@ func only(tx *ledger.Transaction, of []element) *ledger.Transaction {
 			}
 			o := &part.Outcomes[len(part.Outcomes)-1]
 			if e.j == wholeOutcome {
-				o.Error, o.ResetVersions = tx.Outcomes[e.i].Error, tx.Outcomes[e.i].ResetVersions
+				whole := &tx.Outcomes[e.i]
+				o.Error, o.Answer, o.ResetVersions = whole.Error, whole.Answer, whole.ResetVersions
 			} else {
 				o.Exceptions = append(o.Exceptions, tx.Outcomes[e.i].Exceptions[e.j])
 			}
@@ -101,7 +102,7 @@ func only(tx *ledger.Transaction, of []element) *ledger.Transaction {
 // bare is an outcome without its words and exceptions.
 func bare(o *ledger.BatchOutcome) ledger.BatchOutcome {
 	b := *o
-	b.Error, b.ResetVersions, b.Exceptions = "", nil, nil
+	b.Error, b.Answer, b.ResetVersions, b.Exceptions = "", "", nil, nil
 	return b
 }
 

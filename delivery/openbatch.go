@@ -33,6 +33,7 @@ type openBatch struct {
 	attempt int // number of the current or last POST
 	posts   []post
 	handles []*handle
+	answer  string // the text of the answer to the last poll, "" for none
 
 	ending
 	resending

@@ -191,6 +191,7 @@ func recordedBy(tx *ledger.Transaction) func(yield func(*catalog.Mutation) bool)
 
 // outcomeBytes is about what the end of a batch takes in a transaction.
 func outcomeBytes(o *ledger.BatchOutcome) (bytes int64) {
+	bytes = int64(len(o.Answer))
 	for _, m := range outcomeMutations(o) {
 		bytes += messageBytes(m)
 	}

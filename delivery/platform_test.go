@@ -66,6 +66,7 @@ type answer struct {
 	lost    bool          // the handle will not be known
 	stuck   bool          // the handle is never finished
 	skip    bool          // all records are skipped as duplicates
+	said    string        // the text of the answer to the POST
 	silent  func(i int) bool
 	judge   func(i int, r *catalog.Record) *platform.Verdict
 	cut     bool // the report is incomplete: items without a verdict are unknown
@@ -186,6 +187,9 @@ func (w *way) Submit(ctx context.Context, body []byte, _ string, records []catal
 	defer w.ended()
 	if a.panic {
 		panic("the answer is odd")
+	}
+	if kept := platform.AnswerKept(ctx); kept != nil {
+		kept.Set(a.said)
 	}
 	if a.latency > 0 {
 		// The body arrives first; a caller that goes away does not call it back.
@@ -370,7 +374,7 @@ func (s *simulated) handlesOf(p *post) []string {
 }
 
 // Poll asks about a handle.
-func (w *way) Poll(_ context.Context, handle, _ string, records []catalog.Record) (platform.Report, error) {
+func (w *way) Poll(ctx context.Context, handle, _ string, records []catalog.Record) (platform.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.polls = append(w.polls, time.Now())
@@ -388,6 +392,9 @@ func (w *way) Poll(_ context.Context, handle, _ string, records []catalog.Record
 		if err := w.onPoll(t); err != nil {
 			return platform.Report{}, err
 		}
+	}
+	if kept := platform.AnswerKept(ctx); kept != nil {
+		kept.Set(map[bool]string{true: "finished", false: "pending"}[t.applied])
 	}
 	if !t.applied || t.answer.stuck {
 		return platform.Report{Progress: platform.Pending}, nil

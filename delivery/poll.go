@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -78,7 +79,7 @@ func (e *Engine) poll(f *openBatch, h *handle, now time.Time) bool {
 	p := &polling{storeCalls: &e.recorder.storeCalls, f: f, name: h.name, endpoint: h.endpoint, group: f.batch.Group, records: f.batch.Records, slot: slot, who: account.refusable()}
 	e.spawn(func(ctx context.Context) {
 		p.run(ctx)
-		e.calls.report(ctx, func() { e.onPolled(f, h, p.report, p.failure, p.took) })
+		e.calls.report(ctx, func() { e.onPolled(f, h, p) })
 	})
 	return true
 }
@@ -96,6 +97,7 @@ type polling struct {
 
 	report  platform.Report
 	failure *platform.Error
+	answer  string // the text of the answer, "" for none
 	took    time.Duration
 }
 
@@ -105,8 +107,10 @@ func (p *polling) run(ctx context.Context) {
 	call, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	call, span := p.f.startCall(call, p.cfg.Tracer, "poll")
+	call, kept := platform.KeepAnswer(call)
 	report, err := p.callPoll(call)
 	p.report, p.failure = report, asPlatformError(err)
+	p.answer = shortened(kept.Text(), p.failure == nil && report.Progress == platform.Finished)
 	endCall(span, p.failure)
 	p.took = time.Since(began)
 	p.hear(ctx, p.slot, p.who, p.failure, quotasOf(p.report.Quotas, p.failure))
@@ -136,12 +140,13 @@ func (p *polling) callPoll(ctx context.Context) (report platform.Report, err err
 const pollConcurrency = 8
 
 // onPolled goes on after a poll.
-func (e *Engine) onPolled(f *openBatch, h *handle, report platform.Report, perr *platform.Error, took time.Duration) {
-	now := time.Now()
+func (e *Engine) onPolled(f *openBatch, h *handle, p *polling) {
+	now, report, perr := time.Now(), &p.report, p.failure
+	f.answer = cmp.Or(p.answer, f.answer)
 	h.slot.Release(perr, quotasOf(report.Quotas, perr))
 	h.polling, h.slot = false, nil
 	e.learnFromPoll(f.lane.sender.account, perr)
-	e.cfg.Observer.Polled(f.lane.key, pollLabel(report, perr), causeLabel(perr), took)
+	e.cfg.Observer.Polled(f.lane.key, pollLabel(*report, perr), causeLabel(perr), p.took)
 	e.noteAnswer(f, h, report.Note)
 	policy := f.lane.policy()
 	h.delay = min(h.delay*3/2, policy.PollMax)

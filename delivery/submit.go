@@ -58,6 +58,7 @@ type posting struct {
 
 	submission platform.Submission
 	failure    *platform.Error
+	answer     string // the text of the answer, "" for none
 	took       time.Duration
 }
 
@@ -67,7 +68,7 @@ func (p *posting) run(ctx context.Context) error {
 	p.submission, p.failure = p.submit(ctx)
 	p.took = time.Since(began)
 	perr := p.failure
-	attempt := attemptOf(p.f, p.number, p.submission, perr)
+	attempt := attemptOf(p.f, p.number, p.submission, perr, p.answer)
 	if perr != nil && (perr.RetryAfter > 0 || attempt.Result == ledger.NotTaken && !p.hadAmbiguity) {
 		attempt.NextAt = attempt.At.Add(max(perr.RetryAfter, p.f.lane.policy().RetryMin))
 	}
@@ -90,7 +91,9 @@ func (p *posting) submit(ctx context.Context) (submission platform.Submission, p
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	ctx, span := p.f.startCall(ctx, p.cfg.Tracer, "submit")
+	ctx, kept := platform.KeepAnswer(ctx)
 	submission, err := p.callSubmit(ctx, body)
+	p.answer = kept.Text()
 	perr = asPlatformError(err)
 	endCall(span, perr)
 	if perr != nil {

@@ -300,7 +300,7 @@ func TestGoodRecordsBehindManyBadOnesGetTheirTurn(t *testing.T) {
 		for i := range bad {
 			w.upsert(fmt.Sprint("bad-", i), `{"poison":1}`)
 		}
-		var good []string
+		good := make([]string, 0, 5)
 		for i := range 5 {
 			good = append(good, w.upsert(fmt.Sprint("good-", i), `{"price":"24"}`))
 		}

@@ -217,6 +217,33 @@ func TestVersionsOfStrays(t *testing.T) {
 	}
 }
 
+// TestVersionOfAnAccountThatWasAway: a change that came while its account was not configured
+// is overtaken by what was recorded before it, though a newer one behind it is seen first.
+func TestVersionOfAnAccountThatWasAway(t *testing.T) {
+	scenario(t, func(w *world) {
+		of := of("later")
+		w.account("later", policy())
+		l := w.start()
+		w.change("x", catalog.Upsert, `{"a":5}`, of, version(5))
+		w.finish(time.Hour)
+		l.stop()
+		settings := w.accounts["later"]
+		delete(w.accounts, "later")
+		l = w.start()
+		w.change("x", catalog.Delete, "", of, version(3))
+		pass(30 * time.Second)
+		l.stop()
+		w.accounts["later"] = settings
+		w.change("x", catalog.Update, `{"b":7}`, of, version(7))
+		l = w.start()
+		w.finish(time.Hour)
+		require.True(t, w.row("m2").Overtaken)
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m3"])
+		require.Equal(t, map[string]string{"a": "5", "b": "7"}, w.platform.items[catalog.ItemKey{Lane: laneOf("later"), ItemID: "x"}])
+		l.stop()
+	})
+}
+
 // TestVersionsOfLocalizations are their own: an item's version overtakes none of them.
 func TestVersionsOfLocalizations(t *testing.T) {
 	scenario(t, func(w *world) {

@@ -35,7 +35,7 @@ func BenchmarkBehind(b *testing.B) {
 		tx := ledgertest.Transaction(w.lease)
 		tx.Batches = []ledger.Batch{batch}
 		require.NoError(b, w.store.Commit(b.Context(), w.lease, tx))
-		o := ledger.BatchOutcome{BatchID: batch.ID, Lane: batch.Lane, CreatedAt: batch.CreatedAt, State: ledger.BatchCompleted, FinishedAt: ledgertest.At}
+		o := ledger.BatchOutcome{BatchID: batch.ID, Lane: batch.Lane, CreatedAt: batch.CreatedAt, State: ledger.BatchCompleted, FinishedAt: ledgertest.At, Succeeded: size - size/100, Failed: size / 100}
 		for i := 0; i < size; i += 100 {
 			o.Exceptions = append(o.Exceptions, ledger.RecordOutcome{
 				Index: i, Result: ledger.Failed, Reason: catalog.Refused, Constituents: records[i].Constituents, Errors: []ledger.Issue{{Code: "2", Message: "no"}},

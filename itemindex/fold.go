@@ -15,23 +15,17 @@ import (
 // change and its newest success, of each lane the counts of five minutes. counted says
 // which outcomes the series count.
 func fold(outcomes []ledger.Outcome, counted func(*ledger.Outcome) bool) persistence.ItemUpdate {
-	items := make(map[catalog.ItemKey]*persistence.ItemChange, len(outcomes))
-	counts := map[laneTime]*persistence.LaneCount{}
+	f := folding{items: make(map[catalog.Lane]map[itemName]*persistence.ItemChange, 1), counts: map[laneTime]*persistence.LaneCount{}}
 	for i := range outcomes {
 		o := &outcomes[i]
 		if counted(o) {
-			count(counts, o)
+			f.count(o)
 		}
 		status, ok := statuses[o.Status]
 		if !ok || o.ItemID == "" || len(o.ItemID) > message.MaxItemID {
 			continue // superseded: another change says what became of the item; or no item can have the id
 		}
-		key := catalog.ItemKey{Lane: o.Lane, ItemID: o.ItemID, Localization: o.Localization}
-		change := items[key]
-		if change == nil {
-			change = &persistence.ItemChange{Key: key, Position: catalog.Position{Generation: -1}}
-			items[key] = change
-		}
+		change := f.change(o, len(outcomes))
 		if o.Position.Compare(change.Position) > 0 {
 			change.Position, change.MutationID, change.Operation, change.Status = o.Position, o.MutationID, o.Operation, status
 			change.ChangedAt, change.ErrorCount, change.Error = o.FinishedAt, len(o.Errors), reasonOf(o, status)
@@ -40,12 +34,79 @@ func fold(outcomes []ledger.Outcome, counted func(*ledger.Outcome) bool) persist
 			change.Succeeded = &persistence.ItemSuccess{Position: o.Position, MutationID: o.MutationID, Operation: o.Operation, At: o.FinishedAt}
 		}
 	}
-	update := persistence.ItemUpdate{Items: make([]persistence.ItemChange, 0, len(items)), Counts: make([]persistence.LaneCount, 0, len(counts))}
-	for _, change := range items {
-		update.Items = append(update.Items, *change)
+	return f.update()
+}
+
+// folding is what the outcomes change so far. Outcomes come batch by batch, and all of a batch
+// are of one lane: the lane and the point of the series are looked up where they are others
+// than before.
+type folding struct {
+	items  map[catalog.Lane]map[itemName]*persistence.ItemChange
+	counts map[laneTime]*persistence.LaneCount
+
+	lane     catalog.Lane
+	ofLane   map[itemName]*persistence.ItemChange
+	received point
+	finished point
+	all      int
+}
+
+// itemName is an item in its lane.
+type itemName struct {
+	id           string
+	localization catalog.Localization
+}
+
+// laneTime is a point of the series.
+type laneTime struct {
+	lane catalog.Lane
+	at   time.Time
+}
+
+// point is one of them with its counts; nil before the first one.
+type point struct {
+	laneTime
+
+	counts *persistence.LaneCount
+}
+
+// change is that of the outcome's item; most bounds how many there may be.
+func (f *folding) change(o *ledger.Outcome, most int) *persistence.ItemChange {
+	if f.ofLane == nil || f.lane != o.Lane {
+		if f.items[o.Lane] == nil {
+			f.items[o.Lane] = make(map[itemName]*persistence.ItemChange, min(most, laneItems))
+		}
+		f.lane, f.ofLane = o.Lane, f.items[o.Lane]
 	}
-	slices.SortFunc(update.Items, func(a, b persistence.ItemChange) int { return compareKeys(&a.Key, &b.Key) })
-	for _, c := range counts {
+	name := itemName{o.ItemID, o.Localization}
+	change := f.ofLane[name]
+	if change == nil {
+		change = &persistence.ItemChange{
+			Key: catalog.ItemKey{Lane: o.Lane, ItemID: o.ItemID, Localization: o.Localization}, Position: catalog.Position{Generation: -1},
+		}
+		f.ofLane[name] = change
+		f.all++
+	}
+	return change
+}
+
+// laneItems is for how many items of a lane there is room at first.
+const laneItems = 256
+
+// update is all of it, in order.
+func (f *folding) update() persistence.ItemUpdate {
+	changes := make([]*persistence.ItemChange, 0, f.all)
+	for _, items := range f.items {
+		for _, change := range items {
+			changes = append(changes, change)
+		}
+	}
+	slices.SortFunc(changes, func(a, b *persistence.ItemChange) int { return compareKeys(&a.Key, &b.Key) })
+	update := persistence.ItemUpdate{Items: make([]persistence.ItemChange, len(changes)), Counts: make([]persistence.LaneCount, 0, len(f.counts))}
+	for i, change := range changes {
+		update.Items[i] = *change
+	}
+	for _, c := range f.counts {
 		update.Counts = append(update.Counts, *c)
 	}
 	slices.SortFunc(update.Counts, func(a, b persistence.LaneCount) int {
@@ -73,32 +134,36 @@ func reasonOf(o *ledger.Outcome, status persistence.ItemStatus) ledger.Issue {
 	return first
 }
 
-// laneTime is a point of the series.
-type laneTime struct {
-	lane catalog.Lane
-	at   time.Time
-}
-
-func count(counts map[laneTime]*persistence.LaneCount, o *ledger.Outcome) {
-	at := func(t time.Time) *persistence.LaneCount {
-		key := laneTime{o.Lane, t.UTC().Truncate(persistence.SeriesStep)}
-		if counts[key] == nil {
-			counts[key] = &persistence.LaneCount{Lane: key.lane, At: key.at}
-		}
-		return counts[key]
-	}
-	at(o.ReceivedAt).Arrived++
+func (f *folding) count(o *ledger.Outcome) {
+	f.at(&f.received, o.Lane, o.ReceivedAt).Arrived++
 	switch o.Status {
 	case ledger.OutcomeSucceeded:
-		at(o.FinishedAt).Succeeded++
+		f.at(&f.finished, o.Lane, o.FinishedAt).Succeeded++
 	case ledger.OutcomeFailed, ledger.OutcomeUnconfirmed, ledger.OutcomeInvalid:
-		at(o.FinishedAt).Failed++
+		f.at(&f.finished, o.Lane, o.FinishedAt).Failed++
 	case ledger.OutcomeSuperseded:
 	}
 }
 
+// at is the point of the series that has the time; last is the one before.
+func (f *folding) at(last *point, lane catalog.Lane, t time.Time) *persistence.LaneCount {
+	at := t.UTC().Truncate(persistence.SeriesStep)
+	if last.counts != nil && last.at.Equal(at) && last.lane == lane {
+		return last.counts
+	}
+	last.laneTime = laneTime{lane, at}
+	if f.counts[last.laneTime] == nil {
+		f.counts[last.laneTime] = &persistence.LaneCount{Lane: lane, At: at}
+	}
+	last.counts = f.counts[last.laneTime]
+	return last.counts
+}
+
 func compareKeys(a, b *catalog.ItemKey) int {
-	return cmp.Or(cmp.Compare(a.ItemID, b.ItemID), compareLanes(a.Lane, b.Lane),
+	if by := cmp.Compare(a.ItemID, b.ItemID); by != 0 {
+		return by
+	}
+	return cmp.Or(compareLanes(a.Lane, b.Lane),
 		cmp.Compare(a.Localization.Type, b.Localization.Type), cmp.Compare(a.Localization.Value, b.Localization.Value))
 }
 

@@ -188,11 +188,8 @@ func (w *world) write() {
 		for i := range records {
 			records[i] = w.record()
 		}
-		batch := ledgertest.Batch(records...)
-		batch.ID = uuid.Must(uuid.NewV7())
-		binary.BigEndian.PutUint64(batch.ID[:8], uint64(ledgertest.At.UnixMilli())<<16|0x7000|w.sequence&0xfff)
-		tx.Batches = []ledger.Batch{batch}
-		w.open = append(w.open, batch)
+		tx.Batches = []ledger.Batch{w.batch(records)}
+		w.open = append(w.open, tx.Batches[0])
 	case 2:
 		m := w.mutate()
 		tx.Invalid = []ledger.InvalidMutation{{Mutation: m, Problem: catalog.Problem{Reason: catalog.InvalidValue, Field: "price", Text: "it is not a price"}}}
@@ -209,20 +206,34 @@ func (w *world) write() {
 			return
 		}
 		i := w.rnd.IntN(len(w.open))
-		tx.Outcomes = []ledger.BatchOutcome{w.end(&w.open[i])}
+		b := w.open[i]
 		w.open = append(w.open[:i], w.open[i+1:]...)
+		outcome, goOn := w.end(&b)
+		tx.Outcomes = []ledger.BatchOutcome{outcome}
+		if len(goOn) > 0 { // in another batch
+			tx.Batches = []ledger.Batch{w.batch(goOn)}
+			w.open = append(w.open, tx.Batches[0])
+		}
 	}
 	require.NoError(w.t, w.store.Commit(w.t.Context(), w.lease, tx))
 }
 
-func (w *world) end(b *ledger.Batch) ledger.BatchOutcome {
-	o := ledger.BatchOutcome{
+func (w *world) batch(records []catalog.Record) ledger.Batch {
+	batch := ledgertest.Batch(records...)
+	batch.ID = uuid.Must(uuid.NewV7())
+	binary.BigEndian.PutUint64(batch.ID[:8], uint64(ledgertest.At.UnixMilli())<<16|0x7000|w.sequence&0xfff)
+	return batch
+}
+
+// end ends a batch, some of whose records go on in another one.
+func (w *world) end(b *ledger.Batch) (o ledger.BatchOutcome, goOn []catalog.Record) {
+	o = ledger.BatchOutcome{
 		BatchID: b.ID, Lane: b.Lane, CreatedAt: b.CreatedAt, State: ledger.BatchCompleted,
 		FinishedAt: w.began.Add(time.Duration(w.sequence) * 11 * time.Second),
 	}
 	for i := range b.Records {
 		x := ledger.RecordOutcome{Index: i, Constituents: b.Records[i].Constituents}
-		switch w.rnd.IntN(6) {
+		switch w.rnd.IntN(7) {
 		case 0:
 			x.Result, x.Reason, x.Errors = ledger.Failed, catalog.Refused, []ledger.Issue{{Code: "2", Attribute: "price", Message: "no"}, {Code: "3"}}
 		case 1:
@@ -232,13 +243,24 @@ func (w *world) end(b *ledger.Batch) ledger.BatchOutcome {
 			for _, m := range x.Constituents {
 				m.Attempts++
 			}
+			if n := len(x.Constituents); n > 1 && w.rnd.IntN(2) == 0 { // the first was in all of its parts
+				x.Settled, x.Constituents = x.Constituents[:1], x.Constituents[1:]
+			}
 			w.waiting = append(w.waiting, x.Constituents...)
+		case 3:
+			if w.rnd.IntN(2) == 0 {
+				goOn = append(goOn, b.Records[i])
+				continue
+			}
+			x.Result, x.Warnings = ledger.Succeeded, []ledger.Issue{{Message: "the image is small"}}
+			o.Succeeded++
 		default:
+			o.Succeeded++
 			continue
 		}
 		o.Exceptions = append(o.Exceptions, x)
 	}
-	return o
+	return o, goOn
 }
 
 func (w *world) transaction() *ledger.Transaction { return ledgertest.Transaction(w.lease) }

@@ -17,6 +17,8 @@ import (
 // Store is what the index is read from and written to: persistence.Store.
 type Store interface {
 	ledger.Outbox
+	// ItemOutcomes is Outcomes with what the index needs, and no more.
+	ItemOutcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error)
 	// IndexItems writes what a page of the outbox changes: see persistence.Store.IndexItems.
 	IndexItems(ctx context.Context, oldest time.Time, update persistence.ItemUpdate, done func(context.Context, pgx.Tx) error) error
 	// NextFilling and WriteFilling fill in what is older than the outbox.
@@ -41,14 +43,26 @@ const (
 	fillWait  = 10 * time.Second
 )
 
+// outbox is a Store whose outcomes say what the index needs, and no more.
+type outbox struct{ Store }
+
+func (o outbox) Outcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error) {
+	return o.ItemOutcomes(ctx, partition, after, limit)
+}
+
 // Limit bounds a page of the outbox: about 20 MB in memory.
 func Limit() ledger.OutboxLimit {
 	return ledger.OutboxLimit{Transactions: 200, Mutations: 10_000, Bytes: 8 << 20}
 }
 
-// Every is the least time between two pages of a partition: an item that changes twice in
-// it is written once.
-const Every = time.Second
+const (
+	// Every is the least time between two pages of a partition: an item that changes twice
+	// in it is written once.
+	Every = time.Second
+	// rest makes the index take a fifth of one processor's time at most while it is less
+	// than two minutes behind: a backlog is sent first. It shows how far it is behind.
+	rest = 4
+)
 
 // Index keeps the index of items. It is safe for concurrent use.
 type Index struct {
@@ -66,9 +80,11 @@ func New(store Store, limit ledger.OutboxLimit, logger *slog.Logger) *Index {
 }
 
 // Consumer is the index as a consumer of the outbox, which follows each partition of the
-// worker.
+// worker, one page at a time.
 func (x *Index) Consumer() *outcome.Consumer {
-	return &outcome.Consumer{Name: Name, Outbox: x.store, Limit: x.limit, Work: x.work, Every: Every, Logger: x.logger}
+	return &outcome.Consumer{
+		Name: Name, Outbox: outbox{x.store}, Limit: x.limit, Work: x.work, Every: Every, Rest: rest, Pages: make(chan struct{}, 1), Logger: x.logger,
+	}
 }
 
 // work takes a page into the index, in one transaction with the cursor.
@@ -84,7 +100,7 @@ func (x *Index) work(ctx context.Context, r *outcome.Reader, page outcome.Page) 
 // Step takes one page of the outbox into the index; more says that there are others. It is
 // for programs that catch up and end; a worker follows its partitions with Consumer.
 func (x *Index) Step(ctx context.Context, lease ledger.Lease) (more bool, err error) {
-	r, err := outcome.Open(ctx, x.store, lease, Name, x.limit)
+	r, err := outcome.Open(ctx, outbox{x.store}, lease, Name, x.limit)
 	if err != nil {
 		return false, err
 	}

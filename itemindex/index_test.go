@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/itemindex"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
@@ -160,11 +161,17 @@ func (w *world) disturb(step func(lease ledger.Lease) (bool, error)) {
 func (w *world) finish() {
 	for len(w.open) > 0 {
 		tx := w.transaction()
-		tx.Outcomes = []ledger.BatchOutcome{w.end(&w.open[0])}
+		outcome, goOn := w.end(&w.open[0])
 		w.open = w.open[1:]
+		tx.Outcomes = []ledger.BatchOutcome{outcome}
+		if len(goOn) > 0 {
+			tx.Batches = []ledger.Batch{w.batch(goOn)}
+			w.open = append(w.open, tx.Batches[0])
+		}
 		require.NoError(w.t, w.store.Commit(w.t.Context(), w.lease, tx))
 	}
 	for more := true; more; {
+		w.compareOutcomes()
 		var err error
 		more, err = w.index.Step(w.t.Context(), w.lease)
 		require.NoError(w.t, err)
@@ -174,6 +181,24 @@ func (w *world) finish() {
 		done, err = w.index.Fill(w.t.Context(), w.lease)
 		require.NoError(w.t, err)
 	}
+}
+
+// compareOutcomes holds what the index reads to what the other consumers of the outbox do.
+func (w *world) compareOutcomes() {
+	w.t.Helper()
+	number, err := w.store.OpenCursor(w.t.Context(), w.lease, itemindex.Name)
+	require.NoError(w.t, err)
+	whole, err := w.store.Outcomes(w.t.Context(), w.lease.Partition, number, ledger.OutboxLimit{})
+	require.NoError(w.t, err)
+	brief, err := w.store.ItemOutcomes(w.t.Context(), w.lease.Partition, number, ledger.OutboxLimit{})
+	require.NoError(w.t, err)
+	for _, page := range []*ledger.OutboxPage{&whole, &brief} {
+		for i := range page.Outcomes {
+			o := &page.Outcomes[i]
+			o.Handle, o.Attempts, o.Warnings, o.PublishedAt, o.SupersededBy = "", 0, nil, time.Time{}, ""
+		}
+	}
+	require.Equal(w.t, whole, brief)
 }
 
 // compare holds the index to the views.

@@ -292,10 +292,11 @@ FROM (
     FROM courier.account c
     UNION ALL
     SELECT l.account, '', '{}', 'active', false, '', NULL, coalesce(min(l.problem_since), now()), NULL, NULL, false
-    FROM courier.lane l
-    WHERE NOT EXISTS (SELECT FROM courier.account c WHERE c.name = l.account)
-        AND (EXISTS (SELECT FROM courier.waiting w WHERE w.lane = l.id)
-            OR EXISTS (SELECT FROM courier.batch b WHERE b.finished_at IS NULL AND b.lane = l.id))
+    -- Lanes of no known account first, as they are few.
+    FROM (SELECT x.id, x.account, x.problem_since FROM courier.lane x
+        WHERE NOT EXISTS (SELECT FROM courier.account c WHERE c.name = x.account) OFFSET 0) l
+    WHERE EXISTS (SELECT FROM courier.waiting w WHERE w.lane = l.id)
+        OR EXISTS (SELECT FROM courier.batch b WHERE b.finished_at IS NULL AND b.lane = l.id)
     GROUP BY l.account
 ) a
 CROSS JOIN (

@@ -6,7 +6,7 @@ CREATE TABLE courier.audit (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL DEFAULT now(),
     who         text NOT NULL,
-    how         text NOT NULL CHECK (how IN ('none', 'basic', 'header', 'oidc')),
+    how         text NOT NULL CHECK (how IN ('none', 'basic', 'header', 'oidc', 'command')),
     action      text NOT NULL,
     target      text NOT NULL DEFAULT '',
     -- What chose the rows of an action on many, as the page's address has it.
@@ -28,11 +28,11 @@ SELECT a.id, a.at, a.who, a.how, a.action, a.target, a.filter, a.expected, a.cha
     coalesce(a.result, 'started') AS result, a.message, a.finished_at
 FROM courier.audit a;
 
-COMMENT ON VIEW courier.audit_log IS 'What people did in the console: who, when, to what, why, and how it ended.';
+COMMENT ON VIEW courier.audit_log IS 'What people did in the console and by commands: who, when, to what, why, and how it ended.';
 COMMENT ON COLUMN courier.audit_log.id IS 'Number of the action; later actions have higher ones.';
 COMMENT ON COLUMN courier.audit_log.at IS 'When the action was begun.';
-COMMENT ON COLUMN courier.audit_log.who IS 'Name of who acted, as the login knows it.';
-COMMENT ON COLUMN courier.audit_log.how IS 'How the name is known: none (a console on loopback without login), basic, header or oidc.';
+COMMENT ON COLUMN courier.audit_log.who IS 'Name of who acted, as the login knows it; of a command the user and the host.';
+COMMENT ON COLUMN courier.audit_log.how IS 'How the name is known: none (a console on loopback without login), basic, header, oidc or command.';
 COMMENT ON COLUMN courier.audit_log.action IS 'What was done, such as pause_account or replay_dead_letters.';
 COMMENT ON COLUMN courier.audit_log.target IS 'To what: an account, a dead letter, a run; empty where a filter chose.';
 COMMENT ON COLUMN courier.audit_log.filter IS 'What chose the rows of an action on many; {} of an action on one.';

@@ -26,6 +26,11 @@ type Consumer struct {
 	// Every is the least time between two reads of a partition, so that many small
 	// transactions become one page. Defaults to 200 ms.
 	Every time.Duration
+	// Rest is how many times as long as a page took the next one waits, 2 s at most, so that
+	// the work takes no more than its share of a machine that is busy. It waits inside of
+	// Pages, which makes it the share of all partitions together. A consumer that is two
+	// minutes behind does not rest.
+	Rest int
 	// Failed, when not nil, is told of each failure.
 	Failed func(err error)
 	Logger *slog.Logger
@@ -37,6 +42,9 @@ const (
 	lookAnyway = time.Minute
 	// callLimit bounds one page: reading it, the work, and the cursor.
 	callLimit = 2 * time.Minute
+	// longestRest bounds one rest, and noRestBehind is how old a page may be for one.
+	longestRest  = 2 * time.Second
+	noRestBehind = 2 * time.Minute
 	// The pauses after failures.
 	firstPause, longestPause = 500 * time.Millisecond, 30 * time.Second
 )
@@ -105,10 +113,8 @@ func waitFor(ctx context.Context, wake <-chan struct{}, most time.Duration) bool
 	return ctx.Err() == nil
 }
 
-// page reads a page and has it worked through.
+// page reads a page and has it worked through, once it is this partition's turn.
 func (c *Consumer) page(ctx context.Context, lease ledger.Lease, reader **Reader) (more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
 	if c.Pages != nil {
 		select {
 		case c.Pages <- struct{}{}:
@@ -117,17 +123,29 @@ func (c *Consumer) page(ctx context.Context, lease ledger.Lease, reader **Reader
 			return false, ctx.Err()
 		}
 	}
+	began := time.Now()
+	page, err := c.work(ctx, lease, reader)
+	if err == nil && c.Rest > 0 && time.Since(page.Oldest) < noRestBehind {
+		waitFor(ctx, nil, min(time.Duration(c.Rest)*time.Since(began), longestRest))
+	}
+	return page.More, err
+}
+
+// work is page without the turns. Where there was nothing to do the page is empty.
+func (c *Consumer) work(ctx context.Context, lease ledger.Lease, reader **Reader) (page ledger.OutboxPage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
 	if *reader == nil {
 		if *reader, err = Open(ctx, c.Outbox, lease, c.Name, c.Limit); err != nil {
-			return false, err
+			return ledger.OutboxPage{}, err
 		}
 	}
-	page, err := (*reader).Read(ctx)
+	page, err = (*reader).Read(ctx)
 	if err != nil || !(*reader).Unfinished() {
-		return false, err
+		return ledger.OutboxPage{}, err
 	}
 	if err := c.Work(ctx, *reader, page); err != nil {
-		return false, err
+		return ledger.OutboxPage{}, err
 	}
-	return page.More, nil
+	return page, nil
 }

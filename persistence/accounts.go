@@ -99,26 +99,32 @@ func (s *Store) registerSome(ctx context.Context, accounts []Account) error {
 	return all(s.query.RegisterAccount(ctx, params))
 }
 
+// PauseEnd is when a pause by hand ends by itself: after a length, or at a time, by the
+// database's clock and whether a worker runs or not. The zero value is until ResumeAccount.
+type PauseEnd struct {
+	After time.Duration
+	At    time.Time
+}
+
 // PauseAccount pauses an account by hand: only ResumeAccount ends that. Unknown
 // accounts are ErrNoAccount.
 func (s *Store) PauseAccount(ctx context.Context, account, reason string) error {
-	return s.PauseAccountFor(ctx, account, reason, 0)
+	return s.PauseAccountUntil(ctx, account, reason, PauseEnd{})
 }
 
-// PauseAccountFor is PauseAccount for some time, by the database's clock: then it is over,
-// whether a worker runs or not. 0 is until ResumeAccount.
-func (s *Store) PauseAccountFor(ctx context.Context, account, reason string, pause time.Duration) error {
+// PauseAccountUntil is PauseAccount with an end.
+func (s *Store) PauseAccountUntil(ctx context.Context, account, reason string, end PauseEnd) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	paused, err := s.query.PauseAccounts(ctx, query.PauseAccountsParams{Name: account, Reason: clean(reason), Seconds: pause.Seconds()})
+	paused, err := s.query.PauseAccounts(ctx, query.PauseAccountsParams{Name: account, Reason: clean(reason), Seconds: end.After.Seconds(), Until: timeOrNull(end.At)})
 	return changedAccount(account, int64(len(paused)), err)
 }
 
 // PauseAllAccounts pauses every account by hand, in one step, and names them.
-func (s *Store) PauseAllAccounts(ctx context.Context, reason string, pause time.Duration) ([]string, error) {
+func (s *Store) PauseAllAccounts(ctx context.Context, reason string, end PauseEnd) ([]string, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	paused, err := s.query.PauseAccounts(ctx, query.PauseAccountsParams{Every: true, Reason: clean(reason), Seconds: pause.Seconds()})
+	paused, err := s.query.PauseAccounts(ctx, query.PauseAccountsParams{Every: true, Reason: clean(reason), Seconds: end.After.Seconds(), Until: timeOrNull(end.At)})
 	if err != nil {
 		return nil, fmt.Errorf("pausing all accounts: %w", err)
 	}

@@ -33,6 +33,28 @@ type Action struct {
 	Reason   string
 }
 
+// The actions, as the audit log names them.
+const (
+	ActPauseAccount   = "pause_account"
+	ActResumeAccount  = "resume_account"
+	ActRemoveAccount  = "remove_account"
+	ActCancelRemoval  = "cancel_removal"
+	ActReplayLetters  = "replay_dead_letters"
+	ActEditLetter     = "edit_dead_letter"
+	ActDismissLetters = "dismiss_dead_letters"
+	ActApproveDeletes = "approve_deletes"
+	ActResendPosts    = "resend_posts"
+	ActEraseItem      = "erase_item"
+)
+
+// ActionNames are all actions of the audit log.
+func ActionNames() []string {
+	return []string{
+		ActPauseAccount, ActResumeAccount, ActRemoveAccount, ActCancelRemoval, ActReplayLetters, ActEditLetter, ActDismissLetters,
+		ActApproveDeletes, ActResendPosts, ActEraseItem,
+	}
+}
+
 // ActionResult is how an action ended.
 type ActionResult string
 
@@ -42,6 +64,11 @@ const (
 	ActionFailed  ActionResult = "failed"
 	ActionRefused ActionResult = "refused"
 )
+
+// ActionResults are all results, also that of an action whose end is not known.
+func ActionResults() []string {
+	return []string{"started", string(ActionDone), string(ActionFailed), string(ActionRefused)}
+}
 
 // Begin writes down an action before it is taken.
 func (a *Audit) Begin(ctx context.Context, action Action) (id int64, err error) {
@@ -85,8 +112,11 @@ func countOrNull(count int64) *int64 {
 // AuditFilter chooses rows; zero fields choose all.
 type AuditFilter struct {
 	// Before continues a list with ids below this one.
-	Before      int64
-	Who, Action string
+	Before int64
+	// Who finds all who have the text in their name.
+	Who, Action, Target string
+	Result              string
+	Since, Until        time.Time
 	// Limit bounds the list. Defaults to 100.
 	Limit int
 }
@@ -117,7 +147,8 @@ func (a *Audit) List(ctx context.Context, filter AuditFilter) ([]AuditEntry, err
 		limit = 100
 	}
 	rows, err := a.query.AuditLog(ctx, query.AuditLogParams{
-		Before: idOrNull(filter.Before), Who: cleanOrNull(filter.Who), Action: cleanOrNull(filter.Action), Lim: int32(min(limit, maxPage)),
+		Before: idOrNull(filter.Before), Who: cleanOrNull(filter.Who), Action: cleanOrNull(filter.Action), Target: cleanOrNull(filter.Target),
+		Result: cleanOrNull(filter.Result), Since: timeOrNull(filter.Since), Until: timeOrNull(filter.Until), Lim: int32(min(limit, maxPage)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)

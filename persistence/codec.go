@@ -57,12 +57,17 @@ func (c codec) packRecords(records []catalog.Record) []byte {
 	return payload
 }
 
-func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
+// unpackAsKept undoes packRecords, and nothing more.
+func (c codec) unpackAsKept(payload []byte) ([]catalog.Record, error) {
 	raw, err := c.unpack.DecodeAll(payload, nil)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking a batch: %w", err)
 	}
-	records, err := ledger.DecodeRecords(raw)
+	return ledger.DecodeRecords(raw)
+}
+
+func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
+	records, err := c.unpackAsKept(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +78,21 @@ func (c codec) unpackRecords(payload []byte) ([]catalog.Record, error) {
 		}
 	}
 	return records, nil
+}
+
+// scanRecords calls see for each mutation of a batch: see ledger.ScanRecords. Nothing that
+// see is given may be kept, apart from texts.
+func (c codec) scanRecords(payload []byte, see func(record int, newest bool, m *catalog.Mutation)) error {
+	scratch, _ := c.scratch.Get().(*[]byte)
+	raw, err := c.unpack.DecodeAll(payload, (*scratch)[:0])
+	if err != nil {
+		return fmt.Errorf("unpacking a batch: %w", err)
+	}
+	err = ledger.ScanRecords(raw, see)
+	if *scratch = raw; cap(raw) <= maxScratch {
+		c.scratch.Put(scratch)
+	}
+	return err
 }
 
 func (c codec) packMutation(m *catalog.Mutation) []byte {

@@ -90,7 +90,7 @@ func (s *Store) filling(ctx context.Context, on time.Time, block int64) ([]ledge
 	}); err != nil {
 		return nil, err
 	}
-	u := unfolding{Store: s, rows: []query.OutboxAfterRow{{Batches: batches, Lanes: lanes}}}
+	u := unfolding{Store: s, brief: true, rowsOnly: true, rows: []query.OutboxAfterRow{{Batches: batches, Lanes: lanes}}}
 	if err := u.readBatches(ctx); err != nil {
 		return nil, err
 	}
@@ -118,6 +118,10 @@ func (s *Store) WriteFilling(ctx context.Context, lease ledger.Lease, piece Item
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var err error
+		if update.Items, err = s.unknownItems(ctx, tx, update.Items); err != nil {
+			return err
+		}
 		if err := s.writeItems(ctx, tx, update); err != nil {
 			return err
 		}
@@ -134,6 +138,34 @@ func (s *Store) WriteFilling(ctx context.Context, lease ledger.Lease, piece Item
 		return fmt.Errorf("filling the index of items: %w", err)
 	}
 	return nil
+}
+
+// unknownItems are the changes that say something new: the index is filled newest day first,
+// so that most changes of older days are known to be over. Writing these would lock each row.
+func (s *Store) unknownItems(ctx context.Context, tx pgx.Tx, changes []ItemChange) ([]ItemChange, error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	columns, err := s.itemColumns(ctx, changes)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, knownItems, columns.arguments()...)
+	if err != nil {
+		return nil, fmt.Errorf("looking for items: %w", err)
+	}
+	known := make([]bool, len(changes))
+	var nth int
+	if _, err := pgx.ForEachRow(rows, []any{&nth}, func() error { known[nth-1] = true; return nil }); err != nil {
+		return nil, fmt.Errorf("looking for items: %w", err)
+	}
+	unknown := make([]ItemChange, 0, len(changes))
+	for i := range changes {
+		if !known[i] {
+			unknown = append(unknown, changes[i])
+		}
+	}
+	return unknown, nil
 }
 
 // SampleQuotas notes what is left of the quotas that a platform told of in the last

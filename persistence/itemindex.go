@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -109,7 +110,7 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 		}
 		if tag.RowsAffected() < int64(n) {
 			// Some rows know a newer change; their newest success may still be one of these.
-			if _, err := tx.Exec(ctx, updateSuccesses, columns.successes()...); err != nil {
+			if _, err := tx.Exec(ctx, updateSuccesses, columns.arguments()...); err != nil {
 				return fmt.Errorf("writing the successes of items: %w", err)
 			}
 		}
@@ -117,17 +118,21 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 	return s.writeCounts(ctx, tx, update.Counts)
 }
 
-// upsertItems never takes a row back: the place in the stream decides.
+// upsertItems never takes a row back: the place in the stream decides. Nearly all changes are
+// plain successes, of the same generation: u.x is null for them, and has what is different
+// about the others. One statement writes both, so that rows are locked in one order, and an
+// array less is worth it: Postgres takes apart each of them.
 const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, line, mutation_id, operation, status,
 	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_line, succeeded_operation, succeeded_at, succeeded_mutation_id)
-select u.item_id, u.lane, u.localization, u.generation, u.sequence, u.line, u.mutation_id, u.operation, u.status,
-	u.changed_at, case when u.status <> 1 then u.changed_at end, u.error_count, u.code, u.attribute, u.message,
-	u.succeeded_generation, u.succeeded_sequence, u.succeeded_line, u.succeeded_operation, u.succeeded_at, nullif(u.succeeded_mutation_id, u.mutation_id)
-from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::text[], $7::smallint[], $8::smallint[], $9::timestamptz[],
-	$10::int[], $11::text[], $12::text[], $13::text[], $14::int[], $15::bigint[], $16::smallint[], $17::timestamptz[], $18::text[], $19::smallint[], $20::smallint[])
-	as u(item_id, lane, localization, generation, sequence, mutation_id, operation, status, changed_at,
-		error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_operation, succeeded_at, succeeded_mutation_id,
-		line, succeeded_line)
+select u.item_id, u.lane, coalesce(u.x ->> 'localization', ''), coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.line, u.mutation_id, u.operation,
+	coalesce((u.x ->> 'status')::smallint, 1), u.changed_at, case when (u.x ->> 'status')::smallint <> 1 then u.changed_at end,
+	coalesce((u.x ->> 'errors')::int, 0), coalesce(u.x ->> 'code', ''), coalesce(u.x ->> 'attribute', ''), coalesce(u.x ->> 'message', ''),
+	case when u.x is null then $8 else (u.x ->> 'succeeded_generation')::int end, case when u.x is null then u.sequence else (u.x ->> 'succeeded_sequence')::bigint end,
+	case when u.x is null then u.line else (u.x ->> 'succeeded_line')::smallint end,
+	case when u.x is null then u.operation else (u.x ->> 'succeeded_operation')::smallint end,
+	case when u.x is null then u.changed_at else (u.x ->> 'succeeded_at')::timestamptz end, nullif(u.x ->> 'succeeded_mutation_id', u.mutation_id)
+from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[], $9::smallint[])
+	as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, line)
 on conflict (item_id, lane, localization) do update set
 	generation = excluded.generation, sequence = excluded.sequence, line = excluded.line, mutation_id = excluded.mutation_id, operation = excluded.operation,
 	status = excluded.status, changed_at = excluded.changed_at, failed_at = excluded.failed_at, error_count = excluded.error_count,
@@ -147,74 +152,110 @@ on conflict (item_id, lane, localization) do update set
 		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
 where (excluded.generation, excluded.sequence, excluded.line) > (i.generation, i.sequence, i.line)`
 
-const updateSuccesses = `update courier.item i set succeeded_generation = u.generation, succeeded_sequence = u.sequence, succeeded_line = u.line,
-	succeeded_operation = u.operation, succeeded_at = u.at, succeeded_mutation_id = u.mutation_id
-from unnest($1::text[], $2::int[], $3::text[], $4::int[], $5::bigint[], $6::smallint[], $7::timestamptz[], $8::text[], $9::smallint[])
-	as u(item_id, lane, localization, generation, sequence, operation, at, mutation_id, line)
-where i.item_id = u.item_id and i.lane = u.lane and i.localization = u.localization and u.sequence is not null
-	and (i.succeeded_sequence is null or (u.generation, u.sequence, u.line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))`
+// knownItems finds the changes that neither of these two would write.
+const knownItems = `select u.nth::int from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[], $9::smallint[])
+	with ordinality as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, line, nth)
+cross join lateral (select from courier.item i
+	where i.item_id = u.item_id and i.lane = u.lane and i.localization = coalesce(u.x ->> 'localization', '')
+		and (i.generation, i.sequence, i.line) >= (coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.line)
+		and (u.x is not null and not u.x ? 'succeeded_sequence' or (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)
+			>= (coalesce((u.x ->> 'succeeded_generation')::int, $8), coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence),
+				coalesce((u.x ->> 'succeeded_line')::smallint, u.line)))
+	offset 0) k`
 
-// itemColumns are the changes column by column, as unnest takes them.
+const updateSuccesses = `update courier.item i set succeeded_generation = coalesce((u.x ->> 'succeeded_generation')::int, $8::int),
+	succeeded_sequence = coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence), succeeded_line = coalesce((u.x ->> 'succeeded_line')::smallint, u.line),
+	succeeded_operation = coalesce((u.x ->> 'succeeded_operation')::smallint, u.operation),
+	succeeded_at = coalesce((u.x ->> 'succeeded_at')::timestamptz, u.changed_at), succeeded_mutation_id = coalesce(u.x ->> 'succeeded_mutation_id', u.mutation_id)
+from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[], $9::smallint[])
+	as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, line)
+where i.item_id = u.item_id and i.lane = u.lane and i.localization = coalesce(u.x ->> 'localization', '') and (u.x is null or u.x ? 'succeeded_sequence')
+	and (i.succeeded_sequence is null or (coalesce((u.x ->> 'succeeded_generation')::int, $8), coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence),
+			coalesce((u.x ->> 'succeeded_line')::smallint, u.line)) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))`
+
+// itemColumns are the changes column by column, as upsertItems takes them.
 type itemColumns struct {
-	items, localizations, mutations, codes, attributes, messages []string
-	lanes, generations, errorCounts                              []int32
-	sequences                                                    []int64
-	lines, operations, statuses                                  []int16
-	changed                                                      []time.Time
-	// Null where there was no success. Pointers would be sent one by one through reflection.
-	goodGenerations []pgtype.Int4
-	goodSequences   []pgtype.Int8
-	goodLines       []pgtype.Int2
-	goodOperations  []pgtype.Int2
-	goodTimes       []pgtype.Timestamptz
-	goodMutations   []pgtype.Text
+	items, mutations []string
+	lanes            []int32
+	sequences        []int64
+	operations       []int16
+	lines            []int16 // of packs
+	changed          []time.Time
+	others           []pgtype.Text // see otherItem; pointers would be sent one by one through reflection
+	generation       int32
+}
+
+// otherItem is what is different about a change that is no plain success, as JSON.
+type otherItem struct {
+	Localization        string     `json:"localization,omitempty"`
+	Generation          int32      `json:"generation"`
+	Status              ItemStatus `json:"status"`
+	Errors              int        `json:"errors,omitempty"`
+	Code                string     `json:"code,omitempty"`
+	Attribute           string     `json:"attribute,omitempty"`
+	Message             string     `json:"message,omitempty"`
+	SucceededGeneration *int32     `json:"succeeded_generation,omitempty"`
+	SucceededSequence   *int64     `json:"succeeded_sequence,omitempty"`
+	SucceededLine       *int16     `json:"succeeded_line,omitempty"`
+	SucceededOperation  *int16     `json:"succeeded_operation,omitempty"`
+	SucceededAt         *time.Time `json:"succeeded_at,omitempty"`
+	SucceededMutationID *string    `json:"succeeded_mutation_id,omitempty"`
 }
 
 func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemColumns, err error) {
+	n := len(changes)
+	c = itemColumns{
+		items: make([]string, n), mutations: make([]string, n), lanes: make([]int32, n), sequences: make([]int64, n),
+		operations: make([]int16, n), lines: make([]int16, n), changed: make([]time.Time, n), others: make([]pgtype.Text, n),
+	}
+	lanes := make(map[catalog.Lane]int32, 1)
 	for i := range changes {
 		change := &changes[i]
-		lane, err := s.knownLaneID(ctx, change.Key.Lane)
-		if err != nil {
-			return c, err
+		lane, known := lanes[change.Key.Lane]
+		if !known {
+			if lane, err = s.knownLaneID(ctx, change.Key.Lane); err != nil {
+				return c, err
+			}
+			lanes[change.Key.Lane] = lane
 		}
-		c.items, c.lanes = append(c.items, clean(change.Key.ItemID)), append(c.lanes, lane)
-		c.localizations = append(c.localizations, localizationText(change.Key.Localization))
-		c.generations = append(c.generations, int32(change.Position.Generation)) //nolint:gosec // counts rewinds
-		c.sequences = append(c.sequences, int64(change.Position.Sequence))       //nolint:gosec // a stream's sequence fits
-		c.lines = append(c.lines, lineOf(change.Position))
-		c.mutations = append(c.mutations, clean(change.MutationID))
-		c.operations, c.statuses = append(c.operations, int16(change.Operation)), append(c.statuses, int16(change.Status))
-		c.changed, c.errorCounts = append(c.changed, change.ChangedAt), append(c.errorCounts, int32(change.ErrorCount)) //nolint:gosec // bounded by IssuesOf
-		c.codes, c.attributes = append(c.codes, shortened(change.Error.Code)), append(c.attributes, shortened(change.Error.Attribute))
-		c.messages = append(c.messages, shortened(change.Error.Message))
-		c.addSuccess(change.Succeeded)
+		c.items[i], c.lanes[i], c.mutations[i] = clean(change.Key.ItemID), lane, clean(change.MutationID)
+		c.sequences[i], c.operations[i] = int64(change.Position.Sequence), int16(change.Operation) //nolint:gosec // a stream's sequence fits
+		c.changed[i], c.lines[i] = change.ChangedAt, lineOf(change.Position)
+		if i == 0 {
+			c.generation = int32(change.Position.Generation) //nolint:gosec // counts rewinds
+		}
+		if change.plain(c.generation) {
+			continue
+		}
+		other, err := json.Marshal(otherOf(change))
+		if err != nil {
+			return c, fmt.Errorf("encoding the change of an item: %w", err)
+		}
+		c.others[i] = pgtype.Text{String: string(other), Valid: true}
 	}
 	return c, nil
 }
 
-func (c *itemColumns) addSuccess(good *ItemSuccess) {
-	if good == nil {
-		good = &ItemSuccess{Position: catalog.Position{Generation: -1}}
+// plain says that the change is a success of the generation, of an item without localization.
+func (c *ItemChange) plain(generation int32) bool {
+	return c.Status == ItemSucceeded && c.Succeeded != nil && c.Succeeded.Position == c.Position && c.Position.Generation == int64(generation) && c.Key.Localization.IsZero()
+}
+
+func otherOf(c *ItemChange) otherItem {
+	x := otherItem{
+		Localization: localizationText(c.Key.Localization), Generation: int32(c.Position.Generation), Status: c.Status, Errors: c.ErrorCount, //nolint:gosec // counts rewinds
+		Code: shortened(c.Error.Code), Attribute: shortened(c.Error.Attribute), Message: shortened(c.Error.Message),
 	}
-	has := good.Position.Generation >= 0
-	c.goodGenerations = append(c.goodGenerations, pgtype.Int4{Int32: int32(good.Position.Generation), Valid: has}) //nolint:gosec // counts rewinds
-	c.goodSequences = append(c.goodSequences, pgtype.Int8{Int64: int64(good.Position.Sequence), Valid: has})       //nolint:gosec // a stream's sequence fits
-	c.goodLines = append(c.goodLines, pgtype.Int2{Int16: lineOf(good.Position), Valid: has})
-	c.goodOperations = append(c.goodOperations, pgtype.Int2{Int16: int16(good.Operation), Valid: has})
-	c.goodTimes = append(c.goodTimes, pgtype.Timestamptz{Time: good.At, Valid: has})
-	c.goodMutations = append(c.goodMutations, pgtype.Text{String: clean(good.MutationID), Valid: has})
+	if good := c.Succeeded; good != nil {
+		x.SucceededGeneration, x.SucceededSequence = new(int32(good.Position.Generation)), new(int64(good.Position.Sequence)) //nolint:gosec // a stream's sequence fits
+		x.SucceededLine = new(lineOf(good.Position))
+		x.SucceededOperation, x.SucceededAt, x.SucceededMutationID = new(int16(good.Operation)), new(good.At), new(clean(good.MutationID))
+	}
+	return x
 }
 
 func (c *itemColumns) arguments() []any {
-	return []any{
-		c.items, c.lanes, c.localizations, c.generations, c.sequences, c.mutations, c.operations, c.statuses, c.changed,
-		c.errorCounts, c.codes, c.attributes, c.messages, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations,
-		c.lines, c.goodLines,
-	}
-}
-
-func (c *itemColumns) successes() []any {
-	return []any{c.items, c.lanes, c.localizations, c.goodGenerations, c.goodSequences, c.goodOperations, c.goodTimes, c.goodMutations, c.goodLines}
+	return []any{c.items, c.lanes, c.sequences, c.mutations, c.operations, c.changed, c.others, c.generation, c.lines}
 }
 
 // shortened is a text that fits into an index entry and a page of a list.

@@ -2,7 +2,9 @@ package persistence_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -82,6 +84,78 @@ func TestStoreConforms(t *testing.T) {
 			Store: store, Positions: store, Outbox: store, Leases: persistence.NewLeaseTable(pool), Partitions: partitions,
 			Acquire:  func(t *testing.T, partition int) ledger.Lease { t.Helper(); return acquire(t, pool, partition) },
 			Statuses: func(t *testing.T) map[string]string { t.Helper(); return statuses(t, pool) },
+			People:   func(t *testing.T) ledgertest.People { t.Helper(); return people{t, store, pool} },
+			Answers: func(t *testing.T, batch uuid.UUID) []string {
+				t.Helper()
+				rows, err := pool.Query(t.Context(), "select answer from courier.batch_answers where batch_id = $1 order by attempt nulls last", batch)
+				require.NoError(t, err)
+				found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				require.NoError(t, err)
+				return found
+			},
 		}
 	})
+}
+
+// people read the views, do what commands do, and start and stop workers.
+type people struct {
+	t     *testing.T
+	store *persistence.Store
+	pool  *pgxpool.Pool
+}
+
+func (p people) Health(account string) (h ledger.AccountHealth) {
+	p.t.Helper()
+	var succeeded, since, next *time.Time
+	err := p.pool.QueryRow(p.t.Context(), "select account, succeeded_at, failing_since, reason, next_try_at from courier.account_health where account = $1", account).
+		Scan(&h.Account, &succeeded, &since, &h.Reason, &next)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return h
+	}
+	require.NoError(p.t, err)
+	h.SucceededAt, h.FailingSince, h.NextTry = orZero(succeeded), orZero(since), orZero(next)
+	return h
+}
+
+func (p people) Strays(partition int) (lanes []ledger.StrayLane) {
+	p.t.Helper()
+	rows, err := p.pool.Query(p.t.Context(), `select account, catalog, catalog_type, problem, problem_since, invalid_at from courier.lane
+		where partition = $1 and problem is not null order by account, catalog, catalog_type`, partition)
+	require.NoError(p.t, err)
+	var l ledger.StrayLane
+	var since, invalid *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&l.Lane.Account, &l.Lane.Catalog, &l.Lane.Type, &l.Problem, &since, &invalid}, func() error {
+		l.Since, l.InvalidAt = orZero(since), orZero(invalid)
+		lanes = append(lanes, l)
+		return nil
+	})
+	require.NoError(p.t, err)
+	return lanes
+}
+
+func (p people) AskForRemoval(account string) {
+	p.t.Helper()
+	_, err := p.store.AskForRemoval(p.t.Context(), account)
+	require.NoError(p.t, err)
+}
+
+// Configure starts a worker that says so, or ends it.
+func (p people) Configure(account string, has bool) {
+	p.t.Helper()
+	worker := uuid.NewSHA1(uuid.Nil, []byte(account))
+	leases := persistence.NewLeaseTable(p.pool)
+	if !has {
+		require.NoError(p.t, leases.Leave(p.t.Context(), worker))
+		return
+	}
+	leases.Configure([]persistence.Account{{Name: account, Catalogs: []string{"us"}}})
+	_, err := leases.Heartbeat(p.t.Context(), worker, "somebody")
+	require.NoError(p.t, err)
+}
+
+func orZero(at *time.Time) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }

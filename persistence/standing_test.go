@@ -145,8 +145,8 @@ func TestStraysInTheViews(t *testing.T) {
 func TestManyAccountsAreSaidInParts(t *testing.T) {
 	t.Parallel()
 	_, pool := newDatabase(t)
-	var accounts []persistence.Account
-	for i := range 12_001 {
+	accounts := make([]persistence.Account, 0, 12_001)
+	for i := range cap(accounts) {
 		accounts = append(accounts, persistence.Account{Name: fmt.Sprintf("Ä-%d_%d", i%7, i), Catalogs: []string{"us"}})
 	}
 	table, worker := persistence.NewLeaseTable(pool), uuid.New()
@@ -231,7 +231,7 @@ func TestPauseByHandHasAnEnd(t *testing.T) {
 	lease := acquire(t, pool, 0)
 	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Waiting = []*catalog.Mutation{ledgertest.Mutation(1, "a")} })
 	beat(t, pool, "w", []persistence.Account{{Name: "acme"}, {Name: "other"}})
-	paused, err := store.PauseAllAccounts(t.Context(), "stocktaking", time.Hour)
+	paused, err := store.PauseAllAccounts(t.Context(), "stocktaking", persistence.PauseEnd{After: time.Hour})
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"acme", "other"}, paused)
 	account := accountOf(t, pool, "acme")

@@ -49,6 +49,7 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 		params[i] = query.AppendAttemptParams{
 			BatchID: a.BatchID, Number: int32(a.Number), Result: result, At: a.At, NextAt: timeOrNull(a.NextAt), //nolint:gosec // small
 			Handles: handles, Error: cleanOrNull(a.Error), Notes: a.Notes,
+			Answer: cleanOrNull(a.Answer),
 		}
 	}
 	if err := all(s.query.AppendAttempt(ctx, params)); err != nil {

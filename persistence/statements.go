@@ -263,9 +263,9 @@ func (p *plan) queueIntents(b *pgx.Batch) {
 func (p *plan) queueOutcomes(b *pgx.Batch) {
 	for i := range p.tx.Outcomes {
 		outcome := &p.tx.Outcomes[i]
-		b.Queue(`update courier.batch set state = $2, finished_at = $3, succeeded = $4, failed = $5, warned = $6, error = $7
+		b.Queue(`update courier.batch set state = $2, finished_at = $3, succeeded = $4, failed = $5, warned = $6, error = $7, answer = $8
 			where id = $1`, outcome.BatchID, string(outcome.State), outcome.FinishedAt, outcome.Succeeded, outcome.Failed,
-			outcome.Warned, cleanOrNull(outcome.Error)).Exec(p.expect(1))
+			outcome.Warned, cleanOrNull(outcome.Error), cleanOrNull(outcome.Answer)).Exec(p.expect(1))
 		queueExceptions(b, outcome)
 		p.queueResets(b, outcome.ResetVersions)
 	}

@@ -30,6 +30,19 @@ const (
 // as the store's own updates find it. Looking for the rows by their batch would read all
 // that the server has not summed up of the day yet, for every batch.
 func (s *Store) Outcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error) {
+	return s.unfold(ctx, partition, after, limit, false)
+}
+
+// ItemOutcomes is Outcomes for who wants to know no more than what became of items, which
+// costs much less: handles, attempts, warnings and times of publishing are left out.
+//
+// What a batch carried is in its payload, and what was not plain success has a row for its
+// record: the rows of the mutations are read only where these two do not tell all.
+func (s *Store) ItemOutcomes(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit) (ledger.OutboxPage, error) {
+	return s.unfold(ctx, partition, after, limit, true)
+}
+
+func (s *Store) unfold(ctx context.Context, partition int, after int64, limit ledger.OutboxLimit, brief bool) (ledger.OutboxPage, error) {
 	limit.Transactions = cmp.Or(limit.Transactions, outboxTransactions)
 	limit.Mutations, limit.Bytes = cmp.Or(limit.Mutations, outboxMutations), cmp.Or(limit.Bytes, outboxBytes)
 	ctx, cancel := s.bounded(ctx)
@@ -55,7 +68,7 @@ func (s *Store) Outcomes(ctx context.Context, partition int, after int64, limit 
 		return page, nil
 	}
 	page.To, page.Oldest = rows[len(rows)-1].Number, rows[0].At
-	u := unfolding{Store: s, rows: rows}
+	u := unfolding{Store: s, rows: rows, brief: brief}
 	if page.Outcomes, err = u.unfold(ctx); err != nil {
 		return ledger.OutboxPage{To: after}, fmt.Errorf("unfolding %d transactions of the outbox: %w", len(rows), err)
 	}
@@ -66,11 +79,22 @@ func (s *Store) Outcomes(ctx context.Context, partition int, after int64, limit 
 type unfolding struct {
 	*Store
 	rows       []query.OutboxAfterRow
+	brief      bool // see ItemOutcomes
+	rowsOnly   bool // payloads are not needed: with brief
 	lanes      map[int32]catalog.Lane
-	batches    map[uuid.UUID]*query.EndedBatchesRow
+	batches    map[uuid.UUID]*ended
 	exceptions map[recordOf]query.CourierRecordOutcome
 	wanted     []wanted
 	found      []found // one for each wanted that is final
+}
+
+// ended is a batch that ended.
+type ended struct {
+	query.EndedBatchesRow
+
+	// unaccounted counts, when brief, the records that neither succeeded nor have a row that
+	// says otherwise: they went on in another batch. Which ones, only the mutations tell.
+	unaccounted int
 }
 
 // recordOf names a record of a batch.
@@ -160,15 +184,13 @@ func (u *unfolding) readBatches(ctx context.Context) error {
 	for i := range u.rows {
 		ids, lanes = append(ids, u.rows[i].Batches...), append(lanes, u.rows[i].Lanes...)
 	}
-	u.batches, u.exceptions = make(map[uuid.UUID]*query.EndedBatchesRow, len(ids)), map[recordOf]query.CourierRecordOutcome{}
+	u.batches, u.exceptions = make(map[uuid.UUID]*ended, len(ids)), map[recordOf]query.CourierRecordOutcome{}
 	if len(ids) > 0 {
-		batches, err := u.query.EndedBatches(ctx, ids)
-		if err != nil {
+		if err := u.readEnded(ctx, ids); err != nil {
 			return fmt.Errorf("reading the batches: %w", err)
 		}
-		for i := range batches {
-			u.batches[batches[i].ID] = &batches[i]
-			lanes = append(lanes, batches[i].Lane)
+		for _, batch := range u.batches {
+			lanes = append(lanes, batch.Lane)
 		}
 		exceptions, err := u.query.ExceptionsOf(ctx, ids)
 		if err != nil {
@@ -176,6 +198,9 @@ func (u *unfolding) readBatches(ctx context.Context) error {
 		}
 		for _, x := range exceptions {
 			u.exceptions[recordOf{x.BatchID, x.Record}] = x
+			if batch := u.batches[x.BatchID]; batch != nil && ledger.RecordResult(x.Result) != ledger.Succeeded { //nolint:gosec // written from one
+				batch.unaccounted--
+			}
 		}
 	}
 	u.lanes = make(map[int32]catalog.Lane, len(lanes))
@@ -190,10 +215,28 @@ func (u *unfolding) readBatches(ctx context.Context) error {
 	return nil
 }
 
+func (u *unfolding) readEnded(ctx context.Context, ids []uuid.UUID) error {
+	if !u.brief {
+		batches, err := u.query.EndedBatches(ctx, ids)
+		for i := range batches {
+			u.batches[batches[i].ID] = &ended{EndedBatchesRow: batches[i]}
+		}
+		return err
+	}
+	batches, err := u.query.EndedPayloads(ctx, query.EndedPayloadsParams{Ids: ids, WithPayload: !u.rowsOnly})
+	for i := range batches {
+		b := &batches[i]
+		u.batches[b.ID] = &ended{EndedBatchesRow: query.EndedBatchesRow{
+			ID: b.ID, Lane: b.Lane, CreatedAt: b.CreatedAt, OldestReceivedAt: b.OldestReceivedAt, FinishedAt: b.FinishedAt, Payload: b.Payload,
+		}, unaccounted: int(b.Records - b.Succeeded)}
+	}
+	return err
+}
+
 // want lists the mutations of a batch, and returns the next place. Where its payload
 // cannot be read they are looked for by the batch's id.
-func (u *unfolding) want(reads *pgx.Batch, batch *query.EndedBatchesRow, place int) int {
-	records, err := u.codec.unpackRecords(batch.Payload)
+func (u *unfolding) want(reads *pgx.Batch, batch *ended, place int) int {
+	next, err := u.wantPayload(batch, place)
 	batch.Payload = nil // the next one needs the room
 	if err != nil {
 		oldest := batch.CreatedAt
@@ -206,16 +249,51 @@ func (u *unfolding) want(reads *pgx.Batch, batch *query.EndedBatchesRow, place i
 			batch.ID, day(oldest).AddDate(0, 0, -1), day(batch.CreatedAt).AddDate(0, 0, 1), place)
 		return place + 1
 	}
-	for i := range records {
-		for _, m := range records[i].Constituents {
+	return next
+}
+
+// wantPayload lists the mutations that the payload of a batch has. Where the batch is plain,
+// those of its records that were not returned are found with that.
+func (u *unfolding) wantPayload(batch *ended, place int) (next int, err error) {
+	wantedBefore, foundBefore := len(u.wanted), len(u.found)
+	next = place
+	var at int32 // the record's number, shared by the rows of its mutations
+	number := new(int32)
+	err = u.codec.scanRecords(batch.Payload, func(record int, newest bool, m *catalog.Mutation) {
+		if at = int32(record); *number != at { //nolint:gosec // at most the platform's cap
+			number = new(at)
+		}
+		known := u.brief && batch.unaccounted == 0 && ledger.RecordResult(u.exceptions[recordOf{batch.ID, at}].Result) != ledger.Returned //nolint:gosec // written from one
+		if known {
+			u.found = append(u.found, foundIn(batch, number, newest, m, next))
+		} else {
 			u.wanted = append(u.wanted, wanted{
-				place: place, day: recordedOn(m), lane: batch.Lane, generation: int32(m.Position.Generation), //nolint:gosec // counts rewinds
+				place: next, day: recordedOn(m), lane: batch.Lane, generation: int32(m.Position.Generation), //nolint:gosec // counts rewinds
 				sequence: int64(m.Position.Sequence), line: lineOf(m.Position), id: clean(m.ID), batch: batch.ID, //nolint:gosec // a stream's sequence fits
 			})
-			place++
 		}
+		next++
+	})
+	if err != nil {
+		u.wanted, u.found = u.wanted[:wantedBefore], u.found[:foundBefore]
 	}
-	return place
+	return next, err
+}
+
+// foundIn is the row of a mutation that stays in its batch, as far as its payload tells.
+func foundIn(batch *ended, record *int32, newest bool, m *catalog.Mutation, place int) found {
+	f := found{
+		place: int32(place), sequence: int64(m.Position.Sequence), line: lineOf(m.Position), generation: int32(m.Position.Generation), lane: batch.Lane, record: record, //nolint:gosec // a page is bounded, and so is a stream
+		state: stateInBatch, operation: int16(m.Operation), batch: &batch.ID, receivedAt: m.ReceivedAt.Truncate(time.Microsecond), // as the column has it
+		id: clean(m.ID), item: clean(m.ItemID),
+	}
+	if !m.Localization.IsZero() {
+		f.localization = new(localizationText(m.Localization))
+	}
+	if !newest {
+		f.supersededBy = new("")
+	}
+	return f
 }
 
 // lineAt is a line of a list; rows from before there were packs have none.

@@ -47,10 +47,11 @@ func TestEraseAnItem(t *testing.T) {
 	require.Equal(t, dry, done)
 	require.Contains(t, done, persistence.Erased{What: "dead letters deleted", Rows: 1})
 	require.Contains(t, done, persistence.Erased{What: "mutations without the item", Rows: 1})
-	require.Contains(t, done, persistence.Erased{What: "batches without their messages", Rows: 1})
+	require.Contains(t, done, persistence.Erased{What: "batches without the item's messages", Rows: 1})
 	require.Empty(t, tablesWith(env, secret))
 	require.Equal(t, before, tablesWith(env, other))
-	require.Zero(t, env.Count(`SELECT count(*) FROM courier.batch WHERE octet_length(payload) > 0`))
+	require.Zero(t, batchesWith(t, env, secret))
+	require.Positive(t, batchesWith(t, env, other))
 	require.Equal(t, "failed", env.AwaitStatus(refused[0], "failed", patience).Status)
 
 	again, err := env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, false)
@@ -60,6 +61,37 @@ func TestEraseAnItem(t *testing.T) {
 	}
 	env.Publish(upserts(rig.Products, "later", 3)...)
 	env.AwaitFinal(5, patience)
+}
+
+// TestErasingAnItemErasesTheAnswers: those of its batches, to POSTs and to polls, which may
+// name it. Those of other batches stay.
+func TestErasingAnItemErasesTheAnswers(t *testing.T) {
+	t.Parallel()
+	const secret, other = "person-4711", "neighbour-1"
+	env := rig.Start(t, rig.Options{Meta: sandbox.Options{Rules: []sandbox.ItemRule{{Contains: "-1", Action: sandbox.RefuseItem, Message: "no"}}}})
+	env.StartWorker("a", rig.WorkerOptions{})
+	for i, item := range []string{secret, other} { // a batch each
+		env.Publish(rig.Mutation(rig.Products, item, catalog.Upsert, rig.Whole(rig.Products.Type, item)))
+		env.AwaitFinal(i+1, patience)
+	}
+	answers := func(attempt, item string) int {
+		return env.Count(`SELECT count(*) FROM courier.batch_answers a JOIN courier.mutation m USING (batch_id) WHERE a.attempt IS `+attempt+` AND m.item_id = $1`, item)
+	}
+	for _, item := range []string{secret, other} {
+		require.Equal(t, 1, answers("NULL", item), "of the last poll")
+		require.Equal(t, 1, answers("NOT NULL", item), "of the POST")
+	}
+	require.Contains(t, tablesWith(env, other), "batch")
+	// As one that the platform names in an answer.
+	_, err := env.DB.Exec(t.Context(), `UPDATE courier.attempt SET answer = answer || 'person-4711' WHERE batch_id IN (SELECT batch_id FROM courier.mutation WHERE item_id = $1)`, secret)
+	require.NoError(t, err)
+
+	_, err = env.Store.EraseItem(t.Context(), rig.MetaAccount, secret, false)
+	require.NoError(t, err)
+	require.Empty(t, tablesWith(env, secret))
+	require.Equal(t, 2, env.Count(`SELECT count(*) FROM courier.batch_answers`))
+	require.Equal(t, 1, answers("NULL", other))
+	require.Equal(t, 1, answers("NOT NULL", other))
 }
 
 // TestEraseRefusesWhatIsOpen: a change waits, as its account is paused.
@@ -145,7 +177,7 @@ func TestEraseReachesEarlierBatchesAndPosts(t *testing.T) {
 	require.Contains(t, tablesWith(env, other), "outcome_delivery", "outcomes of other items stay")
 	require.Equal(t, posts, env.Count(`SELECT count(*) FROM courier.outcome_delivery WHERE body IS NOT NULL`))
 	require.Equal(t, 1, env.Count(`SELECT count(*) FROM courier.outcome_delivery d, jsonb_array_elements(convert_from(d.body, 'UTF8')::jsonb -> 'data') e
-		WHERE e #>> '{data,mutation_id}' = $1 AND e #>> '{data,status}' = 'unconfirmed' AND e ->> 'subject' = 'erased'`, ids[0]),
+		WHERE e #>> '{data,mutation_id}' = $1 AND e #>> '{data,status}' = 'unconfirmed' AND NOT e ? 'subject' AND e #>> '{data,item_id}' = ''`, ids[0]),
 		"what became of the mutation is still told")
 }
 

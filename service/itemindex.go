@@ -11,7 +11,6 @@ import (
 func (w *worker) openItemIndex(s *surroundings) {
 	index := itemindex.New(s.store, itemindex.Limit(), w.log)
 	consumer := index.Consumer()
-	consumer.Pages = make(chan struct{}, pagesAtOnce)
 	consumer.Failed = func(error) { w.observer.instruments.EventsFailed(w.observer.nowhere, itemindex.Name) }
 	w.followers.consumers = append(w.followers.consumers, consumer)
 	w.followers.maintain = index.Maintain

@@ -98,8 +98,11 @@ func (s *serving) drain(partition int, handOver <-chan struct{}) (drain <-chan s
 func (s *serving) watch(partition int, handOver, until <-chan struct{}) (over, reconfigured bool, latest *serving) {
 	for {
 		select {
-		case <-handOver:
+		case <-handOver: // first: whoever gets the partition has a configuration of its own
 			return true, false, s
+		default:
+		}
+		select {
 		case <-s.replaced:
 			if s = s.next; s.affected[partition] {
 				return true, true, s

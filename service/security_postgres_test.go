@@ -301,7 +301,7 @@ func operates(t *testing.T, g *guardedPostgres) {
 	audit := persistence.NewAudit(pool)
 	id, err := audit.Begin(t.Context(), persistence.Action{Who: "ala", How: "basic", Name: "pause_account", Target: "acme-pinterest", Expected: -1, Reason: "a test"})
 	require.NoError(t, err)
-	require.NoError(t, store.PauseAccountFor(t.Context(), "acme-pinterest", "a test", time.Hour))
+	require.NoError(t, store.PauseAccountUntil(t.Context(), "acme-pinterest", "a test", persistence.PauseEnd{After: time.Hour}))
 	require.NoError(t, store.ResumeAccount(t.Context(), "acme-pinterest"))
 	require.NoError(t, audit.Finish(t.Context(), id, persistence.ActionDone, -1, ""))
 	require.Error(t, audit.Finish(t.Context(), id, persistence.ActionFailed, 1, "again"), "an end is final")
@@ -340,6 +340,11 @@ func operates(t *testing.T, g *guardedPostgres) {
 	} {
 		mayNot(t, pool, statement)
 	}
+	enqueue := g.open(t, "courier_enqueue")
+	approval, err := persistence.NewAudit(enqueue).Begin(t.Context(), persistence.Action{Who: "ala@host", How: "command", Name: persistence.ActApproveDeletes, Target: "run 1 of shop", Expected: 1})
+	require.NoError(t, err)
+	require.NoError(t, persistence.NewAudit(enqueue).Finish(t.Context(), approval, persistence.ActionDone, -1, ""))
+	mayNot(t, enqueue, "SELECT who FROM courier.audit")
 	mayNot(t, g.open(t, "courier_worker"), "DELETE FROM courier.audit")
 	mayNot(t, g.open(t, "courier_reader"), "INSERT INTO courier.audit (who, how, action) VALUES ('x', 'none', 'x')")
 }

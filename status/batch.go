@@ -32,10 +32,12 @@ type Batch struct {
 	Attempts      int        `json:"attempts"`
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty"`
 	LastError     string     `json:"last_error,omitempty"`
-	CreatedAt     time.Time  `json:"created_at"`
-	SubmittedAt   *time.Time `json:"submitted_at,omitempty"`
-	FinishedAt    *time.Time `json:"finished_at,omitempty"`
-	group         string
+	// RecoveredError is what went wrong in an earlier send of a batch that ended well.
+	RecoveredError string     `json:"recovered_error,omitempty"`
+	CreatedAt      time.Time  `json:"created_at"`
+	SubmittedAt    *time.Time `json:"submitted_at,omitempty"`
+	FinishedAt     *time.Time `json:"finished_at,omitempty"`
+	group          string
 }
 
 // Attempt is one POST of a batch, and how it ended.
@@ -139,7 +141,7 @@ func batchOf(row *query.BatchRow, platforms map[string]string) Batch {
 		ID: row.BatchID, Destination: Destination{row.Account, row.Catalog, row.CatalogType}, Platform: platforms[row.Account],
 		State: row.State, Words: batchWords(row.State), Items: int(row.ItemCount), Mutations: int(row.MutationCount),
 		Succeeded: row.Succeeded, Failed: row.Failed, Warned: row.Warned, Handles: row.Handles, Attempts: int(row.Attempts),
-		NextAttemptAt: row.NextAttemptAt, LastError: row.LastError, CreatedAt: row.CreatedAt, SubmittedAt: row.SubmittedAt,
+		NextAttemptAt: row.NextAttemptAt, LastError: row.LastError, RecoveredError: row.RecoveredError, CreatedAt: row.CreatedAt, SubmittedAt: row.SubmittedAt,
 		FinishedAt: row.FinishedAt, group: row.RequestGroup,
 	}
 }

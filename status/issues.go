@@ -25,10 +25,13 @@ type IssueFilter struct {
 	Attribute *string
 	// Status is failed, unconfirmed or invalid. Issues does not look at it.
 	Status string
+	// Message is the MessageKey of a group. Issues does not look at it.
+	Message string
 }
 
 // IssueGroup is what items of one account fail of: the same first error, as far as code and
-// attribute go.
+// attribute go. Where the platform gave no code, it is the message as well, of the newest
+// items; "other messages" are those of older ones, and rare ones.
 type IssueGroup struct {
 	Account   string `json:"account"`
 	Platform  string `json:"platform,omitempty"`
@@ -36,6 +39,9 @@ type IssueGroup struct {
 	Attribute string `json:"attribute,omitempty"`
 	// Message is the platform's text for one of the items.
 	Message string `json:"message,omitempty"`
+	// MessageKey chooses the items of a group that is one of several with its code and
+	// attribute: IssueFilter.Message.
+	MessageKey string `json:"message_key,omitempty"`
 	// Advice says what to do about it; "" where nothing better than Message is known.
 	Advice string `json:"advice,omitempty"`
 	Items  int64  `json:"items"`
@@ -65,9 +71,11 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 		return nil, false, read("the counts of issues", err)
 	}
 	asked := query.IssueSamplesParams{}
+	lanes := map[int][]int32{}
 	for _, c := range counts {
 		g := &groups[c.Nth-1]
 		g.Items += c.Items
+		lanes[int(c.Nth)-1] = append(lanes[int(c.Nth)-1], c.Lane)
 		asked.Lanes, asked.Nths = append(asked.Lanes, c.Lane), append(asked.Nths, c.Nth-1)
 		asked.Codes, asked.Attributes = append(asked.Codes, g.Code), append(asked.Attributes, g.Attribute)
 	}
@@ -88,6 +96,9 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 		}
 		g.Samples = g.Samples[:min(len(g.Samples), maxSamples)]
 	}
+	if groups, err = r.byMessage(ctx, groups, lanes); err != nil {
+		return nil, false, err
+	}
 	groups = slices.DeleteFunc(groups, func(g IssueGroup) bool { return g.Items == 0 }) // ended meanwhile
 	sortIssues(groups)
 	if more = len(groups) > wanted; more {
@@ -98,7 +109,7 @@ func (r *Reader) Issues(ctx context.Context, filter IssueFilter, limit int) (gro
 
 func sortIssues(groups []IssueGroup) {
 	slices.SortFunc(groups, func(a, b IssueGroup) int {
-		return cmp.Or(cmp.Compare(b.Items, a.Items), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Attribute, b.Attribute))
+		return cmp.Or(cmp.Compare(b.Items, a.Items), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.MessageKey, b.MessageKey))
 	})
 }
 
@@ -171,6 +182,14 @@ func (r *Reader) failing(ctx context.Context, filter IssueFilter, limit int, bef
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	wanted := page(limit)
+	if filter.Message != "" {
+		rows, next, err := r.ofMessage(ctx, filter, wanted, before)
+		if err != nil {
+			return nil, "", err
+		}
+		items, err = r.indexed(ctx, rows)
+		return items, next, err
+	}
 	rows, err := r.failingRows(ctx, filter, wanted+1, before)
 	if err != nil {
 		return nil, "", err
@@ -261,6 +280,9 @@ func (r *Reader) ExportIssues(ctx context.Context, filter IssueFilter, w io.Writ
 			return err
 		}
 		for i := range rows {
+			if !filter.says(&rows[i]) {
+				continue
+			}
 			if err := out.Write(r.exported(&rows[i], platforms[rows[i].Account])); err != nil {
 				return fmt.Errorf("writing the export: %w", err)
 			}

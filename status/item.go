@@ -82,7 +82,7 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 		state.explain(accounts[state.Account])
 		item.Destinations[i] = state
 	}
-	return item, nil
+	return item, r.linkLetters(ctx, len(rows), func(i int) *Mutation { return &item.Destinations[i].Mutation })
 }
 
 // successes are the newest success at each destination. Where the newest change is none, the

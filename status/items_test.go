@@ -2,12 +2,17 @@ package status_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -138,6 +143,58 @@ func TestSearchShowsWhatIsUnderWay(t *testing.T) {
 	require.Equal(t, []string{"c"}, ids(confirmed))
 }
 
+// TestIssuesWithoutACodeAreGroupedByMessage: as Meta answers, which names no code.
+func TestIssuesWithoutACodeAreGroupedByMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, "insert into courier.account (name, platform) values ('acme', 'meta')")
+	reader := status.NewReader(w.pool, status.Config{Advice: advised})
+	for i, failing := range []struct{ item, message string }{
+		{"LAMP-A", "item LAMP-A has no price"},
+		{"LAMP-B", "item LAMP-B has no price"},
+		{"LAMP-C", "the image of 100 bytes is too small"},
+		{"LAMP-D", "the image of 2 bytes is too small"},
+		{"LAMP-E", "item LAMP-E has no price"},
+		{"LAMP-F", "no"},
+	} {
+		w.end(t, ledgertest.At.Add(time.Duration(i)*time.Minute), uint64(1+10*i), ledger.Issue{Message: failing.message}, map[string]bool{failing.item: true}, failing.item)
+	}
+	w.index(t)
+	groups, more, err := reader.Issues(t.Context(), status.IssueFilter{}, 0)
+	require.NoError(t, err)
+	require.False(t, more)
+	minute := func(n int) time.Time { return ledgertest.At.Add(time.Duration(n) * time.Minute) }
+	group := func(message, key string, first, last int, samples ...string) status.IssueGroup {
+		return status.IssueGroup{
+			Account: "acme", Platform: "meta", Code: "refused", Message: message, MessageKey: key, Items: int64(len(samples)),
+			FirstAt: minute(first), LastAt: minute(last), Samples: samples,
+		}
+	}
+	require.Equal(t, []status.IssueGroup{
+		group("item LAMP-E has no price", "item … has no price", 0, 4, "LAMP-E", "LAMP-B", "LAMP-A"),
+		group("the image of 2 bytes is too small", "the image of … bytes is too small", 2, 3, "LAMP-D", "LAMP-C"),
+		group("no", "no", 5, 5, "LAMP-F"),
+	}, groups)
+	for i, want := range [][]string{{"LAMP-E", "LAMP-B", "LAMP-A"}, {"LAMP-D", "LAMP-C"}, {"LAMP-F"}} {
+		var items []string
+		for cursor, left := status.Cursor(""), 9; ; left-- {
+			require.Positive(t, left)
+			page, next, err := reader.IssueItems(t.Context(), status.IssueFilter{Code: "refused", Message: groups[i].MessageKey}, 2, cursor)
+			require.NoError(t, err)
+			items = append(items, ids(page)...)
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		require.Equal(t, want, items)
+		var out bytes.Buffer
+		require.NoError(t, reader.ExportIssues(t.Context(), status.IssueFilter{Message: groups[i].MessageKey}, &out))
+		rows, err := csv.NewReader(&out).ReadAll()
+		require.NoError(t, err)
+		require.Len(t, rows, 1+len(want))
+	}
+}
+
 func TestIssuesAreGroupedAndCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -205,6 +262,55 @@ func TestIssuesAreGroupedAndCounted(t *testing.T) {
 	require.Equal(t, "'"+gone.Message, lines[2][9], "a spreadsheet must not take it for a formula")
 }
 
+var errUndone = errors.New("it was only looked at")
+
+// TestFailingItemsOfManyReasons are read in order, past those of other reasons; those of one
+// reason by the index that is made for it, whatever the server thinks of the other one.
+func TestFailingItemsOfManyReasons(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	const batches, each = 4, 80 // more reasons than lists are put together from
+	var want []string
+	for b := range batches {
+		all := make([]string, 0, each)
+		for i := range each {
+			item := fmt.Sprintf("item-%02d-%d", i, b)
+			all = append(all, item)
+			why := ledger.Issue{Code: fmt.Sprintf("%d-%d", b, i), Message: "no"}
+			w.end(t, ledgertest.At.Add(time.Duration(b)*time.Hour), uint64(b*each+i+1), why, map[string]bool{item: true}, item)
+		}
+		slices.Reverse(all)
+		want = slices.Concat(all, want) // the newest first, and of one time the last id
+	}
+	w.index(t)
+	var got []string
+	for cursor, more := status.Cursor(""), true; more; more = cursor != "" {
+		items, next, err := reader.IssueItems(t.Context(), status.IssueFilter{}, 30, cursor)
+		require.NoError(t, err)
+		got, cursor = append(got, ids(items)...), next
+	}
+	require.Equal(t, want, got)
+	one, _, err := reader.IssueItems(t.Context(), status.IssueFilter{Code: "2-7"}, 30, "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"item-07-2"}, ids(one))
+
+	// Where there is nothing else, the server still cannot take the order of the index over all reasons.
+	var plan []string
+	require.ErrorIs(t, pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "drop index courier.item_issue; set local enable_seqscan = off; set local enable_sort = off"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(t.Context(), `explain select i.item_id from courier.indexed_items i
+			where i.lane = 1 and i.code = '2-7' and i.attribute = '' and i.failed_at is not null order by i.failed_at desc, i.item_id desc limit 30`)
+		if err == nil {
+			plan, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return cmp.Or(err, errUndone)
+	}), errUndone)
+	require.Contains(t, strings.Join(plan, "\n"), "Sort Key: i.failed_at")
+}
+
 func TestResolvedLettersHaveANewerSuccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -248,4 +354,31 @@ func TestSeriesAreReadInSteps(t *testing.T) {
 	require.Nil(t, quotas[0].UsedPercent)
 	require.InDelta(t, 12.5, *quotas[1].UsedPercent, 0)
 	require.Nil(t, quotas[1].Remaining)
+}
+
+// TestFailedChangesNameTheirDeadLetters: on all pages of changes, of each history of the
+// stream its own.
+func TestFailedChangesNameTheirDeadLetters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	w.end(t, ledgertest.At, 1, tooLow, map[string]bool{"a": true, "b": true}, "a", "b", "c")
+	w.end(t, ledgertest.At.Add(time.Minute), 11, tooLow, map[string]bool{}, "b")
+	w.exec(t, "insert into courier.dead_letter (sequence, failed_at, lane, generation, operation, mutation_id, item_id, subject, reason, text, headers, body) "+
+		"select sequence, failed_at, lane, generation + 1, operation, mutation_id, item_id, subject, reason, text, headers, body from courier.dead_letter")
+	var want int64
+	require.NoError(t, w.pool.QueryRow(t.Context(), "select id from courier.dead_letters where item_id = 'a' and stream_generation = 0").Scan(&want))
+	item, err := reader.Item(t.Context(), "a", status.Filter{})
+	require.NoError(t, err)
+	require.Equal(t, want, item.Destinations[0].DeadLetterID)
+	changes, _, err := reader.Timeline(t.Context(), "a", status.Filter{}, "", 0)
+	require.NoError(t, err)
+	require.Equal(t, want, changes[0].DeadLetterID)
+	mutations, err := reader.Mutation(t.Context(), "m1", "")
+	require.NoError(t, err)
+	require.Equal(t, want, mutations[0].DeadLetterID)
+	changes, _, err = reader.Timeline(t.Context(), "b", status.Filter{}, "", 0)
+	require.NoError(t, err)
+	require.Zero(t, changes[0].DeadLetterID, "it succeeded")
+	require.NotZero(t, changes[1].DeadLetterID)
 }

@@ -55,6 +55,9 @@ type Mutation struct {
 	ReceivedAt  time.Time  `json:"received_at"`
 	SubmittedAt *time.Time `json:"submitted_at,omitempty"`
 	FinishedAt  *time.Time `json:"finished_at,omitempty"`
+	// DeadLetterID is the dead letter of a change that failed; 0 for none, also where it is
+	// not kept any more.
+	DeadLetterID int64 `json:"dead_letter_id,omitempty"`
 	// Place is its place in the stream, and a cursor of Timeline.
 	Place Place `json:"place"`
 }
@@ -135,7 +138,7 @@ func (r *Reader) Timeline(ctx context.Context, item string, filter Filter, befor
 	for i := range rows {
 		changes[i] = r.mutation(&rows[i], platforms)
 	}
-	return changes, more, nil
+	return changes, more, r.linkLetters(ctx, len(changes), func(i int) *Mutation { return &changes[i] })
 }
 
 // maxSameID bounds the mutations of one id.
@@ -162,7 +165,7 @@ func (r *Reader) Mutation(ctx context.Context, id, account string) ([]Mutation, 
 	for i := range rows {
 		found[i] = r.mutation(&rows[i], platforms)
 	}
-	return found, nil
+	return found, r.linkLetters(ctx, len(found), func(i int) *Mutation { return &found[i] })
 }
 
 func (r *Reader) mutation(row *query.MutationsRow, platforms map[string]string) Mutation {

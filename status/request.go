@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -162,11 +163,42 @@ func (r *Reader) Request(ctx context.Context, id uuid.UUID, attempt int, item st
 			return Request{}, fmt.Errorf("%w of item %s in batch %s", ErrNotFound, strconv.Quote(item), id)
 		}
 	}
-	request.Body, err = r.config.Encode(batch.Lane(), batch.group, records, request.Records, attempt)
+	left, numbers := withoutErased(records)
+	if len(left) == 0 {
+		return Request{}, fmt.Errorf("%w in batch %s: all its items were erased", ErrNotFound, id)
+	}
+	only := request.Records
+	if len(left) < len(records) {
+		if only == nil {
+			request.Records = numbers
+		}
+		only = placesIn(numbers, only)
+	}
+	request.Body, err = r.config.Encode(batch.Lane(), batch.group, left, only, attempt)
 	if err != nil {
 		return Request{}, fmt.Errorf("the request of batch %s cannot be shown: %w", id, err)
 	}
 	return request, nil
+}
+
+// withoutErased are the records that have their item, and their numbers.
+func withoutErased(records []catalog.Record) (left []catalog.Record, numbers []int) {
+	for i := range records {
+		if records[i].Newest().ItemID != "" {
+			left, numbers = append(left, records[i]), append(numbers, i)
+		}
+	}
+	return left, numbers
+}
+
+// placesIn are the places of some of the numbers; nil for nil.
+func placesIn(numbers, some []int) (places []int) {
+	for place, number := range numbers {
+		if slices.Contains(some, number) {
+			places = append(places, place)
+		}
+	}
+	return places
 }
 
 // ofItem are the numbers of the records of an item, nil for none.

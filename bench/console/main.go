@@ -26,6 +26,7 @@ type options struct {
 	keep     bool
 	calls    int
 	most     time.Duration
+	only     string
 }
 
 func command() int {
@@ -38,6 +39,7 @@ func command() int {
 	flag.IntVar(&o.Outbox, "outbox", 500, "how many of the newest batches the index takes from the outbox")
 	flag.IntVar(&o.calls, "calls", 20, "how many calls of each")
 	flag.DurationVar(&o.most, "most", 100*time.Millisecond, "the longest median that is good")
+	flag.StringVar(&o.only, "only", "", "ask only what has this in its name")
 	flag.Parse()
 	o.Seed = 1
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,6 +37,9 @@ func measure(ctx context.Context, pool *pgxpool.Pool, o options) error {
 	fmt.Fprintf(table, "question\trows\tmedian\tfastest\tslowest\n")
 	slow := 0
 	for _, q := range questions(pool, subject, o) {
+		if !strings.Contains(q.name, o.only) {
+			continue
+		}
 		rows, took, err := o.times(ctx, q)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/source/run"
@@ -172,6 +173,7 @@ On a terminal it asks before it deletes; --yes answers.`,
 
 func (s *sources) approveCommand() *cobra.Command {
 	var most int
+	var note audited.Note
 	command := &cobra.Command{
 		Use: "approve RUN", Short: "let deletes go that a run has withheld", Args: cobra.ExactArgs(1),
 		Long: `Reads the feed again and sends what it finds, with at most as many deletes for each route
@@ -181,6 +183,9 @@ again: an approval is a limit, not a licence. It lifts none of the absolute stop
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id < 1 {
 				return cli.UsageErrorf("%q is not the number of a run", args[0])
+			}
+			if err := note.Check(); err != nil {
+				return err
 			}
 			name, withheld, err := s.withheld(c.Context(), id)
 			if err != nil {
@@ -192,11 +197,40 @@ again: an approval is a limit, not a licence. It lifts none of the absolute stop
 			if most == 0 {
 				return fmt.Errorf("run %d of %s has withheld nothing", id, name)
 			}
-			return s.send(c.Context(), name, run.Request{Trigger: fmt.Sprint("approval of run ", id), Approved: most}, sending{yes: true})
+			return s.approve(c.Context(), name, id, most, withheld, note.Text())
 		},
 	}
+	note.Flag(command.Flags(), "reason")
 	command.Flags().IntVar(&most, "max", 0, "the most deletes of each route (default: as many as the run has withheld)")
 	return command
+}
+
+// approve sends a run with the deletes that are approved, and writes that into the audit
+// log. More than was approved, which is withheld again, is no failure of the approval.
+func (s *sources) approve(ctx context.Context, name string, id int64, most, withheld int, note string) error {
+	loaded, err := s.load()
+	if err != nil {
+		return err
+	}
+	store, err := openDatabase(ctx, loaded)
+	if err != nil {
+		return err
+	}
+	defer store.pool.Close()
+	action := audited.Action{Name: persistence.ActApproveDeletes, Target: fmt.Sprintf("run %d of %s", id, name), Expected: int64(withheld), Note: note}
+	var ended error
+	err = audited.Do(ctx, store.pool, action, func() (int64, string, error) {
+		ended = s.send(ctx, name, run.Request{Trigger: fmt.Sprint("approval of run ", id), Approved: most}, sending{yes: true})
+		done := fmt.Sprintf("the feed was read again with up to %s of each route", cli.Counted(most, "delete"))
+		if cli.IsExit(ended) {
+			return -1, done, nil
+		}
+		return -1, done, ended
+	})
+	if ended != nil {
+		return ended // which has the exit code
+	}
+	return err
 }
 
 // lookBack is how many runs after a withheld one are looked at.

@@ -195,7 +195,7 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 
 	// It became more: an approval is a limit.
 	s.has(90, "NEW,Item,About it,https://shop.example/n,https://shop.example/n.jpg,in_stock,5.00,Acme,,new\n")
-	more := s.run("approve", "3")
+	more := s.run("approve", "3", "--reason", "the mugs are sold out")
 	require.Equal(t, 3, more.code, more.err)
 	require.Equal(t, before+2, s.messages())
 	require.Contains(t, more.out, "100 deletes were approved, and it is more now")
@@ -207,6 +207,23 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 	require.Equal(t, 1, over.code)
 	require.Contains(t, over.err, "run 3 of shop is over", "an approval is for one time")
 	require.Equal(t, 1, s.run("approve", "99").code)
+	entries := s.audit(t)
+	require.Len(t, entries, 2, "what was refused before anything was begun is no action")
+	require.Equal(t, []string{"approve_deletes", "run 3 of shop", "the mugs are sold out", "done", "command"},
+		[]string{entries[1].Action, entries[1].Target, entries[1].Reason, entries[1].Result, entries[1].How})
+	require.EqualValues(t, 100, *entries[1].Expected)
+	require.Contains(t, entries[0].Message, "up to 110 deletes of each route")
+}
+
+// audit reads the audit log.
+func (s *shop) audit(t *testing.T) []persistence.AuditEntry {
+	t.Helper()
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: s.common[len(s.common)-1], MaxConns: 1})
+	require.NoError(t, err)
+	defer pool.Close()
+	entries, err := persistence.NewAudit(pool).List(t.Context(), persistence.AuditFilter{})
+	require.NoError(t, err)
+	return entries
 }
 
 func TestOtherIDsAreAMigration(t *testing.T) {

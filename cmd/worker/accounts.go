@@ -7,8 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/span"
+	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
 func (a *app) accountsCommand() *cobra.Command {
@@ -47,46 +50,72 @@ func (a *app) accountsListCommand() *cobra.Command {
 	return command
 }
 
-// longestPause bounds a pause for some time: who wants a longer one ends it by hand.
-const longestPause = 366 * 24 * time.Hour
+// pausing are the flags of accounts pause.
+type pausing struct {
+	reason, length, until string
+	every                 bool
+}
 
 func (a *app) pauseCommand() *cobra.Command {
-	var reason string
-	var every bool
-	var pause time.Duration
+	var p pausing
 	command := &cobra.Command{
 		Use:   "pause [ACCOUNT]",
 		Short: "send nothing of the account until it is resumed",
-		Long: `Sends nothing of the account until it is resumed by hand, or until the time of --for is
-over, whether a worker runs then or not. Batches under way are followed to their end;
-what arrives waits. With --all it stops every account at once.`,
+		Long: `Sends nothing of the account until it is resumed by hand, until the time of --for is
+over, or until the time of --until, whether a worker runs then or not. Batches under way
+are followed to their end; what arrives waits. With --all it stops every account at once.`,
+		Example: `  worker accounts pause acme --for 2h --reason "stocktaking"
+  worker accounts pause acme --until 2026-12-01T10:00Z
+  worker accounts pause --all`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOrAll(args, every); err != nil {
+			if err := oneOrAll(args, p.every); err != nil {
 				return err
 			}
-			if c.Flags().Changed("for") && (pause < time.Second || pause > longestPause) {
-				return cli.UsageErrorf("--for %s is not allowed: 1s to %s", pause, longestPause)
+			end, words, err := p.end(time.Now())
+			if err != nil {
+				return err
 			}
-			until := ""
-			if pause > 0 {
-				until = " for " + pause.String()
-			}
-			if every {
-				return a.changeAccounts(c, " is paused"+until, func(db *database) ([]string, error) { return db.PauseAllAccounts(c.Context(), reason, pause) })
-			}
-			return a.changeAccount(c, func(db *database) error { return db.PauseAccountFor(c.Context(), args[0], reason, pause) }, legible.Text(args[0])+" is paused"+until)
+			note := audited.NoteOf(p.reason, "reason")
+			return a.changeAccounts(c, persistence.ActPauseAccount, &note, args, " is paused"+words, func(db *database) ([]string, error) {
+				if p.every {
+					return db.PauseAllAccounts(c.Context(), p.reason, end)
+				}
+				return args, db.PauseAccountUntil(c.Context(), args[0], p.reason, end)
+			})
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&reason, "reason", "paused by hand", "shown in account_status")
-	flags.DurationVar(&pause, "for", 0, "how long, such as 30m or 2h; without it until it is resumed")
-	flags.BoolVar(&every, "all", false, "all accounts")
+	flags.StringVar(&p.reason, "reason", "paused by hand", "why, for account_status and the audit log")
+	flags.StringVar(&p.length, "for", "", "how long, such as 30m, 2h or 7d; without it and --until, until it is resumed")
+	flags.StringVar(&p.until, "until", "", "until when, such as 2026-12-01T10:00Z, or 2026-12-01T10:00 in this machine's time zone")
+	flags.BoolVar(&p.every, "all", false, "all accounts")
 	return command
+}
+
+// end reads when the pause ends, also in words.
+func (p *pausing) end(now time.Time) (end persistence.PauseEnd, words string, err error) {
+	switch {
+	case p.length != "" && p.until != "":
+		return end, "", cli.UsageErrorf("--for and --until contradict each other: give one of them")
+	case p.length != "":
+		if end.After, err = span.Length(p.length); err != nil {
+			return end, "", cli.UsageErrorf("--for %q %w", p.length, err)
+		}
+		return end, " for " + span.Words(end.After), nil
+	case p.until != "":
+		if end.At, err = span.Until(p.until, time.Local, now); err != nil { //nolint:gosmopolitan // people mean their own time
+			return end, "", cli.UsageErrorf("--until %q %w", p.until, err)
+		}
+		return end, " until " + exact(end.At), nil
+	default:
+		return end, "", nil
+	}
 }
 
 func (a *app) resumeCommand() *cobra.Command {
 	var every bool
+	var note audited.Note
 	command := &cobra.Command{
 		Use:   "resume [ACCOUNT]",
 		Short: "end every pause of the account",
@@ -97,13 +126,16 @@ those that a platform asked for go on.`,
 			if err := oneOrAll(args, every); err != nil {
 				return err
 			}
-			if every {
-				return a.changeAccounts(c, " is resumed", func(db *database) ([]string, error) { return db.ResumeAllAccounts(c.Context()) })
-			}
-			return a.changeAccount(c, func(db *database) error { return db.ResumeAccount(c.Context(), args[0]) }, legible.Text(args[0])+" is resumed")
+			return a.changeAccounts(c, persistence.ActResumeAccount, &note, args, " is resumed", func(db *database) ([]string, error) {
+				if every {
+					return db.ResumeAllAccounts(c.Context())
+				}
+				return args, db.ResumeAccount(c.Context(), args[0])
+			})
 		},
 	}
 	command.Flags().BoolVar(&every, "all", false, "all accounts")
+	note.Flag(command.Flags(), "reason")
 	return command
 }
 
@@ -114,14 +146,30 @@ func oneOrAll(args []string, every bool) error {
 	return nil
 }
 
-// changeAccounts changes all accounts and names those that it changed.
-func (a *app) changeAccounts(c *cobra.Command, done string, change func(*database) ([]string, error)) error {
+// changeAccounts changes one account, or all where none is named, and names those that it
+// changed.
+func (a *app) changeAccounts(c *cobra.Command, name string, note *audited.Note, args []string, done string, change func(*database) ([]string, error)) error {
+	if err := note.Check(); err != nil {
+		return err
+	}
 	db, err := a.openStore(c)
 	if err != nil {
 		return err
 	}
 	defer db.close()
-	names, err := change(db)
+	action := audited.Action{Name: name, Expected: -1, Note: note.Text()}
+	if len(args) > 0 {
+		action.Target = args[0]
+	} else {
+		action.Filter = map[string][]string{"all": {"yes"}}
+	}
+	var names []string
+	err = a.audited(c, db, action, func() (changed int64, message string, err error) {
+		if names, err = change(db); len(args) > 0 {
+			return -1, args[0] + done, err
+		}
+		return int64(len(names)), cli.Counted(len(names), "account") + ": each" + done, err
+	})
 	if err != nil {
 		return err
 	}
@@ -133,18 +181,5 @@ func (a *app) changeAccounts(c *cobra.Command, done string, change func(*databas
 		_, _ = fmt.Fprintln(&text, "no account was changed")
 	}
 	_, err = fmt.Fprint(a.streams.Out, text.String())
-	return err
-}
-
-func (a *app) changeAccount(c *cobra.Command, change func(*database) error, done string) error {
-	db, err := a.openStore(c)
-	if err != nil {
-		return err
-	}
-	defer db.close()
-	if err := change(db); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(a.streams.Out, done)
 	return err
 }

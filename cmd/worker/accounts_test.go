@@ -117,12 +117,20 @@ func TestPausesOfAccounts(t *testing.T) {
 	p := newPlant(t, sandbox.Options{})
 	p.work(t)
 	eventually(t, "the accounts are there", func() bool { return len(p.accountsOf(t)) >= 2 })
-	for _, args := range [][]string{{"pause"}, {"pause", "demo-meta", "--all"}, {"pause", "demo-meta", "--for", "1ms"}, {"resume"}} {
+	for _, args := range [][]string{
+		{"pause"},
+		{"pause", "demo-meta", "--all"},
+		{"pause", "demo-meta", "--for", "1ms"},
+		{"resume"},
+		{"pause", "demo-meta", "--until", "2020-01-01T10:00Z"},
+		{"pause", "demo-meta", "--until", "soon"},
+		{"pause", "demo-meta", "--for", "2h", "--until", "2100-01-01T10:00Z"},
+	} {
 		require.Equal(t, cli.Usage, p.run(t, append([]string{"accounts"}, args...)...).code, args)
 	}
 	got := p.run(t, "accounts", "pause", "--all", "--for", "2h", "--reason", "stop")
 	require.Zero(t, got.code, got.err)
-	require.Contains(t, got.out, "demo-meta is paused for 2h0m0s")
+	require.Contains(t, got.out, "demo-meta is paused for 2 hours")
 	for name, account := range p.accountsOf(t) {
 		require.Equal(t, "paused", account.State, name)
 		require.WithinDuration(t, time.Now().Add(2*time.Hour), *account.ResumesAt, time.Minute)
@@ -131,4 +139,12 @@ func TestPausesOfAccounts(t *testing.T) {
 	for name, account := range p.accountsOf(t) {
 		require.Equal(t, "active", account.State, name)
 	}
+	until := time.Now().Add(3 * time.Hour).Truncate(time.Minute)
+	got = p.run(t, "accounts", "pause", "demo-meta", "--until", until.UTC().Format("2006-01-02T15:04Z"))
+	require.Contains(t, got.out, "demo-meta is paused until ")
+	require.True(t, until.Equal(*p.accountsOf(t)["demo-meta"].ResumesAt))
+	require.Zero(t, p.run(t, "accounts", "pause", "demo-meta", "--for", "400d").code)
+	require.WithinDuration(t, time.Now().Add(400*24*time.Hour), *p.accountsOf(t)["demo-meta"].ResumesAt, time.Minute)
+	require.Contains(t, p.run(t, "accounts", "pause", "demo-meta").out, "demo-meta is paused\n")
+	require.Nil(t, p.accountsOf(t)["demo-meta"].ResumesAt)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -21,6 +22,7 @@ type removal struct {
 	yes, dryRun, cancel bool
 	wait                time.Duration
 	output              string
+	note                audited.Note
 }
 
 func (a *app) removeCommand() *cobra.Command {
@@ -41,12 +43,15 @@ as soon as one runs. A worker that starts with the account in its configuration 
 			if r.wait < 0 || r.wait > time.Hour {
 				return cli.UsageErrorf("--wait %s is not allowed: 0s to 1h", r.wait)
 			}
+			if err := r.note.Check(); err != nil {
+				return err
+			}
 			db, err := a.openStore(c)
 			if err != nil {
 				return err
 			}
 			defer db.close()
-			return a.remove(c.Context(), db, args[0], &r, format)
+			return a.remove(c, db, args[0], &r, format)
 		},
 	}
 	flags := command.Flags()
@@ -54,6 +59,7 @@ as soon as one runs. A worker that starts with the account in its configuration 
 	flags.BoolVar(&r.yes, "yes", false, "do not ask")
 	flags.BoolVar(&r.cancel, "cancel", false, "take back a removal that is not finished")
 	flags.DurationVar(&r.wait, "wait", 30*time.Second, "how long to wait for it to be done; 0 does not wait")
+	r.note.Flag(flags, "reason")
 	cli.OutputFlag(command, flags, &r.output)
 	return command
 }
@@ -66,14 +72,22 @@ type removed struct {
 	Done string `json:"done"`
 }
 
-func (a *app) remove(ctx context.Context, db *database, account string, r *removal, format cli.Output) error {
+// errNotAsked is said of a removal that cannot be taken back.
+var errNotAsked = errors.New("nobody asked for the removal, or it is done")
+
+func (a *app) remove(c *cobra.Command, db *database, account string, r *removal, format cli.Output) error {
+	ctx := c.Context()
 	if r.cancel {
-		stopped, err := db.StopRemoval(ctx, account)
+		action := audited.Action{Name: persistence.ActCancelRemoval, Target: account, Expected: -1, Note: r.note.Text()}
+		err := a.audited(c, db, action, func() (int64, string, error) {
+			stopped, err := db.StopRemoval(ctx, account)
+			if err == nil && !stopped {
+				err = fmt.Errorf("account %s: %w", legible.Text(account), errNotAsked)
+			}
+			return -1, "the removal is taken back", err
+		})
 		if err != nil {
 			return err
-		}
-		if !stopped {
-			return fmt.Errorf("nobody asked for the removal of account %s, or it is done", legible.Text(account))
 		}
 		return a.sayRemoved(format, &removed{Account: account, Done: "canceled"})
 	}
@@ -92,10 +106,15 @@ func (a *app) remove(ctx context.Context, db *database, account string, r *remov
 			return errNotConfirmed
 		}
 	}
-	if found, err = db.AskForRemoval(ctx, account); err != nil {
-		return err
-	}
-	done, err := db.awaitRemoval(ctx, account, r.wait)
+	var done bool
+	action := audited.Action{Name: persistence.ActRemoveAccount, Target: account, Expected: found.Waiting + found.InBatches, Note: r.note.Text()}
+	err = a.audited(c, db, action, func() (changed int64, message string, err error) {
+		if found, err = db.AskForRemoval(ctx, account); err != nil {
+			return -1, "", err
+		}
+		done, err = db.awaitRemoval(ctx, account, r.wait)
+		return found.Waiting + found.InBatches, map[bool]string{true: "removed", false: "the removal is asked for; a worker goes on with it"}[done], err
+	})
 	if err != nil {
 		return err
 	}

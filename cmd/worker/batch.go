@@ -22,7 +22,9 @@ type batchAnswer struct {
 	// Next is the number of the first record that is not listed; 0 where all are.
 	Next int `json:"next_record,omitempty"`
 	// Body is the request, with Attempt the attempt that it was made in.
-	Body    json.RawMessage `json:"body,omitempty"`
+	Body json.RawMessage `json:"body,omitempty"`
+	// Answers are what the platform answered, with --response.
+	Answers []status.Answer `json:"answers,omitempty"`
 	Attempt int             `json:"body_of_attempt,omitempty"`
 }
 
@@ -40,11 +42,13 @@ func (a *app) batchCommand() *cobra.Command {
 		Short: "show a batch: its attempts, its records, its request and what the platform answered",
 		Long: `Shows a batch, its attempts and its records. --body prints the request alone, byte for
 byte: it is put together again of the recorded messages, which takes the configuration of
-the account. --response shows what the platform answered: the handles, and what it said of
-each record, in its own words.`,
+the account. --response shows what the platform answered to each attempt and to the last
+poll: the text, without secrets, at most 64 KiB of it (4 KiB where the call failed). With
+--item it is the parts of it that name the item.`,
 		Example: `  worker batch 01a21f9b-619c-7945-9a70-ed5487e5df41
   worker batch 01a21f9b-619c-7945-9a70-ed5487e5df41 --body | jq .
-  worker batch 01a21f9b-619c-7945-9a70-ed5487e5df41 --body --item SKU-1`,
+  worker batch 01a21f9b-619c-7945-9a70-ed5487e5df41 --body --item SKU-1
+  worker batch 01a21f9b-619c-7945-9a70-ed5487e5df41 --response --item SKU-1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.showBatch(c, args[0], &given)
@@ -54,7 +58,7 @@ each record, in its own words.`,
 	flags.BoolVar(&given.body, "body", false, "print the request")
 	flags.BoolVar(&given.response, "response", false, "show what the platform answered")
 	flags.IntVar(&given.attempt, "attempt", 0, "attempt of --body (default the last one)")
-	flags.StringVar(&given.item, "item", "", "only this item's part of --body")
+	flags.StringVar(&given.item, "item", "", "only this item's part of --body and --response")
 	flags.IntVar(&given.first, "first", 0, "number of the first record shown, from 0")
 	flags.IntVar(&given.top, "limit", 20, "maximum number of records shown")
 	cli.OutputFlag(command, flags, &given.output)
@@ -100,6 +104,16 @@ func (a *app) showBatch(c *cobra.Command, id string, given *batchFlags) error {
 		}
 		answer.Body, answer.Attempt = request.Body, request.Attempt
 	}
+	if given.response {
+		if answer.Answers, err = reader.Answers(c.Context(), parsed); err != nil {
+			return err
+		}
+		for i := range answer.Answers {
+			if given.item != "" {
+				answer.Answers[i].Text = answer.Answers[i].Of(given.item)
+			}
+		}
+	}
 	if given.body && !given.response && !format.Machine() {
 		if _, err := a.streams.Out.Write(append(legible.JSON(answer.Body), '\n')); err != nil {
 			return fmt.Errorf("printing: %w", err)
@@ -135,6 +149,9 @@ func (a *app) printBatch(answer *batchAnswer, given *batchFlags) error {
 	d.moment("finished", b.FinishedAt)
 	d.line("handles", strings.Join(b.Handles, " "))
 	d.line("last error", b.LastError)
+	if b.RecoveredError != "" {
+		d.line("recovered", "an earlier attempt failed, and a later one worked: nothing is to be done. It failed of: "+b.RecoveredError)
+	}
 	d.printf("\n")
 	rows := make([][]any, len(answer.AttemptList))
 	for i, at := range answer.AttemptList {
@@ -172,10 +189,19 @@ func (a *app) printBatch(answer *batchAnswer, given *batchFlags) error {
 
 // printResponse prints what the platform answered, as far as it is kept.
 func printResponse(d *details, answer *batchAnswer) {
-	d.printf("\nWhat the platform answered\n")
+	if len(answer.Answers) == 0 {
+		d.printf("\nNo answer of the platform is kept: none came yet, the batch was made before answers were kept, or an item of it was erased.\n")
+	}
+	for i := range answer.Answers {
+		one := &answer.Answers[i]
+		d.printf("\n%s\n", answerTitle(one))
+		if one.Text == "" {
+			d.printf("  it does not name the item\n")
+			continue
+		}
+		printBody(d, []byte(one.Text))
+	}
 	for _, at := range answer.AttemptList {
-		d.line(fmt.Sprintf("attempt %d", at.Number), strings.TrimSuffix(at.Words+": "+at.Error, ": "))
-		d.line("handles", strings.Join(at.Handles, " "))
 		for _, said := range at.Said {
 			d.issues(fmt.Sprintf("record %d", said.Record), append(said.Errors, said.Warnings...))
 		}
@@ -185,4 +211,11 @@ func printResponse(d *details, answer *batchAnswer) {
 		d.issues("error of "+legible.Text(r.ItemID), r.Errors)
 		d.issues("warning of "+legible.Text(r.ItemID), r.Warnings)
 	}
+}
+
+func answerTitle(one *status.Answer) string {
+	if one.Attempt == 0 {
+		return "Answer to the last poll"
+	}
+	return fmt.Sprintf("Answer to attempt %d", one.Attempt)
 }

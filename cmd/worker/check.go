@@ -54,6 +54,8 @@ takes the token, which permissions it has, whether the catalogs exist and are th
 account's, whether they take the item types that were sent to them, and how much of
 the quota is left.
 
+Where no file is named and worker dev runs, it checks that.
+
 The exit code is 1 when anything is wrong. A line that begins with "warns" is not a
 failure: a worker that listens at http.listen already may be the one that is running,
 and another one on this machine needs its own address.`,
@@ -80,7 +82,7 @@ and another one on this machine needs its own address.`,
 }
 
 func (a *app) check(ctx context.Context, askPlatforms bool) []finding {
-	settings, err := a.load()
+	settings, err := a.loadOrDev()
 	findings := []finding{found("configuration", err)}
 	if err != nil {
 		askPlatforms = false

@@ -54,7 +54,7 @@ Start with "worker dev": it needs nothing else.`,
 	root.AddCommand(
 		a.runCommand(), a.devCommand(), a.demoCommand(), a.migrateCommand(), a.checkCommand(), a.statusCommand(),
 		a.itemCommand(), a.mutationCommand(), a.batchCommand(), a.tailCommand(),
-		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.eraseCommand(), a.consoleCommand(), a.healthcheckCommand(),
+		a.deadLettersCommand(), a.webhooksCommand(), a.accountsCommand(), a.eraseCommand(), a.auditCommand(), a.consoleCommand(), a.healthcheckCommand(),
 		a.sandboxCommand(), a.noticesCommand(),
 		cli.VersionCommand(a.streams, version),
 	)

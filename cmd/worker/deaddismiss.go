@@ -6,12 +6,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/replay"
 )
 
 func (a *app) dismissCommand() *cobra.Command {
 	var act acting
-	var why, output string
+	var output string
 	command := &cobra.Command{
 		Use:   "dismiss [ID ...]",
 		Short: "take dead letters from the list: nothing is to be done about them",
@@ -40,6 +41,7 @@ be replayed by its id with --state dismissed.`,
 			if err := r.Known(c.Context(), filter.IDs); err != nil {
 				return err
 			}
+			expected := int64(-1)
 			if act.dryRun || len(filter.IDs) == 0 && !act.yes && a.streams.Asks() {
 				count, err := db.CountDeadLetters(c.Context(), filter)
 				if err != nil {
@@ -52,13 +54,17 @@ be replayed by its id with --state dismissed.`,
 				if count > 0 && !a.streams.Confirm(fmt.Sprintf("dismiss %s open dead letters?", capped(count))) {
 					return errNotConfirmed
 				}
+				expected = count
 			}
 			var dismissed int
-			if len(filter.IDs) > 0 {
-				dismissed, err = r.Dismiss(c.Context(), filter.IDs, why)
-			} else {
-				dismissed, err = r.DismissAll(c.Context(), filter, why)
-			}
+			err = a.audited(c, db, act.action(persistence.ActDismissLetters, &filter, expected), func() (_ int64, _ string, err error) {
+				if len(filter.IDs) > 0 {
+					dismissed, err = r.Dismiss(c.Context(), filter.IDs, act.note.Text())
+				} else {
+					dismissed, err = r.DismissAll(c.Context(), filter, act.note.Text())
+				}
+				return int64(dismissed), cli.Counted(dismissed, "dead letter") + " dismissed", err
+			})
 			if err != nil {
 				return err
 			}
@@ -74,7 +80,6 @@ be replayed by its id with --state dismissed.`,
 		},
 	}
 	act.declare(command, "dismissing")
-	command.Flags().StringVar(&why, "why", "", "the reason, for the record")
 	cli.OutputFlag(command, command.Flags(), &output)
 	return command
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -26,6 +27,7 @@ type editing struct {
 	file, subject string
 	by            string
 	force, dryRun bool
+	note          audited.Note
 }
 
 // maxEdited bounds what is read of a corrected message: no message may be larger.
@@ -50,6 +52,9 @@ keep the rules that every message keeps.
 			if len(e.set) > 0 && e.file != "" {
 				return cli.UsageErrorf("--set and --file contradict each other: give one of them")
 			}
+			if err := e.note.Check(); err != nil {
+				return err
+			}
 			return a.edit(c, ids[0], &e)
 		},
 	}
@@ -59,6 +64,7 @@ keep the rules that every message keeps.
 	flags.StringVar(&e.subject, "subject", "", "publish to this subject in place of the letter's")
 	flags.StringVar(&e.by, "by", "", "who does it, for the record (default your user name)")
 	flags.BoolVar(&e.force, "force", false, "publish even if the item has newer changes (may restore old data)")
+	e.note.Flag(flags, "note")
 	flags.BoolVar(&e.dryRun, "dry-run", false, "print the corrected message, and publish nothing")
 	return command
 }
@@ -85,14 +91,21 @@ func (a *app) edit(c *cobra.Command, id int64, e *editing) error {
 		_, err := fmt.Fprintf(a.streams.Out, "%s\n", legible.JSON(indented(body)))
 		return err
 	}
-	err = a.publishing(c.Context(), db, options, func(r *replay.Replayer) error {
-		edited, err := r.Edit(c.Context(), id, body, e.subject)
-		if err != nil {
+	var edited replay.Edited
+	action := audited.Action{Name: persistence.ActEditLetter, Target: targetOf([]int64{id}), Expected: 1, By: e.by, Note: e.note.Text()}
+	err = a.audited(c, db, action, func() (int64, string, error) {
+		err := a.publishing(c.Context(), db, options, func(r *replay.Replayer) (err error) {
+			edited, err = r.Edit(c.Context(), id, body, e.subject)
 			return err
+		})
+		if err != nil {
+			return 0, "", err
 		}
-		_, err = fmt.Fprintf(a.streams.Out, "published as mutation %s\n", edited.MutationID)
-		return err
+		return 1, "published as mutation " + edited.MutationID, nil
 	})
+	if err == nil {
+		_, err = fmt.Fprintf(a.streams.Out, "published as mutation %s\n", edited.MutationID)
+	}
 	if problem, invalid := errors.AsType[*catalog.Problem](err); invalid {
 		err = fmt.Errorf("the corrected message breaks a rule: %w", problem)
 	}

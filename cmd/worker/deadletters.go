@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
@@ -69,6 +70,9 @@ func (s *chosen) filter(ids []int64) (persistence.DeadLetterFilter, error) {
 	f := persistence.DeadLetterFilter{
 		IDs: ids, Account: s.account, Catalog: s.catalog, Type: catalog.Type(s.itemType), Reason: catalog.Reason(s.reason),
 		Attribute: s.attribute, ItemID: s.item, MutationID: s.mutation,
+	}
+	if err := oneOf("--reason", s.reason, reasonCodes()); err != nil {
+		return f, err
 	}
 	var err error
 	if f.FailedSince, err = pointIn("--since", s.since, time.Now()); err != nil {
@@ -148,6 +152,7 @@ type acting struct {
 
 	all, dryRun, yes bool
 	by               string
+	note             audited.Note
 }
 
 func (s *acting) declare(command *cobra.Command, verb string) {
@@ -157,11 +162,48 @@ func (s *acting) declare(command *cobra.Command, verb string) {
 	flags.BoolVar(&s.dryRun, "dry-run", false, "say what would be done, and change nothing")
 	flags.BoolVar(&s.yes, "yes", false, "do not ask before "+verb+" many")
 	flags.StringVar(&s.by, "by", "", "who does it, for the record (default your user name)")
+	s.note.Flag(flags, "note") // as --reason chooses
+}
+
+// action is what is done to those that a filter chooses.
+func (s *acting) action(name string, filter *persistence.DeadLetterFilter, expected int64) audited.Action {
+	action := audited.Action{Name: name, Expected: expected, By: s.by, Note: s.note.Text()}
+	if len(filter.IDs) > 0 {
+		action.Target, action.Expected = targetOf(filter.IDs), int64(len(filter.IDs))
+		return action
+	}
+	action.Filter = map[string][]string{}
+	for key, value := range map[string]string{
+		"account": s.account, "catalog": s.catalog, "type": s.itemType, "reason": s.reason, "attribute": s.attribute, "item": s.item,
+		"mutation": s.mutation, "since": s.since, "until": s.until,
+	} {
+		if value != "" {
+			action.Filter[key] = []string{value}
+		}
+	}
+	if len(s.states) > 0 {
+		action.Filter["state"] = s.states
+	}
+	if s.replayed {
+		action.Filter["replayed"] = []string{"yes"}
+	}
+	return action
+}
+
+func targetOf(ids []int64) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(texts, " ")
 }
 
 // which is what the arguments and flags choose.
 func (s *acting) which(args []string) (persistence.DeadLetterFilter, error) {
 	ids, err := parseIDs(args)
+	if err == nil {
+		err = s.note.Check()
+	}
 	switch {
 	case err != nil:
 	case len(ids) == 0 && !s.narrows() && !s.all:

@@ -100,7 +100,7 @@ func TestDeadLettersAreAToDoList(t *testing.T) {
 		require.Len(t, p.list(t), 3)
 	})
 	t.Run("dismissed with who and why", func(t *testing.T) {
-		require.Equal(t, "dismissed 1\n", p.run(t, "dead-letters", "dismiss", id("BARE"), "--why", "sold out", "--by", "ana").out)
+		require.Equal(t, "dismissed 1\n", p.run(t, "dead-letters", "dismiss", id("BARE"), "--note", "sold out", "--by", "ana").out)
 		require.Contains(t, p.run(t, "dead-letters", "dismiss", id("BARE")).out, "dismissed 0\nleft 1 as they are")
 		dismissed := p.list(t, "--state", "dismissed")
 		require.Len(t, dismissed, 1)

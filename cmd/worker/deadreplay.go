@@ -64,7 +64,7 @@ func (a *app) replay(c *cobra.Command, act *acting, filter persistence.DeadLette
 	}
 	defer db.close()
 	options := replay.Options{Store: db.Store, By: act.who(), Force: force}
-	many := len(filter.IDs) == 0
+	many, expected := len(filter.IDs) == 0, int64(-1)
 	if act.dryRun || many && !act.yes && a.streams.Asks() {
 		preview, err := replay.New(options).Preview(c.Context(), filter)
 		if err != nil {
@@ -80,15 +80,26 @@ func (a *app) replay(c *cobra.Command, act *acting, filter persistence.DeadLette
 		if preview.Published > 0 && !a.streams.Confirm(previewText(&preview)+"Go on?") {
 			return errNotConfirmed
 		}
+		expected = int64(preview.Published)
 	}
-	return a.publishing(c.Context(), db, options, func(r *replay.Replayer) error {
-		result, err := r.Replay(c.Context(), filter)
-		err = errors.Join(err, result.DeniedError())
-		if format.Machine() {
-			return errors.Join(err, format.Print(a.streams.Out, result))
-		}
-		return errors.Join(err, a.printReplayed(c.Context(), r, &result, filter))
+	var result replay.Result
+	began := false
+	err = a.audited(c, db, act.action(persistence.ActReplayLetters, &filter, expected), func() (int64, string, error) {
+		err := a.publishing(c.Context(), db, options, func(r *replay.Replayer) (err error) {
+			began = true
+			result, err = r.Replay(c.Context(), filter)
+			return errors.Join(err, result.DeniedError())
+		})
+		return result.Replayed, cli.Counted(int(result.Replayed), "dead letter") + " published again", err
 	})
+	switch {
+	case !began:
+		return err
+	case format.Machine():
+		return errors.Join(err, format.Print(a.streams.Out, result))
+	default:
+		return errors.Join(err, a.printReplayed(c.Context(), replay.New(options), &result, filter))
+	}
 }
 
 var errNotConfirmed = errors.New("nothing was done")

@@ -104,6 +104,7 @@ func (a *app) dev(ctx context.Context, given devOptions) (err error) {
 	}
 	forget, err := devservers.Write(a.streams, devservers.Servers{
 		Process: os.Getpid(), Started: time.Now(), Database: environment.DatabaseURL, NATS: environment.NATS.URL(), Config: file,
+		Platforms: environment.Addresses(),
 	})
 	if err != nil { // only the other commands miss it
 		_, _ = fmt.Fprintf(a.streams.Err, "worker dev: %s\n", err)

@@ -18,6 +18,7 @@ func TestEraseCommand(t *testing.T) {
 	eventually(t, "they are delivered", func() bool { return p.count(t, "WHERE status = 'succeeded'") == 2 })
 
 	require.Equal(t, 2, p.run(t, "erase", "--item", "L-0").code)
+	require.Equal(t, "nothing is kept of item L-9 of account demo-meta\n", p.run(t, "erase", "L-9", "--account", "demo-meta").out)
 	require.Equal(t, 2, p.run(t, "erase", "--account", "demo-meta", "--item", "L-0", "--dry-run", "--yes").code)
 	dry := p.run(t, "erase", "--account", "demo-meta", "--item", "L-0", "--dry-run")
 	require.Zero(t, dry.code, dry.err)
@@ -28,7 +29,7 @@ func TestEraseCommand(t *testing.T) {
 	require.Contains(t, asked.err, "nothing was erased")
 	require.Equal(t, 1, p.count(t, "WHERE item_id = 'L-0'"))
 
-	done := p.run(t, "erase", "--account", "demo-meta", "--item", "L-0", "--yes")
+	done := p.run(t, "erase", "L-0", "--account", "demo-meta", "--yes")
 	require.Zero(t, done.code, done.err)
 	require.Contains(t, done.out, "What stays:")
 	require.Contains(t, done.out, "24h0m0s old")

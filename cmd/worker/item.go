@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,8 @@ type itemRequest struct {
 	// Problem says why the request is not shown.
 	Problem string `json:"problem,omitempty"`
 	Handle  string `json:"handle,omitempty"`
+	// Answer is what the platform answered last: the parts that name the item, else all.
+	Answer string `json:"answer,omitempty"`
 }
 
 func (a *app) itemCommand() *cobra.Command {
@@ -140,6 +143,10 @@ func requestsOf(c *cobra.Command, reader *status.Reader, item *status.Item, unab
 		if err != nil {
 			shown.Problem = err.Error()
 		}
+		if answers, err := reader.Answers(c.Context(), *state.BatchID); err == nil && len(answers) > 0 { // else the rest is shown
+			last := &answers[len(answers)-1]
+			shown.Answer = cmp.Or(last.Of(item.ID), last.Text)
+		}
 		requests = append(requests, shown)
 	}
 	return requests
@@ -153,6 +160,7 @@ func (a *app) printItem(answer *itemAnswer) error {
 		d.line("state", state.Words)
 		d.issues("error", state.Errors)
 		d.issues("warning", state.Warnings)
+		d.letter(state.DeadLetterID)
 		d.line("why it waits", state.Reason)
 		d.line("what to do", state.NextStep)
 		d.line("last change", state.Operation+", mutation "+state.ID)
@@ -183,11 +191,15 @@ func (a *app) printItem(answer *itemAnswer) error {
 		d.printf("\nLast request to %s: batch %s", legible.Text(r.String()), r.BatchID)
 		if r.Problem != "" {
 			d.printf("\n  not shown: %s\n", cli.Indented(legible.Connecting(r.Problem)))
-			continue
+		} else {
+			d.printf(", attempt %d\n", r.Attempt)
+			printBody(d, r.Body)
+			d.line("handle", r.Handle)
 		}
-		d.printf(", attempt %d\n", r.Attempt)
-		printBody(d, r.Body)
-		d.line("handle", r.Handle)
+		if r.Answer != "" {
+			d.printf("Last answer\n")
+			printBody(d, []byte(r.Answer))
+		}
 	}
 	return d.err
 }

@@ -47,7 +47,7 @@ func TestMagicExample(t *testing.T) {
 	db, err := pgx.Connect(t.Context(), p.environment.DatabaseURL)
 	require.NoError(t, err)
 	defer func() { _ = db.Close(t.Context()) }()
-	expected := map[string]string{"LAMP-REJECTED": "failed", "LAMP-400": "failed", "LAMP-OMITTED": "unconfirmed"}
+	expected := map[string]string{"LAMP-PRICE": "failed", "LAMP-REJECTED": "failed", "LAMP-400": "failed", "LAMP-OMITTED": "unconfirmed"}
 	var wrong []string
 	defer func() {
 		if t.Failed() {

@@ -22,10 +22,11 @@ func (a *app) noticesCommand() *cobra.Command {
 		Use:   "test",
 		Short: "send a test notice to the targets of the configuration",
 		Long: `Sends a test notice to each target of the section notices, at once and whatever its
-filters say, and says which took it. It needs neither NATS nor Postgres. Exits with 1
-when a target did not take it.`,
+filters say, and says which took it. It needs neither NATS nor Postgres. Where no file is named and
+worker dev runs, the configuration is that of worker dev. Exits with 1 when a target
+did not take it.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			settings, err := a.load()
+			settings, err := a.loadOrDev()
 			if err != nil {
 				return err
 			}

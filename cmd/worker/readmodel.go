@@ -129,6 +129,13 @@ func (d *details) line(name, value string) {
 	}
 }
 
+// letter prints which dead letter a change is.
+func (d *details) letter(id int64) {
+	if id != 0 {
+		d.line("dead letter", fmt.Sprintf("%d: worker dead-letters show %d", id, id))
+	}
+}
+
 // moment prints a name with a time, exact and relative.
 func (d *details) moment(name string, at *time.Time) {
 	if at != nil {
@@ -187,11 +194,51 @@ func (a *app) devAccounts() (*config.Config, error) {
 	if !ok {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
-	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Platforms: platform.Configs(a.platforms)}
+	return a.readDev(found, config.Options{})
+}
+
+// readDev reads the configuration of a running worker dev, as it uses it. options may have
+// flags.
+func (a *app) readDev(found devservers.Servers, options config.Options) (settings *config.Config, err error) {
+	options.Lookup, options.Environ, options.Platforms = a.streams.Lookup, a.streams.Environ, platform.Configs(a.platforms)
 	if found.Config != "" {
-		settings, err := config.Load(found.Config, options)
+		settings, err = config.Load(found.Config, options)
+	} else {
+		settings, err = config.Parse("examples/courier.yaml", examples.Config, options)
+	}
+	if err != nil {
+		return nil, cli.ConfigError(err)
+	}
+	for name, account := range settings.Accounts {
+		if address := found.Platforms[account.Platform]; address != "" {
+			account.BaseURL = address
+			settings.Accounts[name] = account
+		}
+	}
+	return settings, nil
+}
+
+// loadOrDev reads the whole configuration, or that of a running worker dev where nothing
+// names another: as commands do that need no accounts.
+func (a *app) loadOrDev() (*config.Config, error) {
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil {
+		return nil, err
+	}
+	named := a.given.database != "" || a.given.nats != ""
+	if path != "" || named {
+		settings, err := a.load()
+		if err == nil && !named && settings.Database.URL.IsZero() && settings.NATS.URL.Reveal() == config.DefaultNATS {
+			if flags := devservers.Flags(a.streams); flags != nil {
+				options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, FlagsFrom: devservers.From, Platforms: platform.Configs(a.platforms)}
+				settings, err = config.Load(path, options)
+			}
+		}
 		return settings, cli.ConfigError(err)
 	}
-	settings, err := config.Parse("examples/courier.yaml", examples.Config, options)
-	return settings, cli.ConfigError(err)
+	found, running := devservers.Used(a.streams)
+	if !running {
+		return a.load() // which says what is missing
+	}
+	return a.readDev(found, config.Options{Flags: devservers.Flags(a.streams), FlagsFrom: devservers.From})
 }

@@ -125,6 +125,11 @@ func TestWhatBecameOfAnItem(t *testing.T) {
 		require.Contains(t, got.out, "1 succeeded, 1 failed")
 		require.Contains(t, got.out, "not[2Jtoday")
 		require.NotContains(t, got.out, "\x1b")
+		require.Contains(t, got.out, "\nAnswer to attempt 1\n{\n  \"handles\": [")
+		require.Contains(t, got.out, "\nAnswer to the last poll\n{\n  \"data\": [")
+		got = p.run(t, "batch", batch, "--response", "--item", "BAD-1")
+		require.Contains(t, got.out, "\nAnswer to attempt 1\n  it does not name the item\n")
+		require.Regexp(t, `(?s)Answer to the last poll\n\[\n  \{[^{}]*"id": "BAD-1"[^{}]*\}\n\]\n`, got.out)
 		got = configured("batch", batch, "--body")
 		require.Zero(t, got.code, got.err)
 		var body struct {
@@ -165,4 +170,15 @@ func TestWhatBecameOfAnItem(t *testing.T) {
 		nowhere := execute(t, map[string]string{"DATABASE_URL": "postgres://127.0.0.1:1/none"}, "__complete", "item", "x", "--account", "")
 		require.Zero(t, nowhere.code)
 	})
+}
+
+// TestRecoveredBatchSaysSo: what went wrong before is no error any more.
+func TestRecoveredBatchSaysSo(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	a := &app{streams: cli.Streams{Out: &out}}
+	answer := &batchAnswer{Batch: status.Batch{State: "completed", Words: "finished", RecoveredError: "POST items_batch: HTTP 500"}}
+	require.NoError(t, a.printBatch(answer, &batchFlags{}))
+	require.Contains(t, out.String(), "recovered      an earlier attempt failed, and a later one worked: nothing is to be done. It failed of: POST items_batch: HTTP 500\n")
+	require.NotContains(t, out.String(), "last error")
 }

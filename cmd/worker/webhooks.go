@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
@@ -113,6 +115,7 @@ func printPostsJSON(streams cli.Streams, posts []persistence.OutcomePost) error 
 
 func (a *app) resendPostsCommand() *cobra.Command {
 	var webhook string
+	var note audited.Note
 	command := &cobra.Command{
 		Use:   "resend [ID…]",
 		Short: "send posts again that are not delivered",
@@ -132,12 +135,23 @@ webhook-id. A webhook that answered 410 Gone is used again.`,
 				}
 				ids[i] = id
 			}
+			if err := note.Check(); err != nil {
+				return err
+			}
 			db, err := a.openStore(c)
 			if err != nil {
 				return err
 			}
 			defer db.close()
-			resent, err := db.ResendOutcomePosts(c.Context(), webhook, ids)
+			action := audited.Action{Name: persistence.ActResendPosts, Target: strings.Join(arguments, " "), Expected: -1, Note: note.Text()}
+			if webhook != "" {
+				action.Filter = map[string][]string{"webhook": {webhook}}
+			}
+			var resent int64
+			err = a.audited(c, db, action, func() (_ int64, _ string, err error) {
+				resent, err = db.ResendOutcomePosts(c.Context(), webhook, ids)
+				return resent, fmt.Sprintf("posts that are sent again: %d", resent), err
+			})
 			if err != nil {
 				return err
 			}
@@ -146,5 +160,6 @@ webhook-id. A webhook that answered 410 Gone is used again.`,
 		},
 	}
 	command.Flags().StringVar(&webhook, "webhook", "", "all of this webhook that are not delivered")
+	note.Flag(command.Flags(), "reason")
 	return command
 }

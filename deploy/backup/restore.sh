@@ -11,6 +11,8 @@ if [ "$connected" != 0 ]; then
 	echo "$connected connections of workers: stop them first" >&2
 	exit 1
 fi
+# Without the list of what is dropped with the schema: whoever reads a word has something to do.
+export PGOPTIONS="${PGOPTIONS-} -c client_min_messages=warning"
 {
 	echo 'BEGIN; DROP SCHEMA IF EXISTS courier CASCADE;'
 	pg_restore --file=- "$file" || echo 'the copy cannot be read;'

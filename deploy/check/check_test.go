@@ -1,5 +1,6 @@
-// Package check reads the manifests and the chart as Kubernetes would, without a
-// cluster. It is a module of its own, as Helm brings hundreds of modules.
+// Package check reads the manifests and the chart as Kubernetes would, and the configuration of
+// the release as GoReleaser does, without a cluster. It is a module of its own, as Helm brings
+// hundreds of modules.
 package check
 
 import (

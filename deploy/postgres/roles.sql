@@ -74,6 +74,7 @@ BEGIN
             END IF;
         ELSIF relation.relname = 'audit' THEN -- what was done is written and completed, and never changed
             EXECUTE format('GRANT SELECT, INSERT, UPDATE (result, message, changed, finished_at) ON courier.%I TO courier_worker, courier_operator', relation.relname);
+            EXECUTE format('GRANT SELECT (id, result), INSERT, UPDATE (result, message, changed, finished_at) ON courier.%I TO courier_enqueue', relation.relname);
         ELSIF relation.relname = 'schema_lock' THEN
             NULL; -- migrations lock it, and nobody else
         ELSE

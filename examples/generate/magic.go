@@ -2,12 +2,17 @@ package main
 
 import "github.com/catalog-courier/catalog-courier/lab/sandbox"
 
-// magic is an item with each ending on each platform, beside one without. They have no
-// ids, so that the file can be published again and again.
+// magic is an item with each ending on each platform, beside one without, and one whose
+// price the platform refuses. They have no ids, so that the file can be published again and
+// again.
 func magic() []line {
 	endings := sandbox.Endings()
-	lines := make([]line, 0, 2+2*len(endings))
+	lines := make([]line, 0, 4+2*len(endings))
 	lines = append(lines, retailItem("LAMP-GOOD"), productItem("LAMP-GOOD"))
+	for _, priced := range []line{retailItem("LAMP-PRICE"), productItem("LAMP-PRICE")} {
+		priced.Attributes["price"] = "fifteen dollars"
+		lines = append(lines, priced)
+	}
 	for _, ending := range endings {
 		lines = append(lines, retailItem("LAMP"+ending.Suffix), productItem("LAMP"+ending.Suffix))
 	}

@@ -187,6 +187,9 @@ type Attempt struct {
 	// opaque to the store; without it a new owner would take a record that the
 	// platform dropped at the door for one that succeeded.
 	Notes []byte
+	// Answer is the text of the answer, for people: without secrets, shortened, "" for
+	// none. A store keeps it, and Resume leaves it out. One without leaves what is known.
+	Answer string
 }
 
 // BatchState is the state of a finished batch. While it is not finished, its
@@ -212,6 +215,7 @@ type BatchOutcome struct {
 	Failed     int
 	Warned     int
 	Error      string // the batch's own error, for people
+	Answer     string // the text of the answer to its last poll, as Attempt.Answer
 
 	// Exceptions are the records with another outcome than plain success.
 	Exceptions []RecordOutcome

@@ -78,6 +78,32 @@ func DecodeRecords(payload []byte) ([]catalog.Record, error) {
 	return records, d.end()
 }
 
+// ScanRecords calls see for each mutation of what EncodeRecords wrote, with the number of its
+// record and whether it is the newest there. It is for those who only want to know which
+// mutations there are: the Mutation is the same one each time, without message, attributes
+// and headers.
+func ScanRecords(payload []byte, see func(record int, newest bool, m *catalog.Mutation)) error {
+	d, err := newDecoder(payload)
+	if err != nil {
+		return err
+	}
+	d.brief = new(catalog.Mutation)
+	for record := range d.count(minMutationBytes) {
+		n := d.count(minMutationBytes)
+		if d.err == nil && n == 0 {
+			d.fail("a record without a mutation")
+		}
+		for i := range n {
+			m := d.mutation()
+			if d.err != nil {
+				return d.err
+			}
+			see(record, i == n-1, m)
+		}
+	}
+	return d.end()
+}
+
 // EncodeMutation appends one mutation to dst, in the same framing.
 func EncodeMutation(dst []byte, m *catalog.Mutation) []byte {
 	e := encoder{buf: append(dst, payloadVersion)}
@@ -237,6 +263,7 @@ type decoder struct {
 	subject string
 	headers []catalog.Header
 	names   map[string]string // header names seen, to share their memory
+	brief   *catalog.Mutation // takes each mutation in turn, without its message; nil: each is new
 }
 
 func newDecoder(payload []byte) (*decoder, error) {
@@ -338,7 +365,11 @@ func (d *decoder) line() int {
 
 func (d *decoder) mutation() *catalog.Mutation {
 	flags := d.uint()
-	m := &catalog.Mutation{
+	m := d.brief
+	if m == nil {
+		m = new(catalog.Mutation)
+	}
+	*m = catalog.Mutation{
 		ID:            d.text(),
 		HasNull:       flags&flagHasNull != 0,
 		HasVersion:    flags&flagHasVersion != 0,
@@ -374,6 +405,8 @@ func (d *decoder) mutation() *catalog.Mutation {
 	}
 	d.message(m, flags)
 	switch {
+	case d.brief != nil:
+		d.skipAttributes(flags)
 	case flags&flagAttributes != 0:
 		d.attributes(m)
 	case flags&flagAttributesOwn != 0:
@@ -385,6 +418,15 @@ func (d *decoder) mutation() *catalog.Mutation {
 func (d *decoder) message(m *catalog.Mutation, flags uint64) {
 	if flags&flagSameSubject == 0 {
 		d.subject = d.text()
+	}
+	if d.brief != nil {
+		if flags&flagSameHeaders == 0 {
+			for range 2 * d.count(2) {
+				d.bytes()
+			}
+		}
+		d.bytes()
+		return
 	}
 	m.Message.Subject = d.subject
 	if flags&flagSameHeaders == 0 {
@@ -398,6 +440,16 @@ func (d *decoder) message(m *catalog.Mutation, flags uint64) {
 	}
 	m.Message.Headers = d.headers
 	m.Message.Data = d.bytes()
+}
+
+func (d *decoder) skipAttributes(flags uint64) {
+	switch {
+	case flags&flagAttributes != 0:
+		d.uint()
+		d.uint()
+	case flags&flagAttributesOwn != 0:
+		d.bytes()
+	}
 }
 
 func (d *decoder) name() string {

@@ -80,6 +80,7 @@ func TestPayloadKeepsEverything(t *testing.T) {
 		decoded, err := ledger.DecodeRecords(encoded[len(prefix):])
 		require.NoError(t, err)
 		require.Equal(t, records, decoded)
+		requireScanned(t, encoded[len(prefix):], records)
 		for _, record := range decoded {
 			for _, m := range record.Constituents {
 				if len(m.Attributes) > 0 && bytes.Contains(m.Message.Data, m.Attributes) {
@@ -115,6 +116,26 @@ func TestLinesOfAPackShareTheirHeaders(t *testing.T) {
 	require.Equal(t, 9999, again[1].Position.Line)
 }
 
+// requireScanned holds ScanRecords to the records.
+func requireScanned(t require.TestingT, payload []byte, records []catalog.Record) {
+	var want, got []catalog.Mutation
+	var numbers, seen []int
+	var newest, ends []bool
+	for i := range records {
+		for j, m := range records[i].Constituents {
+			brief := *m
+			brief.Message, brief.Attributes = catalog.Message{}, nil
+			want, numbers, newest = append(want, brief), append(numbers, i), append(newest, j == len(records[i].Constituents)-1)
+		}
+	}
+	require.NoError(t, ledger.ScanRecords(payload, func(record int, newest bool, m *catalog.Mutation) {
+		got, seen, ends = append(got, *m), append(seen, record), append(ends, newest)
+	}))
+	require.Equal(t, want, got)
+	require.Equal(t, numbers, seen)
+	require.Equal(t, newest, ends)
+}
+
 func TestPayloadRefusesDamage(t *testing.T) {
 	t.Parallel()
 	whole := ledger.EncodeMutation(nil, &catalog.Mutation{ID: "id", ItemID: "item", Message: catalog.Message{Data: []byte("{}")}})
@@ -128,6 +149,10 @@ func TestPayloadRefusesDamage(t *testing.T) {
 	require.ErrorIs(t, err, ledger.ErrPayload, "a count that nothing follows allocates nothing")
 	_, err = ledger.DecodeRecords([]byte{99})
 	require.ErrorIs(t, err, ledger.ErrPayload)
+	whole = ledger.EncodeRecords(nil, []catalog.Record{{Constituents: []*catalog.Mutation{{ID: "id", ItemID: "item", Message: catalog.Message{Data: []byte("{}")}}}}})
+	for n := range whole {
+		require.ErrorIs(t, ledger.ScanRecords(whole[:n], func(int, bool, *catalog.Mutation) {}), ledger.ErrPayload)
+	}
 }
 
 func FuzzDecodeRecords(f *testing.F) {
@@ -143,5 +168,6 @@ func FuzzDecodeRecords(f *testing.F) {
 		again, err := ledger.DecodeRecords(ledger.EncodeRecords(nil, records))
 		require.NoError(t, err)
 		require.Equal(t, records, again)
+		requireScanned(t, payload, records)
 	})
 }

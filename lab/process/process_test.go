@@ -120,6 +120,12 @@ func TestUsage(t *testing.T) {
 	memory, err := process.Memory(child.PID())
 	require.NoError(t, err)
 	require.Greater(t, memory, int64(100<<10))
+	peak, err := process.Peak(child.PID())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, peak, memory)
+	require.GreaterOrEqual(t, process.WithChildren(child.PID()), stat.CPU)
+	require.GreaterOrEqual(t, process.WithChildren(os.Getpid()), stat.CPU)
+	require.Zero(t, process.WithChildren(1<<30))
 	_, err = process.ReadStat(1 << 30)
 	require.ErrorIs(t, err, process.ErrUnknown)
 }

@@ -28,8 +28,12 @@ func ReadStat(pid int) (s Stat, err error) {
 	if err != nil {
 		return Stat{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
-	// The name is in brackets and may hold anything; the fields of proc_pid_stat(5)
-	// follow the last one.
+	return parseStat(pid, text)
+}
+
+// parseStat reads the fields of proc_pid_stat(5).
+func parseStat(pid int, text []byte) (s Stat, err error) {
+	// The name is in brackets and may hold anything; the fields follow the last one.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const parent, userTime, systemTime, endedUser, endedSystem = 1, 11, 12, 13, 14
 	if len(fields) <= endedSystem {
@@ -46,18 +50,48 @@ func ReadStat(pid int) (s Stat, err error) {
 	return s, err
 }
 
+// WithChildren is the processor time of a process, of those of its children that have
+// ended, and of those that run, without theirs. It is 0 where that cannot be told.
+func WithChildren(pid int) (sum time.Duration) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0
+	}
+	for _, path := range stats {
+		other, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			continue
+		}
+		one, err := ReadStat(other)
+		switch {
+		case err != nil: // it has ended
+		case other == pid:
+			sum += one.CPU + one.Ended
+		case one.Parent == pid:
+			sum += one.CPU
+		}
+	}
+	return sum
+}
+
 // Memory is the resident memory of a process, in bytes. The error wraps ErrUnknown where
 // that cannot be told.
-func Memory(pid int) (int64, error) {
+func Memory(pid int) (int64, error) { return memoryField(pid, "VmRSS") }
+
+// Peak is the most resident memory that a process has had since its program began, in
+// bytes. The error wraps ErrUnknown where that cannot be told.
+func Peak(pid int) (int64, error) { return memoryField(pid, "VmHWM") }
+
+func memoryField(pid int, name string) (int64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrUnknown, err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
 			return kilobytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%w: there is no VmRSS in the status of process %d", ErrUnknown, pid)
+	return 0, fmt.Errorf("%w: there is no %s in the status of process %d", ErrUnknown, name, pid)
 }

@@ -35,7 +35,7 @@ UPDATE courier.account SET state = 'active', reason = '', by_hand = false, resum
 -- name: PauseAccounts :many
 -- Those named, or all. The times are the database's: workers and people go by them.
 UPDATE courier.account SET state = 'paused', reason = sqlc.arg(reason), by_hand = true, pause_ns = 0, updated_at = now(), since = now(),
-    resumes_at = CASE WHEN sqlc.arg(seconds)::double precision > 0 THEN now() + make_interval(secs => sqlc.arg(seconds)::double precision) END
+    resumes_at = coalesce(sqlc.narg(until)::timestamptz, CASE WHEN sqlc.arg(seconds)::double precision > 0 THEN now() + make_interval(secs => sqlc.arg(seconds)::double precision) END)
 WHERE sqlc.arg(every)::boolean OR name = sqlc.arg(name)::text
 RETURNING name;
 

@@ -64,6 +64,16 @@ FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
     FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
 ) f;
 
+-- name: EndedPayloads :many
+-- EndedBatches without what the attempts tell, and perhaps without payloads. succeeded counts
+-- records, as records does.
+SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.payload, f.records, f.succeeded
+FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
+    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at,
+        CASE WHEN sqlc.arg(with_payload)::boolean THEN b.payload ELSE '' END::bytea AS payload, b.records, b.succeeded
+    FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
+) f;
+
 -- name: ExceptionsOf :many
 SELECT f.batch_id, f.record, f.result, f.errors, f.warnings
 FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (

@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"math"
 	"strings"
 )
 
@@ -64,16 +65,20 @@ func hide(text string, secrets []string) string {
 	if len(forms) == 0 {
 		return text
 	}
+	begins := beginnings(forms)
 	var made strings.Builder
 	kept := 0
 	for i := 0; i < len(text); {
+		if !begins[text[i]] { // nearly always
+			i++
+			continue
+		}
 		end := 0
 		var ways waysToRead
 		if isEscape(text[i]) {
 			ways = readings(text, i)
 		}
 		for j := range forms {
-			// Nearly always the first character decides.
 			if f := &forms[j]; !f.begins(text[i], ways.all()) {
 				continue
 			}
@@ -94,6 +99,17 @@ func hide(text string, secrets []string) string {
 	}
 	made.WriteString(text[kept:])
 	return made.String()
+}
+
+// beginnings are the characters with which one of the forms may begin.
+func beginnings(forms []form) (begins [1 + math.MaxUint8]bool) {
+	for c := range begins {
+		begins[c] = isEscape(byte(c))
+		for j := range forms {
+			begins[c] = begins[c] || forms[j].same(byte(c), forms[j].text[0])
+		}
+	}
+	return begins
 }
 
 // begins reports that the form may begin with the character, or with one that it is

@@ -32,6 +32,7 @@ type Client struct {
 	token   func(ctx context.Context) (string, error)
 	refused func(token string) // may be nil
 	auth    Auth
+	words   []string // of its TokenShapes
 	timeout time.Duration
 }
 
@@ -60,7 +61,7 @@ func New(settings platform.Settings, auth Auth) *Client {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return &Client{http: &own, token: settings.Token, refused: settings.TokenRefused, auth: auth, timeout: timeout}
+	return &Client{http: &own, token: settings.Token, refused: settings.TokenRefused, auth: auth, words: wordsIn(auth.TokenShapes), timeout: timeout}
 }
 
 // Call is one request.
@@ -97,6 +98,18 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	if err := ctx.Err(); err != nil {
 		return nil, c.callFailure(ctx, call, key{}, err, false)
 	}
+	kept := platform.AnswerKept(ctx)
+	if kept != nil {
+		kept.Set("") // that of the call before
+	}
+	answer, failure := c.do(ctx, call)
+	if kept != nil && answer != nil {
+		kept.Set(keep(answer.Body, answer.shapes, c.words, answer.key.secrets()))
+	}
+	return answer, failure
+}
+
+func (c *Client) do(ctx context.Context, call Call) (*Answer, *platform.Error) {
 	first, err := c.key(ctx)
 	if err != nil {
 		return nil, c.tokenFailure(ctx, call, err)

@@ -66,6 +66,8 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		require.Contains(t, shown, "LAMP-01")
 		require.Contains(t, shown, "Answer")
 		require.Contains(t, shown, "the platform's batch id")
+		require.Contains(t, shown, "The platform's last answer")
+		require.Contains(t, shown, `"status": "finished"`)
 		p.picture(t, "item")
 	})
 	t.Run("what shops write is text", func(t *testing.T) {
@@ -81,8 +83,8 @@ func TestPeopleUseTheConsole(t *testing.T) {
 	})
 	t.Run("look at every page", p.everyPage)
 	t.Run("edit a dead letter", func(t *testing.T) {
-		p.Page(t, "/dead-letters?item=SHIRT-77")
-		p.Do(t, chromedp.Evaluate[chromedp.Void](`document.querySelector("tbody th a").click(); 0`))
+		p.untilPage(t, "/item?id=SHIRT-77", `Boolean(document.querySelector("section.card a[href^='/dead-letters/']"))`)
+		p.Do(t, chromedp.Evaluate[chromedp.Void](`document.querySelector("section.card a[href^='/dead-letters/']").click(); 0`))
 		p.Until(t, `location.pathname.match(/dead-letters\/\d+$/) && document.querySelector("#body")`)
 		require.Contains(t, p.Text(t, "main"), "What to do")
 		p.picture(t, "dead-letter")
@@ -125,8 +127,9 @@ func TestPeopleUseTheConsole(t *testing.T) {
 	t.Run("pause and resume", func(t *testing.T) {
 		p.Page(t, "/accounts/demo-meta")
 		p.write(t, "input[name=why]", "the shop moves")
+		p.write(t, "input[name=for]", "90m")
 		p.submit(t, "Pause demo-meta")
-		require.Contains(t, p.Text(t, "main"), "demo-meta is paused until somebody resumes it.")
+		require.Contains(t, p.Text(t, "main"), "demo-meta is paused for 1 hour 30 minutes.")
 		require.Contains(t, p.Text(t, "main"), "the shop moves")
 		p.Page(t, "/")
 		require.Contains(t, p.Text(t, "main"), "paused")

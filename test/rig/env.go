@@ -39,6 +39,8 @@ type Options struct {
 	// PackLines is how many mutations may travel in one message. 0: one, so that a test may
 	// count messages.
 	PackLines int
+	// Unmigrated leaves the schema of Database as it is.
+	Unmigrated bool
 }
 
 // Env is one test's surroundings.
@@ -58,6 +60,7 @@ type Env struct {
 	settings  Settings
 	js        jetstream.JetStream
 	publisher *publish.Publisher
+	restored  time.Time
 }
 
 // migrated is global because a template database belongs to the test binary.
@@ -73,7 +76,7 @@ func Start(tb testing.TB, options Options) *Env {
 	e := &Env{tb: tb, options: options, Database: options.Database}
 	if e.Database == "" {
 		e.Database = migrated.Database(tb)
-	} else {
+	} else if !options.Unmigrated {
 		_, err := persistence.Migrate(tb.Context(), e.Database)
 		require.NoError(tb, err)
 	}
@@ -120,6 +123,13 @@ func (e *Env) intercept(platform http.Handler) *Interceptor {
 	e.tb.Cleanup(func() { _ = end() })
 	i.base = "http://" + address
 	return i
+}
+
+// Restored says that the database was restored from an older copy just now: what was
+// published before may be applied twice.
+func (e *Env) Restored() {
+	e.DB.Reset() // its connections knew the database of before
+	e.restored = time.Now()
 }
 
 // JetStream is a client of the environment's server.

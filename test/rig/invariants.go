@@ -37,7 +37,7 @@ func (e *Env) CheckReasons() {
 // history is everything from the first message on.
 func (e *Env) history() *oracle.History {
 	e.tb.Helper()
-	h, settings := &oracle.History{}, e.Config("", nil)
+	h, settings := &oracle.History{Restored: e.restored}, e.Config("", nil)
 	arrivals := e.Published()
 	lanes := make([]catalog.Lane, 0, len(arrivals))
 	rules := map[string][]sandbox.ItemRule{"pinterest": e.options.Pinterest.Rules, "meta": e.options.Meta.Rules}

@@ -3,8 +3,6 @@ package rig
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -34,33 +32,8 @@ func (s *Servers) CPU(ctx context.Context) (CPU, error) {
 	if err := s.Database.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&backend); err != nil {
 		return CPU{}, fmt.Errorf("find the server's processes: %w", err)
 	}
-	spent.Postgres = postgresCPU(backend)
+	if self, err := process.ReadStat(backend); err == nil {
+		spent.Postgres = process.WithChildren(self.Parent)
+	}
 	return spent, nil
-}
-
-// postgresCPU adds up the server that a backend belongs to, by /proc.
-func postgresCPU(backend int) (sum time.Duration) {
-	self, err := process.ReadStat(backend)
-	if err != nil {
-		return 0
-	}
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		return 0
-	}
-	for _, path := range stats {
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			continue
-		}
-		one, err := process.ReadStat(pid)
-		switch {
-		case err != nil: // it has ended
-		case pid == self.Parent:
-			sum += one.CPU + one.Ended
-		case one.Parent == self.Parent:
-			sum += one.CPU
-		}
-	}
-	return sum
 }

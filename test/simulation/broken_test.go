@@ -243,6 +243,16 @@ var edits = []edit{
 			"		if arrivals[n].Problem == nil {\n			arrivals[n].Problem = i.resolver.check(ctx, arrivals[n].Mutation)\n",
 	},
 	{
+		"a reload drops its partitions", "service/partition.go",
+		"			log.InfoContext(ctx, \"the partition goes on with the new configuration of its accounts\")\n			continue\n",
+		"			<-ctx.Done()\n			return\n",
+	},
+	{
+		"a reload forgets open batches", "service/partition.go",
+		"	accounts := &accounts{\n",
+		"	if serving.affected[partition] {\n		resumption.Open = nil\n	}\n	accounts := &accounts{\n",
+	},
+	{
 		"breaker shared by all accounts", "quota/scopes.go",
 		"	found, ok := s.limiters[account]\n", "	account = \"\"\n	found, ok := s.limiters[account]\n",
 	},

@@ -103,6 +103,7 @@ func (w *world) live() findings {
 		w.pass(time.Duration(w.random.Int64N(int64(time.Second))))
 	}
 	w.trouble()
+	w.keepConfiguration()
 	w.calmDown()
 	for _, p := range w.processes {
 		if p != w.sleeper {
@@ -157,6 +158,7 @@ func (w *world) trouble() {
 		at := r.IntN(len(acts))
 		acts[at] = append(acts[at], w.replaceStream)
 	}
+	w.planReloads(acts)
 	floodAt := -1
 	if w.plan.ailment.floods {
 		floodAt = r.IntN(w.plan.mutations)

@@ -40,6 +40,7 @@ type plan struct {
 	drops          bool   // Meta ingests nothing of a body with a bad record, and nothing else odd happens
 	ailment        ailment
 	refusals       *refusals // of one account; nil: none
+	reloads        *reloads  // of the configuration; nil: none
 
 	platform        sandbox.Options
 	pinterestFaults []sandbox.PlannedFault
@@ -96,6 +97,7 @@ func (w *world) newPlan() plan {
 		w.makePauses(&p)
 	}
 	p.refusals = w.newRefusals(&p)
+	p.reloads = w.newReloads(&p)
 	// A mirror that is away hides a lost tail: see the limits in docs/reliability.md.
 	p.replacesStream = !p.restoresLedger && p.restoresStream == 0 && w.seed%5 == 0
 	if p.lines = 1; w.packing.IntN(3) > 0 {

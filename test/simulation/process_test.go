@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/service"
@@ -22,7 +23,8 @@ type process struct {
 	store  *ledgermodel.Store // its own view of the ledger
 	cancel context.CancelFunc
 	ended  chan struct{}
-	err    error // of its run; read after ended
+	asked  chan struct{} // to read the configuration again
+	err    error         // of its run; read after ended
 
 	mu     sync.Mutex
 	dead   chan struct{} // closed when it is killed
@@ -35,7 +37,7 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{
 		w: w, number: number, name: "w" + string(rune('0'+number/10)) + string(rune('0'+number%10)), store: w.ledger.Another(),
-		cancel: cancel, ended: make(chan struct{}), dead: make(chan struct{}),
+		cancel: cancel, ended: make(chan struct{}), asked: make(chan struct{}, 1), dead: make(chan struct{}),
 	}
 	w.processes = append(w.processes, p)
 	w.log.add(p.name, "starts", "")
@@ -43,9 +45,23 @@ func (w *world) start() {
 	go func() {
 		defer close(p.ended)
 		p.err = service.RunWith(ctx, service.Options{
-			Config: w.config, Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
+			Config: w.configuration(), Name: p.name, Telemetry: &telemetry.Telemetry{Logger: w.logger.With(slog.String("worker", p.name))},
+			Reload: &service.Reload{Load: p.load, Asked: p.asked, Interval: 24 * time.Hour},
 		}, p.parts())
 	}()
+}
+
+// load reads the configuration file, which takes a while.
+func (p *process) load() (*config.Config, error) {
+	<-time.After(p.w.latency(p.name, "Load"))
+	for thawed := p.isFrozen(); thawed != nil; thawed = p.isFrozen() {
+		<-thawed
+		<-time.After(p.w.latency(p.name, "Load", "thawed"))
+	}
+	if p.isDead() {
+		return nil, errDead
+	}
+	return p.w.configuration(), nil
 }
 
 func (p *process) parts() service.Dependencies {

@@ -35,7 +35,8 @@ type world struct {
 	packing *rand.Rand
 	unsent  []*change
 
-	config    *config.Config
+	config    *config.Config // of the beginning and the end
+	file      *config.Config // what workers read when they are asked to
 	ledger    *ledgermodel.Store
 	stream    *queuemodel.Stream
 	pinterest *pinterestsim.Platform
@@ -79,6 +80,7 @@ func newWorld(tb testing.TB, seed uint64, broken variant, log *journal) *world {
 	w.logger = slog.New(log.handler())
 	w.plan = w.newPlan()
 	w.config = w.newConfig()
+	w.file = w.config
 	w.stream = queuemodel.New(w.plan.partitions)
 	w.ledger.EnsurePartitions(w.plan.partitions)
 	w.bind()

@@ -105,6 +105,12 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 // Exit makes a command exit with a code of its own without another word.
 func Exit(code int) error { return exitError{code} }
 
+// IsExit reports an error of Exit: the command did its work, and says something by its code.
+func IsExit(err error) bool {
+	_, is := errors.AsType[exitError](err)
+	return is
+}
+
 // OwnCodes is the annotation of commands for which the exit code Usage means something of
 // their own: being called wrongly is Failed there. Commands below inherit it.
 const OwnCodes = "own exit codes"

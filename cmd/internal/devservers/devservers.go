@@ -22,6 +22,8 @@ type Servers struct {
 	Database string    `json:"database"` // may hold a password: the file is its owner's alone
 	NATS     string    `json:"nats"`
 	Config   string    `json:"config,omitempty"` // its file; "" for the demonstration accounts
+	// Platforms are the addresses of its simulated platforms, by name.
+	Platforms map[string]string `json:"platforms,omitempty"`
 }
 
 // fileOf is in the state folder of the user: $XDG_STATE_HOME, or ~/.local/state. ""

@@ -62,6 +62,18 @@ func (s *Store) AskForRemoval(account string) {
 	s.accounts[account] = state
 }
 
+// Configure is what a running worker does that has an account in its configuration, or has it
+// no more.
+func (s *Store) Configure(account string, has bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configured[account] = has
+	if state, known := s.accounts[account]; known && has {
+		state.Removing = false
+		s.accounts[account] = state
+	}
+}
+
 // Accounts reads the states of the accounts named.
 func (s *Store) Accounts(ctx context.Context, accounts []string) (map[string]ledger.AccountState, error) {
 	states := map[string]ledger.AccountState{}
@@ -83,6 +95,7 @@ func (s *Store) SaveHealth(ctx context.Context, lease ledger.Lease, accounts []l
 			return nil
 		}
 		for _, a := range accounts {
+			a.Reason = text(a.Reason)
 			have := s.health[a.Account]
 			if have.SucceededAt.After(a.SucceededAt) {
 				a.SucceededAt = have.SucceededAt
@@ -100,10 +113,13 @@ func (s *Store) SaveHealth(ctx context.Context, lease ledger.Lease, accounts []l
 func (s *Store) SaveStrays(ctx context.Context, lease ledger.Lease, lanes []ledger.StrayLane) error {
 	return s.call(ctx, CallSaveStrays, func() error {
 		if s.partition(lease.Partition).token == lease.Token {
-			s.strays[lease.Partition] = slices.DeleteFunc(slices.Clone(lanes), func(l ledger.StrayLane) bool {
-				_, known := s.lanes[l.Lane]
-				return !known
-			})
+			s.strays[lease.Partition] = nil
+			for _, l := range lanes {
+				if partition, known := s.lanes[l.Lane]; known && partition == lease.Partition {
+					l.Problem = text(l.Problem)
+					s.strays[lease.Partition] = append(s.strays[lease.Partition], l)
+				}
+			}
 		}
 		return nil
 	})
@@ -112,7 +128,7 @@ func (s *Store) SaveStrays(ctx context.Context, lease ledger.Lease, lanes []ledg
 // EndRemoval forgets an account that was to be removed, once nothing of it is open.
 func (s *Store) EndRemoval(ctx context.Context, account string) (removed bool, err error) {
 	err = s.call(ctx, CallEndRemoval, func() error {
-		if !s.accounts[account].Removing {
+		if !s.accounts[account].Removing || s.configured[account] {
 			return nil
 		}
 		for lane, rows := range s.waiting {

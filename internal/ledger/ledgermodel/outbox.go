@@ -132,16 +132,21 @@ func (s *Store) Outcomes(ctx context.Context, partition int, after int64, limit 
 func (s *database) ended(partition int, r *outboxRow) (all []ledger.Outcome) {
 	for _, id := range r.batches {
 		b := s.batches[id]
+		if b == nil {
+			continue // one that breaks the rules of leases ended what there is not
+		}
 		for i := range b.Records {
 			for _, m := range b.Records[i].Constituents {
-				if at := s.rows[place{partition, m.Position}]; at.batch == id && at.record == i {
+				if at := s.rows[place{partition, m.Position}]; at != nil && at.batch == id && at.record == i {
 					all = s.appendOutcome(all, at)
 				}
 			}
 		}
 	}
 	for _, position := range r.places {
-		all = s.appendOutcome(all, s.rows[place{partition, position}])
+		if at := s.rows[place{partition, position}]; at != nil {
+			all = s.appendOutcome(all, at)
+		}
 	}
 	return all
 }
@@ -166,7 +171,7 @@ func (s *database) appendOutcome(all []ledger.Outcome, r *row) []ledger.Outcome 
 		o.SupersededBy = text(line.SupersededBy)
 	case ledger.OutcomeSucceeded:
 	}
-	if b := s.batches[r.batch]; b != nil {
+	if b := s.batches[r.batch]; b != nil && b.outcome != nil {
 		last := slices.Max(slices.Collect(maps.Keys(b.attempts)))
 		for _, number := range slices.Sorted(maps.Keys(b.attempts)) {
 			attempt := b.attempts[number]

@@ -123,6 +123,7 @@ func (s *Store) Copy() (putBack func()) {
 		s.partitions, s.batches, s.rows, s.waiting = fresh.partitions, fresh.batches, fresh.rows, fresh.waiting
 		s.letters, s.versions, s.scopes, s.accounts = fresh.letters, fresh.versions, fresh.scopes, fresh.accounts
 		s.commits, s.lanes, s.workers = fresh.commits, fresh.lanes, fresh.workers
+		s.health, s.strays, s.configured = fresh.health, fresh.strays, fresh.configured
 		s.generations, s.rewinds, s.cursors = fresh.generations, fresh.rewinds, fresh.cursors
 		s.restored = true
 	}
@@ -135,6 +136,7 @@ func (s *database) copy() *database {
 		waiting: map[catalog.Lane]map[catalog.Position]*catalog.Mutation{}, letters: slices.Clone(s.letters),
 		versions: maps.Clone(s.versions), scopes: maps.Clone(s.scopes), accounts: maps.Clone(s.accounts),
 		commits: s.commits, lanes: maps.Clone(s.lanes), workers: maps.Clone(s.workers),
+		health: maps.Clone(s.health), strays: maps.Clone(s.strays), configured: maps.Clone(s.configured),
 		generations: s.generations, rewinds: slices.Clone(s.rewinds), cursors: maps.Clone(s.cursors),
 	}
 	for number, p := range s.partitions {

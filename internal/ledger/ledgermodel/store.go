@@ -47,6 +47,7 @@ type database struct {
 	accounts   map[string]ledger.AccountState
 	health     map[string]ledger.AccountHealth
 	strays     map[int][]ledger.StrayLane // by partition
+	configured map[string]bool            // accounts that a running worker has
 	commits    int
 	faults     []error
 
@@ -104,6 +105,7 @@ func New() *Store {
 		accounts:   map[string]ledger.AccountState{},
 		health:     map[string]ledger.AccountHealth{},
 		strays:     map[int][]ledger.StrayLane{},
+		configured: map[string]bool{},
 		lanes:      map[catalog.Lane]int{},
 		workers:    map[uuid.UUID]ledger.WorkerRow{},
 		cursors:    map[cursorOf]int64{},
@@ -176,7 +178,9 @@ func (s *database) openBatches(partitionNumber int) []ledger.OpenBatch {
 			}
 		}
 		for _, number := range slices.Sorted(maps.Keys(b.attempts)) {
-			found.Attempts = append(found.Attempts, b.attempts[number])
+			attempt := b.attempts[number]
+			attempt.Answer = ""
+			found.Attempts = append(found.Attempts, attempt)
 		}
 		open = append(open, found)
 	}
@@ -246,7 +250,8 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 				}
 				continue
 			}
-			if b.attempts[attempt.Number].Result != ledger.Accepted || attempt.Result == ledger.Accepted {
+			if known := b.attempts[attempt.Number]; known.Result != ledger.Accepted || attempt.Result == ledger.Accepted {
+				attempt.Answer = cmp.Or(attempt.Answer, known.Answer)
 				b.attempts[attempt.Number] = attempt
 			}
 		}

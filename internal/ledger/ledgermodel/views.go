@@ -249,3 +249,18 @@ func (s *Store) Owner(partitionNumber int) ledger.Lease {
 	defer s.mu.Unlock()
 	return ledger.Lease{Partition: partitionNumber, Token: s.partition(partitionNumber).token}
 }
+
+// Answers are what the platform answered to the POSTs of a batch, in the order of their
+// numbers, and then to its last poll, without those that are not known.
+func (s *Store) Answers(id uuid.UUID) (answers []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.batches[id]
+	for _, number := range slices.Sorted(maps.Keys(b.attempts)) {
+		answers = append(answers, text(b.attempts[number].Answer))
+	}
+	if b.outcome != nil {
+		answers = append(answers, text(b.outcome.Answer))
+	}
+	return slices.DeleteFunc(answers, func(answer string) bool { return answer == "" })
+}

@@ -25,11 +25,16 @@ type Harness struct {
 	Outbox ledger.Outbox
 	// Statuses reads mutation_status: the status by mutation id.
 	Statuses func(t *testing.T) map[string]string
+	// Answers reads batch_answers: the answers to the POSTs of a batch in the order of
+	// their numbers, then that to its last poll, "" where there is none.
+	Answers func(t *testing.T, batch uuid.UUID) []string
 	// Positions are what a worker needs besides, and Leases the same database's lease
 	// table. It has Partitions rows.
 	Positions  Positions
 	Leases     ledger.LeaseTable
 	Partitions int
+	// People are those who look at the store.
+	People func(t *testing.T) People
 }
 
 // Positions is how positions are read and restored.
@@ -74,6 +79,7 @@ func run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		name string
 		run  func(t *testing.T, h Harness)
 	}{
+		{"the answers of a platform are kept", answers},
 		{"a fresh partition begins at the beginning", freshPartition},
 		{"a batch is recorded, resumed and finished", recordedAndFinished},
 		{"only the lease's owner commits", staleLease},
@@ -96,6 +102,9 @@ func run(t *testing.T, newHarness func(t *testing.T) Harness) {
 		{"what is at no platform waits", atNoPlatform},
 		{"a later block of a scope wins", scopes},
 		{"a pause by hand wins", accounts},
+		{"how calls go is said by the owner", health},
+		{"lanes that are not configured are named by the owner", strays},
+		{"an account is removed once nothing of it is open", removal},
 		{"a partition is rewound to an anchor in a new generation", rewind},
 		{"one sequence of two histories is two messages", twoHistories},
 		{"the end of a batch is in the outbox", outboxOfBatches},

@@ -361,3 +361,25 @@ func accounts(t *testing.T, h Harness) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]ledger.AccountState{name: paused}, known)
 }
+
+// answers are kept as they are told, and a later word about a POST that has none leaves
+// what is known.
+func answers(t *testing.T, h Harness) {
+	lease := h.Acquire(t, 0)
+	batch := record(t, h, lease, Record(Mutation(1, "a")))
+	require.Empty(t, h.Answers(t, batch.ID))
+	failed := ledger.Attempt{BatchID: batch.ID, Number: 1, Result: ledger.NotTaken, At: At, Error: "429", Answer: `{"code": 429}`}
+	accepted := ledger.Attempt{BatchID: batch.ID, Number: 2, Result: ledger.Accepted, Handles: []string{"h"}, At: At, Answer: `{"batch_id": "h"}`}
+	require.NoError(t, h.Store.AppendAttempts(t.Context(), []ledger.Attempt{failed, accepted}))
+	failed.Answer, accepted.Answer = "", ""
+	require.Equal(t, []ledger.Attempt{failed, accepted}, resume(t, h, lease).Open[0].Attempts, "they are for people alone")
+	accepted.Error = "polls fail"
+	require.NoError(t, h.Store.AppendAttempts(t.Context(), []ledger.Attempt{accepted}))
+	require.Equal(t, []string{`{"code": 429}`, `{"batch_id": "h"}`}, h.Answers(t, batch.ID))
+	tx := Transaction(lease)
+	end := outcome(batch)
+	end.Answer = "{\"status\": \"COMPLETED\", \"bad\": \"\x00\"}"
+	tx.Outcomes = []ledger.BatchOutcome{end}
+	commit(t, h, lease, tx)
+	require.Equal(t, []string{`{"code": 429}`, `{"batch_id": "h"}`, "{\"status\": \"COMPLETED\", \"bad\": \"\uFFFD\"}"}, h.Answers(t, batch.ID))
+}

@@ -235,13 +235,14 @@ func (q *Queries) Overview(ctx context.Context) (OverviewRow, error) {
 
 const pauseAccounts = `-- name: PauseAccounts :many
 UPDATE courier.account SET state = 'paused', reason = $1, by_hand = true, pause_ns = 0, updated_at = now(), since = now(),
-    resumes_at = CASE WHEN $2::double precision > 0 THEN now() + make_interval(secs => $2::double precision) END
-WHERE $3::boolean OR name = $4::text
+    resumes_at = coalesce($2::timestamptz, CASE WHEN $3::double precision > 0 THEN now() + make_interval(secs => $3::double precision) END)
+WHERE $4::boolean OR name = $5::text
 RETURNING name
 `
 
 type PauseAccountsParams struct {
 	Reason  string
+	Until   *time.Time
 	Seconds float64
 	Every   bool
 	Name    string
@@ -251,6 +252,7 @@ type PauseAccountsParams struct {
 func (q *Queries) PauseAccounts(ctx context.Context, arg PauseAccountsParams) ([]string, error) {
 	rows, err := q.db.Query(ctx, pauseAccounts,
 		arg.Reason,
+		arg.Until,
 		arg.Seconds,
 		arg.Every,
 		arg.Name,

@@ -7,21 +7,30 @@ package query
 
 import (
 	"context"
+	"time"
 )
 
 const auditLog = `-- name: AuditLog :many
 SELECT id, at, who, how, action, target, filter, expected, changed, reason, result, message, finished_at
 FROM courier.audit_log
 WHERE ($1::bigint IS NULL OR id < $1)
-  AND ($2::text IS NULL OR who = $2)
-  AND ($3::text IS NULL OR action = $3)
+  AND ($2::text IS NULL OR position(lower($2) IN lower(who)) > 0)
+  AND ($3::text IS NULL OR target = $3 OR $3 = ANY (string_to_array(target, ' ')))
+  AND ($4::text IS NULL OR result = $4)
+  AND ($5::timestamptz IS NULL OR at >= $5)
+  AND ($6::timestamptz IS NULL OR at < $6)
+  AND ($7::text IS NULL OR action = $7)
 ORDER BY id DESC
-LIMIT $4
+LIMIT $8
 `
 
 type AuditLogParams struct {
 	Before *int64
 	Who    *string
+	Target *string
+	Result *string
+	Since  *time.Time
+	Until  *time.Time
 	Action *string
 	Lim    int32
 }
@@ -31,6 +40,10 @@ func (q *Queries) AuditLog(ctx context.Context, arg AuditLogParams) ([]CourierAu
 	rows, err := q.db.Query(ctx, auditLog,
 		arg.Before,
 		arg.Who,
+		arg.Target,
+		arg.Result,
+		arg.Since,
+		arg.Until,
 		arg.Action,
 		arg.Lim,
 	)

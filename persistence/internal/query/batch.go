@@ -72,15 +72,16 @@ func (b *AddOutcomeDeliveryBatchResults) Close() error {
 }
 
 const appendAttempt = `-- name: AppendAttempt :batchexec
-INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes, answer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (batch_id, number) DO UPDATE SET
     result = excluded.result,
     at = excluded.at,
     next_at = excluded.next_at,
     handles = CASE WHEN cardinality(excluded.handles) > 0 THEN excluded.handles ELSE a.handles END,
     error = excluded.error,
-    notes = coalesce(excluded.notes, a.notes)
+    notes = coalesce(excluded.notes, a.notes),
+    answer = coalesce(excluded.answer, a.answer)
 WHERE a.result IS DISTINCT FROM 1 OR excluded.result = 1
 `
 
@@ -99,6 +100,7 @@ type AppendAttemptParams struct {
 	Handles []string
 	Error   *string
 	Notes   []byte
+	Answer  *string
 }
 
 // Repeating it is harmless, and a handle once known is never forgotten.
@@ -114,6 +116,7 @@ func (q *Queries) AppendAttempt(ctx context.Context, arg []AppendAttemptParams) 
 			a.Handles,
 			a.Error,
 			a.Notes,
+			a.Answer,
 		}
 		batch.Queue(appendAttempt, vals...)
 	}

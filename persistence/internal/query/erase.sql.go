@@ -7,9 +7,99 @@ package query
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
+
+const batchesNamedByItem = `-- name: BatchesNamedByItem :many
+SELECT DISTINCT m.batch_id::uuid AS id FROM courier.mutation m
+WHERE m.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = $1) AND m.item_id = $2 AND m.batch_id IS NOT NULL
+`
+
+type BatchesNamedByItemParams struct {
+	Account string
+	Item    string
+}
+
+func (q *Queries) BatchesNamedByItem(ctx context.Context, arg BatchesNamedByItemParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, batchesNamedByItem, arg.Account, arg.Item)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const batchesOfItem = `-- name: BatchesOfItem :many
+SELECT b.id, b.payload, (b.finished_at IS NOT NULL)::boolean AS finished, (b.id = ANY ($1::uuid[]))::boolean AS named
+FROM courier.batch b
+WHERE b.id > $2::uuid AND b.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = $3)
+    AND (b.id = ANY ($1::uuid[])
+        OR b.payload <> '' AND (b.records > b.succeeded + b.failed OR b.oldest_received_at < $4::timestamptz
+            OR EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)))
+ORDER BY b.id LIMIT $5
+`
+
+type BatchesOfItemParams struct {
+	Named   []uuid.UUID
+	After   uuid.UUID
+	Account string
+	Oldest  time.Time
+	Lim     int32
+}
+
+type BatchesOfItemRow struct {
+	ID       uuid.UUID
+	Payload  []byte
+	Finished bool
+	Named    bool
+}
+
+// Batches of an account that may have an item, the oldest first: those that its mutations name,
+// those with a record that went on in a later batch (a half of the batch, or one that was returned),
+// and those of mutations that are older than all days that are kept: their rows are gone.
+func (q *Queries) BatchesOfItem(ctx context.Context, arg BatchesOfItemParams) ([]BatchesOfItemRow, error) {
+	rows, err := q.db.Query(ctx, batchesOfItem,
+		arg.Named,
+		arg.After,
+		arg.Account,
+		arg.Oldest,
+		arg.Lim,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BatchesOfItemRow
+	for rows.Next() {
+		var i BatchesOfItemRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Payload,
+			&i.Finished,
+			&i.Named,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const eraseItem = `-- name: EraseItem :many
 SELECT e.what::text AS what, e.touched::bigint AS touched
@@ -17,10 +107,10 @@ FROM courier.erase_item($1, $2, $3::uuid[], $4::integer[]) e
 `
 
 type EraseItemParams struct {
-	Account        string
-	Item           string
-	Earlier        []uuid.UUID
-	EarlierRecords []int32
+	Account string
+	Item    string
+	Batches []uuid.UUID
+	Records []int32
 }
 
 type EraseItemRow struct {
@@ -33,8 +123,8 @@ func (q *Queries) EraseItem(ctx context.Context, arg EraseItemParams) ([]EraseIt
 	rows, err := q.db.Query(ctx, eraseItem,
 		arg.Account,
 		arg.Item,
-		arg.Earlier,
-		arg.EarlierRecords,
+		arg.Batches,
+		arg.Records,
 	)
 	if err != nil {
 		return nil, err
@@ -54,41 +144,16 @@ func (q *Queries) EraseItem(ctx context.Context, arg EraseItemParams) ([]EraseIt
 	return items, nil
 }
 
-const returningBatches = `-- name: ReturningBatches :many
-SELECT b.id, b.payload FROM courier.batch b
-WHERE b.id > $1::uuid AND b.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = $2) AND b.payload <> ''
-    AND EXISTS (SELECT FROM courier.record_outcome o WHERE o.batch_id = b.id AND o.result = 4)
-ORDER BY b.id LIMIT $3
+const replacePayload = `-- name: ReplacePayload :exec
+UPDATE courier.batch SET payload = $1 WHERE id = $2
 `
 
-type ReturningBatchesParams struct {
-	After   uuid.UUID
-	Account string
-	Lim     int32
-}
-
-type ReturningBatchesRow struct {
-	ID      uuid.UUID
+type ReplacePayloadParams struct {
 	Payload []byte
+	ID      uuid.UUID
 }
 
-// Batches of an account that returned a record, the oldest first.
-func (q *Queries) ReturningBatches(ctx context.Context, arg ReturningBatchesParams) ([]ReturningBatchesRow, error) {
-	rows, err := q.db.Query(ctx, returningBatches, arg.After, arg.Account, arg.Lim)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ReturningBatchesRow
-	for rows.Next() {
-		var i ReturningBatchesRow
-		if err := rows.Scan(&i.ID, &i.Payload); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) ReplacePayload(ctx context.Context, arg ReplacePayloadParams) error {
+	_, err := q.db.Exec(ctx, replacePayload, arg.Payload, arg.ID)
+	return err
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// What people did in the console: who, when, to what, why, and how it ended.
+// What people did in the console and by commands: who, when, to what, why, and how it ended.
 type CourierAuditLog struct {
 	// Number of the action; later actions have higher ones.
 	ID int64
 	// When the action was begun.
 	At time.Time
-	// Name of who acted, as the login knows it.
+	// Name of who acted, as the login knows it; of a command the user and the host.
 	Who string
-	// How the name is known: none (a console on loopback without login), basic, header or oidc.
+	// How the name is known: none (a console on loopback without login), basic, header, oidc or command.
 	How string
 	// What was done, such as pause_account or replay_dead_letters.
 	Action string

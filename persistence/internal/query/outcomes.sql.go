@@ -105,6 +105,62 @@ func (q *Queries) EndedBatches(ctx context.Context, ids []uuid.UUID) ([]EndedBat
 	return items, nil
 }
 
+const endedPayloads = `-- name: EndedPayloads :many
+SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.payload, f.records, f.succeeded
+FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (
+    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at,
+        CASE WHEN $2::boolean THEN b.payload ELSE '' END::bytea AS payload, b.records, b.succeeded
+    FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
+) f
+`
+
+type EndedPayloadsParams struct {
+	Ids         []uuid.UUID
+	WithPayload bool
+}
+
+type EndedPayloadsRow struct {
+	ID               uuid.UUID
+	Lane             int32
+	CreatedAt        time.Time
+	OldestReceivedAt *time.Time
+	FinishedAt       *time.Time
+	Payload          []byte
+	Records          int32
+	Succeeded        int32
+}
+
+// EndedBatches without what the attempts tell, and perhaps without payloads. succeeded counts
+// records, as records does.
+func (q *Queries) EndedPayloads(ctx context.Context, arg EndedPayloadsParams) ([]EndedPayloadsRow, error) {
+	rows, err := q.db.Query(ctx, endedPayloads, arg.Ids, arg.WithPayload)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EndedPayloadsRow
+	for rows.Next() {
+		var i EndedPayloadsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Lane,
+			&i.CreatedAt,
+			&i.OldestReceivedAt,
+			&i.FinishedAt,
+			&i.Payload,
+			&i.Records,
+			&i.Succeeded,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const exceptionsOf = `-- name: ExceptionsOf :many
 SELECT f.batch_id, f.record, f.result, f.errors, f.warnings
 FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (

@@ -86,19 +86,20 @@ ORDER BY f.failed_at DESC, f.item_id DESC, f.localization DESC, f.lane DESC
 LIMIT sqlc.arg(lim);
 
 -- name: FailingInOrder :many
--- The same over many groups, which together are a good part of all that fails.
+-- The same over many groups, which together are a good part of all that fails. The time is
+-- written as the index item_failed has it.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
-    AND (i.failed_at, i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz, sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)
+    AND (i.failed_at AT TIME ZONE 'UTC', i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz AT TIME ZONE 'UTC', sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)
     AND (sqlc.arg(account)::text = '' OR i.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR i.catalog = sqlc.arg(catalog))
     AND (sqlc.arg(catalog_type)::text = '' OR i.catalog_type = sqlc.arg(catalog_type))
     AND (sqlc.arg(platform)::text = '' OR i.account IN (SELECT a.account FROM courier.account_platforms a WHERE a.platform = sqlc.arg(platform)))
     AND (sqlc.arg(code)::text = '' OR i.code = sqlc.arg(code)) AND (NOT sqlc.arg(by_attribute)::boolean OR i.attribute = sqlc.arg(attribute))
     AND (sqlc.arg(state)::text = '' OR i.status = sqlc.arg(state))
-ORDER BY i.failed_at DESC, i.item_id DESC, i.localization DESC, i.lane DESC
+ORDER BY i.failed_at AT TIME ZONE 'UTC' DESC, i.item_id DESC, i.localization DESC, i.lane DESC
 LIMIT sqlc.arg(lim);
 
 -- name: ListedItems :many
@@ -135,3 +136,27 @@ SELECT s.transactions_behind, s.seconds_behind, s.filling::boolean AS filling, s
 SELECT i.account, i.catalog, i.catalog_type, i.localization, coalesce(i.last_succeeded_id, '')::text AS mutation_id,
     coalesce(i.last_succeeded_operation, '')::text AS operation, i.last_succeeded_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i WHERE i.item_id = sqlc.arg(item) LIMIT sqlc.arg(lim);
+
+-- name: IssueMessages :many
+-- What the platform said of the newest failing items of some lanes, put together where only
+-- the item's id and numbers differ: see messageKey in package status.
+SELECT x.nth::integer AS nth, x.key::text AS key, x.items::bigint AS items, x.first_at::timestamptz AS first_at, x.last_at::timestamptz AS last_at,
+    x.samples::text[] AS samples, x.message::text AS message
+FROM (
+    SELECT f.nth, f.key, count(*) AS items, min(f.failed_at) AS first_at, max(f.failed_at) AS last_at,
+        (array_agg(f.item_id ORDER BY f.failed_at DESC))[1:3] AS samples, (array_agg(f.message ORDER BY f.failed_at DESC))[1] AS message,
+        row_number() OVER (PARTITION BY f.nth ORDER BY count(*) DESC, f.key) AS place
+    FROM (
+        SELECT g.nth, s.item_id, s.failed_at, s.message,
+            left(regexp_replace(CASE WHEN length(s.item_id) >= sqlc.arg(shortest)::integer THEN replace(s.message, s.item_id, '…') ELSE s.message END, '[0-9]+', '…', 'g'), sqlc.arg(longest)::integer) AS key
+        FROM (SELECT (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute, (sqlc.arg(nths)::integer[])[n.i] AS nth
+            FROM generate_subscripts(sqlc.arg(lanes)::integer[], 1) AS n(i)) g
+        CROSS JOIN LATERAL (
+            SELECT i.failed_at, i.item_id, i.message FROM courier.indexed_items i
+            WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
+            ORDER BY i.failed_at DESC, i.item_id DESC LIMIT sqlc.arg(looked)) s
+    ) f
+    GROUP BY f.nth, f.key
+) x
+WHERE x.place <= sqlc.arg(shown)::bigint
+ORDER BY x.nth, x.place;

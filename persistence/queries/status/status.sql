@@ -24,7 +24,7 @@ LIMIT sqlc.arg(lim);
 -- name: Batches :many
 -- The newest first; an id begins with the time when the batch was made.
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b
 WHERE (sqlc.arg(account)::text = '' OR b.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR b.catalog = sqlc.arg(catalog))
     AND (sqlc.arg(catalog_type)::text = '' OR b.catalog_type = sqlc.arg(catalog_type)) AND (sqlc.arg(state)::text = '' OR b.state = sqlc.arg(state))
@@ -34,12 +34,17 @@ LIMIT sqlc.arg(lim);
 
 -- name: Batch :one
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b WHERE b.batch_id = sqlc.arg(id)::uuid;
 
 -- name: Attempts :many
 SELECT a.number, a.result::text AS result, a.at, a.next_at, a.handles, coalesce(a.reason, '')::text AS reason, coalesce(a.error, '')::text AS error, a.notes
 FROM courier.batch_attempts a WHERE a.batch_id = sqlc.arg(batch)::uuid ORDER BY a.number DESC LIMIT sqlc.arg(lim);
+
+-- name: Answers :many
+-- The last one first.
+SELECT coalesce(a.attempt, 0)::integer AS attempt, a.at, coalesce(a.answer, '')::text AS answer
+FROM courier.batch_answers a WHERE a.batch_id = sqlc.arg(batch)::uuid ORDER BY a.attempt DESC NULLS FIRST LIMIT sqlc.arg(lim);
 
 -- name: RecordOutcomes :many
 SELECT o.record, o.result::text AS result, o.errors, o.warnings
@@ -90,6 +95,13 @@ LIMIT sqlc.arg(lim);
 
 -- name: NewestDeadLetter :one
 SELECT coalesce(max(d.id), 0)::bigint AS id FROM courier.dead_letters d;
+
+-- name: LettersAt :many
+-- The dead letters of some messages of the stream.
+SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence, d.stream_line
+FROM (SELECT unnest(sqlc.arg(sequences)::bigint[]) AS sequence, unnest(sqlc.arg(lines)::smallint[]) AS line) u
+JOIN courier.dead_letters d ON d.stream_sequence = u.sequence AND d.stream_line = u.line
+ORDER BY d.id LIMIT sqlc.arg(lim);
 
 -- name: NeverSentAbove :many
 -- The dead letters of changes that were never sent.

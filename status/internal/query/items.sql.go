@@ -75,13 +75,13 @@ SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, 
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
-    AND (i.failed_at, i.item_id, i.localization, i.lane) < ($1::timestamptz, $2::text, $3::text, $4::integer)
+    AND (i.failed_at AT TIME ZONE 'UTC', i.item_id, i.localization, i.lane) < ($1::timestamptz AT TIME ZONE 'UTC', $2::text, $3::text, $4::integer)
     AND ($5::text = '' OR i.account = $5) AND ($6::text = '' OR i.catalog = $6)
     AND ($7::text = '' OR i.catalog_type = $7)
     AND ($8::text = '' OR i.account IN (SELECT a.account FROM courier.account_platforms a WHERE a.platform = $8))
     AND ($9::text = '' OR i.code = $9) AND (NOT $10::boolean OR i.attribute = $11)
     AND ($12::text = '' OR i.status = $12)
-ORDER BY i.failed_at DESC, i.item_id DESC, i.localization DESC, i.lane DESC
+ORDER BY i.failed_at AT TIME ZONE 'UTC' DESC, i.item_id DESC, i.localization DESC, i.lane DESC
 LIMIT $13
 `
 
@@ -124,7 +124,8 @@ type FailingInOrderRow struct {
 	StreamLine             int16
 }
 
-// The same over many groups, which together are a good part of all that fails.
+// The same over many groups, which together are a good part of all that fails. The time is
+// written as the index item_failed has it.
 func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) ([]FailingInOrderRow, error) {
 	rows, err := q.db.Query(ctx, failingInOrder,
 		arg.Before,
@@ -499,6 +500,89 @@ func (q *Queries) IssueCounts(ctx context.Context, arg IssueCountsParams) ([]Iss
 	for rows.Next() {
 		var i IssueCountsRow
 		if err := rows.Scan(&i.Nth, &i.Lane, &i.Items); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const issueMessages = `-- name: IssueMessages :many
+SELECT x.nth::integer AS nth, x.key::text AS key, x.items::bigint AS items, x.first_at::timestamptz AS first_at, x.last_at::timestamptz AS last_at,
+    x.samples::text[] AS samples, x.message::text AS message
+FROM (
+    SELECT f.nth, f.key, count(*) AS items, min(f.failed_at) AS first_at, max(f.failed_at) AS last_at,
+        (array_agg(f.item_id ORDER BY f.failed_at DESC))[1:3] AS samples, (array_agg(f.message ORDER BY f.failed_at DESC))[1] AS message,
+        row_number() OVER (PARTITION BY f.nth ORDER BY count(*) DESC, f.key) AS place
+    FROM (
+        SELECT g.nth, s.item_id, s.failed_at, s.message,
+            left(regexp_replace(CASE WHEN length(s.item_id) >= $1::integer THEN replace(s.message, s.item_id, '…') ELSE s.message END, '[0-9]+', '…', 'g'), $2::integer) AS key
+        FROM (SELECT ($3::integer[])[n.i] AS lane, ($4::text[])[n.i] AS code, ($5::text[])[n.i] AS attribute, ($6::integer[])[n.i] AS nth
+            FROM generate_subscripts($3::integer[], 1) AS n(i)) g
+        CROSS JOIN LATERAL (
+            SELECT i.failed_at, i.item_id, i.message FROM courier.indexed_items i
+            WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
+            ORDER BY i.failed_at DESC, i.item_id DESC LIMIT $7) s
+    ) f
+    GROUP BY f.nth, f.key
+) x
+WHERE x.place <= $8::bigint
+ORDER BY x.nth, x.place
+`
+
+type IssueMessagesParams struct {
+	Shortest   int32
+	Longest    int32
+	Lanes      []int32
+	Codes      []string
+	Attributes []string
+	Nths       []int32
+	Looked     int32
+	Shown      int64
+}
+
+type IssueMessagesRow struct {
+	Nth     int32
+	Key     string
+	Items   int64
+	FirstAt time.Time
+	LastAt  time.Time
+	Samples []string
+	Message string
+}
+
+// What the platform said of the newest failing items of some lanes, put together where only
+// the item's id and numbers differ: see messageKey in package status.
+func (q *Queries) IssueMessages(ctx context.Context, arg IssueMessagesParams) ([]IssueMessagesRow, error) {
+	rows, err := q.db.Query(ctx, issueMessages,
+		arg.Shortest,
+		arg.Longest,
+		arg.Lanes,
+		arg.Codes,
+		arg.Attributes,
+		arg.Nths,
+		arg.Looked,
+		arg.Shown,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IssueMessagesRow
+	for rows.Next() {
+		var i IssueMessagesRow
+		if err := rows.Scan(
+			&i.Nth,
+			&i.Key,
+			&i.Items,
+			&i.FirstAt,
+			&i.LastAt,
+			&i.Samples,
+			&i.Message,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

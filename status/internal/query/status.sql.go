@@ -86,6 +86,43 @@ func (q *Queries) Accounts(ctx context.Context, arg AccountsParams) ([]AccountsR
 	return items, nil
 }
 
+const answers = `-- name: Answers :many
+SELECT coalesce(a.attempt, 0)::integer AS attempt, a.at, coalesce(a.answer, '')::text AS answer
+FROM courier.batch_answers a WHERE a.batch_id = $1::uuid ORDER BY a.attempt DESC NULLS FIRST LIMIT $2
+`
+
+type AnswersParams struct {
+	Batch uuid.UUID
+	Lim   int32
+}
+
+type AnswersRow struct {
+	Attempt int32
+	At      *time.Time
+	Answer  string
+}
+
+// The last one first.
+func (q *Queries) Answers(ctx context.Context, arg AnswersParams) ([]AnswersRow, error) {
+	rows, err := q.db.Query(ctx, answers, arg.Batch, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AnswersRow
+	for rows.Next() {
+		var i AnswersRow
+		if err := rows.Scan(&i.Attempt, &i.At, &i.Answer); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const attempts = `-- name: Attempts :many
 SELECT a.number, a.result::text AS result, a.at, a.next_at, a.handles, coalesce(a.reason, '')::text AS reason, coalesce(a.error, '')::text AS error, a.notes
 FROM courier.batch_attempts a WHERE a.batch_id = $1::uuid ORDER BY a.number DESC LIMIT $2
@@ -138,29 +175,30 @@ func (q *Queries) Attempts(ctx context.Context, arg AttemptsParams) ([]AttemptsR
 
 const batch = `-- name: Batch :one
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b WHERE b.batch_id = $1::uuid
 `
 
 type BatchRow struct {
-	BatchID       uuid.UUID
-	Account       string
-	Catalog       string
-	CatalogType   string
-	State         string
-	ItemCount     int32
-	MutationCount int32
-	Succeeded     *int32
-	Failed        *int32
-	Warned        *int32
-	Handles       []string
-	Attempts      int32
-	NextAttemptAt *time.Time
-	LastError     string
-	CreatedAt     time.Time
-	SubmittedAt   *time.Time
-	FinishedAt    *time.Time
-	RequestGroup  string
+	BatchID        uuid.UUID
+	Account        string
+	Catalog        string
+	CatalogType    string
+	State          string
+	ItemCount      int32
+	MutationCount  int32
+	Succeeded      *int32
+	Failed         *int32
+	Warned         *int32
+	Handles        []string
+	Attempts       int32
+	NextAttemptAt  *time.Time
+	LastError      string
+	RecoveredError string
+	CreatedAt      time.Time
+	SubmittedAt    *time.Time
+	FinishedAt     *time.Time
+	RequestGroup   string
 }
 
 func (q *Queries) Batch(ctx context.Context, id uuid.UUID) (BatchRow, error) {
@@ -181,6 +219,7 @@ func (q *Queries) Batch(ctx context.Context, id uuid.UUID) (BatchRow, error) {
 		&i.Attempts,
 		&i.NextAttemptAt,
 		&i.LastError,
+		&i.RecoveredError,
 		&i.CreatedAt,
 		&i.SubmittedAt,
 		&i.FinishedAt,
@@ -191,7 +230,7 @@ func (q *Queries) Batch(ctx context.Context, id uuid.UUID) (BatchRow, error) {
 
 const batches = `-- name: Batches :many
 SELECT b.batch_id, b.account, b.catalog, b.catalog_type, b.state::text AS state, b.item_count, b.mutation_count, b.succeeded, b.failed, b.warned, b.handles, b.attempts::integer AS attempts,
-    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
+    b.next_attempt_at, coalesce(b.last_error, '')::text AS last_error, coalesce(b.recovered_error, '')::text AS recovered_error, b.created_at, b.submitted_at, b.finished_at, b.request_group
 FROM courier.batch_status b
 WHERE ($1::text = '' OR b.account = $1) AND ($2::text = '' OR b.catalog = $2)
     AND ($3::text = '' OR b.catalog_type = $3) AND ($4::text = '' OR b.state = $4)
@@ -211,24 +250,25 @@ type BatchesParams struct {
 }
 
 type BatchesRow struct {
-	BatchID       uuid.UUID
-	Account       string
-	Catalog       string
-	CatalogType   string
-	State         string
-	ItemCount     int32
-	MutationCount int32
-	Succeeded     *int32
-	Failed        *int32
-	Warned        *int32
-	Handles       []string
-	Attempts      int32
-	NextAttemptAt *time.Time
-	LastError     string
-	CreatedAt     time.Time
-	SubmittedAt   *time.Time
-	FinishedAt    *time.Time
-	RequestGroup  string
+	BatchID        uuid.UUID
+	Account        string
+	Catalog        string
+	CatalogType    string
+	State          string
+	ItemCount      int32
+	MutationCount  int32
+	Succeeded      *int32
+	Failed         *int32
+	Warned         *int32
+	Handles        []string
+	Attempts       int32
+	NextAttemptAt  *time.Time
+	LastError      string
+	RecoveredError string
+	CreatedAt      time.Time
+	SubmittedAt    *time.Time
+	FinishedAt     *time.Time
+	RequestGroup   string
 }
 
 // The newest first; an id begins with the time when the batch was made.
@@ -264,6 +304,7 @@ func (q *Queries) Batches(ctx context.Context, arg BatchesParams) ([]BatchesRow,
 			&i.Attempts,
 			&i.NextAttemptAt,
 			&i.LastError,
+			&i.RecoveredError,
 			&i.CreatedAt,
 			&i.SubmittedAt,
 			&i.FinishedAt,
@@ -514,6 +555,58 @@ func (q *Queries) ItemsLike(ctx context.Context, arg ItemsLikeParams) ([]string,
 			return nil, err
 		}
 		items = append(items, item_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lettersAt = `-- name: LettersAt :many
+SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence, d.stream_line
+FROM (SELECT unnest($1::bigint[]) AS sequence, unnest($2::smallint[]) AS line) u
+JOIN courier.dead_letters d ON d.stream_sequence = u.sequence AND d.stream_line = u.line
+ORDER BY d.id LIMIT $3
+`
+
+type LettersAtParams struct {
+	Sequences []int64
+	Lines     []int16
+	Lim       int32
+}
+
+type LettersAtRow struct {
+	ID               int64
+	Account          string
+	ItemID           string
+	MutationID       string
+	StreamGeneration int32
+	StreamSequence   int64
+	StreamLine       int16
+}
+
+// The dead letters of some messages of the stream.
+func (q *Queries) LettersAt(ctx context.Context, arg LettersAtParams) ([]LettersAtRow, error) {
+	rows, err := q.db.Query(ctx, lettersAt, arg.Sequences, arg.Lines, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LettersAtRow
+	for rows.Next() {
+		var i LettersAtRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Account,
+			&i.ItemID,
+			&i.MutationID,
+			&i.StreamGeneration,
+			&i.StreamSequence,
+			&i.StreamLine,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -114,6 +114,15 @@ func (e *Environment) Overrides() map[string]string {
 	return map[string]string{"nats.url": e.NATS.URL(), "database.url": e.DatabaseURL}
 }
 
+// Addresses are those of the simulated platforms, by name.
+func (e *Environment) Addresses() map[string]string {
+	addresses := map[string]string{}
+	for _, one := range e.Platforms.All() {
+		addresses[one.Name] = one.URL
+	}
+	return addresses
+}
+
 // Use points a configuration at what was started: its accounts at the simulated
 // platforms, and its log-in to NATS, which is for another server, at none.
 func (e *Environment) Use(c *config.Config) {

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/catalog-courier/catalog-courier/lab/process"
+)
+
+// measureBacklog gets everything in, then starts the consumer and waits until Postgres has
+// the last status, which is what the rate is of, and until nothing is left to do.
+func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r result, err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	r = result{Entrant: e.name, Mutations: mutations, MaxAge: o.maxAge.String(), Load: load()}
+	s, err := startServers(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }() //nolint:contextcheck // cleaning up must not end with ctx
+	if err := e.prepare(ctx, s, o); err != nil {
+		return r, err
+	}
+	size, err := s.stored(ctx)
+	if err != nil {
+		return r, err
+	}
+	log, err := s.logged(ctx)
+	if err != nil {
+		return r, err
+	}
+	if err := getIn(ctx, s, e, &r); err != nil {
+		return r, fmt.Errorf("getting in: %w", err)
+	}
+	if err := drain(ctx, s, o, e, &r); err != nil {
+		return r, err
+	}
+	logAfter, err := s.logged(ctx) // before the VACUUM, which writes too
+	if err != nil {
+		return r, err
+	}
+	sizeAfter, err := s.stored(ctx)
+	r.Disk, r.WAL = (sizeAfter-size)/r.each(), (logAfter-log)/r.each()
+	return r, err
+}
+
+// getIn gets the mutations of a run in and measures that.
+func getIn(ctx context.Context, s *servers, e entrant, r *result) error {
+	runtime.GC() // what the last run left is not of this one
+	before, err := s.used(nil)
+	if err != nil {
+		return err
+	}
+	hereBefore, err := usedHere()
+	if err != nil {
+		return err
+	}
+	if err := putAll(ctx, s, e, r.Mutations); err != nil {
+		return err
+	}
+	here, err := usedHere()
+	if err != nil {
+		return err
+	}
+	after, err := s.used(nil)
+	if err != nil {
+		return err
+	}
+	r.GettingIn = r.micro(after.since(before).total() + here - hereBefore)
+	if _, err := s.pool.Exec(ctx, "ANALYZE"); err != nil { // as autovacuum would have, had it had the time
+		return err
+	}
+	pause(ctx, time.Second) // the broker writes its files
+	size, err := sizeOf(s.streams())
+	r.Stream = float64(size) / r.each()
+	return err
+}
+
+// drain runs the consumer and measures it, its start included.
+func drain(ctx context.Context, s *servers, o options, e entrant, r *result) (err error) {
+	before, err := s.used(nil)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	consumer, err := e.consume(s, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopConsumer(ctx, consumer)) }()
+	if err := awaitLast(ctx, s, o, e, consumer, r); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	last, err := s.used(consumer)
+	if err != nil {
+		return err
+	}
+	if err := awaitBehind(ctx, s, o, e, consumer); err != nil {
+		return err
+	}
+	after, err := s.used(consumer)
+	if err != nil {
+		return err
+	}
+	if e.behind != "" {
+		r.Behind = r.micro(after.since(last).total())
+	}
+	r.Seconds, r.Rate = took.Seconds(), r.each()/took.Seconds()
+	r.spent(after.since(before))
+	r.Whole = r.Draining + r.GettingIn
+	peak, err := process.Peak(consumer.PID())
+	r.ConsumerMiB = float64(peak) / (1 << 20)
+	return err
+}
+
+// awaitLast waits until all mutations have their last status. While the sink lacks items,
+// nothing is asked that costs more.
+func awaitLast(ctx context.Context, s *servers, o options, e entrant, consumer *process.Child, r *result) error {
+	finished := 0
+	err := s.until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
+		var got counts
+		if err := s.ask(ctx, "/counts", &got); err != nil {
+			return false, err
+		}
+		r.Posts, r.Items = got.Posts, got.Items
+		if got.Items < r.Mutations {
+			return false, nil
+		}
+		err := s.pool.QueryRow(ctx, e.finished).Scan(&finished)
+		return finished >= r.Mutations, err
+	})
+	if err != nil {
+		return fmt.Errorf("%d items were posted and %d of %d mutations have their last status: %w", r.Items, finished, r.Mutations, err)
+	}
+	return nil
+}
+
+// awaitBehind waits until the entrant has done what it does behind: that costs too.
+func awaitBehind(ctx context.Context, s *servers, o options, e entrant, consumer *process.Child) error {
+	if e.behind == "" {
+		return nil
+	}
+	left := 0
+	err := s.until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
+		err := s.pool.QueryRow(ctx, e.behind).Scan(&left)
+		return left == 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("%d are left of what %s does behind: %w", left, e.name, err)
+	}
+	return nil
+}
+
+// logged is how far Postgres's log has come, in bytes.
+func (s *servers) logged(ctx context.Context) (log float64, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT (pg_current_wal_lsn() - '0/0')::float8`).Scan(&log)
+	return log, err
+}
+
+// stored is the size of the database, in bytes, without the room that a VACUUM gives back.
+func (s *servers) stored(ctx context.Context) (size float64, err error) {
+	if _, err := s.pool.Exec(ctx, "VACUUM"); err != nil {
+		return 0, err
+	}
+	err = s.pool.QueryRow(ctx, `SELECT pg_database_size(current_database())::float8`).Scan(&size)
+	return size, err
+}
+
+// load is the machine's, of the last minute; 0 where that cannot be seen.
+func load() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	return parseLoad(string(text))
+}
+
+func parseLoad(text string) float64 {
+	first, _, _ := strings.Cut(text, " ")
+	minute, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return minute
+}

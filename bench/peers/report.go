@@ -1,0 +1,314 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// result is one run of one entrant.
+type result struct {
+	Entrant   string  `json:"entrant"`
+	Round     int     `json:"round"`
+	Mutations int     `json:"mutations"`
+	MaxAge    string  `json:"max_age"`
+	Load      float64 `json:"load"` // of the machine, before
+
+	// Processor time in µs for each mutation.
+	Consumer  float64 `json:"consumer_us"`
+	Broker    float64 `json:"broker_us"`
+	Sink      float64 `json:"sink_us"`
+	Postgres  float64 `json:"postgres_us"`
+	Draining  float64 `json:"draining_us"`         // the four
+	Behind    float64 `json:"behind_us,omitempty"` // of draining: after the last status
+	GettingIn float64 `json:"getting_in_us"`       // producer, broker, Postgres
+	Whole     float64 `json:"whole_us"`            // getting in and draining
+
+	Seconds     float64 `json:"seconds,omitempty"`
+	Rate        float64 `json:"rate,omitempty"`         // mutations/s
+	ConsumerMiB float64 `json:"consumer_mib,omitempty"` // at its peak
+	Posts       int     `json:"posts,omitempty"`
+	Items       int     `json:"items,omitempty"`        // in all POSTs: more than mutations where some were sent twice
+	Stream      float64 `json:"stream_bytes,omitempty"` // bytes for each mutation in the broker's files when all are in
+	Disk        float64 `json:"disk_bytes,omitempty"`   // the same in the database, at the end
+	WAL         float64 `json:"wal_bytes,omitempty"`    // the same in Postgres's log, of the whole way
+
+	// Of a run with few mutations: what nobody can have for less.
+	Start         float64 `json:"start_ms,omitempty"`          // ms of processor time of all
+	StartConsumer float64 `json:"start_consumer_ms,omitempty"` // that of the consumer
+	StartSeconds  float64 `json:"start_seconds,omitempty"`
+	// What draining took without that, in µs for each further mutation.
+	Further float64 `json:"further_us,omitempty"`
+
+	Latency *latency `json:"latency,omitempty"`
+}
+
+// latency is what a run shows whose mutations come one by one.
+type latency struct {
+	// Milliseconds from before the publish to when the sink has read the body.
+	P50     float64 `json:"p50_ms"`
+	P90     float64 `json:"p90_ms"`
+	P99     float64 `json:"p99_ms"`
+	Most    float64 `json:"most_ms"`
+	Missing int     `json:"missing"`
+
+	Transactions float64 `json:"transactions"` // of Postgres, for each mutation
+	// Shares of one processor that all take: while mutations come, and before any has come.
+	Busy   float64 `json:"busy"`
+	AtRest float64 `json:"at_rest"`
+}
+
+// started notes what a run of fewer mutations took: what both took alike is the start.
+func (r *result) started(few result) {
+	r.Start, r.StartConsumer, r.StartSeconds = few.Draining*few.each()/1000, few.Consumer*few.each()/1000, few.Seconds
+	if more := r.each() - few.each(); more > 0 {
+		r.Further = (r.Draining*r.each() - few.Draining*few.each()) / more
+	}
+}
+
+func (r *result) each() float64 { return float64(r.Mutations) }
+
+// micro is a time for each mutation, in µs.
+func (r *result) micro(d time.Duration) float64 { return float64(d.Microseconds()) / r.each() }
+
+// spent notes what the mutations took.
+func (r *result) spent(u usage) {
+	r.Consumer, r.Broker, r.Sink, r.Postgres = r.micro(u.consumer), r.micro(u.broker), r.micro(u.sink), r.micro(u.postgres)
+	r.Draining = r.micro(u.total())
+}
+
+// fill compares when items were sent with when they were received, in ns.
+func (l *latency) fill(sent, received map[string]int64) error {
+	took := make([]float64, 0, len(sent))
+	for item, at := range sent {
+		came, ok := received[item]
+		if !ok {
+			l.Missing++
+			continue
+		}
+		took = append(took, float64(came-at)/float64(time.Millisecond))
+	}
+	if len(took) == 0 {
+		return errors.New("nothing has arrived")
+	}
+	slices.Sort(took)
+	l.P50, l.P90, l.P99, l.Most = quantile(took, 0.5), quantile(took, 0.9), quantile(took, 0.99), took[len(took)-1]
+	return nil
+}
+
+// quantile is the smallest value that such a share is not above. There are some, sorted.
+func quantile(sorted []float64, share float64) float64 {
+	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
+}
+
+func (r *result) String() string {
+	head := fmt.Sprintf("round %d, load %5.2f, %-13s", r.Round, r.Load, r.Entrant)
+	if l := r.Latency; l != nil {
+		return fmt.Sprintf("%s p50 %.1f ms, p90 %.1f, p99 %.1f, %d missing; %.1f ms of CPU and %.1f transactions each",
+			head, l.P50, l.P90, l.P99, l.Missing, r.Draining/1000, l.Transactions)
+	}
+	line := fmt.Sprintf("%s %d in %.1f s, %.1f µs of CPU each and %.1f for getting in; start %.0f ms",
+		head, r.Mutations, r.Seconds, r.Draining, r.GettingIn, r.Start)
+	if r.Items > r.Mutations {
+		line += fmt.Sprintf("; %d items were sent more than once", r.Items-r.Mutations)
+	}
+	return line
+}
+
+// appendLine appends a result to a file as JSON; path "" leaves that out.
+func appendLine(path string, r result) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // figures, in a file that the caller named
+	if err != nil {
+		return err
+	}
+	return errors.Join(json.NewEncoder(file).Encode(r), file.Close())
+}
+
+// column is a figure of each entrant: the median of its runs, with the range.
+type column struct {
+	title  string
+	digits int
+	// value is NaN where there is none. base is the run of the first entrant of all in the
+	// same round; nil without one.
+	value func(r result, base *result) float64
+}
+
+// baseline is the entrant that the others are compared with.
+func baseline() string { return entrants[0].name }
+
+// ratio is a figure as a share of the base's.
+func ratio(of func(result) float64) func(result, *result) float64 {
+	return func(r result, base *result) float64 {
+		if base == nil || of(*base) == 0 {
+			return math.NaN()
+		}
+		return of(r) / of(*base)
+	}
+}
+
+// figure is one that every run has.
+func figure(of func(result) float64) func(result, *result) float64 {
+	return func(r result, _ *result) float64 { return of(r) }
+}
+
+// ifAny is a figure that some runs do not have, where it is 0.
+func ifAny(of func(result) float64) func(result, *result) float64 {
+	return func(r result, _ *result) float64 {
+		if value := of(r); value != 0 {
+			return value
+		}
+		return math.NaN()
+	}
+}
+
+func processorTimes() []column {
+	return []column{
+		{"consumer", 1, figure(func(r result) float64 { return r.Consumer })},
+		{"broker", 1, figure(func(r result) float64 { return r.Broker })},
+		{"sink", 1, figure(func(r result) float64 { return r.Sink })},
+		{"Postgres", 1, figure(func(r result) float64 { return r.Postgres })},
+		{"draining", 1, figure(func(r result) float64 { return r.Draining })},
+		{"÷", 2, ratio(func(r result) float64 { return r.Draining })},
+		{"after the last status", 1, ifAny(func(r result) float64 { return r.Behind })},
+		{"without start", 1, ifAny(func(r result) float64 { return r.Further })},
+		{"getting in", 1, figure(func(r result) float64 { return r.GettingIn })},
+		{"whole way", 1, figure(func(r result) float64 { return r.Whole })},
+		{"÷", 2, ratio(func(r result) float64 { return r.Whole })},
+	}
+}
+
+func otherFigures() []column {
+	return []column{
+		{"mutations/s", 0, figure(func(r result) float64 { return r.Rate })},
+		{"consumer MiB", 0, figure(func(r result) float64 { return r.ConsumerMiB })},
+		{"stream bytes", 0, figure(func(r result) float64 { return r.Stream })},
+		{"disk bytes", 0, figure(func(r result) float64 { return r.Disk })},
+		{"WAL bytes", 0, figure(func(r result) float64 { return r.WAL })},
+		{"POSTs", 0, figure(func(r result) float64 { return float64(r.Posts) })},
+		{"start, ms of CPU", 0, figure(func(r result) float64 { return r.Start })},
+		{"of the consumer", 0, figure(func(r result) float64 { return r.StartConsumer })},
+		{"load before", 1, figure(func(r result) float64 { return r.Load })},
+	}
+}
+
+func latencyFigures() []column {
+	ms := func(of func(result) float64) func(result, *result) float64 {
+		return figure(func(r result) float64 { return of(r) / 1000 })
+	}
+	return []column{
+		{"p50 ms", 1, figure(func(r result) float64 { return r.Latency.P50 })},
+		{"p90", 1, figure(func(r result) float64 { return r.Latency.P90 })},
+		{"p99", 1, figure(func(r result) float64 { return r.Latency.P99 })},
+		{"missing", 0, figure(func(r result) float64 { return float64(r.Latency.Missing) })},
+		{"ms of CPU", 1, ms(func(r result) float64 { return r.Draining })},
+		{"÷", 2, ratio(func(r result) float64 { return r.Draining })},
+		{"consumer", 1, ms(func(r result) float64 { return r.Consumer })},
+		{"broker", 1, ms(func(r result) float64 { return r.Broker })},
+		{"Postgres", 1, ms(func(r result) float64 { return r.Postgres })},
+		{"transactions", 1, figure(func(r result) float64 { return r.Latency.Transactions })},
+		{"% at rest", 1, figure(func(r result) float64 { return 100 * r.Latency.AtRest })},
+		{"load before", 1, figure(func(r result) float64 { return r.Load })},
+	}
+}
+
+// printTables shows all runs, which are of one kind.
+func printTables(out io.Writer, all []result) error {
+	if len(all) == 0 {
+		return nil
+	}
+	if all[0].Latency != nil {
+		return printTable(out, "each mutation alone", latencyFigures(), all)
+	}
+	return errors.Join(
+		printTable(out, "µs of processor time for each mutation", processorTimes(), all),
+		printTable(out, "rates and sizes for each mutation", otherFigures(), all))
+}
+
+// printTable has a line for each entrant, in the order in which they first came.
+func printTable(out io.Writer, title string, columns []column, all []result) error {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Format.Header = text.FormatDefault
+	line := func(first string, of func(column) string) table.Row {
+		row := make(table.Row, 0, 1+len(columns))
+		row = append(row, first)
+		for _, c := range columns {
+			row = append(row, of(c))
+		}
+		return row
+	}
+	t.AppendHeader(line(title, func(c column) string { return c.title }))
+	for _, name := range namesOf(all) {
+		t.AppendRow(line(name, func(c column) string { return summary(valuesOf(all, name, c), c.digits) }))
+	}
+	_, err := fmt.Fprintf(out, "\n%s\n÷ is to %s of the same round; medians, with the range\n", t.Render(), baseline())
+	return err
+}
+
+func namesOf(all []result) []string {
+	var names []string
+	for _, r := range all {
+		if !slices.Contains(names, r.Entrant) {
+			names = append(names, r.Entrant)
+		}
+	}
+	return names
+}
+
+// valuesOf are the figures of one entrant in a column, one for each of its runs that has it.
+func valuesOf(all []result, name string, c column) []float64 {
+	var values []float64
+	for _, r := range all {
+		if r.Entrant != name {
+			continue
+		}
+		if v := c.value(r, baseOf(all, r.Round)); !math.IsNaN(v) {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+func baseOf(all []result, round int) *result {
+	i := slices.IndexFunc(all, func(r result) bool { return r.Entrant == baseline() && r.Round == round })
+	if i < 0 {
+		return nil
+	}
+	return &all[i]
+}
+
+// summary is the median, with the range of more than one value, and "" of none.
+func summary(values []float64, digits int) string {
+	if len(values) == 0 {
+		return ""
+	}
+	write := func(v float64) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+	sorted := slices.Sorted(slices.Values(values))
+	least, most := write(sorted[0]), write(sorted[len(sorted)-1])
+	if least == most {
+		return least
+	}
+	return write(median(sorted)) + " (" + least + "–" + most + ")"
+}
+
+// median is the mean of the two in the middle where their number is even. There are some,
+// sorted.
+func median(sorted []float64) float64 {
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}

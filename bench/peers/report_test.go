@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		values []float64
+		digits int
+		want   string
+	}{
+		{nil, 1, ""},
+		{[]float64{3}, 1, "3.0"},
+		{[]float64{9, 1, 4}, 0, "4 (1–9)"},
+		{[]float64{9, 1, 4, 5}, 1, "4.5 (1.0–9.0)"},
+		{[]float64{2.01, 2.04}, 1, "2.0"}, // a range that cannot be seen is none
+	} {
+		given := append([]float64(nil), c.values...)
+		require.Equal(t, c.want, summary(c.values, c.digits))
+		require.Equal(t, given, c.values, "the runs keep their order")
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	t.Parallel()
+	hundred := make([]float64, 100)
+	for i := range hundred {
+		hundred[i] = float64(i + 1)
+	}
+	for share, want := range map[float64]float64{0: 1, 0.5: 50, 0.9: 90, 0.99: 99, 1: 100} {
+		require.Equal(t, want, quantile(hundred, share)) //nolint:testifylint // whole numbers
+	}
+	require.InDelta(t, 7.0, quantile([]float64{7}, 0.99), 0)
+}
+
+func TestLatencies(t *testing.T) {
+	t.Parallel()
+	ms := int64(time.Millisecond)
+	var l latency
+	require.NoError(t, l.fill(
+		map[string]int64{"a": 5 * ms, "b": 6 * ms, "lost": 7 * ms},
+		map[string]int64{"a": 7 * ms, "b": 16 * ms, "warm-up": 90 * ms}))
+	require.Equal(t, latency{P50: 2, P90: 10, P99: 10, Most: 10, Missing: 1}, l)
+	require.Error(t, (&latency{}).fill(map[string]int64{"a": 1}, nil))
+}
+
+// TestProcessorTimes: a run's times are shared out among its mutations, and what a run of a
+// few took is the start.
+func TestProcessorTimes(t *testing.T) {
+	t.Parallel()
+	few, many := result{Mutations: 10}, result{Mutations: 1010}
+	few.spent(usage{consumer: 100 * time.Millisecond, postgres: 20 * time.Millisecond})
+	many.spent(usage{consumer: 110 * time.Millisecond, broker: 5 * time.Millisecond, sink: time.Millisecond, postgres: 24 * time.Millisecond})
+	require.InDelta(t, 12_000, few.Draining, 1e-6)
+	require.InDelta(t, many.Consumer+many.Broker+many.Sink+many.Postgres, many.Draining, 1e-6)
+	many.started(few)
+	require.InDelta(t, 120, many.Start, 1e-6)
+	require.InDelta(t, 100, many.StartConsumer, 1e-6)
+	require.InDelta(t, 20, many.Further, 1e-6) // 140 − 120 ms for a thousand more
+	few.started(few)
+	require.Zero(t, few.Further)
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	all := []result{
+		{Entrant: baseline(), Round: 1, Draining: 20, Whole: 40, Further: 19},
+		{Entrant: "naive", Round: 1, Draining: 30, Whole: 50, Further: 29},
+		{Entrant: "naive", Round: 2, Draining: 60, Whole: 70, Further: 59}, // its base is that of round 2
+		{Entrant: baseline(), Round: 2, Draining: 30, Whole: 70, Further: 18},
+		{Entrant: "naive", Round: 3, Draining: 90, Whole: 99}, // the base failed
+	}
+	cell := func(columns []column, title, name string) string {
+		for i := range columns { // the last one of the title
+			if c := columns[len(columns)-1-i]; c.title == title {
+				return summary(valuesOf(all, name, c), c.digits)
+			}
+		}
+		return "no such column"
+	}
+	require.Equal(t, "60.0 (30.0–90.0)", cell(processorTimes(), "draining", "naive"))
+	require.Equal(t, "1.12 (1.00–1.25)", cell(processorTimes(), "÷", "naive"))
+	require.Equal(t, "1.00", cell(processorTimes(), "÷", baseline()))
+	require.Equal(t, "44.0 (29.0–59.0)", cell(processorTimes(), "without start", "naive"))
+
+	require.Empty(t, cell(processorTimes(), "after the last status", "naive"))
+
+	var out strings.Builder
+	require.NoError(t, printTables(&out, all))
+	require.Less(t, strings.Index(out.String(), baseline()), strings.Index(out.String(), "naive"))
+	require.Contains(t, out.String(), "mutations/s")
+	out.Reset()
+	require.NoError(t, printTables(&out, []result{{Entrant: "naive", Round: 1, Draining: 1500, Latency: &latency{P50: 2}}}))
+	require.Contains(t, out.String(), "p99")
+	require.Contains(t, out.String(), "1.5")
+	out.Reset()
+	require.NoError(t, printTables(&out, nil))
+	require.Empty(t, out.String())
+}
+
+func TestLinesAreAppended(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "runs.jsonl")
+	require.NoError(t, appendLine("", result{}))
+	runs := []result{{Entrant: "naive", Round: 1, Mutations: 7, Rate: 3.5}, {Entrant: "bento", Round: 1, Latency: &latency{P99: 4}}}
+	for _, r := range runs {
+		require.NoError(t, appendLine(path, r))
+	}
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	require.Len(t, lines, len(runs))
+	for i, line := range lines {
+		var read result
+		require.NoError(t, json.Unmarshal([]byte(line), &read))
+		require.Equal(t, runs[i], read)
+	}
+}
