@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func (l *Lines) readCommon() {
 			kept = append(kept, header)
 		}
 	}
-	l.common.mutation.Message.Headers = kept[:len(kept):len(kept)]
+	l.common.mutation.Message.Headers = slices.Clip(kept)
 	l.common.headers = headers{messageID: l.common.headers.messageID}
 }
 

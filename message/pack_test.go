@@ -59,7 +59,7 @@ func TestLinesOfAPackAreMutations(t *testing.T) {
 				}
 				require.GreaterOrEqual(t, len(m.Message.Headers), 3)
 			}
-			require.Equal(t, testBody, string(arrivals[0].Mutation.Message.Data))
+			require.Equal(t, []byte(testBody), arrivals[0].Mutation.Message.Data)
 			require.Equal(t, "SKU-3", arrivals[3].Mutation.ItemID)
 			require.Equal(t, catalog.InvalidJSON, arrivals[2].Problem.Reason, "a bad line takes nothing along")
 			require.Nil(t, arrivals[1].Problem)
@@ -101,7 +101,7 @@ func TestLinesShareNoMemory(t *testing.T) {
 		require.Less(t, cap(m.Message.Data), 2*len(testBody), "the line alone is kept")
 		require.Same(t, &m.Message.Data[strings.Index(testBody, `{"title"`)], &m.Attributes[0])
 		clear(raw.Data)
-		require.Equal(t, testBody, string(m.Message.Data))
+		require.Equal(t, []byte(testBody), m.Message.Data)
 	}
 }
 

@@ -91,7 +91,7 @@ func TestListsFollowTheLinesOfPacks(t *testing.T) {
 	before = nil
 	for len(got) < 300 {
 		page := itemsPage(t, pool, "us", before, 7)
-		require.NotEmpty(t, page, fmt.Sprint(len(got)))
+		require.NotEmpty(t, page)
 		for _, row := range page {
 			if row.Item != "" {
 				got = append(got, row.Item)

@@ -125,14 +125,14 @@ func TestPublishMakesPacks(t *testing.T) {
 			for _, arrival := range decoder.DecodeAll(nil, message.Raw{
 				Subject: raw.Subject, Headers: raw.Header, Data: raw.Data, Position: catalog.Position{Sequence: sequence},
 			}) {
-				arrivals[[2]uint64{sequence, uint64(arrival.Mutation.Position.Line)}] = arrival //nolint:gosec // not negative
+				arrivals[[2]uint64{sequence, uint64(arrival.Mutation.Position.Line)}] = arrival
 			}
 		}
 		for i, result := range results {
 			if i == 7 {
 				continue
 			}
-			arrival := arrivals[[2]uint64{result.Sequence, uint64(result.Line)}] //nolint:gosec // not negative
+			arrival := arrivals[[2]uint64{result.Sequence, uint64(result.Line)}]
 			require.Equal(t, strconv.Itoa(i), arrival.Mutation.ItemID, "the place is that of the mutation")
 			require.Equal(t, all[i].ID, arrival.Mutation.ID)
 		}

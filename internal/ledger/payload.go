@@ -360,7 +360,7 @@ func (d *decoder) line() int {
 		d.fail("a line out of range")
 		return 0
 	}
-	return int(v) //nolint:gosec // bounded by the lines above
+	return int(v)
 }
 
 func (d *decoder) mutation() *catalog.Mutation {

@@ -24,7 +24,7 @@ func TestRangesAreSetsOfPlaces(t *testing.T) {
 			}
 		}
 		recorded := map[catalog.Position]bool{}
-		var ranges []Range
+		ranges := make([]Range, 0, 5)
 		for range random.IntN(5) {
 			from := random.IntN(len(places))
 			to := from + random.IntN(min(4, len(places)-from))

@@ -50,7 +50,7 @@ func Run(t *testing.T, newHarness func(t *testing.T) Harness) {
 	t.Helper()
 	for name, line := range map[string]func(sequence uint64) int{
 		"plain messages": func(uint64) int { return 0 },
-		"packs":          func(sequence uint64) int { return 1 + int(sequence%9999) },       //nolint:gosec // small
+		"packs":          func(sequence uint64) int { return 1 + int(sequence%9999) },
 		"both":           func(sequence uint64) int { return int(sequence % 2 * sequence) }, //nolint:gosec // the tests count to thousands
 	} {
 		t.Run(name, func(t *testing.T) {

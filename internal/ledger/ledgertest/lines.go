@@ -101,7 +101,7 @@ func oneIDInAllLines(t *testing.T, h Harness) {
 	tx.Waiting = all
 	commit(t, h, lease, tx)
 	tx = Transaction(lease)
-	var records []catalog.Record
+	records := make([]catalog.Record, 0, len(all))
 	for _, m := range all[:100] {
 		m.HasWaitingRow = true
 		records = append(records, Record(m))
