@@ -41,6 +41,17 @@ const (
 // means now.
 func (c *scope) freeAt(now time.Time) time.Time { return later(c.blockedUntil, c.next(now)) }
 
+// foreseen is freeAt for whoever only looks: nothing is learnt by it. A meter that moves on
+// in other steps may keep another pace.
+func (c *scope) foreseen(now time.Time) time.Time {
+	free := c.blockedUntil
+	for _, m := range c.meters {
+		seen := *m
+		free = later(free, seen.next(now, c.lastCall))
+	}
+	return free
+}
+
 // next is when all limits of the scope allow the next call.
 func (c *scope) next(now time.Time) (next time.Time) {
 	for _, m := range c.meters {

@@ -91,7 +91,7 @@ func (s *Scopes) Paces(names []string) (last string) {
 	var at time.Time
 	for _, name := range names {
 		if scope := s.scopes[name]; scope != nil {
-			if free := scope.freeAt(now); free.After(now) && free.After(at) {
+			if free := scope.foreseen(now); free.After(now) && free.After(at) {
 				at, last = free, name
 			}
 		}
