@@ -40,7 +40,7 @@ LONGEST := ./service ./delivery
 
 .PHONY: test
 test: ## run all tests: real NATS and Postgres, started by the tests themselves
-	$(GO) test -shuffle=on -parallel $(PARALLEL) -timeout 10m $(LONGEST) ./...
+	$(GO) test -shuffle=on -parallel $(PARALLEL) -timeout 15m $(LONGEST) ./...
 
 # Packages whose code starts no goroutines that share anything, and those whose tests look at
 # other processes, which are built without it: there is nothing for the race detector to see.
