@@ -235,7 +235,7 @@ func letterRefusal(err error) error {
 		return refuse(http.StatusUnprocessableEntity, sentence(problem.Error()))
 	case unknown:
 		return refuse(http.StatusNotFound, sentence(err.Error()))
-	case errors.Is(err, replay.ErrNewerChanges), errors.Is(err, replay.ErrNotOpen), errors.Is(err, replay.ErrUnchanged), errors.Is(err, persistence.ErrReplaying):
+	case errors.Is(err, replay.ErrNewerChanges), errors.Is(err, replay.ErrNotOpen), errors.Is(err, replay.ErrUnchanged), errors.Is(err, replay.ErrOtherItem), errors.Is(err, persistence.ErrReplaying):
 		return refuse(http.StatusConflict, sentence(err.Error()))
 	default:
 		return err

@@ -280,7 +280,8 @@ SELECT a.name AS account,
     a.updated_at,
     CASE s.state WHEN 'failing' THEN h.failing_since WHEN 'paused' THEN a.since WHEN 'held' THEN a.since
         WHEN 'not configured' THEN p.since END AS since,
-    CASE s.state WHEN 'failing' THEN CASE WHEN h.next_try_at > now() THEN h.next_try_at END ELSE n.resumes_at END AS next_attempt_at,
+    -- What is due by now is tried at once: the moment that was written may be some seconds old.
+    CASE s.state WHEN 'failing' THEN coalesce(CASE WHEN h.next_try_at > now() THEN h.next_try_at END, CASE WHEN u.next_at > now() THEN u.next_at END, now()) ELSE n.resumes_at END AS next_attempt_at,
     h.succeeded_at AS last_succeeded_at,
     coalesce(u.under_way, 0) AS in_flight_items,
     coalesce(f.items, 0) AS failed_last_hour,

@@ -102,7 +102,7 @@ func (s *Store) AskForRemoval(ctx context.Context, account string) (found Remain
 func mayRemove(account string, found *Remains) error {
 	switch {
 	case len(found.Workers) > 0:
-		return fmt.Errorf("%w: %s is in the configuration of %s: take it out there first, and restart it",
+		return fmt.Errorf("%w: %s is in the configuration of %s: take it out there first",
 			ErrConfigured, account, strings.Join(found.Workers, ", "))
 	case found.Untold:
 		return fmt.Errorf("%w, perhaps: a running worker does not say whether it has %s; it is of an older version, or has just begun",

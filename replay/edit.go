@@ -23,8 +23,12 @@ var (
 	// ErrNewerChanges says that the item has newer changes, so that an old state would come
 	// back. Options.Force publishes all the same.
 	ErrNewerChanges = errors.New("the item has newer changes: publishing this one would bring an old state back")
-	// ErrNotOpen says that the letter was replayed or dismissed meanwhile.
-	ErrNotOpen = errors.New("the dead letter was replayed or dismissed meanwhile")
+	// ErrNotOpen says that the letter was replayed or dismissed before.
+	ErrNotOpen = errors.New("it was replayed or dismissed already")
+	// ErrOtherItem says that the edited message is about another item: the item of the letter
+	// would stay as it is, and the other may have newer changes. Options.Force publishes all the
+	// same. A letter that names no item, or whose id was the fault, may be about any.
+	ErrOtherItem = errors.New("the edited message is about another item, and this one would stay as it is: publish the other as a change of its own")
 	// ErrUnchanged says that the edited message is the old one.
 	ErrUnchanged = errors.New("nothing is changed: replay publishes the message as it is")
 )
@@ -50,12 +54,16 @@ type Edited struct {
 // Edit publishes a corrected body in place of a dead letter's, as a new mutation with an id
 // of its own, and marks the letter as replayed by it. The body has to keep the rules that
 // every message keeps (message.Decode); a *catalog.Problem says which ones it breaks.
-// subject is "" for the letter's own. An edit that is repeated because its answer was lost
-// publishes nothing twice.
+// subject is "" for the letter's own. A letter that was replayed or dismissed is ErrNotOpen,
+// unless Options.Force says otherwise: so an edit that is repeated because its answer was
+// lost publishes nothing twice.
 func (r *Replayer) Edit(ctx context.Context, id int64, body []byte, subject string) (Edited, error) {
 	letter, err := r.Letter(ctx, id)
 	if err != nil {
 		return Edited{}, err
+	}
+	if !r.Force && (letter.State == persistence.LetterReplayed || letter.State == persistence.LetterDismissed) {
+		return Edited{}, fmt.Errorf("dead letter %d: %w", id, ErrNotOpen)
 	}
 	if subject == "" {
 		subject = letter.Message.Subject
@@ -116,10 +124,19 @@ func (r *Replayer) edited(letter *persistence.DeadLetter, body []byte, subject s
 	for _, header := range p.Headers {
 		headers[header.Name] = append(headers[header.Name], header.Value)
 	}
-	if problem := message.Decode(message.Raw{Subject: p.Subject, Headers: headers, Data: p.Data}).Problem; problem != nil {
-		return p, problem
+	decoded := message.Decode(message.Raw{Subject: p.Subject, Headers: headers, Data: p.Data})
+	if decoded.Problem != nil {
+		return p, decoded.Problem
+	}
+	if m := decoded.Mutation; !r.Force && namesItem(letter) && (m.ItemID != letter.ItemID || m.Localization != letter.Localization) {
+		return p, fmt.Errorf("dead letter %d is about item %s: %w", letter.ID, letter.ItemID, ErrOtherItem)
 	}
 	return p, nil
+}
+
+// namesItem reports that it is known which item a letter is about.
+func namesItem(l *persistence.DeadLetter) bool {
+	return l.ItemID != "" && l.Reason != catalog.BadKey && l.Reason != catalog.KeyMismatch
 }
 
 // sameJSON reports whether two bodies say the same.

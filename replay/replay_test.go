@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -163,7 +164,13 @@ func TestEditPublishesOnceAsANewMutation(t *testing.T) {
 	require.Equal(t, persistence.LetterReplayed, letter.State)
 	require.Equal(t, ledgertest.Mutation(1, "a").Message.Data, letter.Message.Data, "the letter keeps what it was")
 
+	_, err = p.Edit(t.Context(), letter.ID, bytes.Replace(body, []byte("1.00"), []byte("2.00"), 1), "")
+	require.ErrorIs(t, err, replay.ErrNotOpen)
+
 	p.refuse(t, 2, "b", catalog.WrongType)
+	_, err = p.Edit(t.Context(), p.letters(t)[1].ID, body, "")
+	require.ErrorIs(t, err, replay.ErrOtherItem, "the body is about a")
+	body = bytes.Replace(body, []byte(`"item_id":"a"`), []byte(`"item_id":"b"`), 1)
 	p.commit(t, func(tx *ledger.Transaction) {
 		tx.Batches = []ledger.Batch{ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(3, "b")))}
 	})

@@ -156,7 +156,7 @@ func newCommand(streams cli.Streams, open connector) *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&given.lane.Account, "account", "", "default account for lines without \"account\"")
 	flags.StringVar(&given.lane.Catalog, "catalog", "", "default catalog for lines without \"catalog\"")
-	flags.StringVar(&given.laneType, "type", "", "default catalog type for lines without \"catalog_type\", such as RETAIL")
+	flags.StringVar(&given.laneType, "type", "", "default catalog type for lines without \"type\" or \"catalog_type\", such as RETAIL")
 	flags.DurationVar(&given.patience, "timeout", publish.DefaultRetryFor, "how long to go on trying while NATS does not answer, for the start and for each batch; at most 1m50s")
 	flags.BoolVar(&given.check, "check", false, "look at the lines and publish nothing: the contract, and with a configuration its accounts, catalogs and the platforms' rules")
 	flags.BoolVar(&given.strict, "strict", false, "with --check, a warning fails as well")

@@ -64,7 +64,7 @@ func openWaiter(ctx context.Context, streams cli.Streams, given arguments) (w *w
 	}
 	loaded, err := config.Load(path, options)
 	if err == nil && loaded.Database.URL.IsZero() && loaded.NATS.URL.Reveal() == config.DefaultNATS && given.natsURL == "" {
-		if options.Flags, options.FlagsFrom = devservers.Flags(streams), devservers.From; options.Flags != nil {
+		if options.Flags, options.FlagsFrom = devservers.FlagsAt(streams, config.DefaultNATS), devservers.From; options.Flags != nil {
 			loaded, err = config.Load(path, options)
 		}
 	}

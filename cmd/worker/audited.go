@@ -24,6 +24,6 @@ func refusedAction(err error) bool {
 	_, unknown := errors.AsType[*replay.UnknownError](err)
 	return invalid || unknown || slices.ContainsFunc([]error{
 		persistence.ErrNoAccount, persistence.ErrConfigured, persistence.ErrItemOpen, persistence.ErrReplaying, errNotAsked,
-		replay.ErrNewerChanges, replay.ErrNotOpen, replay.ErrUnchanged,
+		replay.ErrNewerChanges, replay.ErrNotOpen, replay.ErrUnchanged, replay.ErrOtherItem,
 	}, func(one error) bool { return errors.Is(err, one) })
 }

@@ -86,7 +86,14 @@ func (a *app) erase(c *cobra.Command, e *erasing) error {
 	}
 	whose := "of item " + legible.Text(e.item) + " of account " + legible.Text(e.account)
 	if rowsOf(found) == 0 {
-		_, err := fmt.Fprintln(a.streams.Out, "nothing is kept "+whose)
+		known, err := db.Accounts(c.Context(), []string{e.account})
+		if err != nil {
+			return err
+		}
+		if _, is := known[e.account]; !is {
+			return fmt.Errorf("account %s: %w; worker accounts list shows those that there are", legible.Text(e.account), persistence.ErrNoAccount)
+		}
+		_, err = fmt.Fprintln(a.streams.Out, "nothing is kept "+whose)
 		return err
 	}
 	if err := a.listErased("would be erased "+whose, found); err != nil || e.dryRun {
@@ -116,8 +123,9 @@ func (a *app) erase(c *cobra.Command, e *erasing) error {
 		return err
 	}
 	_, err = fmt.Fprintf(a.streams.Out, `What stays: ids of mutations, times and counts; the messages in the stream, until they
-are recorded and %s old (nats.stream.replay_window); logs and notices that name
-the item, and reasons in the audit log; backups of the database and of NATS; and the item at the platform.
+are recorded and %s old (nats.stream.replay_window); outcome events in CATALOG_OUTCOMES,
+until they are older than outcomes.max_age; logs and notices that name the item, and
+reasons in the audit log; backups of the database and of NATS; and the item at the platform.
 `, settings.NATS.Stream.ReplayWindow)
 	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -45,8 +46,8 @@ func (a *app) listPostsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format.JSON() {
-				return printPostsJSON(a.streams, posts)
+			if format.Machine() {
+				return format.Print(a.streams.Out, postsJSON(posts))
 			}
 			return printPosts(a.streams, posts)
 		},
@@ -55,7 +56,7 @@ func (a *app) listPostsCommand() *cobra.Command {
 	flags.StringVar(&webhook, "webhook", "", "only of this webhook, by its name in the configuration")
 	flags.BoolVar(&every, "delivered", false, "those too that were delivered")
 	flags.IntVar(&limit, "limit", 100, "how many")
-	flags.StringVar(&output, "output", "table", "table or json")
+	cli.OutputFlag(command, flags, &output)
 	return command
 }
 
@@ -96,7 +97,7 @@ type postJSON struct {
 	LastError  string     `json:"last_error,omitempty"`
 }
 
-func printPostsJSON(streams cli.Streams, posts []persistence.OutcomePost) error {
+func postsJSON(posts []persistence.OutcomePost) []postJSON {
 	list := make([]postJSON, len(posts))
 	for i, p := range posts {
 		list[i] = postJSON{
@@ -110,7 +111,7 @@ func printPostsJSON(streams cli.Streams, posts []persistence.OutcomePost) error 
 			list[i].LastAt = &p.LastAt
 		}
 	}
-	return cli.PrintJSON(streams.Out, list)
+	return list
 }
 
 func (a *app) resendPostsCommand() *cobra.Command {
@@ -154,6 +155,9 @@ webhook-id. A webhook that answered 410 Gone is used again.`,
 			})
 			if err != nil {
 				return err
+			}
+			if resent == 0 && len(ids) > 0 {
+				return errors.New("no post is sent again: there is none of such an id that is not delivered; worker webhooks list shows those that there are")
 			}
 			_, err = fmt.Fprintf(a.streams.Out, "posts that are sent again: %d\n", resent)
 			return err

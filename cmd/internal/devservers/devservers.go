@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/internal/config"
 )
 
 // Servers is what a running worker dev writes down for the other commands, so that they find
@@ -38,12 +39,24 @@ func fileOf(streams cli.Streams) string {
 	return ""
 }
 
+// AnotherError says that commands find another worker dev, which still runs.
+type AnotherError struct{ Process int }
+
+func (e *AnotherError) Error() string {
+	return fmt.Sprintf("another one runs (process %d), and commands find that one: name the servers of this one with --nats and --database", e.Process)
+}
+
 // Write writes the file and returns what removes it, unless another worker dev has
-// written it since. A dev works without one.
+// written it since. A dev works without one. The one at the default address of NATS, of which
+// there can be no other, is the one to be found: where another runs that was there before, the
+// error is an *AnotherError.
 func Write(streams cli.Streams, written Servers) (remove func(), err error) {
 	path := fileOf(streams)
 	if path == "" {
 		return func() {}, nil
+	}
+	if present, runs := Running(streams); runs && written.NATS != config.DefaultNATS {
+		return func() {}, &AnotherError{Process: present.Process}
 	}
 	text, err := json.MarshalIndent(written, "", "  ")
 	if err == nil {
@@ -115,6 +128,15 @@ func Flags(streams cli.Streams) map[string]string {
 	}
 	_, _ = fmt.Fprintf(streams.Err, "using the servers of worker dev (process %d, started %s)\n", found.Process, found.Started.Local().Format("15:04:05"))
 	return map[string]string{"database.url": found.Database, "nats.url": found.NATS}
+}
+
+// FlagsAt is Flags for who publishes to a NATS address already: the worker dev has to be the
+// one whose NATS that is.
+func FlagsAt(streams cli.Streams, nats string) map[string]string {
+	if found, ok := Running(streams); !ok || found.NATS != nats {
+		return nil
+	}
+	return Flags(streams)
 }
 
 // Used are the servers whose database Flags names; ok is false where it names none.
