@@ -21,8 +21,10 @@ func TestMigrateDryRun(t *testing.T) {
 	require.Contains(t, dry.out, "00001_tables.sql\n  ")
 	require.Contains(t, dry.out, "What is kept of sources: feeds and webhooks of shops that enqueue turns into mutations.")
 	require.NotContains(t, dry.out, "\n  - ", "nothing is in use yet")
-	require.Equal(t, int(migrations.Newest()), strings.Count(dry.out, ".sql\n"))
-	_, err := persistence.CheckSchema(t.Context(), url)
+	files, err := migrations.Files.ReadDir(".")
+	require.NoError(t, err)
+	require.Equal(t, len(files), strings.Count(dry.out, ".sql\n"))
+	_, err = persistence.CheckSchema(t.Context(), url)
 	require.ErrorIs(t, err, persistence.ErrSchemaBehind)
 
 	require.Zero(t, execute(t, variables, "migrate").code)

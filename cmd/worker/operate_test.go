@@ -76,7 +76,7 @@ func newPlant(t *testing.T, simulate sandbox.Options) *plant {
 	require.NoError(t, err)
 	p.js, err = jetstream.New(conn)
 	require.NoError(t, err)
-	p.publisher = publish.NewPublisher(p.js, publish.Options{})
+	p.publisher = publish.NewPublisher(p.js, publish.Options{PackLines: 1})
 	t.Cleanup(func() {
 		conn.Close()
 		require.NoError(t, environment.Close())
