@@ -106,14 +106,19 @@ func (r *Reader) outcomes(ctx context.Context, batch *Batch, contents []catalog.
 		one.Errors, one.Warnings = r.issues(batch.Platform, found[i].Errors), r.issues(batch.Platform, found[i].Warnings)
 	}
 	for i := range list {
-		list[i].Words = recordWords(list[i].Result, Title(batch.Platform))
+		list[i].Words = recordWords(list[i].Result, batch.State, Title(batch.Platform))
 	}
 	return list, nil
 }
 
-func recordWords(result, platform string) string {
+// recordWords says what became of a record of a batch in a state. What the platform certainly
+// did not take is not called sent.
+func recordWords(result, state, platform string) string {
 	switch result {
 	case "pending":
+		if state == "waiting" || state == "retrying" {
+			return Words(Waiting, platform)
+		}
 		return Words(Submitted, platform)
 	case "sent_again":
 		return "sent again in another batch"

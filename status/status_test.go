@@ -249,6 +249,26 @@ func TestRecordsThatWentIntoAnotherBatch(t *testing.T) {
 	require.Equal(t, []string{"sent_again", "sent_again", "succeeded"}, results)
 }
 
+// TestRecordsOfARejectedRequestWait: a request that the platform certainly did not take sent nothing.
+func TestRecordsOfARejectedRequestWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(1, "a")))
+	w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
+	attempt := ledger.Attempt{BatchID: batch.ID, Number: 1, Result: ledger.NotTaken, At: ledgertest.At, Error: "HTTP 401"}
+	require.NoError(t, w.store.AppendAttempts(t.Context(), []ledger.Attempt{attempt}))
+	words := func() string {
+		records, _, err := status.NewReader(w.pool, status.Config{}).Records(t.Context(), batch.ID, 0, 10)
+		require.NoError(t, err)
+		require.Len(t, records, 1)
+		return records[0].Words
+	}
+	require.Contains(t, words(), "waiting to be sent to")
+	attempt.Number, attempt.Result, attempt.Error, attempt.Handles = 2, ledger.Accepted, "", []string{"h"}
+	require.NoError(t, w.store.AppendAttempts(t.Context(), []ledger.Attempt{attempt}))
+	require.Contains(t, words(), "sent, waiting for")
+}
+
 func TestBatchesGoBackByPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
