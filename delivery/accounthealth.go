@@ -67,8 +67,15 @@ func (h *accountHealth) pacedDue(now time.Time) bool {
 // notePace takes in until when the pace within a quota holds up what each account has to
 // send: the first of its senders with something to send that asks for a slot again.
 func (e *Engine) notePace(now time.Time) {
+	withheld, until := e.withheld(now)
 	for _, a := range e.accounts.byName {
-		a.health.now.PacedUntil, a.health.now.PacedBy = time.Time{}, ""
+		h := &a.health.now
+		if h.PacedUntil, h.PacedBy, h.Withheld = until, "", withheld; withheld != "" {
+			h.Account = a.account.Name
+		}
+	}
+	if withheld != "" {
+		return
 	}
 	for _, s := range e.dueSenders(now) {
 		h := &s.account.health.now
@@ -79,6 +86,18 @@ func (e *Engine) notePace(now time.Time) {
 			h.Account, h.PacedUntil, h.PacedBy = s.account.account.Name, s.again, scope
 		}
 	}
+}
+
+// withheld says why nothing of the partition is sent for long, and until when as far as is
+// known; "" where it is sent.
+func (e *Engine) withheld(now time.Time) (why string, until time.Time) {
+	if !e.life.quiet {
+		return "", time.Time{}
+	}
+	// What prolongs it is not known here.
+	const more = pacedShown + 2*pacedShownAgain
+	return "the database may have lost its last commits: nothing is sent until what was sent and forgotten can no longer be applied",
+		later(e.life.began.Add(e.cfg.Quiet), now.Add(more))
 }
 
 // due reports that people are shown something that is not so any more.

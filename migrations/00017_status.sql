@@ -26,6 +26,8 @@ CREATE TABLE courier.account_health (
     -- where it does not, or not for long.
     paced_until   timestamptz,
     paced_by      text NOT NULL DEFAULT '',
+    -- Why nothing at all is sent until then, '' where it is the pace.
+    withheld      text NOT NULL DEFAULT '',
     updated_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
@@ -165,7 +167,8 @@ SELECT f.mutation_id, f.account, f.catalog, f.catalog_type, f.item_id, f.operati
                 coalesce((SELECT 'waits for quota of ' || s.scope || ' until ' || courier.moment(s.blocked_until)
                     FROM courier.quota_scope s WHERE s.scope = ANY (a.scopes) AND s.blocked_until > now()
                     ORDER BY s.blocked_until DESC LIMIT 1),
-                    CASE WHEN i.paced_until > now()
+                    CASE WHEN i.paced_until > now() AND i.withheld <> '' THEN i.withheld || '; until ' || courier.moment(i.paced_until)
+                        WHEN i.paced_until > now()
                         THEN 'waits, as requests are spread to keep within the quota of ' || i.paced_by || '; the next goes at ' || courier.moment(i.paced_until) END) AS pace
         ) h
         LEFT JOIN LATERAL (
@@ -260,7 +263,7 @@ SELECT a.name AS account,
         END
         WHEN 'paused' THEN CASE WHEN k.by_hand THEN coalesce(nullif(a.reason, ''), 'paused by hand') ELSE coalesce(nullif(a.reason, ''), u.why) END
         WHEN 'failing' THEN h.reason
-        WHEN 'held' THEN coalesce(nullif(a.reason, ''), u.why)
+        WHEN 'held' THEN coalesce(CASE WHEN h.paced_until > now() THEN nullif(h.withheld, '') END, nullif(a.reason, ''), u.why)
         WHEN 'throttled' THEN CASE
             WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope
             WHEN h.paced_until > now() THEN 'requests are spread to keep within the quota of ' || h.paced_by
@@ -365,12 +368,14 @@ CROSS JOIN LATERAL (
         WHEN k.by_hand OR a.state = 'paused' AND NOT a.by_hand AND k.stands THEN 'paused'
         WHEN h.failing_since IS NOT NULL AND k.busy THEN 'failing'
         WHEN a.state = 'throttled' AND k.stands THEN 'held'
+        WHEN h.paced_until > now() AND h.withheld <> '' THEN 'held'
         WHEN q.blocked_until > now() OR h.paced_until > now() OR u.held THEN 'throttled'
         ELSE 'active'
     END AS state
 ) s
 CROSS JOIN LATERAL (
     SELECT CASE
+        WHEN s.state = 'held' AND h.paced_until > now() AND h.withheld <> '' THEN h.paced_until
         WHEN s.state IN ('paused', 'held') AND a.resumes_at > now() THEN a.resumes_at
         WHEN s.state = 'throttled' AND q.blocked_until > now() THEN q.blocked_until
         WHEN s.state = 'throttled' AND h.paced_until > now() THEN h.paced_until
@@ -488,7 +493,7 @@ COMMENT ON COLUMN courier.account_status.quota IS 'What the platform told of its
 COMMENT ON COLUMN courier.account_status.reason IS 'Why, in words; null where there is nothing to say.';
 COMMENT ON COLUMN courier.account_status.resumes_at IS 'When a pause, a hold or a block of a quota ends. Never in the past; null where nobody knows.';
 COMMENT ON COLUMN courier.account_status.since IS 'Since when it is in this state, where that is known.';
-COMMENT ON COLUMN courier.account_status.state IS 'active; failing: calls get no usable answer; held: the platform rejects every batch of a catalog; throttled: a quota sets the pace; paused: by hand, or the platform rejects the account; not configured: no running worker has it.';
+COMMENT ON COLUMN courier.account_status.state IS 'active; failing: calls get no usable answer; held: the platform rejects every batch of a catalog, or nothing is sent until a loss of the database is over; throttled: a quota sets the pace; paused: by hand, or the platform rejects the account; not configured: no running worker has it.';
 COMMENT ON COLUMN courier.account_status.updated_at IS 'When its pause or hold last changed.';
 COMMENT ON COLUMN courier.account_status.waiting_items IS 'Changes that are at no platform: with a row of their own, or in a batch that was not sent or not taken.';
 COMMENT ON VIEW courier.dead_letters IS 'Changes that are not sent again automatically: the whole message, and why.';

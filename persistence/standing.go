@@ -28,6 +28,7 @@ func (s *Store) SaveHealth(ctx context.Context, lease ledger.Lease, accounts []l
 		params.Next = append(params.Next, nanoseconds(a.NextTry))
 		params.Paced = append(params.Paced, nanoseconds(a.PacedUntil))
 		params.PacedBy = append(params.PacedBy, clean(a.PacedBy))
+		params.Withheld = append(params.Withheld, clean(a.Withheld))
 	}
 	if err := s.query.SaveHealth(ctx, params); err != nil {
 		return fmt.Errorf("saving how calls go: %w", rejected(err))

@@ -103,6 +103,12 @@ func TestPacedAccountInTheViews(t *testing.T) {
 	require.Equal(t, until, account["resumes_at"].(time.Time).UTC())
 	require.Equal(t, until, account["next_attempt_at"].(time.Time).UTC())
 	require.Contains(t, reasonOf(t, pool, "m1"), "to keep within the quota of meta:1:batch; the next goes at "+until.Format(time.DateTime))
+	withheld := ledger.AccountHealth{Account: "acme", PacedUntil: until, Withheld: "the database may have lost its last commits"}
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{withheld}))
+	account = accountOf(t, pool, "acme")
+	require.Equal(t, []any{"held", withheld.Withheld}, []any{account["state"], account["reason"]})
+	require.Equal(t, until, account["resumes_at"].(time.Time).UTC())
+	require.Contains(t, reasonOf(t, pool, "m1"), withheld.Withheld+"; until "+until.Format(time.DateTime))
 	paced.PacedUntil = time.Now().Add(-time.Second)
 	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{paced}))
 	require.Equal(t, "active", accountOf(t, pool, "acme")["state"], "it is over")

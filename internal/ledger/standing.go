@@ -19,9 +19,11 @@ type AccountHealth struct {
 	Reason       string
 	NextTry      time.Time
 	// PacedUntil is when the next POST may go where the pace within a quota holds it up for
-	// long; zero otherwise. PacedBy is the scope of that quota.
+	// long; zero otherwise. PacedBy is the scope of that quota. Where nothing at all is sent
+	// until then, for a reason of this side, Withheld says why, and PacedBy is empty.
 	PacedUntil time.Time
 	PacedBy    string
+	Withheld   string
 }
 
 // StrayLane is a lane that the owner of its partition cannot send anything of.

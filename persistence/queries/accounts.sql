@@ -54,16 +54,17 @@ WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <>
 -- name: SaveHealth :exec
 -- Only the owner of the partition speaks. A stale one that is overtaken in this very
 -- moment is corrected within seconds: its successor writes too.
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by, withheld)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by, k.withheld
 FROM (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(succeeded)::bigint[]) AS succeeded,
     unnest(sqlc.arg(since)::bigint[]) AS since, unnest(sqlc.arg(reasons)::text[]) AS reason, unnest(sqlc.arg(next)::bigint[]) AS next,
-    unnest(sqlc.arg(paced)::bigint[]) AS paced, unnest(sqlc.arg(paced_by)::text[]) AS paced_by) k
+    unnest(sqlc.arg(paced)::bigint[]) AS paced, unnest(sqlc.arg(paced_by)::text[]) AS paced_by,
+    unnest(sqlc.arg(withheld)::text[]) AS withheld) k
 WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = sqlc.arg(partition) AND e.token = sqlc.arg(token)::uuid)
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
     reason = excluded.reason, next_try_at = excluded.next_try_at,
-    paced_until = excluded.paced_until, paced_by = excluded.paced_by, updated_at = now();
+    paced_until = excluded.paced_until, paced_by = excluded.paced_by, withheld = excluded.withheld, updated_at = now();
 
 -- name: SaveStrays :exec
 UPDATE courier.lane l SET problem = n.problem, problem_since = n.since, invalid_at = n.invalid_at

@@ -349,16 +349,17 @@ func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error 
 }
 
 const saveHealth = `-- name: SaveHealth :exec
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by, withheld)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by, k.withheld
 FROM (SELECT unnest($1::text[]) AS account, unnest($2::bigint[]) AS succeeded,
     unnest($3::bigint[]) AS since, unnest($4::text[]) AS reason, unnest($5::bigint[]) AS next,
-    unnest($6::bigint[]) AS paced, unnest($7::text[]) AS paced_by) k
-WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $8 AND e.token = $9::uuid)
+    unnest($6::bigint[]) AS paced, unnest($7::text[]) AS paced_by,
+    unnest($8::text[]) AS withheld) k
+WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $9 AND e.token = $10::uuid)
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
     reason = excluded.reason, next_try_at = excluded.next_try_at,
-    paced_until = excluded.paced_until, paced_by = excluded.paced_by, updated_at = now()
+    paced_until = excluded.paced_until, paced_by = excluded.paced_by, withheld = excluded.withheld, updated_at = now()
 `
 
 type SaveHealthParams struct {
@@ -369,6 +370,7 @@ type SaveHealthParams struct {
 	Next      []int64
 	Paced     []int64
 	PacedBy   []string
+	Withheld  []string
 	Partition int32
 	Token     uuid.UUID
 }
@@ -384,6 +386,7 @@ func (q *Queries) SaveHealth(ctx context.Context, arg SaveHealthParams) error {
 		arg.Next,
 		arg.Paced,
 		arg.PacedBy,
+		arg.Withheld,
 		arg.Partition,
 		arg.Token,
 	)
