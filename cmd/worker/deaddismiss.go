@@ -41,8 +41,11 @@ be replayed by its id with --state dismissed.`,
 			if err := r.Known(c.Context(), filter.IDs); err != nil {
 				return err
 			}
-			expected := int64(-1)
-			if act.dryRun || len(filter.IDs) == 0 && !act.yes && a.streams.Asks() {
+			many, expected := len(filter.IDs) == 0, int64(-1)
+			if err := a.mayAsk(&act, many); err != nil {
+				return err
+			}
+			if act.dryRun || many && !act.yes {
 				count, err := db.CountDeadLetters(c.Context(), filter)
 				if err != nil {
 					return err

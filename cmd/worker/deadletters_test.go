@@ -134,7 +134,7 @@ func TestDeadLettersAreAToDoList(t *testing.T) {
 		eventually(t, "the list is empty", func() bool { return len(p.list(t)) == 0 })
 		eventually(t, "and it is noted", func() bool { return len(p.list(t, "--state", "resolved", "--since", "1h")) == 1 })
 		require.Contains(t, p.run(t, "dead-letters", "list").out, "none")
-		require.Contains(t, p.run(t, "dead-letters", "replay", "--all").out, "replayed 0\n")
+		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--yes").out, "replayed 0\n")
 	})
 }
 

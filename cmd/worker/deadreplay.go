@@ -36,8 +36,8 @@ func (a *app) replayCommand() *cobra.Command {
 the body. A dead letter whose item has newer changes is skipped and listed, as
 it would bring an old state back; --force replays it all the same.
 
-With a filter or --all it asks before it publishes, where a person is at the
-terminal. --dry-run says what would be published.`,
+With a filter or --all it asks before it publishes; --yes answers for scripts.
+--dry-run says what would be published.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			format, err := cli.ParseOutput(output)
@@ -65,7 +65,10 @@ func (a *app) replay(c *cobra.Command, act *acting, filter persistence.DeadLette
 	defer db.close()
 	options := replay.Options{Store: db.Store, By: act.who(), Force: force}
 	many, expected := len(filter.IDs) == 0, int64(-1)
-	if act.dryRun || many && !act.yes && a.streams.Asks() {
+	if err := a.mayAsk(act, many); err != nil {
+		return err
+	}
+	if act.dryRun || many && !act.yes {
 		preview, err := replay.New(options).Preview(c.Context(), filter)
 		if err != nil {
 			return err
@@ -100,6 +103,14 @@ func (a *app) replay(c *cobra.Command, act *acting, filter persistence.DeadLette
 	default:
 		return errors.Join(err, a.printReplayed(c.Context(), replay.New(options), &result, filter))
 	}
+}
+
+// mayAsk refuses what changes many letters where nobody can be asked and nobody has answered.
+func (a *app) mayAsk(act *acting, many bool) error {
+	if many && !act.yes && !act.dryRun && !a.streams.Asks() {
+		return cli.UsageErrorf("nobody is at the terminal who could be asked: use --yes, or --dry-run first")
+	}
+	return nil
 }
 
 var errNotConfirmed = errors.New("nothing was done")

@@ -130,7 +130,7 @@ func TestTextFromOutsideReachesNobodyAsItIs(t *testing.T) {
 			require.Contains(t, shown("dead-letters", "replay", text).err, "HOSTILE")
 			require.Contains(t, shown("check", "--config", filepath.Join(t.TempDir(), strings.ReplaceAll(text, "/", ""))).out, "HOSTILE")
 			shown("status", "--database", "postgres://"+text+"@127.0.0.1:1/x")
-			shown("dead-letters", "replay", "--all", "--nats", "nats://"+text)
+			shown("dead-letters", "replay", "--all", "--yes", "--nats", "nats://"+text)
 		}
 	})
 	t.Run("configuration", func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestTextFromOutsideReachesNobodyAsItIs(t *testing.T) {
 			server.Close()
 		}
 	})
-	shown("dead-letters", "replay", "--all")
+	shown("dead-letters", "replay", "--all", "--yes")
 	stop()
 	for range 2 {
 		got := <-exited

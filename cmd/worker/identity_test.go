@@ -104,7 +104,7 @@ func TestAVariableLeftInTheShell(t *testing.T) {
 	require.Equal(t, 5, x.counted(t, "SELECT count(*) FROM courier.mutation"))
 
 	before := stored(t, y)
-	got = execute(t, variables, "dead-letters", "replay", "--all")
+	got = execute(t, variables, "dead-letters", "replay", "--all", "--yes")
 	require.Equal(t, cli.Failed, got.code, "the other installation would deliver them")
 	require.Contains(t, got.err, y.variables["NATS_URL"])
 	require.Equal(t, before, stored(t, y))

@@ -232,7 +232,7 @@ func TestOperatingAWorker(t *testing.T) {
 	t.Run("a replay skips what has newer changes, and keeps the id", func(t *testing.T) {
 		p.publish(t, publish.Mutation{ID: "m-newer", ItemID: "BAD-2", Operation: catalog.Create, Attributes: lampOf("two")})
 		eventually(t, "the newer change is final", func() bool { return strings.Join(p.statuses(t, "m-newer"), " ") == "succeeded" })
-		got := p.run(t, "dead-letters", "replay", "--reason", "refused", "--state", "open,resolved")
+		got := p.run(t, "dead-letters", "replay", "--reason", "refused", "--state", "open,resolved", "--yes")
 		require.Zero(t, got.code, got.err)
 		require.Contains(t, got.out, "replayed 1\n")
 		require.Regexp(t, `skipped #\d+: item BAD-2 has a newer change; --force`, got.out)
@@ -240,8 +240,8 @@ func TestOperatingAWorker(t *testing.T) {
 			return strings.Join(p.statuses(t, "m-bad"), " ") == "failed succeeded"
 		})
 		require.Contains(t, simulatedPlatform(t, p.environment, "meta").Items("1000000001", "PRODUCT_ITEM"), "BAD-1")
-		require.Contains(t, p.run(t, "dead-letters", "replay", "--all").out, "replayed 0\n")
-		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--state", "open,resolved", "--force").out, "replayed 1\n")
+		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--yes").out, "replayed 0\n")
+		require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--state", "open,resolved", "--force", "--yes").out, "replayed 1\n")
 	})
 
 	t.Run("a paused account sends nothing until it is resumed", func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestReplayOfWhatNATSRefuses(t *testing.T) {
 			marksBefore, started := marked(), time.Now()
 			variables := as(step.user)
 			variables["DATABASE_URL"] = database
-			got := execute(t, variables, append([]string{"dead-letters", "replay"}, step.args...)...)
+			got := execute(t, variables, append([]string{"dead-letters", "replay", "--yes"}, step.args...)...)
 			require.Equal(t, cli.Failed, got.code, got.out)
 			require.Less(t, time.Since(started), 20*time.Second, "at once")
 			for _, text := range step.says {
@@ -109,7 +109,7 @@ func TestReplayOfWhatNATSRefuses(t *testing.T) {
 	require.Equal(t, uint64(2), last()-before)
 	variables := as("all")
 	variables["DATABASE_URL"] = database
-	got := execute(t, variables, "dead-letters", "replay", "--all")
+	got := execute(t, variables, "dead-letters", "replay", "--all", "--yes")
 	require.Zero(t, got.code, got.err)
 	require.Contains(t, got.out, "replayed 4\n", "what was refused is still to be replayed")
 }

@@ -67,7 +67,7 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 
 	var processes [3]*process
 	for i := range processes {
-		processes[i] = startProcess(t, p.variables, "dead-letters", "replay", "--all", "--force")
+		processes[i] = startProcess(t, p.variables, "dead-letters", "replay", "--all", "--force", "--yes")
 	}
 	replayed := 0
 	for _, replay := range processes {
@@ -85,6 +85,6 @@ func TestReplaysInTwoProcessesPublishEachDeadLetterOnce(t *testing.T) {
 	for _, letter := range letters() {
 		require.False(t, letter.ReplayedAt.IsZero())
 	}
-	require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--force").out, "replayed 0\n")
+	require.Contains(t, p.run(t, "dead-letters", "replay", "--all", "--force", "--yes").out, "replayed 0\n")
 	require.Contains(t, p.run(t, "dead-letters", "replay", "--replayed", "--force", strconv.FormatInt(first.ID, 10)).out, "replayed 1\n", "again, when asked")
 }

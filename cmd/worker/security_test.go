@@ -129,7 +129,7 @@ func TestOutputsTellNoSecret(t *testing.T) {
 	outputs += status() + p.outputs(t,
 		[]string{"accounts", "pause", "demo-meta"}, []string{"accounts", "resume", "demo-meta"},
 		[]string{"check", "--config", p.config}, []string{"check", "--config", p.config, "--output", "json"},
-		[]string{"migrate"}, []string{"dead-letters", "replay", "--all"})
+		[]string{"migrate"}, []string{"dead-letters", "replay", "--all", "--yes"})
 	pages := w.pages(t, "/metrics", "/readyz", "/livez", "/startupz", "/")
 	w.terminate(t)
 	require.Zero(t, w.exitCode(t))
