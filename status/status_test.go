@@ -269,6 +269,27 @@ func TestRecordsOfARejectedRequestWait(t *testing.T) {
 	require.Contains(t, words(), "sent, waiting for")
 }
 
+// TestAChangeWithoutAnOperationIsShown: what a producer wrote there may be no operation.
+func TestAChangeWithoutAnOperationIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	unknown := ledgertest.Mutation(1, "a")
+	unknown.Operation = 0
+	w.commit(t, func(tx *ledger.Transaction) {
+		tx.Invalid = []ledger.InvalidMutation{{Mutation: unknown, Problem: catalog.Problem{Reason: catalog.UnknownOperation, Text: "no"}}}
+	})
+	reader := status.NewReader(w.pool, status.Config{})
+	changes, err := reader.Mutation(t.Context(), unknown.ID, "")
+	require.NoError(t, err)
+	require.Len(t, changes, 1)
+	require.Empty(t, changes[0].Operation)
+	w.index(t)
+	failing, _, err := reader.IssueItems(t.Context(), status.IssueFilter{}, 5, "")
+	require.NoError(t, err)
+	require.Len(t, failing, 1)
+	require.Empty(t, failing[0].Operation)
+}
+
 func TestBatchesGoBackByPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

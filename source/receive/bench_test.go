@@ -213,12 +213,14 @@ func (b *bench) messages() (all []catalog.Arrival) {
 	require.NoError(b.t, err)
 	state, err := stream.Info(b.t.Context())
 	require.NoError(b.t, err)
+	var decoder message.Decoder
 	for sequence := state.State.FirstSeq; sequence <= state.State.LastSeq && state.State.Msgs > 0; sequence++ {
 		stored, err := stream.GetMsg(b.t.Context(), sequence)
 		require.NoError(b.t, err)
-		arrival := message.Decode(message.Raw{Subject: stored.Subject, Data: stored.Data})
-		require.Nil(b.t, arrival.Problem)
-		all = append(all, arrival)
+		all = decoder.DecodeAll(all, message.Raw{Subject: stored.Subject, Headers: stored.Header, Data: stored.Data})
+	}
+	for i := range all {
+		require.Nil(b.t, all[i].Problem)
 	}
 	return all
 }

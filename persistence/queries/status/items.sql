@@ -3,7 +3,7 @@
 -- name: IndexedItems :many
 -- Items behind a place of the list and before the end of those whose id begins as a text
 -- does. A second lower bound would have Postgres begin at the lower of the two.
-SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
+SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
@@ -13,7 +13,7 @@ ORDER BY i.item_id, i.lane, i.localization
 LIMIT sqlc.arg(lim);
 
 -- name: NewerChanges :many
-SELECT n.nth::integer AS nth, n.status::text AS status, n.operation::text AS operation, n.mutation_id::text AS mutation_id, coalesce(n.errors, '[]')::jsonb AS errors,
+SELECT n.nth::integer AS nth, n.status::text AS status, coalesce(n.operation, '')::text AS operation, n.mutation_id::text AS mutation_id, coalesce(n.errors, '[]')::jsonb AS errors,
     n.received_at::timestamptz AS received_at, n.stream_generation::integer AS stream_generation, n.stream_sequence::bigint AS stream_sequence, n.stream_line::smallint AS stream_line
 FROM courier.newer_changes(sqlc.arg(lanes)::integer[], sqlc.arg(items)::text[], sqlc.arg(localizations)::text[], sqlc.arg(generations)::integer[], sqlc.arg(sequences)::bigint[], sqlc.arg(lines)::smallint[]) n;
 
@@ -69,7 +69,7 @@ ORDER BY c.lane, c.code, c.attribute LIMIT sqlc.arg(lim);
 
 -- name: FailingItems :many
 -- The newest failing items of some groups, before a place of the list.
-SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, f.operation::text AS operation, f.mutation_id,
+SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, coalesce(f.operation, '')::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
     f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line
 FROM (SELECT (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute
@@ -88,7 +88,7 @@ LIMIT sqlc.arg(lim);
 -- name: FailingInOrder :many
 -- The same over many groups, which together are a good part of all that fails. The time is
 -- written as the index item_failed has it.
-SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
+SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
@@ -110,7 +110,7 @@ FROM courier.items(sqlc.arg(account)::text, sqlc.arg(catalog)::text, nullif(sqlc
 
 -- name: WaitingItems :many
 SELECT i.place::text AS place, i.catalog_type::text AS catalog_type, i.item_id::text AS item_id, coalesce(i.localization, '')::text AS localization,
-    'waiting'::text AS status, i.operation::text AS operation, i.mutation_id::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors,
+    'waiting'::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors,
     i.received_at::timestamptz AS received_at
 FROM courier.waiting_items(sqlc.arg(account)::text, sqlc.arg(catalog)::text, nullif(sqlc.arg(before)::text, ''), sqlc.arg(page)::integer) i;
 

@@ -4,7 +4,7 @@
 -- name: ItemSuccesses :many
 -- The last change of an item that succeeded, at each destination.
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.account, s.catalog, s.catalog_type, coalesce(s.localization, '')::text AS localization,
-    s.mutation_id, s.operation::text AS operation, s.finished_at
+    s.mutation_id, coalesce(s.operation, '')::text AS operation, s.finished_at
 FROM courier.mutation_status s
 WHERE s.item_id = sqlc.arg(item) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account)) AND (sqlc.arg(catalog)::text = '' OR s.catalog = sqlc.arg(catalog))
     AND (sqlc.arg(catalog_type)::text = '' OR s.catalog_type = sqlc.arg(catalog_type)) AND s.status = 'succeeded'
@@ -14,7 +14,7 @@ LIMIT sqlc.arg(lim);
 -- name: Mutations :many
 -- A producer's ids are its own: several accounts may have the same, and a replay has it again.
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
+    coalesce(s.operation, '')::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 FROM courier.mutation_status s
 WHERE s.mutation_id = sqlc.arg(id) AND (sqlc.arg(account)::text = '' OR s.account = sqlc.arg(account))
@@ -86,7 +86,7 @@ SELECT b.batch_id FROM courier.batch_status b WHERE b.batch_id = ANY (sqlc.arg(i
 
 -- name: FinalOfBatch :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
+    coalesce(s.operation, '')::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 FROM courier.mutation_status s
 WHERE s.batch_id = sqlc.arg(batch)::uuid AND s.status NOT IN ('waiting', 'submitted')

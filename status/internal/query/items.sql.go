@@ -70,7 +70,7 @@ func (q *Queries) FailingGroups(ctx context.Context, arg FailingGroupsParams) ([
 }
 
 const failingInOrder = `-- name: FailingInOrder :many
-SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
+SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
@@ -182,7 +182,7 @@ func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) 
 }
 
 const failingItems = `-- name: FailingItems :many
-SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, f.operation::text AS operation, f.mutation_id,
+SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, coalesce(f.operation, '')::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
     f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line
 FROM (SELECT ($1::integer[])[n.i] AS lane, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
@@ -311,7 +311,7 @@ func (q *Queries) IndexLag(ctx context.Context) (IndexLagRow, error) {
 
 const indexedItems = `-- name: IndexedItems :many
 
-SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, i.operation::text AS operation, i.mutation_id,
+SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
     i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
 FROM courier.indexed_items i
@@ -747,7 +747,7 @@ func (q *Queries) ListedItems(ctx context.Context, arg ListedItemsParams) ([]Lis
 }
 
 const newerChanges = `-- name: NewerChanges :many
-SELECT n.nth::integer AS nth, n.status::text AS status, n.operation::text AS operation, n.mutation_id::text AS mutation_id, coalesce(n.errors, '[]')::jsonb AS errors,
+SELECT n.nth::integer AS nth, n.status::text AS status, coalesce(n.operation, '')::text AS operation, n.mutation_id::text AS mutation_id, coalesce(n.errors, '[]')::jsonb AS errors,
     n.received_at::timestamptz AS received_at, n.stream_generation::integer AS stream_generation, n.stream_sequence::bigint AS stream_sequence, n.stream_line::smallint AS stream_line
 FROM courier.newer_changes($1::integer[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::smallint[]) n
 `
@@ -991,7 +991,7 @@ func (q *Queries) TopIssues(ctx context.Context, arg TopIssuesParams) ([]TopIssu
 
 const waitingItems = `-- name: WaitingItems :many
 SELECT i.place::text AS place, i.catalog_type::text AS catalog_type, i.item_id::text AS item_id, coalesce(i.localization, '')::text AS localization,
-    'waiting'::text AS status, i.operation::text AS operation, i.mutation_id::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors,
+    'waiting'::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id::text AS mutation_id, coalesce(i.errors, '[]')::jsonb AS errors,
     i.received_at::timestamptz AS received_at
 FROM courier.waiting_items($1::text, $2::text, nullif($3::text, ''), $4::integer) i
 `

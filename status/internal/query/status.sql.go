@@ -351,7 +351,7 @@ func (q *Queries) BatchesAbove(ctx context.Context, arg BatchesAboveParams) ([]u
 
 const finalOfBatch = `-- name: FinalOfBatch :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
+    coalesce(s.operation, '')::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 FROM courier.mutation_status s
 WHERE s.batch_id = $1::uuid AND s.status NOT IN ('waiting', 'submitted')
@@ -459,7 +459,7 @@ func (q *Queries) FinishedOf(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID,
 const itemSuccesses = `-- name: ItemSuccesses :many
 
 SELECT DISTINCT ON (s.account, s.catalog, s.catalog_type, s.localization) s.account, s.catalog, s.catalog_type, coalesce(s.localization, '')::text AS localization,
-    s.mutation_id, s.operation::text AS operation, s.finished_at
+    s.mutation_id, coalesce(s.operation, '')::text AS operation, s.finished_at
 FROM courier.mutation_status s
 WHERE s.item_id = $1 AND ($2::text = '' OR s.account = $2) AND ($3::text = '' OR s.catalog = $3)
     AND ($4::text = '' OR s.catalog_type = $4) AND s.status = 'succeeded'
@@ -616,7 +616,7 @@ func (q *Queries) LettersAt(ctx context.Context, arg LettersAtParams) ([]Letters
 
 const mutations = `-- name: Mutations :many
 SELECT s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, '')::text AS localization,
-    s.operation::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
+    coalesce(s.operation, '')::text AS operation, s.status::text AS status, coalesce(s.superseded_by, '')::text AS superseded_by, s.batch_id, coalesce(s.handle, '')::text AS handle, s.attempts::integer AS attempts, s.errors, s.warnings, coalesce(s.reason, '')::text AS reason,
     s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 FROM courier.mutation_status s
 WHERE s.mutation_id = $1 AND ($2::text = '' OR s.account = $2)
