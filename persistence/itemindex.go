@@ -185,7 +185,7 @@ type itemColumns struct {
 	generation       int32
 }
 
-// otherItem is what is different about a change that is no plain success, as JSON.
+// otherItem has, as JSON, what a change that did not simply succeed needs beyond the arrays.
 type otherItem struct {
 	Localization        string     `json:"localization,omitempty"`
 	Generation          int32      `json:"generation"`

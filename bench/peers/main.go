@@ -53,7 +53,7 @@ func parseOptions(arguments []string) (o options, err error) {
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(entrants, func(e entrant) bool { return e.name == name })
 		if i < 0 {
-			return o, fmt.Errorf("there is no entrant %q: name some of %s", name, strings.Join(entrantNames(), ", "))
+			return o, fmt.Errorf("unknown entrant %q: must be some of %s", name, strings.Join(entrantNames(), ", "))
 		}
 		o.entrants = append(o.entrants, entrants[i])
 	}

@@ -206,7 +206,7 @@ again: an approval is a limit, not a licence. It lifts none of the absolute stop
 }
 
 // approve sends a run with the deletes that are approved, and writes that into the audit
-// log. More than was approved, which is withheld again, is no failure of the approval.
+// log. What goes beyond the approval is withheld again; the approval did not fail by that.
 func (s *sources) approve(ctx context.Context, name string, id int64, most, withheld int, note string) error {
 	loaded, err := s.load()
 	if err != nil {

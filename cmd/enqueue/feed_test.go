@@ -208,7 +208,7 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 	require.Contains(t, over.err, "run 3 of shop is over", "an approval is for one time")
 	require.Equal(t, 1, s.run("approve", "99").code)
 	entries := s.audit(t)
-	require.Len(t, entries, 2, "what was refused before anything was begun is no action")
+	require.Len(t, entries, 2, "what is rejected before it begins is not logged as an action")
 	require.Equal(t, []string{"approve_deletes", "run 3 of shop", "the mugs are sold out", "done", "command"},
 		[]string{entries[1].Action, entries[1].Target, entries[1].Reason, entries[1].Result, entries[1].How})
 	require.EqualValues(t, 100, *entries[1].Expected)

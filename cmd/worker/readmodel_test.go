@@ -172,7 +172,7 @@ func TestWhatBecameOfAnItem(t *testing.T) {
 	})
 }
 
-// TestRecoveredBatchSaysSo: what went wrong before is no error any more.
+// TestRecoveredBatchSaysSo: trouble that the batch recovered from is not shown as its error.
 func TestRecoveredBatchSaysSo(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

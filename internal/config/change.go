@@ -97,7 +97,7 @@ func sameValue(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // Fingerprint tells two contents of a configuration file apart without keeping them.
 func Fingerprint(path string) ([sha256.Size]byte, error) {
-	content, err := readBounded(path)
+	content, err := readBounded(path, maxFile)
 	if err != nil {
 		return [sha256.Size]byte{}, fmt.Errorf("reading the configuration: %w", err)
 	}

@@ -16,8 +16,12 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/setting"
 )
 
-// maxFile bounds the configuration and every file of a secret.
-const maxFile = 64 << 20
+// maxFile bounds the configuration, which holds 100,000 accounts and more, maxSecret every
+// file of a secret.
+const (
+	maxFile   = 64 << 20
+	maxSecret = 4 << 20
+)
 
 // Options say where settings come from besides the file.
 type Options struct {
@@ -51,7 +55,7 @@ func Load(path string, options Options) (*Config, error) {
 	if path == "" {
 		return Parse("", nil, options)
 	}
-	content, err := readBounded(path)
+	content, err := readBounded(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -244,25 +248,25 @@ func findSetting(settings []field, key string) (field, bool) {
 
 // readFile reads the file of a secret.
 func (l *loader) readFile(path string) (string, error) {
-	content, err := readBounded(path)
+	content, err := readBounded(path, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("the file cannot be read: %w", err)
 	}
 	return string(content), nil
 }
 
-func readBounded(path string) (content []byte, err error) {
+func readBounded(path string, limit int) (content []byte, err error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	content, err = io.ReadAll(io.LimitReader(file, maxFile+1))
+	content, err = io.ReadAll(io.LimitReader(file, int64(limit)+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %s", path, setting.ShortSize(maxFile))
+	if len(content) > limit {
+		return nil, fmt.Errorf("%s is larger than %s", path, setting.ShortSize(int64(limit)))
 	}
 	return content, nil
 }

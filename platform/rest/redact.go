@@ -114,8 +114,8 @@ func wordsOf(part *syntax.Regexp) (words []string) {
 	return words
 }
 
-// tornAt is how much is read beyond what is kept of an answer, and left off at its end: a
-// secret that is torn there, with each character escaped, is no longer.
+// tornAt is how much is read beyond what is kept of an answer, and left off at its end: even
+// a secret with each character escaped is shorter, so that none is kept in part.
 const tornAt = 8 << 10
 
 // keep is what is kept of an answer: as Redact, up to platform.MaxAnswer bytes.
