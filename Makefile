@@ -32,7 +32,7 @@ build: ## build worker and enqueue into bin/
 
 # Tests that run at a time in a package. Many wait for platforms, leases and pauses
 # most of the time.
-PARALLEL ?= 4
+PARALLEL ?= 8
 
 # The packages whose tests take longest, most of it waiting. They begin first, so that the
 # others run beside them and none is left alone at the end.

@@ -255,12 +255,18 @@ func (p *Publisher) retry(ctx context.Context, call func(context.Context) error)
 	schedule := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstPause), backoff.WithMaxInterval(longestPause), backoff.WithMaxElapsedTime(0))
 	// The last attempt ends with the budget too: no repeat comes after the stream has
-	// forgotten the ids of the first attempt.
+	// forgotten the ids of the first attempt. None begins shortly before the end: cut off,
+	// it could not say what it met, and whether it stored anything.
 	budget := time.Duration(p.retryFor.Load())
 	limited, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
+	const lastShare = 4
+	lastStart := time.Now().Add(budget - budget/lastShare)
 	var last error
 	_ = backoff.RetryNotify(func() error {
+		if last != nil && time.Now().After(lastStart) {
+			return backoff.Permanent(last)
+		}
 		attempt, cancel := context.WithTimeout(limited, p.options.Timeout)
 		defer cancel()
 		last = call(attempt)

@@ -107,7 +107,7 @@ func TestABudgetThatIsUsedUpNamesThePlace(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, queue.StreamConfig{})
 	heard := 0
-	publisher := NewPublisher(b.js, Options{PackLines: 1, RetryFor: 700 * time.Millisecond, Retrying: func(error) { heard++ }})
+	publisher := NewPublisher(b.js, Options{PackLines: 1, RetryFor: 4 * time.Second, Retrying: func(error) { heard++ }})
 	_, err := publisher.Publish(t.Context(), publications(0, 5))
 	require.NoError(t, err)
 	require.NoError(t, b.js.DeleteStream(t.Context(), queue.DefaultStreamName))
@@ -119,7 +119,7 @@ func TestABudgetThatIsUsedUpNamesThePlace(t *testing.T) {
 	require.ErrorAs(t, err, &stopped)
 	require.Equal(t, 1, stopped.At, "the first is refused for itself")
 	require.ErrorContains(t, err, "in vain")
-	require.GreaterOrEqual(t, time.Since(started), 700*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(started), 2*time.Second, "three quarters, less the last pause")
 	require.Positive(t, heard)
 	for _, result := range results {
 		require.True(t, result.NotStored, "there was nobody to store it")

@@ -97,11 +97,11 @@ func TestAShortDuplicateWindowShortensTheBudget(t *testing.T) {
 	require.NoError(t, publisher.CheckStream(t.Context(), queue.DefaultStreamName))
 	require.EqualValues(t, DefaultRetryFor, publisher.retryFor.Load())
 	config := b.handle(t).CachedInfo().Config
-	config.Duplicates = time.Second
+	config.Duplicates = 4 * time.Second
 	_, err := b.js.UpdateStream(t.Context(), config)
 	require.NoError(t, err)
 	require.NoError(t, publisher.CheckStream(t.Context(), queue.DefaultStreamName))
-	require.EqualValues(t, 900*time.Millisecond, publisher.retryFor.Load())
+	require.EqualValues(t, 3600*time.Millisecond, publisher.retryFor.Load())
 
 	require.NoError(t, b.js.DeleteStream(t.Context(), queue.DefaultStreamName))
 	began := time.Now()

@@ -124,7 +124,7 @@ func eraseHistory(t *testing.T, random *rand.Rand) {
 	for range 4 {
 		victim := anItem(random, similarLanes[random.IntN(len(similarLanes))].Account)
 		env.Await("the index has all", patience, func() bool {
-			return env.Count(`SELECT transactions_behind FROM courier.item_index_status`) == 0
+			return env.Count(`SELECT transactions_behind + filling::int FROM courier.item_index_status`) == 0
 		})
 		before := shown.others(t, victim)
 		_, err := env.Store.EraseItem(t.Context(), victim.account, victim.item, false)
