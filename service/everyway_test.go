@@ -346,13 +346,13 @@ func canonical(t *testing.T, path string, head object, record any) string {
 // requireShown: the read model shows each request as it went out, byte for byte.
 func (s *sentRecords) requireShown(t *testing.T, env *rig.Env) {
 	t.Helper()
-	encode, err := service.Encoder(env.Config("a", nil), builtin.Platforms())
-	require.NoError(t, err)
+	encode := service.Encoder(env.Config("a", nil), builtin.Platforms())
 	reader := status.NewReader(env.DB, status.Config{Encode: encode})
 	shown := map[string]bool{}
 	before := uuid.Nil
 	for more := true; more; {
 		var batches []status.Batch
+		var err error
 		batches, more, err = reader.Batches(t.Context(), status.BatchFilter{}, before, 100)
 		require.NoError(t, err)
 		for _, batch := range batches {

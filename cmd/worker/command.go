@@ -77,20 +77,29 @@ func titles(platforms []platform.Descriptor) string {
 }
 
 // load reads the whole configuration, accounts included.
-func (a *app) load() (*config.Config, error) { return a.read(false) }
+func (a *app) load() (*config.Config, error) { return a.loadWith(a.options()) }
 
-// loadInfrastructure reads what is needed to talk to NATS and Postgres. It works
-// without a file and without the platforms' tokens.
-func (a *app) loadInfrastructure() (*config.Config, error) { return a.read(true) }
+// loadWithoutTokens is load for who only looks.
+func (a *app) loadWithoutTokens() (*config.Config, error) {
+	options := a.options()
+	options.WithoutTokens = true
+	return a.loadWith(options)
+}
 
-func (a *app) read(withoutAccounts bool) (*config.Config, error) {
+func (a *app) loadWith(options config.Options) (*config.Config, error) {
 	path, err := cli.ConfigPath(a.given.configPath)
 	if err != nil {
 		return nil, err
 	}
-	if path == "" && !withoutAccounts {
+	if path == "" {
 		return nil, cli.UsageErrorf("there is no %s here: name the configuration with --config", cli.DefaultConfig)
 	}
+	loaded, err := config.Load(path, options)
+	return loaded, cli.ConfigError(err)
+}
+
+// options are those of every configuration that this command reads.
+func (a *app) options() config.Options {
 	flags := map[string]string{}
 	if a.given.database != "" {
 		flags["database.url"] = a.given.database
@@ -98,15 +107,44 @@ func (a *app) read(withoutAccounts bool) (*config.Config, error) {
 	if a.given.nats != "" {
 		flags["nats.url"] = a.given.nats
 	}
-	options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, WithoutAccounts: withoutAccounts, Platforms: platform.Configs(a.platforms)}
-	loaded, err := config.Load(path, options)
-	if err == nil && withoutAccounts && len(flags) == 0 && loaded.Database.URL.IsZero() && loaded.NATS.URL.Reveal() == config.DefaultNATS {
-		// Nothing names servers: a file may be one for worker dev.
-		if options.Flags, options.FlagsFrom = devservers.Flags(a.streams), devservers.From; options.Flags != nil {
-			loaded, err = config.Load(path, options)
-		}
+	return config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, Platforms: platform.Configs(a.platforms)}
+}
+
+// loadNamed reads what is needed to talk to NATS and Postgres. It works without a file and
+// without the platforms' tokens. dev reports that nothing names servers: a file may be one
+// for worker dev.
+func (a *app) loadNamed() (settings *config.Config, dev bool, err error) {
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil {
+		return nil, false, err
 	}
-	return loaded, cli.ConfigError(err)
+	options := a.options()
+	options.WithoutAccounts = true
+	settings, err = config.Load(path, options)
+	if err != nil {
+		return nil, false, cli.ConfigError(err)
+	}
+	return settings, len(options.Flags) == 0 && settings.Database.URL.IsZero() && settings.NATS.URL.Reveal() == config.DefaultNATS, nil
+}
+
+// loadInfrastructure is loadNamed with the servers of a running worker dev where nothing
+// names others.
+func (a *app) loadInfrastructure() (*config.Config, error) {
+	settings, dev, err := a.loadNamed()
+	if err != nil || !dev {
+		return settings, err
+	}
+	options := a.options()
+	if options.Flags, options.FlagsFrom = devservers.Flags(a.streams), devservers.From; options.Flags == nil {
+		return settings, nil
+	}
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil {
+		return nil, err
+	}
+	options.WithoutAccounts = true
+	settings, err = config.Load(path, options)
+	return settings, cli.ConfigError(err)
 }
 
 // openStore opens the ledger of a database whose schema is up to date.

@@ -33,7 +33,7 @@ SIGTERM or SIGINT. It listens where console.listen says, and people log in as
 console.login says. Everybody only reads, unless console.actions is true.
 docs/console.md explains it.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			settings, err := a.load()
+			settings, err := a.loadWithoutTokens()
 			if err != nil {
 				return err
 			}
@@ -132,10 +132,7 @@ func (a *app) startConsole(
 		return nil, err
 	}
 	running.closers = append(running.closers, func() { persistence.ClosePool(pool) })
-	encode, err := service.Encoder(settings, a.platforms)
-	if err != nil {
-		return nil, err
-	}
+	encode := service.Encoder(settings, a.platforms)
 	store, err := persistence.NewStore(pool, persistence.Config{})
 	if err != nil {
 		return nil, err

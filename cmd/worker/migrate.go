@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/service"
@@ -23,8 +24,10 @@ func (a *app) migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "bring the database schema up to date",
 		Long: `Brings the schema up to date. Safe to run from many places at once: one
-applies, the others wait and find it done. Needs no accounts. --dry-run lists what
-would be applied, and what of it locks or rewrites tables; it changes nothing.
+applies, the others wait and find it done. Needs no accounts, and a database that
+--database, DATABASE_URL or the configuration names: worker dev migrates its own.
+--dry-run lists what would be applied, and what of it locks or rewrites tables; it
+changes nothing.
 
 A worker refuses a stream that its database does not know, and a stream that
 another database's workers work. --adopt-stream accepts the stream that is there
@@ -37,11 +40,15 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 			if dryRun && (adopt || wait > 0) {
 				return cli.UsageErrorf("--dry-run goes with neither --adopt-stream nor --wait")
 			}
-			settings, err := a.loadInfrastructure()
+			// Never of a worker dev that happens to run: a schema is changed on purpose.
+			settings, _, err := a.loadNamed()
 			if err != nil {
 				return err
 			}
 			if settings.Database.URL.IsZero() {
+				if found, runs := devservers.Running(a.streams); runs {
+					return fmt.Errorf("%w; that of the running worker dev (process %d) is not taken: it migrates its own", service.ErrNoDatabase, found.Process)
+				}
 				return service.ErrNoDatabase
 			}
 			if dryRun {

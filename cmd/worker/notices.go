@@ -22,15 +22,18 @@ func (a *app) noticesCommand() *cobra.Command {
 		Use:   "test",
 		Short: "send a test notice to the targets of the configuration",
 		Long: `Sends a test notice to each target of the section notices, at once and whatever its
-filters say, and says which took it. It needs neither NATS nor Postgres. Where no file is named and
-worker dev runs, the configuration is that of worker dev. Exits with 1 when a target
-did not take it.`,
+filters say, and says which took it. It needs neither NATS nor Postgres nor tokens of
+platforms. Where there is no file and worker dev runs, the configuration is that of
+worker dev. Exits with 1 when a target did not take it.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			settings, err := a.loadOrDev()
+			targets, of, err := a.noticeTargets()
 			if err != nil {
 				return err
 			}
-			return a.testNotices(c.Context(), settings.Notices.Targets, only)
+			if len(targets) == 0 {
+				return cli.UsageErrorf("%s has no notices.targets", of)
+			}
+			return a.testNotices(c.Context(), targets, only)
 		},
 	}
 	test.Flags().StringSliceVar(&only, "target", nil, "only this target, by name; may be repeated")
@@ -38,12 +41,31 @@ did not take it.`,
 	return group
 }
 
+// noticeTargets reads who gets notices, and says in which configuration.
+func (a *app) noticeTargets() (targets []config.NoticeTarget, of string, err error) {
+	path, err := cli.ConfigPath(a.given.configPath)
+	if err != nil {
+		return nil, "", err
+	}
+	if path == "" {
+		settings, err := a.loadOrDev()
+		if err != nil {
+			return nil, "", err
+		}
+		return settings.Notices.Targets, "the configuration", nil
+	}
+	options := a.options()
+	options.WithoutAccounts, options.WithNotices = true, true
+	settings, err := config.Load(path, options)
+	if err != nil {
+		return nil, "", cli.ConfigError(err)
+	}
+	return settings.Notices.Targets, path, nil
+}
+
 var errNotices = errors.New("not every target took the notice")
 
 func (a *app) testNotices(ctx context.Context, targets []config.NoticeTarget, only []string) error {
-	if len(targets) == 0 {
-		return cli.UsageErrorf("the configuration has no notices.targets")
-	}
 	wanted := map[string]bool{}
 	for _, name := range only {
 		wanted[name] = false

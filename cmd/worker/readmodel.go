@@ -32,16 +32,28 @@ func (a *app) openReader(c *cobra.Command, encode status.Encoder) (*status.Reade
 }
 
 // encoder puts requests together as the workers do, which takes the configuration of the
-// accounts.
+// accounts and none of their tokens.
 func (a *app) encoder() (status.Encoder, error) {
-	settings, err := a.devAccounts()
-	if err == nil && settings == nil {
-		settings, err = a.load()
-	}
+	settings, err := a.senders()
 	if err != nil {
 		return nil, fmt.Errorf("showing a request takes the configuration of its account: %w", err)
 	}
-	return service.Encoder(settings, a.platforms)
+	return service.Encoder(settings, a.platforms), nil
+}
+
+// senders is the configuration of who sent what the database has: of a running worker dev
+// where its servers are used, unless --config names another.
+func (a *app) senders() (*config.Config, error) {
+	if a.given.configPath == "" {
+		_, dev, err := a.loadNamed()
+		if err != nil {
+			return nil, err
+		}
+		if found, used := devservers.Used(a.streams); dev && used {
+			return a.readDev(found, config.Options{WithoutTokens: true})
+		}
+	}
+	return a.loadWithoutTokens()
 }
 
 // advice says what to do about an error of an item, and where more is said about it; ""
@@ -183,20 +195,6 @@ func firstIssue(issues []status.Issue) cli.Clipped {
 	return cli.Clipped(text)
 }
 
-// devAccounts is the configuration of a running worker dev whose database a command uses:
-// only to put together what it has sent. nil where the command is told of another place.
-func (a *app) devAccounts() (*config.Config, error) {
-	path, err := cli.ConfigPath(a.given.configPath)
-	if err != nil || path != "" || a.given.database != "" || a.given.nats != "" {
-		return nil, err
-	}
-	found, ok := devservers.Used(a.streams)
-	if !ok {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
-	}
-	return a.readDev(found, config.Options{})
-}
-
 // readDev reads the configuration of a running worker dev, as it uses it. options may have
 // flags.
 func (a *app) readDev(found devservers.Servers, options config.Options) (settings *config.Config, err error) {
@@ -219,7 +217,7 @@ func (a *app) readDev(found devservers.Servers, options config.Options) (setting
 }
 
 // loadOrDev reads the whole configuration, or that of a running worker dev where nothing
-// names another: as commands do that need no accounts.
+// names another.
 func (a *app) loadOrDev() (*config.Config, error) {
 	path, err := cli.ConfigPath(a.given.configPath)
 	if err != nil {
@@ -228,12 +226,14 @@ func (a *app) loadOrDev() (*config.Config, error) {
 	named := a.given.database != "" || a.given.nats != ""
 	if path != "" || named {
 		settings, err := a.load()
-		if err == nil && !named && settings.Database.URL.IsZero() && settings.NATS.URL.Reveal() == config.DefaultNATS {
-			if flags := devservers.Flags(a.streams); flags != nil {
-				options := config.Options{Lookup: a.streams.Lookup, Environ: a.streams.Environ, Flags: flags, FlagsFrom: devservers.From, Platforms: platform.Configs(a.platforms)}
-				settings, err = config.Load(path, options)
-			}
+		if err != nil || named || !settings.Database.URL.IsZero() || settings.NATS.URL.Reveal() != config.DefaultNATS {
+			return settings, err
 		}
+		options := a.options()
+		if options.Flags, options.FlagsFrom = devservers.Flags(a.streams), devservers.From; options.Flags == nil {
+			return settings, nil
+		}
+		settings, err = config.Load(path, options)
 		return settings, cli.ConfigError(err)
 	}
 	found, running := devservers.Used(a.streams)

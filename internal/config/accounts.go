@@ -56,6 +56,9 @@ func (l *loader) checkAccounts() {
 			}
 			continue
 		}
+		if l.options.WithoutTokens {
+			continue
+		}
 		l.checkCredentials(at, account)
 		l.checkRequired(at, platform.AccountKeys)
 		l.checkAddresses(at, account)
@@ -73,6 +76,9 @@ func (l *loader) checkAccounts() {
 				l.reportAtf(at+"."+problem.Key, "%s", problem.Text)
 			}
 		}
+	}
+	if l.options.WithoutTokens {
+		return
 	}
 	l.checkSharedBaseURL()
 	l.checkDistinct()

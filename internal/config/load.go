@@ -40,6 +40,12 @@ type Options struct {
 	// talk to the stream and the database: those must work where the platforms'
 	// tokens are not at hand.
 	WithoutAccounts bool
+	// WithNotices reads the section notices as well. Only with WithoutAccounts.
+	WithNotices bool
+	// WithoutTokens reads accounts for commands that only look: tokens and other secrets
+	// of accounts are left unread, and what an account lacks is no problem, such as a variable
+	// of the environment that is not set here.
+	WithoutTokens bool
 	// WithSources reads the sections sources and serve as well, and of the accounts what
 	// sources need of them. Only with WithoutAccounts.
 	WithSources bool
@@ -72,7 +78,7 @@ func Parse(name string, content []byte, options Options) (*Config, error) {
 		return nil, err
 	}
 	l := &loader{
-		decoder:  decoder{file: name, lookup: options.Lookup, lines: map[string]int{}},
+		decoder:  decoder{file: name, lookup: options.Lookup, lines: map[string]int{}, withoutTokens: options.WithoutTokens},
 		options:  options,
 		config:   infrastructureDefaults(),
 		catalogs: map[string]*Catalog{},
@@ -124,12 +130,13 @@ func (l *loader) load(root *yaml.Node) {
 	if l.options.WithSources {
 		l.finishSources()
 	}
-	if l.options.WithoutAccounts {
-		return
+	if !l.options.WithoutAccounts {
+		l.finishAccounts()
+		l.checkAccounts()
 	}
-	l.finishAccounts()
-	l.checkAccounts()
-	l.checkNotices()
+	if l.readsNotices() {
+		l.checkNotices()
+	}
 }
 
 // accountsSettings declares the two sections about accounts, defaults first.
@@ -151,7 +158,11 @@ func (l *loader) accountEntry(name string) ([]field, error) {
 	}
 	account := &Account{Name: name, Keys: setting.Values{}}
 	l.accounts = append(l.accounts, account)
-	return l.accountFields(account), nil
+	list := l.accountFields(account)
+	for i := range list {
+		list[i].ignored = l.options.WithoutTokens && (list[i].Secret || strings.HasSuffix(list[i].Name, "_file"))
+	}
+	return list, nil
 }
 
 // topLevel finds one key of the top level, without a word about what is wrong.

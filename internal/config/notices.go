@@ -40,9 +40,14 @@ const (
 	NoticeSlack   = "slack"
 )
 
+// readsNotices reports that this time somebody needs the section.
+func (l *loader) readsNotices() bool {
+	return l.options.WithNotices || !l.options.WithoutAccounts && !l.options.WithoutTokens
+}
+
 // noticeSettings declares the section that worker run reads, and worker notices.
 func (l *loader) noticeSettings() field {
-	if l.options.WithoutAccounts { // its files need not be at hand
+	if !l.readsNotices() { // its files need not be at hand
 		return field{Key: setting.Key{Name: "notices"}, ignored: true}
 	}
 	return section("notices", "Who gets a notice of a change of state, such as an account that fails: see docs/notices.md.", l.noticeFields()...)
