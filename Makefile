@@ -31,8 +31,9 @@ build: ## build worker and enqueue into bin/
 	$(GO) build ./...
 
 # Tests that run at a time in a package. Many wait for platforms, leases and pauses
-# most of the time.
+# most of the time; with the race detector they compute.
 PARALLEL ?= 8
+RACE_PARALLEL ?= 4
 
 # The packages whose tests take longest, most of it waiting. They begin first, so that the
 # others run beside them and none is left alone at the end.
@@ -49,7 +50,7 @@ RACELESS := catalog docs deploy internal/reason internal/config source/feed sour
 
 .PHONY: race
 race: ## run the tests with the race detector, the long ones shortened
-	$(GO) test -race -short -shuffle=on -parallel $(PARALLEL) -timeout 15m \
+	$(GO) test -race -short -shuffle=on -parallel $(RACE_PARALLEL) -timeout 15m \
 		$$($(GO) list $(LONGEST) ./... | grep -vxF "$$(printf '%s\n' $(RACELESS) | sed "s|^|$$($(GO) list -m)/|")")
 
 POSTGRES ?= 15 16 17 18

@@ -144,14 +144,15 @@ func TestAnEscapeThatIsNoneHidesNothing(t *testing.T) {
 	require.Equal(t, "a [redacted] b", rest.Redact(`a 100%-sure&amp; b`, shapes, "100%-sure&amp;"), "a secret may look like an escape")
 }
 
-// TestRedactIsQuick: a platform may send 16 MiB of anything.
+// TestRedactIsQuick: a platform may send 16 MiB of anything. Work that grows with the square
+// of it takes hours; a minute is enough on a machine that does much else.
 func TestRedactIsQuick(t *testing.T) {
 	t.Parallel()
 	for _, unit := range []string{"%", "%25", "&", "&#", "&#x41;", `\u`, "\\", secret[:len(secret)-1], eachByte(secret, "&#x000%x;"), "x"} {
 		text := strings.Repeat(unit, 16<<20/len(unit))
 		began := time.Now()
 		said := rest.Redact(text, shapes, secret, strings.Repeat("ab", 100))
-		require.Less(t, time.Since(began), 5*time.Second, "%q", unit)
+		require.Less(t, time.Since(began), time.Minute, "%q", unit)
 		require.LessOrEqual(t, len(said), 600)
 		require.NotContains(t, said, "&#x0007", "torn at a cut")
 	}

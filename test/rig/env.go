@@ -90,7 +90,7 @@ func Start(tb testing.TB, options Options) *Env {
 	e.settings = e.baseSettings().With(options.Settings)
 	e.js = e.NATS.JetStream(tb)
 	e.publisher = publish.NewPublisher(e.js, publish.Options{
-		Timeout: 2 * time.Second, RetryFor: 20 * time.Second, PackLines: max(options.PackLines, 1),
+		Timeout: 5 * time.Second, RetryFor: time.Minute, PackLines: max(options.PackLines, 1),
 	})
 	_, err := queue.Ensure(tb.Context(), e.js, e.streamConfig())
 	require.NoError(tb, err)
