@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -21,6 +22,8 @@ type endpoint struct {
 	// answer reads what is asked for. Actions have serve instead, which the pages use too.
 	answer func(r *http.Request) (any, error)
 	serve  serve
+	// together says what is wrong between fields of the form. Nil finds nothing.
+	together func(form url.Values) []wrongField
 	// Shape is a zero value of what is answered.
 	Shape any
 }
@@ -28,6 +31,9 @@ type endpoint struct {
 type parameter struct {
 	Name, Meaning string
 	Required      bool
+	// Many says that it may be repeated.
+	Many bool
+	Rule rule
 }
 
 // The answers that are lists. next continues a list; it is empty at the end.
@@ -134,17 +140,17 @@ func (c *Console) letterAnswer(l *persistence.DeadLetter) letterAnswer {
 func (c *Console) routeAPI(routes map[string]serve) {
 	for _, e := range c.endpoints() {
 		if e.serve != nil {
-			routes[e.Method+" "+e.Path] = e.serve
+			routes[e.Method+" "+e.Path] = e.checked(e.serve)
 			continue
 		}
-		routes[e.Method+" "+e.Path] = func(w http.ResponseWriter, r *http.Request) error {
+		routes[e.Method+" "+e.Path] = e.checked(func(w http.ResponseWriter, r *http.Request) error {
 			answer, err := e.answer(r)
 			if err != nil {
 				return err
 			}
 			w.Header().Set("Content-Type", "application/json")
 			return json.NewEncoder(w).Encode(answer)
-		}
+		})
 	}
 }
 
@@ -167,7 +173,7 @@ func (c *Console) apiBatches(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter := status.BatchFilter{Filter: filterOf(r), State: filled(r, "state"), Unfinished: filled(r, "unfinished") != ""}
+	filter := status.BatchFilter{Filter: filterOf(r), State: filled(r, "state"), Unfinished: filled(r, "unfinished") == yes}
 	batches, more, err := c.Reader.Batches(r.Context(), filter, before, limitOf(r))
 	answer := batchesAnswer{Batches: list(batches)}
 	if more {
@@ -177,7 +183,7 @@ func (c *Console) apiBatches(r *http.Request) (any, error) {
 }
 
 func (c *Console) apiLetters(r *http.Request) (any, error) {
-	filter := letterFilter(r.URL.Query())
+	filter := letterFilter(r.URL.Query(), c.now())
 	filter.Limit = limitOf(r)
 	letters, next, err := c.Letters.NewestDeadLetters(r.Context(), filter, numberOf(r, "before"))
 	answer := lettersAnswer{Letters: make([]letterAnswer, len(letters)), Next: next}
@@ -200,18 +206,14 @@ func (c *Console) apiSeries(r *http.Request) (any, error) {
 	to := c.now()
 	from, step := to.Add(-chartSpan), chartStep
 	for key, into := range map[string]*time.Time{"from": &from, "to": &to} {
-		if text := filled(r, key); text != "" {
-			at, err := time.Parse(time.RFC3339, text)
-			if err != nil {
-				return nil, refuse(http.StatusBadRequest, key+" must be a time such as 2026-11-28T22:30:00Z.")
-			}
+		if at := pointOf(filled(r, key), c.now()); !at.IsZero() {
 			*into = at
 		}
 	}
 	if text := filled(r, "step"); text != "" {
 		length, err := time.ParseDuration(text)
-		if err != nil || length < fineStep || length%fineStep != 0 {
-			return nil, refuse(http.StatusBadRequest, "step must be a multiple of five minutes, such as 15m.")
+		if err != nil {
+			return nil, err // never: the step was checked
 		}
 		step = length
 	}

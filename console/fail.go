@@ -16,12 +16,14 @@ import (
 type refusal struct {
 	code int
 	text string
+	// fields are the parameters that are wrong.
+	fields []wrongField
 }
 
 // Error is a sentence for people.
 func (r *refusal) Error() string { return r.text }
 
-func refuse(code int, text string) error { return &refusal{code, text} }
+func refuse(code int, text string) error { return &refusal{code: code, text: text} }
 
 var (
 	errReadOnly = refuse(http.StatusForbidden, "You may look, and not act: this console is read-only, or your role is viewer.")
@@ -45,6 +47,8 @@ func said(err error) (code int, text string) {
 		return http.StatusGatewayTimeout, "The database took too long. Narrow the question, or try again."
 	case errors.Is(err, persistence.ErrNoAccount):
 		return http.StatusNotFound, sentence(err.Error())
+	case persistence.Unavailable(err):
+		return http.StatusServiceUnavailable, "The database does not answer. Try again in a moment."
 	default:
 		return http.StatusInternalServerError, "The database could not answer. The log of the console says more."
 	}
@@ -63,10 +67,13 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if code >= http.StatusInternalServerError {
 		c.Logger.WarnContext(r.Context(), "the console could not answer", slog.String("path", r.URL.Path), slog.String("error", err.Error()))
 	}
+	if code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	if strings.HasPrefix(r.URL.Path, c.Prefix+"/api/") {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(code)
-		if err := json.NewEncoder(w).Encode(problemAnswer{http.StatusText(code), code, text}); err != nil {
+		if err := json.NewEncoder(w).Encode(problemOfRequest(err, code, text)); err != nil {
 			return // the program has gone
 		}
 		return
@@ -81,7 +88,20 @@ type problemAnswer struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	// Fields are the parameters that are wrong, each with what it may be.
+	Fields []wrongField `json:"fields,omitempty"`
 }
+
+func problemOfRequest(err error, code int, text string) problemAnswer {
+	answer := problemAnswer{Title: http.StatusText(code), Status: code, Detail: text}
+	if known, ok := errors.AsType[*refusal](err); ok {
+		answer.Fields = known.fields
+	}
+	return answer
+}
+
+// retryAfter is in how many seconds a client may ask a database again that did not answer.
+const retryAfter = "5"
 
 // failure is what the page of an error shows.
 type failure struct {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -36,13 +37,17 @@ type choice struct {
 	Filter url.Values
 	// What is replay or dismiss.
 	What string
+	now  time.Time // that a filter is of
 }
 
 const maxChosen = 1000
 
 func (c *Console) choiceOf(r *http.Request) (choice, error) {
-	made := choice{What: r.PostForm.Get("what"), Filter: onlyKeys(r.PostForm)}
-	if r.PostForm.Get("scope") == "all" {
+	made := choice{What: r.PostForm.Get("what"), Filter: onlyKeys(r.PostForm), now: c.now()}
+	if r.PostForm.Get("scope") == scopeAll {
+		if wrong := wrongOf(made.Filter, letterParameters); wrong != nil { // ignored, it would choose more
+			return choice{}, refuseFields(wrong...)
+		}
 		return made, nil
 	}
 	made.Filter = nil
@@ -63,7 +68,7 @@ func (c choice) filter() persistence.DeadLetterFilter {
 	if c.IDs != nil {
 		return persistence.DeadLetterFilter{IDs: c.IDs}
 	}
-	return letterFilter(c.Filter)
+	return letterFilter(c.Filter, c.now)
 }
 
 // target and filter say in the audit log what was chosen.
@@ -113,7 +118,7 @@ func (c *Console) replayLetters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	force, who := r.PostForm.Get("force") != "", identityOf(r.Context()).Name
+	force, who := r.PostForm.Get("force") == yes, identityOf(r.Context()).Name
 	return c.act(w, r, deed{
 		name: persistence.ActReplayLetters, target: chosen.target(), filter: chosen.Filter, expected: expectedOf(r), back: c.link("/dead-letters"),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
@@ -205,7 +210,7 @@ func (c *Console) editLetter(w http.ResponseWriter, r *http.Request) error {
 	return c.act(w, r, deed{
 		name: persistence.ActEditLetter, target: r.PathValue("id"), expected: 1, back: c.link("/dead-letters/" + r.PathValue("id")),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
-			edited, err := c.Do.Letters.Edit(ctx, who, letter.ID, body, r.PostForm.Get("force") != "")
+			edited, err := c.Do.Letters.Edit(ctx, who, letter.ID, body, r.PostForm.Get("force") == yes)
 			return 1, "The edited message is published as change " + edited.MutationID + ".", letterRefusal(err)
 		},
 	})

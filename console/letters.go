@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/reason"
+	"github.com/catalog-courier/catalog-courier/internal/span"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
@@ -21,14 +23,15 @@ type Letters interface {
 }
 
 // letterKeys are the values of an address that choose dead letters.
-var letterKeys = []string{"account", "catalog", "type", "reason", "attribute", "item", "mutation", "state"}
+var letterKeys = []string{"account", "catalog", "type", "reason", "attribute", "item", "mutation", "since", "until", "state"}
 
 // letterFilter reads them.
-func letterFilter(values url.Values) persistence.DeadLetterFilter {
+func letterFilter(values url.Values, now time.Time) persistence.DeadLetterFilter {
 	filter := persistence.DeadLetterFilter{
 		Account: values.Get("account"), Catalog: values.Get("catalog"), Type: catalog.Type(values.Get("type")),
 		Reason: catalog.Reason(values.Get("reason")), Attribute: values.Get("attribute"), ItemID: values.Get("item"), MutationID: values.Get("mutation"),
 	}
+	filter.FailedSince, filter.FailedBefore = pointOf(values.Get("since"), now), pointOf(values.Get("until"), now)
 	switch state := persistence.LetterState(values.Get("state")); {
 	case state == "all":
 		filter.States = persistence.LetterStates()
@@ -36,6 +39,15 @@ func letterFilter(values url.Values) persistence.DeadLetterFilter {
 		filter.States = []persistence.LetterState{state}
 	}
 	return filter
+}
+
+// pointOf reads a time, or how long ago it was; the zero time where it is none.
+func pointOf(text string, now time.Time) time.Time {
+	at, err := span.Since(text, time.UTC, now)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 // onlyKeys keeps what chooses dead letters.
@@ -71,7 +83,10 @@ func capped(n int64) string {
 }
 
 func (c *Console) letters(w http.ResponseWriter, r *http.Request) error {
-	filter := letterFilter(r.URL.Query())
+	if wrong := wrongOf(onlyKeys(r.URL.Query()), letterParameters); wrong != nil {
+		return refuseFields(wrong...)
+	}
+	filter := letterFilter(r.URL.Query(), c.now())
 	filter.Limit, filter.WithoutMessage = lettersPage, true
 	before, _ := strconv.ParseInt(filled(r, "before"), 10, 64) // else the newest
 	if wantsCSV(r) {
@@ -195,7 +210,7 @@ type groupList struct {
 
 // letterGroups groups what is open by account, reason and attribute.
 func (c *Console) letterGroups(w http.ResponseWriter, r *http.Request) error {
-	filter := letterFilter(r.URL.Query())
+	filter := letterFilter(r.URL.Query(), c.now())
 	filter.States = nil // what is open
 	groups, err := c.Letters.GroupDeadLetters(r.Context(), filter, persistence.LetterGrouping{Account: true, Reason: true, Attribute: true})
 	if err != nil {

@@ -73,7 +73,6 @@ func (c *Console) showPage(w http.ResponseWriter, name string, p *page, data any
 
 // filled trims a value of the address, and bounds it.
 func filled(r *http.Request, key string) string {
-	const longest = 1024
 	value := r.URL.Query().Get(key)
-	return value[:min(len(value), longest)]
+	return value[:min(len(value), longestValue)]
 }

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -10,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/console"
+	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/status"
@@ -161,4 +164,59 @@ func TestTheLogHasPages(t *testing.T) {
 	require.Equal(t, 50, strings.Count(first, "<tr><td data-label=\"When\">"))
 	require.Contains(t, first, "/audit?before=11")
 	require.Equal(t, 10, strings.Count(d.get("/audit?before=11").Body.String(), "<tr><td data-label=\"When\">"))
+}
+
+// TestTheDatabaseIsAway: programs and people are told to try again, by every endpoint.
+func TestTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	_, err = persistence.Migrate(t.Context(), server.URL())
+	require.NoError(t, err)
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: server.URL(), MaxConns: 4})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	store, err := persistence.NewStore(pool, persistence.Config{})
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	pages, err := console.New(console.Options{
+		Reader: status.NewReader(pool, status.Config{}), Letters: store, Audit: persistence.NewAudit(pool), Do: &console.Actions{Accounts: store}, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	d := &desk{handler: pages.Handler()}
+	require.Equal(t, http.StatusOK, d.get("/api/v1/accounts").Code)
+	require.NoError(t, server.Stop())
+
+	paths := []string{"/", "/items?q=x", "/item?id=x", "/issues", "/batches", "/accounts", "/dead-letters", "/sources", "/webhooks", "/workers", "/audit"}
+	document, err := openapi3.NewLoader().LoadFromFile("../schema/console.openapi.yaml")
+	require.NoError(t, err)
+	for path, item := range document.Paths.Map() {
+		if item.Get == nil {
+			continue
+		}
+		query := url.Values{}
+		for _, p := range item.Get.Parameters {
+			example := fmt.Sprint(p.Value.Schema.Value.Examples[0])
+			switch {
+			case p.Value.In == "path":
+				path = strings.Replace(path, "{"+p.Value.Name+"}", example, 1)
+			case p.Value.Required:
+				query.Set(p.Value.Name, example)
+			}
+		}
+		paths = append(paths, path+"?"+query.Encode())
+	}
+	require.Greater(t, len(paths), 30)
+	for _, path := range paths {
+		answer := d.get(path)
+		require.Equal(t, http.StatusServiceUnavailable, answer.Code, "%s: %s", path, answer.Body)
+		require.NotEmpty(t, answer.Header().Get("Retry-After"), path)
+		if strings.HasPrefix(path, "/api/") {
+			require.Equal(t, "application/problem+json", answer.Header().Get("Content-Type"), path)
+			require.Contains(t, answer.Body.String(), `"detail":"The database does not answer.`)
+		}
+	}
+	answer := d.post("/api/v1/accounts/shop-meta/pause", url.Values{"why": {"the shop moves"}})
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
 }

@@ -53,6 +53,12 @@ func cursorOf(place any) Cursor {
 	return Cursor(base64.RawURLEncoding.EncodeToString(encoded))
 }
 
+// Check says whether it may be a place of a list: the error is ErrCursor.
+func (c Cursor) Check() error {
+	var place any
+	return c.read(&place)
+}
+
 func (c Cursor) read(place any) error {
 	if c == "" {
 		return nil

@@ -87,6 +87,12 @@ var behindAll = point{math.MaxInt32, math.MaxInt64, math.MaxInt16}
 // ErrPlace says that a text is not a Place.
 var ErrPlace = errors.New("not a place in the stream, such as 0.4711")
 
+// Check says whether it is a place: the error is ErrPlace.
+func (p Place) Check() error {
+	_, err := p.parse()
+	return err
+}
+
 func (p Place) parse() (point, error) {
 	if p == "" {
 		return behindAll, nil

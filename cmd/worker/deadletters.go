@@ -12,6 +12,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/internal/span"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
@@ -117,20 +118,11 @@ func pointIn(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if days, found := strings.CutSuffix(text, "d"); found {
-		if count, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(count)), nil
-		}
+	at, err := span.Since(text, time.Local, now) //nolint:gosmopolitan // people mean their own time
+	if err != nil {
+		return time.Time{}, cli.UsageErrorf("%s %q %w", flag, text, err)
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		return now.Add(-ago), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04", time.DateOnly} {
-		if at, err := time.ParseInLocation(layout, text, time.Local); err == nil { //nolint:gosmopolitan // people mean their own time
-			return at, nil
-		}
-	}
-	return time.Time{}, cli.UsageErrorf("%s %q is not a time: write 2h, 7d, 2026-11-28 or 2026-11-28T09:00:00Z", flag, text)
+	return at, nil
 }
 
 // parseIDs reads ids; nil, which means all, when there are none.

@@ -17,6 +17,7 @@ const shortest = time.Second
 var (
 	errLength = errors.New("is not a length: write 30m, 2h, 1h30m, 7d or 2w, at least 1s")
 	errTime   = errors.New("is not a time: write 2026-12-01T10:00Z, or 2026-12-01T10:00 in your own time zone")
+	errPoint  = errors.New("is not a time: write 2h, 7d, 2026-11-28 or 2026-11-28T09:00:00Z")
 	errPast   = errors.New("is over already")
 )
 
@@ -53,6 +54,29 @@ func Until(text string, zone *time.Location, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, errTime
+}
+
+// Since reads a time, or how long ago it was, such as 2h or 7d. A time without a zone is in
+// the one given.
+func Since(text string, zone *time.Location, now time.Time) (time.Time, error) {
+	for suffix, days := range map[string]int{"d": 1, "w": 7} {
+		number, found := strings.CutSuffix(text, suffix)
+		if !found {
+			continue
+		}
+		if count, err := strconv.ParseUint(number, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(count)*days), nil
+		}
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04Z07:00", "2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, errPoint
 }
 
 // Words says a length in words, such as 2 hours or 1 day 12 hours.
