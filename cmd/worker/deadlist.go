@@ -170,7 +170,7 @@ func operationName(operation catalog.Operation) string {
 // holds.
 func (l *letterList) whole(ctx context.Context, format cli.Output) error {
 	registry := platform.Reasons(l.platforms)
-	var all []letter
+	all := []letter{}
 	list := cli.NewJSONList(l.streams.Out)
 	for {
 		letters, err := l.next(ctx)

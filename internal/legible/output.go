@@ -57,6 +57,38 @@ func JSON(document []byte) []byte {
 	})
 }
 
+// YAML writes what is no ordinary character in a YAML document as its escape, which texts in
+// double quotes may have: where all that Ordinary denies is in double quotes, the document
+// means the same. A JSON document is one where it is. A byte that is no UTF-8, which no
+// document may have, becomes U+FFFD.
+func YAML(document []byte) []byte {
+	return replace(document, func(c char) string {
+		switch r := c.value; {
+		case c.bad():
+			return `\ufffd`
+		case r < ' ': // between the values
+			return string(r)
+		case r <= 0xffff:
+			return fmt.Sprintf(`\u%04x`, r)
+		default:
+			return fmt.Sprintf(`\U%08x`, r)
+		}
+	})
+}
+
+// Ordinary reports that a text has ordinary characters and line feeds only: a Writer passes
+// it on as it is.
+func Ordinary(text string) bool {
+	previous := rune(-1)
+	for i, c := range runes(text) {
+		if c.value != '\n' && !c.ordinary(previous, next(text[i+c.size:])) {
+			return false
+		}
+		previous = c.value
+	}
+	return true
+}
+
 // JSONWriter passes whole JSON documents on, each as JSON has it.
 type JSONWriter struct{ inner io.Writer }
 

@@ -2,10 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,22 +123,31 @@ func printYAML(w io.Writer, value any) error {
 		return fmt.Errorf("printing: %w", err)
 	}
 	var document yaml.Node // JSON is YAML
-	if err := yaml.Unmarshal(encoded, &document); err != nil {
+	// Escapes let the reader take what it would refuse, such as U+007F.
+	if err := yaml.Unmarshal(legible.YAML(encoded), &document); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	blockStyle(&document)
-	encoder := yaml.NewEncoder(legible.NewWriter(w))
+	var printed bytes.Buffer // as a whole: what a character is depends on its neighbours
+	encoder := yaml.NewEncoder(&printed)
 	encoder.SetIndent(2)
-	if err := encoder.Encode(&document); err != nil {
+	if err := errors.Join(encoder.Encode(&document), encoder.Close()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
-	return encoder.Close()
+	if _, err := w.Write(legible.YAML(printed.Bytes())); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
 }
 
 // blockStyle has lists and mappings written on lines of their own, and quotes only where
-// they are needed.
+// they are needed: around what has another meaning without them, and around what is written as
+// an escape.
 func blockStyle(node *yaml.Node) {
-	if len(node.Content) > 0 || node.Kind == yaml.ScalarNode {
+	switch {
+	case node.Kind == yaml.ScalarNode && node.Tag == "!!str" && !legible.Ordinary(node.Value):
+		node.Style = yaml.DoubleQuotedStyle
+	case node.Kind == yaml.ScalarNode || len(node.Content) > 0:
 		node.Style = 0
 	}
 	for _, child := range node.Content {
@@ -142,22 +155,29 @@ func blockStyle(node *yaml.Node) {
 	}
 }
 
-// printCSV writes a list of objects, or one object, as rows under a header.
+// printCSV writes a list of objects, or one object, as rows under a header: that of all that
+// the type can have, whatever the rows have, so that programs find each column in its place.
 func printCSV(w io.Writer, value any) error {
 	encoded, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	var document yaml.Node // as it keeps the order of the names
-	if err := yaml.Unmarshal(encoded, &document); err != nil {
+	if err := yaml.Unmarshal(legible.YAML(encoded), &document); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	rows := []*yaml.Node{document.Content[0]}
-	if rows[0].Kind == yaml.SequenceNode {
+	switch {
+	case rows[0].Kind == yaml.SequenceNode:
 		rows = rows[0].Content
+	case rows[0].Tag == "!!null": // a list of nothing
+		rows = nil
 	}
-	var header []string
-	places := map[string]int{}
+	header := columnsOf(reflect.TypeOf(value))
+	places := make(map[string]int, len(header))
+	for i, name := range header {
+		places[name] = i
+	}
 	for _, row := range rows {
 		for i := 0; row.Kind == yaml.MappingNode && i+1 < len(row.Content); i += 2 {
 			name := row.Content[i].Value
@@ -187,6 +207,35 @@ func printCSV(w io.Writer, value any) error {
 	}
 	return nil
 }
+
+// columnsOf are the names of all that encoding/json can write of an object of this type, or of
+// the elements of a list of it, in their order; nil where only the values tell.
+func columnsOf(t reflect.Type) (names []string) {
+	for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice) && !t.Implements(ownJSON) {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct || t.Implements(ownJSON) {
+		return nil
+	}
+	for field := range t.Fields() {
+		tag := field.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		switch {
+		case tag == "-":
+		case field.Anonymous && name == "":
+			for _, inner := range columnsOf(field.Type) {
+				if !slices.Contains(names, inner) {
+					names = append(names, inner)
+				}
+			}
+		case field.IsExported() && !slices.Contains(names, cmp.Or(name, field.Name)):
+			names = append(names, cmp.Or(name, field.Name))
+		}
+	}
+	return names
+}
+
+var ownJSON = reflect.TypeFor[json.Marshaler]()
 
 // csvValue is a value in a cell: "" for null, and JSON for what has parts. Text that a
 // spreadsheet would take for a formula begins with an apostrophe.

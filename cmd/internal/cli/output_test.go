@@ -2,12 +2,16 @@ package cli
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 type printed struct {
@@ -61,7 +65,7 @@ func TestOneListInThreeFormatsForPrograms(t *testing.T) {
   parts: null
 `,
 		// A formula is none, and what moves the cursor does not.
-		"csv": "name,count,parts,seen\na\\x1b[2J,1,\"[\"\"x\"\",\"\"<y>\"\"]\",\n'=1+1,-2,,2026-11-28T01:02:03Z\ntrue,3,,\n",
+		"csv": "name,count,seen,parts\na\\x1b[2J,1,,\"[\"\"x\"\",\"\"<y>\"\"]\"\n'=1+1,-2,2026-11-28T01:02:03Z,\ntrue,3,,\n",
 	} {
 		var out bytes.Buffer
 		require.NoError(t, format.Print(&out, printedRows()))
@@ -73,10 +77,10 @@ func TestCSVOfOneObjectAndOfNothing(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, Output("csv").PrintList(&out, map[string]any{"all": 1}, printedRows()[2:]))
-	require.Equal(t, "name,count,parts\ntrue,3,\n", out.String())
+	require.Equal(t, "name,count,seen,parts\ntrue,3,,\n", out.String())
 	out.Reset()
 	require.NoError(t, Output("csv").Print(&out, []printed{}))
-	require.Empty(t, out.String())
+	require.Equal(t, "name,count,seen,parts\n", out.String())
 }
 
 func TestOutputIsNamedWrongly(t *testing.T) {
@@ -150,4 +154,66 @@ func TestTimesInTablesAreRelative(t *testing.T) {
 	shown := render([]Column{{Title: "seen"}, {Title: "what"}}, [][]any{{now.Add(-time.Hour), "a\x1b\nb"}, {(*time.Time)(nil), "c"}}, 0, now)
 	require.Contains(t, shown, "1 hour ago")
 	require.Contains(t, shown, `a\x1b\nb`)
+}
+
+type (
+	inner struct {
+		Account string `json:"account"`
+		Note    string `json:"note,omitempty"`
+	}
+	outer struct {
+		inner
+		Name   string    `json:"name"`
+		Errors []printed `json:"errors,omitempty"`
+		Hidden string    `json:"-"`
+	}
+)
+
+// TestColumnsOfCSVAreFixed: whatever is in the rows, and also without any.
+func TestColumnsOfCSVAreFixed(t *testing.T) {
+	t.Parallel()
+	for _, rows := range [][]outer{
+		nil, {}, {{Name: "x"}}, {{Name: "x", inner: inner{Account: "a", Note: "n"}, Errors: []printed{{Name: "e"}}}},
+	} {
+		var out bytes.Buffer
+		require.NoError(t, Output("csv").Print(&out, rows))
+		header, _, _ := strings.Cut(out.String(), "\n")
+		require.Equal(t, "account,note,name,errors", header)
+		require.Equal(t, len(rows)+1, strings.Count(out.String(), "\n"))
+	}
+	var out bytes.Buffer
+	require.NoError(t, Output("csv").Print(&out, &outer{Name: "x"}))
+	require.Equal(t, "account,note,name,errors\n,,x,\n", out.String())
+}
+
+// TestYAMLGivesBackEveryText: a reader of YAML gets what was printed, and a terminal nothing
+// that it would obey.
+func TestYAMLGivesBackEveryText(t *testing.T) {
+	t.Parallel()
+	pieces := []string{
+		"a", "SKU-1", " ", "  ", "\u202e", "\u200b", "\u200d", "\u200f", "\u2066", "\u00ad", "\ufeff", "\ufe0f", "\x7f", "\u0085", "\u009b", "\u2028", "\x1b[2J", "\t", "\n", "\r",
+		"'", `"`, `\`, `\u202e`, ":", ": ", "#", " #", "-", "- ", "[", "{", "&", "*", "!", "|", ">", "%", "@", "true", "null", "1", "1e3", "~", "日本", "żółw", "👩‍👩‍👧", "\U000e0001", "\U0001f1f5", "\ufffd", "\xff",
+		strings.Repeat("word ", 30),
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var text strings.Builder
+		for range random.IntN(6) {
+			text.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		want := strings.ToValidUTF8(text.String(), "\ufffd")
+		key := "k" + want
+		var out bytes.Buffer
+		require.NoError(t, Output("yaml").Print(&out, map[string]any{"value": []string{text.String()}, key: 1}))
+		require.True(t, legible.Ordinary(out.String()), "%q", out.String())
+		var got map[string]any
+		require.NoError(t, yaml.Unmarshal(out.Bytes(), &got), "%q", out.String())
+		if text.String() == want { // else each bad byte is one U+FFFD
+			require.Equal(t, []any{want}, got["value"], "%q", out.String())
+			require.Contains(t, got, key, "%q", out.String())
+		}
+	}
+	var out bytes.Buffer
+	require.NoError(t, Output("yaml").Print(&out, []string{"a\u202eb", "plain"}))
+	require.Equal(t, "- \"a\\u202eb\"\n- plain\n", out.String())
 }
