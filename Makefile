@@ -139,9 +139,18 @@ sim: ## tell HISTORIES (2000) of whole workers on fake time, or SEED alone; brea
 sim-short: ## the form of sim that runs before each merge
 	$(GO) test ./test/simulation -count=1 -run '^Test(Histories|Replay)$$' -args -histories 300 -replays 120
 
+# Names of scenarios and flags, such as BENCH="-runs 1 -out new.jsonl backlog trickle"; -h lists them.
+BENCH ?=
+
 .PHONY: bench
-bench: ## measure mutations a second end to end, beside what its parts can do
-	$(GO) -C bench run .
+bench: build ## measure what a worker does and costs in each scenario, beside the bare machine
+	$(GO) -C bench run . $(BENCH)
+
+# A higher priority keeps other programs of the machine away, where the user may have one.
+.PHONY: bench-gate
+bench-gate: build ## check what a mutation costs the worker against the limit in bench/gate.go: a minute
+	$(GO) build -C bench -o $(abspath $(BIN))/bench .
+	nice -n -15 $(BIN)/bench -worker $(BIN)/worker gate
 
 PEERS_MUTATIONS ?= 200000
 ROUNDS          ?= 5

@@ -2,231 +2,367 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/pprof"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/lab/process"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/test/rig"
+	"github.com/catalog-courier/catalog-courier/message"
+	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/queue"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 )
 
-// scenario is one way for mutations to come.
+// scenario is one way for mutations to come, to some accounts.
 type scenario struct {
-	name   string
-	what   string
-	target float64 // mutations/s
-	// backlog publishes everything before the worker starts; else it publishes while
-	// the worker works.
-	backlog bool
-	// synced flushes each publish to disk before it is acknowledged.
-	synced  bool
-	publish publisher
-	// packs carry many mutations in one message: what is beside it with messages alone says
-	// nothing there.
-	packs bool
+	name      string
+	what      string
+	meta      int // accounts
+	pinterest int // accounts
+	form      work.Form
+	// live has the producers run while the worker does; else everything is published before
+	// it starts.
+	live bool
+	// synced has the broker flush to disk before each acknowledgement.
+	synced bool
+	// over spreads the mutations of a live run over a time, and changes says how many there
+	// are of each item, which may merge.
+	over    time.Duration
+	changes int
+	// writes is what the platforms take of each account.
+	writes sandbox.RateLimit
+	// every has mutations come one by one, so long after each other, count of them.
+	every time.Duration
+	count int
 }
 
 var scenarios = []scenario{
-	{name: "backlog", what: "backlog drained", target: 60_000, backlog: true, publish: atomically},
-	{name: "backlog-packs", what: "backlog of packs drained", backlog: true, publish: inPacks, packs: true},
-	{name: "live", what: "publisher running, fast batches", target: 40_000, publish: fast},
-	{name: "live-packs", what: "publisher running, packs", publish: inPacks, packs: true},
-	{name: "atomic", what: "publisher running, atomic batches", publish: atomically},
-	{name: "synced", what: "publisher running, fsync, atomic", target: 25_000, synced: true, publish: atomically},
-	{name: "synced-packs", what: "publisher running, fsync, packs", synced: true, publish: inPacks, packs: true},
+	{name: "backlog", what: "a backlog of messages is drained, three accounts", meta: 2, pinterest: 1, form: work.Plain},
+	{name: "backlog-packs", what: "the same in packs", meta: 2, pinterest: 1, form: work.Packs},
+	{name: "live", what: "producers publish messages beside the worker", meta: 2, pinterest: 1, form: work.Plain, live: true},
+	{name: "live-packs", what: "the same in packs", meta: 2, pinterest: 1, form: work.Packs, live: true},
+	{name: "synced", what: "live, and the stream is flushed before each acknowledgement (sync always)", meta: 2, pinterest: 1, form: work.Plain, live: true, synced: true},
+	{name: "synced-packs", what: "the same in packs", meta: 2, pinterest: 1, form: work.Packs, live: true, synced: true},
+	{name: "accounts-48", what: "backlog, with the changes of 48 accounts mixed", meta: 24, pinterest: 24, form: work.Plain},
+	{name: "accounts-1000", what: "the same of 1,000 accounts", meta: 500, pinterest: 500, form: work.Plain},
+	{
+		name: "quota", what: "a request each 2 s for an account; five changes of each item come within 20 s", meta: 2, pinterest: 1, form: work.Plain,
+		live: true, over: 20 * time.Second, changes: 5, writes: sandbox.RateLimit{Calls: 1, Window: 2 * time.Second},
+	},
+	{
+		name: "trickle", what: "20 mutations a second, one by one, max_age 1ms", meta: 2, pinterest: 1, form: work.Plain,
+		every: 50 * time.Millisecond, count: 400,
+	},
+	{
+		name: "rest", what: "a mutation each half second to a worker at rest, max_age 1ms", meta: 2, pinterest: 1, form: work.Plain,
+		every: 500 * time.Millisecond, count: 50,
+	},
 }
 
-// measurement is one rate of one run.
+// maxAge is how long a mutation may wait for others to share its batch.
+func (sc scenario) maxAge() time.Duration {
+	if sc.every > 0 {
+		return time.Millisecond
+	}
+	return time.Second
+}
+
+// measurement is a scenario under way.
 type measurement struct {
-	what   string
-	rate   float64 // mutations/s
-	target float64 // 0 for what is only there to compare with
-	// Processor time for each mutation, in this process and in Postgres.
-	process  time.Duration
-	postgres time.Duration
+	scenario
+
+	servers  *apart.Servers
+	program  string // the worker's path
+	settings string // path
+	worker   *process.Child
+	result   result
 }
 
 // measure runs a scenario once, on servers of its own.
-func measure(ctx context.Context, out io.Writer, o options, s scenario, round int) (measured []measurement, err error) {
+func measure(ctx context.Context, o options, sc scenario) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	service, err := rig.StartServers(ctx, rig.ServerOptions{
-		Config: configuration(o), SyncAlways: s.synced, Log: os.Stderr,
-		Meta: platformOptions(), Pinterest: platformOptions(), Postgres: postgresSettings(),
-	})
-	if err != nil {
-		return nil, err
+	m := &measurement{scenario: sc, program: o.worker, result: result{Scenario: sc.name, Mutations: o.mutations, Load: apart.Load()}}
+	if err := m.start(ctx, min(o.mutations, bareMutations)); err != nil {
+		return m.result, err
 	}
-	defer func() {
-		err = errors.Join(err, service.Close())
-		runtime.GC() // what the run held must not weigh on the next
+	defer func() { err = errors.Join(err, m.servers.Stop()) }() //nolint:contextcheck // cleaning up must not end with ctx
+	if m.result.Machine, err = measureMachine(ctx, m.servers, min(o.mutations, bareMutations)); err != nil {
+		return m.result, fmt.Errorf("the bare machine: %w", err)
+	}
+	switch {
+	case sc.every > 0:
+		err = m.oneByOne(ctx)
+	case sc.live:
+		err = m.flow(ctx)
+	default:
+		err = m.backlog(ctx)
+	}
+	return m.result, err
+}
+
+// start starts the servers, stores so many messages to read bare, and makes the stream and the
+// tables.
+func (m *measurement) start(ctx context.Context, bare int) error {
+	writes, err := json.Marshal(m.writes)
+	if err != nil {
+		return err
+	}
+	s, err := apart.Start(ctx, apart.Options{Platforms: platformsService, Argument: string(writes), SyncAlways: m.synced})
+	if err != nil {
+		return err
+	}
+	m.servers = s
+	err = func() error {
+		if _, err := persistence.Migrate(ctx, s.DatabaseURL); err != nil {
+			return err
+		}
+		if err := storeBare(ctx, s, bare); err != nil {
+			return err
+		}
+		if _, err := queue.Ensure(ctx, s.JetStream, queue.StreamConfig{}); err != nil {
+			return err
+		}
+		m.settings, err = writeSettings(s, m.scenario)
+		return err
 	}()
-	if s.backlog {
-		return measureBacklog(ctx, out, o, s, service, round)
-	}
-	return measureLive(ctx, out, o, s, service, round)
-}
-
-// platformOptions keep every item's state and answer as fast as that goes.
-func platformOptions() sandbox.Options {
-	return sandbox.Options{SkipValidation: true, Delay: 20 * time.Millisecond}
-}
-
-// postgresSettings give the server some memory, and keep checkpoints out of a run
-// of seconds: what is measured is commits, not the disk of this machine.
-func postgresSettings() map[string]string {
-	return map[string]string{
-		"shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
-	}
-}
-
-func measureBacklog(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Servers, round int) ([]measurement, error) {
-	how := "publish alone, atomic batches"
-	if s.packs {
-		how = "publish alone, packs"
-	}
-	published, err := timed(ctx, o, service, how, func() error { return publishAll(ctx, o, service, s.publish) })
 	if err != nil {
-		return nil, err
-	}
-	measured := []measurement{published}
-	if !s.packs {
-		consumed, err := timed(ctx, o, service, bareConsumeName, func() error { return bareConsume(ctx, o, service) })
-		if err != nil {
-			return nil, err
-		}
-		copied, err := timed(ctx, o, service, bareCopyName, func() error { return bareCopy(ctx, o, service) })
-		if err != nil {
-			return nil, err
-		}
-		measured = append(measured, consumed, copied)
-	}
-	end, err := profile(o, s, round)
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-	var worker *rig.Running
-	drained, err := timed(ctx, o, service, s.what, func() (err error) {
-		if worker, err = service.StartWorker(ctx, "bench"); err != nil {
-			return err
-		}
-		return service.AwaitBatches(ctx, o.mutations, worker.Done())
-	})
-	end()
-	drained.target = s.target
-	return append(measured, drained), finish(ctx, out, o, service, worker, err)
-}
-
-func measureLive(ctx context.Context, out io.Writer, o options, s scenario, service *rig.Servers, round int) ([]measurement, error) {
-	if err := allowFast(ctx, service); err != nil {
-		return nil, err
-	}
-	worker, err := service.StartWorker(ctx, "bench")
-	if err != nil {
-		return nil, err
-	}
-	if err := service.AwaitPartitions(ctx, worker.Done()); err != nil {
-		return nil, errors.Join(err, worker.Stop())
-	}
-	end, err := profile(o, s, round)
-	if err != nil {
-		return nil, errors.Join(err, worker.Stop())
-	}
-	defer end()
-	flowed, err := timed(ctx, o, service, s.what, func() error {
-		if err := publishAll(ctx, o, service, s.publish); err != nil {
-			return err
-		}
-		return service.AwaitBatches(ctx, o.mutations, worker.Done())
-	})
-	end()
-	flowed.target = s.target
-	return []measurement{flowed}, finish(ctx, out, o, service, worker, err)
-}
-
-// timed measures work that concerns all mutations of a run.
-func timed(ctx context.Context, o options, service *rig.Servers, what string, work func() error) (measurement, error) {
-	before, err := service.CPU(ctx)
-	if err != nil {
-		return measurement{}, err
-	}
-	began := time.Now()
-	if err := work(); err != nil {
-		return measurement{}, fmt.Errorf("%s: %w", what, err)
-	}
-	took := time.Since(began)
-	after, err := service.CPU(ctx)
-	spent := after.Since(before)
-	return measurement{
-		what: what, rate: float64(o.mutations) / took.Seconds(),
-		process: spent.Process / time.Duration(o.mutations), postgres: spent.Postgres / time.Duration(o.mutations),
-	}, err
-}
-
-// finish stops the worker and makes sure that what was measured is the real thing.
-func finish(ctx context.Context, out io.Writer, o options, service *rig.Servers, worker *rig.Running, err error) error {
-	if worker == nil {
-		return err
-	}
-	if err = errors.Join(err, worker.Stop()); err != nil {
-		return err
-	}
-	waited, err := service.Waited(ctx)
-	if err != nil {
-		return err
-	}
-	if waited > 0 {
-		fmt.Fprintf(out, "       %d mutations were written twice, as they waited in memory for too long\n", waited)
-	}
-	return checkAll(ctx, o, service)
-}
-
-var errNotAll = errors.New("not all mutations succeeded")
-
-// checkAll makes sure that each mutation succeeded, and that each item is on its
-// platform.
-func checkAll(ctx context.Context, o options, service *rig.Servers) error {
-	statuses, err := service.Statuses(ctx)
-	if err != nil {
-		return err
-	}
-	if statuses["succeeded"] != o.mutations || len(statuses) != 1 {
-		return fmt.Errorf("%w: %v", errNotAll, statuses)
-	}
-	applied := service.Meta.Counters().Records + service.Pinterest.Counters().Records
-	if applied != o.mutations {
-		return fmt.Errorf("%w: the platforms have %d records", errNotAll, applied)
+		return errors.Join(err, s.Stop()) //nolint:contextcheck // cleaning up must not end with ctx
 	}
 	return nil
 }
 
-// profile starts a CPU profile if one is asked for. end may be called twice.
-func profile(o options, s scenario, round int) (end func(), err error) {
-	if o.profiles == "" {
-		return func() {}, nil
+// publish publishes mutations from one number up to another.
+func (m *measurement) publish(ctx context.Context, from, to int) error {
+	share := work.Share{From: from, To: to}
+	if m.changes > 0 {
+		share.Items = max(1, (to-from)/m.changes/(m.meta+m.pinterest))
 	}
-	file, err := os.Create(filepath.Join(o.profiles, fmt.Sprintf("%s-%d.pprof", s.name, round+1)))
+	connect := func() (jetstream.JetStream, error) { return m.servers.Connect() }
+	return work.PublishAll(ctx, connect, work.Lanes(m.meta, m.pinterest), m.form, share, m.over)
+}
+
+func (m *measurement) startWorker() (err error) {
+	m.worker, err = apart.StartProgram(m.servers.Environment(), m.program, "run", "--config", m.settings, "--name", "bench", "--log-level", "warn")
+	return err
+}
+
+// stopWorker has the worker drain, and notes its most memory before.
+func (m *measurement) stopWorker(ctx context.Context) error {
+	peak, err := process.Peak(m.worker.PID())
+	m.result.WorkerMiB = float64(peak) / (1 << 20)
+	return errors.Join(err, apart.StopProgram(ctx, m.worker))
+}
+
+// until asks Postgres until the answer, a boolean, is true.
+func (m *measurement) until(ctx context.Context, query string, arguments ...any) error {
+	const within = 5 * time.Minute
+	err := apart.Until(ctx, within, m.worker, func(ctx context.Context) (done bool, err error) {
+		return done, m.servers.Pool.QueryRow(ctx, query, arguments...).Scan(&done)
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for %s: %w", query, err)
+	}
+	return nil
+}
+
+// The questions of until. Batches are few, so that asking disturbs little.
+const (
+	allOwned    = `SELECT count(*) FILTER (WHERE owner IS NOT NULL) = $1 FROM courier.lease`
+	allFinished = `SELECT coalesce(sum(mutations), 0) >= $1 FROM courier.batch WHERE finished_at IS NOT NULL`
+	allIndexed  = `SELECT transactions_behind = 0 FROM courier.item_index_status`
+)
+
+// backlog publishes everything, then starts the worker. Its processor time includes its start.
+func (m *measurement) backlog(ctx context.Context) error {
+	before, err := m.servers.Used(nil)
+	if err != nil {
+		return err
+	}
+	_, here, err := spentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
+	if err != nil {
+		return err
+	}
+	after, err := m.servers.Used(nil)
+	if err != nil {
+		return err
+	}
+	m.result.GettingIn = micro(here+after.Since(before).Total(), m.result.Mutations)
+	took, spent, err := m.drain(ctx, m.result.Mutations)
+	if err != nil {
+		return err
+	}
+	m.result.spent(spent)
+	m.result.Rate = float64(m.result.Mutations) / took.Seconds()
+	return m.check(ctx)
+}
+
+// drain starts the worker, waits until so many mutations are final and the index has all, and
+// has it end.
+func (m *measurement) drain(ctx context.Context, mutations int) (took time.Duration, spent apart.Usage, err error) {
+	before, err := m.servers.Used(nil)
+	if err != nil {
+		return 0, spent, err
+	}
+	began := time.Now()
+	if err := m.startWorker(); err != nil {
+		return 0, spent, err
+	}
+	err = m.until(ctx, allFinished, mutations)
+	took = time.Since(began)
+	if err == nil {
+		err = m.until(ctx, allIndexed)
+	}
+	after, usedErr := m.servers.Used(m.worker)
+	return took, after.Since(before), errors.Join(err, usedErr, m.stopWorker(ctx))
+}
+
+// flow publishes beside a worker that works already.
+func (m *measurement) flow(ctx context.Context) (err error) {
+	if err := m.startWorker(); err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, m.stopWorker(ctx)); err == nil {
+			err = m.check(ctx)
+		}
+	}()
+	if err := m.until(ctx, allOwned, queue.DefaultPartitions); err != nil {
+		return err
+	}
+	before, err := m.servers.Used(m.worker)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	_, here, err := spentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
+	if err != nil {
+		return err
+	}
+	if err := m.until(ctx, allFinished, m.result.Mutations); err != nil {
+		return err
+	}
+	m.result.Rate = float64(m.result.Mutations) / time.Since(began).Seconds()
+	if err := m.until(ctx, allIndexed); err != nil {
+		return err
+	}
+	after, err := m.servers.Used(m.worker)
+	m.result.spent(after.Since(before))
+	m.result.Producer = micro(here, m.result.Mutations)
+	return err
+}
+
+const (
+	warmUp  = 20              // mutations that do not count: connections, plans and caches
+	toStart = 3 * time.Second // for the worker
+	toRest  = 5 * time.Second // while nothing is published
+	toEnd   = 3 * time.Second // for the last mutation, and for Postgres to count its transactions
+)
+
+// oneByOne publishes mutations to the accounts in turn, and asks the platforms when each came.
+func (m *measurement) oneByOne(ctx context.Context) (err error) {
+	m.result.Mutations, m.result.Latency = m.count, &latency{}
+	if err := m.startWorker(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.stopWorker(ctx)) }()
+	if err := m.until(ctx, allOwned, queue.DefaultPartitions); err != nil {
+		return err
+	}
+	apart.Pause(ctx, toStart)
+	before, err := m.servers.Used(m.worker)
+	if err != nil {
+		return err
+	}
+	apart.Pause(ctx, toRest)
+	after, err := m.servers.Used(m.worker)
+	if err != nil {
+		return err
+	}
+	m.result.Latency.AtRest = after.Since(before).Total().Seconds() / toRest.Seconds()
+	sent, err := m.trickle(ctx)
+	if err != nil {
+		return err
+	}
+	received, err := m.servers.Received(ctx)
+	if err != nil {
+		return err
+	}
+	return m.result.Latency.fill(sent, received)
+}
+
+// trickle returns when each mutation was sent, in ns since 1970.
+func (m *measurement) trickle(ctx context.Context) (sent map[string]int64, err error) {
+	var subjects []string
+	for _, lane := range work.Lanes(m.meta, m.pinterest) {
+		subject, problem := message.Subject(lane)
+		if problem != nil {
+			return nil, problem
+		}
+		subjects = append(subjects, subject)
+	}
+	producer := work.NewProducer(m.servers.JetStream, m.form)
+	sent = make(map[string]int64, m.count)
+	ticker := time.NewTicker(m.every)
+	defer ticker.Stop()
+	var before apart.Usage
+	var transactions float64
+	for number := range warmUp + m.count {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if number == warmUp {
+			if transactions, err = m.servers.Transactions(ctx); err != nil {
+				return nil, err
+			}
+			if before, err = m.servers.Used(m.worker); err != nil {
+				return nil, err
+			}
+		}
+		if number >= warmUp {
+			sent[work.ItemID(number)] = time.Now().UnixNano()
+		}
+		if err := producer.Publish(ctx, work.Share{Subjects: subjects, From: number, To: number + 1}, 0); err != nil {
+			return nil, err
+		}
+	}
+	apart.Pause(ctx, m.every) // the last one is on its way
+	after, err := m.servers.Used(m.worker)
 	if err != nil {
 		return nil, err
 	}
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return nil, errors.Join(err, file.Close())
+	m.result.spent(after.Since(before))
+	apart.Pause(ctx, toEnd)
+	last, err := m.servers.Transactions(ctx)
+	m.result.Latency.Transactions = (last - transactions) / float64(m.count)
+	return sent, err
+}
+
+// check makes sure that what was measured is the real thing: each mutation succeeded or was
+// merged into one that did, and each record came once.
+func (m *measurement) check(ctx context.Context) error {
+	var succeeded, merged, all int
+	err := m.servers.Pool.QueryRow(ctx, `SELECT count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'superseded'), count(*)
+		FROM courier.mutation_status`).Scan(&succeeded, &merged, &all)
+	if err != nil {
+		return err
 	}
-	ended := false
-	return func() {
-		if ended {
-			return
-		}
-		ended = true
-		pprof.StopCPUProfile()
-		if err := file.Close(); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: the profile is not whole:", err)
-		}
-	}, nil
+	counts, err := m.servers.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	m.result.Posts, m.result.Items, m.result.Refused = counts.Posts, counts.Items, counts.Refused
+	if all != m.result.Mutations || succeeded+merged != all || (m.changes == 0 && merged > 0) || counts.Items != succeeded {
+		return fmt.Errorf("of %d mutations %d have a status, %d succeeded, %d were merged, and the platforms have %d records",
+			m.result.Mutations, all, succeeded, merged, counts.Items)
+	}
+	return m.servers.Pool.QueryRow(ctx, `SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables
+		WHERE schemaname = 'courier' AND relname = 'waiting'`).Scan(&m.result.Waited)
 }

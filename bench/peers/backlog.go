@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 	"github.com/catalog-courier/catalog-courier/lab/process"
 )
 
@@ -18,20 +16,20 @@ import (
 func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	r = result{Entrant: e.name, Mutations: mutations, MaxAge: o.maxAge.String(), Load: load()}
+	r = result{Entrant: e.name, Mutations: mutations, MaxAge: o.maxAge.String(), Load: apart.Load()}
 	s, err := startServers(ctx)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }() //nolint:contextcheck // cleaning up must not end with ctx
+	defer func() { err = errors.Join(err, s.Stop()) }() //nolint:contextcheck // cleaning up must not end with ctx
 	if err := e.prepare(ctx, s, o); err != nil {
 		return r, err
 	}
-	size, err := s.stored(ctx)
+	size, err := stored(ctx, s)
 	if err != nil {
 		return r, err
 	}
-	log, err := s.logged(ctx)
+	log, err := logged(ctx, s)
 	if err != nil {
 		return r, err
 	}
@@ -41,50 +39,50 @@ func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r
 	if err := drain(ctx, s, o, e, &r); err != nil {
 		return r, err
 	}
-	logAfter, err := s.logged(ctx) // before the VACUUM, which writes too
+	logAfter, err := logged(ctx, s) // before the VACUUM, which writes too
 	if err != nil {
 		return r, err
 	}
-	sizeAfter, err := s.stored(ctx)
+	sizeAfter, err := stored(ctx, s)
 	r.Disk, r.WAL = (sizeAfter-size)/r.each(), (logAfter-log)/r.each()
 	return r, err
 }
 
 // getIn gets the mutations of a run in and measures that.
-func getIn(ctx context.Context, s *servers, e entrant, r *result) error {
+func getIn(ctx context.Context, s *apart.Servers, e entrant, r *result) error {
 	runtime.GC() // what the last run left is not of this one
-	before, err := s.used(nil)
+	before, err := s.Used(nil)
 	if err != nil {
 		return err
 	}
-	hereBefore, err := usedHere()
+	hereBefore, err := apart.UsedHere()
 	if err != nil {
 		return err
 	}
 	if err := putAll(ctx, s, e, r.Mutations); err != nil {
 		return err
 	}
-	here, err := usedHere()
+	here, err := apart.UsedHere()
 	if err != nil {
 		return err
 	}
-	after, err := s.used(nil)
+	after, err := s.Used(nil)
 	if err != nil {
 		return err
 	}
-	r.GettingIn = r.micro(after.since(before).total() + here - hereBefore)
-	if _, err := s.pool.Exec(ctx, "ANALYZE"); err != nil { // as autovacuum would have, had it had the time
+	r.GettingIn = r.micro(after.Since(before).Total() + here - hereBefore)
+	if _, err := s.Pool.Exec(ctx, "ANALYZE"); err != nil { // as autovacuum would have, had it had the time
 		return err
 	}
-	pause(ctx, time.Second) // the broker writes its files
-	size, err := sizeOf(s.streams())
+	apart.Pause(ctx, time.Second) // the broker writes its files
+	size, err := s.Stored()
 	r.Stream = float64(size) / r.each()
 	return err
 }
 
 // drain runs the consumer and measures it, its start included.
-func drain(ctx context.Context, s *servers, o options, e entrant, r *result) (err error) {
-	before, err := s.used(nil)
+func drain(ctx context.Context, s *apart.Servers, o options, e entrant, r *result) (err error) {
+	before, err := s.Used(nil)
 	if err != nil {
 		return err
 	}
@@ -93,27 +91,27 @@ func drain(ctx context.Context, s *servers, o options, e entrant, r *result) (er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stopConsumer(ctx, consumer)) }()
+	defer func() { err = errors.Join(err, apart.StopProgram(ctx, consumer)) }()
 	if err := awaitLast(ctx, s, o, e, consumer, r); err != nil {
 		return err
 	}
 	took := time.Since(began)
-	last, err := s.used(consumer)
+	last, err := s.Used(consumer)
 	if err != nil {
 		return err
 	}
 	if err := awaitBehind(ctx, s, o, e, consumer); err != nil {
 		return err
 	}
-	after, err := s.used(consumer)
+	after, err := s.Used(consumer)
 	if err != nil {
 		return err
 	}
 	if e.behind != "" {
-		r.Behind = r.micro(after.since(last).total())
+		r.Behind = r.micro(after.Since(last).Total())
 	}
 	r.Seconds, r.Rate = took.Seconds(), r.each()/took.Seconds()
-	r.spent(after.since(before))
+	r.spent(after.Since(before))
 	r.Whole = r.Draining + r.GettingIn
 	peak, err := process.Peak(consumer.PID())
 	r.ConsumerMiB = float64(peak) / (1 << 20)
@@ -122,18 +120,18 @@ func drain(ctx context.Context, s *servers, o options, e entrant, r *result) (er
 
 // awaitLast waits until all mutations have their last status. While the sink lacks items,
 // nothing is asked that costs more.
-func awaitLast(ctx context.Context, s *servers, o options, e entrant, consumer *process.Child, r *result) error {
+func awaitLast(ctx context.Context, s *apart.Servers, o options, e entrant, consumer *process.Child, r *result) error {
 	finished := 0
-	err := s.until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
-		var got counts
-		if err := s.ask(ctx, "/counts", &got); err != nil {
+	err := apart.Until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
+		got, err := s.Counts(ctx)
+		if err != nil {
 			return false, err
 		}
 		r.Posts, r.Items = got.Posts, got.Items
 		if got.Items < r.Mutations {
 			return false, nil
 		}
-		err := s.pool.QueryRow(ctx, e.finished).Scan(&finished)
+		err = s.Pool.QueryRow(ctx, e.finished).Scan(&finished)
 		return finished >= r.Mutations, err
 	})
 	if err != nil {
@@ -143,13 +141,13 @@ func awaitLast(ctx context.Context, s *servers, o options, e entrant, consumer *
 }
 
 // awaitBehind waits until the entrant has done what it does behind: that costs too.
-func awaitBehind(ctx context.Context, s *servers, o options, e entrant, consumer *process.Child) error {
+func awaitBehind(ctx context.Context, s *apart.Servers, o options, e entrant, consumer *process.Child) error {
 	if e.behind == "" {
 		return nil
 	}
 	left := 0
-	err := s.until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
-		err := s.pool.QueryRow(ctx, e.behind).Scan(&left)
+	err := apart.Until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
+		err := s.Pool.QueryRow(ctx, e.behind).Scan(&left)
 		return left == 0, err
 	})
 	if err != nil {
@@ -159,34 +157,16 @@ func awaitBehind(ctx context.Context, s *servers, o options, e entrant, consumer
 }
 
 // logged is how far Postgres's log has come, in bytes.
-func (s *servers) logged(ctx context.Context) (log float64, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT (pg_current_wal_lsn() - '0/0')::float8`).Scan(&log)
+func logged(ctx context.Context, s *apart.Servers) (log float64, err error) {
+	err = s.Pool.QueryRow(ctx, `SELECT (pg_current_wal_lsn() - '0/0')::float8`).Scan(&log)
 	return log, err
 }
 
 // stored is the size of the database, in bytes, without the room that a VACUUM gives back.
-func (s *servers) stored(ctx context.Context) (size float64, err error) {
-	if _, err := s.pool.Exec(ctx, "VACUUM"); err != nil {
+func stored(ctx context.Context, s *apart.Servers) (size float64, err error) {
+	if _, err := s.Pool.Exec(ctx, "VACUUM"); err != nil {
 		return 0, err
 	}
-	err = s.pool.QueryRow(ctx, `SELECT pg_database_size(current_database())::float8`).Scan(&size)
+	err = s.Pool.QueryRow(ctx, `SELECT pg_database_size(current_database())::float8`).Scan(&size)
 	return size, err
-}
-
-// load is the machine's, of the last minute; 0 where that cannot be seen.
-func load() float64 {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
-	return parseLoad(string(text))
-}
-
-func parseLoad(text string) float64 {
-	first, _, _ := strings.Cut(text, " ")
-	minute, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return 0
-	}
-	return minute
 }

@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 	"github.com/catalog-courier/catalog-courier/lab/process"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -22,11 +24,11 @@ import (
 type entrant struct {
 	name string
 	// prepare makes the stream and the tables, once for each run.
-	prepare func(ctx context.Context, s *servers, o options) error
+	prepare func(ctx context.Context, s *apart.Servers, o options) error
 	// open opens a way to get mutations in.
-	open func(ctx context.Context, s *servers) (producer, error)
+	open func(ctx context.Context, s *apart.Servers) (producer, error)
 	// program is the consumer with its arguments. environment is more for it.
-	program     func(s *servers, o options) []string
+	program     func(s *apart.Servers, o options) []string
 	environment []string
 	// finished is a query for how many mutations have their last status.
 	finished string
@@ -38,7 +40,8 @@ type entrant struct {
 // entrants in the order in which they are measured. The first is what the others are
 // compared with.
 var entrants = []entrant{
-	courier("courier-plain", plainly),
+	courier("courier-plain", with(work.Plain)),
+	courier("courier-packs", with(work.Packs)),
 	{name: "bento", prepare: prepareStream, open: asynchronously, program: bentoProgram, finished: statusRows},
 	{name: "naive", prepare: prepareStream, open: asynchronously, program: program("naive"), finished: statusRows},
 	{
@@ -53,11 +56,11 @@ var entrants = []entrant{
 }
 
 // courier is Catalog Courier, with one way to get mutations in.
-func courier(name string, open func(context.Context, *servers) (producer, error)) entrant {
+func courier(name string, open func(context.Context, *apart.Servers) (producer, error)) entrant {
 	return entrant{
 		name: name, prepare: prepareCourier, open: open,
-		program: func(s *servers, o options) []string {
-			return []string{o.worker, "run", "--config", filepath.Join(s.folder, courierSettings), "--log-level", "warn", "--name", "peer"}
+		program: func(s *apart.Servers, o options) []string {
+			return []string{o.worker, "run", "--config", filepath.Join(s.Folder, courierSettings), "--log-level", "warn", "--name", "peer"}
 		},
 		finished: `SELECT coalesce(sum(mutations), 0) FROM courier.batch WHERE finished_at IS NOT NULL`,
 		behind:   `SELECT transactions_behind FROM courier.item_index_status`,
@@ -75,12 +78,12 @@ func entrantNames() []string {
 const statusRows = `SELECT count(*) FROM status`
 
 // program is one of those that the folder of programs has.
-func program(name string) func(*servers, options) []string {
-	return func(_ *servers, o options) []string { return []string{filepath.Join(o.programs, name)} }
+func program(name string) func(*apart.Servers, options) []string {
+	return func(_ *apart.Servers, o options) []string { return []string{filepath.Join(o.programs, name)} }
 }
 
-func bentoProgram(s *servers, o options) []string {
-	return []string{filepath.Join(o.programs, "bento"), "-c", filepath.Join(s.folder, bentoSettings)}
+func bentoProgram(s *apart.Servers, o options) []string {
+	return []string{filepath.Join(o.programs, "bento"), "-c", filepath.Join(s.Folder, bentoSettings)}
 }
 
 const (
@@ -91,21 +94,33 @@ const (
 //go:embed courier.yaml bento.yaml
 var settings embed.FS
 
-// consume starts the consumer. The caller stops it.
-func (e entrant) consume(s *servers, o options) (*process.Child, error) {
-	arguments := e.program(s, o)
-	command := exec.Command(arguments[0], arguments[1:]...) //nolint:gosec,noctx // a program to measure; the caller stops it
-	command.Env = append(s.environment(o), e.environment...)
-	command.Stderr = os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for this process alone
-	return process.Start(command, process.Options{})
+// environment tells a consumer where everything is.
+func environment(s *apart.Servers, o options) []string {
+	return s.Environment("SINK_URL="+s.PlatformsURL, "STREAM="+peerStream, "MAX_AGE="+o.maxAge.String())
 }
 
-// stopConsumer has a consumer end, firmly in the end.
-func stopConsumer(ctx context.Context, child *process.Child) error {
-	return child.Stop(context.WithoutCancel(ctx),
-		process.Step{Signal: syscall.SIGTERM, Within: 20 * time.Second},
-		process.Step{Signal: syscall.SIGKILL, Within: 5 * time.Second})
+// startServers starts what a run needs beside the consumer, and writes the settings.
+func startServers(ctx context.Context) (*apart.Servers, error) {
+	s, err := apart.Start(ctx, apart.Options{Platforms: sinkService})
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{courierSettings, bentoSettings} {
+		text, err := settings.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(s.Folder, name), text, 0o600)
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.Stop()) //nolint:contextcheck // cleaning up must not end with ctx
+		}
+	}
+	return s, nil
+}
+
+// consume starts the consumer. The caller stops it.
+func (e entrant) consume(s *apart.Servers, o options) (*process.Child, error) {
+	arguments := e.program(s, o)
+	return apart.StartProgram(append(environment(s, o), e.environment...), arguments[0], arguments[1:]...)
 }
 
 // peerStream is the stream of the entrants that have no settings of their own for one.
@@ -117,19 +132,19 @@ const statusTable = `CREATE TABLE status (
 	account text NOT NULL, catalog text NOT NULL, catalog_type text NOT NULL,
 	status text NOT NULL, handle text, updated_at timestamptz NOT NULL DEFAULT now())`
 
-func prepareStream(ctx context.Context, s *servers, _ options) error {
-	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
+func prepareStream(ctx context.Context, s *apart.Servers, _ options) error {
+	_, err := s.JetStream.CreateStream(ctx, jetstream.StreamConfig{
 		Name: peerStream, Subjects: []string{"catalog.mutations.>"}, Storage: jetstream.FileStorage,
 	})
 	if err != nil {
 		return err
 	}
-	_, err = s.pool.Exec(ctx, statusTable)
+	_, err = s.Pool.Exec(ctx, statusTable)
 	return err
 }
 
-func prepareRiver(ctx context.Context, s *servers, _ options) error {
-	migrator, err := rivermigrate.New(riverpgxv5.New(s.pool), nil)
+func prepareRiver(ctx context.Context, s *apart.Servers, _ options) error {
+	migrator, err := rivermigrate.New(riverpgxv5.New(s.Pool), nil)
 	if err != nil {
 		return err
 	}
@@ -139,7 +154,7 @@ func prepareRiver(ctx context.Context, s *servers, _ options) error {
 	// The indexes for searching in arguments and metadata, which River does not read, are
 	// half of what a job of 600 bytes costs Postgres.
 	for _, statement := range []string{outbox.Schema, statusTable, `DROP INDEX river_job_args_index, river_job_metadata_index`} {
-		if _, err := s.pool.Exec(ctx, statement); err != nil {
+		if _, err := s.Pool.Exec(ctx, statement); err != nil {
 			return err
 		}
 	}
@@ -147,10 +162,10 @@ func prepareRiver(ctx context.Context, s *servers, _ options) error {
 }
 
 // prepareCourier migrates the database and lets a worker make its stream.
-func prepareCourier(ctx context.Context, s *servers, o options) error {
+func prepareCourier(ctx context.Context, s *apart.Servers, o options) error {
 	//nolint:gosec // a program to measure
-	migrate := exec.CommandContext(ctx, o.worker, "migrate", "--config", filepath.Join(s.folder, courierSettings))
-	migrate.Env = s.environment(o)
+	migrate := exec.CommandContext(ctx, o.worker, "migrate", "--config", filepath.Join(s.Folder, courierSettings))
+	migrate.Env = environment(s, o)
 	if output, err := migrate.CombinedOutput(); err != nil {
 		return fmt.Errorf("worker migrate: %w: %s", err, output)
 	}
@@ -159,14 +174,14 @@ func prepareCourier(ctx context.Context, s *servers, o options) error {
 		return err
 	}
 	const within = 30 * time.Second
-	err = s.until(ctx, within, worker, func(ctx context.Context) (bool, error) {
-		_, err := s.js.Stream(ctx, "CATALOG_MUTATIONS")
+	err = apart.Until(ctx, within, worker, func(ctx context.Context) (bool, error) {
+		_, err := s.JetStream.Stream(ctx, "CATALOG_MUTATIONS")
 		return err == nil, nil
 	})
 	if err != nil {
 		err = fmt.Errorf("the worker makes its stream: %w", err)
 	}
-	if stopErr := stopConsumer(ctx, worker); stopErr != nil && err == nil {
+	if stopErr := apart.StopProgram(ctx, worker); stopErr != nil && err == nil {
 		return stopErr
 	}
 	return err

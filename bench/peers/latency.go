@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 	"github.com/catalog-courier/catalog-courier/lab/process"
-
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
 const (
@@ -23,12 +23,12 @@ const (
 func measureLatency(ctx context.Context, o options, e entrant) (r result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout+o.latency)
 	defer cancel()
-	r = result{Entrant: e.name, Mutations: max(1, int(o.latency/between)), MaxAge: o.maxAge.String(), Load: load(), Latency: &latency{}}
+	r = result{Entrant: e.name, Mutations: max(1, int(o.latency/between)), MaxAge: o.maxAge.String(), Load: apart.Load(), Latency: &latency{}}
 	s, err := startServers(ctx)
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }() //nolint:contextcheck // cleaning up must not end with ctx
+	defer func() { err = errors.Join(err, s.Stop()) }() //nolint:contextcheck // cleaning up must not end with ctx
 	if err := e.prepare(ctx, s, o); err != nil {
 		return r, err
 	}
@@ -36,7 +36,7 @@ func measureLatency(ctx context.Context, o options, e entrant) (r result, err er
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, stopConsumer(ctx, consumer)) }()
+	defer func() { err = errors.Join(err, apart.StopProgram(ctx, consumer)) }()
 	if err := rest(ctx, s, consumer, &r); err != nil {
 		return r, err
 	}
@@ -44,42 +44,42 @@ func measureLatency(ctx context.Context, o options, e entrant) (r result, err er
 	if err != nil {
 		return r, err
 	}
-	received := map[string]int64{}
-	if err := s.ask(ctx, "/received", &received); err != nil {
+	received, err := s.Received(ctx)
+	if err != nil {
 		return r, err
 	}
 	if consumer.Ended() {
-		return r, endedEarly(consumer)
+		return r, apart.EndedEarly(consumer)
 	}
 	return r, r.Latency.fill(sent, received)
 }
 
 // rest measures what everything takes while nothing is published.
-func rest(ctx context.Context, s *servers, consumer *process.Child, r *result) error {
-	pause(ctx, toStart)
-	before, err := s.used(consumer)
+func rest(ctx context.Context, s *apart.Servers, consumer *process.Child, r *result) error {
+	apart.Pause(ctx, toStart)
+	before, err := s.Used(consumer)
 	if err != nil {
 		return err
 	}
-	pause(ctx, toRest)
-	after, err := s.used(consumer)
-	r.Latency.AtRest = after.since(before).total().Seconds() / toRest.Seconds()
+	apart.Pause(ctx, toRest)
+	after, err := s.Used(consumer)
+	r.Latency.AtRest = after.Since(before).Total().Seconds() / toRest.Seconds()
 	return err
 }
 
 // trickle publishes, and measures what that takes. It returns when each mutation was sent,
 // in ns since 1970.
-func trickle(ctx context.Context, s *servers, e entrant, consumer *process.Child, r *result) (sent map[string]int64, err error) {
+func trickle(ctx context.Context, s *apart.Servers, e entrant, consumer *process.Child, r *result) (sent map[string]int64, err error) {
 	p, err := e.open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
-	lanes := work.Lanes()
+	lanes := work.Lanes(2, 1)
 	sent = make(map[string]int64, r.Mutations)
 	ticker := time.NewTicker(between)
 	defer ticker.Stop()
-	var before usage
+	var before apart.Usage
 	var transactions float64
 	var began time.Time
 	for number := range warmUp + r.Mutations {
@@ -89,10 +89,10 @@ func trickle(ctx context.Context, s *servers, e entrant, consumer *process.Child
 			return nil, ctx.Err()
 		}
 		if number == warmUp {
-			if transactions, err = s.transactions(ctx); err != nil {
+			if transactions, err = s.Transactions(ctx); err != nil {
 				return nil, err
 			}
-			if before, err = s.used(consumer); err != nil {
+			if before, err = s.Used(consumer); err != nil {
 				return nil, err
 			}
 			began = time.Now()
@@ -104,21 +104,15 @@ func trickle(ctx context.Context, s *servers, e entrant, consumer *process.Child
 			return nil, err
 		}
 	}
-	after, err := s.used(consumer)
+	after, err := s.Used(consumer)
 	if err != nil {
 		return nil, err
 	}
-	spent := after.since(before)
+	spent := after.Since(before)
 	r.spent(spent)
-	r.Latency.Busy = spent.total().Seconds() / time.Since(began).Seconds()
-	pause(ctx, toEnd)
-	last, err := s.transactions(ctx)
+	r.Latency.Busy = spent.Total().Seconds() / time.Since(began).Seconds()
+	apart.Pause(ctx, toEnd)
+	last, err := s.Transactions(ctx)
 	r.Latency.Transactions = (last - transactions) / r.each()
 	return sent, err
-}
-
-// transactions is how many there have been, those of a second ago at least.
-func (s *servers) transactions(ctx context.Context) (n float64, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()`).Scan(&n)
-	return n, err
 }

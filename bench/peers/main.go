@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 )
 
 type options struct {
@@ -61,11 +63,7 @@ func parseOptions(arguments []string) (o options, err error) {
 }
 
 func main() {
-	if len(os.Args) == serviceArguments {
-		if serve, ok := services[os.Args[1]]; ok {
-			os.Exit(runService(serve, os.Args[2]))
-		}
-	}
+	apart.Services{sinkService: serveSink}.Run()
 	os.Exit(command())
 }
 

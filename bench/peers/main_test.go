@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 	"github.com/stretchr/testify/require"
 )
 
@@ -48,18 +49,11 @@ func TestEntrants(t *testing.T) {
 	for _, e := range entrants {
 		require.NotNil(t, e.prepare, e.name)
 		require.NotNil(t, e.open, e.name)
-		require.NotEmpty(t, e.program(&servers{}, options{worker: "worker"}), e.name)
+		require.NotEmpty(t, e.program(&apart.Servers{}, options{worker: "worker"}), e.name)
 		require.NotEmpty(t, e.finished, e.name)
 		require.False(t, seen[e.name], e.name)
 		seen[e.name] = true
 	}
-}
-
-func TestLoad(t *testing.T) {
-	t.Parallel()
-	require.InDelta(t, 7.37, parseLoad("7.37 12.15 9.25 4/512 4711\n"), 0)
-	require.Zero(t, parseLoad(""))
-	require.Zero(t, parseLoad("much"))
 }
 
 func namesIn(all []entrant) []string {

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/message"
-	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
@@ -18,7 +18,6 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/catalog-courier/catalog-courier/bench/peers/outbox"
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
 // producer gets mutations in to a consumer. One is used by one goroutine.
@@ -29,8 +28,8 @@ type producer interface {
 }
 
 // putAll gives each lane an equal share, side by side, through a producer for each.
-func putAll(ctx context.Context, s *servers, e entrant, mutations int) error {
-	lanes := work.Lanes()
+func putAll(ctx context.Context, s *apart.Servers, e entrant, mutations int) error {
+	lanes := work.Lanes(2, 1)
 	errs := make([]error, len(lanes))
 	var running sync.WaitGroup
 	for i, lane := range lanes {
@@ -48,74 +47,45 @@ func putAll(ctx context.Context, s *servers, e entrant, mutations int) error {
 	return errors.Join(errs...)
 }
 
-// connection is a producer's own, to the broker.
-type connection struct {
-	nc *nats.Conn
+// ours publishes with the project's own package, in one of its forms.
+type ours struct {
+	*work.Producer
+
 	js jetstream.JetStream
 }
 
-func (c connection) close() { c.nc.Close() }
-
-func connect(s *servers, options ...jetstream.JetStreamOpt) (connection, error) {
-	nc, err := nats.Connect(s.natsURL)
-	if err != nil {
-		return connection{}, err
+func with(form work.Form) func(context.Context, *apart.Servers) (producer, error) {
+	return func(_ context.Context, s *apart.Servers) (producer, error) {
+		js, err := s.Connect()
+		if err != nil {
+			return nil, err
+		}
+		return ours{work.NewProducer(js, form), js}, nil
 	}
-	js, err := jetstream.New(nc, options...)
-	return connection{nc: nc, js: js}, err
 }
 
-// plain publishes a message for each mutation with the project's own package, in the
-// atomic batches that enqueue makes.
-type plain struct {
-	connection
-
-	publisher *publish.Publisher
-	batch     []publish.Publication
-	bodies    []byte
-}
-
-func plainly(_ context.Context, s *servers) (producer, error) {
-	c, err := connect(s)
-	if err != nil {
-		return nil, err
-	}
-	return &plain{connection: c, publisher: publish.NewPublisher(c.js, publish.Options{})}, nil
-}
-
-func (p *plain) put(ctx context.Context, lane catalog.Lane, from, to int) error {
+func (p ours) put(ctx context.Context, lane catalog.Lane, from, to int) error {
 	subject, problem := message.Subject(lane)
 	if problem != nil {
 		return problem
 	}
-	for from < to {
-		p.batch, p.bodies = p.batch[:0], p.bodies[:0] // Publish keeps neither
-		for ; from < to && len(p.batch) < publish.MaxBatch; from++ {
-			begin := len(p.bodies)
-			p.bodies = work.AppendMessage(p.bodies, from)
-			p.batch = append(p.batch, publish.Publication{Subject: subject, ID: work.ID(from), Data: p.bodies[begin:len(p.bodies):len(p.bodies)]})
-		}
-		results, err := p.publisher.Publish(ctx, p.batch)
-		if err != nil {
-			return err
-		}
-		if sum := publish.Summarize(results); sum.Stored != len(p.batch) {
-			return fmt.Errorf("not all messages were stored: %+v", sum)
-		}
-	}
-	return nil
+	return p.Publish(ctx, work.Share{Subjects: []string{subject}, From: from, To: to}, 0)
 }
 
-// asynchronous publishes a message for each mutation as the documentation of nats.go shows.
-type asynchronous struct{ connection }
+func (p ours) close() { p.js.Conn().Close() }
 
-func asynchronously(_ context.Context, s *servers) (producer, error) {
-	c, err := connect(s, jetstream.WithPublishAsyncMaxPending(2000), jetstream.WithPublishAsyncTimeout(30*time.Second))
+// asynchronous publishes a message for each mutation as the documentation of nats.go shows.
+type asynchronous struct{ js jetstream.JetStream }
+
+func asynchronously(_ context.Context, s *apart.Servers) (producer, error) {
+	js, err := s.Connect(jetstream.WithPublishAsyncMaxPending(2000), jetstream.WithPublishAsyncTimeout(30*time.Second))
 	if err != nil {
 		return nil, err
 	}
-	return asynchronous{c}, nil
+	return asynchronous{js}, nil
 }
+
+func (p asynchronous) close() { p.js.Conn().Close() }
 
 func (p asynchronous) put(ctx context.Context, lane catalog.Lane, from, to int) error {
 	subject, problem := message.Subject(lane)
@@ -148,8 +118,8 @@ func (p asynchronous) put(ctx context.Context, lane catalog.Lane, from, to int) 
 const atOnce = 5000
 
 // riverClient inserts jobs. Without the short time it notifies workers ten times a second.
-func riverClient(s *servers) (*river.Client[pgx.Tx], error) {
-	return river.NewClient(riverpgxv5.New(s.pool), &river.Config{FetchCooldown: 2 * time.Millisecond})
+func riverClient(s *apart.Servers) (*river.Client[pgx.Tx], error) {
+	return river.NewClient(riverpgxv5.New(s.Pool), &river.Config{FetchCooldown: 2 * time.Millisecond})
 }
 
 // staging copies rows into the staging table, and inserts a job with them that posts them.
@@ -158,9 +128,9 @@ type staging struct {
 	client *river.Client[pgx.Tx]
 }
 
-func intoStaging(_ context.Context, s *servers) (producer, error) {
+func intoStaging(_ context.Context, s *apart.Servers) (producer, error) {
 	client, err := riverClient(s)
-	return staging{pool: s.pool, client: client}, err
+	return staging{pool: s.Pool, client: client}, err
 }
 
 func (staging) close() {}
@@ -187,7 +157,7 @@ func (p staging) put(ctx context.Context, lane catalog.Lane, from, to int) error
 // jobs inserts a job for each mutation, many at once.
 type jobs struct{ client *river.Client[pgx.Tx] }
 
-func intoJobs(_ context.Context, s *servers) (producer, error) {
+func intoJobs(_ context.Context, s *apart.Servers) (producer, error) {
 	client, err := riverClient(s)
 	return jobs{client}, err
 }

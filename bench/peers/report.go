@@ -8,9 +8,9 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
@@ -81,33 +81,20 @@ func (r *result) each() float64 { return float64(r.Mutations) }
 func (r *result) micro(d time.Duration) float64 { return float64(d.Microseconds()) / r.each() }
 
 // spent notes what the mutations took.
-func (r *result) spent(u usage) {
-	r.Consumer, r.Broker, r.Sink, r.Postgres = r.micro(u.consumer), r.micro(u.broker), r.micro(u.sink), r.micro(u.postgres)
-	r.Draining = r.micro(u.total())
+func (r *result) spent(u apart.Usage) {
+	r.Consumer, r.Broker, r.Sink, r.Postgres = r.micro(u.Program), r.micro(u.Broker), r.micro(u.Platforms), r.micro(u.Postgres)
+	r.Draining = r.micro(u.Total())
 }
 
 // fill compares when items were sent with when they were received, in ns.
 func (l *latency) fill(sent, received map[string]int64) error {
-	took := make([]float64, 0, len(sent))
-	for item, at := range sent {
-		came, ok := received[item]
-		if !ok {
-			l.Missing++
-			continue
-		}
-		took = append(took, float64(came-at)/float64(time.Millisecond))
+	took, missing, err := apart.Took(sent, received)
+	if err != nil {
+		return err
 	}
-	if len(took) == 0 {
-		return errors.New("nothing has arrived")
-	}
-	slices.Sort(took)
-	l.P50, l.P90, l.P99, l.Most = quantile(took, 0.5), quantile(took, 0.9), quantile(took, 0.99), took[len(took)-1]
+	l.Missing = missing
+	l.P50, l.P90, l.P99, l.Most = apart.Quantile(took, 0.5), apart.Quantile(took, 0.9), apart.Quantile(took, 0.99), took[len(took)-1]
 	return nil
-}
-
-// quantile is the smallest value that such a share is not above. There are some, sorted.
-func quantile(sorted []float64, share float64) float64 {
-	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
 }
 
 func (r *result) String() string {
@@ -251,7 +238,7 @@ func printTable(out io.Writer, title string, columns []column, all []result) err
 	}
 	t.AppendHeader(line(title, func(c column) string { return c.title }))
 	for _, name := range namesOf(all) {
-		t.AppendRow(line(name, func(c column) string { return summary(valuesOf(all, name, c), c.digits) }))
+		t.AppendRow(line(name, func(c column) string { return apart.Summary(valuesOf(all, name, c), c.digits) }))
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n÷ is to %s of the same round; medians, with the range\n", t.Render(), baseline())
 	return err
@@ -287,28 +274,4 @@ func baseOf(all []result, round int) *result {
 		return nil
 	}
 	return &all[i]
-}
-
-// summary is the median, with the range of more than one value, and "" of none.
-func summary(values []float64, digits int) string {
-	if len(values) == 0 {
-		return ""
-	}
-	write := func(v float64) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-	sorted := slices.Sorted(slices.Values(values))
-	least, most := write(sorted[0]), write(sorted[len(sorted)-1])
-	if least == most {
-		return least
-	}
-	return write(median(sorted)) + " (" + least + "–" + most + ")"
-}
-
-// median is the mean of the two in the middle where their number is even. There are some,
-// sorted.
-func median(sorted []float64) float64 {
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
 }

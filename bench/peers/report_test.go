@@ -8,39 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 	"github.com/stretchr/testify/require"
 )
-
-func TestSummary(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		values []float64
-		digits int
-		want   string
-	}{
-		{nil, 1, ""},
-		{[]float64{3}, 1, "3.0"},
-		{[]float64{9, 1, 4}, 0, "4 (1–9)"},
-		{[]float64{9, 1, 4, 5}, 1, "4.5 (1.0–9.0)"},
-		{[]float64{2.01, 2.04}, 1, "2.0"}, // a range that cannot be seen is none
-	} {
-		given := append([]float64(nil), c.values...)
-		require.Equal(t, c.want, summary(c.values, c.digits))
-		require.Equal(t, given, c.values, "the runs keep their order")
-	}
-}
-
-func TestQuantile(t *testing.T) {
-	t.Parallel()
-	hundred := make([]float64, 100)
-	for i := range hundred {
-		hundred[i] = float64(i + 1)
-	}
-	for share, want := range map[float64]float64{0: 1, 0.5: 50, 0.9: 90, 0.99: 99, 1: 100} {
-		require.Equal(t, want, quantile(hundred, share)) //nolint:testifylint // whole numbers
-	}
-	require.InDelta(t, 7.0, quantile([]float64{7}, 0.99), 0)
-}
 
 func TestLatencies(t *testing.T) {
 	t.Parallel()
@@ -58,8 +28,8 @@ func TestLatencies(t *testing.T) {
 func TestProcessorTimes(t *testing.T) {
 	t.Parallel()
 	few, many := result{Mutations: 10}, result{Mutations: 1010}
-	few.spent(usage{consumer: 100 * time.Millisecond, postgres: 20 * time.Millisecond})
-	many.spent(usage{consumer: 110 * time.Millisecond, broker: 5 * time.Millisecond, sink: time.Millisecond, postgres: 24 * time.Millisecond})
+	few.spent(apart.Usage{Program: 100 * time.Millisecond, Postgres: 20 * time.Millisecond})
+	many.spent(apart.Usage{Program: 110 * time.Millisecond, Broker: 5 * time.Millisecond, Platforms: time.Millisecond, Postgres: 24 * time.Millisecond})
 	require.InDelta(t, 12_000, few.Draining, 1e-6)
 	require.InDelta(t, many.Consumer+many.Broker+many.Sink+many.Postgres, many.Draining, 1e-6)
 	many.started(few)
@@ -82,7 +52,7 @@ func TestTables(t *testing.T) {
 	cell := func(columns []column, title, name string) string {
 		for i := range columns { // the last one of the title
 			if c := columns[len(columns)-1-i]; c.title == title {
-				return summary(valuesOf(all, name, c), c.digits)
+				return apart.Summary(valuesOf(all, name, c), c.digits)
 			}
 		}
 		return "no such column"
@@ -109,7 +79,7 @@ func TestTables(t *testing.T) {
 
 func TestLinesAreAppended(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "runs.jsonl")
+	path := filepath.Join(t.TempDir(), "runs.JetStreamonl")
 	require.NoError(t, appendLine("", result{}))
 	runs := []result{{Entrant: "naive", Round: 1, Mutations: 7, Rate: 3.5}, {Entrant: "bento", Round: 1, Latency: &latency{P99: 4}}}
 	for _, r := range runs {

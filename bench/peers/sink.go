@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 )
 
 // sink takes the batches of all entrants in place of the platforms: it reads a body fully,
@@ -21,52 +21,22 @@ import (
 type sink struct {
 	buffers sync.Pool
 
-	mu       sync.Mutex
-	counts   counts
-	received map[string]int64    // item → when a POST with it was read first, in ns since 1970
-	batches  map[string][]string // Pinterest's handle → its items
-}
+	receipts *apart.Receipts
 
-// counts are what the sink has got.
-type counts struct {
-	Posts int `json:"posts"`
-	Items int `json:"items"`
+	mu      sync.Mutex
+	batches map[string][]string // Pinterest's handle → its items
 }
 
 const (
+	sinkService = "sink"
 	answerDelay = 20 * time.Millisecond
 	maxBody     = 256 << 20
-	// A larger batch comes from a backlog, whose times are not asked for.
-	maxTimed = 100
 )
 
-func newSink() *sink { return &sink{received: map[string]int64{}, batches: map[string][]string{}} }
+func newSink() *sink { return &sink{receipts: apart.NewReceipts(), batches: map[string][]string{}} }
 
 // serveSink serves until the process ends.
-func serveSink(ctx context.Context, _ string) (string, error) {
-	listener, err := listen(ctx)
-	if err != nil {
-		return "", err
-	}
-	server := &http.Server{Handler: newSink(), ReadTimeout: time.Minute, WriteTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }()
-	return "http://" + listener.Addr().String(), nil
-}
-
-// itemsOf lists the items of a body: each is named once in it, whatever its form is.
-func itemsOf(body []byte) []string {
-	items := make([]string, 0, countItems(body))
-	for _, rest := range bytes.Split(body, itemMark)[1:] {
-		if id, _, ended := bytes.Cut(rest, []byte{'"'}); ended {
-			items = append(items, string(itemMark[1:])+string(id))
-		}
-	}
-	return items
-}
-
-func countItems(body []byte) int { return bytes.Count(body, itemMark) }
-
-var itemMark = []byte(`"SKU-`)
+func serveSink(ctx context.Context, _ string) (string, error) { return apart.ServeHTTP(ctx, newSink()) }
 
 // take reads a batch and returns its handle, and its items where they are wanted.
 func (s *sink) take(w http.ResponseWriter, r *http.Request, wanted bool) (handle string, items []string, err error) {
@@ -80,11 +50,10 @@ func (s *sink) take(w http.ResponseWriter, r *http.Request, wanted bool) (handle
 		return "", nil, err
 	}
 	now := time.Now().UnixNano()
-	count := countItems(buffer.Bytes())
-	if wanted || count <= maxTimed {
-		items = itemsOf(buffer.Bytes())
+	if wanted {
+		items = apart.ItemsOf(buffer.Bytes())
 	}
-	handle = s.note(count, items, now)
+	handle = "h-" + strconv.Itoa(s.receipts.Note(buffer.Bytes(), now))
 	timer := time.NewTimer(answerDelay)
 	defer timer.Stop()
 	select {
@@ -95,34 +64,12 @@ func (s *sink) take(w http.ResponseWriter, r *http.Request, wanted bool) (handle
 	}
 }
 
-func (s *sink) note(count int, items []string, now int64) (handle string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts.Posts++
-	s.counts.Items += count
-	if count <= maxTimed {
-		for _, item := range items {
-			if _, again := s.received[item]; !again {
-				s.received[item] = now
-			}
-		}
-	}
-	return "h-" + strconv.Itoa(s.counts.Posts)
-}
-
 // ServeHTTP answers entrants, and what the measuring process asks: /counts and /received.
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	post := r.Method == http.MethodPost
 	switch path := r.URL.Path; {
-	case path == "/counts":
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		write(w, s.counts)
-	case path == "/received":
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		write(w, s.received)
+	case s.receipts.Answer(w, path):
 	case strings.HasPrefix(path, "/peer/") && post:
 		s.answer(w, r, `{"handle":%q}`)
 	case strings.HasPrefix(path, "/meta/") && post:
@@ -151,13 +98,6 @@ func (s *sink) answer(w http.ResponseWriter, r *http.Request, form string) {
 
 // reply fills a form whose values are programs' own.
 func reply(w io.Writer, form string, values ...any) { _, _ = fmt.Fprintf(w, form, values...) }
-
-// write is for what the measuring process asks: it hears of an error by what is missing.
-func write(w io.Writer, value any) {
-	if text, err := json.Marshal(value); err == nil {
-		_, _ = w.Write(text)
-	}
-}
 
 func refuse(w http.ResponseWriter, err error) { http.Error(w, err.Error(), http.StatusBadRequest) }
 
@@ -189,26 +129,3 @@ func (s *sink) pinterestBatch(handle string) []byte {
 
 // clock is the time as Pinterest writes it.
 func clock() string { return time.Now().UTC().Format("2006-01-02T15:04:05") }
-
-// ask gets an answer of the sink's process.
-func (s *servers) ask(ctx context.Context, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.sinkURL+path, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
-	}
-	if err != nil {
-		return fmt.Errorf("the sink's %s: %w", path, err)
-	}
-	return json.Unmarshal(text, into)
-}

@@ -19,11 +19,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
 type mutation struct {

@@ -5,10 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 	"github.com/riverqueue/river"
 
 	"github.com/catalog-courier/catalog-courier/bench/peers/outbox"
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
 // collectors has jobs wait for others to share their batch: each account has a queue of its
@@ -17,7 +17,7 @@ import (
 func collectors(config *river.Config, sink poster, maxAge time.Duration) []*collector {
 	w := &mutator{collectors: map[string]*collector{}}
 	river.AddWorker(config.Workers, w)
-	lanes := work.Lanes()
+	lanes := work.Lanes(2, 1)
 	all := make([]*collector, 0, len(lanes))
 	for _, lane := range lanes {
 		c := &collector{

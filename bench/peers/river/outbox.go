@@ -5,19 +5,19 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
 	"github.com/catalog-courier/catalog-courier/bench/peers/outbox"
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
 )
 
 // flushing has workers post what is staged, and adds a periodic job as a safety net.
 func flushing(config *river.Config, pool *pgxpool.Pool, sink poster) {
 	river.AddWorker(config.Workers, &flusher{pool: pool, sink: sink})
 	config.Queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: 4}
-	for _, lane := range work.Lanes() {
+	for _, lane := range work.Lanes(2, 1) {
 		config.PeriodicJobs = append(config.PeriodicJobs, river.NewPeriodicJob(river.PeriodicInterval(time.Second),
 			func() (river.JobArgs, *river.InsertOpts) {
 				return outbox.Flush{Account: lane.Account, Type: string(lane.Type), Limit: work.Limit(lane.Account)}, nil

@@ -7,7 +7,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/bench/peers/work"
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 )
 
 // TestMessage: every entrant finds the id and the item in it, once, and the subject is one
@@ -31,7 +31,7 @@ func TestMessage(t *testing.T) {
 	}
 	require.NotEqual(t, work.ID(1), work.ID(2))
 	require.Less(t, work.ID(99), work.ID(100))
-	for _, lane := range work.Lanes() {
+	for _, lane := range work.Lanes(2, 1) {
 		_, problem := message.Subject(lane)
 		require.Nil(t, problem)
 		require.Positive(t, work.Limit(lane.Account))

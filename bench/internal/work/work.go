@@ -1,5 +1,5 @@
-// Package work is what every entrant has to do: which mutations there are, and how many of
-// them a request of an account takes.
+// Package work is what every program that is measured has to do: which mutations there are, how
+// they are published, and how many of them a request of an account takes.
 package work
 
 import (
@@ -9,13 +9,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
-// Lanes are where the mutations go, an equal share to each.
-func Lanes() []catalog.Lane {
-	return []catalog.Lane{
-		{Account: "meta-0", Catalog: "main", Type: "PRODUCT_ITEM"},
-		{Account: "meta-1", Catalog: "main", Type: "PRODUCT_ITEM"},
-		{Account: "pinterest-0", Catalog: "main", Type: "RETAIL"},
+// Lanes are where the mutations go, one for each account.
+func Lanes(meta, pinterest int) []catalog.Lane {
+	all := make([]catalog.Lane, 0, meta+pinterest)
+	for i := range meta {
+		all = append(all, catalog.Lane{Account: "meta-" + strconv.Itoa(i), Catalog: "main", Type: "PRODUCT_ITEM"})
 	}
+	for i := range pinterest {
+		all = append(all, catalog.Lane{Account: "pinterest-" + strconv.Itoa(i), Catalog: "main", Type: "RETAIL"})
+	}
+	return all
 }
 
 // Limit is how many mutations a request of an account takes: what the platforms allow.
@@ -39,11 +42,13 @@ func ID(number int) string { return string(appendID(nil, number)) }
 func ItemID(number int) string { return "SKU-" + strconv.Itoa(number) }
 
 // AppendMessage appends a mutation that both platforms take, in the form of the contract.
-// It is the message that the project's other benchmark publishes.
-func AppendMessage(b []byte, number int) []byte {
+func AppendMessage(b []byte, number int) []byte { return AppendChange(b, number, number) }
+
+// AppendChange appends the mutation of a number that changes an item.
+func AppendChange(b []byte, number, item int) []byte {
 	begin := len(b)
 	b = appendID(append(b, `{"id":"`...), number)
-	b = appendNumber(b, `","item_id":"SKU-`, number)
+	b = appendNumber(b, `","item_id":"SKU-`, item)
 	b = append(b, `","operation":"`+Operation+`","attributes":`...)
 	return append(appendAttributes(b, number, Size-len("}")-(len(b)-begin)), '}')
 }
