@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/reason"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	Audit   AuditLog
 	// Reasons says what to do about what failed.
 	Reasons *reason.Registry
+	// Validate judges a change as workers do before they send it: what makes it invalid, and
+	// warnings. The error says why it cannot be judged. Nil judges nothing.
+	Validate func(m *catalog.Mutation) (problem *catalog.Problem, warnings []catalog.Problem, err error)
 	// Prefix begins the path of every page, such as /courier; "" for none.
 	Prefix string
 	// Login says who somebody is. Nil is NoLogin.

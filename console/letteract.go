@@ -20,6 +20,8 @@ import (
 type LetterActions interface {
 	Preview(ctx context.Context, filter persistence.DeadLetterFilter, force bool) (replay.Preview, error)
 	Replay(ctx context.Context, by string, filter persistence.DeadLetterFilter, force bool) (replay.Result, error)
+	// CheckEdit says what would keep Edit from publishing.
+	CheckEdit(ctx context.Context, id int64, body []byte, force bool) error
 	Edit(ctx context.Context, by string, id int64, body []byte, force bool) (replay.Edited, error)
 	DismissAll(ctx context.Context, by string, filter persistence.DeadLetterFilter, why string) (int, error)
 }
@@ -189,18 +191,33 @@ func (c *Console) editLetter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := []byte(strings.ReplaceAll(r.PostFormValue("body"), "\r\n", "\n")) // browsers send CRLF
+	force := r.PostForm.Get("force") == yes
 	shown := c.shown(letter)
-	shown.Body = string(body)
-	if shown.Problem = problemOf(letter, body); shown.Problem != "" || r.PostForm.Get("check") != "" && !wantsJSON(r) {
-		if wantsJSON(r) && shown.Problem != "" {
-			return refuse(http.StatusUnprocessableEntity, shown.Problem)
+	shown.Body, shown.Why, shown.Force = string(body), r.PostFormValue("why"), force
+	var unjudged string
+	if shown.Problem, shown.Warnings, unjudged = c.judged(letter, body); shown.Problem != "" && wantsJSON(r) {
+		return refuse(http.StatusUnprocessableEntity, shown.Problem)
+	}
+	checks := r.PostForm.Get("check") != "" && !wantsJSON(r)
+	if shown.Problem == "" && checks {
+		err := letterRefusal(c.Do.Letters.CheckEdit(r.Context(), letter.ID, body, force))
+		if _, told := errors.AsType[*refusal](err); err != nil && !told {
+			return err
 		}
+		if err != nil {
+			shown.Problem = err.Error()
+		}
+	}
+	if shown.Problem != "" || checks {
 		p := c.page(r, "Dead letter "+r.PathValue("id"), "letters")
 		p.Data = shown
 		code := http.StatusOK
-		if shown.Problem != "" {
+		switch {
+		case shown.Problem != "":
 			code = http.StatusUnprocessableEntity
-		} else {
+		case unjudged != "":
+			p.Done = "The message can be published. Nothing is published yet. The platform's rules were not looked at: " + unjudged
+		default:
 			p.Done = "The message can be published. Nothing is published yet."
 		}
 		c.render(w, code, "letter", p)
@@ -210,23 +227,38 @@ func (c *Console) editLetter(w http.ResponseWriter, r *http.Request) error {
 	return c.act(w, r, deed{
 		name: persistence.ActEditLetter, target: r.PathValue("id"), expected: 1, back: c.link("/dead-letters/" + r.PathValue("id")),
 		do: func(ctx context.Context, _ string) (int64, string, error) {
-			edited, err := c.Do.Letters.Edit(ctx, who, letter.ID, body, r.PostForm.Get("force") == yes)
+			edited, err := c.Do.Letters.Edit(ctx, who, letter.ID, body, force)
 			return 1, "The edited message is published as change " + edited.MutationID + ".", letterRefusal(err)
 		},
 	})
 }
 
-// problemOf says what is wrong with an edited message; "" when it can be published.
-func problemOf(letter *persistence.DeadLetter, body []byte) string {
+// judged says what is wrong with an edited message, "" when it can be published, and what its
+// platform may refuse: by the contract of messages, then by the rules that workers go by before
+// they send. unjudged says why the rules were not looked at.
+func (c *Console) judged(letter *persistence.DeadLetter, body []byte) (problem string, warnings []string, unjudged string) {
 	headers := map[string][]string{}
 	for _, header := range letter.Message.Headers {
 		headers[header.Name] = append(headers[header.Name], header.Value)
 	}
 	decoded := message.Decode(message.Raw{Subject: letter.Message.Subject, Headers: headers, Data: body})
-	if decoded.Problem == nil {
-		return ""
+	if decoded.Problem != nil {
+		return sentence(decoded.Problem.Error()), nil, ""
 	}
-	return sentence(decoded.Problem.Error())
+	if c.Validate == nil {
+		return "", nil, "this console has no accounts."
+	}
+	invalid, doubtful, err := c.Validate(decoded.Mutation)
+	if err != nil {
+		return "", nil, err.Error() + "."
+	}
+	if invalid != nil {
+		problem = sentence(invalid.Error())
+	}
+	for i := range doubtful {
+		warnings = append(warnings, sentence(doubtful[i].Error()))
+	}
+	return problem, warnings, ""
 }
 
 // letterRefusal tells people what they can do something about.

@@ -149,6 +149,11 @@ type shownLetter struct {
 	Values  []letterValue
 	Body    string // as it is edited
 	Problem string // of what was edited
+	// Warnings are what a platform may refuse of what was edited.
+	Warnings []string
+	// Why and Force are what was typed beside it.
+	Why   string
+	Force bool
 	Lost    bool
 }
 

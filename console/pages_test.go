@@ -241,6 +241,8 @@ func (actions) Replay(context.Context, string, persistence.DeadLetterFilter, boo
 	return replay.Result{Replayed: 1, Newer: []replay.Skipped{{ID: 1}}, Lost: []replay.Skipped{{ID: 2}}}, nil
 }
 
+func (actions) CheckEdit(context.Context, int64, []byte, bool) error { return nil }
+
 func (actions) Edit(context.Context, string, int64, []byte, bool) (replay.Edited, error) {
 	return replay.Edited{MutationID: "m"}, nil
 }

@@ -58,31 +58,9 @@ type Edited struct {
 // unless Options.Force says otherwise: so an edit that is repeated because its answer was
 // lost publishes nothing twice.
 func (r *Replayer) Edit(ctx context.Context, id int64, body []byte, subject string) (Edited, error) {
-	letter, err := r.Letter(ctx, id)
+	letter, publication, err := r.prepared(ctx, id, body, subject)
 	if err != nil {
 		return Edited{}, err
-	}
-	if !r.Force && (letter.State == persistence.LetterReplayed || letter.State == persistence.LetterDismissed) {
-		return Edited{}, fmt.Errorf("dead letter %d: %w", id, ErrNotOpen)
-	}
-	if subject == "" {
-		subject = letter.Message.Subject
-	}
-	if sameJSON(body, letter.Message.Data) && subject == letter.Message.Subject {
-		return Edited{}, ErrUnchanged
-	}
-	publication, err := r.edited(letter, body, subject)
-	if err != nil {
-		return Edited{}, err
-	}
-	if !r.Force {
-		newer, err := r.Store.NewerChanges(ctx, []int64{id})
-		if err != nil {
-			return Edited{}, err
-		}
-		if newer[id] {
-			return Edited{}, fmt.Errorf("dead letter %d: %w", id, ErrNewerChanges)
-		}
 	}
 	note := persistence.ReplayNote{By: r.By, ReplacedBy: publication.ID}
 	marked, err := r.Store.Replay(ctx, []persistence.DeadLetter{*letter}, note, func(ctx context.Context, ids []int64) ([]int64, error) {
@@ -99,7 +77,44 @@ func (r *Replayer) Edit(ctx context.Context, id int64, body []byte, subject stri
 	if err == nil && marked == 0 {
 		err = fmt.Errorf("dead letter %d: %w", id, ErrNotOpen)
 	}
-	return Edited{MutationID: publication.ID, Subject: subject}, err
+	return Edited{MutationID: publication.ID, Subject: publication.Subject}, err
+}
+
+// CheckEdit says what Edit would say before it publishes.
+func (r *Replayer) CheckEdit(ctx context.Context, id int64, body []byte, subject string) error {
+	_, _, err := r.prepared(ctx, id, body, subject)
+	return err
+}
+
+// prepared is a letter and what is to be published in its place.
+func (r *Replayer) prepared(ctx context.Context, id int64, body []byte, subject string) (*persistence.DeadLetter, publish.Publication, error) {
+	letter, err := r.Letter(ctx, id)
+	if err != nil {
+		return nil, publish.Publication{}, err
+	}
+	if !r.Force && (letter.State == persistence.LetterReplayed || letter.State == persistence.LetterDismissed) {
+		return nil, publish.Publication{}, fmt.Errorf("dead letter %d: %w", id, ErrNotOpen)
+	}
+	if subject == "" {
+		subject = letter.Message.Subject
+	}
+	if sameJSON(body, letter.Message.Data) && subject == letter.Message.Subject {
+		return nil, publish.Publication{}, ErrUnchanged
+	}
+	publication, err := r.edited(letter, body, subject)
+	if err != nil {
+		return nil, publish.Publication{}, err
+	}
+	if !r.Force {
+		newer, err := r.Store.NewerChanges(ctx, []int64{id})
+		if err != nil {
+			return nil, publish.Publication{}, err
+		}
+		if newer[id] {
+			return nil, publish.Publication{}, fmt.Errorf("dead letter %d: %w", id, ErrNewerChanges)
+		}
+	}
+	return letter, publication, nil
 }
 
 // edited is the new message, checked.

@@ -139,7 +139,11 @@ func (s *surroundings) lookAtNATS(ctx context.Context) []Finding {
 			return s.mayDo(ctx, true)
 		})
 		finding.Detail = s.config.NATS.Stream.Name
-		if finding.Err == nil && s.stream != nil {
+		switch {
+		case finding.Err != nil:
+		case s.stream == nil:
+			finding.Detail += " (not there yet: worker run will create it)"
+		default:
 			finding.Warning = s.stream.Warning()
 		}
 		return finding

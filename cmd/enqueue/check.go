@@ -33,7 +33,7 @@ func loadTargets(streams cli.Streams, given arguments) (found targets, path stri
 		return targets{}, "", err
 	}
 	platforms := builtin.Platforms()
-	loaded, err := config.Load(path, config.Options{Lookup: streams.Lookup, Platforms: platform.Configs(platforms)})
+	loaded, err := config.Load(path, config.Options{Lookup: streams.Lookup, WithoutTokens: true, Platforms: platform.Configs(platforms)})
 	if err != nil {
 		return targets{}, path, cli.ConfigError(err)
 	}

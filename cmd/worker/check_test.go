@@ -39,6 +39,18 @@ func TestCheckHasStableNamesAndAListOfProblems(t *testing.T) {
 	require.Contains(t, execute(t, nil, "check", "--config", path).out, "warns  accounts: there are none: nothing will be delivered\n")
 }
 
+// TestCheckSaysThatTheStreamIsNotThere: what is ok is that it can be created.
+func TestCheckSaysThatTheStreamIsNotThere(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, sandbox.Options{})
+	require.Zero(t, p.run(t, "migrate").code)
+	got := p.run(t, "check", "--config", p.config)
+	require.Contains(t, got.out, "ok     stream CATALOG_MUTATIONS (not there yet: worker run will create it)\n")
+	p.work(t)
+	got = p.run(t, "check", "--config", p.config)
+	require.Contains(t, got.out, "ok     stream CATALOG_MUTATIONS\n")
+}
+
 func TestCheckTestsThePlatforms(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, sandbox.Options{

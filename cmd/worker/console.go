@@ -156,6 +156,7 @@ func (a *app) startConsole(
 	if settings.Console.Actions {
 		approvals := &approvals{sources: sources, store: persistence.NewSources(pool, 0), platforms: a.platforms, logger: logger}
 		running.closers = append(running.closers, approvals.close)
+		options.Validate = service.Validator(settings, a.platforms)
 		options.Do = &console.Actions{Accounts: store, Letters: consoleLetters{store, settings.NATS}, Approve: approvals.approve}
 	}
 	pages, err := console.New(options)

@@ -41,6 +41,11 @@ func (l consoleLetters) Replay(ctx context.Context, by string, filter persistenc
 	return result, err
 }
 
+// CheckEdit says what would keep Edit from publishing.
+func (l consoleLetters) CheckEdit(ctx context.Context, id int64, body []byte, force bool) error {
+	return replay.New(replay.Options{Store: l.store, Force: force}).CheckEdit(ctx, id, body, "")
+}
+
 // Edit publishes an edited message.
 func (l consoleLetters) Edit(ctx context.Context, by string, id int64, body []byte, force bool) (edited replay.Edited, err error) {
 	err = l.publishing(ctx, replay.Options{Store: l.store, By: by, Force: force}, func(r *replay.Replayer) (err error) {

@@ -97,6 +97,22 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		require.Contains(t, consoletest.Eval[string](t, p.Browser, `document.querySelector("#body").value`), "PUT", "what was typed stays")
 		p.Axe(t, "a message with a problem")
 		p.Heard() // the browser tells of the answer's code, 422
+		// A check goes by the platform's rules too, says what Publish would say, publishes
+		// nothing and keeps what was typed.
+		for _, one := range []struct{ body, selector, says string }{
+			{body, "[role=alert]", "othing is changed"},
+			{strings.Replace(body, `"ten"`, `"10,00"`, 1), "#warnings", "price"},
+			{strings.Replace(body, `SHIRT-77`, `SHIRT-78`, 1), "[role=alert]", "SHIRT-77"},
+			{strings.Replace(body, `"ten"`, `"10.00 USD"`, 1), "[role=status]", "Nothing is published yet."},
+		} {
+			p.write(t, "#body", one.body)
+			p.write(t, "input[name=why]", "the price was text")
+			p.submit(t, "Check only")
+			require.Contains(t, p.Text(t, one.selector), one.says)
+			require.Equal(t, "the price was text", consoletest.Eval[string](t, p.Browser, `document.querySelector("input[name=why]").value`))
+			require.Equal(t, one.body, consoletest.Eval[string](t, p.Browser, `document.querySelector("#body").value`))
+			p.Heard()
+		}
 		p.write(t, "#body", strings.Replace(body, `"ten"`, `"10.00 USD"`, 1))
 		p.write(t, "input[name=why]", "the price was text")
 		p.submit(t, "Publish the edited message")
