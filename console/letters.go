@@ -154,7 +154,7 @@ type shownLetter struct {
 	// Why and Force are what was typed beside it.
 	Why   string
 	Force bool
-	Lost    bool
+	Lost  bool
 }
 
 // letterValue is what was sent in an attribute that is wrong.

@@ -127,7 +127,7 @@ func (c *Console) render(w http.ResponseWriter, code int, name string, p *page) 
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = w.Write(made.Bytes()) // the browser may have gone
+	_, _ = w.Write(visible(made.Bytes())) // the browser may have gone
 }
 
 // Asset is the address of a file.

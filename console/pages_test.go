@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -393,4 +394,26 @@ func TestAgo(t *testing.T) {
 	require.Equal(t, "10,000+", capped(persistence.MaxCountedLetters))
 	require.Equal(t, "1.5 KiB", byteSize(1536))
 	require.Equal(t, "'=1+1", inert("=1+1"))
+}
+
+// TestWhatNobodySeesIsShown: ids that differ only in what turns the direction of writing, or in
+// what has no width, look different; links and what is edited keep the very text.
+func TestWhatNobodySeesIsShown(t *testing.T) {
+	t.Parallel()
+	const id = "SKU\u202e-1\u200b"
+	made := visible([]byte(`<p title="` + id + `"><a href="/item?id=SKU%E2%80%AE">` + id + `</a> ` + id + `</p>
+<textarea name="body">{"a":"` + id + `"}</textarea> ` + id + ` żółw 日本 👩‍👩‍👧 – …`))
+	require.Equal(t, `<p title="`+id+`"><a href="/item?id=SKU%E2%80%AE">SKU\u202e-1\u200b</a> SKU\u202e-1\u200b</p>
+<textarea name="body">{"a":"`+id+`"}</textarea> SKU\u202e-1\u200b żółw 日本 👩‍👩‍👧 – …`, string(made))
+	for _, page := range []string{"a", "<", "a<b", "<textarea>\u202e", "\u202e", "a>\u200b"} {
+		require.NotPanics(t, func() { visible([]byte(page)) })
+	}
+	c := newFull(t, allActions())
+	for _, path := range []string{"/item?id=" + url.QueryEscape(id)} {
+		text := ask(c.Handler(), http.MethodGet, path, "127.0.0.1:1", nil).Body.String()
+		require.Contains(t, text, "SKU\\u202e-1\\u200b", path)
+		require.Contains(t, text, "<bdi>", path)
+		outside := regexp.MustCompile("(?s)<[^>]*>").ReplaceAllString(text, "")
+		require.NotContains(t, outside, "\u202e", path)
+	}
 }

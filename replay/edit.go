@@ -14,6 +14,7 @@ import (
 	"github.com/tidwall/sjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/publish"
@@ -160,7 +161,7 @@ func sameJSON(a, b []byte) bool {
 	if json.Compact(&left, a) != nil || json.Compact(&right, b) != nil {
 		return bytes.Equal(a, b)
 	}
-	return bytes.Equal(left.Bytes(), right.Bytes())
+	return bytes.Equal(legible.JSON(left.Bytes()), legible.JSON(right.Bytes())) // an escape says the same
 }
 
 // SetAttribute changes one attribute in the body of a message: value is JSON. A name is

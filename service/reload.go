@@ -126,6 +126,7 @@ type reloading struct {
 	// seen is what the file held at the last look, taken what it held when it was read.
 	seen, taken [sha256.Size]byte
 	unreadable  bool // at the last look, and it was said
+	refused     bool // what was read last, and it was said
 }
 
 // keepReloading reads the configuration when somebody asks, and when the file holds
@@ -184,8 +185,12 @@ func (r *reloading) read(ctx context.Context, asked bool) {
 	w := r.worker
 	read, err := r.Load()
 	if err == nil {
-		err = w.reconfigure(ctx, read, asked)
+		err = w.reconfigure(ctx, read, asked || r.refused) // who corrected it waits for an answer, too
 	}
+	if err == nil && r.refused {
+		w.log.InfoContext(ctx, "the configuration is valid again")
+	}
+	r.refused = err != nil
 	if err != nil {
 		w.observer.reloaded(label.Refused, 0)
 		w.log.ErrorContext(ctx, "the new configuration is refused; the worker goes on as it was", slog.Any("error", err))

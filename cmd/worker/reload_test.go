@@ -35,6 +35,10 @@ func TestRunReadsItsConfigurationAgain(t *testing.T) {
 	p.publish(t, published...)
 	eventually(t, "it delivers", func() bool { return p.count(t, "WHERE status = 'succeeded'") == 3 })
 
+	// Corrected to what it was, which changes nothing.
+	write(string(first))
+	says("the configuration is valid again")
+
 	changed := strings.Replace(string(first), "platform: meta", "platform: meta\n    concurrency: 7", 1)
 	require.NotEqual(t, string(first), changed)
 	write(changed)

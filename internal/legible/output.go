@@ -26,16 +26,20 @@ func (w *Writer) Inner() io.Writer { return w.inner }
 
 // Write implements io.Writer.
 func (w *Writer) Write(text []byte) (int, error) {
-	shown := replace(text, func(c char) string {
+	if _, err := w.inner.Write(Escaped(text)); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// Escaped is a text as a Writer writes it.
+func Escaped(text []byte) []byte {
+	return replace(text, func(c char) string {
 		if c.value == '\n' {
 			return "\n"
 		}
 		return c.escape()
 	})
-	if _, err := w.inner.Write(shown); err != nil {
-		return 0, err
-	}
-	return len(text), nil
 }
 
 // JSON writes what is no ordinary character in a JSON document as its \u escape. The
