@@ -116,6 +116,9 @@ func (c *Console) item(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	item, err := c.Reader.Item(r.Context(), id, filter)
+	if errors.Is(err, status.ErrNotFound) {
+		return c.unknownItem(r.Context(), id, filter.Account)
+	}
 	if err != nil {
 		return err
 	}
@@ -142,6 +145,20 @@ func (c *Console) item(w http.ResponseWriter, r *http.Request) error {
 		p.live()
 	}
 	return c.showPage(w, "item", p, shown)
+}
+
+// unknownItem says that an item is unknown, and which ids are like it: they differ by upper
+// and lower case, or begin alike.
+func (c *Console) unknownItem(ctx context.Context, id, account string) error {
+	similar, err := c.Reader.Similar(ctx, id, account)
+	if err != nil {
+		return err
+	}
+	text := "No change of item " + id + " is recorded."
+	if len(similar) > 0 {
+		text += " Similar ids: " + strings.Join(similar, ", ") + "."
+	}
+	return refuse(http.StatusNotFound, text)
 }
 
 // lastRequest adds what was sent of the newest change, and what was answered. What cannot be

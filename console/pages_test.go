@@ -109,6 +109,10 @@ func (fixtures) Item(_ context.Context, id string, _ status.Filter) (status.Item
 	return item, nil
 }
 
+func (fixtures) Similar(context.Context, string, string) ([]string, error) {
+	return []string{"SKU-1"}, nil
+}
+
 func (fixtures) Search(context.Context, string, int, status.Cursor) ([]status.IndexedItem, status.Cursor, error) {
 	return two[status.IndexedItem](), "next", nil
 }
@@ -416,4 +420,20 @@ func TestWhatNobodySeesIsShown(t *testing.T) {
 		outside := regexp.MustCompile("(?s)<[^>]*>").ReplaceAllString(text, "")
 		require.NotContains(t, outside, "\u202e", path)
 	}
+}
+
+type unknown struct{ fixtures }
+
+func (unknown) Item(context.Context, string, status.Filter) (status.Item, error) {
+	return status.Item{}, status.ErrNotFound
+}
+
+// TestAnUnknownItemNamesSimilarOnes, such as one in other letters.
+func TestAnUnknownItemNamesSimilarOnes(t *testing.T) {
+	t.Parallel()
+	c := newFull(t, nil)
+	c.Reader = unknown{}
+	answer := ask(c.Handler(), http.MethodGet, "/item?id=sku-1", "127.0.0.1:1", nil)
+	require.Equal(t, http.StatusNotFound, answer.Code)
+	require.Contains(t, answer.Body.String(), "No change of item sku-1 is recorded. Similar ids: SKU-1.")
 }

@@ -15,6 +15,8 @@ import (
 type Reader interface { //nolint:interfacebloat // one seam: what all pages read
 	Accounts(ctx context.Context, name string) ([]status.Account, error)
 	Item(ctx context.Context, id string, filter status.Filter) (status.Item, error)
+	// Similar names items whose ids are like one that is not known.
+	Similar(ctx context.Context, id, account string) ([]string, error)
 	Search(ctx context.Context, text string, limit int, after status.Cursor) ([]status.IndexedItem, status.Cursor, error)
 	Items(ctx context.Context, account, catalog, status string, limit int, before status.Cursor) ([]status.IndexedItem, status.Cursor, error)
 	Issues(ctx context.Context, filter status.IssueFilter, limit int) ([]status.IssueGroup, bool, error)
