@@ -34,8 +34,6 @@ type ServerOptions struct {
 	// Config is the text of a courier.yaml. ${NATS_URL}, ${DATABASE_URL},
 	// ${PINTEREST_URL}, ${META_URL} and ${TOKEN} stand for what is started.
 	Config string
-	// SyncAlways makes the broker flush before each acknowledgement.
-	SyncAlways bool
 	// Postgres are further server settings; fsync and synchronous_commit are on.
 	Postgres  map[string]string
 	Pinterest sandbox.Options
@@ -79,7 +77,7 @@ func StartServers(ctx context.Context, options ServerOptions) (started *Servers,
 		}
 	}()
 	variables := map[string]string{"TOKEN": "sandbox-token"}
-	if variables["NATS_URL"], err = started.startNATS(options); err != nil {
+	if variables["NATS_URL"], err = started.startNATS(); err != nil {
 		return started, err
 	}
 	if variables["DATABASE_URL"], err = started.startPostgres(ctx, options); err != nil {
@@ -108,14 +106,14 @@ func (s *Servers) Close() error {
 	return err
 }
 
-func (s *Servers) startNATS(options ServerOptions) (url string, err error) {
+func (s *Servers) startNATS() (url string, err error) {
 	folder, err := os.MkdirTemp("", "courier-bench-nats-")
 	if err != nil {
 		return "", err
 	}
 	s.onClose(func() error { return os.RemoveAll(folder) })
 	server, err := embedded.StartNATS(embedded.NATSOptions{
-		StoreDir: folder, SyncAlways: options.SyncAlways, Port: -1, Logger: s.logger,
+		StoreDir: folder, Port: -1, Logger: s.logger,
 	})
 	if err != nil {
 		return "", err
