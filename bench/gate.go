@@ -24,12 +24,12 @@ import (
 const gateLimit = 6.4
 
 const (
-	gateMutations = 40_000 // of a form in a pair: the start of the worker is an eighth of it
+	gateMutations = 40_000 // of a form in a pair: the start of the worker is a quarter of its time
 	gateBare      = 30_000
 	// After the first count of pairs the gate opens as soon as the ratio is within the limit,
 	// and after the second it fails: a busy machine may need more of them.
-	gateLeast = 3
-	gateMost  = 8
+	gateLeast = 5
+	gateMost  = 10
 )
 
 // gate measures pairs of the bare machine and of the worker by turns until their ratio is
