@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +27,9 @@ const (
 	// askInterval is how often it is asked what became of them, and pagesAtOnce for how many
 	// pages then. Those that are not final come again behind the others.
 	askInterval = time.Second
-	pagesAtOnce = 10
+	// reasonInterval is how often it is asked what the first of them waits for.
+	reasonInterval = 3 * time.Second
+	pagesAtOnce    = 10
 )
 
 var errNoWaitDatabase = errors.New("--wait reads in Postgres what became of the lines: give its address with --database, $DATABASE_URL " +
@@ -38,8 +43,9 @@ type outcomes struct {
 	Delivered  int       `json:"delivered"`
 	Superseded int       `json:"superseded"` // by a newer change of the same item, which says what became of it
 	Failed     int       `json:"failed"`
-	Waiting    int       `json:"waiting"`  // when the wait ended
-	Failures   []refusal `json:"failures"` // the first 1000
+	Waiting    int       `json:"waiting"`       // when the wait ended
+	Why        string    `json:"why,omitempty"` // what the first of those waits for
+	Failures   []refusal `json:"failures"`      // the first 1000
 }
 
 // waiter follows published lines until it is known what became of them.
@@ -49,6 +55,8 @@ type waiter struct {
 	places  map[status.Published]place
 	over    int // lines beyond maxAwaited
 	found   outcomes
+	// reasonAt is when the reason of the first pending line is asked for again.
+	reasonAt time.Time
 }
 
 // openWaiter connects to the database, so that a wrong address is found before anything is
@@ -101,7 +109,7 @@ func (w *waiter) add(id string, result publish.Result, at place) {
 }
 
 // wait asks until all is known, ctx ends or timeout is over; 0 is no timeout. show is called
-// after each round.
+// after each round. Whoever waits longer than reasonInterval learns what for.
 func (w *waiter) wait(ctx context.Context, timeout time.Duration, show func(*outcomes)) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
@@ -110,13 +118,17 @@ func (w *waiter) wait(ctx context.Context, timeout time.Duration, show func(*out
 	}
 	again := time.NewTicker(askInterval)
 	defer again.Stop()
+	w.reasonAt = time.Now().Add(reasonInterval)
 	for {
 		err := w.round(ctx)
 		w.found.Waiting = len(w.pending) + w.over
+		if err == nil {
+			w.explain(ctx)
+		}
 		show(&w.found)
 		switch {
 		case ctx.Err() != nil:
-			return fmt.Errorf("%d lines are not final: %w", w.found.Waiting, context.Cause(ctx))
+			return fmt.Errorf("%d lines are not final: %w%s", w.found.Waiting, context.Cause(ctx), w.because())
 		case err != nil:
 			return fmt.Errorf("%d lines are not known to be final: %w", w.found.Waiting, err)
 		case len(w.pending) == 0:
@@ -127,6 +139,37 @@ func (w *waiter) wait(ctx context.Context, timeout time.Duration, show func(*out
 		case <-ctx.Done():
 		}
 	}
+}
+
+// explain notes what the first pending line waits for. Where that cannot be read, it is still
+// known what became of the lines.
+func (w *waiter) explain(ctx context.Context) {
+	if len(w.pending) == 0 {
+		w.found.Why = ""
+		return
+	}
+	if time.Now().Before(w.reasonAt) {
+		return
+	}
+	w.reasonAt = time.Now().Add(reasonInterval)
+	first := slices.MinFunc(w.pending, func(a, b status.Published) int {
+		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Line, b.Line))
+	})
+	rows, err := w.reader.Mutation(ctx, first.ID, "")
+	if err != nil && !errors.Is(err, status.ErrNotFound) {
+		return
+	}
+	place := strconv.FormatUint(first.Sequence, 10)
+	if first.Line > 0 {
+		place += "." + strconv.Itoa(first.Line)
+	}
+	at, why := w.places[first], "no worker has read it yet"
+	for i := range rows {
+		if _, of, _ := strings.Cut(string(rows[i].Place), "."); of == place { // behind the generation
+			why = cmp.Or(rows[i].Reason, rows[i].Status)
+		}
+	}
+	w.found.Why = fmt.Sprintf("line %d of %s: %s", at.number, at.source, why)
 }
 
 // round asks for the first pages of those that are pending.
@@ -149,6 +192,14 @@ func (w *waiter) round(ctx context.Context) error {
 		w.pending = rest
 	}
 	return nil
+}
+
+// because is the reason, as the end of a message.
+func (w *waiter) because() string {
+	if w.found.Why == "" {
+		return ""
+	}
+	return "; " + w.found.Why
 }
 
 func (w *waiter) end(e *status.Ended) {
@@ -187,15 +238,29 @@ func reasonsOf(issues []status.Issue) string {
 	return ": " + strings.Join(texts, "; ")
 }
 
-// startWaiting draws a bar of what is final, on a terminal only.
+// startWaiting draws a bar of what is final on a terminal, and elsewhere writes what is waited
+// for where that changes.
 func startWaiting(streams cli.Streams, quiet bool, total int) (show func(*outcomes), stop func()) {
-	if quiet || !cli.Terminal(streams.Err) {
+	if quiet {
 		return func(*outcomes) {}, func() {}
+	}
+	if !cli.Terminal(streams.Err) {
+		said := ""
+		return func(o *outcomes) {
+			if o.Why != "" && o.Why != said {
+				said = o.Why
+				_, _ = fmt.Fprintf(streams.Err, "%d of %d not final; %s\n", o.Waiting, total, o.Why) // what cannot be shown is no reason to stop
+			}
+		}, func() {}
 	}
 	bar := startProgress(streams, quiet, int64(total))
 	bar.tracker.Units = progress.UnitsDefault
 	return func(o *outcomes) {
 		bar.tracker.SetValue(int64(o.Delivered + o.Superseded + o.Failed))
-		bar.tracker.UpdateMessage(fmt.Sprintf("delivered %d, failed %d of %d", o.Delivered, o.Failed, total))
+		message := fmt.Sprintf("delivered %d, failed %d of %d", o.Delivered, o.Failed, total)
+		if o.Why != "" {
+			message += "; " + o.Why
+		}
+		bar.tracker.UpdateMessage(message)
 	}, bar.stop
 }

@@ -86,9 +86,11 @@ func TestWaitTellsWhatBecameOfEachLine(t *testing.T) {
 		{Source: "standard input", Line: 2, Reason: "failed: 106: title: Title is missing."},
 	}}, *report.Outcome)
 
-	got = execute(t, (&acknowledging{stored: 2}).open, lines("m3", "m1"), "--wait", "--wait-timeout", "1500ms", "--database", url)
+	got = execute(t, (&acknowledging{stored: 2}).open, lines("m3", "m1"), "--wait", "--wait-timeout", "4500ms", "--database", url)
 	require.Equal(t, 1, got.code)
-	require.Contains(t, got.err, "2 lines are not final: the time of --wait-timeout is over", "one waits, the other's row is of another message")
+	require.Contains(t, got.err, "2 lines are not final: the time of --wait-timeout is over; line 1 of standard input: ", "one waits, the other's row is of another message")
+	require.Regexp(t, `2 of 2 not final; line 1 of standard input: \w+`, got.err, "said while it waits")
+	require.NotContains(t, got.err, "no worker has read it")
 	require.Regexp(t, `not final +2\b`, got.out)
 
 	none := &acknowledging{}
