@@ -135,22 +135,30 @@ func (m *meter) learnShare(used float64, calls int, now time.Time) {
 	}
 }
 
-// advance lets go what has left the window, or was reset.
+// advance lets go what has left the window, or was reset. It comes to the same however the
+// time is cut: what a reset frees goes by the calls that are in the window at the reset.
 func (m *meter) advance(now time.Time) {
+	end := m.resets
+	if !m.ends.IsZero() && (end.IsZero() || m.ends.Before(end)) {
+		end = m.ends
+	}
+	if !end.IsZero() && !now.Before(end) {
+		m.pass(end)
+		m.freed()
+	}
+	m.pass(now)
+}
+
+// pass lets go what has left the window.
+func (m *meter) pass(now time.Time) {
 	gone := float64(m.own.advance(now)) * m.share
 	switch {
 	case !m.resets.IsZero():
-		if !now.Before(m.resets) {
-			m.freed()
-		}
 	case m.used >= gone:
 		m.used -= gone
 	default:
 		m.since -= min(m.since, int((gone-m.used)/m.share+0.5))
 		m.used = 0
-	}
-	if !m.ends.IsZero() && !now.Before(m.ends) {
-		m.freed()
 	}
 }
 
@@ -169,7 +177,8 @@ func (m *meter) reserve() float64 {
 	return reserveShare
 }
 
-// next is when the next call may be made; zero, or a time that has passed, means now.
+// next is when the next call may be made; zero, or a time that has passed, means now. It is
+// the same however often it is asked in between.
 func (m *meter) next(now, last time.Time) time.Time {
 	m.advance(now)
 	if m.limit == 0 && m.told.IsZero() {
@@ -179,32 +188,62 @@ func (m *meter) next(now, last time.Time) time.Time {
 	if used < freeShare {
 		return time.Time{}
 	}
-	relief := max(m.relief(now), time.Millisecond)
-	room := (1 - m.reserve() - used) / m.share // calls
-	const whole = 1 - 1e-9
+	if !m.resets.IsZero() {
+		return m.untilReset(used, last)
+	}
+	at := m.paced(now, last, used)
+	if eases, ever := m.eases(used); ever && eases.Before(at) {
+		at = eases
+	}
+	if !m.ends.IsZero() && m.ends.Before(at) {
+		at = m.ends
+	}
+	return at
+}
+
+// whole is one call, but for what is lost in counting.
+const whole = 1 - 1e-9
+
+// room is how many calls are left where so much is used.
+func (m *meter) room(used float64) float64 { return (1 - m.reserve() - used) / m.share }
+
+// untilReset spreads what is left over the time until the reset.
+func (m *meter) untilReset(used float64, last time.Time) time.Time {
+	room := m.room(used)
+	if room < whole {
+		return m.resets
+	}
+	return last.Add(time.Duration(float64(m.resets.Sub(last)) / (room + 1)))
+}
+
+// paced spreads what is left of a window that moves over the time until the oldest call
+// leaves it, and no faster than a window has calls.
+func (m *meter) paced(now, last time.Time, used float64) time.Time {
+	room := m.room(used)
 	switch {
-	case room >= whole && !m.resets.IsZero():
-		return last.Add(time.Duration(float64(relief) / (room + 1)))
 	case room >= whole:
-		even := float64(m.window) * m.share / (1 - m.reserve())
-		return last.Add(time.Duration(max(even, float64(relief)/room)))
-	case m.resets.IsZero() && m.others(used):
-		return later(m.told, last).Add(m.window / lookAgain)
+		spread := float64(m.window) * m.share / (1 - m.reserve())
+		if m.own.total > 0 {
+			spread = max(spread, float64(m.own.leaves().Sub(last))/(room+1))
+		}
+		return last.Add(time.Duration(spread))
+	case m.others(used):
+		at := later(m.told, last).Add(m.window / lookAgain)
+		if m.own.total > 0 && at.After(now) && m.own.leaves().Before(at) {
+			return m.own.leaves() // there may be room then
+		}
+		return at
+	case m.own.total == 0:
+		return later(m.told, last).Add(m.window)
 	default:
-		return now.Add(relief)
+		return m.own.leaves()
 	}
 }
 
-// relief is how long it takes until less is used.
-func (m *meter) relief(now time.Time) time.Duration {
-	switch {
-	case !m.resets.IsZero():
-		return m.resets.Sub(now)
-	case m.own.total == 0:
-		return m.window
-	default:
-		return m.own.leaves().Sub(now)
-	}
+// eases is when so many of the own calls have left the window that a call may be made as
+// fast as there is work.
+func (m *meter) eases(used float64) (at time.Time, ever bool) {
+	return m.own.leave(func(gone int) bool { return used-float64(gone)*m.share < freeShare })
 }
 
 // others reports that the own calls explain less than half of what is used.

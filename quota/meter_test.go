@@ -169,3 +169,86 @@ func TestMeterDoubtsAFalseAlarm(t *testing.T) {
 		require.LessOrEqual(t, m.next(now, now).Sub(now), 5*time.Minute, "%d calls", calls)
 	}
 }
+
+// TestAMeterIsTheSameHoweverOftenItIsAsked: who makes calls as soon as the meter allows them
+// makes as many of them in the same time, but for one, however that time is cut into looks.
+func TestAMeterIsTheSameHoweverOftenItIsAsked(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		window := time.Duration(rapid.IntRange(1, 3600).Draw(t, "window")) * time.Second
+		limit := rapid.IntRange(1, 60).Draw(t, "limit")
+		told := rapid.SampledFrom([]string{"limit", "count", "count and reset", "percent", "percent and block"}).Draw(t, "told")
+		others := rapid.IntRange(0, limit).Draw(t, "calls of others at first")
+		looks := time.Duration(rapid.Int64Range(int64(window/100), int64(window)).Draw(t, "look again after"))
+		seldom, often := make([]time.Time, 0, 60), make([]time.Time, 0, 60)
+		for _, look := range []time.Duration{0, looks} {
+			m := newMeter(window, start)
+			now, calls := start, make([]time.Time, 0, 60)
+			last := time.Time{}
+			for len(calls) < cap(calls) {
+				for tries := 0; ; tries++ {
+					next := m.next(now, last)
+					if !next.After(now) {
+						break
+					}
+					require.Less(t, tries, 10_000, "it says when to come")
+					if look > 0 && next.Sub(now) > look {
+						next = now.Add(look)
+					}
+					now = next
+				}
+				m.called(now)
+				last = now
+				calls = append(calls, now)
+				used := 0
+				for _, at := range calls {
+					if at.After(now.Add(-window)) {
+						used++
+					}
+				}
+				if now.Sub(start) < window {
+					used += others
+				}
+				m.tell(toldOf(told, limit, min(used, limit), window), 0, now)
+			}
+			seldom, often = often, calls
+		}
+		for i := 1; i+1 < len(seldom); i++ {
+			require.False(t, seldom[i].After(often[i+1]), "call %d: %v after the first, and %v where it is asked often", i, seldom[i].Sub(start), often[i].Sub(start))
+			require.False(t, often[i].After(seldom[i+1]), "call %d: %v after the first, and %v where it is asked often", i, seldom[i].Sub(start), often[i].Sub(start))
+		}
+	})
+}
+
+// toldOf is what a platform tells of a quota of which so much is used.
+func toldOf(kind string, limit, used int, window time.Duration) platform.Quota {
+	quota := platform.Quota{Limit: -1, Remaining: -1, UsedPercent: -1, Window: window}
+	switch kind {
+	case "limit":
+		quota.Limit = limit
+	case "count":
+		quota.Limit, quota.Remaining = limit, limit-used
+	case "count and reset":
+		quota.Limit, quota.Remaining, quota.Reset = limit, limit-used, window
+	case "percent and block":
+		if used == limit {
+			quota.Block = window / 6
+		}
+		fallthrough
+	default:
+		quota.UsedPercent = float64(100 * used / limit)
+	}
+	return quota
+}
+
+// TestACallIsTakenBackInALaterSlot: the time may move on between a call and the news that it
+// was not made.
+func TestACallIsTakenBackInALaterSlot(t *testing.T) {
+	t.Parallel()
+	m := newMeter(time.Minute, start)
+	m.called(start)
+	m.advance(start.Add(10 * time.Second))
+	m.uncalled()
+	require.Zero(t, m.own.total)
+	require.Zero(t, m.since)
+}

@@ -41,8 +41,7 @@ const (
 // means now.
 func (c *scope) freeAt(now time.Time) time.Time { return later(c.blockedUntil, c.next(now)) }
 
-// foreseen is freeAt for whoever only looks: nothing is learnt by it. A meter that moves on
-// in other steps may keep another pace.
+// foreseen is freeAt for whoever only looks: nothing is learnt by it.
 func (c *scope) foreseen(now time.Time) time.Time {
 	free := c.blockedUntil
 	for _, m := range c.meters {

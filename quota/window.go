@@ -38,21 +38,41 @@ func (h *history) add() {
 	}
 }
 
-// undo takes a call of the newest slot back.
+// undo takes back the newest call.
 func (h *history) undo() {
-	if newest := &h.counts[h.newest%int64(len(h.counts))]; h.slot > 0 && *newest > 0 {
-		*newest--
-		h.total--
+	for slot := h.newest; h.slot > 0 && h.total > 0 && slot > h.newest-int64(len(h.counts)); slot-- {
+		if count := h.at(slot); *count > 0 {
+			*count--
+			h.total--
+			return
+		}
 	}
 }
 
 // leaves is when the oldest calls leave the window; there must be some.
 func (h *history) leaves() time.Time {
-	size := int64(len(h.counts))
+	at, ever := h.leave(func(int) bool { return true })
+	if !ever {
+		return time.Unix(0, h.newest*int64(h.slot))
+	}
+	return at
+}
+
+// leave is when so many calls have left the window that they are enough.
+func (h *history) leave(enough func(gone int) bool) (at time.Time, ever bool) {
+	size, gone := int64(len(h.counts)), 0
 	for slot := h.newest - size + 1; slot <= h.newest; slot++ {
-		if h.counts[(slot%size+size)%size] > 0 {
-			return time.Unix(0, (slot+size)*int64(h.slot))
+		if count := *h.at(slot); count > 0 {
+			if gone += int(count); enough(gone) {
+				return time.Unix(0, (slot+size)*int64(h.slot)), true
+			}
 		}
 	}
-	return time.Unix(0, h.newest*int64(h.slot))
+	return time.Time{}, false
+}
+
+// at is the count of a slot.
+func (h *history) at(slot int64) *uint32 {
+	size := int64(len(h.counts))
+	return &h.counts[(slot%size+size)%size]
 }
