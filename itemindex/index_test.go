@@ -219,7 +219,7 @@ func (w *world) compare() {
 	require.NotEmpty(w.t, want)
 	require.Equal(w.t, want, got)
 	require.Equal(w.t,
-		w.rows("select courier.item_kind(status, operation), code, attribute, count(*) from courier.item group by 1, 2, 3 order by 1, 2, 3"),
+		w.rows("select courier.item_kind(status, operation, failed_at), code, attribute, count(*) from courier.item group by 1, 2, 3 order by 1, 2, 3"),
 		w.rows("select kind, code, attribute, items from courier.item_count where items <> 0 order by 1, 2, 3"), "the counts follow the rows")
 	require.Equal(w.t,
 		w.rows(`select count(*), count(*) filter (where status = 'succeeded'), count(*) filter (where status in ('failed', 'unconfirmed', 'invalid'))

@@ -22,9 +22,10 @@ CREATE TABLE courier.account_health (
     failing_since timestamptz,
     reason        text NOT NULL DEFAULT '',
     next_try_at   timestamptz,
-    -- Until when the pace within a quota holds up the next POST, and the quota's scope; null
-    -- where it does not, or not for long.
+    -- Until when the pace within a quota holds up the next POST, since when it has done so,
+    -- and the quota's scope; null where it does not, or not for long.
     paced_until   timestamptz,
+    paced_since   timestamptz,
     paced_by      text NOT NULL DEFAULT '',
     -- Why nothing at all is sent until then, '' where it is the pace.
     withheld      text NOT NULL DEFAULT '',
@@ -34,6 +35,9 @@ CREATE TABLE courier.account_health (
 -- since is when the account came into its state, by the database's clock. removing_at is
 -- when somebody asked for it to be removed: the owner of its partition ends what is open.
 ALTER TABLE courier.account ADD COLUMN since timestamptz, ADD COLUMN removing_at timestamptz;
+
+-- Since when a scope has been blocked without a gap.
+ALTER TABLE courier.quota_scope ADD COLUMN blocked_since timestamptz;
 
 -- Why the owner of the partition cannot send anything of the lane, null where it can, and
 -- when what waits becomes invalid.
@@ -47,6 +51,24 @@ CREATE INDEX batch_failed ON courier.batch (finished_at) INCLUDE (lane, failed) 
 CREATE FUNCTION courier.moment(at timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+$$;
+-- +goose StatementEnd
+
+-- A quota scope as sentences have it: without the hash that tells credentials apart. A
+-- catalog's id has digits only.
+-- +goose StatementBegin
+CREATE FUNCTION courier.scope_words(scope text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT regexp_replace(scope, '/(?=[0-9]*[a-f])[0-9a-f]{16}(?=/|$)', '', 'g')
+$$;
+-- +goose StatementEnd
+
+-- Since when the pauses and refusals of an account are what they are. One by hand ends by
+-- itself; what happened before says nothing of what holds the account up now.
+-- +goose StatementBegin
+CREATE FUNCTION courier.state_began(by_hand boolean, resumes_at timestamptz, since timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN by_hand AND resumes_at <= now() THEN resumes_at ELSE since END
 $$;
 -- +goose StatementEnd
 
@@ -112,7 +134,7 @@ LEFT JOIN LATERAL (
     SELECT greatest(coalesce(max(t.number), 1) - count(*) FILTER (WHERE t.result = 4), 0)::integer AS attempts,
         (array_agg(t.result ORDER BY t.number DESC))[1] AS last_result,
         (array_agg(t.handles[1] ORDER BY t.number DESC) FILTER (WHERE t.result = 1))[1] AS handle,
-        coalesce(min(t.at) FILTER (WHERE t.result = 1), min(t.at) FILTER (WHERE t.result IS DISTINCT FROM 4)) AS submitted_at
+        coalesce(min(t.at) FILTER (WHERE t.result = 1), min(t.at) FILTER (WHERE t.result = 2)) AS submitted_at
     FROM courier.attempt t WHERE t.batch_id = m.batch_id
 ) a ON m.batch_id IS NOT NULL
 LEFT JOIN LATERAL (
@@ -164,18 +186,19 @@ SELECT f.mutation_id, f.account, f.catalog, f.catalog_type, f.item_id, f.operati
                     WHEN a.state = 'throttled'
                         THEN a.reason || coalesce('; next try ' || courier.moment(CASE WHEN a.resumes_at > now() THEN a.resumes_at END), '')
                 END AS hold,
-                coalesce((SELECT 'waits for quota of ' || s.scope || ' until ' || courier.moment(s.blocked_until)
+                coalesce((SELECT 'waits for quota of ' || courier.scope_words(s.scope) || ' until ' || courier.moment(s.blocked_until)
                     FROM courier.quota_scope s WHERE s.scope = ANY (a.scopes) AND s.blocked_until > now()
                     ORDER BY s.blocked_until DESC LIMIT 1),
                     CASE WHEN i.paced_until > now() AND i.withheld <> '' THEN i.withheld || '; until ' || courier.moment(i.paced_until)
                         WHEN i.paced_until > now()
-                        THEN 'waits, as requests are spread to keep within the quota of ' || i.paced_by || '; the next goes at ' || courier.moment(i.paced_until) END) AS pace
+                        THEN 'waits, as requests are spread to keep within the quota of ' || courier.scope_words(i.paced_by) || '; the next goes at ' || courier.moment(i.paced_until) END) AS pace
         ) h
         LEFT JOIN LATERAL (
             SELECT CASE
                     WHEN x.result = 1 THEN 'sent, waiting for the platform''s answer' || coalesce('; ' || nullif(x.error, ''), '')
                     WHEN x.result = 2 THEN 'sent, and nobody knows whether it arrived' || coalesce(': ' || nullif(x.error, ''), '')
                     WHEN x.result = 3 THEN 'the platform did not take it' || coalesce(': ' || nullif(x.error, ''), '')
+                    WHEN x.result = 4 AND x.at < courier.state_began(a.by_hand, a.resumes_at, a.since) THEN 'not sent yet'
                     WHEN x.result = 4 THEN coalesce(nullif(x.error, ''), 'not sent yet')
                     ELSE 'being sent since ' || courier.moment(x.at)
                 END || coalesce(CASE x.result WHEN 4 THEN '; next look ' ELSE '; next try ' END
@@ -242,7 +265,7 @@ LEFT JOIN LATERAL (
         -- That a batch had to wait is no error of one that is through.
         (array_agg(t.error ORDER BY t.number DESC) FILTER (WHERE t.error IS NOT NULL
             AND (b.finished_at IS NULL OR t.result IS DISTINCT FROM 4)))[1] AS last_error,
-        coalesce(min(t.at) FILTER (WHERE t.result = 1), min(t.at) FILTER (WHERE t.result IS DISTINCT FROM 4)) AS submitted_at,
+        coalesce(min(t.at) FILTER (WHERE t.result = 1), min(t.at) FILTER (WHERE t.result = 2)) AS submitted_at,
         (SELECT array_agg(h ORDER BY x.number, o) FROM courier.attempt x, unnest(x.handles) WITH ORDINALITY u(h, o)
          WHERE x.batch_id = b.id) AS handles
     FROM courier.attempt t WHERE t.batch_id = b.id
@@ -265,14 +288,14 @@ SELECT a.name AS account,
         WHEN 'failing' THEN h.reason
         WHEN 'held' THEN coalesce(CASE WHEN h.paced_until > now() THEN nullif(h.withheld, '') END, nullif(a.reason, ''), u.why)
         WHEN 'throttled' THEN CASE
-            WHEN q.blocked_until > now() THEN 'quota of ' || q.blocked_scope
-            WHEN h.paced_until > now() THEN 'requests are spread to keep within the quota of ' || h.paced_by
-            ELSE u.why
+            WHEN q.blocked_until > now() THEN 'quota of ' || courier.scope_words(q.blocked_scope)
+            WHEN h.paced_until > now() THEN 'requests are spread to keep within the quota of ' || courier.scope_words(h.paced_by)
+            ELSE u.held_why
         END
         ELSE CASE
             WHEN w.stray > 0 THEN w.stray || CASE w.stray WHEN 1 THEN ' change waits: ' ELSE ' changes wait: ' END
                 || coalesce(p.problem || coalesce('; becomes invalid at ' || courier.moment(p.invalid_at), ''), '')
-            WHEN u.items > 0 THEN u.why
+            WHEN u.items > 0 THEN coalesce(u.lately, 'what was not taken before is sent again')
         END
     END AS reason,
     n.resumes_at,
@@ -281,7 +304,9 @@ SELECT a.name AS account,
     least(w.oldest, u.oldest) AS oldest_waiting_at,
     coalesce(k.by_hand, false) AS paused_by_hand,
     a.updated_at,
-    CASE s.state WHEN 'failing' THEN h.failing_since WHEN 'paused' THEN a.since WHEN 'held' THEN a.since
+    CASE s.state WHEN 'failing' THEN h.failing_since WHEN 'paused' THEN a.since
+        WHEN 'held' THEN CASE WHEN h.paced_until > now() AND h.withheld <> '' THEN h.paced_since ELSE a.since END
+        WHEN 'throttled' THEN CASE WHEN q.blocked_until > now() THEN q.blocked_since WHEN h.paced_until > now() THEN h.paced_since ELSE u.held_since END
         WHEN 'not configured' THEN p.since END AS since,
     -- What is due by now is tried at once: the moment that was written may be some seconds old.
     CASE s.state WHEN 'failing' THEN coalesce(CASE WHEN h.next_try_at > now() THEN h.next_try_at END, CASE WHEN u.next_at > now() THEN u.next_at END, now()) ELSE n.resumes_at END AS next_attempt_at,
@@ -315,6 +340,7 @@ LEFT JOIN courier.account_health h ON h.account = a.name
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(s.scope, s.quota) FILTER (WHERE s.quota IS NOT NULL) AS quota,
         max(s.blocked_until) AS blocked_until,
+        (array_agg(s.blocked_since ORDER BY s.blocked_until DESC NULLS LAST))[1] AS blocked_since,
         (array_agg(s.scope ORDER BY s.blocked_until DESC NULLS LAST))[1] AS blocked_scope
     FROM courier.quota_scope s WHERE s.scope = ANY (a.scopes)
 ) q ON true
@@ -338,12 +364,20 @@ LEFT JOIN (
         (sum(b.mutations) FILTER (WHERE t.result IS NULL OR t.result IN (1, 2)))::bigint AS under_way,
         min(coalesce(b.oldest_received_at, b.created_at)) FILTER (WHERE t.result IN (3, 4)) AS oldest,
         min(coalesce(b.oldest_received_at, b.created_at)) AS oldest_under_way,
-        coalesce(bool_or(t.result = 4), false) AS held,
+        -- What was before the account came into its state is no reason for it: the refusal
+        -- that paused it, after it was resumed, or the pause itself.
+        coalesce(bool_or(t.result = 4 AND t.lately), false) AS held,
+        min(t.at) FILTER (WHERE t.result = 4 AND t.lately) AS held_since,
+        (array_agg(t.error ORDER BY b.id) FILTER (WHERE t.error <> '' AND t.result = 4 AND t.lately))[1] AS held_why,
+        coalesce((array_agg(t.error ORDER BY b.id) FILTER (WHERE t.error <> '' AND t.result IN (3, 4) AND t.lately))[1],
+            CASE WHEN bool_or(t.result IN (3, 4) AND t.lately) THEN 'the last request was not taken' END) AS lately,
         min(t.next_at) FILTER (WHERE t.result IN (3, 4)) AS next_at,
         coalesce((array_agg(t.error ORDER BY b.id) FILTER (WHERE t.error <> '' AND t.result IN (3, 4)))[1], 'the last request was not taken') AS why
     FROM courier.batch b JOIN courier.lane l ON l.id = b.lane
+    LEFT JOIN courier.account c ON c.name = l.account
     LEFT JOIN LATERAL (
-        SELECT x.result, x.error, x.next_at FROM courier.attempt x WHERE x.batch_id = b.id ORDER BY x.number DESC LIMIT 1
+        SELECT x.result, x.error, x.next_at, x.at, coalesce(x.at >= courier.state_began(c.by_hand, c.resumes_at, c.since), true) AS lately
+        FROM courier.attempt x WHERE x.batch_id = b.id ORDER BY x.number DESC LIMIT 1
     ) t ON true
     WHERE b.finished_at IS NULL
     GROUP BY l.account
@@ -758,9 +792,10 @@ LEFT JOIN (
     GROUP BY l.account
 ) u ON u.account = a.name;
 
-DROP FUNCTION courier.moment;
+DROP FUNCTION courier.moment, courier.scope_words, courier.state_began;
 DROP INDEX courier.batch_failed;
 DROP TABLE courier.configured, courier.account_health;
+ALTER TABLE courier.quota_scope DROP COLUMN blocked_since;
 ALTER TABLE courier.lane DROP COLUMN problem, DROP COLUMN problem_since, DROP COLUMN invalid_at;
 ALTER TABLE courier.account DROP COLUMN since, DROP COLUMN removing_at;
 ALTER TABLE courier.worker DROP COLUMN configured_at;

@@ -7,10 +7,11 @@
 --
 -- No column that changes with every success is in an index, so that such a change is a HOT
 -- update: it touches the row's page and no index. That is what failed_at is for: it is
--- null while the item does not fail.
+-- null while the item does not fail, and once somebody dismissed the dead letter of its
+-- newest change: then it is no issue any more.
 CREATE TABLE courier.item (
     changed_at           timestamptz NOT NULL, -- when its newest final change became final
-    failed_at            timestamptz,          -- the same while the item fails, null otherwise
+    failed_at            timestamptz,          -- the same while the item is an issue, null otherwise
     succeeded_at         timestamptz,
     sequence             bigint      NOT NULL, -- the place of the newest final change
     succeeded_sequence   bigint,               -- the place of the newest success
@@ -44,8 +45,14 @@ CREATE INDEX item_issue ON courier.item (lane, code, attribute, failed_at, item_
 -- it gets this index: the server would take it for those of one reason, and read past all others.
 CREATE INDEX item_failed ON courier.item ((failed_at AT TIME ZONE 'UTC'), item_id, localization, lane) WHERE failed_at IS NOT NULL;
 
--- How many items each lane has in each state. kind is the status of the item, and 5 for one
--- that was deleted with success.
+-- The dismissed ones, for who looks through the texts of all that failed.
+CREATE INDEX item_dismissed ON courier.item (lane) WHERE failed_at IS NULL AND status <> 1;
+
+-- When the account of a lane was removed: what became final before is in the index no more.
+ALTER TABLE courier.lane ADD COLUMN removed_at timestamptz;
+
+-- How many items each lane has in each state. kind is the status of the item, 5 for one that
+-- was deleted with success, and 6 for one whose dead letter was dismissed.
 CREATE TABLE courier.item_count (
     lane      integer  NOT NULL,
     kind      smallint NOT NULL,
@@ -55,33 +62,34 @@ CREATE TABLE courier.item_count (
     PRIMARY KEY (lane, code, attribute, kind)
 ) WITH (fillfactor = 50);
 
-CREATE FUNCTION courier.item_kind(status smallint, operation smallint) RETURNS smallint
+CREATE FUNCTION courier.item_kind(status smallint, operation smallint, failed_at timestamptz) RETURNS smallint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN status = 1 AND operation IN (4, 5) THEN 5 ELSE status END;
+RETURN CASE WHEN status = 1 AND operation IN (4, 5) THEN 5 WHEN status <> 1 AND failed_at IS NULL THEN 6 ELSE status END;
 
 -- The counts follow the rows in the same transaction, whoever writes them: the index job,
--- retention, or an erasure. They are locked in the order of their key.
+-- retention, an erasure, or somebody who dismisses a dead letter and may write no counts
+-- otherwise. They are locked in the order of their key.
 -- +goose StatementBegin
 CREATE FUNCTION courier.count_items() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO courier.item_count AS c (lane, kind, code, attribute, items)
-        SELECT a.lane, courier.item_kind(a.status, a.operation), a.code, a.attribute, count(*)
+        SELECT a.lane, courier.item_kind(a.status, a.operation, a.failed_at), a.code, a.attribute, count(*)
         FROM added a GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
         ON CONFLICT (lane, kind, code, attribute) DO UPDATE SET items = c.items + excluded.items;
     ELSIF TG_OP = 'UPDATE' THEN
         INSERT INTO courier.item_count AS c (lane, kind, code, attribute, items)
         SELECT x.lane, x.kind, x.code, x.attribute, sum(x.n) FROM (
-            SELECT a.lane, courier.item_kind(a.status, a.operation) AS kind, a.code, a.attribute, 1 AS n FROM added a
+            SELECT a.lane, courier.item_kind(a.status, a.operation, a.failed_at) AS kind, a.code, a.attribute, 1 AS n FROM added a
             UNION ALL
-            SELECT r.lane, courier.item_kind(r.status, r.operation), r.code, r.attribute, -1 FROM removed r
+            SELECT r.lane, courier.item_kind(r.status, r.operation, r.failed_at), r.code, r.attribute, -1 FROM removed r
         ) x GROUP BY 1, 2, 3, 4 HAVING sum(x.n) <> 0 ORDER BY 1, 2, 3, 4
         ON CONFLICT (lane, kind, code, attribute) DO UPDATE SET items = c.items + excluded.items;
     ELSE
         INSERT INTO courier.item_count AS c (lane, kind, code, attribute, items)
-        SELECT r.lane, courier.item_kind(r.status, r.operation), r.code, r.attribute, -count(*)
+        SELECT r.lane, courier.item_kind(r.status, r.operation, r.failed_at), r.code, r.attribute, -count(*)
         FROM removed r GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
         ON CONFLICT (lane, kind, code, attribute) DO UPDATE SET items = c.items + excluded.items;
     END IF;
@@ -89,6 +97,7 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
+REVOKE ALL ON FUNCTION courier.count_items FROM PUBLIC;
 CREATE TRIGGER item_added AFTER INSERT ON courier.item REFERENCING NEW TABLE AS added
     FOR EACH STATEMENT EXECUTE FUNCTION courier.count_items();
 CREATE TRIGGER item_changed AFTER UPDATE ON courier.item REFERENCING OLD TABLE AS removed NEW TABLE AS added
@@ -158,12 +167,13 @@ SELECT l.account, l.catalog, l.catalog_type, i.item_id, i.localization,
     courier.operation_name(i.operation) AS operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count,
     coalesce(i.succeeded_mutation_id, CASE WHEN i.status = 1 THEN i.mutation_id END) AS last_succeeded_id,
     courier.operation_name(i.succeeded_operation) AS last_succeeded_operation, i.succeeded_at AS last_succeeded_at,
-    i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.line AS stream_line, i.lane
+    i.changed_at AS finished_at, i.failed_at, i.generation AS stream_generation, i.sequence AS stream_sequence, i.line AS stream_line, i.lane,
+    i.status <> 1 AND i.failed_at IS NULL AS dismissed
 FROM courier.item i JOIN courier.lane l ON l.id = i.lane;
 
 CREATE VIEW courier.item_counts AS
 SELECT l.account, coalesce(a.platform, '') AS platform, l.catalog, l.catalog_type, c.lane,
-    (ARRAY['succeeded', 'failed', 'unconfirmed', 'invalid', 'deleted'])[c.kind] AS state, c.code, c.attribute, c.items
+    (ARRAY['succeeded', 'failed', 'unconfirmed', 'invalid', 'deleted', 'dismissed'])[c.kind] AS state, c.code, c.attribute, c.items
 FROM courier.item_count c JOIN courier.lane l ON l.id = c.lane LEFT JOIN courier.account a ON a.name = l.account
 WHERE c.items > 0;
 
@@ -272,8 +282,9 @@ COMMENT ON COLUMN courier.indexed_items.attribute IS 'The attribute of its first
 COMMENT ON COLUMN courier.indexed_items.catalog IS 'The catalog, as the configuration names it.';
 COMMENT ON COLUMN courier.indexed_items.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
 COMMENT ON COLUMN courier.indexed_items.code IS 'The code of its first error; empty for none.';
+COMMENT ON COLUMN courier.indexed_items.dismissed IS 'Whether it fails and somebody dismissed the dead letter of its newest final change.';
 COMMENT ON COLUMN courier.indexed_items.error_count IS 'How many errors it has.';
-COMMENT ON COLUMN courier.indexed_items.failed_at IS 'Since when it fails; null while it does not.';
+COMMENT ON COLUMN courier.indexed_items.failed_at IS 'Since when it fails; null while it does not, and once it is dismissed.';
 COMMENT ON COLUMN courier.indexed_items.finished_at IS 'When it became final; null before.';
 COMMENT ON COLUMN courier.indexed_items.item_id IS 'The id of the item at the platform.';
 COMMENT ON COLUMN courier.indexed_items.lane IS 'The number of account, catalog and type.';
@@ -296,7 +307,7 @@ COMMENT ON COLUMN courier.item_counts.code IS 'The code of their first error; em
 COMMENT ON COLUMN courier.item_counts.items IS 'How many items.';
 COMMENT ON COLUMN courier.item_counts.lane IS 'The number of account, catalog and type.';
 COMMENT ON COLUMN courier.item_counts.platform IS 'The platform of the account; empty where no worker ever had it.';
-COMMENT ON COLUMN courier.item_counts.state IS 'The status of the items, or deleted.';
+COMMENT ON COLUMN courier.item_counts.state IS 'The status of the items, or deleted, or dismissed.';
 COMMENT ON COLUMN courier.account_series.account IS 'The account, as the configuration names it.';
 COMMENT ON COLUMN courier.account_series.arrived IS 'Changes that arrived; counted once they are final.';
 COMMENT ON COLUMN courier.account_series.at IS 'When the five minutes begin.';
@@ -476,3 +487,4 @@ DROP FUNCTION courier.mutations_at, courier.changes_of_item, courier.waiting_ite
 DROP VIEW courier.resolved_letters, courier.quota_history, courier.account_series, courier.item_counts, courier.indexed_items, courier.item_index_status;
 DROP TABLE courier.item_filling, courier.quota_series, courier.lane_series, courier.item_count, courier.item;
 DROP FUNCTION courier.count_items, courier.item_kind;
+ALTER TABLE courier.lane DROP COLUMN removed_at;

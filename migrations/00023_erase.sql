@@ -148,6 +148,10 @@ BEGIN
     WHERE i.lane = ANY (lanes) AND i.failed_at IS NOT NULL AND i.item_id <> of_item AND i.message ~ inside;
     GET DIAGNOSTICS n = ROW_COUNT;
     touched := touched + n;
+    UPDATE courier.item i SET message = regexp_replace(i.message, inside, 'erased', 'g')
+    WHERE i.lane = ANY (lanes) AND i.failed_at IS NULL AND i.status <> 1 AND i.item_id <> of_item AND i.message ~ inside;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    touched := touched + n;
     RETURN NEXT;
 
     what := 'mutations without the item';

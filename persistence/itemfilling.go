@@ -190,7 +190,7 @@ const (
 )
 
 // sweepItems deletes items that no platform has any more and that nobody changed within the
-// retention, and old points of the series. Items that a platform has stay, however old: it
+// retention, what a removed account has left, and old points of the series. Items that a platform has stay, however old: it
 // is what the index is for. Each run looks through a part of the table.
 func (r *retention) sweepItems(ctx context.Context) error {
 	before := r.at.Add(-r.keep)
@@ -206,9 +206,10 @@ func (r *retention) sweepItems(ctx context.Context) error {
 			}
 			// Rows that are changed at this moment are not old.
 			tag, err := tx.Exec(ctx, fmt.Sprintf(`delete from courier.item where ctid = any (array(
-				select i.ctid from courier.item i where i.ctid >= '(%[1]d,0)'::tid and i.ctid < '(%[2]d,0)'::tid
-					and i.changed_at < $1 and coalesce(i.succeeded_operation in (4, 5), true)
-				for update skip locked))`, sweep.SweptBlock, sweep.SweptBlock+sweepBlocks), before)
+				select i.ctid from courier.item i left join courier.lane l on l.id = i.lane and l.removed_at is not null
+				where i.ctid >= '(%[1]d,0)'::tid and i.ctid < '(%[2]d,0)'::tid
+					and (i.changed_at < $1 and coalesce(i.succeeded_operation in (4, 5), true) or i.changed_at <= l.removed_at)
+				for update of i skip locked))`, sweep.SweptBlock, sweep.SweptBlock+sweepBlocks), before)
 			if err != nil {
 				return err
 			}
@@ -241,4 +242,40 @@ func (r *retention) sweepItems(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forgetItems deletes the items of an account from the index, piece by piece, as its lanes
+// are in no index of their own.
+func (s *Store) forgetItems(ctx context.Context, account string) error {
+	lanes, blocks, err := s.lanesAndBlocks(ctx, account)
+	if err != nil || len(lanes) == 0 {
+		return err
+	}
+	for block := int64(0); block < blocks; block += sweepBlocks {
+		if err := s.forgetPiece(ctx, lanes, block); err != nil {
+			return fmt.Errorf("deleting the items of account %s from the index: %w", account, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) lanesAndBlocks(ctx context.Context, account string) (lanes []int32, blocks int64, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	if lanes, err = s.query.LanesOfAccount(ctx, account); err != nil {
+		return nil, 0, fmt.Errorf("listing the catalogs of account %s: %w", account, err)
+	}
+	if blocks, err = s.query.ItemBlocks(ctx); err != nil {
+		return nil, 0, fmt.Errorf("reading the size of the index of items: %w", err)
+	}
+	return lanes, blocks, nil
+}
+
+func (s *Store) forgetPiece(ctx context.Context, lanes []int32, block int64) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	_, err := s.pool.Exec(ctx, fmt.Sprintf(`delete from courier.item where ctid = any (array(
+		select i.ctid from courier.item i where i.ctid >= '(%d,0)'::tid and i.ctid < '(%d,0)'::tid and i.lane = any ($1)
+		for update skip locked))`, block, block+sweepBlocks), lanes)
+	return err
 }

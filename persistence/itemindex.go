@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
 
 // ItemStatus is the state of an item after its newest final change.
@@ -97,13 +100,21 @@ func (s *Store) IndexItems(ctx context.Context, oldest time.Time, update ItemUpd
 	return nil
 }
 
-// writeItems changes the rows of items and the series.
+// writeItems changes the rows of items and the series. It leaves out what became final before
+// its account was removed.
 func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) error {
-	columns, err := s.itemColumns(ctx, update.Items)
+	items, err := s.remaining(ctx, tx, update.Items)
 	if err != nil {
 		return err
 	}
-	if n := len(update.Items); n > 0 {
+	columns, err := s.itemColumns(ctx, items)
+	if err != nil {
+		return err
+	}
+	if err := s.noteDismissed(ctx, tx, items, &columns); err != nil {
+		return err
+	}
+	if n := len(items); n > 0 {
 		tag, err := tx.Exec(ctx, upsertItems, columns.arguments()...)
 		if err != nil {
 			return fmt.Errorf("writing %d items: %w", n, err)
@@ -118,6 +129,79 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 	return s.writeCounts(ctx, tx, update.Counts)
 }
 
+// remaining are the changes of accounts that were not removed since.
+func (s *Store) remaining(ctx context.Context, tx pgx.Tx, changes []ItemChange) ([]ItemChange, error) {
+	lanes := map[catalog.Lane]int32{}
+	for i := range changes {
+		lane := changes[i].Key.Lane
+		if _, known := lanes[lane]; known {
+			continue
+		}
+		id, err := s.knownLaneID(ctx, lane)
+		if err != nil {
+			return nil, err
+		}
+		lanes[lane] = id
+	}
+	if len(lanes) == 0 {
+		return changes, nil
+	}
+	rows, err := s.query.WithTx(tx).RemovedLanes(ctx, slices.Collect(maps.Values(lanes)))
+	if err != nil {
+		return nil, fmt.Errorf("looking for removed accounts: %w", err)
+	}
+	removed := map[int32]time.Time{}
+	for _, row := range rows {
+		if row.RemovedAt != nil {
+			removed[row.ID] = *row.RemovedAt
+		}
+	}
+	if len(removed) == 0 {
+		return changes, nil
+	}
+	kept := make([]ItemChange, 0, len(changes))
+	for i := range changes {
+		if at, gone := removed[lanes[changes[i].Key.Lane]]; !gone || changes[i].ChangedAt.After(at) {
+			kept = append(kept, changes[i])
+		}
+	}
+	return kept, nil
+}
+
+// noteDismissed looks for failures whose dead letters were dismissed before the index came to
+// them: they are no issues.
+func (s *Store) noteDismissed(ctx context.Context, tx pgx.Tx, changes []ItemChange, c *itemColumns) error {
+	var asked query.LettersOfFailuresParams
+	var which []int
+	for i := range changes {
+		if changes[i].Status == ItemSucceeded {
+			continue
+		}
+		which = append(which, i)
+		asked.Lanes, asked.Generations = append(asked.Lanes, c.lanes[i]), append(asked.Generations, int32(changes[i].Position.Generation)) //nolint:gosec // counts rewinds
+		asked.Sequences, asked.Lines = append(asked.Sequences, c.sequences[i]), append(asked.Lines, c.lines[i])
+	}
+	if len(which) == 0 {
+		return nil
+	}
+	letters, err := s.query.WithTx(tx).LettersOfFailures(ctx, asked)
+	if err != nil {
+		return fmt.Errorf("looking for dismissed dead letters: %w", err)
+	}
+	for _, letter := range letters {
+		if !letter.Dismissed {
+			continue
+		}
+		i := which[letter.Nth-1]
+		other := otherOf(&changes[i])
+		other.Dismissed = true
+		if c.others[i], err = other.text(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // upsertItems never takes a row back: the place in the stream decides. Nearly all changes are
 // plain successes, of the same generation: u.x is null for them, and has what is different
 // about the others. One statement writes both, so that rows are locked in one order, and an
@@ -125,7 +209,7 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, line, mutation_id, operation, status,
 	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_line, succeeded_operation, succeeded_at, succeeded_mutation_id)
 select u.item_id, u.lane, coalesce(u.x ->> 'localization', ''), coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.line, u.mutation_id, u.operation,
-	coalesce((u.x ->> 'status')::smallint, 1), u.changed_at, case when (u.x ->> 'status')::smallint <> 1 then u.changed_at end,
+	coalesce((u.x ->> 'status')::smallint, 1), u.changed_at, case when (u.x ->> 'status')::smallint <> 1 and not u.x ? 'dismissed' then u.changed_at end,
 	coalesce((u.x ->> 'errors')::int, 0), coalesce(u.x ->> 'code', ''), coalesce(u.x ->> 'attribute', ''), coalesce(u.x ->> 'message', ''),
 	case when u.x is null then $8 else (u.x ->> 'succeeded_generation')::int end, case when u.x is null then u.sequence else (u.x ->> 'succeeded_sequence')::bigint end,
 	case when u.x is null then u.line else (u.x ->> 'succeeded_line')::smallint end,
@@ -190,6 +274,7 @@ type otherItem struct {
 	Localization        string     `json:"localization,omitempty"`
 	Generation          int32      `json:"generation"`
 	Status              ItemStatus `json:"status"`
+	Dismissed           bool       `json:"dismissed,omitempty"`
 	Errors              int        `json:"errors,omitempty"`
 	Code                string     `json:"code,omitempty"`
 	Attribute           string     `json:"attribute,omitempty"`
@@ -227,11 +312,10 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 		if change.plain(c.generation) {
 			continue
 		}
-		other, err := json.Marshal(otherOf(change))
-		if err != nil {
-			return c, fmt.Errorf("encoding the change of an item: %w", err)
+		other := otherOf(change)
+		if c.others[i], err = other.text(); err != nil {
+			return c, err
 		}
-		c.others[i] = pgtype.Text{String: string(other), Valid: true}
 	}
 	return c, nil
 }
@@ -252,6 +336,14 @@ func otherOf(c *ItemChange) otherItem {
 		x.SucceededOperation, x.SucceededAt, x.SucceededMutationID = new(int16(good.Operation)), new(good.At), new(clean(good.MutationID))
 	}
 	return x
+}
+
+func (x *otherItem) text() (pgtype.Text, error) {
+	encoded, err := json.Marshal(x)
+	if err != nil {
+		return pgtype.Text{}, fmt.Errorf("encoding the change of an item: %w", err)
+	}
+	return pgtype.Text{String: string(encoded), Valid: true}, nil
 }
 
 func (c *itemColumns) arguments() []any {

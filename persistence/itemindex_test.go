@@ -84,3 +84,113 @@ func texts(t *testing.T, pool *pgxpool.Pool, query string) []string {
 	require.NoError(t, err)
 	return found
 }
+
+// failedChange is a failure as the index of items learns of it.
+func failedChange(sequence uint64, item string, at time.Time) persistence.ItemUpdate {
+	return persistence.ItemUpdate{Items: []persistence.ItemChange{{
+		Key: catalog.ItemKey{Lane: ledgertest.Lane, ItemID: item}, Position: catalog.Position{Sequence: sequence}, MutationID: "m",
+		Operation: catalog.Upsert, Status: persistence.ItemFailed, ChangedAt: at, ErrorCount: 1, Error: ledger.Issue{Code: "7"},
+	}}}
+}
+
+func nothing(context.Context, pgx.Tx) error { return nil }
+
+// awaitLock waits until a statement of the database waits for a lock.
+func awaitLock(ctx context.Context, t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var waiting bool
+		err := pool.QueryRow(ctx, "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')").Scan(&waiting)
+		return err == nil && waiting
+	}, time.Minute, 5*time.Millisecond)
+}
+
+// TestDismissingAndIndexingAtOnce: whoever comes first, the item is no issue.
+func TestDismissingAndIndexingAtOnce(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	for i, item := range []string{"a", "b"} {
+		fail(t, store, lease, ledger.Failed, catalog.Refused, ledgertest.Mutation(uint64(i+1), item))
+	}
+	var first []int64
+	require.NoError(t, pool.QueryRow(t.Context(), "select array_agg(id) from courier.dead_letter where item_id = 'a'").Scan(&first))
+
+	// The index is first: it ends while somebody dismisses.
+	dismissed := make(chan error, 1)
+	require.NoError(t, store.IndexItems(t.Context(), ledgertest.At, failedChange(1, "a", ledgertest.At), func(ctx context.Context, _ pgx.Tx) error {
+		go func() {
+			_, err := store.DismissDeadLetters(context.WithoutCancel(ctx), first, "ana", "")
+			dismissed <- err
+		}()
+		awaitLock(ctx, t, pool)
+		return nil
+	}))
+	require.NoError(t, <-dismissed)
+
+	// Somebody dismisses first, and commits while the index waits.
+	indexed := make(chan error, 1)
+	require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "update courier.dead_letter set dismissed_at = now() where item_id = 'b'"); err != nil {
+			return err
+		}
+		go func() {
+			indexed <- store.IndexItems(t.Context(), ledgertest.At, failedChange(2, "b", ledgertest.At), nothing)
+		}()
+		awaitLock(t.Context(), t, pool)
+		return nil
+	}))
+	require.NoError(t, <-indexed)
+	require.Equal(t, []string{"a true", "b true"}, texts(t, pool, "select item_id || ' ' || dismissed::text from courier.indexed_items order by 1"))
+	require.Equal(t, []string{"2 dismissed"}, texts(t, pool, "select items || ' ' || state from courier.item_counts"))
+}
+
+// TestARemovedAccountLeavesNoIssues: neither those that the index has, nor those that it learns
+// of after the removal; but what happens later is there.
+func TestARemovedAccountLeavesNoIssues(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	require.NoError(t, store.RegisterAccounts(t.Context(), []persistence.Account{{Name: ledgertest.Lane.Account}, {Name: "other"}}))
+	for i, item := range []string{"a", "b"} {
+		fail(t, store, lease, ledger.Failed, catalog.Refused, ledgertest.Mutation(uint64(i+1), item))
+	}
+	elsewhere := ledgertest.Mutation(3, "of another account")
+	elsewhere.Lane.Account = "other"
+	fail(t, store, lease, ledger.Failed, catalog.Refused, elsewhere)
+	other := failedChange(3, elsewhere.ItemID, ledgertest.At)
+	other.Items[0].Key.Lane = elsewhere.Lane
+	good := failedChange(5, "good", ledgertest.At)
+	good.Items[0].Status, good.Items[0].Error, good.Items[0].ErrorCount = persistence.ItemSucceeded, ledger.Issue{}, 0
+	for _, update := range []persistence.ItemUpdate{failedChange(1, "a", ledgertest.At), good, other} {
+		require.NoError(t, store.IndexItems(t.Context(), ledgertest.At, update, nothing))
+	}
+	items := func() []string {
+		return texts(t, pool, "select item_id from courier.indexed_items order by 1")
+	}
+	removed, err := store.EndRemoval(t.Context(), ledgertest.Lane.Account)
+	require.NoError(t, err)
+	require.False(t, removed, "nobody asked for it")
+	require.Equal(t, []string{"a", "good", "of another account"}, items())
+	beat(t, pool, "w", []persistence.Account{{Name: "other"}})
+	_, err = store.AskForRemoval(t.Context(), ledgertest.Lane.Account)
+	require.NoError(t, err)
+	removed, err = store.EndRemoval(t.Context(), ledgertest.Lane.Account)
+	require.NoError(t, err)
+	require.True(t, removed)
+	require.Equal(t, []string{"of another account"}, items())
+	require.Equal(t, []string{"1 other failed"}, texts(t, pool, "select items || ' ' || account || ' ' || state from courier.item_counts"))
+
+	require.NoError(t, store.IndexItems(t.Context(), ledgertest.At, failedChange(2, "b", ledgertest.At), nothing))
+	require.Equal(t, []string{"of another account"}, items(), "it became final before the removal")
+	require.NoError(t, store.IndexItems(t.Context(), ledgertest.At, failedChange(4, "late", time.Now().Add(time.Minute)), nothing))
+	require.Equal(t, []string{"late", "of another account"}, items())
+
+	// What slipped in while the items were deleted goes with the next round of retention.
+	_, err = pool.Exec(t.Context(), `insert into courier.item (changed_at, sequence, generation, lane, operation, status, item_id, mutation_id)
+		select removed_at, 6, 0, id, 2, 1, 'slipped in', 'm' from courier.lane where removed_at is not null`)
+	require.NoError(t, err)
+	_, err = store.Retain(t.Context(), persistence.RetentionPolicy{At: ledgertest.At})
+	require.NoError(t, err)
+	require.Equal(t, []string{"late", "of another account"}, items())
+}

@@ -177,13 +177,19 @@ func (s *Store) UnknownDeadLetters(ctx context.Context, ids []int64) (unknown []
 	return unknown, nil
 }
 
-// DismissDeadLetters takes letters from the list of those that are open, in one statement,
-// and returns the ids of those that were neither replayed nor dismissed before.
+// DismissDeadLetters takes letters from the list of those that are open, all or none, and
+// returns the ids of those that were neither replayed nor dismissed before. An item whose
+// newest change is one of theirs is no issue any more, until a later change of it fails.
 func (s *Store) DismissDeadLetters(ctx context.Context, ids []int64, by, reason string) (dismissed []int64, err error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	by, reason = clean(by), clean(reason)
-	dismissed, err = s.query.DismissDeadLetters(ctx, query.DismissDeadLettersParams{Ids: ids, By: &by, Reason: cleanOrNull(reason)})
+	err = s.inTransaction(ctx, func(q *query.Queries) error {
+		if dismissed, err = q.DismissDeadLetters(ctx, query.DismissDeadLettersParams{Ids: ids, By: &by, Reason: cleanOrNull(reason)}); err != nil {
+			return err
+		}
+		return q.EndIssues(ctx, dismissed) // sees what the index wrote before the letters were free
+	})
 	if err != nil {
 		return nil, fmt.Errorf("dismissing dead letters: %w", err)
 	}

@@ -20,7 +20,7 @@ type Remains struct {
 	Waiting     int64 `json:"waiting"`         // changes with a waiting row
 	OpenBatches int64 `json:"open_batches"`    // batches that are not finished
 	InBatches   int64 `json:"in_open_batches"` // their changes
-	DeadLetters int64 `json:"dead_letters"`    // that were not replayed; they stay
+	DeadLetters int64 `json:"dead_letters"`    // that are open; all of them stay
 	// Workers are the running ones that have the account in their configuration.
 	Workers []string `json:"configured_by"`
 	// Untold says that a running worker does not say which accounts it has: one of an
@@ -112,6 +112,11 @@ func mayRemove(account string, found *Remains) error {
 	}
 }
 
+// mayEnd reports that nothing of the account is open, and nobody uses it.
+func mayEnd(account string, found *Remains) bool {
+	return found.Removing && !found.Open() && mayRemove(account, found) == nil
+}
+
 // StopRemoval takes the wish back, and says whether there was one.
 func (s *Store) StopRemoval(ctx context.Context, account string) (bool, error) {
 	ctx, cancel := s.bounded(ctx)
@@ -123,8 +128,20 @@ func (s *Store) StopRemoval(ctx context.Context, account string) (bool, error) {
 	return rows > 0, nil
 }
 
-// EndRemoval forgets an account of which nothing is open any more: see ledger.Standing.
+// EndRemoval forgets an account of which nothing is open any more, with its items in the
+// index: see ledger.Standing. Of many items that takes a while. What the index learns of the
+// account later became final before the removal, and is left out: see writeItems.
 func (s *Store) EndRemoval(ctx context.Context, account string) (removed bool, err error) {
+	found, err := s.AccountRemains(ctx, account)
+	if errors.Is(err, ErrNoAccount) || err == nil && !mayEnd(account, &found) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := s.forgetItems(ctx, account); err != nil {
+		return false, err
+	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	err = s.inTransaction(ctx, func(q *query.Queries) error {
@@ -132,8 +149,18 @@ func (s *Store) EndRemoval(ctx context.Context, account string) (removed bool, e
 		if err != nil {
 			return err
 		}
-		if may := found.Removing && !found.Open() && mayRemove(account, &found) == nil; !may {
+		if !mayEnd(account, &found) {
 			return nil // it is still used
+		}
+		if err := q.RemoveLanes(ctx, account); err != nil {
+			return fmt.Errorf("marking the catalogs of account %s: %w", account, err)
+		}
+		lanes, err := q.LanesOfAccount(ctx, account)
+		if err != nil {
+			return fmt.Errorf("listing the catalogs of account %s: %w", account, err)
+		}
+		if err := q.DeleteIssuesOf(ctx, lanes); err != nil {
+			return fmt.Errorf("ending the issues of account %s: %w", account, err)
 		}
 		rows, err := q.DeleteAccount(ctx, account)
 		if err != nil {

@@ -355,3 +355,92 @@ func TestAccountStatusStaysFast(t *testing.T) {
 	fmt.Fprintln(t.Output(), "account_status of 1,000 accounts takes", fastest)
 	require.Less(t, fastest, 2*time.Second, "on a busy machine too")
 }
+
+// TestReasonsEndWithTheirCause: a refusal that paused the account says nothing after it was
+// resumed, neither alone nor beside what holds it up now; and each state says since when.
+func TestReasonsEndWithTheirCause(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	const app = "meta/app/0123456789abcdef"
+	accounts := []persistence.Account{{Name: "acme", Platform: "meta", Scopes: []string{"meta/catalog/1234567890123456/batch", app}, Catalogs: []string{"us"}}}
+	require.NoError(t, store.RegisterAccounts(t.Context(), accounts))
+	beat(t, pool, "w", accounts)
+	batches := []ledger.Batch{ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(1, "a"))), ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(2, "b")))}
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Batches = batches })
+	soon := time.Now().Add(time.Hour)
+	attempt := func(batch, number int, result ledger.AttemptResult, why string) {
+		t.Helper()
+		require.NoError(t, store.AppendAttempts(t.Context(), []ledger.Attempt{
+			{BatchID: batches[batch].ID, Number: number, Result: result, At: time.Now(), Error: why, NextAt: soon},
+		}))
+	}
+	shown := func() []any {
+		t.Helper()
+		account := accountOf(t, pool, "acme")
+		return []any{account["state"], account["reason"]}
+	}
+	recent := func() {
+		t.Helper()
+		since, told := accountOf(t, pool, "acme")["since"].(time.Time)
+		require.True(t, told, "since when")
+		require.WithinDuration(t, time.Now(), since, time.Minute)
+	}
+	attempt(0, 1, ledger.NotTaken, "HTTP 401: the token is not valid")
+	require.Equal(t, []any{"active", "HTTP 401: the token is not valid"}, shown())
+	require.NoError(t, store.PauseAccountUntil(t.Context(), "acme", "paused by hand", persistence.PauseEnd{}))
+	attempt(1, 1, ledger.Unsent, "not sent yet: the account is paused")
+	require.Equal(t, []any{"paused", "paused by hand"}, shown())
+	require.NoError(t, store.ResumeAccount(t.Context(), "acme"))
+	require.Equal(t, []any{"active", "what was not taken before is sent again"}, shown())
+	require.NotContains(t, reasonOf(t, pool, "m2"), "paused")
+
+	attempt(1, 2, ledger.Unsent, "not sent yet: the quota is used up")
+	require.Equal(t, []any{"throttled", "not sent yet: the quota is used up"}, shown())
+	recent()
+	_, err := pool.Exec(t.Context(), "update courier.account set state = 'paused', by_hand = true, resumes_at = now(), since = now() - interval '1 hour'")
+	require.NoError(t, err)
+	require.Equal(t, []any{"active", "what was not taken before is sent again"}, shown(), "a pause by hand whose time is over")
+
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{{Account: "acme", PacedUntil: soon, PacedBy: app}}))
+	require.Equal(t, []any{"throttled", "requests are spread to keep within the quota of meta/app"}, shown())
+	recent()
+	began := accountOf(t, pool, "acme")["since"]
+	require.NoError(t, store.SaveHealth(t.Context(), lease, []ledger.AccountHealth{{Account: "acme", PacedUntil: soon.Add(time.Minute), PacedBy: app}}))
+	require.Equal(t, began, accountOf(t, pool, "acme")["since"], "it goes on")
+	require.NoError(t, store.SaveScopes(t.Context(), []ledger.ScopeState{{Scope: accounts[0].Scopes[0], BlockedUntil: soon}}))
+	require.Equal(t, []any{"throttled", "quota of meta/catalog/1234567890123456/batch"}, shown(), "a catalog's id is no hash")
+	recent()
+	began = accountOf(t, pool, "acme")["since"]
+	require.NoError(t, store.SaveScopes(t.Context(), []ledger.ScopeState{{Scope: accounts[0].Scopes[0], BlockedUntil: soon.Add(time.Minute)}}))
+	require.Equal(t, began, accountOf(t, pool, "acme")["since"])
+}
+
+// TestSubmittedAtIsOfAPostThatArrived, or of one that nobody knows of.
+func TestSubmittedAtIsOfAPostThatArrived(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(1, "a")))
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
+	at := ledgertest.At
+	for i, step := range []struct {
+		result ledger.AttemptResult
+		want   any
+	}{
+		{ledger.Unsent, nil},
+		{ledger.NotTaken, nil},
+		{ledger.Ambiguous, at.Add(2 * time.Minute)},
+		{ledger.NotTaken, at.Add(2 * time.Minute)},
+		{ledger.Accepted, at.Add(4 * time.Minute)},
+	} {
+		require.NoError(t, store.AppendAttempts(t.Context(), []ledger.Attempt{{BatchID: batch.ID, Number: i + 1, Result: step.result, At: at.Add(time.Duration(i) * time.Minute)}}))
+		for _, view := range []string{"mutation_status", "batch_status"} {
+			found := one(t, pool, "select submitted_at from courier."+view)["submitted_at"]
+			if since, ok := found.(time.Time); ok {
+				found = since.UTC()
+			}
+			require.Equal(t, step.want, found, "%s after attempt %d", view, i+1)
+		}
+	}
+}

@@ -320,8 +320,21 @@ func operates(t *testing.T, g *guardedPostgres) {
 	marked, err := store.Replay(t.Context(), letters, persistence.ReplayNote{By: "ala"}, func(_ context.Context, ids []int64) ([]int64, error) { return ids, nil })
 	require.NoError(t, err)
 	require.EqualValues(t, 1, marked)
-	_, err = store.DismissDeadLetters(t.Context(), []int64{letters[0].ID}, "ala", "a test")
+	admin, err := pgx.Connect(t.Context(), g.admin)
 	require.NoError(t, err)
+	defer admin.Close(context.Background())
+	// As if the letter had not been replayed, and the index knew of it: its issue ends with it.
+	_, err = admin.Exec(t.Context(), `UPDATE courier.dead_letter SET replayed_at = NULL;
+		INSERT INTO courier.item (item_id, lane, generation, sequence, line, operation, status, mutation_id, changed_at, failed_at)
+		SELECT item_id, lane, generation, sequence, line, operation, 4, mutation_id, now(), now() FROM courier.dead_letter
+		ON CONFLICT (item_id, lane, localization) DO NOTHING`)
+	require.NoError(t, err)
+	dismissed, err := store.DismissDeadLetters(t.Context(), []int64{letters[0].ID}, "ala", "a test")
+	require.NoError(t, err)
+	require.Len(t, dismissed, 1)
+	var issues int
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT coalesce(sum(items), 0) FROM courier.item_counts WHERE state = 'invalid'").Scan(&issues))
+	require.Zero(t, issues)
 	sources := persistence.NewSources(pool, 0)
 	source, err := sources.Open(t.Context(), "shop", "{id}", []catalog.Lane{{Account: "acme-pinterest", Catalog: "us", Type: "RETAIL"}})
 	require.NoError(t, err)

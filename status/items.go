@@ -30,6 +30,8 @@ type IndexedItem struct {
 	// Error is the first of ErrorCount errors of the newest change; nil for none.
 	Error      *Issue `json:"error,omitempty"`
 	ErrorCount int    `json:"error_count"`
+	// Dismissed says that the change failed and that somebody dismissed its dead letter.
+	Dismissed bool `json:"dismissed,omitempty"`
 	// ChangedAt is when the newest change became final, or was received while it is not.
 	ChangedAt time.Time `json:"changed_at"`
 	// LastSucceeded is what the platform confirmed last; empty where nothing was.
@@ -149,9 +151,12 @@ func (r *Reader) indexedItem(row *query.IndexedItemsRow, platform string) Indexe
 		ID: row.ItemID, Destination: Destination{row.Account, row.Catalog, row.CatalogType}, Platform: platform, Localization: row.Localization,
 		Status: row.Status, Words: ItemWords(row.Status, row.Operation, Title(platform)), Operation: row.Operation, MutationID: row.MutationID,
 		ErrorCount: int(row.ErrorCount), ChangedAt: row.FinishedAt, LastSucceededOperation: row.LastSucceededOperation,
-		LastSucceededAt: row.LastSucceededAt, Place: placeOf(row.StreamGeneration, row.StreamSequence, row.StreamLine),
+		LastSucceededAt: row.LastSucceededAt, Place: placeOf(row.StreamGeneration, row.StreamSequence, row.StreamLine), Dismissed: row.Dismissed,
 	}
-	if row.FailedAt != nil {
+	if row.Dismissed {
+		item.Words += dismissedWords
+	}
+	if row.FailedAt != nil || row.Dismissed {
 		item.Error = &Issue{Code: row.Code, Attribute: row.Attribute, Message: row.Message}
 		item.Error.Advice = r.advice(platform, *item.Error)
 	}
@@ -169,12 +174,16 @@ func (r *Reader) advice(platform string, issue Issue) string {
 func (r *Reader) overlay(item *IndexedItem, change *query.NewerChangesRow) {
 	item.Status, item.Operation, item.MutationID = change.Status, change.Operation, change.MutationID
 	item.Words = ItemWords(change.Status, change.Operation, Title(item.Platform))
+	item.Dismissed = false
 	item.ChangedAt, item.Place = change.ReceivedAt, placeOf(change.StreamGeneration, change.StreamSequence, change.StreamLine)
 	issues := r.issues(item.Platform, change.Errors)
 	if item.Error, item.ErrorCount = nil, len(issues); len(issues) > 0 {
 		item.Error = &issues[0]
 	}
 }
+
+// dismissedWords follow the state of an item whose dead letter was dismissed.
+const dismissedWords = ", dismissed"
 
 // ItemCounts says how many items there are, by the status of their newest final change.
 type ItemCounts struct {
@@ -183,6 +192,9 @@ type ItemCounts struct {
 	Failed      int64 `json:"failed"`
 	Unconfirmed int64 `json:"unconfirmed"`
 	Invalid     int64 `json:"invalid"`
+	// Dismissed are those that failed, are unconfirmed or invalid, whose dead letter somebody
+	// dismissed; they do not count there.
+	Dismissed int64 `json:"dismissed"`
 }
 
 // Counts counts the items of an account; of all accounts with "".
@@ -195,6 +207,7 @@ func (r *Reader) Counts(ctx context.Context, account string) (counts ItemCounts,
 	}
 	by := map[string]*int64{
 		Succeeded: &counts.Succeeded, "deleted": &counts.Deleted, Failed: &counts.Failed, Unconfirmed: &counts.Unconfirmed, Invalid: &counts.Invalid,
+		letterDismissed: &counts.Dismissed,
 	}
 	for _, row := range rows {
 		if count := by[row.State]; count != nil {

@@ -382,3 +382,73 @@ func TestFailedChangesNameTheirDeadLetters(t *testing.T) {
 	require.Zero(t, changes[0].DeadLetterID, "it succeeded")
 	require.NotZero(t, changes[1].DeadLetterID)
 }
+
+// letterOf is the newest dead letter of an item.
+func (w *world) letterOf(t *testing.T, item string) (id int64) {
+	t.Helper()
+	require.NoError(t, w.pool.QueryRow(t.Context(), "select max(id) from courier.dead_letters where item_id = $1", item).Scan(&id))
+	return id
+}
+
+func (w *world) dismiss(t *testing.T, letter int64) {
+	t.Helper()
+	dismissed, err := w.store.DismissDeadLetters(t.Context(), []int64{letter}, "ana", "sold out")
+	require.NoError(t, err)
+	require.Equal(t, []int64{letter}, dismissed)
+}
+
+// TestADismissedLetterEndsItsIssue until a later change of the item fails, whether it is
+// dismissed before the index knows of the failure or after.
+func TestADismissedLetterEndsItsIssue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	issues := func() (items []string) {
+		t.Helper()
+		failing, _, err := reader.IssueItems(t.Context(), status.IssueFilter{}, 0, "")
+		require.NoError(t, err)
+		items = ids(failing)
+		groups, _, err := reader.Issues(t.Context(), status.IssueFilter{}, 0)
+		require.NoError(t, err)
+		var count int64
+		for i := range groups {
+			count += groups[i].Items
+		}
+		require.EqualValues(t, len(items), count, "the groups count what the list has")
+		counts, err := reader.Counts(t.Context(), "")
+		require.NoError(t, err)
+		require.Equal(t, count, counts.Failed)
+		return items
+	}
+	w.end(t, ledgertest.At, 1, tooLow, map[string]bool{"a": true, "b": true, "early": true}, "a", "b", "c", "early")
+	w.dismiss(t, w.letterOf(t, "early"))
+	w.index(t)
+	require.ElementsMatch(t, []string{"a", "b"}, issues(), "early was dismissed before the index came to it")
+	first := w.letterOf(t, "a")
+	w.dismiss(t, first)
+	require.Equal(t, []string{"b"}, issues())
+	counts, err := reader.Counts(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, status.ItemCounts{Succeeded: 1, Failed: 1, Dismissed: 2}, counts)
+
+	found, _, err := reader.Search(t.Context(), "a", 0, "")
+	require.NoError(t, err)
+	require.True(t, found[0].Dismissed)
+	require.Equal(t, "rejected by the platform, dismissed", found[0].Words)
+	require.Equal(t, "is too low", found[0].Error.Message, "what went wrong is still said")
+	item, err := reader.Item(t.Context(), "a", status.Filter{})
+	require.NoError(t, err)
+	require.Equal(t, "dismissed", item.Destinations[0].DeadLetterState)
+	require.Equal(t, "nothing: somebody dismissed its dead letter", item.Destinations[0].NextStep)
+
+	w.end(t, ledgertest.At.Add(time.Hour), 11, tooLow, map[string]bool{"a": true, "early": true}, "a", "early")
+	w.index(t)
+	require.ElementsMatch(t, []string{"a", "b", "early"}, issues(), "a later failure is an issue of its own")
+	w.end(t, ledgertest.At.Add(2*time.Hour), 21, tooLow, map[string]bool{"b": true}, "b", "a", "early")
+	w.index(t)
+	require.Equal(t, []string{"b"}, issues())
+	var old int64
+	require.NoError(t, w.pool.QueryRow(t.Context(), "select min(id) from courier.dead_letters where item_id = 'b'").Scan(&old))
+	w.dismiss(t, old)
+	require.Equal(t, []string{"b"}, issues(), "the letter of an older change says nothing about the newest")
+}

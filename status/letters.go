@@ -6,8 +6,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/status/internal/query"
 )
 
-// linkLetters names the dead letters of changes that failed: changes is how many there are,
-// at gives one of them.
+// What became of a dead letter, as far as it says what to do about its change.
+const (
+	letterReplayed  = "replayed"
+	letterDismissed = "dismissed"
+	letterResolved  = "resolved"
+)
+
+// linkLetters names the dead letters of changes that failed, and takes back what is to be
+// done where somebody did something about the letter: changes is how many there are, at gives
+// one of them.
 func (r *Reader) linkLetters(ctx context.Context, changes int, at func(i int) *Mutation) error {
 	type key struct {
 		at            point
@@ -40,7 +48,15 @@ func (r *Reader) linkLetters(ctx context.Context, changes int, at func(i int) *M
 	for i := range rows {
 		row := &rows[i]
 		if m := failed[key{point{row.StreamGeneration, row.StreamSequence, row.StreamLine}, row.Account, row.ItemID, row.MutationID}]; m != nil {
-			m.DeadLetterID = row.ID
+			m.DeadLetterID, m.DeadLetterState = row.ID, row.State
+			switch row.State {
+			case letterReplayed:
+				m.NextStep = "its dead letter was replayed: what was published in its place is a change of its own"
+			case letterDismissed:
+				m.NextStep = "nothing: somebody dismissed its dead letter"
+			case letterResolved:
+				m.NextStep = "nothing: a later change of the item succeeded"
+			}
 		}
 	}
 	return nil

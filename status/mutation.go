@@ -58,8 +58,16 @@ type Mutation struct {
 	// DeadLetterID is the dead letter of a change that failed; 0 for none, also where it is
 	// not kept any more.
 	DeadLetterID int64 `json:"dead_letter_id,omitempty"`
+	// DeadLetterState is open, replayed, dismissed or resolved; "" where there is no dead letter.
+	DeadLetterState string `json:"dead_letter_state,omitempty"`
 	// Place is its place in the stream, and a cursor of Timeline.
 	Place Place `json:"place"`
+}
+
+// LetterDone reports that somebody did something about the change's dead letter, or that
+// nothing is left to do about it.
+func (m *Mutation) LetterDone() bool {
+	return m.DeadLetterState == letterReplayed || m.DeadLetterState == letterDismissed || m.DeadLetterState == letterResolved
 }
 
 // Place is a place in the stream: generation.sequence, and .line for a line of a pack. "" is

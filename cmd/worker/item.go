@@ -160,7 +160,7 @@ func (a *app) printItem(answer *itemAnswer) error {
 		d.line("state", state.Words)
 		d.issues("error", state.Errors)
 		d.issues("warning", state.Warnings)
-		d.letter(state.DeadLetterID)
+		d.letter(&state.Mutation)
 		d.line("why it waits", state.Reason)
 		d.line("what to do", state.NextStep)
 		d.line("last change", state.Operation+", mutation "+state.ID)

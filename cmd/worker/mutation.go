@@ -67,7 +67,7 @@ func printMutation(d *details, m *status.Mutation) {
 	d.line("why it waits", m.Reason)
 	d.issues("error", m.Errors)
 	d.issues("warning", m.Warnings)
-	d.letter(m.DeadLetterID)
+	d.letter(m)
 	d.line("what to do", m.NextStep)
 	d.line("replaced by", m.SupersededBy)
 	d.moment("published", m.PublishedAt)

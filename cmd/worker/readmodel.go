@@ -141,9 +141,13 @@ func (d *details) line(name, value string) {
 	}
 }
 
-// letter prints which dead letter a change is.
-func (d *details) letter(id int64) {
-	if id != 0 {
+// letter prints which dead letter a change is, and what became of it.
+func (d *details) letter(m *status.Mutation) {
+	switch id := m.DeadLetterID; {
+	case id == 0:
+	case m.LetterDone():
+		d.line("dead letter", fmt.Sprintf("%d, %s: worker dead-letters show %d", id, m.DeadLetterState, id))
+	default:
 		d.line("dead letter", fmt.Sprintf("%d: worker dead-letters show %d", id, id))
 	}
 }

@@ -84,7 +84,9 @@ BEGIN
                     EXECUTE format('GRANT SELECT, UPDATE (state, reason, by_hand, resumes_at, pause_ns, updated_at, since) ON courier.%I TO courier_operator', relation.relname);
                 WHEN 'dead_letter' THEN
                     EXECUTE format('GRANT SELECT, UPDATE (replayed_at, replayed_by, replaced_by, dismissed_at, dismissed_by, dismiss_reason) ON courier.%I TO courier_operator', relation.relname);
-                WHEN 'lane', 'stream', 'item' THEN
+                WHEN 'item' THEN -- who dismisses a dead letter ends its issue
+                    EXECUTE format('GRANT SELECT, UPDATE (failed_at) ON courier.%I TO courier_operator', relation.relname);
+                WHEN 'lane', 'stream' THEN
                     EXECUTE format('GRANT SELECT ON courier.%I TO courier_operator', relation.relname);
                 ELSE
                     NULL;

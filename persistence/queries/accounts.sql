@@ -54,8 +54,9 @@ WHERE courier.account.platform <> excluded.platform OR courier.account.scopes <>
 -- name: SaveHealth :exec
 -- Only the owner of the partition speaks. A stale one that is overtaken in this very
 -- moment is corrected within seconds: its successor writes too.
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by, withheld)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by, k.withheld
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_since, paced_by, withheld)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced),
+    CASE WHEN courier.from_ns(k.paced) > now() THEN now() END, k.paced_by, k.withheld
 FROM (SELECT unnest(sqlc.arg(accounts)::text[]) AS account, unnest(sqlc.arg(succeeded)::bigint[]) AS succeeded,
     unnest(sqlc.arg(since)::bigint[]) AS since, unnest(sqlc.arg(reasons)::text[]) AS reason, unnest(sqlc.arg(next)::bigint[]) AS next,
     unnest(sqlc.arg(paced)::bigint[]) AS paced, unnest(sqlc.arg(paced_by)::text[]) AS paced_by,
@@ -64,6 +65,7 @@ WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = sqlc.arg(partition
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
     reason = excluded.reason, next_try_at = excluded.next_try_at,
+    paced_since = CASE WHEN h.paced_until > now() AND (h.withheld = '') = (excluded.withheld = '') THEN coalesce(h.paced_since, excluded.paced_since) ELSE excluded.paced_since END,
     paced_until = excluded.paced_until, paced_by = excluded.paced_by, withheld = excluded.withheld, updated_at = now();
 
 -- name: SaveStrays :exec
@@ -96,7 +98,8 @@ SELECT (SELECT coalesce(array_agg(DISTINCT w.name ORDER BY w.name), '{}') FROM c
 SELECT (SELECT count(*) FROM courier.lane l JOIN courier.waiting w ON w.lane = l.id WHERE l.account = sqlc.arg(account)) AS waiting,
     (SELECT count(*) FROM courier.lane l JOIN courier.batch b ON b.lane = l.id WHERE l.account = sqlc.arg(account) AND b.finished_at IS NULL) AS batches,
     (SELECT coalesce(sum(b.mutations), 0) FROM courier.lane l JOIN courier.batch b ON b.lane = l.id WHERE l.account = sqlc.arg(account) AND b.finished_at IS NULL)::bigint AS in_batches,
-    (SELECT count(*) FROM courier.lane l JOIN courier.dead_letter d ON d.lane = l.id WHERE l.account = sqlc.arg(account) AND d.replayed_at IS NULL) AS letters,
+    (SELECT count(*) FROM courier.lane l JOIN courier.dead_letter d ON d.lane = l.id WHERE l.account = sqlc.arg(account)
+        AND d.replayed_at IS NULL AND d.dismissed_at IS NULL AND d.resolved_at IS NULL) AS letters,
     (SELECT count(*) FROM courier.lane l WHERE l.account = sqlc.arg(account)) AS lanes;
 
 -- name: AskForRemoval :exec

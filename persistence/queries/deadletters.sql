@@ -124,10 +124,36 @@ GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 10 DESC LIMIT sqlc.arg(groups);
 SELECT d.id FROM courier.dead_letter d WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) ORDER BY d.id;
 
 -- name: DismissDeadLetters :many
--- Only those that are open: whoever comes second changes nothing.
+-- Only those that are open: whoever comes second changes nothing. They are locked in order.
+WITH open AS (
+    SELECT o.id FROM courier.dead_letter o WHERE o.id = ANY (sqlc.arg(ids)::bigint[]) AND o.replayed_at IS NULL AND o.dismissed_at IS NULL
+    ORDER BY o.id FOR UPDATE
+)
 UPDATE courier.dead_letter d SET dismissed_at = clock_timestamp(), dismissed_by = sqlc.arg(by), dismiss_reason = sqlc.arg(reason)
-WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND d.replayed_at IS NULL AND d.dismissed_at IS NULL
+FROM open WHERE d.id = open.id
 RETURNING d.id;
+
+-- name: EndIssues :exec
+-- The issues that dead letters are about end: of each item whose newest final change is a
+-- letter's. Rows are locked in the order in which the index of items writes them.
+WITH ended AS (
+    SELECT i.item_id, i.lane, i.localization
+    FROM courier.dead_letter d JOIN courier.item i ON i.item_id = d.item_id COLLATE "C" AND i.lane = d.lane AND i.localization = coalesce(d.localization, '') COLLATE "C"
+    WHERE d.id = ANY (sqlc.arg(ids)::bigint[]) AND i.failed_at IS NOT NULL AND (i.generation, i.sequence, i.line) = (d.generation, d.sequence, d.line)
+    ORDER BY i.item_id, i.lane, i.localization FOR UPDATE OF i
+)
+UPDATE courier.item i SET failed_at = NULL FROM ended e
+WHERE i.item_id = e.item_id AND i.lane = e.lane AND i.localization = e.localization;
+
+-- name: LettersOfFailures :many
+-- Which of some failed changes have a dead letter that was dismissed. The letters are locked,
+-- so that somebody who dismisses one at this moment finds what the index writes of its item.
+SELECT u.nth::bigint AS nth, (d.dismissed_at IS NOT NULL)::boolean AS dismissed
+FROM (SELECT n.i AS nth, (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(generations)::integer[])[n.i] AS generation,
+        (sqlc.arg(sequences)::bigint[])[n.i] AS sequence, (sqlc.arg(lines)::smallint[])[n.i] AS line
+    FROM generate_subscripts(sqlc.arg(lanes)::integer[], 1) AS n(i)) u
+JOIN courier.dead_letter d ON d.sequence = u.sequence AND d.line = u.line AND d.lane = u.lane AND d.generation = u.generation
+ORDER BY d.id FOR SHARE OF d;
 
 -- name: ResolvedLetters :many
 -- Which dead letters have a newer change of the same item that succeeded: by the index of

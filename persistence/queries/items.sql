@@ -25,6 +25,24 @@ WHERE day IS NOT DISTINCT FROM sqlc.narg(day)::date AND block = sqlc.arg(block) 
 SELECT f.swept_block, (pg_relation_size('courier.item') / current_setting('block_size')::bigint)::bigint AS blocks
 FROM courier.item_filling f FOR UPDATE SKIP LOCKED;
 
+-- name: ItemBlocks :one
+SELECT (pg_relation_size('courier.item') / current_setting('block_size')::bigint)::bigint AS blocks;
+
+-- name: RemovedLanes :many
+-- Those of some lanes whose account was removed. All are locked, so that a removal waits for
+-- what the index writes at this moment.
+SELECT l.id, l.removed_at FROM courier.lane l WHERE l.id = ANY (sqlc.arg(lanes)::integer[]) ORDER BY l.id FOR SHARE;
+
+-- name: LanesOfAccount :many
+SELECT l.id FROM courier.lane l WHERE l.account = sqlc.arg(account);
+
+-- name: RemoveLanes :exec
+UPDATE courier.lane l SET removed_at = clock_timestamp() WHERE l.account = sqlc.arg(account);
+
+-- name: DeleteIssuesOf :exec
+-- What the index took in since the items of the lanes were deleted.
+DELETE FROM courier.item i WHERE i.lane = ANY (sqlc.arg(lanes)::integer[]) AND i.failed_at IS NOT NULL;
+
 -- name: MoveItemSweep :exec
 UPDATE courier.item_filling SET swept_block = $1;
 

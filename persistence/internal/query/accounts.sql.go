@@ -38,7 +38,8 @@ const accountRemains = `-- name: AccountRemains :one
 SELECT (SELECT count(*) FROM courier.lane l JOIN courier.waiting w ON w.lane = l.id WHERE l.account = $1) AS waiting,
     (SELECT count(*) FROM courier.lane l JOIN courier.batch b ON b.lane = l.id WHERE l.account = $1 AND b.finished_at IS NULL) AS batches,
     (SELECT coalesce(sum(b.mutations), 0) FROM courier.lane l JOIN courier.batch b ON b.lane = l.id WHERE l.account = $1 AND b.finished_at IS NULL)::bigint AS in_batches,
-    (SELECT count(*) FROM courier.lane l JOIN courier.dead_letter d ON d.lane = l.id WHERE l.account = $1 AND d.replayed_at IS NULL) AS letters,
+    (SELECT count(*) FROM courier.lane l JOIN courier.dead_letter d ON d.lane = l.id WHERE l.account = $1
+        AND d.replayed_at IS NULL AND d.dismissed_at IS NULL AND d.resolved_at IS NULL) AS letters,
     (SELECT count(*) FROM courier.lane l WHERE l.account = $1) AS lanes
 `
 
@@ -349,8 +350,9 @@ func (q *Queries) SaveAccount(ctx context.Context, arg SaveAccountParams) error 
 }
 
 const saveHealth = `-- name: SaveHealth :exec
-INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_by, withheld)
-SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced), k.paced_by, k.withheld
+INSERT INTO courier.account_health AS h (account, succeeded_at, failing_since, reason, next_try_at, paced_until, paced_since, paced_by, withheld)
+SELECT k.account, courier.from_ns(k.succeeded), courier.from_ns(k.since), k.reason, courier.from_ns(k.next), courier.from_ns(k.paced),
+    CASE WHEN courier.from_ns(k.paced) > now() THEN now() END, k.paced_by, k.withheld
 FROM (SELECT unnest($1::text[]) AS account, unnest($2::bigint[]) AS succeeded,
     unnest($3::bigint[]) AS since, unnest($4::text[]) AS reason, unnest($5::bigint[]) AS next,
     unnest($6::bigint[]) AS paced, unnest($7::text[]) AS paced_by,
@@ -359,6 +361,7 @@ WHERE EXISTS (SELECT FROM courier.lease e WHERE e.partition = $9 AND e.token = $
 ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excluded.succeeded_at),
     failing_since = CASE WHEN excluded.failing_since IS NOT NULL THEN least(h.failing_since, excluded.failing_since) END,
     reason = excluded.reason, next_try_at = excluded.next_try_at,
+    paced_since = CASE WHEN h.paced_until > now() AND (h.withheld = '') = (excluded.withheld = '') THEN coalesce(h.paced_since, excluded.paced_since) ELSE excluded.paced_since END,
     paced_until = excluded.paced_until, paced_by = excluded.paced_by, withheld = excluded.withheld, updated_at = now()
 `
 

@@ -260,8 +260,12 @@ func (q *Queries) DeadLetters(ctx context.Context, arg DeadLettersParams) ([]Dea
 }
 
 const dismissDeadLetters = `-- name: DismissDeadLetters :many
+WITH open AS (
+    SELECT o.id FROM courier.dead_letter o WHERE o.id = ANY ($3::bigint[]) AND o.replayed_at IS NULL AND o.dismissed_at IS NULL
+    ORDER BY o.id FOR UPDATE
+)
 UPDATE courier.dead_letter d SET dismissed_at = clock_timestamp(), dismissed_by = $1, dismiss_reason = $2
-WHERE d.id = ANY ($3::bigint[]) AND d.replayed_at IS NULL AND d.dismissed_at IS NULL
+FROM open WHERE d.id = open.id
 RETURNING d.id
 `
 
@@ -271,7 +275,7 @@ type DismissDeadLettersParams struct {
 	Ids    []int64
 }
 
-// Only those that are open: whoever comes second changes nothing.
+// Only those that are open: whoever comes second changes nothing. They are locked in order.
 func (q *Queries) DismissDeadLetters(ctx context.Context, arg DismissDeadLettersParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, dismissDeadLetters, arg.By, arg.Reason, arg.Ids)
 	if err != nil {
@@ -290,6 +294,24 @@ func (q *Queries) DismissDeadLetters(ctx context.Context, arg DismissDeadLetters
 		return nil, err
 	}
 	return items, nil
+}
+
+const endIssues = `-- name: EndIssues :exec
+WITH ended AS (
+    SELECT i.item_id, i.lane, i.localization
+    FROM courier.dead_letter d JOIN courier.item i ON i.item_id = d.item_id COLLATE "C" AND i.lane = d.lane AND i.localization = coalesce(d.localization, '') COLLATE "C"
+    WHERE d.id = ANY ($1::bigint[]) AND i.failed_at IS NOT NULL AND (i.generation, i.sequence, i.line) = (d.generation, d.sequence, d.line)
+    ORDER BY i.item_id, i.lane, i.localization FOR UPDATE OF i
+)
+UPDATE courier.item i SET failed_at = NULL FROM ended e
+WHERE i.item_id = e.item_id AND i.lane = e.lane AND i.localization = e.localization
+`
+
+// The issues that dead letters are about end: of each item whose newest final change is a
+// letter's. Rows are locked in the order in which the index of items writes them.
+func (q *Queries) EndIssues(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, endIssues, ids)
+	return err
 }
 
 const existingDeadLetters = `-- name: ExistingDeadLetters :many
@@ -423,6 +445,54 @@ func (q *Queries) GroupDeadLetters(ctx context.Context, arg GroupDeadLettersPara
 			&i.Newest,
 			&i.NewestID,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lettersOfFailures = `-- name: LettersOfFailures :many
+SELECT u.nth::bigint AS nth, (d.dismissed_at IS NOT NULL)::boolean AS dismissed
+FROM (SELECT n.i AS nth, ($1::integer[])[n.i] AS lane, ($2::integer[])[n.i] AS generation,
+        ($3::bigint[])[n.i] AS sequence, ($4::smallint[])[n.i] AS line
+    FROM generate_subscripts($1::integer[], 1) AS n(i)) u
+JOIN courier.dead_letter d ON d.sequence = u.sequence AND d.line = u.line AND d.lane = u.lane AND d.generation = u.generation
+ORDER BY d.id FOR SHARE OF d
+`
+
+type LettersOfFailuresParams struct {
+	Lanes       []int32
+	Generations []int32
+	Sequences   []int64
+	Lines       []int16
+}
+
+type LettersOfFailuresRow struct {
+	Nth       int64
+	Dismissed bool
+}
+
+// Which of some failed changes have a dead letter that was dismissed. The letters are locked,
+// so that somebody who dismisses one at this moment finds what the index writes of its item.
+func (q *Queries) LettersOfFailures(ctx context.Context, arg LettersOfFailuresParams) ([]LettersOfFailuresRow, error) {
+	rows, err := q.db.Query(ctx, lettersOfFailures,
+		arg.Lanes,
+		arg.Generations,
+		arg.Sequences,
+		arg.Lines,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LettersOfFailuresRow
+	for rows.Next() {
+		var i LettersOfFailuresRow
+		if err := rows.Scan(&i.Nth, &i.Dismissed); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -22,6 +22,16 @@ func (q *Queries) CountItemsFrom(ctx context.Context, oldest time.Time) error {
 	return err
 }
 
+const deleteIssuesOf = `-- name: DeleteIssuesOf :exec
+DELETE FROM courier.item i WHERE i.lane = ANY ($1::integer[]) AND i.failed_at IS NOT NULL
+`
+
+// What the index took in since the items of the lanes were deleted.
+func (q *Queries) DeleteIssuesOf(ctx context.Context, lanes []int32) error {
+	_, err := q.db.Exec(ctx, deleteIssuesOf, lanes)
+	return err
+}
+
 const deleteSeries = `-- name: DeleteSeries :execrows
 WITH counts AS (
     DELETE FROM courier.lane_series WHERE ctid = ANY (ARRAY(
@@ -49,6 +59,17 @@ func (q *Queries) DeleteSeries(ctx context.Context, arg DeleteSeriesParams) (int
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const itemBlocks = `-- name: ItemBlocks :one
+SELECT (pg_relation_size('courier.item') / current_setting('block_size')::bigint)::bigint AS blocks
+`
+
+func (q *Queries) ItemBlocks(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, itemBlocks)
+	var blocks int64
+	err := row.Scan(&blocks)
+	return blocks, err
 }
 
 const itemFilling = `-- name: ItemFilling :one
@@ -79,6 +100,30 @@ func (q *Queries) ItemFilling(ctx context.Context) (ItemFillingRow, error) {
 		&i.Ready,
 	)
 	return i, err
+}
+
+const lanesOfAccount = `-- name: LanesOfAccount :many
+SELECT l.id FROM courier.lane l WHERE l.account = $1
+`
+
+func (q *Queries) LanesOfAccount(ctx context.Context, account string) ([]int32, error) {
+	rows, err := q.db.Query(ctx, lanesOfAccount, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int32
+	for rows.Next() {
+		var id int32
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lockItemSweep = `-- name: LockItemSweep :one
@@ -167,6 +212,46 @@ func (q *Queries) MutationDays(ctx context.Context, day *time.Time) ([]MutationD
 	for rows.Next() {
 		var i MutationDaysRow
 		if err := rows.Scan(&i.Day, &i.Blocks); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const removeLanes = `-- name: RemoveLanes :exec
+UPDATE courier.lane l SET removed_at = clock_timestamp() WHERE l.account = $1
+`
+
+func (q *Queries) RemoveLanes(ctx context.Context, account string) error {
+	_, err := q.db.Exec(ctx, removeLanes, account)
+	return err
+}
+
+const removedLanes = `-- name: RemovedLanes :many
+SELECT l.id, l.removed_at FROM courier.lane l WHERE l.id = ANY ($1::integer[]) ORDER BY l.id FOR SHARE
+`
+
+type RemovedLanesRow struct {
+	ID        int32
+	RemovedAt *time.Time
+}
+
+// Those of some lanes whose account was removed. All are locked, so that a removal waits for
+// what the index writes at this moment.
+func (q *Queries) RemovedLanes(ctx context.Context, lanes []int32) ([]RemovedLanesRow, error) {
+	rows, err := q.db.Query(ctx, removedLanes, lanes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RemovedLanesRow
+	for rows.Next() {
+		var i RemovedLanesRow
+		if err := rows.Scan(&i.ID, &i.RemovedAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

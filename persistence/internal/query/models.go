@@ -40,14 +40,6 @@ type CourierAuditLog struct {
 	FinishedAt *time.Time
 }
 
-type CourierQuotaScope struct {
-	Scope        string
-	BlockedUntil *time.Time
-	Quota        []byte
-	UpdatedAt    time.Time
-	PatienceNs   int64
-}
-
 type CourierRecordOutcome struct {
 	BatchID  uuid.UUID
 	Record   int32

@@ -195,15 +195,23 @@ const scopesNamed = `-- name: ScopesNamed :many
 SELECT scope, blocked_until, quota, updated_at, patience_ns FROM courier.quota_scope WHERE scope = ANY ($1::text[])
 `
 
-func (q *Queries) ScopesNamed(ctx context.Context, scopes []string) ([]CourierQuotaScope, error) {
+type ScopesNamedRow struct {
+	Scope        string
+	BlockedUntil *time.Time
+	Quota        []byte
+	UpdatedAt    time.Time
+	PatienceNs   int64
+}
+
+func (q *Queries) ScopesNamed(ctx context.Context, scopes []string) ([]ScopesNamedRow, error) {
 	rows, err := q.db.Query(ctx, scopesNamed, scopes)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []CourierQuotaScope
+	var items []ScopesNamedRow
 	for rows.Next() {
-		var i CourierQuotaScope
+		var i ScopesNamedRow
 		if err := rows.Scan(
 			&i.Scope,
 			&i.BlockedUntil,

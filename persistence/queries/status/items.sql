@@ -5,7 +5,7 @@
 -- does. A second lower bound would have Postgres begin at the lower of the two.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, coalesce(i.dismissed, false)::boolean AS dismissed
 FROM courier.indexed_items i
 WHERE i.item_id < sqlc.arg(beyond)::text
     AND (i.item_id, i.lane, i.localization) > (sqlc.arg(after_item)::text, sqlc.arg(after_lane)::integer, sqlc.arg(after_localization)::text)
@@ -71,7 +71,7 @@ ORDER BY c.lane, c.code, c.attribute LIMIT sqlc.arg(lim);
 -- The newest failing items of some groups, before a place of the list.
 SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, coalesce(f.operation, '')::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
-    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line
+    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line, coalesce(f.dismissed, false)::boolean AS dismissed
 FROM (SELECT (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(codes)::text[])[n.i] AS code, (sqlc.arg(attributes)::text[])[n.i] AS attribute
     FROM generate_subscripts(sqlc.arg(lanes)::integer[], 1) AS n(i)) g
 CROSS JOIN LATERAL (
@@ -90,7 +90,7 @@ LIMIT sqlc.arg(lim);
 -- written as the index item_failed has it.
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, coalesce(i.dismissed, false)::boolean AS dismissed
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
     AND (i.failed_at AT TIME ZONE 'UTC', i.item_id, i.localization, i.lane) < (sqlc.arg(before)::timestamptz AT TIME ZONE 'UTC', sqlc.arg(before_item)::text, sqlc.arg(before_localization)::text, sqlc.arg(before_lane)::integer)

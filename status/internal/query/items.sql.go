@@ -72,7 +72,7 @@ func (q *Queries) FailingGroups(ctx context.Context, arg FailingGroupsParams) ([
 const failingInOrder = `-- name: FailingInOrder :many
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, coalesce(i.dismissed, false)::boolean AS dismissed
 FROM courier.indexed_items i
 WHERE i.failed_at IS NOT NULL
     AND (i.failed_at AT TIME ZONE 'UTC', i.item_id, i.localization, i.lane) < ($1::timestamptz AT TIME ZONE 'UTC', $2::text, $3::text, $4::integer)
@@ -122,6 +122,7 @@ type FailingInOrderRow struct {
 	StreamGeneration       int32
 	StreamSequence         int64
 	StreamLine             int16
+	Dismissed              bool
 }
 
 // The same over many groups, which together are a good part of all that fails. The time is
@@ -170,6 +171,7 @@ func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) 
 			&i.StreamGeneration,
 			&i.StreamSequence,
 			&i.StreamLine,
+			&i.Dismissed,
 		); err != nil {
 			return nil, err
 		}
@@ -184,11 +186,11 @@ func (q *Queries) FailingInOrder(ctx context.Context, arg FailingInOrderParams) 
 const failingItems = `-- name: FailingItems :many
 SELECT f.lane, f.account, f.catalog, f.catalog_type, f.item_id, f.localization, f.status::text AS status, coalesce(f.operation, '')::text AS operation, f.mutation_id,
     f.code, f.attribute, f.message, f.error_count, coalesce(f.last_succeeded_operation, '')::text AS last_succeeded_operation, f.last_succeeded_at,
-    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line
+    f.finished_at, f.failed_at, f.stream_generation, f.stream_sequence, f.stream_line, coalesce(f.dismissed, false)::boolean AS dismissed
 FROM (SELECT ($1::integer[])[n.i] AS lane, ($2::text[])[n.i] AS code, ($3::text[])[n.i] AS attribute
     FROM generate_subscripts($1::integer[], 1) AS n(i)) g
 CROSS JOIN LATERAL (
-    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_id, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, i.lane FROM courier.indexed_items i
+    SELECT i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status, i.operation, i.mutation_id, i.code, i.attribute, i.message, i.error_count, i.last_succeeded_id, i.last_succeeded_operation, i.last_succeeded_at, i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, i.lane, i.dismissed FROM courier.indexed_items i
     WHERE i.lane = g.lane AND i.code = g.code AND i.attribute = g.attribute AND i.failed_at IS NOT NULL
         AND (i.failed_at, i.item_id, i.localization) <= ($4::timestamptz, $5::text, $6::text)
         AND (i.failed_at, i.item_id, i.localization, i.lane) < ($4, $5, $6, $7::integer)
@@ -232,6 +234,7 @@ type FailingItemsRow struct {
 	StreamGeneration       int32
 	StreamSequence         int64
 	StreamLine             int16
+	Dismissed              bool
 }
 
 // The newest failing items of some groups, before a place of the list.
@@ -275,6 +278,7 @@ func (q *Queries) FailingItems(ctx context.Context, arg FailingItemsParams) ([]F
 			&i.StreamGeneration,
 			&i.StreamSequence,
 			&i.StreamLine,
+			&i.Dismissed,
 		); err != nil {
 			return nil, err
 		}
@@ -313,7 +317,7 @@ const indexedItems = `-- name: IndexedItems :many
 
 SELECT i.lane, i.account, i.catalog, i.catalog_type, i.item_id, i.localization, i.status::text AS status, coalesce(i.operation, '')::text AS operation, i.mutation_id,
     i.code, i.attribute, i.message, i.error_count, coalesce(i.last_succeeded_operation, '')::text AS last_succeeded_operation, i.last_succeeded_at,
-    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line
+    i.finished_at, i.failed_at, i.stream_generation, i.stream_sequence, i.stream_line, coalesce(i.dismissed, false)::boolean AS dismissed
 FROM courier.indexed_items i
 WHERE i.item_id < $1::text
     AND (i.item_id, i.lane, i.localization) > ($2::text, $3::integer, $4::text)
@@ -350,6 +354,7 @@ type IndexedItemsRow struct {
 	StreamGeneration       int32
 	StreamSequence         int64
 	StreamLine             int16
+	Dismissed              bool
 }
 
 // The index of items, as package status reads it: by views and by functions that read one page.
@@ -391,6 +396,7 @@ func (q *Queries) IndexedItems(ctx context.Context, arg IndexedItemsParams) ([]I
 			&i.StreamGeneration,
 			&i.StreamSequence,
 			&i.StreamLine,
+			&i.Dismissed,
 		); err != nil {
 			return nil, err
 		}
