@@ -84,7 +84,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 			e.batches.waitForSlot(f, f.lane.sender.scopes)
 			return
 		}
-		e.wait(f, now, again, "its quota is used up, or the platform rests")
+		e.wait(f, now, again, e.cfg.Scopes.Holds(f.lane.key.Account, f.lane.sender.scopes))
 		return
 	}
 	f.slot = slot

@@ -20,6 +20,7 @@ type scope struct {
 	told         time.Time // when quota was learnt; zero: never
 	dirty        bool
 	untold       bool          // it was blocked, and the store has not been told
+	usedUp       bool          // it is blocked because its quota is used up, as far as is known here
 	meters       []*meter      // its limits
 	lastCall     time.Time     // for the pace
 	patience     time.Duration // for how long it was blocked without being told
@@ -99,15 +100,15 @@ func (c *scope) learn(quota platform.Quota, now time.Time) {
 	c.dirty = true
 	c.tell(quota, now)
 	if quota.Block > 0 {
-		c.block(now.Add(quota.Block))
+		c.block(now.Add(quota.Block), true)
 	}
 	if quota.Remaining == 0 && quota.Reset > 0 {
-		c.block(now.Add(quota.Reset))
+		c.block(now.Add(quota.Reset), true)
 	}
 	if quota.UsedPercent >= 100 && quota.Block == 0 {
 		// Used up, and nobody says until when: "stop making calls", as further ones
 		// extend the block (Meta, rate limits).
-		c.block(now.Add(defaultBlock))
+		c.block(now.Add(defaultBlock), true)
 	}
 }
 
@@ -122,9 +123,10 @@ func (c *scope) tell(quota platform.Quota, now time.Time) {
 	}
 }
 
-func (c *scope) block(until time.Time) {
+// block stops the calls of the scope until a time; usedUp says that its quota is.
+func (c *scope) block(until time.Time, usedUp bool) {
 	if until.After(c.blockedUntil) {
-		c.blockedUntil, c.dirty, c.untold = until, true, true
+		c.blockedUntil, c.dirty, c.untold, c.usedUp = until, true, true, usedUp
 	}
 }
 

@@ -2,10 +2,12 @@ package quota
 
 import (
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -97,6 +99,35 @@ func (s *Scopes) Paces(names []string) (last string) {
 		}
 	}
 	return last
+}
+
+// Holds says in words why the account may make no call of the scopes now: what ends last.
+func (s *Scopes) Holds(account string, names []string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, why := time.Now(), "a request is allowed again in a moment"
+	until := now
+	if limiter := s.limiters[account]; limiter != nil {
+		if free, at := limiter.free(now, math.MaxInt); !free && at.After(until) {
+			until, why = at, "the platform failed several times in a row, so that calls rest for some seconds"
+		}
+	}
+	for _, name := range names {
+		scope := s.scopes[name]
+		if scope == nil || !scope.foreseen(now).After(until) {
+			continue
+		}
+		until = scope.foreseen(now)
+		switch words := legible.Scope(name); {
+		case scope.blockedUntil.Before(until):
+			why = "requests are spread to keep within the quota of " + words
+		case scope.usedUp:
+			why = "the quota of " + words + " is used up"
+		default: // another worker may have heard it
+			why = "the platform asked to wait"
+		}
+	}
+	return why
 }
 
 // CallsPerMinute is how many calls a minute the tightest of the scopes is known to allow;

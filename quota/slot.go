@@ -100,7 +100,7 @@ func (s *Slot) learn(err *platform.Error, quotas []platform.Quota) {
 		switch err.Scope {
 		case platform.ScopePlatform, platform.ScopeBatch, platform.ScopeItem:
 			// The narrowest: one account's trouble does not stop a whole app.
-			s.scopes.get(s.names[0]).block(now.Add(err.RetryAfter))
+			s.scopes.get(s.names[0]).block(now.Add(err.RetryAfter), false)
 		case platform.ScopeQuota, platform.ScopeAccount, platform.ScopeCaller: // see refused and pause
 		}
 	}
@@ -120,7 +120,7 @@ func (s *Slot) refused(err *platform.Error, quotas []platform.Quota, now time.Ti
 	if wait <= 0 && !anyBlock(quotas) {
 		wait = scope.waitLonger()
 	}
-	scope.block(now.Add(wait))
+	scope.block(now.Add(wait), true)
 }
 
 func anyBlock(quotas []platform.Quota) bool {

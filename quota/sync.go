@@ -111,7 +111,9 @@ func (s *Scopes) learn(names []string, states []ledger.ScopeState, began time.Ti
 				if !scope.loaded || state.BlockedUntil.After(scope.blockedUntil) {
 					scope.patience = max(scope.patience, min(state.Patience, longestBlock))
 				}
-				scope.blockedUntil = later(scope.blockedUntil, state.BlockedUntil)
+				if state.BlockedUntil.After(scope.blockedUntil) {
+					scope.blockedUntil, scope.usedUp = state.BlockedUntil, false // nobody knows here what of
+				}
 			}
 			scope.mergeSnapshot(state.Quota, now)
 		}

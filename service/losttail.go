@@ -20,6 +20,8 @@ type witness struct {
 	quiet    time.Duration // how long nothing is sent after a lost tail
 }
 
+const lostTail = "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied"
+
 // openMirror compares the partition's history with what was noted beside the stream
 // before it was sent. A transaction that the database does not know means that it was
 // restored, or failed over without its last commits. The note is left as it is: every
@@ -36,15 +38,13 @@ func (w *worker) openMirror(ctx context.Context, partition int, r *ledger.Resump
 		r.Slowest = max(r.Slowest, noted.Slowest)
 		return found, nil
 	case noted.Found:
-		w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
-			slog.Int("partition", partition), slog.String("noted", noted.Transaction.String()), slog.String("known", r.Sent.String()),
-			slog.Int64("commits", r.Commits), slog.Int64("noted_commits", noted.Commits), slog.Duration("nothing_is_sent_for", found.quiet))
+		w.together.add(ctx, lostTail, partition, found.quiet, slog.String("noted", noted.Transaction.String()), slog.String("known", r.Sent.String()),
+			slog.Int64("commits", r.Commits), slog.Int64("noted_commits", noted.Commits))
 	case len(r.Noted) > 0:
-		w.log.ErrorContext(ctx, "the mirror has lost what was noted of the partition, so that nobody knows whether the database is whole: nothing is sent until what may have been sent and forgotten can no longer be applied",
-			slog.Int("partition", partition), slog.String("known", r.Noted[0].String()), slog.Duration("nothing_is_sent_for", found.quiet))
+		w.together.add(ctx, "the mirror has lost what was noted of the partition, so that nobody knows whether the database is whole: "+
+			"nothing is sent until what may have been sent and forgotten can no longer be applied", partition, found.quiet, slog.String("known", r.Noted[0].String()))
 	case r.Sent == uuid.Nil && noted.Former > r.Commits:
-		w.log.ErrorContext(ctx, "the database lost its last commits: the stream is replayed, and nothing is sent until what was sent and forgotten can no longer be applied",
-			slog.Int("partition", partition), slog.Int64("commits", r.Commits), slog.Int64("noted_commits", noted.Former), slog.Duration("nothing_is_sent_for", found.quiet))
+		w.together.add(ctx, lostTail, partition, found.quiet, slog.Int64("commits", r.Commits), slog.Int64("noted_commits", noted.Former))
 	default:
 		return found, nil // nothing was noted yet
 	}

@@ -184,7 +184,7 @@ func (w *worker) workOnce(ctx context.Context, t *turn) error {
 }
 
 // open reads what the last owner recorded and opens the stream behind it. A
-// stream that was restored from an older copy begins a new generation.
+// stream that does not have what was recorded last begins a new generation.
 func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resumption, Reader, error) {
 	if err := w.sameStream(ctx); err != nil {
 		return nil, nil, err
@@ -197,11 +197,15 @@ func (w *worker) open(ctx context.Context, holding *lease.Holding) (*ledger.Resu
 	if !errors.Is(err, queue.ErrStreamRestored) {
 		return resumption, reader, err
 	}
-	w.log.ErrorContext(ctx, "the stream was restored from an older copy: a new generation begins after the newest recorded message that it still has",
-		slog.Int("partition", holding.Lease.Partition), slog.Uint64("position", resumption.Anchor.Position.Sequence))
-	if err := w.rewind(ctx, holding.Lease, resumption); err != nil {
+	kept, err := w.rewind(ctx, holding.Lease, resumption)
+	if err != nil {
 		return nil, nil, err
 	}
+	what := "the stream was restored from an older copy: a new generation begins after the newest recorded message that it still has"
+	if !kept {
+		what = "the stream has none of the messages that are recorded: it was emptied, or another one was adopted; a new generation begins at its start"
+	}
+	w.together.add(ctx, what, holding.Lease.Partition, 0, slog.Uint64("position", resumption.Anchor.Position.Sequence))
 	if resumption, err = w.deps.Store.Resume(ctx, holding.Lease); err != nil {
 		return nil, nil, fmt.Errorf("resume: %w", err)
 	}

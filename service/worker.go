@@ -70,6 +70,7 @@ type worker struct {
 	deps      Dependencies
 	leases    *lease.Manager
 	scopes    *quota.Scopes
+	together  *together
 	budget    *delivery.Budget
 	health    *telemetry.Health
 	clocks    *clocks // nil: there is no other clock
@@ -173,6 +174,8 @@ func (w *worker) run(ctx context.Context, options Options) error {
 	w.scopes = quota.NewScopes(w.deps.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
+	w.together = newTogether(w.log)
+	defer w.together.close(base)
 	if w.clocks == nil && w.deps.Clock != nil {
 		w.clocks = newClocks(w.deps.Clock, w.log)
 	}
