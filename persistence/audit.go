@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -43,6 +46,10 @@ const (
 	ActEditLetter     = "edit_dead_letter"
 	ActDismissLetters = "dismiss_dead_letters"
 	ActApproveDeletes = "approve_deletes"
+	ActApplyFeed      = "apply_feed"
+	ActMigrateFeed    = "migrate_feed"
+	ActReplayDelivery = "replay_delivery"
+	ActAdoptStream    = "adopt_stream"
 	ActResendPosts    = "resend_posts"
 	ActEraseItem      = "erase_item"
 )
@@ -51,7 +58,7 @@ const (
 func ActionNames() []string {
 	return []string{
 		ActPauseAccount, ActResumeAccount, ActRemoveAccount, ActCancelRemoval, ActReplayLetters, ActEditLetter, ActDismissLetters,
-		ActApproveDeletes, ActResendPosts, ActEraseItem,
+		ActApproveDeletes, ActApplyFeed, ActMigrateFeed, ActReplayDelivery, ActAdoptStream, ActResendPosts, ActEraseItem,
 	}
 }
 
@@ -137,6 +144,35 @@ type AuditEntry struct {
 	Message    string          `json:"message"`
 	FinishedAt *time.Time      `json:"finished_at"`
 }
+
+// ToWhat says to what the action was done, in words: the target, and what chose the rows of
+// an action on many.
+func (e *AuditEntry) ToWhat() string {
+	var chose map[string][]string
+	if err := json.Unmarshal(e.Filter, &chose); err != nil {
+		return strings.TrimSpace(e.Target + " " + string(e.Filter)) // of another version
+	}
+	var words []string
+	if e.Target != "" {
+		words = append(words, e.Target)
+	}
+	for _, name := range slices.Sorted(maps.Keys(chose)) {
+		switch values := chose[name]; {
+		case name == "all":
+			words = append(words, "all")
+		case name == "item_sha256":
+			words = append(words, "an item, of which only the hash is kept")
+		case len(values) > maxToldValues:
+			words = append(words, fmt.Sprintf("%s %s and %d others", strings.ReplaceAll(name, "_", " "), strings.Join(values[:maxToldValues], " or "), len(values)-maxToldValues))
+		default:
+			words = append(words, strings.ReplaceAll(name, "_", " ")+" "+strings.Join(values, " or "))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// maxToldValues bounds the values of one filter in words.
+const maxToldValues = 10
 
 // List reads the log, the newest action first.
 func (a *Audit) List(ctx context.Context, filter AuditFilter) ([]AuditEntry, error) {

@@ -143,6 +143,7 @@ func (s *sources) plan(ctx context.Context, session *session, request run.Reques
 
 func (s *sources) applyCommand() *cobra.Command {
 	var yes, dryRun, all bool
+	var note audited.Note
 	command := &cobra.Command{
 		Use: "apply SOURCE|PLAN.json", Short: "send what a run finds, or what a saved plan says", Args: cobra.ExactArgs(1),
 		Long: `Reads the feed, compares it with what was sent, and publishes the difference. With a plan
@@ -150,6 +151,9 @@ that was saved by plan -o it does so only when the run would send the same now.
 
 On a terminal it asks before it deletes; --yes answers.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := note.Check(); err != nil {
+				return err
+			}
 			name, digest := args[0], ""
 			if strings.HasSuffix(name, ".json") {
 				saved, err := readPlan(name)
@@ -162,9 +166,12 @@ On a terminal it asks before it deletes; --yes answers.`,
 					return cli.UsageErrorf("--all cannot be given with a saved plan")
 				}
 			}
-			return s.send(c.Context(), name, run.Request{Trigger: "apply", Resend: all}, sending{digest: digest, yes: yes, dryRun: dryRun, saved: digest != "" || strings.HasSuffix(args[0], ".json")})
+			return s.send(c.Context(), name, run.Request{Trigger: "apply", Resend: all}, sending{
+				digest: digest, yes: yes, dryRun: dryRun, saved: digest != "" || strings.HasSuffix(args[0], ".json"), action: persistence.ActApplyFeed, note: note.Text(),
+			})
 		},
 	}
+	note.Flag(command.Flags(), "reason")
 	command.Flags().BoolVar(&yes, "yes", false, "delete without asking")
 	command.Flags().BoolVar(&dryRun, "dry-run", false, "as plan: send nothing")
 	command.Flags().BoolVar(&all, "all", false, "send every item again, changed or not: after the stream or a catalog lost what it had")
@@ -274,16 +281,21 @@ func (s *sources) withheld(ctx context.Context, id int64) (name string, most int
 
 func (s *sources) migrateCommand() *cobra.Command {
 	var yes bool
+	var note audited.Note
 	command := &cobra.Command{
 		Use: "migrate SOURCE", Short: "change the ids of all items", Args: cobra.ExactArgs(1),
 		Long: `For a source whose item_id was changed in the configuration, or whose shop has given all
 its products other ids. Shows how many items would be added with their new ids and how
 many with former ones would be deleted. With --yes it does so: additions first.`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := note.Check(); err != nil {
+				return err
+			}
 			request := run.Request{Trigger: "migrate", MigrateIDs: true, Approved: 1<<31 - 1}
-			return s.send(c.Context(), args[0], request, sending{yes: yes, dryRun: !yes})
+			return s.send(c.Context(), args[0], request, sending{yes: yes, dryRun: !yes, action: persistence.ActMigrateFeed, note: note.Text()})
 		},
 	}
+	note.Flag(command.Flags(), "reason")
 	command.Flags().BoolVar(&yes, "yes", false, "do it; without it nothing is sent")
 	return command
 }
@@ -294,6 +306,9 @@ type sending struct {
 	digest string // "" for a plan of an unchanged source
 	yes    bool
 	dryRun bool
+	// action is written into the audit log with what somebody said to it; "" where that is
+	// done already.
+	action, note string
 }
 
 // send plans a run and applies it.
@@ -327,7 +342,7 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 	}
 	bar := startRunProgress(s.streams, s.given.quiet || output.Machine())
 	session.runner.Progress = bar.progress
-	result, err := plan.Apply(ctx)
+	result, err := how.apply(ctx, session, name, plan)
 	bar.stop()
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -350,6 +365,21 @@ func (s *sources) send(ctx context.Context, name string, request run.Request, ho
 		return cli.Exit(exitWithheld)
 	}
 	return nil
+}
+
+// apply sends what a plan says, and writes that into the audit log. A run that has nothing to
+// send is none of somebody's actions: there may be one an hour.
+func (how *sending) apply(ctx context.Context, session *session, name string, plan *run.Plan) (result run.Result, err error) {
+	sent, _ := plan.Changes()
+	if how.action == "" || sent == 0 {
+		return plan.Apply(ctx)
+	}
+	action := audited.Action{Name: how.action, Target: name, Expected: int64(sent), Note: how.note}
+	err = audited.Do(ctx, session.store.pool, action, func() (int64, string, error) {
+		result, err = plan.Apply(ctx)
+		return result.Published, "published " + cli.Counted(int(result.Published), "mutation"), err
+	})
+	return result, err
 }
 
 // agreed asks on a terminal whether the deletes of a plan are meant. Where nobody can be

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/message"
@@ -207,21 +209,25 @@ func TestAMassDeleteWaitsForAnApproval(t *testing.T) {
 	require.Equal(t, 1, over.code)
 	require.Contains(t, over.err, "run 3 of shop is over", "an approval is for one time")
 	require.Equal(t, 1, s.run("approve", "99").code)
-	entries := s.audit(t)
+	entries := s.audit(t, persistence.ActApproveDeletes)
 	require.Len(t, entries, 2, "what is rejected before it begins is not logged as an action")
 	require.Equal(t, []string{"approve_deletes", "run 3 of shop", "the mugs are sold out", "done", "command"},
 		[]string{entries[1].Action, entries[1].Target, entries[1].Reason, entries[1].Result, entries[1].How})
 	require.EqualValues(t, 100, *entries[1].Expected)
 	require.Contains(t, entries[0].Message, "up to 110 deletes of each route")
+	applied := s.audit(t, persistence.ActApplyFeed)
+	require.Len(t, applied, 2, "the approvals are not written down twice, and plans not at all")
+	require.Equal(t, []string{"shop", "done"}, []string{applied[1].Target, applied[1].Result})
+	require.EqualValues(t, before, *applied[1].Changed)
 }
 
-// audit reads the audit log.
-func (s *shop) audit(t *testing.T) []persistence.AuditEntry {
+// audit reads the audit log of an action.
+func (s *shop) audit(t *testing.T, action string) []persistence.AuditEntry {
 	t.Helper()
 	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: s.common[len(s.common)-1], MaxConns: 1})
 	require.NoError(t, err)
 	defer pool.Close()
-	entries, err := persistence.NewAudit(pool).List(t.Context(), persistence.AuditFilter{})
+	entries, err := persistence.NewAudit(pool).List(t.Context(), persistence.AuditFilter{Action: action})
 	require.NoError(t, err)
 	return entries
 }
@@ -244,6 +250,9 @@ func TestOtherIDsAreAMigration(t *testing.T) {
 	require.Equal(t, 0, done.code, done.err)
 	require.Equal(t, 30, s.messages())
 	require.Contains(t, s.last(), `"operation":"DELETE"`, "additions go first")
+	migrated := s.audit(t, persistence.ActMigrateFeed)
+	require.Len(t, migrated, 1, "a preview is not written down")
+	require.EqualValues(t, 20, *migrated[0].Changed)
 	require.Equal(t, 0, s.run("apply", "shop").code)
 	require.Equal(t, 30, s.messages())
 }
@@ -310,4 +319,38 @@ func TestCheckRunsSamples(t *testing.T) {
 	broken := check()
 	require.Equal(t, 1, broken.code)
 	require.Contains(t, broken.err, "own.yaml:3: attributes.brand.constnt")
+}
+
+// TestAReplayedDeliveryIsInTheAuditLog, whatever becomes of it.
+func TestAReplayedDeliveryIsInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	secret := filepath.Join(s.folder, "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), 0o600))
+	file := filepath.Join(s.folder, "courier.yaml")
+	config, err := os.ReadFile(file)
+	require.NoError(t, err)
+	config = append(config, []byte(`
+  storefront:
+    webhook: {kind: standard, secret_file: `+secret+`}
+    item_id: "{id}"
+    currency: USD
+    routes:
+      - {account: acme-meta, catalog: products, type: PRODUCT_ITEM, mapping: google}
+`)...)
+	require.NoError(t, os.WriteFile(file, config, 0o600))
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: s.common[len(s.common)-1], MaxConns: 1})
+	require.NoError(t, err)
+	defer pool.Close()
+	lane := catalog.Lane{Account: "acme-meta", Catalog: "products", Type: "PRODUCT_ITEM"}
+	_, err = persistence.NewSources(pool, 0).Open(t.Context(), "storefront", "{id}", []catalog.Lane{lane})
+	require.NoError(t, err)
+	_, err = pool.Exec(t.Context(), `insert into courier.webhook_delivery (source, delivery_id, topic, state)
+		select id, 'd', 'product.updated', 'rejected' from courier.source`)
+	require.NoError(t, err)
+	got := execute(t, connect, "", append([]string{"webhook", "replay", "1", "--reason", "the mapping is corrected"}, s.common...)...)
+	require.Equal(t, cli.Failed, got.code, "its body is not kept: %s", got.err)
+	entries := s.audit(t, persistence.ActReplayDelivery)
+	require.Len(t, entries, 1, got.err)
+	require.Equal(t, []string{"delivery 1 of storefront", "the mapping is corrected", "failed"}, []string{entries[0].Target, entries[0].Reason, entries[0].Result})
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -83,6 +86,7 @@ func (s *sources) showDeliveries(output cli.Output, rows []persistence.DeliveryR
 }
 
 func (s *sources) replayCommand() *cobra.Command {
+	var note audited.Note
 	command := &cobra.Command{
 		Use: "replay DELIVERY ...", Short: "work deliveries through again", Args: cobra.MinimumNArgs(1),
 		Long: `Reads deliveries that were kept once more, with the mapping of now. An item of which
@@ -98,14 +102,22 @@ something newer was sent since stays as it is.`,
 					return cli.UsageErrorf("%q is not the number of a delivery", text)
 				}
 			}
-			return s.replay(c.Context(), output, ids)
+			if err := note.Check(); err != nil {
+				return err
+			}
+			return s.replay(c.Context(), output, ids, note.Text())
 		},
 	}
+	note.Flag(command.Flags(), "reason")
 	return command
 }
 
-// replay replays deliveries one by one; the first error ends it.
-func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) error {
+// errRejected says that nothing of a delivery could be used, as before.
+var errRejected = errors.New("rejected again")
+
+// replay replays deliveries one by one, and writes each into the audit log; the first error
+// ends it.
+func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64, note string) error {
 	loaded, err := s.load()
 	if err != nil {
 		return err
@@ -151,8 +163,18 @@ func (s *sources) replay(ctx context.Context, output cli.Output, ids []int64) er
 			defer closing()
 			receivers[kept.Source] = receiver
 		}
-		outcome, err := receiver.Replay(ctx, id)
-		if err != nil {
+		var outcome *receive.Outcome
+		action := audited.Action{Name: persistence.ActReplayDelivery, Target: fmt.Sprintf("delivery %d of %s", id, kept.Source), Expected: -1, Note: note}
+		err = audited.Do(ctx, store.pool, action, func() (int64, string, error) {
+			if outcome, err = receiver.Replay(ctx, id); err != nil {
+				return -1, "", err
+			}
+			if outcome.State == persistence.DeliveryRejected {
+				return 0, "", fmt.Errorf("%w: %s", errRejected, outcome.Reason)
+			}
+			return int64(outcome.Published), strings.TrimSpace(string(outcome.State) + " " + outcome.Reason), nil
+		})
+		if err != nil && !errors.Is(err, errRejected) {
 			return fmt.Errorf("delivery %d: %w", id, err)
 		}
 		if err := s.showOutcome(output, id, outcome); err != nil {

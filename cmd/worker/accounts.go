@@ -62,8 +62,9 @@ func (a *app) pauseCommand() *cobra.Command {
 		Use:   "pause [ACCOUNT]",
 		Short: "send nothing of the account until it is resumed",
 		Long: `Sends nothing of the account until it is resumed by hand, until the time of --for is
-over, or until the time of --until, whether a worker runs then or not. Batches under way
-are followed to their end; what arrives waits. With --all it stops every account at once.`,
+over, or until the time of --until, whether a worker runs then or not. Workers hear of
+it within about five seconds and may send more until then. Batches under way are followed
+to their end; what arrives waits. With --all it stops every account.`,
 		Example: `  worker accounts pause acme --for 2h --reason "stocktaking"
   worker accounts pause acme --until 2026-12-01T10:00Z
   worker accounts pause --all`,
@@ -77,12 +78,17 @@ are followed to their end; what arrives waits. With --all it stops every account
 				return err
 			}
 			note := audited.NoteOf(p.reason, "reason")
-			return a.changeAccounts(c, persistence.ActPauseAccount, &note, args, " is paused"+words, func(db *database) ([]string, error) {
+			changed, err := a.changeAccounts(c, persistence.ActPauseAccount, &note, args, " is paused"+words, func(db *database) ([]string, error) {
 				if p.every {
 					return db.PauseAllAccounts(c.Context(), p.reason, end)
 				}
 				return args, db.PauseAccountUntil(c.Context(), args[0], p.reason, end)
 			})
+			if err != nil || changed == 0 {
+				return err
+			}
+			_, err = fmt.Fprintln(a.streams.Out, "workers hear of it within about 5 seconds; until then they may send more")
+			return err
 		},
 	}
 	flags := command.Flags()
@@ -126,12 +132,13 @@ those that a platform asked for go on.`,
 			if err := oneOrAll(args, every); err != nil {
 				return err
 			}
-			return a.changeAccounts(c, persistence.ActResumeAccount, &note, args, " is resumed", func(db *database) ([]string, error) {
+			_, err := a.changeAccounts(c, persistence.ActResumeAccount, &note, args, " is resumed", func(db *database) ([]string, error) {
 				if every {
 					return db.ResumeAllAccounts(c.Context())
 				}
 				return args, db.ResumeAccount(c.Context(), args[0])
 			})
+			return err
 		},
 	}
 	command.Flags().BoolVar(&every, "all", false, "all accounts")
@@ -146,15 +153,15 @@ func oneOrAll(args []string, every bool) error {
 	return nil
 }
 
-// changeAccounts changes one account, or all where none is named, and names those that it
-// changed.
-func (a *app) changeAccounts(c *cobra.Command, name string, note *audited.Note, args []string, done string, change func(*database) ([]string, error)) error {
+// changeAccounts changes one account, or all where none is named, names those that it
+// changed, and says how many they are.
+func (a *app) changeAccounts(c *cobra.Command, name string, note *audited.Note, args []string, done string, change func(*database) ([]string, error)) (int, error) {
 	if err := note.Check(); err != nil {
-		return err
+		return 0, err
 	}
 	db, err := a.openStore(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer db.close()
 	action := audited.Action{Name: name, Expected: -1, Note: note.Text()}
@@ -171,7 +178,7 @@ func (a *app) changeAccounts(c *cobra.Command, name string, note *audited.Note, 
 		return int64(len(names)), cli.Counted(len(names), "account") + ": each" + done, err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var text strings.Builder
 	for _, name := range names {
@@ -181,5 +188,5 @@ func (a *app) changeAccounts(c *cobra.Command, name string, note *audited.Note, 
 		_, _ = fmt.Fprintln(&text, "no account was changed")
 	}
 	_, err = fmt.Fprint(a.streams.Out, text.String())
-	return err
+	return len(names), err
 }

@@ -130,7 +130,7 @@ func TestPausesOfAccounts(t *testing.T) {
 	}
 	got := p.run(t, "accounts", "pause", "--all", "--for", "2h", "--reason", "stop")
 	require.Zero(t, got.code, got.err)
-	require.Contains(t, got.out, "demo-meta is paused for 2 hours")
+	require.Contains(t, got.out, "demo-meta is paused for 2 hours\ndemo-pinterest is paused for 2 hours\nworkers hear of it within about 5 seconds; until then they may send more\n")
 	for name, account := range p.accountsOf(t) {
 		require.Equal(t, "paused", account.State, name)
 		require.WithinDuration(t, time.Now().Add(2*time.Hour), *account.ResumesAt, time.Minute)

@@ -8,8 +8,11 @@ import (
 	"io"
 	"strings"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/service"
 )
 
@@ -17,7 +20,7 @@ import (
 var errNotAdopted = errors.New("nothing was adopted: answer the question with y, or give --yes")
 
 // adopt says what accepting the present stream means, asks, and does it.
-func (a *app) adopt(ctx context.Context, settings *config.Config, yes bool) error {
+func (a *app) adopt(ctx context.Context, settings *config.Config, yes bool, note string) error {
 	adoption, err := service.PlanAdoption(ctx, settings)
 	if err != nil {
 		return err
@@ -39,9 +42,21 @@ func (a *app) adopt(ctx context.Context, settings *config.Config, yes bool) erro
 			return errNotAdopted
 		}
 	}
-	adopted, err := adoption.Apply(ctx)
+	pool, err := persistence.Open(ctx, persistence.PoolConfig{URL: settings.Database.URL.Reveal(), MaxConns: 1, ApplicationName: "catalog-courier migrate"})
 	if err != nil {
-		return fmt.Errorf("adopting the stream: %w", err)
+		return err
+	}
+	defer pool.Close()
+	var adopted ledger.StreamIdentity
+	action := audited.Action{Name: persistence.ActAdoptStream, Target: adoption.Stream, Expected: int64(adoption.Unrecorded), Note: note} //nolint:gosec // a stream's count fits
+	err = audited.Do(ctx, pool, action, func() (int64, string, error) {
+		if adopted, err = adoption.Apply(ctx); err != nil {
+			return -1, "", fmt.Errorf("adopting the stream: %w", err)
+		}
+		return -1, "stream " + adopted.Stream + " belongs to installation " + adopted.Installation, nil
+	})
+	if err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(a.streams.Out, "adopted: stream %s belongs to installation %s\n", adopted.Stream, adopted.Installation)
 	return err

@@ -124,10 +124,6 @@ func (a *app) printAudit(entries []persistence.AuditEntry, more bool) error {
 	rows := make([][]any, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		target := e.Target
-		if filter := string(e.Filter); filter != "{}" {
-			target = strings.TrimSpace(target + " " + filter)
-		}
 		var changed any
 		if e.Changed != nil {
 			changed = *e.Changed
@@ -136,7 +132,7 @@ func (a *app) printAudit(entries []persistence.AuditEntry, more bool) error {
 		if result != string(persistence.ActionDone) && e.Message != "" {
 			result += ": " + e.Message
 		}
-		rows[i] = []any{e.ID, e.At, e.Who, e.How, strings.ReplaceAll(e.Action, "_", " "), cli.Clipped(target), cli.Clipped(e.Reason), changed, cli.Clipped(result)}
+		rows[i] = []any{e.ID, e.At, e.Who, e.How, strings.ReplaceAll(e.Action, "_", " "), cli.Clipped(e.ToWhat()), cli.Clipped(e.Reason), changed, cli.Clipped(result)}
 	}
 	if err := cli.TableOf(a.streams.Out, columns, rows); err != nil || !more {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/audited"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/devservers"
 	"github.com/catalog-courier/catalog-courier/internal/config"
@@ -20,6 +21,7 @@ import (
 func (a *app) migrateCommand() *cobra.Command {
 	var wait time.Duration
 	var adopt, yes, dryRun bool
+	var note audited.Note
 	command := &cobra.Command{
 		Use:   "migrate",
 		Short: "bring the database schema up to date",
@@ -36,6 +38,12 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 		RunE: func(c *cobra.Command, _ []string) error {
 			if yes && !adopt {
 				return cli.UsageErrorf("--yes answers what --adopt-stream asks")
+			}
+			if err := note.Check(); err != nil {
+				return err
+			}
+			if note.Text() != "" && !adopt {
+				return cli.UsageErrorf("--reason says why --adopt-stream is given")
 			}
 			if dryRun && (adopt || wait > 0) {
 				return cli.UsageErrorf("--dry-run goes with neither --adopt-stream nor --wait")
@@ -61,7 +69,7 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 			if _, err = fmt.Fprintf(a.streams.Out, "the schema is at version %d\n", version); err != nil || !adopt {
 				return err
 			}
-			return a.adopt(c.Context(), settings, yes)
+			return a.adopt(c.Context(), settings, yes, note.Text())
 		},
 	}
 	flags := command.Flags()
@@ -69,6 +77,7 @@ will be sent again, and asks; --yes answers for scripts. Stop all workers before
 	flags.BoolVar(&dryRun, "dry-run", false, "list what would be applied, and change nothing")
 	flags.BoolVar(&adopt, "adopt-stream", false, "accept the stream that is there in the place of the recorded one")
 	flags.BoolVar(&yes, "yes", false, "adopt without asking")
+	note.Flag(flags, "reason")
 	return command
 }
 

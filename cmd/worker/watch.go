@@ -90,7 +90,7 @@ func (a *app) appendChanges(seen *overview, problem error, told map[string]strin
 			b := &seen.Batches[i]
 			state := b.Words
 			if b.Failed != nil {
-				state = fmt.Sprintf("%s: %d succeeded, %d failed", b.Words, *b.Succeeded, *b.Failed)
+				state = fmt.Sprintf("%s; %d succeeded", b.Words, *b.Succeeded)
 			}
 			note("batch "+b.ID.String()+" "+b.String(), state)
 		}
