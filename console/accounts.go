@@ -155,7 +155,7 @@ func (c *Console) pause(w http.ResponseWriter, r *http.Request) error {
 	return c.act(w, r, deed{
 		name: persistence.ActPauseAccount, target: account.Name, expected: -1, back: c.link("/accounts/" + account.Name),
 		do: func(ctx context.Context, reason string) (int64, string, error) {
-			return -1, account.Name + " is paused " + words + ".", c.Do.Accounts.PauseAccountUntil(ctx, account.Name, reason, end)
+			return -1, account.Name + " is paused " + words + ". Workers hear of it within about 5 seconds, and may send more until then.", c.Do.Accounts.PauseAccountUntil(ctx, account.Name, reason, end)
 		},
 	})
 }

@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/status"
 )
@@ -204,6 +206,26 @@ func (p *page) Time(value any) template.HTML {
 		layout = "2 Jan 2006 15:04"
 	}
 	return p.timeElement(at, local.Format(layout))
+}
+
+// moments are the times in a sentence of a view, in UTC.
+var moments = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
+
+// Sentence shows a sentence of a view with its times in the zone of the reader.
+func (p *page) Sentence(text string) template.HTML {
+	var shown strings.Builder
+	from := 0
+	for _, place := range moments.FindAllStringIndex(text, -1) {
+		at, err := time.Parse(ledger.MomentLayout, text[place[0]:place[1]])
+		if err != nil {
+			continue // no time: it is shown as it is
+		}
+		shown.WriteString(template.HTMLEscapeString(text[from:place[0]]))
+		shown.WriteString(string(p.Time(at)))
+		from = place[1]
+	}
+	shown.WriteString(template.HTMLEscapeString(text[from:]))
+	return template.HTML(shown.String()) //nolint:gosec // what is text is escaped
 }
 
 // Clock shows a time of a day that is said beside it.

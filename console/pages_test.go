@@ -437,3 +437,14 @@ func TestAnUnknownItemNamesSimilarOnes(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, answer.Code)
 	require.Contains(t, answer.Body.String(), "No change of item sku-1 is recorded. Similar ids: SKU-1.")
 }
+
+// TestTimesOfSentencesAreThoseOfTheReader, and what is no time stays as it is.
+func TestTimesOfSentencesAreThoseOfTheReader(t *testing.T) {
+	t.Parallel()
+	zone := time.FixedZone("CET", 3600)
+	p := &page{zone: zone, now: time.Date(2026, 11, 29, 12, 0, 0, 0, zone)}
+	got := string(p.Sentence("paused <by> hand until 2026-11-29 23:30:00 UTC: 2026-99-99 00:00:00 UTC & more"))
+	require.Contains(t, got, `paused &lt;by&gt; hand until <time datetime="2026-11-29T23:30:00Z"`)
+	require.Contains(t, got, ">30 Nov 00:30:00</time>: 2026-99-99 00:00:00 UTC &amp; more")
+	require.Equal(t, "no time", string(p.Sentence("no time")))
+}

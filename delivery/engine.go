@@ -235,7 +235,8 @@ const (
 	idleFollow = 10 * time.Second
 	// gaugeInterval is how often the observer is given the gauges.
 	gaugeInterval = time.Second
-	// accountWatch is how often account states are read for pauses by hand.
+	// accountWatch is how often account states are read for pauses by hand: so long a worker
+	// may go on sending, as the command and the console tell.
 	accountWatch = 5 * time.Second
 )
 

@@ -84,7 +84,7 @@ func (e *Engine) pollFailed(f *openBatch, h *handle, perr *platform.Error, now t
 	e.endSilence(f, h, perr, now)
 	if !h.silence.stated && now.Sub(h.silence.since) >= pollsStatedAfter {
 		h.silence.stated = true
-		e.sayPolls(f, h, "taken; since "+h.silence.since.UTC().Format(time.RFC3339)+" polls fail: "+perr.Error())
+		e.sayPolls(f, h, "taken; since "+h.silence.since.UTC().Format(ledger.MomentLayout)+" polls fail: "+perr.Error())
 	}
 }
 

@@ -139,7 +139,7 @@ func (r *Reader) Batch(ctx context.Context, id uuid.UUID) (Batch, []Attempt, err
 func batchOf(row *query.BatchRow, platforms map[string]string) Batch {
 	return Batch{
 		ID: row.BatchID, Destination: Destination{row.Account, row.Catalog, row.CatalogType}, Platform: platforms[row.Account],
-		State: row.State, Words: batchWords(row.State), Items: int(row.ItemCount), Mutations: int(row.MutationCount),
+		State: row.State, Words: endedWords(row.State, row.Failed), Items: int(row.ItemCount), Mutations: int(row.MutationCount),
 		Succeeded: row.Succeeded, Failed: row.Failed, Warned: row.Warned, Handles: row.Handles, Attempts: int(row.Attempts),
 		NextAttemptAt: row.NextAttemptAt, LastError: row.LastError, RecoveredError: row.RecoveredError, CreatedAt: row.CreatedAt, SubmittedAt: row.SubmittedAt,
 		FinishedAt: row.FinishedAt, group: row.RequestGroup,

@@ -78,7 +78,9 @@ func (r *Reader) Item(ctx context.Context, id string, filter Filter) (Item, erro
 		if last := succeeded[key{state.Destination, state.Localization}]; last != nil {
 			state.LastSucceededID, state.LastSucceededOperation, state.LastSucceededAt = last.MutationID, last.Operation, last.FinishedAt
 		}
-		state.Words = ItemWords(state.Status, state.Operation, Title(state.Platform))
+		if state.Status == Succeeded {
+			state.Words = ItemWords(state.Status, state.Operation, Title(state.Platform))
+		}
 		state.explain(accounts[state.Account])
 		item.Destinations[i] = state
 	}

@@ -193,6 +193,9 @@ func (r *Reader) mutation(row *query.MutationsRow, platforms map[string]string) 
 		PublishedAt: row.PublishedAt, ReceivedAt: row.ReceivedAt, SubmittedAt: row.SubmittedAt, FinishedAt: row.FinishedAt,
 		Place: placeOf(row.StreamGeneration, row.StreamSequence, row.StreamLine),
 	}
+	if m.Status == Submitted {
+		m.Words = submittedWords(m.Reason, Title(platform))
+	}
 	return m
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/status"
 )
 
@@ -410,4 +411,46 @@ func TestTheReaderRoleIsEnough(t *testing.T) {
 	require.NoError(t, err)
 	_, err = reader.Quotas(t.Context(), "acme", ledgertest.At, ledgertest.At.Add(time.Hour), time.Hour)
 	require.NoError(t, err)
+}
+
+// TestWordsAndReasonOfASubmittedChangeAgree.
+func TestWordsAndReasonOfASubmittedChangeAgree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(1, "a")))
+	w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
+	_, err := persistence.NewLeaseTable(w.pool).Heartbeat(t.Context(), uuid.New(), "w")
+	require.NoError(t, err)
+	for _, step := range []struct {
+		result        ledger.AttemptResult
+		words, reason string
+	}{
+		{0, "being sent to the platform", "being sent"},
+		{ledger.Ambiguous, "sent, perhaps not received by the platform", "nobody knows whether it arrived"},
+		{ledger.Accepted, "sent, waiting for the platform", "waiting for the platform's answer"},
+	} {
+		if step.result != 0 {
+			require.NoError(t, w.store.AppendAttempts(t.Context(), []ledger.Attempt{{BatchID: batch.ID, Number: 1, Result: step.result, At: ledgertest.At}}))
+		}
+		item, err := reader.Item(t.Context(), "a", status.Filter{})
+		require.NoError(t, err)
+		require.Equal(t, step.words, item.Destinations[0].Words)
+		require.Contains(t, item.Destinations[0].Reason, step.reason)
+		found, err := reader.Mutation(t.Context(), "m1", "")
+		require.NoError(t, err)
+		require.Equal(t, step.words, found[0].Words)
+	}
+}
+
+// TestACompleteBatchSaysWhatWasRejected.
+func TestACompleteBatchSaysWhatWasRejected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reader := status.NewReader(w.pool, status.Config{})
+	batch := delivered(t, w)
+	finish(t, w, batch)
+	found, _, err := reader.Batch(t.Context(), batch.ID)
+	require.NoError(t, err)
+	require.Equal(t, "complete, 1 rejected", found.Words)
 }

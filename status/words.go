@@ -1,6 +1,7 @@
 package status
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -88,6 +89,37 @@ func batchWords(state string) string {
 		return "given up; its changes were sent again"
 	default:
 		return state
+	}
+}
+
+// endedWords are batchWords, and how many of its items the platform rejected.
+func endedWords(state string, failed *int32) string {
+	words := batchWords(state)
+	if state == "completed" && failed != nil && *failed > 0 {
+		words += ", " + strconv.Itoa(int(*failed)) + " rejected"
+	}
+	return words
+}
+
+// How the view mutation_status begins to say why a submitted change is not final, where the
+// platform has not taken it for certain.
+const (
+	beingSent = "being sent"
+	maybeSent = "sent, and nobody knows whether it arrived"
+)
+
+// submittedWords says the status of a submitted change, for the reason that the view gives.
+func submittedWords(reason, platform string) string {
+	if platform == "" {
+		platform = "the platform"
+	}
+	switch {
+	case strings.HasPrefix(reason, beingSent):
+		return "being sent to " + platform
+	case strings.HasPrefix(reason, maybeSent):
+		return "sent, perhaps not received by " + platform
+	default:
+		return Words(Submitted, platform)
 	}
 }
 

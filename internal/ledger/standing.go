@@ -35,6 +35,9 @@ type StrayLane struct {
 	InvalidAt time.Time
 }
 
+// MomentLayout is how sentences have a time, in UTC, as the views have it (courier.moment).
+const MomentLayout = "2006-01-02 15:04:05 UTC"
+
 // Standing is the part of a Store that tells people how things are. What it writes
 // decides nothing.
 type Standing interface {
