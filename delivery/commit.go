@@ -104,7 +104,7 @@ func (r *recorder) commitOnce(ctx context.Context, j *job, tx *ledger.Transactio
 		err := r.cfg.Store.Commit(ctx, r.cfg.Lease, tx)
 		if err == nil {
 			r.wrote(j, tx)
-			r.cfg.Observer.Committed(r.cfg.Lease.Partition, fresh, time.Since(began))
+			r.cfg.Observer.Committed(r.cfg.Lease.Partition, fresh, tx.Ends(), time.Since(began))
 			r.trouble.end()
 			return nil
 		}
@@ -143,7 +143,7 @@ func (r *recorder) committed(ctx context.Context, j *job, tx *ledger.Transaction
 	})
 	if committed {
 		r.wrote(j, tx)
-		r.cfg.Observer.Committed(r.cfg.Lease.Partition, fresh, 0)
+		r.cfg.Observer.Committed(r.cfg.Lease.Partition, fresh, tx.Ends(), 0)
 		r.trouble.end()
 	}
 	return committed, err

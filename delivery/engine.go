@@ -233,6 +233,10 @@ const (
 	// idleFollow is how long a partition must be idle for its position to follow
 	// the stream.
 	idleFollow = 10 * time.Second
+	// idleLongest is how long that becomes while fewer than slowStream messages come in
+	// between. What is not trimmed for that time is bounded by what comes in it.
+	idleLongest = 30 * time.Second
+	slowStream  = 10_000
 	// gaugeInterval is how often the observer is given the gauges.
 	gaugeInterval = time.Second
 	// accountWatch is how often account states are read for pauses by hand: so long a worker

@@ -50,6 +50,32 @@ type intake struct {
 	resolver *resolver
 	store    *storeCalls
 	arrivals chan<- admission
+
+	idle idleness
+}
+
+// idleness is how long a partition must be idle for its position to follow the stream. A
+// stream that moves slowly is followed less often: each time costs questions to the broker and
+// a transaction, for each idle partition.
+type idleness struct {
+	wait time.Duration // 0: idleFollow
+	last uint64        // where the position was put last
+}
+
+// next is how long to wait.
+func (i *idleness) next() time.Duration { return max(i.wait, idleFollow) }
+
+// found notes that the stream's end was found, nil where nothing was new.
+func (i *idleness) found(end *ledger.Anchor) {
+	switch {
+	case end == nil:
+		return
+	case i.last > 0 && end.Position.Sequence-i.last < slowStream:
+		i.wait = min(2*i.next(), idleLongest)
+	default:
+		i.wait = idleFollow
+	}
+	i.last = end.Position.Sequence
 }
 
 // reading is how far the stream was read.
@@ -95,18 +121,20 @@ func (i *intake) run(ctx context.Context) error {
 // a while.
 func (i *intake) nextAdmission(ctx context.Context) (admission, error) {
 	var next admission
-	waiting, cancel := context.WithTimeout(ctx, idleFollow)
+	waiting, cancel := context.WithTimeout(ctx, i.idle.next())
 	arrivals, err := i.cfg.Source.Next(waiting)
 	cancel()
 	switch {
 	case err == nil:
 	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 		next.idle = i.findIdle(ctx)
+		i.idle.found(next.idle)
 		return next, nil
 	default:
 		return next, err
 	}
 	next.arrivals = arrivals
+	i.idle = idleness{}
 	for n := range arrivals {
 		if arrivals[n].Problem == nil {
 			arrivals[n].Problem = i.resolver.check(ctx, arrivals[n].Mutation)

@@ -34,9 +34,9 @@ type Observer interface {
 	Submitted(lane catalog.Lane, result label.Post, cause label.Cause, took time.Duration)
 	Polled(lane catalog.Lane, result label.Poll, cause label.Cause, took time.Duration)
 	Concluded(lane catalog.Lane, c Conclusion)
-	// Committed is told of one fenced transaction, and how many messages it recorded
-	// for the first time.
-	Committed(partition, recorded int, took time.Duration)
+	// Committed is told of one fenced transaction, how many messages it recorded for the
+	// first time, and whether it made some final.
+	Committed(partition, recorded int, ends bool, took time.Duration)
 	Gauges(partition int, g Gauges)
 	Paused(account, reason string, paused bool)
 }
@@ -76,7 +76,7 @@ func (NopObserver) Polled(catalog.Lane, label.Poll, label.Cause, time.Duration) 
 func (NopObserver) Concluded(catalog.Lane, Conclusion) {}
 
 // Committed does nothing.
-func (NopObserver) Committed(int, int, time.Duration) {}
+func (NopObserver) Committed(int, int, bool, time.Duration) {}
 
 // Gauges does nothing.
 func (NopObserver) Gauges(int, Gauges) {}

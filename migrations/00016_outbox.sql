@@ -56,7 +56,77 @@ CREATE TABLE courier.outcome_cursor (
     PRIMARY KEY (partition, consumer)
 ) WITH (fillfactor = 50);
 
+-- The fence, as before. It also deletes the ranges that the position passes, which was a
+-- statement of its own, and it and check_lanes keep their plans: the sessions of workers
+-- plan each statement anew, for the arrays at hand, and neither needs that. Planning took
+-- most of their time, and they are in every transaction.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION courier.fence(of_partition integer, its_token uuid, previous uuid, this uuid,
+    to_generation bigint, to_sequence bigint, to_message_ns bigint, to_message_id text, its_slowest_ns bigint,
+    sends boolean, its_noted uuid[]) RETURNS void
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    held    courier.lease%ROWTYPE;
+    forward boolean;
+BEGIN
+    SELECT * INTO held FROM courier.lease WHERE partition = of_partition FOR UPDATE;
+    IF held.last_transaction = this THEN
+        RAISE EXCEPTION 'the transaction is already committed' USING ERRCODE = 'CC002';
+    ELSIF held.token IS DISTINCT FROM its_token THEN
+        RAISE EXCEPTION 'the lease has another owner' USING ERRCODE = 'CC001';
+    ELSIF held.last_transaction IS DISTINCT FROM previous THEN
+        RAISE EXCEPTION 'another transaction of the lease was committed' USING ERRCODE = 'CC003';
+    END IF;
+    forward := coalesce((to_generation, to_sequence) > (held.generation, held.sequence), false);
+    UPDATE courier.lease SET last_transaction = this, commits = commits + 1,
+        slowest_ns = coalesce(its_slowest_ns, slowest_ns),
+        sent = CASE WHEN sends THEN this ELSE sent END,
+        noted = coalesce(its_noted, noted),
+        generation = CASE WHEN forward THEN to_generation ELSE generation END,
+        sequence = CASE WHEN forward THEN to_sequence ELSE sequence END,
+        message_ns = CASE WHEN forward THEN to_message_ns ELSE message_ns END,
+        message_id = CASE WHEN forward THEN to_message_id ELSE message_id END
+    WHERE partition = of_partition;
+    IF to_sequence IS NOT NULL THEN
+        DELETE FROM courier.recorded r WHERE r.partition = of_partition AND r.last <= to_sequence AND r.generation <= to_generation;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+ALTER FUNCTION courier.check_lanes(integer[], text[], text[], text[]) SET plan_cache_mode = force_generic_plan;
+
 -- +goose Down
+ALTER FUNCTION courier.check_lanes(integer[], text[], text[], text[]) RESET plan_cache_mode;
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION courier.fence(of_partition integer, its_token uuid, previous uuid, this uuid,
+    to_generation bigint, to_sequence bigint, to_message_ns bigint, to_message_id text, its_slowest_ns bigint,
+    sends boolean, its_noted uuid[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    held    courier.lease%ROWTYPE;
+    forward boolean;
+BEGIN
+    SELECT * INTO held FROM courier.lease WHERE partition = of_partition FOR UPDATE;
+    IF held.last_transaction = this THEN
+        RAISE EXCEPTION 'the transaction is already committed' USING ERRCODE = 'CC002';
+    ELSIF held.token IS DISTINCT FROM its_token THEN
+        RAISE EXCEPTION 'the lease has another owner' USING ERRCODE = 'CC001';
+    ELSIF held.last_transaction IS DISTINCT FROM previous THEN
+        RAISE EXCEPTION 'another transaction of the lease was committed' USING ERRCODE = 'CC003';
+    END IF;
+    forward := coalesce((to_generation, to_sequence) > (held.generation, held.sequence), false);
+    UPDATE courier.lease SET last_transaction = this, commits = commits + 1,
+        slowest_ns = coalesce(its_slowest_ns, slowest_ns),
+        sent = CASE WHEN sends THEN this ELSE sent END,
+        noted = coalesce(its_noted, noted),
+        generation = CASE WHEN forward THEN to_generation ELSE generation END,
+        sequence = CASE WHEN forward THEN to_sequence ELSE sequence END,
+        message_ns = CASE WHEN forward THEN to_message_ns ELSE message_ns END,
+        message_id = CASE WHEN forward THEN to_message_id ELSE message_id END
+    WHERE partition = of_partition;
+END
+$$;
+-- +goose StatementEnd
 DROP TABLE courier.outcome_cursor, courier.outcome;
 DROP INDEX courier.dead_letter_position, courier.mutation_name;
 CREATE INDEX dead_letter_position ON courier.dead_letter (sequence);

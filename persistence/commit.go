@@ -15,6 +15,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
 
 // The fence's own error codes, see courier.fence.
@@ -41,6 +42,55 @@ type chain struct {
 	// doubt says that a commit ended without an answer, so that last must be read
 	// before anything else happens.
 	doubt bool
+}
+
+// proofs are what the rows of all leases said that this process commits for, at one moment. An
+// owner that asks whether its last commit is still there reads the others' rows with its own:
+// idle partitions ask all the time.
+type proofs struct {
+	turn chan struct{} // holds one token; taken by who looks or reads
+	at   time.Time
+	rows map[int]query.LeaseProofsRow // each is for one question
+}
+
+// proofLife is how old an answer may be. An owner asks every few seconds.
+const proofLife = time.Second
+
+// proved reports that the owner's row said lately what is expected of it. Anything else is for
+// the owner to find out by itself: its row may have changed since.
+func (s *Store) proved(ctx context.Context, lease ledger.Lease, last uuid.UUID) bool {
+	p := &s.proofs
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return false
+	}
+	if _, ok := p.rows[lease.Partition]; !ok || time.Since(p.at) > proofLife {
+		at := monotonic() // before the rows are read
+		rows, err := s.query.LeaseProofs(ctx, s.owned())
+		if err != nil {
+			return false
+		}
+		p.at, p.rows = at, make(map[int]query.LeaseProofsRow, len(rows))
+		for _, row := range rows {
+			p.rows[int(row.Partition)] = row
+		}
+	}
+	row, ok := p.rows[lease.Partition]
+	delete(p.rows, lease.Partition)
+	return ok && row.Token != nil && *row.Token == lease.Token && row.LastTransaction != nil && *row.LastTransaction == last
+}
+
+// owned are the partitions that this process commits for, or did.
+func (s *Store) owned() []int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	partitions := make([]int32, 0, len(s.chains))
+	for partition := range s.chains {
+		partitions = append(partitions, int32(partition)) //nolint:gosec // at most maxPartitions
+	}
+	return partitions
 }
 
 // overtakenByItsCopy reports an error that an earlier copy of the same transaction
@@ -97,7 +147,8 @@ func messageBytes(tx *ledger.Transaction) (bytes int) {
 // trips, or one when few mutation rows are new. On success it sets RecordedOn of
 // the mutations whose rows it made.
 func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
-	ctx, cancel := s.boundedFor(ctx, messageBytes(tx))
+	bytes := messageBytes(tx)
+	ctx, cancel := s.boundedFor(ctx, bytes)
 	defer cancel()
 	if tx.ID == uuid.Nil || tx.Partition != lease.Partition {
 		return fmt.Errorf("%w: a transaction needs an id and the lease's partition, not %s of %d", ledger.ErrRejected, tx.ID, tx.Partition)
@@ -112,6 +163,9 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	defer c.leave()
 	if c.doubt {
 		committed, err := s.lookUp(ctx, c, lease, tx.ID)
+		if committed {
+			s.flights.forget(lease.Token)
+		}
 		if err != nil || committed {
 			return s.finish(c, tx, err)
 		}
@@ -120,7 +174,9 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, lease, c.last, tx, p)
+	err = s.flights.write(ctx, &request{
+		plan: p, lease: lease, previous: c.last, bytes: bytes, apart: bytes > maxShared || len(p.letters) > 0,
+	})
 	if overtakenByItsCopy(err) {
 		var committed bool
 		if committed, err = s.lookUp(ctx, c, lease, tx.ID); err == nil && !committed {
@@ -212,33 +268,6 @@ func settle(tx *ledger.Transaction) {
 // of its own, beats an INSERT in the last flight.
 const copyFrom = 100
 
-// write sends the plan: the new rows first, then everything that takes locks
-// together with the fence and COMMIT. So a worker that stops in the middle holds
-// nothing that its successor needs.
-func (s *Store) write(ctx context.Context, lease ledger.Lease, previous uuid.UUID, tx *ledger.Transaction, p *plan) error {
-	connection, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("waiting for a connection: %w", err)
-	}
-	defer connection.Release() // closes it if a transaction is still open
-	last := &pgx.Batch{}
-	copying := len(p.fresh) >= copyFrom
-	if copying {
-		if err := copyRows(ctx, connection, p.fresh); err != nil {
-			return err
-		}
-	} else {
-		p.queueFresh(last)
-	}
-	p.queue(last)
-	queueFence(last, lease, previous, tx)
-	if copying {
-		last.Queue("commit")
-	}
-	// Without an explicit BEGIN one flight is one transaction.
-	return unsendable(connection.SendBatch(ctx, last).Close(), connection.Conn())
-}
-
 // copyRows opens the transaction and copies the rows, in one round trip.
 func copyRows(ctx context.Context, connection *pgxpool.Conn, rows []row) error {
 	reader := &rowReader{rows: rows}
@@ -276,6 +305,9 @@ func (s *Store) Verify(ctx context.Context, lease ledger.Lease) error {
 	defer c.leave()
 	if c.doubt && c.last != uuid.Nil {
 		return nil // a commit without an answer: its repetition finds out
+	}
+	if c.last != uuid.Nil && s.proved(ctx, lease, c.last) {
+		return nil
 	}
 	_, err := s.lookUp(ctx, c, lease, uuid.New())
 	return err

@@ -114,6 +114,7 @@ func prepare(settings map[string]string) func(context.Context, *pgx.Conn) error 
 		connection.TypeMap().RegisterType(&pgtype.Type{
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})
+		registerUUIDs(connection.TypeMap())
 		if err := set(ctx, connection, settings); err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ func (s *Store) Committed(ctx context.Context, lease ledger.Lease, tx *ledger.Tr
 	defer c.leave()
 	committed, err := s.lookUp(ctx, c, lease, tx.ID)
 	if committed {
+		s.flights.forget(lease.Token)
 		err = s.finish(c, tx, nil)
 	}
 	return committed, err
@@ -78,7 +79,7 @@ func (s *Store) tryOut(ctx context.Context, lease ledger.Lease, previous uuid.UU
 		}
 	} else {
 		last.Queue("begin")
-		p.queueFresh(last)
+		queueFresh(last, p.fresh)
 	}
 	p.queue(last)
 	queueFence(last, lease, previous, tx)

@@ -188,9 +188,9 @@ func equalFold(a, b string) bool {
 }
 
 // queueFresh inserts few new rows in the last flight.
-func (p *plan) queueFresh(b *pgx.Batch) {
-	for i := range p.fresh {
-		r := &p.fresh[i]
+func queueFresh(b *pgx.Batch, fresh []row) {
+	for i := range fresh {
+		r := &fresh[i]
 		m := r.mutation
 		var record *int32
 		var batch *uuid.UUID

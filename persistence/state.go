@@ -35,24 +35,13 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	params := make([]query.AppendAttemptParams, len(attempts))
+	known := make([]*ledger.Attempt, len(attempts))
+	bytes := 0
 	for i := range attempts {
-		a := s.withRightTimes(&attempts[i])
-		handles := make([]string, len(a.Handles))
-		for j, handle := range a.Handles {
-			handles[j] = clean(handle)
-		}
-		var result *int16
-		if a.Result != 0 {
-			result = new(int16(a.Result))
-		}
-		params[i] = query.AppendAttemptParams{
-			BatchID: a.BatchID, Number: int32(a.Number), Result: result, At: a.At, NextAt: timeOrNull(a.NextAt), //nolint:gosec // small
-			Handles: handles, Error: cleanOrNull(a.Error), Notes: a.Notes,
-			Answer: cleanOrNull(a.Answer),
-		}
+		known[i] = s.withRightTimes(&attempts[i])
+		bytes += len(known[i].Notes) + len(known[i].Answer) + len(known[i].Error)
 	}
-	if err := all(s.query.AppendAttempt(ctx, params)); err != nil {
+	if err := s.flights.write(ctx, &request{attempts: known, bytes: bytes, apart: bytes > maxShared}); err != nil {
 		return fmt.Errorf("recording %d attempts: %w", len(attempts), rejected(err))
 	}
 	return nil

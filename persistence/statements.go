@@ -34,10 +34,6 @@ func (p *plan) queue(b *pgx.Batch) {
 		}
 		queueRecorded(b, p.tx.Partition, generation, above)
 	}
-	if a := p.tx.Anchor; a != nil {
-		b.Queue("delete from courier.recorded where partition = $1 and last <= $2 and generation <= $3",
-			p.tx.Partition, int64(a.Position.Sequence), a.Position.Generation) //nolint:gosec // a stream's sequence fits
-	}
 }
 
 // queueLanes has the ids of the lanes checked: they may be remembered from a database
@@ -257,6 +253,29 @@ func (p *plan) queueIntents(b *pgx.Batch) {
 	for _, intent := range p.tx.Intents {
 		b.Queue(`insert into courier.attempt (batch_id, number, at, reason) values ($1, $2, $3, $4)
 			on conflict (batch_id, number) do nothing`, intent.BatchID, intent.Attempt, intent.At, cleanOrNull(intent.Reason))
+	}
+}
+
+// queueAttempts records how POSTs ended. Repeating it is harmless, and a handle once known is
+// never forgotten.
+func queueAttempts(b *pgx.Batch, attempts []*ledger.Attempt) {
+	for _, a := range attempts {
+		handles := make([]string, len(a.Handles))
+		for i, handle := range a.Handles {
+			handles[i] = clean(handle)
+		}
+		var result *int16
+		if a.Result != 0 {
+			result = new(int16(a.Result))
+		}
+		b.Queue(`insert into courier.attempt as a (batch_id, number, result, at, next_at, handles, error, notes, answer)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			on conflict (batch_id, number) do update set
+				result = excluded.result, at = excluded.at, next_at = excluded.next_at,
+				handles = case when cardinality(excluded.handles) > 0 then excluded.handles else a.handles end,
+				error = excluded.error, notes = coalesce(excluded.notes, a.notes), answer = coalesce(excluded.answer, a.answer)
+			where a.result is distinct from 1 or excluded.result = 1`,
+			a.BatchID, a.Number, result, a.At, timeOrNull(a.NextAt), handles, cleanOrNull(a.Error), a.Notes, cleanOrNull(a.Answer))
 	}
 }
 

@@ -57,9 +57,13 @@ type Store struct {
 	dropped         func(account string, letters int, bytes int64)
 	droppedAt       droppedAt
 
-	lanes  laneCache
-	days   dayCache
-	codec  codec
+	lanes laneCache
+	days  dayCache
+	codec codec
+
+	flights flights
+	proofs  proofs
+
 	mu     sync.Mutex
 	chains map[int]*chain // by partition
 }
@@ -79,7 +83,7 @@ func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Store{
+	store := &Store{
 		pool:    pool,
 		query:   query.New(pool),
 		timeout: cmp.Or(config.Timeout, time.Minute),
@@ -91,7 +95,10 @@ func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
 
 		codec:  codec,
 		chains: make(map[int]*chain),
-	}, nil
+		proofs: proofs{turn: make(chan struct{}, 1)},
+	}
+	store.flights.send, store.flights.patience = store.send, longestWait
+	return store, nil
 }
 
 // Close frees what the store holds; the pool stays open.

@@ -167,8 +167,10 @@ func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
 		}
 	}
 	u.queueWanted(reads)
-	if err := u.pool.SendBatch(ctx, reads).Close(); err != nil {
-		return nil, fmt.Errorf("reading the mutations: %w", err)
+	if reads.Len() > 0 {
+		if err := u.pool.SendBatch(ctx, reads).Close(); err != nil {
+			return nil, fmt.Errorf("reading the mutations: %w", err)
+		}
 	}
 	slices.SortStableFunc(u.found, func(a, b found) int {
 		return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(deref(a.record), deref(b.record)),
@@ -192,9 +194,12 @@ func (u *unfolding) readBatches(ctx context.Context) error {
 		for _, batch := range u.batches {
 			lanes = append(lanes, batch.Lane)
 		}
-		exceptions, err := u.query.ExceptionsOf(ctx, ids)
-		if err != nil {
-			return fmt.Errorf("reading the records: %w", err)
+		var exceptions []query.CourierRecordOutcome
+		if !u.allSucceeded() {
+			var err error
+			if exceptions, err = u.query.ExceptionsOf(ctx, ids); err != nil {
+				return fmt.Errorf("reading the records: %w", err)
+			}
 		}
 		for _, x := range exceptions {
 			u.exceptions[recordOf{x.BatchID, x.Record}] = x
@@ -213,6 +218,20 @@ func (u *unfolding) readBatches(ctx context.Context) error {
 		u.lanes[lane.ID] = catalog.Lane{Account: lane.Account, Catalog: lane.Catalog, Type: catalog.Type(lane.CatalogType)}
 	}
 	return nil
+}
+
+// allSucceeded reports that the batches tell it all: what else is recorded of their records are
+// warnings, which a brief page leaves out.
+func (u *unfolding) allSucceeded() bool {
+	if !u.brief {
+		return false
+	}
+	for _, batch := range u.batches {
+		if batch.unaccounted != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (u *unfolding) readEnded(ctx context.Context, ids []uuid.UUID) error {

@@ -161,11 +161,12 @@ func cutLabel(reason batcher.FlushReason) label.Cut {
 	return label.Age
 }
 
-// Committed measures a fenced transaction.
-func (o *observer) Committed(partition, recorded int, took time.Duration) {
+// Committed measures a fenced transaction, and tells who follows the outbox of one that wrote
+// to it.
+func (o *observer) Committed(partition, recorded int, ends bool, took time.Duration) {
 	o.instruments.Recorded(o.nowhere, recorded, took)
 	o.works(partition)
-	if o.committed != nil {
+	if ends && o.committed != nil {
 		o.committed(partition)
 	}
 }

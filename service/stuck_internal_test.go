@@ -39,7 +39,7 @@ func TestReadinessTellsWhatIsStuck(t *testing.T) {
 				require.ErrorIs(t, err, errStuck)
 				require.ErrorContains(t, err, "the disk is full")
 				require.ErrorContains(t, err, "[3]")
-				o.Committed(3, 1, time.Second)
+				o.Committed(3, 1, false, time.Second)
 				require.NoError(t, o.stuck(time.Now()))
 			})
 		})

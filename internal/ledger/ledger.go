@@ -97,6 +97,9 @@ type Transaction struct {
 // at one, or that there may be some from now on.
 func (tx *Transaction) Sends() bool { return tx.Claims || len(tx.Batches)+len(tx.Intents) > 0 }
 
+// Ends reports that the transaction makes mutations final, perhaps: it writes to the outbox.
+func (tx *Transaction) Ends() bool { return len(tx.Outcomes)+len(tx.Invalid)+len(tx.Stale) > 0 }
+
 // Batch is a batch about to be sent for the first time.
 type Batch struct {
 	ID        uuid.UUID // version 7: ordered by creation
@@ -326,7 +329,8 @@ type Store interface {
 	// Verify returns ErrLeaseLost when the partition has another owner, or when what
 	// this process committed last for the lease is not there any more: the store was put
 	// back to an older copy, or failed over without its last commits. Commit finds out
-	// by itself; an owner that has nothing to commit has to ask.
+	// by itself; an owner that has nothing to commit has to ask. The answer may be a second
+	// old.
 	Verify(ctx context.Context, lease Lease) error
 	// Waiting reads up to limit waiting rows of a lane, oldest first, above after.
 	// A page may be shorter for its size; More tells whether there may be more.

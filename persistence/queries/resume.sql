@@ -1,6 +1,9 @@
 -- name: LeaseRow :one
 SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, noted FROM courier.lease WHERE partition = $1;
 
+-- name: LeaseProofs :many
+SELECT partition, token, last_transaction FROM courier.lease WHERE partition = ANY (sqlc.arg(partitions)::int[]);
+
 -- name: RecordedRanges :many
 SELECT first_each, last_each, lines_each FROM courier.recorded WHERE partition = $1 AND generation = $2;
 

@@ -12,20 +12,6 @@ ON CONFLICT (scope) DO UPDATE SET
     patience_ns = CASE WHEN excluded.updated_at >= s.updated_at THEN excluded.patience_ns ELSE s.patience_ns END,
     updated_at = greatest(s.updated_at, excluded.updated_at);
 
--- name: AppendAttempt :batchexec
--- Repeating it is harmless, and a handle once known is never forgotten.
-INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes, answer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (batch_id, number) DO UPDATE SET
-    result = excluded.result,
-    at = excluded.at,
-    next_at = excluded.next_at,
-    handles = CASE WHEN cardinality(excluded.handles) > 0 THEN excluded.handles ELSE a.handles END,
-    error = excluded.error,
-    notes = coalesce(excluded.notes, a.notes),
-    answer = coalesce(excluded.answer, a.answer)
-WHERE a.result IS DISTINCT FROM 1 OR excluded.result = 1;
-
 -- name: DropOldestMessages :one
 -- Drops the messages of an account's oldest dead letters until so many bytes are free,
 -- at most lim of them, and returns how many it dropped, their bytes, and what is left.

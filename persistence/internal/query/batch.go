@@ -10,7 +10,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -67,80 +66,6 @@ func (b *AddOutcomeDeliveryBatchResults) Exec(f func(int, error)) {
 }
 
 func (b *AddOutcomeDeliveryBatchResults) Close() error {
-	b.closed = true
-	return b.br.Close()
-}
-
-const appendAttempt = `-- name: AppendAttempt :batchexec
-INSERT INTO courier.attempt AS a (batch_id, number, result, at, next_at, handles, error, notes, answer)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (batch_id, number) DO UPDATE SET
-    result = excluded.result,
-    at = excluded.at,
-    next_at = excluded.next_at,
-    handles = CASE WHEN cardinality(excluded.handles) > 0 THEN excluded.handles ELSE a.handles END,
-    error = excluded.error,
-    notes = coalesce(excluded.notes, a.notes),
-    answer = coalesce(excluded.answer, a.answer)
-WHERE a.result IS DISTINCT FROM 1 OR excluded.result = 1
-`
-
-type AppendAttemptBatchResults struct {
-	br     pgx.BatchResults
-	tot    int
-	closed bool
-}
-
-type AppendAttemptParams struct {
-	BatchID uuid.UUID
-	Number  int32
-	Result  *int16
-	At      time.Time
-	NextAt  *time.Time
-	Handles []string
-	Error   *string
-	Notes   []byte
-	Answer  *string
-}
-
-// Repeating it is harmless, and a handle once known is never forgotten.
-func (q *Queries) AppendAttempt(ctx context.Context, arg []AppendAttemptParams) *AppendAttemptBatchResults {
-	batch := &pgx.Batch{}
-	for _, a := range arg {
-		vals := []interface{}{
-			a.BatchID,
-			a.Number,
-			a.Result,
-			a.At,
-			a.NextAt,
-			a.Handles,
-			a.Error,
-			a.Notes,
-			a.Answer,
-		}
-		batch.Queue(appendAttempt, vals...)
-	}
-	br := q.db.SendBatch(ctx, batch)
-	return &AppendAttemptBatchResults{br, len(arg), false}
-}
-
-func (b *AppendAttemptBatchResults) Exec(f func(int, error)) {
-	defer b.br.Close()
-	for t := 0; t < b.tot; t++ {
-		if b.closed {
-			if f != nil {
-				f(t, ErrBatchAlreadyClosed)
-			}
-			continue
-		}
-		_, err := b.br.Exec()
-		if f != nil {
-			f(t, err)
-		}
-	}
-}
-
-func (b *AppendAttemptBatchResults) Close() error {
 	b.closed = true
 	return b.br.Close()
 }

@@ -58,6 +58,36 @@ func (q *Queries) AttemptsOf(ctx context.Context, batches []uuid.UUID) ([]Attemp
 	return items, nil
 }
 
+const leaseProofs = `-- name: LeaseProofs :many
+SELECT partition, token, last_transaction FROM courier.lease WHERE partition = ANY ($1::int[])
+`
+
+type LeaseProofsRow struct {
+	Partition       int32
+	Token           *uuid.UUID
+	LastTransaction *uuid.UUID
+}
+
+func (q *Queries) LeaseProofs(ctx context.Context, partitions []int32) ([]LeaseProofsRow, error) {
+	rows, err := q.db.Query(ctx, leaseProofs, partitions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LeaseProofsRow
+	for rows.Next() {
+		var i LeaseProofsRow
+		if err := rows.Scan(&i.Partition, &i.Token, &i.LastTransaction); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const leaseRow = `-- name: LeaseRow :one
 SELECT token, last_transaction, generation, sequence, message_ns, message_id, commits, slowest_ns, sent, noted FROM courier.lease WHERE partition = $1
 `
