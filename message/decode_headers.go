@@ -1,6 +1,7 @@
 package message
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -34,24 +35,46 @@ type headers struct {
 
 // readHeaders keeps the producer's headers and reads those that mean something.
 // NATS leaves names as the producer wrote them, so they are compared without
-// regard to case. Of a header that came twice the first value counts.
+// regard to case. Of a header that came twice the first value counts, and of one in several cases
+// the first name of inOrder: NATS tells no order of names, and a message that is read again has
+// to say the same.
 func (r *reading) readHeaders(all map[string][]string) {
 	if len(all) == 0 {
 		return
 	}
+	var few [8]string // most messages have no more
+	names := inOrder(few[:0], all)
+	for i := range names { // the first counts, so it comes last
+		if name := names[len(names)-1-i]; len(all[name]) > 0 && !ofTransport(name) {
+			r.readHeader(name, all[name][0])
+		}
+	}
 	kept := make([]catalog.Header, 0, len(all))
-	for name, values := range all {
+	for _, name := range names {
 		if ofTransport(name) {
 			continue
 		}
-		if len(values) > 0 {
-			r.readHeader(name, values[0])
-		}
-		for _, value := range values {
+		for _, value := range all[name] {
 			kept = append(kept, catalog.Header{Name: Printable(name), Value: Printable(value)})
 		}
 	}
 	r.mutation.Message.Headers = kept
+}
+
+// inOrder appends the names in the order of their bytes, behind Nats-Msg-Id as the server reads
+// it.
+func inOrder(names []string, all map[string][]string) []string {
+	if _, usual := all[HeaderID]; usual {
+		names = append(names, HeaderID)
+	}
+	others := len(names)
+	for name := range all {
+		if name != HeaderID {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[others:])
+	return names
 }
 
 func (r *reading) readHeader(name, value string) {

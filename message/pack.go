@@ -57,9 +57,22 @@ func (d *Decoder) Open(raw Raw) Lines {
 		return Lines{decoder: d, raw: raw, problem: problem, count: 1}
 	}
 	lines := Lines{decoder: d, raw: raw, isPack: true, text: text, count: count}
-	lines.raw.Data = nil
 	lines.readCommon()
+	if size := headerSize(lines.common.mutation.Message.Headers); size*count > MaxPackBytes {
+		return Lines{decoder: d, raw: raw, count: 1, problem: badPack("the pack's headers have " + strconv.Itoa(size) + " bytes: with each of its " +
+			strconv.Itoa(count) + " lines that is more than " + strconv.Itoa(MaxPackBytes) + " bytes")}
+	}
+	lines.raw.Data = nil
 	return lines
+}
+
+// headerSize is how many bytes the headers add to a message. Each line of a pack is kept with
+// those of its pack.
+func headerSize(headers []catalog.Header) (size int) {
+	for _, header := range headers {
+		size += len(header.Name) + len(header.Value)
+	}
+	return size
 }
 
 // Len is how many mutations the message has.
@@ -148,21 +161,23 @@ func ofPack(name string) bool {
 	return strings.EqualFold(name, HeaderContentType) || strings.EqualFold(name, HeaderContentEncoding) || hasPrefixFold(name, "ce-")
 }
 
-// packed reports whether the headers are those of a pack, and how it is compressed.
+// packed reports whether the headers are those of a pack, and how it is compressed. As with
+// readHeaders, the first name in the order of bytes counts where one is there in several cases.
 func packed(headers map[string][]string) (encoding string, isPack bool) {
+	var typeName, encodingName string
 	for name, values := range headers {
 		if len(values) == 0 {
 			continue
 		}
 		switch len(name) {
 		case len(HeaderContentType):
-			if strings.EqualFold(name, HeaderContentType) {
+			if (typeName == "" || name < typeName) && strings.EqualFold(name, HeaderContentType) {
 				mediaType, _, _ := strings.Cut(values[0], ";")
-				isPack = strings.EqualFold(strings.TrimSpace(mediaType), PackContentType)
+				typeName, isPack = name, strings.EqualFold(strings.TrimSpace(mediaType), PackContentType)
 			}
 		case len(HeaderContentEncoding):
-			if strings.EqualFold(name, HeaderContentEncoding) {
-				encoding = strings.ToLower(strings.TrimSpace(values[0]))
+			if (encodingName == "" || name < encodingName) && strings.EqualFold(name, HeaderContentEncoding) {
+				encodingName, encoding = name, strings.ToLower(strings.TrimSpace(values[0]))
 			}
 		}
 	}

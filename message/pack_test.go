@@ -284,3 +284,51 @@ func BenchmarkPack(b *testing.B) {
 		})
 	}
 }
+
+// TestAHeaderInTwoCasesIsReadTheSameEachTime: a new owner reads a message again, and must find
+// the same lines in it. Names are read without regard to case, and NATS keeps no order of them.
+func TestAHeaderInTwoCasesIsReadTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	const again = 64 // the order of a map is random
+	text := deletes(3)
+	for name, test := range map[string]struct {
+		raw  Raw
+		want []string
+	}{
+		"a pack first":  {delivery(text, "Content-Type", PackContentType, "content-type", "application/json", "Nats-Msg-Id", "p"), []string{"p/1", "p/2", "p/3"}},
+		"a pack last":   {delivery(testBody, "Content-Type", "application/json", "content-type", PackContentType, "Nats-Msg-Id", "p"), []string{"m-1"}},
+		"two encodings": {delivery(text, "Content-Type", PackContentType, "Content-Encoding", "identity", "content-encoding", "zstd", "Nats-Msg-Id", "p"), []string{"p/1", "p/2", "p/3"}},
+		"two ids":       {delivery(text, "Content-Type", PackContentType, "Nats-Msg-Id", "p", "nats-msg-id", "q"), []string{"p/1", "p/2", "p/3"}},
+		"ids of plain":  {delivery(deletes(1), "Nats-Msg-Id", "p", "nats-msg-id", "q"), []string{"p"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range again {
+				arrivals := open(test.raw)
+				var ids []string
+				for _, arrival := range arrivals {
+					ids = append(ids, arrival.Mutation.ID)
+				}
+				require.Equal(t, test.want, ids)
+				require.Equal(t, open(test.raw), arrivals, "and kept the same")
+			}
+		})
+	}
+}
+
+// TestTheHeadersOfAPackAreBounded: every line is kept with them, so that a message of 1 MiB
+// would become 10 GiB.
+func TestTheHeadersOfAPackAreBounded(t *testing.T) {
+	t.Parallel()
+	of := func(lines int) []catalog.Arrival {
+		return open(pack(deletes(lines), "X-Mine", strings.Repeat("x", MaxPackBytes/1000-len("Nats-Msg-Id")-len("p-1")-len("X-Mine"))))
+	}
+	arrivals := of(1000)
+	require.Equal(t, 1000, len(arrivals)) //nolint:testifylint // Len prints them all
+	require.Nil(t, arrivals[999].Problem)
+	arrivals = of(1001)
+	require.Equal(t, 1, len(arrivals)) //nolint:testifylint // Len prints them all
+	require.Equal(t, catalog.BadPack, arrivals[0].Problem.Reason)
+	require.Equal(t, deletes(1001), string(arrivals[0].Mutation.Message.Data), "the dead letter has the bytes")
+	require.Len(t, arrivals[0].Mutation.Message.Headers, 3)
+}

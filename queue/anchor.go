@@ -75,12 +75,13 @@ func messageID(header map[string][]string) string {
 	if values := header[message.HeaderID]; len(values) > 0 { // the usual spelling
 		return ledger.MessageID(message.Printable(values[0]))
 	}
+	id, first := "", "" // as decoding reads them
 	for name, values := range header {
-		if len(values) > 0 && strings.EqualFold(name, message.HeaderID) {
-			return ledger.MessageID(message.Printable(values[0]))
+		if len(values) > 0 && strings.EqualFold(name, message.HeaderID) && (first == "" || name < first) {
+			id, first = ledger.MessageID(message.Printable(values[0])), name
 		}
 	}
-	return ""
+	return id
 }
 
 // RecordedAnchor finds the newest recorded anchor at or before a sequence; ok is
