@@ -172,10 +172,16 @@ func deadLetter(row *query.DeadLettersRow) DeadLetter {
 	}
 	// What an older version or a hand has written there and is not a list says nothing.
 	_ = json.Unmarshal(row.Errors, &letter.Errors)
-	for i := 0; i+1 < len(row.Headers); i += 2 {
-		letter.Message.Headers = append(letter.Message.Headers, catalog.Header{Name: string(row.Headers[i]), Value: string(row.Headers[i+1])})
-	}
+	letter.Message.Headers = headersOf(row.Headers)
 	return letter
+}
+
+// headersOf are headers as they are kept: names and values in turn.
+func headersOf(kept [][]byte) (headers []catalog.Header) {
+	for i := 0; i+1 < len(kept); i += 2 {
+		headers = append(headers, catalog.Header{Name: string(kept[i]), Value: string(kept[i+1])})
+	}
+	return headers
 }
 
 func orEmpty(text *string) string {

@@ -1,9 +1,11 @@
 package persistence
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -109,8 +111,47 @@ func (e *erasure) run(ctx context.Context, q *query.Queries) error {
 			e.erased = append(e.erased, Erased{What: row.What, Rows: row.Touched})
 		}
 	}
+	if err := e.deleteUnreadPacks(ctx, q); err != nil {
+		return err
+	}
 	if e.dry {
 		return errDry
+	}
+	return nil
+}
+
+// deleteUnreadPacks deletes the dead letters of packs that could not be read and that may have
+// the item: their bytes are compressed, so that the statement does not find it in them.
+func (e *erasure) deleteUnreadPacks(ctx context.Context, q *query.Queries) error {
+	forms, err := q.FormsOfItem(ctx, e.item)
+	if err != nil {
+		return fmt.Errorf("writing the item as in a message: %w", err)
+	}
+	var ids []int64
+	for after := int64(0); ; {
+		page, err := q.UnreadPacks(ctx, query.UnreadPacksParams{After: after, Account: e.account, Lim: batchesAtOnce})
+		if err != nil {
+			return fmt.Errorf("reading the packs that cannot be read: %w", err)
+		}
+		for i := range page {
+			after = page[i].ID
+			text, whole := unpacked(headersOf(page[i].Headers), page[i].Body)
+			if !whole || slices.ContainsFunc(forms, func(form []byte) bool { return bytes.Contains(text, form) }) {
+				ids = append(ids, after)
+			}
+		}
+		if len(page) < batchesAtOnce {
+			break
+		}
+	}
+	deleted, err := q.DeleteUnreadPacks(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("deleting the packs that cannot be read: %w", err)
+	}
+	for i := range e.erased {
+		if e.erased[i].What == "dead letters deleted" {
+			e.erased[i].Rows += deleted
+		}
 	}
 	return nil
 }

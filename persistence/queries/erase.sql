@@ -21,3 +21,17 @@ WHERE m.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = @account) AND
 
 -- name: ReplacePayload :exec
 UPDATE courier.batch SET payload = @payload WHERE id = @id;
+
+-- The item's id as a string of JSON, in the forms that encoders write.
+-- name: FormsOfItem :many
+SELECT unnest(courier.json_forms(@item))::bytea AS form;
+
+-- Dead letters of an account that are packs that could not be read, the oldest first.
+-- name: UnreadPacks :many
+SELECT d.id, d.headers, d.body FROM courier.dead_letter d
+WHERE d.id > @after::bigint AND d.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = @account)
+    AND d.reason = 'bad_pack' AND d.item_id = '' AND d.body <> ''
+ORDER BY d.id LIMIT @lim;
+
+-- name: DeleteUnreadPacks :execrows
+DELETE FROM courier.dead_letter d WHERE d.id = ANY (@ids::bigint[]);

@@ -101,6 +101,18 @@ func (q *Queries) BatchesOfItem(ctx context.Context, arg BatchesOfItemParams) ([
 	return items, nil
 }
 
+const deleteUnreadPacks = `-- name: DeleteUnreadPacks :execrows
+DELETE FROM courier.dead_letter d WHERE d.id = ANY ($1::bigint[])
+`
+
+func (q *Queries) DeleteUnreadPacks(ctx context.Context, ids []int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteUnreadPacks, ids)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const eraseItem = `-- name: EraseItem :many
 SELECT e.what::text AS what, e.touched::bigint AS touched
 FROM courier.erase_item($1, $2, $3::uuid[], $4::integer[]) e
@@ -144,6 +156,31 @@ func (q *Queries) EraseItem(ctx context.Context, arg EraseItemParams) ([]EraseIt
 	return items, nil
 }
 
+const formsOfItem = `-- name: FormsOfItem :many
+SELECT unnest(courier.json_forms($1))::bytea AS form
+`
+
+// The item's id as a string of JSON, in the forms that encoders write.
+func (q *Queries) FormsOfItem(ctx context.Context, item string) ([][]byte, error) {
+	rows, err := q.db.Query(ctx, formsOfItem, item)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items [][]byte
+	for rows.Next() {
+		var form []byte
+		if err := rows.Scan(&form); err != nil {
+			return nil, err
+		}
+		items = append(items, form)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const replacePayload = `-- name: ReplacePayload :exec
 UPDATE courier.batch SET payload = $1 WHERE id = $2
 `
@@ -156,4 +193,44 @@ type ReplacePayloadParams struct {
 func (q *Queries) ReplacePayload(ctx context.Context, arg ReplacePayloadParams) error {
 	_, err := q.db.Exec(ctx, replacePayload, arg.Payload, arg.ID)
 	return err
+}
+
+const unreadPacks = `-- name: UnreadPacks :many
+SELECT d.id, d.headers, d.body FROM courier.dead_letter d
+WHERE d.id > $1::bigint AND d.lane IN (SELECT l.id FROM courier.lane l WHERE l.account = $2)
+    AND d.reason = 'bad_pack' AND d.item_id = '' AND d.body <> ''
+ORDER BY d.id LIMIT $3
+`
+
+type UnreadPacksParams struct {
+	After   int64
+	Account string
+	Lim     int32
+}
+
+type UnreadPacksRow struct {
+	ID      int64
+	Headers [][]byte
+	Body    []byte
+}
+
+// Dead letters of an account that are packs that could not be read, the oldest first.
+func (q *Queries) UnreadPacks(ctx context.Context, arg UnreadPacksParams) ([]UnreadPacksRow, error) {
+	rows, err := q.db.Query(ctx, unreadPacks, arg.After, arg.Account, arg.Lim)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UnreadPacksRow
+	for rows.Next() {
+		var i UnreadPacksRow
+		if err := rows.Scan(&i.ID, &i.Headers, &i.Body); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
