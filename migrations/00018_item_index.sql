@@ -282,7 +282,7 @@ COMMENT ON COLUMN courier.indexed_items.attribute IS 'The attribute of its first
 COMMENT ON COLUMN courier.indexed_items.catalog IS 'The catalog, as the configuration names it.';
 COMMENT ON COLUMN courier.indexed_items.catalog_type IS 'The type of the items, such as RETAIL or PRODUCT_ITEM.';
 COMMENT ON COLUMN courier.indexed_items.code IS 'The code of its first error; empty for none.';
-COMMENT ON COLUMN courier.indexed_items.dismissed IS 'Whether it fails and somebody dismissed the dead letter of its newest final change.';
+COMMENT ON COLUMN courier.indexed_items.dismissed IS 'Whether it fails and somebody dismissed the dead letter of its newest final change, or replaced it by a change of another item.';
 COMMENT ON COLUMN courier.indexed_items.error_count IS 'How many errors it has.';
 COMMENT ON COLUMN courier.indexed_items.failed_at IS 'Since when it fails; null while it does not, and once it is dismissed.';
 COMMENT ON COLUMN courier.indexed_items.finished_at IS 'When it became final; null before.';

@@ -168,10 +168,14 @@ func (s *Store) remaining(ctx context.Context, tx pgx.Tx, changes []ItemChange) 
 	return kept, nil
 }
 
-// noteDismissed looks for failures whose dead letters were dismissed before the index came to
-// them: they are no issues.
+// nameless are the reasons of dead letters whose item id can be none: an edit replaces them by
+// a change of another item.
+var nameless = []string{string(catalog.BadKey), string(catalog.KeyMismatch)}
+
+// noteDismissed looks for failures whose dead letters were dismissed, or replaced by changes
+// of other items, before the index came to them: they are no issues.
 func (s *Store) noteDismissed(ctx context.Context, tx pgx.Tx, changes []ItemChange, c *itemColumns) error {
-	var asked query.LettersOfFailuresParams
+	asked := query.LettersOfFailuresParams{Nameless: nameless}
 	var which []int
 	for i := range changes {
 		if changes[i].Status == ItemSucceeded {

@@ -145,6 +145,32 @@ func TestDismissingAndIndexingAtOnce(t *testing.T) {
 	require.Equal(t, []string{"2 dismissed"}, texts(t, pool, "select items || ' ' || state from courier.item_counts"))
 }
 
+// TestAnIssueEndsWithAnEditOntoAnotherItem: a letter whose item id can be none is replaced by a
+// change of another item, before the index comes to it or after; one that keeps its id is not.
+func TestAnIssueEndsWithAnEditOntoAnotherItem(t *testing.T) {
+	t.Parallel()
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	reasons := map[string]catalog.Reason{"late": catalog.BadKey, "early": catalog.KeyMismatch, "own": catalog.Refused}
+	items := []string{"late", "early", "own"}
+	for i, item := range items {
+		fail(t, store, lease, ledger.Failed, reasons[item], ledgertest.Mutation(uint64(i+1), item))
+	}
+	index := func(i int) {
+		require.NoError(t, store.IndexItems(t.Context(), ledgertest.At, failedChange(uint64(i+1), items[i], ledgertest.At), nothing))
+	}
+	index(1)
+	index(2)
+	for _, letter := range newest(t, store, persistence.DeadLetterFilter{}) {
+		marked, err := store.Replay(t.Context(), []persistence.DeadLetter{letter}, persistence.ReplayNote{By: "ana", ReplacedBy: "another"},
+			func(_ context.Context, ids []int64) ([]int64, error) { return ids, nil })
+		require.NoError(t, err)
+		require.EqualValues(t, 1, marked)
+	}
+	index(0)
+	require.Equal(t, []string{"early true", "late true", "own false"}, texts(t, pool, "select item_id || ' ' || dismissed::text from courier.indexed_items order by 1"))
+}
+
 // TestARemovedAccountLeavesNoIssues: neither those that the index has, nor those that it learns
 // of after the removal; but what happens later is there.
 func TestARemovedAccountLeavesNoIssues(t *testing.T) {

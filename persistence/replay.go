@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -65,12 +66,26 @@ func (s *Store) Replay(
 		marked, err = q.MarkReplayedAgain(whole, query.MarkReplayedAgainParams{
 			Ids: published, By: cleanOrNull(note.By), ReplacedBy: cleanOrNull(note.ReplacedBy),
 		})
-		return err
+		if err != nil || note.ReplacedBy == "" {
+			return err
+		}
+		return q.EndIssues(whole, namelessOf(letters, published)) // nothing else will be heard of their items
 	})
 	if err != nil {
 		return 0, errors.Join(failed, fmt.Errorf("marking dead letters as replayed: %w", err))
 	}
 	return marked, failed
+}
+
+// namelessOf are those of the published letters whose item id can be none.
+func namelessOf(letters []DeadLetter, published []int64) []int64 {
+	ids := []int64{}
+	for i := range letters {
+		if slices.Contains(nameless, string(letters[i].Reason)) && slices.Contains(published, letters[i].ID) {
+			ids = append(ids, letters[i].ID)
+		}
+	}
+	return ids
 }
 
 // Stamp tells whether a letter was replayed or dismissed since it was read: microseconds

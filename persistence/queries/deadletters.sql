@@ -146,9 +146,11 @@ UPDATE courier.item i SET failed_at = NULL FROM ended e
 WHERE i.item_id = e.item_id AND i.lane = e.lane AND i.localization = e.localization;
 
 -- name: LettersOfFailures :many
--- Which of some failed changes have a dead letter that was dismissed. The letters are locked,
--- so that somebody who dismisses one at this moment finds what the index writes of its item.
-SELECT u.nth::bigint AS nth, (d.dismissed_at IS NOT NULL)::boolean AS dismissed
+-- Which of some failed changes have a dead letter that was dismissed, or that an edit replaced
+-- by a change of another item, as its own item id can be none. The letters are locked, so that
+-- somebody who does so at this moment finds what the index writes of its item.
+SELECT u.nth::bigint AS nth,
+    (d.dismissed_at IS NOT NULL OR d.replaced_by IS NOT NULL AND d.reason = ANY (sqlc.arg(nameless)::text[]))::boolean AS dismissed
 FROM (SELECT n.i AS nth, (sqlc.arg(lanes)::integer[])[n.i] AS lane, (sqlc.arg(generations)::integer[])[n.i] AS generation,
         (sqlc.arg(sequences)::bigint[])[n.i] AS sequence, (sqlc.arg(lines)::smallint[])[n.i] AS line
     FROM generate_subscripts(sqlc.arg(lanes)::integer[], 1) AS n(i)) u

@@ -456,15 +456,17 @@ func (q *Queries) GroupDeadLetters(ctx context.Context, arg GroupDeadLettersPara
 }
 
 const lettersOfFailures = `-- name: LettersOfFailures :many
-SELECT u.nth::bigint AS nth, (d.dismissed_at IS NOT NULL)::boolean AS dismissed
-FROM (SELECT n.i AS nth, ($1::integer[])[n.i] AS lane, ($2::integer[])[n.i] AS generation,
-        ($3::bigint[])[n.i] AS sequence, ($4::smallint[])[n.i] AS line
-    FROM generate_subscripts($1::integer[], 1) AS n(i)) u
+SELECT u.nth::bigint AS nth,
+    (d.dismissed_at IS NOT NULL OR d.replaced_by IS NOT NULL AND d.reason = ANY ($1::text[]))::boolean AS dismissed
+FROM (SELECT n.i AS nth, ($2::integer[])[n.i] AS lane, ($3::integer[])[n.i] AS generation,
+        ($4::bigint[])[n.i] AS sequence, ($5::smallint[])[n.i] AS line
+    FROM generate_subscripts($2::integer[], 1) AS n(i)) u
 JOIN courier.dead_letter d ON d.sequence = u.sequence AND d.line = u.line AND d.lane = u.lane AND d.generation = u.generation
 ORDER BY d.id FOR SHARE OF d
 `
 
 type LettersOfFailuresParams struct {
+	Nameless    []string
 	Lanes       []int32
 	Generations []int32
 	Sequences   []int64
@@ -476,10 +478,12 @@ type LettersOfFailuresRow struct {
 	Dismissed bool
 }
 
-// Which of some failed changes have a dead letter that was dismissed. The letters are locked,
-// so that somebody who dismisses one at this moment finds what the index writes of its item.
+// Which of some failed changes have a dead letter that was dismissed, or that an edit replaced
+// by a change of another item, as its own item id can be none. The letters are locked, so that
+// somebody who does so at this moment finds what the index writes of its item.
 func (q *Queries) LettersOfFailures(ctx context.Context, arg LettersOfFailuresParams) ([]LettersOfFailuresRow, error) {
 	rows, err := q.db.Query(ctx, lettersOfFailures,
+		arg.Nameless,
 		arg.Lanes,
 		arg.Generations,
 		arg.Sequences,
