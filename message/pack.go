@@ -147,7 +147,7 @@ func (l *Lines) readCommon() {
 	// of it.
 	kept := l.common.mutation.Message.Headers[:0]
 	for _, header := range l.common.mutation.Message.Headers {
-		if !ofPack(header.Name) {
+		if !OfPack(header.Name) {
 			kept = append(kept, header)
 		}
 	}
@@ -155,9 +155,9 @@ func (l *Lines) readCommon() {
 	l.common.headers = headers{messageID: l.common.headers.messageID}
 }
 
-// ofPack names the headers that say how a pack is written, and those of an event, which a
+// OfPack names the headers that say how a pack is written, and those of an event, which a
 // pack is not.
-func ofPack(name string) bool {
+func OfPack(name string) bool {
 	return strings.EqualFold(name, HeaderContentType) || strings.EqualFold(name, HeaderContentEncoding) || hasPrefixFold(name, "ce-")
 }
 

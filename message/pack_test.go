@@ -55,7 +55,7 @@ func TestLinesOfAPackAreMutations(t *testing.T) {
 				require.Equal(t, trace, m.TraceParent)
 				require.Equal(t, testSubject, m.Message.Subject)
 				for _, header := range m.Message.Headers {
-					require.False(t, ofPack(header.Name), "a line is a message of its own")
+					require.False(t, OfPack(header.Name), "a line is a message of its own")
 				}
 				require.GreaterOrEqual(t, len(m.Message.Headers), 3)
 			}

@@ -124,6 +124,9 @@ func (r *Replayer) edited(letter *persistence.DeadLetter, body []byte, subject s
 	p := publish.Publication{
 		Subject: subject, ID: idOf("edit", letter, r.Installation, fmt.Sprintf(" %x", sum)), Headers: ownHeaders(letter), Data: body,
 	}
+	if letter.Reason == catalog.BadPack { // what is given instead is one mutation
+		p.Headers = slices.DeleteFunc(p.Headers, func(h catalog.Header) bool { return message.OfPack(h.Name) })
+	}
 	at := slices.IndexFunc(p.Headers, func(h catalog.Header) bool { return strings.EqualFold(h.Name, eventID) })
 	switch {
 	case !isObject(body): // Decode says what is wrong with it

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,6 +65,17 @@ func TestEditedMessagesHaveNewIDs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, binary.ID, binary.Headers[0].Value)
 	require.JSONEq(t, `{"item_id":"A","operation":"DELETE"}`, string(binary.Data))
+
+	// What is given for a pack that cannot be read is one mutation: with the pack's headers it
+	// would be a pack again, and be refused.
+	pack := letter(slices.Concat(event, []catalog.Header{
+		{Name: "content-type", Value: "application/x-ndjson"}, {Name: "Content-Encoding", Value: "zstd"}, {Name: "X", Value: "y"},
+	})...)
+	pack.Reason = catalog.BadPack
+	single, err := r.edited(pack, plain, subject)
+	require.NoError(t, err)
+	require.Equal(t, []catalog.Header{{Name: "X", Value: "y"}}, single.Headers)
+	require.JSONEq(t, `{"id":"`+single.ID+`","item_id":"A","operation":"DELETE"}`, string(single.Data))
 
 	for body, code := range map[string]catalog.Reason{
 		`{`: catalog.InvalidJSON, `{"item_id":"A","operation":"PATCH"}`: catalog.UnknownOperation, `{"operation":"DELETE"}`: catalog.MissingField,
