@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/rig"
 )
 
@@ -139,7 +142,7 @@ func TestOrderWithinPacksAndOverThem(t *testing.T) {
 		}
 	}
 	published := 0
-	publish := func(lane catalog.Lane) {
+	publishSome := func(lane catalog.Lane) {
 		subject := "catalog.mutations." + lane.Account + "." + lane.Catalog + "." + string(lane.Type)
 		n := 1
 		if random.IntN(2) == 0 {
@@ -156,11 +159,11 @@ func TestOrderWithinPacksAndOverThem(t *testing.T) {
 	}
 	lanes := []catalog.Lane{rig.Products, rig.Products, localized}
 	for range 20 {
-		publish(lanes[random.IntN(3)])
+		publishSome(lanes[random.IntN(3)])
 	}
 	first := env.StartWorker("a", rig.WorkerOptions{})
 	for i := range 40 {
-		publish(lanes[random.IntN(3)])
+		publishSome(lanes[random.IntN(3)])
 		if i == 20 {
 			env.StartWorker("b", rig.WorkerOptions{})
 			require.NoError(t, first.Stop())
@@ -205,5 +208,127 @@ func TestWorstLines(t *testing.T) {
 	for _, id := range []string{"worst/1", "worst/20", "worst/22", "worst/15", "same", "l-2"} {
 		require.Equal(t, "succeeded", env.StatusOf(id).Status, id)
 	}
+	env.CheckInvariants()
+}
+
+// TestTheNewestLineOfAnItemCounts: bad lines are recorded before the good ones of their pack,
+// and the order of the lines counts all the same, in the status of an item and for a replay.
+func TestTheNewestLineOfAnItemCounts(t *testing.T) {
+	t.Parallel()
+	rules := []sandbox.ItemRule{{Contains: "refused", Action: sandbox.RefuseItem, Message: "The price is far too low."}}
+	env := rig.Start(t, rig.Options{Pinterest: sandbox.Options{Rules: rules, Delay: 300 * time.Millisecond}})
+	env.StartWorker("a", rig.WorkerOptions{})
+	bad := func(item string) string { return `{"item_id":"` + item + `","operation":"BEND"}` }
+	publishPack(env, rig.Retail, "pack",
+		upsertLine(t, "then-bad", "x"), bad("first-bad"), bad("refused-1"), bad("then-bad"), upsertLine(t, "first-bad", "x"), upsertLine(t, "refused-1", "x"))
+	env.AwaitFinal(6, patience)
+	env.Await("the index has all", patience, func() bool {
+		return env.Count(`SELECT transactions_behind + filling::int FROM courier.item_index_status`) == 0
+	})
+	for item, want := range map[string]string{"then-bad": "invalid", "first-bad": "succeeded", "refused-1": "failed"} {
+		for _, query := range []string{
+			`SELECT count(*) FROM courier.item_status WHERE account = $1 AND item_id = $2 AND status::text = $3`,
+			`SELECT count(*) FROM courier.items($1, 'us') WHERE item_id = $2 AND status::text = $3`,
+			`SELECT count(*) FROM courier.item($1, 'us', $2) WHERE status::text = $3`,
+		} {
+			require.Equal(t, 1, env.Count(query, rig.PinterestAccount, item, want), "%s: %s", item, query)
+		}
+	}
+	letters, err := env.Store.DeadLetters(t.Context(), persistence.DeadLetterFilter{States: persistence.LetterStates()})
+	require.NoError(t, err)
+	ids, states := make([]int64, 0, len(letters)), map[string]persistence.LetterState{}
+	for _, letter := range letters {
+		ids = append(ids, letter.ID)
+		states[letter.MutationID] = letter.State
+	}
+	require.Equal(t, map[string]persistence.LetterState{
+		"pack/2": persistence.LetterResolved, "pack/3": persistence.LetterOpen, "pack/4": persistence.LetterOpen, "pack/6": persistence.LetterOpen,
+	}, states)
+	newer, err := env.Store.NewerChanges(t.Context(), ids)
+	require.NoError(t, err)
+	for _, letter := range letters {
+		require.Equal(t, letter.MutationID == "pack/2", newer[letter.ID], letter.MutationID)
+	}
+	env.CheckInvariants()
+}
+
+// TestTwoPublishersWithTheSameChanges: with the same packs each change has one row, and with
+// others one for each message that has it; the platform ends as if all were applied.
+func TestTwoPublishersWithTheSameChanges(t *testing.T) {
+	t.Parallel()
+	const count = 1100
+	env := rig.Start(t, rig.Options{})
+	changes := upserts(rig.Retail, "same", count)
+	publications := make([]publish.Publication, count)
+	for i, change := range changes {
+		change.ID = fmt.Sprint("change-", i)
+		var err error
+		publications[i], err = change.Publication()
+		require.NoError(t, err)
+	}
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			results, err := publish.NewPublisher(env.JetStream(), publish.Options{}).Publish(t.Context(), publications)
+			if assert.NoError(t, err) {
+				assert.Zero(t, publish.Summarize(results).Refused)
+				assert.Equal(t, 1, results[500].Line)
+			}
+		})
+	}
+	all.Wait()
+	for range 2 {
+		results, err := publish.NewPublisher(env.JetStream(), publish.Options{PackLines: 1}).Publish(t.Context(), publications)
+		require.NoError(t, err)
+		require.Zero(t, publish.Summarize(results).Refused)
+	}
+	env.StartWorker("a", rig.WorkerOptions{})
+	env.AwaitFinal(2*count, patience)
+	require.Equal(t, count, env.Count(`SELECT count(DISTINCT mutation_id) FROM courier.mutation_status`))
+	require.Equal(t, count, env.Count(`SELECT count(*) FROM courier.mutation_status WHERE stream_line > 0`))
+	env.CheckInvariants()
+}
+
+// TestAPackRecordedBehindAWaitingChange: it is recorded in ranges above the position, the next
+// owner passes over it, and the position follows when the message before it is recorded.
+func TestAPackRecordedBehindAWaitingChange(t *testing.T) {
+	t.Parallel()
+	env := rig.Start(t, rig.Options{Listen: true, Settings: rig.Settings{
+		"nats.partitions": 1, "accounts." + rig.MetaAccount + ".concurrency": 1,
+		"worker.record_within": "10s", // a change that waits is in memory for so long
+	}})
+	// While the first POST of the account is held, what comes next waits.
+	hold := func(name, item string) (kill func()) {
+		arrived, goOn := env.MetaInterceptor.HoldNextPost()
+		t.Cleanup(goOn)
+		env.Publish(rig.Mutation(rig.Products, item, catalog.Upsert, rig.Whole(rig.Products.Type, item)))
+		worker := env.StartProcess(name, nil)
+		select {
+		case <-arrived:
+		case <-time.After(patience):
+			t.Fatal("no POST")
+		}
+		env.Publish(rig.Mutation(rig.Products, item+"-waits", catalog.Upsert, rig.Whole(rig.Products.Type, item)))
+		return func() {
+			t.Logf("killed at position %d, with %d ranges above it", env.Count(`SELECT sequence FROM courier.lease`), env.Count(`SELECT count(*) FROM courier.recorded`))
+			worker.Kill()
+			goOn()
+		}
+	}
+	kill := hold("a", "m-1")
+	publishPack(env, rig.Retail, "first", upsertLine(t, "a", "1"), `{`, upsertLine(t, "b", "1"), upsertLine(t, "a", "2"))
+	env.AwaitStatus("first/4", "succeeded", patience)
+	env.AwaitStatus("first/3", "succeeded", patience)
+	kill()
+	kill = hold("b", "m-2")
+	publishPack(env, rig.Retail, "second", `{`, upsertLine(t, "a", "3"), `{`)
+	env.AwaitStatus("second/2", "succeeded", patience)
+	kill()
+	publishPack(env, rig.Retail, "third", upsertLine(t, "b", "2"))
+	env.StartProcess("c", nil)
+	env.AwaitFinal(4+4+3+1, patience)
+	env.Await("the position is at the end, and no range is left", patience, func() bool {
+		return env.Count(`SELECT sequence FROM courier.lease`) == 7 && env.Count(`SELECT count(*) FROM courier.recorded`) == 0
+	})
 	env.CheckInvariants()
 }
