@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,7 +191,7 @@ func unpack(data []byte, encoding string) (text []byte, lines int, problem *cata
 	case "", "identity":
 	case PackEncoding:
 		var err error
-		if data, err = unpacker().DecodeAll(data, nil); err != nil {
+		if data, err = decompress(data); err != nil {
 			return nil, 0, badPack("the pack cannot be decompressed as zstd, to at most " + strconv.Itoa(MaxPackBytes) + " bytes: " + err.Error())
 		}
 	default:
@@ -241,9 +242,29 @@ func badPack(text string) *catalog.Problem {
 	return &catalog.Problem{Reason: catalog.BadPack, Text: text}
 }
 
+// decompress decompresses a pack to at most MaxPackBytes.
+func decompress(data []byte) ([]byte, error) {
+	text, err := unpacker().DecodeAll(data, nil)
+	if !errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return text, err
+	}
+	// A stream of unknown size names the window of its level, whatever it has.
+	return wideUnpacker().DecodeAll(data, make([]byte, 0, MaxPackBytes))
+}
+
 // unpacker decompresses packs, for any number of goroutines.
 var unpacker = sync.OnceValue(func() *zstd.Decoder {
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(MaxPackBytes), zstd.WithDecoderConcurrency(0))
+	if err != nil {
+		panic("message: the options of the decompression are wrong: " + err.Error()) // they are constants
+	}
+	return decoder
+})
+
+// wideUnpacker is an unpacker that takes a window larger than a pack. It is bounded by what it
+// decompresses into, which has to be made before.
+var wideUnpacker = sync.OnceValue(func() *zstd.Decoder {
+	decoder, err := zstd.NewReader(nil, zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderConcurrency(0))
 	if err != nil {
 		panic("message: the options of the decompression are wrong: " + err.Error()) // they are constants
 	}
