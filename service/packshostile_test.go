@@ -332,3 +332,44 @@ func TestAPackRecordedBehindAWaitingChange(t *testing.T) {
 	})
 	env.CheckInvariants()
 }
+
+// TestPacksOverTheMemoryLimit: lines of one pack are partly in memory and partly in Postgres, and
+// a worker is killed meanwhile; each item gets its changes in the order of the lines.
+func TestPacksOverTheMemoryLimit(t *testing.T) {
+	t.Parallel()
+	const packs, lines, items = 4, 1500, 250
+	env := rig.Start(t, rig.Options{Listen: true, Pinterest: sandbox.Options{Delay: 50 * time.Millisecond}, Settings: rig.Settings{
+		"worker.memory_limit": "1MiB", "defaults.batch.max_items": 100, "defaults.concurrency": 2,
+	}})
+	for p := range packs {
+		text := make([]string, lines)
+		for i := range text {
+			item := fmt.Sprint("item-", (i*7+p)%items)
+			switch i % 11 {
+			case 3:
+				text[i] = `{"item_id":"` + item + `","operation":"DELETE"}`
+			case 5:
+				text[i] = `{"item_id":"` + item + `","operation":"CREATE","attributes":{}}`
+			default:
+				text[i] = upsertLine(t, item, fmt.Sprint("state ", p, " ", i))
+			}
+		}
+		publishPack(env, rig.Retail, fmt.Sprint("pack-", p), text...)
+	}
+	arrived, goOn := env.PinterestInterceptor.HoldNextPost()
+	t.Cleanup(goOn)
+	worker := env.StartProcess("a", nil)
+	select {
+	case <-arrived:
+	case <-time.After(patience):
+		t.Fatal("no POST")
+	}
+	env.Await("changes wait in Postgres", patience, func() bool {
+		return env.Count(`SELECT count(*) FROM courier.mutation_status WHERE status = 'waiting'`) > lines/2
+	})
+	worker.Kill()
+	goOn()
+	env.StartProcess("a", nil)
+	env.AwaitFinal(packs*lines, 2*patience)
+	t.Log(env.CheckInvariants())
+}
