@@ -15,7 +15,7 @@ import (
 // Parameters that several endpoints have.
 var (
 	limitParameter   = parameter{Name: "limit", Meaning: "Rows of a page. 50 when left out.", Rule: wholeNumber(1, status.MaxPage, "50")}
-	accountParameter = parameter{Name: "account", Meaning: "Only of this account.", Rule: textOf("acme-meta")}
+	accountParameter = parameter{Name: "account", Meaning: "Only of this account.", Rule: textOf("acme")}
 	whyField         = parameter{Name: "why", Meaning: "Why, for the audit log.", Required: true, Rule: lengthOf(shortestReason, longestReason, "the shop moves")}
 	expectedField    = parameter{Name: "expected", Meaning: "How many rows this was decided for; another number is answered 409.", Required: true, Rule: wholeNumber(0, maxNumber, "2")}
 	sinceParameter   = parameter{Name: "since", Meaning: "Only since then.", Rule: pointInTime}
@@ -216,7 +216,7 @@ func (c *Console) endpoints() []endpoint {
 			Query: []parameter{
 				{Name: "who", Meaning: "Only of those with this in their name.", Rule: textOf("ala")},
 				{Name: "action", Meaning: "Only this action.", Rule: one(persistence.ActionNames()...)},
-				{Name: "target", Meaning: "Only on this: an account, or the number of a dead letter.", Rule: textOf("acme-meta")},
+				{Name: "target", Meaning: "Only on this: an account, or the number of a dead letter.", Rule: textOf("acme")},
 				{Name: "result", Meaning: "Only those that ended so.", Rule: one(persistence.ActionResults()...)},
 				sinceParameter, untilParameter, before(serial), limitParameter,
 			},

@@ -224,7 +224,7 @@ func (e *endpoint) pathParameters() (list []parameter) {
 		one := parameter{Name: name[1], Required: true, Rule: serial}
 		switch {
 		case name[1] == "name":
-			one.Rule = textOf("acme-meta")
+			one.Rule = textOf("acme")
 		case strings.HasPrefix(e.Path, "/api/v1/batches/"):
 			one.Rule = batchID
 		}

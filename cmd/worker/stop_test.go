@@ -20,7 +20,7 @@ import (
 
 // soon is far longer than anything takes on a busy machine, and far shorter than the
 // times that must not be waited for.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // lamps are upserts of so many items, from first.
 func lamps(first, count int) []publish.Mutation {

@@ -35,6 +35,12 @@ func (e *Env) StatusOf(mutationID string) Status {
 func (e *Env) AwaitStatus(mutationID, status string, within time.Duration) Status {
 	e.tb.Helper()
 	var last Status
+	defer func() {
+		if e.tb.Failed() {
+			e.tb.Logf("%s: %+v; owners %v\n%s\n%s\nopen batches:\n%s\nnot final:\n%s", mutationID, last, e.Owners(),
+				e.Everything("account_status"), e.Everything("quota_scope"), e.openBatches(), e.unfinished())
+		}
+	}()
 	e.Await(mutationID+" is "+status, within, func() bool {
 		last = e.StatusOf(mutationID)
 		return last.Status == status
