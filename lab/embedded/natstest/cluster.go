@@ -73,17 +73,26 @@ func StartCluster(tb testing.TB) *Cluster {
 	}
 	js, deadline := c.JetStream(tb), time.Now().Add(clusterStart)
 	for {
-		// Without a leader there is no answer at all.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_, err := js.AccountInfo(ctx)
-		cancel()
+		err := place(js)
 		if err == nil {
 			return c
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("the cluster has no leader: %v", err)
+			tb.Fatalf("the cluster has no leader, or not all its servers: %v", err)
 		}
 	}
+}
+
+// place makes and removes a stream that each server has a copy of. Without a leader there is no
+// answer at all, and a new leader may take a server for one that is away.
+func place(js jetstream.JetStream) error {
+	const name = "PLACED"
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: name, Subjects: []string{name}, Replicas: clusterSize}); err != nil {
+		return err
+	}
+	return js.DeleteStream(ctx, name)
 }
 
 // Run starts a stopped server again on the same files and ports.
