@@ -46,18 +46,9 @@ func Escaped(text []byte) []byte {
 // document means the same. A byte that is no UTF-8, which no document may have,
 // becomes U+FFFD.
 func JSON(document []byte) []byte {
-	return replace(document, func(c char) string {
-		switch r := c.value; {
-		case c.bad():
-			return `\ufffd`
-		case r < ' ': // between the values
-			return string(r)
-		case r <= 0xffff:
-			return fmt.Sprintf(`\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
-		}
+	return escaped(document, func(r rune) string {
+		high, low := utf16.EncodeRune(r)
+		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 	})
 }
 
@@ -66,6 +57,11 @@ func JSON(document []byte) []byte {
 // means the same. A JSON document is one where it is. A byte that is no UTF-8, which no
 // document may have, becomes U+FFFD.
 func YAML(document []byte) []byte {
+	return escaped(document, func(r rune) string { return fmt.Sprintf(`\U%08x`, r) })
+}
+
+// escaped writes escapes that JSON and YAML share, and those of beyond for what is above U+FFFF.
+func escaped(document []byte, beyond func(r rune) string) []byte {
 	return replace(document, func(c char) string {
 		switch r := c.value; {
 		case c.bad():
@@ -75,7 +71,7 @@ func YAML(document []byte) []byte {
 		case r <= 0xffff:
 			return fmt.Sprintf(`\u%04x`, r)
 		default:
-			return fmt.Sprintf(`\U%08x`, r)
+			return beyond(r)
 		}
 	})
 }
