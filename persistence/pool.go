@@ -115,6 +115,7 @@ func prepare(settings map[string]string) func(context.Context, *pgx.Conn) error 
 			Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})
 		registerUUIDs(connection.TypeMap())
+		registerArrays(connection.TypeMap())
 		if err := set(ctx, connection, settings); err != nil {
 			return err
 		}

@@ -112,7 +112,7 @@ func appendRow(b []byte, r *row) []byte {
 	b = binary.BigEndian.AppendUint16(b, rowColumnCount)
 	b = appendInt64(b, int64(m.Position.Sequence)) //nolint:gosec // a stream's sequence fits
 	b = appendInt64(b, nanoseconds(m.PublishedAt))
-	b = appendInt64(b, m.ReceivedAt.UnixMicro()-postgresEpoch.UnixMicro())
+	b = appendTime(b, m.ReceivedAt)
 	b = appendInt32(b, int32((recordedOn(m).Unix()-postgresEpoch.Unix())/86400)) //nolint:gosec // days
 	b = appendInt32(b, r.lane)
 	b = appendInt32(b, int32(m.Position.Generation)) //nolint:gosec // counts rewinds
@@ -127,7 +127,7 @@ func appendRow(b []byte, r *row) []byte {
 	if r.batch == uuid.Nil {
 		b = appendNull(b)
 	} else {
-		b = append(binary.BigEndian.AppendUint32(b, 16), r.batch[:]...)
+		b = appendUUID(b, r.batch)
 	}
 	b = appendText(b, clean(m.ID))
 	b = appendText(b, clean(m.ItemID))
@@ -155,6 +155,15 @@ func appendInt16(b []byte, v int16) []byte {
 }
 
 func appendNull(b []byte) []byte { return append(b, 0xff, 0xff, 0xff, 0xff) }
+
+// appendTime appends a timestamptz, which has microseconds.
+func appendTime(b []byte, at time.Time) []byte {
+	return appendInt64(b, at.UnixMicro()-postgresEpoch.UnixMicro())
+}
+
+func appendUUID(b []byte, id uuid.UUID) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(id))), id[:]...)
+}
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // messages are at most 1 MiB

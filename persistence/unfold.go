@@ -337,7 +337,7 @@ func (u *unfolding) queueWanted(reads *pgx.Batch) {
 	for on, all := range byDay {
 		n := len(all)
 		places, lanes, generations := make([]int32, n), make([]int32, n), make([]int32, n)
-		sequences, lines, ids, batches := make([]int64, n), make([]int16, n), make([]string, n), make([]pgtype.UUID, n) // uuid.UUID is sent as text, through driver.Valuer
+		sequences, lines, ids, batches := make([]int64, n), make([]int16, n), make([]string, n), make([]pgtype.UUID, n) // null where there is none
 		for i := range all {
 			w := &all[i]
 			places[i], lanes[i], generations[i] = int32(w.place), w.lane, w.generation //nolint:gosec // a page is bounded

@@ -12,11 +12,9 @@ import (
 // costs this process.
 type uuidCodec struct{ pgtype.UUIDCodec }
 
-// registerUUIDs makes a connection use the codec, for arrays too.
+// registerUUIDs makes a connection use the codec; registerArrays does so for arrays.
 func registerUUIDs(types *pgtype.Map) {
-	id := &pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}}
-	types.RegisterType(id)
-	types.RegisterType(&pgtype.Type{Name: "_uuid", OID: pgtype.UUIDArrayOID, Codec: &pgtype.ArrayCodec{ElementType: id}})
+	types.RegisterType(&pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}})
 }
 
 // PlanEncode is that of UUIDCodec, and takes a uuid.UUID.
