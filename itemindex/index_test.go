@@ -9,7 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/itemindex"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
@@ -36,6 +38,28 @@ func TestTheIndexSaysWhatItemStatusSays(t *testing.T) {
 	}
 }
 
+// TestANewDatabaseHasNothingToFillIn: the index reads the outbox from the first transaction on,
+// also where it begins late and another consumer was sooner.
+func TestANewDatabaseHasNothingToFillIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 9)
+	require.NoError(t, w.store.EnsurePartitions(t.Context(), 1)) // as each worker does
+	number, err := w.store.OpenCursor(t.Context(), w.lease, "another")
+	require.NoError(t, err)
+	for range 30 {
+		w.write()
+	}
+	page, err := w.store.Outcomes(t.Context(), 0, number, ledger.OutboxLimit{})
+	require.NoError(t, err)
+	require.NoError(t, w.store.MoveCursor(t.Context(), w.lease, "another", number, page.To))
+	_, more, err := w.store.NextFilling(t.Context())
+	require.NoError(t, err)
+	require.False(t, more)
+	w.finish()
+	w.compare()
+	require.Zero(t, w.filled())
+}
+
 // TestWhatIsOlderThanTheOutboxIsFilledIn, in pieces, while new changes come.
 func TestWhatIsOlderThanTheOutboxIsFilledIn(t *testing.T) {
 	t.Parallel()
@@ -43,6 +67,7 @@ func TestWhatIsOlderThanTheOutboxIsFilledIn(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 100+seed)
+			w.upgraded()
 			for range 60 {
 				w.write()
 			}
@@ -66,6 +91,57 @@ func TestWhatIsOlderThanTheOutboxIsFilledIn(t *testing.T) {
 			require.False(t, filling)
 		})
 	}
+}
+
+// TestWhatTheOutboxHasIsNotFilledIn: what is written to a day while it is filled in.
+func TestWhatTheOutboxHasIsNotFilledIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 10)
+	w.upgraded()
+	ends := func(first uint64, n int) {
+		records := make([]catalog.Record, n)
+		for i := range records {
+			records[i] = ledgertest.Record(ledgertest.Mutation(first+uint64(i), fmt.Sprintf("item-%d", first+uint64(i))))
+		}
+		tx := w.transaction()
+		tx.Batches = []ledger.Batch{w.batch(records)}
+		w.sequence++ // the next batch has another id
+		require.NoError(t, w.store.Commit(t.Context(), w.lease, tx))
+		end := w.transaction()
+		end.Outcomes = []ledger.BatchOutcome{{
+			BatchID: tx.Batches[0].ID, Lane: ledgertest.Lane, CreatedAt: tx.Batches[0].CreatedAt, State: ledger.BatchCompleted, FinishedAt: w.began, Succeeded: n,
+		}}
+		require.NoError(t, w.store.Commit(t.Context(), w.lease, end))
+	}
+	const older, newer = 20_000, 60_000 // a piece has fewer than either
+	ends(1, older)
+	_, err := w.pool.Exec(t.Context(), "delete from courier.outcome")
+	require.NoError(t, err)
+	_, err = w.store.OpenCursor(t.Context(), w.lease, persistence.ItemsConsumer)
+	require.NoError(t, err)
+	done, err := w.index.Fill(t.Context(), w.lease)
+	require.NoError(t, err)
+	require.False(t, done)
+	ends(older+1, newer)
+	w.finish()
+	require.Less(t, w.filled(), older+newer/2)
+	var items int
+	require.NoError(t, w.pool.QueryRow(t.Context(), "select sum(items) from courier.item_counts").Scan(&items))
+	require.Equal(t, older+newer, items)
+}
+
+// upgraded makes the database one whose partitions a version without the outbox made.
+func (w *world) upgraded() {
+	_, err := w.pool.Exec(w.t.Context(), "delete from courier.outcome_cursor")
+	require.NoError(w.t, err)
+	_, err = w.pool.Exec(w.t.Context(), "update courier.item_filling set started_at = null, finished_at = null")
+	require.NoError(w.t, err)
+}
+
+// filled is how many mutations were filled in so far.
+func (w *world) filled() (n int) {
+	require.NoError(w.t, w.pool.QueryRow(w.t.Context(), "select mutations from courier.item_filling").Scan(&n))
+	return n
 }
 
 // TestEveryStatementMayBeTheLast: one page, with a crash at each of its statements.

@@ -129,12 +129,16 @@ CREATE TABLE courier.quota_series (
 CREATE INDEX quota_series_age ON courier.quota_series USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 
 -- One row: how far the mutations that became final before there was an outbox are filled
--- in, newest day first, and how far old rows of items were looked for.
+-- in, newest day first, and how far old rows of items were looked for. It is finished from the
+-- start where the first worker of all writes the outbox: see AddLeases.
 CREATE TABLE courier.item_filling (
     single      boolean PRIMARY KEY DEFAULT true CHECK (single),
     -- The day that is read, and its next block; days above it are done.
     day         date,
     block       bigint NOT NULL DEFAULT 0,
+    -- How many blocks the day had when its first one was read; what was written to others is
+    -- in the outbox. Null before.
+    blocks      bigint,
     mutations   bigint NOT NULL DEFAULT 0,
     -- What became final from then on is in the outbox: the series count it from there.
     outbox_from timestamptz,

@@ -25,12 +25,13 @@ type ItemFilling struct {
 	day         *time.Time
 	block, next int64
 	nextDay     *time.Time
+	nextBlocks  *int64 // of nextDay when its first block was read; nil before
 }
 
 // NextFilling reads the next piece; more is false once all is filled in, and while some
 // partition has not begun to read the outbox, as what became final in between would be
 // missed. Rows are read by their blocks, so that a piece is bounded and nothing is read
-// twice.
+// twice, and what is written to a day while it is filled in is left to the outbox.
 func (s *Store) NextFilling(ctx context.Context) (piece ItemFilling, more bool, err error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
@@ -52,16 +53,20 @@ func (s *Store) NextFilling(ctx context.Context) (piece ItemFilling, more bool, 
 		piece.nextDay = nil
 		return piece, true, nil // the last write says that it is finished
 	}
+	piece.nextBlocks = state.Blocks
 	if piece.nextDay == nil || !days[0].Day.Equal(*piece.nextDay) { // the first one, or one that was dropped meanwhile
-		piece.nextDay, piece.next = &days[0].Day, 0
+		piece.nextDay, piece.next, piece.nextBlocks = &days[0].Day, 0, nil
+	}
+	if piece.nextBlocks == nil {
+		piece.nextBlocks = &days[0].Blocks // what is written from now on is in the outbox
 	}
 	from := piece.next
 	if piece.Outcomes, err = s.filling(ctx, *piece.nextDay, from); err != nil {
 		return piece, false, fmt.Errorf("reading mutations of %s: %w", piece.nextDay.Format(time.DateOnly), err)
 	}
 	piece.next += fillBlocks
-	if piece.next >= days[0].Blocks {
-		piece.next, piece.nextDay = 0, nil
+	if piece.next >= *piece.nextBlocks {
+		piece.next, piece.nextDay, piece.nextBlocks = 0, nil, nil
 		if len(days) > 1 {
 			piece.nextDay = &days[1].Day
 		}
@@ -126,7 +131,7 @@ func (s *Store) WriteFilling(ctx context.Context, lease ledger.Lease, piece Item
 			return err
 		}
 		moved, err := query.New(tx).MoveItemFilling(ctx, query.MoveItemFillingParams{
-			Day: piece.day, Block: piece.block, NextDay: piece.nextDay, NextBlock: piece.next, Mutations: int64(len(piece.Outcomes)),
+			Day: piece.day, Block: piece.block, NextDay: piece.nextDay, NextBlock: piece.next, NextBlocks: piece.nextBlocks, Mutations: int64(len(piece.Outcomes)),
 			CountedFrom: piece.CountedFrom, Partition: int32(lease.Partition), Token: lease.Token, //nolint:gosec // at most maxPartitions
 		})
 		if err == nil && moved == 0 {

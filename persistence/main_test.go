@@ -80,6 +80,7 @@ func TestStoreConforms(t *testing.T) {
 	ledgertest.Run(t, func(t *testing.T) ledgertest.Harness {
 		t.Helper()
 		store, pool := newDatabase(t)
+		require.NoError(t, store.DropCursors(t.Context(), persistence.ItemsConsumer), "the consumers are those of the tests")
 		return ledgertest.Harness{
 			Store: store, Positions: store, Outbox: store, Leases: persistence.NewLeaseTable(pool), Partitions: partitions,
 			Acquire:  func(t *testing.T, partition int) ledger.Lease { t.Helper(); return acquire(t, pool, partition) },

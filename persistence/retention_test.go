@@ -139,6 +139,7 @@ func TestRetentionDeletesDeadLetters(t *testing.T) {
 func TestRetentionOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	store, pool := newDatabase(t)
+	require.NoError(t, store.DropCursors(t.Context(), persistence.ItemsConsumer))
 	lease := acquire(t, pool, 0)
 	numbers := func() (numbers []int64) {
 		require.NoError(t, pool.QueryRow(t.Context(), "select array_agg(number order by number) from courier.outcome").Scan(&numbers))

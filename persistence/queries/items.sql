@@ -1,6 +1,6 @@
 -- name: ItemFilling :one
 -- Ready once every partition reads the outbox.
-SELECT f.day, f.block, f.finished_at,
+SELECT f.day, f.block, f.blocks, f.finished_at,
     least(f.outbox_from, CASE WHEN f.started_at IS NULL THEN (SELECT min(o.at) FROM courier.outcome o) END, now())::timestamptz AS counted_from,
     (NOT EXISTS (SELECT FROM courier.lease l WHERE NOT EXISTS (
         SELECT FROM courier.outcome_cursor c WHERE c.partition = l.partition AND c.consumer = 'items')))::boolean AS ready
@@ -15,7 +15,7 @@ WHERE i.inhparent = 'courier.mutation'::regclass AND c.relname ~ '^mutation_[0-9
 ORDER BY 1 DESC;
 
 -- name: MoveItemFilling :execrows
-UPDATE courier.item_filling SET day = sqlc.narg(next_day)::date, block = sqlc.arg(next_block), mutations = mutations + sqlc.arg(mutations),
+UPDATE courier.item_filling SET day = sqlc.narg(next_day)::date, block = sqlc.arg(next_block), blocks = sqlc.narg(next_blocks), mutations = mutations + sqlc.arg(mutations),
     outbox_from = least(outbox_from, sqlc.arg(counted_from)::timestamptz), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN sqlc.narg(next_day)::date IS NULL THEN now() END
 WHERE day IS NOT DISTINCT FROM sqlc.narg(day)::date AND block = sqlc.arg(block) AND finished_at IS NULL

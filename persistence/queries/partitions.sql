@@ -5,9 +5,19 @@ ON CONFLICT (single) DO UPDATE SET partitions = courier.stream.partitions
 RETURNING partitions;
 
 -- name: AddLeases :exec
-INSERT INTO courier.lease (partition)
-SELECT generate_series(0, sqlc.arg(partitions)::int - 1)
-ON CONFLICT (partition) DO NOTHING;
+-- Who makes all of them is the first worker of the database. Then the index of items reads the
+-- outbox from its first row on, and there is nothing older to fill in. Workers from before there
+-- was an outbox leave both to the filling.
+WITH added AS (
+    INSERT INTO courier.lease (partition)
+    SELECT generate_series(0, sqlc.arg(partitions)::int - 1)
+    ON CONFLICT (partition) DO NOTHING RETURNING partition
+), first AS (
+    UPDATE courier.item_filling SET started_at = now(), finished_at = now()
+    WHERE started_at IS NULL AND (SELECT count(*) FROM added) = sqlc.arg(partitions)::int AND NOT EXISTS (SELECT FROM courier.mutation)
+    RETURNING true
+)
+INSERT INTO courier.outcome_cursor (partition, consumer, number) SELECT a.partition, 'items', 0 FROM added a, first;
 
 -- name: Partitions :one
 SELECT partitions FROM courier.stream;

@@ -73,7 +73,7 @@ func (q *Queries) ItemBlocks(ctx context.Context) (int64, error) {
 }
 
 const itemFilling = `-- name: ItemFilling :one
-SELECT f.day, f.block, f.finished_at,
+SELECT f.day, f.block, f.blocks, f.finished_at,
     least(f.outbox_from, CASE WHEN f.started_at IS NULL THEN (SELECT min(o.at) FROM courier.outcome o) END, now())::timestamptz AS counted_from,
     (NOT EXISTS (SELECT FROM courier.lease l WHERE NOT EXISTS (
         SELECT FROM courier.outcome_cursor c WHERE c.partition = l.partition AND c.consumer = 'items')))::boolean AS ready
@@ -83,6 +83,7 @@ FROM courier.item_filling f
 type ItemFillingRow struct {
 	Day         *time.Time
 	Block       int64
+	Blocks      *int64
 	FinishedAt  *time.Time
 	CountedFrom time.Time
 	Ready       bool
@@ -95,6 +96,7 @@ func (q *Queries) ItemFilling(ctx context.Context) (ItemFillingRow, error) {
 	err := row.Scan(
 		&i.Day,
 		&i.Block,
+		&i.Blocks,
 		&i.FinishedAt,
 		&i.CountedFrom,
 		&i.Ready,
@@ -144,16 +146,17 @@ func (q *Queries) LockItemSweep(ctx context.Context) (LockItemSweepRow, error) {
 }
 
 const moveItemFilling = `-- name: MoveItemFilling :execrows
-UPDATE courier.item_filling SET day = $1::date, block = $2, mutations = mutations + $3,
-    outbox_from = least(outbox_from, $4::timestamptz), started_at = coalesce(started_at, now()),
+UPDATE courier.item_filling SET day = $1::date, block = $2, blocks = $3, mutations = mutations + $4,
+    outbox_from = least(outbox_from, $5::timestamptz), started_at = coalesce(started_at, now()),
     finished_at = CASE WHEN $1::date IS NULL THEN now() END
-WHERE day IS NOT DISTINCT FROM $5::date AND block = $6 AND finished_at IS NULL
-    AND EXISTS (SELECT FROM courier.lease l WHERE l.partition = $7 AND l.token = $8::uuid)
+WHERE day IS NOT DISTINCT FROM $6::date AND block = $7 AND finished_at IS NULL
+    AND EXISTS (SELECT FROM courier.lease l WHERE l.partition = $8 AND l.token = $9::uuid)
 `
 
 type MoveItemFillingParams struct {
 	NextDay     *time.Time
 	NextBlock   int64
+	NextBlocks  *int64
 	Mutations   int64
 	CountedFrom time.Time
 	Day         *time.Time
@@ -166,6 +169,7 @@ func (q *Queries) MoveItemFilling(ctx context.Context, arg MoveItemFillingParams
 	result, err := q.db.Exec(ctx, moveItemFilling,
 		arg.NextDay,
 		arg.NextBlock,
+		arg.NextBlocks,
 		arg.Mutations,
 		arg.CountedFrom,
 		arg.Day,

@@ -13,11 +13,21 @@ import (
 )
 
 const addLeases = `-- name: AddLeases :exec
-INSERT INTO courier.lease (partition)
-SELECT generate_series(0, $1::int - 1)
-ON CONFLICT (partition) DO NOTHING
+WITH added AS (
+    INSERT INTO courier.lease (partition)
+    SELECT generate_series(0, $1::int - 1)
+    ON CONFLICT (partition) DO NOTHING RETURNING partition
+), first AS (
+    UPDATE courier.item_filling SET started_at = now(), finished_at = now()
+    WHERE started_at IS NULL AND (SELECT count(*) FROM added) = $1::int AND NOT EXISTS (SELECT FROM courier.mutation)
+    RETURNING true
+)
+INSERT INTO courier.outcome_cursor (partition, consumer, number) SELECT a.partition, 'items', 0 FROM added a, first
 `
 
+// Who makes all of them is the first worker of the database. Then the index of items reads the
+// outbox from its first row on, and there is nothing older to fill in. Workers from before there
+// was an outbox leave both to the filling.
 func (q *Queries) AddLeases(ctx context.Context, partitions int32) error {
 	_, err := q.db.Exec(ctx, addLeases, partitions)
 	return err
