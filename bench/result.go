@@ -71,9 +71,12 @@ func (l *latency) fill(sent, received map[string]int64) error {
 
 func (r *result) String() string {
 	line := fmt.Sprintf("run %d, load %5.2f, %-13s ", r.Run, r.Load, r.Scenario)
-	if l := r.Latency; l != nil {
+	switch l := r.Latency; {
+	case r.Worker == 0: // only published
+		line += fmt.Sprintf("%6.0f/s, producer %4.1f µs each, NATS %4.1f", r.Rate, r.Producer, r.Broker)
+	case l != nil:
 		line += fmt.Sprintf("p50 %.1f ms, p99 %.1f; worker %.1f ms each, NATS %.1f, Postgres %.1f", l.P50, l.P99, r.Worker/1000, r.Broker/1000, r.Postgres/1000)
-	} else {
+	default:
 		line += fmt.Sprintf("%6.0f/s, worker %4.1f µs each, NATS %4.1f, Postgres %4.1f, worker at most %.0f MiB", r.Rate, r.Worker, r.Broker, r.Postgres, r.WorkerMiB)
 	}
 	if r.Waited > 0 {

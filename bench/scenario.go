@@ -28,6 +28,8 @@ type scenario struct {
 	// live has the producers run while the worker does; else everything is published before
 	// it starts.
 	live bool
+	// published measures the producers alone, and nobody consumes.
+	published bool
 	// synced has the broker flush to disk before each acknowledgement.
 	synced bool
 	// over spreads the mutations of a live run over a time, and changes says how many there
@@ -48,6 +50,8 @@ var scenarios = []scenario{
 	{name: "live-packs", what: "the same in packs", meta: 2, pinterest: 1, form: work.Packs, live: true},
 	{name: "synced", what: "live, and the stream is flushed before each acknowledgement (sync always)", meta: 2, pinterest: 1, form: work.Plain, live: true, synced: true},
 	{name: "synced-packs", what: "the same in packs", meta: 2, pinterest: 1, form: work.Packs, live: true, synced: true},
+	{name: "publish-synced", what: "publishing alone, with sync always, in atomic batches", meta: 2, pinterest: 1, form: work.Plain, published: true, synced: true},
+	{name: "publish-synced-packs", what: "the same in packs", meta: 2, pinterest: 1, form: work.Packs, published: true, synced: true},
 	{name: "accounts-48", what: "backlog, with the changes of 48 accounts mixed", meta: 24, pinterest: 24, form: work.Plain},
 	{name: "accounts-1000", what: "the same of 1,000 accounts", meta: 500, pinterest: 500, form: work.Plain},
 	{
@@ -98,6 +102,8 @@ func measure(ctx context.Context, o options, sc scenario) (r result, err error) 
 	switch {
 	case sc.every > 0:
 		err = m.oneByOne(ctx)
+	case sc.published:
+		err = m.publishOnly(ctx)
 	case sc.live:
 		err = m.flow(ctx)
 	default:
@@ -200,6 +206,26 @@ func (m *measurement) backlog(ctx context.Context) error {
 	m.result.spent(spent)
 	m.result.Rate = float64(m.result.Mutations) / took.Seconds()
 	return m.check(ctx)
+}
+
+// publishOnly publishes everything. The publisher makes sure that the stream has it.
+func (m *measurement) publishOnly(ctx context.Context) error {
+	before, err := m.servers.Used(nil)
+	if err != nil {
+		return err
+	}
+	took, here, err := spentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
+	if err != nil {
+		return err
+	}
+	after, err := m.servers.Used(nil)
+	if err != nil {
+		return err
+	}
+	m.result.spent(after.Since(before))
+	m.result.Producer = micro(here, m.result.Mutations)
+	m.result.Rate = float64(m.result.Mutations) / took.Seconds()
+	return nil
 }
 
 // drain starts the worker, waits until so many mutations are final and the index has all, and
