@@ -15,7 +15,10 @@ import (
 // change and its newest success, of each lane the counts of five minutes. counted says
 // which outcomes the series count.
 func fold(outcomes []ledger.Outcome, counted func(*ledger.Outcome) bool) persistence.ItemUpdate {
-	f := folding{items: make(map[catalog.Lane]map[itemName]*persistence.ItemChange, 1), counts: map[laneTime]*persistence.LaneCount{}}
+	f := folding{
+		changes: make([]persistence.ItemChange, 0, len(outcomes)), successes: make([]persistence.ItemSuccess, len(outcomes)),
+		items: make(map[catalog.Lane]map[itemName]int, 1), counts: map[laneTime]*persistence.LaneCount{},
+	}
 	for i := range outcomes {
 		o := &outcomes[i]
 		if counted(o) {
@@ -25,13 +28,14 @@ func fold(outcomes []ledger.Outcome, counted func(*ledger.Outcome) bool) persist
 		if !ok || o.ItemID == "" || len(o.ItemID) > message.MaxItemID {
 			continue // superseded: another change says what became of the item; or no item can have the id
 		}
-		change := f.change(o, len(outcomes))
+		change := f.change(o, outcomes[i:])
 		if o.Position.Compare(change.Position) > 0 {
 			change.Position, change.MutationID, change.Operation, change.Status = o.Position, o.MutationID, o.Operation, status
 			change.ChangedAt, change.ErrorCount, change.Error = o.FinishedAt, len(o.Errors), reasonOf(o, status)
 		}
 		if status == persistence.ItemSucceeded && (change.Succeeded == nil || o.Position.Compare(change.Succeeded.Position) > 0) {
-			change.Succeeded = &persistence.ItemSuccess{Position: o.Position, MutationID: o.MutationID, Operation: o.Operation, At: o.FinishedAt}
+			change.Succeeded = &f.successes[i]
+			*change.Succeeded = persistence.ItemSuccess{Position: o.Position, MutationID: o.MutationID, Operation: o.Operation, At: o.FinishedAt}
 		}
 	}
 	return f.update()
@@ -40,15 +44,19 @@ func fold(outcomes []ledger.Outcome, counted func(*ledger.Outcome) bool) persist
 // folding is what the outcomes change so far. Outcomes come batch by batch, and all of a batch
 // are of one lane: the lane and the point of the series are looked up where they are others
 // than before.
+//
+// There is room for all changes and successes at first: so many small pieces of memory cost more than
+// all else here.
 type folding struct {
-	items  map[catalog.Lane]map[itemName]*persistence.ItemChange
-	counts map[laneTime]*persistence.LaneCount
+	changes   []persistence.ItemChange
+	successes []persistence.ItemSuccess         // that of each outcome
+	items     map[catalog.Lane]map[itemName]int // the number of the item's change
+	counts    map[laneTime]*persistence.LaneCount
 
 	lane     catalog.Lane
-	ofLane   map[itemName]*persistence.ItemChange
+	ofLane   map[itemName]int
 	received point
 	finished point
-	all      int
 }
 
 // itemName is an item in its lane.
@@ -70,36 +78,42 @@ type point struct {
 	counts *persistence.LaneCount
 }
 
-// change is that of the outcome's item; most bounds how many there may be.
-func (f *folding) change(o *ledger.Outcome, most int) *persistence.ItemChange {
+// change is that of the item of the first outcome; the others are those that follow.
+func (f *folding) change(o *ledger.Outcome, following []ledger.Outcome) *persistence.ItemChange {
 	if f.ofLane == nil || f.lane != o.Lane {
-		if f.items[o.Lane] == nil {
-			f.items[o.Lane] = make(map[itemName]*persistence.ItemChange, min(most, laneItems))
-		}
 		f.lane, f.ofLane = o.Lane, f.items[o.Lane]
+		if f.ofLane == nil {
+			f.ofLane = make(map[itemName]int, run(following))
+			f.items[o.Lane] = f.ofLane
+		}
 	}
 	name := itemName{o.ItemID, o.Localization}
-	change := f.ofLane[name]
-	if change == nil {
-		change = &persistence.ItemChange{
+	number, known := f.ofLane[name]
+	if !known {
+		number = len(f.changes)
+		f.changes = append(f.changes, persistence.ItemChange{
 			Key: catalog.ItemKey{Lane: o.Lane, ItemID: o.ItemID, Localization: o.Localization}, Position: catalog.Position{Generation: -1},
-		}
-		f.ofLane[name] = change
-		f.all++
+		})
+		f.ofLane[name] = number
 	}
-	return change
+	return &f.changes[number]
 }
 
-// laneItems is for how many items of a lane there is room at first.
-const laneItems = 256
+// run is how many outcomes of one lane there are until another comes.
+func run(outcomes []ledger.Outcome) int {
+	for i := range outcomes {
+		if outcomes[i].Lane != outcomes[0].Lane {
+			return i
+		}
+	}
+	return len(outcomes)
+}
 
 // update is all of it, in order.
 func (f *folding) update() persistence.ItemUpdate {
-	changes := make([]*persistence.ItemChange, 0, f.all)
-	for _, items := range f.items {
-		for _, change := range items {
-			changes = append(changes, change)
-		}
+	changes := make([]*persistence.ItemChange, len(f.changes))
+	for i := range f.changes {
+		changes[i] = &f.changes[i]
 	}
 	slices.SortFunc(changes, func(a, b *persistence.ItemChange) int { return compareKeys(&a.Key, &b.Key) })
 	update := persistence.ItemUpdate{Items: make([]persistence.ItemChange, len(changes)), Counts: make([]persistence.LaneCount, 0, len(f.counts))}

@@ -40,10 +40,11 @@ func checkArray[T any](t *testing.T, pool *pgxpool.Pool, of string, values []T, 
 	require.Equal(t, []T{}, none, of)
 	require.Nil(t, null, of)
 	require.Nil(t, count, "%s: null and not empty", of)
-	withNull := []*T{pointer(values[0]), nil}
-	var got []*T
-	require.NoError(t, pool.QueryRow(t.Context(), "select $1::"+of, withNull).Scan(&got), of)
-	require.Equal(t, withNull, got, of)
+	for _, pointers := range [][]*T{{pointer(values[0]), nil}, {nil, pointer(values[1]), nil}, {pointer(values[1])}, {nil}, {}, nil} {
+		var got []*T
+		require.NoError(t, pool.QueryRow(t.Context(), "select $1::"+of, pointers).Scan(&got), of)
+		require.Equal(t, pointers, got, of)
+	}
 }
 
 // BenchmarkArrays is what encoding a text and a time of each of 1,000 items costs.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -269,7 +268,7 @@ type itemColumns struct {
 	operations       []int16
 	lines            []int16 // of packs
 	changed          []time.Time
-	others           []pgtype.Text // see otherItem; pointers would be sent one by one through reflection
+	others           []*string // see otherItem; nil for a plain change
 	generation       int32
 }
 
@@ -295,7 +294,7 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 	n := len(changes)
 	c = itemColumns{
 		items: make([]string, n), mutations: make([]string, n), lanes: make([]int32, n), sequences: make([]int64, n),
-		operations: make([]int16, n), lines: make([]int16, n), changed: make([]time.Time, n), others: make([]pgtype.Text, n),
+		operations: make([]int16, n), lines: make([]int16, n), changed: make([]time.Time, n), others: make([]*string, n),
 	}
 	lanes := make(map[catalog.Lane]int32, 1)
 	for i := range changes {
@@ -342,12 +341,12 @@ func otherOf(c *ItemChange) otherItem {
 	return x
 }
 
-func (x *otherItem) text() (pgtype.Text, error) {
+func (x *otherItem) text() (*string, error) {
 	encoded, err := json.Marshal(x)
 	if err != nil {
-		return pgtype.Text{}, fmt.Errorf("encoding the change of an item: %w", err)
+		return nil, fmt.Errorf("encoding the change of an item: %w", err)
 	}
-	return pgtype.Text{String: string(encoded), Valid: true}, nil
+	return new(string(encoded)), nil
 }
 
 func (c *itemColumns) arguments() []any {

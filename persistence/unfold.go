@@ -68,7 +68,7 @@ func (s *Store) unfold(ctx context.Context, partition int, after int64, limit le
 		return page, nil
 	}
 	page.To, page.Oldest = rows[len(rows)-1].Number, rows[0].At
-	u := unfolding{Store: s, rows: rows, brief: brief}
+	u := unfolding{Store: s, rows: rows, brief: brief, most: int(min(mutations, outboxMutations))}
 	if page.Outcomes, err = u.unfold(ctx); err != nil {
 		return ledger.OutboxPage{To: after}, fmt.Errorf("unfolding %d transactions of the outbox: %w", len(rows), err)
 	}
@@ -86,6 +86,7 @@ type unfolding struct {
 	exceptions map[recordOf]query.CourierRecordOutcome
 	wanted     []wanted
 	found      []found // one for each wanted that is final
+	most       int     // about how many there are in all
 }
 
 // ended is a batch that ended.
@@ -150,6 +151,7 @@ func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
 	if err := u.readBatches(ctx); err != nil {
 		return nil, err
 	}
+	u.found = make([]found, 0, u.most)
 	reads := &pgx.Batch{}
 	place := 0
 	for i := range u.rows {

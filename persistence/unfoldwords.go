@@ -16,10 +16,11 @@ func refusing(status ledger.OutcomeStatus) bool {
 }
 
 // issuesOf reads an errors or warnings column.
-func issuesOf(column []byte) (issues []ledger.Issue, err error) {
+func issuesOf(column []byte) ([]ledger.Issue, error) {
 	if column == nil {
 		return nil, nil
 	}
+	var issues []ledger.Issue // below: what is decoded into is allocated where it is declared
 	if err := json.Unmarshal(column, &issues); err != nil {
 		return nil, fmt.Errorf("reading what was recorded of a mutation: %w", err)
 	}
