@@ -146,17 +146,17 @@ func (r *reading) readBody(data []byte) {
 
 // readText reads a body that is a text of bearable size.
 func (r *reading) readText(text string) {
-	members, problem := membersOf(text, "the body")
+	members, attributes, problem := membersOf(text, "the body")
 	if problem != nil {
 		r.report(problem)
 		return
 	}
 	event, isEvent := r.event(members)
 	if !isEvent {
-		r.readEnvelope(members, "")
+		r.readEnvelope(members, attributes, "")
 		return
 	}
-	r.readEvent(event, members)
+	r.readEvent(event, members, attributes)
 }
 
 // checkBody makes sure that the body is a text of bearable size.
@@ -174,7 +174,7 @@ func checkBody(data []byte) (string, *catalog.Problem) {
 
 // readEnvelope reads the contract's members. eventID, if not empty, is the id of
 // the event around the object and counts instead of the object's own.
-func (r *reading) readEnvelope(members members, eventID string) {
+func (r *reading) readEnvelope(members members, attributes attributes, eventID string) {
 	m := r.mutation
 	r.bodyID = eventID
 	if raw := members[memberID]; eventID == "" && present(raw) {
@@ -182,7 +182,7 @@ func (r *reading) readEnvelope(members members, eventID string) {
 	}
 	m.ItemID = r.required("item_id", members[memberItemID], MaxItemID)
 	r.readOperation(members[memberOperation])
-	r.readAttributes(members[memberAttributes])
+	r.readAttributes(members[memberAttributes], attributes)
 	r.readVersion(members[memberVersion])
 	r.readLocalization(members[memberLocalization])
 	if raw := members[memberOccurredAt]; present(raw) {
@@ -215,7 +215,7 @@ func operationNames() string {
 	return strings.Join(names, ", ")
 }
 
-func (r *reading) readAttributes(raw string) {
+func (r *reading) readAttributes(raw string, inside attributes) {
 	if !present(raw) {
 		if r.mutation.Operation.NeedsAttributes() {
 			r.report(missing("attributes", "attributes are required for "+r.mutation.Operation.String()))
@@ -226,12 +226,11 @@ func (r *reading) readAttributes(raw string) {
 		r.report(wrongType("attributes", "a JSON object", raw))
 		return
 	}
-	hasNull, problem := checkAttributes(raw)
-	if problem != nil {
-		r.report(problem)
+	if inside.problem != nil {
+		r.report(inside.problem)
 		return
 	}
-	r.mutation.HasNull = hasNull
+	r.mutation.HasNull = inside.hasNull
 	r.mutation.Attributes = unsafe.Slice(unsafe.StringData(raw), len(raw)) //nolint:gosec // a part of Message.Data again
 }
 

@@ -35,7 +35,7 @@ func (r *reading) event(members members) (event, bool) {
 // readEvent reads the event's attributes and then the contract's object, which
 // is its data. The event's id is the mutation's, and its time is when the change
 // happened, unless the object says so itself.
-func (r *reading) readEvent(e event, members members) {
+func (r *reading) readEvent(e event, members members, attributes attributes) {
 	id, occurredAt, ok := r.eventAttributes(&e)
 	r.bodyID = id
 	if !ok {
@@ -44,7 +44,7 @@ func (r *reading) readEvent(e event, members members) {
 	if !e.binary {
 		data, problem := eventData(members)
 		if problem == nil {
-			members, problem = membersOf(data, "the event's data")
+			members, attributes, problem = membersOf(data, "the event's data")
 		}
 		if problem != nil {
 			r.report(problem)
@@ -54,7 +54,7 @@ func (r *reading) readEvent(e event, members members) {
 	if !present(members[memberOccurredAt]) {
 		members[memberOccurredAt] = occurredAt
 	}
-	r.readEnvelope(members, id)
+	r.readEnvelope(members, attributes, id)
 }
 
 // eventAttributes checks the event's own attributes. occurredAt is raw JSON.

@@ -67,23 +67,38 @@ func memberNamed(name string) (member, bool) {
 // members are the raw values of an object, "" where there is none.
 type members [memberCount]string
 
-// membersOf reads the top level of a JSON object; what names it in problems.
-func membersOf(text, what string) (members, *catalog.Problem) {
-	var (
-		found members
-		seen  names
-	)
+// attributes are what decoding has to know of the members of attributes.
+type attributes struct {
+	hasNull bool
+	problem *catalog.Problem
+}
+
+// membersOf reads the top level of a JSON object, and that of its attributes in the same pass;
+// what names it in problems.
+func membersOf(text, what string) (found members, inside attributes, _ *catalog.Problem) {
+	var seen names
 	scan := rawjson.Scan(text)
 	for {
-		name, value, ok := scan.Member()
+		name, ok := scan.Name()
 		if !ok {
 			break
 		}
 		known := name.Text()
 		if seen.repeats(known) {
-			return found, repeated(what, known)
+			return found, inside, repeated(what, known)
 		}
-		if m, ok := memberNamed(known); ok {
+		m, isKnown := memberNamed(known)
+		var value rawjson.Value
+		if object, isObject := scan.Nested(); isObject && isKnown && m == memberAttributes {
+			inside = readMembers(&object)
+			value, ok = scan.Leave(&object)
+		} else {
+			value, ok = scan.Value()
+		}
+		if !ok {
+			break
+		}
+		if isKnown {
 			found[m] = value.Raw
 		}
 	}
@@ -93,32 +108,31 @@ func membersOf(text, what string) (members, *catalog.Problem) {
 	}
 	switch {
 	case fault == rawjson.TooDeep:
-		return found, &catalog.Problem{
+		return found, inside, &catalog.Problem{
 			Reason: catalog.InvalidJSON,
 			Text:   what + " has objects or arrays nested deeper than " + strconv.Itoa(MaxDepth),
 		}
 	case fault != rawjson.None:
-		return found, &catalog.Problem{Reason: catalog.InvalidJSON, Text: what + " is not valid JSON"}
+		return found, inside, &catalog.Problem{Reason: catalog.InvalidJSON, Text: what + " is not valid JSON"}
 	case kind != rawjson.Object:
-		return found, wrongType("", "a JSON object", text)
+		return found, inside, wrongType("", "a JSON object", text)
 	}
-	return found, nil
+	return found, inside, nil
 }
 
-// checkAttributes looks for nulls and repeated names at the top level of a valid
-// object.
-func checkAttributes(raw string) (hasNull bool, problem *catalog.Problem) {
+// readMembers looks for nulls and repeated names, up to the first one.
+func readMembers(scan *rawjson.Scanner) (a attributes) {
 	var seen names
-	scan := rawjson.Scan(raw)
 	for {
 		name, value, ok := scan.Member()
 		if !ok {
-			return hasNull, nil
+			return a
 		}
 		if known := name.Text(); seen.repeats(known) {
-			return hasNull, repeated("attributes", known)
+			a.problem = repeated("attributes", known)
+			return a
 		}
-		hasNull = hasNull || value.Kind == rawjson.Null
+		a.hasNull = a.hasNull || value.Kind == rawjson.Null
 	}
 }
 

@@ -27,6 +27,8 @@ type Scanner struct {
 	closing byte // the bracket that ends it; 0 when there is no object or array
 	begun   bool // a member or element was read
 	closed  bool
+	depth   int // how many objects and arrays are around it
+	from    int // where it begins
 }
 
 // Scan begins to read an object or an array.
@@ -44,21 +46,54 @@ func Scan(text string) Scanner {
 
 // Member reads the next member of an object.
 func (s *Scanner) Member() (name, value Value, ok bool) {
-	if s.closing != '}' || !s.more() {
+	if name, ok = s.Name(); !ok {
 		return name, value, false
+	}
+	value, ok = s.Value()
+	return name, value, ok
+}
+
+// Name reads the name of the next member of an object. Value or Nested has to come next.
+func (s *Scanner) Name() (name Value, ok bool) {
+	if s.closing != '}' || !s.more() {
+		return name, false
 	}
 	from := s.at
 	if !s.string() {
-		return name, value, s.stop()
+		return name, s.stop()
 	}
 	name = Value{Kind: String, form: s.form, Raw: s.text[from:s.at]}
 	s.space()
 	if !s.next(':') {
-		return name, value, s.stop()
+		return name, s.stop()
 	}
 	s.space()
+	return name, true
+}
+
+// Value reads the value of the member whose name was read.
+func (s *Scanner) Value() (value Value, ok bool) {
 	value = s.take()
-	return name, value, value.Kind != Broken || s.stop()
+	return value, value.Kind != Broken || s.stop()
+}
+
+// Nested begins to read the value of the member whose name was read, where it is an object.
+// Otherwise ok is false, and Value reads it. Leave goes on behind it.
+func (s *Scanner) Nested() (inner Scanner, ok bool) {
+	inner = Scanner{walk: s.walk, closing: '}', depth: s.depth + 1, from: s.at}
+	return inner, inner.next('{')
+}
+
+// Leave reads what is left of an object that Nested began, and returns all of it.
+func (s *Scanner) Leave(inner *Scanner) (value Value, ok bool) {
+	for more := true; more; {
+		_, _, more = inner.Member()
+	}
+	s.walk = inner.walk
+	if !inner.closed {
+		return Value{}, s.stop()
+	}
+	return Value{Kind: Object, Raw: s.text[inner.from:s.at]}, true
 }
 
 // Element reads the next element of an array.
@@ -74,10 +109,10 @@ func (s *Scanner) Element() (value Value, ok bool) {
 // was read to its end is checked as a whole.
 func (s *Scanner) Fault() Fault { return s.end(s.closed) }
 
-// take reads one value inside the outermost one.
+// take reads one value inside the object or array.
 func (s *Scanner) take() Value {
 	from := s.at
-	kind := s.value(2)
+	kind := s.value(s.depth + 2)
 	if kind == Broken {
 		return Value{}
 	}

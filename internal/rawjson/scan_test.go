@@ -25,6 +25,76 @@ func scanned(object string) (members []seenMember) {
 	}
 }
 
+// scannedNested are the members of an object, and behind each the members of its value, read
+// in the same pass: all of them, or the first so many.
+func scannedNested(object string, most int) (members []seenMember, fault rawjson.Fault) {
+	scan := rawjson.Scan(object)
+	for {
+		name, ok := scan.Name()
+		if !ok {
+			return members, scan.Fault()
+		}
+		var v rawjson.Value
+		var inside []seenMember
+		if inner, is := scan.Nested(); is {
+			for len(inside) < most {
+				name, v, ok := inner.Member()
+				if !ok {
+					break
+				}
+				inside = append(inside, seenMember{name.Text(), v.Raw, v.Text()})
+			}
+			v, ok = scan.Leave(&inner)
+		} else {
+			v, ok = scan.Value()
+		}
+		if !ok {
+			return members, scan.Fault()
+		}
+		members = append(append(members, seenMember{name.Text(), v.Raw, v.Text()}), inside...)
+	}
+}
+
+// scannedTwice is the same in a pass for each object.
+func scannedTwice(object string, most int) (members []seenMember, fault rawjson.Fault) {
+	scan := rawjson.Scan(object)
+	for {
+		name, v, ok := scan.Member()
+		if !ok {
+			return members, scan.Fault()
+		}
+		members = append(members, seenMember{name.Text(), v.Raw, v.Text()})
+		if v.Kind == rawjson.Object {
+			inside := scanned(v.Raw)
+			members = append(members, inside[:min(most, len(inside))]...)
+		}
+	}
+}
+
+func TestNestedObjectsAreReadInTheSamePass(t *testing.T) {
+	t.Parallel()
+	for _, object := range []string{
+		`{"a":{"b":1,"c":{"d":[2]}},"e":{}, "f" : { "g" : null } ,"h":"{}"}`, `{"a":{"b":1},"a":{"b":1}}`, `{"a":[{"b":1}]}`, `{"a":{"b":1}`, `{"a":{"b":1}}}`,
+		`{"a":{"b":1`, `{"a":{"b":1,}}`, `{"a":{"b":x}}`, `{"a":{"b":1}]`, `{"a":{`, `{"a":{b}}`, `{"a":{"b":1]}`, `{"a":{"b":{"c":1}}, "x"}`,
+		`{"a":` + strings.Repeat(`{"a":`, rawjson.MaxDepth-1) + "1" + strings.Repeat("}", rawjson.MaxDepth-1) + "}",
+		`{"a":` + strings.Repeat(`{"a":`, rawjson.MaxDepth) + "1" + strings.Repeat("}", rawjson.MaxDepth) + "}",
+		`{"a":` + strings.Repeat("[", rawjson.MaxDepth-1) + strings.Repeat("]", rawjson.MaxDepth-1) + "}",
+		`{"a":` + strings.Repeat("[", rawjson.MaxDepth) + strings.Repeat("]", rawjson.MaxDepth) + "}",
+	} {
+		requireNestedAgrees(t, object)
+	}
+}
+
+func requireNestedAgrees(t *testing.T, object string) {
+	t.Helper()
+	for most := range 3 {
+		got, gotFault := scannedNested(object, most)
+		want, wantFault := scannedTwice(object, most)
+		require.Equal(t, wantFault, gotFault, object)
+		require.Equal(t, want, got, object)
+	}
+}
+
 // parsed is the same with the decoder that the merge algebra uses.
 func parsed(object string) (members []seenMember) {
 	gjson.Parse(object).ForEach(func(name, v gjson.Result) bool {
@@ -134,6 +204,7 @@ func FuzzWalkAgreesWithTheStandardLibrary(f *testing.F) {
 		}
 		_, fault := rawjson.Check(text)
 		scanned(text) // ends, whatever comes
+		requireNestedAgrees(t, text)
 		switch {
 		case fault == rawjson.TooDeep:
 			require.Greater(t, brackets, rawjson.MaxDepth)
