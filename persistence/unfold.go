@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -24,7 +25,8 @@ const (
 )
 
 // Outcomes unfolds transactions of the outbox: see ledger.Outbox. It costs three round
-// trips, and a fourth where something failed, however many mutations there are.
+// trips, another where there are several transactions, and another where something failed,
+// however many mutations there are.
 //
 // Which mutations a batch had is in its payload; the row of each is then found by its id,
 // as the store's own updates find it. Looking for the rows by their batch would read all
@@ -55,24 +57,63 @@ func (s *Store) unfold(ctx context.Context, partition int, after int64, limit le
 		return page, fmt.Errorf("reading the outbox: %w", err)
 	}
 	page.More = len(rows) == min(limit.Transactions, outboxTransactions)
-	var mutations, bytes int64
-	for i := range rows {
-		mutations += rows[i].Mutations + int64(len(rows[i].Sequences))
-		bytes += rows[i].Bytes
-		if i > 0 && (mutations > int64(limit.Mutations) || bytes > limit.Bytes) {
-			rows, page.More = rows[:i], true
-			break
-		}
+	fit, err := s.fitting(ctx, rows, limit)
+	if err != nil {
+		return page, fmt.Errorf("reading the sizes of batches: %w", err)
+	}
+	if fit < len(rows) {
+		rows, page.More = rows[:fit], true
 	}
 	if len(rows) == 0 {
 		return page, nil
 	}
 	page.To, page.Oldest = rows[len(rows)-1].Number, rows[0].At
-	u := unfolding{Store: s, rows: rows, brief: brief, most: int(min(mutations, outboxMutations))}
+	u := unfolding{Store: s, rows: rows, brief: brief}
 	if page.Outcomes, err = u.unfold(ctx); err != nil {
 		return ledger.OutboxPage{To: after}, fmt.Errorf("unfolding %d transactions of the outbox: %w", len(rows), err)
 	}
 	return page, nil
+}
+
+// fitting is how many transactions are within the limit: one at least, whatever its size.
+func (s *Store) fitting(ctx context.Context, rows []query.OutboxAfterRow, limit ledger.OutboxLimit) (int, error) {
+	if len(rows) < 2 {
+		return len(rows), nil
+	}
+	var ids []uuid.UUID
+	for i := range rows {
+		ids = append(ids, rows[i].Batches...)
+	}
+	sizes := make(map[uuid.UUID]query.BatchSizesRow, len(ids))
+	if len(ids) > 0 {
+		first, last := span(ids)
+		batches, err := s.query.BatchSizes(ctx, query.BatchSizesParams{Ids: ids, FirstID: first, LastID: last})
+		if err != nil {
+			return 0, err
+		}
+		for _, batch := range batches {
+			sizes[batch.ID] = batch
+		}
+	}
+	var mutations, size int64
+	for i := range rows {
+		mutations += int64(len(rows[i].Sequences))
+		for _, id := range rows[i].Batches {
+			mutations += int64(sizes[id].Mutations)
+			size += sizes[id].Bytes
+		}
+		if i > 0 && (mutations > int64(limit.Mutations) || size > limit.Bytes) {
+			return i, nil
+		}
+	}
+	return len(rows), nil
+}
+
+// span is the least and the greatest of ids, in the order of the server. The tables of batches
+// are divided by them.
+func span(ids []uuid.UUID) (first, last uuid.UUID) {
+	compare := func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
+	return slices.MinFunc(ids, compare), slices.MaxFunc(ids, compare)
 }
 
 // unfolding is the work on one page.
@@ -86,7 +127,6 @@ type unfolding struct {
 	exceptions map[recordOf]query.CourierRecordOutcome
 	wanted     []wanted
 	found      []found // one for each wanted that is final
-	most       int     // about how many there are in all
 }
 
 // ended is a batch that ended.
@@ -151,7 +191,7 @@ func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
 	if err := u.readBatches(ctx); err != nil {
 		return nil, err
 	}
-	u.found = make([]found, 0, u.most)
+	u.found = make([]found, 0, u.most())
 	reads := &pgx.Batch{}
 	place := 0
 	for i := range u.rows {
@@ -181,6 +221,17 @@ func (u *unfolding) unfold(ctx context.Context) ([]ledger.Outcome, error) {
 	return u.outcomes(ctx)
 }
 
+// most is how many mutations the transactions and their batches have.
+func (u *unfolding) most() (n int) {
+	for i := range u.rows {
+		n += len(u.rows[i].Sequences)
+	}
+	for _, batch := range u.batches {
+		n += int(batch.Mutations)
+	}
+	return n
+}
+
 // readBatches reads what is known of the batches and their records, in one flight.
 func (u *unfolding) readBatches(ctx context.Context) error {
 	var ids []uuid.UUID
@@ -198,8 +249,9 @@ func (u *unfolding) readBatches(ctx context.Context) error {
 		}
 		var exceptions []query.CourierRecordOutcome
 		if !u.allSucceeded() {
+			first, last := span(ids)
 			var err error
-			if exceptions, err = u.query.ExceptionsOf(ctx, ids); err != nil {
+			if exceptions, err = u.query.ExceptionsOf(ctx, query.ExceptionsOfParams{Ids: ids, FirstID: first, LastID: last}); err != nil {
 				return fmt.Errorf("reading the records: %w", err)
 			}
 		}
@@ -237,18 +289,19 @@ func (u *unfolding) allSucceeded() bool {
 }
 
 func (u *unfolding) readEnded(ctx context.Context, ids []uuid.UUID) error {
+	first, last := span(ids)
 	if !u.brief {
-		batches, err := u.query.EndedBatches(ctx, ids)
+		batches, err := u.query.EndedBatches(ctx, query.EndedBatchesParams{Ids: ids, FirstID: first, LastID: last})
 		for i := range batches {
 			u.batches[batches[i].ID] = &ended{EndedBatchesRow: batches[i]}
 		}
 		return err
 	}
-	batches, err := u.query.EndedPayloads(ctx, query.EndedPayloadsParams{Ids: ids, WithPayload: !u.rowsOnly})
+	batches, err := u.query.EndedPayloads(ctx, query.EndedPayloadsParams{Ids: ids, FirstID: first, LastID: last, WithPayload: !u.rowsOnly})
 	for i := range batches {
 		b := &batches[i]
 		u.batches[b.ID] = &ended{EndedBatchesRow: query.EndedBatchesRow{
-			ID: b.ID, Lane: b.Lane, CreatedAt: b.CreatedAt, OldestReceivedAt: b.OldestReceivedAt, FinishedAt: b.FinishedAt, Payload: b.Payload,
+			ID: b.ID, Lane: b.Lane, CreatedAt: b.CreatedAt, OldestReceivedAt: b.OldestReceivedAt, FinishedAt: b.FinishedAt, Mutations: b.Mutations, Payload: b.Payload,
 		}, unaccounted: int(b.Records - b.Succeeded)}
 	}
 	return err

@@ -36,48 +36,49 @@ DELETE FROM courier.outcome_cursor WHERE consumer = sqlc.arg(consumer);
 SELECT partition, consumer, number FROM courier.outcome_cursor ORDER BY partition, consumer;
 
 -- name: OutboxAfter :many
--- The mutations and bytes of each transaction's batches, without reading the payloads.
-SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.lines, o.mutation_ids,
-    coalesce(s.mutations, 0)::bigint AS mutations, coalesce(s.bytes, 0)::bigint AS bytes
-FROM (
-    SELECT x.* FROM courier.outcome x
-    WHERE x.partition = sqlc.arg(partition) AND x.number > sqlc.arg(after)::bigint
-    ORDER BY x.number LIMIT sqlc.arg(lim)
-) o
-LEFT JOIN LATERAL (
-    SELECT sum(f.mutations) AS mutations, sum(f.bytes) AS bytes
-    FROM unnest(o.batches) AS u(id) CROSS JOIN LATERAL (
-        SELECT b.mutations, octet_length(b.payload) AS bytes FROM courier.batch b WHERE b.id = u.id OFFSET 0
-    ) f
-) s ON true
-ORDER BY o.number;
+SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.lines, o.mutation_ids
+FROM courier.outcome o
+WHERE o.partition = sqlc.arg(partition) AND o.number > sqlc.arg(after)::bigint
+ORDER BY o.number LIMIT sqlc.arg(lim);
+
+-- name: BatchSizes :many
+-- The mutations and bytes of batches, without reading the payloads. Here and below each batch is
+-- looked up by itself, so that only the days of the batches are read, and first and last, the
+-- least and the greatest of the ids, keep the server from planning for all others.
+SELECT f.id, f.mutations, f.bytes
+FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
+    SELECT b.id, b.mutations, octet_length(b.payload)::bigint AS bytes FROM courier.batch b
+    WHERE b.id = u.id AND b.id BETWEEN sqlc.arg(first_id)::uuid AND sqlc.arg(last_id)::uuid OFFSET 0
+) f;
 
 -- name: EndedBatches :many
--- Each batch is looked up by itself, so that only the days of the batches are read.
-SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.payload, f.attempts, coalesce(f.handle, '')::text AS handle
+SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.mutations, f.payload, f.attempts, coalesce(f.handle, '')::text AS handle
 FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
-    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at, b.payload,
+    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at, b.mutations, b.payload,
         (SELECT greatest(coalesce(max(t.number), 1) - count(*) FILTER (WHERE t.result = 4), 0)::integer
-            FROM courier.attempt t WHERE t.batch_id = u.id) AS attempts,
+            FROM courier.attempt t WHERE t.batch_id = u.id AND t.batch_id BETWEEN sqlc.arg(first_id)::uuid AND sqlc.arg(last_id)::uuid) AS attempts,
         (SELECT (array_agg(t.handles[1] ORDER BY t.number DESC) FILTER (WHERE t.result = 1))[1]
-            FROM courier.attempt t WHERE t.batch_id = u.id) AS handle
-    FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
+            FROM courier.attempt t WHERE t.batch_id = u.id AND t.batch_id BETWEEN sqlc.arg(first_id)::uuid AND sqlc.arg(last_id)::uuid) AS handle
+    FROM courier.batch b
+    WHERE b.id = u.id AND b.id BETWEEN sqlc.arg(first_id)::uuid AND sqlc.arg(last_id)::uuid AND b.finished_at IS NOT NULL OFFSET 0
 ) f;
 
 -- name: EndedPayloads :many
 -- EndedBatches without what the attempts tell, and perhaps without payloads. succeeded counts
 -- records, as records does.
-SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.payload, f.records, f.succeeded
+SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.mutations, f.payload, f.records, f.succeeded
 FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
-    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at,
+    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at, b.mutations,
         CASE WHEN sqlc.arg(with_payload)::boolean THEN b.payload ELSE '' END::bytea AS payload, b.records, b.succeeded
-    FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
+    FROM courier.batch b
+    WHERE b.id = u.id AND b.id BETWEEN sqlc.arg(first_id)::uuid AND sqlc.arg(last_id)::uuid AND b.finished_at IS NOT NULL OFFSET 0
 ) f;
 
 -- name: ExceptionsOf :many
 SELECT f.batch_id, f.record, f.result, f.errors, f.warnings
 FROM unnest(sqlc.arg(ids)::uuid[]) AS u(id) CROSS JOIN LATERAL (
-    SELECT o.batch_id, o.record, o.result, o.errors, o.warnings FROM courier.record_outcome o WHERE o.batch_id = u.id OFFSET 0
+    SELECT o.batch_id, o.record, o.result, o.errors, o.warnings FROM courier.record_outcome o
+    WHERE o.batch_id = u.id AND o.batch_id BETWEEN sqlc.arg(first_id)::uuid AND sqlc.arg(last_id)::uuid OFFSET 0
 ) f;
 
 -- name: LanesNumbered :many

@@ -12,6 +12,49 @@ import (
 	"github.com/google/uuid"
 )
 
+const batchSizes = `-- name: BatchSizes :many
+SELECT f.id, f.mutations, f.bytes
+FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (
+    SELECT b.id, b.mutations, octet_length(b.payload)::bigint AS bytes FROM courier.batch b
+    WHERE b.id = u.id AND b.id BETWEEN $2::uuid AND $3::uuid OFFSET 0
+) f
+`
+
+type BatchSizesParams struct {
+	Ids     []uuid.UUID
+	FirstID uuid.UUID
+	LastID  uuid.UUID
+}
+
+type BatchSizesRow struct {
+	ID        uuid.UUID
+	Mutations int32
+	Bytes     int64
+}
+
+// The mutations and bytes of batches, without reading the payloads. Here and below each batch is
+// looked up by itself, so that only the days of the batches are read, and first and last, the
+// least and the greatest of the ids, keep the server from planning for all others.
+func (q *Queries) BatchSizes(ctx context.Context, arg BatchSizesParams) ([]BatchSizesRow, error) {
+	rows, err := q.db.Query(ctx, batchSizes, arg.Ids, arg.FirstID, arg.LastID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BatchSizesRow
+	for rows.Next() {
+		var i BatchSizesRow
+		if err := rows.Scan(&i.ID, &i.Mutations, &i.Bytes); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteOldOutcomes = `-- name: DeleteOldOutcomes :execrows
 DELETE FROM courier.outcome o
 WHERE o.partition = $1 AND o.number IN (
@@ -53,16 +96,23 @@ func (q *Queries) DropOutcomeCursors(ctx context.Context, consumer string) error
 }
 
 const endedBatches = `-- name: EndedBatches :many
-SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.payload, f.attempts, coalesce(f.handle, '')::text AS handle
+SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.mutations, f.payload, f.attempts, coalesce(f.handle, '')::text AS handle
 FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (
-    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at, b.payload,
+    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at, b.mutations, b.payload,
         (SELECT greatest(coalesce(max(t.number), 1) - count(*) FILTER (WHERE t.result = 4), 0)::integer
-            FROM courier.attempt t WHERE t.batch_id = u.id) AS attempts,
+            FROM courier.attempt t WHERE t.batch_id = u.id AND t.batch_id BETWEEN $2::uuid AND $3::uuid) AS attempts,
         (SELECT (array_agg(t.handles[1] ORDER BY t.number DESC) FILTER (WHERE t.result = 1))[1]
-            FROM courier.attempt t WHERE t.batch_id = u.id) AS handle
-    FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
+            FROM courier.attempt t WHERE t.batch_id = u.id AND t.batch_id BETWEEN $2::uuid AND $3::uuid) AS handle
+    FROM courier.batch b
+    WHERE b.id = u.id AND b.id BETWEEN $2::uuid AND $3::uuid AND b.finished_at IS NOT NULL OFFSET 0
 ) f
 `
+
+type EndedBatchesParams struct {
+	Ids     []uuid.UUID
+	FirstID uuid.UUID
+	LastID  uuid.UUID
+}
 
 type EndedBatchesRow struct {
 	ID               uuid.UUID
@@ -70,14 +120,14 @@ type EndedBatchesRow struct {
 	CreatedAt        time.Time
 	OldestReceivedAt *time.Time
 	FinishedAt       *time.Time
+	Mutations        int32
 	Payload          []byte
 	Attempts         int32
 	Handle           string
 }
 
-// Each batch is looked up by itself, so that only the days of the batches are read.
-func (q *Queries) EndedBatches(ctx context.Context, ids []uuid.UUID) ([]EndedBatchesRow, error) {
-	rows, err := q.db.Query(ctx, endedBatches, ids)
+func (q *Queries) EndedBatches(ctx context.Context, arg EndedBatchesParams) ([]EndedBatchesRow, error) {
+	rows, err := q.db.Query(ctx, endedBatches, arg.Ids, arg.FirstID, arg.LastID)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +141,7 @@ func (q *Queries) EndedBatches(ctx context.Context, ids []uuid.UUID) ([]EndedBat
 			&i.CreatedAt,
 			&i.OldestReceivedAt,
 			&i.FinishedAt,
+			&i.Mutations,
 			&i.Payload,
 			&i.Attempts,
 			&i.Handle,
@@ -106,17 +157,20 @@ func (q *Queries) EndedBatches(ctx context.Context, ids []uuid.UUID) ([]EndedBat
 }
 
 const endedPayloads = `-- name: EndedPayloads :many
-SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.payload, f.records, f.succeeded
+SELECT f.id, f.lane, f.created_at, f.oldest_received_at, f.finished_at, f.mutations, f.payload, f.records, f.succeeded
 FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (
-    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at,
+    SELECT b.id, b.lane, b.created_at, b.oldest_received_at, b.finished_at, b.mutations,
         CASE WHEN $2::boolean THEN b.payload ELSE '' END::bytea AS payload, b.records, b.succeeded
-    FROM courier.batch b WHERE b.id = u.id AND b.finished_at IS NOT NULL OFFSET 0
+    FROM courier.batch b
+    WHERE b.id = u.id AND b.id BETWEEN $3::uuid AND $4::uuid AND b.finished_at IS NOT NULL OFFSET 0
 ) f
 `
 
 type EndedPayloadsParams struct {
 	Ids         []uuid.UUID
 	WithPayload bool
+	FirstID     uuid.UUID
+	LastID      uuid.UUID
 }
 
 type EndedPayloadsRow struct {
@@ -125,6 +179,7 @@ type EndedPayloadsRow struct {
 	CreatedAt        time.Time
 	OldestReceivedAt *time.Time
 	FinishedAt       *time.Time
+	Mutations        int32
 	Payload          []byte
 	Records          int32
 	Succeeded        int32
@@ -133,7 +188,12 @@ type EndedPayloadsRow struct {
 // EndedBatches without what the attempts tell, and perhaps without payloads. succeeded counts
 // records, as records does.
 func (q *Queries) EndedPayloads(ctx context.Context, arg EndedPayloadsParams) ([]EndedPayloadsRow, error) {
-	rows, err := q.db.Query(ctx, endedPayloads, arg.Ids, arg.WithPayload)
+	rows, err := q.db.Query(ctx, endedPayloads,
+		arg.Ids,
+		arg.WithPayload,
+		arg.FirstID,
+		arg.LastID,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +207,7 @@ func (q *Queries) EndedPayloads(ctx context.Context, arg EndedPayloadsParams) ([
 			&i.CreatedAt,
 			&i.OldestReceivedAt,
 			&i.FinishedAt,
+			&i.Mutations,
 			&i.Payload,
 			&i.Records,
 			&i.Succeeded,
@@ -164,12 +225,19 @@ func (q *Queries) EndedPayloads(ctx context.Context, arg EndedPayloadsParams) ([
 const exceptionsOf = `-- name: ExceptionsOf :many
 SELECT f.batch_id, f.record, f.result, f.errors, f.warnings
 FROM unnest($1::uuid[]) AS u(id) CROSS JOIN LATERAL (
-    SELECT o.batch_id, o.record, o.result, o.errors, o.warnings FROM courier.record_outcome o WHERE o.batch_id = u.id OFFSET 0
+    SELECT o.batch_id, o.record, o.result, o.errors, o.warnings FROM courier.record_outcome o
+    WHERE o.batch_id = u.id AND o.batch_id BETWEEN $2::uuid AND $3::uuid OFFSET 0
 ) f
 `
 
-func (q *Queries) ExceptionsOf(ctx context.Context, ids []uuid.UUID) ([]CourierRecordOutcome, error) {
-	rows, err := q.db.Query(ctx, exceptionsOf, ids)
+type ExceptionsOfParams struct {
+	Ids     []uuid.UUID
+	FirstID uuid.UUID
+	LastID  uuid.UUID
+}
+
+func (q *Queries) ExceptionsOf(ctx context.Context, arg ExceptionsOfParams) ([]CourierRecordOutcome, error) {
+	rows, err := q.db.Query(ctx, exceptionsOf, arg.Ids, arg.FirstID, arg.LastID)
 	if err != nil {
 		return nil, err
 	}
@@ -347,20 +415,10 @@ func (q *Queries) OpenOutcomeCursor(ctx context.Context, arg OpenOutcomeCursorPa
 }
 
 const outboxAfter = `-- name: OutboxAfter :many
-SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.lines, o.mutation_ids,
-    coalesce(s.mutations, 0)::bigint AS mutations, coalesce(s.bytes, 0)::bigint AS bytes
-FROM (
-    SELECT x.partition, x.number, x.at, x.batches, x.days, x.lanes, x.generations, x.sequences, x.lines, x.mutation_ids FROM courier.outcome x
-    WHERE x.partition = $1 AND x.number > $2::bigint
-    ORDER BY x.number LIMIT $3
-) o
-LEFT JOIN LATERAL (
-    SELECT sum(f.mutations) AS mutations, sum(f.bytes) AS bytes
-    FROM unnest(o.batches) AS u(id) CROSS JOIN LATERAL (
-        SELECT b.mutations, octet_length(b.payload) AS bytes FROM courier.batch b WHERE b.id = u.id OFFSET 0
-    ) f
-) s ON true
-ORDER BY o.number
+SELECT o.number, o.at, o.batches, o.days, o.lanes, o.generations, o.sequences, o.lines, o.mutation_ids
+FROM courier.outcome o
+WHERE o.partition = $1 AND o.number > $2::bigint
+ORDER BY o.number LIMIT $3
 `
 
 type OutboxAfterParams struct {
@@ -379,11 +437,8 @@ type OutboxAfterRow struct {
 	Sequences   []int64
 	Lines       []int16
 	MutationIds []string
-	Mutations   int64
-	Bytes       int64
 }
 
-// The mutations and bytes of each transaction's batches, without reading the payloads.
 func (q *Queries) OutboxAfter(ctx context.Context, arg OutboxAfterParams) ([]OutboxAfterRow, error) {
 	rows, err := q.db.Query(ctx, outboxAfter, arg.Partition, arg.After, arg.Lim)
 	if err != nil {
@@ -403,8 +458,6 @@ func (q *Queries) OutboxAfter(ctx context.Context, arg OutboxAfterParams) ([]Out
 			&i.Sequences,
 			&i.Lines,
 			&i.MutationIds,
-			&i.Mutations,
-			&i.Bytes,
 		); err != nil {
 			return nil, err
 		}
