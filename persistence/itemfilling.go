@@ -127,7 +127,7 @@ func (s *Store) WriteFilling(ctx context.Context, lease ledger.Lease, piece Item
 		if update.Items, err = s.unknownItems(ctx, tx, update.Items); err != nil {
 			return err
 		}
-		if err := s.writeItems(ctx, tx, update); err != nil {
+		if err := s.writeItems(ctx, tx, update, nil); err != nil {
 			return err
 		}
 		moved, err := query.New(tx).MoveItemFilling(ctx, query.MoveItemFillingParams{

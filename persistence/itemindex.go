@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -85,10 +86,7 @@ func (s *Store) IndexItems(ctx context.Context, oldest time.Time, update ItemUpd
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := s.writeItems(ctx, tx, update); err != nil {
-			return err
-		}
-		if err := s.query.WithTx(tx).CountItemsFrom(ctx, oldest); err != nil {
+		if err := s.writeItems(ctx, tx, update, &oldest); err != nil {
 			return err
 		}
 		return done(ctx, tx)
@@ -100,8 +98,8 @@ func (s *Store) IndexItems(ctx context.Context, oldest time.Time, update ItemUpd
 }
 
 // writeItems changes the rows of items and the series. It leaves out what became final before
-// its account was removed.
-func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) error {
+// its account was removed. oldest is that of IndexItems, nil for what is filled in.
+func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate, oldest *time.Time) error {
 	items, err := s.remaining(ctx, tx, update.Items)
 	if err != nil {
 		return err
@@ -113,20 +111,39 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate) er
 	if err := s.noteDismissed(ctx, tx, items, &columns); err != nil {
 		return err
 	}
-	if n := len(items); n > 0 {
-		tag, err := tx.Exec(ctx, upsertItems, columns.arguments()...)
-		if err != nil {
-			return fmt.Errorf("writing %d items: %w", n, err)
-		}
-		if tag.RowsAffected() < int64(n) {
-			// Some rows know a newer change; their newest success may still be one of these.
-			if _, err := tx.Exec(ctx, updateSuccesses, columns.arguments()...); err != nil {
-				return fmt.Errorf("writing the successes of items: %w", err)
-			}
+	flight := &pgx.Batch{}
+	written := int64(len(items))
+	if len(items) > 0 {
+		flight.Queue(upsertItems, columns.arguments()...).Exec(func(tag pgconn.CommandTag) error {
+			written = tag.RowsAffected()
+			return nil
+		})
+	}
+	if err := s.queueCounts(ctx, flight, update.Counts); err != nil {
+		return err
+	}
+	if oldest != nil {
+		flight.Queue(countItemsFrom, *oldest)
+	}
+	if flight.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, flight).Close(); err != nil {
+		return fmt.Errorf("writing %d items and %d points of the series: %w", len(items), len(update.Counts), err)
+	}
+	if written < int64(len(items)) {
+		// Some rows know a newer change; their newest success may still be one of these.
+		if _, err := tx.Exec(ctx, updateSuccesses, columns.arguments()...); err != nil {
+			return fmt.Errorf("writing the successes of items: %w", err)
 		}
 	}
-	return s.writeCounts(ctx, tx, update.Counts)
+	return nil
 }
+
+// countItemsFrom notes when the first transaction was committed that the index read in the
+// outbox, as long as nothing was filled in.
+const countItemsFrom = `update courier.item_filling set outbox_from = $1::timestamptz
+	where started_at is null and (outbox_from is null or outbox_from > $1::timestamptz)`
 
 // remaining are the changes of accounts that were not removed since.
 func (s *Store) remaining(ctx context.Context, tx pgx.Tx, changes []ItemChange) ([]ItemChange, error) {
@@ -207,8 +224,10 @@ func (s *Store) noteDismissed(ctx context.Context, tx pgx.Tx, changes []ItemChan
 
 // upsertItems never takes a row back: the place in the stream decides. Nearly all changes are
 // plain successes, of the same generation: u.x is null for them, and has what is different
-// about the others. One statement writes both, so that rows are locked in one order, and an
-// array less is worth it: Postgres takes apart each of them.
+// about the others. One statement writes both, so that rows are locked in one order. The arrays
+// are taken apart in the list of a select: each one in the from clause would be copied first. A
+// shorter array is filled up with nulls, so that one without anything is left empty. A change
+// that succeeded is the newest success too, as it is newer than the row.
 const upsertItems = `insert into courier.item as i (item_id, lane, localization, generation, sequence, line, mutation_id, operation, status,
 	changed_at, failed_at, error_count, code, attribute, message, succeeded_generation, succeeded_sequence, succeeded_line, succeeded_operation, succeeded_at, succeeded_mutation_id)
 select u.item_id, u.lane, coalesce(u.x ->> 'localization', ''), coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.line, u.mutation_id, u.operation,
@@ -218,23 +237,22 @@ select u.item_id, u.lane, coalesce(u.x ->> 'localization', ''), coalesce((u.x ->
 	case when u.x is null then u.line else (u.x ->> 'succeeded_line')::smallint end,
 	case when u.x is null then u.operation else (u.x ->> 'succeeded_operation')::smallint end,
 	case when u.x is null then u.changed_at else (u.x ->> 'succeeded_at')::timestamptz end, nullif(u.x ->> 'succeeded_mutation_id', u.mutation_id)
-from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[], $9::smallint[])
-	as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, line)
+from (select unnest($1::text[]) item_id, unnest($2::int[]) lane, unnest($3::bigint[]) sequence, unnest($4::text[]) mutation_id, unnest($5::smallint[]) operation, unnest($6::timestamptz[]) changed_at, unnest($7::text[])::jsonb x, unnest($9::smallint[]) line offset 0) u
 on conflict (item_id, lane, localization) do update set
 	generation = excluded.generation, sequence = excluded.sequence, line = excluded.line, mutation_id = excluded.mutation_id, operation = excluded.operation,
 	status = excluded.status, changed_at = excluded.changed_at, failed_at = excluded.failed_at, error_count = excluded.error_count,
 	code = excluded.code, attribute = excluded.attribute, message = excluded.message,
-	succeeded_generation = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+	succeeded_generation = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_generation else i.succeeded_generation end,
-	succeeded_sequence = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+	succeeded_sequence = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_sequence else i.succeeded_sequence end,
-	succeeded_line = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+	succeeded_line = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_line else i.succeeded_line end,
-	succeeded_operation = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+	succeeded_operation = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_operation else i.succeeded_operation end,
-	succeeded_at = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+	succeeded_at = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_at else i.succeeded_at end,
-	succeeded_mutation_id = case when excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+	succeeded_mutation_id = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
 		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))
 		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
 where (excluded.generation, excluded.sequence, excluded.line) > (i.generation, i.sequence, i.line)`
@@ -294,7 +312,7 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 	n := len(changes)
 	c = itemColumns{
 		items: make([]string, n), mutations: make([]string, n), lanes: make([]int32, n), sequences: make([]int64, n),
-		operations: make([]int16, n), lines: make([]int16, n), changed: make([]time.Time, n), others: make([]*string, n),
+		operations: make([]int16, n), lines: make([]int16, n), changed: make([]time.Time, n),
 	}
 	lanes := make(map[catalog.Lane]int32, 1)
 	for i := range changes {
@@ -314,6 +332,9 @@ func (s *Store) itemColumns(ctx context.Context, changes []ItemChange) (c itemCo
 		}
 		if change.plain(c.generation) {
 			continue
+		}
+		if c.others == nil {
+			c.others = make([]*string, n)
 		}
 		other := otherOf(change)
 		if c.others[i], err = other.text(); err != nil {
@@ -365,7 +386,7 @@ func shortened(s string) string {
 	return s[:end]
 }
 
-func (s *Store) writeCounts(ctx context.Context, tx pgx.Tx, counts []LaneCount) error {
+func (s *Store) queueCounts(ctx context.Context, flight *pgx.Batch, counts []LaneCount) error {
 	if len(counts) == 0 {
 		return nil
 	}
@@ -379,13 +400,10 @@ func (s *Store) writeCounts(ctx context.Context, tx pgx.Tx, counts []LaneCount) 
 		times[i], lanes[i] = count.At, lane
 		arrived[i], succeeded[i], failed[i] = int32(count.Arrived), int32(count.Succeeded), int32(count.Failed) //nolint:gosec // a page is bounded
 	}
-	_, err := tx.Exec(ctx, `insert into courier.lane_series as s (lane, at, arrived, succeeded, failed)
+	flight.Queue(`insert into courier.lane_series as s (lane, at, arrived, succeeded, failed)
 		select u.lane, u.at, u.arrived, u.succeeded, u.failed from unnest($1::int[], $2::timestamptz[], $3::int[], $4::int[], $5::int[])
 			as u(lane, at, arrived, succeeded, failed)
 		on conflict (lane, at) do update set arrived = s.arrived + excluded.arrived, succeeded = s.succeeded + excluded.succeeded,
 			failed = s.failed + excluded.failed`, lanes, times, arrived, succeeded, failed)
-	if err != nil {
-		return fmt.Errorf("writing the series: %w", err)
-	}
 	return nil
 }

@@ -71,7 +71,3 @@ ORDER BY s.scope
 ON CONFLICT (scope, at) DO UPDATE SET remaining = least(q.remaining, excluded.remaining), "limit" = excluded."limit",
     used_percent = greatest(q.used_percent, excluded.used_percent)
 WHERE excluded.remaining < q.remaining OR excluded.used_percent > q.used_percent OR excluded."limit" <> q."limit";
-
--- name: CountItemsFrom :exec
-UPDATE courier.item_filling SET outbox_from = sqlc.arg(oldest)::timestamptz
-WHERE started_at IS NULL AND (outbox_from IS NULL OR outbox_from > sqlc.arg(oldest)::timestamptz);

@@ -12,16 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const countItemsFrom = `-- name: CountItemsFrom :exec
-UPDATE courier.item_filling SET outbox_from = $1::timestamptz
-WHERE started_at IS NULL AND (outbox_from IS NULL OR outbox_from > $1::timestamptz)
-`
-
-func (q *Queries) CountItemsFrom(ctx context.Context, oldest time.Time) error {
-	_, err := q.db.Exec(ctx, countItemsFrom, oldest)
-	return err
-}
-
 const deleteIssuesOf = `-- name: DeleteIssuesOf :exec
 DELETE FROM courier.item i WHERE i.lane = ANY ($1::integer[]) AND i.failed_at IS NOT NULL
 `
