@@ -33,6 +33,7 @@ const (
 )
 
 // Lines are the mutations of one message, in order: one, or those of a pack. The zero value has none.
+// Do not copy it once Next or Skip was called.
 type Lines struct {
 	decoder *Decoder
 	// raw is the message as it came; of one that is not a pack, or an unreadable one.
@@ -42,6 +43,7 @@ type Lines struct {
 	isPack bool
 	common reading // what the lines of a pack share
 	text   []byte  // what is left of a pack
+	buffer *[]byte // where it was decompressed to; nil where it was not
 	next   int     // the number of the next line, from 0
 	count  int
 }
@@ -53,13 +55,19 @@ func (d *Decoder) Open(raw Raw) Lines {
 	if !isPack {
 		return Lines{decoder: d, raw: raw, count: 1}
 	}
-	text, count, problem := unpack(raw.Data, encoding)
+	var count int
+	text, buffer, problem := unpack(raw.Data, encoding)
+	if problem == nil {
+		text, count, problem = checkText(text)
+	}
 	if problem != nil {
+		keepBuffer(buffer)
 		return Lines{decoder: d, raw: raw, problem: problem, count: 1}
 	}
-	lines := Lines{decoder: d, raw: raw, isPack: true, text: text, count: count}
+	lines := Lines{decoder: d, raw: raw, isPack: true, text: text, buffer: buffer, count: count}
 	lines.readCommon()
 	if size := headerSize(lines.common.mutation.Message.Headers); size*count > MaxPackBytes {
+		keepBuffer(buffer)
 		return Lines{decoder: d, raw: raw, count: 1, problem: badPack("the pack's headers have " + strconv.Itoa(size) + " bytes: with each of its " +
 			strconv.Itoa(count) + " lines that is more than " + strconv.Itoa(MaxPackBytes) + " bytes")}
 	}
@@ -97,6 +105,15 @@ func (l *Lines) Skip() {
 		_ = l.cut()
 	}
 	l.next++
+	l.end()
+}
+
+// end lets the text go once all was read.
+func (l *Lines) end() {
+	if l.isPack && l.next == l.count {
+		keepBuffer(l.buffer)
+		l.text, l.buffer = nil, nil
+	}
 }
 
 // Next decodes the next mutation as [Decode] does; there has to be one left. A line of a pack
@@ -112,6 +129,7 @@ func (l *Lines) Next() catalog.Arrival {
 	}
 	line := bytes.Clone(l.cut())
 	l.next++
+	l.end()
 	r := l.common
 	m := *r.mutation
 	r.mutation = &m
@@ -185,32 +203,40 @@ func packed(headers map[string][]string) (encoding string, isPack bool) {
 	return encoding, isPack
 }
 
-// unpack decompresses a pack and counts its lines.
-func unpack(data []byte, encoding string) (text []byte, lines int, problem *catalog.Problem) {
+// unpack decompresses a pack. The text is in buffer then, which goes to keepBuffer after it was read.
+func unpack(data []byte, encoding string) (text []byte, buffer *[]byte, problem *catalog.Problem) {
 	switch encoding {
 	case "", "identity":
+		return data, nil, nil
 	case PackEncoding:
-		var err error
-		if data, err = decompress(data); err != nil {
-			return nil, 0, badPack("the pack cannot be decompressed as zstd, to at most " + strconv.Itoa(MaxPackBytes) + " bytes: " + err.Error())
+		buffer, _ = buffers.Get().(*[]byte)
+		text, err := decompress(data, (*buffer)[:0])
+		if err != nil {
+			return nil, buffer, badPack("the pack cannot be decompressed as zstd, to at most " + strconv.Itoa(MaxPackBytes) + " bytes: " + err.Error())
 		}
+		*buffer = text
+		return text, buffer, nil
 	default:
-		return nil, 0, badPack("the pack has the content encoding " + Quote(encoding) + ": zstd and none are understood")
+		return nil, nil, badPack("the pack has the content encoding " + Quote(encoding) + ": zstd and none are understood")
 	}
-	if len(data) > MaxPackBytes {
-		return nil, 0, badPack("the pack has " + strconv.Itoa(len(data)) + " bytes, at most " + strconv.Itoa(MaxPackBytes) + " are allowed")
+}
+
+// checkText checks the text of a pack as a whole, and counts its lines.
+func checkText(text []byte) (_ []byte, lines int, problem *catalog.Problem) {
+	if len(text) > MaxPackBytes {
+		return nil, 0, badPack("the pack has " + strconv.Itoa(len(text)) + " bytes, at most " + strconv.Itoa(MaxPackBytes) + " are allowed")
 	}
-	if !utf8.Valid(data) {
+	if !utf8.Valid(text) {
 		return nil, 0, badPack("the pack is not valid UTF-8")
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
-	switch lines = countLines(data); {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	switch lines = countLines(text); {
 	case lines == 0:
 		return nil, 0, badPack("the pack has no lines")
 	case lines > MaxPackLines:
 		return nil, 0, badPack("the pack has more than " + strconv.Itoa(MaxPackLines) + " lines")
 	}
-	return data, lines, nil
+	return text, lines, nil
 }
 
 // countLines counts the lines that are not blank, and one more than allowed at most.
@@ -238,18 +264,35 @@ func trimBlank(line []byte) []byte {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
+// buffers are where packs are decompressed to. At rest there are none.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// keepBuffer keeps a buffer for another pack, unless it is an unusually large one.
+func keepBuffer(buffer *[]byte) {
+	const largest = 1 << 20
+	if buffer != nil && cap(*buffer) <= largest {
+		buffers.Put(buffer)
+	}
+}
+
 func badPack(text string) *catalog.Problem {
 	return &catalog.Problem{Reason: catalog.BadPack, Text: text}
 }
 
-// decompress decompresses a pack to at most MaxPackBytes.
-func decompress(data []byte) ([]byte, error) {
-	text, err := unpacker().DecodeAll(data, nil)
+// decompress decompresses a pack to at most MaxPackBytes, into the buffer if it is large enough.
+func decompress(data, buffer []byte) ([]byte, error) {
+	text, err := unpacker().DecodeAll(data, buffer)
 	if !errors.Is(err, zstd.ErrWindowSizeExceeded) {
 		return text, err
 	}
-	// A stream of unknown size names the window of its level, whatever it has.
-	return wideUnpacker().DecodeAll(data, make([]byte, 0, MaxPackBytes))
+	// A stream of unknown size names the window of its level, whatever it has. What it is
+	// decompressed into is made before, so it begins with less than a pack may have.
+	for size := MaxPackBytes / 16; ; size *= 4 {
+		text, err = wideUnpacker().DecodeAll(data, make([]byte, 0, size))
+		if size >= MaxPackBytes || !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+			return text, err
+		}
+	}
 }
 
 // unpacker decompresses packs, for any number of goroutines.

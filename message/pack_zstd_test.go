@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -53,4 +54,45 @@ func TestPacksOfOtherCompressors(t *testing.T) {
 	whole := open(pack(string(stream(text+strings.Repeat(" ", MaxPackBytes-len(text)), zstd.WithWindowSize(128<<20))), "Content-Encoding", "zstd"))
 	require.Nil(t, whole[0].Problem)
 	require.Equal(t, 900, len(whole)) //nolint:testifylint // Len prints them all
+}
+
+// TestPacksShareABufferAndLinesDoNot: a buffer is used again once the last line was read, and
+// nothing that was read changes by that.
+func TestPacksShareABufferAndLinesDoNot(t *testing.T) {
+	t.Parallel()
+	compressed := func(prefix string) Raw {
+		var text []byte
+		for i := range 50 {
+			text, _ = AppendLine(text, fmt.Appendf(nil, `{"item_id":"%s-%d","operation":"UPSERT","attributes":{"title":"%s of %d"}}`, prefix, i, prefix, i))
+		}
+		return pack(string(CompressPack(text)), "Content-Encoding", "zstd")
+	}
+	requireOf := func(prefix string, arrivals []catalog.Arrival) {
+		t.Helper()
+		for i, arrival := range arrivals {
+			require.Nil(t, arrival.Problem)
+			require.Equal(t, fmt.Sprintf("%s-%d", prefix, i), arrival.Mutation.ItemID)
+			require.JSONEq(t, fmt.Sprintf(`{"title":"%s of %d"}`, prefix, i), string(arrival.Mutation.Attributes))
+		}
+	}
+	var decoder Decoder
+	read := map[string][]catalog.Arrival{}
+	for round := range 20 {
+		// Two are open at a time, and one of them is given up.
+		one, two := decoder.Open(compressed(fmt.Sprint("one", round))), decoder.Open(compressed(fmt.Sprint("two", round)))
+		for range 20 {
+			read[fmt.Sprint("one", round)] = append(read[fmt.Sprint("one", round)], one.Next())
+			read[fmt.Sprint("two", round)] = append(read[fmt.Sprint("two", round)], two.Next())
+		}
+		for one.Left() > 0 {
+			read[fmt.Sprint("one", round)] = append(read[fmt.Sprint("one", round)], one.Next())
+		}
+		skipped := decoder.Open(compressed("skipped"))
+		for skipped.Left() > 0 {
+			skipped.Skip()
+		}
+	}
+	for prefix, arrivals := range read {
+		requireOf(prefix, arrivals)
+	}
 }
