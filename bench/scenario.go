@@ -177,11 +177,14 @@ func (m *measurement) until(ctx context.Context, query string, arguments ...any)
 	return nil
 }
 
-// The questions of until. Batches are few, so that asking disturbs little.
+// The questions of until. Batches are few, and so are transactions that the index has not read,
+// so that asking disturbs little: it is in Postgres's processor time. The view that says how far
+// the index is behind counts them for each partition, which took 0.3 µs a mutation.
 const (
 	allOwned    = `SELECT count(*) FILTER (WHERE owner IS NOT NULL) = $1 FROM courier.lease`
 	allFinished = `SELECT coalesce(sum(mutations), 0) >= $1 FROM courier.batch WHERE finished_at IS NOT NULL`
-	allIndexed  = `SELECT transactions_behind = 0 FROM courier.item_index_status`
+	allIndexed  = `SELECT NOT EXISTS (SELECT FROM courier.outcome_cursor c JOIN courier.outcome o ON o.partition = c.partition AND o.number > c.number
+		WHERE c.consumer = 'items')`
 )
 
 // backlog publishes everything, then starts the worker. Its processor time includes its start.
