@@ -81,11 +81,16 @@ BEGIN
         ON CONFLICT (lane, kind, code, attribute) DO UPDATE SET items = c.items + excluded.items;
     ELSIF TG_OP = 'UPDATE' THEN
         INSERT INTO courier.item_count AS c (lane, kind, code, attribute, items)
-        SELECT x.lane, x.kind, x.code, x.attribute, sum(x.n) FROM (
+        -- An update changes no lane. So only rows are counted that are, or were, something else than
+        -- items that succeeded: of these the lane has so many more or fewer.
+        SELECT x.lane, k.kind, k.code, k.attribute, sum(k.n) FROM (
             SELECT a.lane, courier.item_kind(a.status, a.operation, a.failed_at) AS kind, a.code, a.attribute, 1 AS n FROM added a
+            WHERE a.status <> 1 OR a.operation IN (4, 5) OR a.code <> '' OR a.attribute <> ''
             UNION ALL
             SELECT r.lane, courier.item_kind(r.status, r.operation, r.failed_at), r.code, r.attribute, -1 FROM removed r
-        ) x GROUP BY 1, 2, 3, 4 HAVING sum(x.n) <> 0 ORDER BY 1, 2, 3, 4
+            WHERE r.status <> 1 OR r.operation IN (4, 5) OR r.code <> '' OR r.attribute <> ''
+        ) x CROSS JOIN LATERAL (VALUES (x.kind, x.code, x.attribute, x.n), (1::smallint, '', '', -x.n)) AS k (kind, code, attribute, n)
+        GROUP BY 1, 2, 3, 4 HAVING sum(k.n) <> 0 ORDER BY 1, 2, 3, 4
         ON CONFLICT (lane, kind, code, attribute) DO UPDATE SET items = c.items + excluded.items;
     ELSE
         INSERT INTO courier.item_count AS c (lane, kind, code, attribute, items)
