@@ -35,9 +35,12 @@ func (s *Slot) Heard(ctx context.Context, err *platform.Error, quotas []platform
 
 // unsavedBlocks lists the scopes with a block that was not saved yet. s.mu must be held.
 func (s *Scopes) unsavedBlocks() (states []ledger.ScopeState) {
+	if len(s.untold) == 0 {
+		return nil
+	}
 	now := time.Now()
-	for _, scope := range s.scopes {
-		if scope.untold && scope.blockedUntil.After(now) {
+	for scope := range s.untold {
+		if scope.blockedUntil.After(now) {
 			states = append(states, scope.toSave())
 		}
 	}

@@ -19,7 +19,7 @@ type scope struct {
 	quota        platform.Quota
 	told         time.Time // when quota was learnt; zero: never
 	dirty        bool
-	untold       bool          // it was blocked, and the store has not been told
+	untold       scopeSet      // of Scopes: the scope is in it when it was blocked and the store has not been told
 	usedUp       bool          // it is blocked because its quota is used up, as far as is known here
 	meters       []*meter      // its limits
 	lastCall     time.Time     // for the pace
@@ -30,6 +30,8 @@ type scope struct {
 
 	waiters map[chan<- struct{}]struct{} // until it is read
 }
+
+type scopeSet map[*scope]struct{}
 
 const (
 	// defaultBlock is how long a scope rests after a refusal for quota that named no
@@ -126,7 +128,8 @@ func (c *scope) tell(quota platform.Quota, now time.Time) {
 // block stops the calls of the scope until a time; usedUp says that its quota is.
 func (c *scope) block(until time.Time, usedUp bool) {
 	if until.After(c.blockedUntil) {
-		c.blockedUntil, c.dirty, c.untold, c.usedUp = until, true, true, usedUp
+		c.blockedUntil, c.dirty, c.usedUp = until, true, usedUp
+		c.untold[c] = struct{}{}
 	}
 }
 

@@ -23,6 +23,7 @@ type Scopes struct {
 
 	mu       sync.Mutex
 	scopes   map[string]*scope
+	untold   scopeSet            // see scope.untold; nearly always empty, so that a call costs the same with any number of scopes
 	fresh    bool                // some are to be read since mu was locked
 	limiters map[string]*limiter // by account
 }
@@ -30,7 +31,7 @@ type Scopes struct {
 // NewScopes makes the scopes of a worker. Run must be running while they are used: without
 // it no scope is ever read, and Acquire gives no slot.
 func NewScopes(store ledger.Store, logger *slog.Logger) *Scopes {
-	return &Scopes{store: store, logger: logger, kick: make(chan struct{}, 1), scopes: map[string]*scope{}, limiters: map[string]*limiter{}}
+	return &Scopes{store: store, logger: logger, kick: make(chan struct{}, 1), scopes: map[string]*scope{}, untold: scopeSet{}, limiters: map[string]*limiter{}}
 }
 
 // get finds or makes a scope. s.mu must be held.
@@ -39,7 +40,7 @@ func (s *Scopes) get(name string) *scope {
 	if found != nil {
 		return found
 	}
-	made := &scope{name: name, waiters: map[chan<- struct{}]struct{}{}}
+	made := &scope{name: name, untold: s.untold, waiters: map[chan<- struct{}]struct{}{}}
 	made.quota = platform.Quota{Limit: -1, Remaining: -1, UsedPercent: -1}
 	s.scopes[name], s.fresh = made, true
 	return made

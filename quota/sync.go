@@ -85,7 +85,8 @@ func (s *Scopes) names() []string { return slices.Sorted(maps.Keys(s.scopes)) }
 
 // toSave is the scope as it is saved now.
 func (c *scope) toSave() ledger.ScopeState {
-	c.dirty, c.untold = false, false
+	c.dirty = false
+	delete(c.untold, c)
 	return ledger.ScopeState{
 		Scope: c.name, BlockedUntil: c.blockedUntil, Quota: c.snapshot(), UpdatedAt: time.Now(), Patience: c.patience,
 	}
@@ -95,7 +96,9 @@ func (s *Scopes) markDirty(states []ledger.ScopeState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, state := range states {
-		s.scopes[state.Scope].dirty, s.scopes[state.Scope].untold = true, true
+		scope := s.scopes[state.Scope]
+		scope.dirty = true
+		s.untold[scope] = struct{}{}
 	}
 }
 
