@@ -46,8 +46,6 @@ func GuardedTransport(deadline func() time.Time) *http.Transport {
 		IdleConnTimeout:       60 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		WriteBufferSize:       64 << 10,
-		ReadBufferSize:        32 << 10,
 	}
 }
 
