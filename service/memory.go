@@ -22,8 +22,8 @@ const (
 	// garbagePerOpen is how much the limit grows with each byte in open batches: under
 	// load memory buys processor time, and then only.
 	garbagePerOpen = 4
-	// overLive is how much memory there is at least over the live heap: a limit near to
-	// that has the collector run all the time.
+	// overLive is how much room there is at least for garbage: a limit near to what is
+	// used has the collector run all the time.
 	overLive = 64 << 20
 	// limitInterval is how often the limit follows.
 	limitInterval = 500 * time.Millisecond
@@ -55,12 +55,12 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	}
 	ticker := time.NewTicker(limitInterval)
 	defer ticker.Stop()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	usage := newUsage()
 	var limit int64
 	for {
 		// Setting it stops the world for a moment: small changes are not worth it.
-		metrics.Read(live)
-		if wanted := memoryLimit(budget.Open(), live[0].Value.Uint64()); wanted > limit+limit/8 || wanted < limit-limit/8 {
+		usage.read()
+		if wanted := memoryLimit(budget.Open(), usage.live(), usage.besides()); wanted > limit+limit/8 || wanted < limit-limit/8 {
 			limit = wanted
 			debug.SetMemoryLimit(limit)
 		}
@@ -72,8 +72,32 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	}
 }
 
-// memoryLimit is the soft limit with so many bytes in open batches and live at the
-// last collection.
-func memoryLimit(open int64, live uint64) int64 {
-	return max(atRest+garbagePerOpen*open, int64(min(live, 1<<40))+overLive)
+// usage is what the process's memory is used for, as the runtime counts it.
+type usage []metrics.Sample
+
+func newUsage() usage {
+	return usage{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+}
+
+func (u usage) read() { metrics.Read(u) }
+
+// bytes is a value of the runtime's, which is never near to the largest int64.
+func (u usage) bytes(i int) int64 { return int64(min(u[i].Value.Uint64(), 1<<40)) }
+
+// live is what the last collection left, in bytes.
+func (u usage) live() int64 { return u.bytes(0) }
+
+// besides is what counts for the limit and is no garbage and no object, in bytes: stacks, gaps
+// between objects, and what the runtime itself needs.
+func (u usage) besides() int64 {
+	return max(u.bytes(1)-u.bytes(2)-u.bytes(3)-u.bytes(4), 0)
+}
+
+// memoryLimit is the soft limit with so many bytes in open batches, live at the last collection, and
+// besides the heap.
+func memoryLimit(open, live, besides int64) int64 {
+	return max(atRest+garbagePerOpen*open, live+besides+overLive)
 }
