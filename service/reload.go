@@ -26,6 +26,9 @@ type Reload struct {
 	// Path is the file that is looked at every few seconds; "" for none. Its content
 	// counts, not its time: links that are exchanged under it are noticed.
 	Path string
+	// Taken is the fingerprint of what the worker was started with, so that it is not read
+	// again while the file holds nothing else. Zero: it is read once more.
+	Taken [sha256.Size]byte
 	// Interval is the pause between two looks. Defaults to 3 seconds.
 	Interval time.Duration
 }
@@ -132,10 +135,8 @@ type reloading struct {
 // keepReloading reads the configuration when somebody asks, and when the file holds
 // something else at two looks in a row: what is being written is not read half.
 func (w *worker) keepReloading(ctx context.Context, reload *Reload) {
-	r := &reloading{Reload: reload, worker: w}
+	r := &reloading{Reload: reload, worker: w, taken: reload.Taken}
 	if r.Path != "" {
-		// What was read at the start is not known here: the first look reads it again,
-		// which finds nothing where nothing changed.
 		r.look(ctx)
 	}
 	interval := reload.Interval

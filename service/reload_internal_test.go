@@ -66,6 +66,30 @@ func TestTheFileIsReadWhenItRests(t *testing.T) {
 	})
 }
 
+// TestWhatTheWorkerWasStartedWithIsNotReadAgain: with a thousand accounts reading takes a tenth of
+// a second of a processor.
+func TestWhatTheWorkerWasStartedWithIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "courier.yaml")
+		require.NoError(t, os.WriteFile(path, []byte("first"), 0o600))
+		taken, err := config.Fingerprint(path)
+		require.NoError(t, err)
+		var reads atomic.Int64
+		reload := &Reload{Path: path, Taken: taken, Interval: time.Second, Load: func() (*config.Config, error) {
+			reads.Add(1)
+			return nil, errors.New("it is only counted")
+		}}
+		w := &worker{log: slog.New(slog.DiscardHandler), observer: newObserver(&config.Config{}, nil)}
+		go w.keepReloading(t.Context(), reload) // ends with the test
+		time.Sleep(5500 * time.Millisecond)
+		require.Zero(t, reads.Load())
+		require.NoError(t, os.WriteFile(path, []byte("second"), 0o600))
+		time.Sleep(3 * time.Second)
+		require.EqualValues(t, 1, reads.Load())
+	})
+}
+
 // TestDrainIsSeenAtOnce: an engine never begins with a partition that it should give up
 // without knowing so.
 func TestDrainIsSeenAtOnce(t *testing.T) {

@@ -41,7 +41,10 @@ a restart.`,
 			if err != nil {
 				return err
 			}
-			options := service.Options{Name: cmp.Or(name, hostName()), OwnProcess: true, Reload: &service.Reload{Load: a.load, Path: path}}
+			options := service.Options{
+				Name: cmp.Or(name, hostName()), OwnProcess: true,
+				Reload: &service.Reload{Load: a.load, Path: path, Taken: settings.Fingerprint},
+			}
 			if withConsole {
 				return a.workWithConsole(c.Context(), settings, options)
 			}

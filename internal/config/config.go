@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -26,6 +27,9 @@ type Config struct {
 	Destinations map[string]Destination
 	// Warnings are what may be wrong. They keep nothing from starting.
 	Warnings Problems
+	// Fingerprint is that of the file it was read from, see the function Fingerprint; zero
+	// without a file.
+	Fingerprint [sha256.Size]byte
 
 	origins map[string][]string // by key, the one that overrides the others last
 }

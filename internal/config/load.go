@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +66,12 @@ func Load(path string, options Options) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(path, content, options)
+	loaded, err := Parse(path, content, options)
+	if err != nil {
+		return nil, err
+	}
+	loaded.Fingerprint = sha256.Sum256(content)
+	return loaded, nil
 }
 
 // Parse is Load for a file that was read already; name is what problems call it.
