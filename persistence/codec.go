@@ -30,8 +30,12 @@ type codec struct {
 // items.
 const maxScratch = 8 << 20
 
+// window is how far back zstd looks for repetitions, in bytes. Records resemble their neighbours:
+// a larger one packs no better, and takes 8 MiB of memory for each processor instead of 1 MiB.
+const window = 512 << 10
+
 func newCodec() (codec, error) {
-	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
+	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true), zstd.WithWindowSize(window))
 	if err != nil {
 		return codec{}, fmt.Errorf("preparing compression: %w", err)
 	}

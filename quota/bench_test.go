@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -25,7 +26,7 @@ func BenchmarkCall(b *testing.B) {
 			wake := make(chan struct{}, 1)
 			for number := range count {
 				for {
-					slot, _ := scopes.Acquire("shop", []string{fmt.Sprint(number)}, 8, wake)
+					slot, _ := scopes.Acquire("shop", []string{strconv.Itoa(number)}, 8, wake)
 					if slot != nil {
 						slot.Cancel()
 						break
