@@ -7,7 +7,6 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 )
 
@@ -16,17 +15,17 @@ const (
 	// saves memory at the cost of a fifth of all processor time here: messages live
 	// shortly, and there are many.
 	collectAt = 400
-	// atRest is the soft limit of a worker's own process that has no open batches,
-	// however much waits: that is in the database.
+	// atRest is the soft limit of a worker's own process that has little in memory, however
+	// much waits: that is in the database.
 	atRest = 144 << 20
-	// garbagePerOpen is how much the limit grows with each byte in open batches: under
-	// load memory buys processor time, and then only.
-	garbagePerOpen = 4
+	// garbageShare is how much garbage there is beside what is live, as a part of it: more would
+	// save a few percent of processor time, and less costs more for each MiB.
+	garbageShare = 0.5
 	// overLive is how much room there is at least for garbage: a limit near to what is
 	// used has the collector run all the time.
 	overLive = 64 << 20
 	// limitInterval is how often the limit follows.
-	limitInterval = 500 * time.Millisecond
+	limitInterval = 250 * time.Millisecond
 )
 
 // TuneCollector trades memory for processor time in a process that does more than to
@@ -46,9 +45,9 @@ func collectRarely() {
 	}
 }
 
-// limitMemory has the process's soft limit follow what is being delivered, until ctx
-// ends. GOMEMLIMIT overrides it.
-func limitMemory(ctx context.Context, budget *delivery.Budget) {
+// limitMemory has the process's soft limit follow what is live, until ctx ends. GOMEMLIMIT
+// overrides it.
+func limitMemory(ctx context.Context) {
 	collectRarely()
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -60,7 +59,7 @@ func limitMemory(ctx context.Context, budget *delivery.Budget) {
 	for {
 		// Setting it stops the world for a moment: small changes are not worth it.
 		usage.read()
-		if wanted := memoryLimit(budget.Open(), usage.live(), usage.besides()); wanted > limit+limit/8 || wanted < limit-limit/8 {
+		if wanted := memoryLimit(usage.live(), usage.besides()); wanted > limit+limit/8 || wanted < limit-limit/8 {
 			limit = wanted
 			debug.SetMemoryLimit(limit)
 		}
@@ -99,8 +98,9 @@ func (u usage) besides() int64 {
 	return max(u.bytes(1)-u.bytes(2)-u.bytes(3)-u.bytes(4), 0)
 }
 
-// memoryLimit is the soft limit with so many bytes in open batches, live at the last collection, and
-// besides the heap.
-func memoryLimit(open, live, besides int64) int64 {
-	return max(atRest+garbagePerOpen*open, live+besides+overLive)
+// memoryLimit is the soft limit with so many bytes live at the last collection, and besides the
+// heap.
+func memoryLimit(live, besides int64) int64 {
+	garbage := max(int64(garbageShare*float64(live)), overLive)
+	return max(atRest, live+besides+garbage)
 }

@@ -11,15 +11,9 @@ import (
 func TestTheLimitLeavesRoomForGarbage(t *testing.T) {
 	t.Parallel()
 	const mib = 1 << 20
-	for _, test := range []struct{ open, live, besides, least, most int64 }{
-		{0, 20 * mib, 10 * mib, atRest, atRest},
-		{0, 143 * mib, 60 * mib, (143+60)*mib + overLive, 300 * mib},
-		{0, 400 * mib, 200 * mib, 600*mib + overLive, 700 * mib},
-	} {
-		limit := memoryLimit(test.open, test.live, test.besides)
-		require.GreaterOrEqual(t, limit, test.least)
-		require.LessOrEqual(t, limit, test.most)
-	}
+	require.EqualValues(t, atRest, memoryLimit(20*mib, 10*mib))
+	require.EqualValues(t, (143+60)*mib+143*mib/2, memoryLimit(143*mib, 60*mib))
+	require.EqualValues(t, (100+60)*mib+overLive, memoryLimit(100*mib, 60*mib))
 }
 
 // TestUsageCountsWhatIsBesides reads the runtime's own numbers.

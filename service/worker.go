@@ -211,7 +211,7 @@ func (w *worker) run(ctx context.Context, options Options) error {
 		services.Go(func() { w.notify(base) })
 	}
 	if w.ownProcess {
-		services.Go(func() { limitMemory(base, w.budget) })
+		services.Go(func() { limitMemory(base) })
 	}
 	leasesEnded := make(chan error, 1)
 	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
