@@ -21,6 +21,7 @@ type accountState struct {
 	open    int // batches, the halves of refused ones apart
 	// openBytes are the messages of its open batches.
 	openBytes int64
+	unsent    int // of open, those with a slot whose POST has not ended
 	state     ledger.AccountState
 	paused    bool
 	backoff   time.Duration

@@ -13,16 +13,13 @@ type Budget struct {
 	waiting     atomic.Int64
 	leaving     atomic.Int64 // what no longer waits in memory, and is not written yet
 	open        atomic.Int64
+	unsent      atomic.Int64 // of open batches, those with a slot whose POST has not ended
 	flow        atomic.Int64 // records a second that are cut, by all engines
 	flowing     atomic.Int64 // engines that have a part in it worth mentioning
 }
 
 // NewBudget makes a budget of limit bytes.
 func NewBudget(limit int64) *Budget { return &Budget{mostOpen: limit / 2, mostWaiting: limit / 8} }
-
-// Open is how many bytes are in open batches. What a worker does with memory beyond
-// what it needs follows from it.
-func (b *Budget) Open() int64 { return b.open.Load() }
 
 // waitingFull reports that waiting messages must be spilled.
 func (b *Budget) waitingFull() bool { return b.waiting.Load() > b.mostWaiting }
@@ -41,7 +38,7 @@ func (b *Budget) intakeFull(own int64) bool {
 // Postgres they take as much memory again, and what others have to record comes after.
 func (b *Budget) mostInJob() int64 {
 	const least, most = 4 << 20, 32 << 20
-	return min(max(b.mostWaiting/2, least), most)
+	return min(max(b.mostWaiting/8, least), most)
 }
 
 // mostLeaving is how many bytes of what leaves are written in one transaction: what
@@ -50,6 +47,10 @@ func (b *Budget) mostLeaving() int64 { return b.mostWaiting / 16 }
 
 // openFull reports that no further batch may be cut by an account that has one.
 func (b *Budget) openFull() bool { return b.open.Load() > b.mostOpen }
+
+// unsentMuch reports that what was cut waits for Postgres and for answers to its POSTs, so that
+// another batch of an account that has one there would only take memory.
+func (b *Budget) unsentMuch() bool { return b.unsent.Load() > b.mostOpen/16 }
 
 // hog reports that one account has its share of the memory for open batches.
 func (b *Budget) hog(bytes int64) bool { return bytes > b.mostOpen/2 }

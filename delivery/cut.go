@@ -57,7 +57,7 @@ func (e *Engine) mayCut(s *sender, now time.Time) bool {
 // there is for all, and each may have one batch open, so that no account's trouble
 // keeps another from sending.
 func (m *memory) mayOpen(a *accountState) bool {
-	return a.open == 0 || !m.budget.openFull() && !m.budget.hog(a.openBytes)
+	return a.open == 0 || !m.budget.openFull() && !m.budget.hog(a.openBytes) && (a.unsent == 0 || !m.budget.unsentMuch())
 }
 
 // maxOpen bounds the account's open batches by what its read quota can follow:
@@ -100,7 +100,7 @@ func (e *Engine) cutOne(ctx context.Context, s *sender, now time.Time) bool {
 func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *quota.Slot, now time.Time) *openBatch {
 	l := e.lanes.byKey[batch.Lane]
 	f := newOpenBatch(e.cfg, ledger.NewBatchID(now), l, batch.Group, batch.Records, now)
-	f.slot = slot
+	e.haveSlot(f, slot)
 	l.sender.account.began()
 	f.split()
 	mutations := e.record(ctx, f)

@@ -282,6 +282,7 @@ func (e *Engine) releaseAll() {
 		e.cfg.Budget.open.Add(-int64(f.bytes))
 		if f.slot != nil {
 			f.slot.Cancel()
+			e.endSlot(f)
 		}
 		for _, h := range f.handles {
 			if h.slot != nil { // its poll came to an end that nobody heard of

@@ -22,6 +22,7 @@ type openBatch struct {
 	phase    phase
 	slot     *quota.Slot // held from the cut to the end of the first POST
 	bytes    int         // of its messages, for the budget
+	unsent   int64       // what of them counts as unsent: all while there is a slot
 	span     trace.Span
 	recorded bool // its batch row is committed
 	half     bool // made of a batch that was refused or told too little of its records

@@ -11,10 +11,10 @@ import (
 func (e *Engine) onPosted(f *openBatch, submission platform.Submission, perr *platform.Error, took time.Duration) {
 	now := time.Now()
 	if unsent(perr) {
-		f.cancelPost()
+		e.cancelPost(f)
 	} else {
 		f.slot.Release(perr, quotasOf(submission.Quotas, perr))
-		f.slot = nil
+		e.endSlot(f)
 		if perr != nil && perr.Scope == platform.ScopeAccount {
 			f.lane.sender.account.refused = f.lane
 		}

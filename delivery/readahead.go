@@ -20,6 +20,9 @@ const (
 	// be sent. It stays well below RecordWithin: what is in memory for longer gets a
 	// waiting row first and is written twice, which costs several times as much.
 	readAhead = 2
+	// batchesAhead is how many of the largest batches are read ahead for each group at most:
+	// one is cut while the next comes in, and what is more would only take memory.
+	batchesAhead = 2
 	// leastAhead is what is read ahead in any case, or one of the largest batches.
 	leastAhead = 1_000
 )
@@ -82,8 +85,9 @@ func (e *Engine) ahead(now time.Time) bool {
 	if !e.memory.steady(now) {
 		return false
 	}
-	enough := max(readAhead*e.memory.flow.perSecond(now), leastAhead, e.lanes.largestBatch)
 	stats := e.batcher.Stats()
+	enough := min(readAhead*e.memory.flow.perSecond(now), batchesAhead*e.lanes.largestBatch*max(stats.Groups, 1))
+	enough = max(enough, leastAhead, e.lanes.largestBatch)
 	if stats.Unpersisted <= enough && !e.cfg.Budget.waitingMuch() {
 		return false
 	}

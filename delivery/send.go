@@ -5,6 +5,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/platform"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // step moves an open batch on as far as it can go now.
@@ -29,7 +30,7 @@ func (e *Engine) step(f *openBatch, now time.Time) {
 func (e *Engine) trySend(f *openBatch, now time.Time) {
 	if e.shut() {
 		if f.slot != nil {
-			f.cancelPost()
+			e.cancelPost(f)
 		}
 		e.batches.schedule(f, now.Add(idleWake))
 		return
@@ -39,7 +40,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 			e.post(f)
 			return
 		}
-		f.cancelPost()
+		e.cancelPost(f)
 	}
 	if e.life.draining {
 		return
@@ -87,7 +88,7 @@ func (e *Engine) trySend(f *openBatch, now time.Time) {
 		e.wait(f, now, again, e.cfg.Scopes.Holds(f.lane.key.Account, f.lane.sender.scopes))
 		return
 	}
-	f.slot = slot
+	e.haveSlot(f, slot)
 	account.began()
 	e.probeIfStopped(f, now)
 	if f.attempt == 1 {
@@ -110,7 +111,7 @@ func (e *Engine) announce(f *openBatch, now time.Time) {
 func (e *Engine) onAnnounced(f *openBatch) {
 	f.to(phaseReady)
 	if e.jobs.isolated.withheld(f) {
-		f.cancelPost()
+		e.cancelPost(f)
 		f.sendAt = later(f.sendAt, time.Now().Add(refusedPause))
 		e.batches.schedule(f, f.sendAt)
 		return
@@ -120,10 +121,24 @@ func (e *Engine) onAnnounced(f *openBatch) {
 
 // cancelPost gives back the slot of a POST that was not made after all, and with it the
 // account's probe, if it was one.
-func (f *openBatch) cancelPost() {
+func (e *Engine) cancelPost(f *openBatch) {
 	f.slot.Cancel()
-	f.slot = nil
+	e.endSlot(f)
 	f.lane.sender.account.probing = false
+}
+
+// haveSlot gives the open batch a slot: its messages count as unsent until endSlot.
+func (e *Engine) haveSlot(f *openBatch, slot *quota.Slot) {
+	f.slot, f.unsent = slot, int64(f.bytes)
+	f.lane.sender.account.unsent++
+	e.cfg.Budget.unsent.Add(f.unsent)
+}
+
+// endSlot notes that the open batch's slot was given back.
+func (e *Engine) endSlot(f *openBatch) {
+	e.cfg.Budget.unsent.Add(-f.unsent)
+	f.lane.sender.account.unsent--
+	f.slot, f.unsent = nil, 0
 }
 
 // maySend reports whether nothing was learnt since the cut that forbids the POST:

@@ -21,7 +21,7 @@ func TestBatchesThatWaitForASlotKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	scopes := quota.NewScopes(ledgermodel.New(), slog.New(slog.DiscardHandler))
 	e := &Engine{
-		cfg: &Config{Scopes: scopes}, batches: openBatches{slotWaiters: map[string][]*openBatch{}}, calls: newCalls(), jobs: jobs{next: &job{}},
+		cfg: &Config{Scopes: scopes, Budget: NewBudget(1 << 20)}, batches: openBatches{slotWaiters: map[string][]*openBatch{}}, calls: newCalls(), jobs: jobs{next: &job{}},
 		recorder: &recorder{},
 	}
 	account := &Account{Name: "acme", Policy: Policy{Concurrency: 1}}

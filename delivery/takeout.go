@@ -93,7 +93,7 @@ func (e *Engine) wasRefused(f *openBatch) bool {
 		return false
 	}
 	if f.slot != nil {
-		f.cancelPost()
+		e.cancelPost(f)
 	}
 	e.close(f)
 	return true
