@@ -27,10 +27,6 @@ func buildIndex(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	index := itemindex.New(store, itemindex.Limit(), slog.New(slog.DiscardHandler))
-	// What was written has no outbox, as if a version without one had done it.
-	if _, err := pool.Exec(ctx, "update courier.item_filling set started_at = null, finished_at = null where mutations = 0"); err != nil {
-		return err
-	}
 	var leases []ledger.Lease
 	for partition := range positions {
 		lease := ledger.Lease{Partition: partition, Token: uuid.New()}

@@ -47,6 +47,10 @@ func Fill(ctx context.Context, url string, o Options) error {
 	if err := store.EnsurePartitions(ctx, o.Partitions); err != nil {
 		return err
 	}
+	// What is written has no outbox, as if a version without one had done it.
+	if _, err := pool.Exec(ctx, "update courier.item_filling set started_at = null, finished_at = null"); err != nil {
+		return err
+	}
 	f := filler{Options: o, pool: pool, lanes: makeLanes(o)}
 	if err := f.small(ctx); err != nil {
 		return err
