@@ -84,9 +84,6 @@ func membersOf(text, what string) (found members, inside attributes, _ *catalog.
 			break
 		}
 		known := name.Text()
-		if seen.repeats(known) {
-			return found, inside, repeated(what, known)
-		}
 		m, isKnown := memberNamed(known)
 		var value rawjson.Value
 		if object, isObject := scan.Nested(); isObject && isKnown && m == memberAttributes {
@@ -97,6 +94,9 @@ func membersOf(text, what string) (found members, inside attributes, _ *catalog.
 		}
 		if !ok {
 			break
+		}
+		if seen.repeats(known) {
+			return found, inside, repeated(what, known)
 		}
 		if isKnown {
 			found[m] = value.Raw

@@ -141,6 +141,7 @@ func TestDecodeRefusesWhatTheContractForbids(t *testing.T) {
 		"string as attributes":     {`{"item_id":"1","operation":"UPSERT","attributes":"{}"}`, catalog.WrongType, "attributes"},
 		"member twice":             {with(`"item_id":"2"`), catalog.InvalidJSON, "item_id"},
 		"member twice, escaped":    {with(`"item\u005fid":"2"`), catalog.InvalidJSON, "item_id"},
+		"member twice, no JSON":    {with(`"item_id":tru`), catalog.InvalidJSON, ""},
 		"unknown member twice":     {with(`"x":1,"x":2`), catalog.InvalidJSON, "x"},
 		"attribute twice":          {`{"item_id":"1","operation":"UPSERT","attributes":{"a":1,"b":2,"a":1}}`, catalog.InvalidJSON, "a"},
 		"fractional version":       {with(`"version":1.0`), catalog.InvalidValue, "version"},
