@@ -130,6 +130,34 @@ func TestWhatTheOutboxHasIsNotFilledIn(t *testing.T) {
 	require.Equal(t, older+newer, items)
 }
 
+// TestWhatAnOlderWorkerWritesIsFilledIn: it takes a partition back that reads the outbox by then,
+// and writes none.
+func TestWhatAnOlderWorkerWritesIsFilledIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 11)
+	w.upgraded()
+	w.write()
+	_, err := w.store.OpenCursor(t.Context(), w.lease, persistence.ItemsConsumer)
+	require.NoError(t, err)
+	_, err = w.pool.Exec(t.Context(), "insert into courier.worker (id, name) values ('0198a6c4-0000-7000-8000-000000000001', 'older')")
+	require.NoError(t, err)
+	for range 3 {
+		_, err := w.index.Fill(t.Context(), w.lease)
+		require.NoError(t, err)
+	}
+	for range 30 {
+		w.write()
+	}
+	_, err = w.pool.Exec(t.Context(), "delete from courier.outcome")
+	require.NoError(t, err)
+	_, err = w.pool.Exec(t.Context(), "update courier.worker set seen_at = now() - interval '1 minute'")
+	require.NoError(t, err)
+	w.began = time.Now()
+	w.finish()
+	require.Positive(t, w.filled())
+	w.compare()
+}
+
 // upgraded makes the database one whose partitions a version without the outbox made.
 func (w *world) upgraded() {
 	_, err := w.pool.Exec(w.t.Context(), "delete from courier.outcome_cursor")

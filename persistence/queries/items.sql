@@ -1,9 +1,11 @@
 -- name: ItemFilling :one
--- Ready once every partition reads the outbox.
+-- Ready once every partition reads the outbox, and no worker runs that writes none: it says
+-- nothing of its configuration either.
 SELECT f.day, f.block, f.blocks, f.finished_at,
     least(f.outbox_from, CASE WHEN f.started_at IS NULL THEN (SELECT min(o.at) FROM courier.outcome o) END, now())::timestamptz AS counted_from,
     (NOT EXISTS (SELECT FROM courier.lease l WHERE NOT EXISTS (
-        SELECT FROM courier.outcome_cursor c WHERE c.partition = l.partition AND c.consumer = 'items')))::boolean AS ready
+        SELECT FROM courier.outcome_cursor c WHERE c.partition = l.partition AND c.consumer = 'items'))
+        AND NOT EXISTS (SELECT FROM courier.worker w WHERE w.configured_at IS NULL AND w.seen_at > now() - interval '30 seconds'))::boolean AS ready
 FROM courier.item_filling f;
 
 -- name: MutationDays :many
