@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,22 +62,32 @@ func (c *laneCache) forget() {
 	c.ids = nil
 }
 
-// laneID finds a lane's id, for rows that are about to be written, and makes the lane
-// at first sight. Rows of lanes are not fenced: one too many does no harm.
-func (s *Store) laneID(ctx context.Context, partition int, lane catalog.Lane) (int32, error) {
-	if id, ok := s.lanes.get(lane, true); ok {
-		return id, nil
-	}
+// useLanes finds the ids of lanes, for rows that are about to be written, and makes those that are
+// seen for the first time: all in one round trip, as an owner begins with many. Rows of lanes are
+// not fenced: one too many does no harm.
+func (s *Store) useLanes(ctx context.Context, partition int, lanes []catalog.Lane) ([]int32, error) {
 	asked := monotonic()
-	id, err := s.query.UseLane(ctx, query.UseLaneParams{
-		Partition: int32(partition), //nolint:gosec // at most maxPartitions
-		Account:   clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
-	})
-	if err != nil {
-		return 0, fmt.Errorf("looking up a lane: %w", rejected(err))
+	params := make([]query.UseLaneParams, len(lanes))
+	for i, lane := range lanes {
+		params[i] = query.UseLaneParams{
+			Partition: int32(partition), //nolint:gosec // at most maxPartitions
+			Account:   clean(lane.Account), Catalog: clean(lane.Catalog), CatalogType: clean(string(lane.Type)),
+		}
 	}
-	s.lanes.put(lane, knownLane{id: id, at: asked, used: true})
-	return id, nil
+	ids := make([]int32, len(lanes))
+	var failed error
+	batch := s.query.UseLane(ctx, params)
+	batch.QueryRow(func(i int, id int32, err error) {
+		ids[i] = id
+		failed = cmp.Or(failed, err)
+	})
+	if failed = cmp.Or(failed, batch.Close()); failed != nil {
+		return nil, fmt.Errorf("looking up lanes: %w", rejected(failed))
+	}
+	for i, lane := range lanes {
+		s.lanes.put(lane, knownLane{id: ids[i], at: asked, used: true})
+	}
+	return ids, nil
 }
 
 // knownLaneID finds the id of a lane to read what there is of it; it is pgx.ErrNoRows

@@ -1,9 +1,11 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,20 +106,33 @@ func (s *Store) plan(ctx context.Context, tx *ledger.Transaction) (*plan, error)
 
 // findLanes looks up all lanes of the transaction; nearly always from memory.
 func (s *Store) findLanes(ctx context.Context, p *plan) error {
-	find := func(lane catalog.Lane) error {
-		if _, ok := p.lanes[lane]; ok {
-			return nil
+	var unknown []catalog.Lane
+	for lane := range lanesOf(p.tx) {
+		if _, seen := p.lanes[lane]; seen {
+			continue
 		}
-		id, err := s.laneID(ctx, p.tx.Partition, lane)
-		p.lanes[lane] = id
+		id, ok := s.lanes.get(lane, true)
+		if p.lanes[lane] = id; !ok {
+			unknown = append(unknown, lane)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	// Two transactions that use the same lanes lock their rows in the same order.
+	slices.SortFunc(unknown, compareLanes)
+	ids, err := s.useLanes(ctx, p.tx.Partition, unknown)
+	if err != nil {
 		return err
 	}
-	for lane := range lanesOf(p.tx) {
-		if err := find(lane); err != nil {
-			return err
-		}
+	for i, lane := range unknown {
+		p.lanes[lane] = ids[i]
 	}
 	return nil
+}
+
+func compareLanes(a, b catalog.Lane) int {
+	return cmp.Or(strings.Compare(a.Account, b.Account), strings.Compare(a.Catalog, b.Catalog), strings.Compare(string(a.Type), string(b.Type)))
 }
 
 // lanesOf yields every lane of a transaction, repeatedly.

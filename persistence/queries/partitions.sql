@@ -28,7 +28,7 @@ SELECT partition, generation, sequence, message_ns, message_id FROM courier.leas
 -- name: StartDay :exec
 SELECT courier.start_day(sqlc.arg(day)::date);
 
--- name: UseLane :one
+-- name: UseLane :batchone
 -- Finds a lane's id and notes that it is in use. The row is locked either way, so that
 -- DeleteLanes looks again; once a day it is written.
 INSERT INTO courier.lane AS l (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)

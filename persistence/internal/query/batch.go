@@ -186,3 +186,62 @@ func (b *SaveScopeBatchResults) Close() error {
 	b.closed = true
 	return b.br.Close()
 }
+
+const useLane = `-- name: UseLane :batchone
+INSERT INTO courier.lane AS l (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
+ON CONFLICT (account, catalog, catalog_type) DO UPDATE SET used_on = greatest(l.used_on, current_date)
+RETURNING id
+`
+
+type UseLaneBatchResults struct {
+	br     pgx.BatchResults
+	tot    int
+	closed bool
+}
+
+type UseLaneParams struct {
+	Partition   int32
+	Account     string
+	Catalog     string
+	CatalogType string
+}
+
+// Finds a lane's id and notes that it is in use. The row is locked either way, so that
+// DeleteLanes looks again; once a day it is written.
+func (q *Queries) UseLane(ctx context.Context, arg []UseLaneParams) *UseLaneBatchResults {
+	batch := &pgx.Batch{}
+	for _, a := range arg {
+		vals := []interface{}{
+			a.Partition,
+			a.Account,
+			a.Catalog,
+			a.CatalogType,
+		}
+		batch.Queue(useLane, vals...)
+	}
+	br := q.db.SendBatch(ctx, batch)
+	return &UseLaneBatchResults{br, len(arg), false}
+}
+
+func (b *UseLaneBatchResults) QueryRow(f func(int, int32, error)) {
+	defer b.br.Close()
+	for t := 0; t < b.tot; t++ {
+		var id int32
+		if b.closed {
+			if f != nil {
+				f(t, id, ErrBatchAlreadyClosed)
+			}
+			continue
+		}
+		row := b.br.QueryRow()
+		err := row.Scan(&id)
+		if f != nil {
+			f(t, id, err)
+		}
+	}
+}
+
+func (b *UseLaneBatchResults) Close() error {
+	b.closed = true
+	return b.br.Close()
+}

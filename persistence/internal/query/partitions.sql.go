@@ -275,30 +275,3 @@ func (q *Queries) Unfinished(ctx context.Context) (UnfinishedRow, error) {
 	err := row.Scan(&i.Batches, &i.Waiting)
 	return i, err
 }
-
-const useLane = `-- name: UseLane :one
-INSERT INTO courier.lane AS l (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
-ON CONFLICT (account, catalog, catalog_type) DO UPDATE SET used_on = greatest(l.used_on, current_date)
-RETURNING id
-`
-
-type UseLaneParams struct {
-	Partition   int32
-	Account     string
-	Catalog     string
-	CatalogType string
-}
-
-// Finds a lane's id and notes that it is in use. The row is locked either way, so that
-// DeleteLanes looks again; once a day it is written.
-func (q *Queries) UseLane(ctx context.Context, arg UseLaneParams) (int32, error) {
-	row := q.db.QueryRow(ctx, useLane,
-		arg.Partition,
-		arg.Account,
-		arg.Catalog,
-		arg.CatalogType,
-	)
-	var id int32
-	err := row.Scan(&id)
-	return id, err
-}
