@@ -32,8 +32,10 @@ SELECT (pg_relation_size('courier.item') / current_setting('block_size')::bigint
 
 -- name: RemovedLanes :many
 -- Those of some lanes whose account was removed. All are locked, so that a removal waits for
--- what the index writes at this moment.
-SELECT l.id, l.removed_at FROM courier.lane l WHERE l.id = ANY (sqlc.arg(lanes)::integer[]) ORDER BY l.id FOR SHARE;
+-- what the index writes at this moment; by name, the order in which owners lock lanes that are
+-- new to them.
+SELECT l.id, l.removed_at FROM courier.lane l WHERE l.id = ANY (sqlc.arg(lanes)::integer[])
+ORDER BY l.account COLLATE "C", l.catalog COLLATE "C", l.catalog_type COLLATE "C" FOR SHARE;
 
 -- name: LanesOfAccount :many
 SELECT l.id FROM courier.lane l WHERE l.account = sqlc.arg(account);

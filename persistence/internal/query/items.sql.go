@@ -228,7 +228,8 @@ func (q *Queries) RemoveLanes(ctx context.Context, account string) error {
 }
 
 const removedLanes = `-- name: RemovedLanes :many
-SELECT l.id, l.removed_at FROM courier.lane l WHERE l.id = ANY ($1::integer[]) ORDER BY l.id FOR SHARE
+SELECT l.id, l.removed_at FROM courier.lane l WHERE l.id = ANY ($1::integer[])
+ORDER BY l.account COLLATE "C", l.catalog COLLATE "C", l.catalog_type COLLATE "C" FOR SHARE
 `
 
 type RemovedLanesRow struct {
@@ -237,7 +238,8 @@ type RemovedLanesRow struct {
 }
 
 // Those of some lanes whose account was removed. All are locked, so that a removal waits for
-// what the index writes at this moment.
+// what the index writes at this moment; by name, the order in which owners lock lanes that are
+// new to them.
 func (q *Queries) RemovedLanes(ctx context.Context, lanes []int32) ([]RemovedLanesRow, error) {
 	rows, err := q.db.Query(ctx, removedLanes, lanes)
 	if err != nil {
