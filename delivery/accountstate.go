@@ -21,12 +21,13 @@ type accountState struct {
 	open    int // batches, the halves of refused ones apart
 	// openBytes are the messages of its open batches.
 	openBytes int64
-	unsent    int // of open, those with a slot whose POST has not ended
-	state     ledger.AccountState
-	paused    bool
-	backoff   time.Duration
-	told      time.Time // the end of a pause that the platform asked for
-	probing   bool      // one call finds out whether the account works again
+	// unsent are those of its batches with a slot whose POST has not ended.
+	unsent  int64
+	state   ledger.AccountState
+	paused  bool
+	backoff time.Duration
+	told    time.Time // the end of a pause that the platform asked for
+	probing bool      // one call finds out whether the account works again
 	// refused is the lane whose POST was refused for the account last. Until turnOver
 	// another lane has the probe, if it has something to send.
 	refused  *lane

@@ -14,6 +14,7 @@ type Budget struct {
 	leaving     atomic.Int64 // what no longer waits in memory, and is not written yet
 	open        atomic.Int64
 	unsent      atomic.Int64 // of open batches, those with a slot whose POST has not ended
+	unsending   atomic.Int64 // accounts that have some of it
 	flow        atomic.Int64 // records a second that are cut, by all engines
 	flowing     atomic.Int64 // engines that have a part in it worth mentioning
 }
@@ -49,8 +50,25 @@ func (b *Budget) mostLeaving() int64 { return b.mostWaiting / 16 }
 func (b *Budget) openFull() bool { return b.open.Load() > b.mostOpen }
 
 // unsentMuch reports that what was cut waits for Postgres and for answers to its POSTs, so that
-// another batch of an account that has one there would only take memory.
-func (b *Budget) unsentMuch() bool { return b.unsent.Load() > b.mostOpen/16 }
+// another batch would only take memory, of an account that has so many bytes of its own there.
+// One with less than an even share may go on: others may be slow.
+func (b *Budget) unsentMuch(own int64) bool {
+	most := b.mostOpen / 16
+	return b.unsent.Load() > most && own > most/max(b.unsending.Load(), 1)
+}
+
+// addUnsent notes that the account has more bytes unsent, or less.
+func (b *Budget) addUnsent(a *accountState, bytes int64) {
+	before := a.unsent
+	a.unsent += bytes
+	b.unsent.Add(bytes)
+	switch {
+	case before == 0 && a.unsent > 0:
+		b.unsending.Add(1)
+	case before > 0 && a.unsent == 0:
+		b.unsending.Add(-1)
+	}
+}
 
 // hog reports that one account has its share of the memory for open batches.
 func (b *Budget) hog(bytes int64) bool { return bytes > b.mostOpen/2 }

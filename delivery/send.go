@@ -130,14 +130,12 @@ func (e *Engine) cancelPost(f *openBatch) {
 // haveSlot gives the open batch a slot: its messages count as unsent until endSlot.
 func (e *Engine) haveSlot(f *openBatch, slot *quota.Slot) {
 	f.slot, f.unsent = slot, int64(f.bytes)
-	f.lane.sender.account.unsent++
-	e.cfg.Budget.unsent.Add(f.unsent)
+	e.cfg.Budget.addUnsent(f.lane.sender.account, f.unsent)
 }
 
 // endSlot notes that the open batch's slot was given back.
 func (e *Engine) endSlot(f *openBatch) {
-	e.cfg.Budget.unsent.Add(-f.unsent)
-	f.lane.sender.account.unsent--
+	e.cfg.Budget.addUnsent(f.lane.sender.account, -f.unsent)
 	f.slot, f.unsent = nil, 0
 }
 
