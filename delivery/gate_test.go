@@ -61,11 +61,13 @@ type gate struct {
 	tell    func(g *gate, header http.Header, post bool, now time.Time)
 	refuse  func(w http.ResponseWriter, l *limit, post bool)
 
-	mu      sync.Mutex
 	posts   []time.Time
 	polls   []time.Time
 	refused []time.Time
 }
+
+// counting guards the calls of all gates: those of several accounts may share a limit.
+var counting sync.Mutex
 
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -79,8 +81,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *gate) count(header http.Header, post bool) (exceeded *limit) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	counting.Lock()
+	defer counting.Unlock()
 	now := time.Now()
 	for _, l := range g.limits {
 		if l.began.IsZero() {
