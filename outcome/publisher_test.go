@@ -207,6 +207,14 @@ func TestEventsAfterAnOutage(t *testing.T) {
 	endMany(t, store, lease, 201, 5)
 	server.Run(t)
 	there(55)
+	// What is stored and not noted would be published again, to the new stream.
+	require.Eventually(t, func() bool {
+		number, err := store.OpenCursor(ctx, lease, outcome.PublisherName)
+		require.NoError(t, err)
+		page, err := store.Outcomes(ctx, lease.Partition, number, ledger.OutboxLimit{})
+		require.NoError(t, err)
+		return len(page.Outcomes) == 0
+	}, patience, 20*time.Millisecond)
 
 	require.NoError(t, js.DeleteStream(ctx, queue.OutcomesName))
 	endMany(t, store, lease, 301, 7)
