@@ -181,8 +181,9 @@ func (m *measurement) until(ctx context.Context, query string, arguments ...any)
 // so that asking disturbs little: it is in Postgres's processor time. The view that says how far
 // the index is behind counts them for each partition, which took 0.3 µs a mutation.
 const (
-	allOwned    = `SELECT count(*) FILTER (WHERE owner IS NOT NULL) = $1 FROM courier.lease`
-	allFinished = `SELECT coalesce(sum(mutations), 0) >= $1 FROM courier.batch WHERE finished_at IS NOT NULL`
+	allOwned = `SELECT count(*) FILTER (WHERE owner IS NOT NULL) = $1 FROM courier.lease`
+	// The changes of an abandoned batch go on in another one.
+	allFinished = `SELECT coalesce(sum(mutations), 0) >= $1 FROM courier.batch WHERE finished_at IS NOT NULL AND state <> 'abandoned'`
 	allIndexed  = `SELECT NOT EXISTS (SELECT FROM courier.outcome_cursor c JOIN courier.outcome o ON o.partition = c.partition AND o.number > c.number
 		WHERE c.consumer = 'items')`
 )
