@@ -285,6 +285,7 @@ func (w *world) flush() {
 		w.log.add("producer", "publishes", fmt.Sprintf("%s at %d.%d: %s/%s %v %s %s", c.mutation.ID, c.sequence, c.line, c.mutation.Account, c.item(),
 			c.mutation.Operation, c.mutation.Attributes, c.version()))
 	}
+	time.Sleep(time.Nanosecond) // two messages of one moment may be read as one chunk or as two
 }
 
 // first reports that a position is moved for the first time.
