@@ -19,6 +19,11 @@ type Lane struct {
 	Type    Type
 }
 
+// Compare orders lanes by account, catalog and type: below 0 when l comes first.
+func (l Lane) Compare(other Lane) int {
+	return cmp.Or(cmp.Compare(l.Account, other.Account), cmp.Compare(l.Catalog, other.Catalog), cmp.Compare(l.Type, other.Type))
+}
+
 // Localization narrows an item to one language or country (Meta's
 // localized_items_batch). The zero value is the item itself.
 type Localization struct {

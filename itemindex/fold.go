@@ -124,7 +124,7 @@ func (f *folding) update() persistence.ItemUpdate {
 		update.Counts = append(update.Counts, *c)
 	}
 	slices.SortFunc(update.Counts, func(a, b persistence.LaneCount) int {
-		return cmp.Or(compareLanes(a.Lane, b.Lane), a.At.Compare(b.At))
+		return cmp.Or(a.Lane.Compare(b.Lane), a.At.Compare(b.At))
 	})
 	return update
 }
@@ -177,10 +177,6 @@ func compareKeys(a, b *catalog.ItemKey) int {
 	if by := cmp.Compare(a.ItemID, b.ItemID); by != 0 {
 		return by
 	}
-	return cmp.Or(compareLanes(a.Lane, b.Lane),
+	return cmp.Or(a.Lane.Compare(b.Lane),
 		cmp.Compare(a.Localization.Type, b.Localization.Type), cmp.Compare(a.Localization.Value, b.Localization.Value))
-}
-
-func compareLanes(a, b catalog.Lane) int {
-	return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Catalog, b.Catalog), cmp.Compare(a.Type, b.Type))
 }

@@ -87,7 +87,7 @@ func (c *arrayCodec[T]) Encode(value any, buf []byte) ([]byte, error) {
 		}
 		return buf, nil
 	default:
-		return nil, fmt.Errorf("a %T is no array of %s", value, c.ElementType.Name)
+		return nil, fmt.Errorf("a %T is not an array of %s", value, c.ElementType.Name)
 	}
 }
 

@@ -26,7 +26,7 @@ func TestArraysAsTheyAre(t *testing.T) {
 	finer := []time.Time{time.Date(2026, 3, 1, 0, 0, 0, 1999, time.FixedZone("CET", 3600))}
 	require.NoError(t, pool.QueryRow(t.Context(), "select $1::timestamptz[]", finer).Scan(&at))
 	require.Equal(t, []time.Time{time.Date(2026, 2, 28, 23, 0, 0, 1000, time.UTC)}, at, "cut off to microseconds, in UTC")
-	require.Error(t, pool.QueryRow(t.Context(), "select $1::bigint[]", []string{"x"}).Scan(&at), "a text is no number")
+	require.Error(t, pool.QueryRow(t.Context(), "select $1::bigint[]", []string{"x"}).Scan(&at), "a text is not a number")
 }
 
 func checkArray[T any](t *testing.T, pool *pgxpool.Pool, of string, values []T, pointer func(T) *T) {

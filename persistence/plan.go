@@ -1,11 +1,9 @@
 package persistence
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -120,7 +118,7 @@ func (s *Store) findLanes(ctx context.Context, p *plan) error {
 		return nil
 	}
 	// Two transactions that use the same lanes lock their rows in the same order.
-	slices.SortFunc(unknown, compareLanes)
+	slices.SortFunc(unknown, catalog.Lane.Compare)
 	ids, err := s.useLanes(ctx, p.tx.Partition, unknown)
 	if err != nil {
 		return err
@@ -129,10 +127,6 @@ func (s *Store) findLanes(ctx context.Context, p *plan) error {
 		p.lanes[lane] = ids[i]
 	}
 	return nil
-}
-
-func compareLanes(a, b catalog.Lane) int {
-	return cmp.Or(strings.Compare(a.Account, b.Account), strings.Compare(a.Catalog, b.Catalog), strings.Compare(string(a.Type), string(b.Type)))
 }
 
 // lanesOf yields every lane of a transaction, repeatedly.

@@ -92,7 +92,7 @@ func (u usage) bytes(i int) int64 { return int64(min(u[i].Value.Uint64(), 1<<40)
 // live is what the last collection left, in bytes.
 func (u usage) live() int64 { return u.bytes(0) }
 
-// besides is what counts for the limit and is no garbage and no object, in bytes: stacks, gaps
+// besides is what the limit counts beside objects and free memory, in bytes: stacks, gaps
 // between objects, and what the runtime itself needs.
 func (u usage) besides() int64 {
 	return max(u.bytes(1)-u.bytes(2)-u.bytes(3)-u.bytes(4), 0)

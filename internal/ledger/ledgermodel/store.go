@@ -153,14 +153,10 @@ func (s *Store) Resume(ctx context.Context, lease ledger.Lease) (*ledger.Resumpt
 				r.WaitingLanes = append(r.WaitingLanes, lane)
 			}
 		}
-		slices.SortFunc(r.WaitingLanes, compareLanes)
+		slices.SortFunc(r.WaitingLanes, catalog.Lane.Compare)
 		return nil
 	})
 	return r, err
-}
-
-func compareLanes(a, b catalog.Lane) int {
-	return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Catalog, b.Catalog), cmp.Compare(a.Type, b.Type))
 }
 
 func (s *database) openBatches(partitionNumber int) []ledger.OpenBatch {
