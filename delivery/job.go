@@ -133,10 +133,8 @@ func (j *job) dropSentFromWaiting() {
 		sent[j.tx.Stale[i].Mutation] = struct{}{}
 	}
 	for b := range j.tx.Batches {
-		for r := range j.tx.Batches[b].Records {
-			for _, m := range j.tx.Batches[b].Records[r].Constituents {
-				sent[m] = struct{}{}
-			}
+		for m := range j.tx.Batches[b].Mutations() {
+			sent[m] = struct{}{}
 		}
 	}
 	j.tx.Waiting = slices.DeleteFunc(j.tx.Waiting, func(m *catalog.Mutation) bool {
@@ -150,26 +148,10 @@ func (j *job) dropSentFromWaiting() {
 
 // freshRows counts the mutations that the transaction records for the first time.
 func freshRows(tx *ledger.Transaction) (fresh int) {
-	count := func(m *catalog.Mutation) {
+	for m := range tx.Mutations() {
 		if m.RecordedOn.IsZero() {
 			fresh++
 		}
-	}
-	for b := range tx.Batches {
-		for r := range tx.Batches[b].Records {
-			for _, m := range tx.Batches[b].Records[r].Constituents {
-				count(m)
-			}
-		}
-	}
-	for _, m := range tx.Waiting {
-		count(m)
-	}
-	for i := range tx.Invalid {
-		count(tx.Invalid[i].Mutation)
-	}
-	for i := range tx.Stale {
-		count(tx.Stale[i].Mutation)
 	}
 	return fresh
 }

@@ -62,14 +62,15 @@ func (j *job) units() units {
 	}
 	for i := range tx.Outcomes {
 		made := halves[tx.Outcomes[i].BatchID]
-		add(ledger.Transaction{Outcomes: tx.Outcomes[i : i+1 : i+1], Batches: made}, batchMutations(made...)...)
+		part := ledger.Transaction{Outcomes: tx.Outcomes[i : i+1 : i+1], Batches: made}
+		add(part, slices.Collect(part.Mutations())...)
 		all[len(all)-1].bytes += outcomeBytes(&tx.Outcomes[i])
 	}
 	for i := range tx.Intents {
 		add(ledger.Transaction{Intents: tx.Intents[i : i+1 : i+1]})
 	}
 	for i := range batches {
-		with(ledger.Transaction{Batches: batches[i : i+1 : i+1]}, batchMutations(batches[i])...)
+		with(ledger.Transaction{Batches: batches[i : i+1 : i+1]}, slices.Collect(batches[i].Mutations())...)
 	}
 	waiting := slices.SortedStableFunc(slices.Values(tx.Waiting), func(a, b *catalog.Mutation) int {
 		return a.Position.Compare(b.Position)
@@ -90,15 +91,6 @@ func (j *job) units() units {
 		add(ledger.Transaction{Stale: tx.Stale[i : i+1 : i+1]}, tx.Stale[i].Mutation)
 	}
 	return all
-}
-
-func batchMutations(batches ...ledger.Batch) (ms []*catalog.Mutation) {
-	for _, b := range batches {
-		for r := range b.Records {
-			ms = append(ms, b.Records[r].Constituents...)
-		}
-	}
-	return ms
 }
 
 // outcomeMutations are those whose messages the end of a batch writes.
@@ -155,38 +147,12 @@ func (j *job) piece(of units, last bool) *ledger.Transaction {
 // the first time.
 func freshRanges(tx *ledger.Transaction, generation int64) []ledger.Range {
 	var ranges []ledger.Range
-	for m := range recordedBy(tx) {
+	for m := range tx.Mutations() {
 		if p := m.Position; m.RecordedOn.IsZero() && p.Generation == generation {
 			ranges = append(ranges, ledger.Range{First: p.Sequence, Last: p.Sequence, FirstLine: p.Line, LastLine: p.Line})
 		}
 	}
 	return ledger.JoinRanges(ranges)
-}
-
-// recordedBy yields the mutations that become known by the transaction.
-func recordedBy(tx *ledger.Transaction) func(yield func(*catalog.Mutation) bool) {
-	return func(yield func(*catalog.Mutation) bool) {
-		for _, m := range batchMutations(tx.Batches...) {
-			if !yield(m) {
-				return
-			}
-		}
-		for _, m := range tx.Waiting {
-			if !yield(m) {
-				return
-			}
-		}
-		for i := range tx.Invalid {
-			if !yield(tx.Invalid[i].Mutation) {
-				return
-			}
-		}
-		for i := range tx.Stale {
-			if !yield(tx.Stale[i].Mutation) {
-				return
-			}
-		}
-	}
 }
 
 // outcomeBytes is about what the end of a batch takes in a transaction.

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
@@ -245,22 +244,8 @@ func (s *Store) finish(c *chain, tx *ledger.Transaction, err error) error {
 
 // settle notes on the mutations where their new rows are.
 func settle(tx *ledger.Transaction) {
-	note := func(m *catalog.Mutation) { m.RecordedOn = recordedOn(m) }
-	for i := range tx.Batches {
-		for j := range tx.Batches[i].Records {
-			for _, m := range tx.Batches[i].Records[j].Constituents {
-				note(m)
-			}
-		}
-	}
-	for _, m := range tx.Waiting {
-		note(m)
-	}
-	for i := range tx.Invalid {
-		note(tx.Invalid[i].Mutation)
-	}
-	for i := range tx.Stale {
-		note(tx.Stale[i].Mutation)
+	for m := range tx.Mutations() {
+		m.RecordedOn = recordedOn(m)
 	}
 }
 

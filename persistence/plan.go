@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -130,7 +131,7 @@ func (s *Store) findLanes(ctx context.Context, p *plan) error {
 }
 
 // lanesOf yields every lane of a transaction, repeatedly.
-func lanesOf(tx *ledger.Transaction) func(yield func(catalog.Lane) bool) {
+func lanesOf(tx *ledger.Transaction) iter.Seq[catalog.Lane] {
 	return func(yield func(catalog.Lane) bool) {
 		for m := range mutationsOf(tx) {
 			if !yield(m.Lane) {
@@ -157,42 +158,24 @@ func lanesOf(tx *ledger.Transaction) func(yield func(catalog.Lane) bool) {
 	}
 }
 
-// mutationsOf yields every mutation of a transaction whose row it writes.
-func mutationsOf(tx *ledger.Transaction) func(yield func(*catalog.Mutation) bool) {
+// mutationsOf yields every mutation of a transaction whose row it writes: also those that an outcome
+// names.
+func mutationsOf(tx *ledger.Transaction) iter.Seq[*catalog.Mutation] {
 	return func(yield func(*catalog.Mutation) bool) {
-		all := func(ms []*catalog.Mutation) bool {
-			for _, m := range ms {
-				if !yield(m) {
-					return false
-				}
-			}
-			return true
-		}
-		for i := range tx.Batches {
-			for j := range tx.Batches[i].Records {
-				if !all(tx.Batches[i].Records[j].Constituents) {
-					return
-				}
-			}
-		}
-		if !all(tx.Waiting) {
-			return
-		}
-		for i := range tx.Invalid {
-			if !yield(tx.Invalid[i].Mutation) {
-				return
-			}
-		}
-		for i := range tx.Stale {
-			if !yield(tx.Stale[i].Mutation) {
+		for m := range tx.Mutations() {
+			if !yield(m) {
 				return
 			}
 		}
 		for i := range tx.Outcomes {
 			for j := range tx.Outcomes[i].Exceptions {
 				exception := &tx.Outcomes[i].Exceptions[j]
-				if !all(exception.Constituents) || !all(exception.Settled) {
-					return
+				for _, ms := range [...][]*catalog.Mutation{exception.Constituents, exception.Settled} {
+					for _, m := range ms {
+						if !yield(m) {
+							return
+						}
+					}
 				}
 			}
 		}

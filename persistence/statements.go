@@ -55,12 +55,10 @@ func (p *plan) queueBatches(b *pgx.Batch) {
 	for i := range p.tx.Batches {
 		batch := &p.tx.Batches[i]
 		mutations, oldest := 0, batch.CreatedAt
-		for j := range batch.Records {
-			mutations += len(batch.Records[j].Constituents)
-			for _, m := range batch.Records[j].Constituents {
-				if m.ReceivedAt.Before(oldest) {
-					oldest = m.ReceivedAt
-				}
+		for m := range batch.Mutations() {
+			mutations++
+			if m.ReceivedAt.Before(oldest) {
+				oldest = m.ReceivedAt
 			}
 		}
 		b.Queue(`insert into courier.batch (id, created_at, partition, lane, records, mutations, request_group, payload, oldest_received_at)

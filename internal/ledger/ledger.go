@@ -6,6 +6,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,6 +101,35 @@ func (tx *Transaction) Sends() bool { return tx.Claims || len(tx.Batches)+len(tx
 // Ends reports that the transaction makes mutations final, perhaps: it writes to the outbox.
 func (tx *Transaction) Ends() bool { return len(tx.Outcomes)+len(tx.Invalid)+len(tx.Stale) > 0 }
 
+// Mutations are all that the transaction writes or moves: those of its batches, and those that
+// wait, are invalid or are stale.
+func (tx *Transaction) Mutations() iter.Seq[*catalog.Mutation] {
+	return func(yield func(*catalog.Mutation) bool) {
+		for i := range tx.Batches {
+			for m := range tx.Batches[i].Mutations() {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+		for _, m := range tx.Waiting {
+			if !yield(m) {
+				return
+			}
+		}
+		for i := range tx.Invalid {
+			if !yield(tx.Invalid[i].Mutation) {
+				return
+			}
+		}
+		for i := range tx.Stale {
+			if !yield(tx.Stale[i].Mutation) {
+				return
+			}
+		}
+	}
+}
+
 // Batch is a batch about to be sent for the first time.
 type Batch struct {
 	ID        uuid.UUID // version 7: ordered by creation
@@ -107,6 +137,19 @@ type Batch struct {
 	Group     string // what else the request fixes, see Endpoint.Group
 	Records   []catalog.Record
 	CreatedAt time.Time
+}
+
+// Mutations are those of all its records.
+func (b *Batch) Mutations() iter.Seq[*catalog.Mutation] {
+	return func(yield func(*catalog.Mutation) bool) {
+		for i := range b.Records {
+			for _, m := range b.Records[i].Constituents {
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // InvalidMutation is a message that will never be sent. Mutation holds what could be

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -69,22 +70,13 @@ func check(settings platform.Settings) error {
 	return errors.Join(wrong...)
 }
 
-func sortedNames(catalogs map[string]catalogSettings) []string {
-	names := make([]string, 0, len(catalogs))
-	for name := range catalogs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Endpoint implements platform.Account.
 func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platform.Endpoint, *catalog.Problem) {
 	settings, ok := a.catalogs[catalogName]
 	if !ok {
 		return nil, &catalog.Problem{
 			Reason: catalog.UnknownCatalog, Field: "subject",
-			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(sortedNames(a.catalogs), ", ")),
+			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(slices.Sorted(maps.Keys(a.catalogs)), ", ")),
 		}
 	}
 	dialect := dialectOf(settings, a.baseOf(settings))
@@ -107,7 +99,7 @@ func (a *account) baseOf(localized catalogSettings) string {
 	if localized.Endpoint != localizedBatchEdge {
 		return ""
 	}
-	for _, name := range sortedNames(a.catalogs) {
+	for _, name := range slices.Sorted(maps.Keys(a.catalogs)) {
 		if c := a.catalogs[name]; c.CatalogID == localized.CatalogID && c.Endpoint != localizedBatchEdge {
 			return name
 		}
@@ -141,7 +133,7 @@ func (a *account) typesOf(d dialect) string {
 func (a *account) Scopes() []string {
 	all := make([]string, 0, 1+2*len(a.catalogs))
 	all = append(all, a.appScope)
-	for _, name := range sortedNames(a.catalogs) {
+	for _, name := range slices.Sorted(maps.Keys(a.catalogs)) {
 		of := a.scopesOf(a.catalogs[name])
 		all = append(all, of.batch, of.management)
 	}

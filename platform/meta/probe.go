@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func (a *account) Probe(ctx context.Context, used map[string][]catalog.Type) []p
 	}
 	asked := map[string]platform.Probed{} // by catalog id: several names may have one
 	taken := map[string]string{}          // verticals
-	for _, name := range sortedNames(a.catalogs) {
+	for _, name := range slices.Sorted(maps.Keys(a.catalogs)) {
 		id := a.catalogs[name].CatalogID
 		found, known := asked[id]
 		if !known {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -73,22 +74,13 @@ func check(settings platform.Settings) error {
 	return errors.Join(wrong...)
 }
 
-func sortedNames(catalogs map[string]catalogSettings) []string {
-	names := make([]string, 0, len(catalogs))
-	for name := range catalogs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Endpoint implements platform.Account.
 func (a *account) Endpoint(catalogName string, catalogType catalog.Type) (platform.Endpoint, *catalog.Problem) {
 	settings, ok := a.catalogs[catalogName]
 	if !ok {
 		return nil, &catalog.Problem{
 			Reason: catalog.UnknownCatalog, Field: "subject",
-			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(sortedNames(a.catalogs), ", ")),
+			Text: fmt.Sprintf("account %s has no catalog %.128q; it has: %s", a.name, catalogName, strings.Join(slices.Sorted(maps.Keys(a.catalogs)), ", ")),
 		}
 	}
 	row, ok := a.types[catalogType]
@@ -128,7 +120,7 @@ func (a *account) refuseLocalInventory(catalogName string, settings catalogSetti
 	case settings.CatalogID == "":
 		return fmt.Sprintf("%s items need the catalog's id: set catalogs.%.128s.catalog_id of account %s", localInventory, catalogName, a.name)
 	}
-	for _, name := range sortedNames(a.catalogs) {
+	for _, name := range slices.Sorted(maps.Keys(a.catalogs)) {
 		if a.catalogs[name].CatalogID != settings.CatalogID {
 			continue
 		}

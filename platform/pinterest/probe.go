@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,7 +47,7 @@ func (a *account) Probe(ctx context.Context, used map[string][]catalog.Type) []p
 		{Check: platform.ProbeToken},
 		{Check: platform.ProbePermission, Detail: "catalogs:read; the first batch shows whether catalogs:write is granted"},
 	}
-	for _, name := range sortedNames(a.catalogs) {
+	for _, name := range slices.Sorted(maps.Keys(a.catalogs)) {
 		probed = append(probed, probeCatalog(name, a.catalogs[name], catalogs, used[name])...)
 	}
 	return append(probed, a.client.quotaLeft(answer)...)

@@ -286,21 +286,7 @@ func (s *database) record(p *partition, tx *ledger.Transaction) {
 
 // settle notes on the mutations that their rows are made.
 func (s *database) settle(tx *ledger.Transaction) {
-	note := func(m *catalog.Mutation) { m.RecordedOn = recordedOn(m) }
-	for i := range tx.Batches {
-		for j := range tx.Batches[i].Records {
-			for _, m := range tx.Batches[i].Records[j].Constituents {
-				note(m)
-			}
-		}
-	}
-	for _, m := range tx.Waiting {
-		note(m)
-	}
-	for i := range tx.Invalid {
-		note(tx.Invalid[i].Mutation)
-	}
-	for i := range tx.Stale {
-		note(tx.Stale[i].Mutation)
+	for m := range tx.Mutations() {
+		m.RecordedOn = recordedOn(m)
 	}
 }
