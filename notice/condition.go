@@ -21,8 +21,8 @@ const (
 // recovered ends the event that says that a subject is well again.
 const recovered = "recovered"
 
-// Condition is what a look finds of one subject.
-type Condition struct {
+// condition is what a look finds of one subject.
+type condition struct {
 	// Subject names it, such as account/acme.
 	Subject string
 	Kind    string
@@ -50,10 +50,10 @@ const lagging = 5 * time.Minute
 const maxReason = 500
 
 // conditions makes one list of what was looked at.
-func conditions(view persistence.NoticeView, after, throttledAfter time.Duration) []Condition {
-	found := make([]Condition, 0, len(view.Accounts)+2*len(view.Sources)+len(view.Consumers)+len(view.Letters))
+func conditions(view persistence.NoticeView, after, throttledAfter time.Duration) []condition {
+	found := make([]condition, 0, len(view.Accounts)+2*len(view.Sources)+len(view.Consumers)+len(view.Letters))
 	for _, a := range view.Accounts {
-		one := Condition{
+		one := condition{
 			Subject: Account + "/" + a.Account, Kind: Account, Name: a.Account, State: word(a.State), Reason: clipped(a.Reason),
 			Accounts: []string{a.Account}, After: after,
 		}
@@ -67,7 +67,7 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 	}
 	found = append(found, ofSources(view.Sources, after)...)
 	for _, c := range view.Consumers {
-		one := Condition{Subject: Outcomes + "/" + c.Name, Kind: Outcomes, Name: clipped(c.Name), After: after}
+		one := condition{Subject: Outcomes + "/" + c.Name, Kind: Outcomes, Name: clipped(c.Name), After: after}
 		if c.Behind > lagging {
 			one.State, one.Reason = "lagging", "the oldest one waits for "+c.Behind.Round(time.Second).String()
 		}
@@ -78,7 +78,7 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 		if l.Field != "" {
 			name += ", attribute " + l.Field
 		}
-		found = append(found, Condition{
+		found = append(found, condition{
 			Subject: key(DeadLetters + "/" + l.Account + "/" + l.Reason + "/" + l.Field), Kind: DeadLetters,
 			Name: clipped(l.Account + ": " + name), State: "new", Reason: clipped(l.Example), Accounts: []string{l.Account}, Once: true,
 		})
@@ -88,20 +88,20 @@ func conditions(view persistence.NoticeView, after, throttledAfter time.Duration
 
 // ofSources makes a condition of each source, for what concerns all of it, and one of each
 // of its routes.
-func ofSources(rows []persistence.NoticeSource, after time.Duration) []Condition {
-	routes := make([]Condition, 0, len(rows))
-	whole := map[string]*Condition{}
+func ofSources(rows []persistence.NoticeSource, after time.Duration) []condition {
+	routes := make([]condition, 0, len(rows))
+	whole := map[string]*condition{}
 	var order []string
 	for _, r := range rows {
 		all := whole[r.Source]
 		if all == nil {
-			all = &Condition{Subject: Source + "/" + r.Source, Kind: Source, Name: r.Source, After: after}
+			all = &condition{Subject: Source + "/" + r.Source, Kind: Source, Name: r.Source, After: after}
 			whole[r.Source] = all
 			order = append(order, r.Source)
 		}
 		all.Accounts = append(all.Accounts, r.Account)
 		place := r.Account + "/" + r.Catalog + "/" + r.CatalogType
-		route := Condition{
+		route := condition{
 			Subject: Source + "/" + r.Source + "/" + place, Kind: Source, Name: r.Source + " to " + place,
 			Accounts: []string{r.Account}, After: after,
 		}
@@ -121,7 +121,7 @@ func ofSources(rows []persistence.NoticeSource, after time.Duration) []Condition
 		}
 		routes = append(routes, route)
 	}
-	var found []Condition
+	var found []condition
 	for _, name := range order {
 		found = append(found, *whole[name])
 	}

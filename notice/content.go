@@ -48,7 +48,7 @@ const (
 
 // wants reports whether a target is told of a change. A recovery goes where the trouble
 // went.
-func wants(events, accounts []string, change *Change) bool {
+func wants(events, accounts []string, change *transition) bool {
 	about := []string{change.Event()}
 	if change.State == "" {
 		about = append(about, change.Kind+"."+change.Before)
@@ -69,8 +69,8 @@ func matches(patterns, names []string) bool {
 }
 
 // contents are the notices of changes: one for each, or one for many of the same event.
-func contents(now time.Time, installation string, changes []Change) (list []Content) {
-	byEvent := map[string][]Change{}
+func contents(now time.Time, installation string, changes []transition) (list []Content) {
+	byEvent := map[string][]transition{}
 	var order []string
 	for _, change := range changes {
 		event := change.Event()
@@ -92,7 +92,7 @@ func contents(now time.Time, installation string, changes []Change) (list []Cont
 	return list
 }
 
-func content(now time.Time, installation, event string, group []Change) Content {
+func content(now time.Time, installation, event string, group []transition) Content {
 	c := Content{Event: event, Installation: installation, Count: len(group), At: now}
 	if len(group) == 1 {
 		c.Text = sentence(&group[0])
@@ -143,7 +143,7 @@ func predicate(event string) string {
 	return "is in the state " + strings.ReplaceAll(state, "_", " ")
 }
 
-func sentence(change *Change) string {
+func sentence(change *transition) string {
 	text := titles[change.Kind][0] + " " + change.Name
 	if change.Once {
 		text += ": " + predicate(change.Event())
@@ -160,7 +160,7 @@ func sentence(change *Change) string {
 }
 
 // sentences is such as "37 accounts: failing: a, b, c, d, e and 32 more".
-func sentences(group []Change) string {
+func sentences(group []transition) string {
 	first := &group[0]
 	_, state, _ := strings.Cut(first.Event(), ".")
 	names := make([]string, 0, namesIn)

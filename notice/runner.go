@@ -187,7 +187,7 @@ func (r *runner) look(ctx context.Context, token int64) error {
 	changes, keep, gone := step(view.Now, told, conditions(view, r.Config.After, r.Config.ThrottledAfter))
 	next := persistence.NoticeStep{States: unequal(keep, told), Gone: gone, Mark: view.Mark}
 	for _, sender := range r.Senders {
-		wanted := slices.DeleteFunc(slices.Clone(changes), func(change Change) bool { return !wants(sender.Events, sender.Accounts, &change) })
+		wanted := slices.DeleteFunc(slices.Clone(changes), func(change transition) bool { return !wants(sender.Events, sender.Accounts, &change) })
 		for _, content := range contents(view.Now, r.Installation, wanted) {
 			text, err := json.Marshal(content)
 			if err != nil {

@@ -8,17 +8,17 @@ import (
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
-// Change is what people are told of a subject.
-type Change struct {
-	Condition
+// transition is what people are told of a subject.
+type transition struct {
+	condition
 
 	// Before is what was last told; "" for well.
 	Before string
 	Since  time.Time
 }
 
-// Event names the change, such as account.failing or account.recovered.
-func (c *Change) Event() string {
+// Event names the transition, such as account.failing or account.recovered.
+func (c *transition) Event() string {
 	if c.State == "" {
 		return c.Kind + "." + recovered
 	}
@@ -34,10 +34,10 @@ const onceIn = 24 * time.Hour
 // A state is told when it has been another one than the told for as long as After. Those of
 // the same event that have been it for half as long go along, so that what fails together is
 // told together. A state that goes and comes back within After is never told, nor its end.
-func step(now time.Time, told map[string]persistence.NoticeState, seen []Condition) (changes []Change, keep map[string]persistence.NoticeState, gone []string) {
+func step(now time.Time, told map[string]persistence.NoticeState, seen []condition) (changes []transition, keep map[string]persistence.NoticeState, gone []string) {
 	keep = map[string]persistence.NoticeState{}
 	looked := map[string]bool{}
-	var ready, half []Change
+	var ready, half []transition
 	for i := range seen {
 		one := &seen[i]
 		looked[one.Subject] = true
@@ -48,7 +48,7 @@ func step(now time.Time, told map[string]persistence.NoticeState, seen []Conditi
 				continue
 			}
 			keep[one.Subject] = persistence.NoticeState{Told: one.State, ToldAt: now}
-			changes = append(changes, Change{Condition: *one, Since: now})
+			changes = append(changes, transition{condition: *one, Since: now})
 			continue
 		case one.Unclear:
 			continue
@@ -68,7 +68,7 @@ func step(now time.Time, told map[string]persistence.NoticeState, seen []Conditi
 		before.Pending = one.State
 		keep[one.Subject] = before
 		lasted := now.Sub(before.PendingSince)
-		change := Change{Condition: *one, Before: before.Told, Since: before.PendingSince}
+		change := transition{condition: *one, Before: before.Told, Since: before.PendingSince}
 		switch {
 		case lasted >= one.After:
 			ready = append(ready, change)

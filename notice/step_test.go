@@ -22,7 +22,7 @@ func newHistory() *history {
 }
 
 // look makes a step after a while and returns the events with their subjects.
-func (h *history) look(after time.Duration, seen ...Condition) (events []string) {
+func (h *history) look(after time.Duration, seen ...condition) (events []string) {
 	h.now = h.now.Add(after)
 	changes, keep, gone := step(h.now, h.told, seen)
 	maps.Copy(h.told, keep)
@@ -35,7 +35,7 @@ func (h *history) look(after time.Duration, seen ...Condition) (events []string)
 	return events
 }
 
-func account(name, state string) Condition {
+func account(name, state string) condition {
 	return conditions(persistence.NoticeView{Accounts: []persistence.NoticeAccount{{Account: name, State: state}}}, time.Minute, 15*time.Minute)[0]
 }
 
@@ -88,14 +88,14 @@ func TestStatesOfLaterVersions(t *testing.T) {
 	h := newHistory()
 	h.look(0, account("a", "not configured"), account("b", "In Review!"))
 	require.Equal(t, []string{"account.not_configured a", "account.in_review_ b"}, h.look(time.Minute, account("a", "not configured"), account("b", "In Review!")))
-	said := contents(h.now, "", []Change{{Condition: account("b", "in review")}})
+	said := contents(h.now, "", []transition{{condition: account("b", "in review")}})
 	require.Equal(t, "Account b is in the state in review", said[0].Text)
 }
 
 func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	t.Parallel()
 	h := newHistory()
-	all := make([]Condition, 0, 37)
+	all := make([]condition, 0, 37)
 	for i := range 37 {
 		all = append(all, account(fmt.Sprintf("shop-%02d", i), "failing"))
 	}
@@ -103,11 +103,11 @@ func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	h.look(20*time.Second, all...)
 	require.Len(t, h.look(40*time.Second, all...), 37, "those that fail for 40 seconds go along")
 
-	changes := make([]Change, 0, len(all)+1)
+	changes := make([]transition, 0, len(all)+1)
 	for i := range all {
-		changes = append(changes, Change{Condition: all[i], Since: h.now})
+		changes = append(changes, transition{condition: all[i], Since: h.now})
 	}
-	told := contents(h.now, "here", append(changes, Change{Condition: account("other", "paused")}))
+	told := contents(h.now, "here", append(changes, transition{condition: account("other", "paused")}))
 	require.Len(t, told, 2)
 	require.Equal(t, "37 accounts failing: shop-00, shop-01, shop-02, shop-03, shop-04 and 32 more", told[0].Text)
 	require.Equal(t, 37, told[0].Count)
@@ -116,7 +116,7 @@ func TestWhatFailsTogetherIsToldTogether(t *testing.T) {
 	require.Len(t, contents(h.now, "", changes[:groupAbove]), groupAbove, "a few are told one by one")
 }
 
-func letters(field string) Condition {
+func letters(field string) condition {
 	return conditions(persistence.NoticeView{Letters: []persistence.NoticeLetters{{
 		Account: "a", Reason: "refused", Field: field, Count: 3, Example: "Title is \x1b[31mmissing",
 	}}}, time.Minute, time.Minute)[0]
@@ -132,7 +132,7 @@ func TestKindsOfDeadLettersOnceADay(t *testing.T) {
 	require.Len(t, h.look(11*time.Hour, letters("title")), 1, "a day later it still lasts")
 	require.Empty(t, h.look(25*time.Hour))
 	require.Empty(t, h.told, "forgotten")
-	said := contents(h.now, "", []Change{{Condition: letters("title")}})
+	said := contents(h.now, "", []transition{{condition: letters("title")}})
 	require.Equal(t, `Dead letters of a: refused, attribute title: a new kind: Title is \x1b[31mmissing`, said[0].Text)
 }
 
@@ -160,7 +160,7 @@ func TestSources(t *testing.T) {
 	require.Equal(t, []string{"source/shop/acme/us/RETAIL withheld false"}, look(route("withheld", "900 of 1000 deletes", false), other), "one route of two")
 
 	h := newHistory()
-	seen := func(rows ...persistence.NoticeSource) []Condition {
+	seen := func(rows ...persistence.NoticeSource) []condition {
 		return conditions(persistence.NoticeView{Sources: rows}, time.Minute, 0)
 	}
 	h.look(0, seen(route("failed", "404", false))...)
@@ -174,7 +174,7 @@ func TestSources(t *testing.T) {
 func TestOutcomesThatAreLate(t *testing.T) {
 	t.Parallel()
 	h := newHistory()
-	seen := func(behind time.Duration) []Condition {
+	seen := func(behind time.Duration) []condition {
 		return conditions(persistence.NoticeView{Consumers: []persistence.NoticeConsumer{{Name: "stream", Behind: behind}}}, time.Minute, 0)
 	}
 	h.look(0, seen(4*time.Minute)...)
@@ -183,17 +183,17 @@ func TestOutcomesThatAreLate(t *testing.T) {
 	require.Equal(t, []string{"outcomes.lagging stream"}, h.look(time.Minute, seen(7*time.Minute)...))
 	h.look(0, seen(0)...)
 	require.Equal(t, []string{"outcomes.recovered stream"}, h.look(time.Minute, seen(0)...))
-	said := contents(h.now, "", []Change{{Condition: seen(6 * time.Minute)[0]}})
+	said := contents(h.now, "", []transition{{condition: seen(6 * time.Minute)[0]}})
 	require.Equal(t, "The outcomes for stream are late: the oldest one waits for 6m0s", said[0].Text)
 }
 
 func TestFilters(t *testing.T) {
 	t.Parallel()
-	failing := &Change{Condition: account("shop-1", "failing")}
-	well := &Change{Condition: account("shop-1", "active"), Before: "failing"}
+	failing := &transition{condition: account("shop-1", "failing")}
+	well := &transition{condition: account("shop-1", "active"), Before: "failing"}
 	for _, c := range []struct {
 		events, accounts []string
-		change           *Change
+		change           *transition
 		want             bool
 	}{
 		{nil, nil, failing, true},
