@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/outcome"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
@@ -124,7 +125,7 @@ func (x *Index) Maintain(ctx context.Context, lease ledger.Lease) {
 		if err := x.store.SampleQuotas(ctx); err != nil && ctx.Err() == nil {
 			x.logger.WarnContext(ctx, "the quotas could not be noted for the charts", slog.Any("error", err))
 		}
-		if !sleep(ctx, sampleEvery) {
+		if sleep.For(ctx, sampleEvery) != nil {
 			return
 		}
 	}
@@ -144,7 +145,7 @@ func (x *Index) fill(ctx context.Context, lease ledger.Lease) {
 		case done:
 			wait = fillWait // also while it may not begin yet
 		}
-		if !sleep(ctx, wait) {
+		if sleep.For(ctx, wait) != nil {
 			return
 		}
 	}
@@ -162,16 +163,4 @@ func (x *Index) Fill(ctx context.Context, lease ledger.Lease) (done bool, err er
 		return false, fmt.Errorf("a piece of %d mutations: %w", len(piece.Outcomes), err)
 	}
 	return false, nil
-}
-
-// sleep reports whether the time passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

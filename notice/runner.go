@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
@@ -86,7 +87,7 @@ func Run(ctx context.Context, options Options) {
 	}()
 	for ctx.Err() == nil {
 		r.term(ctx)
-		pause(ctx, r.Every)
+		_ = sleep.For(ctx, r.Every) // the loop looks at ctx
 	}
 }
 
@@ -141,8 +142,7 @@ func (r *runner) term(ctx context.Context) {
 		} else if ctx.Err() == nil {
 			r.failed(ctx, err)
 		}
-		pause(ctx, r.Every)
-		if ctx.Err() != nil || errors.Is(err, persistence.ErrHoldLost) {
+		if sleep.For(ctx, r.Every) != nil || errors.Is(err, persistence.ErrHoldLost) {
 			return
 		}
 		again, err := r.Store.Hold(ctx, r.name, holdFor)
@@ -218,7 +218,7 @@ func (r *runner) send(ctx context.Context, sender *Sender, wake <-chan struct{})
 	for ctx.Err() == nil {
 		next, found, err := r.Store.Next(ctx, sender.Name, giveUp)
 		if err != nil || !found || next.Wait > 0 {
-			await(ctx, wake, sendEvery)
+			_ = sleep.UntilWoken(ctx, wake, sendEvery) // the loop looks at ctx
 			continue
 		}
 		r.tell(ctx, sender, next)
@@ -255,7 +255,7 @@ func (r *runner) tell(ctx context.Context, sender *Sender, next persistence.Wait
 // again at once.
 func (r *runner) noted(ctx context.Context, err error) {
 	if err != nil {
-		pause(ctx, sendEvery)
+		_ = sleep.For(ctx, sendEvery) // who calls looks at ctx
 	}
 }
 
@@ -266,16 +266,4 @@ func backOff(attempts int) time.Duration {
 		wait = min(firstRetry<<attempts, lastRetry)
 	}
 	return wait - time.Duration(rand.Int64N(int64(wait)/5)) //nolint:gosec // not a secret
-}
-
-func pause(ctx context.Context, d time.Duration) { await(ctx, nil, d) }
-
-func await(ctx context.Context, wake <-chan struct{}, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-wake:
-	case <-timer.C:
-	}
 }

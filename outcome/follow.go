@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 )
 
 // Consumer works behind the outbox: it reads what became final and does something with it,
@@ -87,30 +88,17 @@ func (c *Consumer) Follow(ctx context.Context, lease ledger.Lease, wake <-chan s
 			}
 			pause.Reset()
 			failing = time.Time{}
-			if !more && !waitFor(ctx, wake, lookAnyway) {
+			if !more && sleep.UntilWoken(ctx, wake, lookAnyway) != nil {
 				return
 			}
 			if more {
 				wait = 0
 			}
 		}
-		if !waitFor(ctx, nil, wait) {
+		if sleep.For(ctx, wait) != nil {
 			return
 		}
 	}
-}
-
-// waitFor waits for wake or for a time, and reports whether ctx goes on.
-func waitFor(ctx context.Context, wake <-chan struct{}, most time.Duration) bool {
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-wake:
-	case <-timer.C:
-	}
-	return ctx.Err() == nil
 }
 
 // page reads a page and has it worked through, once it is this partition's turn.
@@ -126,7 +114,7 @@ func (c *Consumer) page(ctx context.Context, lease ledger.Lease, reader **Reader
 	began := time.Now()
 	page, err := c.work(ctx, lease, reader)
 	if err == nil && c.Rest > 0 && time.Since(page.Oldest) < noRestBehind {
-		waitFor(ctx, nil, min(time.Duration(c.Rest)*time.Since(began), longestRest))
+		_ = sleep.For(ctx, min(time.Duration(c.Rest)*time.Since(began), longestRest)) // the caller looks at ctx
 	}
 	return page.More, err
 }

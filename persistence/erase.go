@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
 
@@ -61,10 +62,8 @@ func (s *Store) EraseItem(ctx context.Context, account, item string, dry bool) (
 		default:
 			return nil, fmt.Errorf("erasing an item: %w", err)
 		}
-		select {
-		case <-time.After(erasePause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("erasing an item: %w", ctx.Err())
+		if err := sleep.For(ctx, erasePause); err != nil {
+			return nil, fmt.Errorf("erasing an item: %w", err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -60,11 +61,7 @@ func SavePause(ctx context.Context, save func(ctx context.Context) error) error 
 		if err == nil || errors.Is(err, ledger.ErrRejected) {
 			return err
 		}
-		again := time.NewTimer(wait)
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
+		if sleep.For(ctx, wait) != nil {
 			return err
 		}
 	}

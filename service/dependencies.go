@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/lease"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/notice"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -126,10 +127,8 @@ func (w *worker) openIdentity(ctx context.Context) error {
 			return err
 		}
 		w.log.WarnContext(ctx, "the stream cannot be compared yet, trying again", slog.Any("error", err))
-		select {
-		case <-time.After(time.Duration(float64(longest) * (1 + w.deps.Random()) / 2)):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sleep.For(ctx, time.Duration(float64(longest)*(1+w.deps.Random())/2)); err != nil {
+			return err
 		}
 	}
 }

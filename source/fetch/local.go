@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 )
 
 // local is a file of this machine. It is read where it is, and not copied.
@@ -42,7 +44,7 @@ func (l local) fetch(ctx context.Context, f *Fetcher, former fingerprint) (*File
 		return nil, failFile(err)
 	}
 	if recent(before.ModTime(), started, l.settle) {
-		if err := pause(ctx, l.settle); err != nil {
+		if err := sleep.For(ctx, l.settle); err != nil {
 			return nil, ended(ctx, &f.options)
 		}
 	}
@@ -110,18 +112,6 @@ func sameFile(a, b os.FileInfo) bool {
 // future is another clock's.
 func recent(modified, now time.Time, settle time.Duration) bool {
 	return now.Sub(modified) < settle
-}
-
-// pause waits, or returns the context's error.
-func pause(ctx context.Context, duration time.Duration) error {
-	timer := time.NewTimer(duration)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func tooLarge(size, limit int64) *Error {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 )
 
 // attempts is a protocol whose attempts end as a function says.
@@ -70,7 +72,7 @@ func TestScheduleOfAttempts(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // each connection breaks, and the content gets further
 		took, number, err := timed(t, Options{}, func(ctx context.Context, d *download, number int) error {
-			require.NoError(t, pause(ctx, 50*time.Second))
+			require.NoError(t, sleep.For(ctx, 50*time.Second))
 			d.etag = `"a"`
 			d.spool.size++
 			if number < 20 {
@@ -84,7 +86,7 @@ func TestScheduleOfAttempts(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // and it begins again each time
 		took, number, err := timed(t, Options{}, func(ctx context.Context, _ *download, _ int) error {
-			require.NoError(t, pause(ctx, 50*time.Second))
+			require.NoError(t, sleep.For(ctx, 50*time.Second))
 			return failLater(ErrShort, "cut", "")
 		})
 		require.ErrorIs(t, err, ErrShort)
@@ -94,7 +96,7 @@ func TestScheduleOfAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // bytes come, and no end
 		took, _, err := timed(t, Options{}, func(ctx context.Context, d *download, _ int) error {
 			for {
-				if err := pause(ctx, 59*time.Second); err != nil {
+				if err := sleep.For(ctx, 59*time.Second); err != nil {
 					return failLater(ErrShort, "cut", "")
 				}
 				d.alive()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 )
 
 // sftpSource is a file of an SFTP server.
@@ -175,7 +177,7 @@ func (s *sftpSource) wait(ctx context.Context, d *download) error {
 	step := min(s.settle, s.options.StallTimeout/2)
 	for waited := time.Duration(0); waited < s.settle; waited += step {
 		d.alive()
-		if err := pause(ctx, step); err != nil {
+		if err := sleep.For(ctx, step); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/source/webhook"
 )
 
@@ -227,7 +228,7 @@ func (s *Shopify) query(ctx context.Context, text string, variables map[string]a
 			if try == maxTries || after > maxWait {
 				return answer, &ThrottledError{After: after}
 			}
-			if err := wait(ctx, after); err != nil {
+			if err := sleep.For(ctx, after); err != nil {
 				return answer, errors.Join(&ThrottledError{After: after}, err)
 			}
 		case "ACCESS_DENIED":
