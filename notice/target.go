@@ -3,35 +3,38 @@ package notice
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/httpfail"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/standardwebhooks"
 )
 
 // ErrRefused is wrapped by the error of a receiver that answered other than 2xx.
 var ErrRefused = errors.New("the receiver refused the notice")
 
-// sendTimeout bounds one call of a receiver, answer included.
-const sendTimeout = 10 * time.Second
+const (
+	// sendTimeout bounds one call of a receiver, answer included.
+	sendTimeout = 10 * time.Second
+	// longestWish is the longest pause that a receiver can ask for.
+	longestWish = time.Hour
+)
 
 // Sender sends notices to one target.
 type Sender struct {
 	config.NoticeTarget
 
 	client *http.Client
-	key    []byte // nil: unsigned
+	keys   [][]byte // none: unsigned
 }
 
 // NewSender makes the sender of a target of the configuration. transport is that of tests;
@@ -47,8 +50,8 @@ func NewSender(target config.NoticeTarget, transport http.RoundTripper) *Sender 
 		usual.MaxIdleConnsPerHost, usual.IdleConnTimeout = 1, 30*time.Second
 		s.client.Transport = usual
 	}
-	if key, ok := config.SigningKey(target.Secret); ok {
-		s.key = key
+	if key, err := standardwebhooks.ParseSecret(target.Secret.Reveal()); err == nil {
+		s.keys = [][]byte{key}
 	}
 	return s
 }
@@ -58,7 +61,8 @@ func (s *Sender) Close() { s.client.CloseIdleConnections() }
 
 // Send calls the receiver. id is the same each time that a notice is sent. now is the time
 // that the signature tells. wait is how long the receiver asks to wait after an error, 0 when
-// it does not say. No error tells the path of the address, which is a secret.
+// it does not say. No error tells the path of the address, which is a secret; its host may be
+// told.
 func (s *Sender) Send(ctx context.Context, id string, now time.Time, content Content) (wait time.Duration, err error) {
 	body, err := s.body(content)
 	if err != nil {
@@ -73,11 +77,11 @@ func (s *Sender) Send(ctx context.Context, id string, now time.Time, content Con
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "catalog-courier")
 	if s.Kind == config.NoticeWebhook {
-		s.sign(request.Header, id, now, body)
+		standardwebhooks.Sign(request.Header, id, now, body, s.keys...)
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return 0, fmt.Errorf("notice to %s: %w", s.Name, withoutAddress(err))
+		return 0, fmt.Errorf("notice to %s: %w", s.Name, unanswered(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	const most = 4 << 10
@@ -85,7 +89,7 @@ func (s *Sender) Send(ctx context.Context, id string, now time.Time, content Con
 	if response.StatusCode/100 == 2 {
 		return 0, nil
 	}
-	return retryAfter(response.Header), fmt.Errorf("notice to %s: %w: HTTP %d %s", s.Name, ErrRefused, response.StatusCode, s.quoted(said))
+	return httpfail.RetryAfter(response.Header, now, longestWish), fmt.Errorf("notice to %s: %w: HTTP %d %s", s.Name, ErrRefused, response.StatusCode, s.quoted(said))
 }
 
 // quoted is what a receiver says, fit for a log: on one line, short, without what is secret.
@@ -102,25 +106,12 @@ func (s *Sender) quoted(said []byte) string {
 	return legible.Cut(legible.Text(text), 200)
 }
 
-// withoutAddress takes off what net/http adds to an error, and the address that a resolver
-// or dialer repeats.
-func withoutAddress(err error) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		if wrapped.Timeout() {
-			return errors.New("no answer in time")
-		}
-		return wrapped.Err
+// unanswered is why there is no answer.
+func unanswered(err error) error {
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		return errors.New("no answer in time")
 	}
-	return err
-}
-
-// retryAfter is the wait that the header asks for, at most an hour.
-func retryAfter(header http.Header) time.Duration {
-	seconds, err := strconv.Atoi(header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return min(time.Duration(seconds)*time.Second, time.Hour)
+	return httpfail.Cause(err)
 }
 
 // envelope is what a webhook gets, in the form of Standard Webhooks.
@@ -135,20 +126,6 @@ func (s *Sender) body(content Content) ([]byte, error) {
 		return slackBody(content)
 	}
 	return json.Marshal(envelope{Type: content.Event, Timestamp: content.At, Data: content})
-}
-
-// sign adds the headers of Standard Webhooks.
-func (s *Sender) sign(header http.Header, id string, now time.Time, body []byte) {
-	at := strconv.FormatInt(now.Unix(), 10)
-	header.Set("Webhook-Id", id)
-	header.Set("Webhook-Timestamp", at)
-	if s.key == nil {
-		return
-	}
-	digest := hmac.New(sha256.New, s.key)
-	_, _ = io.WriteString(digest, id+"."+at+".")
-	_, _ = digest.Write(body)
-	header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(digest.Sum(nil)))
 }
 
 // slackText is text with the three characters escaped that Slack gives a meaning to.

@@ -86,6 +86,10 @@ func TestErrorsTellNoSecret(t *testing.T) {
 		"redirects": func(w http.ResponseWriter, r *http.Request, _ int) {
 			http.Redirect(w, r, elsewhere.URL+"/canary-5e1f", http.StatusTemporaryRedirect)
 		},
+		"redirects nowhere": func(w http.ResponseWriter, r *http.Request, _ int) {
+			w.Header().Set("Location", r.URL.Path+"%zz")
+			w.WriteHeader(http.StatusFound)
+		},
 		"breaks": func(w http.ResponseWriter, _ *http.Request, _ int) {
 			connection, _, err := w.(http.Hijacker).Hijack() //nolint:forcetypeassert // it is one
 			if err == nil {

@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/httpfail"
+	"github.com/catalog-courier/catalog-courier/internal/standardwebhooks"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
@@ -113,7 +113,7 @@ func (s *Sender) post(ctx context.Context, p *persistence.OutcomePost) error {
 	case err == nil:
 		err = fmt.Errorf("the receiver answered %d %s", status, http.StatusText(status)) //nolint:err113 // for people
 	}
-	return s.Store.OutcomeNotDelivered(ctx, p, status, withoutAddress(err).Error(), repeatAfter(p.Attempts), giveUpAfter)
+	return s.Store.OutcomeNotDelivered(ctx, p, status, httpfail.Cause(err).Error(), repeatAfter(p.Attempts), giveUpAfter)
 }
 
 func (s *Sender) attempt(ctx context.Context, p *persistence.OutcomePost) (status int, err error) {
@@ -127,26 +127,15 @@ func (s *Sender) attempt(ctx context.Context, p *persistence.OutcomePost) (statu
 	if s.Now != nil {
 		now = s.Now
 	}
-	at := now()
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "catalog-courier")
-	request.Header.Set(headerID, p.MessageID)
-	request.Header.Set(headerTimestamp, strconv.FormatInt(at.Unix(), 10))
-	request.Header.Set(headerSignature, sign(s.Webhook.Secrets, p.MessageID, at, p.Body))
+	standardwebhooks.Sign(request.Header, p.MessageID, now(), p.Body, s.Webhook.Secrets...)
 	response, err := s.Client.Do(request)
 	if err != nil {
 		return 0, err
 	}
 	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer) // so that the connection can be used again
 	return response.StatusCode, response.Body.Close()
-}
-
-// withoutAddress leaves the address out of an error: it may have a secret.
-func withoutAddress(err error) error {
-	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return failed.Err
-	}
-	return err
 }
 
 // repeatAfter is how long to wait after an attempt, spread so that receivers are not asked

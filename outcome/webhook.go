@@ -22,7 +22,7 @@ const WebhookPrefix = "webhook:"
 type Webhook struct {
 	Name    string
 	URL     string
-	Secrets [][]byte // each signs; at least one
+	Secrets [][]byte // keys, of which each signs; at least one
 	// Statuses and Accounts are those that the receiver wants; empty means all.
 	Statuses []Status
 	Accounts []string

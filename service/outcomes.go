@@ -11,6 +11,8 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/label"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
+	"github.com/catalog-courier/catalog-courier/internal/standardwebhooks"
 	"github.com/catalog-courier/catalog-courier/outcome"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -85,7 +87,7 @@ func webhookOf(settings config.OutcomeWebhook) (*outcome.Webhook, error) {
 		webhook.Statuses = append(webhook.Statuses, outcome.Status(status))
 	}
 	for _, text := range settings.Secrets {
-		secret, err := outcome.ParseSecret(text.Reveal())
+		secret, err := standardwebhooks.ParseSecret(text.Reveal())
 		if err != nil {
 			return nil, fmt.Errorf("outcomes.webhooks.%s.secret %w", settings.Name, err)
 		}
@@ -123,12 +125,10 @@ func (w *worker) keepOutcomes(ctx context.Context) {
 			told = true
 			w.log.WarnContext(ctx, "the stream of outcome events cannot be used yet; delivery goes on, and it is tried again", slog.Any("error", err))
 		}
-		select {
-		case <-ctx.Done():
+		if sleep.For(ctx, wait) != nil {
 			return
-		case <-time.After(wait):
-			wait = min(2*wait, time.Minute)
 		}
+		wait = min(2*wait, time.Minute)
 	}
 }
 

@@ -1,14 +1,13 @@
 package config
 
 import (
-	"encoding/base64"
 	"net/url"
 	"path"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/setting"
+	"github.com/catalog-courier/catalog-courier/internal/standardwebhooks"
 )
 
 // Notices say who gets a notice of a change of state, and when.
@@ -103,8 +102,8 @@ func (l *loader) checkNotices() {
 		if t.Kind == NoticeSlack {
 			l.reportAtf(at+".secret", "is only for the kind %s: Slack takes no signature", NoticeWebhook)
 		}
-		if _, ok := SigningKey(t.Secret); !ok {
-			l.reportAtf(at+".secret", "must be whsec_ and 24 to 64 bytes in base64")
+		if _, err := standardwebhooks.ParseSecret(t.Secret.Reveal()); err != nil {
+			l.reportAtf(at+".secret", "%s", err)
 		}
 	}
 }
@@ -112,14 +111,4 @@ func (l *loader) checkNotices() {
 func isWebAddress(text string) bool {
 	address, err := url.Parse(text)
 	return err == nil && (address.Scheme == "https" || address.Scheme == "http") && address.Host != ""
-}
-
-// SigningKey is the key in a secret of Standard Webhooks.
-func SigningKey(secret Secret) (key []byte, ok bool) {
-	text, found := strings.CutPrefix(secret.Reveal(), "whsec_")
-	if !found {
-		return nil, false
-	}
-	key, err := base64.StdEncoding.DecodeString(text)
-	return key, err == nil && len(key) >= 24 && len(key) <= 64
 }

@@ -1,12 +1,12 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/setting"
+	"github.com/catalog-courier/catalog-courier/internal/standardwebhooks"
 )
 
 // Outcomes is how others learn what became of mutations.
@@ -104,17 +104,11 @@ func (l *loader) finishOutcomes() {
 			l.reportAtf(at, "needs secret or secret_file: each POST is signed")
 		}
 		for _, secret := range w.Secrets {
-			if !isWebhookSecret(secret.Reveal()) {
-				l.reportAtf(at+".secret", "must be whsec_ and then 24 to 64 bytes in base64, such as the output of: echo whsec_$(openssl rand -base64 32)")
+			if _, err := standardwebhooks.ParseSecret(secret.Reveal()); err != nil {
+				l.reportAtf(at+".secret", "%s", err)
 				break
 			}
 		}
 		l.config.Outcomes.Webhooks[w.Name] = *w
 	}
-}
-
-func isWebhookSecret(text string) bool {
-	encoded, ok := strings.CutPrefix(text, "whsec_")
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	return ok && err == nil && len(key) >= 24 && len(key) <= 64
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/internal/httpfail"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
@@ -92,15 +93,12 @@ func (e *endpoint) ask(ctx context.Context, refreshToken string) (grant, *platfo
 	return e.read(response, body, refreshToken, time.Since(began))
 }
 
-// cause drops the URL that net/http puts into its errors.
+// cause is why a call failed.
 func cause(err error) string {
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		err = outer.Err
-	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "not in time"
 	}
-	return err.Error()
+	return httpfail.Cause(err).Error()
 }
 
 func (e *endpoint) trouble(status int, message, refreshToken string) *platform.Error {

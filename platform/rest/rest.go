@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/httpfail"
 	"github.com/catalog-courier/catalog-courier/platform"
 )
 
@@ -138,12 +138,12 @@ func (c *Client) try(ctx context.Context, call Call, key key) (*Answer, *platfor
 	if err != nil {
 		return nil, &platform.Error{
 			Scope: platform.ScopeCaller, Operation: call.Operation,
-			Message: "the request cannot be built", Err: hideURL(err),
+			Message: "the request cannot be built", Err: httpfail.Cause(err),
 		}
 	}
 	response, err := c.http.Do(request) //nolint:bodyclose // closeBody closes it
 	if err != nil {
-		return nil, c.callFailure(ctx, call, key, hideURL(err), watch.mayHaveWritten(err))
+		return nil, c.callFailure(ctx, call, key, httpfail.Cause(err), watch.mayHaveWritten(err))
 	}
 	defer closeBody(response.Body)
 	body, err := readAll(response)
@@ -218,13 +218,4 @@ func readAll(response *http.Response) ([]byte, error) {
 func closeBody(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, maxDrain)
 	_ = body.Close()
-}
-
-// hideURL drops the URL that net/http puts into its errors: it is long and says
-// nothing that the operation does not.
-func hideURL(err error) error {
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		return outer.Err
-	}
-	return err
 }

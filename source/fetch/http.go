@@ -12,10 +12,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/httpfail"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
@@ -166,7 +166,7 @@ func (w *web) broken(cause error, d *download) *Error {
 		came = fmt.Sprintf("%d of %d bytes came", d.spool.size, d.total)
 	}
 	if cause != nil && !errors.Is(cause, io.ErrUnexpectedEOF) {
-		came += " (" + w.secrets.clean(reason(cause)) + ")"
+		came += " (" + w.secrets.clean(httpfail.Cause(cause).Error()) + ")"
 	}
 	return failLater(ErrShort, came, "the server or a proxy cut the connection; look at its limits of time and size")
 }
@@ -187,7 +187,7 @@ func (w *web) refused(response *http.Response) *Error {
 		return fail(ErrNotFound, d, "check the address")
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
 		err := failLater(ErrStatus, d, "try later; if it stays, tell who runs the server")
-		err.wait = retryAfter(response.Header)
+		err.wait = httpfail.RetryAfter(response.Header, time.Now(), longestWait)
 		if err.wait > w.options.RetryFor {
 			err.Do = fmt.Sprintf("the server asks to wait for %s", err.wait.Round(time.Second))
 		}
@@ -203,23 +203,6 @@ func (w *web) refused(response *http.Response) *Error {
 // longestWait is more than any budget; it keeps an absurd Retry-After from overflowing.
 const longestWait = 30 * 24 * time.Hour
 
-// retryAfter is seconds or a date, by the server's clock if it says that.
-func retryAfter(header http.Header) time.Duration {
-	value := header.Get("Retry-After")
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		return time.Duration(min(max(seconds, 0), int64(longestWait/time.Second))) * time.Second
-	}
-	until, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(header.Get("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	return min(max(until.Sub(now), 0), longestWait)
-}
-
 // unanswered is the error of a request that has no answer.
 func (w *web) unanswered(err error) *Error {
 	if own := (*Error)(nil); errors.As(err, &own) { // of a redirect or of the route
@@ -230,7 +213,7 @@ func (w *web) unanswered(err error) *Error {
 
 // unreachable says why there is no connection.
 func unreachable(err error, secrets *secrets) *Error {
-	what := secrets.clean(reason(err))
+	what := secrets.clean(httpfail.Cause(err).Error())
 	switch {
 	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)),
 		errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)):
@@ -242,15 +225,4 @@ func unreachable(err error, secrets *secrets) *Error {
 		return fail(ErrNotFound, what, "check the host's name")
 	}
 	return failLater(ErrUnreachable, what, "check host and port, and whether a firewall is in between")
-}
-
-// reason is an error without the address that net/url quotes in it.
-func reason(err error) string {
-	for quoting := (*url.Error)(nil); errors.As(err, &quoting); {
-		err = quoting.Err
-	}
-	if strings.Contains(err.Error(), "Location header") { // quotes an address of the server's
-		return "the server redirects to a malformed address"
-	}
-	return err.Error()
 }

@@ -10,11 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/httpfail"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/source/webhook"
 )
 
@@ -108,20 +109,9 @@ func (c *caller) call(ctx context.Context, method, path string, query url.Values
 		if !ok || try == maxTries || throttled.After > maxWait {
 			return err
 		}
-		if err := wait(ctx, throttled.After); err != nil {
+		if err := sleep.For(ctx, throttled.After); err != nil {
 			return errors.Join(throttled, err)
 		}
-	}
-}
-
-func wait(ctx context.Context, during time.Duration) error {
-	timer := time.NewTimer(during)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }
 
@@ -140,13 +130,13 @@ func (c *caller) once(ctx context.Context, method, path string, query url.Values
 	c.sign(request)
 	answer, err := c.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, plain(err))
+		return fmt.Errorf("%w: %w", ErrAway, httpfail.Cause(err))
 	}
 	defer answer.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: the answer ends early: %w", ErrAway, plain(err))
+		return fmt.Errorf("%w: the answer ends early: %w", ErrAway, httpfail.Cause(err))
 	case len(data) > maxAnswer:
 		return fmt.Errorf("%w: an answer has more than %d bytes", ErrAway, maxAnswer)
 	}
@@ -156,7 +146,7 @@ func (c *caller) once(ctx context.Context, method, path string, query url.Values
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return fmt.Errorf("%w: status %d: %s", ErrKey, status, legible.Clip(string(data), 200))
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != "":
-		return &ThrottledError{After: retryAfter(answer.Header.Get("Retry-After"))}
+		return &ThrottledError{After: restAfter(answer.Header)}
 	case status != http.StatusOK:
 		return fmt.Errorf("%w: status %d: %s", ErrAway, status, legible.Clip(string(data), 200))
 	}
@@ -168,19 +158,12 @@ func (c *caller) once(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
-// plain is an error without the address, whose query can have what should not be logged.
-func plain(err error) error {
-	if sent, ok := errors.AsType[*url.Error](err); ok {
-		return sent.Err
+// restAfter is how long the shop wants to be left alone: as it says, at least a second and at
+// most an hour; two seconds where it says nothing.
+func restAfter(header http.Header) time.Duration {
+	const unsaid, least, most = 2 * time.Second, time.Second, time.Hour
+	if header.Get("Retry-After") == "" {
+		return unsaid
 	}
-	return err
-}
-
-func retryAfter(text string) time.Duration {
-	const least, most = time.Second, time.Hour
-	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil || seconds < 0 || seconds > most.Seconds() {
-		return 2 * least
-	}
-	return max(least, time.Duration(seconds*float64(time.Second)))
+	return max(httpfail.RetryAfter(header, time.Now(), most), least)
 }
