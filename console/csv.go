@@ -5,8 +5,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
 // wantsCSV reports that a list is asked for as a file.
@@ -52,7 +53,7 @@ func (t *csvTable) row(cells ...string) bool {
 	}
 	t.rows++
 	for i := range cells {
-		cells[i] = inert(cells[i])
+		cells[i] = legible.Cell(cells[i])
 	}
 	_ = t.writer.Write(cells)
 	return true
@@ -70,14 +71,6 @@ func (t *csvTable) end(err error) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
-}
-
-// inert keeps spreadsheets from calculating a cell that shops or platforms wrote.
-func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }

@@ -8,9 +8,9 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/status/internal/query"
 )
 
@@ -314,9 +314,7 @@ func (r *Reader) exported(row *query.IndexedItemsRow, platform string) []string 
 		fields[len(fields)-1] = row.LastSucceededAt.UTC().Format(time.RFC3339)
 	}
 	for i, field := range fields {
-		if field != "" && strings.ContainsRune("=+-@\t\r", rune(field[0])) {
-			fields[i] = "'" + field
-		}
+		fields[i] = legible.Cell(field)
 	}
 	return fields
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -237,14 +236,13 @@ func columnsOf(t reflect.Type) (names []string) {
 
 var ownJSON = reflect.TypeFor[json.Marshaler]()
 
-// csvValue is a value in a cell: "" for null, and JSON for what has parts. Text that a
-// spreadsheet would take for a formula begins with an apostrophe.
+// csvValue is a value in a cell: "" for null, and JSON for what has parts.
 func csvValue(node *yaml.Node) string {
 	switch {
 	case node.Kind == yaml.ScalarNode && node.Tag == "!!null":
 		return ""
-	case node.Kind == yaml.ScalarNode && node.Tag == "!!str" && formula(node.Value):
-		return "'" + node.Value
+	case node.Kind == yaml.ScalarNode && node.Tag == "!!str":
+		return legible.Cell(node.Value)
 	case node.Kind == yaml.ScalarNode:
 		return node.Value
 	}
@@ -259,12 +257,4 @@ func csvValue(node *yaml.Node) string {
 		return ""
 	}
 	return strings.TrimSpace(encoded.String())
-}
-
-func formula(text string) bool {
-	if text == "" || !strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return false
-	}
-	_, err := strconv.ParseFloat(text, 64)
-	return err != nil
 }
