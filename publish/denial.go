@@ -16,15 +16,25 @@ import (
 type Denials struct {
 	mu      sync.Mutex
 	watches map[*denialWatch]bool
-	inbox   *DeniedError // a subscription for answers was refused; then every call fails
+	inbox   *refusedInbox
 }
+
+// refusedInbox is a subscription for answers that was refused: every call fails, until the
+// client has connected again, which is when it subscribes again.
+type refusedInbox struct {
+	denial     *DeniedError
+	conn       *nats.Conn
+	reconnects uint64 // of conn, when it was refused
+}
+
+func (r *refusedInbox) lasts() bool { return r.conn.Stats().Reconnects == r.reconnects }
 
 // Handler is the connection's nats.ErrorHandler; next, if not nil, hears every error too.
 func (d *Denials) Handler(next nats.ErrHandler) nats.ErrHandler {
 	return func(conn *nats.Conn, subscription *nats.Subscription, err error) {
 		denial := denialOf(err)
 		if denial != nil && (!denial.Subscription || strings.HasPrefix(denial.Subject, inboxOf(conn))) {
-			d.report(denial)
+			d.report(conn, denial)
 		}
 		if next != nil {
 			next(conn, subscription, err)
@@ -59,11 +69,11 @@ func denialOf(err error) *DeniedError {
 	return nil
 }
 
-func (d *Denials) report(denial *DeniedError) {
+func (d *Denials) report(conn *nats.Conn, denial *DeniedError) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if denial.Subscription {
-		d.inbox = denial
+		d.inbox = &refusedInbox{denial, conn, conn.Stats().Reconnects}
 	}
 	for watch := range d.watches {
 		watch.hear(denial)
@@ -123,8 +133,11 @@ func (w *denialWatch) within(ctx context.Context) (context.Context, context.Canc
 		w.of.watches = map[*denialWatch]bool{}
 	}
 	w.of.watches[w] = true
+	if w.of.inbox != nil && !w.of.inbox.lasts() {
+		w.of.inbox = nil // a new refusal is told again
+	}
 	if w.of.inbox != nil {
-		w.hear(w.of.inbox)
+		w.hear(w.of.inbox.denial)
 	}
 	return limited, func() {
 		w.of.mu.Lock()

@@ -17,7 +17,7 @@ type DeniedError struct {
 	// Subject is the one refused, as the server names it.
 	Subject string
 	// Subscription is set when the user may not listen on the subject, and unset when
-	// the user may not publish to it.
+	// the user may not publish to it. The client asks again when it connects again.
 	Subscription bool
 }
 
@@ -25,7 +25,7 @@ type DeniedError struct {
 func (d *DeniedError) Error() string {
 	if d.Subscription {
 		return fmt.Sprintf("NATS refuses a subscription to %s to this user: "+
-			"no answer can be received; set nats.inbox_prefix to what the user's permissions allow", d.Subject)
+			"no answer can be received; give the connection an inbox prefix that the user's permissions allow (nats.CustomInboxPrefix)", d.Subject)
 	}
 	return fmt.Sprintf("NATS refuses the subject %s to this user: its permissions do not allow to publish there", d.Subject)
 }

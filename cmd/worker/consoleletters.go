@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/natsconn"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -71,7 +72,7 @@ func (l consoleLetters) publishing(ctx context.Context, options replay.Options, 
 		return err
 	}
 	if err := replay.CheckStream(ctx, js, service.StreamConfig(l.nats), identity, denials); err != nil {
-		return err
+		return cli.DeniedError(err)
 	}
 	options.Publisher, options.Installation = publish.NewPublisher(js, publish.Options{Denials: denials, PackLines: 1}), identity.Installation
 	return act(replay.New(options))

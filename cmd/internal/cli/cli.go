@@ -189,7 +189,7 @@ func Execute(ctx context.Context, root *cobra.Command, streams Streams, args []s
 	if own, ok := errors.AsType[exitError](err); ok {
 		return own.code
 	}
-	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), Indented(legible.Connecting(err.Error())))
+	_, _ = fmt.Fprintf(streams.Err, "%s: %s\n", called.CommandPath(), Indented(legible.Connecting(DeniedError(err).Error())))
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		_, _ = fmt.Fprintf(streams.Err, "Run %q for help.\n", called.CommandPath()+" --help")
 		if !hasOwnCodes(called) {

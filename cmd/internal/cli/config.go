@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/catalog-courier/catalog-courier/internal/config"
+	"github.com/catalog-courier/catalog-courier/publish"
 )
 
 // DefaultConfig is read when no --config is given and the file is there.
@@ -26,6 +27,14 @@ func ConfigPath(given string) (string, error) {
 	default:
 		return "", err
 	}
+}
+
+// DeniedError adds to an error of NATS the key of the configuration that it is about, if any.
+func DeniedError(err error) error {
+	if denial, denied := errors.AsType[*publish.DeniedError](err); denied && denial.Subscription {
+		return fmt.Errorf("%w: set nats.inbox_prefix", err)
+	}
+	return err
 }
 
 // ConfigError says above the problems of a configuration how many there are.
