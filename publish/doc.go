@@ -44,6 +44,7 @@
 // the first tagged version on, they change as semantic versions allow. All other packages
 // of this module belong to the programs and may change with any version.
 //
-// Importing this package links nats.go and the trace propagation of OpenTelemetry, and
-// nothing of the worker.
+// Importing this package links nats.go with jetstreamext (for atomic batches), the trace
+// propagation of OpenTelemetry, zstd of klauspost/compress, backoff, uuid, gjson and uniseg, with
+// what these need, and nothing of the worker. deps_test.go lists the modules.
 package publish
