@@ -291,10 +291,3 @@ func kindOf(raw string) string {
 		return "a number"
 	}
 }
-
-func TooLarge(size int) *catalog.Problem {
-	return &catalog.Problem{
-		Reason: catalog.MessageTooLarge,
-		Text:   "the body has " + strconv.Itoa(size) + " bytes, at most " + strconv.Itoa(MaxBody) + " are allowed",
-	}
-}

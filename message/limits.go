@@ -1,6 +1,11 @@
 package message
 
-import "github.com/catalog-courier/catalog-courier/internal/rawjson"
+import (
+	"strconv"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/rawjson"
+)
 
 // Limits of a message. A longer value is refused, not cut.
 const (
@@ -19,3 +24,11 @@ const (
 	// MaxDepth is how deep objects and arrays may be nested.
 	MaxDepth = rawjson.MaxDepth
 )
+
+// TooLarge is the problem of a body of so many bytes, more than MaxBody.
+func TooLarge(size int) *catalog.Problem {
+	return &catalog.Problem{
+		Reason: catalog.MessageTooLarge,
+		Text:   "the body has " + strconv.Itoa(size) + " bytes, at most " + strconv.Itoa(MaxBody) + " are allowed",
+	}
+}
