@@ -153,12 +153,10 @@ const (
 	drainWithin    = 10 * time.Second
 )
 
-// Serving says where a console listens.
+// Serving says how a console is served.
 type Serving struct {
-	Address string
 	// CertFile and KeyFile make it HTTPS; both or none.
 	CertFile, KeyFile string
-	Logger            *slog.Logger
 }
 
 // ErrOpen says that a console without a login would listen where others can reach it.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,6 +42,9 @@ type OIDCOptions struct {
 	Key []byte
 	// Client talks to the provider. Defaults to one with a timeout of 10 s.
 	Client *http.Client
+	// Logger gets a line for each login that fails: at which step and why, without anything
+	// secret. Defaults to none.
+	Logger *slog.Logger
 }
 
 const (
@@ -84,6 +88,9 @@ func NewOIDC(ctx context.Context, o OIDCOptions) (*OIDC, error) {
 	o.NameClaim, o.GroupsClaim = orElse(o.NameClaim, "email"), orElse(o.GroupsClaim, "groups")
 	if o.SessionFor <= 0 {
 		o.SessionFor = 8 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: providerWait}
@@ -175,17 +182,18 @@ func (l *OIDC) back(path string) string {
 	return path
 }
 
-var errAttempt = errors.New("the login was begun elsewhere, or too long ago")
-
 func (l *OIDC) callback(w http.ResponseWriter, r *http.Request) {
 	who, back, err := l.finish(r)
 	l.setCookie(w, loginCookie, "", -1)
+	if err != nil {
+		l.logFailure(r.Context(), err)
+	}
 	switch {
 	case errors.Is(err, errStranger):
 		http.Error(w, "Your account may not use this console: "+err.Error()+".", http.StatusForbidden)
 		return
 	case err != nil:
-		// What the provider said may hold parts of a token.
+		// The log says more: what the provider said is nothing for everybody.
 		http.Error(w, "The login failed. Begin again at "+l.path, http.StatusUnauthorized)
 		return
 	}
@@ -198,41 +206,44 @@ func (l *OIDC) callback(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back, http.StatusSeeOther) //nolint:gosec // G710: back() let only addresses of the console into the signed cookie
 }
 
-var errStranger = errors.New("it is in none of the groups that may")
-
 // finish trades the code for an identity.
 func (l *OIDC) finish(r *http.Request) (who session, back string, err error) {
 	cookie, err := r.Cookie(loginCookie)
 	if err != nil {
-		return who, "", errAttempt
+		return who, "", loginError{stepState, errAttempt}
 	}
 	var begun attempt
 	if err := l.seal.open(loginCookie, cookie.Value, &begun); err != nil {
-		return who, "", err
+		return who, "", loginError{stepState, errAttempt}
 	}
 	query := r.URL.Query()
 	if begun.State == "" || query.Get("state") != begun.State {
-		return who, "", errAttempt
+		return who, "", loginError{stepState, errAttempt}
+	}
+	if code := query.Get("error"); code != "" {
+		return who, "", loginError{stepProvider, &oauth2.RetrieveError{ErrorCode: code}}
 	}
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(r.Context(), l.options.Client), providerWait)
 	defer cancel()
 	token, err := l.oauth.Exchange(ctx, query.Get("code"), oauth2.VerifierOption(begun.Verifier))
 	if err != nil {
-		return who, "", err
+		return who, "", loginError{stepExchange, err}
 	}
 	raw, ok := token.Extra("id_token").(string)
 	if !ok {
-		return who, "", errors.New("the provider gave no id token")
+		return who, "", loginError{stepExchange, errNoToken}
 	}
 	proven, err := l.verifier.Verify(ctx, raw)
 	if err != nil {
-		return who, "", err
+		return who, "", loginError{stepVerify, err}
 	}
 	if proven.Nonce != begun.Nonce {
-		return who, "", errAttempt
+		return who, "", loginError{stepNonce, errAttempt}
 	}
-	who, err = l.identity(proven)
-	return who, begun.Back, err
+	if who, err = l.identity(proven); err != nil {
+		return who, "", loginError{stepIdentity, err}
+	}
+	return who, begun.Back, nil
 }
 
 // identity maps the claims of a proven token.

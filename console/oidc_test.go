@@ -1,8 +1,10 @@
 package console
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/oauth2-proxy/mockoidc"
 	"github.com/stretchr/testify/require"
 )
@@ -22,13 +25,15 @@ type signedIn struct {
 	server   *httptest.Server
 	client   *http.Client
 	now      time.Time
+	nonce    string   // that the provider is told instead of the console's
+	secrets  []string // of the last login that began
 }
 
 func newSignedIn(t *testing.T, change func(*OIDCOptions)) *signedIn {
 	t.Helper()
 	provider, err := mockoidc.Run()
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, provider.Shutdown()) })
+	t.Cleanup(func() { _ = provider.Shutdown() }) // a test may have ended it
 	s := &signedIn{provider: provider, now: time.Now()}
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handler(t).ServeHTTP(w, r) }))
 	s.server.StartTLS()
@@ -177,4 +182,175 @@ func TestOIDCOptionsAreChecked(t *testing.T) {
 	}
 	_, err := NewOIDC(t.Context(), OIDCOptions{URL: "https://courier.example", Issuer: "http://127.0.0.1:1"})
 	require.ErrorContains(t, err, "asking the OIDC provider at http://127.0.0.1:1")
+}
+
+// TestOIDCFailuresAreLogged: the log says at which step a login failed and why, and has nothing
+// secret of it.
+func TestOIDCFailuresAreLogged(t *testing.T) {
+	const canary = "canary-5e1f"
+	for name, c := range map[string]struct {
+		options func(*OIDCOptions)
+		before  func(t *testing.T, s *signedIn) // a login
+		login   func(t *testing.T, s *signedIn) // instead of the usual one
+		want    []string
+	}{
+		"wrong secret": {
+			options: func(o *OIDCOptions) { o.ClientSecret = canary },
+			want:    []string{`"level":"WARN"`, `"step":"exchange"`, `"code":"invalid_client"`, `"status":401`},
+		},
+		"the clock here is ahead": {
+			before: clockOff(time.Hour),
+			want:   []string{`"step":"verify"`, "the id token expired at ", "compare the clock"},
+		},
+		"the clock here is behind": {
+			before: clockOff(-time.Hour),
+			want:   []string{`"step":"verify"`, "before the nbf (not before) time"},
+		},
+		"another audience": {
+			before: func(_ *testing.T, s *signedIn) {
+				s.login.verifier = s.login.provider.Verifier(&oidc.Config{ClientID: "other"})
+			},
+			want: []string{`"step":"verify"`, `expected audience`},
+		},
+		"the provider is away": {
+			login: func(t *testing.T, s *signedIn) {
+				t.Helper()
+				callback := s.begin(t)
+				require.NoError(t, s.provider.Shutdown())
+				s.get(t, callback)
+			},
+			want: []string{`"step":"exchange"`, "connection refused"},
+		},
+		"a code that is not the provider's": {
+			login: func(t *testing.T, s *signedIn) {
+				t.Helper()
+				s.get(t, strings.Replace(s.begin(t), "code=", "code="+canary, 1))
+			},
+			want: []string{`"step":"exchange"`, `"code":"invalid_grant"`},
+		},
+		"an answer that makes no sense": {
+			before: func(_ *testing.T, s *signedIn) {
+				s.login.options.Client = &http.Client{Transport: answering(`{"access_token":"` + canary + `","token_type":"bearer","id_token":"` + canary + `"}`)}
+			},
+			want: []string{`"step":"verify"`, "cannot be used"},
+		},
+		"no id token": {
+			before: func(_ *testing.T, s *signedIn) {
+				s.login.options.Client = &http.Client{Transport: answering(`{"access_token":"` + canary + `","token_type":"bearer"}`)}
+			},
+			want: []string{`"step":"exchange"`, "no id token"},
+		},
+		"refused by the provider": {
+			login: func(t *testing.T, s *signedIn) {
+				t.Helper()
+				state := s.begin(t)
+				s.get(t, state[:strings.IndexByte(state, '?')]+"?error=access_denied&error_description="+canary+"&state="+query(t, state).Get("state"))
+			},
+			want: []string{`"step":"provider"`, `"code":"access_denied"`},
+		},
+		"a refusal that is no code": {
+			login: func(t *testing.T, s *signedIn) {
+				t.Helper()
+				state := s.begin(t)
+				s.get(t, state[:strings.IndexByte(state, '?')]+"?error="+canary+"%20%0a&state="+query(t, state).Get("state"))
+			},
+			want: []string{`"step":"provider"`, `"code":"unknown"`},
+		},
+		"a state of another login": {
+			login: func(t *testing.T, s *signedIn) {
+				t.Helper()
+				s.get(t, "/courier/login/callback?code="+canary+"&state="+canary)
+			},
+			want: []string{`"level":"INFO"`, `"step":"state"`},
+		},
+		"the nonce of another login": {
+			before: func(t *testing.T, s *signedIn) {
+				t.Helper()
+				s.nonce = "other"
+			},
+			want: []string{`"step":"nonce"`},
+		},
+		"a stranger": {
+			options: func(o *OIDCOptions) { o.ViewerGroups = []string{"shop"} },
+			want:    []string{`"level":"INFO"`, `"step":"identity"`, "in none of the groups"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			s := newSignedIn(t, func(o *OIDCOptions) {
+				o.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+				if c.options != nil {
+					c.options(o)
+				}
+			})
+			s.next("ala@elsewhere.example", "others")
+			if c.before != nil {
+				c.before(t, s)
+			}
+			if c.login == nil {
+				s.get(t, s.begin(t))
+			} else {
+				c.login(t, s)
+			}
+			require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+			for _, text := range append(c.want, "a login to the console failed") {
+				require.Contains(t, log.String(), text)
+			}
+			for _, secret := range append(s.secrets, canary, s.provider.Config().ClientSecret, "eyJ", "ala@") {
+				require.NotContains(t, log.String(), secret)
+			}
+		})
+	}
+}
+
+// clockOff has the clock of the console differ from the provider's.
+func clockOff(by time.Duration) func(*testing.T, *signedIn) {
+	return func(t *testing.T, s *signedIn) {
+		t.Helper()
+		s.login.verifier = s.login.provider.Verifier(&oidc.Config{
+			ClientID: s.login.options.ClientID, Now: func() time.Time { return time.Now().Add(by) },
+		})
+	}
+}
+
+// begin begins a login, and returns where the provider sends the browser back to.
+func (s *signedIn) begin(t *testing.T) string {
+	t.Helper()
+	stop := *s.client
+	stop.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Path == "/courier/login/callback" {
+			return http.ErrUseLastResponse
+		}
+		if s.nonce != "" && strings.HasSuffix(r.URL.Path, "/authorize") {
+			query := r.URL.Query()
+			query.Set("nonce", s.nonce)
+			r.URL.RawQuery = query.Encode()
+		}
+		return nil
+	}
+	answer, err := stop.Get(s.server.URL + "/courier/login")
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	to, err := answer.Location()
+	require.NoError(t, err)
+	s.secrets = []string{to.Query().Get("code"), to.Query().Get("state")}
+	require.NotContains(t, s.secrets, "")
+	return to.RequestURI()
+}
+
+func query(t *testing.T, uri string) url.Values {
+	t.Helper()
+	parsed, err := url.Parse(uri)
+	require.NoError(t, err)
+	return parsed.Query()
+}
+
+// answering answers every request with a JSON document.
+type answering string
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(strings.NewReader(string(a))),
+	}, nil
 }
