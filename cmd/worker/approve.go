@@ -28,10 +28,18 @@ type approvals struct {
 	platforms []platform.Descriptor
 	logger    *slog.Logger
 
-	mu      sync.Mutex
-	cancel  context.CancelFunc // of all runs; nil before the first
-	closed  bool
+	all     context.Context //nolint:containedctx // ends all runs: each outlasts the request that began it
+	end     context.CancelFunc
+	mu      sync.Mutex // no run begins once close waits
 	running sync.WaitGroup
+}
+
+func newApprovals(
+	ctx context.Context, sources func() (*config.Config, error), store *persistence.Sources, platforms []platform.Descriptor, logger *slog.Logger,
+) *approvals {
+	a := &approvals{sources: sources, store: store, platforms: platforms, logger: logger}
+	a.all, a.end = context.WithCancel(context.WithoutCancel(ctx))
+	return a
 }
 
 // shortRun is how long whoever approves waits for a run to end; a longer one goes on, and
@@ -95,19 +103,14 @@ func (a *approvals) approve(ctx context.Context, id int64, most int) (string, er
 func (a *approvals) begin(ctx context.Context) (whole context.Context, done func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.all.Err() != nil {
 		return nil, nil, errConsoleEnds
 	}
 	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	before := a.cancel
-	a.cancel = func() {
-		cancel()
-		if before != nil {
-			before()
-		}
-	}
+	forget := context.AfterFunc(a.all, cancel)
 	a.running.Add(1)
 	return whole, func() {
+		forget()
 		cancel()
 		a.running.Done()
 	}, nil
@@ -137,11 +140,7 @@ func (a *approvals) run(ctx context.Context, loaded *config.Config, made *source
 // close ends what runs, and waits for it: the next run of a source sends the rest.
 func (a *approvals) close() {
 	a.mu.Lock()
-	a.closed = true
-	cancel := a.cancel
+	a.end()
 	a.mu.Unlock()
-	if cancel != nil {
-		cancel()
-	}
 	a.running.Wait()
 }

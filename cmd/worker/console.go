@@ -16,7 +16,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/console"
 	"github.com/catalog-courier/catalog-courier/examples"
 	"github.com/catalog-courier/catalog-courier/internal/config"
-	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/telemetry"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/platform"
@@ -140,21 +139,18 @@ func (a *app) startConsole(
 	running.closers = append(running.closers, store.Close)
 	reasons := platform.Reasons(a.platforms)
 	advice := func(platformName string, issue status.Issue) string {
-		if issue.Code == "" && issue.Attribute == "" {
-			return ""
-		}
-		return reasons.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message}).Action
+		return adviceOn(reasons, platformName, issue).Action
 	}
 	options := console.Options{
 		Reader:  status.NewReader(pool, status.Config{Encode: encode, Advice: advice, Timeout: within}),
 		Letters: store, Audit: persistence.NewAudit(pool), Reasons: reasons,
 		Prefix: settings.Console.Prefix, Version: version, Logger: logger,
 	}
-	if options.Login, err = consoleLogin(ctx, settings.Console); err != nil {
+	if options.Login, err = consoleLogin(ctx, settings.Console, logger); err != nil {
 		return nil, err
 	}
 	if settings.Console.Actions {
-		approvals := &approvals{sources: sources, store: persistence.NewSources(pool, 0), platforms: a.platforms, logger: logger}
+		approvals := newApprovals(ctx, sources, persistence.NewSources(pool, 0), a.platforms, logger)
 		running.closers = append(running.closers, approvals.close)
 		options.Validate = service.Validator(settings, a.platforms)
 		options.Do = &console.Actions{Accounts: store, Letters: consoleLetters{store, settings.NATS}, Approve: approvals.approve}
@@ -201,7 +197,7 @@ func (a *app) devConsole(ctx context.Context, environment *local.Environment, se
 }
 
 // consoleLogin is the login that the settings say.
-func consoleLogin(ctx context.Context, c config.Console) (console.Login, error) {
+func consoleLogin(ctx context.Context, c config.Console, logger *slog.Logger) (console.Login, error) {
 	switch c.Login {
 	case config.LoginBasic:
 		return console.NewBasic(c.UsersFile, c.Operators)
@@ -213,7 +209,7 @@ func consoleLogin(ctx context.Context, c config.Console) (console.Login, error) 
 		options := console.OIDCOptions{
 			Issuer: c.OIDC.Issuer, ClientID: c.OIDC.ClientID, ClientSecret: c.OIDC.ClientSecret.Reveal(), URL: c.OIDC.URL,
 			NameClaim: c.OIDC.NameClaim, GroupsClaim: c.OIDC.GroupsClaim, ViewerGroups: c.OIDC.ViewerGroups,
-			Operators: c.Operators, OperatorGroups: c.OperatorGroups, SessionFor: c.OIDC.SessionFor,
+			Operators: c.Operators, OperatorGroups: c.OperatorGroups, SessionFor: c.OIDC.SessionFor, Logger: logger,
 		}
 		if !c.OIDC.CookieKey.IsZero() {
 			options.Key = []byte(c.OIDC.CookieKey.Reveal())

@@ -17,6 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/config"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
+	"github.com/catalog-courier/catalog-courier/internal/reason"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/service"
 	"github.com/catalog-courier/catalog-courier/status"
@@ -59,14 +60,23 @@ func (a *app) senders() (*config.Config, error) {
 // advice says what to do about an error of an item, and where more is said about it; ""
 // where nothing is known beyond its message.
 func (a *app) advice() func(platformName string, issue status.Issue) string {
-	registry := platform.Reasons(a.platforms)
+	reasons := platform.Reasons(a.platforms)
 	return func(platformName string, issue status.Issue) string {
-		if issue.Code == "" && issue.Attribute == "" {
+		found := adviceOn(reasons, platformName, issue)
+		if found.Action == "" {
 			return ""
 		}
-		found := registry.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message})
 		return found.Action + " (" + string(found.Who) + "; " + found.URL + ")"
 	}
+}
+
+// adviceOn says what to do about an error of an item; nothing where nothing is known beyond its
+// message.
+func adviceOn(reasons *reason.Registry, platformName string, issue status.Issue) reason.Advice {
+	if issue.Code == "" && issue.Attribute == "" {
+		return reason.Advice{}
+	}
+	return reasons.Explain(platformName, ledger.Issue{Code: issue.Code, Attribute: issue.Attribute, Message: issue.Message})
 }
 
 // destinations are the flags that choose destinations.
