@@ -27,7 +27,7 @@ const pagesAtOnce = 2
 
 // openOutcomes makes the consumers of the outbox that the settings ask for.
 func (w *worker) openOutcomes(ctx context.Context, s *surroundings) error {
-	w.followers.outboxLag = s.store.OutboxLag
+	w.consumers.outboxLag = s.store.OutboxLag
 	if err := w.openWebhooks(ctx, s); err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (w *worker) openOutcomes(ctx context.Context, s *surroundings) error {
 				slog.String("event", e.ID), slog.Int("bytes", len(e.Data)), slog.Any("error", err))
 		},
 	}
-	w.followers.ensure = s.ensureOutcomes
-	w.follow(outcome.PublisherName, s, publisher.Work)
+	w.consumers.ensure = s.ensureOutcomes
+	w.addConsumer(outcome.PublisherName, s, publisher.Work)
 	return nil
 }
 
@@ -65,10 +65,10 @@ func (w *worker) openWebhooks(ctx context.Context, s *surroundings) error {
 			return err
 		}
 		configured[webhook.Consumer()] = true
-		w.follow(webhook.Consumer(), s, (&outcome.Recorder{Store: s.store, Webhook: webhook}).Work)
+		w.addConsumer(webhook.Consumer(), s, (&outcome.Recorder{Store: s.store, Webhook: webhook}).Work)
 		client := outcome.NewClient()
 		sender := &outcome.Sender{Store: s.store, Webhook: webhook, Client: client, Logger: w.log}
-		w.followers.senders = append(w.followers.senders, func(ctx context.Context) {
+		w.consumers.senders = append(w.consumers.senders, func(ctx context.Context) {
 			defer client.CloseIdleConnections()
 			sender.Run(ctx)
 		})
@@ -96,9 +96,9 @@ func webhookOf(settings config.OutcomeWebhook) (*outcome.Webhook, error) {
 	return webhook, nil
 }
 
-// follow adds a consumer of the outbox.
-func (w *worker) follow(name string, s *surroundings, work func(context.Context, *outcome.Reader, outcome.Page) error) {
-	w.followers.consumers = append(w.followers.consumers, &outcome.Consumer{
+// addConsumer adds a consumer of the outbox.
+func (w *worker) addConsumer(name string, s *surroundings, work func(context.Context, *outcome.Reader, outcome.Page) error) {
+	w.consumers.all = append(w.consumers.all, &outcome.Consumer{
 		Name: name, Outbox: s.store, Work: work, Pages: make(chan struct{}, pagesAtOnce), Logger: w.log,
 		Failed: func(error) { w.observer.instruments.EventsFailed(w.observer.nowhere, name) },
 	})
@@ -117,7 +117,7 @@ func (s *surroundings) ensureOutcomes(ctx context.Context) error {
 func (w *worker) keepOutcomes(ctx context.Context) {
 	wait := time.Second
 	for told := false; ; {
-		err := w.followers.ensure(ctx)
+		err := w.consumers.ensure(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}

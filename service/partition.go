@@ -63,7 +63,7 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 			<-maintenance
 		}()
 	}
-	followed := w.followers.start(ctx, holding.Lease)
+	followed := w.consumers.start(ctx, holding.Lease)
 	defer func() {
 		cancel()
 		followed()

@@ -80,7 +80,7 @@ type worker struct {
 	serving atomic.Pointer[serving]
 	reload  *Reload // nil: never
 
-	followers followers
+	consumers consumers
 	// identity is what the stream and the database say of each other; the zero value
 	// where nothing is recorded (RunWith).
 	identity ledger.StreamIdentity
@@ -139,7 +139,7 @@ func run(ctx context.Context, options Options, open func(context.Context, *worke
 		}
 	}
 	w.observer = newObserver(options.Config, instruments)
-	w.observer.committed = w.followers.committed
+	w.observer.committed = w.consumers.committed
 	stopObserving, err := instruments.Observe(w.observer.snapshot)
 	if err != nil {
 		return fmt.Errorf("register gauges: %w", err)
@@ -198,13 +198,13 @@ func (w *worker) run(ctx context.Context, options Options) error {
 	}
 	services.Go(func() { w.keepRegistered(base) })
 	services.Go(func() { w.watchStream(base) })
-	if len(w.followers.consumers) > 0 {
+	if len(w.consumers.all) > 0 {
 		services.Go(func() { w.watchOutbox(base) })
 	}
-	for _, send := range w.followers.senders {
+	for _, send := range w.consumers.senders {
 		services.Go(func() { send(base) })
 	}
-	if w.followers.ensure != nil {
+	if w.consumers.ensure != nil {
 		services.Go(func() { w.keepOutcomes(base) })
 	}
 	if w.deps.Notices != nil {

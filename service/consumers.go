@@ -12,11 +12,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/outcome"
 )
 
-// followers are the consumers of the outbox. Each works behind every partition that this
-// worker owns, in a goroutine of its own that ends with the partition's work. Whatever
-// becomes of them, delivery goes on.
-type followers struct {
-	consumers []*outcome.Consumer
+// consumers are those of the outbox. Each works behind every partition that this worker owns,
+// in a goroutine of its own that ends with the partition's work. Whatever becomes of them,
+// delivery goes on.
+type consumers struct {
+	all []*outcome.Consumer
 	// ensure, when not nil, makes the stream of outcome events.
 	ensure func(ctx context.Context) error
 	// maintain, when not nil, does what one worker does for the index of items of all.
@@ -28,33 +28,34 @@ type followers struct {
 	wakes map[int][]chan struct{} // by partition
 }
 
-// start follows a partition until ctx ends. The function returned waits for the end.
-func (f *followers) start(ctx context.Context, lease ledger.Lease) (wait func()) {
-	wakes := make([]chan struct{}, len(f.consumers))
+// start has each consumer follow a partition until ctx ends. The function returned waits for
+// the end.
+func (c *consumers) start(ctx context.Context, lease ledger.Lease) (wait func()) {
+	wakes := make([]chan struct{}, len(c.all))
 	var running sync.WaitGroup
-	for i, consumer := range f.consumers {
+	for i, consumer := range c.all {
 		wakes[i] = make(chan struct{}, 1)
 		running.Go(func() { consumer.Follow(ctx, lease, wakes[i]) })
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.wakes == nil {
-		f.wakes = map[int][]chan struct{}{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wakes == nil {
+		c.wakes = map[int][]chan struct{}{}
 	}
-	f.wakes[lease.Partition] = wakes
+	c.wakes[lease.Partition] = wakes
 	return func() {
 		running.Wait()
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.wakes, lease.Partition)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.wakes, lease.Partition)
 	}
 }
 
 // committed wakes the consumers of a partition: something may have become final.
-func (f *followers) committed(partition int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, wake := range f.wakes[partition] {
+func (c *consumers) committed(partition int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, wake := range c.wakes[partition] {
 		select {
 		case wake <- struct{}{}:
 		default: // it looks anyway
@@ -62,11 +63,11 @@ func (f *followers) committed(partition int) {
 	}
 }
 
-func (f *followers) partitions() []int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	list := make([]int, 0, len(f.wakes))
-	for partition := range f.wakes {
+func (c *consumers) partitions() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]int, 0, len(c.wakes))
+	for partition := range c.wakes {
 		list = append(list, partition)
 	}
 	slices.Sort(list)
@@ -87,9 +88,9 @@ func (w *worker) watchOutbox(ctx context.Context) {
 		case <-again.C:
 		}
 		var states []telemetry.OutboxState
-		for _, consumer := range w.followers.consumers {
+		for _, consumer := range w.consumers.all {
 			call, cancel := context.WithTimeout(ctx, lagInterval)
-			lags, err := w.followers.outboxLag(call, consumer.Name, w.followers.partitions())
+			lags, err := w.consumers.outboxLag(call, consumer.Name, w.consumers.partitions())
 			cancel()
 			if err != nil {
 				if ctx.Err() == nil {
