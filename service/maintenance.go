@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -26,35 +27,50 @@ const (
 	registerInterval = 30 * time.Second
 )
 
-// runMaintenance trims the stream, retires old rows and looks which dead letters are
-// resolved, until ctx ends.
-func (w *worker) runMaintenance(ctx context.Context) {
-	stream := time.NewTicker(markInterval)
-	defer stream.Stop()
-	retain := time.NewTicker(retainInterval)
-	defer retain.Stop()
-	resolve := time.NewTicker(resolveInterval)
-	defer resolve.Stop()
-	var unresolved int64                        // below it, the next look at dead letters goes on
-	defer w.observer.streamIs(queue.LogState{}) // the next owner says it
-	w.mark(ctx)
-	w.retain(ctx)
-	for looks := 1; ; {
+// runMaintenance trims the stream, retires old rows, looks which dead letters are resolved
+// and keeps the index of items, until ctx ends. What takes long delays none of the others:
+// retiring may take minutes, in which the stream could fill up.
+func (w *worker) runMaintenance(ctx context.Context, lease ledger.Lease) {
+	var duties sync.WaitGroup
+	defer duties.Wait()
+	duties.Go(func() { w.keepTrimmed(ctx) })
+	duties.Go(func() {
+		w.retain(ctx)
+		repeat(ctx, retainInterval, w.retain)
+	})
+	var unresolved int64 // below it, the next look at dead letters goes on
+	duties.Go(func() {
+		repeat(ctx, resolveInterval, func(ctx context.Context) { unresolved = w.resolve(ctx, unresolved) })
+	})
+	duties.Go(func() { w.maintainIndex(ctx, lease) })
+}
+
+// repeat calls do after each interval, until ctx ends.
+func repeat(ctx context.Context, interval time.Duration, do func(context.Context)) {
+	again := time.NewTicker(interval)
+	defer again.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-stream.C:
-			if looks++; looks%trimEvery == 1 {
-				w.trim(ctx)
-			} else {
-				w.mark(ctx)
-			}
-		case <-retain.C:
-			w.retain(ctx)
-		case <-resolve.C:
-			unresolved = w.resolve(ctx, unresolved)
+		case <-again.C:
+			do(ctx)
 		}
 	}
+}
+
+// keepTrimmed notes how far the stream reaches and trims it, until ctx ends.
+func (w *worker) keepTrimmed(ctx context.Context) {
+	defer w.observer.streamIs(queue.LogState{}) // the next owner says it
+	w.mark(ctx)
+	looks := 1
+	repeat(ctx, markInterval, func(ctx context.Context) {
+		if looks++; looks%trimEvery == 1 {
+			w.trim(ctx)
+		} else {
+			w.mark(ctx)
+		}
+	})
 }
 
 // keepRegistered writes again what the worker wrote at its start, until ctx ends: a
@@ -83,12 +99,12 @@ func (w *worker) keepRegistered(ctx context.Context) {
 
 // mark notes how far the stream reaches, for later trims.
 func (w *worker) mark(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, markInterval)
+	call, cancel := context.WithTimeout(ctx, markInterval)
 	defer cancel()
-	state, err := w.deps.Queue.State(ctx)
+	state, err := w.deps.Queue.State(call)
 	if err == nil {
 		w.observer.streamIs(state)
-		_, err = w.olderThanWindow(ctx, state)
+		_, err = w.olderThanWindow(call, state)
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.DebugContext(ctx, "how far the stream reaches could not be noted", slog.Any("error", err))
@@ -105,20 +121,20 @@ func (w *worker) olderThanWindow(ctx context.Context, state queue.LogState) (uin
 }
 
 func (w *worker) trim(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, maintenanceTimeout)
+	call, cancel := context.WithTimeout(ctx, maintenanceTimeout)
 	defer cancel()
 	// What is removed from another stream would be lost there.
-	err := queue.CheckIdentity(ctx, w.deps.Queue, w.identity)
+	err := queue.CheckIdentity(call, w.deps.Queue, w.identity)
 	var positions []ledger.Anchor
 	if err == nil {
-		positions, err = w.deps.Store.Positions(ctx)
+		positions, err = w.deps.Store.Positions(call)
 	}
 	var age queue.Age
 	if err == nil {
-		age, err = w.ageOfMessages(ctx)
+		age, err = w.ageOfMessages(call)
 	}
 	if err == nil {
-		_, err = queue.TrimByAge(ctx, w.deps.Queue, positions, age)
+		_, err = queue.TrimByAge(call, w.deps.Queue, positions, age)
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "the stream could not be trimmed; it is tried again", slog.Any("error", err))
@@ -157,9 +173,9 @@ func (w *worker) retain(ctx context.Context) {
 	if w.deps.Retain == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, maintenanceTimeout)
+	call, cancel := context.WithTimeout(ctx, maintenanceTimeout)
 	defer cancel()
-	err := w.deps.Retain(ctx)
+	err := w.deps.Retain(call)
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.Is(err, persistence.ErrClock):

@@ -22,57 +22,26 @@ import (
 	"github.com/catalog-courier/catalog-courier/queue"
 )
 
-// work works one partition until its lease is lost or asked back. What goes wrong with the partition alone, such as a stream that was put
-// back, makes it resume from what is recorded.
+// work works one partition until its lease is lost or asked back.
 func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// Profiles tell the partitions apart by it, and so does the simulation.
 	ctx = pprof.WithLabels(ctx, pprof.Labels("partition", strconv.Itoa(holding.Lease.Partition)))
 	pprof.SetGoroutineLabels(ctx)
-	log := w.log.With(slog.Int("partition", holding.Lease.Partition))
 	w.observer.acquired()
-	watched := make(chan struct{})
-	go func() { // ends when work returns: ctx is cancelled then, and work waits for it
-		defer close(watched)
-		select {
-		case <-holding.Lost():
-			w.observer.lost()
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	watched := w.watchLease(ctx, cancel, holding)
 	defer func() {
 		cancel()
 		<-watched
 		w.observer.released(holding.Lease.Partition)
 		w.release(ctx, holding)
 	}()
-
-	if holding.Lease.Partition == maintenancePartition {
-		maintenance := make(chan struct{})
-		go func() { // ends with ctx; the deferred call waits for it
-			defer close(maintenance)
-			var index sync.WaitGroup
-			defer index.Wait()
-			index.Go(func() { w.maintainIndex(ctx, holding.Lease) })
-			w.runMaintenance(ctx)
-		}()
-		defer func() {
-			cancel()
-			<-maintenance
-		}()
-	}
-	followed := w.consumers.start(ctx, holding.Lease)
+	wait := w.startPartitionServices(ctx, holding.Lease)
 	defer func() {
 		cancel()
-		followed()
+		wait()
 	}()
-	pause := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
-		backoff.WithMaxElapsedTime(0), // bounded by the lease
-		backoff.WithRandomizationFactor(0),
-	)
 	transport := w.deps.Transport(func() time.Time {
 		if !holding.MayWrite() {
 			return time.Time{}
@@ -80,42 +49,105 @@ func (w *worker) work(ctx context.Context, holding *lease.Holding) {
 		return holding.Deadline()
 	})
 	defer transport.CloseIdleConnections()
-	turn := &turn{holding: holding, client: &http.Client{Transport: transport}}
+	w.keepWorking(ctx, &turn{holding: holding, client: &http.Client{Transport: transport}})
+}
+
+// watchLease calls cancel when the lease is lost. It ends with ctx, and then closes watched.
+func (w *worker) watchLease(ctx context.Context, cancel func(), holding *lease.Holding) (watched <-chan struct{}) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-holding.Lost():
+			w.observer.lost()
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ended
+}
+
+// startPartitionServices starts what works beside the engine until ctx ends. The function
+// returned waits for the end.
+func (w *worker) startPartitionServices(ctx context.Context, lease ledger.Lease) (wait func()) {
+	var maintenance sync.WaitGroup
+	if lease.Partition == maintenancePartition {
+		maintenance.Go(func() { w.runMaintenance(ctx, lease) })
+	}
+	consumed := w.consumers.start(ctx, lease)
+	return func() {
+		consumed()
+		maintenance.Wait()
+	}
+}
+
+// keepWorking delivers until the turn is over. What goes wrong with the partition alone, such
+// as a stream that was restored, makes it resume from what is recorded.
+func (w *worker) keepWorking(ctx context.Context, t *turn) {
+	partition := t.holding.Lease.Partition
+	log := w.log.With(slog.Int("partition", partition))
+	pause := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(10*time.Second),
+		backoff.WithMaxElapsedTime(0), // bounded by the lease
+		backoff.WithRandomizationFactor(0),
+	)
 	for {
 		began := time.Now()
-		err := w.workOnce(ctx, turn)
-		switch {
-		case err == nil, ctx.Err() != nil:
+		err := w.workOnce(ctx, t)
+		switch w.judge(ctx, log, t.holding, err) {
+		case over:
 			return
-		case errors.Is(err, errReconfigured):
-			log.InfoContext(ctx, "the partition goes on with the new configuration of its accounts")
+		case resumeAtOnce:
 			continue
-		case errors.Is(err, ledger.ErrLeaseLost) && !errors.Is(err, persistence.ErrClock): // a clock takes no lease away
-			log.WarnContext(ctx, "the partition has another owner")
-			holding.Forfeit()
-			return
-		case errors.Is(err, ledger.ErrOtherHistory):
-			log.ErrorContext(ctx, "somebody else goes on with the partition, on another database or after this one lost its last commits: nothing is sent from here",
-				slog.Any("error", err))
-		case errors.Is(err, queue.ErrForeignStream):
-			w.abandon(ctx, err)
-			return
-		case time.Since(began) > time.Minute:
+		case resumeLater:
+		}
+		if time.Since(began) > time.Minute {
 			pause.Reset()
 		}
-		w.observer.failed(holding.Lease.Partition, whyStopped(err))
+		w.observer.failed(partition, whyStopped(err))
 		wait := pause.NextBackOff()
 		wait = wait/2 + time.Duration(w.deps.Random()*float64(wait))
 		log.ErrorContext(ctx, "the partition failed; it resumes from the last committed state",
 			slog.Duration("wait", wait), slog.Any("error", err))
 		select {
 		case <-time.After(wait):
-		case <-holding.HandOver():
+		case <-t.holding.HandOver():
 			return
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// next is what comes after workOnce.
+type next int
+
+const (
+	over next = iota
+	resumeAtOnce
+	resumeLater
+)
+
+// judge says what comes after workOnce ended so, and does what its error asks for.
+func (w *worker) judge(ctx context.Context, log *slog.Logger, holding *lease.Holding, err error) next {
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return over
+	case errors.Is(err, errReconfigured):
+		log.InfoContext(ctx, "the partition goes on with the new configuration of its accounts")
+		return resumeAtOnce
+	case errors.Is(err, ledger.ErrLeaseLost) && !errors.Is(err, persistence.ErrClock): // a clock takes no lease away
+		log.WarnContext(ctx, "the partition has another owner")
+		holding.Forfeit()
+		return over
+	case errors.Is(err, ledger.ErrOtherHistory):
+		log.ErrorContext(ctx, "somebody else goes on with the partition, on another database or after this one lost its last commits: nothing is sent from here",
+			slog.Any("error", err))
+	case errors.Is(err, queue.ErrForeignStream):
+		w.abandon(ctx, err)
+		return over
+	}
+	return resumeLater
 }
 
 // releaseTimeout bounds the hand-over of one partition.

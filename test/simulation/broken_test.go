@@ -244,8 +244,8 @@ var edits = []edit{
 	},
 	{
 		"a reload drops its partitions", "service/partition.go",
-		"			log.InfoContext(ctx, \"the partition goes on with the new configuration of its accounts\")\n			continue\n",
-		"			<-ctx.Done()\n			return\n",
+		"		log.InfoContext(ctx, \"the partition goes on with the new configuration of its accounts\")\n		return resumeAtOnce\n",
+		"		<-ctx.Done()\n		return over\n",
 	},
 	{
 		"a reload forgets open batches", "service/partition.go",
