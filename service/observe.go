@@ -195,9 +195,16 @@ func (o *observer) reading(partition int, reader Reader) {
 	o.partitions[partition] = gauges
 }
 
-// acquired, released and lost count the leases.
+// acquired, lost and released count the leases; released forgets the partition, too.
 func (o *observer) acquired() { o.instruments.LeaseChanged(o.nowhere, label.Acquired) }
 func (o *observer) lost()     { o.instruments.LeaseChanged(o.nowhere, label.Lost) }
+
+func (o *observer) released(partition int) {
+	o.instruments.LeaseChanged(o.nowhere, label.Released)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.partitions, partition)
+}
 
 // watch shows the scopes from now on.
 func (o *observer) watch(scopes *quota.Scopes) {
@@ -218,14 +225,6 @@ func (o *observer) behind(states []telemetry.OutboxState) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.outbox = states
-}
-
-// released forgets a partition that is no longer owned.
-func (o *observer) released(partition int) {
-	o.instruments.LeaseChanged(o.nowhere, label.Released)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.partitions, partition)
 }
 
 // snapshot is what the gauges show.

@@ -165,17 +165,42 @@ func stopped(ctx context.Context, err error) error {
 
 // run works the partitions until ctx ends and everything has been handed over.
 func (w *worker) run(ctx context.Context, options Options) error {
-	name := options.Name
 	ctx, w.end = context.WithCancelCause(ctx)
 	defer w.end(nil)
 	// What the engines stand on outlives ctx by the drain.
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	w.assemble(options.Name)
+	defer w.together.close(base)
+	var services sync.WaitGroup
+	defer services.Wait()
+	defer stop()
+	w.startServices(ctx, base, &services)
+	leasesEnded := make(chan error, 1)
+	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
+
+	beat := w.startHealth(ctx)
+	w.log.LogAttrs(ctx, slog.LevelInfo, "worker started", append([]slog.Attr{
+		slog.String("name", options.Name), slog.Int("partitions", w.config.NATS.Partitions), slog.Int("accounts", len(w.config.Accounts)),
+	}, w.connected...)...)
+	err := w.workPartitions(ctx, base, leasesEnded, options.Working, beat)
+	if err != nil {
+		w.log.WarnContext(ctx, "the worker could not be deregistered; its partitions are taken over when their leases expire",
+			slog.Any("error", err))
+	}
+	w.log.InfoContext(ctx, "worker stopped")
+	if cause := context.Cause(ctx); errors.Is(cause, queue.ErrForeignStream) || errors.Is(cause, queue.ErrStreamGone) {
+		return cause
+	}
+	return nil
+}
+
+// assemble makes what all partitions of the worker share.
+func (w *worker) assemble(name string) {
 	w.scopes = quota.NewScopes(w.deps.Store, w.log)
 	w.observer.watch(w.scopes)
 	w.budget = delivery.NewBudget(w.config.Worker.MemoryLimit)
 	w.together = newTogether(w.log)
-	defer w.together.close(base)
 	if w.clocks == nil && w.deps.Clock != nil {
 		w.clocks = newClocks(w.deps.Clock, w.log)
 	}
@@ -183,10 +208,11 @@ func (w *worker) run(ctx context.Context, options Options) error {
 		Worker: w.deps.Worker, Name: name, Partitions: w.config.NATS.Partitions, TTL: w.config.Worker.LeaseTTL,
 		DrainTimeout: w.config.Worker.DrainTimeout + 2*releaseTimeout, Fit: w.clocks.fit, Logger: w.log,
 	})
+}
 
-	var services, partitions sync.WaitGroup
-	defer services.Wait()
-	defer stop()
+// startServices starts what works beside the partitions: until base ends, or ctx where
+// nothing is left to do in a drain.
+func (w *worker) startServices(ctx, base context.Context, services *sync.WaitGroup) {
 	if w.clocks != nil {
 		w.observer.compare(w.clocks)
 		services.Go(func() { w.clocks.run(base) })
@@ -213,17 +239,16 @@ func (w *worker) run(ctx context.Context, options Options) error {
 	if w.ownProcess {
 		services.Go(func() { limitMemory(base) })
 	}
-	leasesEnded := make(chan error, 1)
-	services.Go(func() { leasesEnded <- w.leases.Run(ctx) })
+}
 
-	beat := w.startHealth(ctx)
-	w.log.LogAttrs(ctx, slog.LevelInfo, "worker started", append([]slog.Attr{
-		slog.String("name", name), slog.Int("partitions", w.config.NATS.Partitions), slog.Int("accounts", len(w.config.Accounts)),
-	}, w.connected...)...)
+// workPartitions works each partition that is acquired, until every one is released, or lost
+// because it took too long. It returns how the leases ended.
+func (w *worker) workPartitions(ctx, base context.Context, leasesEnded <-chan error, working, beat func()) error {
+	var partitions sync.WaitGroup
 	stopping := ctx.Done()
 	alive := time.NewTicker(heartbeatLimit / 10)
 	defer alive.Stop()
-	acquired := w.newAcquired(options.Working)
+	acquired := w.newAcquired(working)
 	defer acquired.settled.Stop()
 	for {
 		select {
@@ -244,17 +269,8 @@ func (w *worker) run(ctx context.Context, options Options) error {
 				w.health.Draining()
 			}
 		case err := <-leasesEnded:
-			// Every holding is released, or lost because it took too long.
 			partitions.Wait()
-			if err != nil {
-				w.log.WarnContext(ctx, "the worker could not be deregistered; its partitions are taken over when their leases expire",
-					slog.Any("error", err))
-			}
-			w.log.InfoContext(ctx, "worker stopped")
-			if cause := context.Cause(ctx); errors.Is(cause, queue.ErrForeignStream) || errors.Is(cause, queue.ErrStreamGone) {
-				return cause
-			}
-			return nil
+			return err
 		}
 	}
 }
