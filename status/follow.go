@@ -15,9 +15,10 @@ import (
 // Bounds of a Follower.
 const (
 	// maxFollowed bounds the batches that are followed at once, and maxOfBatch the changes
-	// of one.
-	maxFollowed = 10_000
-	maxOfBatch  = 20_000
+	// of one. Batches come in pages.
+	maxFollowed   = 10_000
+	maxOfBatch    = 20_000
+	pageOfBatches = 10_000
 	// overlap is how far back new batches are looked for: their ids begin with the time of
 	// the worker that made them, and are written a little later.
 	overlap = 2 * time.Minute
@@ -39,13 +40,6 @@ func (r *Reader) Follow(ctx context.Context) (*Follower, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	f := &Follower{reader: r, open: map[uuid.UUID]struct{}{}, done: map[uuid.UUID]struct{}{}}
-	open, err := r.query.UnfinishedBatches(ctx, maxFollowed)
-	if err != nil {
-		return nil, read("the unfinished batches", err)
-	}
-	for _, id := range open {
-		f.open[id] = struct{}{}
-	}
 	last, err := r.query.Batches(ctx, query.BatchesParams{Before: newest, Lim: 1})
 	if err != nil {
 		return nil, read("the newest batch", err)
@@ -53,14 +47,21 @@ func (r *Reader) Follow(ctx context.Context) (*Follower, error) {
 	if len(last) > 0 {
 		f.newest = last[0].BatchID
 	}
-	recent, err := r.query.BatchesAbove(ctx, query.BatchesAboveParams{Above: f.before(), Lim: maxFollowed})
+	err = f.newer(ctx, func(id uuid.UUID) bool {
+		f.done[id] = struct{}{}
+		return true
+	})
 	if err != nil {
-		return nil, read("the newest batches", err)
+		return nil, err
 	}
-	for _, id := range recent {
-		if _, unfinished := f.open[id]; !unfinished {
-			f.done[id] = struct{}{}
-		}
+	// After the others: a batch that is made meanwhile is in neither, and is found later.
+	open, err := r.query.UnfinishedBatches(ctx, maxFollowed)
+	if err != nil {
+		return nil, read("the unfinished batches", err)
+	}
+	for _, id := range open {
+		f.open[id] = struct{}{}
+		delete(f.done, id)
 	}
 	if f.letter, err = r.query.NewestDeadLetter(ctx); err != nil {
 		return nil, read("the newest dead letter", err)
@@ -82,22 +83,50 @@ func (f *Follower) before() uuid.UUID {
 	return bound
 }
 
+// newer calls seen with each batch of the overlap and with those after it, the oldest first,
+// and notes the newest one. It ends early where seen returns false.
+func (f *Follower) newer(ctx context.Context, seen func(uuid.UUID) bool) error {
+	for above := f.before(); ; {
+		page, err := f.reader.query.BatchesAbove(ctx, query.BatchesAboveParams{Above: above, Lim: pageOfBatches})
+		if err != nil {
+			return read("the newest batches", err)
+		}
+		for _, id := range page {
+			if !seen(id) {
+				return nil
+			}
+			if bytes.Compare(id[:], f.newest[:]) > 0 {
+				f.newest = id
+			}
+			above = id
+		}
+		if len(page) < pageOfBatches {
+			return nil
+		}
+	}
+}
+
+// follow begins to follow a batch that was not told, and reports whether there was room.
+func (f *Follower) follow(id uuid.UUID) bool {
+	_, told := f.done[id]
+	_, follows := f.open[id]
+	if told || follows {
+		return true
+	}
+	if len(f.open) >= maxFollowed {
+		return false // it comes again in the next call
+	}
+	f.open[id] = struct{}{}
+	return true
+}
+
 // Next reads what ended since the last call, in the order in which batches ended. It may be
 // nothing: call it again after a while.
 func (f *Follower) Next(ctx context.Context) ([]Mutation, error) {
 	ctx, cancel := f.reader.bounded(ctx)
 	defer cancel()
-	found, err := f.reader.query.BatchesAbove(ctx, query.BatchesAboveParams{Above: f.before(), Lim: maxFollowed})
-	if err != nil {
-		return nil, read("the newest batches", err)
-	}
-	for _, id := range found {
-		if _, told := f.done[id]; !told && len(f.open) < maxFollowed {
-			f.open[id] = struct{}{}
-		}
-		if bytes.Compare(id[:], f.newest[:]) > 0 {
-			f.newest = id
-		}
+	if err := f.newer(ctx, f.follow); err != nil {
+		return nil, err
 	}
 	ended, err := f.reader.query.FinishedOf(ctx, slices.Collect(maps.Keys(f.open)))
 	if err != nil {

@@ -3,6 +3,7 @@ package status_test
 import (
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -49,4 +50,29 @@ func TestFollow(t *testing.T) {
 	})
 	require.Equal(t, []string{"m9 succeeded", "m10 invalid"}, next())
 	require.Empty(t, next(), "once")
+}
+
+// TestFollowPastManyBatches: what ends is told however many batches the last minutes had.
+func TestFollowPastManyBatches(t *testing.T) {
+	t.Parallel()
+	const many = 10_500
+	w := newWorld(t)
+	delivered(t, w)
+	ids := make([]uuid.UUID, many)
+	for i := range ids {
+		ids[i] = uuid.Must(uuid.NewV7())
+	}
+	w.exec(t, `insert into courier.batch (id, created_at, finished_at, partition, lane, records, mutations, state, payload)
+		select many.id, now(), now(), b.partition, b.lane, 0, 0, 'completed', '' from unnest($1::uuid[]) many(id), courier.batch b`, ids)
+	follower, err := status.NewReader(w.pool, status.Config{}).Follow(t.Context())
+	require.NoError(t, err)
+	later := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(9, "i")))
+	w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{later} })
+	w.commit(t, func(tx *ledger.Transaction) {
+		tx.Outcomes = []ledger.BatchOutcome{{BatchID: later.ID, Lane: later.Lane, State: ledger.BatchCompleted, FinishedAt: ledgertest.At, Succeeded: 1}}
+	})
+	told, err := follower.Next(t.Context())
+	require.NoError(t, err)
+	require.Len(t, told, 1)
+	require.Equal(t, "m9", told[0].ID)
 }
