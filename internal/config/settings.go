@@ -58,7 +58,7 @@ func (l *loader) workerSettings() []field {
 	list := []field{
 		bind(setting.Duration("lease_ttl", "How long a silent worker keeps its partitions. At least 2.5 times as long as the slowest commit of the database takes: else no partition can be kept, and `/readyz` and the log say so.", time.Second, 5*time.Minute), &w.LeaseTTL),
 		bind(setting.Duration("record_within", "How long a received mutation may be without a row.", 10*time.Millisecond, 10*time.Second), &w.RecordWithin),
-		bind(setting.Size("memory_limit", "Waiting mutations held in memory; more are kept in Postgres.", 1<<20, 1<<40), &w.MemoryLimit),
+		bind(setting.Size("memory_limit", "Memory for messages: half for open batches, an eighth for waiting mutations, the rest for what belongs to them. What waits beyond that is kept in Postgres alone.", 1<<20, 1<<40), &w.MemoryLimit),
 		bind(setting.Duration("unknown_account_grace", "How long mutations of an unknown account wait before they are invalid.", 0, 24*time.Hour), &w.UnknownAccountGrace),
 		bind(setting.Duration("drain_timeout", "How long a stopping worker settles what is under way.", 0, 10*time.Minute), &w.DrainTimeout),
 		bind(setting.Duration("retention", "How long rows of finished mutations are kept.", 24*time.Hour, 10*365*24*time.Hour), &w.Retention),
