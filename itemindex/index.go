@@ -60,8 +60,10 @@ const (
 	// Every is the least time between two pages of a partition: an item that changes twice
 	// in it is written once.
 	Every = time.Second
-	// rest makes the index take a fifth of one processor's time at most while it is less
-	// than two minutes behind: a backlog is sent first. It shows how far it is behind.
+	// rest is how many times as long as a page took the index waits before the next one, up to
+	// a bound: see outcome.Consumer. Pages that take half a second or less are then worked a
+	// fifth of the time, all partitions together, while the index is less than two minutes
+	// behind: a backlog is sent first. It shows how far it is behind.
 	rest = 4
 )
 

@@ -27,10 +27,10 @@ type Consumer struct {
 	// Every is the least time between two reads of a partition, so that many small
 	// transactions become one page. Defaults to 200 ms.
 	Every time.Duration
-	// Rest is how many times as long as a page took the next one waits, 2 s at most, so that
-	// the work takes no more than its share of a machine that is busy. It waits inside of
-	// Pages, which makes it the share of all partitions together. A consumer that is two
-	// minutes behind does not rest.
+	// Rest is how many times as long as a page took the next one waits, 2 s at most. It leaves
+	// the machine to others: with a Rest of 4 and pages of half a second or less, the consumer
+	// works a fifth of the time. It waits inside of Pages, which makes it the share of all
+	// partitions together. A consumer that is two minutes behind does not rest.
 	Rest int
 	// Failed, when not nil, is told of each failure.
 	Failed func(err error)
