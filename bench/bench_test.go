@@ -4,9 +4,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
+	"github.com/catalog-courier/catalog-courier/bench/internal/trickle"
 )
 
 func TestOptions(t *testing.T) {
@@ -48,22 +50,11 @@ func TestRatioOfTheLeast(t *testing.T) {
 	require.InDelta(t, 6.0, p.ratio(), 1e-9)
 }
 
-func TestLatencies(t *testing.T) {
-	t.Parallel()
-	ms := int64(time.Millisecond)
-	var l latency
-	require.NoError(t, l.fill(
-		map[string]int64{"a": 5 * ms, "b": 6 * ms, "lost": 7 * ms},
-		map[string]int64{"a": 7 * ms, "b": 16 * ms}))
-	require.Equal(t, latency{P50: 2, P90: 10, P99: 10, Most: 10, Missing: 1}, l)
-	require.Error(t, (&latency{}).fill(map[string]int64{"a": 1}, nil))
-}
-
 func TestTables(t *testing.T) {
 	t.Parallel()
 	all := []result{
 		{Scenario: "backlog", Run: 1, Rate: 50_000, Worker: 20},
-		{Scenario: "trickle", Run: 1, Latency: &latency{P50: 7}},
+		{Scenario: "trickle", Run: 1, Latency: &trickle.Latency{P50: 7}},
 		{Scenario: "backlog", Run: 2, Rate: 60_000, Worker: 30},
 	}
 	var out strings.Builder
@@ -81,12 +72,11 @@ func TestCompare(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	older, newer := filepath.Join(folder, "old.jsonl"), filepath.Join(folder, "new.jsonl")
-	require.NoError(t, appendLine("", result{}))
 	for i, worker := range []float64{20, 22, 21} {
-		require.NoError(t, appendLine(older, result{Scenario: "backlog", Run: i, Worker: worker, Broker: 5, Latency: nil}))
-		require.NoError(t, appendLine(newer, result{Scenario: "backlog", Run: i, Worker: worker * 2, Broker: 5}))
+		require.NoError(t, figures.AppendLine(older, result{Scenario: "backlog", Run: i, Worker: worker, Broker: 5, Latency: nil}))
+		require.NoError(t, figures.AppendLine(newer, result{Scenario: "backlog", Run: i, Worker: worker * 2, Broker: 5}))
 	}
-	require.NoError(t, appendLine(newer, result{Scenario: "trickle", Latency: &latency{P50: 3}}))
+	require.NoError(t, figures.AppendLine(newer, result{Scenario: "trickle", Latency: &trickle.Latency{P50: 3}}))
 	var out strings.Builder
 	require.NoError(t, perform(t.Context(), &out, []string{"compare", older, newer}))
 	require.Contains(t, out.String(), "2.00")

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 )
 
@@ -83,7 +84,7 @@ func (m *measurement) pair(ctx context.Context, number int) (p pair, err error) 
 		if err != nil {
 			return p, err
 		}
-		p.bare = min(p.bare, micro(bare, gateBare))
+		p.bare = min(p.bare, figures.Micro(bare, gateBare))
 		from := first + i*gateMutations
 		m.form = one.form
 		if err := m.publish(ctx, from, from+gateMutations); err != nil {
@@ -104,7 +105,7 @@ func (m *measurement) cost(ctx context.Context, finished int) (each float64, err
 	}
 	err = m.until(ctx, allFinished, finished)
 	spent, clockErr := apart.Clock(m.worker.PID())
-	return micro(spent, gateMutations), errors.Join(err, clockErr, m.stopWorker(ctx))
+	return figures.Micro(spent, gateMutations), errors.Join(err, clockErr, m.stopWorker(ctx))
 }
 
 // decode is what the simplest consumer does with a message.

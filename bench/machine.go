@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 )
 
@@ -58,37 +58,17 @@ func measureMachine(ctx context.Context, s *apart.Servers, mutations int) (m mac
 	if err != nil {
 		return m, err
 	}
-	m.ConsumeRate, m.Consume = float64(mutations)/took.Seconds(), micro(spent, mutations)
+	m.ConsumeRate, m.Consume = float64(mutations)/took.Seconds(), figures.Micro(spent, mutations)
 	before, err := s.Used(nil)
 	if err != nil {
 		return m, err
 	}
-	if took, spent, err = spentHere(func() error { return copyBare(ctx, s, mutations) }); err != nil {
+	if took, spent, err = apart.SpentHere(func() error { return copyBare(ctx, s, mutations) }); err != nil {
 		return m, err
 	}
 	after, err := s.Used(nil)
-	m.CopyRate, m.Copy = float64(mutations)/took.Seconds(), micro(spent+after.Since(before).Postgres, mutations)
+	m.CopyRate, m.Copy = float64(mutations)/took.Seconds(), figures.Micro(spent+after.Since(before).Postgres, mutations)
 	return m, errors.Join(err, s.JetStream.DeleteStream(ctx, bareStream))
-}
-
-func micro(d time.Duration, mutations int) float64 {
-	return float64(d.Nanoseconds()) / 1000 / float64(mutations)
-}
-
-// spentHere is the time and the processor time of this process that something takes.
-func spentHere(do func() error) (took, spent time.Duration, err error) {
-	runtime.GC() // what came before is not of this
-	before, err := apart.UsedHere()
-	if err != nil {
-		return 0, 0, err
-	}
-	began := time.Now()
-	if err := do(); err != nil {
-		return 0, 0, err
-	}
-	took = time.Since(began)
-	after, err := apart.UsedHere()
-	return took, after - before, err
 }
 
 // consumeBare reads the bare messages through one consumer that acknowledges nothing, and does
@@ -104,7 +84,7 @@ func consumeBare(ctx context.Context, s *apart.Servers, each func(jetstream.Msg)
 		return 0, 0, err
 	}
 	defer js.Conn().Close()
-	return spentHere(func() error {
+	return apart.SpentHere(func() error {
 		consumer, err := js.CreateConsumer(ctx, bareStream, jetstream.ConsumerConfig{
 			AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: time.Minute,
 		})

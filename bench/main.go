@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 )
 
 type options struct {
@@ -138,7 +139,7 @@ func measureAll(ctx context.Context, out io.Writer, o options) error {
 			r.Run = run + 1
 			all = append(all, r)
 			fmt.Fprintln(out, &r)
-			if err := appendLine(o.out, r); err != nil {
+			if err := figures.AppendLine(o.out, r); err != nil {
 				return err
 			}
 		}

@@ -10,9 +10,10 @@ import (
 	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
+	"github.com/catalog-courier/catalog-courier/bench/internal/trickle"
 )
 
 // result is one run of a scenario.
@@ -32,41 +33,18 @@ type result struct {
 	Producer  float64 `json:"producer_us,omitempty"`   // beside the worker
 	GettingIn float64 `json:"getting_in_us,omitempty"` // of a backlog: producer, broker, Postgres
 
-	WorkerMiB float64  `json:"worker_mib"` // at its peak
-	Posts     int      `json:"posts,omitempty"`
-	Items     int      `json:"items,omitempty"`   // records in them
-	Refused   int      `json:"refused,omitempty"` // POSTs that the quota refused
-	Waited    int      `json:"waited,omitempty"`  // rows of mutations that waited in memory for too long
-	Latency   *latency `json:"latency,omitempty"`
-}
-
-// latency is what a run shows whose mutations come one by one.
-type latency struct {
-	// Milliseconds from before the publish until a platform has read the body.
-	P50     float64 `json:"p50_ms"`
-	P90     float64 `json:"p90_ms"`
-	P99     float64 `json:"p99_ms"`
-	Most    float64 `json:"most_ms"`
-	Missing int     `json:"missing"`
-
-	Transactions float64 `json:"transactions"` // of Postgres, for each mutation
-	AtRest       float64 `json:"at_rest"`      // share of a processor that all take before any has come
+	WorkerMiB float64          `json:"worker_mib"` // at its peak
+	Posts     int              `json:"posts,omitempty"`
+	Items     int              `json:"items,omitempty"`   // records in them
+	Refused   int              `json:"refused,omitempty"` // POSTs that the quota refused
+	Waited    int              `json:"waited,omitempty"`  // rows of mutations that waited in memory for too long
+	Latency   *trickle.Latency `json:"latency,omitempty"`
 }
 
 // spent notes what the mutations took.
 func (r *result) spent(u apart.Usage) {
-	r.Worker, r.Broker = micro(u.Program, r.Mutations), micro(u.Broker, r.Mutations)
-	r.Postgres, r.Platforms = micro(u.Postgres, r.Mutations), micro(u.Platforms, r.Mutations)
-}
-
-func (l *latency) fill(sent, received map[string]int64) error {
-	took, missing, err := apart.Took(sent, received)
-	if err != nil {
-		return err
-	}
-	l.P50, l.P90, l.P99, l.Most = apart.Quantile(took, 0.5), apart.Quantile(took, 0.9), apart.Quantile(took, 0.99), took[len(took)-1]
-	l.Missing = missing
-	return nil
+	r.Worker, r.Broker = figures.Micro(u.Program, r.Mutations), figures.Micro(u.Broker, r.Mutations)
+	r.Postgres, r.Platforms = figures.Micro(u.Postgres, r.Mutations), figures.Micro(u.Platforms, r.Mutations)
 }
 
 func (r *result) String() string {
@@ -154,11 +132,11 @@ func printTable(out io.Writer, title string, columns []column, all []result) err
 	if len(all) == 0 {
 		return nil
 	}
-	header := table.Row{title}
+	header := []any{title}
 	for _, c := range columns {
 		header = append(header, c.title)
 	}
-	t := newTable(header)
+	t := figures.NewTable(nil, header...)
 	for _, name := range scenariosOf(all) {
 		row := table.Row{name}
 		for _, c := range columns {
@@ -166,20 +144,12 @@ func printTable(out io.Writer, title string, columns []column, all []result) err
 			if slices.Max(values) == 0 {
 				values = nil // it is of other scenarios
 			}
-			row = append(row, apart.Summary(values, c.digits))
+			row = append(row, figures.Summary(values, c.digits))
 		}
 		t.AppendRow(row)
 	}
 	_, err := fmt.Fprintf(out, "\n%s\nmedians, with the range\n", t.Render())
 	return err
-}
-
-func newTable(header table.Row) table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(header)
-	return t
 }
 
 func scenariosOf(all []result) (names []string) {
@@ -198,18 +168,6 @@ func valuesOf(all []result, name string, c column) (values []float64) {
 		}
 	}
 	return values
-}
-
-// appendLine appends a result to a file as JSON; path "" leaves that out.
-func appendLine(path string, r result) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // figures, in a file that the caller named
-	if err != nil {
-		return err
-	}
-	return errors.Join(json.NewEncoder(file).Encode(r), file.Close())
 }
 
 func readLines(path string) (all []result, err error) {
@@ -244,7 +202,7 @@ func compareFiles(out io.Writer, older, newer string) error {
 
 // compare has a line for each figure of each scenario that both have.
 func compare(out io.Writer, before, after []result) error {
-	t := newTable(table.Row{"scenario", "figure", "old", "new", "new ÷ old"})
+	t := figures.NewTable(nil, "scenario", "figure", "old", "new", "new ÷ old")
 	lines := 0
 	for _, name := range scenariosOf(after) {
 		columns := throughput()
@@ -256,7 +214,7 @@ func compare(out io.Writer, before, after []result) error {
 			if len(olds) == 0 || slices.Max(olds) == 0 || slices.Max(news) == 0 {
 				continue
 			}
-			t.AppendRow(table.Row{name, c.title, apart.Summary(olds, c.digits), apart.Summary(news, c.digits), change(olds, news)})
+			t.AppendRow(table.Row{name, c.title, figures.Summary(olds, c.digits), figures.Summary(news, c.digits), change(olds, news)})
 			lines++
 		}
 	}
@@ -275,5 +233,5 @@ func change(olds, news []float64) string {
 	if olds[0] <= news[len(news)-1] && news[0] <= olds[len(olds)-1] {
 		return "~"
 	}
-	return fmt.Sprintf("%.2f", apart.Median(news)/apart.Median(olds))
+	return fmt.Sprintf("%.2f", figures.Median(news)/figures.Median(olds))
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/lab/process"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
-	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
+	"github.com/catalog-courier/catalog-courier/bench/internal/trickle"
 	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 )
 
@@ -169,7 +170,8 @@ func (m *measurement) stopWorker(ctx context.Context) error {
 func (m *measurement) until(ctx context.Context, query string, arguments ...any) error {
 	const within = 5 * time.Minute
 	err := apart.Until(ctx, within, m.worker, func(ctx context.Context) (done bool, err error) {
-		return done, m.servers.Pool.QueryRow(ctx, query, arguments...).Scan(&done)
+		err = m.servers.Pool.QueryRow(ctx, query, arguments...).Scan(&done)
+		return done, err
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for %s: %w", query, err)
@@ -177,15 +179,10 @@ func (m *measurement) until(ctx context.Context, query string, arguments ...any)
 	return nil
 }
 
-// The questions of until. Batches are few, and so are transactions that the index has not read,
-// so that asking disturbs little: it is in Postgres's processor time. The view that says how far
-// the index is behind counts them for each partition, which took 0.3 µs a mutation.
+// The questions of until.
 const (
-	allOwned = `SELECT count(*) FILTER (WHERE owner IS NOT NULL) = $1 FROM courier.lease`
-	// The changes of an abandoned batch go on in another one.
-	allFinished = `SELECT coalesce(sum(mutations), 0) >= $1 FROM courier.batch WHERE finished_at IS NOT NULL AND state <> 'abandoned'`
-	allIndexed  = `SELECT NOT EXISTS (SELECT FROM courier.outcome_cursor c JOIN courier.outcome o ON o.partition = c.partition AND o.number > c.number
-		WHERE c.consumer = 'items')`
+	allOwned    = `SELECT count(*) FILTER (WHERE owner IS NOT NULL) = $1 FROM courier.lease`
+	allFinished = `SELECT (` + work.Finished + `) >= $1`
 )
 
 // backlog publishes everything, then starts the worker. Its processor time includes its start.
@@ -194,7 +191,7 @@ func (m *measurement) backlog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, here, err := spentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
+	_, here, err := apart.SpentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
 	if err != nil {
 		return err
 	}
@@ -202,7 +199,7 @@ func (m *measurement) backlog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.result.GettingIn = micro(here+after.Since(before).Total(), m.result.Mutations)
+	m.result.GettingIn = figures.Micro(here+after.Since(before).Total(), m.result.Mutations)
 	took, spent, err := m.drain(ctx, m.result.Mutations)
 	if err != nil {
 		return err
@@ -218,7 +215,7 @@ func (m *measurement) publishOnly(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	took, here, err := spentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
+	took, here, err := apart.SpentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
 	if err != nil {
 		return err
 	}
@@ -227,7 +224,7 @@ func (m *measurement) publishOnly(ctx context.Context) error {
 		return err
 	}
 	m.result.spent(after.Since(before))
-	m.result.Producer = micro(here, m.result.Mutations)
+	m.result.Producer = figures.Micro(here, m.result.Mutations)
 	m.result.Rate = float64(m.result.Mutations) / took.Seconds()
 	return nil
 }
@@ -246,7 +243,7 @@ func (m *measurement) drain(ctx context.Context, mutations int) (took time.Durat
 	err = m.until(ctx, allFinished, mutations)
 	took = time.Since(began)
 	if err == nil {
-		err = m.until(ctx, allIndexed)
+		err = m.until(ctx, work.Indexed)
 	}
 	after, usedErr := m.servers.Used(m.worker)
 	return took, after.Since(before), errors.Join(err, usedErr, m.stopWorker(ctx))
@@ -270,7 +267,7 @@ func (m *measurement) flow(ctx context.Context) (err error) {
 		return err
 	}
 	began := time.Now()
-	_, here, err := spentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
+	_, here, err := apart.SpentHere(func() error { return m.publish(ctx, 0, m.result.Mutations) })
 	if err != nil {
 		return err
 	}
@@ -278,25 +275,18 @@ func (m *measurement) flow(ctx context.Context) (err error) {
 		return err
 	}
 	m.result.Rate = float64(m.result.Mutations) / time.Since(began).Seconds()
-	if err := m.until(ctx, allIndexed); err != nil {
+	if err := m.until(ctx, work.Indexed); err != nil {
 		return err
 	}
 	after, err := m.servers.Used(m.worker)
 	m.result.spent(after.Since(before))
-	m.result.Producer = micro(here, m.result.Mutations)
+	m.result.Producer = figures.Micro(here, m.result.Mutations)
 	return err
 }
 
-const (
-	warmUp  = 20              // mutations that do not count: connections, plans and caches
-	toStart = 3 * time.Second // for the worker
-	toRest  = 5 * time.Second // while nothing is published
-	toEnd   = 3 * time.Second // for the last mutation, and for Postgres to count its transactions
-)
-
-// oneByOne publishes mutations to the accounts in turn, and asks the platforms when each came.
+// oneByOne publishes mutations to the accounts in turn.
 func (m *measurement) oneByOne(ctx context.Context) (err error) {
-	m.result.Mutations, m.result.Latency = m.count, &latency{}
+	m.result.Mutations = m.count
 	if err := m.startWorker(); err != nil {
 		return err
 	}
@@ -304,75 +294,20 @@ func (m *measurement) oneByOne(ctx context.Context) (err error) {
 	if err := m.until(ctx, allOwned, queue.DefaultPartitions); err != nil {
 		return err
 	}
-	apart.Pause(ctx, toStart)
-	before, err := m.servers.Used(m.worker)
+	subjects, err := work.Subjects(work.Lanes(m.meta, m.pinterest))
 	if err != nil {
 		return err
-	}
-	apart.Pause(ctx, toRest)
-	after, err := m.servers.Used(m.worker)
-	if err != nil {
-		return err
-	}
-	m.result.Latency.AtRest = after.Since(before).Total().Seconds() / toRest.Seconds()
-	sent, err := m.trickle(ctx)
-	if err != nil {
-		return err
-	}
-	received, err := m.servers.Received(ctx)
-	if err != nil {
-		return err
-	}
-	return m.result.Latency.fill(sent, received)
-}
-
-// trickle returns when each mutation was sent, in ns since 1970.
-func (m *measurement) trickle(ctx context.Context) (sent map[string]int64, err error) {
-	var subjects []string
-	for _, lane := range work.Lanes(m.meta, m.pinterest) {
-		subject, problem := message.Subject(lane)
-		if problem != nil {
-			return nil, problem
-		}
-		subjects = append(subjects, subject)
 	}
 	producer := work.NewProducer(m.servers.JetStream, m.form)
-	sent = make(map[string]int64, m.count)
-	ticker := time.NewTicker(m.every)
-	defer ticker.Stop()
-	var before apart.Usage
-	var transactions float64
-	for number := range warmUp + m.count {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		if number == warmUp {
-			if transactions, err = m.servers.Transactions(ctx); err != nil {
-				return nil, err
-			}
-			if before, err = m.servers.Used(m.worker); err != nil {
-				return nil, err
-			}
-		}
-		if number >= warmUp {
-			sent[work.ItemID(number)] = time.Now().UnixNano()
-		}
-		if err := producer.Publish(ctx, work.Share{Subjects: subjects, From: number, To: number + 1}, 0); err != nil {
-			return nil, err
-		}
-	}
-	apart.Pause(ctx, m.every) // the last one is on its way
-	after, err := m.servers.Used(m.worker)
-	if err != nil {
-		return nil, err
-	}
-	m.result.spent(after.Since(before))
-	apart.Pause(ctx, toEnd)
-	last, err := m.servers.Transactions(ctx)
-	m.result.Latency.Transactions = (last - transactions) / float64(m.count)
-	return sent, err
+	var spent apart.Usage
+	m.result.Latency, spent, err = trickle.Measure(ctx, trickle.Options{
+		Servers: m.servers, Program: m.worker, Every: m.every, Count: m.count,
+		Put: func(ctx context.Context, number int) error {
+			return producer.Publish(ctx, work.Share{Subjects: subjects, From: number, To: number + 1}, 0)
+		},
+	})
+	m.result.spent(spent)
+	return err
 }
 
 // check makes sure that what was measured is the real thing: each mutation succeeded or was

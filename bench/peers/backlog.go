@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/lab/process"
 )
 
@@ -50,19 +50,11 @@ func measureBacklog(ctx context.Context, o options, e entrant, mutations int) (r
 
 // getIn gets the mutations of a run in and measures that.
 func getIn(ctx context.Context, s *apart.Servers, e entrant, r *result) error {
-	runtime.GC() // what the last run left is not of this one
 	before, err := s.Used(nil)
 	if err != nil {
 		return err
 	}
-	hereBefore, err := apart.UsedHere()
-	if err != nil {
-		return err
-	}
-	if err := putAll(ctx, s, e, r.Mutations); err != nil {
-		return err
-	}
-	here, err := apart.UsedHere()
+	_, here, err := apart.SpentHere(func() error { return putAll(ctx, s, e, r.Mutations) })
 	if err != nil {
 		return err
 	}
@@ -70,7 +62,7 @@ func getIn(ctx context.Context, s *apart.Servers, e entrant, r *result) error {
 	if err != nil {
 		return err
 	}
-	r.GettingIn = r.micro(after.Since(before).Total() + here - hereBefore)
+	r.GettingIn = figures.Micro(here+after.Since(before).Total(), r.Mutations)
 	if _, err := s.Pool.Exec(ctx, "ANALYZE"); err != nil { // as autovacuum would have, had it had the time
 		return err
 	}
@@ -107,8 +99,8 @@ func drain(ctx context.Context, s *apart.Servers, o options, e entrant, r *resul
 	if err != nil {
 		return err
 	}
-	if e.behind != "" {
-		r.Behind = r.micro(after.Since(last).Total())
+	if e.caughtUp != "" {
+		r.Behind = figures.Micro(after.Since(last).Total(), r.Mutations)
 	}
 	r.Seconds, r.Rate = took.Seconds(), r.each()/took.Seconds()
 	r.spent(after.Since(before))
@@ -142,16 +134,15 @@ func awaitLast(ctx context.Context, s *apart.Servers, o options, e entrant, cons
 
 // awaitBehind waits until the entrant has done what it does behind: that costs too.
 func awaitBehind(ctx context.Context, s *apart.Servers, o options, e entrant, consumer *process.Child) error {
-	if e.behind == "" {
+	if e.caughtUp == "" {
 		return nil
 	}
-	left := 0
-	err := apart.Until(ctx, o.timeout, consumer, func(ctx context.Context) (bool, error) {
-		err := s.Pool.QueryRow(ctx, e.behind).Scan(&left)
-		return left == 0, err
+	err := apart.Until(ctx, o.timeout, consumer, func(ctx context.Context) (done bool, err error) {
+		err = s.Pool.QueryRow(ctx, e.caughtUp).Scan(&done)
+		return done, err
 	})
 	if err != nil {
-		return fmt.Errorf("%d are left of what %s does behind: %w", left, e.name, err)
+		return fmt.Errorf("something is left of what %s does behind: %w", e.name, err)
 	}
 	return nil
 }

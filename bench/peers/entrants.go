@@ -32,9 +32,9 @@ type entrant struct {
 	environment []string
 	// finished is a query for how many mutations have their last status.
 	finished string
-	// behind is a query for how much is left to do then, behind the way of a mutation; ""
-	// where there is nothing.
-	behind string
+	// caughtUp is a query whether all is done then that is done behind the way of a mutation;
+	// "" where there is nothing.
+	caughtUp string
 }
 
 // entrants in the order in which they are measured. The first is what the others are
@@ -62,8 +62,8 @@ func courier(name string, open func(context.Context, *apart.Servers) (producer, 
 		program: func(s *apart.Servers, o options) []string {
 			return []string{o.worker, "run", "--config", filepath.Join(s.Folder, courierSettings), "--log-level", "warn", "--name", "peer"}
 		},
-		finished: `SELECT coalesce(sum(mutations), 0) FROM courier.batch WHERE finished_at IS NOT NULL`,
-		behind:   `SELECT transactions_behind FROM courier.item_index_status`,
+		finished: work.Finished,
+		caughtUp: work.Indexed,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 )
 
 type options struct {
@@ -108,7 +109,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 			r.Round = round + 1
 			all = append(all, r)
 			fmt.Fprintln(out, &r)
-			if err := appendLine(o.out, r); err != nil {
+			if err := figures.AppendLine(o.out, r); err != nil {
 				return err
 			}
 		}

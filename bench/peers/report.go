@@ -1,18 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
-	"time"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
+	"github.com/catalog-courier/catalog-courier/bench/internal/trickle"
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 // result is one run of one entrant.
@@ -49,22 +47,7 @@ type result struct {
 	// What draining took without that, in µs for each further mutation.
 	Further float64 `json:"further_us,omitempty"`
 
-	Latency *latency `json:"latency,omitempty"`
-}
-
-// latency is what a run shows whose mutations come one by one.
-type latency struct {
-	// Milliseconds from before the publish to when the sink has read the body.
-	P50     float64 `json:"p50_ms"`
-	P90     float64 `json:"p90_ms"`
-	P99     float64 `json:"p99_ms"`
-	Most    float64 `json:"most_ms"`
-	Missing int     `json:"missing"`
-
-	Transactions float64 `json:"transactions"` // of Postgres, for each mutation
-	// Shares of one processor that all take: while mutations come, and before any has come.
-	Busy   float64 `json:"busy"`
-	AtRest float64 `json:"at_rest"`
+	Latency *trickle.Latency `json:"latency,omitempty"`
 }
 
 // started notes what a run of fewer mutations took: what both took alike is the start.
@@ -77,24 +60,11 @@ func (r *result) started(few result) {
 
 func (r *result) each() float64 { return float64(r.Mutations) }
 
-// micro is a time for each mutation, in µs.
-func (r *result) micro(d time.Duration) float64 { return float64(d.Microseconds()) / r.each() }
-
 // spent notes what the mutations took.
 func (r *result) spent(u apart.Usage) {
-	r.Consumer, r.Broker, r.Sink, r.Postgres = r.micro(u.Program), r.micro(u.Broker), r.micro(u.Platforms), r.micro(u.Postgres)
-	r.Draining = r.micro(u.Total())
-}
-
-// fill compares when items were sent with when they were received, in ns.
-func (l *latency) fill(sent, received map[string]int64) error {
-	took, missing, err := apart.Took(sent, received)
-	if err != nil {
-		return err
-	}
-	l.Missing = missing
-	l.P50, l.P90, l.P99, l.Most = apart.Quantile(took, 0.5), apart.Quantile(took, 0.9), apart.Quantile(took, 0.99), took[len(took)-1]
-	return nil
+	r.Consumer, r.Broker = figures.Micro(u.Program, r.Mutations), figures.Micro(u.Broker, r.Mutations)
+	r.Sink, r.Postgres = figures.Micro(u.Platforms, r.Mutations), figures.Micro(u.Postgres, r.Mutations)
+	r.Draining = figures.Micro(u.Total(), r.Mutations)
 }
 
 func (r *result) String() string {
@@ -109,18 +79,6 @@ func (r *result) String() string {
 		line += fmt.Sprintf("; %d items were sent more than once", r.Items-r.Mutations)
 	}
 	return line
-}
-
-// appendLine appends a result to a file as JSON; path "" leaves that out.
-func appendLine(path string, r result) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // figures, in a file that the caller named
-	if err != nil {
-		return err
-	}
-	return errors.Join(json.NewEncoder(file).Encode(r), file.Close())
 }
 
 // column is a figure of each entrant: the median of its runs, with the range.
@@ -225,9 +183,6 @@ func printTables(out io.Writer, all []result) error {
 
 // printTable has a line for each entrant, in the order in which they first came.
 func printTable(out io.Writer, title string, columns []column, all []result) error {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
 	line := func(first string, of func(column) string) table.Row {
 		row := make(table.Row, 0, 1+len(columns))
 		row = append(row, first)
@@ -236,9 +191,9 @@ func printTable(out io.Writer, title string, columns []column, all []result) err
 		}
 		return row
 	}
-	t.AppendHeader(line(title, func(c column) string { return c.title }))
+	t := figures.NewTable(nil, line(title, func(c column) string { return c.title })...)
 	for _, name := range namesOf(all) {
-		t.AppendRow(line(name, func(c column) string { return apart.Summary(valuesOf(all, name, c), c.digits) }))
+		t.AppendRow(line(name, func(c column) string { return figures.Summary(valuesOf(all, name, c), c.digits) }))
 	}
 	_, err := fmt.Fprintf(out, "\n%s\n÷ is to %s of the same round; medians, with the range\n", t.Render(), baseline())
 	return err

@@ -1,27 +1,15 @@
 package main
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
+	"github.com/catalog-courier/catalog-courier/bench/internal/trickle"
 	"github.com/stretchr/testify/require"
 )
-
-func TestLatencies(t *testing.T) {
-	t.Parallel()
-	ms := int64(time.Millisecond)
-	var l latency
-	require.NoError(t, l.fill(
-		map[string]int64{"a": 5 * ms, "b": 6 * ms, "lost": 7 * ms},
-		map[string]int64{"a": 7 * ms, "b": 16 * ms, "warm-up": 90 * ms}))
-	require.Equal(t, latency{P50: 2, P90: 10, P99: 10, Most: 10, Missing: 1}, l)
-	require.Error(t, (&latency{}).fill(map[string]int64{"a": 1}, nil))
-}
 
 // TestProcessorTimes: a run's times are shared out among its mutations, and what a run of a
 // few took is the start.
@@ -52,7 +40,7 @@ func TestTables(t *testing.T) {
 	cell := func(columns []column, title, name string) string {
 		for i := range columns { // the last one of the title
 			if c := columns[len(columns)-1-i]; c.title == title {
-				return apart.Summary(valuesOf(all, name, c), c.digits)
+				return figures.Summary(valuesOf(all, name, c), c.digits)
 			}
 		}
 		return "no such column"
@@ -69,29 +57,10 @@ func TestTables(t *testing.T) {
 	require.Less(t, strings.Index(out.String(), baseline()), strings.Index(out.String(), "naive"))
 	require.Contains(t, out.String(), "mutations/s")
 	out.Reset()
-	require.NoError(t, printTables(&out, []result{{Entrant: "naive", Round: 1, Draining: 1500, Latency: &latency{P50: 2}}}))
+	require.NoError(t, printTables(&out, []result{{Entrant: "naive", Round: 1, Draining: 1500, Latency: &trickle.Latency{P50: 2}}}))
 	require.Contains(t, out.String(), "p99")
 	require.Contains(t, out.String(), "1.5")
 	out.Reset()
 	require.NoError(t, printTables(&out, nil))
 	require.Empty(t, out.String())
-}
-
-func TestLinesAreAppended(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "runs.JetStreamonl")
-	require.NoError(t, appendLine("", result{}))
-	runs := []result{{Entrant: "naive", Round: 1, Mutations: 7, Rate: 3.5}, {Entrant: "bento", Round: 1, Latency: &latency{P99: 4}}}
-	for _, r := range runs {
-		require.NoError(t, appendLine(path, r))
-	}
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	require.Len(t, lines, len(runs))
-	for i, line := range lines {
-		var read result
-		require.NoError(t, json.Unmarshal([]byte(line), &read))
-		require.Equal(t, runs[i], read)
-	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/test/rig"
@@ -62,7 +62,7 @@ func report(ctx context.Context, out io.Writer, service *rig.Servers, streams []
 		return err
 	}
 	problems := []error{broken}
-	lanes := newTable(out, "account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
+	lanes := figures.NewTable(out, "account", "type", "mutations", "records", "POSTs", "taken", "mean fill", "succeeded", "superseded", "other")
 	for i, s := range streams {
 		done, maxItems, counts := sentOf[i], service.Config.Accounts[s.lane.Account].Batch.MaxItems, map[string]int{}
 		for _, m := range s.mutations {
@@ -89,13 +89,4 @@ func report(ctx context.Context, out io.Writer, service *rig.Servers, streams []
 	}
 	fmt.Fprintln(out, "every mutation is final, and the platforms hold what the mutations say")
 	return nil
-}
-
-func newTable(out io.Writer, header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(out)
-	t.SetStyle(table.StyleLight)
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row(header))
-	return t
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/publish"
 )
 
@@ -60,7 +62,7 @@ func accounts(ctx context.Context, out io.Writer, o options) (err error) {
 	fmt.Fprintf(out, "%d accounts, half Meta's and half Pinterest's; %d workers had all %d partitions after %s, evenly after %s; %s of processor time each\n",
 		o.accounts, o.workers, partitions, seconds(started), seconds(even), seconds(spent))
 	fmt.Fprintln(out, "\nnothing published yet, after 15 s:")
-	pause(ctx, 15*time.Second)
+	apart.Pause(ctx, 15*time.Second)
 	atStart := c.printIdle(ctx, out, workers, 15*time.Second)
 
 	took, err := c.changeEach(ctx, o.accounts)
@@ -69,7 +71,7 @@ func accounts(ctx context.Context, out io.Writer, o options) (err error) {
 	}
 	fmt.Fprintf(out, "\n%d mutations, one of each account, all final %s after the first was published: %.0f a second\n\nthen, with nothing to do:\n",
 		o.accounts, seconds(took), float64(o.accounts)/took.Seconds())
-	pause(ctx, 15*time.Second)
+	apart.Pause(ctx, 15*time.Second)
 	err = errors.Join(atStart, c.printIdle(ctx, out, workers, accountsIdle))
 	if spent > mostStart {
 		err = errors.Join(err, fmt.Errorf("a start took %s of processor time, more than %s", seconds(spent), mostStart))
@@ -126,13 +128,13 @@ func (c *cluster) printIdle(ctx context.Context, out io.Writer, workers []*worke
 		return err
 	}
 	began := time.Now()
-	pause(ctx, during)
+	apart.Pause(ctx, during)
 	watched := time.Since(began)
 	others, err := c.CPU(ctx)
 	if err != nil {
 		return err
 	}
-	t := newTable(out, "worker", "memory", "heap", "idle CPU", "goroutines", "files open", "Postgres connections", "metrics told in")
+	t := figures.NewTable(out, "worker", "memory", "heap", "idle CPU", "goroutines", "files open", "Postgres connections", "metrics told in")
 	var broken error
 	for i, w := range workers {
 		after, err := w.processorTime()

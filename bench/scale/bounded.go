@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
 )
 
 // mostOverIdle is how much more memory than idle a worker may have, however much
@@ -62,7 +64,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 			return err
 		}
 	}
-	pause(ctx, 10*time.Second)
+	apart.Pause(ctx, 10*time.Second)
 	idle, err := w.memory()
 	if err != nil {
 		return err
@@ -73,7 +75,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	pause(ctx, 30*time.Second)
+	apart.Pause(ctx, 30*time.Second)
 	settled, err := w.memory()
 	if err != nil {
 		return err
@@ -94,7 +96,7 @@ func bounded(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	started := time.Since(began)
-	pause(ctx, 15*time.Second)
+	apart.Pause(ctx, 15*time.Second)
 	after, err := w.memory()
 	if err != nil {
 		return err

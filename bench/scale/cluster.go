@@ -175,13 +175,3 @@ func (c *cluster) await(ctx context.Context, within time.Duration, query string,
 }
 
 const allOwned = `SELECT count(*) > 0 AND bool_and(owner IS NOT NULL) FROM courier.lease`
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/bench/internal/work"
 )
 
 const drainConfiguration = `
@@ -51,8 +53,7 @@ func drain(ctx context.Context, out io.Writer, o options) (err error) {
 			return err
 		}
 		peak = max(peak, now)
-		if err := c.Database.QueryRow(ctx,
-			`SELECT coalesce(sum(mutations), 0) FROM courier.batch WHERE finished_at IS NOT NULL`).Scan(&finished); err != nil {
+		if err := c.Database.QueryRow(ctx, work.Finished).Scan(&finished); err != nil {
 			return err
 		}
 	}

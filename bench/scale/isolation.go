@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/queue"
@@ -52,7 +54,7 @@ var inTrouble = []string{silentAccount, pausedAccount, floodAccount}
 // isolation compares what ordinary accounts wait beside three accounts that are well,
 // and beside the same in trouble, in pairs of runs.
 func isolation(ctx context.Context, out io.Writer, o options) error {
-	t := newTable(out, "pair", "quiet p50", "p99", "most", "troubled p50", "p99", "most", "p99 troubled/quiet")
+	t := figures.NewTable(out, "pair", "quiet p50", "p99", "most", "troubled p50", "p99", "most", "p99 troubled/quiet")
 	ratios := make([]float64, 0, o.pairs)
 	for pair := range o.pairs {
 		// Whatever else the machine does changes slowly: every other pair begins with trouble.
@@ -171,9 +173,9 @@ func isolationRun(ctx context.Context, out io.Writer, o options, trouble bool) (
 	}
 	var from, until time.Time
 	err = during(ctx, flows, func(ctx context.Context) error {
-		pause(ctx, warmUp)
+		apart.Pause(ctx, warmUp)
 		from = time.Now()
-		pause(ctx, measured)
+		apart.Pause(ctx, measured)
 		until = time.Now()
 		return ctx.Err()
 	})

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/apart"
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/test/evidence"
 )
@@ -127,12 +129,12 @@ func (f *fleet) moves(ctx context.Context) error {
 		f.leave,
 		f.lose,
 	} {
-		pause(ctx, between)
+		apart.Pause(ctx, between)
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	pause(ctx, between)
+	apart.Pause(ctx, between)
 	return ctx.Err()
 }
 
@@ -218,7 +220,7 @@ func silencesOf(rows []evidence.Status, began, ended time.Time) []silence {
 
 // report prints what happened, and says which bounds were broken.
 func (f *fleet) report(out io.Writer, w *watch, silences []silence) (broken error) {
-	t := newTable(out, "event", "even after", "at most", "partitions moved", "between two owners: median", "most", "at most")
+	t := figures.NewTable(out, "event", "even after", "at most", "partitions moved", "between two owners: median", "most", "at most")
 	for i, e := range f.events {
 		until := time.Now()
 		if i+1 < len(f.events) {

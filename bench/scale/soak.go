@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/bench/internal/figures"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
 )
@@ -276,7 +277,7 @@ func (r *recording) sample(ctx context.Context) ([]float64, error) {
 func (r *recording) judge(out io.Writer) (broken error) {
 	from := len(r.hours) / 4
 	short := len(r.hours) == 0 || r.hours[len(r.hours)-1] < leastSoak.Hours()
-	t := newTable(out, "both workers together", "first", "mean after a quarter", "last", "growth an hour", "in doubt by", "at most", "")
+	t := figures.NewTable(out, "both workers together", "first", "mean after a quarter", "last", "growth an hour", "in doubt by", "at most", "")
 	for i, s := range followed {
 		values := r.values[i]
 		if len(values)-from < 3 {

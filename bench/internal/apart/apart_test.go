@@ -45,19 +45,6 @@ func TestReceiptsForgetTimesOfBacklogs(t *testing.T) {
 	require.Equal(t, Counts{Posts: 3, Items: MaxTimed + 3, Refused: 1}, r.counts)
 }
 
-func TestTook(t *testing.T) {
-	t.Parallel()
-	ms := int64(time.Millisecond)
-	took, missing, err := Took(
-		map[string]int64{"a": 5 * ms, "b": 6 * ms, "lost": 7 * ms},
-		map[string]int64{"a": 17 * ms, "b": 8 * ms, "warm-up": 90 * ms})
-	require.NoError(t, err)
-	require.Equal(t, []float64{2, 12}, took)
-	require.Equal(t, 1, missing)
-	_, _, err = Took(map[string]int64{"a": 1}, nil)
-	require.Error(t, err)
-}
-
 func TestSizeOf(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -76,37 +63,6 @@ func TestLoad(t *testing.T) {
 	require.InDelta(t, 7.37, parseLoad("7.37 12.15 9.25 4/512 4711\n"), 0)
 	require.Zero(t, parseLoad(""))
 	require.Zero(t, parseLoad("much"))
-}
-
-func TestSummary(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		values []float64
-		digits int
-		want   string
-	}{
-		{nil, 1, ""},
-		{[]float64{3}, 1, "3.0"},
-		{[]float64{9, 1, 4}, 0, "4 (1–9)"},
-		{[]float64{9, 1, 4, 5}, 1, "4.5 (1.0–9.0)"},
-		{[]float64{2.01, 2.04}, 1, "2.0"}, // a range that cannot be seen is none
-	} {
-		given := append([]float64(nil), c.values...)
-		require.Equal(t, c.want, Summary(c.values, c.digits))
-		require.Equal(t, given, c.values, "the runs keep their order")
-	}
-}
-
-func TestQuantile(t *testing.T) {
-	t.Parallel()
-	hundred := make([]float64, 100)
-	for i := range hundred {
-		hundred[i] = float64(i + 1)
-	}
-	for share, want := range map[float64]float64{0: 1, 0.5: 50, 0.9: 90, 0.99: 99, 1: 100} {
-		require.Equal(t, want, Quantile(hundred, share)) //nolint:testifylint // whole numbers
-	}
-	require.InDelta(t, 7.0, Quantile([]float64{7}, 0.99), 0)
 }
 
 // TestClock: it is the time that getrusage tells of this process.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 )
@@ -134,22 +133,4 @@ func ask(ctx context.Context, url string, into any) error {
 		return fmt.Errorf("%s: %w", url, err)
 	}
 	return json.Unmarshal(text, into)
-}
-
-// Took compares when items were sent with when they were received, both in ns. The times are
-// in ms, sorted; there is one at least, or an error.
-func Took(sent, received map[string]int64) (took []float64, missing int, err error) {
-	for item, at := range sent {
-		came, ok := received[item]
-		if !ok {
-			missing++
-			continue
-		}
-		took = append(took, float64(came-at)/float64(time.Millisecond))
-	}
-	if len(took) == 0 {
-		return nil, missing, errors.New("nothing has arrived")
-	}
-	slices.Sort(took)
-	return took, missing, nil
 }

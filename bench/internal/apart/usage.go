@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,6 +53,22 @@ func UsedHere() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
+// SpentHere is the time and the processor time of this process that something takes.
+func SpentHere(do func() error) (took, spent time.Duration, err error) {
+	runtime.GC() // what came before is not of this
+	before, err := UsedHere()
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		return 0, 0, err
+	}
+	took = time.Since(began)
+	after, err := UsedHere()
+	return took, after - before, err
+}
+
 // Transactions is how many Postgres has committed, those of a second ago at least.
 func (s *Servers) Transactions(ctx context.Context) (n float64, err error) {
 	err = s.Pool.QueryRow(ctx, `SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()`).Scan(&n)
@@ -96,35 +111,6 @@ func parseLoad(text string) float64 {
 		return 0
 	}
 	return minute
-}
-
-// Median is the mean of the two in the middle where their number is even. There are some,
-// sorted.
-func Median(sorted []float64) float64 {
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
-	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
-// Quantile is the smallest value that such a share is not above. There are some, sorted.
-func Quantile(sorted []float64, share float64) float64 {
-	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
-}
-
-// Summary is the median, with the range of more than one value, and "" of none.
-func Summary(values []float64, digits int) string {
-	if len(values) == 0 {
-		return ""
-	}
-	write := func(v float64) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-	sorted := slices.Sorted(slices.Values(values))
-	least, most := write(sorted[0]), write(sorted[len(sorted)-1])
-	if least == most {
-		return least
-	}
-	return write(Median(sorted)) + " (" + least + "–" + most + ")"
 }
 
 // Clock is the processor time of a process, in nanoseconds where /proc counts in hundredths

@@ -33,14 +33,6 @@ func (r *rows) int2(v int) {
 	r.buf = binary.BigEndian.AppendUint16(append(r.buf, 0, 0, 0, 2), uint16(v)) //nolint:gosec // the same bits
 }
 
-func (r *rows) bool(v bool) {
-	b := byte(0)
-	if v {
-		b = 1
-	}
-	r.buf = append(r.buf, 0, 0, 0, 1, b)
-}
-
 func (r *rows) time(t time.Time) {
 	if t.IsZero() {
 		r.null()

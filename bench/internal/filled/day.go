@@ -6,11 +6,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/google/uuid"
+	"github.com/klauspost/compress/zstd"
 )
 
 // day collects the rows of a day for COPY.
@@ -68,7 +67,7 @@ func (d *day) fill(lanes []lane, mutations int) {
 
 // idAt makes a UUID version 7 of a time.
 func idAt(random *rand.Rand, at time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|random.Uint64()&0xffff) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|random.Uint64()&0xffff)
 	binary.BigEndian.PutUint64(id[8:], random.Uint64())
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
@@ -85,13 +84,33 @@ const (
 )
 
 func (d *day) batch(b *open, sequence int64, step int) {
-	records := make([]catalog.Record, 0, b.size)
 	all := make([]*catalog.Mutation, b.size)
 	for i := range all {
 		all[i] = d.mutation(b, sequence+int64(i*step), i)
 	}
 	unfinished := d.last && d.random.IntN(100) == 0
-	var mutations, failed, warnings int
+	records, sum := d.records(b, all, unfinished)
+	if len(records) == 0 {
+		return
+	}
+	finished := b.at.Add(time.Duration(2+d.random.IntN(60)) * time.Second)
+	if unfinished {
+		finished = time.Time{}
+	}
+	d.batchRow(b, records, sum, finished)
+	d.attempt(b, unfinished && d.random.IntN(2) == 0)
+	if !unfinished {
+		d.numbers[b.lane.partition]++
+		d.outboxRow(b, finished)
+	}
+}
+
+// tally is what became of a batch's records.
+type tally struct{ mutations, failed, warned int }
+
+// records makes the records of a batch, and the rows of its mutations.
+func (d *day) records(b *open, all []*catalog.Mutation, unfinished bool) (records []catalog.Record, sum tally) {
+	records = make([]catalog.Record, 0, b.size)
 	for i := 0; i < len(all); i++ {
 		m := all[i]
 		if d.random.IntN(1000) < invalid {
@@ -110,46 +129,48 @@ func (d *day) batch(b *open, sequence int64, step int) {
 		}
 		d.row(b, m, 0, record, "")
 		records = append(records, catalog.Record{Constituents: constituents})
-		mutations += len(constituents)
-		if unfinished {
-			continue
-		}
-		switch chance := d.random.IntN(1000); {
-		case chance < failing:
-			why := drawFailure(d.random)
-			d.outcome(b.id, record, 2, `[{"code":"`+why.code+`","attribute":"`+why.attribute+`","message":"`+why.message+`"}]`, "")
-			d.letter(b, m, b.id, string(catalog.Refused), why, false)
-			failed++
-		case chance < failing+unconfirmed:
-			d.outcome(b.id, record, 3, "", "")
-			d.letter(b, m, b.id, string(catalog.Unconfirmed), &failure{message: "the platform never said what became of the item"}, false)
-			failed++
-		case chance < failing+unconfirmed+warned:
-			d.outcome(b.id, record, 1, "", `[{"code":"LOW_QUALITY_IMAGE","attribute":"image_link","message":"the image is small"}]`)
-			warnings++
+		sum.mutations += len(constituents)
+		if !unfinished {
+			d.end(b, m, record, &sum)
 		}
 	}
-	if len(records) == 0 {
-		return
+	return records, sum
+}
+
+// end draws what became of a record, whose last mutation is m.
+func (d *day) end(b *open, m *catalog.Mutation, record int, sum *tally) {
+	switch chance := d.random.IntN(1000); {
+	case chance < failing:
+		why := drawFailure(d.random)
+		d.outcome(b.id, record, 2, `[{"code":"`+why.code+`","attribute":"`+why.attribute+`","message":"`+why.message+`"}]`, "")
+		d.letter(b, m, b.id, string(catalog.Refused), why, false)
+		sum.failed++
+	case chance < failing+unconfirmed:
+		d.outcome(b.id, record, 3, "", "")
+		d.letter(b, m, b.id, string(catalog.Unconfirmed), &failure{message: "the platform never said what became of the item"}, false)
+		sum.failed++
+	case chance < failing+unconfirmed+warned:
+		d.outcome(b.id, record, 1, "", `[{"code":"LOW_QUALITY_IMAGE","attribute":"image_link","message":"the image is small"}]`)
+		sum.warned++
 	}
+}
+
+// batchRow writes a batch; finished is zero for one that is open.
+func (d *day) batchRow(b *open, records []catalog.Record, sum tally, finished time.Time) {
 	d.scratch = ledger.EncodeRecords(d.scratch[:0], records)
 	r := &d.batches
 	r.begin(15)
 	r.uuid(b.id)
 	r.time(b.at)
-	finished := b.at.Add(time.Duration(2+d.random.IntN(60)) * time.Second)
-	if unfinished {
-		finished = time.Time{}
-	}
 	r.time(finished)
 	r.int4(b.lane.partition)
 	r.int4(b.lane.id)
 	r.int4(len(records))
-	r.int4(mutations)
-	r.int4(len(records) - failed)
-	r.int4(failed)
-	r.int4(warnings)
-	if unfinished {
+	r.int4(sum.mutations)
+	r.int4(len(records) - sum.failed)
+	r.int4(sum.failed)
+	r.int4(sum.warned)
+	if finished.IsZero() {
 		r.null()
 	} else {
 		r.text(string(ledger.BatchCompleted))
@@ -158,29 +179,29 @@ func (d *day) batch(b *open, sequence int64, step int) {
 	r.null()
 	r.bytes(d.pack.EncodeAll(d.scratch, nil))
 	r.time(b.at)
-	a := &d.attempts
-	a.begin(9)
-	a.uuid(b.id)
-	a.int4(1)
-	result := 1
-	if unfinished && d.random.IntN(2) == 0 {
-		result = 3
-	}
-	a.int2(result)
-	a.time(b.at.Add(time.Second))
-	a.null()
-	a.array(oidText, 1, func(int) { a.text("handle-" + b.id.String()[24:]) })
-	a.null()
-	if result == 3 {
-		a.text("503 Service Unavailable")
+}
+
+// attempt writes the only POST of a batch.
+func (d *day) attempt(b *open, refused bool) {
+	r := &d.attempts
+	r.begin(9)
+	r.uuid(b.id)
+	r.int4(1)
+	if refused {
+		r.int2(3)
 	} else {
-		a.null()
+		r.int2(1)
 	}
-	a.null()
-	if !unfinished {
-		d.numbers[b.lane.partition]++
-		d.outboxRow(b, finished)
+	r.time(b.at.Add(time.Second))
+	r.null()
+	r.array(oidText, 1, func(int) { r.text("handle-" + b.id.String()[24:]) })
+	r.null()
+	if refused {
+		r.text("503 Service Unavailable")
+	} else {
+		r.null()
 	}
+	r.null()
 }
 
 func (d *day) mutation(b *open, sequence int64, i int) *catalog.Mutation {

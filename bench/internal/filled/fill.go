@@ -4,18 +4,18 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/persistence"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/catalog-courier/catalog-courier/persistence"
 )
 
 // How many mutations wait on the last day, and in how many lanes.
@@ -29,7 +29,7 @@ const (
 func Fill(ctx context.Context, url string, o Options) error {
 	o.Partitions = cmp.Or(o.Partitions, 16)
 	if o.Mutations < 1 || o.Accounts < 1 || o.Days < 1 || o.Days > 30 {
-		return fmt.Errorf("there must be mutations, accounts, and 1 to 30 days")
+		return errors.New("there must be mutations, accounts, and 1 to 30 days")
 	}
 	if _, err := persistence.Migrate(ctx, url); err != nil {
 		return err

@@ -25,14 +25,14 @@ type Options struct {
 
 // lane is what the mutations of one account, catalog and type share.
 type lane struct {
-	id                     int
-	partition              int
-	account, platform      string
-	catalog, catalogType   string
-	subject                string
-	items                  int // how many it has
-	first                  int // mutations before it, of all: lanes are drawn by these
-	mutations, deletedFrom int
+	id                   int
+	partition            int
+	account, platform    string
+	catalog, catalogType string
+	subject              string
+	items                int // how many it has
+	first                int // mutations before it, of all: lanes are drawn by these
+	mutations            int
 }
 
 // The types that the accounts have, by platform.

@@ -92,16 +92,29 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// PublishAll shares the mutations out among at most three producers, side by side. Each has
-// lanes of its own, and a connection.
-func PublishAll(ctx context.Context, connect func() (jetstream.JetStream, error), lanes []catalog.Lane, form Form, all Share, over time.Duration) error {
-	producers := min(3, len(lanes))
-	subjects := make([][]string, producers)
+// Subjects are those of lanes.
+func Subjects(lanes []catalog.Lane) ([]string, error) {
+	subjects := make([]string, len(lanes))
 	for i, lane := range lanes {
 		subject, problem := message.Subject(lane)
 		if problem != nil {
-			return problem
+			return nil, problem
 		}
+		subjects[i] = subject
+	}
+	return subjects, nil
+}
+
+// PublishAll shares the mutations out among at most three producers, side by side. Each has
+// lanes of its own, and a connection.
+func PublishAll(ctx context.Context, connect func() (jetstream.JetStream, error), lanes []catalog.Lane, form Form, all Share, over time.Duration) error {
+	every, err := Subjects(lanes)
+	if err != nil {
+		return err
+	}
+	producers := min(3, len(lanes))
+	subjects := make([][]string, producers)
+	for i, subject := range every {
 		subjects[i%producers] = append(subjects[i%producers], subject)
 	}
 	errs := make([]error, producers)
