@@ -238,7 +238,7 @@ func (s *Store) finish(c *chain, tx *ledger.Transaction, err error) error {
 	if answered && problem.Code == codeOtherLane {
 		s.lanes.forget() // a failover lost it; the next try makes it again
 	}
-	c.doubt = !answered || problem.Severity != "ERROR" || problem.Code == codeOtherTransaction
+	c.doubt = !answered || !refuses(problem) || problem.Code == codeOtherTransaction
 	return fmt.Errorf("committing transaction %s: %w", tx.ID, rejected(err))
 }
 

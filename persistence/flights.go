@@ -249,7 +249,7 @@ func (f *flights) remember(flight []*request) {
 // be sent at all.
 func nothingWritten(err error) bool {
 	problem, answered := errors.AsType[*pgconn.PgError](err)
-	return answered && problem.Severity == "ERROR" || errors.Is(err, ledger.ErrRejected)
+	return answered && refuses(problem) || errors.Is(err, ledger.ErrRejected)
 }
 
 // send writes requests in one transaction: the new rows first, then everything that takes

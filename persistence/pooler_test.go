@@ -28,6 +28,7 @@ type pooler struct {
 	upstream      string // host:port or a socket
 	network       string
 	byTransaction bool
+	language      map[string]string // of what the server says: its word for each severity
 	room          chan struct{} // what is in it is open; nil: no limit
 	ended         chan struct{}
 
@@ -202,6 +203,9 @@ func (p *pooler) relay(backend *pgproto3.Backend, client *pooled) {
 			answer, err := frontend.Receive()
 			if err != nil {
 				return
+			}
+			if problem, ok := answer.(*pgproto3.ErrorResponse); ok && p.language != nil {
+				problem.Severity = p.language[problem.SeverityUnlocalized]
 			}
 			backend.Send(answer)
 			_, ready = answer.(*pgproto3.ReadyForQuery)

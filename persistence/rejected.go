@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ import (
 // state of the server, of a connection or of other transactions.
 func rejected(err error) error {
 	problem, answered := errors.AsType[*pgconn.PgError](err)
-	if !answered || len(problem.Code) < 2 || problem.Severity != "ERROR" {
+	if !answered || len(problem.Code) < 2 || !refuses(problem) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%w: %w", ledger.ErrSlow, err)
 		}
@@ -47,6 +48,15 @@ func rejected(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ledger.ErrRejected, err)
+}
+
+// refuses reports that the server refused a statement and goes on: nothing of its transaction is
+// written. After anything worse it ends the connection, and nobody knows.
+//
+// Severity is a word of the server's language (lc_messages), and the other field is not; but a
+// server before 9.6, or what imitates one, may leave that out.
+func refuses(problem *pgconn.PgError) bool {
+	return cmp.Or(problem.SeverityUnlocalized, problem.Severity) == "ERROR"
 }
 
 // What the server says of a statement that it ended, and of its own damage.

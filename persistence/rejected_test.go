@@ -63,3 +63,27 @@ func TestALostConnectionIsNoRefusal(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Commit(t.Context(), lease, tx))
 }
+
+// TestTheServersLanguageDoesNotMatter: with another lc_messages a refusal is one all the same.
+func TestTheServersLanguageDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	database := template.Database(t)
+	german := &pooler{language: map[string]string{"ERROR": "FEHLER", "FATAL": "FATAL", "PANIC": "PANIK"}}
+	pool := newPool(t, german.start(t, database))
+	store := newStore(t, pool)
+	s := newShared(t, store, pool, 3, 1)
+	_, err := pool.Exec(t.Context(), "alter table courier.mutation add constraint odd check (mutation_id not like 'p1-%')")
+	require.NoError(t, err)
+	err = store.Commit(t.Context(), s.leases[1], s.txs[1])
+	require.ErrorIs(t, err, ledger.ErrRejected)
+	require.ErrorContains(t, err, "FEHLER")
+	require.ErrorIs(t, store.Probe(t.Context(), s.leases[1], s.txs[1]), ledger.ErrRejected)
+	for i, err := range s.commit(t) {
+		if i == 1 {
+			require.ErrorIs(t, err, ledger.ErrRejected)
+			continue
+		}
+		require.NoError(t, err, "it is written apart from the one that is refused")
+	}
+	pool.Close()
+}
