@@ -15,9 +15,9 @@ type Config struct {
 	// MaxConstituents is how many mutations may merge into one record. Defaults to
 	// 1000.
 	MaxConstituents int
-	// MaxPayload is how many bytes the messages of one batch may have together, as
-	// they are stored as one value. A batch exceeds it only if a single message
-	// does. Defaults to 32 MiB.
+	// MaxPayload is how many bytes the messages of one batch may have together, headers
+	// and all, as they are stored as one value. A batch exceeds it only if a single
+	// message does. Defaults to 32 MiB.
 	MaxPayload int
 }
 

@@ -168,6 +168,51 @@ func TestBatchGathersABoundedPayload(t *testing.T) {
 	require.Equal(t, batcher.FlushBytes, batch.Reason)
 }
 
+// TestHeadersCount: a producer may send as many bytes in headers as in the body, and all of them
+// are kept.
+func TestHeadersCount(t *testing.T) {
+	t.Parallel()
+	const headers, most = 500_000, 5_000_000
+	b := batcher.New(batcher.Config{MaxPayload: most})
+	b.AddLane(testLane(products, 100))
+	var p producer
+	long := []catalog.Header{{Name: "note", Value: strings.Repeat("x", headers)}}
+	mutation := func(item string) *catalog.Mutation {
+		m := p.update(products, item, start)
+		m.Message.Headers = long
+		return m
+	}
+	for i := range 50 {
+		add(t, b, start, mutation(strconv.Itoa(i)))
+	}
+	require.Greater(t, b.Bytes(), 50*headers)
+	batch := cut(t, b, start)
+	require.Len(t, batch.Records, most/headers-1)
+	require.Equal(t, batcher.FlushBytes, batch.Reason)
+	release(b, batch, start)
+	for range 50 {
+		add(t, b, start, mutation("49"))
+	}
+	for b.Stats().Waiting > 0 {
+		batch, ok := b.Cut(account, start.Add(time.Hour))
+		require.True(t, ok)
+		for i := range batch.Records {
+			require.Less(t, len(batch.Records[i].Constituents), most/headers, "as many merge as one value may hold")
+		}
+		release(b, batch, start)
+	}
+	add(t, b, start, mutation("50"))
+	require.Greater(t, b.Bytes(), headers)
+	require.Len(t, b.Spill(products), 1)
+	require.Zero(t, b.Bytes())
+	waiting := mutation("51")
+	add(t, b, start, waiting)
+	require.Greater(t, b.Bytes(), headers, "of a spilled lane, too")
+	b.MarkPersisted(b.TakeUnpersisted(start.Add(time.Hour), 10))
+	require.Zero(t, b.Bytes())
+	requireNothingDue(t, b, start)
+}
+
 // TestMergingMayChangeTheGroup: a legacy body fixes the operation per request, and
 // an UPSERT after an UPDATE makes the record an UPSERT.
 func TestMergingMayChangeTheGroup(t *testing.T) {

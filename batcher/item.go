@@ -122,20 +122,20 @@ type entry struct {
 	change       catalog.Change
 	constituents []*catalog.Mutation // oldest first
 	size         int32               // upper bound of its bytes in a body
-	payload      int32               // bytes of the constituents' messages
+	payload      int32               // the constituents' messages, by catalog.Message.Size
 	notBefore    int64
 }
 
-// mutationCost is about what a decoded mutation takes beside its data: the
-// Mutation, its headers, and its share of an item.
-const mutationCost = 800
+// share is about how many bytes a mutation that waits takes besides its Size: its part of an item
+// and of what items are kept in.
+const share = 288
 
-// Cost is about what a mutation that waits takes in memory, in bytes.
-func Cost(m *catalog.Mutation) int { return len(m.Message.Data) + mutationCost }
+// cost is about how many bytes a mutation that waits takes.
+func cost(m *catalog.Mutation) int { return m.Size() + share }
 
-// cost is about what the entry takes in memory.
+// cost is about how many bytes the entry takes.
 func (e *entry) cost() int {
-	cost := int(e.payload) + len(e.constituents)*mutationCost
+	cost := int(e.payload) + len(e.constituents)*(catalog.MutationBytes+share)
 	if len(e.constituents) > 1 {
 		cost += len(e.change.Attributes) // a merged change has its own
 	}

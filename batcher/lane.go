@@ -227,7 +227,7 @@ func (l *lane) single(m *catalog.Mutation) entry {
 		change:       change,
 		constituents: []*catalog.Mutation{m},
 		size:         l.size(m.Key(), change),
-		payload:      int32(len(m.Message.Data)), //nolint:gosec // G115: a message is at most 1 MiB
+		payload:      int32(min(m.Message.Size(), math.MaxInt32)), //nolint:gosec // G115: bounded
 		notBefore:    nanos(m.NotBefore),
 	}
 }

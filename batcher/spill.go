@@ -124,7 +124,7 @@ func (b *Batcher) unspill(l *lane) {
 	l.buffer, l.bufferTaken = nil, 0
 	for _, m := range buffer {
 		if it := l.find(m.ItemID, m.Localization); it != nil && it.knows(m.Position) {
-			b.charge(l, -1, -Cost(m))
+			b.charge(l, -1, -cost(m))
 			continue
 		}
 		added := l.single(m)
@@ -170,7 +170,7 @@ func (b *Batcher) forgetBuffered(l *lane, upTo catalog.Position) {
 		if m.Position.Compare(l.floor) < 0 {
 			l.floor = m.Position
 		}
-		b.charge(l, -1, -Cost(m))
+		b.charge(l, -1, -cost(m))
 		l.buffer[gone] = nil
 		gone++
 	}

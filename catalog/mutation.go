@@ -84,6 +84,20 @@ type Message struct {
 	Lost int64
 }
 
+// headerBytes is what a header takes in memory besides its text: two strings.
+const headerBytes = 32
+
+// Size is about how many bytes the message takes in memory and where it is stored: its data, and
+// each header with its name, its value and 32 bytes more. A message may have as much in headers as
+// in data.
+func (m *Message) Size() int {
+	size := len(m.Data)
+	for i := range m.Headers {
+		size += headerBytes + len(m.Headers[i].Name) + len(m.Headers[i].Value)
+	}
+	return size
+}
+
 // Mutation is one change of one item, decoded and checked. It is immutable after
 // intake except for the delivery fields at the end, which one owner writes.
 type Mutation struct {
@@ -143,6 +157,13 @@ type Mutation struct {
 	// row; zero until it has one. It prunes later updates of the row.
 	RecordedOn time.Time
 }
+
+// MutationBytes is about how many bytes a decoded mutation takes in memory besides its message.
+const MutationBytes = 512
+
+// Size is about how many bytes the mutation takes in memory: its message, see Message.Size, and
+// MutationBytes. Every bound of memory counts mutations by it.
+func (m *Mutation) Size() int { return m.Message.Size() + MutationBytes }
 
 // Key names the mutation's item.
 func (m *Mutation) Key() ItemKey {

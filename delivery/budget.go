@@ -5,8 +5,8 @@ import "sync/atomic"
 // Budget bounds the memory that the engines of one worker hold in messages: half
 // for batches that are open, an eighth for what waits. More would be of little use:
 // what may be sent soon fits into that, and what may not is kept in the database.
-// The rest is for what belongs to them. It counts message bytes and an allowance; it
-// is not exact.
+// The rest is for what belongs to them. It counts mutations by their Size, which is not
+// exact.
 type Budget struct {
 	mostOpen    int64
 	mostWaiting int64

@@ -1,9 +1,14 @@
 package delivery
 
 import (
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
 // TestAnAccountMayOpenOneBatchWhateverIsUnsent: what waits for Postgres and for answers bounds the
@@ -38,4 +43,20 @@ func TestASlowAccountLeavesOthersTheirPart(t *testing.T) {
 	m.budget.addUnsent(other, -9*mib)
 	require.Zero(t, m.budget.unsent.Load())
 	require.Zero(t, m.budget.unsending.Load())
+}
+
+// TestEveryBoundCountsHeaders: of what waits, leaves, is open and is recorded.
+func TestEveryBoundCountsHeaders(t *testing.T) {
+	t.Parallel()
+	const headers = 500_000
+	m := &catalog.Mutation{Message: catalog.Message{Headers: []catalog.Header{{Name: "note", Value: strings.Repeat("x", headers)}}}}
+	records := []catalog.Record{{Constituents: []*catalog.Mutation{m, m}}}
+	open := newOpenBatch(&Config{}, uuid.New(), &lane{account: &Account{}}, "", records, time.Now())
+	require.Greater(t, open.bytes, 2*headers)
+	mem := memory{budget: NewBudget(1 << 30)}
+	mem.leave([]*catalog.Mutation{m})
+	require.Greater(t, mem.budget.leaving.Load(), int64(headers))
+	var j job
+	j.note(m)
+	require.Greater(t, j.bytes, int64(headers))
 }

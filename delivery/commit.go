@@ -15,8 +15,6 @@ const (
 	// commitTimeout is how long a transaction may take that carries little: longer than
 	// the server lets a statement run, so that the server says what was slow.
 	commitTimeout = 40 * time.Second
-	// slowestLine is how many bytes a second are written at least.
-	slowestLine = 256 << 10
 	// slowTries is how often the server may end the smallest possible transaction for
 	// its time before it is looked for what makes it slow.
 	slowTries = 3
@@ -64,7 +62,7 @@ func (r *recorder) write(ctx context.Context, j *job) error {
 // commit writes one transaction of a job, until it is committed, must be split
 // (errSplit), or is refused whatever is left out of it (ledger.ErrRejected).
 func (r *recorder) commit(ctx context.Context, j *job, tx *ledger.Transaction, bytes int64, mayBeSplit bool) error {
-	timeout := commitTimeout + time.Duration(bytes/slowestLine)*time.Second
+	timeout := commitTimeout + ledger.WriteTime(bytes)
 	tries := rejectedTries
 	for round := 0; ; round++ {
 		err := r.commitOnce(ctx, j, tx, timeout, tries, mayBeSplit)

@@ -96,7 +96,7 @@ func (j *job) needsCommit() bool {
 func (j *job) note(ms ...*catalog.Mutation) {
 	for _, m := range ms {
 		j.positions = append(j.positions, m.Position)
-		j.bytes += messageBytes(m)
+		j.bytes += int64(m.Size())
 	}
 	j.mutations += len(ms)
 }
@@ -111,15 +111,6 @@ func (j *job) adds(f *openBatch) {
 	}
 	j.batches[f.batch.ID] = f
 	j.tx.Batches = append(j.tx.Batches, f.batch)
-}
-
-// messageBytes is about what a mutation takes in memory and in a transaction.
-func messageBytes(m *catalog.Mutation) int64 {
-	bytes := len(m.Message.Data) + perMutationBytes
-	for _, header := range m.Message.Headers {
-		bytes += len(header.Name) + len(header.Value)
-	}
-	return int64(bytes)
 }
 
 // dropSentFromWaiting leaves out of Waiting what the same job puts into a batch, or

@@ -123,14 +123,11 @@ func newOpenBatch(cfg *Config, id uuid.UUID, l *lane, group string, records []ca
 	}
 	for i := range records {
 		for _, m := range records[i].Constituents {
-			f.bytes += len(m.Message.Data) + perMutationBytes
+			f.bytes += m.Size()
 		}
 	}
 	return f
 }
-
-// perMutationBytes is the allowance for what belongs to a message in memory.
-const perMutationBytes = 512
 
 // allFinal reports that every known handle has come to its end.
 func (f *openBatch) allFinal() bool {

@@ -16,6 +16,9 @@ type unit struct {
 	bytes int64
 }
 
+// unitBytes is about what a unit takes in a transaction besides its mutations.
+const unitBytes = 512
+
 type units []unit
 
 func (u units) bytes() (bytes int64) {
@@ -33,9 +36,9 @@ func (j *job) units() units {
 	tx := &j.tx
 	var all units
 	add := func(part ledger.Transaction, ms ...*catalog.Mutation) {
-		u := unit{part: part, bytes: perMutationBytes}
+		u := unit{part: part, bytes: unitBytes}
 		for _, m := range ms {
-			u.bytes += messageBytes(m)
+			u.bytes += int64(m.Size())
 		}
 		all = append(all, u)
 	}
@@ -159,7 +162,7 @@ func freshRanges(tx *ledger.Transaction, generation int64) []ledger.Range {
 func outcomeBytes(o *ledger.BatchOutcome) (bytes int64) {
 	bytes = int64(len(o.Answer))
 	for _, m := range outcomeMutations(o) {
-		bytes += messageBytes(m)
+		bytes += int64(m.Size())
 	}
 	for i := range o.Exceptions {
 		for _, issues := range [][]ledger.Issue{o.Exceptions[i].Errors, o.Exceptions[i].Warnings} {

@@ -107,7 +107,7 @@ func maybeSent(attempts []ledger.Attempt) bool {
 func openBytes(o *ledger.OpenBatch) (bytes int64) {
 	for i := range o.Records {
 		for _, m := range o.Records[i].Constituents {
-			bytes += messageBytes(m)
+			bytes += int64(m.Size())
 		}
 	}
 	return bytes

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
 
@@ -51,7 +50,7 @@ func (e *Engine) writeBuffered(now time.Time) {
 func (m *memory) leave(ms []*catalog.Mutation) {
 	var bytes int64
 	for _, gone := range ms {
-		bytes += int64(batcher.Cost(gone))
+		bytes += int64(gone.Size())
 	}
 	m.leaving = ms
 	m.addLeaving(bytes)
@@ -67,7 +66,7 @@ func (e *Engine) writeLeaving() {
 	var bytes int64
 	count := 0
 	for most := min(e.recorder.mostMutations()-e.jobs.next.mutations, len(e.memory.leaving)); count < most && bytes < e.cfg.Budget.mostLeaving(); count++ {
-		bytes += int64(batcher.Cost(e.memory.leaving[count]))
+		bytes += int64(e.memory.leaving[count].Size())
 	}
 	if count == 0 {
 		return

@@ -3,14 +3,18 @@ package delivery_test
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/delivery"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
+	"github.com/catalog-courier/catalog-courier/quota"
 )
 
 // TestWhatLeavesIsRecordedBeforeWhatFollows: a spilled lane is written in pieces. A
@@ -50,6 +54,52 @@ func TestWhatLeavesIsRecordedBeforeWhatFollows(t *testing.T) {
 		w.store.SetHook(nil)
 		w.store.ResumeAccount("acme")
 		l = w.start()
+		w.finish(time.Hour)
+		w.requireState()
+		l.stop()
+	})
+}
+
+// lastGauges keeps an engine's newest gauges.
+type lastGauges struct {
+	delivery.NopObserver
+	mu   sync.Mutex
+	last delivery.Gauges
+}
+
+func (l *lastGauges) Gauges(_ int, g delivery.Gauges) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = g
+}
+
+func (l *lastGauges) now() delivery.Gauges {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// TestHeadersTakeMemory: what waits respects its bound with messages that are nearly all headers.
+func TestHeadersTakeMemory(t *testing.T) {
+	scenario(t, func(w *world) {
+		const headers, budget = 500_000, 64 << 20
+		w.budget = delivery.NewBudget(budget)
+		_, err := w.store.SaveAccount(t.Context(), ledger.AccountState{Account: "acme", State: "paused", ByHand: true})
+		require.NoError(t, err)
+		seen := &lastGauges{}
+		l := w.startWith(quota.NewScopes(w.store, w.logger), func(c *delivery.Config) { c.Observer = seen })
+		long := strings.Repeat("x", headers)
+		for i := range 200 {
+			w.change(fmt.Sprint("x", i), catalog.Upsert, `{"a":1}`, func(m *catalog.Mutation) {
+				m.Message.Headers = append(m.Message.Headers, catalog.Header{Name: "note", Value: long})
+			})
+			pass(100 * time.Millisecond)
+			require.LessOrEqual(t, seen.now().Waiting*headers, budget/8+budget/16, "in memory, after %d", i)
+		}
+		pass(time.Minute)
+		require.LessOrEqual(t, seen.now().Waiting*headers, budget/8)
+		require.Equal(t, 1, seen.now().Spilled)
+		w.store.ResumeAccount("acme")
 		w.finish(time.Hour)
 		w.requireState()
 		l.stop()

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/catalog-courier/catalog-courier/batcher"
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 )
@@ -232,7 +231,7 @@ func (v *versions) overtakes(m *catalog.Mutation) (by knownVersion, overtaken bo
 func (e *Engine) supersede(m *catalog.Mutation, by knownVersion) {
 	if carried := e.versions.carried[by.position]; carried != nil && m.RecordedOn.IsZero() {
 		carried.overtaken = append(carried.overtaken, m)
-		e.versions.heldBytes += int64(batcher.Cost(m))
+		e.versions.heldBytes += int64(m.Size())
 		return
 	}
 	e.jobs.next.tx.Stale = append(e.jobs.next.tx.Stale, ledger.StaleVersion{Mutation: m, SupersededBy: by.mutationID})
@@ -276,7 +275,7 @@ func (e *Engine) writeVersions(j *job) {
 			written = append(written, carried.version.Key)
 			for _, overtaken := range carried.overtaken {
 				j.tx.Stale = append(j.tx.Stale, ledger.StaleVersion{Mutation: overtaken, SupersededBy: m.ID})
-				e.versions.heldBytes -= int64(batcher.Cost(overtaken))
+				e.versions.heldBytes -= int64(overtaken.Size())
 			}
 			j.note(carried.overtaken...)
 		}
@@ -329,7 +328,7 @@ func (e *Engine) handOn(m *catalog.Mutation, by knownVersion) {
 	delete(e.versions.carried, m.Position)
 	e.versions.unpin(m.Key(), time.Now())
 	for _, overtaken := range carried.overtaken {
-		e.versions.heldBytes -= int64(batcher.Cost(overtaken))
+		e.versions.heldBytes -= int64(overtaken.Size())
 		e.supersede(overtaken, by)
 	}
 }

@@ -19,7 +19,7 @@ func (e *Engine) store(ms ...*catalog.Mutation) {
 // leaveNow counts the memory of what is nowhere but in the job that is being collected.
 func (e *Engine) leaveNow(ms ...*catalog.Mutation) {
 	for _, m := range ms {
-		bytes := messageBytes(m)
+		bytes := int64(m.Size())
 		e.jobs.next.leaving += bytes
 		e.memory.addLeaving(bytes)
 	}

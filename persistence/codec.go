@@ -100,7 +100,7 @@ func (c codec) scanRecords(payload []byte, see func(record int, newest bool, m *
 }
 
 func (c codec) packMutation(m *catalog.Mutation) []byte {
-	raw := ledger.EncodeMutation(make([]byte, 0, mutationSize(m)), m)
+	raw := ledger.EncodeMutation(make([]byte, 0, encodedSize(m)), m)
 	return c.pack.EncodeAll(raw, make([]byte, 0, len(raw)))
 }
 
@@ -132,13 +132,15 @@ func payloadSize(records []catalog.Record) int {
 	size := 16
 	for i := range records {
 		for _, m := range records[i].Constituents {
-			size += mutationSize(m)
+			size += encodedSize(m)
 		}
 	}
 	return size
 }
 
-func mutationSize(m *catalog.Mutation) int {
+// encodedSize is about how many bytes ledger.EncodeMutation writes, so that the buffer need not
+// grow.
+func encodedSize(m *catalog.Mutation) int {
 	size := 160 + len(m.ID) + len(m.ItemID) + len(m.Message.Data)
 	for _, header := range m.Message.Headers {
 		size += len(header.Name) + len(header.Value) + 4

@@ -125,19 +125,15 @@ func (s *Store) chainOf(lease ledger.Lease) *chain {
 	return c
 }
 
-// slowestLine is how many bytes a second a transaction is written at least: the time
-// it may take grows with what it carries.
-const slowestLine = 256 << 10
-
 // boundedFor bounds a call that carries so many bytes.
 func (s *Store) boundedFor(ctx context.Context, bytes int) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.timeout+time.Duration(bytes/slowestLine)*time.Second)
+	return context.WithTimeout(ctx, s.timeout+ledger.WriteTime(int64(bytes)))
 }
 
-// messageBytes is about how many bytes a transaction carries.
-func messageBytes(tx *ledger.Transaction) (bytes int) {
+// sizeOf is how many bytes of mutations a transaction carries.
+func sizeOf(tx *ledger.Transaction) (bytes int) {
 	for m := range mutationsOf(tx) {
-		bytes += mutationSize(m)
+		bytes += m.Size()
 	}
 	return bytes
 }
@@ -146,7 +142,7 @@ func messageBytes(tx *ledger.Transaction) (bytes int) {
 // trips, or one when few mutation rows are new. On success it sets RecordedOn of
 // the mutations whose rows it made.
 func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
-	bytes := messageBytes(tx)
+	bytes := sizeOf(tx)
 	ctx, cancel := s.boundedFor(ctx, bytes)
 	defer cancel()
 	if tx.ID == uuid.Nil || tx.Partition != lease.Partition {

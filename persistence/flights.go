@@ -29,8 +29,8 @@ const (
 	shareLocks = 200 * time.Millisecond
 	// A request that carries more flies alone, and a flight of several carries no more than
 	// so many requests and bytes.
-	maxShared       = 256 << 10
-	maxFlightBytes  = 1 << 20
+	maxShared       = 384 << 10
+	maxFlightBytes  = 3 << 19
 	maxFlightShares = 64
 )
 

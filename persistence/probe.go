@@ -34,7 +34,7 @@ func (s *Store) Committed(ctx context.Context, lease ledger.Lease, tx *ledger.Tr
 // Probe writes a transaction with its fence and takes it back: see ledger.Store. What
 // it leaves behind are dead rows, and the lanes and days that the transaction needs.
 func (s *Store) Probe(ctx context.Context, lease ledger.Lease, tx *ledger.Transaction) error {
-	ctx, cancel := s.boundedFor(ctx, messageBytes(tx))
+	ctx, cancel := s.boundedFor(ctx, sizeOf(tx))
 	defer cancel()
 	c := s.chainOf(lease)
 	if err := c.enter(ctx); err != nil {
