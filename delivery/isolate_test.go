@@ -260,6 +260,39 @@ func TestAStoreThatRefusesEverything(t *testing.T) {
 	}
 }
 
+// TestAStoreThatRefusesToEndBatches stops the partition as one that refuses everything does: no end
+// is left for later, nor tried alone.
+func TestAStoreThatRefusesToEndBatches(t *testing.T) {
+	scenario(t, func(w *world) {
+		probes := 0
+		w.store.SetHook(func(_ context.Context, made ledgermodel.Call, stage ledgermodel.Stage) error {
+			if made == ledgermodel.CallProbe && stage == ledgermodel.Before {
+				probes++
+			}
+			return nil
+		})
+		w.store.SetRule(func(tx *ledger.Transaction) error {
+			if len(tx.Outcomes) > 0 {
+				return fmt.Errorf("%w: batches are read-only", ledger.ErrRejected)
+			}
+			return nil
+		})
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.upsert("y", `{"bad":1}`)
+		require.ErrorIs(t, l.wait(), ledger.ErrRejected)
+		require.Equal(t, 1, probes)
+		require.Empty(t, w.store.DeadLetters())
+		w.store.SetRule(nil)
+		l = w.start()
+		w.finish(time.Hour)
+		require.Equal(t, ledgermodel.Succeeded, w.status()["m1"])
+		require.Equal(t, ledgermodel.Failed, w.status()["m2"])
+		require.Equal(t, 1, w.posts())
+		l.stop()
+	})
+}
+
 // TestAnItemThatCannotBeAskedFor has no known version and goes on.
 func TestAnItemThatCannotBeAskedFor(t *testing.T) {
 	scenario(t, func(w *world) {

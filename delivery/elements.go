@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -106,8 +108,9 @@ func bare(o *ledger.BatchOutcome) ledger.BatchOutcome {
 	return b
 }
 
-// harmless is a transaction that touches what tx touches, with values that nothing can
-// be said against: a store that refuses it refuses everything.
+// harmless is a transaction that writes to the tables that tx writes to, with values that nothing
+// can be said against: a store that refuses it refuses everything. An end of a batch needs one to
+// end: it begins one.
 func harmless(tx *ledger.Transaction, at func() *catalog.Mutation) *ledger.Transaction {
 	part := &ledger.Transaction{ID: uuid.New(), Partition: tx.Partition}
 	batch := func() ledger.Batch {
@@ -117,8 +120,16 @@ func harmless(tx *ledger.Transaction, at func() *catalog.Mutation) *ledger.Trans
 			Records: []catalog.Record{{Key: m.Key(), Change: m.Change(), Constituents: []*catalog.Mutation{m}}},
 		}
 	}
-	if len(tx.Batches) > 0 {
+	if len(tx.Batches)+len(tx.Outcomes) > 0 {
 		part.Batches = []ledger.Batch{batch()}
+	}
+	if len(tx.Outcomes) > 0 {
+		b := &part.Batches[0]
+		end := ledger.BatchOutcome{BatchID: b.ID, Lane: b.Lane, CreatedAt: b.CreatedAt, FinishedAt: b.CreatedAt, State: ledger.BatchCompleted, Succeeded: 1}
+		if slices.ContainsFunc(tx.Outcomes, func(o ledger.BatchOutcome) bool { return len(o.Exceptions) > 0 }) {
+			end.Exceptions = []ledger.RecordOutcome{{Result: ledger.Succeeded}}
+		}
+		part.Outcomes = []ledger.BatchOutcome{end}
 	}
 	if len(tx.Waiting) > 0 {
 		m := at()
