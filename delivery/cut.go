@@ -105,7 +105,7 @@ func (e *Engine) launch(ctx context.Context, batch *batcher.Batch, slot *quota.S
 	f.split()
 	mutations := e.record(ctx, f)
 	e.memory.flow.add(len(batch.Records), now)
-	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, l.limits.MaxItems, batch.Reason)
+	e.cfg.Observer.BatchCut(l.key, len(batch.Records), mutations, batch.Bytes, batch.Reason)
 	return f
 }
 

@@ -44,7 +44,6 @@ func (e *Engine) learnFromPost(a *accountState, perr *platform.Error) {
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive, ByHand: a.state.ByHand}
 		e.jobs.saveAccount(a)
 		e.showAgain(a)
-		e.cfg.Observer.Paused(a.account.Name, "", false)
 		e.log.InfoContext(e.calls.ctx, "the account works again", slog.String("account", a.account.Name))
 	}
 }
@@ -64,7 +63,6 @@ func (e *Engine) pause(a *accountState, perr *platform.Error) {
 		return
 	}
 	if !a.paused {
-		e.cfg.Observer.Paused(a.account.Name, "refused", true)
 		e.log.ErrorContext(e.calls.ctx, "the platform refuses the account: it is paused and tried again automatically; no change is lost",
 			slog.String("account", a.account.Name), slog.Any("error", perr))
 	}
@@ -163,7 +161,6 @@ func (e *Engine) applySavedState(a *accountState, saved ledger.AccountState) {
 	a.loaded = true
 	if saved.ByHand != a.state.ByHand {
 		a.state.ByHand = saved.ByHand
-		e.cfg.Observer.Paused(a.account.Name, "by hand", saved.ByHand)
 		e.showAgain(a)
 	}
 	if first && saved.State == accountPaused && !saved.ByHand {
@@ -181,7 +178,6 @@ func (e *Engine) applySavedState(a *accountState, saved ledger.AccountState) {
 		// An operator ended the pause.
 		a.paused, a.saved, a.backoff = false, false, 0
 		a.state = ledger.AccountState{Account: a.account.Name, State: accountActive}
-		e.cfg.Observer.Paused(a.account.Name, "", false)
 		e.calls.wakeUp()
 	}
 	if first {

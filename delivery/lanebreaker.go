@@ -127,7 +127,6 @@ func (e *Engine) tell(l *lane) {
 		return
 	}
 	l.breaker.told = true
-	e.cfg.Observer.Paused(l.key.Account, "batches refused", true)
 	e.log.ErrorContext(e.calls.ctx, "the platform refuses changes of a catalog and takes none: they wait, and are tried from time to time; nothing is lost meanwhile",
 		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)), slog.Bool("all", l.breaker.stopped),
 		slog.Int("status", l.breaker.reason.status), slog.Int("code", l.breaker.reason.code),
@@ -200,7 +199,6 @@ func (e *Engine) laneTakes(f *openBatch, now time.Time) {
 		return
 	}
 	e.hideStopped(l.sender.account)
-	e.cfg.Observer.Paused(l.key.Account, "batches refused", false)
 	e.log.InfoContext(e.calls.ctx, "the platform takes batches of the catalog again",
 		slog.String("account", l.key.Account), slog.String("catalog", l.key.Catalog), slog.String("type", string(l.key.Type)))
 }

@@ -39,7 +39,7 @@ func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 			w.until(time.Minute, "the other lane sends", func() bool { return w.status()[id] == ledgermodel.Succeeded })
 			pass(time.Hour)
 		}
-		require.Equal(t, []string{"acme batches refused true"}, w.alerts.list(), "one alert")
+		require.Equal(t, []string{"acme throttled"}, w.saved.changes(), "one alert")
 		require.Less(t, int(misfit.Load()), 60, "one try a quarter of an hour at last")
 		require.Empty(t, w.store.DeadLetters())
 		shown := shownAs(t, w, "acme")
@@ -49,7 +49,7 @@ func TestLaneThatIsRefusedAsAWhole(t *testing.T) {
 		healed.Store(true)
 		w.finish(time.Hour)
 		require.Equal(t, "active", shownAs(t, w, "acme").State)
-		require.Equal(t, []string{"acme batches refused true", "acme batches refused false"}, w.alerts.list())
+		require.Equal(t, []string{"acme throttled", "acme active"}, w.saved.changes())
 		for id, status := range w.status() {
 			require.Equal(t, ledgermodel.Succeeded, status, id)
 		}

@@ -248,7 +248,7 @@ func answerLies(t *testing.T, meta, post bool, told lie, always bool) {
 	}
 	require.NoError(t, w.store.Check())
 	engine.crash()
-	seen := fmt.Sprintf("%+v %+v %+v", w.store.Mutations(), w.store.DeadLetters(), w.alerts.list()) + w.attempts()
+	seen := fmt.Sprintf("%+v %+v %+v", w.store.Mutations(), w.store.DeadLetters(), w.saved.all) + w.attempts()
 	require.NotContains(t, seen, canary, "in the views")
 	require.NotContains(t, log.String(), canary, "in the log")
 	require.Less(t, len(seen), 1<<20, "what is kept of an answer is bounded")

@@ -33,12 +33,12 @@ func TestAccountPauseEndsByItself(t *testing.T) {
 		}
 		pass(2 * time.Minute)
 		require.LessOrEqual(t, w.posts(), 8, "only probes")
-		require.Equal(t, []string{"acme refused true"}, w.alerts.list(), "one alert")
+		require.Equal(t, []string{"acme paused"}, w.saved.changes(), "one alert")
 		states, err := w.store.Accounts(t.Context(), []string{"acme"})
 		require.NoError(t, err)
 		require.Equal(t, "paused", states["acme"].State)
 		w.finish(time.Hour)
-		require.Equal(t, []string{"acme refused true", "acme  false"}, w.alerts.list())
+		require.Equal(t, []string{"acme paused", "acme active"}, w.saved.changes())
 		for _, row := range w.store.Mutations() {
 			require.Equal(t, ledgermodel.Succeeded, row.Status)
 			require.Zero(t, row.Attempts)
@@ -68,7 +68,7 @@ func TestANewTokenEndsAPauseAtOnce(t *testing.T) {
 		require.LessOrEqual(t, w.posts(), probes+1, "every 15 minutes")
 		token.Store("new")
 		w.finish(30 * time.Second)
-		require.Equal(t, []string{"acme refused true", "acme  false"}, w.alerts.list())
+		require.Equal(t, []string{"acme paused", "acme active"}, w.saved.changes())
 		l.stop()
 	})
 }

@@ -29,7 +29,7 @@ type Observer interface {
 	Received(partition, messages int, pending uint64)
 	// Refused is told of dead letters that were never sent.
 	Refused(lane catalog.Lane, reason catalog.Reason, mutations int)
-	BatchCut(lane catalog.Lane, records, mutations, bytes, maxItems int, reason batcher.FlushReason)
+	BatchCut(lane catalog.Lane, records, mutations, bytes int, reason batcher.FlushReason)
 	// Submitted and Polled are told of calls; cause is label.None where one worked.
 	Submitted(lane catalog.Lane, result label.Post, cause label.Cause, took time.Duration)
 	Polled(lane catalog.Lane, result label.Poll, cause label.Cause, took time.Duration)
@@ -38,7 +38,6 @@ type Observer interface {
 	// first time, and whether it made some final.
 	Committed(partition, recorded int, ends bool, took time.Duration)
 	Gauges(partition int, g Gauges)
-	Paused(account, reason string, paused bool)
 }
 
 // Conclusion is how a batch ended.
@@ -64,7 +63,7 @@ func (NopObserver) Received(int, int, uint64) {}
 func (NopObserver) Refused(catalog.Lane, catalog.Reason, int) {}
 
 // BatchCut does nothing.
-func (NopObserver) BatchCut(catalog.Lane, int, int, int, int, batcher.FlushReason) {}
+func (NopObserver) BatchCut(catalog.Lane, int, int, int, batcher.FlushReason) {}
 
 // Submitted does nothing.
 func (NopObserver) Submitted(catalog.Lane, label.Post, label.Cause, time.Duration) {}
@@ -80,6 +79,3 @@ func (NopObserver) Committed(int, int, bool, time.Duration) {}
 
 // Gauges does nothing.
 func (NopObserver) Gauges(int, Gauges) {}
-
-// Paused does nothing.
-func (NopObserver) Paused(string, string, bool) {}

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -127,29 +128,38 @@ type world struct {
 	platform *simulated
 	accounts map[string]*delivery.Account
 	budget   *delivery.Budget
-	alerts   *alerts
+	saved    *savedStates
 	grace    time.Duration
 	expected []catalog.Mutation
 	logger   *slog.Logger
 }
 
-// alerts is an Observer that remembers pauses and results.
-type alerts struct {
-	delivery.NopObserver
-	mu     sync.Mutex
-	pauses []string
+// savedStates is the store, and remembers how the states of accounts changed.
+type savedStates struct {
+	*ledgermodel.Store
+	mu   sync.Mutex
+	all  []ledger.AccountState
+	last map[string]string // by account
 }
 
-func (a *alerts) Paused(account, reason string, paused bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.pauses = append(a.pauses, fmt.Sprintf("%s %s %v", account, reason, paused))
+func (s *savedStates) SaveAccount(ctx context.Context, state ledger.AccountState) (ledger.AccountState, error) {
+	saved, err := s.Store.SaveAccount(ctx, state)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if former := cmp.Or(s.last[state.Account], "active"); err == nil && state.State != former {
+		s.all, s.last[state.Account] = append(s.all, state), state.State
+	}
+	return saved, err
 }
 
-func (a *alerts) list() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return append([]string(nil), a.pauses...)
+// changes lists them: the account and what it is from then on.
+func (s *savedStates) changes() (changes []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range s.all {
+		changes = append(changes, state.Account+" "+state.State)
+	}
+	return changes
 }
 
 // policy is a patient account's.
@@ -164,9 +174,10 @@ func newWorld(tb testing.TB, semantics catalog.Semantics) *world {
 	tb.Helper()
 	w := &world{
 		t: tb, store: ledgermodel.New(), stream: newStream(), platform: newSimulated(semantics),
-		accounts: map[string]*delivery.Account{}, budget: delivery.NewBudget(1 << 30), alerts: &alerts{},
+		accounts: map[string]*delivery.Account{}, budget: delivery.NewBudget(1 << 30),
 		grace: 10 * time.Minute, logger: slog.New(slog.DiscardHandler),
 	}
+	w.saved = &savedStates{Store: w.store, last: map[string]string{}}
 	w.account("acme", policy())
 	w.platform.watch = w.watchFamilies
 	return w
@@ -212,12 +223,12 @@ func (w *world) startPartition(number int, account string, scopes *quota.Scopes,
 	source := w.stream.read(r)
 	source.only = account
 	config := delivery.Config{
-		Lease: lease, Store: w.store, Source: source,
+		Lease: lease, Store: w.saved, Source: source,
 		Accounts: func(name string) (*delivery.Account, bool) {
 			a, ok := w.accounts[name]
 			return a, ok
 		},
-		Scopes: scopes, Budget: w.budget, Observer: w.alerts, Tracer: noop.NewTracerProvider().Tracer(""),
+		Scopes: scopes, Budget: w.budget, Observer: delivery.NopObserver{}, Tracer: noop.NewTracerProvider().Tracer(""),
 		Logger: w.logger, RecordWithin: 5 * time.Second, UnknownAccountGrace: w.grace, DrainTimeout: time.Minute,
 	}
 	for _, option := range options {

@@ -124,7 +124,7 @@ func (o *observer) dropped(account string, letters int, _ int64) {
 }
 
 // BatchCut measures a batch.
-func (o *observer) BatchCut(lane catalog.Lane, records, mutations, bytes, _ int, reason batcher.FlushReason) {
+func (o *observer) BatchCut(lane catalog.Lane, records, mutations, bytes int, reason batcher.FlushReason) {
 	o.instruments.Cut(o.nowhere, o.where(lane), cutLabel(reason), records, mutations, bytes)
 }
 
@@ -182,9 +182,6 @@ func (o *observer) Gauges(partition int, g delivery.Gauges) {
 	}
 	o.partitions[partition] = gauges
 }
-
-// Paused is shown by the gauges.
-func (o *observer) Paused(string, string, bool) {}
 
 // reading shows the partition's reader from now on.
 func (o *observer) reading(partition int, reader Reader) {
