@@ -28,9 +28,10 @@ type ItemFilling struct {
 	nextBlocks  *int64 // of nextDay when its first block was read; nil before
 }
 
-// NextFilling reads the next piece; more is false once all is filled in, and while some
-// partition has not begun to read the outbox, as what became final in between would be
-// missed. Rows are read by their blocks, so that a piece is bounded and nothing is read
+// NextFilling reads the next piece. more is false once all is filled in, and until everything that
+// becomes final is in the outbox and will be read there, as what became final in between would be
+// missed: while some partition has not begun to read the outbox, or a worker of a release that
+// writes no outbox runs. Rows are read by their blocks, so that a piece is bounded and nothing is read
 // twice, and what is written to a day while it is filled in is left to the outbox.
 func (s *Store) NextFilling(ctx context.Context) (piece ItemFilling, more bool, err error) {
 	ctx, cancel := s.bounded(ctx)

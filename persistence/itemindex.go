@@ -31,7 +31,7 @@ const (
 // newest success, or both. A mutation that a newer one superseded is neither.
 type ItemChange struct {
 	Key catalog.ItemKey
-	// Newest is the newest final change.
+	// From here to Error all is of the newest final change.
 	Position   catalog.Position
 	MutationID string
 	Operation  catalog.Operation
@@ -79,6 +79,9 @@ const ItemsConsumer = "items"
 // IndexItems writes what a page of the outbox changes in the index, and ends with done, which
 // moves the cursor of the index in the same transaction: what it returns is returned, and
 // then nothing is written.
+//
+// A page with failures locks their dead letters while it is written, see noteDismissed, and each
+// page the lanes of its items, see remaining.
 //
 // oldest is when the first transaction of the page was committed: what is filled in from
 // the time before the outbox is counted up to the oldest of all.
@@ -145,7 +148,8 @@ func (s *Store) writeItems(ctx context.Context, tx pgx.Tx, update ItemUpdate, ol
 const countItemsFrom = `update courier.item_filling set outbox_from = $1::timestamptz
 	where started_at is null and (outbox_from is null or outbox_from > $1::timestamptz)`
 
-// remaining are the changes of accounts that were not removed since.
+// remaining are the changes of accounts that were not removed since. It locks the lanes of all
+// changes FOR SHARE until the transaction ends, so that a removal waits.
 func (s *Store) remaining(ctx context.Context, tx pgx.Tx, changes []ItemChange) ([]ItemChange, error) {
 	lanes := map[catalog.Lane]int32{}
 	for i := range changes {
@@ -189,7 +193,9 @@ func (s *Store) remaining(ctx context.Context, tx pgx.Tx, changes []ItemChange) 
 var nameless = []string{string(catalog.BadKey), string(catalog.KeyMismatch)}
 
 // noteDismissed looks for failures whose dead letters were dismissed, or replaced by changes
-// of other items, before the index came to them: they are no issues.
+// of other items, before the index came to them: they are no issues. It locks the dead letters of
+// all failures of the page FOR SHARE until the transaction ends, in the order of their ids: who
+// dismisses one waits until its item is in the index, and finds it there.
 func (s *Store) noteDismissed(ctx context.Context, tx pgx.Tx, changes []ItemChange, c *itemColumns) error {
 	asked := query.LettersOfFailuresParams{Nameless: nameless}
 	var which []int
@@ -222,6 +228,11 @@ func (s *Store) noteDismissed(ctx context.Context, tx pgx.Tx, changes []ItemChan
 	return nil
 }
 
+// newerSuccess says, where upsertItems changes a row, that the change brings a newer success than
+// the one that the row knows.
+const newerSuccess = `excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
+		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))`
+
 // upsertItems never takes a row back: the place in the stream decides. Nearly all changes are
 // plain successes, of the same generation: u.x is null for them, and has what is different
 // about the others. One statement writes both, so that rows are locked in one order. The arrays
@@ -242,32 +253,17 @@ on conflict (item_id, lane, localization) do update set
 	generation = excluded.generation, sequence = excluded.sequence, line = excluded.line, mutation_id = excluded.mutation_id, operation = excluded.operation,
 	status = excluded.status, changed_at = excluded.changed_at, failed_at = excluded.failed_at, error_count = excluded.error_count,
 	code = excluded.code, attribute = excluded.attribute, message = excluded.message,
-	succeeded_generation = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_generation else i.succeeded_generation end,
-	succeeded_sequence = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_sequence else i.succeeded_sequence end,
-	succeeded_line = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_line else i.succeeded_line end,
-	succeeded_operation = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_operation else i.succeeded_operation end,
-	succeeded_at = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)) then excluded.succeeded_at else i.succeeded_at end,
-	succeeded_mutation_id = case when excluded.status = 1 or excluded.succeeded_sequence is not null and (i.succeeded_sequence is null
-		or (excluded.succeeded_generation, excluded.succeeded_sequence, excluded.succeeded_line) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))
+	succeeded_generation = case when `+newerSuccess+` then excluded.succeeded_generation else i.succeeded_generation end,
+	succeeded_sequence = case when `+newerSuccess+` then excluded.succeeded_sequence else i.succeeded_sequence end,
+	succeeded_line = case when `+newerSuccess+` then excluded.succeeded_line else i.succeeded_line end,
+	succeeded_operation = case when `+newerSuccess+` then excluded.succeeded_operation else i.succeeded_operation end,
+	succeeded_at = case when `+newerSuccess+` then excluded.succeeded_at else i.succeeded_at end,
+	succeeded_mutation_id = case when `+newerSuccess+`
 		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
 where (excluded.generation, excluded.sequence, excluded.line) > (i.generation, i.sequence, i.line)`
 
-// knownItems finds the changes that neither of these two would write.
-const knownItems = `select u.nth::int from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[], $9::smallint[])
-	with ordinality as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, line, nth)
-cross join lateral (select from courier.item i
-	where i.item_id = u.item_id and i.lane = u.lane and i.localization = coalesce(u.x ->> 'localization', '')
-		and (i.generation, i.sequence, i.line) >= (coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.line)
-		and (u.x is not null and not u.x ? 'succeeded_sequence' or (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)
-			>= (coalesce((u.x ->> 'succeeded_generation')::int, $8), coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence),
-				coalesce((u.x ->> 'succeeded_line')::smallint, u.line)))
-	offset 0) k`
-
+// updateSuccesses writes the newest successes of rows that know a newer change, which upsertItems
+// leaves as they are.
 const updateSuccesses = `update courier.item i set succeeded_generation = coalesce((u.x ->> 'succeeded_generation')::int, $8::int),
 	succeeded_sequence = coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence), succeeded_line = coalesce((u.x ->> 'succeeded_line')::smallint, u.line),
 	succeeded_operation = coalesce((u.x ->> 'succeeded_operation')::smallint, u.operation),
@@ -277,6 +273,18 @@ from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6:
 where i.item_id = u.item_id and i.lane = u.lane and i.localization = coalesce(u.x ->> 'localization', '') and (u.x is null or u.x ? 'succeeded_sequence')
 	and (i.succeeded_sequence is null or (coalesce((u.x ->> 'succeeded_generation')::int, $8), coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence),
 			coalesce((u.x ->> 'succeeded_line')::smallint, u.line)) > (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line))`
+
+// knownItems finds the changes of which neither upsertItems nor updateSuccesses would write
+// anything.
+const knownItems = `select u.nth::int from unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[], ($7::text[])::jsonb[], $9::smallint[])
+	with ordinality as u(item_id, lane, sequence, mutation_id, operation, changed_at, x, line, nth)
+cross join lateral (select from courier.item i
+	where i.item_id = u.item_id and i.lane = u.lane and i.localization = coalesce(u.x ->> 'localization', '')
+		and (i.generation, i.sequence, i.line) >= (coalesce((u.x ->> 'generation')::int, $8::int), u.sequence, u.line)
+		and (u.x is not null and not u.x ? 'succeeded_sequence' or (i.succeeded_generation, i.succeeded_sequence, i.succeeded_line)
+			>= (coalesce((u.x ->> 'succeeded_generation')::int, $8), coalesce((u.x ->> 'succeeded_sequence')::bigint, u.sequence),
+				coalesce((u.x ->> 'succeeded_line')::smallint, u.line)))
+	offset 0) k`
 
 // itemColumns are the changes column by column, as upsertItems takes them.
 type itemColumns struct {

@@ -17,7 +17,8 @@ import (
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
 
-// The bounds of a page of the outbox where the caller names none.
+// The bounds of a page of the outbox where the caller names none. A page never has more than
+// outboxTransactions: a caller may only ask for fewer.
 const (
 	outboxTransactions = 200
 	outboxMutations    = 20_000
