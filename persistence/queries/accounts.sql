@@ -69,6 +69,7 @@ ON CONFLICT (account) DO UPDATE SET succeeded_at = greatest(h.succeeded_at, excl
     paced_until = excluded.paced_until, paced_by = excluded.paced_by, withheld = excluded.withheld, updated_at = now();
 
 -- name: SaveStrays :exec
+-- Locks what it changes by name, as everybody who locks several lanes.
 UPDATE courier.lane l SET problem = n.problem, problem_since = n.since, invalid_at = n.invalid_at
 FROM (
     SELECT c.id, k.problem, courier.from_ns(k.since) AS since, courier.from_ns(k.invalid) AS invalid_at
@@ -78,9 +79,11 @@ FROM (
         unnest(sqlc.arg(since)::bigint[]) AS since, unnest(sqlc.arg(invalid)::bigint[]) AS invalid) k
         ON k.account = c.account AND k.catalog = c.catalog AND k.catalog_type = c.catalog_type
     WHERE c.partition = sqlc.arg(partition)
+        AND (c.problem, c.problem_since, c.invalid_at) IS DISTINCT FROM (k.problem, courier.from_ns(k.since), courier.from_ns(k.invalid))
+        AND EXISTS (SELECT FROM courier.lease e WHERE e.partition = sqlc.arg(partition) AND e.token = sqlc.arg(token)::uuid)
+    ORDER BY c.account COLLATE "C", c.catalog COLLATE "C", c.catalog_type COLLATE "C" FOR NO KEY UPDATE OF c
 ) n
-WHERE l.id = n.id AND (l.problem, l.problem_since, l.invalid_at) IS DISTINCT FROM (n.problem, n.since, n.invalid_at)
-    AND EXISTS (SELECT FROM courier.lease e WHERE e.partition = sqlc.arg(partition) AND e.token = sqlc.arg(token)::uuid);
+WHERE l.id = n.id;
 
 -- name: LockAccount :one
 SELECT (a.removing_at IS NOT NULL)::boolean AS removing FROM courier.account a WHERE a.name = $1 FOR UPDATE;

@@ -41,7 +41,11 @@ ORDER BY l.account COLLATE "C", l.catalog COLLATE "C", l.catalog_type COLLATE "C
 SELECT l.id FROM courier.lane l WHERE l.account = sqlc.arg(account);
 
 -- name: RemoveLanes :exec
-UPDATE courier.lane l SET removed_at = clock_timestamp() WHERE l.account = sqlc.arg(account);
+-- Locks the lanes by name, as everybody who locks several.
+UPDATE courier.lane l SET removed_at = clock_timestamp()
+FROM (SELECT c.id FROM courier.lane c WHERE c.account = sqlc.arg(account)
+    ORDER BY c.catalog COLLATE "C", c.catalog_type COLLATE "C" FOR NO KEY UPDATE) n
+WHERE l.id = n.id;
 
 -- name: DeleteIssuesOf :exec
 -- What the index took in since the items of the lanes were deleted.

@@ -30,7 +30,7 @@ SELECT courier.start_day(sqlc.arg(day)::date);
 
 -- name: UseLane :batchone
 -- Finds a lane's id and notes that it is in use. The row is locked either way, so that
--- DeleteLanes looks again; once a day it is written.
+-- DeleteLanes leaves it alone; once a day it is written.
 INSERT INTO courier.lane AS l (partition, account, catalog, catalog_type) VALUES ($1, $2, $3, $4)
 ON CONFLICT (account, catalog, catalog_type) DO UPDATE SET used_on = greatest(l.used_on, current_date)
 RETURNING id;
@@ -41,7 +41,8 @@ SELECT id FROM courier.lane WHERE account = $1 AND catalog = $2 AND catalog_type
 -- name: DeleteLanes :execrows
 -- Deletes lanes that nobody looked up since before the oldest day there is, so that no
 -- row of any day can name them, and that nothing outside the days names either. A lane
--- that is looked up meanwhile is seen to be in use when its row is free again.
+-- that is locked is being looked up, so that it is in use; and who waits for no lock need
+-- not take them in the order of others.
 DELETE FROM courier.lane l WHERE l.id IN (
     SELECT c.id FROM courier.lane c
     WHERE c.used_on < sqlc.arg(before)::date
@@ -49,7 +50,7 @@ DELETE FROM courier.lane l WHERE l.id IN (
         AND NOT EXISTS (SELECT FROM courier.dead_letter d WHERE d.lane = c.id)
         AND NOT EXISTS (SELECT FROM courier.item_version v WHERE v.lane = c.id)
         AND NOT EXISTS (SELECT FROM courier.item_count n WHERE n.lane = c.id AND n.items <> 0)
-    LIMIT sqlc.arg(lim)
+    LIMIT sqlc.arg(lim) FOR UPDATE OF c SKIP LOCKED
 ) AND l.used_on < sqlc.arg(before)::date;
 
 -- name: MarkStream :one

@@ -401,37 +401,40 @@ UPDATE courier.lane l SET problem = n.problem, problem_since = n.since, invalid_
 FROM (
     SELECT c.id, k.problem, courier.from_ns(k.since) AS since, courier.from_ns(k.invalid) AS invalid_at
     FROM courier.lane c
-    LEFT JOIN (SELECT unnest($3::text[]) AS account, unnest($4::text[]) AS catalog,
-        unnest($5::text[]) AS catalog_type, unnest($6::text[]) AS problem,
-        unnest($7::bigint[]) AS since, unnest($8::bigint[]) AS invalid) k
+    LEFT JOIN (SELECT unnest($1::text[]) AS account, unnest($2::text[]) AS catalog,
+        unnest($3::text[]) AS catalog_type, unnest($4::text[]) AS problem,
+        unnest($5::bigint[]) AS since, unnest($6::bigint[]) AS invalid) k
         ON k.account = c.account AND k.catalog = c.catalog AND k.catalog_type = c.catalog_type
-    WHERE c.partition = $1
+    WHERE c.partition = $7
+        AND (c.problem, c.problem_since, c.invalid_at) IS DISTINCT FROM (k.problem, courier.from_ns(k.since), courier.from_ns(k.invalid))
+        AND EXISTS (SELECT FROM courier.lease e WHERE e.partition = $7 AND e.token = $8::uuid)
+    ORDER BY c.account COLLATE "C", c.catalog COLLATE "C", c.catalog_type COLLATE "C" FOR NO KEY UPDATE OF c
 ) n
-WHERE l.id = n.id AND (l.problem, l.problem_since, l.invalid_at) IS DISTINCT FROM (n.problem, n.since, n.invalid_at)
-    AND EXISTS (SELECT FROM courier.lease e WHERE e.partition = $1 AND e.token = $2::uuid)
+WHERE l.id = n.id
 `
 
 type SaveStraysParams struct {
-	Partition int32
-	Token     uuid.UUID
 	Accounts  []string
 	Catalogs  []string
 	Types     []string
 	Problems  []string
 	Since     []int64
 	Invalid   []int64
+	Partition int32
+	Token     uuid.UUID
 }
 
+// Locks what it changes by name, as everybody who locks several lanes.
 func (q *Queries) SaveStrays(ctx context.Context, arg SaveStraysParams) error {
 	_, err := q.db.Exec(ctx, saveStrays,
-		arg.Partition,
-		arg.Token,
 		arg.Accounts,
 		arg.Catalogs,
 		arg.Types,
 		arg.Problems,
 		arg.Since,
 		arg.Invalid,
+		arg.Partition,
+		arg.Token,
 	)
 	return err
 }

@@ -207,7 +207,7 @@ type UseLaneParams struct {
 }
 
 // Finds a lane's id and notes that it is in use. The row is locked either way, so that
-// DeleteLanes looks again; once a day it is written.
+// DeleteLanes leaves it alone; once a day it is written.
 func (q *Queries) UseLane(ctx context.Context, arg []UseLaneParams) *UseLaneBatchResults {
 	batch := &pgx.Batch{}
 	for _, a := range arg {

@@ -219,9 +219,13 @@ func (q *Queries) MutationDays(ctx context.Context, day *time.Time) ([]MutationD
 }
 
 const removeLanes = `-- name: RemoveLanes :exec
-UPDATE courier.lane l SET removed_at = clock_timestamp() WHERE l.account = $1
+UPDATE courier.lane l SET removed_at = clock_timestamp()
+FROM (SELECT c.id FROM courier.lane c WHERE c.account = $1
+    ORDER BY c.catalog COLLATE "C", c.catalog_type COLLATE "C" FOR NO KEY UPDATE) n
+WHERE l.id = n.id
 `
 
+// Locks the lanes by name, as everybody who locks several.
 func (q *Queries) RemoveLanes(ctx context.Context, account string) error {
 	_, err := q.db.Exec(ctx, removeLanes, account)
 	return err

@@ -87,7 +87,7 @@ DELETE FROM courier.lane l WHERE l.id IN (
         AND NOT EXISTS (SELECT FROM courier.dead_letter d WHERE d.lane = c.id)
         AND NOT EXISTS (SELECT FROM courier.item_version v WHERE v.lane = c.id)
         AND NOT EXISTS (SELECT FROM courier.item_count n WHERE n.lane = c.id AND n.items <> 0)
-    LIMIT $2
+    LIMIT $2 FOR UPDATE OF c SKIP LOCKED
 ) AND l.used_on < $1::date
 `
 
@@ -98,7 +98,8 @@ type DeleteLanesParams struct {
 
 // Deletes lanes that nobody looked up since before the oldest day there is, so that no
 // row of any day can name them, and that nothing outside the days names either. A lane
-// that is looked up meanwhile is seen to be in use when its row is free again.
+// that is locked is being looked up, so that it is in use; and who waits for no lock need
+// not take them in the order of others.
 func (q *Queries) DeleteLanes(ctx context.Context, arg DeleteLanesParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteLanes, arg.Before, arg.Lim)
 	if err != nil {
