@@ -18,12 +18,12 @@ func (r *retention) deleteDeadLetters(ctx context.Context, before time.Time) err
 				slog.Time("failed_before", before), slog.Duration("retention", r.deadLetters), slog.Time("database_clock", r.at))
 		}
 	}()
-	for range deadLetterRounds {
+	for range deleteRounds {
 		var deleted int64
 		err := r.retentionStep(ctx, func(ctx context.Context) error {
 			return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
 				q := r.query.WithTx(tx)
-				deleted, err = q.DeleteDeadLetters(ctx, query.DeleteDeadLettersParams{FailedBefore: before, Lim: deadLettersAtOnce})
+				deleted, err = q.DeleteDeadLetters(ctx, query.DeleteDeadLettersParams{FailedBefore: before, Lim: deleteAtOnce})
 				if err != nil || r.given || deleted == 0 {
 					return err
 				}
@@ -34,7 +34,7 @@ func (r *retention) deleteDeadLetters(ctx context.Context, before time.Time) err
 			return fmt.Errorf("deleting old dead letters: %w", clockRefused(err))
 		}
 		r.report.DeadLetters += deleted
-		if deleted < deadLettersAtOnce {
+		if deleted < deleteAtOnce {
 			return nil
 		}
 	}
@@ -43,10 +43,10 @@ func (r *retention) deleteDeadLetters(ctx context.Context, before time.Time) err
 
 // deleteLanes forgets the names of lanes that nothing refers to.
 func (r *retention) deleteLanes(ctx context.Context, before time.Time) error {
-	for range deadLetterRounds {
+	for range deleteRounds {
 		var deleted int64
 		err := r.retentionStep(ctx, func(ctx context.Context) (err error) {
-			deleted, err = r.query.DeleteLanes(ctx, query.DeleteLanesParams{Before: before, Lim: deadLettersAtOnce})
+			deleted, err = r.query.DeleteLanes(ctx, query.DeleteLanesParams{Before: before, Lim: deleteAtOnce})
 			return err
 		})
 		if err != nil {

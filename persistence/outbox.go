@@ -166,13 +166,13 @@ func (r *retention) deleteOutcomes(ctx context.Context) error {
 }
 
 func (r *retention) deleteOutcomesOf(ctx context.Context, partition int32) error {
-	for range deadLetterRounds {
+	for range deleteRounds {
 		var deleted int64
 		err := r.retentionStep(ctx, func(ctx context.Context) error {
 			return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
 				q := r.query.WithTx(tx)
 				deleted, err = q.DeleteOldOutcomes(ctx, query.DeleteOldOutcomesParams{
-					Partition: partition, UnreadBefore: r.at.Add(-unreadFor), Before: r.at.Add(-r.keep), Lim: deadLettersAtOnce,
+					Partition: partition, UnreadBefore: r.at.Add(-unreadFor), Before: r.at.Add(-r.keep), Lim: deleteAtOnce,
 				})
 				if err != nil || r.given || deleted == 0 {
 					return err
@@ -184,7 +184,7 @@ func (r *retention) deleteOutcomesOf(ctx context.Context, partition int32) error
 			return err
 		}
 		r.report.Outcomes += deleted
-		if deleted < deadLettersAtOnce {
+		if deleted < deleteAtOnce {
 			return nil
 		}
 	}
@@ -193,19 +193,19 @@ func (r *retention) deleteOutcomesOf(ctx context.Context, partition int32) error
 
 // deleteOutcomePosts deletes what is kept of POSTs to webhooks, as old as mutations are.
 func (r *retention) deleteOutcomePosts(ctx context.Context) error {
-	for range deadLetterRounds {
+	for range deleteRounds {
 		var deleted int64
 		err := r.retentionStep(ctx, func(ctx context.Context) error {
 			return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) (err error) {
 				q := r.query.WithTx(tx)
-				deleted, err = q.DeleteOldOutcomeDeliveries(ctx, query.DeleteOldOutcomeDeliveriesParams{Before: r.at.Add(-r.keep), Lim: deadLettersAtOnce})
+				deleted, err = q.DeleteOldOutcomeDeliveries(ctx, query.DeleteOldOutcomeDeliveriesParams{Before: r.at.Add(-r.keep), Lim: deleteAtOnce})
 				if err != nil || r.given || deleted == 0 {
 					return err
 				}
 				return q.CheckClock(ctx, query.CheckClockParams{Theirs: ownClock(), Tolerance: clockTolerance.Seconds()})
 			})
 		})
-		if err != nil || deleted < deadLettersAtOnce {
+		if err != nil || deleted < deleteAtOnce {
 			return err
 		}
 	}

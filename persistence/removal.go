@@ -174,7 +174,3 @@ func (s *Store) EndRemoval(ctx context.Context, account string) (removed bool, e
 	}
 	return removed, err
 }
-
-func (s *Store) inTransaction(ctx context.Context, work func(q *query.Queries) error) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(s.query.WithTx(tx)) })
-}

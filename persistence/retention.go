@@ -46,9 +46,9 @@ const (
 	// lockWait bounds how long dropping a day waits for its locks. Writers queue
 	// behind the wait, so it is short.
 	lockWait = "500ms"
-	// deadLettersAtOnce bounds one DELETE, deadLetterRounds how many there are.
-	deadLettersAtOnce = 5000
-	deadLetterRounds  = 1000
+	// deleteAtOnce bounds the rows of one DELETE, deleteRounds how many there are for each table.
+	deleteAtOnce = 5000
+	deleteRounds = 1000
 	// clockTolerance is how far this process's clock and the database's may differ for
 	// anything to be dropped.
 	clockTolerance = 2 * time.Minute

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,7 +42,7 @@ func (r *row) attempts() int16 {
 // that an anchor can be made of the row; ok is false where the id says it.
 func (r *row) messageID() (id string, ok bool) {
 	for _, header := range r.mutation.Message.Headers {
-		if len(header.Name) == len(messageIDHeader) && equalFold(header.Name, messageIDHeader) {
+		if strings.EqualFold(header.Name, messageIDHeader) {
 			id = ledger.MessageID(header.Value)
 			return id, id != r.mutation.ID
 		}
@@ -49,6 +50,8 @@ func (r *row) messageID() (id string, ok bool) {
 	return "", r.mutation.ID != ""
 }
 
+// messageIDHeader is message.HeaderID: persistence knows the ledger, and not the contract of
+// messages.
 const messageIDHeader = "Nats-Msg-Id"
 
 // rowColumns are the columns in the order in which appendRow writes them.
@@ -69,8 +72,8 @@ type rowReader struct {
 // copySignature starts a binary COPY: the signature, no flags, no extension.
 const copySignature = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// readAhead is how much is encoded at once.
-const readAhead = 64 << 10
+// copyChunk is how many bytes of rows are encoded at once, about.
+const copyChunk = 64 << 10
 
 // Read implements io.Reader.
 func (r *rowReader) Read(p []byte) (int, error) {
@@ -90,9 +93,9 @@ func (r *rowReader) fill() bool {
 	}
 	r.buf = r.buf[:0]
 	if r.next == 0 {
-		r.buf = append(make([]byte, 0, readAhead+4096), copySignature...)
+		r.buf = append(make([]byte, 0, copyChunk+4096), copySignature...)
 	}
-	for r.next < len(r.rows) && len(r.buf) < readAhead {
+	for r.next < len(r.rows) && len(r.buf) < copyChunk {
 		r.buf = appendRow(r.buf, &r.rows[r.next])
 		r.next++
 	}
@@ -184,16 +187,6 @@ func appendJSONOrNull(b []byte, text *string) []byte {
 	}
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(*text)+1)), 1) //nolint:gosec // IssuesOf bounds it
 	return append(b, *text...)
-}
-
-// equalFold compares ASCII without case.
-func equalFold(a, b string) bool {
-	for i := range len(a) {
-		if a[i]|0x20 != b[i]|0x20 {
-			return false
-		}
-	}
-	return true
 }
 
 // queueFresh inserts few new rows in the last flight.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
@@ -106,6 +107,27 @@ func (s *Store) Close() { s.codec.close() }
 
 func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.timeout)
+}
+
+func (s *Store) inTransaction(ctx context.Context, work func(q *query.Queries) error) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return work(s.query.WithTx(tx)) })
+}
+
+// executor is what sqlc's batches have in common.
+type executor interface {
+	Exec(each func(int, error))
+	Close() error
+}
+
+// all runs a batch and returns its first error.
+func all(batch executor) error {
+	var first error
+	batch.Exec(func(_ int, err error) {
+		if first == nil {
+			first = err
+		}
+	})
+	return errors.Join(first, batch.Close())
 }
 
 // EnsurePartitions records the number of partitions at the first start and makes

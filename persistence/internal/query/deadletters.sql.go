@@ -296,6 +296,50 @@ func (q *Queries) DismissDeadLetters(ctx context.Context, arg DismissDeadLetters
 	return items, nil
 }
 
+const dropOldestMessages = `-- name: DropOldestMessages :one
+WITH candidate AS (
+    SELECT d.id, octet_length(d.body) + pg_column_size(d.headers) AS size
+    FROM courier.lane l
+    JOIN LATERAL (SELECT x.id, x.body, x.headers FROM courier.dead_letter x
+        WHERE x.lane = l.id AND x.lost IS NULL
+            AND x.id > (SELECT s.dropped_to FROM courier.dead_letter_size s WHERE s.account = $1)
+        ORDER BY x.id LIMIT $2) d ON true
+    WHERE l.account = $1 ORDER BY d.id LIMIT $2
+), chosen AS (
+    SELECT c.id, c.size FROM (SELECT a.id, a.size, sum(a.size) OVER (ORDER BY a.id) - a.size AS before FROM candidate a) c
+    WHERE c.before < $3::bigint
+), dropped AS (
+    UPDATE courier.dead_letter d SET lost = octet_length(d.body), body = '', headers = '{}'
+    FROM chosen c WHERE d.id = c.id AND d.lost IS NULL RETURNING d.id, c.size
+)
+UPDATE courier.dead_letter_size s SET
+    bytes = greatest(s.bytes - (SELECT coalesce(sum(size), 0) FROM dropped), 0)::bigint,
+    dropped_to = greatest(s.dropped_to, (SELECT coalesce(max(id), 0) FROM dropped))
+WHERE s.account = $1
+RETURNING (SELECT count(*) FROM dropped)::bigint AS letters, (SELECT coalesce(sum(size), 0) FROM dropped)::bigint AS freed, s.bytes
+`
+
+type DropOldestMessagesParams struct {
+	Account string
+	Lim     int32
+	ToFree  int64
+}
+
+type DropOldestMessagesRow struct {
+	Letters int64
+	Freed   int64
+	Bytes   int64
+}
+
+// Drops the messages of an account's oldest dead letters until so many bytes are free,
+// at most lim of them, and returns how many it dropped, their bytes, and what is left.
+func (q *Queries) DropOldestMessages(ctx context.Context, arg DropOldestMessagesParams) (DropOldestMessagesRow, error) {
+	row := q.db.QueryRow(ctx, dropOldestMessages, arg.Account, arg.Lim, arg.ToFree)
+	var i DropOldestMessagesRow
+	err := row.Scan(&i.Letters, &i.Freed, &i.Bytes)
+	return i, err
+}
+
 const endIssues = `-- name: EndIssues :exec
 WITH ended AS (
     SELECT i.item_id, i.lane, i.localization
@@ -507,6 +551,35 @@ func (q *Queries) LettersOfFailures(ctx context.Context, arg LettersOfFailuresPa
 	return items, nil
 }
 
+const lockReplays = `-- name: LockReplays :exec
+SELECT pg_advisory_xact_lock(hashtextextended('courier.dead_letter.replay', 0)),
+    set_config('idle_in_transaction_session_timeout', $1::text, true)
+`
+
+// One replay at a time goes through a page; the lock ends with the transaction, also when
+// the process is killed. Rows are not locked: workers must not wait for NATS.
+func (q *Queries) LockReplays(ctx context.Context, idleMs string) error {
+	_, err := q.db.Exec(ctx, lockReplays, idleMs)
+	return err
+}
+
+const markReplayed = `-- name: MarkReplayed :execrows
+UPDATE courier.dead_letter SET replayed_at = $1 WHERE id = ANY ($2::bigint[]) AND replayed_at IS NULL
+`
+
+type MarkReplayedParams struct {
+	At  *time.Time
+	Ids []int64
+}
+
+func (q *Queries) MarkReplayed(ctx context.Context, arg MarkReplayedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, markReplayed, arg.At, arg.Ids)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const markReplayedAgain = `-- name: MarkReplayedAgain :execrows
 UPDATE courier.dead_letter SET replayed_at = clock_timestamp(), replayed_by = $1, replaced_by = $2
 WHERE id = ANY ($3::bigint[])
@@ -524,6 +597,50 @@ func (q *Queries) MarkReplayedAgain(ctx context.Context, arg MarkReplayedAgainPa
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const newerChanges = `-- name: NewerChanges :many
+SELECT d.id FROM courier.dead_letter d
+WHERE d.id = ANY ($1::bigint[]) AND d.item_id <> '' AND EXISTS (
+    SELECT FROM courier.mutation m
+    WHERE m.item_id = d.item_id AND m.lane + 0 = d.lane AND m.localization IS NOT DISTINCT FROM d.localization
+        AND (m.generation, m.sequence, m.line) > (d.generation, d.sequence, d.line) AND m.state <> 2
+        AND NOT EXISTS (SELECT FROM courier.dead_letter x WHERE x.sequence = m.sequence AND x.line = m.line AND x.generation = m.generation AND x.lane = m.lane))
+`
+
+// Which dead letters have a newer change of the same item that was not itself
+// given up.
+// "lane + 0" keeps the server from mutation_block: without statistics it may take a
+// lane to have a handful of rows, and read all of it for each letter.
+func (q *Queries) NewerChanges(ctx context.Context, ids []int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, newerChanges, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const newestDeadLetter = `-- name: NewestDeadLetter :one
+SELECT coalesce(max(d.id), 0)::bigint FROM courier.dead_letter d
+`
+
+func (q *Queries) NewestDeadLetter(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, newestDeadLetter)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const newestDeadLetters = `-- name: NewestDeadLetters :many

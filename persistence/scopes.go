@@ -2,50 +2,12 @@ package persistence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence/internal/query"
 )
-
-// executor is what sqlc's batches have in common.
-type executor interface {
-	Exec(each func(int, error))
-	Close() error
-}
-
-// all runs a batch and returns its first error.
-func all(batch executor) error {
-	var first error
-	batch.Exec(func(_ int, err error) {
-		if first == nil {
-			first = err
-		}
-	})
-	return errors.Join(first, batch.Close())
-}
-
-// AppendAttempts records how POSTs ended: see ledger.Store. A handle once written
-// is never taken back by a repeat that knows none.
-func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) error {
-	if len(attempts) == 0 {
-		return nil
-	}
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
-	known := make([]*ledger.Attempt, len(attempts))
-	bytes := 0
-	for i := range attempts {
-		known[i] = s.withRightTimes(&attempts[i])
-		bytes += len(known[i].Notes) + len(known[i].Answer) + len(known[i].Error)
-	}
-	if err := s.flights.write(ctx, &request{attempts: known, bytes: bytes, apart: bytes > maxShared}); err != nil {
-		return fmt.Errorf("recording %d attempts: %w", len(attempts), rejected(err))
-	}
-	return nil
-}
 
 // Scopes reads the scopes named: see ledger.Store.
 func (s *Store) Scopes(ctx context.Context, scopes []string) ([]ledger.ScopeState, error) {
