@@ -70,8 +70,8 @@ func (b *Budget) addUnsent(a *accountState, bytes int64) {
 	}
 }
 
-// hog reports that one account has its share of the memory for open batches.
-func (b *Budget) hog(bytes int64) bool { return bytes > b.mostOpen/2 }
+// overShare reports that one account has its share of the memory for open batches.
+func (b *Budget) overShare(bytes int64) bool { return bytes > b.mostOpen/2 }
 
 // fair reports that the worker is busy sending and that an engine which sends that
 // many records a second has its part in it: an eighth of an even share at least, as

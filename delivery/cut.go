@@ -57,7 +57,7 @@ func (e *Engine) mayCut(s *sender, now time.Time) bool {
 // there is for all, and each may have one batch open, so that no account's trouble
 // keeps another from sending.
 func (m *memory) mayOpen(a *accountState) bool {
-	return a.open == 0 || !m.budget.openFull() && !m.budget.hog(a.openBytes) && !m.budget.unsentMuch(a.unsent)
+	return a.open == 0 || !m.budget.openFull() && !m.budget.overShare(a.openBytes) && !m.budget.unsentMuch(a.unsent)
 }
 
 // maxOpen bounds the account's open batches by what its read quota can follow:

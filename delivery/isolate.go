@@ -248,7 +248,7 @@ func (s *search) takeOutSingles(ctx context.Context, by map[section]map[int][]in
 		if _, isBad := by[of][i]; !isBad || err != nil {
 			return true
 		}
-		err = s.bury(ctx, m, before)
+		err = s.deadLetter(ctx, m, before)
 		return false
 	}
 	s.tx.Waiting = filtered(s.tx.Waiting, func(i int, m *catalog.Mutation) bool { return keep(i, inWaiting, m, nil) })
@@ -290,7 +290,7 @@ func (s *search) takeOutRecords(ctx context.Context, by map[section]map[int][]in
 		}
 		for _, at := range records {
 			record := &b.Records[at]
-			back, err := s.sift(ctx, record.Constituents, func(m *catalog.Mutation) *ledger.Transaction {
+			back, err := s.takenAlone(ctx, record.Constituents, func(m *catalog.Mutation) *ledger.Transaction {
 				alone := *b
 				alone.Records = []catalog.Record{{Key: record.Key, Change: m.Change(), Constituents: []*catalog.Mutation{m}}}
 				return &ledger.Transaction{Batches: []ledger.Batch{alone}}
@@ -313,9 +313,9 @@ func (s *search) takeOutRecords(ctx context.Context, by map[section]map[int][]in
 	return nil
 }
 
-// sift buries those of the mutations that are refused in a transaction of their own. A
-// single one was tried already.
-func (s *search) sift(ctx context.Context, ms []*catalog.Mutation, alone func(*catalog.Mutation) *ledger.Transaction) (good []*catalog.Mutation, err error) {
+// takenAlone are those of the mutations that the store takes in a transaction of their own. The
+// others become dead letters; a single one was refused already.
+func (s *search) takenAlone(ctx context.Context, ms []*catalog.Mutation, alone func(*catalog.Mutation) *ledger.Transaction) (good []*catalog.Mutation, err error) {
 	for _, m := range ms {
 		refused := len(ms) == 1
 		if !refused {
@@ -329,7 +329,7 @@ func (s *search) sift(ctx context.Context, ms []*catalog.Mutation, alone func(*c
 			good = append(good, m)
 			continue
 		}
-		if err := s.bury(ctx, m, nil); err != nil {
+		if err := s.deadLetter(ctx, m, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -104,7 +104,7 @@ func (s *search) takeOutException(ctx context.Context, o *ledger.BatchOutcome, j
 	}
 	// What is said of the record can be written, so it is one of its mutations.
 	if x.Result == ledger.Returned {
-		x.Constituents, err = s.siftReturned(ctx, x, with)
+		x.Constituents, err = s.returnable(ctx, x, with)
 	} else {
 		x.Constituents, err = s.lettersOf(ctx, x, with)
 	}
@@ -114,9 +114,9 @@ func (s *search) takeOutException(ctx context.Context, o *ledger.BatchOutcome, j
 	return err == nil, err
 }
 
-// siftReturned keeps those mutations that can go back to waiting. The others are dead
+// returnable keeps those mutations that can go back to waiting. The others are dead
 // letters.
-func (s *search) siftReturned(ctx context.Context, x *ledger.RecordOutcome, with func(ledger.RecordOutcome) ledger.BatchOutcome) (good []*catalog.Mutation, err error) {
+func (s *search) returnable(ctx context.Context, x *ledger.RecordOutcome, with func(ledger.RecordOutcome) ledger.BatchOutcome) (good []*catalog.Mutation, err error) {
 	alone := *x
 	alone.Constituents = nil
 	taken, err := s.takes(ctx, with(alone))
@@ -137,7 +137,7 @@ func (s *search) siftReturned(ctx context.Context, x *ledger.RecordOutcome, with
 			good = append(good, m)
 			continue
 		}
-		if err := s.bury(ctx, m, nil); err != nil {
+		if err := s.deadLetter(ctx, m, nil); err != nil {
 			return nil, err
 		}
 	}

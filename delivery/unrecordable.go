@@ -21,9 +21,9 @@ import (
 // takes others: the partition must not pass the message.
 var errNoLetter = errors.New("no dead letter can be written")
 
-// bury makes a dead letter of a mutation that is refused: the fullest that the store
+// deadLetter makes a dead letter of a mutation that is refused: the fullest that the store
 // takes. before is what was wrong with it already.
-func (s *search) bury(ctx context.Context, m *catalog.Mutation, before *catalog.Problem) error {
+func (s *search) deadLetter(ctx context.Context, m *catalog.Mutation, before *catalog.Problem) error {
 	said := s.said
 	for _, f := range formsOf(m, s.cfg.Lease.Partition) {
 		letter := ledger.InvalidMutation{Mutation: f.mutation, Problem: f.problem(m, said, before)}
