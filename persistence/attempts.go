@@ -21,7 +21,7 @@ func (s *Store) AppendAttempts(ctx context.Context, attempts []ledger.Attempt) e
 		known[i] = s.withRightTimes(&attempts[i])
 		bytes += len(known[i].Notes) + len(known[i].Answer) + len(known[i].Error)
 	}
-	if err := s.flights.write(ctx, &request{attempts: known, bytes: bytes, apart: bytes > maxShared}); err != nil {
+	if err := s.groups.write(ctx, &request{attempts: known, bytes: bytes, alone: bytes > maxJoining}); err != nil {
 		return fmt.Errorf("recording %d attempts: %w", len(attempts), rejected(err))
 	}
 	return nil

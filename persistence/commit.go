@@ -159,7 +159,7 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	if c.doubt {
 		committed, err := s.lookUp(ctx, c, lease, tx.ID)
 		if committed {
-			s.flights.forget(lease.Token)
+			s.groups.forget(lease.Token)
 		}
 		if err != nil || committed {
 			return s.finish(c, tx, err)
@@ -169,8 +169,8 @@ func (s *Store) Commit(ctx context.Context, lease ledger.Lease, tx *ledger.Trans
 	if err != nil {
 		return err
 	}
-	err = s.flights.write(ctx, &request{
-		plan: p, lease: lease, previous: c.last, bytes: bytes, apart: bytes > maxShared || len(p.letters) > 0,
+	err = s.groups.write(ctx, &request{
+		plan: p, lease: lease, previous: c.last, bytes: bytes, alone: bytes > maxJoining || len(p.letters) > 0,
 	})
 	if overtakenByItsCopy(err) {
 		var committed bool

@@ -2,44 +2,43 @@ package persistence
 
 import "time"
 
-// HoldFlights keeps requests from leaving until release is called: then all of them share a
-// flight.
-func (s *Store) HoldFlights() (release func()) {
-	f := &s.flights
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	former := f.patience
-	f.flying += flightsAtOnce
-	f.patience = time.Hour
+// HoldGroups keeps requests waiting until release is called: then all of them join one group.
+func (s *Store) HoldGroups() (release func()) {
+	g := &s.groups
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	former := g.wait
+	g.running += groupsAtOnce
+	g.wait = time.Hour
 	return func() {
-		f.mu.Lock()
-		f.patience = former
-		f.mu.Unlock()
-		for range flightsAtOnce {
-			f.next()
+		g.mu.Lock()
+		g.wait = former
+		g.mu.Unlock()
+		for range groupsAtOnce {
+			g.next()
 		}
 	}
 }
 
-// TakeFlights is HoldFlights with the ordinary patience.
-func (s *Store) TakeFlights() (release func()) {
-	release = s.HoldFlights()
-	s.flights.mu.Lock()
-	defer s.flights.mu.Unlock()
-	s.flights.patience = longestWait
+// TakeGroups is HoldGroups with the ordinary wait.
+func (s *Store) TakeGroups() (release func()) {
+	release = s.HoldGroups()
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	s.groups.wait = longestWait
 	return release
 }
 
-// WaitingForFlight is how many requests wait.
-func (s *Store) WaitingForFlight() int {
-	s.flights.mu.Lock()
-	defer s.flights.mu.Unlock()
-	return len(s.flights.waiting)
+// WaitingForGroup is how many requests wait.
+func (s *Store) WaitingForGroup() int {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	return len(s.groups.waiting)
 }
 
-// Flying is how many flights are under way, those that are held among them.
-func (s *Store) Flying() int {
-	s.flights.mu.Lock()
-	defer s.flights.mu.Unlock()
-	return s.flights.flying
+// Running is how many transactions are under way, those that are held among them.
+func (s *Store) Running() int {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	return s.groups.running
 }

@@ -25,7 +25,7 @@ func (s *Store) Committed(ctx context.Context, lease ledger.Lease, tx *ledger.Tr
 	defer c.leave()
 	committed, err := s.lookUp(ctx, c, lease, tx.ID)
 	if committed {
-		s.flights.forget(lease.Token)
+		s.groups.forget(lease.Token)
 		err = s.finish(c, tx, nil)
 	}
 	return committed, err

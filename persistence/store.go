@@ -62,8 +62,8 @@ type Store struct {
 	days  dayCache
 	codec codec
 
-	flights flights
-	proofs  proofs
+	groups groupCommit
+	proofs proofs
 
 	mu     sync.Mutex
 	chains map[int]*chain // by partition
@@ -98,7 +98,7 @@ func NewStore(pool *pgxpool.Pool, config Config) (*Store, error) {
 		chains: make(map[int]*chain),
 		proofs: proofs{turn: make(chan struct{}, 1)},
 	}
-	store.flights.send, store.flights.patience = store.send, longestWait
+	store.groups.send, store.groups.wait = store.send, longestWait
 	return store, nil
 }
 

@@ -201,7 +201,7 @@ func TestSharedIsAsAlone(t *testing.T) {
 				done(err)
 				kindsAsked, toldAlone = append(kindsAsked, a.kind), append(toldAlone, kindOf(err))
 			}
-			for i, err := range inOneFlight(rt, together.store, calls...) {
+			for i, err := range inOneGroup(rt, together.store, calls...) {
 				ended[i](err)
 				told = append(told, kindOf(err))
 			}

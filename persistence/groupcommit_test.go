@@ -38,7 +38,7 @@ func recordingIn(lease ledger.Lease, first, n int) *ledger.Transaction {
 	return tx
 }
 
-// shared is a transaction of each of some partitions, and how each ended that shared a flight.
+// shared is a transaction of each of some partitions, and how each ended that was in a group.
 type shared struct {
 	store  *persistence.Store
 	leases []ledger.Lease
@@ -55,19 +55,19 @@ func newShared(t *testing.T, store *persistence.Store, pool *pgxpool.Pool, n, ro
 	return s
 }
 
-// commit has all of them wait for a flight, and returns how each ended.
+// commit has all of them join a group, and returns how each ended.
 func (s *shared) commit(t *testing.T, more ...func() error) []error {
 	t.Helper()
 	calls := make([]func() error, 0, len(s.txs)+len(more))
 	for i, tx := range s.txs {
 		calls = append(calls, func() error { return s.store.Commit(context.Background(), s.leases[i], tx) })
 	}
-	return inOneFlight(t, s.store, append(calls, more...)...)
+	return inOneGroup(t, s.store, append(calls, more...)...)
 }
 
-// inOneFlight has calls share a flight, those apart that end without one.
-func inOneFlight(t require.TestingT, store *persistence.Store, calls ...func() error) []error {
-	release := store.HoldFlights()
+// inOneGroup has calls join one group, but for those that end without one.
+func inOneGroup(t require.TestingT, store *persistence.Store, calls ...func() error) []error {
+	release := store.HoldGroups()
 	results := make([]chan error, len(calls))
 	for i, call := range calls {
 		results[i] = make(chan error, 1)
@@ -78,7 +78,7 @@ func inOneFlight(t require.TestingT, store *persistence.Store, calls ...func() e
 		for _, result := range results {
 			ended += len(result)
 		}
-		return store.WaitingForFlight()+ended == len(calls)
+		return store.WaitingForGroup()+ended == len(calls)
 	}, within, time.Millisecond)
 	release()
 	errs := make([]error, len(calls))
@@ -126,7 +126,7 @@ func TestRequestsShareATransaction(t *testing.T) {
 				require.Len(t, resumption.Open, 1)
 				require.False(t, s.txs[partition].Batches[0].Records[0].Newest().RecordedOn.IsZero())
 			}
-			require.Zero(t, store.Flying())
+			require.Zero(t, store.Running())
 		})
 	}
 }
@@ -137,9 +137,9 @@ func TestALoneRequestLeavesAtOnce(t *testing.T) {
 	store, pool := newDatabase(t)
 	s := newShared(t, store, pool, 1, 1)
 	require.NoError(t, store.Commit(t.Context(), s.leases[0], s.txs[0]))
-	require.Zero(t, store.Flying())
-	// And where flights do not end, what waits for them goes on all the same.
-	release := store.TakeFlights()
+	require.Zero(t, store.Running())
+	// And where transactions do not end, what waits for them goes on all the same.
+	release := store.TakeGroups()
 	defer release()
 	require.NoError(t, store.Commit(t.Context(), s.leases[0], recordingIn(s.leases[0], 2, 1)))
 }
@@ -196,9 +196,9 @@ func TestARefusedRowConcernsItsRequestOnly(t *testing.T) {
 	require.Equal(t, 3, recordedIn(t, pool, 1))
 }
 
-// TestAnAlreadyCommittedTransactionInAFlight: its repetition is told that it is committed, and
+// TestAnAlreadyCommittedTransactionInAGroup: its repetition is told that it is committed, and
 // the others are written.
-func TestAnAlreadyCommittedTransactionInAFlight(t *testing.T) {
+func TestAnAlreadyCommittedTransactionInAGroup(t *testing.T) {
 	t.Parallel()
 	store, pool := newDatabase(t)
 	s := newShared(t, store, pool, 3, 2)
@@ -210,10 +210,10 @@ func TestAnAlreadyCommittedTransactionInAFlight(t *testing.T) {
 }
 
 // TestABrokenConnectionLeavesAllInDoubt: each finds out by itself, and nothing is written
-// twice, whether the flight arrived, did not, or arrives late.
+// twice, whether the group arrived, did not, or arrives late.
 func TestABrokenConnectionLeavesAllInDoubt(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]fault{"the answer is lost": dropAnswer, "the flight is lost": dropFlight, "the flight is late": holdFlight} {
+	for name, fault := range map[string]fault{"the answer is lost": dropAnswer, "the group is lost": dropFlight, "the group is late": holdFlight} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, pool := newDatabase(t)
@@ -242,7 +242,7 @@ func TestABrokenConnectionLeavesAllInDoubt(t *testing.T) {
 				s.txs[i] = recordingIn(s.leases[i], 3, 1)
 			}
 			for _, err := range s.commit(t) {
-				require.NoError(t, err, "and they share flights again")
+				require.NoError(t, err, "and they join groups again")
 			}
 			require.Equal(t, 1, transactionsOf(t, pool, 4))
 			require.Equal(t, 12, countRows(t, pool, "mutation"))
@@ -256,8 +256,8 @@ func TestABrokenConnectionLeavesAllInDoubt(t *testing.T) {
 	}
 }
 
-// TestWhatBreaksConnectionsBreaksNobodyElses: after a shared flight without an answer each
-// flies alone until one of its own works.
+// TestWhatBreaksConnectionsBreaksNobodyElses: after a group without an answer each
+// is written alone until one of its own works.
 func TestWhatBreaksConnectionsBreaksNobodyElses(t *testing.T) {
 	t.Parallel()
 	store, pool := newDatabase(t)
@@ -270,9 +270,9 @@ func TestWhatBreaksConnectionsBreaksNobodyElses(t *testing.T) {
 		require.Error(t, err)
 	}
 	require.Error(t, store.Commit(t.Context(), s.leases[1], s.txs[1]))
-	release := store.HoldFlights()
+	release := store.HoldGroups()
 	for _, i := range []int{0, 2, 3, 1} {
-		err := store.Commit(t.Context(), s.leases[i], s.txs[i]) // it waits for no flight
+		err := store.Commit(t.Context(), s.leases[i], s.txs[i]) // it joins no group
 		if i == 1 {
 			require.Error(t, err)
 			continue
@@ -295,13 +295,13 @@ func TestALockedLeaseDelaysItsPartitionOnly(t *testing.T) {
 	require.NoError(t, err)
 	_, err = holder.Exec(t.Context(), "select from courier.lease where partition = 2 for update")
 	require.NoError(t, err)
-	release := store.HoldFlights()
+	release := store.HoldGroups()
 	results := make([]chan error, len(s.txs))
 	for i, tx := range s.txs {
 		results[i] = make(chan error, 1)
 		go func() { results[i] <- store.Commit(context.Background(), s.leases[i], tx) }()
 	}
-	require.Eventually(t, func() bool { return store.WaitingForFlight() == len(s.txs) }, within, time.Millisecond)
+	require.Eventually(t, func() bool { return store.WaitingForGroup() == len(s.txs) }, within, time.Millisecond)
 	release()
 	for _, i := range []int{0, 1, 3} {
 		require.NoError(t, <-results[i])
@@ -315,14 +315,14 @@ func TestALockedLeaseDelaysItsPartitionOnly(t *testing.T) {
 	require.NoError(t, <-results[2])
 }
 
-// TestACallerThatLeaves: while it waits for a flight it is gone at once, and nothing of it is
+// TestACallerThatLeaves: while it waits for a group it is gone at once, and nothing of it is
 // written; the others are.
 func TestACallerThatLeaves(t *testing.T) {
 	t.Parallel()
 	store, pool := newDatabase(t)
 	s := newShared(t, store, pool, 3, 1)
-	for _, leaves := range []int{0, 2} { // the one that would make the flight, and another
-		release := store.HoldFlights()
+	for _, leaves := range []int{0, 2} { // the one that would write the group, and another
+		release := store.HoldGroups()
 		ctx, cancel := context.WithCancel(t.Context())
 		results := make([]chan error, len(s.txs))
 		for i, tx := range s.txs {
@@ -332,11 +332,11 @@ func TestACallerThatLeaves(t *testing.T) {
 				given = ctx
 			}
 			go func() { results[i] <- store.Commit(given, s.leases[i], tx) }()
-			require.Eventually(t, func() bool { return store.WaitingForFlight() == i+1 }, within, time.Millisecond)
+			require.Eventually(t, func() bool { return store.WaitingForGroup() == i+1 }, within, time.Millisecond)
 		}
 		cancel()
 		require.ErrorIs(t, <-results[leaves], context.Canceled)
-		require.Equal(t, len(s.txs)-1, store.WaitingForFlight())
+		require.Equal(t, len(s.txs)-1, store.WaitingForGroup())
 		release()
 		for i := range results {
 			if i != leaves {
@@ -348,5 +348,5 @@ func TestACallerThatLeaves(t *testing.T) {
 		s.txs[leaves] = recordingIn(s.leases[leaves], 2, 1)
 	}
 	require.Equal(t, 6, countRows(t, pool, "mutation"))
-	require.Zero(t, store.Flying())
+	require.Zero(t, store.Running())
 }
