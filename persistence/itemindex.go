@@ -253,12 +253,12 @@ on conflict (item_id, lane, localization) do update set
 	generation = excluded.generation, sequence = excluded.sequence, line = excluded.line, mutation_id = excluded.mutation_id, operation = excluded.operation,
 	status = excluded.status, changed_at = excluded.changed_at, failed_at = excluded.failed_at, error_count = excluded.error_count,
 	code = excluded.code, attribute = excluded.attribute, message = excluded.message,
-	succeeded_generation = case when `+newerSuccess+` then excluded.succeeded_generation else i.succeeded_generation end,
-	succeeded_sequence = case when `+newerSuccess+` then excluded.succeeded_sequence else i.succeeded_sequence end,
-	succeeded_line = case when `+newerSuccess+` then excluded.succeeded_line else i.succeeded_line end,
-	succeeded_operation = case when `+newerSuccess+` then excluded.succeeded_operation else i.succeeded_operation end,
-	succeeded_at = case when `+newerSuccess+` then excluded.succeeded_at else i.succeeded_at end,
-	succeeded_mutation_id = case when `+newerSuccess+`
+	succeeded_generation = case when ` + newerSuccess + ` then excluded.succeeded_generation else i.succeeded_generation end,
+	succeeded_sequence = case when ` + newerSuccess + ` then excluded.succeeded_sequence else i.succeeded_sequence end,
+	succeeded_line = case when ` + newerSuccess + ` then excluded.succeeded_line else i.succeeded_line end,
+	succeeded_operation = case when ` + newerSuccess + ` then excluded.succeeded_operation else i.succeeded_operation end,
+	succeeded_at = case when ` + newerSuccess + ` then excluded.succeeded_at else i.succeeded_at end,
+	succeeded_mutation_id = case when ` + newerSuccess + `
 		then excluded.succeeded_mutation_id else coalesce(i.succeeded_mutation_id, case when i.status = 1 then i.mutation_id end) end
 where (excluded.generation, excluded.sequence, excluded.line) > (i.generation, i.sequence, i.line)`
 

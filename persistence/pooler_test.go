@@ -29,7 +29,7 @@ type pooler struct {
 	network       string
 	byTransaction bool
 	language      map[string]string // of what the server says: its word for each severity
-	room          chan struct{} // what is in it is open; nil: no limit
+	room          chan struct{}     // what is in it is open; nil: no limit
 	ended         chan struct{}
 
 	mu      sync.Mutex
