@@ -24,6 +24,14 @@ func probed(t *testing.T, h Harness) {
 		require.Empty(t, h.Statuses(t))
 		require.Zero(t, resume(t, h, lease).Anchor.Position.Sequence)
 	}
+	ended := Transaction(lease) // a batch that begins and ends at once
+	ended.Batches = []ledger.Batch{Batch(Record(Mutation(1, "a")))}
+	ended.Outcomes = []ledger.BatchOutcome{{
+		BatchID: ended.Batches[0].ID, Lane: Lane, CreatedAt: At, FinishedAt: At, State: ledger.BatchCompleted, Succeeded: 1,
+		Exceptions: []ledger.RecordOutcome{{Result: ledger.Succeeded}},
+	}}
+	require.NoError(t, prober(t, h).Probe(t.Context(), lease, ended))
+	require.Empty(t, h.Statuses(t))
 	tx := Transaction(lease)
 	tx.Waiting = []*catalog.Mutation{Mutation(1, "a")}
 	commit(t, h, lease, tx)
