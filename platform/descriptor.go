@@ -1,7 +1,9 @@
 package platform
 
 import (
+	"cmp"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 
@@ -66,10 +68,15 @@ type OAuth struct {
 	TokenShapes *regexp.Regexp
 }
 
-// CheckKeys complains of what the platform's declarations forbid: unknown keys, missing
-// ones, values that are not allowed, and what is wrong between keys. The configuration
-// goes by the same declarations, so that nothing passes there and is refused by a client.
-func (d *Descriptor) CheckKeys(s Settings, complain func(field, rule string)) {
+// CheckSettings complains of a base_url that is no address, and of what the platform's
+// declarations forbid: unknown keys, missing ones, values that are not allowed, and what is
+// wrong between keys. The configuration goes by the same declarations, so that nothing passes
+// there and is refused by a client.
+func (d *Descriptor) CheckSettings(s Settings, complain func(field, rule string)) {
+	if base, err := url.Parse(cmp.Or(s.BaseURL, d.Defaults.BaseURL)); err != nil || base.Host == "" ||
+		(base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
+		complain("base_url", "must be an http or https address up to and with the version, such as "+d.Defaults.BaseURL)
+	}
 	checkValues(s.Keys, d.AccountKeys, d.Title+" accounts", complain)
 	account := config.Account{Keys: s.Keys, Catalogs: make(map[string]config.Catalog, len(s.Catalogs))}
 	for _, name := range slices.Sorted(maps.Keys(s.Catalogs)) {

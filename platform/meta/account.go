@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,15 +57,11 @@ func New(settings platform.Settings) (platform.Account, error) {
 func check(settings platform.Settings) error {
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
-	if base, err := url.Parse(settings.BaseURL); err != nil || base.Host == "" ||
-		(base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
-		complain("base_url", "must be an http or https address up to and with the version, such as "+defaultBaseURL)
-	}
 	if settings.Token == nil {
 		complain("access_token", "is required")
 	}
 	descriptor := Descriptor()
-	descriptor.CheckKeys(settings, complain)
+	descriptor.CheckSettings(settings, complain)
 	return errors.Join(wrong...)
 }
 

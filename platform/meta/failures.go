@@ -49,7 +49,7 @@ type failure struct {
 // never reason enough to pause an account, unless it speaks of the token or of a
 // permission: it is about one handle.
 func failures() []failure {
-	return slices.Concat(quotaFailures(), accountFailures(), passingFailures(), requestFailures(), statusFailures())
+	return slices.Concat(quotaFailures(), accountFailures(), passingFailures(), requestFailures(), statusFailures(), byStatus())
 }
 
 const post, get = http.MethodPost, http.MethodGet
@@ -138,26 +138,19 @@ func statusFailures() []failure {
 	return []failure{
 		{Rule: rest.Rule{Status: http.StatusTooManyRequests, Scope: platform.ScopeQuota, Source: "RFC 6585, 4"}},
 		{Rule: rest.Rule{Status: http.StatusUnauthorized, Scope: platform.ScopeAccount, Token: true, Source: "RFC 9110, 15.5.2"}},
-		{method: post, Rule: rest.Rule{Status: http.StatusPaymentRequired, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.3"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusForbidden, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.4"}},
 		{method: post, Rule: rest.Rule{Status: http.StatusNotFound, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.5; the address is wrong"}},
-		{method: post, Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.6; the address is wrong"}},
-		{Rule: rest.Rule{Status: http.StatusProxyAuthRequired, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.8; a proxy asks for a log-in"}},
-		{method: post, Rule: rest.Rule{Status: http.StatusRequestEntityTooLarge, Scope: platform.ScopeBatch, TooLarge: true, Source: "RFC 9110, 15.5.14"}},
-		{Rule: rest.Rule{Status: http.StatusRequestTimeout, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.5.9"}},
-		{Rule: rest.Rule{Status: http.StatusTooEarly, Scope: platform.ScopePlatform, Source: "RFC 8470, 5.2"}},
-		{method: post, Rule: rest.Rule{Status: 200, StatusTo: 299, Scope: platform.ScopeBatch, Source: "ours: any other error in an answer of good status"}},
-		{method: post, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error, with a code or without"}},
-		{method: get, Rule: rest.Rule{Status: 200, StatusTo: 299, Scope: platform.ScopeBatch, Source: "ours: any other error in an answer of good status"}},
-		{method: get, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error"}},
-		{Rule: rest.Rule{Status: http.StatusNetworkAuthenticationRequired, Scope: platform.ScopeAccount, Source: "RFC 6585, 6; a proxy asks for a log-in"}},
-		{Rule: rest.Rule{Status: 500, StatusTo: 599, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.6"}},
-		// It may have been worked at: the answer is elsewhere.
-		{Rule: rest.Rule{Status: http.StatusSeeOther, Scope: platform.ScopeAccount, Ambiguous: true, Source: "RFC 9110, 15.4.4; the base_url is wrong, or a proxy asks for a log-in"}},
-		{Rule: rest.Rule{Status: 300, StatusTo: 399, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.4; the base_url is wrong, or a proxy asks for a log-in"}},
-		// What is left is no answer of this API, and nothing was processed.
-		{Rule: rest.Rule{Scope: platform.ScopeAccount, Source: "ours: no answer of this API; the base_url is wrong"}},
 	}
+}
+
+// byStatus are those of any answer that says nothing of its own.
+func byStatus() []failure {
+	rules := rest.StatusRules()
+	all := make([]failure, len(rules))
+	for i, rule := range rules {
+		all[i] = failure{method: rule.Method, Rule: rule.Rule}
+	}
+	return all
 }
 
 // matches reports whether the row is about this answer.

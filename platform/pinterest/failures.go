@@ -30,7 +30,7 @@ type failure struct {
 // reason enough to pause an account, unless it speaks of the token or of a permission:
 // it is about one batch.
 func failures() []failure {
-	return slices.Concat(quotaFailures(), accountFailures(), requestFailures(), statusFailures())
+	return slices.Concat(quotaFailures(), accountFailures(), requestFailures(), byStatus())
 }
 
 const post, get = http.MethodPost, http.MethodGet
@@ -89,27 +89,14 @@ func requestFailures() []failure {
 	}
 }
 
-// statusFailures are those that have no code that says more.
-func statusFailures() []failure {
-	return []failure{
-		{method: post, Rule: rest.Rule{Status: http.StatusPaymentRequired, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.3"}},
-		{method: post, Rule: rest.Rule{Status: http.StatusMethodNotAllowed, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.6; the address is wrong"}},
-		{Rule: rest.Rule{Status: http.StatusProxyAuthRequired, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.5.8; a proxy asks for a log-in"}},
-		{method: post, Rule: rest.Rule{Status: http.StatusRequestEntityTooLarge, Scope: platform.ScopeBatch, TooLarge: true, Source: "RFC 9110, 15.5.14"}},
-		{Rule: rest.Rule{Status: http.StatusRequestTimeout, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.5.9"}},
-		{Rule: rest.Rule{Status: http.StatusTooEarly, Scope: platform.ScopePlatform, Source: "RFC 8470, 5.2"}},
-		{method: post, Rule: rest.Rule{Status: 200, StatusTo: 299, Scope: platform.ScopeBatch, Source: "ours: any other error in an answer of good status"}},
-		{method: post, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error"}},
-		{method: get, Rule: rest.Rule{Status: 200, StatusTo: 299, Scope: platform.ScopeBatch, Source: "ours: any other error in an answer of good status"}},
-		{method: get, Rule: rest.Rule{Status: 400, StatusTo: 499, Scope: platform.ScopeBatch, Source: "ours: any other client error"}},
-		{Rule: rest.Rule{Status: http.StatusNetworkAuthenticationRequired, Scope: platform.ScopeAccount, Source: "RFC 6585, 6; a proxy asks for a log-in"}},
-		{Rule: rest.Rule{Status: 500, StatusTo: 599, Scope: platform.ScopePlatform, Ambiguous: true, Source: "RFC 9110, 15.6"}},
-		// It may have been worked at: the answer is elsewhere.
-		{Rule: rest.Rule{Status: http.StatusSeeOther, Scope: platform.ScopeAccount, Ambiguous: true, Source: "RFC 9110, 15.4.4; the base_url is wrong, or a proxy asks for a log-in"}},
-		{Rule: rest.Rule{Status: 300, StatusTo: 399, Scope: platform.ScopeAccount, Source: "RFC 9110, 15.4; the base_url is wrong, or a proxy asks for a log-in"}},
-		// What is left is no answer of this API, and nothing was processed.
-		{Rule: rest.Rule{Scope: platform.ScopeAccount, Source: "ours: no answer of this API; the base_url is wrong"}},
+// byStatus are those of any answer that says nothing of its own.
+func byStatus() []failure {
+	rules := rest.StatusRules()
+	all := make([]failure, len(rules))
+	for i, rule := range rules {
+		all[i] = failure{method: rule.Method, Rule: rule.Rule}
 	}
+	return all
 }
 
 // matches reports whether the row is about this answer.

@@ -26,7 +26,7 @@ func New(s platform.Settings) (platform.Account, error) {
 	descriptor := Descriptor()
 	var wrong []error
 	complain := func(field, rule string) { wrong = append(wrong, fmt.Errorf("%s: %s", field, rule)) }
-	descriptor.CheckKeys(s, complain)
+	descriptor.CheckSettings(s, complain)
 	if s.Token == nil {
 		complain("access_token", "is required")
 	}
