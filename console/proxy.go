@@ -9,8 +9,8 @@ import (
 
 // ProxyOptions say which proxy is believed, and what it tells.
 type ProxyOptions struct {
-	// From are the addresses of the proxy: 10.0.0.7, or 10.0.0.0/24. At least one.
-	From []string
+	// From are the addresses of the proxy, at least one.
+	From []netip.Prefix
 	// UserHeader has the name of who logged in. Defaults to X-Forwarded-User.
 	UserHeader string
 	// GroupsHeader has groups, separated by commas. Defaults to X-Forwarded-Groups.
@@ -28,39 +28,19 @@ type Proxy struct {
 	operating    map[string]bool // groups
 }
 
-// NewProxy reads the addresses. The error is ErrLogin.
+// NewProxy makes the login. The error is ErrLogin where no address is trusted.
 func NewProxy(o ProxyOptions) (*Proxy, error) {
-	p := &Proxy{user: o.UserHeader, groups: o.GroupsHeader, operators: setOf(o.Operators), operating: setOf(o.OperatorGroups)}
+	p := &Proxy{from: o.From, user: o.UserHeader, groups: o.GroupsHeader, operators: setOf(o.Operators), operating: setOf(o.OperatorGroups)}
 	if p.user == "" {
 		p.user = "X-Forwarded-User"
 	}
 	if p.groups == "" {
 		p.groups = "X-Forwarded-Groups"
 	}
-	for _, text := range o.From {
-		prefix, err := ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrLogin, err)
-		}
-		p.from = append(p.from, prefix)
-	}
 	if len(p.from) == 0 {
 		return nil, fmt.Errorf("%w: no proxy address is trusted", ErrLogin)
 	}
 	return p, nil
-}
-
-// ParsePrefix reads an address, or a range of addresses such as 10.0.0.0/24.
-func ParsePrefix(text string) (netip.Prefix, error) {
-	if address, err := netip.ParseAddr(text); err == nil {
-		address = address.Unmap()
-		return netip.PrefixFrom(address, address.BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(text)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is not an address such as 10.0.0.7 or a range such as 10.0.0.0/24", text)
-	}
-	return prefix.Masked(), nil
 }
 
 // Identify reads the header, of the proxy alone.

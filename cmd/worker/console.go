@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -202,8 +203,15 @@ func consoleLogin(ctx context.Context, c config.Console, logger *slog.Logger) (c
 	case config.LoginBasic:
 		return console.NewBasic(c.UsersFile, c.Operators)
 	case config.LoginHeader:
+		from := make([]netip.Prefix, len(c.TrustedProxies))
+		for i, text := range c.TrustedProxies {
+			var err error
+			if from[i], err = config.AddressRange(text); err != nil {
+				return nil, err
+			}
+		}
 		return console.NewProxy(console.ProxyOptions{
-			From: c.TrustedProxies, UserHeader: c.UserHeader, GroupsHeader: c.GroupsHeader, Operators: c.Operators, OperatorGroups: c.OperatorGroups,
+			From: from, UserHeader: c.UserHeader, GroupsHeader: c.GroupsHeader, Operators: c.Operators, OperatorGroups: c.OperatorGroups,
 		})
 	case config.LoginOIDC:
 		options := console.OIDCOptions{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -32,7 +33,7 @@ type Console struct {
 	UsersFile string
 	// Operators are names, OperatorGroups groups that may act; the others only read.
 	Operators, OperatorGroups []string
-	// TrustedProxies are the addresses whose headers LoginHeader believes.
+	// TrustedProxies are the addresses whose headers LoginHeader believes: see AddressRange.
 	TrustedProxies           []string
 	UserHeader, GroupsHeader string
 	OIDC                     OIDC
@@ -119,11 +120,21 @@ func commas(key setting.Key, into *[]string) field {
 }
 
 func isAddressRange(text string) bool {
-	if _, err := netip.ParseAddr(text); err == nil {
-		return true
-	}
-	_, err := netip.ParsePrefix(text)
+	_, err := AddressRange(text)
 	return err == nil
+}
+
+// AddressRange reads an address, or a range of addresses such as 10.0.0.0/24.
+func AddressRange(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is not an address such as 10.0.0.7 or a range such as 10.0.0.0/24", text)
+	}
+	return prefix.Masked(), nil
 }
 
 // checkConsole refuses a login that cannot work, or that would leave the console open.

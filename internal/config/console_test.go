@@ -34,6 +34,11 @@ console:
 	loaded, err = parse("console: {login: header, listen: \":80\", trusted_proxies: \"10.0.0.7, 10.1.0.0/16\"}")
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.0.0.7", "10.1.0.0/16"}, loaded.Console.TrustedProxies)
+	for text, want := range map[string]string{"10.0.0.7": "10.0.0.7/32", "::ffff:10.0.0.7": "10.0.0.7/32", "10.1.2.3/16": "10.1.0.0/16", "::1": "::1/128"} {
+		got, err := AddressRange(text)
+		require.NoError(t, err)
+		require.Equal(t, want, got.String())
+	}
 	for text, problem := range map[string]string{
 		"{listen: \"0.0.0.0:80\"}":                     "without a login the console listens on loopback only",
 		"{listen: \":80\"}":                            "without a login the console listens on loopback only",
