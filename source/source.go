@@ -125,7 +125,7 @@ func (s *Source) route(r config.Route, destinations Destinations) (run.Route, *m
 		return run.Route{}, nil, err
 	}
 	made := run.Route{
-		Lane: lane, Revision: s.revision(compiled), Operation: catalog.Upsert,
+		Lane: lane, Revision: s.revision(compiled), Language: compiled.Language(), Operation: catalog.Upsert,
 		Replaces: destination.Replaces, Clears: destination.Clears, Refresh: r.RefreshAfter,
 		MissingRuns: cmp.Or(r.MissingRuns, settings.Deletes.MissingRuns),
 		Guard: difference.Guard{
@@ -162,7 +162,7 @@ func (s *Source) mapRecord(m *mapping.Mapping, record map[string]any) run.Mapped
 	item, found := m.Map(record)
 	mapped := run.Mapped{
 		Item:    difference.Item{ID: item.ID, Group: item.Group, Attributes: item.Attributes},
-		Skipped: item.Skipped,
+		Skipped: item.Skipped, Foreign: item.Foreign,
 	}
 	for _, finding := range found {
 		mapped.Invalid = mapped.Invalid || finding.Severity == mapping.Error

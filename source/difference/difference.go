@@ -198,6 +198,7 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	// of a change before it was gone.
 	back := known.Gone && !known.ChangedAt.After(snapshot)
 	if known.ChangedAt.After(at) && !back {
+		change = Present(item.ID, known, snapshot)
 		change.Kind = Older
 		return change, nil
 	}
@@ -239,6 +240,16 @@ func (r Route) Compare(item Item, known State, snapshot time.Time) (Change, erro
 	change.State = State{Hash: hash, Names: kept, Group: item.Group, Revision: known.next(hash, false), ChangedAt: at}
 	change.MutationID = r.mutationID(item.ID, change.State)
 	return change, nil
+}
+
+// Present ends the row of snapshots that lacked an item: one has it. Nothing is sent, as what
+// the snapshot says of the item cannot be.
+func Present(itemID string, known State, snapshot time.Time) Change {
+	change := Change{ItemID: itemID, Kind: Unchanged, State: known}
+	if !known.MissingAt.After(snapshot) {
+		change.State.Missing, change.State.MissingAt = 0, time.Time{}
+	}
+	return change
 }
 
 // Absent decides what it changes that a snapshot lacks an item.

@@ -62,8 +62,11 @@ type Item struct {
 	Group string
 	// Attributes is a JSON object with sorted keys.
 	Attributes json.RawMessage
-	// Skipped says that a filter leaves the item out.
+	// Skipped says that a filter, the market or the language leaves the item out.
 	Skipped bool
+	// Foreign says that the language does: where records of several languages share an id,
+	// the record says nothing about the item that another one makes of it here.
+	Foreign bool
 }
 
 // Mapping is compiled and safe for concurrent use.
@@ -117,12 +120,19 @@ func Compile(spec Spec, target Target) (*Mapping, error) {
 // hexadecimal digits.
 func (m *Mapping) Revision() string { return m.revision }
 
+// Language is that of the records that are mapped, "" for all.
+func (m *Mapping) Language() string { return m.view.language }
+
 // Map makes the item of a record. It does not change the record and keeps nothing of it.
 // The item must not be sent where a finding has the severity [Error].
 func (m *Mapping) Map(record map[string]any) (Item, []Finding) {
 	e := &evaluation{settings: m.settings}
 	var item Item
-	record, belongs := m.view.apply(e, record)
+	item.Foreign = m.view.foreign(e, record)
+	belongs := !item.Foreign
+	if belongs {
+		record, belongs = m.view.apply(e, record)
+	}
 	e.root = record
 	id, missing := m.itemID.fill(record, m.escape)
 	if missing != "" {

@@ -33,24 +33,23 @@ const (
 // languageNames are the members of records that name their language.
 var languageNames = []string{"language", "content_language", "lang", "locale"}
 
+// foreign reports whether a record is of another language than the view's.
+func (v *view) foreign(e *evaluation, record map[string]any) bool {
+	if v.language == "" {
+		return false
+	}
+	for _, name := range languageNames {
+		if spoken, ok := scalar(record[name]); ok {
+			return !speaks(spoken, v.language)
+		}
+	}
+	e.report(KindView, Error, "language", "", "the record names no language, and only those of "+v.language+" are sent: name it in the feed, in the column language")
+	return false
+}
+
 // apply returns the record of the view, which is the record itself where the view changes
 // nothing, and false where the record does not belong to the view.
 func (v *view) apply(e *evaluation, record map[string]any) (map[string]any, bool) {
-	if v.language != "" {
-		spoken := ""
-		for _, name := range languageNames {
-			if text, ok := scalar(record[name]); ok {
-				spoken = text
-				break
-			}
-		}
-		switch {
-		case spoken == "":
-			e.report(KindView, Error, "language", "", "the record names no language, and only those of "+v.language+" are sent: name it in the feed, in the column language")
-		case !speaks(spoken, v.language):
-			return record, false
-		}
-	}
 	record = v.storeView(e, record)
 	if v.market != "" {
 		return v.inMarket(e, record)

@@ -177,12 +177,17 @@ func (a *application) change(ctx context.Context, route run.Route, row int32) er
 }
 
 // items maps the records of the delivery for a route: those that can be sent, and those that the
-// route's filter leaves out, which end.
+// route's filter leaves out, which end. A record of another language ends nothing: nobody knows
+// from it whether the item still has one of the route's.
 func (a *application) items(route run.Route) (items []difference.Item, ended map[string]bool) {
 	deletes := a.delivery.Deletes(a.options.Kind)
 	places, ended := make(map[string]int), make(map[string]bool)
 	for _, record := range a.delivery.Items {
 		mapped := route.Map(record)
+		if mapped.Foreign {
+			a.outcome.foreign++
+			continue
+		}
 		id := mapped.Item.ID
 		end := mapped.Skipped || deletes && id != ""
 		if !end {

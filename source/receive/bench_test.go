@@ -144,7 +144,7 @@ func routeOf(t *testing.T, preset, itemID, platform string, kind catalog.Type, m
 		Unavailable: json.RawMessage(`{"availability":"out of stock"}`), Guard: difference.DefaultGuard,
 		Map: func(record map[string]any) run.Mapped {
 			item, findings := compiled.Map(record)
-			mapped := run.Mapped{Item: difference.Item{ID: item.ID, Group: item.Group, Attributes: item.Attributes}, Skipped: item.Skipped}
+			mapped := run.Mapped{Item: difference.Item{ID: item.ID, Group: item.Group, Attributes: item.Attributes}, Skipped: item.Skipped, Foreign: item.Foreign}
 			for _, finding := range findings {
 				mapped.Invalid = mapped.Invalid || finding.Severity == mapping.Error
 				mapped.Findings = append(mapped.Findings, run.Finding{Kind: finding.Kind, Severity: string(finding.Severity), Field: finding.Field, Value: finding.Value, Rule: finding.Rule})

@@ -29,6 +29,7 @@ type Outcome struct {
 	Findings []run.Finding `json:"findings,omitempty"`
 
 	good, bad int    // items, on all routes, that can be sent and that cannot
+	foreign   int    // records, on all routes, of another language than the route's
 	first     string // the first error
 }
 
@@ -56,6 +57,9 @@ func (o *Outcome) conclude(lacks string) {
 	case lacks != "":
 		o.Reason = lacks
 	default:
+		if o.foreign > 0 && o.Published+o.Unchanged+o.Older == 0 && o.Reason == "" {
+			o.Reason = "the records are of another language than those of the routes"
+		}
 		return
 	}
 	o.State = persistence.DeliveryPartial

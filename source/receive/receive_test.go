@@ -494,6 +494,37 @@ func TestStandardWebhooks(t *testing.T) {
 	require.Len(t, b.messages(), before)
 }
 
+// TestAnotherLanguage: a record of another language says nothing about the item of its id, also
+// where it comes later or is deleted there.
+func TestAnotherLanguage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, webhook.Standard, func(options *receive.Options) {
+		options.Source.Routes = []run.Route{
+			routeOf(t, "google", "{id}", "meta", "PRODUCT_ITEM", "language: de\n"), routeOf(t, "google", "{id}", "pinterest", "RETAIL", "language: en\n"),
+		}
+	})
+	cup := func(title, language string) string {
+		return fmt.Sprintf(`{"id":"1","title":%q,"description":"Hot","link":"https://shop.example/1","image_link":"https://shop.example/1.jpg","availability":"in_stock","condition":"new","price":"5 EUR","language":%q}`, title, language)
+	}
+	event := func(kind string, at time.Time, data ...string) string {
+		return fmt.Sprintf(`{"type":%q,"timestamp":%q,"data":[%s]}`, kind, at.Format(time.RFC3339), strings.Join(data, ","))
+	}
+	first := b.send("", "m1", event("product.updated", start.Add(-time.Minute), cup("Tasse", "de"), cup("Cup", "en")))
+	require.Equal(t, 2, first.Published, "%+v", first)
+	require.Empty(t, first.Findings)
+	require.Equal(t, 1, b.send("", "m2", event("product.updated", start.Add(-30*time.Second), cup("Mug", "en"))).Published)
+	require.Equal(t, "Tasse", b.items("meta")["1"]["title"])
+	require.Equal(t, "Mug", b.items("pinterest")["1"]["title"])
+	require.Equal(t, 1, b.send("", "m3", event("product.deleted", start.Add(-20*time.Second), cup("Mug", "en"))).Published)
+	require.Contains(t, b.items("meta"), "1")
+	require.NotContains(t, b.items("pinterest"), "1")
+	require.Equal(t, 1, b.send("", "m4", event("product.deleted", start.Add(-10*time.Second), `{"id":"1"}`)).Published)
+	require.Empty(t, b.items("meta"))
+	other := b.send("", "m5", event("product.updated", start, `{"id":"1","language":"fr"}`))
+	require.Equal(t, persistence.DeliveryAccepted, other.State)
+	require.Contains(t, other.Reason, "language")
+}
+
 // TestFeedAndWebhook share what is known: neither undoes what is newer of the other.
 func TestFeedAndWebhook(t *testing.T) {
 	t.Parallel()

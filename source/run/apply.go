@@ -59,14 +59,23 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 	compare := func(d difference.Route, item difference.Item, state difference.State) (difference.Change, error) {
 		return d.Compare(item, state, p.SnapshotAt)
 	}
-	if err := publisher.each(p.changes, func(i int) bool { return p.Routes[i].decision != difference.Stopped }, compare); err != nil {
-		result.Published = p.run.Published
-		return result, err
+	present := func(_ difference.Route, item difference.Item, state difference.State) (difference.Change, error) {
+		return difference.Present(item.ID, state, p.SnapshotAt), nil
+	}
+	goesOn := func(i int) bool { return p.Routes[i].decision != difference.Stopped }
+	for _, one := range []struct {
+		status status
+		decide Decide
+	}{{valid, compare}, {invalid, present}} {
+		if err := publisher.each(p.changes, goesOn, one.status, one.decide); err != nil {
+			result.Published = p.run.Published
+			return result, err
+		}
 	}
 	absent := func(d difference.Route, item difference.Item, state difference.State) (difference.Change, error) {
 		return d.Absent(item.ID, state, p.SnapshotAt), nil
 	}
-	err = publisher.each(p.removals, func(i int) bool { return p.Routes[i].decision == difference.Allowed }, absent)
+	err = publisher.each(p.removals, func(i int) bool { return p.Routes[i].decision == difference.Allowed }, valid, absent)
 	result.Published = p.run.Published
 	if err != nil {
 		return result, err
@@ -137,12 +146,13 @@ type publisher struct {
 	told time.Time
 }
 
-// each publishes the items of a spool whose route may, in their order: of each id the last.
-func (p *publisher) each(from *spool, may func(route int) bool, decide Decide) error {
+// each publishes the items of a spool whose route may and that have a status, in their order: of
+// each id the last.
+func (p *publisher) each(from *spool, may func(route int) bool, wanted status, decide Decide) error {
 	chunks := make([][]difference.Item, len(p.plan.source.Routes))
 	err := from.each(func(one spooled) error {
 		i := one.route
-		if !may(i) || one.number > 0 && (one.status != valid || !one.keeps || !p.plan.ids.last(one)) {
+		if !may(i) || one.status != wanted || one.number > 0 && (!one.keeps || !p.plan.ids.last(one)) {
 			return nil
 		}
 		if chunks[i] = append(chunks[i], one.item); len(chunks[i]) < chunk {

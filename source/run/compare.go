@@ -60,9 +60,10 @@ func (c *comparison) records(ctx context.Context, snapshot Snapshot) error {
 		for i, route := range c.plan.source.Routes {
 			mapped := route.Map(record.Item)
 			c.plan.findings.addOf(route, record, mapped)
-			named = named || mapped.Skipped || mapped.Item.ID != "" // what a filter leaves out needs no id
+			leftOut := mapped.Skipped && !record.Damaged     // a filter cannot rely on damaged values
+			named = named || leftOut || mapped.Item.ID != "" // what a filter leaves out needs no id
 			if mapped.Item.ID == "" {
-				if mapped.Skipped {
+				if leftOut {
 					c.plan.Routes[i].Counts.FilteredOut++
 				}
 				continue
@@ -104,7 +105,12 @@ func placeOf(record Record) string {
 func (c *comparison) place(i int, record Record, mapped Mapped) (entry, bool) {
 	route := &c.plan.Routes[i]
 	made := entry{item: mapped.Item, number: c.read}
-	if mapped.Skipped {
+	switch {
+	case record.Damaged: // whatever its values say
+	case mapped.Foreign:
+		route.Counts.FilteredOut++
+		return made, false
+	case mapped.Skipped:
 		route.Counts.FilteredOut++
 		made.status = leftOut
 		return made, c.ids.again(i, mapped.Item.ID, c.read)
@@ -140,8 +146,8 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 	destination, route := c.plan.source.difference(c.plan.source.Routes[i], c.plan.began), &c.plan.Routes[i]
 	for _, entry := range entries {
 		kept := spooled{route: i, number: entry.number, status: entry.status, item: difference.Item{ID: entry.item.ID}}
+		state := stateOf(known[entry.item.ID])
 		if entry.status == valid {
-			state := stateOf(known[entry.item.ID])
 			change, err := destination.Compare(entry.item, state, c.at)
 			switch {
 			case err != nil:
@@ -154,6 +160,9 @@ func (c *comparison) compare(ctx context.Context, i int, entries []entry) error 
 				c.sample(i, entry.number, change)
 				c.left(route.Route, change)
 			}
+		}
+		if kept.status == invalid {
+			kept.keeps = difference.Present(entry.item.ID, state, c.at).Keeps(state)
 		}
 		if err := c.plan.changes.add(kept); err != nil {
 			return err

@@ -248,7 +248,7 @@ func (p *Plan) read(ctx context.Context) error {
 		return err
 	}
 	p.digest = sha256.New()
-	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: newSeen()}
+	comparison := comparison{plan: p, at: snapshot.At().UTC(), ids: newSeen(p.source.Routes)}
 	p.ids = comparison.ids
 	if comparison.at.Before(p.row.SnapshotAt) {
 		return fmt.Errorf("the source is of %s, older than the last one, of %s: an old copy was served; nothing is sent",

@@ -73,7 +73,7 @@ func (r *RouteReading) count(record Record, mapped Mapped) {
 	switch {
 	case mapped.Item.ID == "":
 		r.WithoutID++
-	case mapped.Skipped:
+	case mapped.Skipped && !record.Damaged:
 		r.FilteredOut++
 	case mapped.Invalid || record.Damaged:
 		r.Invalid++

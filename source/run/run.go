@@ -63,6 +63,9 @@ type Mapped struct {
 	Item difference.Item
 	// Skipped says that the route's filter leaves the item out: it counts as missing there.
 	Skipped bool
+	// Foreign says that the record is of another language than the route's; it is Skipped,
+	// too. It says nothing about the item of its id there: another record may have it.
+	Foreign bool
 	// Invalid says that the item cannot be sent: one of the findings says why.
 	Invalid  bool
 	Findings []Finding
@@ -73,6 +76,9 @@ type Route struct {
 	Lane catalog.Lane
 	// Map makes the destination's item of a record. Its id is set wherever it can be made.
 	Map func(record map[string]any) Mapped
+	// Language is that of the records that Map takes, "" where it takes all: others are
+	// Foreign. Routes of one language have the same last record of each id.
+	Language string
 	// Revision digests all that Map depends on.
 	Revision string
 

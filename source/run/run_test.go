@@ -59,7 +59,8 @@ func (s *snapshot) Next() (run.Record, error) {
 		return run.Record{}, io.EOF
 	}
 	s.next++
-	return run.Record{Item: s.records[s.next-1], Place: place(s.next)}, nil
+	record := s.records[s.next-1]
+	return run.Record{Item: record, Place: place(s.next), Damaged: record["damaged"] != nil}, nil
 }
 func (s *snapshot) At() time.Time           { return s.shop.at }
 func (s *snapshot) Fingerprint() string     { return s.shop.at.Format(time.RFC3339Nano) }
@@ -582,4 +583,132 @@ func TestMostItemsWithErrors(t *testing.T) {
 	require.Equal(t, persistence.RunInvalid, result.State, "somebody looked and approved")
 	require.Len(t, b.there.of("meta"), 9)
 	require.Equal(t, persistence.RunInvalid, b.run(0).State, "the same file is looked at again")
+}
+
+// TestDamagedRecordsAreNotMissing whatever their values say, which nobody can rely on: a
+// filter and a language are decided by such values.
+func TestDamagedRecordsAreNotMissing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.fill(3)
+	b.run(0)
+	before := len(b.there.ids)
+	b.later()
+	b.shop.items["00001"]["only"], b.shop.items["00001"]["damaged"] = "meta", "yes"
+	plan := b.plan(0)
+	require.Equal(t, 1, plan.Routes[1].Counts.Invalid)
+	require.Zero(t, plan.Routes[1].Counts.FilteredOut)
+	result, err := plan.Apply(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, result.Published)
+	require.Len(t, b.there.ids, before)
+	require.Contains(t, b.there.of("pinterest"), "00001")
+
+	reading, err := run.Read(t.Context(), b.source, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, reading.Routes[1].Invalid)
+	require.Zero(t, reading.Routes[1].FilteredOut)
+
+	// Without an id it may be any item, also where a filter leaves it out.
+	b.later()
+	delete(b.shop.items["00001"], "damaged")
+	delete(b.shop.items["00001"], "only")
+	delete(b.shop.items, "00002")
+	b.shop.extra = []map[string]any{{"only": "meta", "damaged": "yes"}}
+	b.source.Routes = b.source.Routes[1:]
+	require.Equal(t, persistence.RunWithheld, b.run(0).State)
+	require.Contains(t, b.there.of("pinterest"), "00002")
+}
+
+// speaking makes a route take the records of a language.
+func speaking(route run.Route, language string) run.Route {
+	of := route.Map
+	route.Language = language
+	route.Map = func(record map[string]any) run.Mapped {
+		mapped := of(record)
+		mapped.Foreign = record["language"] != language
+		mapped.Skipped = mapped.Skipped || mapped.Foreign
+		return mapped
+	}
+	return route
+}
+
+// TestLanguagesShareIDs: a record of another language says nothing about the item of its id
+// here, wherever it is in the file.
+func TestLanguagesShareIDs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.source.Routes[0], b.source.Routes[1] = speaking(b.source.Routes[0], "de"), speaking(b.source.Routes[1], "en")
+	german, english := map[string]any{"id": "1", "language": "de", "title": "Tasse"}, map[string]any{"id": "1", "language": "en", "title": "Cup"}
+	b.shop.extra = []map[string]any{german, english, {"id": "2", "language": "en", "title": "Jug"}, {"id": "2", "language": "de", "title": "Krug"}}
+	plan := b.plan(0)
+	for _, route := range plan.Routes {
+		require.Equal(t, 2, route.Counts.Added)
+		require.Equal(t, 2, route.Counts.FilteredOut)
+		require.Len(t, route.Samples, 2)
+		require.Zero(t, route.Duplicates)
+	}
+	result, err := plan.Apply(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, run.Result{Run: result.Run, Read: 4, State: persistence.RunDone, Published: 4}, result)
+	require.Equal(t, "Tasse", b.there.of("meta")["1"]["title"])
+	require.Equal(t, "Cup", b.there.of("pinterest")["1"]["title"])
+	b.later()
+	require.Zero(t, b.run(0).Published)
+
+	b.later()
+	german["title"] = "Becher"
+	require.EqualValues(t, 1, b.run(0).Published)
+	require.Equal(t, "Becher", b.there.of("meta")["1"]["title"])
+
+	// An item that is there in the other language only is missing here.
+	b.later()
+	b.shop.extra = b.shop.extra[1:]
+	require.EqualValues(t, 1, b.run(0).Published)
+	require.NotContains(t, b.there.of("meta"), "1")
+	require.Contains(t, b.there.of("pinterest"), "1")
+}
+
+// TestMissingRunsAreInARow: a file that has the item ends the row, though the item cannot be
+// sent or is older than what a webhook sent.
+func TestMissingRunsAreInARow(t *testing.T) {
+	t.Parallel()
+	for _, present := range []string{"invalid", "damaged", "older"} {
+		t.Run(present, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			for i := range b.source.Routes {
+				of := b.source.Routes[i].Map
+				b.source.Routes[i].MissingRuns = 3
+				b.source.Routes[i].Map = func(record map[string]any) run.Mapped {
+					mapped := of(record)
+					mapped.Item.ChangedAt = start
+					if record["older"] != nil {
+						mapped.Item.ChangedAt = start.Add(-time.Hour)
+					}
+					return mapped
+				}
+			}
+			b.fill(2)
+			b.run(0)
+			item := b.shop.items["00001"]
+			b.later()
+			delete(b.shop.items, "00001")
+			for range 2 {
+				require.Zero(t, b.run(0).Published)
+				b.later()
+			}
+			b.shop.items["00001"] = map[string]any{"title": item["title"], present: "yes"}
+			require.Zero(t, b.run(0).Published)
+			delete(b.shop.items, "00001")
+			for range 2 {
+				b.later()
+				require.Zero(t, b.run(0).Published)
+				require.Contains(t, b.there.of("meta"), "00001")
+			}
+			b.later()
+			require.EqualValues(t, 2, b.run(0).Published)
+			require.NotContains(t, b.there.of("meta"), "00001")
+		})
+	}
 }

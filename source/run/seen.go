@@ -9,8 +9,10 @@ import (
 const MaxRoutes = 32
 
 // seen is which ids a snapshot has for which routes, and which record has each id last, in
-// 24 bytes an id: a million items take some 50 MiB. An id is known by 16 bytes of its SHA-256.
+// 24 bytes an id and language: a million items take some 50 MiB. An id is known by 16 bytes of
+// its SHA-256.
 type seen struct {
+	routes []Route
 	ids    map[[16]byte]sighting
 	counts [MaxRoutes]int // of ids, by route
 }
@@ -20,12 +22,12 @@ type sighting struct {
 	routes uint32 // a bit each
 }
 
-func newSeen() *seen { return &seen{ids: make(map[[16]byte]sighting)} }
+func newSeen(routes []Route) *seen { return &seen{routes: routes, ids: make(map[[16]byte]sighting)} }
 
 // add notes an id of a route in a record. For one that the route had before, it returns the
 // record that had it.
 func (s *seen) add(route int, id string, number int64) (before int64, repeated bool) {
-	key := keyOf(id)
+	key := s.key(route, id)
 	known := s.ids[key]
 	repeated = known.routes&(1<<route) != 0
 	before = int64(known.last)
@@ -39,7 +41,7 @@ func (s *seen) add(route int, id string, number int64) (before int64, repeated b
 // again notes a record that a route does not have, and reports whether the route had its id
 // before.
 func (s *seen) again(route int, id string, number int64) bool {
-	key := keyOf(id)
+	key := s.key(route, id)
 	known := s.ids[key]
 	if known.routes&(1<<route) == 0 {
 		return false
@@ -51,7 +53,7 @@ func (s *seen) again(route int, id string, number int64) bool {
 
 // drop takes an id away from a route.
 func (s *seen) drop(route int, id string) {
-	key := keyOf(id)
+	key := s.key(route, id)
 	known := s.ids[key]
 	if known.routes&(1<<route) != 0 {
 		known.routes &^= 1 << route
@@ -61,16 +63,23 @@ func (s *seen) drop(route int, id string) {
 }
 
 // last reports whether the record is the last one with its id.
-func (s *seen) last(one spooled) bool { return s.ids[keyOf(one.item.ID)].last == shortened(one.number) }
+func (s *seen) last(one spooled) bool {
+	return s.ids[s.key(one.route, one.item.ID)].last == shortened(one.number)
+}
 
-func (s *seen) has(route int, id string) bool { return s.ids[keyOf(id)].routes&(1<<route) != 0 }
+func (s *seen) has(route int, id string) bool { return s.ids[s.key(route, id)].routes&(1<<route) != 0 }
 
 // count is how many ids a route has.
 func (s *seen) count(route int) int { return s.counts[route] }
 
 func shortened(number int64) uint32 { return uint32(min(number, 1<<32-1)) } //nolint:gosec // G115: bounded
 
-func keyOf(id string) (key [16]byte) {
+// key is that of an id among the records of a route's language: an id may have a record in
+// each language, and each of them is the last one of its own.
+func (s *seen) key(route int, id string) (key [16]byte) {
+	if language := s.routes[route].Language; language != "" {
+		id = language + "\x00" + id
+	}
 	sum := sha256.Sum256([]byte(id))
 	binary.BigEndian.PutUint64(key[:8], binary.BigEndian.Uint64(sum[:8]))
 	binary.BigEndian.PutUint64(key[8:], binary.BigEndian.Uint64(sum[8:16]))
