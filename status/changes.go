@@ -11,7 +11,7 @@ import (
 // changesOf begins the statements that read what became of the changes of an item: where
 // these are is found first, and they are read together by functions whose plans the session
 // keeps. It is not made by sqlc, which does not know which columns of a function may be null.
-const changesOf = `select s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, ''), s.operation, s.status,
+const changesOf = `select s.mutation_id, s.account, s.catalog, s.catalog_type, s.item_id, coalesce(s.localization, ''), coalesce(s.operation, ''), s.status,
 	coalesce(s.superseded_by, ''), s.batch_id, coalesce(s.handle, ''), s.attempts, s.errors, s.warnings, coalesce(s.reason, ''),
 	s.published_at, s.received_at, s.submitted_at, s.finished_at, s.stream_generation, s.stream_sequence, s.stream_line
 from (select coalesce(array_agg(c.day), '{}') as days, coalesce(array_agg(c.mutation_id), '{}') as ids,

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,6 +64,9 @@ type Mutation struct {
 	// Place is its place in the stream, and a cursor of Timeline.
 	Place Place `json:"place"`
 }
+
+// OperationWords is the operation for people: what the producer wrote may be none.
+func (m *Mutation) OperationWords() string { return cmp.Or(m.Operation, "unknown operation") }
 
 // LetterDone reports that somebody did something about the change's dead letter, or that
 // nothing is left to do about it.

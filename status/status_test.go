@@ -289,6 +289,25 @@ func TestAChangeWithoutAnOperationIsShown(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, failing, 1)
 	require.Empty(t, failing[0].Operation)
+
+	item, err := reader.Item(t.Context(), "a", status.Filter{})
+	require.NoError(t, err)
+	require.Equal(t, status.Invalid, item.Destinations[0].Status)
+	require.Empty(t, item.Destinations[0].Operation)
+	timeline, _, err := reader.Timeline(t.Context(), "a", status.Filter{}, "", 5)
+	require.NoError(t, err)
+	require.Len(t, timeline, 1)
+
+	// A good change after it.
+	batch := ledgertest.Batch(ledgertest.Record(ledgertest.Mutation(2, "a")))
+	w.commit(t, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{batch} })
+	item, err = reader.Item(t.Context(), "a", status.Filter{})
+	require.NoError(t, err)
+	require.Equal(t, "UPSERT", item.Destinations[0].Operation)
+	timeline, _, err = reader.Timeline(t.Context(), "a", status.Filter{}, "", 5)
+	require.NoError(t, err)
+	require.Len(t, timeline, 2)
+	require.Empty(t, timeline[1].Operation)
 }
 
 func TestBatchesGoBackByPages(t *testing.T) {

@@ -163,7 +163,7 @@ func (a *app) printItem(answer *itemAnswer) error {
 		d.letter(&state.Mutation)
 		d.line("why it waits", state.Reason)
 		d.line("what to do", state.NextStep)
-		d.line("last change", state.Operation+", mutation "+state.ID)
+		d.line("last change", state.OperationWords()+", mutation "+state.ID)
 		d.moment("received", &state.ReceivedAt)
 		d.moment("finished", state.FinishedAt)
 		switch {

@@ -113,7 +113,7 @@ func (a *app) printOutcome(m *status.Mutation, asJSON bool) error {
 		at = *m.FinishedAt
 	}
 	line := strings.Join([]string{
-		at.Local().Format("15:04:05"), m.String(), m.ItemID, m.Operation, m.Words,
+		at.Local().Format("15:04:05"), m.String(), m.ItemID, m.OperationWords(), m.Words,
 	}, "  ")
 	if len(m.Errors) > 0 {
 		line += ": " + string(firstIssue(m.Errors))
