@@ -616,7 +616,41 @@ COMMENT ON FUNCTION courier.first_id(date) IS 'The least batch id of a day: WHER
 COMMENT ON FUNCTION courier.readable(bytea) IS 'Bytes as text: as they are where they are UTF-8, escaped otherwise.';
 COMMENT ON FUNCTION courier.moment(timestamptz) IS 'A time as sentences have it, in UTC.';
 
+-- A plan sends nothing: neither one that failed nor one under way says how a source is.
+CREATE OR REPLACE VIEW courier.source_status AS
+SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
+    (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
+    coalesce((route.counts #>> '{counts,invalid}')::bigint, 0) AS invalid, run.state,
+    CASE WHEN run.state IN ('withheld', 'invalid', 'stopped') THEN route.counts ->> 'reason' ELSE run.reason END AS reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
+    good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
+    coalesce(greatest(good.finished_at, s.webhook_at, s.created_at) < now() - s.silent_after, false) AS silent,
+    s.runner_until IS NOT NULL AND s.runner_until > now() AS running
+FROM courier.source s
+JOIN courier.source_route r ON r.source = s.id
+LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id AND x.state <> 'planned' AND x.trigger <> 'plan' ORDER BY x.id DESC LIMIT 1) run ON true
+LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true
+LEFT JOIN LATERAL (SELECT c.entry AS counts FROM jsonb_array_elements(coalesce((
+        SELECT x.counts FROM courier.source_run x WHERE x.source = s.id AND x.state NOT IN ('planned', 'unchanged', 'reading') AND x.trigger <> 'plan' ORDER BY x.id DESC LIMIT 1), '[]')) AS c(entry)
+    WHERE c.entry ->> 'route' = r.account || '/' || r.catalog || '/' || r.catalog_type LIMIT 1) route ON true;
+
 -- +goose Down
+CREATE OR REPLACE VIEW courier.source_status AS
+SELECT s.name AS source, r.account, r.catalog, r.catalog_type,
+    (SELECT count(*) FROM courier.source_item i WHERE i.route = r.id AND i.revision > 0 AND NOT i.gone) AS items,
+    coalesce((route.counts #>> '{counts,invalid}')::bigint, 0) AS invalid, run.state,
+    CASE WHEN run.state IN ('withheld', 'invalid', 'stopped') THEN route.counts ->> 'reason' ELSE run.reason END AS reason, run.id AS run, run.started_at, run.finished_at, s.snapshot_at,
+    good.finished_at AS last_good_at, s.webhook_at AS last_webhook_at,
+    coalesce(greatest(good.finished_at, s.webhook_at, s.created_at) < now() - s.silent_after, false) AS silent,
+    s.runner_until IS NOT NULL AND s.runner_until > now() AS running
+FROM courier.source s
+JOIN courier.source_route r ON r.source = s.id
+LEFT JOIN LATERAL (SELECT x.* FROM courier.source_run x WHERE x.source = s.id AND x.state <> 'planned' ORDER BY x.id DESC LIMIT 1) run ON true
+LEFT JOIN LATERAL (SELECT x.finished_at FROM courier.source_run x
+    WHERE x.source = s.id AND x.state IN ('done', 'unchanged', 'withheld') ORDER BY x.id DESC LIMIT 1) good ON true
+LEFT JOIN LATERAL (SELECT c.entry AS counts FROM jsonb_array_elements(coalesce((
+        SELECT x.counts FROM courier.source_run x WHERE x.source = s.id AND x.state NOT IN ('planned', 'unchanged', 'reading') ORDER BY x.id DESC LIMIT 1), '[]')) AS c(entry)
+    WHERE c.entry ->> 'route' = r.account || '/' || r.catalog || '/' || r.catalog_type LIMIT 1) route ON true;
 DROP VIEW courier.item_status, courier.mutation_status, courier.mutation_facts, courier.batch_status, courier.account_status;
 CREATE VIEW courier.mutation_status AS
 SELECT m.mutation_id,

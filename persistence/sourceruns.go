@@ -53,6 +53,10 @@ type SourceRun struct {
 	Finished bool
 }
 
+// TriggerPlan starts a run that sends nothing: neither the state of a source nor its schedule
+// counts it.
+const TriggerPlan = "plan"
+
 // StartRun makes the row of a run. Earlier runs of the source that never ended are abandoned.
 // trigger says what started it, approved how many deletes somebody approved. The error is
 // ErrHoldLost when the token's hold is over.

@@ -244,3 +244,49 @@ func TestDeliveries(t *testing.T) {
 	_, err = sources.Run(t.Context(), 1)
 	require.ErrorIs(t, err, persistence.ErrNoSuchRun)
 }
+
+// TestPlansLeaveTheStateOfASource: a plan sends nothing, so how one ended, or that one is
+// under way, says nothing of the source.
+func TestPlansLeaveTheStateOfASource(t *testing.T) {
+	t.Parallel()
+	sources, source := newSources(t)
+	token, err := sources.Hold(t.Context(), source.ID, "one", time.Minute)
+	require.NoError(t, err)
+	run := func(trigger string, end persistence.RunState, reason, routes string) int64 {
+		id, err := sources.StartRun(t.Context(), source.ID, token, trigger, 0)
+		require.NoError(t, err)
+		require.NoError(t, sources.SaveRun(t.Context(), persistence.SourceRun{
+			ID: id, State: end, Reason: reason, Counts: []byte(routes), Finished: true,
+		}))
+		return id
+	}
+	const counts = `[{"route": "acme-meta/products/PRODUCT_ITEM", "counts": {"invalid": 3}}]`
+	run(persistence.TriggerPlan, persistence.RunFailed, "the feed is away", "[]")
+	_, never, err := sources.StartedAgo(t.Context(), "shop")
+	require.NoError(t, err)
+	require.True(t, never, "a plan postpones no run")
+	good := run("apply", persistence.RunDone, "", counts)
+	same := func() {
+		t.Helper()
+		routes, err := sources.Status(t.Context())
+		require.NoError(t, err)
+		require.Len(t, routes, 2)
+		require.Equal(t, persistence.RunDone, routes[0].State)
+		require.Empty(t, routes[0].Reason)
+		require.Equal(t, good, routes[0].Run)
+		require.EqualValues(t, 3, routes[0].Invalid)
+	}
+	run(persistence.TriggerPlan, persistence.RunFailed, "the feed is away", "[]")
+	same()
+	run(persistence.TriggerPlan, persistence.RunPlanned, "", counts)
+	same()
+	_, err = sources.StartRun(t.Context(), source.ID, token, persistence.TriggerPlan, 0)
+	require.NoError(t, err)
+	same()
+
+	failed := run("schedule", persistence.RunFailed, "the feed is away", "[]")
+	routes, err := sources.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, persistence.RunFailed, routes[0].State)
+	require.Equal(t, failed, routes[0].Run)
+}

@@ -72,7 +72,7 @@ func (s *sources) planCommand() *cobra.Command {
 				return err
 			}
 			defer session.close()
-			plan, err := s.plan(c.Context(), session, run.Request{Trigger: "plan"})
+			plan, err := s.plan(c.Context(), session, run.Request{Trigger: persistence.TriggerPlan})
 			if err != nil {
 				return err
 			}

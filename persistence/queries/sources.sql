@@ -111,8 +111,8 @@ FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg
 ORDER BY run DESC LIMIT sqlc.arg(lim);
 
 -- name: SourceStartedAt :one
--- When the last run of a source began that was not only planned, and the time that it is now.
-SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id AND r.state <> 'planned'), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+-- When the last run of a source began that was not only a plan, and the time that it is now.
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id AND r.state <> 'planned' AND r.trigger <> 'plan'), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
 FROM courier.source s WHERE s.name = $1;
 
 -- name: SetSourceSilence :exec

@@ -120,7 +120,7 @@ func (p *Plan) Deletes() (count int) {
 
 // Request says what a run is for.
 type Request struct {
-	// Trigger says what asks for it: schedule, command, approval.
+	// Trigger says what asks for it, such as schedule, apply or persistence.TriggerPlan.
 	Trigger string
 	// Approved is how many removals of each route somebody approved; 0 for none.
 	Approved int

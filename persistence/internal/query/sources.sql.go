@@ -867,7 +867,7 @@ func (q *Queries) SourceShapes(ctx context.Context, ids []int32) ([]SourceShapes
 }
 
 const sourceStartedAt = `-- name: SourceStartedAt :one
-SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id AND r.state <> 'planned'), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
+SELECT coalesce((SELECT max(r.started_at) FROM courier.source_run r WHERE r.source = s.id AND r.state <> 'planned' AND r.trigger <> 'plan'), 'epoch')::timestamptz AS started_at, now()::timestamptz AS now
 FROM courier.source s WHERE s.name = $1
 `
 
@@ -876,7 +876,7 @@ type SourceStartedAtRow struct {
 	Now       time.Time
 }
 
-// When the last run of a source began that was not only planned, and the time that it is now.
+// When the last run of a source began that was not only a plan, and the time that it is now.
 func (q *Queries) SourceStartedAt(ctx context.Context, name string) (SourceStartedAtRow, error) {
 	row := q.db.QueryRow(ctx, sourceStartedAt, name)
 	var i SourceStartedAtRow
