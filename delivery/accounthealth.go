@@ -65,7 +65,8 @@ func (h *accountHealth) pacedDue(now time.Time) bool {
 }
 
 // notePace takes in until when the pace within a quota holds up what each account has to
-// send: the first of its senders with something to send that asks for a slot again.
+// send: the first of its senders with something to send, or of its batches that were refused,
+// that asks for a slot again.
 func (e *Engine) notePace(now time.Time) {
 	withheld, until := e.withheld(now)
 	for _, a := range e.accounts.byName {
@@ -78,13 +79,23 @@ func (e *Engine) notePace(now time.Time) {
 		return
 	}
 	for _, s := range e.dueSenders(now) {
-		h := &s.account.health.now
-		if !s.again.After(now) || !s.account.mayCall(now) || !h.PacedUntil.IsZero() && !s.again.Before(h.PacedUntil) {
-			continue
+		e.notePaced(s, s.again, now)
+	}
+	for _, f := range e.batches.timed {
+		if f.waits() {
+			e.notePaced(f.lane.sender, f.wakeAt, now)
 		}
-		if scope := e.cfg.Scopes.Paces(s.scopes); scope != "" {
-			h.Account, h.PacedUntil, h.PacedBy = s.account.account.Name, s.again, scope
-		}
+	}
+}
+
+// notePaced notes that the sender asks for a slot again at a time, where a quota is why.
+func (e *Engine) notePaced(s *sender, again, now time.Time) {
+	h := &s.account.health.now
+	if !again.After(now) || !s.account.mayCall(now) || !h.PacedUntil.IsZero() && !again.Before(h.PacedUntil) {
+		return
+	}
+	if scope := e.cfg.Scopes.Paces(s.scopes); scope != "" {
+		h.Account, h.PacedUntil, h.PacedBy = s.account.account.Name, again, scope
 	}
 }
 

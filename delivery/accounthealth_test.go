@@ -255,3 +255,29 @@ func TestPaceIsShown(t *testing.T) {
 		l.stop()
 	})
 }
+
+// TestPaceOfARefusedBatchIsShown: a batch that was refused for a quota of whose end nothing was
+// told waits for minutes, and the account says so though nothing else of it waits.
+func TestPaceOfARefusedBatchIsShown(t *testing.T) {
+	scenario(t, func(w *world) {
+		w.platform.onPost = func(p *post) answer {
+			if p.number > 1 {
+				return answer{}
+			}
+			return answer{err: &platform.Error{
+				Scope: platform.ScopeQuota, BlockedScope: "submit",
+				Quotas: []platform.Quota{{Scope: "submit", Limit: -1, Remaining: -1, UsedPercent: 100, Window: time.Hour}},
+			}}
+		}
+		l := w.start()
+		w.upsert("x", `{"a":1}`)
+		w.until(time.Minute, "it is shown", func() bool { return w.store.Health("acme").PacedUntil.After(time.Now().Add(time.Minute)) })
+		shown := w.store.Health("acme")
+		require.Equal(t, "submit", shown.PacedBy)
+		pass(time.Until(shown.PacedUntil) - 10*time.Second)
+		require.Equal(t, 1, w.posts(), "not before")
+		w.until(20*time.Second, "it goes then", func() bool { return w.posts() == 2 })
+		w.finish(time.Hour)
+		l.stop()
+	})
+}

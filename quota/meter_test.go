@@ -136,6 +136,20 @@ func TestQuotaIsHeardFromOthers(t *testing.T) {
 	require.True(t, late.told.IsZero())
 }
 
+// TestANewOwnerLooksAgainNoLater: a used up quota of whose end nothing was told is tried again
+// by when it was told, not by when the next owner heard of it. Owners that follow each other
+// quickly would never send else.
+func TestANewOwnerLooksAgainNoLater(t *testing.T) {
+	t.Parallel()
+	one, other := &scope{}, &scope{}
+	one.tell(platform.Quota{Limit: -1, Remaining: -1, UsedPercent: 100, Window: time.Hour}, start)
+	again := one.next(start)
+	require.Equal(t, start.Add(5*time.Minute), again)
+	now := start.Add(3 * time.Minute)
+	other.mergeSnapshot(one.snapshot(), now)
+	require.Equal(t, again, other.next(now))
+}
+
 // TestTheEndOfABlockIsHeardFromOthers: the next owner tries again when the platform
 // said, not when a whole window is over.
 func TestTheEndOfABlockIsHeardFromOthers(t *testing.T) {

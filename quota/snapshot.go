@@ -81,4 +81,9 @@ func (c *scope) mergeSnapshot(saved []byte, now time.Time) {
 	}
 	c.tell(quota, now)
 	c.told = told.ToldAt
+	for _, m := range c.meters {
+		if m.window == quota.Window && m.told.Equal(now) {
+			m.told = told.ToldAt // it is tried again by when it was told
+		}
+	}
 }
