@@ -15,6 +15,10 @@ type seen struct {
 	routes []Route
 	ids    map[[16]byte]sighting
 	counts [MaxRoutes]int // of ids, by route
+	// before is the record before this one, number, of each id that it repeats: every route
+	// asks, and the first one already notes this record.
+	before map[[16]byte]uint32
+	number uint32
 }
 
 type sighting struct {
@@ -22,7 +26,9 @@ type sighting struct {
 	routes uint32 // a bit each
 }
 
-func newSeen(routes []Route) *seen { return &seen{routes: routes, ids: make(map[[16]byte]sighting)} }
+func newSeen(routes []Route) *seen {
+	return &seen{routes: routes, ids: make(map[[16]byte]sighting), before: make(map[[16]byte]uint32)}
+}
 
 // add notes an id of a route in a record. For one that the route had before, it returns the
 // record that had it.
@@ -30,7 +36,7 @@ func (s *seen) add(route int, id string, number int64) (before int64, repeated b
 	key := s.key(route, id)
 	known := s.ids[key]
 	repeated = known.routes&(1<<route) != 0
-	before = int64(known.last)
+	before = s.recordBefore(key, known, shortened(number))
 	if !repeated {
 		s.counts[route]++
 	}
@@ -46,9 +52,22 @@ func (s *seen) again(route int, id string, number int64) bool {
 	if known.routes&(1<<route) == 0 {
 		return false
 	}
+	s.recordBefore(key, known, shortened(number))
 	known.last = shortened(number)
 	s.ids[key] = known
 	return true
+}
+
+// recordBefore is the last record with an id before the record with a number, 0 for none.
+func (s *seen) recordBefore(key [16]byte, known sighting, number uint32) int64 {
+	if s.number != number {
+		s.number = number
+		clear(s.before)
+	}
+	if known.last != 0 && known.last != number {
+		s.before[key] = known.last
+	}
+	return int64(s.before[key])
 }
 
 // drop takes an id away from a route.
