@@ -148,6 +148,19 @@ func (s *Sources) Runs(ctx context.Context, source string, limit int) ([]RunRow,
 	return s.runs(ctx, query.SourceRunsParams{Source: source, Lim: int32(limit)}) //nolint:gosec // G115: a page
 }
 
+// LastDone reads the newest run of a source that sent all it found. The error is ErrNoSuchRun
+// when there is none.
+func (s *Sources) LastDone(ctx context.Context, source string) (RunRow, error) {
+	rows, err := s.runs(ctx, query.SourceRunsParams{Source: source, State: string(RunDone), Lim: 1})
+	if err == nil && len(rows) == 0 {
+		err = fmt.Errorf("%w of %q that is done", ErrNoSuchRun, source)
+	}
+	if err != nil {
+		return RunRow{}, err
+	}
+	return rows[0], nil
+}
+
 // Run reads one run. The error is ErrNoSuchRun when there is none.
 func (s *Sources) Run(ctx context.Context, id int64) (RunRow, error) {
 	rows, err := s.runs(ctx, query.SourceRunsParams{Run: id, Lim: 1})

@@ -156,6 +156,35 @@ func TestAFeedIsPlannedAndApplied(t *testing.T) {
 	require.NotContains(t, s.last(), "sale_price", "Pinterest replaces the item")
 }
 
+// TestItemsWithErrorsAreNamedRunAfterRun: also while the feed is the same, and once for all
+// routes.
+func TestItemsWithErrorsAreNamedRunAfterRun(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var bad []string
+	for i := range 5 {
+		bad = append(bad, fmt.Sprintf("BAD-%d,Item,About it,https://shop.example/b,https://shop.example/b.jpg,in_stock,cheap,Acme,,new\n", i))
+	}
+	s.has(8, bad...)
+	applied := s.run("apply", "shop")
+	require.Equal(t, 0, applied.code, applied.err)
+	require.Equal(t, 1, strings.Count(applied.out, "item BAD-0"), applied.out)
+	require.Contains(t, applied.out, ": acme-meta/products/PRODUCT_ITEM, acme-pinterest/us/RETAIL: item BAD-0: ")
+	require.Contains(t, applied.out, "more: enqueue feed runs 1")
+	listed := s.run("runs", "1")
+	require.Contains(t, listed.out, "item BAD-4", listed.out)
+
+	again := s.run("apply", "shop")
+	require.Equal(t, 0, again.code, again.err)
+	require.Contains(t, again.out, "there is nothing to send")
+	require.Contains(t, again.out, "acme-meta/products/PRODUCT_ITEM: 5 items of it had errors")
+	require.Contains(t, again.out, "enqueue feed runs 1\n")
+	planned := s.run("plan", "shop", "--output", "json")
+	require.Equal(t, 0, planned.code, planned.err)
+	require.NotContains(t, planned.out, "0001-01-01")
+	require.Contains(t, planned.out, `"invalid": 5`)
+}
+
 func TestASavedPlanIsRefusedWhenStale(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -147,5 +147,5 @@ func (s *sources) readFeed(ctx context.Context, made *source.Source) error {
 			return err
 		}
 	}
-	return s.showFindings(read.Findings)
+	return s.showFindings(read.Findings, 0)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ func (s *sources) show(output cli.Output, session *session, plan *run.Plan) erro
 		return output.Print(s.streams.Out, plan)
 	}
 	if plan.Unchanged {
-		return s.line("The feed of %s is the same as in the last run: there is nothing to send.", plan.Source)
+		return s.showSame(plan)
 	}
 	if err := s.line("%s: %s, as of %s", plan.Source, cli.Counted(int(plan.Read), "record"), plan.SnapshotAt.UTC().Format("2006-01-02 15:04:05 MST")); err != nil {
 		return err
@@ -55,7 +56,23 @@ func (s *sources) show(output cli.Output, session *session, plan *run.Plan) erro
 			return err
 		}
 	}
-	return s.showFindings(plan.Findings)
+	return s.showFindings(plan.Findings, plan.Run)
+}
+
+// showSame says that a feed did not change, and which of its items still have errors.
+func (s *sources) showSame(plan *run.Plan) error {
+	if err := s.line("The feed of %s is the same as in the last run: there is nothing to send.", plan.Source); err != nil {
+		return err
+	}
+	for _, route := range plan.Routes {
+		if route.Counts.Invalid == 0 {
+			continue
+		}
+		if err := s.line("%s: %s of it had errors and was not sent. What is wrong: enqueue feed runs %d", route.Route, cli.Counted(route.Counts.Invalid, "item"), plan.LastRead); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var countsHeader = []string{"route", "add", "change", "delete", "unchanged", "missing", "older", "invalid", "verdict"}
@@ -121,31 +138,70 @@ func (s *sources) showSamples(route run.RoutePlan) error {
 	return nil
 }
 
-// showFindings prints each kind with its first samples.
-func (s *sources) showFindings(kinds []run.KindCount) error {
+// showFindings prints each kind with its first samples, or with all that are kept where the
+// run that shows more is 0.
+func (s *sources) showFindings(kinds []run.KindCount, more int64) error {
 	const samples = 3
 	for _, kind := range kinds {
 		if err := s.line("%s %s: %d", kind.Severity, kind.Kind, kind.Count); err != nil {
 			return err
 		}
-		for i, finding := range kind.Samples {
-			if i == samples {
-				if err := s.line("  …"); err != nil {
-					return err
-				}
+		found, told := byRoutes(kind.Samples), 0
+		for i, finding := range found {
+			if i == samples && more != 0 {
 				break
 			}
-			if err := s.line("  %s", findingText(finding)); err != nil {
+			if err := s.line("  %s", findingText(finding.Finding, finding.routes)); err != nil {
 				return err
 			}
+			told += finding.count
+		}
+		rest := kind.Count - told
+		var err error
+		switch {
+		case rest > 0 && more != 0:
+			err = s.line("  … and %d more: enqueue feed runs %d", rest, more)
+		case rest > 0:
+			err = s.line("  … and %d more, which are counted and not kept", rest)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func findingText(f run.Finding) string {
+// routedFinding is a finding with all the routes that have it.
+type routedFinding struct {
+	run.Finding
+
+	routes []string
+	count  int
+}
+
+// byRoutes puts findings together that differ by route only.
+func byRoutes(found []run.Finding) (together []*routedFinding) {
+	known := make(map[run.Finding]*routedFinding, len(found))
+	for _, finding := range found {
+		route := finding.Route
+		finding.Route = ""
+		one := known[finding]
+		if one == nil {
+			one = &routedFinding{Finding: finding}
+			known[finding] = one
+			together = append(together, one)
+		}
+		one.count++
+		if route != "" && !slices.Contains(one.routes, route) {
+			one.routes = append(one.routes, route)
+		}
+	}
+	return together
+}
+
+func findingText(f run.Finding, routes []string) string {
 	var parts []string
-	for _, part := range []string{f.Place, f.Route} {
+	for _, part := range []string{f.Place, strings.Join(routes, ", ")} {
 		if part != "" {
 			parts = append(parts, part)
 		}
@@ -272,5 +328,5 @@ func (s *sources) showRun(output cli.Output, row persistence.RunRow) error {
 			}
 		}
 	}
-	return s.showFindings(findings)
+	return s.showFindings(findings, 0)
 }

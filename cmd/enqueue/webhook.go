@@ -196,8 +196,8 @@ func (s *sources) showOutcome(output cli.Output, id int64, outcome *receive.Outc
 		id, outcome.State, cli.Counted(outcome.Published, "mutation"), outcome.Unchanged, outcome.Older, outcome.Reason); err != nil {
 		return err
 	}
-	for _, finding := range outcome.Findings {
-		if err := s.line("  %s", findingText(finding)); err != nil {
+	for _, finding := range byRoutes(outcome.Findings) {
+		if err := s.line("  %s", findingText(finding.Finding, finding.routes)); err != nil {
 			return err
 		}
 	}

@@ -104,10 +104,11 @@ UPDATE courier.source_route SET mapping_revision = sqlc.arg(mapping_revision), g
 WHERE id = sqlc.arg(id) AND (mapping_revision <> sqlc.arg(mapping_revision) OR guard_known IS DISTINCT FROM nullif(sqlc.arg(guard_known)::integer, 0));
 
 -- name: SourceRuns :many
--- The newest runs first; '' is every source, 0 every run.
+-- The newest runs first; '' is every source and every state, 0 every run.
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
     routes, findings
 FROM courier.source_runs WHERE (sqlc.arg(source)::text = '' OR source = sqlc.arg(source)::text) AND (sqlc.arg(run)::bigint = 0 OR run = sqlc.arg(run)::bigint)
+    AND (sqlc.arg(state)::text = '' OR state = sqlc.arg(state)::text)
 ORDER BY run DESC LIMIT sqlc.arg(lim);
 
 -- name: SourceStartedAt :one

@@ -38,7 +38,7 @@ func (p *Plan) Apply(ctx context.Context) (result Result, err error) {
 		if err != nil {
 			err = p.fail(ctx, err)
 		}
-		result.Run, result.Read, result.State, result.Reason = p.Run, p.Read, p.run.State, p.run.Reason
+		result.Run, result.Read, result.State, result.Reason = p.Run, p.run.ItemsRead, p.run.State, p.run.Reason
 		err = errors.Join(err, p.Close())
 	}()
 	stop := context.AfterFunc(ctx, p.release)

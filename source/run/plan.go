@@ -54,14 +54,17 @@ type Sample struct {
 type Plan struct {
 	Source      string      `json:"source"`
 	Run         int64       `json:"run"`
-	SnapshotAt  time.Time   `json:"snapshot_at"`
-	Fingerprint string      `json:"fingerprint"`
+	SnapshotAt  time.Time   `json:"snapshot_at,omitzero"`
+	Fingerprint string      `json:"fingerprint,omitempty"`
 	Read        int64       `json:"read"`
 	Bytes       int64       `json:"bytes"`
 	Routes      []RoutePlan `json:"routes"`
 	Findings    []KindCount `json:"findings"`
 	// Unchanged says that the source is what it was at the last run, and was not read.
-	Unchanged bool `json:"unchanged"`
+	// Counts and findings are then those of LastRead, the run that read it; 0 where it is not
+	// kept any more, and there are none.
+	Unchanged bool  `json:"unchanged"`
+	LastRead  int64 `json:"last_read_run,omitempty"`
 	// Digest is equal for plans that would send the same.
 	Digest string `json:"digest"`
 
@@ -233,8 +236,7 @@ func (p *Plan) read(ctx context.Context) error {
 	}
 	snapshot, err := p.source.Open(ctx, former)
 	if errors.Is(err, ErrUnchanged) {
-		p.Unchanged = true
-		return nil
+		return p.same(ctx)
 	}
 	if err != nil {
 		return err
@@ -268,6 +270,37 @@ func (p *Plan) read(ctx context.Context) error {
 	p.Digest = hex.EncodeToString(p.digest.Sum(nil)[:16])
 	p.Findings = p.findings.list()
 	return p.save(ctx)
+}
+
+// same fills the plan of a source that is what it was with what the run found that read it:
+// items that had errors have them still.
+func (p *Plan) same(ctx context.Context) error {
+	p.Unchanged, p.SnapshotAt = true, p.row.SnapshotAt.UTC()
+	last, err := p.runner.Store.LastDone(ctx, p.Source)
+	if errors.Is(err, persistence.ErrNoSuchRun) { // runs are kept for some time only
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var routes []RoutePlan
+	if err := json.Unmarshal(last.Counts, &routes); err != nil {
+		return fmt.Errorf("read run %d: %w", last.Run, err)
+	}
+	if err := json.Unmarshal(last.Findings, &p.Findings); err != nil {
+		return fmt.Errorf("read run %d: %w", last.Run, err)
+	}
+	p.LastRead, p.Read, p.Bytes = last.Run, last.ItemsRead, last.BytesRead
+	for i := range p.Routes {
+		route := &p.Routes[i]
+		for _, found := range routes {
+			if found.Route == route.Route {
+				c := found.Counts
+				route.Counts = difference.Counts{Read: c.Read, FilteredOut: c.FilteredOut, Invalid: c.Invalid, Older: c.Older, Unchanged: c.Read - c.Invalid - c.Older}
+			}
+		}
+	}
+	return nil
 }
 
 // former is the fingerprint of the last run, where the same source would have the same

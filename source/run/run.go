@@ -126,6 +126,7 @@ type Store interface {
 	Release(ctx context.Context, source int32, token int64) error
 	StartRun(ctx context.Context, source int32, token int64, trigger string, approved int) (int64, error)
 	SaveRun(ctx context.Context, run persistence.SourceRun) error
+	LastDone(ctx context.Context, source string) (persistence.RunRow, error)
 	SetSilence(ctx context.Context, source int32, after time.Duration) error
 	SetItemID(ctx context.Context, source int32, token int64, itemID string) error
 	FinishSource(ctx context.Context, source persistence.Source, token int64) error

@@ -771,12 +771,14 @@ const sourceRuns = `-- name: SourceRuns :many
 SELECT run, source, trigger, state, reason, started_at, progress_at, finished_at, snapshot_at, bytes_read, items_read, to_publish, published, approved,
     routes, findings
 FROM courier.source_runs WHERE ($1::text = '' OR source = $1::text) AND ($2::bigint = 0 OR run = $2::bigint)
-ORDER BY run DESC LIMIT $3
+    AND ($3::text = '' OR state = $3::text)
+ORDER BY run DESC LIMIT $4
 `
 
 type SourceRunsParams struct {
 	Source string
 	Run    int64
+	State  string
 	Lim    int32
 }
 
@@ -799,9 +801,14 @@ type SourceRunsRow struct {
 	Findings   []byte
 }
 
-// The newest runs first; ” is every source, 0 every run.
+// The newest runs first; ” is every source and every state, 0 every run.
 func (q *Queries) SourceRuns(ctx context.Context, arg SourceRunsParams) ([]SourceRunsRow, error) {
-	rows, err := q.db.Query(ctx, sourceRuns, arg.Source, arg.Run, arg.Lim)
+	rows, err := q.db.Query(ctx, sourceRuns,
+		arg.Source,
+		arg.Run,
+		arg.State,
+		arg.Lim,
+	)
 	if err != nil {
 		return nil, err
 	}
