@@ -30,7 +30,7 @@ func findingEntries() []Entry {
 		entry("EMPTY_ITEM", "A row or an element has no value in any named column.", "Nothing: it is skipped. Remove it."),
 		// Of mappings.
 		entry("ITEM_ID", "The item has no id, or one that cannot be told from others.", "Give each item an id that is a text and never changes."),
-		byOperator("VALUE", "A word has no translation in the mapping.", "Add the word to the mapping's table, or correct it in the shop's data."),
+		byOperator("VALUE", "A word has no translation in the mapping.", "Add the word to `values` in the mapping, which are added to the preset's words, or correct it in the shop's data."),
 		entry("PRICE", "A price cannot be read, or can be read in two ways.", "Write prices as 19.99 EUR."),
 		byOperator("CURRENCY", "A price has no currency.", "Write the currency behind the price, or set it in the mapping."),
 		entry("WINDOW", "A sale window cannot be read, or has no time zone.", "Write begin and end as ISO 8601 with a time zone."),

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"golang.org/x/text/currency"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 )
@@ -21,6 +20,8 @@ type compiler struct {
 	presetData []byte
 	work       int // done so far
 	problems   Problems
+	// decimalMark is that of the mapping once it is compiled: filters read prices by it.
+	decimalMark *byte
 }
 
 func (c *compiler) reportf(node *yaml.Node, key, format string, args ...any) {
@@ -60,6 +61,7 @@ var mappingKeys = []string{"extends", "item_id", "group", "currency", "decimal",
 
 func (c *compiler) compile(spec Spec) *Mapping {
 	m := &Mapping{target: c.target}
+	c.decimalMark = &m.settings.decimal
 	own := c.document(spec.Data)
 	keys := c.members(own, "", mappingKeys)
 	c.presetName = spec.Preset
@@ -188,12 +190,12 @@ func (c *compiler) group(m *Mapping, node *yaml.Node, text string) {
 }
 
 func (c *compiler) currency(m *Mapping, node *yaml.Node, text string) {
-	unit, err := currency.ParseISO(text)
-	if err != nil {
+	code, ok := currencyOf(text)
+	if !ok {
 		c.reportf(node, "currency", "%q is not a currency of ISO 4217, such as EUR", text)
 		return
 	}
-	m.settings.currency = unit.String()
+	m.settings.currency = code
 }
 
 func (c *compiler) decimal(m *Mapping, node *yaml.Node, text string) {
@@ -238,7 +240,7 @@ func (c *compiler) language(m *Mapping, node *yaml.Node, text string) {
 }
 
 func (c *compiler) filter(m *Mapping, node *yaml.Node, text string) {
-	compiled, err := compileFilter(text)
+	compiled, err := compileFilter(text, c.decimalMark)
 	if err != nil {
 		c.reportf(node, "filter", "not a CEL expression over the fields of a record: %v", err)
 		return

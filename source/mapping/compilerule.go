@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -51,10 +52,6 @@ func (c *compiler) rule(node *yaml.Node, key, attribute string, base *rule, know
 	switch {
 	case len(sources) == 0 && known && len(base.alternates) == 0:
 		made = *base
-		made.values = nil
-		if base.values != nil && members["values"] == nil {
-			made.values = base.values
-		}
 	case len(sources) == 0 && known:
 		c.reportf(node, key, "the preset's rule has alternatives: write the whole rule")
 	case len(sources) == 0:
@@ -174,7 +171,7 @@ func (c *compiler) steps(made *rule, members map[string]*yaml.Node, key string) 
 			if !c.spend(node, at, programWork) {
 				continue
 			}
-			compiled, err := compileFilter(c.text(node, at))
+			compiled, err := compileFilter(c.text(node, at), c.decimalMark)
 			if err != nil {
 				c.reportf(node, at, "not a CEL expression over the fields of a record: %v", err)
 			}
@@ -186,7 +183,11 @@ func (c *compiler) steps(made *rule, members map[string]*yaml.Node, key string) 
 		case "case":
 			made.letters = c.choice(node, at, "lower", "upper", "title")
 		case "values":
-			made.values = c.values(node, at)
+			own := c.values(node, at)
+			if made.values = maps.Clone(made.values); made.values == nil { // the preset's, for a rule without a source
+				made.values = own
+			}
+			maps.Copy(made.values, own)
 		case "otherwise":
 			made.other = c.choice(node, at, "error", "keep", "drop")
 		case "as":

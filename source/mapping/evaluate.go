@@ -170,35 +170,47 @@ func (e *evaluation) elements(r *rule, raw any) []any {
 	return objects
 }
 
+// betweenAddresses is how Meta separates addresses.
+var betweenAddresses = regexp.MustCompile(`[\s,;|]+https?://`)
+
 // splitList splits a cell. In a list of addresses a part that does not begin as one belongs
-// to the address before it: addresses of pictures have commas.
+// to the address before it: addresses of pictures have commas. There a comma, semicolon, bar or
+// blank before the next address separates, too.
 func splitList(cell, separator string) []any {
 	var elements []any
-	addresses := isAddress(cell)
+	if !isAddress(cell) {
+		for part := range strings.SplitSeq(cell, separator) {
+			elements = append(elements, part)
+		}
+		return elements
+	}
+	add := func(addresses string) {
+		start := 0
+		for _, at := range betweenAddresses.FindAllStringIndex(addresses, -1) {
+			next := at[0] + strings.IndexByte(addresses[at[0]:], 'h')
+			elements = append(elements, address(addresses[start:next]))
+			start = next
+		}
+		elements = append(elements, address(addresses[start:]))
+	}
 	start := 0 // of the element
 	for end := 0; end < len(cell); {
-		next := len(cell)
-		if found := strings.Index(cell[end:], separator); found >= 0 {
-			next = end + found
-		}
-		after := min(next+len(separator), len(cell))
-		if next == len(cell) || !addresses || isAddress(cell[after:]) || emptyPart(cell[after:], separator) {
-			elements = append(elements, cell[start:next])
-			start = after
-		}
-		end = after
-		if next == len(cell) {
+		found := strings.Index(cell[end:], separator)
+		if found < 0 {
 			break
 		}
+		next := end + found
+		if end = next + len(separator); isAddress(cell[end:]) {
+			add(cell[start:next])
+			start = end
+		}
 	}
+	add(cell[start:])
 	return elements
 }
 
-// emptyPart reports whether there is nothing before the next separator.
-func emptyPart(text, separator string) bool {
-	text = strings.TrimLeft(text, " ")
-	return text == "" || strings.HasPrefix(text, separator)
-}
+// address is one of a list, without what separates it from the next one.
+func address(text string) string { return strings.TrimRight(text, " \t\r\n,;|") }
 
 func isAddress(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")

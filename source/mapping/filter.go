@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,11 +34,13 @@ type filter struct {
 // reserved are identifiers of CEL that are not fields.
 var reserved = []string{"bool", "bytes", "double", "duration", "dyn", "int", "list", "map", "null_type", "optional_type", "string", "timestamp", "uint", "record", "cel", "google"}
 
-func compileFilter(text string) (*filter, error) {
+// compileFilter compiles an expression that reads prices by a decimal mark, which may be set until
+// the filter decides first.
+func compileFilter(text string, decimal *byte) (*filter, error) {
 	if len(text) > 4096 {
 		return nil, errors.New("the expression is longer than 4,096 bytes")
 	}
-	number := cel.Function("number", cel.Overload("number_dyn", []*cel.Type{cel.DynType}, cel.DoubleType, cel.UnaryBinding(toNumber)))
+	number := cel.Function("number", cel.Overload("number_dyn", []*cel.Type{cel.DynType}, cel.DoubleType, cel.UnaryBinding(func(value ref.Val) ref.Val { return toNumber(value, *decimal) })))
 	options := []cel.EnvOption{
 		number, cel.CrossTypeNumericComparisons(true), cel.ParserRecursionLimit(50),
 		cel.Variable("record", cel.MapType(cel.StringType, cel.DynType)),
@@ -127,7 +130,7 @@ func forCEL(value any) any {
 // toNumber reads a number or the amount of a price out of text, because feeds hold text. What
 // is not there is NaN, which is neither smaller nor larger than anything. A text that is no
 // number is an error: a filter that left such items out would delete them.
-func toNumber(value ref.Val) ref.Val {
+func toNumber(value ref.Val, decimal byte) ref.Val {
 	switch value := value.(type) {
 	case types.Double:
 		return value
@@ -138,19 +141,35 @@ func toNumber(value ref.Val) ref.Val {
 		if text == "" {
 			break
 		}
-		if n, err := strconv.ParseFloat(text, 64); err == nil {
-			return types.Double(n)
-		}
-		const anyCurrency = "EUR" // only the amount counts
-		found, err := parsePrice(text, 0, anyCurrency)
+		n, err := readNumber(text, decimal)
 		if err != nil {
 			return types.NewErr("number(%q): it is neither a number nor a price that can be read in one way", legible.Clip(text, valueWidth))
-		}
-		n, err := strconv.ParseFloat(found.amount, 64)
-		if err != nil {
-			return types.NewErr("number(%q): %v", legible.Clip(text, valueWidth), err)
 		}
 		return types.Double(n)
 	}
 	return types.Double(math.NaN())
+}
+
+// plainNumber is a number with a point as programs write it. What else strconv reads is not meant as
+// one: nan and inf are words of broken exports.
+var plainNumber = regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`)
+
+func readNumber(text string, decimal byte) (float64, error) {
+	if plainNumber.MatchString(text) && (decimal != ',' || !strings.Contains(text, ".")) {
+		return strconv.ParseFloat(text, 64)
+	}
+	sign := 1.0
+	if decimal == ',' && plainNumber.MatchString(text) {
+		if negative, ok := strings.CutPrefix(text, "-"); ok {
+			sign, text = -1, negative
+		}
+		text = strings.TrimPrefix(text, "+")
+	}
+	const anyCurrency = "EUR" // only the amount counts
+	found, err := parsePrice(text, decimal, anyCurrency)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseFloat(found.amount, 64)
+	return sign * n, err
 }

@@ -39,6 +39,8 @@ func TestWindow(t *testing.T) {
 	for _, each := range []struct{ start, end, want string }{
 		{"2026-11-27T00:00-0500", "2026-11-30T23:59-0500", "2026-11-27T00:00:00-05:00/2026-11-30T23:59:00-05:00"},
 		{"2026-11-27T00:00:00Z", "2026-11-30T23:59:00+01:00", "2026-11-27T00:00:00Z/2026-11-30T23:59:00+01:00"},
+		{"2017-12-01T0:00-23:59", "2017-12-31T0:00-23:59", "2017-12-01T23:59:00Z/2017-12-31T23:59:00Z"}, // as Meta prints it
+		{"2026-11-27T9:30+01:00", "2026-11-30T0:00Z", "2026-11-27T09:30:00+01:00/2026-11-30T00:00:00Z"},
 		{"2026-11-27 00:00:00 +01:00", "", "2026-11-27T00:00:00+01:00/2099-12-31T23:59:59Z"},
 	} {
 		got, err := parseWindow(each.start, each.end, nil)
@@ -46,7 +48,7 @@ func TestWindow(t *testing.T) {
 			assert.Equal(t, each.want, got)
 		}
 	}
-	for start, want := range map[string]error{"2026-11-27": errWindowZone, "2026-11-27T10:00": errWindowZone, "27.11.2026": errWindow, "tomorrow": errWindow} {
+	for start, want := range map[string]error{"2026-11-27": errWindowZone, "2026-11-27T10:00": errWindowZone, "27.11.2026": errWindow, "tomorrow": errWindow, "2026-11-27T00:00+24:00": errWindow, "2026-11-27T:00Z": errWindow, "2026-1-27T00:00Z": errWindow} {
 		_, err := parseWindow(start, "2026-12-30T00:00:00Z", nil)
 		require.ErrorIs(t, err, want, start)
 	}

@@ -345,7 +345,9 @@ func TestNumbersInFilters(t *testing.T) {
 	require.NoError(t, err)
 	for price, want := range map[any]string{
 		"24.00 EUR": "in", "9,99 €": "out", "9.99": "out", "10": "in", "1.234,56 EUR": "in", "": "out", json.Number("12"): "in",
-		"1.234 EUR": "undecided", "free": "undecided", nil: "out",
+		"1.234 EUR": "undecided", "free": "undecided", nil: "out", "-5": "out", "1e3": "in", "+12": "in", "1.234": "out",
+		"nan": "undecided", "NaN": "undecided", "inf": "undecided", "-Inf": "undecided", "Infinity": "undecided", "0x1p9": "undecided", "1_000": "undecided",
+		"1e999": "undecided", "12 XXX": "undecided",
 	} {
 		item, findings := m.Map(map[string]any{"id": "1", "price": price})
 		got := "in"
@@ -360,4 +362,52 @@ func TestNumbersInFilters(t *testing.T) {
 		require.Equal(t, want, got, "%v", price)
 		require.Equal(t, "1", item.ID, "%v", price)
 	}
+}
+
+// TestDecimalInFilters: a filter reads a price as the mapping does.
+func TestDecimalInFilters(t *testing.T) {
+	t.Parallel()
+	for _, spec := range []mapping.Spec{
+		{Preset: "google", Decimal: "comma", Filter: `number(price) >= 1000.0`},
+		{Data: []byte("extends: google\nfilter: number(price) >= 1000.0\ndecimal: comma")},
+		{Data: []byte("extends: google\ndecimal: comma\nattributes: {brand: {constant: dear, when: number(price) >= 1000.0}}")},
+	} {
+		m, err := mapping.Compile(spec, target("meta/PRODUCT_ITEM"))
+		require.NoError(t, err)
+		for price, want := range map[any]bool{
+			"1.234": true, "2.500 EUR": true, "1,234": false, "10.50": false, "1.5 EUR": false, "1,050.50 EUR": true, "-1.234": false,
+			json.Number("1.234"): false, "1200": true,
+		} {
+			item, findings := m.Map(map[string]any{"id": "1", "price": price})
+			for _, finding := range findings {
+				require.NotContains(t, []string{mapping.KindFilter, mapping.KindCondition}, finding.Kind, "%v", price)
+			}
+			got := !item.Skipped
+			if spec.Filter == "" && len(item.Attributes) > 0 && strings.Contains(string(spec.Data), "brand") {
+				got = strings.Contains(string(item.Attributes), "dear")
+			}
+			require.Equal(t, want, got, "%v", price)
+		}
+	}
+}
+
+// TestOwnWords are added to those of the preset and win over them.
+func TestOwnWords(t *testing.T) {
+	t.Parallel()
+	availability := func(rule, word string) string {
+		m, err := mapping.Compile(mapping.Spec{Preset: "google", Data: []byte("attributes: {availability: " + rule + "}")}, target("meta/PRODUCT_ITEM"))
+		require.NoError(t, err)
+		item, _ := m.Map(map[string]any{"id": "1", "availability": word})
+		text, _ := attributesOf(t, item)["availability"].(string)
+		return text
+	}
+	const own = "{values: {auf Lager: in stock, Back_Order: out of stock}}"
+	require.Equal(t, "in stock", availability(own, "auf lager"))
+	require.Equal(t, "in stock", availability(own, "in_stock"))
+	require.Equal(t, "available for order", availability(own, "backorder"), "another word of the preset")
+	require.Equal(t, "out of stock", availability(own, "back order"))
+	require.Equal(t, "in stock", availability("availability", "in stock"))
+	const whole = "{from: availability, values: {auf Lager: in stock}}"
+	require.Equal(t, "in stock", availability(whole, "auf lager"))
+	require.Empty(t, availability(whole, "in_stock"), "a rule with a source is not the preset's")
 }

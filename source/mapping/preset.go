@@ -59,7 +59,7 @@ func (c *compiler) preset(m *Mapping, table map[string]rule) {
 		c.reportf(nil, "extends", "there is no preset %q: use %s", c.presetName, strings.Join(Presets(), ", "))
 		return
 	}
-	inner := &compiler{file: "preset " + c.presetName, target: c.target}
+	inner := &compiler{file: "preset " + c.presetName, target: c.target, decimalMark: c.decimalMark}
 	root := inner.document(c.presetData)
 	var part *yaml.Node
 	for i := 0; root != nil && i+1 < len(root.Content); i += 2 {

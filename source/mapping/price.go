@@ -52,8 +52,8 @@ var usual = map[string]bool{
 // maxPrice bounds the text of a price, in bytes.
 const maxPrice = 64
 
-// parsePrice reads a price. The decimal mark is '.', ',' or 0 where it is not known; home is
-// the currency of amounts without one, or "".
+// parsePrice reads a price. The decimal mark, of those that can be read in two ways, is '.', ','
+// or 0 where it is not known; home is the currency of amounts without one, or "".
 func parsePrice(value any, decimal byte, home string) (price, error) {
 	var text string
 	switch value := value.(type) {
@@ -98,11 +98,13 @@ func parseMinorPrice(value any, _ byte, home string) (price, error) {
 	if err != nil {
 		return price{}, err
 	}
-	unit, err := currency.ParseISO(found.currency)
-	if err != nil || strings.Contains(found.amount, ".") {
+	if strings.Contains(found.amount, ".") {
 		return price{}, fmt.Errorf("%w: a whole number of the smallest unit is expected", errPrice)
 	}
-	digits, _ := currency.Standard.Rounding(unit)
+	digits := 2 // as all of newMoney
+	if unit, err := currency.ParseISO(found.currency); err == nil {
+		digits, _ = currency.Standard.Rounding(unit)
+	}
 	if digits > 0 {
 		amount := strings.Repeat("0", max(0, digits+1-len(found.amount))) + found.amount
 		found.amount = amount[:len(amount)-digits] + "." + amount[len(amount)-digits:]
@@ -141,11 +143,26 @@ func parseCurrency(sign, home string) (string, error) {
 	if usual[sign] {
 		return sign, nil
 	}
-	unit, err := currency.ParseISO(sign)
-	if err != nil {
+	code, ok := currencyOf(sign)
+	if !ok {
 		return "", fmt.Errorf("%w: %q is not a currency of ISO 4217", errPrice, sign)
 	}
-	return unit.String(), nil
+	return code, nil
+}
+
+// noMoney are codes of ISO 4217 that nobody pays with: metals, units of account, tests.
+var noMoney = []string{"XAG", "XAU", "XBA", "XBB", "XBC", "XBD", "XDR", "XPD", "XPT", "XSU", "XTS", "XUA", "XXX"}
+
+// newMoney are codes that the tables of the Unicode consortium do not have yet.
+var newMoney = []string{"MRU", "SLE", "VED", "VES", "XCG", "ZWG"}
+
+// currencyOf is the code of a currency of money, in upper case.
+func currencyOf(text string) (code string, ok bool) {
+	if code = strings.ToUpper(text); slices.Contains(newMoney, code) {
+		return code, true
+	}
+	unit, err := currency.ParseISO(text)
+	return unit.String(), err == nil && !slices.Contains(noMoney, unit.String())
 }
 
 // parseAmount reads digits with marks between them; the first and the last byte are digits.
@@ -194,7 +211,8 @@ func parseAmount(text string, decimal byte) (string, error) {
 	return whole, nil
 }
 
-// split tells the fraction from the groups of the whole number.
+// split tells the fraction from the groups of the whole number. The decimal mark decides only
+// where both readings are possible.
 func split(groups []string, marks []byte, decimal byte) (whole, fraction string, err error) {
 	if len(marks) == 0 {
 		return groups[0], "", nil
@@ -205,33 +223,33 @@ func split(groups []string, marks []byte, decimal byte) (whole, fraction string,
 	repeated := bytes.IndexByte(rest, last) >= 0
 	var isFraction bool
 	switch {
-	case decimal != 0:
-		isFraction = last == decimal
 	case last == '\'' || repeated:
 		isFraction = false
 	case len(rest) > 0: // another mark groups the digits before it
 		isFraction = true
 	case len(tail) != 3 || len(groups[0]) > 3 || strings.HasPrefix(groups[0], "0"):
 		isFraction = true
+	case decimal != 0:
+		isFraction = last == decimal
 	default:
 		return "", "", errTwoWays
 	}
 	if isFraction {
 		fraction, groups, marks = tail, groups[:len(groups)-1], rest
 	}
-	if !grouped(groups, marks, decimal) {
+	if !grouped(groups, marks) {
 		return "", "", fmt.Errorf("%w: its digits are not grouped by three", errPrice)
 	}
 	return strings.Join(groups, ""), fraction, nil
 }
 
 // grouped reports whether the digits form groups as 1.234.567 or, in India, 12,34,567.
-func grouped(groups []string, marks []byte, decimal byte) bool {
+func grouped(groups []string, marks []byte) bool {
 	if len(marks) == 0 {
 		return true
 	}
 	for _, mark := range marks {
-		if mark != marks[0] || mark == decimal {
+		if mark != marks[0] {
 			return false
 		}
 	}

@@ -41,8 +41,8 @@ func parseWindow(start, end string, zone *time.Location) (string, error) {
 }
 
 // parseTime reads a time in ISO 8601, extended form, with T or a blank before the hour:
-// a day, minutes, seconds, fractions; a zone as Z, +01:00, +0100 or +01. The zero time is
-// returned for an empty text.
+// a day, minutes, seconds, fractions; a zone as Z, +01:00, +0100 or +01. The hour may have one
+// digit. The zero time is returned for an empty text.
 func parseTime(text string, zone *time.Location, end bool) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -61,7 +61,11 @@ func parseTime(text string, zone *time.Location, end bool) (time.Time, error) {
 		if rest[0] != 'T' && rest[0] != 't' && rest[0] != ' ' {
 			return time.Time{}, errWindow
 		}
-		if rest, ok = cutNumber(rest[1:], "", &parts[3], 2); !ok {
+		hour := 2
+		if strings.IndexByte(rest, ':') == 2 { // Meta prints T0:00
+			hour = 1
+		}
+		if rest, ok = cutNumber(rest[1:], "", &parts[3], hour); !ok {
 			return time.Time{}, errWindow
 		}
 		if rest, ok = cutNumber(rest, ":", &parts[4], 2); !ok {
@@ -85,8 +89,15 @@ func parseTime(text string, zone *time.Location, end bool) (time.Time, error) {
 	if zone == nil {
 		return time.Time{}, errWindowZone
 	}
-	return time.Date(parts[0], month, parts[2], parts[3], parts[4], min(parts[5], 59), 0, zone), nil
+	when := time.Date(parts[0], month, parts[2], parts[3], parts[4], min(parts[5], 59), 0, zone)
+	if _, offset := when.Zone(); offset < -maxOffset || offset > maxOffset {
+		when = when.UTC() // Meta prints -23:59, which no place has
+	}
+	return when, nil
 }
+
+// maxOffset is the largest offset of a zone that is in use, in seconds.
+const maxOffset = 14 * 3600
 
 func digitsOf(part int) int {
 	if part == 0 {
@@ -140,7 +151,7 @@ func cutZone(text string, home *time.Location) (*time.Location, bool) {
 	if ok && rest != "" {
 		rest, ok = cutNumber(strings.TrimPrefix(rest, ":"), "", &minutes, 2)
 	}
-	if !ok || rest != "" || hours > 14 || minutes > 59 {
+	if !ok || rest != "" || hours > 23 || minutes > 59 {
 		return nil, false
 	}
 	offset := hours*3600 + minutes*60

@@ -32,12 +32,21 @@ func TestLists(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		given := cell.Draw(t, "cell")
 		var wanted []any
-		for part := range strings.SplitSeq(given, ",") {
-			if isAddress(given) && len(wanted) > 0 && !isAddress(part) && strings.TrimSpace(part) != "" {
-				wanted[len(wanted)-1] = wanted[len(wanted)-1].(string) + "," + part
-				continue
+		if isAddress(given) {
+			for rest := given; rest != ""; {
+				next := len(rest)
+				for at := 1; at < len(rest) && next == len(rest); at++ {
+					if isAddress(rest[at:]) && strings.IndexByte(" ,;", rest[at-1]) >= 0 {
+						next = at
+					}
+				}
+				wanted = append(wanted, strings.TrimRight(rest[:next], " ,;"))
+				rest = strings.TrimLeft(rest[next:], " ")
 			}
-			wanted = append(wanted, part)
+		} else {
+			for part := range strings.SplitSeq(given, ",") {
+				wanted = append(wanted, part)
+			}
 		}
 		assert.Equal(t, notEmpty(wanted), notEmpty(splitList(given, ",")), given)
 
@@ -51,6 +60,18 @@ func TestLists(t *testing.T) {
 		}
 		assert.Equal(t, entries, shippingEntries(given), given)
 	})
+}
+
+// TestListsOfAddresses: Meta separates addresses by comma, semicolon, bar or blank. All of these
+// may be in an address.
+func TestListsOfAddresses(t *testing.T) {
+	t.Parallel()
+	const a, b = "https://shop.example/a,b;c|d.jpg", "http://shop.example/2.jpg"
+	for _, separator := range []string{",", ";", "|", " ", ", ", " | ", "\n", ",,", " ; "} {
+		assert.Equal(t, []string{a, b, a}, notEmpty(splitList(a+separator+b+separator+a+separator, ",")), separator)
+	}
+	assert.Equal(t, []string{"see https://shop.example"}, notEmpty(splitList("see https://shop.example", ",")))
+	assert.Equal(t, []string{a, b, a}, notEmpty(splitList(a+" and "+b+";"+a, " and ")))
 }
 
 func notEmpty(list []any) (found []string) {
