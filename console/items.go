@@ -158,6 +158,7 @@ func (c *Console) unknownItem(ctx context.Context, id, account string) error {
 	if len(similar) > 0 {
 		text += " Similar ids: " + strings.Join(similar, ", ") + "."
 	}
+	text += " If a feed or a webhook brought it, “enqueue feed runs SOURCE” and “enqueue webhook list” say what became of it."
 	return refuse(http.StatusNotFound, text)
 }
 

@@ -25,7 +25,7 @@ var (
 	// back. Options.Force publishes all the same.
 	ErrNewerChanges = errors.New("the item has newer changes: publishing this one would bring an old state back")
 	// ErrNotOpen says that the letter was replayed or dismissed before.
-	ErrNotOpen = errors.New("it was replayed or dismissed already")
+	ErrNotOpen = errors.New("it is not open any more")
 	// ErrOtherItem says that the edited message is about another item: the item of the letter
 	// would stay as it is, and the other may have newer changes. Options.Force publishes all the
 	// same. A letter that names no item, or whose id was the fault, may be about any.
@@ -94,7 +94,7 @@ func (r *Replayer) prepared(ctx context.Context, id int64, body []byte, subject 
 		return nil, publish.Publication{}, err
 	}
 	if !r.Force && (letter.State == persistence.LetterReplayed || letter.State == persistence.LetterDismissed) {
-		return nil, publish.Publication{}, fmt.Errorf("dead letter %d: %w", id, ErrNotOpen)
+		return nil, publish.Publication{}, fmt.Errorf("dead letter %d: %w: it was %s", id, ErrNotOpen, done(letter))
 	}
 	if subject == "" {
 		subject = letter.Message.Subject
@@ -116,6 +116,14 @@ func (r *Replayer) prepared(ctx context.Context, id int64, body []byte, subject 
 		}
 	}
 	return letter, publication, nil
+}
+
+// done says what somebody did about a letter.
+func done(letter *persistence.DeadLetter) string {
+	if letter.ReplacedBy != "" {
+		return "edited, and published as mutation " + letter.ReplacedBy
+	}
+	return string(letter.State)
 }
 
 // edited is the new message, checked.
@@ -189,6 +197,23 @@ func SetAttribute(body []byte, name, value string) ([]byte, error) {
 	changed, err := sjson.SetRawBytes(bytes.Clone(body), path, withMember(gjson.GetBytes(body, path), name, value))
 	if err != nil {
 		return nil, fmt.Errorf("setting %s: %w", name, err)
+	}
+	return changed, nil
+}
+
+// SetOperation changes the operation in the body of a message, that of a mutation or of a
+// CloudEvent with one.
+func SetOperation(body []byte, operation catalog.Operation) ([]byte, error) {
+	if !isObject(body) {
+		return nil, errors.New("the message is not a JSON object: give the whole message with --file")
+	}
+	path := "operation"
+	if gjson.GetBytes(body, "specversion").Exists() {
+		path = "data.operation"
+	}
+	changed, err := sjson.SetBytes(bytes.Clone(body), path, operation.String())
+	if err != nil {
+		return nil, fmt.Errorf("setting the operation: %w", err)
 	}
 	return changed, nil
 }

@@ -37,6 +37,21 @@ func TestSetAttribute(t *testing.T) {
 	}
 }
 
+func TestSetOperation(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ body, want string }{
+		{`{"item_id":"A","operation":"DELET"}`, `{"item_id":"A","operation":"DELETE"}`},
+		{`{"item_id":"A"}`, `{"item_id":"A","operation":"DELETE"}`},
+		{`{"specversion":"1.0","data":{"operation":3}}`, `{"specversion":"1.0","data":{"operation":"DELETE"}}`},
+	} {
+		got, err := SetOperation([]byte(c.body), catalog.Delete)
+		require.NoError(t, err)
+		require.Equal(t, c.want, string(got))
+	}
+	_, err := SetOperation([]byte(`[1]`), catalog.Delete)
+	require.ErrorContains(t, err, "not a JSON object")
+}
+
 // TestEditedMessagesHaveNewIDs in the place where the message has its id, the same for the
 // same edit, and keep the rules.
 func TestEditedMessagesHaveNewIDs(t *testing.T) {

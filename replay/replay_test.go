@@ -166,6 +166,7 @@ func TestEditPublishesOnceAsANewMutation(t *testing.T) {
 
 	_, err = p.Edit(t.Context(), letter.ID, bytes.Replace(body, []byte("1.00"), []byte("2.00"), 1), "")
 	require.ErrorIs(t, err, replay.ErrNotOpen)
+	require.ErrorContains(t, err, "it was edited, and published as mutation ")
 
 	p.refuse(t, 2, "b", catalog.WrongType)
 	_, err = p.Edit(t.Context(), p.letters(t)[1].ID, body, "")

@@ -371,6 +371,7 @@ func TestFailedChangesNameTheirDeadLetters(t *testing.T) {
 	item, err := reader.Item(t.Context(), "a", status.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, want, item.Destinations[0].DeadLetterID)
+	require.Contains(t, item.Destinations[0].NextStep, fmt.Sprint("worker dead-letters edit ", want))
 	changes, _, err := reader.Timeline(t.Context(), "a", status.Filter{}, "", 0)
 	require.NoError(t, err)
 	require.Equal(t, want, changes[0].DeadLetterID)
@@ -381,6 +382,11 @@ func TestFailedChangesNameTheirDeadLetters(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, changes[0].DeadLetterID, "it succeeded")
 	require.NotZero(t, changes[1].DeadLetterID)
+
+	w.exec(t, "update courier.dead_letter set replayed_at = now(), replaced_by = 'm-new' where id = $1", want)
+	mutations, err = reader.Mutation(t.Context(), "m1", "")
+	require.NoError(t, err)
+	require.Equal(t, "its dead letter was edited: mutation m-new was published in its place", mutations[0].NextStep)
 }
 
 // letterOf is the newest dead letter of an item.

@@ -2,6 +2,8 @@ package status
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"github.com/catalog-courier/catalog-courier/status/internal/query"
 )
@@ -49,9 +51,15 @@ func (r *Reader) linkLetters(ctx context.Context, changes int, at func(i int) *M
 		row := &rows[i]
 		if m := failed[key{point{row.StreamGeneration, row.StreamSequence, row.StreamLine}, row.Account, row.ItemID, row.MutationID}]; m != nil {
 			m.DeadLetterID, m.DeadLetterState = row.ID, row.State
+			if strings.HasSuffix(m.NextStep, editLetter) {
+				m.NextStep += " " + strconv.FormatInt(row.ID, 10)
+			}
 			switch row.State {
 			case letterReplayed:
 				m.NextStep = "its dead letter was replayed: what was published in its place is a change of its own"
+				if row.ReplacedBy != "" {
+					m.NextStep = "its dead letter was edited: mutation " + row.ReplacedBy + " was published in its place"
+				}
 			case letterDismissed:
 				m.NextStep = "nothing: somebody dismissed its dead letter"
 			case letterResolved:

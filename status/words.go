@@ -123,15 +123,18 @@ func submittedWords(reason, platform string) string {
 	}
 }
 
+// editLetter is the command that corrects a dead letter, without the letter's id.
+const editLetter = "worker dead-letters edit"
+
 // nextStep says what to do about a change with the status, "" for nothing.
 func nextStep(status string) string {
 	switch status {
 	case Failed:
-		return "correct the item and publish the change again"
+		return "publish a corrected change with a new id, or correct its dead letter: " + editLetter
 	case Unconfirmed:
-		return "look at the item on the platform; then publish the change again, or replay its dead letter"
+		return "look at the item on the platform; then publish the change again with a new id, or replay its dead letter"
 	case Invalid:
-		return "correct the change and publish it again; it was not sent"
+		return "it was not sent: publish a corrected change with a new id, or correct its dead letter: " + editLetter
 	default:
 		return ""
 	}

@@ -78,6 +78,9 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"dead-letters", "list", "--group", "colour"},
 		{"dead-letters", "list", "--limit", "-1"},
 		{"dead-letters", "edit", "1", "--set", "a=1", "--file", "x"},
+		{"dead-letters", "edit", "1", "--operation", "UPSERT", "--file", "x"},
+		{"dead-letters", "edit", "1", "--operation", "delete"},
+		{"dead-letters", "edit", "1", "--set", "operation=delete"},
 		{"dead-letters", "edit"},
 		{"check", "--output", "xml"},
 	} {

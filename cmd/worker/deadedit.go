@@ -24,6 +24,7 @@ import (
 // editing are the flags of edit.
 type editing struct {
 	set           []string
+	operation     string
 	file, subject string
 	by            string
 	force, dryRun bool
@@ -39,18 +40,19 @@ func (a *app) editCommand() *cobra.Command {
 		Use:   "edit ID",
 		Short: "correct the message of a dead letter and publish it as a new change",
 		Long: `Publishes a corrected message in place of a dead letter's, with a new id. Without
---set and --file it opens the message in $VISUAL or $EDITOR. The message has to
-keep the rules that every message keeps.
+--set, --operation and --file it opens the message in $VISUAL or $EDITOR. The message
+has to keep the rules that every message keeps.
 
-  worker dead-letters edit 17 --set price='"24.99 EUR"' --set gtin=null`,
+  worker dead-letters edit 17 --set price='"24.99 EUR"' --set gtin=null
+  worker dead-letters edit 18 --operation DELETE`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
 				return err
 			}
-			if len(e.set) > 0 && e.file != "" {
-				return cli.UsageErrorf("--set and --file contradict each other: give one of them")
+			if err := e.check(); err != nil {
+				return err
 			}
 			if err := e.note.Check(); err != nil {
 				return err
@@ -60,6 +62,7 @@ keep the rules that every message keeps.
 	}
 	flags := command.Flags()
 	flags.StringArrayVar(&e.set, "set", nil, "set an attribute: name=value, where value is JSON; what is not JSON is taken as text")
+	choice(command, flags, &e.operation, "operation", "set the operation of the change", operationNames())
 	flags.StringVar(&e.file, "file", "", "file with the whole corrected message; - for standard input")
 	flags.StringVar(&e.subject, "subject", "", "publish to this subject in place of the letter's")
 	flags.StringVar(&e.by, "by", "", "who does it, for the record (default your user name)")
@@ -67,6 +70,27 @@ keep the rules that every message keeps.
 	e.note.Flag(flags, "note")
 	flags.BoolVar(&e.dryRun, "dry-run", false, "print the corrected message, and publish nothing")
 	return command
+}
+
+// check says what is wrong with the flags.
+func (e *editing) check() error {
+	if (len(e.set) > 0 || e.operation != "") && e.file != "" {
+		return cli.UsageErrorf("--set and --operation contradict --file: give one or the other")
+	}
+	for _, setting := range e.set {
+		name, value, _ := strings.Cut(setting, "=")
+		if _, known := catalog.ParseOperation(strings.ToUpper(strings.Trim(value, `"`))); known && name == "operation" {
+			return cli.UsageErrorf("--set changes attributes only: for the operation of the change, use --operation %s", strings.ToUpper(strings.Trim(value, `"`)))
+		}
+	}
+	return checkChoice("operation", e.operation, operationNames())
+}
+
+func operationNames() (names []string) {
+	for _, operation := range catalog.Operations() {
+		names = append(names, operation.String())
+	}
+	return names
 }
 
 func (a *app) edit(c *cobra.Command, id int64, e *editing) error {
@@ -126,8 +150,13 @@ func (a *app) corrected(ctx context.Context, letter *persistence.DeadLetter, e *
 		body, err = bounded(a.streams.In)
 	case e.file != "":
 		body, err = readBounded(e.file)
-	case len(e.set) > 0:
+	case len(e.set) > 0 || e.operation != "":
 		body = letter.Message.Data
+		if operation, known := catalog.ParseOperation(e.operation); known {
+			if body, err = replay.SetOperation(body, operation); err != nil {
+				return nil, "", err
+			}
+		}
 		for _, setting := range e.set {
 			name, value, found := strings.Cut(setting, "=")
 			if !found {

@@ -97,6 +97,7 @@ func TestDeadLettersAreAToDoList(t *testing.T) {
 		require.Contains(t, got.out, "3 with reasons that a replay does not change")
 		require.Equal(t, "would dismiss 3\n", p.run(t, "dead-letters", "dismiss", "--all", "--dry-run").out)
 		require.Contains(t, p.run(t, "dead-letters", "edit", id("WRONG"), "--set", "price=2.00 USD", "--dry-run").out, `"price": "2.00 USD"`)
+		require.Contains(t, p.run(t, "dead-letters", "edit", id("WRONG"), "--operation", "DELETE", "--dry-run").out, `"operation": "DELETE"`)
 		require.Len(t, p.list(t), 3)
 	})
 	t.Run("dismissed with who and why", func(t *testing.T) {

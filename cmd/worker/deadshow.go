@@ -109,6 +109,9 @@ func nonEmpty(texts ...string) (kept []string) {
 // standing is the state with who and when.
 func (l *letter) standing() string {
 	text := string(l.State)
+	if l.ReplacedBy != "" {
+		text = "edited"
+	}
 	at, by := l.ReplayedAt, l.ReplayedBy
 	if l.DismissedAt != nil && at == nil {
 		at, by = l.DismissedAt, l.DismissedBy

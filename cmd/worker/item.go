@@ -112,6 +112,7 @@ func (a *app) unknownItem(c *cobra.Command, reader *status.Reader, id string, fi
 		}
 		text += "; similar ids: " + strings.Join(similar, ", ")
 	}
+	text += "\nif a feed or a webhook brought it, \"enqueue feed runs SOURCE\" and \"enqueue webhook list\" say what became of it"
 	if _, err := fmt.Fprintln(a.streams.Err, text); err != nil {
 		return err
 	}

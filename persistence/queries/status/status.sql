@@ -98,7 +98,8 @@ SELECT coalesce(max(d.id), 0)::bigint AS id FROM courier.dead_letters d;
 
 -- name: LettersAt :many
 -- The dead letters of some messages of the stream.
-SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence, d.stream_line, d.state::text AS state
+SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence, d.stream_line, d.state::text AS state,
+    coalesce(d.replaced_by, '')::text AS replaced_by
 FROM (SELECT unnest(sqlc.arg(sequences)::bigint[]) AS sequence, unnest(sqlc.arg(lines)::smallint[]) AS line) u
 JOIN courier.dead_letters d ON d.stream_sequence = u.sequence AND d.stream_line = u.line
 ORDER BY d.id LIMIT sqlc.arg(lim);

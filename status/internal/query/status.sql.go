@@ -563,7 +563,8 @@ func (q *Queries) ItemsLike(ctx context.Context, arg ItemsLikeParams) ([]string,
 }
 
 const lettersAt = `-- name: LettersAt :many
-SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence, d.stream_line, d.state::text AS state
+SELECT d.id, d.account, d.item_id, d.mutation_id, d.stream_generation::integer AS stream_generation, d.stream_sequence, d.stream_line, d.state::text AS state,
+    coalesce(d.replaced_by, '')::text AS replaced_by
 FROM (SELECT unnest($1::bigint[]) AS sequence, unnest($2::smallint[]) AS line) u
 JOIN courier.dead_letters d ON d.stream_sequence = u.sequence AND d.stream_line = u.line
 ORDER BY d.id LIMIT $3
@@ -584,6 +585,7 @@ type LettersAtRow struct {
 	StreamSequence   int64
 	StreamLine       int16
 	State            string
+	ReplacedBy       string
 }
 
 // The dead letters of some messages of the stream.
@@ -605,6 +607,7 @@ func (q *Queries) LettersAt(ctx context.Context, arg LettersAtParams) ([]Letters
 			&i.StreamSequence,
 			&i.StreamLine,
 			&i.State,
+			&i.ReplacedBy,
 		); err != nil {
 			return nil, err
 		}
