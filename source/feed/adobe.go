@@ -126,6 +126,10 @@ func (a *adobe) group(record *Record, sku string) error {
 	if err != nil || !ok || parent.get(a.at, "sku") == "" { // a product without an id groups nothing
 		return err
 	}
+	if parent.damaged {
+		a.unsure(record.Place, "sku", sku)
+		record.Damaged = true
+	}
 	record.Group = parent.get(a.at, "sku")
 	record.Item["item_group_id"] = record.Group
 	return nil

@@ -30,7 +30,7 @@ func (s *session) dialect(text *bufio.Reader) (dialect, error) {
 	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
 		return d, err
 	}
-	if bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
+	if d.onlyCR(head) {
 		d.crOnly = true
 		s.find(KindLineEnds, Place{Line: 1}, "", "", "lines end with CR alone, as on old Macs: they were read as lines")
 	}
@@ -49,6 +49,32 @@ func (s *session) dialect(text *bufio.Reader) (dialect, error) {
 		d.delimiter = s.sniff(head, &d)
 	}
 	return d, nil
+}
+
+// onlyCR reports whether lines end with CR alone: no line feed is outside quotes, which begin a
+// cell. The delimiter is not known yet.
+func (d *dialect) onlyCR(head []byte) bool {
+	if bytes.IndexByte(head, '\n') < 0 {
+		return bytes.IndexByte(head, '\r') >= 0
+	}
+	found, quoted, begins := false, false, true
+	for i := 0; i < len(head); i++ {
+		switch c := head[i]; {
+		case quoted && c == '"' && i+1 < len(head) && head[i+1] == '"':
+			i++
+		case quoted:
+			quoted = c != '"'
+		case c == '\n', c == '\r' && i+1 < len(head) && head[i+1] == '\n':
+			return false
+		case c == '\r':
+			found, begins = true, true
+		case c == '"' && begins && d.quotes:
+			quoted, begins = true, false
+		default:
+			begins = bytes.IndexByte(delimiters, c) >= 0
+		}
+	}
+	return found
 }
 
 // front consumes comment lines, blank lines and Excel's line sep=;.

@@ -56,7 +56,8 @@ func refusal(start []byte) error {
 }
 
 // wrapped reports whether the first object holds a list of items, by its first members:
-// an item has an id before it has lists.
+// an item has an id before it has lists. Where it has none there, objects that follow are items,
+// too.
 func wrapped(start []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(start))
 	if _, err := decoder.Token(); err != nil {
@@ -71,7 +72,7 @@ func wrapped(start []byte) bool {
 		rest := bytes.TrimLeft(start[decoder.InputOffset():], ": \t\r\n")
 		if len(rest) > 0 && rest[0] == '[' && slices.Contains(wrappers, strings.ToLower(name)) {
 			inside := bytes.TrimLeft(rest[1:], " \t\r\n")
-			return len(inside) == 0 || inside[0] == '{' || inside[0] == ']'
+			return (len(inside) == 0 || inside[0] == '{' || inside[0] == ']') && !followed(start)
 		}
 		var skip json.RawMessage
 		if decoder.Decode(&skip) != nil {
@@ -79,6 +80,17 @@ func wrapped(start []byte) bool {
 		}
 	}
 	return false
+}
+
+// followed reports whether another object follows the first one: then they are the items.
+func followed(start []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(start))
+	var first json.RawMessage
+	if decoder.Decode(&first) != nil {
+		return false // it is longer than what was read ahead
+	}
+	rest := bytes.TrimLeft(start[decoder.InputOffset():], " \t\r\n")
+	return len(rest) > 0 && rest[0] == '{'
 }
 
 // jsonArray reads the objects of one array.

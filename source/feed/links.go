@@ -133,6 +133,11 @@ func (tw *twice) lost(place Place, field, id string) {
 	tw.session.find(KindGroup, place, field, id, rule)
 }
 
+// unsure reports an item that has values of a damaged row.
+func (tw *twice) unsure(place Place, field, id string) {
+	tw.session.find(KindGroup, place, field, id, "the row of its product is damaged, and the item has values of it: the item is not sent")
+}
+
 // positions are the indexes of columns by their names.
 func (t *table) positions() map[string]int {
 	at := make(map[string]int, len(t.columns))

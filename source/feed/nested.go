@@ -147,14 +147,21 @@ func parts(subs []string, cell string) ([]any, bool) {
 	return list, len(list) > 0
 }
 
-var commaBeforeURL = regexp.MustCompile(`\s*,\s*(https?://)`)
+var (
+	commaBeforeURL  = regexp.MustCompile(`\s*,\s*(https?://)`)
+	betweenURLs     = regexp.MustCompile(`[\s,;|]+(https?://)`)
+	startsAsAddress = regexp.MustCompile(`^\s*https?://`)
+)
 
-// split makes a list of a cell: of addresses at commas before the next one, because a
-// comma may be in an address; of anything else at each comma.
+// split makes a list of a cell: of addresses at commas, semicolons, bars and blanks before the
+// next one, because each but a blank may be in an address; of anything else at each comma.
 func split(cell string) []any {
 	var list []any
 	separator := ","
-	if strings.Contains(cell, "://") {
+	switch {
+	case startsAsAddress.MatchString(cell):
+		cell, separator = betweenURLs.ReplaceAllString(cell, "\x00$1"), "\x00"
+	case strings.Contains(cell, "://"):
 		cell, separator = commaBeforeURL.ReplaceAllString(cell, "\x00$1"), "\x00"
 	}
 	for part := range strings.SplitSeq(cell, separator) {

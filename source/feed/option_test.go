@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -193,4 +194,103 @@ func TestBehindTheEnd(t *testing.T) {
 		_, err := reader.Next()
 		require.Equal(t, io.EOF, err)
 	}
+}
+
+// TestOneQuoteInNarrowTables: what a bad quote may have swallowed counts as unreadable, so that
+// nothing is taken for missing.
+func TestOneQuoteInNarrowTables(t *testing.T) {
+	t.Parallel()
+	for name, each := range map[string]struct {
+		text       string
+		unreadable int64
+	}{
+		"whole rows":                 {"id,store_code,price,availability\nA,s1,10 EUR,in stock\nB,\"s1,10 EUR,in stock\nC,s1,10 EUR,in stock\nD,s1\",10 EUR,in stock\nE,s1,10 EUR,in stock\n", 2},
+		"two columns":                {"id;title\n1;\"Lamp\n2;Chair\"\n3;Table\n", 1},
+		"and a comma":                {"id,title,price\n1,\"Lamp, red,5 EUR\n2,Chair,6 EUR\n3,Mug\",7 EUR\n4,Cup,8 EUR\n", 2},
+		"and a comma, wide":          {"id,title,price,link,brand,color,size\n1,\"Lamp, red,5 EUR,l,b,c,s\n2,Chair,6 EUR,l,b,c,s\n3,Mug\",7 EUR,l,b,c,s\n4,Cup,8 EUR,l,b,c,s\n", 2},
+		"tabs":                       {"id\ttitle\n1\t\"Lamp\n2\tChair\"\n3\tTable\n", 0},
+		"a text of lines":            {"id,title,price\n1,\"Lamp\nand bulb\",5 EUR\n2,\"Cup, red\nor blue\",6 EUR\n", 0},
+		"a text of lines and commas": {"id,title,price\n1,\"Mugs, red, blue\nA cup, a jug, a pot\n\",5 EUR\n", 0},
+	} {
+		var report Report
+		records, reader := all(t, each.text, Options{Finding: report.Add})
+		assert.Equal(t, each.unreadable > 0, slices.ContainsFunc(records, func(r Record) bool { return r.Damaged }), name)
+		assert.Equal(t, each.unreadable, reader.Stats().Unreadable, name)
+		assert.Equal(t, each.unreadable > 0 || name == "tabs", len(report.First(KindQuote)) > 0, name)
+	}
+}
+
+// TestShiftedIDs: where a row has too many cells, an id behind the first cell may be its
+// neighbour's: the item that it belongs to is none of those that were read.
+func TestShiftedIDs(t *testing.T) {
+	t.Parallel()
+	_, reader := all(t, "id,title\n1,Lamp\n2,Cup, red\n", Options{})
+	assert.Zero(t, reader.Stats().Unreadable)
+	records, reader := all(t, "title,id,price\nLamp,1,5 EUR\nCup, red,2,6 EUR\n", Options{})
+	require.Len(t, records, 2)
+	assert.True(t, records[1].Damaged)
+	assert.EqualValues(t, 1, reader.Stats().Unreadable)
+}
+
+// TestLineFeedInCell: lines end with CR alone, also where a quoted cell holds a line feed.
+func TestLineFeedInCell(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"id,title,description\r1,Lamp 15\",\"red\nblue, \"\"new\"\"\"\r2,Cup,c\r",
+		"# c\rid;title;description\r1;Lamp;\"red\nblue, \"\"new\"\"\"\r2;Cup;c\r",
+		"id\ttitle\tdescription\r1\tLamp\t\"red\nblue, \"\"new\"\"\"\r2\tCup\tc",
+	} {
+		records, _ := all(t, text, Options{})
+		require.Len(t, records, 2, text)
+		assert.Equal(t, "red\nblue, \"new\"", records[0].Item["description"])
+		assert.False(t, records[0].Damaged)
+		assert.Equal(t, "c", records[1].Item["description"])
+	}
+	// A line feed outside quotes ends lines, and a stray CR is text.
+	records, _ := all(t, "id,title\n1,La\rmp\n2,Cup\n", Options{})
+	require.Len(t, records, 2)
+}
+
+// TestListsBeforeTheID: an object a line is an item, whatever lists it has.
+func TestListsBeforeTheID(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{
+		`{"title":"T","offers":[{"price":"1 EUR"},{"price":"2 EUR"},{"price":"3 EUR"}],"id":"1"}` + "\n" + `{"title":"U","offers":[],"id":"2"}`: 2,
+		`{"variants":[{"id":"a"}],"id":"1"}` + " \r\n" + `{"id":"2"}`:                                                                           2,
+		`{"data":[{"id":"a"}]}` + "\n" + `{"data":[{"id":"b"}]}` + "\n":                                                                         2,
+		`{"meta":{"page":1},"items":[{"id":"a"},{"id":"b"},{"id":"c"}],"total":3}`:                                                              3,
+	} {
+		records, _ := all(t, name, Options{})
+		assert.Len(t, records, want, name)
+	}
+}
+
+// TestDamagedParents: what a variation has from a damaged row is not reliable either.
+func TestDamagedParents(t *testing.T) {
+	t.Parallel()
+	for format, text := range map[Format]string{
+		WooCommerce: "ID,Type,SKU,Name,Published,Regular price,Parent,Position\n1,variable,a,Shirt, long,1,,,7\n2,variation,b,Shirt S,1,5,a,1\n3,variation,c,Shirt M,1,5,id:1,2\n4,simple,d,Cup,1,5,,3\n",
+		Adobe: "sku,product_type,name,configurable_variations,attribute_set_code,price\n" +
+			"a,configurable,Shirt,\"sku=b,size=S|sku=c,size=M\",Default,5, x\nb,simple,Shirt S,,Default,5\nc,simple,Shirt M,,Default,5\nd,simple,Cup,,Default,5\n",
+	} {
+		var report Report
+		records, reader := all(t, text, Options{Finding: report.Add, TempDir: t.TempDir()})
+		require.Equal(t, format, reader.Format())
+		require.Len(t, records, 4)
+		for i, damaged := range []bool{true, true, true, false} {
+			assert.Equal(t, damaged, records[i].Damaged, "%s %d", format, i)
+		}
+		assert.Len(t, report.First(KindGroup), 2, format)
+	}
+}
+
+// TestAddressesInCells are separated as Meta does it.
+func TestAddressesInCells(t *testing.T) {
+	t.Parallel()
+	const a, b = "https://shop.example/a,b;c.jpg", "http://shop.example/2.jpg"
+	for _, separator := range []string{",", ", ", ";", "|", " ", " | ", "\n", ",,"} {
+		assert.Equal(t, []any{a, b}, split(a+separator+b), separator)
+	}
+	assert.Equal(t, []any{"see https://shop.example"}, split("see https://shop.example"))
+	assert.Equal(t, []any{"a", "b"}, split("a, b"))
 }

@@ -42,6 +42,7 @@ type row struct {
 	value   string // what was found there
 	cut     bool   // the problem is one cell that is too long; all others are right
 	rule    string // without a problem: what is to be reported of a row that is read
+	lost    int64  // rows that a quoted cell may have swallowed
 }
 
 // cellEnd says what follows a cell.
@@ -123,12 +124,14 @@ func (r *rows) row() (row, error) {
 			result.problem, result.field = KindQuote, -1
 			result.rule = "a quote is not closed in its line: the line was read without quoting, and the item is not sent"
 			return r.oneLine(result)
-		case r.doubtful(result, size) && r.want >= wideRow:
+		case r.doubtful(result, size) && (r.want >= wideRow || r.delimiter == '\t'): // tabs are not in texts
 			result.problem, result.field = KindQuote, -1
 			result.rule = "a quote is not closed: each of the lines that it joins is a row by its number of cells; the first one was read without quoting, and the item is not sent"
 			return r.oneLine(result)
-		case r.doubtful(result, size):
-			result.rule = "the lines that a quoted cell joins are rows of their own by their number of cells: if a quote is missing, an item is lost here"
+		default:
+			if result.lost = r.lost(result, size); result.lost > 0 && result.rule == "" {
+				result.rule = "lines that a quoted cell joins are rows of their own by their number of cells: if a quote is missing, items are lost here; the item is not sent, and what is missing in the feed is not deleted"
+			}
 		}
 		result.line, result.offset = r.line, r.offset
 		r.consume(size)
@@ -262,6 +265,30 @@ func (r *rows) doubtful(result row, size int) bool {
 		lines++
 	}
 	return lines > 1
+}
+
+// lost counts the lines of a row that may be rows of their own, swallowed by a quoted cell: all of
+// them have the right number of cells, or the first one is complete with commas in its texts, and
+// others look like rows. Such a row may be right, too: its id is read.
+func (r *rows) lost(result row, size int) int64 {
+	text := bytes.TrimRight(r.window[:size], "\r\n")
+	if r.want < 2 || bytes.IndexByte(text, r.newline()) < 0 || result.problem != "" && !result.cut {
+		return 0
+	}
+	doubtful := r.doubtful(result, size)
+	count, first := int64(0), true
+	for line := range bytes.SplitSeq(text, []byte{r.newline()}) {
+		cells := bytes.Count(line, []byte{r.delimiter}) + 1
+		if first && cells < r.want {
+			return 0
+		}
+		id, _, _ := bytes.Cut(line, []byte{r.delimiter})
+		if !first && cells == r.want && (doubtful || len(id) > 0 && bytes.IndexByte(id, ' ') < 0) {
+			count++
+		}
+		first = false
+	}
+	return count
 }
 
 // oneLine reads the first line of the window without quotes and goes on after it,

@@ -124,6 +124,8 @@ func (t *table) next() (line, error) {
 			t.session.find(KindEmptyItem, place, "", "", "a row without any value was passed over")
 			continue
 		}
+		t.session.stats.Unreadable += read.lost
+		result.damaged = read.lost > 0
 		if read.problem == "" && read.rule != "" {
 			t.session.find(KindQuote, place, "", strings.Join(read.cells, string(t.rows.delimiter)), read.rule)
 		}
@@ -134,7 +136,7 @@ func (t *table) next() (line, error) {
 			if tabs {
 				rule = "a cell begins with a quote that does not end it: the line was read without quoting"
 			}
-			result.damaged = !tabs && (!read.cut || !longText(t.name(read.field)))
+			result.damaged = result.damaged || !tabs && (!read.cut || !longText(t.name(read.field)))
 			t.session.find(read.problem, place, t.name(read.field), read.value, rule)
 		}
 		if err := t.fit(&read, &result); err != nil {
@@ -189,12 +191,24 @@ func (t *table) fit(read *row, result *line) error {
 		if slices.ContainsFunc(read.cells[want:], func(cell string) bool { return cell != "" }) {
 			rule = fmt.Sprintf("the row has %d cells and the header %d: a %s may be in a value that is not quoted; the item is not sent", got, want, delimiterName(t.rows.delimiter))
 			result.damaged = true
+			if t.shiftsIDs() {
+				t.session.stats.Unreadable++ // the item may be another one than the id says
+			}
 		}
 		t.session.find(KindRagged, result.place, "", strings.Join(read.cells[want:], string(t.rows.delimiter)), rule)
 		result.cells = read.cells[:want]
 	}
 	return nil
 }
+
+// shiftsIDs reports whether a surplus cell may have moved an id: one that is not in the first
+// column.
+func (t *table) shiftsIDs() bool {
+	return !isID(t.columns[0]) || slices.ContainsFunc(t.columns[1:], isID)
+}
+
+// isID reports whether a column has ids, as the formats or exports name it.
+func isID(c column) bool { return idName(c.name) || c.name == "variant_sku" }
 
 func (t *table) name(i int) string {
 	switch {

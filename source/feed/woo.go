@@ -84,6 +84,10 @@ func (w *woo) next() (Record, error) {
 		case !ok:
 			w.lost(l.place, "parent", parent)
 		default:
+			if found.damaged {
+				w.unsure(l.place, "parent", parent)
+				record.Damaged = true
+			}
 			shared := w.item(found)
 			delete(shared, "type")
 			record.Item["parent_product"] = shared
