@@ -44,3 +44,38 @@ func TestHiddenProducts(t *testing.T) {
 		}
 	}
 }
+
+// TestProductsThatAreNotForSale: a variation of such a product is not for sale either, whatever
+// its own row or body says.
+func TestProductsThatAreNotForSale(t *testing.T) {
+	t.Parallel()
+	parents := map[string]struct {
+		parent  any
+		skipped bool
+	}{
+		"draft in the export":     {map[string]any{"published": "-1"}, true},
+		"private in the export":   {map[string]any{"published": "0"}, true},
+		"published in the export": {map[string]any{"published": "1", "catalog_visibility": "visible"}, false},
+		"draft":                   {map[string]any{"status": "draft"}, true},
+		"trash":                   {map[string]any{"status": "trash"}, true},
+		"published":               {map[string]any{"status": "publish", "catalog_visibility": "search"}, false},
+		"hidden":                  {map[string]any{"status": "publish", "catalog_visibility": "hidden"}, true},
+		"says nothing":            {map[string]any{}, false},
+		"not in the file":         {nil, false},
+	}
+	for _, to := range mapping.Fills("woocommerce") {
+		m, err := mapping.Compile(mapping.Spec{Preset: "woocommerce", Currency: "EUR", Zone: "UTC"}, target(to))
+		require.NoError(t, err)
+		for name, test := range parents {
+			record := map[string]any{"id": "1", "name": "Shirt", "type": "variation", "status": "publish", "published": "1"}
+			if test.parent != nil {
+				record["parent_product"] = test.parent
+			}
+			item, findings := m.Map(record)
+			require.Equal(t, test.skipped, item.Skipped, "%s: %s", to, name)
+			for _, finding := range findings {
+				require.NotEqual(t, mapping.KindFilter, finding.Kind, "%s: %s", to, name)
+			}
+		}
+	}
+}
