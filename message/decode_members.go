@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/instant"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/internal/rawjson"
 )
@@ -236,8 +237,8 @@ func (r *reading) time(field, raw string) time.Time {
 	if text == "" {
 		return time.Time{}
 	}
-	parsed, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	parsed, ok := instant.ParseRFC3339(text)
+	if !ok {
 		r.report(invalid(field, field+" "+Quote(text)+" must be an RFC 3339 time such as 2026-11-22T10:00:00Z"))
 		return time.Time{}
 	}

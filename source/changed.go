@@ -7,12 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catalog-courier/catalog-courier/internal/instant"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 	"github.com/catalog-courier/catalog-courier/source/run"
 )
-
-// layouts are the forms of times that feeds have; those without a zone are in the source's.
-var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"}
 
 // changedAt reads the item's own time of change. Without one that can be read, the time of
 // the snapshot counts; a time that is yet to come counts as now, because nothing later could
@@ -26,11 +24,11 @@ func (s *Source) changedAt(path string, record map[string]any) (time.Time, *run.
 	if err != nil {
 		zone = time.UTC
 	}
-	at, ok := parseTime(value, zone)
+	at, ok := instant.Parse(value, zone)
 	if !ok {
 		return time.Time{}, &run.Finding{
 			Kind: "CHANGED_AT", Severity: "warning", Field: path, Value: legible.Clip(value, 80),
-			Rule: "not a time: an ISO 8601 time or seconds since 1970; the time of the file counts instead",
+			Rule: "not a time: an ISO 8601 time, or seconds or milliseconds since 1970; the time of the file counts instead",
 		}
 	}
 	if now := s.now(); at.After(now) {
@@ -39,18 +37,6 @@ func (s *Source) changedAt(path string, record map[string]any) (time.Time, *run.
 		}
 	}
 	return at.UTC(), nil
-}
-
-func parseTime(text string, zone *time.Location) (time.Time, bool) {
-	for _, layout := range layouts {
-		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return at, true
-		}
-	}
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > 1e8 && seconds < 1e11 {
-		return time.Unix(seconds, 0), true
-	}
-	return time.Time{}, false
 }
 
 // zoneOf finds a time zone; "" is UTC.

@@ -25,8 +25,12 @@ type ReceiverOptions struct {
 // leave out. The source must have a webhook. The caller calls closing at the end.
 func (s *Source) Receiver(options ReceiverOptions) (receiver *receive.Receiver, closing func(), err error) {
 	settings := s.Config.Webhook
+	zone, err := zoneOf(s.Config.Zone)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sources.%s.zone: %w", s.Name, err)
+	}
 	made := receive.Options{
-		Source: s.Source, Kind: webhook.Kind(settings.Kind), Tolerance: settings.Tolerance, Keep: settings.Keep,
+		Source: s.Source, Kind: webhook.Kind(settings.Kind), Zone: zone, Tolerance: settings.Tolerance, Keep: settings.Keep,
 		Store: options.Store, Publish: options.Publish, Logger: options.Logger, Meter: options.Meter,
 	}
 	for _, secret := range settings.Secrets {

@@ -59,7 +59,8 @@ func TestASourceReadsAndMaps(t *testing.T) {
 	path := write(t, header+
 		"1,Cup,A cup,https://shop.example/1,https://shop.example/1.jpg,in_stock,5,new,2026-11-01 12:00\n"+
 		"2,Mug,A mug,https://shop.example/2,https://shop.example/2.jpg,in_stock,6,new,\n"+
-		"3,Jar,A jar,https://shop.example/3,https://shop.example/3.jpg,in_stock,free,new,yesterday\n")
+		"3,Jar,A jar,https://shop.example/3,https://shop.example/3.jpg,in_stock,free,new,yesterday\n"+
+		"4,Pot,A pot,https://shop.example/4,https://shop.example/4.jpg,in_stock,7,new,2026-11-01T10:00+0100\n")
 	made, err := source.New(settings(path), types, t.TempDir())
 	require.NoError(t, err)
 	require.Equal(t, difference.Delete, made.Routes[0].Missing)
@@ -83,10 +84,11 @@ func TestASourceReadsAndMaps(t *testing.T) {
 	}
 	require.NoError(t, snapshot.Close())
 	require.Empty(t, seen)
-	require.Len(t, mapped, 6)
+	require.Len(t, mapped, 8)
 	require.Contains(t, string(mapped[0].Item.Attributes), `"price":"5 EUR"`)
 	require.Contains(t, string(mapped[1].Item.Attributes), `"price":"5 USD"`, "the route's own currency")
 	require.Equal(t, "2026-11-01T11:00:00Z", mapped[0].Item.ChangedAt.Format(time.RFC3339), "in the zone of the source")
+	require.Equal(t, "2026-11-01T09:00:00Z", mapped[6].Item.ChangedAt.Format(time.RFC3339), "in its own zone")
 	require.Zero(t, mapped[2].Item.ChangedAt, "the time of the file counts")
 	require.True(t, mapped[4].Invalid)
 	require.Equal(t, "3", mapped[4].Item.ID, "it is in the feed, and not missing")

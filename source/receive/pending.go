@@ -81,7 +81,7 @@ func (r *Receiver) Pending(ctx context.Context) (worked int, err error) {
 // pending works on one delivery, which was taken when came says. An error says that the
 // database is away.
 func (r *Receiver) pending(ctx context.Context, row persistence.Source, kept persistence.WebhookDelivery, came time.Time, fetched map[string]time.Time) error {
-	delivery, broken := webhook.Read(r.options.Kind, headerOf(kept), kept.Body, kept.ReceivedAt)
+	delivery, broken := webhook.Read(r.options.Kind, headerOf(kept), kept.Body, kept.ReceivedAt, r.options.Zone)
 	outcome := &Outcome{}
 	asked := delivery.Incomplete + "\x00" + delivery.InventoryItem
 	if at, ok := fetched[asked]; ok && kept.Age > came.Sub(at) {
@@ -194,7 +194,7 @@ func (r *Receiver) Replay(ctx context.Context, id int64) (*Outcome, error) {
 	if kept.Source != r.options.Source.Name {
 		return nil, fmt.Errorf("%w: %s", ErrOtherSource, kept.Source)
 	}
-	delivery, broken := webhook.Read(r.options.Kind, headerOf(kept), kept.Body, kept.ReceivedAt)
+	delivery, broken := webhook.Read(r.options.Kind, headerOf(kept), kept.Body, kept.ReceivedAt, r.options.Zone)
 	if broken == nil {
 		if delivery, err = r.fetch(ctx, delivery); err != nil {
 			return nil, err

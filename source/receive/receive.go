@@ -42,6 +42,8 @@ var _ Store = (*persistence.Sources)(nil)
 type Options struct {
 	Source run.Source
 	Kind   webhook.Kind
+	// Zone is that of times in deliveries that name none. nil means UTC.
+	Zone *time.Location
 	// Secrets may have signed: the present one and former ones.
 	Secrets []string
 	// Tolerance is how far a signed time may be from now. 0 means [webhook.Tolerance].

@@ -120,7 +120,7 @@ func (r *Receiver) take(ctx context.Context, header http.Header, body []byte, no
 	if err := r.options.Store.NoteWebhook(ctx, row.ID); err != nil {
 		return nil, err
 	}
-	delivery, broken := webhook.Read(r.options.Kind, header, body, now)
+	delivery, broken := webhook.Read(r.options.Kind, header, body, now, r.options.Zone)
 	found, err := r.options.Store.LookUpDelivery(ctx, row.ID, delivery.ID)
 	if err != nil {
 		return nil, err

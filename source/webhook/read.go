@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/instant"
 )
 
 // Delivery is what a sender told: items that changed, or what was deleted.
@@ -48,15 +49,19 @@ type Delivery struct {
 var ErrBody = errors.New("the body is not what its topic promises")
 
 // Read reads a body whose signature was checked. now is when it was received: the time of a
-// delivery whose sender names none. The error is ErrBody; the delivery has an id even so.
-func Read(kind Kind, header http.Header, body []byte, now time.Time) (d Delivery, err error) {
+// delivery whose sender names none. home is the zone of times that name none, UTC where it is
+// nil; shops write UTC always. The error is ErrBody; the delivery has an id even so.
+func Read(kind Kind, header http.Header, body []byte, now time.Time, home *time.Location) (d Delivery, err error) {
+	if home == nil {
+		home = time.UTC
+	}
 	switch kind {
 	case Shopify:
 		d, err = readShopify(header, body, now)
 	case WooCommerce:
 		d, err = readWooCommerce(header, body, now)
 	case Standard:
-		d, err = readStandard(header, body, now)
+		d, err = readStandard(header, body, now, home)
 	default:
 		err = fmt.Errorf("%w: unknown kind %q", ErrBody, kind)
 	}
@@ -125,31 +130,12 @@ func text(value any) string {
 	return ""
 }
 
-// instant reads a time in one of the forms that senders use; those without a zone are UTC.
-func instant(values ...any) time.Time {
+// shopTime reads the first of the values that is a time. Shops name the zone, or write UTC.
+func shopTime(values ...any) time.Time {
 	for _, value := range values {
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05 MST"} {
-			if at, err := time.Parse(layout, text(value)); err == nil && !at.IsZero() {
-				return at.UTC()
-			}
+		if at, ok := instant.Parse(text(value), time.UTC); ok && !at.IsZero() {
+			return at.UTC()
 		}
-		if at := unix(text(value)); !at.IsZero() {
-			return at
-		}
-	}
-	return time.Time{}
-}
-
-// unix reads seconds or milliseconds since 1970, of this century.
-func unix(text string) time.Time {
-	const century, second = 1e9, 1000
-	n, err := strconv.ParseInt(text, 10, 64)
-	switch {
-	case err != nil:
-	case n >= century && n < 4*century:
-		return time.Unix(n, 0).UTC()
-	case n >= century*second && n < 4*century*second:
-		return time.UnixMilli(n).UTC()
 	}
 	return time.Time{}
 }
@@ -160,7 +146,7 @@ func orNow(at, now time.Time) time.Time {
 	if at.IsZero() || at.After(now) {
 		return now.UTC()
 	}
-	return at
+	return at.UTC()
 }
 
 // put sets a value that there is: records have neither nulls nor empty texts.

@@ -37,7 +37,7 @@ func readWooCommerce(header http.Header, body []byte, now time.Time) (Delivery, 
 	}
 	d.Product = id
 	// WooCommerce makes the body when it sends it, and sends it once.
-	d.At, d.TrueAt = orNow(instant(product["date_modified_gmt"]), now), now.UTC()
+	d.At, d.TrueAt = orNow(shopTime(product["date_modified_gmt"]), now), now.UTC()
 	if d.Topic == "product.restored" {
 		d.At = now.UTC() // after the product's deletion, which has the time of its delivery
 	}
