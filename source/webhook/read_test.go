@@ -16,7 +16,7 @@ var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
 func read(t *testing.T, kind webhook.Kind, header http.Header, body string) webhook.Delivery {
 	t.Helper()
-	delivery, err := webhook.Read(kind, header, []byte(body), now)
+	delivery, err := webhook.Read(kind, header, []byte(body), now, nil)
 	require.NoError(t, err)
 	return delivery
 }
@@ -52,6 +52,18 @@ func TestShopifyProduct(t *testing.T) {
 
 	plain := headers("Shopify-Topic", "products/update", "Shopify-Webhook-Id", "x")
 	require.Equal(t, "x", read(t, webhook.Shopify, plain, shopifyProduct).ID, "the newer names of headers")
+}
+
+// TestShopifyPublication: an export has Published false for what is in no shop window, and a
+// body has a null; a body without the field says nothing of it.
+func TestShopifyPublication(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]any{
+		`"published_at":null,`: false, `"published_at":"",`: false, `"published_at":"2026-11-01T00:00:00Z",`: nil, ``: nil,
+	} {
+		d := read(t, webhook.Shopify, headers("X-Shopify-Topic", "products/update"), `{"id":1,`+field+`"status":"active","variants":[{"id":2}]}`)
+		require.Equal(t, want, d.Items[0]["published"], field)
+	}
 }
 
 func TestShopifyDelete(t *testing.T) {
@@ -133,6 +145,10 @@ func TestStandard(t *testing.T) {
 	require.Equal(t, json.Number("10.50"), d.Items[0]["price"])
 	many := read(t, webhook.Standard, header, `{"type":"product.deleted","data":[{"id":"1"},{"id":"2"}]}`)
 	require.True(t, many.Deletes(webhook.Standard))
+	for _, topic := range []string{"Product.Deleted", "PRODUCT.DELETED", "products/Delete", "product.Delete", "Products/DELETED"} {
+		require.True(t, read(t, webhook.Standard, header, `{"type":"`+topic+`","data":{"id":"1"}}`).Deletes(webhook.Standard), topic)
+	}
+	require.False(t, read(t, webhook.Standard, header, `{"type":"product.undeleted","data":{"id":"1"}}`).Deletes(webhook.Standard))
 	require.Len(t, many.Items, 2)
 	require.Equal(t, now, many.At)
 }
@@ -158,7 +174,7 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := webhook.Read(test.kind, test.header, []byte(test.body), now)
+			_, err := webhook.Read(test.kind, test.header, []byte(test.body), now, nil)
 			require.ErrorIs(t, err, webhook.ErrBody)
 		})
 	}
@@ -174,7 +190,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, topic string, body []byte) {
 		for _, kind := range webhook.Kinds() {
 			header := headers("X-Shopify-Topic", topic, "X-WC-Webhook-Topic", topic, "webhook-id", "1")
-			delivery, err := webhook.Read(kind, header, body, now)
+			delivery, err := webhook.Read(kind, header, body, now, nil)
 			require.NotEmpty(t, delivery.ID, "also of a body that cannot be read")
 			require.LessOrEqual(t, len(delivery.ID), 200)
 			require.LessOrEqual(t, len(delivery.Topic), 100)
@@ -201,16 +217,21 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestTimestampsOfStandardWebhooks: seconds and milliseconds are times, and what is none is
-// said.
+// TestTimestampsOfStandardWebhooks: what names no zone is in the source's, and what is no
+// time is said: a name such as EST has several meanings.
 func TestTimestampsOfStandardWebhooks(t *testing.T) {
 	t.Parallel()
 	arrived := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	home, err := time.LoadLocation("America/New_York")
+	require.NoError(t, err)
 	for stamp, want := range map[string]string{
 		`"2026-11-28T11:00:00Z"`: "11:00", `1795863600`: "11:00", `1795863600000`: "11:00", `"1795863600"`: "11:00", `"soon"`: "12:00!", `17`: "12:00!", `null`: "12:00",
+		`"2026-11-28T11:00:00+0000"`: "11:00", `"2026-11-28T11:00Z"`: "11:00", `"20261128T110000Z"`: "11:00", `"2026-11-28t11:00:00z"`: "11:00",
+		`"2026-11-28 06:00:00 EST"`: "12:00!", `"2026-11-28 11:00:00 UTC"`: "11:00",
+		`"2026-11-28T06:00:00"`: "11:00", `"2026-11-28 06:00"`: "11:00", `"2026-11-28"`: "05:00",
 	} {
 		header := http.Header{"Webhook-Id": {"m"}}
-		d, err := webhook.Read(webhook.Standard, header, []byte(`{"type":"product.updated","timestamp":`+stamp+`,"data":{"id":"1"}}`), arrived)
+		d, err := webhook.Read(webhook.Standard, header, []byte(`{"type":"product.updated","timestamp":`+stamp+`,"data":{"id":"1"}}`), arrived, home)
 		require.NoError(t, err)
 		got := d.At.Format("15:04")
 		if d.Unclear != "" {
@@ -218,7 +239,7 @@ func TestTimestampsOfStandardWebhooks(t *testing.T) {
 		}
 		require.Equal(t, want, got, stamp)
 	}
-	d, err := webhook.Read(webhook.Standard, http.Header{"Webhook-Id": {"m"}}, []byte(`{"type":"customer.deleted","data":{"id":"1"}}`), arrived)
+	d, err := webhook.Read(webhook.Standard, http.Header{"Webhook-Id": {"m"}}, []byte(`{"type":"customer.deleted","data":{"id":"1"}}`), arrived, nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, d.Ignored, "the product with the customer's number stays")
 	require.Empty(t, d.Items)

@@ -22,7 +22,7 @@ func readShopify(header http.Header, body []byte, now time.Time) (Delivery, erro
 	switch d.Topic {
 	case "products/create", "products/update", "products/delete":
 	default:
-		d.At, d.TrueAt = orNow(instant(triggered), now), orNow(instant(triggered), now)
+		d.At, d.TrueAt = orNow(shopTime(triggered), now), orNow(shopTime(triggered), now)
 		d.Ignored = "the topic is not about products"
 		if strings.HasPrefix(d.Topic, "inventory_") {
 			d.Ignored = "inventory topics name no variant: subscribe to products/update, which is sent for stock as well, or configure the shop with an access token"
@@ -39,9 +39,9 @@ func readShopify(header http.Header, body []byte, now time.Time) (Delivery, erro
 		return d, fmt.Errorf("%w: the product has no id", ErrBody)
 	}
 	d.Product = id
-	d.At, d.TrueAt = orNow(instant(product["updated_at"], triggered), now), orNow(instant(triggered), now)
+	d.At, d.TrueAt = orNow(shopTime(product["updated_at"], triggered), now), orNow(shopTime(triggered), now)
 	if d.Topic == "products/delete" {
-		d.At = orNow(instant(triggered), now)
+		d.At = orNow(shopTime(triggered), now)
 		d.DeletedGroup = id
 		return d, nil
 	}
@@ -69,7 +69,7 @@ func inventoryItem(topic string, body []byte, at time.Time) (string, time.Time) 
 	if strings.HasPrefix(topic, "inventory_items/") {
 		id = text(level["id"])
 	}
-	return id, orNow(instant(level["updated_at"]), at)
+	return id, orNow(shopTime(level["updated_at"]), at)
 }
 
 // ShopifyItems makes a record of each variant of a product that has the form of Shopify's
@@ -84,6 +84,9 @@ func ShopifyItems(product map[string]any) (items []map[string]any) {
 		default:
 			put(common, name, value)
 		}
+	}
+	if at, there := product["published_at"]; there && text(at) == "" {
+		common["published"] = false // as in the export; a body without the field says nothing
 	}
 	put(common, "product_id", id)
 	put(common, "item_group_id", id)

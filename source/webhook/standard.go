@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/catalog-courier/catalog-courier/internal/instant"
 )
 
 // ItemTopics are how types of Standard Webhooks begin that are about items, in lower case:
@@ -22,17 +24,19 @@ func about(topic string, topics []string) bool {
 
 // readStandard reads {"type": "…", "timestamp": "…", "data": {…}}. A type that ends in
 // .deleted deletes the item of data; every other is a change of it.
-func readStandard(header http.Header, body []byte, now time.Time) (Delivery, error) {
+func readStandard(header http.Header, body []byte, now time.Time, home *time.Location) (Delivery, error) {
 	d := Delivery{ID: first(header, "Webhook-Id", "Svix-Id")}
 	envelope, err := decode(body)
 	if err != nil {
 		return d, err
 	}
 	d.Topic = text(envelope["type"])
-	d.At = orNow(instant(envelope["timestamp"]), now)
+	said := text(envelope["timestamp"])
+	at, _ := instant.Parse(said, home)
+	d.At = orNow(at, now)
 	d.TrueAt = d.At
-	if said := text(envelope["timestamp"]); said != "" && instant(said).IsZero() {
-		d.Unclear = "timestamp is not a time of ISO 8601 nor seconds since 1970: the time of arrival counts, and a late delivery may undo a newer one"
+	if said != "" && at.IsZero() {
+		d.Unclear = "timestamp is neither a time of ISO 8601 nor seconds since 1970: the time of arrival counts, and a late delivery may undo a newer one"
 	}
 	if !about(d.Topic, ItemTopics) {
 		d.Ignored = "the type is not about items: types about items begin with " + strings.Join(ItemTopics, ", ")
@@ -55,7 +59,9 @@ func readStandard(header http.Header, body []byte, now time.Time) (Delivery, err
 	return d, nil
 }
 
-// Deletes reports whether a delivery of Standard Webhooks says that its items are deleted.
+// Deletes reports whether a delivery of Standard Webhooks says that its items are deleted, in
+// any letter case.
 func (d Delivery) Deletes(kind Kind) bool {
-	return kind == Standard && (strings.HasSuffix(d.Topic, ".deleted") || strings.HasSuffix(d.Topic, "/deleted") || strings.HasSuffix(d.Topic, ".delete"))
+	topic := strings.ToLower(d.Topic)
+	return kind == Standard && slices.ContainsFunc([]string{".deleted", "/deleted", ".delete", "/delete"}, func(end string) bool { return strings.HasSuffix(topic, end) })
 }
