@@ -29,7 +29,7 @@ func (r *reading) event(members members) (event, bool) {
 	return event{
 		specVersion: members[memberSpecVersion], id: members[memberID], time: members[memberTime],
 		contentType: members[memberDataContentType],
-	}, structured || members[memberSpecVersion] != ""
+	}, structured || present(members[memberSpecVersion])
 }
 
 // readEvent reads the event's attributes and then the contract's object, which

@@ -151,6 +151,7 @@ func TestDecodeRefusesWhatTheContractForbids(t *testing.T) {
 		"localization as string":   {with(`"localization":"pl_PL"`), catalog.WrongType, "localization"},
 		"localization, no value":   {with(`"localization":{"type":"COUNTRY"}`), catalog.MissingField, "localization.value"},
 		"localization, other type": {with(`"localization":{"type":"PLANET","value":"x"}`), catalog.InvalidValue, "localization.type"},
+		"leap second at noon":      {with(`"occurred_at":"2026-11-22T12:00:60Z"`), catalog.InvalidValue, "occurred_at"},
 		"time without zone":        {with(`"occurred_at":"2026-11-22T10:00:00"`), catalog.InvalidValue, "occurred_at"},
 		"number as time":           {with(`"occurred_at":1}`[:len(`"occurred_at":1`)]), catalog.WrongType, "occurred_at"},
 	} {
@@ -301,4 +302,27 @@ func BenchmarkDecode(b *testing.B) {
 			b.Fatal("the benchmark's message is refused")
 		}
 	}
+}
+
+// TestFormsOfRFC3339: the letters may be small, and a leap second is a time.
+func TestFormsOfRFC3339(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		"2026-11-22t10:00:00z":      time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+		"2016-12-31T23:59:60Z":      time.Date(2017, 1, 1, 0, 0, 0, 0, time.UTC),
+		"2017-01-01T00:59:60+01:00": time.Date(2017, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		arrival := Decode(delivery(`{"item_id":"1","operation":"DELETE","occurred_at":"` + text + `"}`))
+		require.Nil(t, arrival.Problem, text)
+		require.True(t, want.Equal(arrival.Mutation.OccurredAt), text)
+	}
+}
+
+// TestAMutationWithANullSpecversion is no event: a member that is null counts as absent.
+func TestAMutationWithANullSpecversion(t *testing.T) {
+	t.Parallel()
+	arrival := Decode(delivery(`{"specversion":null,"id":"m","item_id":"1","operation":"DELETE"}`))
+	require.Nil(t, arrival.Problem)
+	require.Equal(t, "m", arrival.Mutation.ID)
+	require.Equal(t, "1", arrival.Mutation.ItemID)
 }

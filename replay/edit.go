@@ -188,7 +188,7 @@ func SetAttribute(body []byte, name, value string) ([]byte, error) {
 		return nil, fmt.Errorf("the value of %s is not JSON", name)
 	}
 	path := "attributes"
-	if gjson.GetBytes(body, "specversion").Exists() {
+	if isEventBody(body) {
 		path = "data.attributes"
 	}
 	if there := gjson.GetBytes(body, path); there.Exists() && !there.IsObject() {

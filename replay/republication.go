@@ -66,7 +66,12 @@ func isEvent(l *persistence.DeadLetter) bool {
 			return true
 		}
 	}
-	return gjson.GetBytes(l.Message.Data, "specversion").Exists()
+	return isEventBody(l.Message.Data)
+}
+
+// isEventBody reports a CloudEvent in structured mode. A member that is null counts as absent.
+func isEventBody(body []byte) bool {
+	return gjson.GetBytes(body, "specversion").Type != gjson.Null
 }
 
 func isObject(data []byte) bool { return gjson.ValidBytes(data) && gjson.ParseBytes(data).IsObject() }

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
@@ -183,8 +183,8 @@ func parse(text []byte, fallback catalog.Lane) (p publish.Publication, fresh boo
 		return p, false, notAnObject(object)
 	}
 	lane, body := fallback, text
-	if !object.Get("specversion").Exists() { // in a CloudEvent, type means another thing
-		if lane, body, err = takeLane(object, text, fallback); err != nil {
+	if object.Get("specversion").Type == gjson.Null { // in a CloudEvent, type means another thing
+		if lane, body, err = takeLane(text, fallback); err != nil {
 			return p, false, err
 		}
 	}
@@ -234,32 +234,49 @@ func notAnObject(value gjson.Result) error {
 	return errors.New("the line is not a JSON object")
 }
 
-// takeLane moves account, catalog and type out of the body.
-func takeLane(object gjson.Result, body []byte, lane catalog.Lane) (catalog.Lane, []byte, error) {
-	members := [...]struct {
-		name string
-		set  func(string)
-	}{
-		{"account", func(v string) { lane.Account = v }},
-		{"catalog", func(v string) { lane.Catalog = v }},
-		{"type", func(v string) { lane.Type = catalog.Type(v) }},
-		{"catalog_type", func(v string) { lane.Type = catalog.Type(v) }},
-	}
-	for _, member := range members {
-		value := object.Get(member.name)
-		if !value.Exists() {
+// takeLane moves account, catalog and type out of the body. A name may be written with
+// escapes, and no member may occur twice: readers differ on which of the two counts.
+func takeLane(body []byte, lane catalog.Lane) (catalog.Lane, []byte, error) {
+	rest := append(make([]byte, 0, len(body)), '{')
+	said := make(map[string]string) // which member, by what it means
+	scan := rawjson.Scan(rawjson.View(body))
+	for {
+		name, value, more := scan.Member()
+		if !more {
+			break
+		}
+		member, what := name.Text(), name.Text()
+		switch member {
+		case "catalog_type":
+			what = "type"
+		case "account", "catalog", "type":
+		default:
+			rest = rawjson.AppendMember(rest, rawjson.Member{Head: name.Raw}, value.Raw)
 			continue
 		}
-		if value.Type != gjson.String {
-			return lane, nil, fmt.Errorf("%s must be text", member.name)
+		if other, twice := said[what]; twice && other == member {
+			return lane, nil, fmt.Errorf("the line has the member %q twice", member)
+		} else if twice {
+			return lane, nil, fmt.Errorf("the line has %s and %s, which mean the same: remove one", other, member)
 		}
-		member.set(value.String())
-		var err error
-		if body, err = sjson.DeleteBytes(body, member.name); err != nil {
-			return lane, nil, fmt.Errorf("taking %s out of the line: %w", member.name, err)
+		said[what] = member
+		if value.Kind != rawjson.String {
+			return lane, nil, fmt.Errorf("%s must be text", member)
+		}
+		// The lane is kept for longer than the line, whose memory this is.
+		switch text := strings.Clone(value.Text()); what {
+		case "account":
+			lane.Account = text
+		case "catalog":
+			lane.Catalog = text
+		default:
+			lane.Type = catalog.Type(text)
 		}
 	}
-	return lane, body, nil
+	if scan.Fault() == rawjson.TooDeep {
+		return lane, nil, fmt.Errorf("the line has objects or arrays nested deeper than %d", message.MaxDepth)
+	}
+	return lane, append(rest, '}'), nil
 }
 
 // complete checks that it is said where the line goes.

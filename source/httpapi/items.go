@@ -147,8 +147,8 @@ func (r *request) agreement(data []byte) *catalog.Problem {
 	if !rawjson.MayHold(data, "account", "catalog", "type", "catalog_type") {
 		return nil
 	}
-	_, event := rawjson.Find(data, "specversion")
-	if !event || r.as == formBinary {
+	version, event := rawjson.Find(data, "specversion")
+	if !event || version.Kind == rawjson.Null || r.as == formBinary {
 		return r.namesAgree(data)
 	}
 	if inner, ok := rawjson.Find(data, "data"); ok && inner.Kind == rawjson.Object {
