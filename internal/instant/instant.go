@@ -145,7 +145,7 @@ func (r *reader) clock() (c clock) {
 	extended := r.separator(":")
 	c.minute = r.digits(2, 59)
 	seconds := extended && r.separator(":") || !extended && r.rest != "" && isDigit(r.rest[0])
-	if r.strict && !(extended && seconds) {
+	if r.strict && (!extended || !seconds) {
 		r.failed = true
 	}
 	if !seconds {
