@@ -24,7 +24,7 @@ func findingEntries() []Entry {
 		entry("NESTED_VALUE", "A nested value cannot be read.", "Write it as JSON, or as the columns that the format documents."),
 		entry("MALFORMED_XML", "The XML has a bare ampersand or a control character.", "Nothing: it is read as it was meant. Escape it where you can, as the platforms' own readers refuse it."),
 		entry("PARSE_LINE", "A line is not a JSON object.", "Correct the line."),
-		entry("GROUP", "A row's product or parent is not where its format says, or a group has too many items.", "Export products before their variants. For webhooks, set group to what the variants of one product share."),
+		entry("GROUP", "A row's product or parent is not where its format says, or is damaged, or a group has too many items.", "Correct the product's row, and export products before their variants. For webhooks, set group to what the variants of one product share."),
 		entry("STORE_VIEW", "A row of a store view is apart from its product's row.", "Export the rows of one product one after the other."),
 		entry("ROUNDED_NUMBER", "A spreadsheet has turned an id or a code into a rounded number.", "Format the column as text, and export again."),
 		entry("EMPTY_ITEM", "A row or an element has no value in any named column.", "Nothing: it is skipped. Remove it."),
