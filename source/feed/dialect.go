@@ -51,30 +51,33 @@ func (s *session) dialect(text *bufio.Reader) (dialect, error) {
 	return d, nil
 }
 
-// onlyCR reports whether lines end with CR alone: no line feed is outside quotes, which begin a
-// cell. The delimiter is not known yet.
+// onlyCR reports whether lines end with CR alone: the first one does, and more of them than with
+// a line feed. Line feeds in quotes do not count, and quotes begin a cell. The delimiter is not
+// known yet.
 func (d *dialect) onlyCR(head []byte) bool {
 	if bytes.IndexByte(head, '\n') < 0 {
 		return bytes.IndexByte(head, '\r') >= 0
 	}
-	found, quoted, begins := false, false, true
+	returns, feeds, quoted, begins := 0, 0, false, true
 	for i := 0; i < len(head); i++ {
 		switch c := head[i]; {
 		case quoted && c == '"' && i+1 < len(head) && head[i+1] == '"':
 			i++
 		case quoted:
 			quoted = c != '"'
-		case c == '\n', c == '\r' && i+1 < len(head) && head[i+1] == '\n':
+		case c == '\n' && returns == 0, c == '\r' && i+1 < len(head) && head[i+1] == '\n':
 			return false
+		case c == '\n':
+			feeds, begins = feeds+1, true
 		case c == '\r':
-			found, begins = true, true
+			returns, begins = returns+1, true
 		case c == '"' && begins && d.quotes:
 			quoted, begins = true, false
 		default:
 			begins = bytes.IndexByte(delimiters, c) >= 0
 		}
 	}
-	return found
+	return returns > feeds
 }
 
 // front consumes comment lines, blank lines and Excel's line sep=;.

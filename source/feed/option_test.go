@@ -246,9 +246,16 @@ func TestLineFeedInCell(t *testing.T) {
 		assert.False(t, records[0].Damaged)
 		assert.Equal(t, "c", records[1].Item["description"])
 	}
-	// A line feed outside quotes ends lines, and a stray CR is text.
-	records, _ := all(t, "id,title\n1,La\rmp\n2,Cup\n", Options{})
-	require.Len(t, records, 2)
+	// Without quotes it ends its row, and no other one.
+	records, _ := all(t, "id,title,price\r1,Lamp\nred,5 EUR\r2,Cup,6 EUR\r", Options{})
+	require.Len(t, records, 3)
+	assert.Equal(t, map[string]any{"id": "2", "title": "Cup", "price": "6 EUR"}, records[2].Item)
+	assert.Nil(t, records[0].Item["price"])
+	// A stray CR is text where lines end with line feeds.
+	for _, text := range []string{"id,title\n1,La\rmp\n2,Cup\n", "id,ti\rtle\n1,Lamp\n2,Cup\n", "id,ti\rtle\r\n1,Lamp\r\n2,Cup\r\n"} {
+		records, _ = all(t, text, Options{})
+		require.Len(t, records, 2)
+	}
 }
 
 // TestListsBeforeTheID: an object a line is an item, whatever lists it has.
