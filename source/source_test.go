@@ -148,3 +148,25 @@ func TestMistakesAreSaidAllAtOnce(t *testing.T) {
 	}
 	require.NotContains(t, strings.ToLower(err.Error()), "panic")
 }
+
+// TestLanguagesOfRoutes: runs know of which language a route's records are, also where the
+// mapping says it.
+func TestLanguagesOfRoutes(t *testing.T) {
+	t.Parallel()
+	configured := settings(write(t, header))
+	configured.Routes[0].Language = "de"
+	configured.Routes[1].Mapping = filepath.Join(t.TempDir(), "english.yaml")
+	require.NoError(t, os.WriteFile(configured.Routes[1].Mapping, []byte("extends: google\nlanguage: en\n"), 0o600))
+	made, err := source.New(configured, types, t.TempDir())
+	require.NoError(t, err)
+	for i, language := range []string{"de", "en"} {
+		require.Equal(t, language, made.Routes[i].Language)
+		for spoken, foreign := range map[string]bool{"de_AT": language != "de", "en": language != "en", "fr": true} {
+			mapped := made.Routes[i].Map(map[string]any{"id": "1", "language": spoken})
+			require.Equal(t, "1", mapped.Item.ID)
+			require.Equal(t, foreign, mapped.Foreign, "%s in %s", spoken, language)
+			require.Equal(t, foreign, mapped.Skipped)
+		}
+		require.False(t, made.Routes[i].Map(map[string]any{"id": "1"}).Foreign, "a record that names none may be of any")
+	}
+}
