@@ -1,8 +1,10 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -104,7 +106,7 @@ func (a *application) deleteProduct(ctx context.Context, route run.Route, row in
 				ids[id] = true
 			}
 			if len(ids) > maxGroup {
-				a.outcome.bad++
+				a.outcome.refuse("\x00group " + group)
 				a.outcome.find(route, "", run.Finding{
 					Kind: "GROUP", Severity: "error", Field: "group", Value: group,
 					Rule: fmt.Sprintf("the group of the deleted product has more than %d items: it is not a product. Nothing is deleted; set group to what the variants of one product share", maxGroup),
@@ -182,7 +184,7 @@ func (a *application) change(ctx context.Context, route run.Route, row int32) er
 func (a *application) items(route run.Route) (items []difference.Item, ended map[string]bool) {
 	deletes := a.delivery.Deletes(a.options.Kind)
 	places, ended := make(map[string]int), make(map[string]bool)
-	for _, record := range a.delivery.Items {
+	for i, record := range a.delivery.Items {
 		mapped := route.Map(record)
 		if mapped.Foreign {
 			a.outcome.foreign++
@@ -194,7 +196,7 @@ func (a *application) items(route run.Route) (items []difference.Item, ended map
 			a.outcome.find(route, id, mapped.Findings...)
 		}
 		if id == "" || mapped.Invalid && !end {
-			if a.outcome.bad++; a.outcome.first == "" {
+			if a.outcome.refuse(cmp.Or(id, "\x00record "+strconv.Itoa(i))); a.outcome.first == "" {
 				a.outcome.find(route, id, run.Finding{Kind: "ITEM_ID", Severity: "error", Field: "item_id", Rule: "the item has no id"})
 			}
 			continue
@@ -226,7 +228,8 @@ func (a *application) send(ctx context.Context, route run.Route, row int32, item
 		}
 		change, err := destination.Compare(item, known, item.ChangedAt)
 		if err != nil {
-			a.outcome.bad, a.outcome.good = a.outcome.bad+1, a.outcome.good-1
+			a.outcome.refuse(item.ID)
+			a.outcome.good--
 			a.outcome.find(route, item.ID, run.Finding{Kind: "ATTRIBUTES", Severity: "error", Rule: err.Error()})
 		}
 		return change, err
@@ -243,7 +246,8 @@ func (a *application) send(ctx context.Context, route run.Route, row int32, item
 		a.outcome.Older += made.Counts.Older
 		if made.Refused != nil {
 			for at, reason := range made.Refused.Mutations {
-				a.outcome.bad, a.outcome.good = a.outcome.bad+1, a.outcome.good-1
+				a.outcome.refuse(made.Refused.ItemIDs[at])
+				a.outcome.good--
 				a.outcome.find(route, made.Refused.ItemIDs[at], run.Finding{Kind: "NOT_PUBLISHED", Severity: "error", Rule: reason.Error()})
 			}
 		}

@@ -28,9 +28,10 @@ type Outcome struct {
 	// Findings are what is wrong with single items, a bounded number.
 	Findings []run.Finding `json:"findings,omitempty"`
 
-	good, bad int    // items, on all routes, that can be sent and that cannot
-	foreign   int    // records, on all routes, of another language than the route's
-	first     string // the first error
+	good, bad int             // items, on all routes, that can be sent and that cannot
+	foreign   int             // records, on all routes, of another language than the route's
+	first     string          // the first error
+	wrong     map[string]bool // items that cannot be sent on some route
 }
 
 // find keeps a finding about a route's item. An error says that an item is not sent.
@@ -46,14 +47,24 @@ func (o *Outcome) find(route run.Route, itemID string, findings ...run.Finding) 
 	}
 }
 
+// refuse counts an item of a route that cannot be sent. The key is its id, or another one that
+// no item has.
+func (o *Outcome) refuse(key string) {
+	if o.wrong == nil {
+		o.wrong = make(map[string]bool)
+	}
+	o.wrong[key] = true
+	o.bad++
+}
+
 // conclude sets the state. lacks says what the delivery should have and does not.
 func (o *Outcome) conclude(lacks string) {
 	o.State = persistence.DeliveryAccepted
 	switch {
 	case o.bad > 0 && lacks != "":
-		o.Reason = fmt.Sprintf("%s; %d items cannot be sent, the first: %s", lacks, o.bad, o.first)
+		o.Reason = lacks + "; " + o.notSent()
 	case o.bad > 0:
-		o.Reason = fmt.Sprintf("%d items cannot be sent, the first: %s", o.bad, o.first)
+		o.Reason = o.notSent()
 	case lacks != "":
 		o.Reason = lacks
 	default:
@@ -66,6 +77,14 @@ func (o *Outcome) conclude(lacks string) {
 	if o.good == 0 {
 		o.State = persistence.DeliveryRejected
 	}
+}
+
+// notSent says which items cannot be sent, each once for all routes.
+func (o *Outcome) notSent() string {
+	if len(o.wrong) <= 1 {
+		return "cannot be sent: " + o.first
+	}
+	return fmt.Sprintf("%d items cannot be sent, the first: %s", len(o.wrong), o.first)
 }
 
 // row is the outcome as it is kept.

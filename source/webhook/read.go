@@ -108,7 +108,7 @@ func decode(body []byte) (map[string]any, error) {
 	decoder.UseNumber()
 	var object map[string]any
 	if err := decoder.Decode(&object); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBody, err)
+		return nil, fmt.Errorf("%w: it has no whole JSON object: %w", ErrBody, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: something follows the object", ErrBody)

@@ -158,7 +158,7 @@ func (s Secrets) standard(header http.Header, body []byte, now time.Time) error 
 		}
 	}
 	if away := now.Sub(time.Unix(seconds, 0)).Abs(); result == nil && away > cmp.Or(s.Tolerance, Tolerance) {
-		return fmt.Errorf("%w: %s", ErrTimestamp, away.Round(time.Second))
+		return fmt.Errorf("%w: it is %s, and now it is %s", ErrTimestamp, time.Unix(seconds, 0).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return result
 }
