@@ -148,6 +148,9 @@ func (r *reading) readBody(data []byte) {
 func (r *reading) readText(text string) {
 	members, attributes, problem := membersOf(text, "the body")
 	if problem != nil {
+		if problem.Reason == catalog.InvalidJSON && isLines(text) {
+			problem.Text = "the body has more than one JSON object: a pack of lines needs the header Content-Type: " + PackContentType
+		}
 		r.report(problem)
 		return
 	}
@@ -157,6 +160,13 @@ func (r *reading) readText(text string) {
 		return
 	}
 	r.readEvent(event, members, attributes)
+}
+
+// isLines reports whether a text looks like the lines of a pack.
+func isLines(text string) bool {
+	first, rest, _ := strings.Cut(text, "\n")
+	kind, fault := rawjson.Check(first)
+	return kind == rawjson.Object && fault == rawjson.None && strings.HasPrefix(strings.TrimSpace(rest), "{")
 }
 
 // checkBody makes sure that the body is a text of bearable size.

@@ -168,6 +168,21 @@ func TestDecodeRefusesWhatTheContractForbids(t *testing.T) {
 	}
 }
 
+// TestLinesWithoutTheHeaderOfAPack: whoever publishes a pack and forgets its header learns of it.
+func TestLinesWithoutTheHeaderOfAPack(t *testing.T) {
+	t.Parallel()
+	const line = `{"item_id":"A","operation":"DELETE"}`
+	for body, names := range map[string]bool{
+		line + "\n" + line: true, line + "\r\n" + line + "\n": true, line + "\n{": true,
+		line + "\nx": false, "{\n" + line: false, line + "}": false,
+	} {
+		problem := Decode(delivery(body)).Problem
+		require.NotNil(t, problem, body)
+		require.Equal(t, catalog.InvalidJSON, problem.Reason)
+		require.Equal(t, names, strings.Contains(problem.Text, "Content-Type: application/x-ndjson"), problem.Text)
+	}
+}
+
 func TestManyAttributesAreCheckedForRepeats(t *testing.T) {
 	t.Parallel()
 	attributes := make(map[string]int)
