@@ -27,8 +27,8 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build worker and enqueue into bin/
+	@echo "building worker and enqueue: the first time it takes a few minutes"
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/worker ./cmd/enqueue
-	$(GO) build ./...
 
 # Tests that run at a time in a package. Many wait for platforms, leases and pauses
 # most of the time; with the race detector they compute.
