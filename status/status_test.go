@@ -471,5 +471,5 @@ func TestACompleteBatchSaysWhatWasRejected(t *testing.T) {
 	finish(t, w, batch)
 	found, _, err := reader.Batch(t.Context(), batch.ID)
 	require.NoError(t, err)
-	require.Equal(t, "complete, 1 rejected", found.Words)
+	require.Equal(t, "completed, 1 rejected", found.Words)
 }

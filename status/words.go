@@ -82,7 +82,7 @@ func batchWords(state string) string {
 	case "retrying":
 		return "failed, to be sent again"
 	case "completed":
-		return "complete"
+		return "completed"
 	case "refused":
 		return "rejected as a whole"
 	case "abandoned":

@@ -133,6 +133,15 @@ func (a *app) showBatch(c *cobra.Command, id string, given *batchFlags) error {
 	return a.printBatch(&answer, given)
 }
 
+// otherItems counts the items of a finished batch that neither succeeded nor failed in it, after
+// a comma; "" for none.
+func otherItems(b *status.Batch) string {
+	if others := b.Items - int(*b.Succeeded) - int(*b.Failed); others > 0 && b.FinishedAt != nil {
+		return fmt.Sprintf(", %d unconfirmed or to be sent again", others)
+	}
+	return ""
+}
+
 func (a *app) printBatch(answer *batchAnswer, given *batchFlags) error {
 	d := &details{out: a.streams.Out}
 	b := &answer.Batch
@@ -141,7 +150,7 @@ func (a *app) printBatch(answer *batchAnswer, given *batchFlags) error {
 	d.line("state", b.Words)
 	d.line("records", fmt.Sprintf("%d, of %s", b.Items, cli.Counted(b.Mutations, "change")))
 	if b.Succeeded != nil {
-		d.line("outcome", fmt.Sprintf("%d succeeded, %d failed, %d with warnings", *b.Succeeded, *b.Failed, *b.Warned))
+		d.line("outcome", fmt.Sprintf("%d succeeded, %d failed%s, %d with warnings", *b.Succeeded, *b.Failed, otherItems(b), *b.Warned))
 	}
 	d.moment("created", &b.CreatedAt)
 	d.moment("sent", b.SubmittedAt)

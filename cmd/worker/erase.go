@@ -142,7 +142,10 @@ func (a *app) listErased(title string, found []persistence.Erased) error {
 		return err
 	}
 	for _, one := range found {
-		if _, err := fmt.Fprintf(a.streams.Out, "%8d %s\n", one.Rows, one.What); err != nil {
+		if one.Rows == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.streams.Out, "  %s: %d\n", one.What, one.Rows); err != nil {
 			return err
 		}
 	}

@@ -158,7 +158,7 @@ func TestWhatBecameOfAnItem(t *testing.T) {
 	})
 	t.Run("status --watch", func(t *testing.T) {
 		eventually(t, "the end of the batch is told", func() bool {
-			return strings.Contains(watched.String(), "batch "+batch+" demo-meta/products/PRODUCT_ITEM: complete, 1 rejected; 1 succeeded\n")
+			return strings.Contains(watched.String(), "batch "+batch+" demo-meta/products/PRODUCT_ITEM: completed, 1 rejected; 1 succeeded\n")
 		})
 		require.Equal(t, 1, strings.Count(watched.String(), "account demo-pinterest: active"), "once, as it does not change")
 		require.Equal(t, cli.Usage, p.run(t, "status", "--watch", "--output", "json").code)

@@ -90,7 +90,7 @@ func (a *app) appendChanges(seen *overview, problem error, told map[string]strin
 			b := &seen.Batches[i]
 			state := b.Words
 			if b.Failed != nil {
-				state = fmt.Sprintf("%s; %d succeeded", b.Words, *b.Succeeded)
+				state = fmt.Sprintf("%s; %d succeeded%s", b.Words, *b.Succeeded, otherItems(b))
 			}
 			note("batch "+b.ID.String()+" "+b.String(), state)
 		}

@@ -103,6 +103,8 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 		return nil, err
 	}
 	say("published %d mutations", len(mutations))
+	say("on purpose, one platform refuses its first request and the other does not answer it (that batch has no handle); " +
+		"items named FORGOTTEN are left out of an answer once, and items named FORBIDDEN are rejected (failed, or unconfirmed where the answer does not prove it)")
 	asked, err := connect(ctx, environment.DatabaseURL)
 	if err != nil {
 		return nil, err
