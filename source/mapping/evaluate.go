@@ -314,9 +314,9 @@ func (e *evaluation) translate(r *rule, text string) string {
 	case "keep":
 		return text
 	case "drop":
-		e.report(KindValue, Warning, r.attribute, text, "there is no translation of this word: left out")
+		e.report(KindValue, Warning, r.attribute, text, "the mapping has no translation of this word: left out")
 	default:
-		e.report(KindValue, Error, r.attribute, text, "there is no translation of this word: add it to values, or set otherwise: keep")
+		e.report(KindValue, Error, r.attribute, text, "the mapping has no translation of this word: add it to values of the attribute's rule there, or set otherwise: keep")
 	}
 	return ""
 }

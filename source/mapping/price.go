@@ -23,7 +23,7 @@ func (p price) String() string { return p.amount + " " + p.currency }
 
 var (
 	errPrice    = errors.New("not a price")
-	errTwoWays  = errors.New("can be read in two ways: set decimal: point or decimal: comma")
+	errTwoWays  = errors.New("can be read in two ways: set decimal: point or decimal: comma, for the source or in the mapping")
 	errCurrency = errors.New("no currency: write it in the feed, as in 15.00 USD, or set currency: for the source")
 	errSign     = errors.New("the sign belongs to several currencies: write the code of the currency in the feed, or set currency: to one that has this sign")
 )
@@ -74,11 +74,11 @@ func parsePrice(value any, decimal byte, home string) (price, error) {
 	}
 	last := strings.LastIndexAny(text, digits)
 	before, after := strings.TrimSpace(text[:first]), strings.TrimSpace(text[last+1:])
-	if before != "" && after != "" {
-		return price{}, fmt.Errorf("%w: text on both sides of the number", errPrice)
-	}
 	if strings.HasPrefix(before, "-") || strings.HasSuffix(before, "-") {
 		return price{}, fmt.Errorf("%w: it is negative", errPrice)
+	}
+	if before != "" && after != "" {
+		return price{}, fmt.Errorf("%w: text on both sides of the number", errPrice)
 	}
 	amount, err := parseAmount(text[first:last+1], decimal)
 	if err != nil {

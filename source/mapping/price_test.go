@@ -9,6 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestNegativePricesAreCalledSo, on either side of their currency.
+func TestNegativePricesAreCalledSo(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"-5 EUR", "EUR -5", "-5"} {
+		_, err := parsePrice(text, '.', "EUR")
+		require.ErrorIs(t, err, errPrice)
+		require.ErrorContains(t, err, "it is negative", text)
+	}
+}
+
 // TestPriceSpellings: each spelling of feeds has one meaning, or is refused with its reason.
 func TestPriceSpellings(t *testing.T) {
 	t.Parallel()
