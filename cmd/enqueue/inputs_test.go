@@ -50,7 +50,7 @@ func TestNothingIsSentBeforeAllInputsAreOpen(t *testing.T) {
 		{"a folder", []string{good, folder}, cli.Failed, "is a directory"},
 		{"no link's end", []string{good, dangling}, cli.Failed, "dangling: no such file"},
 		{"below a file", []string{good, filepath.Join(good, "x")}, cli.Failed, "not a directory"},
-		{"an empty name", []string{good, ""}, cli.Failed, "no such file"},
+		{"an empty name", []string{good, ""}, cli.Usage, "an argument is empty"},
 		{"another format", []string{good, filepath.Join(folder, "x.gz")}, cli.Failed, "gzip"},
 		{"twice", []string{good, good}, cli.Usage, "are the same input"},
 		{"twice by another name", []string{good, linked}, cli.Usage, "are the same input"},

@@ -1,12 +1,29 @@
 package main
 
 import (
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli/clitest"
 )
+
+// TestNumbersBelowZero: no command takes one.
+func TestNumbersBelowZero(t *testing.T) {
+	t.Parallel()
+	streams := cli.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Lookup: func(string) (string, bool) { return "", false }}
+	clitest.RequireNoNegatives(t, newCommand(streams, connect), func(args []string) (code int, text string) {
+		got := execute(t, connect, "", args...)
+		return got.code, got.err
+	})
+	got := execute(t, connect, "", "webhook", "list", "--state", "foo")
+	require.Equal(t, cli.Usage, got.code)
+	require.Contains(t, got.err, `--state "foo" is not allowed`)
+}
 
 // TestWhereALineGoes: no member may occur twice, as in HTTP.
 func TestWhereALineGoes(t *testing.T) {

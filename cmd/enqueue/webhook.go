@@ -40,6 +40,11 @@ func (s *sources) deliveriesCommand() *cobra.Command {
 			if limit < 1 || limit > 10_000 {
 				return cli.UsageErrorf("--limit %d is not allowed: 1 to 10000", limit)
 			}
+			switch persistence.DeliveryState(state) {
+			case "", persistence.DeliveryAccepted, persistence.DeliveryPartial, persistence.DeliveryPending, persistence.DeliveryRejected, persistence.DeliveryIgnored:
+			default:
+				return cli.UsageErrorf("--state %q is not allowed: accepted, partial, pending, rejected or ignored", state)
+			}
 			loaded, err := s.load()
 			if err != nil {
 				return err

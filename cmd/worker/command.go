@@ -45,6 +45,10 @@ Postgres what became of every single mutation.
 Start with "worker dev": it needs nothing else.`,
 		Version: version,
 	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		_, _, err := a.logOptions() // also of commands that log nothing
+		return err
+	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.given.configPath, "config", "", "configuration file (default courier.yaml, where there is one)")
 	flags.StringVar(&a.given.database, "database", "", "address of Postgres (default $DATABASE_URL); better kept out of the command line")

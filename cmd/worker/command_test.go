@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli/clitest"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
@@ -83,6 +84,16 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"dead-letters", "edit", "1", "--set", "operation=delete"},
 		{"dead-letters", "edit"},
 		{"check", "--output", "xml"},
+		{"item", ""},
+		{"mutation", ""},
+		{"webhooks", "list", "--limit", "0"},
+		{"webhooks", "list", "--limit", "10001"},
+		{"healthcheck", "--timeout", "0s"},
+		{"demo", "--timeout", "0s"},
+		{"dev", "--nats-port", "-2"},
+		{"dev", "--postgres-port", "65536"},
+		{"--log-level", "loud", "status"},
+		{"--log-format", "xml", "status"},
 	} {
 		got := execute(t, nil, args...)
 		require.Equal(t, cli.Usage, got.code, "%v: %s", args, got.err)
@@ -167,4 +178,13 @@ func TestProbeAddress(t *testing.T) {
 	} {
 		require.Equal(t, want, probeURL(listen))
 	}
+}
+
+// TestNumbersBelowZero: no command takes one, but where its help says so.
+func TestNumbersBelowZero(t *testing.T) {
+	t.Parallel()
+	clitest.RequireNoNegatives(t, newCommand(quiet(), builtin.Platforms()), func(args []string) (code int, text string) {
+		got := execute(t, nil, args...)
+		return got.code, got.err
+	}, "--nats-port")
 }

@@ -29,6 +29,9 @@ changed, with a webhook between, and broken. Exits with 1 when anything differs.
 NATS_URL, DATABASE_URL and a courier.yaml in this folder are ignored; with
 --database a temporary database is made on that server.`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if timeout == 0 {
+				return cli.UsageErrorf("--timeout 0s is not allowed: above 0")
+			}
 			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, fmt.Errorf("the demonstration took longer than %s", timeout))
 			defer cancel()
 			return a.demo(ctx)

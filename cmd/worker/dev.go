@@ -62,12 +62,20 @@ such as -REJECTED or -429, make the platforms misbehave: see docs/sandbox.md.`,
 	flags.StringVar(&given.http, "http-listen", "", "where probes and metrics are served; port 0 takes a free one (default http.listen of the configuration, 127.0.0.1:8080)")
 	flags.StringVar(&given.console, "console-listen", "", "where the web console is served; port 0 takes a free one (default console.listen of the configuration, 127.0.0.1:8081)")
 	flags.IntVar(&given.port, "nats-port", 4222, "port of NATS on 127.0.0.1; -1 takes a free one")
+	_ = flags.SetAnnotation("nats-port", cli.TakesNegatives, nil) // the flag is there
 	flags.IntVar(&given.postgres, "postgres-port", 5433, "port of a private Postgres on 127.0.0.1; 0 leaves it to a socket")
 	faultFlag(command, &given.faults)
 	return command
 }
 
 func (a *app) dev(ctx context.Context, given devOptions) (err error) {
+	const highest = 1<<16 - 1
+	if given.port < -1 || given.port > highest {
+		return cli.UsageErrorf("--nats-port %d is not allowed: a port, or -1 for a free one", given.port)
+	}
+	if given.postgres > highest {
+		return cli.UsageErrorf("--postgres-port %d is not allowed: a port, or 0 for none", given.postgres)
+	}
 	databaseURL, err := a.ownDatabase("dev")
 	if err != nil {
 		return err

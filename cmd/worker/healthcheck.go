@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
 
@@ -22,6 +23,9 @@ func (a *app) healthcheckCommand() *cobra.Command {
 		Short: "check a running worker's health endpoint",
 		Long:  "Asks a running worker's probe and exits with 1 unless it answers 200. Made for containers without a shell.",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if timeout == 0 {
+				return cli.UsageErrorf("--timeout 0s is not allowed: above 0")
+			}
 			if url == "" {
 				settings, err := a.loadInfrastructure()
 				if err != nil {

@@ -37,6 +37,9 @@ func (a *app) listPostsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if limit < 1 || limit > 10_000 {
+				return cli.UsageErrorf("--limit %d is not allowed: 1 to 10000", limit)
+			}
 			db, err := a.openStore(c)
 			if err != nil {
 				return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/catalog-courier/catalog-courier/internal/legible"
 )
@@ -216,7 +217,10 @@ func prepare(command *cobra.Command) {
 		if err := accept(c, args); err != nil {
 			return usageError{suggestCommand(c, args, err)}
 		}
-		return nil
+		if slices.Contains(args, "") {
+			return UsageErrorf("an argument is empty")
+		}
+		return numbersAbove(c)
 	}
 	if !command.Runnable() {
 		command.RunE = func(c *cobra.Command, _ []string) error {
@@ -228,6 +232,22 @@ func prepare(command *cobra.Command) {
 	for _, child := range command.Commands() {
 		prepare(child)
 	}
+}
+
+// TakesNegatives is the annotation of a flag for which a number below zero means something.
+const TakesNegatives = "takes negatives"
+
+// numbersAbove refuses flags with a number or a time below zero. Limits of their own are
+// checked by the commands.
+func numbersAbove(command *cobra.Command) (problem error) {
+	command.Flags().Visit(func(flag *pflag.Flag) {
+		_, allowed := flag.Annotations[TakesNegatives]
+		number := slices.Contains([]string{"int", "int64", "float64", "duration"}, flag.Value.Type())
+		if text := flag.Value.String(); problem == nil && number && !allowed && strings.HasPrefix(text, "-") {
+			problem = UsageErrorf("--%s %s is not allowed: it is below 0", flag.Name, text)
+		}
+	})
+	return problem
 }
 
 // ReadLine reads the first line of an input, without its end, such as a password. It is at
