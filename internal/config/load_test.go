@@ -344,6 +344,41 @@ func TestTwoNamesForOnePlatformCatalogAreRefused(t *testing.T) {
 	}
 }
 
+// TestSpellingsOfOneServer: a catalog has one name also where two addresses lead to it.
+func TestSpellingsOfOneServer(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		one, two string
+		same     bool
+	}{
+		"two versions":   {"https://graph.facebook.com/v25.0", "https://graph.facebook.com/v26.0", true},
+		"letter case":    {"https://graph.facebook.com/v25.0", "https://Graph.Facebook.com/v25.0", true},
+		"a port":         {"https://graph.facebook.com/v25.0", "https://graph.facebook.com:443/v25.0/", true},
+		"no version":     {"https://graph.facebook.com/v25.0", "https://graph.facebook.com", true},
+		"http":           {"http://localhost/meta/v25.0", "http://localhost:80/meta/v26.0", true},
+		"another port":   {"http://localhost:1/v25.0", "http://localhost:2/v25.0", false},
+		"another path":   {"http://localhost:1/one/v25.0", "http://localhost:1/two/v25.0", false},
+		"another server": {"https://graph.facebook.com/v25.0", "https://graph.example.com/v25.0", false},
+	} {
+		_, err := config.Load(write(t, fmt.Sprintf("accounts:\n  a: {platform: meta, base_url: %q, access_token: t, catalogs: {c: {catalog_id: '1'}}}\n"+
+			"  b: {platform: meta, base_url: %q, access_token: u, catalogs: {d: {catalog_id: '1'}}}\n", test.one, test.two)), config.Options{Platforms: platforms})
+		if test.same {
+			require.ErrorContains(t, err, "names the same platform catalog as accounts.a.catalogs.c", name)
+		} else {
+			require.NoError(t, err, name)
+		}
+	}
+}
+
+// TestIDsHaveOneSpelling: 0123 and 123 would be two names of one catalog.
+func TestIDsHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	for _, catalog := range []string{"{platform: meta, access_token: t, catalogs: {c: {catalog_id: '0123'}}}", "{platform: pinterest, access_token: t, catalogs: {c: {country: US, language: EN, catalog_id: '07'}}}"} {
+		_, err := config.Load(write(t, "accounts:\n  a: "+catalog+"\n"), config.Options{Platforms: platforms})
+		require.ErrorContains(t, err, "catalog_id", catalog)
+	}
+}
+
 func TestLocalizationsStandInTheAccountOfTheirItems(t *testing.T) {
 	t.Parallel()
 	const yaml = `

@@ -36,7 +36,7 @@ type Platform struct {
 }
 
 // Target is where a catalog's changes end up on its platform. The values are compared
-// within one platform and one base_url, and shown to nobody: they may hold secrets.
+// within one platform and one server, and shown to nobody: they may hold secrets.
 type Target struct {
 	// Place is equal for two catalogs that are one and the same on the platform.
 	Place string

@@ -1,12 +1,35 @@
 package config
 
-import "strings"
+import (
+	"cmp"
+	"net/url"
+	"regexp"
+	"strings"
+)
 
 // place is where a catalog's changes end up, among all platforms.
 type place struct {
 	platform string
-	baseURL  string
+	server   string
 	target   string
+}
+
+// version ends the path of an address: each version of an interface has the same catalogs.
+var version = regexp.MustCompile(`/v[0-9]+(\.[0-9]+)?$`)
+
+// serverOf is equal for two addresses that lead to the same catalogs: host, port and path
+// without the version.
+func serverOf(baseURL string) string {
+	parsed, err := url.Parse(baseURL)
+	if err != nil { // it was reported
+		return baseURL
+	}
+	usual := "443"
+	if strings.EqualFold(parsed.Scheme, "http") {
+		usual = "80"
+	}
+	host := strings.TrimSuffix(strings.ToLower(parsed.Hostname()), ".")
+	return host + ":" + cmp.Or(parsed.Port(), usual) + version.ReplaceAllString(strings.TrimRight(parsed.Path, "/"), "")
 }
 
 // named is a catalog with its account, its key in the file and where it is.
@@ -19,7 +42,7 @@ type named struct {
 }
 
 func (n *named) place(target string) place {
-	return place{platform: n.platform.Name, baseURL: strings.TrimRight(n.account.BaseURL, "/"), target: target}
+	return place{platform: n.platform.Name, server: serverOf(n.account.BaseURL), target: target}
 }
 
 // everyCatalog lists the catalogs of all accounts, in alphabetical order, but those

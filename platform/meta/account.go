@@ -16,7 +16,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/platform/rest"
 )
 
-var digits = regexp.MustCompile(`^[0-9]{1,32}$`)
+var digits = regexp.MustCompile(`^[1-9][0-9]{0,31}$`)
 
 type account struct {
 	name     string

@@ -49,7 +49,7 @@ func Descriptor() platform.Descriptor {
 					"the reference of items_batch speaks of minutes. Shorter for simulated platforms.", time.Second, 24*time.Hour).Else(defaultWindow),
 			},
 			CatalogKeys: []setting.Key{
-				setting.Text("catalog_id", "the id that Commerce Manager shows; required.", "digits", digits.MatchString).
+				setting.Text("catalog_id", "the id that Commerce Manager shows; required.", "digits that do not begin with 0", digits.MatchString).
 					Required("the digits that Commerce Manager shows"),
 				setting.Choice("endpoint", "which endpoint takes the changes.", itemsBatchEdge, legacyBatchEdge, localizedBatchEdge).Else(itemsBatchEdge),
 				setting.Text("item_sub_type", "`item_sub_type` of each request to items_batch.", "a sub type of Meta's reference, such as CLOTHING",

@@ -24,9 +24,10 @@ const defaultBaseURL = "https://api.pinterest.com/v5"
 // tokenShapes are the forms of access, client and refresh tokens: pina_, pinc_, pinr_.
 var tokenShapes = regexp.MustCompile(`(?i)pin[a-z]_[A-Za-z0-9_\-.]{8,}`)
 
+// An id with a zero before it would be a second name of one catalog or owner.
 var (
-	idDigits        = regexp.MustCompile(`^[0-9]{1,32}$`)
-	adAccountDigits = regexp.MustCompile(`^[0-9]{1,18}$`) // maxLength in the OpenAPI file
+	idDigits        = regexp.MustCompile(`^[1-9][0-9]{0,31}$`)
+	adAccountDigits = regexp.MustCompile(`^[1-9][0-9]{0,17}$`) // maxLength in the OpenAPI file
 )
 
 // Descriptor is all that Courier knows of Pinterest.
@@ -41,14 +42,14 @@ func Descriptor() platform.Descriptor {
 			},
 			OAuthPath: "/oauth/token",
 			AccountKeys: []setting.Key{
-				setting.Text("ad_account_id", "act for the owner of this ad account.", "1 to 18 digits", adAccountDigits.MatchString),
+				setting.Text("ad_account_id", "act for the owner of this ad account.", "1 to 18 digits that do not begin with 0", adAccountDigits.MatchString),
 			},
 			CatalogKeys: []setting.Key{
 				setting.Text("country", "the country.", "two capital letters of Pinterest's list, such as US", ValidCountry).
 					Required("Pinterest keeps items by country and language"),
 				setting.Text("language", "the language.", "a locale of Pinterest's list such as en-US, or a language such as EN", ValidLanguage).
 					Required("Pinterest keeps items by country and language"),
-				setting.Text("catalog_id", "the id of the catalog; the oldest of the type when it is left out. LOCAL_INVENTORY needs it.", "digits", idDigits.MatchString),
+				setting.Text("catalog_id", "the id of the catalog; the oldest of the type when it is left out. LOCAL_INVENTORY needs it.", "digits that do not begin with 0", idDigits.MatchString),
 				setting.Choice("body", "`legacy` for the retail-only request body; `vertical` when it is left out.", bodyVertical, bodyLegacy),
 				setting.Boolean("feed_owned", "a feed fills this catalog, so CREATE and UPSERT are invalid here."),
 				setting.Boolean("last_updated_time", "send `occurred_at`, where a mutation has it, as `last_updated_time`. "+
