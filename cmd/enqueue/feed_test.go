@@ -161,7 +161,7 @@ func TestAFeedIsPlannedAndApplied(t *testing.T) {
 func TestItemsWithErrorsAreNamedRunAfterRun(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	var bad []string
+	bad := make([]string, 0, 5)
 	for i := range 5 {
 		bad = append(bad, fmt.Sprintf("BAD-%d,Item,About it,https://shop.example/b,https://shop.example/b.jpg,in_stock,cheap,Acme,,new\n", i))
 	}
