@@ -98,6 +98,24 @@ func TestNothingIsWrongWithAGoodHistory(t *testing.T) {
 	require.Equal(t, map[string]int{"succeeded": 8}, verdict.Statuses)
 }
 
+// TestAnIdThatWasPublishedTwice: a producer may publish a mutation again in another pack, which is
+// a second mutation under the id. What names the id may mean either.
+func TestAnIdThatWasPublishedTwice(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	for range 3 {
+		s.publish(products, "A3", catalog.Update, "newer")
+	}
+	again := &s.Messages[9]
+	again.Key.ID, again.Mutation.ID = "m9", "m9"
+	s.Rows[9].Key.ID, s.Rows[9].ID = "m9", "m9"
+	s.supersede(3, 8)  // by the first of the two, which succeeded
+	s.supersede(9, 10) // the second
+	require.Empty(t, oracle.Check(s.History).Violations)
+	s.supersede(8, 10)
+	require.NotEmpty(t, oracle.Check(s.History).Violations)
+}
+
 // TestEveryViolationIsFound has a history for each way to break an invariant. Each was a
 // check of its own in the worker tests, the chaos run, the benchmarks or the demo.
 func TestEveryViolationIsFound(t *testing.T) {

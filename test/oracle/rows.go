@@ -48,12 +48,31 @@ type rowName struct {
 	id   string
 }
 
-func byName(rows []Row) map[rowName]Row {
-	named := make(map[rowName]Row, len(rows))
+func byName(rows []Row) map[rowName][]Row {
+	named := make(map[rowName][]Row, len(rows))
 	for _, r := range rows {
-		named[rowName{r.Item.Lane, r.ID}] = r
+		name := rowName{r.Item.Lane, r.ID}
+		named[name] = append(named[name], r)
 	}
 	return named
+}
+
+// supersedes finds the row by which another is superseded. Two messages may have the same id: then
+// it is the one that became final at the same time, or else one that is not superseded itself.
+func supersedes(named map[rowName][]Row, r Row) (by Row, ok bool) {
+	found := named[rowName{r.Item.Lane, r.SupersededBy}]
+	for _, fits := range []func(Row) bool{
+		func(by Row) bool { return by.FinishedAt.Equal(r.FinishedAt) && by.Status != "superseded" },
+		func(by Row) bool { return by.Status != "superseded" },
+		func(Row) bool { return true },
+	} {
+		for _, by := range found {
+			if by.Item == r.Item && fits(by) {
+				return by, true
+			}
+		}
+	}
+	return Row{}, false
 }
 
 // checkSuperseded is the other half of I1: a superseded mutation names another of its
@@ -64,8 +83,8 @@ func (v *Verdict) checkSuperseded(rows []Row) {
 		if r.Status != "superseded" {
 			continue
 		}
-		by, ok := named[rowName{r.Item.Lane, r.SupersededBy}]
-		if !ok || by.Item != r.Item || r.InBatch && by.Status == "superseded" {
+		by, ok := supersedes(named, r)
+		if !ok || r.InBatch && by.Status == "superseded" {
 			v.addf(EveryMessageEnds, "superseded by a mutation that is not the newest of its record: %+v by %+v", r, by)
 		}
 	}

@@ -22,7 +22,7 @@ type table struct {
 type state struct {
 	*Verdict
 	history *History
-	rows    map[rowName]Row
+	rows    map[rowName][]Row
 	// unsure are the items of which nobody knows the platform's last word.
 	unsure map[table]map[string]bool
 }
@@ -50,7 +50,7 @@ func (s *state) apply(r Row, m Message) {
 	place := s.history.Places[r.Item.Lane]
 	carrier := r
 	if r.Status == "superseded" {
-		carrier = s.rows[rowName{r.Item.Lane, r.SupersededBy}]
+		carrier, _ = supersedes(s.rows, r)
 	}
 	switch {
 	case m.Refused:
