@@ -117,7 +117,7 @@ func TestPeopleUseTheConsole(t *testing.T) {
 		p.write(t, "input[name=why]", "the price was text")
 		p.submit(t, "Publish the edited message")
 		require.Contains(t, p.Text(t, "[role=status]"), "is published as change")
-		require.Contains(t, p.Text(t, "main"), "replayed")
+		require.Contains(t, p.Text(t, "main"), "\nedited\n")
 		p.untilPage(t, "/item?id=SHIRT-77", has+`"up to date on Pinterest")`)
 	})
 	t.Run("replay by filter, then dismiss", func(t *testing.T) {
