@@ -248,7 +248,7 @@ func TestOIDCFailuresAreLogged(t *testing.T) {
 			},
 			want: []string{`"step":"provider"`, `"code":"access_denied"`},
 		},
-		"a refusal that is no code": {
+		"a refusal without a valid code": {
 			login: func(t *testing.T, s *signedIn) {
 				t.Helper()
 				state := s.begin(t)

@@ -333,7 +333,7 @@ func TestFormsOfRFC3339(t *testing.T) {
 	}
 }
 
-// TestAMutationWithANullSpecversion is no event: a member that is null counts as absent.
+// TestAMutationWithANullSpecversion is not taken for an event: a member that is null counts as absent.
 func TestAMutationWithANullSpecversion(t *testing.T) {
 	t.Parallel()
 	arrival := Decode(delivery(`{"specversion":null,"id":"m","item_id":"1","operation":"DELETE"}`))

@@ -68,7 +68,7 @@ type OAuth struct {
 	TokenShapes *regexp.Regexp
 }
 
-// CheckSettings complains of a base_url that is no address, and of what the platform's
+// CheckSettings complains of a base_url that is not an address, and of what the platform's
 // declarations forbid: unknown keys, missing ones, values that are not allowed, and what is
 // wrong between keys. The configuration goes by the same declarations, so that nothing passes
 // there and is refused by a client.

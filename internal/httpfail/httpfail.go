@@ -15,7 +15,7 @@ var errRedirect = errors.New("the server redirects to a malformed address")
 
 // Cause is an error of net/http without the address of the call, whose path, query or login may
 // be secret. The names of hosts stay: a dialer or a resolver says which one it failed for.
-// What is no error of net/http stays as it is.
+// Other errors than those of net/http stay as they are.
 func Cause(err error) error {
 	for quoting := (*url.Error)(nil); errors.As(err, &quoting); {
 		err = quoting.Err

@@ -11,7 +11,7 @@ import (
 // dates, with or without a time, in the extended form (2026-11-22T10:00:00.5+01:00) and in the
 // basic one (20261122T100000+0100), also with blanks in the place of the T or before the
 // zone, and with UTC or GMT as the zone. A time that names no zone is in home. Another name
-// of a zone, such as EST, is no time: such names have several meanings.
+// of a zone, such as EST, is not taken as a time: such names have several meanings.
 func Parse(text string, home *time.Location) (time.Time, bool) {
 	text = strings.TrimSpace(text)
 	if at, ok := sinceEpoch(text); ok {
