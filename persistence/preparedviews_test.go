@@ -1,0 +1,85 @@
+package persistence_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/catalog"
+	"github.com/catalog-courier/catalog-courier/internal/ledger"
+	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
+)
+
+// TestViewsPreparedBeforeThereWereRows: a client that keeps a prepared statement without
+// parameters keeps the plan of its first use, until the tables are analyzed again. What a
+// view costs then may grow with its rows, and not with their square. Tables without
+// statistics are what a new installation has in its first minute.
+func TestViewsPreparedBeforeThereWereRows(t *testing.T) {
+	t.Parallel()
+	const lines = 1500
+	queries := map[string]string{
+		"mutation_status": "select * from courier.mutation_status",
+		"waiting":         "select reason from courier.mutation_status where status = 'waiting'",
+		"item_status":     "select * from courier.item_status",
+		"batch_status":    "select * from courier.batch_status",
+		"account_status":  "select * from courier.account_status",
+	}
+	store, pool := newDatabase(t)
+	lease := acquire(t, pool, 0)
+	next := uint64(0)
+	change := func(item string) *catalog.Mutation {
+		next++
+		return ledgertest.Mutation(next, item)
+	}
+	first := ledgertest.Batch(ledgertest.Record(change("first")))
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{first} }) // makes the partitions of the day
+	connection, err := pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer connection.Release()
+	for name, query := range queries {
+		_, err := connection.Exec(t.Context(), "prepare "+name+" as "+query)
+		require.NoError(t, err)
+		_, err = connection.Exec(t.Context(), "execute "+name)
+		require.NoError(t, err)
+	}
+
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		for i := range lines {
+			m := change(fmt.Sprintf("bad%d", i))
+			m.Position = catalog.Position{Sequence: 2, Line: i + 1}
+			tx.Invalid = append(tx.Invalid, ledger.InvalidMutation{Mutation: m, Problem: catalog.Problem{Reason: catalog.BadKey, Text: "because"}})
+		}
+	})
+	records := make([]catalog.Record, 0, lines)
+	for i := range lines {
+		records = append(records, ledgertest.Record(change(fmt.Sprintf("item%d", i))))
+	}
+	commit(t, store, lease, func(tx *ledger.Transaction) { tx.Batches = []ledger.Batch{ledgertest.Batch(records...)} })
+	commit(t, store, lease, func(tx *ledger.Transaction) {
+		for i := range lines {
+			tx.Waiting = append(tx.Waiting, change(fmt.Sprintf("item%d", i)))
+		}
+	})
+	_, err = pool.Exec(t.Context(), "insert into courier.worker (id, name, seen_at) values (gen_random_uuid(), 'a', now() + interval '1 hour')")
+	require.NoError(t, err, "without a worker nothing else is a reason to wait")
+
+	for name := range queries {
+		t.Run(name, func(t *testing.T) {
+			var text []byte
+			require.NoError(t, connection.QueryRow(t.Context(), "explain (analyze, format json) execute "+name).Scan(&text))
+			var plans []struct {
+				Plan node `json:"Plan"`
+			}
+			require.NoError(t, json.Unmarshal(text, &plans))
+			var read float64
+			plans[0].Plan.each(func(n node) {
+				if n.Table != "" {
+					read += (n.Rows + n.Removed + n.Recheck) * n.Loops
+				}
+			})
+			require.Less(t, read, 10.0*3*lines, "rows read\n%s", text)
+		})
+	}
+}
