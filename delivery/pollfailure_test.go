@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,9 @@ func TestHandleWhosePollsFailForDays(t *testing.T) {
 		"somebody's quota":   {Scope: platform.ScopeQuota, HTTPStatus: 429, BlockedScope: "reads", RetryAfter: time.Minute, Message: "slow down"},
 		"no sense, at times": nil,
 	}
+	if testing.Short() {
+		maps.DeleteFunc(failing, func(name string, _ *platform.Error) bool { return name != "5xx" && name != "no sense, at times" })
+	}
 	for name, err := range failing {
 		t.Run(name+", POSTs are taken", func(t *testing.T) {
 			scenario(t, func(w *world) {
@@ -178,6 +182,9 @@ func TestHandleWhosePollsFailForDays(t *testing.T) {
 		})
 	})
 	t.Run("nobody sends anything else", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("three days of polls")
+		}
 		scenario(t, func(w *world) {
 			w.platform.onPoll = func(*taken) *platform.Error { return failing["5xx"] }
 			l := w.start()
