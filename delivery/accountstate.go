@@ -36,6 +36,7 @@ type accountState struct {
 	saved    bool      // its pause was seen in the store
 	took     time.Time // when the last POST began that was taken
 	health   accountHealth
+	gauge    int // its place in the gauges that are being made
 	// credential is the access token that was last seen, by its name.
 	credential string
 }

@@ -51,34 +51,34 @@ func (e *Engine) gauges(now time.Time) {
 		OpenBatches: len(e.batches.byID), Spilled: len(e.batcher.SpilledLanes()), Unrecorded: e.tracker.unrecorded(),
 	}
 	g.TroubleSince, g.Trouble = e.recorder.trouble.now()
-	accounts := make(map[string]*AccountGauges, len(e.accounts.byName))
+	g.Accounts = make([]AccountGauges, 0, len(e.accounts.byName)) // one block for all: there may be thousands, each second
 	for name, state := range e.accounts.byName {
-		accounts[name] = &AccountGauges{
+		state.gauge = len(g.Accounts)
+		calls := e.cfg.Scopes.Calls(name)
+		g.Accounts = append(g.Accounts, AccountGauges{
 			Account: name, Platform: state.account.Platform, Paused: state.paused || state.state.ByHand, OpenBatches: state.open,
-		}
+			Breaker: calls.Breaker, Calls: calls.UnderWay, Concurrency: calls.Concurrency,
+		})
 	}
+	account := func(name string) *AccountGauges { return &g.Accounts[e.accounts.byName[name].gauge] }
 	for _, l := range e.lanes.watched {
 		if l.breaker.told {
-			accounts[l.key.Account].Held++
+			account(l.key.Account).Held++
 		}
 	}
 	for _, f := range e.batches.byID {
 		g.OpenSize += f.bytes
-		f.measure(accounts[f.batch.Lane.Account], now)
+		f.measure(account(f.batch.Lane.Account), now)
 	}
 	for _, lane := range e.batcher.LaneStats() {
-		account := accounts[lane.Lane.Account]
+		if lane.Waiting == 0 && lane.Oldest.IsZero() {
+			continue
+		}
+		account := account(lane.Lane.Account)
 		account.Waiting += lane.Waiting
 		if !lane.Oldest.IsZero() {
 			account.OldestWaiting = max(account.OldestWaiting, now.Sub(lane.Oldest))
 		}
-	}
-	for name, account := range accounts {
-		calls := e.cfg.Scopes.Calls(name)
-		account.Breaker, account.Calls, account.Concurrency = calls.Breaker, calls.UnderWay, calls.Concurrency
-	}
-	for _, account := range accounts {
-		g.Accounts = append(g.Accounts, *account)
 	}
 	e.cfg.Observer.Gauges(e.cfg.Lease.Partition, g)
 }
