@@ -121,7 +121,8 @@ func (f *Follower) follow(id uuid.UUID) bool {
 }
 
 // Next reads what ended since the last call, in the order in which batches ended. It may be
-// nothing: call it again after a while.
+// nothing: call it again after a while. With an error it gives what was read before, and the
+// next call goes on from there.
 func (f *Follower) Next(ctx context.Context) ([]Mutation, error) {
 	ctx, cancel := f.reader.bounded(ctx)
 	defer cancel()

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/catalog"
@@ -39,8 +41,15 @@ func (s *shared) String() string {
 // follow runs a command that goes on until the test ends.
 func (p *plant) follow(t *testing.T, args ...string) *shared {
 	t.Helper()
+	out, _ := p.followBoth(t, args...)
+	return out
+}
+
+// followBoth is follow with what the command says beside its output.
+func (p *plant) followBoth(t *testing.T, args ...string) (out, said *shared) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	out, said := &shared{}, &shared{}
+	out, said = &shared{}, &shared{}
 	streams := cli.Streams{In: strings.NewReader(""), Out: out, Err: said, Lookup: func(name string) (string, bool) {
 		value, found := p.variables[name]
 		return value, found
@@ -52,7 +61,37 @@ func (p *plant) follow(t *testing.T, args ...string) *shared {
 		require.Zero(t, <-ended, said.String())
 	})
 	eventually(t, "it begins", func() bool { return said.String() != "" })
-	return out
+	return out, said
+}
+
+// TestTailOutlivesTheDatabase: a restart of the database ends nothing, and what ended
+// meanwhile is told.
+func TestTailOutlivesTheDatabase(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, sandbox.Options{})
+	p.work(t)
+	lines, said := p.followBoth(t, "tail", "--item", "GOOD-1")
+	config, err := pgx.ParseConfig(p.environment.DatabaseURL)
+	require.NoError(t, err)
+	name := config.Database
+	config.Database = "postgres"
+	admin, err := pgx.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	allow := func(yes bool) {
+		_, err := admin.Exec(t.Context(), fmt.Sprintf("alter database %s allow_connections %t", pgx.Identifier{name}.Sanitize(), yes))
+		require.NoError(t, err)
+	}
+
+	allow(false)
+	_, err = admin.Exec(t.Context(), "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+	require.NoError(t, err)
+	eventually(t, "the trouble is told", func() bool { return strings.Contains(said.String(), "trying again every 1s") })
+	p.publish(t, publish.Mutation{ID: "m-good", ItemID: "GOOD-1", Operation: catalog.Create, Attributes: lampOf("one")})
+	allow(true)
+	eventually(t, "the change is told", func() bool { return strings.Contains(lines.String(), "GOOD-1") })
+	require.Contains(t, said.String(), "the database answers again")
+	require.Equal(t, 1, strings.Count(said.String(), "trying again"), "once")
 }
 
 //nolint:tparallel // each step stands on the one before

@@ -35,7 +35,7 @@ func (a *app) tailCommand() *cobra.Command {
 		Short: "follow what becomes of changes",
 		Long: `Prints a line for each change whose outcome becomes known from now on: confirmed,
 rejected, without an answer, replaced by a newer one in its batch, or never sent. --output
-json prints one JSON object a line.`,
+json prints one JSON object a line. While the database does not answer it waits.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if given.output != "table" && given.output != "json" {
 				return cli.UsageErrorf("--output %q is invalid: must be table or json", given.output)
@@ -75,19 +75,29 @@ func (a *app) tail(c *cobra.Command, given *tailFlags) error {
 	}
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
+	failing := false
 	for {
-		told, err := follower.Next(c.Context())
+		told, problem := follower.Next(c.Context())
 		if c.Context().Err() != nil {
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 		for i := range told {
 			if !given.matches(&told[i]) {
 				continue
 			}
 			if err := a.printOutcome(&told[i], given.output == "json"); err != nil {
+				return err
+			}
+		}
+		// A database restarts now and then. Nothing is lost by it: what ends meanwhile is told
+		// afterwards.
+		if failing != (problem != nil) {
+			failing = problem != nil
+			said := "the database answers again"
+			if failing {
+				said = legible.Connecting(problem.Error()) + "; trying again every " + tailEvery.String()
+			}
+			if _, err := fmt.Fprintln(a.streams.Err, said); err != nil {
 				return err
 			}
 		}
