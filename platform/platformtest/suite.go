@@ -117,9 +117,13 @@ func (s Suite) open(t *testing.T, options sandbox.Options) *bench {
 	return &bench{suite: s, sandbox: simulated, account: account, endpoint: endpoint}
 }
 
+// patience is for a busy machine: the servers of these tests answer at once, end the
+// connection, or the call ends before.
+const patience = time.Minute
+
 func (s Suite) settings(address string, client *http.Client) platform.Settings {
 	return platform.Settings{
-		Name: "acme", BaseURL: address, HTTP: client, Timeout: 5 * time.Second,
+		Name: "acme", BaseURL: address, HTTP: client, Timeout: patience,
 		Token:    func(context.Context) (string, error) { return canary, nil },
 		Catalogs: map[string]setting.Values{"main": s.Catalog},
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,7 +59,7 @@ func Answers(
 			t.Cleanup(server.Close)
 			var refused atomic.Int32
 			account, err := open(platform.Settings{
-				Name: "acme", BaseURL: server.URL + "/v5", HTTP: server.Client(), Timeout: 5 * time.Second,
+				Name: "acme", BaseURL: server.URL + "/v5", HTTP: server.Client(), Timeout: patience,
 				Token:        func(context.Context) (string, error) { return canary, nil },
 				TokenRefused: func(string) { refused.Add(1) },
 				Catalogs:     map[string]setting.Values{"main": settings},
