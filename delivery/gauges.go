@@ -60,21 +60,21 @@ func (e *Engine) gauges(now time.Time) {
 			Breaker: calls.Breaker, Calls: calls.UnderWay, Concurrency: calls.Concurrency,
 		})
 	}
-	account := func(name string) *AccountGauges { return &g.Accounts[e.accounts.byName[name].gauge] }
+	of := func(name string) *AccountGauges { return &g.Accounts[e.accounts.byName[name].gauge] }
 	for _, l := range e.lanes.watched {
 		if l.breaker.told {
-			account(l.key.Account).Held++
+			of(l.key.Account).Held++
 		}
 	}
 	for _, f := range e.batches.byID {
 		g.OpenSize += f.bytes
-		f.measure(account(f.batch.Lane.Account), now)
+		f.measure(of(f.batch.Lane.Account), now)
 	}
 	for _, lane := range e.batcher.LaneStats() {
 		if lane.Waiting == 0 && lane.Oldest.IsZero() {
 			continue
 		}
-		account := account(lane.Lane.Account)
+		account := of(lane.Lane.Account)
 		account.Waiting += lane.Waiting
 		if !lane.Oldest.IsZero() {
 			account.OldestWaiting = max(account.OldestWaiting, now.Sub(lane.Oldest))

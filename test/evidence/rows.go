@@ -49,15 +49,12 @@ func (s Status) Latency() time.Duration { return s.FinishedAt.Sub(s.PublishedAt)
 
 // Statuses reads mutation_status in the order in which workers read the stream.
 func Statuses(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
-	// Planned each time: tests begin with empty tables, and a statement without parameters
-	// would keep the plan that is good for those.
 	rows, err := pool.Query(ctx, `
 		SELECT mutation_id, account, catalog, catalog_type, item_id, coalesce(operation, ''), status,
 			coalesce(superseded_by, ''), batch_id IS NOT NULL, coalesce(handle, ''), attempts, coalesce(errors, '[]'),
 			coalesce(warnings, '[]'), published_at, finished_at, stream_generation, stream_sequence, stream_line,
 			status IN ('failed', 'unconfirmed', 'invalid') AND NOT courier.has_words(errors)
-		FROM courier.mutation_status ORDER BY stream_generation, stream_sequence, stream_line`,
-		pgx.QueryExecModeDescribeExec)
+		FROM courier.mutation_status ORDER BY stream_generation, stream_sequence, stream_line`)
 	if err != nil {
 		return nil, err
 	}
