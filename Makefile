@@ -45,8 +45,9 @@ test: ## run all tests: real NATS and Postgres, started by the tests themselves
 
 # Packages whose code starts no goroutines that share anything, and those whose tests look at
 # other processes, which are built without it: there is nothing for the race detector to see.
-RACELESS := catalog docs deploy internal/reason internal/config source/feed source/difference status platform/builtin \
-	cmd/worker cmd/enqueue test/console test/drill test/upgrade
+# The clients of Meta and Pinterest are called at the same time by the tests of ./service.
+RACELESS := catalog docs deploy internal/reason internal/config source/feed source/difference status \
+	platform/builtin platform/meta platform/pinterest cmd/worker cmd/enqueue test/console test/drill test/upgrade
 
 # Collecting garbage is dear with the race detector: a quarter of the processor time, for
 # heaps that stay small.
