@@ -182,9 +182,6 @@ func TestHandleWhosePollsFailForDays(t *testing.T) {
 		})
 	})
 	t.Run("nobody sends anything else", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("three days of polls")
-		}
 		scenario(t, func(w *world) {
 			w.platform.onPoll = func(*taken) *platform.Error { return failing["5xx"] }
 			l := w.start()
