@@ -116,21 +116,37 @@ func (n node) each(look func(node)) {
 	}
 }
 
-func explain(tb testing.TB, pool *pgxpool.Pool, whole float64, query string) (read float64) {
+// read is how many rows of tables were read, those that did not match too.
+func (n node) read() (rows float64) {
+	n.each(func(n node) {
+		if n.Table != "" {
+			rows += (n.Rows + n.Removed + n.Recheck) * n.Loops
+		}
+	})
+	return rows
+}
+
+// executed runs the statement and returns its plan.
+func executed(tb testing.TB, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, statement string) node {
 	tb.Helper()
 	var text []byte
-	require.NoError(tb, pool.QueryRow(context.Background(), "explain (analyze, format json) "+query).Scan(&text))
+	require.NoError(tb, db.QueryRow(context.Background(), "explain (analyze, format json) "+statement).Scan(&text))
 	var plans []struct {
 		Plan node `json:"Plan"`
 	}
 	require.NoError(tb, json.Unmarshal(text, &plans))
-	plans[0].Plan.each(func(n node) {
+	return plans[0].Plan
+}
+
+func explain(tb testing.TB, pool *pgxpool.Pool, whole float64, query string) (read float64) {
+	tb.Helper()
+	plan := executed(tb, pool, query)
+	plan.each(func(n node) {
 		require.False(tb, n.Kind == "Seq Scan" && n.Loops > 0 && n.Rows+n.Removed > whole, "%s is read whole: %+v", n.Table, n)
-		if n.Table != "" {
-			read += (n.Rows + n.Removed + n.Recheck) * n.Loops
-		}
 	})
-	return read
+	return plan.read()
 }
 
 // smallDay is how many rows a day may have that the server rather reads whole than by its

@@ -1,7 +1,6 @@
 package persistence_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -85,18 +84,7 @@ func TestViewsPreparedBeforeThereWereRows(t *testing.T) {
 	require.NoError(t, err, "without a worker nothing else is a reason to wait")
 
 	for name := range queries {
-		var text []byte
-		require.NoError(t, connection.QueryRow(t.Context(), "explain (analyze, format json) execute "+name).Scan(&text))
-		var plans []struct {
-			Plan node `json:"Plan"`
-		}
-		require.NoError(t, json.Unmarshal(text, &plans))
-		var read float64
-		plans[0].Plan.each(func(n node) {
-			if n.Table != "" {
-				read += (n.Rows + n.Removed + n.Recheck) * n.Loops
-			}
-		})
-		require.Less(t, read, 8.0*4*lines, "rows that %s reads\n%s", name, text)
+		plan := executed(t, connection, "execute "+name)
+		require.Less(t, plan.read(), 8.0*4*lines, "rows that %s reads: %+v", name, plan)
 	}
 }
