@@ -126,10 +126,13 @@ func (n node) read() (rows float64) {
 	return rows
 }
 
-// executed runs the statement and returns its plan.
-func executed(tb testing.TB, db interface {
+// rowQuerier is a pool or one connection of it.
+type rowQuerier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}, statement string) node {
+}
+
+// executed runs the statement and returns its plan.
+func executed(tb testing.TB, db rowQuerier, statement string) node {
 	tb.Helper()
 	var text []byte
 	require.NoError(tb, db.QueryRow(context.Background(), "explain (analyze, format json) "+statement).Scan(&text))
