@@ -21,6 +21,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/itemindex"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // world is a database whose partition 0 the test owns, with a second pool, the index's,
@@ -51,7 +52,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 
 func newWorldIn(tb testing.TB, seed uint64, limit ledger.OutboxLimit, change func(*pgxpool.Config)) *world {
 	tb.Helper()
-	pool, err := persistence.Open(tb.Context(), persistence.PoolConfig{URL: template.Database(tb), MaxConns: 6})
+	pool, err := persistence.Open(tb.Context(), persistence.PoolConfig{URL: persistencetest.Database(tb), MaxConns: 6})
 	require.NoError(tb, err)
 	tb.Cleanup(pool.Close)
 	w := &world{t: tb, rnd: rand.New(rand.NewPCG(seed, 1)), pool: pool, began: ledgertest.At}

@@ -1,7 +1,6 @@
 package notice_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -10,19 +9,15 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
 
-var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
-
 // openDatabase is a migrated database with two accounts.
 func openDatabase(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 8})
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: persistencetest.Database(t), MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	execute(t, pool, `INSERT INTO courier.account (name, platform) VALUES ('acme', 'meta'), ('beta', 'pinterest')`)

@@ -13,20 +13,16 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m), natstest.ServersOwn()...) }
-
-var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 const partitions = 4
 
 func newDatabase(t *testing.T) (*persistence.Store, *pgxpool.Pool) {
 	t.Helper()
-	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 6})
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: persistencetest.Database(t), MaxConns: 6})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	store, err := persistence.NewStore(pool, persistence.Config{})

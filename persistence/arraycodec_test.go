@@ -8,12 +8,14 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // TestArraysAsTheyAre sends slices of every type that has a codec of its own, and gets them back.
 func TestArraysAsTheyAre(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, template.Database(t))
+	pool := newPool(t, persistencetest.Database(t))
 	ids := []uuid.UUID{uuid.New(), uuid.New()}
 	checkArray(t, pool, "text[]", []string{"", "ä", `a "quoted", {braced} \ NULL`}, func(s string) *string { return &s })
 	checkArray(t, pool, "smallint[]", []int16{-32768, 0, 32767}, func(n int16) *int16 { return &n })
@@ -49,7 +51,7 @@ func checkArray[T any](t *testing.T, pool *pgxpool.Pool, of string, values []T, 
 
 // BenchmarkArrays is what encoding a text and a time of each of 1,000 items costs.
 func BenchmarkArrays(b *testing.B) {
-	pool := newPool(b, template.Database(b))
+	pool := newPool(b, persistencetest.Database(b))
 	connection, err := pool.Acquire(b.Context())
 	require.NoError(b, err)
 	defer connection.Release()

@@ -14,6 +14,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // oldDay records a batch that was final 60 days ago by the database's clock, and an
@@ -38,7 +39,7 @@ func oldDay(t *testing.T, store *persistence.Store, lease ledger.Lease, sequence
 // TestRetentionSaysWhatItDrops: the day, how much was in it, and by which clocks.
 func TestRetentionSaysWhatItDrops(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, template.Database(t))
+	pool := newPool(t, persistencetest.Database(t))
 	var log bytes.Buffer
 	store, err := persistence.NewStore(pool, persistence.Config{Logger: slog.New(slog.NewJSONHandler(&log, nil))})
 	require.NoError(t, err)

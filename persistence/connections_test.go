@@ -8,6 +8,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/precondition"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // TestAPoolerWithTooFewConnections lets sessions wait for their turn. A worker on it
@@ -15,7 +16,7 @@ import (
 func TestAPoolerWithTooFewConnections(t *testing.T) {
 	t.Parallel()
 	for size, enough := range map[int]bool{1: false, 3: false, 4: true, 8: true} {
-		address := (&pooler{room: make(chan struct{}, size)}).start(t, template.Database(t))
+		address := (&pooler{room: make(chan struct{}, size)}).start(t, persistencetest.Database(t))
 		first, second := newPool(t, address), newPool(t, address)
 		patience := time.Second / 2
 		if enough {

@@ -9,11 +9,12 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 func TestADatabaseHasAnIDOfItsOwn(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, template.Database(t))
+	pool := newPool(t, persistencetest.Database(t))
 	unstarted, err := persistence.NewStore(pool, persistence.Config{})
 	require.NoError(t, err)
 	defer unstarted.Close()

@@ -17,6 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/migrations"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // member is a worker that drains at once.
@@ -227,7 +228,7 @@ func TestHandOverWaitsForTheDrain(t *testing.T) {
 
 func TestConcurrentMigrations(t *testing.T) {
 	t.Parallel()
-	url := template.Database(t)
+	url := persistencetest.Database(t)
 	pool := newPool(t, url)
 	_, err := pool.Exec(t.Context(), "drop schema courier cascade")
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // hoard holds every advisory lock that anything of ours ever waited for, as any role
@@ -37,7 +38,7 @@ func hoard(t *testing.T, url string) {
 // TestAdvisoryLocksHoldUpNothing: neither migrations nor days nor indexes.
 func TestAdvisoryLocksHoldUpNothing(t *testing.T) {
 	t.Parallel()
-	url := template.Database(t)
+	url := persistencetest.Database(t)
 	hoard(t, url)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

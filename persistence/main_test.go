@@ -16,14 +16,10 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
-
-var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // partitions is how many the tests' databases have.
 const partitions = 8
@@ -47,7 +43,7 @@ func newStore(tb testing.TB, pool *pgxpool.Pool) *persistence.Store {
 
 func newDatabase(tb testing.TB) (*persistence.Store, *pgxpool.Pool) {
 	tb.Helper()
-	pool := newPool(tb, template.Database(tb))
+	pool := newPool(tb, persistencetest.Database(tb))
 	return newStore(tb, pool), pool
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgermodel"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // history writes the same random transactions into any store: the mutations are the
@@ -295,7 +296,7 @@ func manyOutcomes(t *testing.T, store *persistence.Store, lease ledger.Lease, ba
 // plans for the values at hand.
 func TestOutboxIsReadByIndexes(t *testing.T) {
 	t.Parallel()
-	url := template.Database(t)
+	url := persistencetest.Database(t)
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
 	sent := &statements{}

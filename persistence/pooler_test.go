@@ -13,6 +13,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/precondition"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // trackedParameters are the only ones that PgBouncer takes at the start of a connection.
@@ -219,7 +220,7 @@ func (p *pooler) relay(backend *pgproto3.Backend, client *pooled) {
 // TestBehindAPooler: by session everything works, and by transaction nothing begins.
 func TestBehindAPooler(t *testing.T) {
 	t.Parallel()
-	database := template.Database(t)
+	database := persistencetest.Database(t)
 	t.Run("by session", func(t *testing.T) {
 		t.Parallel()
 		address := startPooler(t, database, false)

@@ -17,6 +17,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // databaseWith makes a database on the tests' server.
@@ -82,9 +83,9 @@ func withQuery(t *testing.T, address, key, value string) string {
 func TestSessionsAreWhatTheyMustBe(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
-		"client_encoding in the address":                     withQuery(t, template.Database(t), "client_encoding", "LATIN1"),
-		"client_encoding in the options":                     withQuery(t, template.Database(t), "options", "-c client_encoding=LATIN1"),
-		"standard_conforming_strings in the options":         withQuery(t, template.Database(t), "options", "-c standard_conforming_strings=off"),
+		"client_encoding in the address":                     withQuery(t, persistencetest.Database(t), "client_encoding", "LATIN1"),
+		"client_encoding in the options":                     withQuery(t, persistencetest.Database(t), "options", "-c client_encoding=LATIN1"),
+		"standard_conforming_strings in the options":         withQuery(t, persistencetest.Database(t), "options", "-c standard_conforming_strings=off"),
 		"client_encoding of the database":                    alter(t, "SET client_encoding = 'EUC_JP'"),
 		"standard_conforming_strings of the database":        alter(t, "SET standard_conforming_strings = off"),
 		"both, and a backslash_quote that hides what is off": alter(t, "SET backslash_quote = on"),
@@ -119,7 +120,7 @@ var unfriendly = map[string]string{
 // and no function of another schema stands for one of Postgres.
 func TestUnfriendlySettingsReachNoSession(t *testing.T) {
 	t.Parallel()
-	address := template.Database(t)
+	address := persistencetest.Database(t)
 	admin, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = admin.Close(context.Background()) })
@@ -167,7 +168,7 @@ func TestUnfriendlySettingsReachNoSession(t *testing.T) {
 // alter clones the migrated database and changes its settings.
 func alter(t *testing.T, settings string) (address string) {
 	t.Helper()
-	address = template.Database(t)
+	address = persistencetest.Database(t)
 	connection, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
 	defer func() { _ = connection.Close(context.Background()) }()

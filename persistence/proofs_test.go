@@ -11,6 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // counting counts statements.
@@ -27,7 +28,7 @@ func (c *counting) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndDa
 // a question or two, and each of them still learns of a loss.
 func TestIdleOwnersAskTogether(t *testing.T) {
 	t.Parallel()
-	url := template.Database(t)
+	url := persistencetest.Database(t)
 	count := &counting{}
 	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: url, MaxConns: 4, Tracer: count})
 	require.NoError(t, err)

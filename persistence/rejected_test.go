@@ -11,6 +11,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // TestWhatIsRefusedForGoodSaysSo, and leaves the store usable.
@@ -67,7 +68,7 @@ func TestALostConnectionIsNoRefusal(t *testing.T) {
 // TestTheServersLanguageDoesNotMatter: with another lc_messages a refusal is one all the same.
 func TestTheServersLanguageDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	database := template.Database(t)
+	database := persistencetest.Database(t)
 	german := &pooler{language: map[string]string{"ERROR": "FEHLER", "FATAL": "FATAL", "PANIC": "PANIK"}}
 	pool := newPool(t, german.start(t, database))
 	store := newStore(t, pool)

@@ -40,9 +40,9 @@ type RetentionReport struct {
 }
 
 const (
-	// daysAhead is how many days beyond today have partitions. Days that are needed
+	// DaysAhead is how many days beyond today have partitions. Days that are needed
 	// all the same are made on demand.
-	daysAhead = 3
+	DaysAhead = 3
 	// lockWait bounds how long dropping a day waits for its locks. Writers queue
 	// behind the wait, so it is short.
 	lockWait = "500ms"
@@ -88,7 +88,7 @@ func (r *retention) run(ctx context.Context) error {
 	}
 	// Days are made all the same: rows must have a place.
 	today := day(r.at)
-	for ahead := range daysAhead + 1 {
+	for ahead := range DaysAhead + 1 {
 		if err := r.retentionStep(ctx, func(ctx context.Context) error {
 			return r.ensureDay(ctx, today.AddDate(0, 0, ahead))
 		}); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 var shopRoutes = []catalog.Lane{
@@ -26,7 +27,7 @@ func newSources(t *testing.T) (*persistence.Sources, persistence.Source) {
 
 func newSourcesAt(t *testing.T) (*persistence.Sources, persistence.Source, string) {
 	t.Helper()
-	database := template.Database(t)
+	database := persistencetest.Database(t)
 	sources := persistence.NewSources(newPool(t, database), 0)
 	source, err := sources.Open(t.Context(), "shop", "{id}", shopRoutes)
 	require.NoError(t, err)

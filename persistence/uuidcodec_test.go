@@ -7,12 +7,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // TestIDsAsTheyAre sends ids in every form in which the program holds them, and gets them back.
 func TestIDsAsTheyAre(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, template.Database(t))
+	pool := newPool(t, persistencetest.Database(t))
 	one, two := uuid.New(), uuid.New() // nobody changes them
 	for name, mode := range map[string]pgx.QueryExecMode{"prepared": pgx.QueryExecModeCacheStatement, "simple": pgx.QueryExecModeSimpleProtocol} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +47,7 @@ func TestIDsAsTheyAre(t *testing.T) {
 
 // BenchmarkID is what encoding an id costs beside all else of a statement.
 func BenchmarkID(b *testing.B) {
-	pool := newPool(b, template.Database(b))
+	pool := newPool(b, persistencetest.Database(b))
 	connection, err := pool.Acquire(b.Context())
 	require.NoError(b, err)
 	defer connection.Release()

@@ -2,7 +2,6 @@ package replay_test
 
 import (
 	"bytes"
-	"context"
 	"testing"
 
 	"github.com/google/uuid"
@@ -17,17 +16,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/replay"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m), natstest.ServersOwn()...) }
-
-var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // place is a database and a stream.
 type place struct {
@@ -42,7 +37,7 @@ func newPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{lease: ledger.Lease{Token: uuid.New()}}
 	var err error
-	p.pool, err = persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 4})
+	p.pool, err = persistence.Open(t.Context(), persistence.PoolConfig{URL: persistencetest.Database(t), MaxConns: 4})
 	require.NoError(t, err)
 	t.Cleanup(p.pool.Close)
 	p.store, err = persistence.NewStore(p.pool, persistence.Config{})

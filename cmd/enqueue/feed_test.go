@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,16 +15,11 @@ import (
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
-	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
-
-var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // shop is a source with a feed file, and real servers.
 type shop struct {
@@ -59,7 +53,7 @@ func newShop(t *testing.T) *shop {
 	require.NoError(t, err)
 	s := &shop{t: t, folder: t.TempDir(), stream: raw, at: time.Now().Add(-24 * time.Hour)}
 	s.configure("{id}")
-	s.common = []string{"--config", filepath.Join(s.folder, "courier.yaml"), "--nats", broker.URL(), "--database", migrated.Database(t)}
+	s.common = []string{"--config", filepath.Join(s.folder, "courier.yaml"), "--nats", broker.URL(), "--database", persistencetest.Database(t)}
 	return s
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/internal/ledger"
 	"github.com/catalog-courier/catalog-courier/internal/ledger/ledgertest"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/publish"
 )
 
@@ -38,7 +39,7 @@ func (a *acknowledging) Publish(_ context.Context, publications []publish.Public
 // message with the same id does not count.
 func TestWaitTellsWhatBecameOfEachLine(t *testing.T) {
 	t.Parallel()
-	url := migrated.Database(t)
+	url := persistencetest.Database(t)
 	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: url, MaxConns: 2})
 	require.NoError(t, err)
 	defer pool.Close()

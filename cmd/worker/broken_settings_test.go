@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 )
 
 // account runs a server with an account that has the limits of JetStream.
@@ -117,7 +119,7 @@ func TestCheckAndRunWarnOfSettingsThatDiffer(t *testing.T) {
 	for _, one := range warned {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			s := &situation{t: t, database: migratedTemplate.Database(t)}
+			s := &situation{t: t, database: persistencetest.Database(t)}
 			one.make(s)
 			check, run := s.both("worker started", one.says)
 			require.Zero(t, check.code, check.out+check.err)
@@ -142,7 +144,7 @@ func TestFailuresSayWhereTheSettingWasMade(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &situation{t: t, database: migratedTemplate.Database(t)}
+			s := &situation{t: t, database: persistencetest.Database(t)}
 			one.make(s)
 			check, run := s.both(one.says, "courier.yaml:1")
 			for _, text := range []string{check.out, run.err} {

@@ -23,7 +23,7 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
-	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
@@ -101,11 +101,6 @@ func (s *situation) name() string {
 	require.NoError(s.t, err)
 	return parsed.Database
 }
-
-var migratedTemplate = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // broken is one precondition that does not hold, and words of what is said of it.
 type broken struct {
@@ -312,7 +307,7 @@ func TestCheckSaysWhyRunCannotWork(t *testing.T) {
 	for _, broken := range slices.Concat(brokenPreconditions, brokenSettings) {
 		t.Run(broken.name, func(t *testing.T) {
 			t.Parallel()
-			s := &situation{t: t, database: migratedTemplate.Database(t)}
+			s := &situation{t: t, database: persistencetest.Database(t)}
 			broken.make(s)
 			check, run := s.both(broken.says)
 			require.Equal(t, cli.Failed, check.code, check.out+check.err)
@@ -348,7 +343,7 @@ func TestCheckAndRunAgreeThatAllIsWell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &situation{t: t, database: migratedTemplate.Database(t)}
+			s := &situation{t: t, database: persistencetest.Database(t)}
 			arrange(s)
 			check, run := s.both("worker started")
 			require.Zero(t, check.code, check.out+check.err)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 )
 
@@ -24,7 +25,7 @@ import (
 func TestWhyPostgresCannotBeReachedIsSaid(t *testing.T) {
 	t.Parallel()
 	nats := broker(t, nil)
-	database, err := pgx.ParseConfig(migratedTemplate.Database(t))
+	database, err := pgx.ParseConfig(persistencetest.Database(t))
 	require.NoError(t, err)
 	address := forwarded(t, filepath.Join(database.Host, fmt.Sprintf(".s.PGSQL.%d", database.Port)))
 	// Without sslmode, as most people write it.

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/catalog-courier/catalog-courier/cmd/internal/cli"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/queue"
 )
@@ -40,7 +41,7 @@ func TestReplayOfWhatNATSRefuses(t *testing.T) {
 	as := func(name string) map[string]string {
 		return map[string]string{"NATS_URL": strings.Replace(whole, "//", "//"+name+":p@", 1), "COURIER_HTTP_LISTEN": "127.0.0.1:0"}
 	}
-	database := migratedTemplate.Database(t)
+	database := persistencetest.Database(t)
 	s := &situation{t: t, database: database}
 	path := filepath.Join(t.TempDir(), "courier.yaml")
 	require.NoError(t, os.WriteFile(path, []byte("database: {url: '"+database+"'}\n"+

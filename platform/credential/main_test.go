@@ -18,17 +18,13 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/platform/credential"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m)) }
-
-var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // What must never be seen anywhere.
 const (
@@ -53,7 +49,7 @@ type bed struct {
 
 func newBed(tb testing.TB, oauth sandbox.OAuth) *bed {
 	tb.Helper()
-	pool, err := persistence.Open(tb.Context(), persistence.PoolConfig{URL: migrated.Database(tb), MaxConns: 6})
+	pool, err := persistence.Open(tb.Context(), persistence.PoolConfig{URL: persistencetest.Database(tb), MaxConns: 6})
 	require.NoError(tb, err)
 	tb.Cleanup(pool.Close)
 	store, err := persistence.NewStore(pool, persistence.Config{})

@@ -26,6 +26,7 @@ import (
 	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/message"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/publish"
 	"github.com/catalog-courier/catalog-courier/queue"
 	"github.com/catalog-courier/catalog-courier/source/difference"
@@ -36,11 +37,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Main(m), natstest.ServersOwn()...) }
-
-var template = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // start is when the tests begin, by the clock of the receivers.
 var start = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -95,7 +91,7 @@ type bench struct {
 // newBench makes a receiver with real NATS and Postgres. change may change the options.
 func newBench(t *testing.T, kind webhook.Kind, change func(*receive.Options)) *bench {
 	t.Helper()
-	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: template.Database(t), MaxConns: 8})
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: persistencetest.Database(t), MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	b := &bench{t: t, store: &store{Sources: persistence.NewSources(pool, 0), fail: map[string]error{}}, server: natstest.Start(t), now: start}

@@ -16,10 +16,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
-	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/platform/meta/metasim"
 	"github.com/catalog-courier/catalog-courier/platform/pinterest/pinterestsim"
 	"github.com/catalog-courier/catalog-courier/publish"
@@ -63,19 +64,13 @@ type Env struct {
 	restored  time.Time
 }
 
-// migrated is global because a template database belongs to the test binary.
-var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
-
 // Start makes an environment that ends with the test. Its stream is there already, so that
 // a test may publish before the first worker starts.
 func Start(tb testing.TB, options Options) *Env {
 	tb.Helper()
 	e := &Env{tb: tb, options: options, Database: options.Database}
 	if e.Database == "" {
-		e.Database = migrated.Database(tb)
+		e.Database = persistencetest.Database(tb)
 	} else if !options.Unmigrated {
 		_, err := persistence.Migrate(tb.Context(), e.Database)
 		require.NoError(tb, err)
@@ -139,19 +134,17 @@ func (e *Env) JetStream() jetstream.JetStream { return e.js }
 func (e *Env) Context() context.Context { return e.tb.Context() }
 
 // Await looks again and again until condition holds, and fails the test when it
-// does not within the time.
+// does not within the time. It looks less often the longer it waits: what most conditions ask
+// costs the database as much as the work they wait for.
 func (e *Env) Await(what string, within time.Duration, condition func() bool) {
 	e.tb.Helper()
-	const pause = 25 * time.Millisecond
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	look := time.NewTicker(pause)
-	defer look.Stop()
+	const shortest, longest, part = 10 * time.Millisecond, 250 * time.Millisecond, 10
+	began := time.Now()
 	for !condition() {
-		select {
-		case <-look.C:
-		case <-deadline.C:
+		waited := time.Since(began)
+		if waited > within {
 			e.tb.Fatalf("not within %s: %s", within, what)
 		}
+		_ = sleep.For(e.tb.Context(), min(max(waited/part, shortest), longest)) // condition says when the test has ended
 	}
 }

@@ -55,7 +55,7 @@ func (e *Env) baseSettings() Settings {
 	return Settings{
 		"nats.partitions":              8,
 		"database.url":                 e.Database,
-		"database.max_conns":           12,
+		"database.max_conns":           6,
 		"worker.lease_ttl":             "2s",
 		"worker.record_within":         "200ms",
 		"worker.unknown_account_grace": "1s",

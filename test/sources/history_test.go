@@ -20,9 +20,9 @@ import (
 
 	"github.com/catalog-courier/catalog-courier/catalog"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
-	"github.com/catalog-courier/catalog-courier/lab/embedded/pgtest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
+	"github.com/catalog-courier/catalog-courier/persistence/persistencetest"
 	"github.com/catalog-courier/catalog-courier/platform"
 	"github.com/catalog-courier/catalog-courier/platform/builtin"
 	"github.com/catalog-courier/catalog-courier/publish"
@@ -30,11 +30,6 @@ import (
 	"github.com/catalog-courier/catalog-courier/source/difference"
 	"github.com/catalog-courier/catalog-courier/source/run"
 )
-
-var migrated = pgtest.NewTemplate(func(ctx context.Context, url string) error {
-	_, err := persistence.Migrate(ctx, url)
-	return err
-})
 
 // TestHistories makes up histories of a shop: items whose attributes come and go, that
 // vanish, come back, enter and leave filters; snapshots, webhooks in between and late ones;
@@ -70,7 +65,7 @@ func TestHistoriesOnAStream(t *testing.T) {
 
 func openStore(t *testing.T) *persistence.Sources {
 	t.Helper()
-	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: migrated.Database(t), MaxConns: 8})
+	pool, err := persistence.Open(t.Context(), persistence.PoolConfig{URL: persistencetest.Database(t), MaxConns: 8})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return persistence.NewSources(pool, 0)
