@@ -38,6 +38,7 @@ type simulated struct {
 	posts   []*post
 	batches map[string]*taken
 	open    map[*post]bool // taken and not applied yet
+	inOpen  map[catalog.ItemKey][]*catalog.Record
 	polls   []time.Time
 	faults  []string
 	flying  int // POSTs under way
@@ -88,7 +89,7 @@ type taken struct {
 func newSimulated(semantics catalog.Semantics) *simulated {
 	return &simulated{
 		semantics: semantics, limits: platform.Limits{MaxItems: 100, MaxBytes: 1 << 20}, delay: time.Second,
-		items: map[catalog.ItemKey]map[string]string{}, batches: map[string]*taken{}, open: map[*post]bool{},
+		items: map[catalog.ItemKey]map[string]string{}, batches: map[string]*taken{}, open: map[*post]bool{}, inOpen: map[catalog.ItemKey][]*catalog.Record{},
 		submit: []string{"submit"}, poll: []string{"poll"},
 	}
 }
@@ -260,6 +261,10 @@ func (s *simulated) take(p *post, a answer) {
 		return
 	}
 	s.open[p] = true
+	for i := range p.records {
+		r := &p.records[i]
+		s.inOpen[r.Key] = append(s.inOpen[r.Key], r)
+	}
 	shares := max(a.handles, 1)
 	verdicts := make([]platform.Verdict, len(p.records))
 	for n := range shares {
@@ -279,15 +284,10 @@ func (s *simulated) take(p *post, a answer) {
 
 // checkOverlap: no item may be in two batches under way with different content.
 func (s *simulated) checkOverlap(p *post) {
-	mine := map[catalog.ItemKey]string{}
 	for i := range p.records {
-		mine[p.records[i].Key] = contentOf(&p.records[i])
-	}
-	for under := range s.open {
-		for i := range under.records {
-			other := &under.records[i]
-			if content, ok := mine[other.Key]; ok && content != contentOf(other) {
-				s.faultf("item %v is under way twice: %s and %s", other.Key, content, contentOf(other))
+		for _, other := range s.inOpen[p.records[i].Key] {
+			if was, is := contentOf(other), contentOf(&p.records[i]); was != is {
+				s.faultf("item %v is under way twice: %s and %s", other.Key, is, was)
 			}
 		}
 	}
@@ -299,6 +299,12 @@ func contentOf(r *catalog.Record) string {
 
 func (s *simulated) apply(p *post, a answer, verdicts []platform.Verdict) {
 	delete(s.open, p)
+	for i := range p.records {
+		r := &p.records[i]
+		if s.inOpen[r.Key] = slices.DeleteFunc(s.inOpen[r.Key], func(other *catalog.Record) bool { return other == r }); len(s.inOpen[r.Key]) == 0 {
+			delete(s.inOpen, r.Key)
+		}
+	}
 	for _, name := range p.handles {
 		s.batches[name].applied = true
 	}
