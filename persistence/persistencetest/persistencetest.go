@@ -28,8 +28,8 @@ func Database(tb testing.TB) string {
 	return migrated.Database(tb)
 }
 
-// startDays makes the partitions of today and the days that follow it once, for all tests: to
-// make them for each test was a third of the server's processor time.
+// startDays makes the partitions of today and the days that follow it once, for all tests:
+// making them for each test took more of the server's time than any other statement.
 func startDays(ctx context.Context, url string) error {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
