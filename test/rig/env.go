@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/catalog-courier/catalog-courier/internal/sleep"
 	"github.com/catalog-courier/catalog-courier/lab/embedded/natstest"
 	"github.com/catalog-courier/catalog-courier/lab/sandbox"
 	"github.com/catalog-courier/catalog-courier/persistence"
@@ -145,6 +144,6 @@ func (e *Env) Await(what string, within time.Duration, condition func() bool) {
 		if waited > within {
 			e.tb.Fatalf("not within %s: %s", within, what)
 		}
-		_ = sleep.For(e.tb.Context(), min(max(waited/part, shortest), longest)) // condition says when the test has ended
+		<-time.After(min(max(waited/part, shortest), longest))
 	}
 }
